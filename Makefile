@@ -1,0 +1,46 @@
+# Creates .venv from the lock, then calls the real tools. `make help` lists what there is.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores all
+# make paper DATA=folder        folder with the paper's own object and other data
+# make paper ARGS="fig4 -n"     anything else for Snakemake
+CONFIG := $(if $(DATA),--config data_dir=$(DATA))
+
+.DEFAULT_GOAL := help
+.PHONY: help paper smoke test test-all lint format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; try: make $@ PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off --quiet --requirement requirements.lock
+	touch $@
+
+paper: .venv/installed  ## the whole paper at laptop scale, into results/
+	$(SNAKEMAKE) $(ARGS) $(CONFIG)
+
+smoke: .venv/installed  ## the whole workflow in minutes, into results/smoke/
+	$(SNAKEMAKE) --configfile config/smoke.yaml $(ARGS) $(CONFIG)
+
+test: .venv/installed  ## the tests
+	$(BIN)/pytest -n auto -m "not slow" $(ARGS)
+
+test-all: .venv/installed  ## the tests, slow ones too
+	$(BIN)/pytest -n auto $(ARGS)
+
+lint: .venv/installed  ## style of Python and Snakemake code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: .venv/installed  ## put Python and Snakemake code into style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+clean:  ## remove .venv; results stay
+	rm -rf .venv

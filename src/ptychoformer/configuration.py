@@ -1,0 +1,188 @@
+"""The config: completed with defaults, checked before any job, and wrong in one sentence that names the key and what is allowed."""
+
+import ast
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from ptychoformer.errors import InputError
+from ptychoformer.provenance import PACKAGE
+
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+def load_schema(path: str | Path) -> dict[str, Any]:
+    """The schema file as a mapping."""
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
+
+def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with every default filled in, checked against the schema and in itself.
+
+    Raises:
+        InputError: one sentence about the first thing that is wrong.
+    """
+    completed = _complete("", deepcopy(dict(config)), schema, schema)
+    _check_references(completed)
+    _check_model_options(completed["models"])
+    return completed
+
+
+def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    schema = _alternative(key, value, _resolve(schema, root), root)
+    _check(key, value, schema)
+    if isinstance(value, dict):
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+        for name in value:
+            if name not in properties and others is False:
+                raise InputError(f"{_join(key, name)} is not a key of the config; {_known(name, properties)}.")
+        for name, part in properties.items():
+            if name not in value and "default" in (part := _resolve(part, root)):
+                value[name] = deepcopy(part["default"])
+            if name not in value and name in schema.get("required", ()):
+                raise InputError(f"{_join(key, name)} is missing; it must be {_allowed(part)}.")
+        return {name: _complete(_join(key, name), part, properties.get(name, others or {}), root) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_complete(f"{key}[{place}]", item, schema.get("items", {}), root) for place, item in enumerate(value)]
+    return value
+
+
+def _join(key: str, name: Any) -> str:
+    return f"{key}.{name}" if key else str(name)
+
+
+def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    name = schema["$ref"].removeprefix("#/$defs/")
+    return root["$defs"][name] | {key: value for key, value in schema.items() if key != "$ref"}
+
+
+def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the alternatives that a schema has for entries of different ``kind``, the one for this value."""
+    if "oneOf" not in schema or not isinstance(value, dict):
+        return schema
+    alternatives = {part["properties"]["kind"]["const"]: part for part in (_resolve(part, root) for part in schema["oneOf"])}
+    if value.get("kind") not in alternatives:
+        found = f"{value['kind']!r} is not allowed" if "kind" in value else "is missing"
+        raise InputError(f"{_join(key, 'kind')}: {found}; it must be one of {', '.join(alternatives)}.")
+    return alternatives[value["kind"]]
+
+
+def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
+    # Parts are checked when their own turn comes, under their own name.
+    own = {name: rule for name, rule in schema.items() if name not in {"properties", "additionalProperties", "items", "required", "oneOf", "$defs"}}
+    if next(Draft202012Validator(own).iter_errors(value), None):
+        raise InputError(f"{key}: {_shown(value)} is not allowed; it must be {_allowed(schema)}.{_hint(value, schema)}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _allowed(schema: Mapping[str, Any]) -> str:
+    """What a schema asks for, in words."""
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    types = schema.get("type", [])
+    words = " or ".join(_TYPES[name] for name in ([types] if isinstance(types, str) else types)) or schema.get("description", "given")
+    bounds = [
+        f"{phrase} {schema[name]}"
+        for name, phrase in (
+            ("minimum", "at least"),
+            ("exclusiveMinimum", "greater than"),
+            ("maximum", "at most"),
+            ("exclusiveMaximum", "less than"),
+            ("multipleOf", "a multiple of"),
+            ("minItems", "items: at least"),
+            ("maxItems", "items: at most"),
+        )
+        if name in schema
+    ]
+    if schema.get("uniqueItems"):
+        bounds.append("without repetition")
+    if "pattern" in schema:
+        bounds.append(schema.get("description", f"matching {schema['pattern']}"))
+    return f"{words}, {' and '.join(bounds)}" if bounds else words
+
+
+def _hint(value: Any, schema: Mapping[str, Any]) -> str:
+    numeric = {"number", "integer"} & set([schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ()))
+    if numeric and isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value):
+        mantissa, exponent = re.split("[eE]", value)
+        return f" YAML reads {value} as text: write {mantissa}.0e{int(exponent):+d}."
+    return ""
+
+
+def _known(name: Any, allowed: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(name), allowed, n=1)
+    return f"did you mean '{close[0]}'" if close else f"allowed are {', '.join(allowed)}"
+
+
+def _check_references(config: Mapping[str, Any]) -> None:
+    """Every entry that one part of the config names must be defined in another."""
+    for name, dataset in config["datasets"].items():
+        _defined(f"datasets.{name}.object", dataset["object"], config["objects"], "objects")
+        _defined(f"datasets.{name}.probe", dataset["probe"], config["probes"], "probes")
+    for name, experiment in config["experiments"].items():
+        for catalogue in ("datasets", "models", "losses"):
+            for entry in experiment[catalogue]:
+                _defined(f"experiments.{name}.{catalogue}", entry, config[catalogue], catalogue)
+
+
+def _defined(key: str, entry: str, catalogue: Mapping[str, Any], catalogue_name: str) -> None:
+    if entry not in catalogue:
+        raise InputError(f"{key}: '{entry}' is not defined under {catalogue_name}; defined are {', '.join(catalogue) or 'none'}.")
+
+
+def _check_model_options(models: Mapping[str, Any]) -> None:
+    for name, model in models.items():
+        kinds = network_kinds()
+        if model["kind"] not in kinds:
+            raise InputError(f"models.{name}.kind: there is no network '{model['kind']}'; there are {', '.join(kinds)}.")
+        choices = network_options(model["kind"])
+        for option, value in model["options"].items():
+            key = f"models.{name}.options.{option}"
+            if option not in choices:
+                raise InputError(f"{key} is not an option of {model['kind']}; allowed are {', '.join(choices) or 'none'}.")
+            if choices[option] and value not in choices[option]:
+                raise InputError(f"{key}: {value!r} is not allowed; it must be one of {', '.join(map(str, choices[option]))}.")
+
+
+def network_kinds() -> list[str]:
+    """Names of the modules in `models` that are networks."""
+    return sorted(path.stem for path in (PACKAGE / "models").glob("*.py") if path.stem != "__init__")
+
+
+def network_options(kind: str) -> dict[str, tuple]:
+    """Keyword options of a network's ``build`` with the values that a ``Literal`` allows, else ``()``.
+
+    Read from the source, since importing torch would add seconds to every start of the workflow.
+    """
+    tree = ast.parse((PACKAGE / "models" / f"{kind}.py").read_text(encoding="utf-8"))
+    build = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build"), None)
+    if build is None:
+        raise InputError(f"models/{kind}.py defines no function 'build(window, **options)', so it is no network.")
+    return {argument.arg: _literal_values(argument.annotation) for argument in build.args.kwonlyargs}
+
+
+def _literal_values(annotation: ast.expr | None) -> tuple:
+    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name) and annotation.value.id == "Literal":
+        values = ast.literal_eval(annotation.slice)
+        return values if isinstance(values, tuple) else (values,)
+    return ()

@@ -1,0 +1,17 @@
+"""The errors a user is meant to read: one sentence that names the key or file, what was found and what is allowed."""
+
+
+class PtychoformerError(Exception):
+    """Base of all errors that are reported as their one sentence, without a traceback."""
+
+
+class InputError(PtychoformerError):
+    """A file or value given by the user cannot be used."""
+
+
+class OutputError(PtychoformerError):
+    """A result cannot be written; nothing half-written is left behind."""
+
+
+class TrainingError(PtychoformerError):
+    """Training cannot go on, for example because the loss is no longer finite."""

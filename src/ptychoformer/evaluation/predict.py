@@ -1,0 +1,47 @@
+"""From a trained network and a dataset to amplitude and phase patches of the test block. The only module here that imports torch."""
+
+import os
+
+import numpy as np
+import torch
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.patches import create_patches
+from ptychoformer.measurement.cxi import read_patterns, read_scan
+from ptychoformer.progress import progress
+from ptychoformer.training.checkpoint import load_checkpoint
+from ptychoformer.training.device import lookup_device
+from ptychoformer.training.examples import network_input
+from ptychoformer.training.split import authors_split
+
+BATCH = 64
+
+
+@torch.inference_mode()
+def predict(dataset: str | os.PathLike, checkpoint: str | os.PathLike, kind: str, output: str | os.PathLike, threads: int = 1) -> None:
+    """Predict the patterns of the test block, batch by batch.
+
+    Args:
+        dataset: CXI file.
+        checkpoint: of a network of ``kind``, trained on patterns of the dataset's size.
+        output: HDF5 file with the patches on the labels' scale (see `evaluation.patches`).
+        threads: of the CPU.
+
+    Raises:
+        InputError: a file is damaged, or the checkpoint belongs to another network or pattern size.
+    """
+    torch.set_num_threads(threads)
+    trained = load_checkpoint(checkpoint)
+    if trained.kind != kind:
+        raise InputError(f"{checkpoint} is a checkpoint of '{trained.kind}', expected one of '{kind}'.")
+    scan = read_scan(dataset)
+    if tuple(trained.window) != tuple(scan.window):
+        raise InputError(f"{checkpoint} was trained on patterns of {trained.window} pixels, {dataset} has {tuple(scan.window)}.")
+    device = lookup_device()
+    network = trained.network().to(device, memory_format=torch.channels_last)
+    test = authors_split(scan).test
+    with create_patches(output, test, scan.positions[test], scan.window, trained.normalisation) as (amplitude, phase):
+        for start in progress(range(0, len(test), BATCH), -(-len(test) // BATCH), "predicting"):
+            batch = slice(start, min(start + BATCH, len(test)))
+            patches = network(network_input(read_patterns(dataset, test[batch])).to(device)).float().cpu().numpy()
+            amplitude[batch], phase[batch] = np.moveaxis(patches, 1, 0)

@@ -1,0 +1,1 @@
+"""Measured and simulated scans as files."""

@@ -1,0 +1,114 @@
+"""Ptychoformer: a ViT branch for local and a polar-attention branch for non-local structure, fused and decoded (Sec. III-B).
+
+Sizes are those of the authors' release for 32 x 32 patterns (1.60 M parameters). For larger patterns the grid on which the branches
+meet grows with the pattern up to 8 x 8, since the dense layer grows with the fourth power of its side.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from ptychoformer.errors import InputError
+from ptychoformer.models.parts.attention import Reading, SelfAttention, TransformerBlock, pixel_attention
+from ptychoformer.models.parts.outputs import constrain, require_multiple
+
+WIDTH = 32
+HEADS = 2
+BLOCKS = 2
+FEATURES = 128
+DECODER_WIDTHS = (128, 64, 32)
+
+
+class LocalDependenciesBranch(nn.Module):
+    """A ViT on patches of the pattern, then a dense layer to ``FEATURES`` channels on a square grid of ``grid`` patches a side."""
+
+    def __init__(self, window: tuple[int, int], grid: int):
+        super().__init__()
+        self.grid = grid
+        patch = (window[0] // grid, window[1] // grid)
+        self.embed = nn.Conv2d(1, WIDTH, patch, stride=patch)
+        self.position = nn.Parameter(0.02 * torch.randn(grid * grid, WIDTH))
+        self.blocks = nn.Sequential(*(TransformerBlock(SelfAttention(WIDTH, HEADS), WIDTH) for _ in range(BLOCKS)))
+        self.dense = nn.Linear(grid * grid * WIDTH, grid * grid * FEATURES)
+
+    def forward(self, patterns: Tensor) -> Tensor:
+        """Patterns (batch, 1, h, w) to features (batch, FEATURES, grid, grid)."""
+        tokens = self.embed(patterns).flatten(2).transpose(1, 2) + self.position
+        return self.dense(self.blocks(tokens).flatten(1)).unflatten(1, (FEATURES, self.grid, self.grid))
+
+
+class NonLocalCoherenceBranch(nn.Module):
+    """Attention among all pixels at full resolution, without position embedding, pooled to the grid of the local branch."""
+
+    def __init__(self, window: tuple[int, int], grid: int, attention: Reading):
+        super().__init__()
+        self.window, self.grid = window, grid
+        self.embed = nn.Linear(1, WIDTH)
+        self.blocks = nn.Sequential(
+            *(TransformerBlock(pixel_attention(attention, WIDTH, HEADS, window), WIDTH) for _ in range(BLOCKS))
+        )
+        self.widen = nn.Conv2d(WIDTH, FEATURES, 1)
+
+    def forward(self, patterns: Tensor) -> Tensor:
+        """Patterns (batch, 1, h, w) to features (batch, FEATURES, grid, grid)."""
+        tokens = self.blocks(self.embed(patterns.flatten(2).transpose(1, 2)))
+        pooled = adaptive_avg_pool2d(tokens.transpose(1, 2).unflatten(2, self.window), self.grid)
+        # A 1 x 1 convolution and a mean commute: widening the pooled features is the same, for a 64th of the work.
+        return self.widen(pooled)
+
+
+def decoder(stages: int) -> nn.Sequential:
+    """Transposed convolutions that double the resolution ``stages`` times and end in one channel."""
+    widths = (FEATURES,) * (stages - len(DECODER_WIDTHS) + 1) + DECODER_WIDTHS[-stages:]
+    layers: list[nn.Module] = []
+    for before, after in zip(widths, widths[1:], strict=False):
+        up = nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
+        layers += [up, nn.BatchNorm2d(after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
+
+
+class Ptychoformer(nn.Module):
+    """Both branches, their fusion (Eq. 12), a decoder for each output and the output constraints (Eq. 13).
+
+    Args:
+        window: (h, w) of a pattern: a square whose side is a power of two of at least 32 pixels.
+        attention: reading of the non-local branch's attention.
+        constrained: sigmoid amplitude and pi * tanh phase, or the decoders' plain outputs.
+    """
+
+    def __init__(self, window: tuple[int, int], attention: Reading, constrained: bool):
+        super().__init__()
+        side = window[0]
+        grid = min(side // 8, 8)
+        self.local = LocalDependenciesBranch(window, grid)
+        self.nonlocal_ = NonLocalCoherenceBranch(window, grid, attention)
+        self.fuse = nn.Conv2d(2 * FEATURES, FEATURES, 1)
+        stages = int(math.log2(side // grid))
+        self.amplitude, self.phase = decoder(stages), decoder(stages)
+        self.constrained = constrained
+
+    def forward(self, patterns: Tensor) -> Tensor:
+        """log(1 + photons), (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w)."""
+        fused = self.fuse(torch.cat([self.local(patterns), self.nonlocal_(patterns)], dim=1))
+        raw = torch.cat([self.amplitude(fused), self.phase(fused)], dim=1)
+        return constrain(raw) if self.constrained else raw
+
+
+def build(
+    window: tuple[int, int],
+    *,
+    attention: Literal["paper", "release", "mhsa"] = "paper",
+    constraints: Literal["physical", "none"] = "physical",
+) -> Ptychoformer:
+    """Ptychoformer for patterns of ``window`` pixels; ``attention`` and ``constraints`` as in `docs/readings.md`.
+
+    Raises:
+        InputError: the window is not a square whose side is a power of two of at least 32.
+    """
+    require_multiple(window, 32, "ptychoformer")
+    if window[0] != window[1] or not math.log2(window[0]).is_integer():
+        raise InputError(f"ptychoformer needs square patterns whose side is a power of two, found {window[0]} x {window[1]}.")
+    return Ptychoformer(window, attention, constraints == "physical")

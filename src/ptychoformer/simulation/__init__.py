@@ -1,0 +1,1 @@
+"""From objects and probes to diffraction patterns (Eq. 2)."""

@@ -1,0 +1,239 @@
+"""Training as published: Adam, ReduceLROnPlateau, a fixed number of epochs (Sec. IV-A), from a dataset to a checkpoint.
+
+After every epoch the whole state is written to one file beside the outputs, so that an interrupted training goes on where it was.
+Order and dropout of an epoch depend on the seed and the epoch alone; an interrupted run ends with the weights of an unbroken one, to
+the last bit.
+"""
+
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from ptychoformer.errors import InputError, TrainingError
+from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.models import build, parameter_count
+from ptychoformer.progress import progress, say
+from ptychoformer.provenance import digest
+from ptychoformer.randomness import generator, integer_seed
+from ptychoformer.storage import write_csv
+from ptychoformer.training.checkpoint import Checkpoint, load, save, save_checkpoint
+from ptychoformer.training.device import device_name, lookup_device
+from ptychoformer.training.examples import Examples, load_examples, training_normalisation
+from ptychoformer.training.losses import LOSSES, Loss
+from ptychoformer.training.split import authors_split, training_subset, validation_part
+
+
+@dataclass
+class Training:
+    """A network in the making.
+
+    Args:
+        model: the network, on the device.
+        loss: of a prediction and its labels.
+        options: the config's ``training``: epochs, batch_size, learning_rate, min_learning_rate, factor, patience, precision, weights.
+        seed: of order and dropout.
+    """
+
+    model: nn.Module
+    loss: Loss
+    options: Mapping[str, Any]
+    seed: int
+    epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.optimizer = Adam(self.model.parameters(), lr=self.options["learning_rate"])
+        self.scheduler = ReduceLROnPlateau(
+            self.optimizer, factor=self.options["factor"], patience=self.options["patience"], min_lr=self.options["min_learning_rate"]
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the epoch that comes next."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    def run_epoch(self, examples: Examples, validation: Examples) -> None:
+        """Fit every example once, validate, adjust the learning rate.
+
+        Raises:
+            TrainingError: a loss is NaN or infinite.
+        """
+        began, rate = time.perf_counter(), self.learning_rate
+        train_loss = self._fit(examples)
+        validation_loss = self._validate(validation)
+        self.scheduler.step(validation_loss)
+        self.epoch += 1
+        seconds = time.perf_counter() - began
+        names = ("epoch", "learning_rate", "train_loss", "validation_loss", "seconds")
+        self.history.append(dict(zip(names, (self.epoch, rate, train_loss, validation_loss, seconds), strict=True)))
+        if self.options["weights"] == "best" and validation_loss <= self.best.get("loss", float("inf")):
+            self.best = {"loss": validation_loss, "weights": _copied(self.model.state_dict())}
+
+    def _fit(self, examples: Examples) -> float:
+        self.model.train()
+        torch.manual_seed(integer_seed(self.seed, "dropout", self.epoch))
+        order = torch.from_numpy(generator(self.seed, "order", self.epoch).permutation(len(examples))).to(examples.inputs.device)
+        batches = order.split(self.options["batch_size"])
+        losses = []
+        for batch in progress(batches, len(batches), f"epoch {self.epoch + 1}"):
+            loss = self._loss(examples.inputs[batch], examples.labels[batch])
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.detach())
+        # Looked at once an epoch: asking after every batch would make an accelerator wait for the host.
+        losses = torch.stack(losses)
+        finite = losses.isfinite()
+        if not finite.all():
+            first = int((~finite).nonzero()[0])
+            raise TrainingError(
+                f"The loss became {losses[first].item()} in epoch {self.epoch + 1}, batch {first + 1} of {len(batches)}, at learning rate "
+                f"{self.learning_rate:g}; lower training.learning_rate or look for outliers in the dataset."
+            )
+        return losses.mean().item()
+
+    @torch.no_grad()
+    def _validate(self, examples: Examples) -> float:
+        self.model.eval()
+        size = self.options["batch_size"]
+        parts = zip(examples.inputs.split(size), examples.labels.split(size), strict=True)
+        total = sum(self._loss(inputs, labels) * len(inputs) for inputs, labels in parts)
+        return (total / len(examples)).item()
+
+    def _loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        half = self.options["precision"] == "bfloat16"
+        with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=half):
+            prediction = self.model(inputs)
+        return self.loss(prediction.float(), labels)
+
+    def final_weights(self) -> dict[str, Tensor]:
+        """Of the last epoch, as published, or of the best validation loss."""
+        weights = self.best["weights"] if self.options["weights"] == "best" else self.model.state_dict()
+        return {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on."""
+        return {
+            "epoch": self.epoch,
+            "history": self.history,
+            "best": self.best,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+        self.epoch, self.history, self.best = state["epoch"], state["history"], state["best"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+
+
+def _copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in weights.items()}
+
+
+def fit(
+    dataset: str | Path,
+    *,
+    model: Mapping[str, Any],
+    loss: Mapping[str, Any],
+    n_train: int,
+    seed: int,
+    training: Mapping[str, Any],
+    checkpoint: str | Path,
+    history: str | Path,
+    threads: int = 1,
+    code: str = "",
+) -> dict[str, Any]:
+    """Train one network on one dataset.
+
+    Args:
+        dataset: CXI file.
+        model: catalogue entry with ``kind`` and ``options``.
+        loss: catalogue entry with ``kind``.
+        n_train: number of patterns, of which a part validates.
+        seed: of subset, validation part, initial weights, order and dropout, the same for every model.
+        training: the config's ``training``.
+        checkpoint: output, the trained network.
+        history: output, CSV with one row an epoch.
+        threads: of the CPU.
+        code: digest of the code, so that state left by other code is not continued.
+
+    Returns:
+        Facts for the provenance: device, parameters, patterns.
+
+    Raises:
+        InputError: the dataset is damaged, or has fewer than ``n_train`` training patterns.
+        TrainingError: the loss is no longer finite.
+    """
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    device = lookup_device()
+    scan = read_scan(dataset)
+    subset = training_subset(authors_split(scan), n_train, seed)
+    normalisation = training_normalisation(scan, subset)
+    fitted, watched = validation_part(subset, training["validation_fraction"], training["validation"], seed)
+    examples, validation = (load_examples(dataset, scan, part, normalisation).to(device) for part in (fitted, watched))
+
+    torch.manual_seed(integer_seed(seed, "weights"))
+    network = build(model["kind"], scan.window, model["options"]).to(device, memory_format=torch.channels_last)
+    run = Training(network, LOSSES[loss["kind"]], training, seed)
+    say(f"{model['kind']}: {parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate, on {device}")
+
+    state_file = Path(checkpoint).with_name("state.pt")
+    identity = digest([dict(model), dict(loss), n_train, seed, dict(training), code, torch.__version__, _fingerprint(examples)])
+    _resume(run, state_file, identity)
+    while run.epoch < training["epochs"]:
+        run.run_epoch(examples, validation)
+        save(run.state() | {"identity": identity}, state_file)
+        say(_line(run.history[-1], training["epochs"]))
+
+    write_csv(pd.DataFrame(run.history), history)
+    save_checkpoint(Checkpoint(model["kind"], dict(model["options"]), tuple(scan.window), normalisation, run.final_weights()), checkpoint)
+    state_file.unlink(missing_ok=True)
+    return {
+        "device": device_name(device),
+        "parameters": parameter_count(network),
+        "patterns": n_train,
+        "training_seconds": round(sum(row["seconds"] for row in run.history), 1),
+    }
+
+
+def _resume(run: Training, state_file: Path, identity: str) -> None:
+    if not state_file.exists():
+        return
+    try:
+        state = load(state_file)
+    except InputError as error:
+        say(f"Starting anew: {error}")
+        return
+    if state.get("identity") != identity:
+        say(f"Starting anew: {state_file} belongs to another configuration, dataset or version of the code.")
+        return
+    run.restore(state)
+    say(f"Going on after epoch {run.epoch}.")
+
+
+def _fingerprint(examples: Examples) -> int:
+    """Checksum of all inputs and labels."""
+    return zlib.crc32(np.ascontiguousarray(examples.labels.cpu()), zlib.crc32(np.ascontiguousarray(examples.inputs.cpu())))
+
+
+def _line(row: Mapping[str, float], epochs: int) -> str:
+    return (
+        f"epoch {row['epoch']:.0f} of {epochs}: training loss {row['train_loss']:.5f}, validation loss {row['validation_loss']:.5f}, "
+        f"learning rate {row['learning_rate']:g}, {row['seconds']:.1f} s"
+    )

@@ -1,0 +1,48 @@
+"""Labels between 0 and 1, with constants that come from training patterns alone and travel with the checkpoint."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Linear map of amplitude (arbitrary units) and phase (radians) to [0, 1] over the training labels."""
+
+    amplitude_min: float
+    amplitude_max: float
+    phase_min: float
+    phase_max: float
+
+    @classmethod
+    def of(cls, amplitude: np.ndarray, phase: np.ndarray) -> "Normalisation":
+        """Constants from training labels of any shape."""
+        return cls(*(float(limit) for limit in (amplitude.min(), amplitude.max(), phase.min(), phase.max())))
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping) -> "Normalisation":
+        """Read back what ``as_attributes`` stored."""
+        return cls(**{name: float(attributes[name]) for name in cls.__dataclass_fields__})
+
+    def as_attributes(self) -> dict[str, float]:
+        """For the attributes of an HDF5 group or a checkpoint."""
+        return asdict(self)
+
+    def amplitude(self, values: np.ndarray) -> np.ndarray:
+        """Amplitude on the scale of the labels, same shape."""
+        return _scale(values, self.amplitude_min, self.amplitude_max)
+
+    def phase(self, values: np.ndarray) -> np.ndarray:
+        """Phase on the scale of the labels, same shape."""
+        return _scale(values, self.phase_min, self.phase_max)
+
+
+def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    # An object without contrast in one channel is all zeros there.
+    return ((values - low) / (high - low if high > low else 1.0)).astype(np.float32)
+
+
+def windows(image: np.ndarray, corners: np.ndarray, window: tuple[int, int]) -> np.ndarray:
+    """Cut ``image`` (H, W) at corners (m, 2) into windows (m, h, w)."""
+    return np.lib.stride_tricks.sliding_window_view(image, window)[corners[:, 0], corners[:, 1]]

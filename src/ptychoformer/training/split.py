@@ -1,0 +1,100 @@
+"""Which patterns train, which are tested, and which pixels no training pattern illuminates.
+
+The authors' split (`docs/readings.md`): the first 80 % of the scan's rows train, and the test block is the square of the remaining
+rows and as many first columns. Neighbouring patterns overlap, so the block's first rows share pixels with training; the part of it
+that shares none is called *unseen*.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.cxi import Scan
+from ptychoformer.randomness import generator
+
+TRAIN_FRACTION = 0.8
+
+
+@dataclass(frozen=True)
+class Split:
+    """Patterns of a scan by their part, and the part of the object that training never saw.
+
+    Args:
+        scan: the scan that is split.
+        train: indices of all patterns that may be trained on, increasing.
+        test: indices of the test block, increasing.
+    """
+
+    scan: Scan
+    train: np.ndarray
+    test: np.ndarray
+
+    @cached_property
+    def unseen_pixels(self) -> np.ndarray:
+        """(H, W) bool, pixels of the object that no pattern of ``train`` illuminates, wherever its window really was."""
+        # Corners of all windows as a 2-D difference array; two cumulative sums count the windows over each pixel.
+        height, width = self.scan.amplitude.shape
+        (h, w), corners = self.scan.window, self.scan.true_positions[self.train]
+        difference = np.zeros((height + 1, width + 1), np.int64)
+        for dy, dx, sign in ((0, 0, 1), (h, 0, -1), (0, w, -1), (h, w, 1)):
+            np.add.at(difference, (corners[:, 0] + dy, corners[:, 1] + dx), sign)
+        return difference.cumsum(0).cumsum(1)[:height, :width] == 0
+
+    @cached_property
+    def unseen_test(self) -> np.ndarray:
+        """(len(test),) bool, test patterns whose true window holds unseen pixels only."""
+        h, w = self.scan.window
+        seen = np.pad(~self.unseen_pixels, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+        y, x = self.scan.true_positions[self.test].T
+        return seen[y + h, x + w] - seen[y, x + w] - seen[y + h, x] + seen[y, x] == 0
+
+    @cached_property
+    def block(self) -> tuple[slice, slice]:
+        """The rectangle of the object that the test block covers at its recorded positions."""
+        corners = self.scan.positions[self.test]
+        (top, left), (bottom, right) = corners.min(0), corners.max(0) + self.scan.window
+        return slice(int(top), int(bottom)), slice(int(left), int(right))
+
+
+def train_rows(rows: int) -> int:
+    """How many of a scan's rows train."""
+    return int(TRAIN_FRACTION * rows)
+
+
+def authors_split(scan: Scan) -> Split:
+    """The split of the paper for a scan on a grid.
+
+    Raises:
+        InputError: the grid is too small to be split.
+    """
+    rows, columns = scan.grid
+    first = train_rows(rows)
+    if not 0 < first < rows:
+        raise InputError(f"A scan of {rows} x {columns} positions is too small to be split: at least 2 rows are needed.")
+    index = np.arange(rows * columns).reshape(rows, columns)
+    return Split(scan, index[:first].ravel(), index[first:, : rows - first].ravel())
+
+
+def training_subset(split: Split, n_train: int, seed: int) -> np.ndarray:
+    """``n_train`` of the training patterns, drawn by the seed and increasing; a smaller subset of a seed lies in the larger.
+
+    Raises:
+        InputError: there are fewer training patterns.
+    """
+    if n_train > len(split.train):
+        raise InputError(f"n_train: {n_train} patterns were asked for, the scan has {len(split.train)} to train on.")
+    return np.sort(generator(seed, "subset").permutation(split.train)[:n_train])
+
+
+def validation_part(indices: np.ndarray, fraction: float, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide training patterns into those that are fitted and those that are watched, at least one of each.
+
+    Args:
+        how: ``random`` as published, or ``block``, the last patterns in scan order; among random neighbours of overlapping
+            windows overfitting cannot be seen.
+    """
+    count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+    order = generator(seed, "validation").permutation(indices) if how == "random" else indices
+    return np.sort(order[: len(order) - count]), np.sort(order[len(order) - count :])

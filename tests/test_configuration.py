@@ -1,0 +1,97 @@
+"""A wrong config is one sentence that names the key and what is allowed."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from ptychoformer.configuration import complete, load_schema
+from ptychoformer.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = load_schema(ROOT / "workflow/schemas/config.schema.yaml")
+
+
+def read(name):
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+def merged(base, overlay):
+    """What Snakemake makes of a config and an overlay."""
+    base = deepcopy(base)
+    for key, value in overlay.items():
+        base[key] = merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return base
+
+
+def changed(path, value):
+    """config.yaml with one key changed, such as ``training.epochs``."""
+    config = read("config.yaml")
+    *parents, last = path.split(".")
+    place = config
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    return config
+
+
+def test_the_schema_is_a_schema():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("overlay", [None, "config/smoke.yaml", "config/paper.yaml"])
+def test_every_scale_is_complete_and_completing_twice_changes_nothing(overlay):
+    config = merged(read("config.yaml"), read(overlay) if overlay else {})
+    completed = complete(config, SCHEMA)
+    assert complete(completed, SCHEMA) == completed
+    assert completed["training"]["factor"] == 0.5
+    assert completed["datasets"]["clean"]["detector"]["poisson"] is False
+
+
+def test_defaults_are_not_shared_between_entries():
+    config = read("config.yaml")
+    for name in ("one", "two"):
+        config["datasets"][name] = {"object": "permalloy", "probe": "zone_plate"}
+    completed = complete(config, SCHEMA)
+    completed["datasets"]["one"]["scan"]["overlap"] = 0
+    assert completed["datasets"]["two"]["scan"]["overlap"] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("trainin", {}, "trainin is not a key of the config; did you mean 'training'."),
+        ("training.epoch", 3, "training.epoch is not a key of the config; did you mean 'epochs'."),
+        ("datasets.clean.detector.nois", 1, "datasets.clean.detector.nois is not a key of the config; allowed are"),
+        ("training.epochs", 0, "training.epochs: 0 is not allowed; it must be an integer, at least 1 and at most 10000."),
+        ("training.epochs", 2.5, "training.epochs: 2.5 is not allowed; it must be an integer"),
+        ("training.epochs", "many", "training.epochs: 'many' is not allowed; it must be an integer"),
+        ("training.learning_rate", "1e-3", "YAML reads 1e-3 as text: write 1.0e-3."),
+        ("training.validation", "blok", "training.validation: 'blok' is not allowed; it must be one of random, block."),
+        ("datasets.clean.scan.overlap", 0.97, "datasets.clean.scan.overlap: 0.97 is not allowed; it must be a number, at least 0 and at most 0.95."),
+        ("datasets.clean.detector.poisson", "yes", "it must be true or false."),
+        ("datasets.clean.object", "nowhere", "datasets.clean.object: 'nowhere' is not defined under objects; defined are permalloy, ad_ltem."),
+        ("datasets.clean.probe", "nowhere", "datasets.clean.probe: 'nowhere' is not defined under probes; defined are zone_plate, ptynet."),
+        ("experiments.table1.models", ["ptychonn", "unet"], "experiments.table1.models: 'unet' is not defined under models; defined are ptychonn,"),
+        ("experiments.table1.datasets", ["dirty"], "experiments.table1.datasets: 'dirty' is not defined under datasets; defined are clean, noisy."),
+        ("experiments.table1.n_train", "some", "experiments.table1.n_train: 'some' is not allowed; it must be an integer or text"),
+        ("seeds", [], "seeds: [] is not allowed; it must be a list, items: at least 1"),
+        ("seeds", [1, 1], "without repetition"),
+        ("seeds", [0, -1], "seeds[1]: -1 is not allowed; it must be an integer, at least 0."),
+        ("objects.permalloy.kind", "moon", "objects.permalloy.kind: 'moon' is not allowed; it must be one of permalloy, tiff."),
+        ("objects.new", {"shape": [64, 64]}, "objects.new.kind: is missing; it must be one of permalloy, tiff."),
+        ("objects.ad_ltem.amplitude.sha256", "short", "objects.ad_ltem.amplitude.sha256: 'short' is not allowed"),
+        ("models.ptychonn.kind", "unet", "models.ptychonn.kind: there is no network 'unet'; there are dpi, ptychoformer, ptychonn, ptynet."),
+        ("models.ptychonn.options", {"width": 3}, "models.ptychonn.options.width is not an option of ptychonn; allowed are none."),
+        ("models.ptychoformer.options.attention", "papr", "it must be one of paper, release, mhsa."),
+        ("losses.mse.kind", "mae", "losses.mse.kind: 'mae' is not allowed; it must be one of mse."),
+        ("optics", {"pixel_size": 1, "distance": 1}, "optics.wavelength is missing; it must be a number, greater than 0."),
+        ("datasets", None, "datasets: None is not allowed; it must be a mapping."),
+    ],
+)
+def test_a_wrong_key_is_named_with_what_is_allowed(path, value, sentence):
+    with pytest.raises(InputError) as caught:
+        complete(changed(path, value), SCHEMA)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,68 @@
+"""A digest changes with what can change a result, and with nothing else."""
+
+import json
+
+import pytest
+from ptychoformer import provenance
+from ptychoformer.provenance import code_digest, digest, record, sidecar
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of three modules: ``a.one`` imports ``a.two``, nothing imports ``b``."""
+    (tmp_path / "a").mkdir()
+    sources = {
+        "a/__init__.py": '"""Package."""\n',
+        "a/one.py": '"""One."""\nfrom ptychoformer.a.two import f\n\ndef g():\n    """Double."""\n    return 2 * f()  # twice\n',
+        "a/two.py": "def f():\n    return 1\n",
+        "b.py": "x = 1\n",
+    }
+    for name, source in sources.items():
+        (tmp_path / name).write_text(source)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+
+    def edit(name, old, new):
+        for cached in (provenance._tree, provenance._code, provenance._imports):
+            cached.cache_clear()
+        path = tmp_path / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    edit("b.py", "x", "x")
+    yield edit
+    edit("b.py", "x", "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "changes"),
+    [
+        ("a/one.py", "2 * f()", "3 * f()", True),
+        ("a/two.py", "return 1", "return 2", True),
+        ("a/one.py", "# twice", "# two times", False),
+        ("a/one.py", "Double.", "Two times.", False),
+        ("a/one.py", "return 2", "return (2)", False),
+        ("b.py", "x = 1", "x = 2", False),
+    ],
+)
+def test_code_digest(package, name, old, new, changes):
+    before = code_digest("a.one")
+    package(name, old, new)
+    assert (code_digest("a.one") != before) == changes
+
+
+def test_a_model_digest_knows_its_own_network_only():
+    assert code_digest("training.fit", "models.dpi") != code_digest("training.fit", "models.ptynet")
+    assert "models.dpi" not in provenance._imports("models")
+
+
+def test_digest_depends_on_values_not_on_order():
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
+
+
+def test_record_writes_what_a_result_came_from(tmp_path):
+    artefact = tmp_path / "metrics.csv"
+    record(artefact, {"seed": 3}, seconds=1.5, device="cpu")
+    content = json.loads(sidecar(artefact).read_text())
+    assert content["configuration"] == {"seed": 3}
+    assert content["seconds"] == 1.5
+    assert {"python", "numpy", "torch"} <= set(content["libraries"])

@@ -1,0 +1,32 @@
+# From a dataset to a trained network; one job a run.
+
+
+rule train:
+    input:
+        dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
+        object=object_of_dataset,
+    output:
+        # The state of an unfinished training lies beside these, undeclared, so that a failed or killed job goes on where it was.
+        checkpoint=f"<results>/training/{RUN}/model.pt",
+        history=f"<results>/training/{RUN}/history.csv",
+    params:
+        model=lookup("models/{model}", within=config),
+        loss=lookup("losses/{loss}", within=config),
+        training=config["training"],
+        code=training_code,
+    log:
+        f"<results>/training/{RUN}/train.log",
+    benchmark:
+        f"<results>/training/{RUN}/train.benchmark.tsv"
+    # One thread: two jobs side by side train faster than one with two threads.
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=1,
+    conda:
+        "../../environment.yml"
+    message:
+        "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}, seed {wildcards.seed}"
+    script:
+        "../scripts/train.py"

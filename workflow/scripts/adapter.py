@@ -1,0 +1,52 @@
+"""What every script of a rule has around its one call: the package on the path, a log, errors in one sentence, provenance.
+
+    from adapter import job
+
+    with job(snakemake) as facts:
+        from ptychoformer.simulation.objects import make_object
+        make_object(...)
+"""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from ptychoformer.errors import PtychoformerError  # noqa: E402
+from ptychoformer.provenance import record  # noqa: E402
+
+
+@contextmanager
+def job(snakemake) -> Iterator[dict]:
+    """Run a rule's work; what the caller puts into the yielded mapping (for example the device) goes into the provenance."""
+    facts: dict = {}
+    began = time.perf_counter()
+    with _log(snakemake.log[0]) as console:
+        try:
+            yield facts
+            parameters = {**dict(snakemake.params.items()), **dict(snakemake.wildcards.items())}
+            for artefact in snakemake.output:
+                record(artefact, parameters, time.perf_counter() - began, rule=snakemake.rule, **facts)
+        except PtychoformerError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            print(f"Error in {snakemake.rule}: {error}", file=console)
+            sys.exit(1)
+        except Exception:
+            traceback.print_exc()
+            print(f"Unexpected error in {snakemake.rule}, please report it with {snakemake.log[0]}", file=console)
+            sys.exit(1)
+
+
+@contextmanager
+def _log(path: str) -> Iterator:
+    """Send everything that the process prints to the log; yields the console."""
+    console = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(path, "w", buffering=1, encoding="utf-8") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        yield console
