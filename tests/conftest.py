@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.randomness import generator
 from ptychoformer.storage import create_hdf5, write

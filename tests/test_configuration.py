@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import InputError
 
@@ -69,12 +70,28 @@ def test_defaults_are_not_shared_between_entries():
         ("training.epochs", "many", "training.epochs: 'many' is not allowed; it must be an integer"),
         ("training.learning_rate", "1e-3", "YAML reads 1e-3 as text: write 1.0e-3."),
         ("training.validation", "blok", "training.validation: 'blok' is not allowed; it must be one of random, block."),
-        ("datasets.clean.scan.overlap", 0.97, "datasets.clean.scan.overlap: 0.97 is not allowed; it must be a number, at least 0 and at most 0.95."),
+        (
+            "datasets.clean.scan.overlap",
+            0.97,
+            "datasets.clean.scan.overlap: 0.97 is not allowed; it must be a number, at least 0 and at most 0.95.",
+        ),
         ("datasets.clean.detector.poisson", "yes", "it must be true or false."),
-        ("datasets.clean.object", "nowhere", "datasets.clean.object: 'nowhere' is not defined under objects; defined are permalloy, ad_ltem."),
+        (
+            "datasets.clean.object",
+            "nowhere",
+            "datasets.clean.object: 'nowhere' is not defined under objects; defined are permalloy, ad_ltem.",
+        ),
         ("datasets.clean.probe", "nowhere", "datasets.clean.probe: 'nowhere' is not defined under probes; defined are zone_plate, ptynet."),
-        ("experiments.table1.models", ["ptychonn", "unet"], "experiments.table1.models: 'unet' is not defined under models; defined are ptychonn,"),
-        ("experiments.table1.datasets", ["dirty"], "experiments.table1.datasets: 'dirty' is not defined under datasets; defined are clean, noisy."),
+        (
+            "experiments.table1.models",
+            ["ptychonn", "unet"],
+            "experiments.table1.models: 'unet' is not defined under models; defined are ptychonn,",
+        ),
+        (
+            "experiments.table1.datasets",
+            ["dirty"],
+            "experiments.table1.datasets: 'dirty' is not defined under datasets; defined are clean, noisy.",
+        ),
         ("experiments.table1.n_train", "some", "experiments.table1.n_train: 'some' is not allowed; it must be an integer or text"),
         ("seeds", [], "seeds: [] is not allowed; it must be a list, items: at least 1"),
         ("seeds", [1, 1], "without repetition"),
@@ -82,11 +99,17 @@ def test_defaults_are_not_shared_between_entries():
         ("objects.permalloy.kind", "moon", "objects.permalloy.kind: 'moon' is not allowed; it must be one of permalloy, tiff."),
         ("objects.new", {"shape": [64, 64]}, "objects.new.kind: is missing; it must be one of permalloy, tiff."),
         ("objects.ad_ltem.amplitude.sha256", "short", "objects.ad_ltem.amplitude.sha256: 'short' is not allowed"),
-        ("models.ptychonn.kind", "unet", "models.ptychonn.kind: there is no network 'unet'; there are dpi, ptychoformer, ptychonn, ptynet."),
+        (
+            "models.ptychonn.kind",
+            "unet",
+            "models.ptychonn.kind: there is no network 'unet'; there are dpi, ptychoformer, ptychonn, ptynet.",
+        ),
         ("models.ptychonn.options", {"width": 3}, "models.ptychonn.options.width is not an option of ptychonn; allowed are none."),
         ("models.ptychoformer.options.attention", "papr", "it must be one of paper, release, mhsa."),
         ("losses.mse.kind", "mae", "losses.mse.kind: 'mae' is not allowed; it must be one of mse."),
         ("optics", {"pixel_size": 1, "distance": 1}, "optics.wavelength is missing; it must be a number, greater than 0."),
+        ("models.floor", {"kind": "dpi"}, "models.floor: the name must be letters, digits, '_' and '-', and neither 'floor' nor 'ceiling'"),
+        ("datasets.a/b", {"object": "permalloy", "probe": "zone_plate"}, "datasets.a/b: the name must be letters, digits, '_' and '-'"),
         ("datasets", None, "datasets: None is not allowed; it must be a mapping."),
     ],
 )

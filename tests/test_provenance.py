@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from ptychoformer import provenance
 from ptychoformer.provenance import code_digest, digest, record, sidecar
 
@@ -61,8 +62,9 @@ def test_digest_depends_on_values_not_on_order():
 
 def test_record_writes_what_a_result_came_from(tmp_path):
     artefact = tmp_path / "metrics.csv"
-    record(artefact, {"seed": 3}, seconds=1.5, device="cpu")
+    record(artefact, {"seed": 3}, seconds=1.5, facts={"device": "Tesla T4"})
     content = json.loads(sidecar(artefact).read_text())
     assert content["configuration"] == {"seed": 3}
     assert content["seconds"] == 1.5
+    assert content["device"] == "Tesla T4"
     assert {"python", "numpy", "torch"} <= set(content["libraries"])

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import PACKAGE
 
+_PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -50,6 +51,9 @@ def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str
         for name in value:
             if name not in properties and others is False:
                 raise InputError(f"{_join(key, name)} is not a key of the config; {_known(name, properties)}.")
+            naming = _resolve(schema.get("propertyNames", {}), root)
+            if next(Draft202012Validator(naming).iter_errors(name), None):
+                raise InputError(f"{_join(key, name)}: the name must be {naming['description']}.")
         for name, part in properties.items():
             if name not in value and "default" in (part := _resolve(part, root)):
                 value[name] = deepcopy(part["default"])
@@ -85,7 +89,11 @@ def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[
 
 def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
     # Parts are checked when their own turn comes, under their own name.
-    own = {name: rule for name, rule in schema.items() if name not in {"properties", "additionalProperties", "items", "required", "oneOf", "$defs"}}
+    own = {
+        name: rule
+        for name, rule in schema.items()
+        if name not in {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
+    }
     if next(Draft202012Validator(own).iter_errors(value), None):
         raise InputError(f"{key}: {_shown(value)} is not allowed; it must be {_allowed(schema)}.{_hint(value, schema)}")
 

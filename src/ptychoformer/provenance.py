@@ -89,8 +89,8 @@ def sidecar(artefact: str | Path) -> Path:
     return artefact.with_name(f"{artefact.name}.provenance.json")
 
 
-def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, **facts: Any) -> None:
-    """Write the sidecar of ``artefact``: configuration and its digest, versions, machine, seconds, and ``facts`` such as the seed."""
+def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, facts: Mapping[str, Any]) -> None:
+    """Write the sidecar of ``artefact``: configuration and its digest, versions, machine, seconds, and ``facts`` such as the device."""
     content = {
         "artefact": Path(artefact).name,
         "package": __version__,
@@ -100,5 +100,5 @@ def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, 
         "machine": f"{platform.system()} {platform.machine()}",
         "device": "cpu",
         "seconds": round(seconds, 3),
-    } | facts
+    } | dict(facts)
     write_text(json.dumps(content, indent=2, default=str) + "\n", sidecar(artefact))

@@ -1,6 +1,7 @@
 """Files as contracts: written whole or not at all, self-describing, and read with errors a user understands."""
 
 import errno
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pandas as pd
 from ptychoformer.errors import InputError, OutputError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
@@ -28,7 +30,7 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         if reason := _why_not_written(error):
             raise OutputError(f"{path} cannot be written: {reason}. Nothing was left half-written.") from error
         raise
@@ -36,21 +38,64 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _why_not_written(error: Exception) -> str | None:
-    # HDF5 reports a full disk as an OSError or a RuntimeError with the errno in its text only.
-    code, text = getattr(error, "errno", None), str(error)
-    if code in _DISK_FULL or any(f"errno = {full}," in text for full in _DISK_FULL) or "No space left" in text:
+def _why_not_written(error: OSError) -> str | None:
+    if error.errno in _DISK_FULL:
         return "the disk is full; free some space and run the same command again"
-    if code in {errno.EACCES, errno.EROFS, errno.EPERM} and isinstance(error, OSError):
+    if error.errno in _FORBIDDEN:
         return f"permission denied ({error.strerror})"
     return None
 
 
 @contextmanager
 def create_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """An HDF5 file to write to, which appears under ``path`` only when it is complete."""
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        yield file
+    """An HDF5 file to write to, which appears under ``path`` only when it is complete.
+
+    Raises:
+        OutputError: see `atomic`.
+    """
+    with atomic(path) as temporary, _Stream(temporary, "w+") as stream:
+        file = h5py.File(stream, "w")
+        try:
+            yield file
+        finally:
+            stream.closing = True
+            file.close()
+        if stream.failure:
+            raise stream.failure
+
+
+class _Stream(io.FileIO):
+    """The file under an HDF5 file, on a disk that may fill up.
+
+    HDF5 crashes at the end of the process if it could not write what it held when it closed a file (h5py issue 914). So the first
+    failure is raised where it happens, or kept while the file closes, and whatever HDF5 writes after it is thrown away.
+    """
+
+    failure: OSError | None = None
+    closing = False
+
+    def write(self, data: memoryview) -> int:
+        data = memoryview(data).cast("B")
+        written = 0
+        while written < len(data) and not self.failure:
+            with self._noting_failure():
+                written += super().write(data[written:])
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        if not self.failure:
+            with self._noting_failure():
+                super().truncate(size)
+        return size
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = error
+            if not self.closing:
+                raise
 
 
 @contextmanager

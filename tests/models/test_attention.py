@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+
 from ptychoformer.models.parts.attention import SelfAttention, pixel_attention, polar_coordinates, release_coordinates
 
 SHAPES = [(4, 4), (8, 8), (6, 10)]

@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+
 from ptychoformer.configuration import network_kinds, network_options
 from ptychoformer.errors import InputError
-from ptychoformer.models import build, parameter_count
+from ptychoformer.models import build, initialise, parameter_count
+from torch import nn
 from ptychoformer.models.parts.outputs import constrain
 
 # Counted by hand from the sizes in the networks' publications (docs/readings.md).
@@ -68,6 +70,14 @@ def test_eq_13():
 def test_a_window_that_does_not_fit_is_named(kind, window):
     with pytest.raises(InputError, match=f"{kind}.*{window[0]} x {window[1]}"):
         build(kind, window, {})
+
+
+def test_glorot_weights_keep_the_variance_of_a_signal():
+    layer = nn.Conv2d(64, 64, 3)
+    torch.manual_seed(0)
+    initialise(layer)
+    assert layer.weight.var().item() == pytest.approx(2 / (2 * 64 * 9), rel=0.05)
+    assert not layer.bias.any()
 
 
 def test_options_are_read_from_the_source_without_importing_torch():

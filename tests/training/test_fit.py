@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from ptychoformer.errors import InputError, OutputError, TrainingError
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training.checkpoint import load, load_checkpoint, save
@@ -25,6 +26,7 @@ TRAINING = {
     "validation_fraction": 0.1,
     "validation": "random",
     "weights": "last",
+    "initialisation": "glorot",
     "precision": "float32",
 }
 DPI = {"kind": "dpi", "options": {}}  # the one with dropout and batch normalisation

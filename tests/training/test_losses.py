@@ -1,6 +1,7 @@
 """Losses against their formulas."""
 
 import torch
+
 from ptychoformer.training.losses import LOSSES
 
 

@@ -11,6 +11,8 @@ rule predict:
     params:
         kind=lookup("models/{model}/kind", within=config),
         code=code_digest("evaluation.predict"),
+    wildcard_constraints:
+        model="|".join(config["models"]),
     log:
         f"<results>/evaluation/{RUN}/predict.log",
     benchmark:

@@ -14,6 +14,8 @@ rule train:
         loss=lookup("losses/{loss}", within=config),
         training=config["training"],
         code=training_code,
+    wildcard_constraints:
+        model="|".join(config["models"]),
     log:
         f"<results>/training/{RUN}/train.log",
     benchmark:

@@ -1,10 +1,10 @@
 """What every script of a rule has around its one call: the package on the path, a log, errors in one sentence, provenance.
 
-    from adapter import job
+from adapter import job
 
-    with job(snakemake) as facts:
-        from ptychoformer.simulation.objects import make_object
-        make_object(...)
+with job(snakemake) as facts:
+    from ptychoformer.simulation.objects import make_object
+    make_object(...)
 """
 
 import os
@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from ptychoformer.errors import PtychoformerError  # noqa: E402
-from ptychoformer.provenance import record  # noqa: E402
+from ptychoformer.errors import PtychoformerError
+from ptychoformer.provenance import record
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def job(snakemake) -> Iterator[dict]:
             yield facts
             parameters = {**dict(snakemake.params.items()), **dict(snakemake.wildcards.items())}
             for artefact in snakemake.output:
-                record(artefact, parameters, time.perf_counter() - began, rule=snakemake.rule, **facts)
+                record(artefact, parameters, time.perf_counter() - began, {"rule": snakemake.rule} | facts)
         except PtychoformerError as error:
             print(f"Error: {error}", file=sys.stderr)
             print(f"Error in {snakemake.rule}: {error}", file=console)

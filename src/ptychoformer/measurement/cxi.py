@@ -131,15 +131,18 @@ def read_scan(path: str | os.PathLike) -> Scan:
         patterns = read(file, PATTERNS, 3)
         positions = read(file, "ptychography/positions", 2)[:]
         true_positions = read(file, "ptychography/true_positions", 2)[:]
+        attributes = file["ptychography"].attrs
+        if missing := {"grid", "pixel_size"} - set(attributes):
+            raise InputError(f"{path}: the group 'ptychography' lacks the attribute '{min(missing)}'.")
         scan = Scan(
             positions=positions,
             true_positions=true_positions,
-            grid=tuple(int(n) for n in file["ptychography"].attrs["grid"]),
+            grid=tuple(int(n) for n in attributes["grid"]),
             window=patterns.shape[1:],
             probe=read(file, "ptychography/probe", 2)[:],
             amplitude=_read_object(file, path, "amplitude"),
             phase=_read_object(file, path, "phase"),
-            pixel_size=float(file["ptychography"].attrs["pixel_size"]),
+            pixel_size=float(attributes["pixel_size"]),
         )
         if not len(patterns) == len(positions) == len(true_positions) == scan.grid[0] * scan.grid[1]:
             raise InputError(f"{path}: {len(patterns)} patterns do not fit {len(positions)} positions on a {scan.grid} grid.")
@@ -148,10 +151,11 @@ def read_scan(path: str | os.PathLike) -> Scan:
 
 def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndarray:
     try:
-        return read(file, f"ptychography/object/{name}", 2)[:]
+        file["ptychography/object"]
     except (KeyError, OSError) as error:
         link = file["ptychography"].get("object", getlink=True)
         raise InputError(f"{path} links to the object file '{getattr(link, 'filename', '?')}', which cannot be read.") from error
+    return read(file, f"ptychography/object/{name}", 2)[:]
 
 
 def read_patterns(path: str | os.PathLike, indices: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """DPI: a U-Net of pre-activation residual blocks (Chang et al., Phys. Rev. Lett. 130, 016101, 2023), here with two outputs."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -49,7 +51,7 @@ class DPI(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = ResidualBlock(1, WIDTHS[0])
-        self.down = nn.ModuleList(ResidualBlock(a, b, stride=2) for a, b in zip(WIDTHS, WIDTHS[1:], strict=False))
+        self.down = nn.ModuleList(ResidualBlock(a, b, stride=2) for a, b in pairwise(WIDTHS))
         self.up = nn.ModuleList(UpBlock(b, a) for a, b in zip(WIDTHS[-2::-1], WIDTHS[:0:-1], strict=True))
         self.last = nn.Conv2d(WIDTHS[0], 2, 1)
 

@@ -5,6 +5,7 @@ meet grows with the pattern up to 8 x 8, since the dense layer grows with the fo
 """
 
 import math
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -47,9 +48,7 @@ class NonLocalCoherenceBranch(nn.Module):
         super().__init__()
         self.window, self.grid = window, grid
         self.embed = nn.Linear(1, WIDTH)
-        self.blocks = nn.Sequential(
-            *(TransformerBlock(pixel_attention(attention, WIDTH, HEADS, window), WIDTH) for _ in range(BLOCKS))
-        )
+        self.blocks = nn.Sequential(*(TransformerBlock(pixel_attention(attention, WIDTH, HEADS, window), WIDTH) for _ in range(BLOCKS)))
         self.widen = nn.Conv2d(WIDTH, FEATURES, 1)
 
     def forward(self, patterns: Tensor) -> Tensor:
@@ -64,7 +63,7 @@ def decoder(stages: int) -> nn.Sequential:
     """Transposed convolutions that double the resolution ``stages`` times and end in one channel."""
     widths = (FEATURES,) * (stages - len(DECODER_WIDTHS) + 1) + DECODER_WIDTHS[-stages:]
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         up = nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
         layers += [up, nn.BatchNorm2d(after), nn.ReLU()]
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))

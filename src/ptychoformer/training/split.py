@@ -94,7 +94,12 @@ def validation_part(indices: np.ndarray, fraction: float, how: str, seed: int) -
     Args:
         how: ``random`` as published, or ``block``, the last patterns in scan order; among random neighbours of overlapping
             windows overfitting cannot be seen.
+
+    Raises:
+        InputError: there is one pattern only.
     """
+    if len(indices) < 2:
+        raise InputError(f"n_train: {len(indices)} patterns cannot be divided into training and validation, at least 2 are needed.")
     count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
     order = generator(seed, "validation").permutation(indices) if how == "random" else indices
     return np.sort(order[: len(order) - count]), np.sort(order[len(order) - count :])

@@ -1,0 +1,46 @@
+"""The two results that every network's are to be read between.
+
+The *floor* knows nothing of a pattern: each test patch is the mean of the training labels. The *ceiling* knows everything but the jitter:
+the true labels, cut where the windows really were and stitched where the stage said they were.
+"""
+
+import os
+
+import numpy as np
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.patches import chunks, create_patches
+from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.training.split import authors_split, training_subset
+
+REFERENCES = ("floor", "ceiling")
+
+
+def reference_patches(kind: str, dataset: str | os.PathLike, n_train: int, seed: int, output: str | os.PathLike) -> None:
+    """Write the floor or the ceiling of a dataset as a prediction.
+
+    Args:
+        kind: ``floor`` or ``ceiling``.
+        dataset: CXI file.
+        n_train: how many training patterns the networks get that it is compared with.
+        seed: theirs, for it draws the training patterns and thereby sets the normalisation.
+
+    Raises:
+        InputError: the kind is unknown, the dataset cannot be read or has fewer than ``n_train`` training patterns.
+    """
+    if kind not in REFERENCES:
+        raise InputError(f"The reference '{kind}' is unknown, allowed are {' and '.join(REFERENCES)}.")
+    scan = read_scan(dataset)
+    split = authors_split(scan)
+    corners = scan.true_positions[training_subset(split, n_train, seed)]
+    labels = [windows(image, corners, scan.window) for image in (scan.amplitude, scan.phase)]
+    normalisation = Normalisation.of(*labels)
+    images = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)
+    if kind == "floor":
+        normalised = normalisation.amplitude(labels[0]), normalisation.phase(labels[1])
+        images = tuple(np.full_like(image, part.mean(dtype=np.float64)) for image, part in zip(images, normalised, strict=True))
+    with create_patches(output, split.test, scan.positions[split.test], scan.window, normalisation) as (amplitude, phase):
+        for part in chunks(len(split.test), scan.window):
+            corners = scan.true_positions[split.test[part]]
+            amplitude[part], phase[part] = (windows(image, corners, scan.window) for image in images)

@@ -1,0 +1,266 @@
+"""Are the models different? Repeated-measures ANOVA and paired t-tests over seeds.
+
+A seed fixes noise, jitter, split, order and initial weights for all models alike, so seeds are the subjects and the model is the factor
+within them. Where a test cannot be made, its numbers stay empty and a note says why.
+"""
+
+import os
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from math import inf, nan, sqrt
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.optimize import brentq
+from statsmodels.stats.anova import AnovaRM
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.metrics import read_metrics
+from ptychoformer.evaluation.references import REFERENCES
+from ptychoformer.storage import write_csv
+
+GROUP = ["dataset", "loss", "n_train", "region", "level", "channel", "metric"]
+SIGNIFICANCE = 0.05
+TAIL = 0.025  # on either side of a 95 % interval
+FEW_SEEDS = 5
+# Metrics are stored with nine digits: what varies less than that is rounding, not a difference between seeds.
+PRECISION = 1e-9
+# SciPy's noncentral distributions give NaN for t above 3e4. Long before, noise in the mean is nothing beside the effect, and limits of
+# the noncentrality grow in proportion to t (and to F, its square).
+LARGEST_T = 1e4
+
+
+@dataclass(frozen=True)
+class Anova:
+    """Repeated-measures ANOVA with one factor.
+
+    Args:
+        F, df_effect, df_error, p: the test under sphericity.
+        epsilon, p_gg: Greenhouse-Geisser's measure of sphericity, in [1 / (k - 1), 1], and p with both df multiplied by it.
+        eta_squared, eta_low, eta_high: partial eta squared and its 95 % interval.
+    """
+
+    F: float = nan
+    df_effect: float = nan
+    df_error: float = nan
+    p: float = nan
+    epsilon: float = nan
+    p_gg: float = nan
+    eta_squared: float = nan
+    eta_low: float = nan
+    eta_high: float = nan
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Paired t-test of two models.
+
+    Args:
+        difference, low, high: mean over seeds, in units of the metric, and its 95 % interval.
+        t, df, p: the two-sided test.
+        d_z, d_low, d_high: the mean difference over its standard deviation, and its 95 % interval.
+    """
+
+    difference: float = nan
+    low: float = nan
+    high: float = nan
+    t: float = nan
+    df: float = nan
+    p: float = nan
+    d_z: float = nan
+    d_low: float = nan
+    d_high: float = nan
+
+
+ANOVA_COLUMNS = [*GROUP, "n_seeds", "n_models", *asdict(Anova()), "note"]
+PAIRWISE_COLUMNS = [
+    *[*GROUP, "model_a", "model_b", "n_seeds", "difference", "low", "high", "t", "df", "p"],
+    *["p_bonferroni", "alpha", "significant", "d_z", "d_low", "d_high", "note"],
+]
+
+
+def obstacle(table: pd.DataFrame) -> str:
+    """Why the models of a table (seeds x models) cannot be tested against each other, in words; empty if they can."""
+    values = table.to_numpy(float)
+    seeds, models = values.shape
+    if models < 2:
+        return f"needs at least 2 models, has {models}"
+    if seeds < 2:
+        return f"needs at least 2 seeds, has {seeds}"
+    if not np.isfinite(values).all():
+        seed, model = np.argwhere(~np.isfinite(values))[0]
+        return f"{table.columns[model]} has no finite value for seed {table.index[seed]}"
+    if np.sqrt((_double_centred(values) ** 2).mean()) <= PRECISION * np.abs(values).max():
+        return "the differences between the models do not vary over the seeds"
+    return ""
+
+
+def _require_testable(table: pd.DataFrame) -> None:
+    if reason := obstacle(table):
+        raise InputError(f"The models {', '.join(map(str, table.columns))} cannot be tested: {reason}.")
+
+
+def _double_centred(values: np.ndarray) -> np.ndarray:
+    return values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+
+
+def greenhouse_geisser(values: np.ndarray) -> float:
+    """Epsilon of ``values`` (seeds, models), from their double-centred covariance matrix.
+
+    Greenhouse and Geisser, Psychometrika 24, 95 (1959). It is 1 under sphericity and 1 / (k - 1) at worst; n seeds fewer than the k
+    models cannot show more than (n - 1) / (k - 1).
+    """
+    covariance = _double_centred(np.cov(values, rowvar=False))
+    contrasts = values.shape[1] - 1
+    epsilon = np.trace(covariance) ** 2 / (contrasts * (covariance**2).sum())
+    return float(np.clip(epsilon, 1 / contrasts, 1))  # rounding alone leaves these bounds
+
+
+def repeated_measures_anova(table: pd.DataFrame) -> Anova:
+    """Do the models of a table (seeds x models) differ?
+
+    Raises:
+        InputError: the table cannot be tested, see ``obstacle``.
+    """
+    _require_testable(table)
+    long = pd.DataFrame(
+        [(seed, model, value) for seed, row in table.iterrows() for model, value in row.items()], columns=["seed", "model", "value"]
+    )
+    f_value, df_effect, df_error, p = AnovaRM(long, "value", "seed", within=["model"]).fit().anova_table.loc["model"]
+    epsilon = greenhouse_geisser(table.to_numpy(float))
+    low, high = eta_squared_interval(f_value, epsilon * df_effect, epsilon * df_error)
+    return Anova(
+        F=float(f_value),
+        df_effect=float(df_effect),
+        df_error=float(df_error),
+        p=float(p),
+        epsilon=epsilon,
+        p_gg=float(stats.f.sf(f_value, epsilon * df_effect, epsilon * df_error)),
+        eta_squared=float(f_value * df_effect / (f_value * df_effect + df_error)),
+        eta_low=low,
+        eta_high=high,
+    )
+
+
+def eta_squared_interval(f_value: float, df_effect: float, df_error: float) -> tuple[float, float]:
+    """95 % interval of partial eta squared, by inverting the noncentral F distribution (Steiger, Psychol. Methods 9, 164, 2004).
+
+    A noncentrality L is an eta squared of L / (L + df_effect + df_error): with n seeds and k models the sum is n (k - 1), to which the
+    sample's eta squared converges, and which makes it d_z^2 / (1 + d_z^2) for two models. With both df multiplied by epsilon it holds
+    approximately without sphericity (Muller and Barton, J. Am. Stat. Assoc. 84, 549, 1989), erring on the wide side.
+    """
+
+    scale = max(1.0, f_value / LARGEST_T**2)
+
+    def limit(probability: float) -> float:
+        def excess(noncentrality: float) -> float:
+            return stats.ncf.cdf(f_value / scale, df_effect, df_error, noncentrality) - probability
+
+        if excess(0.0) <= 0:
+            return 0.0
+        noncentrality = scale * brentq(excess, 0.0, (_scatter_bound(df_error) * sqrt(f_value / scale * df_effect) + 3) ** 2)
+        return noncentrality / (noncentrality + df_effect + df_error)
+
+    return limit(1 - TAIL), limit(TAIL)
+
+
+def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
+    """How much higher is model ``a`` than ``b``, seed by seed?
+
+    Raises:
+        InputError: they cannot be tested, see ``obstacle``.
+    """
+    _require_testable(table[[a, b]])
+    differences = (table[a] - table[b]).to_numpy(float)
+    n = len(differences)
+    mean, error = float(differences.mean()), float(differences.std(ddof=1)) / sqrt(n)
+    t, reach = mean / error, float(stats.t.isf(TAIL, n - 1)) * error
+    d_low, d_high = d_z_interval(t, n)
+    return Paired(mean, mean - reach, mean + reach, t, n - 1, float(2 * stats.t.sf(abs(t), n - 1)), t / sqrt(n), d_low, d_high)
+
+
+def d_z_interval(t: float, n: int) -> tuple[float, float]:
+    """Exact 95 % interval of d_z for normal differences of ``n`` seeds, by inverting the noncentral t distribution of t = d_z sqrt(n)."""
+
+    scale = max(1.0, abs(t) / LARGEST_T)
+    size = abs(t) / scale
+    upper = _scatter_bound(n - 1) * size + 3
+
+    def limit(probability: float) -> float:
+        # P(T <= size | -2) is at least the normal P(Z <= 2), 0.977, so that the lower limit is never below -2.
+        return scale * brentq(lambda delta: stats.nct.cdf(size, n - 1, delta) - probability, -2.0, upper) / sqrt(n)
+
+    low, high = limit(1 - TAIL), limit(TAIL)
+    return (low, high) if t >= 0 else (-high, -low)
+
+
+def _scatter_bound(df: float) -> float:
+    """What a standard deviation of ``df`` degrees of freedom exceeds once in 100 samples, relative to the true one.
+
+    With 3 standard normal deviations besides, it bounds a noncentrality: what is left is at most 0.01 + 0.0013, less than ``TAIL``.
+    """
+    return sqrt(stats.chi2.isf(0.01, df) / df)
+
+
+def analyse(metrics_csv: str | os.PathLike, anova_csv: str | os.PathLike, pairwise_csv: str | os.PathLike) -> None:
+    """Write the statistics of an experiment: an ANOVA for every group of comparable rows, and a test of every pair of its models.
+
+    A group shares dataset, loss, n_train, region, level, channel and metric. Floor and ceiling are no models and are left out. The
+    threshold of the pairs is Bonferroni's, 0.05 over their number in the group.
+
+    Raises:
+        InputError: the metrics cannot be read, or hold two values for one seed of a model.
+    """
+    metrics = read_metrics(metrics_csv)
+    metrics = metrics[~metrics["model"].isin(REFERENCES)]
+    if metrics.duplicated(subset=[*GROUP, "model", "seed"]).any():
+        raise InputError(f"{metrics_csv} holds two values for one seed of a model.")
+    anovas, pairs = [], []
+    for key, rows in metrics.groupby(GROUP, sort=False):
+        group = dict(zip(GROUP, key, strict=True))
+        table = rows.pivot(index="seed", columns="model", values="value")[list(rows["model"].unique())]
+        anovas.append(group | _anova_row(table))
+        pairs.extend(group | row for row in _pair_rows(table))
+    write_csv(pd.DataFrame(anovas, columns=ANOVA_COLUMNS), anova_csv)
+    write_csv(pd.DataFrame(pairs, columns=PAIRWISE_COLUMNS), pairwise_csv)
+
+
+def _anova_row(table: pd.DataFrame) -> dict:
+    seeds, models = table.shape
+    note = obstacle(table)
+    result = Anova() if note else repeated_measures_anova(table)
+    if not note and seeds < models:
+        note = f"n={seeds} seeds for {models} models: epsilon poorly estimated, interval wide"
+    return {"n_seeds": seeds, "n_models": models, **asdict(result), "note": note or _few_seeds(seeds)}
+
+
+def _pair_rows(table: pd.DataFrame) -> list[dict]:
+    pairs = list(combinations(table.columns, 2))
+    alpha = SIGNIFICANCE / max(1, len(pairs))
+    return [_pair_row(table[[a, b]], alpha) for a, b in pairs]
+
+
+def _pair_row(table: pd.DataFrame, alpha: float) -> dict:
+    a, b = table.columns
+    note = obstacle(table)
+    result = _difference_alone(table) if note else paired(table, a, b)
+    return {
+        "model_a": a,
+        "model_b": b,
+        "n_seeds": len(table),
+        **asdict(result),
+        "p_bonferroni": min(1.0, result.p * SIGNIFICANCE / alpha) if not note else nan,
+        "alpha": alpha,
+        "significant": None if note else result.p < alpha,
+        "note": note or _few_seeds(len(table)),
+    }
+
+
+def _difference_alone(table: pd.DataFrame) -> Paired:
+    difference = (table.iloc[:, 0] - table.iloc[:, 1]).mean(skipna=False)
+    return Paired(difference=float(difference) if abs(difference) < inf else nan)
+
+
+def _few_seeds(seeds: int) -> str:
+    return f"n={seeds}: interval wide" if seeds < FEW_SEEDS else ""

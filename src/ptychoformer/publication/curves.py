@@ -1,0 +1,40 @@
+"""Training curves: the validation loss of every run, one panel per condition, one colour per network, one thin line per seed."""
+
+import os
+from collections.abc import Iterable, Mapping
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ptychoformer.publication.inputs import HISTORY, Run, read_table
+from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style, svg
+
+
+def training_curves(histories: Iterable[str | os.PathLike], conditions: Mapping[str, str], models: Mapping[str, str]) -> bytes:
+    """An SVG document.
+
+    Args:
+        histories: ``history.csv`` of each run, at the run's path; runs of other datasets or networks are left out.
+        conditions: dataset to label.
+        models: network to label.
+
+    Raises:
+        InputError: a history cannot be read.
+    """
+    runs = sorted((Run.of(path), path) for path in map(os.fspath, histories))
+    with house_style():
+        figure = Figure(figsize=(DOUBLE_COLUMN, 2.4), layout="constrained")
+        panels = figure.subplots(1, len(conditions), sharey=True, squeeze=False)[0]
+        for axes, (dataset, label) in zip(panels, conditions.items(), strict=True):
+            for run, path in runs:
+                if run.dataset == dataset and run.model in models:
+                    history = read_table(path, HISTORY)
+                    # A line through one point is invisible.
+                    look = {"linewidth": 0.7, "marker": "." if len(history) == 1 else "", "color": colour(run.model)}
+                    axes.plot(history["epoch"], history["validation_loss"], **look)
+            axes.set(title=label, xlabel="epoch", yscale="log")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[0].set_ylabel("validation loss")
+        handles = [panels[0].plot([], [], color=colour(model), label=label)[0] for model, label in models.items()]
+        figure.legend(handles=handles, loc="outside right center")
+        return svg(figure)

@@ -1,0 +1,232 @@
+"""Fig. 4: two single scan points and the stitched scene, the truth beside every network, each with its error."""
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+
+from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.publication.layout import Box, Layout
+from ptychoformer.publication.lengths import round_length, with_prefix
+from ptychoformer.publication.panels import RunFiles, View, Views, load_views
+from ptychoformer.publication.quantities import number
+from ptychoformer.publication.style import DOUBLE_COLUMN, house_style, save
+
+COLOURMAPS = {"amplitude": "gray", "phase": "cividis", "error": "inferno", "pattern": "inferno"}
+UNITS = {"amplitude": "normalised", "phase": "rad"}
+# Rows of every view: a channel, and whether it is its error.
+ROWS = tuple((channel, is_error) for channel in CHANNELS for is_error in (False, True))
+TRUTH = "Truth"
+MARK = "#56B4E9"
+PATTERN_DECADES = 4
+_OUTLINE = [withStroke(linewidth=1.4, foreground="black")]
+
+
+def draw(
+    dataset: str | os.PathLike,
+    run_files: RunFiles,
+    labels: Mapping[str, str],
+    condition: str,
+    *,
+    pdf: str | os.PathLike,
+    png: str | os.PathLike,
+) -> None:
+    """Draw the figure for one dataset.
+
+    Args:
+        dataset: CXI file.
+        run_files: network to its patches and its scene, in the order of the columns.
+        labels: network to the heading of its column.
+        condition: label of the dataset, for example ``Noise-free``.
+
+    Raises:
+        InputError: a file is damaged, or the runs do not belong to the same dataset and seed.
+    """
+    views = load_views(dataset, run_files)
+    with house_style():
+        save(compose(views, [labels[model] for model in run_files], condition), pdf, png)
+
+
+def compose(views: Views, headings: list[str], condition: str) -> Figure:
+    """The figure, one heading per network."""
+    layout = Layout(1 + len(headings), views.scene.truth["amplitude"].shape)
+    figure = Figure(figsize=(DOUBLE_COLUMN, layout.height))
+    page = Page(figure, views)
+    for place, (view, letter) in enumerate(zip(views.points, "ab", strict=True)):
+        _draw_point(page, layout, place, view, [TRUTH, *headings])
+        page.letter(layout.point_box(place, 0, 0), letter, f"{condition}, scan point {views.indices[place]}")
+    _draw_scene(page, layout, [TRUTH, *headings])
+    page.letter(layout.scene_box(0, 0), "c", f"{condition}, stitched scene")
+    return figure
+
+
+class Page:
+    """A figure with the colour scales that all of its panels share.
+
+    Args:
+        figure: to draw on.
+        views: that the scales must fit.
+    """
+
+    def __init__(self, figure: Figure, views: Views):
+        self.figure, self.views = figure, views
+        self.scales = {(channel, False): Normalize(*views.ranges[channel]) for channel in CHANNELS}
+        self.scales |= {(channel, True): Normalize(0, views.error_limit(channel)) for channel in CHANNELS}
+        peak = float(views.patterns.max()) or 1.0
+        self.pattern_scale = LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True)
+
+    def axes(self, box: Box) -> Axes:
+        """Axes in a box given in inches from the upper left corner."""
+        left, top, width, height = box
+        page_width, page_height = self.figure.get_size_inches()
+        return self.figure.add_axes((left / page_width, 1 - (top + height) / page_height, width / page_width, height / page_height))
+
+    def image(self, box: Box, image: np.ndarray, scale: Normalize, colours: Colormap) -> Axes:
+        """A panel without ticks; pixels without a value are light grey."""
+        axes = self.axes(box)
+        axes.imshow(image, norm=scale, cmap=colours, aspect="auto")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        return axes
+
+    def panel(self, box: Box, view: View, model: str | None, row: tuple[str, bool]) -> Axes:
+        """The image or the error of a network in one channel, or the truth if ``model`` is None."""
+        channel, is_error = row
+        images = view.truth if model is None else view.answers[model]
+        return self.image(box, view.error(model, channel) if is_error else images[channel], self.scales[row], _colours(row))
+
+    def letter(self, box: Box, letter: str, text: str) -> None:
+        """Bold panel letter and a line of text, above the column headings of the panel in ``box``."""
+        left, top, *_ = box
+        width, height = self.figure.get_size_inches()
+        y = 1 - (top - 0.2) / height
+        self.figure.text(left / width, y, letter, fontsize=9, fontweight="bold", ha="left", va="baseline")
+        self.figure.text((left + 0.13) / width, y, text, ha="left", va="baseline")
+
+
+def _draw_point(page: Page, layout: Layout, place: int, view: View, headings: list[str]) -> None:
+    for row, what in enumerate(ROWS):
+        for column, model in enumerate([None, *view.answers]):
+            if model is None and what[1]:
+                continue
+            axes = page.panel(layout.point_box(place, row, column), view, model, what)
+            if row == 0:
+                axes.set_title(headings[column], fontsize=6, pad=2)
+            if row == 0 and model is None:
+                _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
+            if model is None and place == 0:
+                _row_label(axes, _row_name(what))
+        if place == 0 and what[1]:
+            _row_label(_blank(page, layout.point_box(place, row, 0)), _row_name(what))
+    _draw_pattern(page, layout, place)
+
+
+def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
+    """The truth has no error, so its error panels hold the diffraction pattern and its colour bar."""
+    colours = colormaps[COLOURMAPS["pattern"]]
+    axes = page.image(layout.point_box(place, 1, 0), page.views.patterns[place], page.pattern_scale, colours)
+    axes.text(0.04, 0.95, "pattern", transform=axes.transAxes, color="white", fontsize=6, va="top", path_effects=_OUTLINE)
+    left, top, side, _ = layout.point_box(place, 3, 0)
+    beside = page.axes((left + 0.04, top + 0.12, side - 0.08, 0.06))
+    bar = page.figure.colorbar(ScalarMappable(page.pattern_scale, colours), beside, orientation="horizontal")
+    bar.outline.set_visible(False)
+    bar.ax.minorticks_off()
+    bar.set_label("pattern,\nphotons", fontsize=6, labelpad=1)
+
+
+def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
+    view = page.views.scene
+    for row, what in enumerate(ROWS):
+        for column, model in enumerate([None, *view.answers]):
+            if model is None and what[1]:
+                _row_label(_blank(page, layout.scene_box(row, column)), _row_name(what))
+                continue
+            axes = page.panel(layout.scene_box(row, column), view, model, what)
+            if row == 0:
+                axes.set_title(headings[column], fontsize=7, pad=2)
+            if model is None:
+                _row_label(axes, _row_name(what))
+                _mark_unseen(axes, page.views.unseen_from)
+            elif not what[1]:
+                axes.set_xlabel(f"{number(page.views.scene_psnr(model, what[0]), 1)} dB", fontsize=6, labelpad=2)
+            if row == 0 and model is None:
+                _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
+                _mark_points(axes, page.views)
+        _colour_bar(page, layout, row)
+    _legend(_blank(page, layout.scene_box(1, 0)), page.views.unseen_from)
+
+
+def _colours(row: tuple[str, bool]) -> Colormap:
+    return colormaps[COLOURMAPS["error" if row[1] else row[0]]].with_extremes(bad="lightgrey")
+
+
+def _row_name(row: tuple[str, bool]) -> str:
+    channel, is_error = row
+    return f"{channel.capitalize()}\nerror" if is_error else channel.capitalize()
+
+
+def _row_label(axes: Axes, text: str) -> None:
+    axes.set_ylabel(text, fontsize=6, labelpad=3, linespacing=1.0)
+
+
+def _blank(page: Page, box: Box) -> Axes:
+    axes = page.axes(box)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.patch.set_visible(False)
+    return axes
+
+
+def _colour_bar(page: Page, layout: Layout, row: int) -> None:
+    what = ROWS[row]
+    # Errors above the limit and values beyond the labels' range are drawn in the last colour: the pointed end says so.
+    extend = "max" if what[1] else "neither"
+    bar = page.figure.colorbar(ScalarMappable(page.scales[what], _colours(what)), page.axes(layout.bar_box(row)), extend=extend)
+    bar.outline.set_visible(False)
+    bar.set_label(UNITS[what[0]], fontsize=6, labelpad=2)
+    bar.locator = MaxNLocator(4)
+    bar.update_ticks()
+
+
+def _scale_bar(axes: Axes, shape: tuple[int, int], pixel_size: float) -> None:
+    """A bar of a round length, up to two fifths of the panel, in its lower right corner."""
+    height, width = shape
+    length = round_length(0.4 * width * pixel_size)
+    thickness = 0.025 * height
+    left, top = 0.95 * width - 0.5 - length / pixel_size, 0.95 * height - 0.5 - thickness
+    axes.add_patch(Rectangle((left, top), length / pixel_size, thickness, facecolor="white", edgecolor="black", linewidth=0.4))
+    middle, above = (left + length / pixel_size / 2, top), (0, 1)
+    axes.annotate(
+        with_prefix(length), middle, above, textcoords="offset points", color="white", fontsize=6, ha="center", path_effects=_OUTLINE
+    )
+
+
+def _mark_unseen(axes: Axes, row: int | None) -> None:
+    if row is not None:
+        axes.axhline(row - 0.5, color=MARK, linewidth=1, linestyle=(0, (4, 2)), path_effects=_OUTLINE)
+
+
+def _mark_points(axes: Axes, views: Views) -> None:
+    for view, letter in zip(views.points, "ab", strict=True):
+        y, x = np.subtract(view.corner, views.scene.corner)
+        height, width = view.truth["amplitude"].shape
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=MARK, linewidth=0.7))
+        axes.annotate(
+            letter, (x, y), (1, -1), textcoords="offset points", color=MARK, fontsize=6.5, ha="left", va="top", path_effects=_OUTLINE
+        )
+
+
+def _legend(axes: Axes, unseen_from: int | None) -> None:
+    lines = ["Squares: points a and b."]
+    if unseen_from is not None:
+        lines += ["Dashed: below it, no training", "pattern reaches."]
+    lines += ["Under a scene: its PSNR."]
+    axes.text(0, 1, "\n".join(lines), transform=axes.transAxes, fontsize=6, va="top", linespacing=1.3)

@@ -1,0 +1,71 @@
+"""Reading what other rooms left: tables with the columns of their contract, runs by their path, sidecars of provenance."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ptychoformer.errors import InputError
+from ptychoformer.provenance import sidecar
+
+_KEYS = ("dataset", "loss", "n_train", "region", "level", "channel", "metric")
+ANOVA = (*_KEYS, "n_seeds", "n_models", "F", "df_effect", "df_error", "p", "p_gg", "eta_squared", "eta_low", "eta_high", "note")
+PAIRWISE = (*_KEYS, "model_a", "model_b", "n_seeds", "difference", "low", "high", "p", "alpha", "significant", "d_z", "note")
+PUBLISHED = ("condition", "model", "channel", "metric", "mean", "std")
+HISTORY = ("epoch", "validation_loss")
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One trained network; its identity is its path."""
+
+    dataset: str
+    model: str
+    loss: str
+    n_train: int
+    seed: int
+
+    @classmethod
+    def of(cls, path: str | os.PathLike) -> "Run":
+        """The run that the file ``.../{dataset}/{model}/{loss}/n{n_train}/seed{seed}/{file}`` belongs to.
+
+        Raises:
+            InputError: the path has another form.
+        """
+        try:
+            dataset, model, loss, n_train, seed = Path(path).parent.parts[-5:]
+            return cls(dataset, model, loss, int(n_train.removeprefix("n")), int(seed.removeprefix("seed")))
+        except ValueError as error:
+            raise InputError(f"{path} is not the path of a run, which ends in dataset/model/loss/n<patterns>/seed<seed>/file.") from error
+
+
+def read_table(path: str | os.PathLike, columns: Iterable[str]) -> pd.DataFrame:
+    """A CSV file that has at least these columns.
+
+    Raises:
+        InputError: it is missing, is no CSV, or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a table ({str(error).splitlines()[0]}).") from error
+    if missing := [name for name in columns if name not in table]:
+        raise InputError(f"{path} has no column {' and no column '.join(missing)}.")
+    return table
+
+
+def read_provenance(artefact: str | os.PathLike) -> dict[str, Any]:
+    """The sidecar of an artefact.
+
+    Raises:
+        InputError: it is missing or not JSON.
+    """
+    path = sidecar(artefact)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as provenance ({str(error).splitlines()[0]}).") from error

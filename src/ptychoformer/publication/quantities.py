@@ -1,0 +1,70 @@
+"""What the columns of a table of results are called, which way is better, and how their numbers are printed."""
+
+import math
+from dataclasses import dataclass
+
+from ptychoformer.evaluation.patches import CHANNELS
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A metric as the paper prints it.
+
+    Args:
+        name: short name for headings.
+        scale: printed number = value * scale.
+        decimals: digits after the point.
+        unit: of the printed number, in a heading.
+        difference_unit: of a printed difference in a sentence, with the space before it.
+        higher_is_better: False for errors.
+    """
+
+    name: str
+    scale: float
+    decimals: int
+    unit: str
+    difference_unit: str
+    higher_is_better: bool
+
+    @property
+    def heading(self) -> str:
+        """Name, unit and the arrow that points the better way."""
+        return f"{self.name} ({self.unit}) {'↑' if self.higher_is_better else '↓'}"
+
+    def printed(self, value: float) -> float:
+        """The number a reader sees, rounded."""
+        return round(value * self.scale, self.decimals)
+
+    def text(self, value: float, *, sign: bool = False) -> str:
+        """The number as text."""
+        return number(value * self.scale, self.decimals, sign=sign)
+
+    def difference(self, value: float) -> str:
+        """A difference with its unit."""
+        return f"{self.text(value)}{self.difference_unit}"
+
+
+QUANTITIES = {
+    "mse": Quantity("MSE", 100, 2, "×10⁻²", "×10⁻²", higher_is_better=False),
+    "psnr": Quantity("PSNR", 1, 2, "dB", " dB", higher_is_better=True),
+    "ssim": Quantity("SSIM", 100, 2, "%", " percentage points", higher_is_better=True),
+}
+COLUMNS = tuple((channel, metric) for channel in CHANNELS for metric in QUANTITIES)
+MISSING = "–"
+
+
+def number(value: float, decimals: int, *, sign: bool = False) -> str:
+    """Fixed decimals with a true minus sign; infinity (the PSNR of a perfect image) and missing values as symbols."""
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    rounded = round(value, decimals) + 0.0  # adding zero turns -0.0 into 0.0
+    return f"{rounded:{'+' if sign and rounded else ''}.{decimals}f}".replace("-", "−")
+
+
+def p_value(p: float) -> str:
+    """A probability for a sentence: ``p = 0.0123``, or a bound where digits would mean nothing."""
+    if p < 0.0001:
+        return "p < 0.0001"
+    return f"p = {p:.{4 if p < 0.01 else 3 if p < 0.1 else 2}f}" if p < 0.995 else "p > 0.99"

@@ -1,0 +1,79 @@
+"""Objects: complex transmission functions on a pixel grid, generated or read from a pair of TIFF images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.cxi import Optics
+from ptychoformer.simulation.permalloy import permalloy
+from ptychoformer.storage import create_hdf5, write
+
+
+def make_object(options: Mapping[str, Any], optics: Optics, files: Mapping[str, Path], output: Path) -> None:
+    """Write the object described by ``options`` as ``object/amplitude`` and ``object/phase`` (H, W) float32.
+
+    ``kind`` is ``permalloy``, generated from ``shape``, ``seed`` and the constants of the film, or ``tiff``, read from
+    ``files["amplitude"]`` and ``files["phase"]`` (radians) and of the declared ``shape``. Of either kind, the amplitude is then mapped
+    linearly to ``amplitude_range``, unless that is None, and the phase multiplied by ``phase_scale``. The paper maps its phase to
+    -pi/3 (phi + pi) / (2 pi); no pattern depends on the offset of the phase, so a ``phase_scale`` of -1/6 gives the same patterns.
+
+    Raises:
+        InputError: a file cannot be used, or the object does not allow the mapping.
+    """
+    amplitude, phase = _amplitude_and_phase(options, optics, files)
+    if options["amplitude_range"] is not None:
+        amplitude = mapped(amplitude, *options["amplitude_range"])
+    with create_hdf5(output) as file:
+        group = file.create_group("object")
+        group.attrs.update({"kind": options["kind"], "pixel_size": optics.pixel_size})
+        write(group, "amplitude", amplitude.astype(np.float32), "", "y,x")
+        write(group, "phase", (options["phase_scale"] * phase).astype(np.float32), "rad", "y,x")
+
+
+def mapped(amplitude: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map the least and greatest value of ``amplitude`` linearly to ``low`` and ``high``.
+
+    Raises:
+        InputError: the amplitude has one value only.
+    """
+    least, greatest = amplitude.min(), amplitude.max()
+    if least == greatest:
+        raise InputError(f"amplitude_range: an amplitude of {least:g} everywhere cannot be mapped to [{low}, {high}]; it must be null.")
+    return np.interp(amplitude, [least, greatest], [low, high])
+
+
+def _amplitude_and_phase(options: Mapping[str, Any], optics: Optics, files: Mapping[str, Path]) -> tuple[np.ndarray, np.ndarray]:
+    shape = tuple(options["shape"])
+    match options["kind"]:
+        case "permalloy":
+            film = {name: options[name] for name in ("thickness", "induction", "mean_inner_potential", "absorption_length")}
+            return permalloy(shape, options["seed"], optics, **film)
+        case "tiff":
+            return read_tiff(files["amplitude"], shape), read_tiff(files["phase"], shape)
+        case kind:
+            raise InputError(f"objects: there is no kind '{kind}'; it must be permalloy or tiff.")
+
+
+def read_tiff(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """A grey-scale image (H, W), float64.
+
+    Raises:
+        InputError: the file is missing, damaged, complex or in colour, has another shape than the declared one, or holds NaN or infinity.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path} does not exist.")
+    try:
+        image = tifffile.imread(path)
+    except (tifffile.TiffFileError, OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as TIFF, it may be truncated ({error}).") from error
+    if image.ndim != 2 or image.dtype.kind not in "fiu":
+        raise InputError(f"{path} must hold one grey-scale image of real numbers, found shape {image.shape} of {image.dtype}.")
+    if image.shape != shape:
+        raise InputError(f"{path} has the shape {image.shape}, but the config declares {shape}.")
+    if not np.isfinite(image).all():
+        raise InputError(f"{path} holds NaN or infinity; repair it.")
+    return image.astype(np.float64)

@@ -1,0 +1,200 @@
+"""The metrics are those of the literature, and `unseen` is blind to whatever training could see."""
+
+from math import inf, log10
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from skimage.metrics import structural_similarity
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.metrics import COLUMNS, collect, measure, psnr, read_metrics, scores, ssim_map
+from ptychoformer.evaluation.references import reference_patches
+from ptychoformer.evaluation.stitch import stitch
+from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.training.split import authors_split
+
+IDENTITY = {"dataset": "clean", "model": "ceiling", "loss": "none", "n_train": 50, "seed": 1}
+# Windows that hold an SSIM window, and an unseen part of 24 x 32 pixels.
+GEOMETRY = {"rows": 30, "step": 4, "window": 12}
+
+
+@pytest.fixture
+def prediction(make_dataset, tmp_path):
+    """Files of a reference: dataset, patches, scene."""
+
+    def make(kind="ceiling", **geometry):
+        dataset = make_dataset(**(GEOMETRY | geometry))
+        reference_patches(kind, dataset, 50, 1, tmp_path / "patches.h5")
+        stitch(tmp_path / "patches.h5", "radial", tmp_path / "scene.h5")
+        return dataset, tmp_path / "patches.h5", tmp_path / "scene.h5"
+
+    return make
+
+
+def measured(files, tmp_path) -> pd.Series:
+    """Values by region, level, channel and metric."""
+    measure(*files, IDENTITY, tmp_path / "metrics.csv")
+    return read_metrics(tmp_path / "metrics.csv").set_index(["region", "level", "channel", "metric"])["value"].sort_index()
+
+
+def noisy_images(*shape):
+    rng = np.random.default_rng(0)
+    truth = rng.random(shape).cumsum(-1) / shape[-1]
+    return truth, truth + 0.2 * rng.normal(size=shape)
+
+
+def test_a_constant_error_has_its_square_as_mse():
+    found = scores(np.full((20, 30), 0.6), np.full((20, 30), 0.5), np.full((20, 30), True))
+    assert found["mse"] == pytest.approx(0.01)
+    assert found["psnr"] == pytest.approx(20.0)
+    assert psnr(np.array(0.0)) == inf
+
+
+def test_identical_images_are_perfect():
+    image, _ = noisy_images(3, 24, 24)
+    found = scores(image, image, np.full((24, 24), True))
+    assert (found["mse"] == 0).all()
+    assert (found["psnr"] == inf).all()
+    np.testing.assert_allclose(found["ssim"], 1)
+
+
+@pytest.mark.parametrize("shape", [(5, 32, 32), (2, 40, 17)])
+def test_ssim_of_a_stack_is_that_of_skimage(shape):
+    truth, estimate = noisy_images(*shape)
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0, "full": True}
+    means, maps = zip(*(structural_similarity(a, b, **settings) for a, b in zip(truth, estimate, strict=True)), strict=True)
+    np.testing.assert_allclose(ssim_map(estimate, truth), maps, atol=1e-6)
+    np.testing.assert_allclose(scores(estimate, truth, np.full(shape[1:], True))["ssim"], means, atol=1e-6)
+
+
+def test_pixels_outside_of_the_region_do_not_count():
+    truth, estimate = noisy_images(30, 30)
+    region = np.zeros((30, 30), bool)
+    region[8:, 3:28] = True
+    scrambled = np.where(region, estimate, 100.0)
+    assert scores(scrambled, truth, region) == scores(estimate, truth, region)
+
+
+def test_a_region_too_small_for_a_window_has_no_ssim_and_an_empty_one_nothing():
+    truth, estimate = noisy_images(30, 30)
+    region = np.zeros((30, 30), bool)
+    assert np.isnan(list(scores(estimate, truth, region).values())).all()
+    region[4:14, :] = True
+    found = scores(estimate, truth, region)
+    assert np.isfinite(found["psnr"])
+    assert np.isnan(found["ssim"])
+
+
+def test_ceiling_without_jitter_is_perfect_and_with_jitter_only_its_patterns_are(prediction, tmp_path):
+    values = measured(prediction(), tmp_path).drop(index="ssim", level="metric")
+    assert set(values.xs("psnr", level="metric")) == {inf}
+    assert set(values.xs("mse", level="metric")) == {0}
+    values = measured(prediction(jitter=2), tmp_path)
+    assert np.isfinite(values.xs("scene", level="level")).all()
+    assert set(values.xs(("pattern", "psnr"), level=("level", "metric"))) == {inf}
+
+
+def test_rows_are_tidy_and_complete(prediction, tmp_path):
+    measure(*prediction("floor"), IDENTITY, tmp_path / "metrics.csv")
+    frame = read_metrics(tmp_path / "metrics.csv")
+    assert list(frame.columns) == list(COLUMNS)
+    assert len(frame) == 24
+    assert not frame.duplicated(subset=["region", "level", "channel", "metric"]).any()
+    assert (frame[list(IDENTITY)].drop_duplicates().to_dict("records")) == [IDENTITY]
+
+
+def test_the_scene_is_measured_against_the_object_under_it(prediction, tmp_path):
+    dataset, patches, scene = prediction("floor")
+    scan = read_scan(dataset)
+    with h5py.File(scene) as file:
+        estimate, low, high = file["scene/phase"][:], file["scene"].attrs["phase_min"], file["scene"].attrs["phase_max"]
+    truth = (scan.phase[authors_split(scan).block] - low) / (high - low)
+    mse = ((estimate - truth) ** 2).mean()
+    found = measured((dataset, patches, scene), tmp_path)["block", "scene", "phase"]
+    assert found["mse"] == pytest.approx(mse, rel=1e-5)
+    assert found["psnr"] == pytest.approx(-10 * log10(mse), rel=1e-5)
+
+
+def test_unseen_is_blind_to_pixels_and_patterns_that_training_could_see(prediction, tmp_path):
+    files = prediction("floor", jitter=1)
+    before = measured(files, tmp_path)
+    split = authors_split(read_scan(files[0]))
+    with h5py.File(files[1], "r+") as patches, h5py.File(files[2], "r+") as scene:
+        for channel in ("amplitude", "phase"):
+            values = patches[f"patches/{channel}"][:]
+            values[~split.unseen_test] = 7
+            patches[f"patches/{channel}"][:] = values
+            scene[f"scene/{channel}"][:] = np.where(split.unseen_pixels[split.block], scene[f"scene/{channel}"][:], 7)
+    after = measured(files, tmp_path)
+    assert np.isfinite(before["unseen"]).all()
+    pd.testing.assert_series_equal(after["unseen"], before["unseen"])
+    assert (after["block"] != before["block"]).all()
+
+
+def test_where_no_window_is_unseen_the_rows_are_there_but_empty(prediction, tmp_path):
+    values = measured(prediction(rows=10, step=1, window=20), tmp_path)
+    assert len(values) == 24
+    assert values["block"].notna().all()
+    assert values["unseen", "pattern"].isna().all()
+    assert values["unseen", "scene"].xs("ssim", level="metric").isna().all()
+
+
+def test_pixels_that_no_patch_covers_do_not_count(prediction, tmp_path):
+    values = measured(prediction(step=12, window=9), tmp_path).drop(index="ssim", level="metric")
+    assert set(values.xs("mse", level="metric")) == {0}
+
+
+def test_files_that_do_not_belong_together_are_refused(prediction, make_dataset, tmp_path):
+    dataset, patches, scene = prediction()
+    with pytest.raises(InputError, match="is not a prediction of the test block"):
+        measure(make_dataset(rows=10), patches, scene, IDENTITY, tmp_path / "metrics.csv")
+    with h5py.File(scene, "r+") as file:
+        file["scene"].attrs["origin"] = (0, 0)
+    with pytest.raises(InputError, match="is not stitched from"):
+        measure(dataset, patches, scene, IDENTITY, tmp_path / "metrics.csv")
+
+
+def rows(**changes) -> pd.DataFrame:
+    row = IDENTITY | {"region": "block", "level": "scene", "channel": "phase", "metric": "psnr", "value": 20.5} | changes
+    return pd.DataFrame([row])[list(COLUMNS)]
+
+
+def written(tmp_path, *frames):
+    paths = [tmp_path / f"{number}.csv" for number in range(len(frames))]
+    for frame, path in zip(frames, paths, strict=True):
+        frame.to_csv(path, index=False)
+    return paths
+
+
+def test_collect_keeps_order_names_infinities_and_gaps(tmp_path):
+    frames = [rows(seed=3, value=inf), rows(seed=1, value=np.nan), rows(seed=2, dataset="NA", model="075")]
+    collect(written(tmp_path, *frames), tmp_path / "all.csv")
+    pd.testing.assert_frame_equal(read_metrics(tmp_path / "all.csv"), pd.concat(frames, ignore_index=True), check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("frames", "complaint"),
+    [
+        ([], "no metrics to collect"),
+        ([rows().iloc[:0]], "holds no metrics"),
+        ([rows().drop(columns="level")], "the columns must be"),
+        ([rows(), rows()], "clean/ceiling/none/50/1 were given twice"),
+        ([rows(value="good")], "cannot be read as metrics"),
+        ([pd.DataFrame()], "cannot be read as metrics"),
+    ],
+)
+def test_collect_refuses_what_is_not_metrics(frames, complaint, tmp_path):
+    with pytest.raises(InputError, match=complaint):
+        collect(written(tmp_path, *frames), tmp_path / "all.csv")
+    assert not (tmp_path / "all.csv").exists()
+
+
+def test_missing_and_truncated_metrics_are_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_metrics(tmp_path / "nowhere.csv")
+    (path,) = written(tmp_path, rows())
+    path.write_text(path.read_text().split("block")[0].rstrip(","))
+    with pytest.raises(InputError, match="breaks off"):
+        read_metrics(path)

@@ -1,0 +1,57 @@
+"""The floor is the best that can be said without looking, the ceiling is the truth."""
+
+import numpy as np
+import pytest
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.patches import open_patches
+from ptychoformer.evaluation.references import reference_patches
+from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.training.split import authors_split, training_subset
+
+
+def read(kind, dataset, tmp_path, n_train=50, seed=1):
+    reference_patches(kind, dataset, n_train, seed, tmp_path / "patches.h5")
+    with open_patches(tmp_path / "patches.h5") as patches:
+        return patches.amplitude[:], patches.phase[:], patches.index, patches.positions, patches.normalisation
+
+
+def training_labels(dataset, n_train=50, seed=1):
+    scan = read_scan(dataset)
+    corners = scan.true_positions[training_subset(authors_split(scan), n_train, seed)]
+    return windows(scan.amplitude, corners, scan.window), windows(scan.phase, corners, scan.window)
+
+
+@pytest.mark.parametrize("kind", ["floor", "ceiling"])
+def test_normalisation_and_places_are_those_of_the_networks(kind, make_dataset, tmp_path):
+    dataset = make_dataset(jitter=2)
+    scan = read_scan(dataset)
+    *_, index, positions, normalisation = read(kind, dataset, tmp_path)
+    assert normalisation == Normalisation.of(*training_labels(dataset))
+    np.testing.assert_array_equal(index, authors_split(scan).test)
+    np.testing.assert_array_equal(positions, scan.positions[index])
+
+
+def test_floor_is_the_constant_with_the_least_error_on_the_training_labels(make_dataset, tmp_path):
+    dataset = make_dataset()
+    amplitude, phase, *_, normalisation = read("floor", dataset, tmp_path)
+    labels = training_labels(dataset)
+    for patches, normalised in ((amplitude, normalisation.amplitude(labels[0])), (phase, normalisation.phase(labels[1]))):
+        constant = patches.flat[0]
+        assert (patches == constant).all()
+        best, lower, higher = (((normalised - value) ** 2).mean(dtype=float) for value in (constant, constant - 1e-3, constant + 1e-3))
+        assert best < min(lower, higher)
+
+
+def test_ceiling_is_the_object_where_the_windows_really_were(make_dataset, tmp_path):
+    dataset = make_dataset(jitter=2)
+    scan = read_scan(dataset)
+    amplitude, phase, index, _, normalisation = read("ceiling", dataset, tmp_path)
+    for patches, truth in ((amplitude, normalisation.amplitude(scan.amplitude)), (phase, normalisation.phase(scan.phase))):
+        np.testing.assert_array_equal(patches, windows(truth, scan.true_positions[index], scan.window))
+
+
+def test_unknown_kind_is_refused(make_dataset, tmp_path):
+    with pytest.raises(InputError, match="'roof' is unknown, allowed are floor and ceiling"):
+        read("roof", make_dataset(), tmp_path)

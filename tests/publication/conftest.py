@@ -1,0 +1,127 @@
+"""A small experiment as files, by the contracts of the other rooms: scans of bars, networks that blur, metrics and their statistics."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from ptychoformer.evaluation.patches import create_patches
+from ptychoformer.evaluation.statistics import analyse
+from ptychoformer.evaluation.stitch import stitch
+from ptychoformer.measurement.cxi import Optics, create_dataset, read_scan
+from ptychoformer.provenance import sidecar
+from ptychoformer.storage import create_hdf5, write, write_csv
+from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.training.split import authors_split
+
+PUBLISHED = Path(__file__).parents[2] / "resources" / "published" / "table1.csv"
+CONDITIONS = {"clean": "Noise-free", "noisy": "Noisy"}
+MODELS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
+# Mean over seeds of each network and reference; in MSE a lower number is better.
+MEANS = {
+    "mse": {"ptychonn": 0.044, "ptynet": 0.043, "dpi": 0.0425, "ptychoformer": 0.037, "floor": 0.25, "ceiling": 0.0},
+    "psnr": {"ptychonn": 13.5, "ptynet": 13.7, "dpi": 13.8, "ptychoformer": 14.4, "floor": 5.93, "ceiling": np.inf},
+    "ssim": {"ptychonn": 0.831, "ptynet": 0.833, "dpi": 0.835, "ptychoformer": 0.869, "floor": 0.12, "ceiling": 1.0},
+}
+
+
+def make_metrics(seeds: int = 3, conditions: tuple[str, ...] = ("clean", "noisy"), regions: tuple[str, ...] = ("block", "unseen")) -> pd.DataFrame:
+    """The rows of an experiment: ``MEANS`` and a spread of 1 % over seeds that is the same for every region and condition."""
+    random = np.random.default_rng(1)
+    rows = [
+        (dataset, model, "none" if model in ("floor", "ceiling") else "mse", 700, seed, region, "scene", channel, metric, mean)
+        for dataset in conditions
+        for region in regions
+        for channel in ("amplitude", "phase")
+        for metric, means in MEANS.items()
+        for model, mean in means.items()
+        for seed in range(seeds)
+    ]
+    frame = pd.DataFrame(rows, columns=["dataset", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value"])
+    networks = frame["model"].isin(MODELS)
+    frame.loc[networks, "value"] *= 1 + 0.01 * random.standard_normal(networks.sum())
+    return frame
+
+
+def write_metrics(folder: Path, frame: pd.DataFrame) -> SimpleNamespace:
+    """The metrics and what `evaluation.statistics` makes of them, as files."""
+    files = SimpleNamespace(metrics=folder / "metrics.csv", anova=folder / "anova.csv", pairwise=folder / "pairwise.csv")
+    write_csv(frame, files.metrics)
+    analyse(files.metrics, files.anova, files.pairwise)
+    return files
+
+
+def bars(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Amplitude in [0.5, 1] and phase in radians of an object of bars that grow finer to the right, both (H, W)."""
+    y, x = np.indices(shape) / shape[0]
+    mask = np.sin(2 * np.pi * (6 * x + 14 * x**2)) * np.sin(2 * np.pi * 4 * y) > 0
+    soft = gaussian_filter(mask.astype(np.float32), 0.7)
+    return 1 - 0.5 * soft, (-1.2 * soft - 0.5 * np.sin(5 * x) * np.cos(4 * y)).astype(np.float32)
+
+
+def write_dataset(folder: Path, rows: int = 20, step: int = 8, window: int = 16, photons: float = 5e4) -> Path:
+    """A scan of ``bars``, with true diffraction patterns."""
+    size = (rows - 1) * step + window
+    amplitude, phase = bars((size, size))
+    with create_hdf5(folder / "object.h5") as file:
+        write(file, "object/amplitude", amplitude, "", "y,x")
+        write(file, "object/phase", phase, "rad", "y,x")
+    corners = np.indices((rows, rows)).reshape(2, -1).T * step
+    y, x = np.indices((window, window)) - window / 2 + 0.5
+    probe = np.exp(-(x**2 + y**2) / (2 * (window / 5) ** 2)) * np.sqrt(photons) / window
+    exits = windows(amplitude * np.exp(1j * phase), corners, (window, window)) * probe
+    patterns = np.abs(np.fft.fftshift(np.fft.fft2(exits, norm="ortho"), axes=(1, 2))) ** 2
+    geometry = dict(positions=corners, true_positions=corners, grid=(rows, rows), probe=probe, object_file=folder / "object.h5")
+    optics = Optics(wavelength=2.5e-12, pixel_size=5e-9, distance=1.0)
+    with create_dataset(folder / "seed0.cxi", **geometry, optics=optics, condition={"seed": 0}) as data:
+        data[:] = patterns
+    return folder / "seed0.cxi"
+
+
+def write_run(folder: Path, dataset: Path, model: str, blur: float) -> tuple[Path, Path]:
+    """Patches and scene of a network that blurs the truth by ``blur`` pixels."""
+    scan = read_scan(dataset)
+    test = authors_split(scan).test
+    normalisation = Normalisation.of(scan.amplitude, scan.phase)
+    patches, scene = folder / model / "patches.h5", folder / model / "scene.h5"
+    with create_patches(patches, test, scan.positions[test], scan.window, normalisation) as arrays:
+        for array, truth in zip(arrays, (normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)), strict=True):
+            array[:] = gaussian_filter(windows(truth, scan.true_positions[test], scan.window), (0, blur, blur))
+    stitch(patches, "radial", scene)
+    return patches, scene
+
+
+def write_training(folder: Path, seeds: int = 3, epochs: int = 12) -> tuple[list[Path], list[Path]]:
+    """``history.csv`` and ``model.pt`` with its sidecar of every run; the weights themselves are empty."""
+    histories, checkpoints = [], []
+    for dataset in CONDITIONS:
+        for place, model in enumerate(MODELS):
+            for seed in range(seeds):
+                run = folder / "training" / dataset / model / "mse" / "n700" / f"seed{seed}"
+                epoch = np.arange(1, epochs + 1)
+                loss = 0.02 + (0.1 + 0.002 * seed) * np.exp(-epoch * (0.2 + 0.05 * place)) + 0.003 * (3 - place)
+                history = {"epoch": epoch, "learning_rate": 1e-3, "train_loss": 0.9 * loss, "validation_loss": loss, "seconds": 1.0}
+                write_csv(pd.DataFrame(history), run / "history.csv")
+                (run / "model.pt").touch()
+                facts = {"package": "0.1.0", "configuration_digest": f"{place}{seed}ab34cd56ef", "device": "cpu", "machine": "Linux x86_64"}
+                facts |= {"seconds": 61.5 + place, "libraries": {"python": "3.11.9", "torch": "2.8.0"}}
+                sidecar(run / "model.pt").write_text(json.dumps(facts))
+                histories.append(run / "history.csv")
+                checkpoints.append(run / "model.pt")
+    return histories, checkpoints
+
+
+@pytest.fixture
+def dataset(tmp_path) -> Path:
+    """A scan of 20 x 20 positions whose test block is 4 x 4 patterns, 3 rows of it unseen."""
+    return write_dataset(tmp_path)
+
+
+@pytest.fixture
+def run_files(tmp_path, dataset) -> dict[str, tuple[Path, Path]]:
+    """Patches and scenes of two networks."""
+    return {model: write_run(tmp_path, dataset, model, blur) for model, blur in (("ptychonn", 2.0), ("ptychoformer", 1.0))}

@@ -1,0 +1,146 @@
+"""Files are written whole or not at all, and errors say why."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from ptychoformer.errors import InputError, OutputError
+from ptychoformer.storage import atomic, create_hdf5, open_hdf5, read, write, write_csv, write_text
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    target = tmp_path / "deep" / "a.txt"
+    with atomic(target) as temporary:
+        temporary.write_text("whole")
+        assert not target.exists()
+        assert temporary.suffix == ".txt"
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("failure", [ValueError("bug"), KeyboardInterrupt(), OSError(errno.ENOENT, "gone"), RuntimeError("odd")])
+def test_a_failure_leaves_the_old_file_and_passes_on(tmp_path, failure):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(type(failure)) as caught, atomic(target) as temporary:
+        temporary.write_text("half")
+        raise failure
+    assert caught.value is failure
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied"), "permission denied"),
+        (OSError(errno.EROFS, "Read-only file system"), "permission denied"),
+    ],
+)
+def test_what_keeps_a_file_from_being_written_is_said(tmp_path, failure, reason):
+    with (
+        pytest.raises(OutputError, match=rf"a\.h5 cannot be written: {reason}.*Nothing was left half-written"),
+        atomic(tmp_path / "a.h5") as temporary,
+    ):
+        temporary.write_text("half")
+        raise failure
+    assert not list(tmp_path.iterdir())
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np, pandas as pd
+from ptychoformer.errors import OutputError
+from ptychoformer.storage import create_hdf5, write_csv, write_text
+
+def while_writing(path):
+    with create_hdf5(path) as file:
+        data = file.create_dataset("data", (5000, 1000), np.float32, chunks=(1, 1000))
+        for row in range(5000):
+            data[row] = row
+    print("never reached")
+
+def while_closing(path):
+    with create_hdf5(path) as file:
+        data = file.create_dataset("data", (50, 1000), np.float32, chunks=(1, 1000))
+        for row in range(50):
+            data[row] = row
+        print("all written")
+
+kinds = {
+    "a.h5": while_writing,
+    "b.h5": while_closing,
+    "a.txt": lambda path: write_text("x" * 1_000_000, path),
+    "a.csv": lambda path: write_csv(pd.DataFrame({"x": np.arange(200_000)}), path),
+}
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+for name, fill in kinds.items():
+    try:
+        fill(Path(sys.argv[1]) / name)
+    except OutputError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a POSIX matter")
+def test_a_disk_that_fills_up_is_one_sentence_and_no_file(tmp_path):
+    folder = tmp_path / "results"
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(folder)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    full = "cannot be written: the disk is full; free some space and run the same command again. Nothing was left half-written."
+    sentences = [f"{folder / name} {full}" for name in ("a.h5", "b.h5", "a.txt", "a.csv")]
+    assert done.stdout.splitlines() == [sentences[0], "all written", *sentences[1:]]
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to the administrator")
+def test_a_folder_that_may_not_be_written_to_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="permission denied"):
+        write_text("x", tmp_path / "a.txt")
+
+
+def test_hdf5_keeps_numbers_units_and_axes(tmp_path):
+    with create_hdf5(tmp_path / "a.h5") as file:
+        write(file, "object/phase", np.eye(3), "rad", "y,x")
+    with open_hdf5(tmp_path / "a.h5") as file:
+        found = read(file, "object/phase", 2)
+        np.testing.assert_array_equal(found, np.eye(3))
+        assert dict(found.attrs) == {"units": "rad", "axes": "y,x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "ndim", "reason"),
+    [("b", 2, "holds no dataset 'b'"), ("group", 2, "holds no dataset 'group'"), ("a", 3, r"'a' must have 3 axes, found shape \(2, 5\)")],
+)
+def test_what_is_missing_from_an_hdf5_file_is_named(tmp_path, name, ndim, reason):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = np.zeros((2, 5))
+        file.create_group("group")
+    with open_hdf5(tmp_path / "a.h5") as file, pytest.raises(InputError, match=reason):
+        read(file, name, ndim)
+
+
+def test_what_is_no_hdf5_file_is_named(tmp_path):
+    (tmp_path / "a.h5").write_text("an HTML page, say")
+    with pytest.raises(InputError, match="cannot be read as HDF5"), open_hdf5(tmp_path / "a.h5"):
+        pass
+    with pytest.raises(InputError, match=r"b\.h5 does not exist"), open_hdf5(tmp_path / "b.h5"):
+        pass
+
+
+def test_the_same_numbers_are_the_same_csv_bytes(tmp_path):
+    frame = pd.DataFrame({"metric": ["psnr", "ssim"], "value": [1 / 3, 12345.6789012]})
+    for name in ("a.csv", "b.csv"):
+        write_csv(frame, tmp_path / name)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes() == b"metric,value\npsnr,0.333333333\nssim,12345.6789\n"

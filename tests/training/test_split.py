@@ -1,0 +1,107 @@
+"""What is called unseen was never illuminated, and the paper's split has the paper's numbers."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.cxi import Scan
+from ptychoformer.training.split import authors_split, training_subset, validation_part
+
+
+def grid_scan(rows, columns, step, window, jitter=0, seed=0) -> Scan:
+    y, x = np.mgrid[:rows, :columns] * step
+    positions = np.stack([y.ravel(), x.ravel()], axis=1)
+    shape = (rows - 1) * step + window, (columns - 1) * step + window
+    shifts = np.random.default_rng(seed).integers(-jitter, jitter + 1, positions.shape)
+    true_positions = np.clip(positions + shifts, 0, np.array(shape) - window)
+    blank, probe = np.zeros(shape, np.float32), np.ones((window, window), np.complex64)
+    return Scan(positions, true_positions, (rows, columns), (window, window), probe, blank, blank, 1e-9)
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """512 x 512 pixels, windows of 32 x 32, 75 % overlap."""
+    return authors_split(grid_scan(61, 61, 8, 32))
+
+
+def test_the_papers_geometry(paper):
+    assert len(paper.train) == 2928
+    assert len(paper.test) == 169
+    assert paper.block == (slice(384, 512), slice(0, 128))
+    assert not np.intersect1d(paper.train, paper.test).size
+
+
+def test_the_papers_unseen_part(paper):
+    rows = np.flatnonzero(paper.unseen_pixels.all(axis=1))
+    np.testing.assert_array_equal(rows, np.arange(408, 512))
+    assert not paper.unseen_pixels[:408].any()
+    np.testing.assert_array_equal(paper.unseen_test.reshape(13, 13), np.arange(13)[:, None] >= [3] * 13)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(2, 12),
+    columns=st.integers(1, 12),
+    step=st.integers(1, 6),
+    window=st.integers(1, 9),
+    jitter=st.integers(0, 3),
+    seed=st.integers(0, 99),
+)
+def test_unseen_pixels_lie_in_no_training_window_wherever_it_really_was(rows, columns, step, window, jitter, seed):
+    scan = grid_scan(rows, columns, step, window, jitter, seed)
+    split = authors_split(scan)
+    seen = np.zeros(scan.amplitude.shape, bool)
+    for y, x in scan.true_positions[split.train]:
+        seen[y : y + window, x : x + window] = True
+    np.testing.assert_array_equal(split.unseen_pixels, ~seen)
+    untouched = [not seen[y : y + window, x : x + window].any() for y, x in scan.true_positions[split.test]]
+    np.testing.assert_array_equal(split.unseen_test, untouched)
+
+
+def test_a_scan_of_one_row_cannot_be_split():
+    with pytest.raises(InputError, match="1 x 7 positions is too small"):
+        authors_split(grid_scan(1, 7, 2, 4))
+
+
+def test_subsets_are_nested_sorted_and_of_the_size_asked_for(paper):
+    sizes = (1, 100, 732, 2928)
+    subsets = [training_subset(paper, size, seed=3) for size in sizes]
+    assert tuple(map(len, subsets)) == sizes
+    for smaller, larger in pairwise(subsets):
+        assert np.isin(smaller, larger).all()
+        assert (np.diff(larger) > 0).all()
+    np.testing.assert_array_equal(subsets[-1], paper.train)
+
+
+def test_a_subset_belongs_to_its_seed(paper):
+    np.testing.assert_array_equal(training_subset(paper, 50, seed=1), training_subset(paper, 50, seed=1))
+    assert (training_subset(paper, 50, seed=1) != training_subset(paper, 50, seed=2)).any()
+
+
+def test_more_patterns_than_there_are_cannot_be_drawn(paper):
+    with pytest.raises(InputError, match="n_train: 2929 patterns were asked for, the scan has 2928"):
+        training_subset(paper, 2929, seed=0)
+
+
+@pytest.mark.parametrize("how", ["random", "block"])
+def test_validation_takes_its_part_and_leaves_the_rest(how):
+    indices = np.arange(10, 110)
+    fitted, watched = validation_part(indices, 0.05, how, seed=0)
+    assert len(watched) == 5
+    np.testing.assert_array_equal(np.sort(np.concatenate([fitted, watched])), indices)
+    if how == "block":
+        np.testing.assert_array_equal(watched, indices[-5:])
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0])
+def test_neither_part_of_the_validation_is_ever_empty(fraction):
+    assert min(map(len, validation_part(np.arange(4), fraction, "random", seed=0))) == 1
+
+
+def test_a_single_pattern_cannot_be_divided():
+    with pytest.raises(InputError, match="at least 2 are needed"):
+        validation_part(np.array([3]), 0.05, "random", seed=0)

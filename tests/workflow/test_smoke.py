@@ -1,0 +1,189 @@
+"""The whole workflow, run once; then what a user does next."""
+
+import base64
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from html.parser import HTMLParser
+from io import BytesIO
+
+import matplotlib.image
+import pandas as pd
+import pytest
+
+SMOKE = ("--configfile", "config/smoke.yaml")
+pytestmark = pytest.mark.xdist_group("smoke")
+
+
+class Page(HTMLParser):
+    """Text, images and links of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.text, self.images, self.addresses = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.images += [attrs["src"]] if tag == "img" else []
+        self.addresses += [attrs[name] for name in ("src", "href") if attrs.get(name)]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_every_output_exists(finished_project):
+    results = finished_project.folder / "results/smoke"
+    for name in ("table1.csv", "table1.md", "table1.tex"):
+        assert (results / "publication/tables" / name).stat().st_size
+    for name in ("fig4.pdf", "fig4.png"):
+        assert (results / "publication/figures" / name).stat().st_size
+    assert (results / "report.html").stat().st_size
+
+
+def test_metrics_are_complete_and_finite(finished_project):
+    metrics = pd.read_csv(finished_project.folder / "results/smoke/evaluation/table1/metrics.csv")
+    keys = ["dataset", "model", "seed", "region", "level", "channel", "metric"]
+    assert len(metrics) == 2 * 6 * 2 * 2 * 2 * 2 * 3
+    assert not metrics.duplicated(keys).any()
+    networks = metrics[~metrics.model.isin(["floor", "ceiling"])]
+    assert networks.value.map(lambda value: abs(value) < float("inf")).all()
+
+
+def test_the_report_opens_and_is_self_contained(finished_project):
+    page = Page()
+    page.feed((finished_project.folder / "results/smoke/report.html").read_text())
+    text = " ".join(page.text)
+    for word in ("Ptychoformer", "PtychoNN", "PtyNet", "DPI", "floor", "ceiling", "14.42"):
+        assert word in text
+    assert page.images
+    for image in page.images:
+        kind, data = re.fullmatch(r"data:image/(\w+);base64,(.+)", image, re.DOTALL).groups()
+        assert matplotlib.image.imread(BytesIO(base64.b64decode(data)), format=kind).size
+    assert not [address for address in page.addresses if address.startswith(("http", "//"))]
+
+
+def test_every_artefact_has_its_provenance(finished_project):
+    results = finished_project.folder / "results/smoke"
+    artefacts = [
+        path for path in results.rglob("*") if path.suffix in {".h5", ".cxi", ".pt", ".csv", ".pdf", ".png", ".html", ".md", ".tex"}
+    ]
+    assert len(artefacts) > 100
+    without = [str(path) for path in artefacts if not path.with_name(f"{path.name}.provenance.json").exists()]
+    assert not without
+
+
+def test_nothing_is_left_half_written(finished_project):
+    results = finished_project.folder / "results/smoke"
+    assert not [path for path in results.rglob(".*")]
+    assert not list(results.rglob("state.pt"))
+
+
+def test_a_second_run_has_nothing_to_do(finished_project):
+    assert finished_project.planned(*SMOKE) == {}
+
+
+def changed_copy(finished_project, tmp_path):
+    """A copy of the finished project that may be edited."""
+    from .conftest import Project
+
+    copy = object.__new__(Project)
+    copy.folder = tmp_path / "copy"
+    shutil.copytree(finished_project.folder, copy.folder, symlinks=True)
+    return copy
+
+
+def test_a_figure_alone_is_drawn_again_when_its_module_changes(finished_project, tmp_path):
+    project = changed_copy(finished_project, tmp_path)
+    module = project.folder / "src/ptychoformer/publication/fig4.py"
+    module.write_text(module.read_text() + "\n\nUNUSED = 1\n")
+    assert project.planned("fig4", *SMOKE) == {"fig4": 1}
+    assert project.planned(*SMOKE) == {"fig4": 1, "report": 1, "all": 1}  # the report shows the figure
+
+
+def test_a_comment_changes_nothing(finished_project, tmp_path):
+    project = changed_copy(finished_project, tmp_path)
+    for module in ("publication/fig4.py", "simulation/diffraction.py", "training/fit.py"):
+        path = project.folder / "src/ptychoformer" / module
+        path.write_text(path.read_text() + "\n# A remark.\n")
+    assert project.planned(*SMOKE) == {}
+
+
+def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, tmp_path):
+    project = changed_copy(finished_project, tmp_path)
+    project.edit("config.yaml", "read_noise: 1.0", "read_noise: 2.0")
+    finished = project.snakemake("--dry-run", *SMOKE)
+    jobs = project.planned(*SMOKE)
+    assert jobs["dataset"] == 2
+    assert jobs["train"] == 4 * 2
+    assert "patterns of noisy" in finished.stdout
+    assert "patterns of clean" not in finished.stdout
+    assert "fig4" not in jobs
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        ("dataset", r"seed0.cxi cannot be read as HDF5, it may be truncated"),
+        ("checkpoint", r"model.pt is a checkpoint of 'ptynet', expected one of 'dpi'"),
+    ],
+)
+def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_project, tmp_path, damage, sentence):
+    project = changed_copy(finished_project, tmp_path)
+    results = project.folder / "results/smoke"
+    run = "clean/dpi/mse/n64/seed0"
+    if damage == "dataset":
+        victim = results / "simulation/datasets/clean/seed0.cxi"
+        intact = victim.read_bytes()
+        os.truncate(victim, victim.stat().st_size // 2)
+    else:
+        victim = results / f"training/{run}/model.pt"
+        intact = victim.read_bytes()
+        shutil.copyfile(results / "training/clean/ptynet/mse/n64/seed0/model.pt", victim)
+    target = f"results/smoke/evaluation/{run}/metrics.csv"
+    before = (project.folder / target).read_bytes()
+    finished = project.snakemake(target, "--forcerun", "predict", *SMOKE)
+    assert finished.returncode != 0
+    assert re.search(f"Error in predict: .*{sentence}", finished.stdout), finished.stdout
+    assert "Traceback" not in finished.stdout
+    assert not (project.folder / target).with_name("patches.h5").exists()
+    victim.write_bytes(intact)
+    finished = project.snakemake(target, "--rerun-triggers", "input", "params", *SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    assert (project.folder / target).read_bytes() == before
+
+
+def metric_files(project):
+    results = project.folder / "results/smoke"
+    return {
+        path.relative_to(results): path.read_bytes()
+        for path in results.rglob("*.csv")
+        if path.name != "history.csv" and "training" not in path.parts
+    }
+
+
+@pytest.mark.slow
+def test_the_same_config_gives_the_same_bytes(finished_project, project):
+    finished = project.snakemake(*SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    files = metric_files(project)
+    assert len(files) > 20
+    assert files == metric_files(finished_project)
+
+
+@pytest.mark.slow
+def test_kill_9_of_everything_in_the_middle_of_an_epoch_and_the_same_command_again(finished_project, project):
+    command = project.command(*SMOKE)
+    process = subprocess.Popen(
+        command, cwd=project.folder, env=project.environment(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not list(project.folder.glob("results/smoke/training/*/ptychoformer/*/*/*/state.pt")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = project.snakemake(*SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    assert metric_files(project) == metric_files(finished_project)
