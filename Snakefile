@@ -21,8 +21,8 @@ include: "workflow/rules/publication.smk"
 
 
 rule all:
+    default_target: True
     input:
         rules.table1.output,
         rules.fig4.output,
         rules.report.output,
-    default_target: True

@@ -104,7 +104,12 @@ def test_defaults_are_not_shared_between_entries():
             "unet",
             "models.ptychonn.kind: there is no network 'unet'; there are dpi, ptychoformer, ptychonn, ptynet.",
         ),
-        ("models.ptychonn.options", {"width": 3}, "models.ptychonn.options.width is not an option of ptychonn; allowed are none."),
+        ("models.ptynet.options", {"width": 3}, "models.ptynet.options.width is not an option of ptynet; allowed are none."),
+        (
+            "models.ptychonn.options",
+            {"width": 3},
+            "models.ptychonn.options.width is not an option of ptychonn; allowed are initialisation.",
+        ),
         ("models.ptychoformer.options.attention", "papr", "it must be one of paper, release, mhsa."),
         ("losses.mse.kind", "mae", "losses.mse.kind: 'mae' is not allowed; it must be one of mse."),
         ("optics", {"pixel_size": 1, "distance": 1}, "optics.wavelength is missing; it must be a number, greater than 0."),

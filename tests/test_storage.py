@@ -24,13 +24,18 @@ def test_a_file_appears_when_it_is_complete(tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
+def fail_half_way(target, failure):
+    with atomic(target) as temporary:
+        temporary.write_text("half")
+        raise failure
+
+
 @pytest.mark.parametrize("failure", [ValueError("bug"), KeyboardInterrupt(), OSError(errno.ENOENT, "gone"), RuntimeError("odd")])
 def test_a_failure_leaves_the_old_file_and_passes_on(tmp_path, failure):
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with pytest.raises(type(failure)) as caught, atomic(target) as temporary:
-        temporary.write_text("half")
-        raise failure
+    with pytest.raises(type(failure)) as caught:
+        fail_half_way(target, failure)
     assert caught.value is failure
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
@@ -46,12 +51,8 @@ def test_a_failure_leaves_the_old_file_and_passes_on(tmp_path, failure):
     ],
 )
 def test_what_keeps_a_file_from_being_written_is_said(tmp_path, failure, reason):
-    with (
-        pytest.raises(OutputError, match=rf"a\.h5 cannot be written: {reason}.*Nothing was left half-written"),
-        atomic(tmp_path / "a.h5") as temporary,
-    ):
-        temporary.write_text("half")
-        raise failure
+    with pytest.raises(OutputError, match=rf"a\.h5 cannot be written: {reason}.*Nothing was left half-written"):
+        fail_half_way(tmp_path / "a.h5", failure)
     assert not list(tmp_path.iterdir())
 
 

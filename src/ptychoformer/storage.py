@@ -67,8 +67,8 @@ def create_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
 class _Stream(io.FileIO):
     """The file under an HDF5 file, on a disk that may fill up.
 
-    HDF5 crashes at the end of the process if it could not write what it held when it closed a file (h5py issue 914). So the first
-    failure is raised where it happens, or kept while the file closes, and whatever HDF5 writes after it is thrown away.
+    HDF5 makes the process crash at its end if it cannot write what it still holds when a file closes. So the first failure is raised
+    where it happens, or kept while the file closes, and whatever HDF5 writes after it is thrown away.
     """
 
     failure: OSError | None = None

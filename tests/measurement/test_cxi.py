@@ -33,7 +33,7 @@ def test_translations_move_the_sample_against_the_window(make_scan):
     assert not translation[:, 2].any()
 
 
-def test_a_window_need_not_be_square():
+def test_more_pixels_on_the_same_angle_are_smaller():
     optics = Optics(wavelength=1e-10, pixel_size=1e-8, distance=2.0)
     assert optics.detector_pixel_size(64) == pytest.approx(2 * optics.detector_pixel_size(128))
 
@@ -117,10 +117,12 @@ def test_patterns_that_are_not_finite_are_named_by_their_index(make_scan, bad):
 def test_an_interrupted_dataset_leaves_no_file(tmp_path):
     arguments = dict(positions=np.zeros((4, 2), int), true_positions=np.zeros((4, 2), int), grid=(2, 2), probe=np.ones((8, 8)))
     optics = Optics(wavelength=1e-10, pixel_size=1e-8, distance=2.0)
-    with (
-        pytest.raises(KeyboardInterrupt),
-        create_dataset(tmp_path / "scan.cxi", **arguments, object_file="o.h5", optics=optics, condition={}) as patterns,
-    ):
-        patterns[0] = 1
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with create_dataset(tmp_path / "scan.cxi", **arguments, object_file="o.h5", optics=optics, condition={}) as patterns:
+            patterns[0] = 1
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not list(tmp_path.iterdir())

@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from ptychoformer.configuration import network_kinds, network_options
 from ptychoformer.errors import InputError
-from ptychoformer.models import build, initialise, parameter_count
-from torch import nn
+from ptychoformer.models import build, parameter_count
+from ptychoformer.models.parts.initial import glorot
 from ptychoformer.models.parts.outputs import constrain
 
 # Counted by hand from the sizes in the networks' publications (docs/readings.md).
@@ -17,6 +18,7 @@ VARIANTS = [(kind, {}) for kind in network_kinds()] + [
     ("ptychoformer", {"attention": "release"}),
     ("ptychoformer", {"attention": "mhsa"}),
     ("ptychoformer", {"constraints": "none"}),
+    ("ptychonn", {"initialisation": "torch"}),
 ]
 
 
@@ -73,13 +75,12 @@ def test_a_window_that_does_not_fit_is_named(kind, window):
 
 
 def test_glorot_weights_keep_the_variance_of_a_signal():
-    layer = nn.Conv2d(64, 64, 3)
     torch.manual_seed(0)
-    initialise(layer)
+    layer = glorot(nn.Conv2d(64, 64, 3))
     assert layer.weight.var().item() == pytest.approx(2 / (2 * 64 * 9), rel=0.05)
     assert not layer.bias.any()
 
 
 def test_options_are_read_from_the_source_without_importing_torch():
     assert network_options("ptychoformer") == {"attention": ("paper", "release", "mhsa"), "constraints": ("physical", "none")}
-    assert network_options("ptychonn") == {}
+    assert network_options("ptynet") == {}

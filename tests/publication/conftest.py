@@ -29,7 +29,9 @@ MEANS = {
 }
 
 
-def make_metrics(seeds: int = 3, conditions: tuple[str, ...] = ("clean", "noisy"), regions: tuple[str, ...] = ("block", "unseen")) -> pd.DataFrame:
+def make_metrics(
+    seeds: int = 3, conditions: tuple[str, ...] = ("clean", "noisy"), regions: tuple[str, ...] = ("block", "unseen")
+) -> pd.DataFrame:
     """The rows of an experiment: ``MEANS`` and a spread of 1 % over seeds that is the same for every region and condition."""
     random = np.random.default_rng(1)
     rows = [

@@ -26,7 +26,6 @@ TRAINING = {
     "validation_fraction": 0.1,
     "validation": "random",
     "weights": "last",
-    "initialisation": "glorot",
     "precision": "float32",
 }
 DPI = {"kind": "dpi", "options": {}}  # the one with dropout and batch normalisation

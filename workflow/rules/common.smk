@@ -123,6 +123,24 @@ def metrics_of_experiment(wildcards):
     return paths(f"<results>/evaluation/{RUN}/metrics.csv", runs_of(wildcards.experiment) + references_of(wildcards.experiment))
 
 
+def runs_of_fig4():
+    """Every network on the first condition of Table I, with the first seed."""
+    return runs_of("table1", dataset=config["experiments"]["table1"]["datasets"][0], seed=config["seeds"][0])
+
+
+def dataset_of_fig4(wildcards):
+    return "<results>/simulation/datasets/{dataset}/seed{seed}.cxi".format(**runs_of_fig4()[0])
+
+
+def scale_note(experiment):
+    """What a reader must know of an experiment's size, in a sentence."""
+    sizes = sorted({n_train(experiment, dataset) for dataset in config["experiments"][experiment]["datasets"]})
+    patterns = " or ".join(f"{size:,}" for size in sizes)
+    return (
+        f"Each network was trained on {patterns} patterns for {config['training']['epochs']} epochs, with {len(config['seeds'])} {'seed' if len(config['seeds']) == 1 else 'seeds'}."
+    )
+
+
 def check_experiments():
     """Look at every experiment's runs before any job starts."""
     for experiment in config["experiments"]:

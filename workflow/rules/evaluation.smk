@@ -8,21 +8,21 @@ rule predict:
         checkpoint=f"<results>/training/{RUN}/model.pt",
     output:
         f"<results>/evaluation/{RUN}/patches.h5",
-    params:
-        kind=lookup("models/{model}/kind", within=config),
-        code=code_digest("evaluation.predict"),
-    wildcard_constraints:
-        model="|".join(config["models"]),
     log:
         f"<results>/evaluation/{RUN}/predict.log",
     benchmark:
         f"<results>/evaluation/{RUN}/predict.benchmark.tsv"
+    wildcard_constraints:
+        model="|".join(config["models"]),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
         gpu=1,
-    conda:
-        "../../environment.yml"
+    params:
+        kind=lookup("models/{model}/kind", within=config),
+        code=code_digest("evaluation.predict"),
     message:
         "Predicting {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
     script:
@@ -35,17 +35,17 @@ rule reference:
         object=object_of_dataset,
     output:
         "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/patches.h5",
-    params:
-        code=code_digest("evaluation.references"),
     log:
         "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/reference.log",
     benchmark:
         "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/reference.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
-    conda:
-        "../../environment.yml"
+    params:
+        code=code_digest("evaluation.references"),
     message:
         "Making the {wildcards.reference} of {wildcards.dataset}, seed {wildcards.seed}"
     script:
@@ -57,18 +57,18 @@ rule stitch:
         patches=f"<results>/evaluation/{RUN}/patches.h5",
     output:
         f"<results>/evaluation/{RUN}/scene.h5",
-    params:
-        weighting=config["stitching"]["weighting"],
-        code=code_digest("evaluation.stitch"),
     log:
         f"<results>/evaluation/{RUN}/stitch.log",
     benchmark:
         f"<results>/evaluation/{RUN}/stitch.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
-    conda:
-        "../../environment.yml"
+    params:
+        weighting=config["stitching"]["weighting"],
+        code=code_digest("evaluation.stitch"),
     message:
         "Stitching {wildcards.dataset} as {wildcards.model} sees it, seed {wildcards.seed}"
     script:
@@ -83,17 +83,17 @@ rule measure:
         scene=f"<results>/evaluation/{RUN}/scene.h5",
     output:
         f"<results>/evaluation/{RUN}/metrics.csv",
-    params:
-        code=code_digest("evaluation.metrics"),
     log:
         f"<results>/evaluation/{RUN}/measure.log",
     benchmark:
         f"<results>/evaluation/{RUN}/measure.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
-    conda:
-        "../../environment.yml"
+    params:
+        code=code_digest("evaluation.metrics"),
     message:
         "Measuring {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     script:
@@ -105,17 +105,17 @@ rule collect:
         metrics=metrics_of_experiment,
     output:
         "<results>/evaluation/{experiment}/metrics.csv",
-    params:
-        code=code_digest("evaluation.metrics"),
     log:
         "<results>/evaluation/{experiment}/collect.log",
     benchmark:
         "<results>/evaluation/{experiment}/collect.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
-    conda:
-        "../../environment.yml"
+    params:
+        code=code_digest("evaluation.metrics"),
     message:
         "Collecting the metrics of {wildcards.experiment}"
     script:
@@ -128,17 +128,17 @@ rule statistics:
     output:
         anova="<results>/evaluation/{experiment}/anova.csv",
         pairwise="<results>/evaluation/{experiment}/pairwise.csv",
-    params:
-        code=code_digest("evaluation.statistics"),
     log:
         "<results>/evaluation/{experiment}/statistics.log",
     benchmark:
         "<results>/evaluation/{experiment}/statistics.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
-    conda:
-        "../../environment.yml"
+    params:
+        code=code_digest("evaluation.statistics"),
     message:
         "Testing the differences in {wildcards.experiment}: repeated-measures ANOVA and paired t-tests"
     script:

@@ -4,17 +4,17 @@
 rule download:
     output:
         "<resources>/downloads/{file}",
-    params:
-        source=source_of_download,
     log:
         "<results>/simulation/downloads/{file}.log",
     benchmark:
         "<results>/simulation/downloads/{file}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
-    conda:
-        "../../environment.yml"
+    params:
+        source=source_of_download,
     message:
         "Downloading {wildcards.file}"
     script:
@@ -26,19 +26,19 @@ rule object:
         unpack(object_files),
     output:
         "<results>/simulation/objects/{object}.h5",
-    params:
-        options=lookup("objects/{object}", within=config),
-        optics=config["optics"],
-        code=code_digest("simulation.objects"),
     log:
         "<results>/simulation/objects/{object}.log",
     benchmark:
         "<results>/simulation/objects/{object}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
-    conda:
-        "../../environment.yml"
+    params:
+        options=lookup("objects/{object}", within=config),
+        optics=config["optics"],
+        code=code_digest("simulation.objects"),
     message:
         "Making the object {wildcards.object}"
     script:
@@ -50,19 +50,19 @@ rule probe:
         unpack(probe_files),
     output:
         "<results>/simulation/probes/{probe}.h5",
-    params:
-        options=lookup("probes/{probe}", within=config),
-        optics=config["optics"],
-        code=code_digest("simulation.probes"),
     log:
         "<results>/simulation/probes/{probe}.log",
     benchmark:
         "<results>/simulation/probes/{probe}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
-    conda:
-        "../../environment.yml"
+    params:
+        options=lookup("probes/{probe}", within=config),
+        optics=config["optics"],
+        code=code_digest("simulation.probes"),
     message:
         "Making the probe {wildcards.probe}"
     script:
@@ -75,20 +75,20 @@ rule dataset:
         probe=probe_of_dataset,
     output:
         "<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
+    log:
+        "<results>/simulation/datasets/{dataset}/seed{seed}.log",
+    benchmark:
+        "<results>/simulation/datasets/{dataset}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
     params:
         scan=lookup("datasets/{dataset}/scan", within=config),
         detector=lookup("datasets/{dataset}/detector", within=config),
         optics=config["optics"],
         code=code_digest("simulation.dataset"),
-    log:
-        "<results>/simulation/datasets/{dataset}/seed{seed}.log",
-    benchmark:
-        "<results>/simulation/datasets/{dataset}/seed{seed}.benchmark.tsv"
-    threads: 1
-    resources:
-        mem_mb=1000,
-    conda:
-        "../../environment.yml"
     message:
         "Simulating the scan {wildcards.dataset}, seed {wildcards.seed}"
     script:

@@ -9,25 +9,25 @@ rule train:
         # The state of an unfinished training lies beside these, undeclared, so that a failed or killed job goes on where it was.
         checkpoint=f"<results>/training/{RUN}/model.pt",
         history=f"<results>/training/{RUN}/history.csv",
-    params:
-        model=lookup("models/{model}", within=config),
-        loss=lookup("losses/{loss}", within=config),
-        training=config["training"],
-        code=training_code,
-    wildcard_constraints:
-        model="|".join(config["models"]),
     log:
         f"<results>/training/{RUN}/train.log",
     benchmark:
         f"<results>/training/{RUN}/train.benchmark.tsv"
+    wildcard_constraints:
+        model="|".join(config["models"]),
+    conda:
+        "../../environment.yml"
     # One thread: two jobs side by side train faster than one with two threads.
     threads: 1
     resources:
         mem_mb=3000,
         runtime=240,
         gpu=1,
-    conda:
-        "../../environment.yml"
+    params:
+        model=lookup("models/{model}", within=config),
+        loss=lookup("losses/{loss}", within=config),
+        training=config["training"],
+        code=training_code,
     message:
         "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}, seed {wildcards.seed}"
     script:

@@ -146,6 +146,10 @@ def read_scan(path: str | os.PathLike) -> Scan:
         )
         if not len(patterns) == len(positions) == len(true_positions) == scan.grid[0] * scan.grid[1]:
             raise InputError(f"{path}: {len(patterns)} patterns do not fit {len(positions)} positions on a {scan.grid} grid.")
+        last = np.subtract(scan.amplitude.shape, scan.window)
+        for name, corners in (("positions", positions), ("true_positions", true_positions)):
+            if ((corners < 0) | (corners > last)).any():
+                raise InputError(f"{path}: ptychography/{name} has windows beyond the object of {scan.amplitude.shape} pixels.")
         return scan
 
 

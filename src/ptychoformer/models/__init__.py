@@ -21,19 +21,6 @@ def build(kind: str, window: tuple[int, int], options: Mapping[str, Any]) -> nn.
     return import_module(f"{__name__}.{kind}").build(window, **options)
 
 
-def initialise(model: nn.Module) -> None:
-    """Glorot-uniform weights and zero biases in every convolution and dense layer (Glorot & Bengio 2010), drawn from torch's generator.
-
-    The default of the framework in which Ptychoformer and PtychoNN were published; torch's own lets deep networks without
-    normalisation start with signals that fade from layer to layer.
-    """
-    for layer in model.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.xavier_uniform_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-
-
 def parameter_count(model: nn.Module) -> int:
     """How many numbers training adjusts."""
     return sum(parameter.numel() for parameter in model.parameters())

@@ -1,8 +1,11 @@
 """PtychoNN: one convolutional encoder and a decoder each for amplitude and phase (Cherukara et al., Appl. Phys. Lett. 117, 2020)."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
+from ptychoformer.models.parts.initial import glorot
 from ptychoformer.models.parts.outputs import constrain, require_multiple
 
 WIDTH = 32
@@ -42,7 +45,11 @@ class PtychoNN(nn.Module):
         return constrain(torch.cat([self.amplitude(code), self.phase(code)], dim=1))
 
 
-def build(window: tuple[int, int]) -> PtychoNN:
-    """PtychoNN for patterns whose sides are multiples of 8."""
+def build(window: tuple[int, int], *, initialisation: Literal["glorot", "torch"] = "glorot") -> PtychoNN:
+    """PtychoNN for patterns whose sides are multiples of 8.
+
+    Its plain stack of ReLU layers starts with Glorot weights, the default of the framework in which it was published; with torch's
+    own the signal fades from layer to layer, and a short training never leaves its first plateau (`docs/readings.md`).
+    """
     require_multiple(window, 8, "ptychonn")
-    return PtychoNN()
+    return glorot(PtychoNN()) if initialisation == "glorot" else PtychoNN()

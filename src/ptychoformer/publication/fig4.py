@@ -94,7 +94,8 @@ class Page:
         axes = self.axes(box)
         axes.imshow(image, norm=scale, cmap=colours, aspect="auto")
         axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
+        # A thin frame, since white pixels on a white page would have no edge.
+        axes.spines[:].set(visible=True, color="grey", linewidth=0.3)
         return axes
 
     def panel(self, box: Box, view: View, model: str | None, row: tuple[str, bool]) -> Axes:
@@ -203,10 +204,8 @@ def _scale_bar(axes: Axes, shape: tuple[int, int], pixel_size: float) -> None:
     thickness = 0.025 * height
     left, top = 0.95 * width - 0.5 - length / pixel_size, 0.95 * height - 0.5 - thickness
     axes.add_patch(Rectangle((left, top), length / pixel_size, thickness, facecolor="white", edgecolor="black", linewidth=0.4))
-    middle, above = (left + length / pixel_size / 2, top), (0, 1)
-    axes.annotate(
-        with_prefix(length), middle, above, textcoords="offset points", color="white", fontsize=6, ha="center", path_effects=_OUTLINE
-    )
+    style = {"color": "white", "fontsize": 6, "ha": "center", "path_effects": _OUTLINE}
+    axes.annotate(with_prefix(length), (left + length / pixel_size / 2, top), (0, 1), textcoords="offset points", **style)
 
 
 def _mark_unseen(axes: Axes, row: int | None) -> None:

@@ -60,8 +60,8 @@ def permalloy(
 def layout(shape: tuple[int, int], seed: int) -> np.ndarray:
     """Where there is metal: (H, W) bool, about a quarter of it, the same density and all kinds of features everywhere.
 
-    The object is divided into at least five by five cells, some of them into four again; each cell holds one feature, and any four
-    consecutive cells hold one of each kind.
+    The object is divided into at least five by five cells, some of them into four again; each cell holds one feature, and the
+    kinds take shuffled turns, row by row.
 
     Raises:
         InputError: a side is shorter than 64 pixels.
@@ -131,9 +131,9 @@ def magnetic_phase(magnetisation: np.ndarray, thickness: float, induction: float
 
         phase(k) = -i (e / hbar) B t (k_x m_y - k_y m_x) / k^2,    B = mu0 Ms.
 
-    A uniform film has the slope e B t / hbar. The derivatives i k are taken as differences between neighbouring pixels, because at the sharp
-    edge of a feature exact ones would ring. The plane is padded with vacuum to twice its size, and the phase counts from the vacuum
-    farthest away. Thickness and pixel size in metres, induction in tesla.
+    A uniform film has the slope e B t / hbar. The derivatives i k are taken as differences between neighbouring pixels, because
+    exact ones would ring at the sharp edges of features. The plane is padded with vacuum to twice its size, and the phase counts from
+    the vacuum farthest away. Thickness and pixel size in metres, induction in tesla.
 
     Reference: Mansuripur, J. Appl. Phys. 69, 2455 (1991); Beleggia & Zhu, Philos. Mag. 83, 1045 (2003).
     """

@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.models import build, initialise, parameter_count
+from ptychoformer.models import build, parameter_count
 from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
 from ptychoformer.randomness import generator, integer_seed
@@ -189,10 +189,7 @@ def fit(
     examples, validation = (load_examples(dataset, scan, part, normalisation).to(device) for part in (fitted, watched))
 
     torch.manual_seed(integer_seed(seed, "weights"))
-    network = build(model["kind"], scan.window, model["options"])
-    if training["initialisation"] == "glorot":
-        initialise(network)
-    network = network.to(device, memory_format=torch.channels_last)
+    network = build(model["kind"], scan.window, model["options"]).to(device, memory_format=torch.channels_last)
     run = Training(network, LOSSES[loss["kind"]], training, seed)
     say(f"{model['kind']}: {parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate, on {device}")
 
