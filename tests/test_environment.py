@@ -22,7 +22,7 @@ def requirements():
         yield from map(Requirement, extra)
 
 
-@pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: requirement.name)
+@pytest.mark.parametrize("requirement", list(requirements()), ids=lambda requirement: requirement.name)
 def test_the_lock_satisfies_the_package(requirement):
     assert Version(LOCK[requirement.name]) in requirement.specifier
 

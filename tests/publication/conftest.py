@@ -117,6 +117,13 @@ def write_training(folder: Path, seeds: int = 3, epochs: int = 12) -> tuple[list
     return histories, checkpoints
 
 
+@pytest.fixture(scope="session")
+def experiment() -> SimpleNamespace:
+    """The names and makers of this module, for tests, which cannot import it."""
+    made = (make_metrics, write_metrics, write_run, write_training)
+    return SimpleNamespace(PUBLISHED=PUBLISHED, CONDITIONS=CONDITIONS, MODELS=MODELS, **{function.__name__: function for function in made})
+
+
 @pytest.fixture
 def dataset(tmp_path) -> Path:
     """A scan of 20 x 20 positions whose test block is 4 x 4 patterns, 3 rows of it unseen."""

@@ -77,7 +77,7 @@ def test_every_artefact_has_its_provenance(finished_project):
 
 def test_nothing_is_left_half_written(finished_project):
     results = finished_project.folder / "results/smoke"
-    assert not [path for path in results.rglob(".*")]
+    assert not list(results.rglob(".*"))
     assert not list(results.rglob("state.pt"))
 
 

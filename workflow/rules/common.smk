@@ -136,9 +136,7 @@ def scale_note(experiment):
     """What a reader must know of an experiment's size, in a sentence."""
     sizes = sorted({n_train(experiment, dataset) for dataset in config["experiments"][experiment]["datasets"]})
     patterns = " or ".join(f"{size:,}" for size in sizes)
-    return (
-        f"Each network was trained on {patterns} patterns for {config['training']['epochs']} epochs, with {len(config['seeds'])} {'seed' if len(config['seeds']) == 1 else 'seeds'}."
-    )
+    return f"Each network was trained on {patterns} patterns for {config['training']['epochs']} epochs, with {len(config['seeds'])} {'seed' if len(config['seeds']) == 1 else 'seeds'}."
 
 
 def check_experiments():

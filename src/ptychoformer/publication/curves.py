@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ptychoformer.publication.inputs import HISTORY, Run, read_table
 from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style, svg
@@ -34,6 +34,9 @@ def training_curves(histories: Iterable[str | os.PathLike], conditions: Mapping[
                     axes.plot(history["epoch"], history["validation_loss"], **look)
             axes.set(title=label, xlabel="epoch", yscale="log")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
         panels[0].set_ylabel("validation loss")
         handles = [panels[0].plot([], [], color=colour(model), label=label)[0] for model, label in models.items()]
         figure.legend(handles=handles, loc="outside right center")

@@ -140,6 +140,8 @@ def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
     bar = page.figure.colorbar(ScalarMappable(page.pattern_scale, colours), beside, orientation="horizontal")
     bar.outline.set_visible(False)
     bar.ax.minorticks_off()
+    # Powers of ten would need exponents too small to read.
+    bar.ax.xaxis.set_major_formatter("{x:g}")
     bar.set_label("pattern,\nphotons", fontsize=6, labelpad=1)
 
 

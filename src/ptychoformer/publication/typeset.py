@@ -77,7 +77,7 @@ def _cell(found: pd.DataFrame, key: tuple[str, ...]) -> Cell:
         published_std=quantity.text(row["published_std"]) if has_published else "",
         difference=quantity.text(row["difference"], sign=True) if has_published else "",
         best=bool(row["best"]),
-        differs=row["differs_from_best"] is True,
+        differs=bool(pd.notna(row["differs_from_best"]) and row["differs_from_best"]),
     )
 
 

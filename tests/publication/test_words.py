@@ -1,0 +1,104 @@
+"""Sentences say what the numbers say, and no more."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ptychoformer.publication.words import anova_sentence, pair_sentence, statements
+
+PLACE = {"dataset": "clean", "region": "block", "level": "scene", "channel": "amplitude", "metric": "psnr"}
+ANOVA = PLACE | dict(
+    n_seeds=3, n_models=4, F=41.23, df_effect=3.0, df_error=6.0, p=0.0002, p_gg=0.02, eta_squared=0.95, eta_low=0.6, eta_high=0.98
+)
+PAIR = PLACE | dict(model_a="ptychonn", model_b="ptychoformer", n_seeds=3, difference=-5.1, low=-6.0, high=-4.2, p=0.0003, alpha=0.05 / 6)
+PAIR |= dict(significant=True, d_z=-4.5, note=np.nan)
+NETWORKS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
+
+
+def anova(**changes):
+    return anova_sentence(pd.Series({"note": np.nan} | ANOVA | changes))
+
+
+def pair(**changes):
+    return pair_sentence(pd.Series(PAIR | changes), NETWORKS)
+
+
+def test_networks_that_differ():
+    assert anova() == (
+        "The four networks differed in amplitude PSNR of the stitched scene (F(3, 6) = 41.2, p = 0.0002, Greenhouse-Geisser p = 0.020, "
+        "partial η² = 0.95 with 95 % interval 0.60 to 0.98, 3 seeds)."
+    )
+
+
+def test_what_does_not_differ_is_never_called_equal():
+    assert anova(p=0.3, p_gg=0.4).startswith("The four networks could not be separated in amplitude PSNR of the stitched scene (F(3, 6)")
+
+
+def test_the_corrected_p_decides():
+    assert "could not be separated in amplitude PSNR of the stitched scene once corrected" in anova(p=0.01, p_gg=0.09)
+    assert "differed" in anova(p=0.01, p_gg=np.nan)
+
+
+def test_a_caution_is_passed_on():
+    assert anova(note="n=3: interval wide").endswith("3 seeds). Caution: n=3: interval wide.")
+
+
+def test_what_was_not_tested_says_why():
+    assert anova(p=np.nan, note="needs at least 2 seeds, has 1").endswith(
+        "not tested in amplitude PSNR of the stitched scene: needs at least 2 seeds, has 1."
+    )
+    assert (
+        pair(p=np.nan, note="needs at least 2 seeds, has 1")
+        == "PtychoNN and Ptychoformer were not compared: needs at least 2 seeds, has 1."
+    )
+
+
+def test_a_pair_is_told_from_the_side_of_the_better_network():
+    expected = "Ptychoformer led PtychoNN by 5.10 dB (95 % interval 4.20 to 6.00, d_z = 4.50, p = 0.0003, below 0.0083, 3 seeds)."
+    assert pair() == expected
+    swapped = dict(model_a="ptychoformer", model_b="ptychonn", difference=5.1, low=4.2, high=6.0, d_z=4.5)
+    assert pair(**swapped) == expected
+
+
+def test_a_lower_error_leads():
+    assert pair(metric="mse", difference=0.007, low=0.005, high=0.009, d_z=2.0) == (
+        "Ptychoformer led PtychoNN by 0.70×10⁻² (95 % interval 0.50 to 0.90, d_z = 2.00, p = 0.0003, below 0.0083, 3 seeds)."
+    )
+
+
+def test_a_pair_that_could_not_be_separated():
+    assert pair(difference=0.2, low=-0.3, high=0.7, d_z=0.6, p=0.31, significant=False) == (
+        "PtychoNN and Ptychoformer could not be separated "
+        "(0.20 dB in favour of PtychoNN, 95 % interval −0.30 to 0.70, d_z = 0.60, p = 0.31, not below 0.0083, 3 seeds)."
+    )
+
+
+@pytest.fixture
+def analysed(tmp_path, experiment):
+    """What `evaluation.statistics` makes of an experiment of so many seeds."""
+
+    def analysed(seeds):
+        files = experiment.write_metrics(tmp_path, experiment.make_metrics(seeds=seeds))
+        return pd.read_csv(files.anova), pd.read_csv(files.pairwise)
+
+    return analysed
+
+
+def test_every_pair_is_spoken_of_once(analysed, experiment):
+    found = statements(*analysed(6), experiment.CONDITIONS, experiment.MODELS)
+    assert [statement.condition for statement in found] == ["Noise-free"] * 6 + ["Noisy"] * 6
+    for statement in found:
+        assert statement.overall.startswith("The four networks")
+        text = " ".join(statement.pairs)
+        assert sum("Ptychoformer led" in sentence for sentence in statement.pairs) == 3
+        assert [text.count(pair) for pair in ("PtychoNN and PtyNet", "PtychoNN and DPI", "PtyNet and DPI")] == [1, 1, 1]
+
+
+def test_one_seed_is_one_sentence_a_condition(analysed, experiment):
+    found = statements(*analysed(1), experiment.CONDITIONS, experiment.MODELS)
+    assert [(statement.overall, statement.pairs) for statement in found] == [("Not tested: needs at least 2 seeds, has 1.", ())] * 2
+
+
+def test_a_region_that_was_not_analysed_is_passed_over(analysed, experiment):
+    block = [table[table["region"] == "block"] for table in analysed(3)]
+    assert statements(*block, experiment.CONDITIONS, experiment.MODELS, region="unseen") == []
