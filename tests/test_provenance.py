@@ -14,8 +14,10 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
     sources = {
         "a/__init__.py": '"""Package."""\n',
-        "a/one.py": '"""One."""\nfrom ptychoformer.a.two import f\n\ndef g():\n    """Double."""\n    return 2 * f()  # twice\n',
+        "a/one.py": '"""One."""\nfrom ptychoformer.a.two import f\n\ndef g():\n    """Double."""\n    open("style.css")\n    return 2 * f()  # twice\n',
         "a/two.py": "def f():\n    return 1\n",
+        "a/style.css": "red",
+        "a/other.css": "red",
         "b.py": "x = 1\n",
     }
     for name, source in sources.items():
@@ -39,6 +41,8 @@ def package(tmp_path, monkeypatch):
     [
         ("a/one.py", "2 * f()", "3 * f()", True),
         ("a/two.py", "return 1", "return 2", True),
+        ("a/style.css", "red", "blue", True),
+        ("a/other.css", "red", "blue", False),
         ("a/one.py", "# twice", "# two times", False),
         ("a/one.py", "Double.", "Two times.", False),
         ("a/one.py", "return 2", "return (2)", False),

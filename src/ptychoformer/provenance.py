@@ -25,7 +25,8 @@ def digest(value: Any) -> str:
 def code_digest(*modules: str) -> str:
     """Digest of the named modules (``"training.fit"``) and of every module of the package that they import.
 
-    Comments, docstrings and layout do not count, so that only a change that could change a result re-runs anything.
+    Comments, docstrings and layout do not count, so that only a change that could change a result re-runs anything; files beside a
+    module that it names (a style sheet, a template) do.
     """
     names: set[str] = set()
     waiting = list(modules)
@@ -52,8 +53,11 @@ def _tree(module: str) -> ast.Module:
 
 
 @cache
-def _code(module: str) -> str:
-    return ast.dump(_tree(module))
+def _code(module: str) -> list[str]:
+    folder, tree = _path(module).parent, _tree(module)
+    names = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value}
+    beside = sorted(name for name in names if "/" not in name and len(name) < 100 and (folder / name).is_file())
+    return [ast.dump(tree), *((folder / name).read_text(encoding="utf-8") for name in beside)]
 
 
 @cache

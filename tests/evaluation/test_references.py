@@ -7,7 +7,8 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.measurement.windows import windows
+from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import authors_split, training_subset
 
 

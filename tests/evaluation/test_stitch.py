@@ -13,7 +13,8 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import patches as contract
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.evaluation.stitch import CORNER_WEIGHT, read_scene, stitch, window_weights
-from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.measurement.windows import windows
+from ptychoformer.training.normalisation import Normalisation
 
 NORMALISATION = Normalisation(0.5, 1.0, -3.0, 1.0)
 

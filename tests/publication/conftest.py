@@ -13,9 +13,10 @@ from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.evaluation.statistics import analyse
 from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import Optics, create_dataset, read_scan
+from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import sidecar
 from ptychoformer.storage import create_hdf5, write, write_csv
-from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import authors_split
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published" / "table1.csv"

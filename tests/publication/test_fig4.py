@@ -11,11 +11,12 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.metrics import scores
 from ptychoformer.evaluation.stitch import read_scene
 from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.measurement.windows import windows
 from ptychoformer.publication.fig4 import compose, draw
 from ptychoformer.publication.layout import Layout
 from ptychoformer.publication.panels import load_views
 from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
-from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import authors_split
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import j1
 
-from ptychoformer.simulation.diffraction import detect, diffraction, exit_waves, windows
+from ptychoformer.measurement.windows import windows
+from ptychoformer.simulation.diffraction import detect, diffraction, exit_waves
 
 IDEAL = {"efficiency": 1.0, "poisson": False, "read_noise": 0.0}
 SHAPES = [(16, 16), (15, 17), (32, 24)]

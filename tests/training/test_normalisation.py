@@ -3,7 +3,8 @@
 import h5py
 import numpy as np
 
-from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.measurement.windows import windows
+from ptychoformer.training.normalisation import Normalisation
 
 
 def labels():

@@ -15,8 +15,8 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS, Patches, open_patches
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import Scan, read_scan
+from ptychoformer.measurement.windows import windows
 from ptychoformer.storage import write_csv
-from ptychoformer.training.normalisation import windows
 from ptychoformer.training.split import Split, authors_split
 
 IDENTITY = {"dataset": str, "model": str, "loss": str, "n_train": int, "seed": int}

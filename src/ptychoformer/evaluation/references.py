@@ -11,7 +11,8 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import chunks, create_patches
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.measurement.windows import windows
+from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import authors_split, training_subset
 
 REFERENCES = ("floor", "ceiling")

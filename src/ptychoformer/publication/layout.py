@@ -65,7 +65,8 @@ class Layout:
     def bar_box(self, row: int) -> Box:
         """Left, top, width and height of the colour bar right of a row of scenes."""
         left, top, width, height = self.scene_box(row, self.columns - 1)
-        return left + width + 0.06, top, 0.07, height
+        # Shorter than its row, so that the end labels of two bars do not meet.
+        return left + width + 0.06, top + 0.05, 0.07, height - 0.1
 
     def _scene_row(self, row: int) -> float:
         # Below each image row, before its error row, stands a line of PSNRs.

@@ -11,7 +11,8 @@ from ptychoformer.evaluation.metrics import psnr
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.stitch import read_scene
 from ptychoformer.measurement.cxi import read_patterns, read_scan
-from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.measurement.windows import windows
+from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split, authors_split
 
 Images = Mapping[str, np.ndarray]

@@ -7,9 +7,10 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.windows import windows
 from ptychoformer.progress import progress
 from ptychoformer.randomness import generator
-from ptychoformer.simulation.diffraction import detect, diffraction, exit_waves, windows
+from ptychoformer.simulation.diffraction import detect, diffraction, exit_waves
 from ptychoformer.simulation.scan import grid_of, jittered, raster
 from ptychoformer.storage import open_hdf5, read
 

@@ -12,11 +12,6 @@ import numpy as np
 from scipy.fft import fft2, fftshift
 
 
-def windows(image: np.ndarray, corners: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Cut ``image`` (H, W) at ``corners`` (n, 2) into windows (n, h, w) of ``shape``."""
-    return np.lib.stride_tricks.sliding_window_view(image, shape)[corners[:, 0], corners[:, 1]]
-
-
 def exit_waves(probe: np.ndarray, objects: np.ndarray, coherence: float) -> np.ndarray:
     """mu P O + (1 - mu) P E[O], (n, h, w), of ``probe`` (h, w) and object windows (n, h, w); mu is ``coherence``."""
     mean = objects.mean(axis=(1, 2), keepdims=True)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ptychoformer.measurement.cxi import Scan, read_patterns
-from ptychoformer.training.normalisation import Normalisation, windows
+from ptychoformer.measurement.windows import windows
+from ptychoformer.training.normalisation import Normalisation
 
 
 @dataclass(frozen=True)

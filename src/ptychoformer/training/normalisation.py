@@ -41,8 +41,3 @@ class Normalisation:
 def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
     # An object without contrast in one channel is all zeros there.
     return ((values - low) / (high - low if high > low else 1.0)).astype(np.float32)
-
-
-def windows(image: np.ndarray, corners: np.ndarray, window: tuple[int, int]) -> np.ndarray:
-    """Cut ``image`` (H, W) at corners (m, 2) into windows (m, h, w)."""
-    return np.lib.stride_tricks.sliding_window_view(image, window)[corners[:, 0], corners[:, 1]]
