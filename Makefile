@@ -26,10 +26,10 @@ smoke: .venv/installed  ## the whole workflow in minutes, into results/smoke/
 	$(SNAKEMAKE) --configfile config/smoke.yaml $(ARGS) $(CONFIG)
 
 test: .venv/installed  ## the tests
-	$(BIN)/pytest -n auto -m "not slow" $(ARGS)
+	$(BIN)/pytest -n auto --dist loadgroup -m "not slow" $(ARGS)
 
 test-all: .venv/installed  ## the tests, slow ones too
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 lint: .venv/installed  ## style of Python and Snakemake code
 	$(BIN)/ruff check .

@@ -39,7 +39,7 @@ class Project:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs that a dry run would do, by rule."""
-        finished = self.snakemake("--dry-run", "--quiet", "host", *arguments)
+        finished = self.snakemake(*arguments, "--dry-run", "--quiet", "host")
         assert finished.returncode == 0, finished.stdout
         jobs = {}
         for line in finished.stdout.splitlines():

@@ -52,8 +52,8 @@ def test_a_new_model_is_one_module_and_one_entry(project):
         ("epochs: 12", "epochs: twelve", "training.epochs: 'twelve' is not allowed; it must be an integer, at least 1 and at most 10000."),
         ("object: permalloy", "object: gold", "datasets.clean.object: 'gold' is not defined under objects"),
         ("models: [ptychonn", "models: [unet", "experiments.table1.models: 'unet' is not defined under models"),
-        ("n_train: 700", "n_train: 4000", "experiments.table1.n_train: 4000 is not allowed; dataset 'clean' has 2928 training patterns."),
-        ("shape: [512, 512]", "shape: [32, 512]", "too small"),
+        ("n_train: 640", "n_train: 4000", "experiments.table1.n_train: 4000 is not allowed; dataset 'clean' has 2928 training patterns."),
+        ("shape: [512, 512]", "shape: [32, 512]", "objects.permalloy.shape[0]: 32 is not allowed; it must be an integer, at least 64"),
     ],
 )
 def test_a_wrong_config_is_one_sentence_before_any_job(project, old, new, sentence):

@@ -135,14 +135,19 @@ def dataset_of_fig4(wildcards):
 def scale_note(experiment):
     """What a reader must know of an experiment's size, in a sentence."""
     sizes = sorted({n_train(experiment, dataset) for dataset in config["experiments"][experiment]["datasets"]})
-    patterns = " or ".join(f"{size:,}" for size in sizes)
-    return f"Each network was trained on {patterns} patterns for {config['training']['epochs']} epochs, with {len(config['seeds'])} {'seed' if len(config['seeds']) == 1 else 'seeds'}."
+    patterns, epochs, seeds = " or ".join(f"{size:,}" for size in sizes), config["training"]["epochs"], len(config["seeds"])
+    return f"Each network was trained on {patterns} patterns for {epochs} epochs, with {seeds} {'seed' if seeds == 1 else 'seeds'}."
 
 
-def check_experiments():
-    """Look at every experiment's runs before any job starts."""
-    for experiment in config["experiments"]:
-        runs_of(experiment)
+def check():
+    """Look at data_dir and at every experiment's runs before any job starts."""
+    if config["data_dir"] and not Path(config["data_dir"]).is_dir():
+        raise WorkflowError(f"config: data_dir: there is no folder '{config['data_dir']}'; it must be a folder, or null to download.")
+    try:
+        for experiment in config["experiments"]:
+            runs_of(experiment)
+    except InputError as error:
+        raise WorkflowError(f"config: {error}") from None
 
 
-check_experiments()
+check()

@@ -1,5 +1,6 @@
 """Objects: complex transmission functions on a pixel grid, generated or read from a pair of TIFF images."""
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def read_tiff(path: Path, shape: tuple[int, int]) -> np.ndarray:
         raise InputError(f"{path} does not exist.")
     try:
         image = tifffile.imread(path)
-    except (tifffile.TiffFileError, OSError, ValueError) as error:
+    except (tifffile.TiffFileError, OSError, ValueError, struct.error) as error:
         raise InputError(f"{path} cannot be read as TIFF, it may be truncated ({error}).") from error
     if image.ndim != 2 or image.dtype.kind not in "fiu":
         raise InputError(f"{path} must hold one grey-scale image of real numbers, found shape {image.shape} of {image.dtype}.")
