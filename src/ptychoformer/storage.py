@@ -21,11 +21,13 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name beside ``path`` (same suffix); rename it on success, remove it on any failure.
 
+    The name is always the same, so that the next attempt writes over what a killed process left behind.
+
     Raises:
         OutputError: the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
