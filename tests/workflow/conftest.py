@@ -17,12 +17,22 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder = folder
+
+    @classmethod
+    def fresh(cls, folder: Path) -> "Project":
+        """As cloned, without results."""
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():
                 shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "downloads"))
             else:
                 shutil.copy2(source, folder / part)
+        return cls(folder)
+
+    def copy(self, folder: Path) -> "Project":
+        """The same with its results, to be edited."""
+        shutil.copytree(self.folder, folder)
+        return Project(folder)
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
@@ -57,13 +67,13 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path):
-    return Project(tmp_path)
+    return Project.fresh(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory):
     """The whole smoke workflow, run once for all tests that look at it."""
-    project = Project(tmp_path_factory.mktemp("smoke"))
+    project = Project.fresh(tmp_path_factory.mktemp("smoke"))
     finished = project.snakemake("--configfile", "config/smoke.yaml")
     assert finished.returncode == 0, finished.stdout
     return project

@@ -85,18 +85,8 @@ def test_a_second_run_has_nothing_to_do(finished_project):
     assert finished_project.planned(*SMOKE) == {}
 
 
-def changed_copy(finished_project, tmp_path):
-    """A copy of the finished project that may be edited."""
-    from .conftest import Project
-
-    copy = object.__new__(Project)
-    copy.folder = tmp_path / "copy"
-    shutil.copytree(finished_project.folder, copy.folder, symlinks=True)
-    return copy
-
-
 def test_a_figure_alone_is_drawn_again_when_its_module_changes(finished_project, tmp_path):
-    project = changed_copy(finished_project, tmp_path)
+    project = finished_project.copy(tmp_path / "copy")
     module = project.folder / "src/ptychoformer/publication/fig4.py"
     module.write_text(module.read_text() + "\n\nUNUSED = 1\n")
     assert project.planned("fig4", *SMOKE) == {"fig4": 1}
@@ -104,7 +94,7 @@ def test_a_figure_alone_is_drawn_again_when_its_module_changes(finished_project,
 
 
 def test_a_comment_changes_nothing(finished_project, tmp_path):
-    project = changed_copy(finished_project, tmp_path)
+    project = finished_project.copy(tmp_path / "copy")
     for module in ("publication/fig4.py", "simulation/diffraction.py", "training/fit.py"):
         path = project.folder / "src/ptychoformer" / module
         path.write_text(path.read_text() + "\n# A remark.\n")
@@ -112,7 +102,7 @@ def test_a_comment_changes_nothing(finished_project, tmp_path):
 
 
 def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, tmp_path):
-    project = changed_copy(finished_project, tmp_path)
+    project = finished_project.copy(tmp_path / "copy")
     project.edit("config.yaml", "read_noise: 1.0", "read_noise: 2.0")
     finished = project.snakemake("--dry-run", *SMOKE)
     jobs = project.planned(*SMOKE)
@@ -131,7 +121,7 @@ def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, 
     ],
 )
 def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_project, tmp_path, damage, sentence):
-    project = changed_copy(finished_project, tmp_path)
+    project = finished_project.copy(tmp_path / "copy")
     results = project.folder / "results/smoke"
     run = "clean/dpi/mse/n64/seed0"
     if damage == "dataset":
