@@ -54,7 +54,7 @@ class Project:
         jobs = {}
         for line in finished.stdout.splitlines():
             words = line.split()
-            if len(words) == 2 and words[1].isdigit() and words[0] != "total":
+            if len(words) == 2 and words[1].isdigit() and words[0] != "total" and not words[0].endswith(":"):
                 jobs[words[0]] = int(words[1])
         return jobs
 
