@@ -23,7 +23,7 @@ paper: .venv/installed  ## the whole paper at laptop scale, into results/
 	$(SNAKEMAKE) $(ARGS) $(CONFIG)
 
 smoke: .venv/installed  ## the whole workflow in minutes, into results/smoke/
-	$(SNAKEMAKE) --configfile config/smoke.yaml $(ARGS) $(CONFIG)
+	$(SNAKEMAKE) $(ARGS) --configfile config/smoke.yaml $(CONFIG)
 
 test: .venv/installed  ## the tests
 	$(BIN)/pytest -n auto --dist loadgroup -m "not slow" $(ARGS)

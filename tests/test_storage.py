@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.storage import atomic, create_hdf5, open_hdf5, read, write, write_csv, write_text
+from ptychoformer.files import atomic, write_text
+from ptychoformer.storage import create_hdf5, open_hdf5, read, write, write_csv
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -61,7 +62,8 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np, pandas as pd
 from ptychoformer.errors import OutputError
-from ptychoformer.storage import create_hdf5, write_csv, write_text
+from ptychoformer.files import write_text
+from ptychoformer.storage import create_hdf5, write_csv
 
 def while_writing(path):
     with create_hdf5(path) as file:

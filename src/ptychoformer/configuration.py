@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -15,6 +16,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.provenance import PACKAGE
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
+_ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -89,12 +91,9 @@ def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[
 
 def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
     # Parts are checked when their own turn comes, under their own name.
-    own = {
-        name: rule
-        for name, rule in schema.items()
-        if name not in {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
-    }
-    if next(Draft202012Validator(own).iter_errors(value), None):
+    own = {name: rule for name, rule in schema.items() if name not in _PARTS}
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    if infinite or next(Draft202012Validator(own).iter_errors(value), None):
         raise InputError(f"{key}: {_shown(value)} is not allowed; it must be {_allowed(schema)}.{_hint(value, schema)}")
 
 
@@ -143,7 +142,14 @@ def _known(name: Any, allowed: Iterable[str]) -> str:
 
 
 def _check_references(config: Mapping[str, Any]) -> None:
-    """Every entry that one part of the config names must be defined in another."""
+    """What a schema cannot say: values that must fit each other, and entries that one part names and another must define."""
+    for name, entry in config["objects"].items():
+        low, high = entry["amplitude_range"] or (0, 1)
+        if low >= high:
+            raise InputError(f"objects.{name}.amplitude_range: [{low}, {high}] is not allowed; the first must be less than the second.")
+    for name, entry in config["probes"].items():
+        if entry["kind"] == "zone_plate" and entry["stop"] >= entry["outer"]:
+            raise InputError(f"probes.{name}.stop: {entry['stop']} is not allowed; it must be less than outer, {entry['outer']}.")
     for name, dataset in config["datasets"].items():
         _defined(f"datasets.{name}.object", dataset["object"], config["objects"], "objects")
         _defined(f"datasets.{name}.probe", dataset["probe"], config["probes"], "probes")
@@ -168,8 +174,7 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
             key = f"models.{name}.options.{option}"
             if option not in choices:
                 raise InputError(f"{key} is not an option of {model['kind']}; allowed are {', '.join(choices) or 'none'}.")
-            if choices[option] and value not in choices[option]:
-                raise InputError(f"{key}: {value!r} is not allowed; it must be one of {', '.join(map(str, choices[option]))}.")
+            _check(key, value, choices[option])
 
 
 def network_kinds() -> list[str]:
@@ -177,8 +182,8 @@ def network_kinds() -> list[str]:
     return sorted(path.stem for path in (PACKAGE / "models").glob("*.py") if path.stem != "__init__")
 
 
-def network_options(kind: str) -> dict[str, tuple]:
-    """Keyword options of a network's ``build`` with the values that a ``Literal`` allows, else ``()``.
+def network_options(kind: str) -> dict[str, dict[str, Any]]:
+    """Keyword options of a network's ``build``, each with the schema that its annotation stands for.
 
     Read from the source, since importing torch would add seconds to every start of the workflow.
     """
@@ -186,11 +191,13 @@ def network_options(kind: str) -> dict[str, tuple]:
     build = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build"), None)
     if build is None:
         raise InputError(f"models/{kind}.py defines no function 'build(window, **options)', so it is no network.")
-    return {argument.arg: _literal_values(argument.annotation) for argument in build.args.kwonlyargs}
+    return {argument.arg: _schema_of(argument.annotation) for argument in build.args.kwonlyargs}
 
 
-def _literal_values(annotation: ast.expr | None) -> tuple:
+def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:
+    if isinstance(annotation, ast.Name) and annotation.id in _ANNOTATIONS:
+        return {"type": _ANNOTATIONS[annotation.id]}
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name) and annotation.value.id == "Literal":
         values = ast.literal_eval(annotation.slice)
-        return values if isinstance(values, tuple) else (values,)
-    return ()
+        return {"enum": list(values) if isinstance(values, tuple) else [values]}
+    return {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer import __version__
-from ptychoformer.storage import write_text
+from ptychoformer.files import write_text
 
 PACKAGE = Path(__file__).parent
 LIBRARIES = ("numpy", "scipy", "h5py", "torch", "scikit-image", "statsmodels", "pandas", "matplotlib", "snakemake")
@@ -57,7 +57,7 @@ def _code(module: str) -> list[str]:
     folder, tree = _path(module).parent, _tree(module)
     names = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value}
     beside = sorted(name for name in names if "/" not in name and len(name) < 100 and (folder / name).is_file())
-    return [ast.dump(tree), *((folder / name).read_text(encoding="utf-8") for name in beside)]
+    return [ast.unparse(tree), *((folder / name).read_text(encoding="utf-8") for name in beside)]
 
 
 @cache
@@ -102,7 +102,6 @@ def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, 
         "configuration_digest": digest(parameters),
         "libraries": library_versions(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "device": "cpu",
         "seconds": round(seconds, 3),
     } | dict(facts)
     write_text(json.dumps(content, indent=2, default=str) + "\n", sidecar(artefact))

@@ -1,6 +1,5 @@
-"""Files as contracts: written whole or not at all, self-describing, and read with errors a user understands."""
+"""HDF5 and CSV as contracts: self-describing, written whole or not at all, and read with errors a user understands."""
 
-import errno
 import io
 import os
 from collections.abc import Iterator
@@ -11,41 +10,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from ptychoformer.errors import InputError, OutputError
-
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-
-
-@contextmanager
-def atomic(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` (same suffix); rename it on success, remove it on any failure.
-
-    The name is always the same, so that the next attempt writes over what a killed process left behind.
-
-    Raises:
-        OutputError: the disk is full or the folder cannot be written to.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        if reason := _why_not_written(error):
-            raise OutputError(f"{path} cannot be written: {reason}. Nothing was left half-written.") from error
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _why_not_written(error: OSError) -> str | None:
-    if error.errno in _DISK_FULL:
-        return "the disk is full; free some space and run the same command again"
-    if error.errno in _FORBIDDEN:
-        return f"permission denied ({error.strerror})"
-    return None
+from ptychoformer.errors import InputError
+from ptychoformer.files import atomic
 
 
 @contextmanager
@@ -150,9 +116,3 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike) -> None:
     """A tidy CSV, nine significant digits, the same bytes for the same numbers."""
     with atomic(path) as temporary:
         frame.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
-
-
-def write_text(text: str, path: str | os.PathLike) -> None:
-    """A UTF-8 text file."""
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

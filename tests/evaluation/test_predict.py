@@ -14,6 +14,8 @@ from ptychoformer.training.examples import network_input
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import authors_split
 
+PTYNET = {"kind": "ptynet", "options": {}}
+
 
 @pytest.fixture
 def checkpoint(tmp_path):
@@ -26,7 +28,7 @@ def checkpoint(tmp_path):
 def test_patches_are_what_the_network_says_of_the_test_patterns(tmp_path, make_scan, checkpoint, monkeypatch):
     scan = make_scan(rows=15, columns=6)
     monkeypatch.setattr("ptychoformer.evaluation.predict.BATCH", 4)  # 9 patterns: two batches and a part of one
-    predict(scan, checkpoint, "ptynet", tmp_path / "patches.h5")
+    predict(scan, checkpoint, PTYNET, tmp_path / "patches.h5")
     test = authors_split(read_scan(scan)).test
     torch.manual_seed(0)
     network = build("ptynet", (32, 32), {}).eval()
@@ -40,18 +42,24 @@ def test_patches_are_what_the_network_says_of_the_test_patterns(tmp_path, make_s
 
 
 def test_a_checkpoint_of_another_network_is_named(tmp_path, make_scan, checkpoint):
-    with pytest.raises(InputError, match=r"model.pt is a checkpoint of 'ptynet', expected one of 'dpi'"):
-        predict(make_scan(), checkpoint, "dpi", tmp_path / "patches.h5")
+    with pytest.raises(InputError, match=r"model.pt is a checkpoint of 'ptynet' with options {}, expected one of 'dpi' with options {}"):
+        predict(make_scan(), checkpoint, {"kind": "dpi", "options": {}}, tmp_path / "patches.h5")
     assert not (tmp_path / "patches.h5").exists()
+
+
+def test_a_checkpoint_of_another_variant_is_named(tmp_path, make_scan, checkpoint):
+    variant = {"kind": "ptynet", "options": {"initialisation": "torch"}}
+    with pytest.raises(InputError, match=r"expected one of 'ptynet' with options {'initialisation': 'torch'}"):
+        predict(make_scan(), checkpoint, variant, tmp_path / "patches.h5")
 
 
 def test_patterns_of_another_size_are_named(tmp_path, make_scan, checkpoint):
     with pytest.raises(InputError, match=r"trained on patterns of \(32, 32\) pixels, .* has \(64, 64\)"):
-        predict(make_scan(window=64), checkpoint, "ptynet", tmp_path / "patches.h5")
+        predict(make_scan(window=64), checkpoint, PTYNET, tmp_path / "patches.h5")
 
 
 def test_a_dataset_with_nan_leaves_nothing_behind(tmp_path, make_scan, checkpoint):
     scan = make_scan(patterns=np.full((30, 32, 32), np.nan, np.float32))
     with pytest.raises(InputError, match="hold NaN or infinity"):
-        predict(scan, checkpoint, "ptynet", tmp_path / "patches.h5")
+        predict(scan, checkpoint, PTYNET, tmp_path / "patches.h5")
     assert not (tmp_path / "patches.h5").exists()

@@ -19,6 +19,7 @@ VARIANTS = [(kind, {}) for kind in network_kinds()] + [
     ("ptychoformer", {"attention": "mhsa"}),
     ("ptychoformer", {"constraints": "none"}),
     ("ptychonn", {"initialisation": "torch"}),
+    ("ptynet", {"initialisation": "torch"}),
 ]
 
 
@@ -82,5 +83,6 @@ def test_glorot_weights_keep_the_variance_of_a_signal():
 
 
 def test_options_are_read_from_the_source_without_importing_torch():
-    assert network_options("ptychoformer") == {"attention": ("paper", "release", "mhsa"), "constraints": ("physical", "none")}
-    assert network_options("ptynet") == {}
+    enums = {name: schema["enum"] for name, schema in network_options("ptychoformer").items()}
+    assert enums == {"attention": ["paper", "release", "mhsa"], "constraints": ["physical", "none"]}
+    assert network_options("dpi") == {}

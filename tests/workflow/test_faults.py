@@ -24,10 +24,10 @@ def unreachable(project):
 def test_a_missing_file_that_cannot_be_downloaded_is_one_sentence_and_a_local_copy_helps(unreachable):
     finished = unreachable.snakemake(OBJECT)
     assert finished.returncode != 0
-    assert "Error in download: http://127.0.0.1:9/" in finished.stdout
+    assert "Error in provided_file: http://127.0.0.1:9/" in finished.stdout
     assert "data_dir" in finished.stdout
     assert "Traceback" not in finished.stdout
-    assert not list((unreachable.folder / "resources/downloads").rglob("*.tiff"))
+    assert not list((unreachable.folder / "resources/files").rglob("*.tiff"))
 
     folder = unreachable.folder / "data/ad_ltem"
     folder.mkdir(parents=True)

@@ -1,5 +1,8 @@
 """What Snakemake would do, without doing it."""
 
+import subprocess
+import sys
+
 import pytest
 
 NOISE = "datasets={clean: {detector: {read_noise: 2.5}}}"
@@ -36,6 +39,21 @@ def test_a_single_figure_by_its_path(project):
 
 def test_slurm_profile(project):
     assert project.planned("--profile", "profiles/slurm")["train"] == 24
+
+
+def test_retries_of_the_slurm_profile_are_not_undone_by_the_default_one(project):
+    program = "from snakemake.cli import parse_args; print(parse_args(['--profile', 'profiles/slurm', '-n'])[1].retries)"
+    finished = subprocess.run([sys.executable, "-c", program], cwd=project.folder, text=True, capture_output=True, check=True)
+    assert finished.stdout.split()[-1] == "2"
+
+
+def test_planning_needs_nothing_that_snakemake_does_not_bring(project):
+    """So that --use-conda works from an environment that holds Snakemake alone."""
+    blocked = ("numpy", "scipy", "h5py", "pandas", "torch", "tqdm", "matplotlib", "pooch")
+    (project.folder / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({blocked!r}))\n")
+    environment = project.environment() | {"PYTHONPATH": str(project.folder)}
+    finished = subprocess.run(project.command("-n"), cwd=project.folder, env=environment, text=True, capture_output=True)
+    assert finished.returncode == 0, finished.stderr
 
 
 def test_a_new_model_is_one_module_and_one_entry(project):

@@ -103,6 +103,12 @@ def test_a_comment_changes_nothing(finished_project, tmp_path):
     assert project.planned(*SMOKE) == {}
 
 
+def test_a_label_concerns_tables_and_figures_alone(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    project.edit("config.yaml", "label: PtychoNN", "label: Cherukara 2020")
+    assert project.planned(*SMOKE) == {"table1": 1, "fig4": 1, "report": 1, "all": 1}
+
+
 def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     project.edit("config.yaml", "read_noise: 1.0", "read_noise: 2.0")
@@ -119,7 +125,7 @@ def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, 
     ("damage", "sentence"),
     [
         ("dataset", r"Error in train: .*seed0.cxi cannot be read as HDF5, it may be truncated"),
-        ("checkpoint", r"Error in predict: .*model.pt is a checkpoint of 'ptynet', expected one of 'dpi'"),
+        ("checkpoint", r"Error in predict: .*model.pt is a checkpoint of 'ptynet' with options {}, expected one of 'dpi' with options {}"),
     ],
 )
 def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_project, tmp_path, damage, sentence):

@@ -1,5 +1,6 @@
 # What every rules file uses: the checked config, catalogues, runs and their paths.
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,8 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import code_digest
-from ptychoformer.simulation.scan import grid_of
-from ptychoformer.training.split import train_rows
+from ptychoformer.simulation.scan import grid_of, train_rows
 
 try:
     config.update(complete(config, load_schema(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")))
@@ -84,26 +84,46 @@ def labels(catalogue, names):
     return {name: config[catalogue][name]["label"] or name for name in names}
 
 
-def data_files(entry):
-    """Every file that an entry of a catalogue names, by its role: under data_dir, or where it is downloaded to if it is not there."""
-    folder = Path(config["data_dir"] or "")
-    files = {role: part["file"] for role, part in entry.items() if isinstance(part, dict) and "file" in part}
-    found = {role: folder / file for role, file in files.items() if config["data_dir"] and (folder / file).is_file()}
-    return {role: found.get(role, f"<resources>/downloads/{file}") for role, file in files.items()}
+def is_file(part):
+    """Whether a part of a catalogue's entry names a file of somebody else's."""
+    return isinstance(part, dict) and "file" in part
+
+
+def files_of(entry):
+    """Where the files lie that an entry of a catalogue names, by their role."""
+    return {role: f"<resources>/files/{part['file']}" for role, part in entry.items() if is_file(part)}
+
+
+def options_of(entry):
+    """The other parts of an entry: where a file came from changes no result."""
+    return {key: part for key, part in entry.items() if not is_file(part)}
 
 
 def object_files(wildcards):
-    return data_files(config["objects"][wildcards.object])
+    return files_of(config["objects"][wildcards.object])
 
 
 def probe_files(wildcards):
-    return data_files(config["probes"][wildcards.probe])
+    return files_of(config["probes"][wildcards.probe])
 
 
-def source_of_download(wildcards):
-    """The catalogue's entry (address, checksum) for a file that is downloaded."""
-    entries = [part for catalogue in ("objects", "probes") for entry in config[catalogue].values() for part in entry.values()]
-    return next(part for part in entries if isinstance(part, dict) and part.get("file") == wildcards.file)
+def options_of_object(wildcards):
+    return options_of(config["objects"][wildcards.object])
+
+
+def options_of_probe(wildcards):
+    return options_of(config["probes"][wildcards.probe])
+
+
+def source_of_file(wildcards):
+    """Address and checksum of a file."""
+    parts = [part for catalogue in ("objects", "probes") for entry in config[catalogue].values() for part in entry.values()]
+    return next({key: part[key] for key in ("url", "sha256")} for part in parts if is_file(part) and part["file"] == wildcards.file)
+
+
+def network_of(wildcards):
+    """A network without its label, on which no result depends."""
+    return {key: part for key, part in config["models"][wildcards.model].items() if key != "label"}
 
 
 def object_of_dataset(wildcards):
@@ -132,11 +152,29 @@ def dataset_of_fig4(wildcards):
     return "<results>/simulation/datasets/{dataset}/seed{seed}.cxi".format(**runs_of_fig4()[0])
 
 
+def object_of_fig4(wildcards):
+    return f"<results>/simulation/objects/{config['datasets'][runs_of_fig4()[0]['dataset']]['object']}.h5"
+
+
 def scale_note(experiment):
-    """What a reader must know of an experiment's size, in a sentence."""
-    sizes = sorted({n_train(experiment, dataset) for dataset in config["experiments"][experiment]["datasets"]})
-    patterns, epochs, seeds = " or ".join(f"{size:,}" for size in sizes), config["training"]["epochs"], len(config["seeds"])
-    return f"Each network was trained on {patterns} patterns for {epochs} epochs, with {seeds} {'seed' if seeds == 1 else 'seeds'}."
+    """What a reader must know of an experiment's size and object, in words."""
+    datasets = config["experiments"][experiment]["datasets"]
+    patterns = " or ".join(f"{size:,}" for size in sorted({n_train(experiment, dataset) for dataset in datasets}))
+    epochs, seeds = config["training"]["epochs"], len(config["seeds"])
+    note = f"Each network was trained on {patterns} patterns for {epochs} epochs, with {seeds} {'seed' if seeds == 1 else 'seeds'}."
+    generated = any(config["objects"][config["datasets"][dataset]["object"]]["kind"] == "permalloy" for dataset in datasets)
+    return note + generated * " The object is a generated one, not the paper's: differences from the paper are of scale and object too."
+
+
+def scale_of(experiment):
+    """The subtree of the config that an experiment's numbers depend on."""
+    entry = config["experiments"][experiment]
+    datasets = {name: config["datasets"][name] for name in entry["datasets"]}
+    parts = {
+        catalogue: {name: config[catalogue][name] for name in dict.fromkeys(dataset[part] for dataset in datasets.values())}
+        for catalogue, part in (("objects", "object"), ("probes", "probe"))
+    }
+    return {"seeds": config["seeds"], "n_train": entry["n_train"], "training": config["training"], "datasets": datasets, **parts}
 
 
 def check():

@@ -21,7 +21,7 @@ rule predict:
         mem_mb=2000,
         gpu=1,
     params:
-        kind=lookup("models/{model}/kind", within=config),
+        model=network_of,
         code=code_digest("evaluation.predict"),
     message:
         "Predicting {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"

@@ -1,37 +1,48 @@
-# A Snakemake that was killed leaves its lock behind, and the same command again would refuse to run. The lock is taken away if its
-# owner ran on this machine and is dead; a lock of another machine (a cluster's login node) is left alone.
+# A Snakemake that was killed leaves its lock behind, and the same command again would refuse to run. Every run leaves its name here;
+# locks are taken away when all runs that are named ran on this machine and are dead. A lock of another machine (a cluster's login
+# node) or of a run that is still alive is left alone.
 
 import json
 import platform
 import psutil
 
-OWNER = Path(".snakemake/lock-owner.json")
+OWNERS = Path(".snakemake/lock-owners")
+MINE = OWNERS / f"{platform.node()}-{os.getpid()}.json"
 
 
-def release_stale_lock():
-    if not OWNER.is_file():
-        return
-    owner = json.loads(OWNER.read_text() or "{}")
-    if owner.get("host") != platform.node() or is_running(owner):
+def release_stale_locks():
+    owners = {path: json.loads(path.read_text() or "{}") for path in OWNERS.glob("*.json")}
+    if not owners or not all(is_dead(owner) for owner in owners.values()):
         return
     locks = list(Path(".snakemake/locks").glob("*.lock"))
-    for lock in locks:
-        lock.unlink(missing_ok=True)
+    for stale in [*locks, *owners]:
+        stale.unlink(missing_ok=True)
     if locks:
         logger.info("The last run here was killed; its lock was released and its work goes on.")
 
 
-def is_running(owner):
-    return psutil.pid_exists(owner["pid"]) and abs(psutil.Process(owner["pid"]).create_time() - owner["since"]) < 1
+def is_dead(owner):
+    """Whether a run is known to have ended: on this machine, and its process number is free or another's."""
+    if owner.get("host") != platform.node():
+        return False
+    return not psutil.pid_exists(owner["pid"]) or abs(psutil.Process(owner["pid"]).create_time() - owner["since"]) > 1
 
 
-def own_lock():
-    me = psutil.Process()
-    OWNER.write_text(json.dumps({"host": platform.node(), "pid": me.pid, "since": me.create_time()}))
+def leave_name():
+    OWNERS.mkdir(exist_ok=True)
+    MINE.write_text(json.dumps({"host": platform.node(), "pid": os.getpid(), "since": psutil.Process().create_time()}))
 
 
-release_stale_lock()
+release_stale_locks()
 
 
 onstart:
-    own_lock()
+    leave_name()
+
+
+onsuccess:
+    MINE.unlink(missing_ok=True)
+
+
+onerror:
+    MINE.unlink(missing_ok=True)

@@ -33,6 +33,7 @@ rule table1:
 rule fig4:
     input:
         dataset=dataset_of_fig4,
+        object=object_of_fig4,
         patches=paths(f"<results>/evaluation/{RUN}/patches.h5", runs_of_fig4()),
         scenes=paths(f"<results>/evaluation/{RUN}/scene.h5", runs_of_fig4()),
     output:
@@ -80,7 +81,7 @@ rule report:
     params:
         conditions=labels("datasets", config["experiments"]["table1"]["datasets"]),
         models=labels("models", config["experiments"]["table1"]["models"]),
-        scale={key: config[key] for key in ("seeds", "training", "experiments")},
+        scale=scale_of("table1"),
         scale_note=scale_note("table1"),
         code=code_digest("publication.report"),
     message:

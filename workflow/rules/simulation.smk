@@ -1,24 +1,24 @@
 # From a scan plan to a dataset: objects, probes, then diffraction patterns (Eq. 2).
 
 
-rule download:
+rule provided_file:
     output:
-        "<resources>/downloads/{file}",
+        "<resources>/files/{file}",
     log:
-        "<results>/simulation/downloads/{file}.log",
+        "<results>/simulation/files/{file}.log",
     benchmark:
-        "<results>/simulation/downloads/{file}.benchmark.tsv"
+        "<results>/simulation/files/{file}.benchmark.tsv"
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
     params:
-        source=source_of_download,
+        source=source_of_file,
     message:
-        "Downloading {wildcards.file}"
+        "Fetching {wildcards.file} from data_dir or its authors"
     script:
-        "../scripts/download.py"
+        "../scripts/provide_file.py"
 
 
 rule object:
@@ -36,7 +36,7 @@ rule object:
     resources:
         mem_mb=1000,
     params:
-        options=lookup("objects/{object}", within=config),
+        options=options_of_object,
         optics=config["optics"],
         code=code_digest("simulation.objects"),
     message:
@@ -60,7 +60,7 @@ rule probe:
     resources:
         mem_mb=500,
     params:
-        options=lookup("probes/{probe}", within=config),
+        options=options_of_probe,
         optics=config["optics"],
         code=code_digest("simulation.probes"),
     message:

@@ -24,11 +24,11 @@ rule train:
         runtime=240,
         gpu=1,
     params:
-        model=lookup("models/{model}", within=config),
+        model=network_of,
         loss=lookup("losses/{loss}", within=config),
         training=config["training"],
         code=training_code,
     message:
-        "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}, seed {wildcards.seed}"
+        "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}, seed {wildcards.seed} (progress: {log})"
     script:
         "../scripts/train.py"

@@ -44,9 +44,9 @@ def job(snakemake) -> Iterator[dict]:
 
 @contextmanager
 def _log(path: str) -> Iterator:
-    """Send everything that the process prints to the log; yields the console."""
+    """Append everything that the process prints to the log, which an interrupted job has begun; yields the console."""
     console = os.fdopen(os.dup(2), "w", buffering=1)
-    with open(path, "w", buffering=1, encoding="utf-8") as log:
+    with open(path, "a", buffering=1, encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         yield console

@@ -2,8 +2,8 @@
 
 from adapter import job
 
-with job(snakemake):
+with job(snakemake) as facts:
     from ptychoformer.evaluation.predict import predict
 
-    kind = snakemake.params.kind
-    predict(snakemake.input.dataset, snakemake.input.checkpoint, kind, snakemake.output[0], threads=snakemake.threads)
+    files, model = snakemake.input, snakemake.params.model
+    facts |= predict(files.dataset, files.checkpoint, model, snakemake.output[0], threads=snakemake.threads)

@@ -1,6 +1,8 @@
 """From a trained network and a dataset to amplitude and phase patches of the test block. The only module here that imports torch."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.measurement.cxi import read_patterns, read_scan
 from ptychoformer.progress import progress
 from ptychoformer.training.checkpoint import load_checkpoint
-from ptychoformer.training.device import lookup_device
+from ptychoformer.training.device import device_name, lookup_device
 from ptychoformer.training.examples import network_input
 from ptychoformer.training.split import authors_split
 
@@ -18,22 +20,33 @@ BATCH = 64
 
 
 @torch.inference_mode()
-def predict(dataset: str | os.PathLike, checkpoint: str | os.PathLike, kind: str, output: str | os.PathLike, threads: int = 1) -> None:
+def predict(
+    dataset: str | os.PathLike,
+    checkpoint: str | os.PathLike,
+    model: Mapping[str, Any],
+    output: str | os.PathLike,
+    threads: int = 1,
+) -> dict[str, str]:
     """Predict the patterns of the test block, batch by batch.
 
     Args:
         dataset: CXI file.
-        checkpoint: of a network of ``kind``, trained on patterns of the dataset's size.
+        checkpoint: of the network ``model``, trained on patterns of the dataset's size.
+        model: ``kind`` and ``options`` that the network must have.
         output: HDF5 file with the patches on the labels' scale (see `evaluation.patches`).
         threads: of the CPU.
+
+    Returns:
+        Facts for the provenance: the device.
 
     Raises:
         InputError: a file is damaged, or the checkpoint belongs to another network or pattern size.
     """
     torch.set_num_threads(threads)
     trained = load_checkpoint(checkpoint)
-    if trained.kind != kind:
-        raise InputError(f"{checkpoint} is a checkpoint of '{trained.kind}', expected one of '{kind}'.")
+    found, expected = _described(trained.kind, trained.options), _described(model["kind"], model["options"])
+    if found != expected:
+        raise InputError(f"{checkpoint} is a checkpoint of {found}, expected one of {expected}.")
     scan = read_scan(dataset)
     if tuple(trained.window) != tuple(scan.window):
         raise InputError(f"{checkpoint} was trained on patterns of {trained.window} pixels, {dataset} has {tuple(scan.window)}.")
@@ -45,3 +58,8 @@ def predict(dataset: str | os.PathLike, checkpoint: str | os.PathLike, kind: str
             batch = slice(start, min(start + BATCH, len(test)))
             patches = network(network_input(read_patterns(dataset, test[batch])).to(device)).float().cpu().numpy()
             amplitude[batch], phase[batch] = np.moveaxis(patches, 1, 0)
+    return {"device": device_name(device)}
+
+
+def _described(kind: str, options: Mapping[str, Any]) -> str:
+    return f"'{kind}' with options {dict(options)}"

@@ -12,7 +12,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import chunks, create_patches
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
-from ptychoformer.training.normalisation import Normalisation
+from ptychoformer.training.normalisation import Normalisation, label_windows
 from ptychoformer.training.split import authors_split, training_subset
 
 REFERENCES = ("floor", "ceiling")
@@ -34,8 +34,7 @@ def reference_patches(kind: str, dataset: str | os.PathLike, n_train: int, seed:
         raise InputError(f"The reference '{kind}' is unknown, allowed are {' and '.join(REFERENCES)}.")
     scan = read_scan(dataset)
     split = authors_split(scan)
-    corners = scan.true_positions[training_subset(split, n_train, seed)]
-    labels = [windows(image, corners, scan.window) for image in (scan.amplitude, scan.phase)]
+    labels = label_windows(scan, training_subset(split, n_train, seed))
     normalisation = Normalisation.of(*labels)
     images = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)
     if kind == "floor":

@@ -48,8 +48,8 @@ class PtychoNN(nn.Module):
 def build(window: tuple[int, int], *, initialisation: Literal["glorot", "torch"] = "glorot") -> PtychoNN:
     """PtychoNN for patterns whose sides are multiples of 8.
 
-    Its plain stack of ReLU layers starts with Glorot weights, the default of the framework in which it was published; with torch's
-    own the signal fades from layer to layer, and a short training never leaves its first plateau (`docs/readings.md`).
+    A plain stack of ReLU layers without normalisation: from torch's own weights the signal fades from layer to layer, and a short
+    training never leaves its first plateau (`docs/readings.md`).
     """
     require_multiple(window, 8, "ptychonn")
     return glorot(PtychoNN()) if initialisation == "glorot" else PtychoNN()

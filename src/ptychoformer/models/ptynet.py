@@ -1,10 +1,12 @@
 """PtyNet: strided convolutions down, grouped ones up, so that amplitude and phase share an encoder (Pan et al., iScience 26, 2023)."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from ptychoformer.models.parts.initial import glorot
 from ptychoformer.models.parts.outputs import require_multiple
 
 SLOPE = 0.2
@@ -45,7 +47,7 @@ class PtyNet(nn.Module):
         return self.scale * self.decoder(self.encoder(patterns))
 
 
-def build(window: tuple[int, int]) -> PtyNet:
-    """PtyNet for patterns whose sides are multiples of 8."""
+def build(window: tuple[int, int], *, initialisation: Literal["glorot", "torch"] = "glorot") -> PtyNet:
+    """PtyNet for patterns whose sides are multiples of 8; for its initial weights see `docs/readings.md`."""
     require_multiple(window, 8, "ptynet")
-    return PtyNet()
+    return glorot(PtyNet()) if initialisation == "glorot" else PtyNet()

@@ -68,4 +68,4 @@ def read_provenance(artefact: str | os.PathLike) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as provenance ({str(error).splitlines()[0]}).") from error
+        raise InputError(f"{path} cannot be read as provenance; delete {artefact} and run again to make both anew.") from error

@@ -16,12 +16,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.files import write_text
 from ptychoformer.publication import table1, typeset
 from ptychoformer.publication.curves import training_curves
 from ptychoformer.publication.inputs import ANOVA, PAIRWISE, Run, read_provenance, read_table
 from ptychoformer.publication.quantities import COLUMNS, MISSING, QUANTITIES, number
 from ptychoformer.publication.words import statements
-from ptychoformer.storage import write_text
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 _FACTS = ("package", "configuration_digest", "device", "machine", "seconds")

@@ -12,9 +12,9 @@ from matplotlib import style
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from ptychoformer.storage import atomic
+from ptychoformer.files import atomic
 
-SINGLE_COLUMN, DOUBLE_COLUMN = 3.5, 7.16  # inches, IEEE Transactions
+DOUBLE_COLUMN = 7.16  # inches, IEEE Transactions
 STYLE_FILE = Path(__file__).with_name("ptychoformer.mplstyle")
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart too.

@@ -9,10 +9,11 @@ import pandas as pd
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.files import write_text
 from ptychoformer.publication.inputs import PAIRWISE, PUBLISHED, read_table
 from ptychoformer.publication.quantities import QUANTITIES
 from ptychoformer.publication.typeset import REFERENCES, latex_document, markdown_document
-from ptychoformer.storage import write_csv, write_text
+from ptychoformer.storage import write_csv
 
 REGIONS = ("block", "unseen")
 _PLACE = ["condition", "region", "channel", "metric"]

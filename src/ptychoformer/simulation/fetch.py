@@ -1,17 +1,36 @@
-"""Files from the internet, checked against their checksum."""
+"""Files of somebody else's: from a local folder or the internet, checked against their checksum."""
 
 import os
+import shutil
+from pathlib import Path
 
 import pooch
 import requests
 
 from ptychoformer.errors import InputError
-from ptychoformer.storage import atomic
+from ptychoformer.files import atomic
 
 TIMEOUT = 30  # seconds without an answer
 
 
-def fetch(url: str, sha256: str, output: str | os.PathLike) -> None:
+def provide(file: str, url: str | None, sha256: str | None, data_dir: str | os.PathLike | None, output: str | os.PathLike) -> None:
+    """Copy ``file`` from ``data_dir`` to ``output``, or download it if it is not there; checked either way, if a checksum is known.
+
+    Raises:
+        InputError: the file is in neither place, or is another one than expected.
+    """
+    local = Path(data_dir or "", file)
+    if data_dir and local.is_file():
+        with atomic(output) as temporary:
+            shutil.copyfile(local, temporary)
+            _check(temporary, sha256, f"{local} is another file than expected")
+    elif url:
+        fetch(url, sha256, output)
+    else:
+        raise InputError(f"{file} is not under data_dir ({data_dir or 'which is not set'}), and the config gives no url for it.")
+
+
+def fetch(url: str, sha256: str | None, output: str | os.PathLike) -> None:
     """Download ``url`` to ``output``, whole and with the hexadecimal checksum ``sha256``, or not at all.
 
     Raises:
@@ -22,8 +41,12 @@ def fetch(url: str, sha256: str, output: str | os.PathLike) -> None:
             pooch.HTTPDownloader(timeout=TIMEOUT)(url, str(temporary), None)
         except requests.RequestException as error:
             raise InputError(f"{url} cannot be downloaded: {_reason(error)}. {_ADVICE}") from error
-        if (found := pooch.file_hash(str(temporary), alg="sha256")) != sha256:
-            raise InputError(f"{url} is another file than expected: its SHA-256 is {found}, it should be {sha256}. {_ADVICE}")
+        _check(temporary, sha256, f"{url} is another file than expected", _ADVICE)
+
+
+def _check(path: Path, sha256: str | None, what: str, advice: str = "") -> None:
+    if sha256 and (found := pooch.file_hash(str(path), alg="sha256")) != sha256:
+        raise InputError(f"{what}: its SHA-256 is {found}, it should be {sha256}. {advice}".rstrip())
 
 
 _ADVICE = "Set data_dir to a folder with a local copy to do without the download."

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 GREATEST_OVERLAP = 0.95
+TRAIN_FRACTION = 0.8  # of the rows, the authors' split
 
 
 def step_of(window: int, overlap: float) -> int:
@@ -36,6 +37,11 @@ def grid_of(shape: Sequence[int], window: int, overlap: float) -> tuple[int, int
         raise InputError(f"An object of {height} x {width} pixels is too small for a probe of {window} x {window}.")
     step = step_of(window, overlap)
     return (height - window) // step + 1, (width - window) // step + 1
+
+
+def train_rows(rows: int) -> int:
+    """How many of a scan's first rows train; the others are kept for testing."""
+    return int(TRAIN_FRACTION * rows)
 
 
 def raster(shape: Sequence[int], window: int, overlap: float) -> np.ndarray:

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from ptychoformer.errors import InputError
+from ptychoformer.files import atomic
 from ptychoformer.models import build
-from ptychoformer.storage import atomic
 from ptychoformer.training.normalisation import Normalisation
 
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from ptychoformer.measurement.cxi import Scan, read_patterns
-from ptychoformer.measurement.windows import windows
-from ptychoformer.training.normalisation import Normalisation
+from ptychoformer.training.normalisation import Normalisation, label_windows
 
 
 @dataclass(frozen=True)
@@ -38,17 +37,6 @@ def network_input(patterns: np.ndarray) -> Tensor:
     Read-out noise can leave fewer than no photons; they count as none.
     """
     return torch.from_numpy(np.log1p(np.maximum(patterns, 0)))[:, None]
-
-
-def label_windows(scan: Scan, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """True amplitude and phase where the window really was, each (n, h, w)."""
-    corners = scan.true_positions[indices]
-    return windows(scan.amplitude, corners, scan.window), windows(scan.phase, corners, scan.window)
-
-
-def training_normalisation(scan: Scan, indices: np.ndarray) -> Normalisation:
-    """Constants from the labels of the training patterns ``indices`` alone."""
-    return Normalisation.of(*label_windows(scan, indices))
 
 
 def load_examples(dataset: str | os.PathLike, scan: Scan, indices: np.ndarray, normalisation: Normalisation) -> Examples:

@@ -1,10 +1,11 @@
 """Training as published: Adam, ReduceLROnPlateau, a fixed number of epochs (Sec. IV-A), from a dataset to a checkpoint.
 
 After every epoch the whole state is written to one file beside the outputs, so that an interrupted training goes on where it was.
-Order and dropout of an epoch depend on the seed and the epoch alone; an interrupted run ends with the weights of an unbroken one, to
-the last bit.
+Order and dropout of an epoch depend on the seed and the epoch alone; on a CPU an interrupted run ends with the weights of an unbroken
+one, to the last bit. (On an accelerator, kernels that torch has no deterministic form of may differ in the last digits; torch warns.)
 """
 
+import math
 import time
 import zlib
 from collections.abc import Mapping
@@ -28,8 +29,9 @@ from ptychoformer.randomness import generator, integer_seed
 from ptychoformer.storage import write_csv
 from ptychoformer.training.checkpoint import Checkpoint, load, save, save_checkpoint
 from ptychoformer.training.device import device_name, lookup_device
-from ptychoformer.training.examples import Examples, load_examples, training_normalisation
+from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.losses import LOSSES, Loss
+from ptychoformer.training.normalisation import training_normalisation
 from ptychoformer.training.split import authors_split, training_subset, validation_part
 
 
@@ -72,6 +74,11 @@ class Training:
         began, rate = time.perf_counter(), self.learning_rate
         train_loss = self._fit(examples)
         validation_loss = self._validate(validation)
+        if not math.isfinite(validation_loss):
+            raise TrainingError(
+                f"The validation loss became {validation_loss} after epoch {self.epoch + 1}, at learning rate {rate:g}; lower "
+                f"training.learning_rate or look for outliers in the dataset."
+            )
         self.scheduler.step(validation_loss)
         self.epoch += 1
         seconds = time.perf_counter() - began

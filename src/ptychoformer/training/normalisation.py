@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from ptychoformer.measurement.cxi import Scan
+from ptychoformer.measurement.windows import windows
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -41,3 +44,14 @@ class Normalisation:
 def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
     # An object without contrast in one channel is all zeros there.
     return ((values - low) / (high - low if high > low else 1.0)).astype(np.float32)
+
+
+def label_windows(scan: Scan, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """True amplitude and phase where the window really was, each (n, h, w)."""
+    corners = scan.true_positions[indices]
+    return windows(scan.amplitude, corners, scan.window), windows(scan.phase, corners, scan.window)
+
+
+def training_normalisation(scan: Scan, indices: np.ndarray) -> Normalisation:
+    """Constants from the labels of the training patterns ``indices`` alone."""
+    return Normalisation.of(*label_windows(scan, indices))

@@ -13,8 +13,7 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Scan
 from ptychoformer.randomness import generator
-
-TRAIN_FRACTION = 0.8
+from ptychoformer.simulation.scan import train_rows
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,6 @@ class Split:
         corners = self.scan.positions[self.test]
         (top, left), (bottom, right) = corners.min(0), corners.max(0) + self.scan.window
         return slice(int(top), int(bottom)), slice(int(left), int(right))
-
-
-def train_rows(rows: int) -> int:
-    """How many of a scan's rows train."""
-    return int(TRAIN_FRACTION * rows)
 
 
 def authors_split(scan: Scan) -> Split:
