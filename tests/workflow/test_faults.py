@@ -18,7 +18,13 @@ def unreachable(project):
     """The paper's own object at an address where nobody answers."""
     config = project.folder / "config.yaml"
     config.write_text(config.read_text().replace("https://raw.githubusercontent.com", "http://127.0.0.1:9"))
+    without_checksums(project)
     return project
+
+
+def without_checksums(project):
+    config = project.folder / "config.yaml"
+    config.write_text("".join(line for line in config.read_text().splitlines(keepends=True) if "sha256" not in line))
 
 
 def test_a_missing_file_that_cannot_be_downloaded_is_one_sentence_and_a_local_copy_helps(unreachable):
@@ -38,7 +44,16 @@ def test_a_missing_file_that_cannot_be_downloaded_is_one_sentence_and_a_local_co
     assert (unreachable.folder / OBJECT).exists()
 
 
-def test_a_truncated_tiff_is_one_sentence(project):
+@pytest.mark.parametrize(
+    ("checked", "sentence"),
+    [
+        (True, "Error in provided_file: data/ad_ltem/design_amp.tiff is another file than expected: its SHA-256 is"),
+        (False, "Error in object: resources/files/ad_ltem/design_amp.tiff cannot be read as TIFF"),
+    ],
+)
+def test_a_truncated_tiff_is_one_sentence(project, checked, sentence):
+    if not checked:
+        without_checksums(project)
     folder = project.folder / "data/ad_ltem"
     folder.mkdir(parents=True)
     for name in ("design_amp.tiff", "design_tphi.tiff"):
@@ -46,7 +61,7 @@ def test_a_truncated_tiff_is_one_sentence(project):
         os.truncate(folder / name, 1000)
     finished = project.snakemake(OBJECT, "--config", "data_dir=data")
     assert finished.returncode != 0
-    assert "Error in object: data/ad_ltem/design_amp.tiff cannot be read as TIFF" in finished.stdout
+    assert sentence in finished.stdout
     assert "Traceback" not in finished.stdout
     assert not (project.folder / OBJECT).exists()
 
