@@ -26,10 +26,10 @@ smoke: .venv/installed  ## the whole workflow in minutes, into results/smoke/
 	$(SNAKEMAKE) $(ARGS) --configfile config/smoke.yaml $(CONFIG)
 
 test: .venv/installed  ## the tests
-	$(BIN)/pytest -n auto --dist loadgroup -m "not slow" $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(ARGS)
 
 test-all: .venv/installed  ## the tests, slow ones too
-	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
 
 lint: .venv/installed  ## style of Python and Snakemake code
 	$(BIN)/ruff check .

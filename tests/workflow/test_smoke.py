@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 SMOKE = ("--configfile", "config/smoke.yaml")
-pytestmark = pytest.mark.xdist_group("smoke")
 
 
 class Page(HTMLParser):
