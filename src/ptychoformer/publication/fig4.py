@@ -136,7 +136,8 @@ def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
     axes = page.image(layout.point_box(place, 1, 0), page.views.patterns[place], page.pattern_scale, colours)
     axes.text(0.04, 0.95, "pattern", transform=axes.transAxes, color="white", fontsize=6, va="top", path_effects=_OUTLINE)
     left, top, side, _ = layout.point_box(place, 3, 0)
-    beside = page.axes((left + 0.04, top + 0.12, side - 0.08, 0.06))
+    # Narrower than the panel, so that the last tick's label ends within it.
+    beside = page.axes((left + 0.06, top + 0.12, side - 0.24, 0.06))
     bar = page.figure.colorbar(ScalarMappable(page.pattern_scale, colours), beside, orientation="horizontal")
     bar.outline.set_visible(False)
     bar.ax.minorticks_off()
@@ -206,8 +207,9 @@ def _scale_bar(axes: Axes, shape: tuple[int, int], pixel_size: float) -> None:
     thickness = 0.025 * height
     left, top = 0.95 * width - 0.5 - length / pixel_size, 0.95 * height - 0.5 - thickness
     axes.add_patch(Rectangle((left, top), length / pixel_size, thickness, facecolor="white", edgecolor="black", linewidth=0.4))
-    style = {"color": "white", "fontsize": 6, "ha": "center", "path_effects": _OUTLINE}
-    axes.annotate(with_prefix(length), (left + length / pixel_size / 2, top), (0, 1), textcoords="offset points", **style)
+    # Flush with the bar's right end, since a label wider than a short bar would leave the panel.
+    style = {"color": "white", "fontsize": 6, "ha": "right", "path_effects": _OUTLINE}
+    axes.annotate(with_prefix(length), (left + length / pixel_size, top), (0, 1), textcoords="offset points", **style)
 
 
 def _mark_unseen(axes: Axes, row: int | None) -> None:
