@@ -42,6 +42,7 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
     completed = _complete("", deepcopy(dict(config)), schema, schema)
     _check_references(completed)
     _check_model_options(completed["models"])
+    _check_sizes(completed)
     return completed
 
 
@@ -52,7 +53,7 @@ def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str
         properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
         for name in value:
             if name not in properties and others is False:
-                raise InputError(f"{_join(key, name)} is not a key of the config; {_known(name, properties)}.")
+                raise InputError(f"{_join(key, name)} is not a key of the config; {_known(name, properties)}")
             naming = _resolve(schema.get("propertyNames", {}), root)
             if next(Draft202012Validator(naming).iter_errors(name), None):
                 raise InputError(f"{_join(key, name)}: the name must be {naming['description']}.")
@@ -103,7 +104,9 @@ def _shown(value: Any) -> str:
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
-    """What a schema asks for, in words."""
+    """What a schema asks for, in words: its own (``x-allowed``), or those of its keywords."""
+    if "x-allowed" in schema:
+        return schema["x-allowed"]
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
     types = schema.get("type", [])
@@ -138,7 +141,7 @@ def _hint(value: Any, schema: Mapping[str, Any]) -> str:
 
 def _known(name: Any, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), allowed, n=1)
-    return f"did you mean '{close[0]}'" if close else f"allowed are {', '.join(allowed)}"
+    return f"did you mean '{close[0]}'?" if close else f"allowed are {', '.join(allowed)}."
 
 
 def _check_references(config: Mapping[str, Any]) -> None:
@@ -177,6 +180,17 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
             _check(key, value, choices[option])
 
 
+def _check_sizes(config: Mapping[str, Any]) -> None:
+    for name, experiment in config["experiments"].items():
+        for dataset in experiment["datasets"]:
+            probe = config["datasets"][dataset]["probe"]
+            for model in experiment["models"]:
+                size, multiple = config["probes"][probe]["size"], network_side(config["models"][model]["kind"])
+                if size % multiple:
+                    key = f"probes.{probe}.size"
+                    raise InputError(f"{key}: {size} is not allowed; model '{model}' of experiments.{name} needs a multiple of {multiple}.")
+
+
 def network_kinds() -> list[str]:
     """Names of the modules in `models` that are networks."""
     return sorted(path.stem for path in (PACKAGE / "models").glob("*.py") if path.stem != "__init__")
@@ -187,11 +201,27 @@ def network_options(kind: str) -> dict[str, dict[str, Any]]:
 
     Read from the source, since importing torch would add seconds to every start of the workflow.
     """
-    tree = ast.parse((PACKAGE / "models" / f"{kind}.py").read_text(encoding="utf-8"))
-    build = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build"), None)
+    build = next((node for node in _parsed(kind).body if isinstance(node, ast.FunctionDef) and node.name == "build"), None)
     if build is None:
         raise InputError(f"models/{kind}.py defines no function 'build(window, **options)', so it is no network.")
     return {argument.arg: _schema_of(argument.annotation) for argument in build.args.kwonlyargs}
+
+
+def network_side(kind: str) -> int:
+    """Of which number the sides of a network's patterns must be multiples: its ``SIDE_MULTIPLE_OF``, or 1."""
+    for node in _parsed(kind).body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "SIDE_MULTIPLE_OF" for target in node.targets
+        ):
+            return ast.literal_eval(node.value)
+    return 1
+
+
+def _parsed(kind: str) -> ast.Module:
+    try:
+        return ast.parse((PACKAGE / "models" / f"{kind}.py").read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"models/{kind}.py, line {error.lineno}: {error.msg}.") from error
 
 
 def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:

@@ -66,10 +66,19 @@ def test_a_new_model_is_one_module_and_one_entry(project):
     assert project.planned()["train"] == 5 * 2 * 3
 
 
+def test_a_syntax_error_in_a_new_model_is_one_sentence(project):
+    (project.folder / "src/ptychoformer/models/toy.py").write_text("def build(window:\n")
+    project.edit("config.yaml", "  ptychonn: {label", "  toy: {kind: toy}\n  ptychonn: {label")
+    finished = project.snakemake()
+    assert finished.returncode != 0
+    assert "config: models/toy.py, line 1: " in finished.stdout
+    assert "Traceback" not in finished.stdout
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("epochs: 12", "epoch: 12", "training.epoch is not a key of the config; did you mean 'epochs'."),
+        ("epochs: 12", "epoch: 12", "training.epoch is not a key of the config; did you mean 'epochs'?"),
         ("epochs: 12", "epochs: twelve", "training.epochs: 'twelve' is not allowed; it must be an integer, at least 1 and at most 10000."),
         ("object: permalloy", "object: gold", "datasets.clean.object: 'gold' is not defined under objects"),
         ("models: [ptychonn", "models: [unet", "experiments.table1.models: 'unet' is not defined under models"),

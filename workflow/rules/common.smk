@@ -18,6 +18,9 @@ try:
 except InputError as error:
     raise WorkflowError(f"config: {error}") from None
 
+if config["data_dir"]:
+    config["data_dir"] = os.path.expanduser(config["data_dir"])
+
 
 REFERENCES = ("floor", "ceiling")
 RUN = "{dataset}/{model}/{loss}/n{n_train}/seed{seed}"

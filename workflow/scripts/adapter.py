@@ -36,9 +36,11 @@ def job(snakemake) -> Iterator[dict]:
             print(f"Error: {error}", file=sys.stderr)
             print(f"Error in {snakemake.rule}: {error}", file=console)
             sys.exit(1)
-        except Exception:
+        except Exception as error:
             traceback.print_exc()
-            print(f"Unexpected error in {snakemake.rule}, please report it with {snakemake.log[0]}", file=console)
+            print(
+                f"Error in {snakemake.rule}: {type(error).__name__}: {error} (where it happened stands in {snakemake.log[0]})", file=console
+            )
             sys.exit(1)
 
 

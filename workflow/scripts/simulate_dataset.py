@@ -3,9 +3,8 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.simulation.dataset import simulate_dataset
-
     from ptychoformer.measurement.cxi import Optics
+    from ptychoformer.simulation.dataset import simulate_dataset
 
     files = dict(object_file=snakemake.input.object, probe_file=snakemake.input.probe, output=snakemake.output[0])
     condition = dict(scan=snakemake.params.scan, detector=snakemake.params.detector, optics=Optics(**snakemake.params.optics))

@@ -13,6 +13,11 @@ project needs besides: the probe, positions in pixels, and a link to the object.
     ptychography/positions                     (n, 2) int64, y and x of the window's upper left corner as recorded (nominal)
     ptychography/true_positions                (n, 2) int64, where the window really was
     ptychography/object                        external link to the group ``object`` of the object's file
+
+Attributes of ``ptychography``: ``grid`` (rows, columns), ``pixel_size`` (metres) and the condition: ``photons`` in the probe per exposure,
+detector ``efficiency`` (0 to 1), ``coherence`` (0 to 1), whether photon noise is drawn (``poisson``), ``read_noise`` (photons, which can leave
+counts below zero), ``overlap`` (0 to 0.95), ``jitter`` (pixels) and ``seed``. Which patterns train and which are tested follows from the grid
+(`training.split`).
 """
 
 import os

@@ -2,7 +2,8 @@
 
 Every module here is one network, known to the config by the module's name. It holds ``build(window, **options)``, which returns an
 ``nn.Module`` that maps log(1 + photons), (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w), on the labels' scale. Nothing
-else has to change for a new one: its keyword options, with their annotations, are what the config accepts.
+else has to change for a new one: its keyword options, with their annotations, are what the config accepts. A constant
+``SIDE_MULTIPLE_OF``, if there is one, says which sizes of patterns it can read, so that the config can be checked before any job.
 """
 
 from collections.abc import Mapping

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ptychoformer.models.parts.outputs import require_multiple
 
+SIDE_MULTIPLE_OF = 16
 WIDTHS = (16, 32, 64, 128, 256)
 DROPOUT = 0.2
 
@@ -68,5 +69,5 @@ class DPI(nn.Module):
 
 def build(window: tuple[int, int]) -> DPI:
     """DPI for patterns whose sides are multiples of 16."""
-    require_multiple(window, 16, "dpi")
+    require_multiple(window, SIDE_MULTIPLE_OF, "dpi")
     return DPI()

@@ -16,6 +16,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.models.parts.attention import Reading, SelfAttention, TransformerBlock, pixel_attention
 from ptychoformer.models.parts.outputs import constrain, require_multiple
 
+SIDE_MULTIPLE_OF = 32
 WIDTH = 32
 HEADS = 2
 BLOCKS = 2
@@ -107,7 +108,7 @@ def build(
     Raises:
         InputError: the window is not a square whose side is a power of two of at least 32.
     """
-    require_multiple(window, 32, "ptychoformer")
+    require_multiple(window, SIDE_MULTIPLE_OF, "ptychoformer")
     if window[0] != window[1] or not math.log2(window[0]).is_integer():
         raise InputError(f"ptychoformer needs square patterns whose side is a power of two, found {window[0]} x {window[1]}.")
     return Ptychoformer(window, attention, constraints == "physical")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ptychoformer.models.parts.initial import glorot
 from ptychoformer.models.parts.outputs import constrain, require_multiple
 
+SIDE_MULTIPLE_OF = 8
 WIDTH = 32
 
 
@@ -51,5 +52,5 @@ def build(window: tuple[int, int], *, initialisation: Literal["glorot", "torch"]
     A plain stack of ReLU layers without normalisation: from torch's own weights the signal fades from layer to layer, and a short
     training never leaves its first plateau (`docs/readings.md`).
     """
-    require_multiple(window, 8, "ptychonn")
+    require_multiple(window, SIDE_MULTIPLE_OF, "ptychonn")
     return glorot(PtychoNN()) if initialisation == "glorot" else PtychoNN()

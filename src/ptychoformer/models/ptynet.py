@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ptychoformer.models.parts.initial import glorot
 from ptychoformer.models.parts.outputs import require_multiple
 
+SIDE_MULTIPLE_OF = 8
 SLOPE = 0.2
 # Channels before and after, and stride, of the encoder's convolutions.
 ENCODER = ((1, 16, 1), (16, 16, 2), (16, 16, 1), (16, 32, 2), (32, 64, 1), (64, 128, 2))
@@ -49,5 +50,5 @@ class PtyNet(nn.Module):
 
 def build(window: tuple[int, int], *, initialisation: Literal["glorot", "torch"] = "glorot") -> PtyNet:
     """PtyNet for patterns whose sides are multiples of 8; for its initial weights see `docs/readings.md`."""
-    require_multiple(window, 8, "ptynet")
+    require_multiple(window, SIDE_MULTIPLE_OF, "ptynet")
     return glorot(PtyNet()) if initialisation == "glorot" else PtyNet()
