@@ -210,9 +210,7 @@ def network_options(kind: str) -> dict[str, dict[str, Any]]:
 def network_side(kind: str) -> int:
     """Of which number the sides of a network's patterns must be multiples: its ``SIDE_MULTIPLE_OF``, or 1."""
     for node in _parsed(kind).body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == "SIDE_MULTIPLE_OF" for target in node.targets
-        ):
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SIDE_MULTIPLE_OF"]:
             return ast.literal_eval(node.value)
     return 1
 

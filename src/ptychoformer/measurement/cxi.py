@@ -14,10 +14,10 @@ project needs besides: the probe, positions in pixels, and a link to the object.
     ptychography/true_positions                (n, 2) int64, where the window really was
     ptychography/object                        external link to the group ``object`` of the object's file
 
-Attributes of ``ptychography``: ``grid`` (rows, columns), ``pixel_size`` (metres) and the condition: ``photons`` in the probe per exposure,
-detector ``efficiency`` (0 to 1), ``coherence`` (0 to 1), whether photon noise is drawn (``poisson``), ``read_noise`` (photons, which can leave
-counts below zero), ``overlap`` (0 to 0.95), ``jitter`` (pixels) and ``seed``. Which patterns train and which are tested follows from the grid
-(`training.split`).
+Attributes of ``ptychography``: ``grid`` (rows, columns), ``pixel_size`` (metres) and the condition: ``photons`` in the probe per
+exposure, detector ``efficiency`` (0 to 1), ``coherence`` (0 to 1), whether photon noise is drawn (``poisson``), ``read_noise`` (photons,
+which can leave counts below zero), ``overlap`` (0 to 0.95), ``jitter`` (pixels) and ``seed``. Which patterns train and which are tested
+follows from the grid (`training.split`).
 """
 
 import os
