@@ -129,8 +129,12 @@ def network_of(wildcards):
     return {key: part for key, part in config["models"][wildcards.model].items() if key != "label"}
 
 
+def object_path(dataset):
+    return f"<results>/simulation/objects/{config['datasets'][dataset]['object']}.h5"
+
+
 def object_of_dataset(wildcards):
-    return f"<results>/simulation/objects/{config['datasets'][wildcards.dataset]['object']}.h5"
+    return object_path(wildcards.dataset)
 
 
 def probe_of_dataset(wildcards):
@@ -156,7 +160,7 @@ def dataset_of_fig4(wildcards):
 
 
 def object_of_fig4(wildcards):
-    return f"<results>/simulation/objects/{config['datasets'][runs_of_fig4()[0]['dataset']]['object']}.h5"
+    return object_path(runs_of_fig4()[0]["dataset"])
 
 
 def scale_note(experiment):
@@ -166,7 +170,8 @@ def scale_note(experiment):
     epochs, seeds = config["training"]["epochs"], len(config["seeds"])
     note = f"Each network was trained on {patterns} patterns for {epochs} epochs, with {seeds} {'seed' if seeds == 1 else 'seeds'}."
     generated = any(config["objects"][config["datasets"][dataset]["object"]]["kind"] == "permalloy" for dataset in datasets)
-    return note + generated * " The object is a generated one, not the paper's: differences from the paper are of scale and object too."
+    caution = " The object is a generated one, not the paper's: differences from the paper are of scale and object too."
+    return note + caution if generated else note
 
 
 def scale_of(experiment):
