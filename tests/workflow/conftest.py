@@ -24,7 +24,7 @@ class Project:
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "downloads"))
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "files"))
             else:
                 shutil.copy2(source, folder / part)
         return cls(folder)
