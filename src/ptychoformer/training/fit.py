@@ -34,6 +34,16 @@ from ptychoformer.training.losses import LOSSES, Loss
 from ptychoformer.training.normalisation import training_normalisation
 from ptychoformer.training.split import authors_split, training_subset, validation_part
 
+MIN_IMPROVEMENT = 1e-4
+
+
+def plateau_schedule(optimizer: Adam, options: Mapping[str, Any]) -> ReduceLROnPlateau:
+    """Keras's ReduceLROnPlateau, which the paper names, in torch's: the rate falls at the ``patience``-th epoch in a row that does
+    not improve by more than 1e-4, absolutely. (torch counts one epoch more, and improvements relatively.)"""
+    patience = max(options["patience"] - 1, 0)
+    floor, factor = options["min_learning_rate"], options["factor"]
+    return ReduceLROnPlateau(optimizer, factor=factor, patience=patience, min_lr=floor, threshold=MIN_IMPROVEMENT, threshold_mode="abs")
+
 
 @dataclass
 class Training:
@@ -56,9 +66,7 @@ class Training:
 
     def __post_init__(self):
         self.optimizer = Adam(self.model.parameters(), lr=self.options["learning_rate"])
-        self.scheduler = ReduceLROnPlateau(
-            self.optimizer, factor=self.options["factor"], patience=self.options["patience"], min_lr=self.options["min_learning_rate"]
-        )
+        self.scheduler = plateau_schedule(self.optimizer, self.options)
 
     @property
     def learning_rate(self) -> float:
