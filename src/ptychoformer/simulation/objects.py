@@ -11,15 +11,17 @@ import tifffile
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.simulation.permalloy import permalloy
+from ptychoformer.simulation.shapes import curved, straight
 from ptychoformer.storage import create_hdf5, write
 
 
 def make_object(options: Mapping[str, Any], optics: Optics, files: Mapping[str, Path], output: Path) -> None:
     """Write the object described by ``options`` as ``object/amplitude`` and ``object/phase`` (H, W) float32.
 
-    ``kind`` is ``permalloy``, generated from ``shape``, ``seed`` and the constants of the film, or ``tiff``, read from
-    ``files["amplitude"]`` and ``files["phase"]`` (radians) and of the declared ``shape``. Of either kind, the amplitude is then mapped
-    linearly to ``amplitude_range``, unless that is None, and the phase multiplied by ``phase_scale``. The paper maps its phase to
+    ``kind`` is ``permalloy``, generated from ``shape``, ``seed`` and the constants of the film; ``straight`` or ``curved``, generated from
+    ``shape``, ``seed``, ``transmission`` and ``phase_shift`` (radians); or ``tiff``, read from ``files["amplitude"]`` and
+    ``files["phase"]`` (radians) and of the declared ``shape``. Of any kind, the amplitude is then mapped linearly to
+    ``amplitude_range``, unless that is None, and the phase multiplied by ``phase_scale``. The paper maps its phase to
     -pi/3 (phi + pi) / (2 pi); no pattern depends on the offset of the phase, so a ``phase_scale`` of -1/6 gives the same patterns.
 
     Raises:
@@ -53,10 +55,14 @@ def _amplitude_and_phase(options: Mapping[str, Any], optics: Optics, files: Mapp
         case "permalloy":
             film = {name: options[name] for name in ("thickness", "induction", "mean_inner_potential", "absorption_length")}
             return permalloy(shape, options["seed"], optics, **film)
+        case "straight":
+            return straight(shape, options["seed"], options["transmission"], options["phase_shift"])
+        case "curved":
+            return curved(shape, options["seed"], options["transmission"], options["phase_shift"])
         case "tiff":
             return read_tiff(files["amplitude"], shape), read_tiff(files["phase"], shape)
         case kind:
-            raise InputError(f"objects: there is no kind '{kind}'; it must be permalloy or tiff.")
+            raise InputError(f"objects: there is no kind '{kind}'; it must be permalloy, straight, curved or tiff.")
 
 
 def read_tiff(path: Path, shape: tuple[int, int]) -> np.ndarray:
