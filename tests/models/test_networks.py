@@ -12,11 +12,20 @@ from ptychoformer.models import build, parameter_count
 from ptychoformer.models.parts.initial import glorot
 from ptychoformer.models.parts.outputs import constrain
 
-# Counted by hand from the sizes in the networks' publications (docs/readings.md).
-PARAMETERS = {"ptychoformer": 1_605_730, "ptychonn": 1_247_074, "ptynet": 324_580, "dpi": 2_727_988}
+# Counted by hand from the sizes in docs/readings.md.
+PARAMETERS = {
+    "ptychoformer": 1_605_730,
+    "ptychonn": 1_247_074,
+    "ptynet": 324_580,
+    "dpi": 2_727_988,
+    "transunet": 1_709_922,
+    "segformer": 2_169_218,
+}
 VARIANTS = [(kind, {}) for kind in network_kinds()] + [
     ("ptychoformer", {"attention": "release"}),
     ("ptychoformer", {"attention": "mhsa"}),
+    ("ptychoformer", {"attention": "none"}),
+    ("ptychoformer", {"decoder": "dense"}),
     ("ptychoformer", {"constraints": "none"}),
     ("ptychonn", {"initialisation": "torch"}),
     ("ptynet", {"initialisation": "torch"}),
@@ -54,7 +63,22 @@ def test_every_parameter_gets_a_gradient(kind, options):
     assert not silent
 
 
-@pytest.mark.parametrize("kind", ["ptychoformer", "ptychonn"])
+def test_without_its_non_local_branch_ptychoformer_is_the_rest_of_itself():
+    full, without = (build("ptychoformer", (32, 32), {"attention": attention}) for attention in ("paper", "none"))
+    branch = {name for name, _ in full.named_parameters() if name.startswith("nonlocal_")}
+    assert branch
+    assert {name for name, _ in without.named_parameters()} == {name for name, _ in full.named_parameters()} - branch
+
+
+def test_a_dense_decoder_mixes_all_of_a_patch():
+    """One fused feature reaches every pixel, which three transposed convolutions cannot do on a large window."""
+    network = build("ptychoformer", (64, 64), {"decoder": "dense"}).eval()
+    features = torch.zeros(1, 128, 8, 8, requires_grad=True)
+    network.amplitude(features)[0, 0, 63, 63].backward()
+    assert features.grad[0, :, 0, 0].any()
+
+
+@pytest.mark.parametrize("kind", ["ptychoformer", "ptychonn", "transunet", "segformer"])
 def test_constrained_outputs_are_physical_however_wild_the_input(kind):
     amplitude, phase = build(kind, (32, 32), {}).eval()(torch.randn(4, 1, 32, 32) * 1e3).unbind(1)
     assert amplitude.min() >= 0
@@ -84,5 +108,9 @@ def test_glorot_weights_keep_the_variance_of_a_signal():
 
 def test_options_are_read_from_the_source_without_importing_torch():
     enums = {name: schema["enum"] for name, schema in network_options("ptychoformer").items()}
-    assert enums == {"attention": ["paper", "release", "mhsa"], "constraints": ["physical", "none"]}
+    assert enums == {
+        "attention": ["paper", "release", "mhsa", "none"],
+        "decoder": ["convolutional", "dense"],
+        "constraints": ["physical", "none"],
+    }
     assert network_options("dpi") == {}

@@ -22,6 +22,7 @@ HEADS = 2
 BLOCKS = 2
 FEATURES = 128
 DECODER_WIDTHS = (128, 64, 32)
+DENSE_WIDTH = 512
 
 
 class LocalDependenciesBranch(nn.Module):
@@ -60,7 +61,7 @@ class NonLocalCoherenceBranch(nn.Module):
         return self.widen(pooled)
 
 
-def decoder(stages: int) -> nn.Sequential:
+def convolutional_decoder(stages: int) -> nn.Sequential:
     """Transposed convolutions that double the resolution ``stages`` times and end in one channel."""
     widths = (FEATURES,) * (stages - len(DECODER_WIDTHS) + 1) + DECODER_WIDTHS[-stages:]
     layers: list[nn.Module] = []
@@ -70,29 +71,44 @@ def decoder(stages: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
 
 
+def dense_decoder(window: tuple[int, int], grid: int) -> nn.Sequential:
+    """Fully connected layers from the fused features to all pixels at once: the decoder's ablation."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(grid * grid * FEATURES, DENSE_WIDTH),
+        nn.ReLU(),
+        nn.Linear(DENSE_WIDTH, math.prod(window)),
+        nn.Unflatten(1, (1, *window)),
+    )
+
+
 class Ptychoformer(nn.Module):
     """Both branches, their fusion (Eq. 12), a decoder for each output and the output constraints (Eq. 13).
 
     Args:
         window: (h, w) of a pattern: a square whose side is a power of two of at least 32 pixels.
-        attention: reading of the non-local branch's attention.
+        attention: reading of the non-local branch's attention; ``none`` leaves the branch out.
+        dense: fully connected decoders in place of the convolutional ones.
         constrained: sigmoid amplitude and pi * tanh phase, or the decoders' plain outputs.
     """
 
-    def __init__(self, window: tuple[int, int], attention: Reading, constrained: bool):
+    def __init__(self, window: tuple[int, int], attention: Reading | Literal["none"], dense: bool, constrained: bool):
         super().__init__()
         side = window[0]
         grid = min(side // 8, 8)
         self.local = LocalDependenciesBranch(window, grid)
-        self.nonlocal_ = NonLocalCoherenceBranch(window, grid, attention)
-        self.fuse = nn.Conv2d(2 * FEATURES, FEATURES, 1)
+        self.nonlocal_ = None if attention == "none" else NonLocalCoherenceBranch(window, grid, attention)
+        self.fuse = nn.Conv2d(FEATURES if attention == "none" else 2 * FEATURES, FEATURES, 1)
         stages = int(math.log2(side // grid))
-        self.amplitude, self.phase = decoder(stages), decoder(stages)
+        self.amplitude, self.phase = (dense_decoder(window, grid) if dense else convolutional_decoder(stages) for _ in range(2))
         self.constrained = constrained
 
     def forward(self, patterns: Tensor) -> Tensor:
         """log(1 + photons), (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w)."""
-        fused = self.fuse(torch.cat([self.local(patterns), self.nonlocal_(patterns)], dim=1))
+        features = self.local(patterns)
+        if self.nonlocal_ is not None:
+            features = torch.cat([features, self.nonlocal_(patterns)], dim=1)
+        fused = self.fuse(features)
         raw = torch.cat([self.amplitude(fused), self.phase(fused)], dim=1)
         return constrain(raw) if self.constrained else raw
 
@@ -100,10 +116,11 @@ class Ptychoformer(nn.Module):
 def build(
     window: tuple[int, int],
     *,
-    attention: Literal["paper", "release", "mhsa"] = "paper",
+    attention: Literal["paper", "release", "mhsa", "none"] = "paper",
+    decoder: Literal["convolutional", "dense"] = "convolutional",
     constraints: Literal["physical", "none"] = "physical",
 ) -> Ptychoformer:
-    """Ptychoformer for patterns of ``window`` pixels; ``attention`` and ``constraints`` as in `docs/readings.md`.
+    """Ptychoformer for patterns of ``window`` pixels; the options' readings are in `docs/readings.md`.
 
     Raises:
         InputError: the window is not a square whose side is a power of two of at least 32.
@@ -111,4 +128,4 @@ def build(
     require_multiple(window, SIDE_MULTIPLE_OF, "ptychoformer")
     if window[0] != window[1] or not math.log2(window[0]).is_integer():
         raise InputError(f"ptychoformer needs square patterns whose side is a power of two, found {window[0]} x {window[1]}.")
-    return Ptychoformer(window, attention, constraints == "physical")
+    return Ptychoformer(window, attention, dense=decoder == "dense", constrained=constraints == "physical")
