@@ -23,6 +23,7 @@ TRAINING = {
     "min_learning_rate": 1e-4,
     "factor": 0.5,
     "patience": 2,
+    "subset": "scattered",
     "validation_fraction": 0.1,
     "validation": "random",
     "weights": "last",

@@ -1,12 +1,127 @@
-"""Losses against their formulas."""
+"""Losses against their formulas, against the metrics that are reported, and against the simulation."""
 
+import numpy as np
+import pytest
 import torch
+from scipy.stats import pearsonr
 
-from ptychoformer.training.losses import LOSSES
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.metrics import ssim_map
+from ptychoformer.simulation.diffraction import diffraction, exit_waves
+from ptychoformer.training.losses import Forward, make_loss
+from ptychoformer.training.normalisation import Normalisation
+
+ENTRIES = [
+    *({"kind": kind} for kind in ("mse", "mae", "npcc", "nssim", "nssim_diffraction")),
+    {"kind": "huber", "delta": 0.1},
+    {"kind": "weighted", "alpha": 0.9},
+]
+WINDOW = 16
 
 
-def test_mse_is_the_squared_error_of_amplitude_plus_that_of_phase():
-    torch.manual_seed(0)
-    prediction, labels = torch.rand(2, 3, 2, 4, 5)
-    error = (prediction - labels).square()
-    torch.testing.assert_close(LOSSES["mse"](prediction, labels), error[:, 0].mean() + error[:, 1].mean())
+def names(entry):
+    return entry["kind"]
+
+
+@pytest.fixture
+def forward():
+    y, x = np.indices((WINDOW, WINDOW)) - WINDOW / 2
+    probe = 30 * np.exp(-(x**2 + y**2) / 40) * np.exp(0.02j * (x**2 + y**2))
+    return Forward(torch.from_numpy(probe.astype(np.complex64)), 0.8, Normalisation(0.5, 1.0, -0.7, 0.4), 8.0)
+
+
+@pytest.fixture
+def images():
+    """Prediction and labels that resemble each other, (3, 2, WINDOW, WINDOW)."""
+    random = np.random.default_rng(0)
+    labels = random.random((3, 2, WINDOW, WINDOW))
+    return torch.from_numpy(0.7 * labels + 0.3 * random.random(labels.shape)), torch.from_numpy(labels)
+
+
+def detected(forward, images):
+    """log(1 + photons) of images on the labels' scale, by the code that simulates datasets."""
+    scales = forward.normalisation
+    amplitude, phase = np.moveaxis(images.numpy(), 1, 0)
+    amplitude = scales.amplitude_min + amplitude * (scales.amplitude_max - scales.amplitude_min)
+    phase = scales.phase_min + phase * (scales.phase_max - scales.phase_min)
+    patterns = forward.efficiency * diffraction(exit_waves(forward.probe.numpy(), amplitude * np.exp(1j * phase), coherence=1))
+    return torch.from_numpy(np.log1p(patterns))[:, None]
+
+
+def test_mse_is_the_squared_error_of_amplitude_plus_that_of_phase(images, forward):
+    error = (images[0] - images[1]).square()
+    torch.testing.assert_close(make_loss({"kind": "mse"}, forward)(*images, None), error[:, 0].mean() + error[:, 1].mean())
+
+
+def test_mae_is_the_absolute_error_of_amplitude_plus_that_of_phase(images, forward):
+    error = (images[0] - images[1]).abs()
+    torch.testing.assert_close(make_loss({"kind": "mae"}, forward)(*images, None), error[:, 0].mean() + error[:, 1].mean())
+
+
+def test_huber_is_a_parabola_within_delta_and_a_line_beyond(forward):
+    labels = torch.zeros(1, 2, 1, 1)
+    value = {x: make_loss({"kind": "huber", "delta": 0.5}, forward)(torch.full_like(labels, x), labels, None).item() for x in (0.3, 2.0)}
+    assert value == pytest.approx({0.3: 2 * 0.3**2 / 2, 2.0: 2 * 0.5 * (2 - 0.25)})
+
+
+def test_npcc_is_the_mean_correlation_of_patches(images, forward):
+    pairs = zip(images[0].flatten(0, 1).numpy(), images[1].flatten(0, 1).numpy(), strict=True)
+    expected = -2 * np.mean([pearsonr(a.ravel(), b.ravel()).statistic for a, b in pairs])
+    assert make_loss({"kind": "npcc"}, forward)(*images, None).item() == pytest.approx(expected)
+
+
+def test_npcc_does_not_see_mean_and_contrast_and_survives_a_patch_without_any(images, forward):
+    loss = make_loss({"kind": "npcc"}, forward)
+    torch.testing.assert_close(loss(3 * images[0] - 1, images[1], None), loss(*images, None))
+    flat = torch.ones_like(images[1])
+    prediction = images[0].clone().requires_grad_()
+    loss(prediction, flat, None).backward()
+    assert loss(images[0], flat, None).item() == pytest.approx(0, abs=1e-9)
+    assert prediction.grad.isfinite().all()
+
+
+def test_nssim_is_the_ssim_that_is_reported(images, forward):
+    expected = -2 * ssim_map(images[0].numpy(), images[1].numpy()).mean()
+    assert make_loss({"kind": "nssim"}, forward)(*images, None).item() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.2, 0.9, 1.0])
+def test_weighted_lies_between_mse_and_nssim(alpha, images, forward):
+    mse, nssim = (make_loss({"kind": kind}, forward)(*images, None) for kind in ("mse", "nssim"))
+    torch.testing.assert_close(make_loss({"kind": "weighted", "alpha": alpha}, forward)(*images, None), alpha * mse + (1 - alpha) * nssim)
+
+
+def test_diffraction_of_a_prediction_is_what_the_simulation_makes_of_it(images, forward):
+    torch.testing.assert_close(forward.log_intensity(images[0].float()), detected(forward, images[0]).float(), rtol=1e-4, atol=1e-4)
+
+
+def test_nssim_of_diffraction_is_least_for_the_object_that_made_the_pattern(images, forward):
+    loss = make_loss({"kind": "nssim_diffraction"}, forward)
+    pattern = detected(forward, images[1])
+    assert loss(images[1], None, pattern).item() == pytest.approx(-1, abs=1e-6)
+    assert loss(images[0], None, pattern).item() > -0.99
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=names)
+def test_a_step_down_the_gradient_lowers_every_loss(entry, images, forward):
+    loss, pattern = make_loss(entry, forward), detected(forward, images[1])
+    prediction = images[0].clone().requires_grad_()
+    before = loss(prediction, images[1], pattern)
+    before.backward()
+    step = 1e-3 * prediction.grad / prediction.grad.abs().max()
+    assert loss(prediction.detach() - step, images[1], pattern).item() < before.item()
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=names)
+def test_gradients_are_those_of_finite_differences(entry, images, forward):
+    loss, pattern = make_loss(entry, forward), detected(forward, images[1])
+    direction = torch.from_numpy(np.random.default_rng(1).standard_normal(images[0].shape))
+    prediction = images[0].clone().requires_grad_()
+    loss(prediction, images[1], pattern).backward()
+    ahead, behind = (loss(images[0] + sign * 1e-5 * direction, images[1], pattern) for sign in (1, -1))
+    assert (prediction.grad * direction).sum().item() == pytest.approx(((ahead - behind) / 2e-5).item(), rel=1e-3)
+
+
+def test_an_unknown_loss_is_named(forward):
+    with pytest.raises(InputError, match="loss 'l1' is unknown, allowed are mse, mae"):
+        make_loss({"kind": "l1"}, forward)

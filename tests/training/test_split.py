@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Scan
-from ptychoformer.training.split import authors_split, training_subset, validation_part
+from ptychoformer.training.split import authors_split, training_subset, validation_part, whole_scan
 
 
 def grid_scan(rows, columns, step, window, jitter=0, seed=0) -> Scan:
@@ -69,7 +69,7 @@ def test_a_scan_of_one_row_cannot_be_split():
 
 def test_subsets_are_nested_sorted_and_of_the_size_asked_for(paper):
     sizes = (1, 100, 732, 2928)
-    subsets = [training_subset(paper, size, seed=3) for size in sizes]
+    subsets = [training_subset(paper, size, seed=3, how="scattered") for size in sizes]
     assert tuple(map(len, subsets)) == sizes
     for smaller, larger in pairwise(subsets):
         assert np.isin(smaller, larger).all()
@@ -78,13 +78,40 @@ def test_subsets_are_nested_sorted_and_of_the_size_asked_for(paper):
 
 
 def test_a_subset_belongs_to_its_seed(paper):
-    np.testing.assert_array_equal(training_subset(paper, 50, seed=1), training_subset(paper, 50, seed=1))
-    assert (training_subset(paper, 50, seed=1) != training_subset(paper, 50, seed=2)).any()
+    one, again, other = (training_subset(paper, 50, seed, "scattered") for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize(
+    ("size", "rows", "columns"), [(1, 1, 1), (4, 2, 2), (49, 7, 7), (50, 8, 7), (1000, 32, 32), (2000, 45, 45), (2500, 48, 53), (2928, 48, 61)]
+)
+def test_a_square_subset_is_one_block_of_the_scan_with_its_last_row_open(paper, size, rows, columns):
+    subset = training_subset(paper, size, seed=3, how="square")
+    y, x = np.divmod(subset, 61)
+    assert len(subset) == size
+    assert (y.max() + 1, x.max() + 1) == (rows, columns)
+    assert size > (rows - 1) * columns  # only the last row may be incomplete
+    assert (np.bincount(y)[:-1] == columns).all()
+    assert np.isin(subset, paper.train).all()
+
+
+def test_on_a_flat_grid_a_square_becomes_as_wide_as_it_must():
+    split = authors_split(grid_scan(10, 40, 2, 4))  # 8 rows train
+    assert (np.divmod(training_subset(split, 300, 0, "square"), 40)[0].max(), len(np.unique(training_subset(split, 300, 0, "square")))) == (7, 300)
+
+
+def test_of_a_whole_scan_everything_is_test_and_unseen(paper):
+    split = whole_scan(paper.scan)
+    assert split.unseen_pixels.all()
+    assert split.unseen_test.all()
+    assert [part.stop - part.start for part in split.block] == list(paper.scan.amplitude.shape)
+    np.testing.assert_array_equal(split.test, np.arange(3721))
 
 
 def test_more_patterns_than_there_are_cannot_be_drawn(paper):
     with pytest.raises(InputError, match="n_train: 2929 patterns were asked for, the scan has 2928"):
-        training_subset(paper, 2929, seed=0)
+        training_subset(paper, 2929, seed=0, how="scattered")
 
 
 @pytest.mark.parametrize("how", ["random", "block"])

@@ -68,6 +68,7 @@ class Scan:
         amplitude: (H, W) float32, the object's true amplitude.
         phase: (H, W) float32, the object's true phase, radians.
         pixel_size: metres.
+        efficiency: of the detector, eta of Eq. 2.
     """
 
     positions: np.ndarray
@@ -78,6 +79,7 @@ class Scan:
     amplitude: np.ndarray
     phase: np.ndarray
     pixel_size: float
+    efficiency: float = 1.0
 
 
 @contextmanager
@@ -148,6 +150,7 @@ def read_scan(path: str | os.PathLike) -> Scan:
             amplitude=_read_object(file, path, "amplitude"),
             phase=_read_object(file, path, "phase"),
             pixel_size=float(attributes["pixel_size"]),
+            efficiency=float(attributes.get("efficiency", 1.0)),
         )
         if not len(patterns) == len(positions) == len(true_positions) == scan.grid[0] * scan.grid[1]:
             raise InputError(f"{path}: {len(patterns)} patterns do not fit {len(positions)} positions on a {scan.grid} grid.")

@@ -30,7 +30,7 @@ from ptychoformer.storage import write_csv
 from ptychoformer.training.checkpoint import Checkpoint, load, save, save_checkpoint
 from ptychoformer.training.device import device_name, lookup_device
 from ptychoformer.training.examples import Examples, load_examples
-from ptychoformer.training.losses import LOSSES, Loss
+from ptychoformer.training.losses import Forward, Loss, make_loss
 from ptychoformer.training.normalisation import training_normalisation
 from ptychoformer.training.split import authors_split, training_subset, validation_part
 
@@ -51,7 +51,7 @@ class Training:
 
     Args:
         model: the network, on the device.
-        loss: of a prediction and its labels.
+        loss: of a prediction, its labels and the inputs.
         options: the config's ``training``: epochs, batch_size, learning_rate, min_learning_rate, factor, patience, precision, weights.
         seed: of order and dropout.
     """
@@ -130,7 +130,7 @@ class Training:
         half = self.options["precision"] == "bfloat16"
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=half):
             prediction = self.model(inputs)
-        return self.loss(prediction.float(), labels)
+        return self.loss(prediction.float(), labels, inputs)
 
     def final_weights(self) -> dict[str, Tensor]:
         """Of the last epoch, as published, or of the best validation loss."""
@@ -178,7 +178,7 @@ def fit(
     Args:
         dataset: CXI file.
         model: catalogue entry with ``kind`` and ``options``.
-        loss: catalogue entry with ``kind``.
+        loss: catalogue entry with ``kind`` and its options.
         n_train: number of patterns, of which a part validates.
         seed: of subset, validation part, initial weights, order and dropout, the same for every model.
         training: the config's ``training``.
@@ -198,14 +198,15 @@ def fit(
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = lookup_device()
     scan = read_scan(dataset)
-    subset = training_subset(authors_split(scan), n_train, seed)
+    subset = training_subset(authors_split(scan), n_train, seed, training["subset"])
     normalisation = training_normalisation(scan, subset)
     fitted, watched = validation_part(subset, training["validation_fraction"], training["validation"], seed)
     examples, validation = (load_examples(dataset, scan, part, normalisation).to(device) for part in (fitted, watched))
 
     torch.manual_seed(integer_seed(seed, "weights"))
     network = build(model["kind"], scan.window, model["options"]).to(device, memory_format=torch.channels_last)
-    run = Training(network, LOSSES[loss["kind"]], training, seed)
+    forward = Forward(torch.from_numpy(scan.probe).to(device), scan.efficiency, normalisation, examples.inputs.max().item())
+    run = Training(network, make_loss(loss, forward), training, seed)
     say(f"{model['kind']}: {parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate, on {device}")
 
     state_file = Path(checkpoint).with_name("state.pt")

@@ -5,6 +5,7 @@ rows and as many first columns. Neighbouring patterns overlap, so the block's fi
 that shares none is called *unseen*.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,15 +72,31 @@ def authors_split(scan: Scan) -> Split:
     return Split(scan, index[:first].ravel(), index[first:, : rows - first].ravel())
 
 
-def training_subset(split: Split, n_train: int, seed: int) -> np.ndarray:
-    """``n_train`` of the training patterns, drawn by the seed and increasing; a smaller subset of a seed lies in the larger.
+def whole_scan(scan: Scan) -> Split:
+    """The split of a scan that networks were not trained on: all of it is test."""
+    index = np.arange(len(scan.positions))
+    return Split(scan, index[:0], index)
+
+
+def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarray:
+    """``n_train`` of the training patterns, increasing.
+
+    Args:
+        how: ``scattered``, drawn by the seed from all of them, a smaller subset within the larger; or ``square``, the scan's first rows
+            and columns in as square a block as the training rows allow, as in the paper's Fig. 7.
 
     Raises:
         InputError: there are fewer training patterns.
     """
     if n_train > len(split.train):
         raise InputError(f"n_train: {n_train} patterns were asked for, the scan has {len(split.train)} to train on.")
-    return np.sort(generator(seed, "subset").permutation(split.train)[:n_train])
+    if how == "scattered":
+        return np.sort(generator(seed, "subset").permutation(split.train)[:n_train])
+    index = split.train.reshape(-1, split.scan.grid[1])
+    rows = min(math.isqrt(n_train - 1) + 1, len(index))
+    rows = max(rows, -(-n_train // index.shape[1]))
+    columns = -(-n_train // rows)
+    return index[:rows, :columns].ravel()[:n_train]
 
 
 def validation_part(indices: np.ndarray, fraction: float, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
