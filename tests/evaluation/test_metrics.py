@@ -10,12 +10,13 @@ from skimage.metrics import structural_similarity
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.metrics import COLUMNS, collect, measure, psnr, read_metrics, scores, ssim_map
+from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.training.split import authors_split
 
-IDENTITY = {"dataset": "clean", "model": "ceiling", "loss": "none", "n_train": 50, "seed": 1}
+IDENTITY = {"dataset": "clean", "test": "clean", "model": "ceiling", "loss": "none", "n_train": 50, "seed": 1}
 # Windows that hold an SSIM window, and an unseen part of 24 x 32 pixels.
 GEOMETRY = {"rows": 30, "step": 4, "window": 12}
 
@@ -26,7 +27,8 @@ def prediction(make_dataset, tmp_path):
 
     def make(kind="ceiling", **geometry):
         dataset = make_dataset(**(GEOMETRY | geometry))
-        reference_patches(kind, dataset, 50, 1, tmp_path / "patches.h5")
+        how = {"n_train": 50, "seed": 1, "subset": "scattered", "transferred": False}
+        reference_patches(kind, dataset, dataset, **how, output=tmp_path / "patches.h5")
         stitch(tmp_path / "patches.h5", "radial", tmp_path / "scene.h5")
         return dataset, tmp_path / "patches.h5", tmp_path / "scene.h5"
 
@@ -105,6 +107,24 @@ def test_rows_are_tidy_and_complete(prediction, tmp_path):
     assert (frame[list(IDENTITY)].drop_duplicates().to_dict("records")) == [IDENTITY]
 
 
+def test_another_dataset_is_measured_as_a_whole(make_dataset, tmp_path):
+    dataset, other = make_dataset(**GEOMETRY), make_dataset(**(GEOMETRY | {"rows": 20, "seed": 7}))
+    how = {"n_train": 50, "seed": 1, "subset": "scattered", "transferred": True}
+    reference_patches("floor", dataset, other, **how, output=tmp_path / "patches.h5")
+    stitch(tmp_path / "patches.h5", "radial", tmp_path / "scene.h5")
+    measure(other, tmp_path / "patches.h5", tmp_path / "scene.h5", IDENTITY | {"test": "other"}, tmp_path / "metrics.csv")
+    frame = read_metrics(tmp_path / "metrics.csv")
+    assert set(frame["region"]) == {"whole"}
+    assert len(frame) == 2 * 2 * 3  # levels, channels, metrics
+    with open_patches(tmp_path / "patches.h5") as patches:
+        scales, constant = patches.normalisation, patches.amplitude[0, 0, 0]
+    error = ((scales.amplitude(read_scan(other).amplitude) - constant) ** 2).mean(dtype=float)
+    found = frame.set_index(["level", "channel", "metric"])["value"]
+    assert found["scene", "amplitude", "mse"] == pytest.approx(error, rel=1e-4)
+    with pytest.raises(InputError, match="is not a prediction of the test patterns"):
+        measure(other, tmp_path / "patches.h5", tmp_path / "scene.h5", IDENTITY, tmp_path / "metrics.csv")
+
+
 def test_the_scene_is_measured_against_the_object_under_it(prediction, tmp_path):
     dataset, patches, scene = prediction("floor")
     scan = read_scan(dataset)
@@ -148,7 +168,7 @@ def test_pixels_that_no_patch_covers_do_not_count(prediction, tmp_path):
 
 def test_files_that_do_not_belong_together_are_refused(prediction, make_dataset, tmp_path):
     dataset, patches, scene = prediction()
-    with pytest.raises(InputError, match="is not a prediction of the test block"):
+    with pytest.raises(InputError, match="is not a prediction of the test patterns"):
         measure(make_dataset(rows=10), patches, scene, IDENTITY, tmp_path / "metrics.csv")
     with h5py.File(scene, "r+") as file:
         file["scene"].attrs["origin"] = (0, 0)

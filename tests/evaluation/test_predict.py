@@ -41,6 +41,14 @@ def test_patches_are_what_the_network_says_of_the_test_patterns(tmp_path, make_s
         assert patches.normalisation == Normalisation(0.5, 1, -1, 1)
 
 
+def test_another_dataset_is_predicted_as_a_whole(tmp_path, make_scan, checkpoint):
+    scan = make_scan(rows=15, columns=6)
+    predict(scan, checkpoint, PTYNET, tmp_path / "patches.h5", transferred=True)
+    with open_patches(tmp_path / "patches.h5") as patches:
+        np.testing.assert_array_equal(patches.index, np.arange(90))
+        assert np.isfinite(patches.amplitude[:]).all()
+
+
 def test_a_checkpoint_of_another_network_is_named(tmp_path, make_scan, checkpoint):
     with pytest.raises(InputError, match=r"model.pt is a checkpoint of 'ptynet' with options {}, expected one of 'dpi' with options {}"):
         predict(make_scan(), checkpoint, {"kind": "dpi", "options": {}}, tmp_path / "patches.h5")

@@ -12,15 +12,16 @@ from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import authors_split, training_subset
 
 
-def read(kind, dataset, tmp_path, n_train=50, seed=1):
-    reference_patches(kind, dataset, n_train, seed, tmp_path / "patches.h5")
+def read(kind, dataset, tmp_path, n_train=50, seed=1, test=None):
+    how = {"n_train": n_train, "seed": seed, "subset": "scattered"}
+    reference_patches(kind, dataset, test or dataset, **how, transferred=test is not None, output=tmp_path / "patches.h5")
     with open_patches(tmp_path / "patches.h5") as patches:
         return patches.amplitude[:], patches.phase[:], patches.index, patches.positions, patches.normalisation
 
 
 def training_labels(dataset, n_train=50, seed=1):
     scan = read_scan(dataset)
-    corners = scan.true_positions[training_subset(authors_split(scan), n_train, seed)]
+    corners = scan.true_positions[training_subset(authors_split(scan), n_train, seed, "scattered")]
     return windows(scan.amplitude, corners, scan.window), windows(scan.phase, corners, scan.window)
 
 
@@ -51,6 +52,19 @@ def test_ceiling_is_the_object_where_the_windows_really_were(make_dataset, tmp_p
     amplitude, phase, index, _, normalisation = read("ceiling", dataset, tmp_path)
     for patches, truth in ((amplitude, normalisation.amplitude(scan.amplitude)), (phase, normalisation.phase(scan.phase))):
         np.testing.assert_array_equal(patches, windows(truth, scan.true_positions[index], scan.window))
+
+
+@pytest.mark.parametrize("kind", ["floor", "ceiling"])
+def test_on_another_dataset_the_whole_scan_is_test_and_the_scale_is_still_that_of_training(kind, make_dataset, tmp_path):
+    dataset, other = make_dataset(), make_dataset(rows=12, seed=5)
+    scan = read_scan(other)
+    amplitude, _, index, positions, normalisation = read(kind, dataset, tmp_path, test=other)
+    own_floor = read("floor", dataset, tmp_path)[0].flat[0]
+    assert normalisation == Normalisation.of(*training_labels(dataset))
+    np.testing.assert_array_equal(index, np.arange(144))
+    np.testing.assert_array_equal(positions, scan.positions)
+    truth = windows(normalisation.amplitude(scan.amplitude), scan.true_positions, scan.window)
+    np.testing.assert_array_equal(amplitude, truth if kind == "ceiling" else np.full_like(truth, own_floor))
 
 
 def test_unknown_kind_is_refused(make_dataset, tmp_path):

@@ -36,11 +36,12 @@ def random_table(seeds=8, models=4, seed=0) -> pd.DataFrame:
     return pd.DataFrame(np.random.default_rng(seed).normal(size=(seeds, models)), columns=list("abcdefg"[:models]))
 
 
-def metrics_of(table: pd.DataFrame, **changes) -> pd.DataFrame:
-    """The rows of a metrics file for a table (seeds x models)."""
-    group = {"dataset": "clean", "loss": "mse", "n_train": 100, "region": "block", "level": "scene", "channel": "phase", "metric": "psnr"}
+def metrics_of(table: pd.DataFrame, factor: str = "model", **changes) -> pd.DataFrame:
+    """The rows of a metrics file for a table (seeds x levels)."""
+    group = {"dataset": "clean", "test": "clean", "loss": "mse", "model": "dpi", "n_train": 100}
+    group |= {"region": "block", "level": "scene", "channel": "phase", "metric": "psnr"}
     return pd.DataFrame(
-        [group | {"model": model, "seed": seed, "value": table.loc[seed, model]} | changes for seed in table.index for model in table]
+        [group | {factor: level, "seed": seed, "value": table.loc[seed, level]} | changes for seed in table.index for level in table]
     )[list(COLUMNS)]
 
 
@@ -48,9 +49,9 @@ def metrics_of(table: pd.DataFrame, **changes) -> pd.DataFrame:
 def analysed(tmp_path):
     """ANOVA and pairs of rows of metrics, as they are read back."""
 
-    def run(*frames):
+    def run(*frames, factor="model"):
         pd.concat(frames).to_csv(tmp_path / "metrics.csv", index=False)
-        analyse(*(tmp_path / name for name in ("metrics.csv", "anova.csv", "pairwise.csv")))
+        analyse(*(tmp_path / name for name in ("metrics.csv", "anova.csv", "pairwise.csv")), factor)
         return tuple(pd.read_csv(tmp_path / name, keep_default_na=False, na_values=[""]) for name in ("anova.csv", "pairwise.csv"))
 
     return run
@@ -141,7 +142,7 @@ def test_six_pairs_share_the_threshold(analysed):
     anova, pairs = analysed(metrics_of(BUSHTUCKER))
     assert len(anova) == 1
     assert len(pairs) == 6
-    assert [(row.model_a, row.model_b) for row in pairs.itertuples()] == list(combinations(BUSHTUCKER, 2))
+    assert [(row.a, row.b) for row in pairs.itertuples()] == list(combinations(BUSHTUCKER, 2))
     np.testing.assert_allclose(pairs["alpha"], 0.0083, atol=5e-5)
     np.testing.assert_allclose(pairs["p_bonferroni"], np.minimum(1, 6 * pairs["p"]))
     assert (pairs["significant"] == (pairs["p"] < 0.05 / 6)).all()
@@ -154,10 +155,46 @@ def test_floor_and_ceiling_are_no_models_and_groups_stay_apart(analysed):
     with_references = random_table(models=2).assign(floor=0.0, ceiling=np.inf)
     others = metrics_of(random_table(seed=1), loss="nssim"), metrics_of(random_table(), n_train=7)
     anova, pairs = analysed(metrics_of(with_references), *others)
-    assert anova["n_models"].tolist() == [2, 4, 4]
+    assert anova["n_levels"].tolist() == [2, 4, 4]
     assert len(pairs) == 1 + 6 + 6
-    assert anova["loss"].tolist() == ["mse", "nssim", "mse"]
+    assert anova["held"].tolist() == ["mse", "nssim", "mse"]
     assert anova["n_train"].tolist() == [100, 100, 7]
+
+
+def test_a_network_tested_elsewhere_is_another_group(analysed):
+    anova, pairs = analysed(metrics_of(random_table()), metrics_of(random_table(seed=1), test="curved", region="whole"))
+    assert anova["test"].tolist() == ["clean", "curved"]
+    assert len(pairs) == 6 + 6
+    assert anova["F"].notna().all()
+    assert anova["F"].nunique() == 2
+
+
+def test_losses_are_compared_as_models_are(analysed):
+    of_models = analysed(metrics_of(BUSHTUCKER))
+    references = metrics_of(pd.DataFrame({"none": BUSHTUCKER["grub"] * 0}), "loss", model="floor")
+    of_losses = analysed(metrics_of(BUSHTUCKER, "loss"), references, factor="loss")
+    for model, loss in zip(of_models, of_losses, strict=True):
+        told = ["factor", "held"]
+        assert model[told].drop_duplicates().to_numpy().tolist() == [["model", "mse"]]
+        assert loss[told].drop_duplicates().to_numpy().tolist() == [["loss", "dpi"]]
+        pd.testing.assert_frame_equal(model.drop(columns=told), loss.drop(columns=told))
+
+
+def test_losses_of_two_networks_are_two_groups(analysed):
+    two = metrics_of(random_table(), "loss"), metrics_of(random_table(models=3, seed=1), "loss", model="ptychonn")
+    anova, pairs = analysed(*two, factor="loss")
+    assert anova[["held", "n_levels"]].to_numpy().tolist() == [["dpi", 4], ["ptychonn", 3]]
+    assert pairs.groupby("held")["alpha"].first().tolist() == pytest.approx([0.05 / 6, 0.05 / 3])
+
+
+def test_why_losses_cannot_be_tested_is_told_of_losses(analysed):
+    anova, _ = analysed(metrics_of(BUSHTUCKER[["grub"]], "loss"), factor="loss")
+    assert anova["note"].tolist() == ["needs at least 2 losses, has 1"]
+
+
+def test_an_unknown_factor_is_refused(analysed):
+    with pytest.raises(InputError, match="factor 'seed' is unknown, allowed are model and loss"):
+        analysed(metrics_of(BUSHTUCKER), factor="seed")
 
 
 def test_one_seed_gives_differences_and_no_p(analysed):
@@ -184,13 +221,13 @@ def test_what_cannot_be_tested_says_why(analysed, table, note):
     assert anova["note"].tolist() == [note]
     assert pairs["p"].isna().equals(pairs["note"] == note)
     with pytest.raises(InputError, match=note):
-        repeated_measures_anova(table)
+        repeated_measures_anova(table.rename_axis(columns="model"))
 
 
 def test_a_model_without_one_of_the_seeds_is_not_compared(analysed):
     rows = metrics_of(BUSHTUCKER)
     _, pairs = analysed(rows[~((rows["model"] == "grub") & (rows["seed"] == 5))])
-    with_grub = (pairs["model_b"] == "grub").to_numpy()
+    with_grub = (pairs["b"] == "grub").to_numpy()
     assert pairs["p"].isna().tolist() == with_grub.tolist()
     assert set(pairs["note"][with_grub]) == {"grub has no finite value for seed 5"}
 

@@ -1,7 +1,8 @@
 """How close a prediction is to the truth: MSE, PSNR and SSIM of scenes and of patterns, as tidy rows.
 
 All are taken on the 0 to 1 scale of the labels, with peak 1 and on two-dimensional images. Each is given over the authors' test block
-(`block`) and over the part of it that no training pattern illuminates (`unseen`).
+(`block`) and over the part of it that no training pattern illuminates (`unseen`); or, on a dataset that the network was not trained on,
+over the scan as a whole (`whole`).
 """
 
 import os
@@ -17,9 +18,9 @@ from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import Scan, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.storage import write_csv
-from ptychoformer.training.split import Split, authors_split
+from ptychoformer.training.split import Split, authors_split, whole_scan
 
-IDENTITY = {"dataset": str, "model": str, "loss": str, "n_train": int, "seed": int}
+IDENTITY = {"dataset": str, "test": str, "model": str, "loss": str, "n_train": int, "seed": int}
 COLUMNS = IDENTITY | {"region": str, "level": str, "channel": str, "metric": str, "value": float}
 # Wang et al., IEEE Trans. Image Process. 13, 600 (2004): an 11 x 11 Gaussian window and constants for a peak of 1.
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
@@ -75,20 +76,23 @@ def measure(
     """Write the metrics of one run: a row for every region, level, channel and metric; a region without pixels has empty values.
 
     Args:
-        dataset: CXI file whose object is the truth.
-        patches_file: prediction of the dataset's test block; each patch is compared with the object where its window really was.
+        dataset: CXI file that is tested on; its object is the truth.
+        patches_file: prediction of the dataset's test patterns; each patch is compared with the object where its window really was.
         scene_file: the same prediction, stitched.
-        identity: ``dataset``, ``model``, ``loss``, ``n_train`` and ``seed`` of the run.
+        identity: ``dataset``, ``model``, ``loss``, ``n_train`` and ``seed`` of the run, and the dataset's name as ``test``.
 
     Raises:
         InputError: a file cannot be read, or they do not belong together.
     """
     scan, scene = read_scan(dataset), read_scene(scene_file)
-    split = authors_split(scan)
+    transferred = identity["test"] != identity["dataset"]
+    split = whole_scan(scan) if transferred else authors_split(scan)
     truth = {channel: getattr(scene.normalisation, channel)(getattr(scan, channel)) for channel in CHANNELS}
     with open_patches(patches_file) as patches:
         _check_that_they_belong_together(split, patches, scene, dataset)
         rows = [*_scene_rows(scene, truth, split), *_pattern_rows(patches, truth, split)]
+    if transferred:  # all of it is unseen
+        rows = [("whole", *row[1:]) for row in rows if row[0] == "block"]
     frame = pd.DataFrame(rows, columns=["region", "level", "channel", "metric", "value"])
     write_csv(frame.assign(**{name: identity[name] for name in IDENTITY})[list(COLUMNS)], output)
 
@@ -96,7 +100,7 @@ def measure(
 def _check_that_they_belong_together(split: Split, patches: Patches, scene: Scene, dataset: str | os.PathLike) -> None:
     scan, file = split.scan, patches.amplitude.file.filename
     if not np.array_equal(patches.index, split.test) or patches.window != scan.window:
-        raise InputError(f"{file} is not a prediction of the test block of {dataset}.")
+        raise InputError(f"{file} is not a prediction of the test patterns of {dataset}.")
     covered = tuple(slice(start, start + size) for start, size in zip(scene.origin, scene.amplitude.shape, strict=True))
     if covered != split.block or scene.normalisation != patches.normalisation:
         raise InputError(f"The scene is not stitched from {file}: its place on the object or its normalisation differs.")

@@ -1,4 +1,4 @@
-"""From a trained network and a dataset to amplitude and phase patches of the test block. The only module here that imports torch."""
+"""From a trained network and a dataset to amplitude and phase patches of its test patterns. The only module here that imports torch."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from ptychoformer.progress import progress
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.device import device_name, lookup_device
 from ptychoformer.training.examples import network_input
-from ptychoformer.training.split import authors_split
+from ptychoformer.training.split import authors_split, whole_scan
 
 BATCH = 64
 
@@ -25,15 +25,18 @@ def predict(
     checkpoint: str | os.PathLike,
     model: Mapping[str, Any],
     output: str | os.PathLike,
+    *,
+    transferred: bool = False,
     threads: int = 1,
 ) -> dict[str, str]:
-    """Predict the patterns of the test block, batch by batch.
+    """Predict the patterns of the test block, or of another dataset's whole scan, batch by batch.
 
     Args:
         dataset: CXI file.
         checkpoint: of the network ``model``, trained on patterns of the dataset's size.
         model: ``kind`` and ``options`` that the network must have.
         output: HDF5 file with the patches on the labels' scale (see `evaluation.patches`).
+        transferred: whether the network was trained on another dataset.
         threads: of the CPU.
 
     Returns:
@@ -52,7 +55,7 @@ def predict(
         raise InputError(f"{checkpoint} was trained on patterns of {trained.window} pixels, {dataset} has {tuple(scan.window)}.")
     device = lookup_device()
     network = trained.network().to(device, memory_format=torch.channels_last)
-    test = authors_split(scan).test
+    test = (whole_scan(scan) if transferred else authors_split(scan)).test
     with create_patches(output, test, scan.positions[test], scan.window, trained.normalisation) as (amplitude, phase):
         for start in progress(range(0, len(test), BATCH), -(-len(test) // BATCH), "predicting"):
             batch = slice(start, min(start + BATCH, len(test)))

@@ -13,19 +13,32 @@ from ptychoformer.evaluation.patches import chunks, create_patches
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import Normalisation, label_windows
-from ptychoformer.training.split import authors_split, training_subset
+from ptychoformer.training.split import authors_split, training_subset, whole_scan
 
 REFERENCES = ("floor", "ceiling")
 
 
-def reference_patches(kind: str, dataset: str | os.PathLike, n_train: int, seed: int, output: str | os.PathLike) -> None:
+def reference_patches(
+    kind: str,
+    dataset: str | os.PathLike,
+    test: str | os.PathLike,
+    *,
+    n_train: int,
+    seed: int,
+    subset: str,
+    transferred: bool,
+    output: str | os.PathLike,
+) -> None:
     """Write the floor or the ceiling of a dataset as a prediction.
 
     Args:
         kind: ``floor`` or ``ceiling``.
-        dataset: CXI file.
-        n_train: how many training patterns the networks get that it is compared with.
+        dataset: CXI file that the networks were trained on which it is compared with.
+        test: CXI file that they are tested on.
+        n_train: how many training patterns they get.
         seed: theirs, for it draws the training patterns and thereby sets the normalisation.
+        subset: how the training patterns were chosen, see `training.split.training_subset`.
+        transferred: whether ``test`` is another dataset, which is then predicted as a whole.
 
     Raises:
         InputError: the kind is unknown, the dataset cannot be read or has fewer than ``n_train`` training patterns.
@@ -33,9 +46,10 @@ def reference_patches(kind: str, dataset: str | os.PathLike, n_train: int, seed:
     if kind not in REFERENCES:
         raise InputError(f"The reference '{kind}' is unknown, allowed are {' and '.join(REFERENCES)}.")
     scan = read_scan(dataset)
-    split = authors_split(scan)
-    labels = label_windows(scan, training_subset(split, n_train, seed))
+    labels = label_windows(scan, training_subset(authors_split(scan), n_train, seed, subset))
     normalisation = Normalisation.of(*labels)
+    scan = read_scan(test)
+    split = whole_scan(scan) if transferred else authors_split(scan)
     images = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)
     if kind == "floor":
         normalised = normalisation.amplitude(labels[0]), normalisation.phase(labels[1])

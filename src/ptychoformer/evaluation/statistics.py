@@ -1,7 +1,8 @@
-"""Are the models different? Repeated-measures ANOVA and paired t-tests over seeds.
+"""Are the models, or the losses, different? Repeated-measures ANOVA and paired t-tests over seeds.
 
-A seed fixes noise, jitter, split, order and initial weights for all models alike, so seeds are the subjects and the model is the factor
-within them. Where a test cannot be made, its numbers stay empty and a note says why.
+A seed fixes noise, jitter, split, order and initial weights for all runs alike, so seeds are the subjects and what is compared is the
+factor within them: the model while the loss is held, or the loss while the model is. The models or losses compared are its levels.
+Where a test cannot be made, its numbers stay empty and a note says why.
 """
 
 import os
@@ -20,7 +21,8 @@ from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.references import REFERENCES
 from ptychoformer.storage import write_csv
 
-GROUP = ["dataset", "loss", "n_train", "region", "level", "channel", "metric"]
+GROUP = ["dataset", "test", "factor", "held", "n_train", "region", "level", "channel", "metric"]
+HELD = {"model": "loss", "loss": "model"}  # by factor
 SIGNIFICANCE = 0.05
 TAIL = 0.025  # on either side of a 95 % interval
 FEW_SEEDS = 5
@@ -37,7 +39,7 @@ class Anova:
 
     Args:
         F, df_effect, df_error, p: the test under sphericity.
-        epsilon, p_gg: Greenhouse-Geisser's measure of sphericity, in [1 / (k - 1), 1], and p with both df multiplied by it.
+        epsilon, p_gg: Greenhouse-Geisser's measure of sphericity, in [1 / (k - 1), 1] for k levels, and p with both df multiplied by it.
         eta_squared, eta_low, eta_high: partial eta squared and its 95 % interval.
     """
 
@@ -54,7 +56,7 @@ class Anova:
 
 @dataclass(frozen=True)
 class Paired:
-    """Paired t-test of two models.
+    """Paired t-test of two levels.
 
     Args:
         difference, low, high: mean over seeds, in units of the metric, and its 95 % interval.
@@ -73,32 +75,36 @@ class Paired:
     d_high: float = nan
 
 
-ANOVA_COLUMNS = [*GROUP, "n_seeds", "n_models", *asdict(Anova()), "note"]
+ANOVA_COLUMNS = [*GROUP, "n_seeds", "n_levels", *asdict(Anova()), "note"]
 PAIRWISE_COLUMNS = [
-    *[*GROUP, "model_a", "model_b", "n_seeds", "difference", "low", "high", "t", "df", "p"],
+    *[*GROUP, "a", "b", "n_seeds", "difference", "low", "high", "t", "df", "p"],
     *["p_bonferroni", "alpha", "significant", "d_z", "d_low", "d_high", "note"],
 ]
 
 
 def obstacle(table: pd.DataFrame) -> str:
-    """Why the models of a table (seeds x models) cannot be tested against each other, in words; empty if they can."""
+    """Why the levels of a table (seeds x levels) cannot be tested against each other, in words; empty if they can."""
     values = table.to_numpy(float)
-    seeds, models = values.shape
-    if models < 2:
-        return f"needs at least 2 models, has {models}"
+    seeds, levels = values.shape
+    if levels < 2:
+        return f"needs at least 2 {_levels(table)}, has {levels}"
     if seeds < 2:
         return f"needs at least 2 seeds, has {seeds}"
     if not np.isfinite(values).all():
-        seed, model = np.argwhere(~np.isfinite(values))[0]
-        return f"{table.columns[model]} has no finite value for seed {table.index[seed]}"
+        seed, level = np.argwhere(~np.isfinite(values))[0]
+        return f"{table.columns[level]} has no finite value for seed {table.index[seed]}"
     if np.sqrt((_double_centred(values) ** 2).mean()) <= PRECISION * np.abs(values).max():
-        return "the differences between the models do not vary over the seeds"
+        return f"the differences between the {_levels(table)} do not vary over the seeds"
     return ""
+
+
+def _levels(table: pd.DataFrame) -> str:
+    return {"model": "models", "loss": "losses"}.get(table.columns.name, "levels")
 
 
 def _require_testable(table: pd.DataFrame) -> None:
     if reason := obstacle(table):
-        raise InputError(f"The models {', '.join(map(str, table.columns))} cannot be tested: {reason}.")
+        raise InputError(f"The {_levels(table)} {', '.join(map(str, table.columns))} cannot be tested: {reason}.")
 
 
 def _double_centred(values: np.ndarray) -> np.ndarray:
@@ -106,10 +112,10 @@ def _double_centred(values: np.ndarray) -> np.ndarray:
 
 
 def greenhouse_geisser(values: np.ndarray) -> float:
-    """Epsilon of ``values`` (seeds, models), from their double-centred covariance matrix.
+    """Epsilon of ``values`` (seeds, levels), from their double-centred covariance matrix.
 
     Greenhouse and Geisser, Psychometrika 24, 95 (1959). It is 1 under sphericity and 1 / (k - 1) at worst; n seeds fewer than the k
-    models cannot show more than (n - 1) / (k - 1).
+    levels cannot show more than (n - 1) / (k - 1).
     """
     covariance = _double_centred(np.cov(values, rowvar=False))
     contrasts = values.shape[1] - 1
@@ -118,16 +124,16 @@ def greenhouse_geisser(values: np.ndarray) -> float:
 
 
 def repeated_measures_anova(table: pd.DataFrame) -> Anova:
-    """Do the models of a table (seeds x models) differ?
+    """Do the levels of a table (seeds x levels) differ?
 
     Raises:
         InputError: the table cannot be tested, see ``obstacle``.
     """
     _require_testable(table)
     long = pd.DataFrame(
-        [(seed, model, value) for seed, row in table.iterrows() for model, value in row.items()], columns=["seed", "model", "value"]
+        [(seed, level, value) for seed, row in table.iterrows() for level, value in row.items()], columns=["seed", "level", "value"]
     )
-    f_value, df_effect, df_error, p = AnovaRM(long, "value", "seed", within=["model"]).fit().anova_table.loc["model"]
+    f_value, df_effect, df_error, p = AnovaRM(long, "value", "seed", within=["level"]).fit().anova_table.loc["level"]
     epsilon = greenhouse_geisser(table.to_numpy(float))
     low, high = eta_squared_interval(f_value, epsilon * df_effect, epsilon * df_error)
     return Anova(
@@ -146,8 +152,8 @@ def repeated_measures_anova(table: pd.DataFrame) -> Anova:
 def eta_squared_interval(f_value: float, df_effect: float, df_error: float) -> tuple[float, float]:
     """95 % interval of partial eta squared, by inverting the noncentral F distribution (Steiger, Psychol. Methods 9, 164, 2004).
 
-    A noncentrality L is an eta squared of L / (L + df_effect + df_error): with n seeds and k models the sum is n (k - 1), to which the
-    sample's eta squared converges, and which makes it d_z^2 / (1 + d_z^2) for two models. With both df multiplied by epsilon it holds
+    A noncentrality L is an eta squared of L / (L + df_effect + df_error): with n seeds and k levels the sum is n (k - 1), to which the
+    sample's eta squared converges, and which makes it d_z^2 / (1 + d_z^2) for two levels. With both df multiplied by epsilon it holds
     approximately without sphericity (Muller and Barton, J. Am. Stat. Assoc. 84, 549, 1989), erring on the wide side.
     """
 
@@ -166,7 +172,7 @@ def eta_squared_interval(f_value: float, df_effect: float, df_error: float) -> t
 
 
 def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
-    """How much higher is model ``a`` than ``b``, seed by seed?
+    """How much higher is level ``a`` than ``b``, seed by seed?
 
     Raises:
         InputError: they cannot be tested, see ``obstacle``.
@@ -203,23 +209,28 @@ def _scatter_bound(df: float) -> float:
     return sqrt(stats.chi2.isf(0.01, df) / df)
 
 
-def analyse(metrics_csv: str | os.PathLike, anova_csv: str | os.PathLike, pairwise_csv: str | os.PathLike) -> None:
-    """Write the statistics of an experiment: an ANOVA for every group of comparable rows, and a test of every pair of its models.
+def analyse(metrics_csv: str | os.PathLike, anova_csv: str | os.PathLike, pairwise_csv: str | os.PathLike, factor: str = "model") -> None:
+    """Write the statistics of an experiment: an ANOVA for every group of comparable rows, and a test of every pair of its levels.
 
-    A group shares dataset, loss, n_train, region, level, channel and metric. Floor and ceiling are no models and are left out. The
-    threshold of the pairs is Bonferroni's, 0.05 over their number in the group.
+    A group shares ``GROUP``. Floor and ceiling are no levels and are left out. The threshold of the pairs is Bonferroni's, 0.05 over
+    their number in the group.
+
+    Args:
+        factor: what is compared, ``model`` or ``loss``; the other is held, and its name stands in the column ``held``.
 
     Raises:
-        InputError: the metrics cannot be read, or hold two values for one seed of a model.
+        InputError: the factor is unknown, or the metrics cannot be read, or hold two values for one seed of a level.
     """
+    if factor not in HELD:
+        raise InputError(f"The factor '{factor}' is unknown, allowed are {' and '.join(HELD)}.")
     metrics = read_metrics(metrics_csv)
-    metrics = metrics[~metrics["model"].isin(REFERENCES)]
-    if metrics.duplicated(subset=[*GROUP, "model", "seed"]).any():
-        raise InputError(f"{metrics_csv} holds two values for one seed of a model.")
+    metrics = metrics[~metrics["model"].isin(REFERENCES)].rename(columns={HELD[factor]: "held"}).assign(factor=factor)
+    if metrics.duplicated(subset=[*GROUP, factor, "seed"]).any():
+        raise InputError(f"{metrics_csv} holds two values for one seed of a {factor}.")
     anovas, pairs = [], []
     for key, rows in metrics.groupby(GROUP, sort=False):
         group = dict(zip(GROUP, key, strict=True))
-        table = rows.pivot(index="seed", columns="model", values="value")[list(rows["model"].unique())]
+        table = rows.pivot(index="seed", columns=factor, values="value")[list(rows[factor].unique())]
         anovas.append(group | _anova_row(table))
         pairs.extend(group | row for row in _pair_rows(table))
     write_csv(pd.DataFrame(anovas, columns=ANOVA_COLUMNS), anova_csv)
@@ -227,12 +238,12 @@ def analyse(metrics_csv: str | os.PathLike, anova_csv: str | os.PathLike, pairwi
 
 
 def _anova_row(table: pd.DataFrame) -> dict:
-    seeds, models = table.shape
+    seeds, levels = table.shape
     note = obstacle(table)
     result = Anova() if note else repeated_measures_anova(table)
-    if not note and seeds < models:
-        note = f"n={seeds} seeds for {models} models: epsilon poorly estimated, interval wide"
-    return {"n_seeds": seeds, "n_models": models, **asdict(result), "note": note or _few_seeds(seeds)}
+    if not note and seeds < levels:
+        note = f"n={seeds} seeds for {levels} {_levels(table)}: epsilon poorly estimated, interval wide"
+    return {"n_seeds": seeds, "n_levels": levels, **asdict(result), "note": note or _few_seeds(seeds)}
 
 
 def _pair_rows(table: pd.DataFrame) -> list[dict]:
@@ -246,8 +257,8 @@ def _pair_row(table: pd.DataFrame, alpha: float) -> dict:
     note = obstacle(table)
     result = _difference_alone(table) if note else paired(table, a, b)
     return {
-        "model_a": a,
-        "model_b": b,
+        "a": a,
+        "b": b,
         "n_seeds": len(table),
         **asdict(result),
         "p_bonferroni": min(1.0, result.p * SIGNIFICANCE / alpha) if not note else nan,
