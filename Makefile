@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores all
 CONFIG := $(if $(DATA),--config data_dir=$(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help paper smoke test test-all lint format clean
+.PHONY: help paper smoke reference test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -24,6 +24,9 @@ paper: .venv/installed  ## the whole paper at laptop scale, into results/
 
 smoke: .venv/installed  ## the whole workflow in minutes, into results/smoke/
 	$(SNAKEMAKE) $(ARGS) --configfile config/smoke.yaml $(CONFIG)
+
+reference: .venv/installed  ## Table I at the paper's full size, for HOURS=2, into resources/reference/
+	$(BIN)/python workflow/reference.py --hours $(or $(HOURS),2) $(if $(DATA),--data $(DATA))
 
 test: .venv/installed  ## the tests
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(ARGS)

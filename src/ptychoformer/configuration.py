@@ -157,9 +157,22 @@ def _check_references(config: Mapping[str, Any]) -> None:
         _defined(f"datasets.{name}.object", dataset["object"], config["objects"], "objects")
         _defined(f"datasets.{name}.probe", dataset["probe"], config["probes"], "probes")
     for name, experiment in config["experiments"].items():
-        for catalogue in ("datasets", "models", "losses"):
-            for entry in experiment[catalogue]:
-                _defined(f"experiments.{name}.{catalogue}", entry, config[catalogue], catalogue)
+        tested = [] if experiment["test"] is None else [experiment["test"]]
+        named = [("datasets", "datasets", experiment["datasets"]), ("test", "datasets", tested), ("losses", "losses", experiment["losses"])]
+        for key, catalogue, entries in named:
+            for entry in entries:
+                _defined(f"experiments.{name}.{key}", entry, config[catalogue], catalogue)
+    for name, model in config["models"].items():
+        for experiment in model["experiments"] or []:
+            _defined(f"models.{name}.experiments", experiment, config["experiments"], "experiments")
+    for name in config["experiments"]:
+        if not models_of(config, name):
+            raise InputError(f"experiments.{name}: no network takes part; one under models must name it, or be of all experiments.")
+
+
+def models_of(config: Mapping[str, Any], experiment: str) -> list[str]:
+    """The networks that take part in an experiment, in the order of the catalogue."""
+    return [name for name, model in config["models"].items() if model["experiments"] is None or experiment in model["experiments"]]
 
 
 def _defined(key: str, entry: str, catalogue: Mapping[str, Any], catalogue_name: str) -> None:
@@ -184,7 +197,7 @@ def _check_sizes(config: Mapping[str, Any]) -> None:
     for name, experiment in config["experiments"].items():
         for dataset in experiment["datasets"]:
             probe = config["datasets"][dataset]["probe"]
-            for model in experiment["models"]:
+            for model in models_of(config, name):
                 size, multiple = config["probes"][probe]["size"], network_side(config["models"][model]["kind"])
                 if size % multiple:
                     key = f"probes.{probe}.size"

@@ -5,13 +5,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
-import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.files import atomic
+
+if TYPE_CHECKING:  # pandas takes a quarter of a second to import, and most jobs write no table
+    import pandas as pd
 
 
 @contextmanager
@@ -112,7 +115,7 @@ def describe(dataset: h5py.Dataset, units: str, axes: str) -> h5py.Dataset:
     return dataset
 
 
-def write_csv(frame: pd.DataFrame, path: str | os.PathLike) -> None:
+def write_csv(frame: "pd.DataFrame", path: str | os.PathLike) -> None:
     """A tidy CSV, nine significant digits, the same bytes for the same numbers."""
     with atomic(path) as temporary:
         frame.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")

@@ -19,7 +19,7 @@ from ptychoformer.storage import create_hdf5, write, write_csv
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import authors_split
 
-PUBLISHED = Path(__file__).parents[2] / "resources" / "published" / "table1.csv"
+PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 CONDITIONS = {"clean": "Noise-free", "noisy": "Noisy"}
 MODELS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
 # Mean over seeds of each network and reference; in MSE a lower number is better.
@@ -30,13 +30,50 @@ MEANS = {
 }
 
 
+ABLATIONS = {
+    "without_nlb": "Ours w/o NLB",
+    "with_mhsa": "Ours w/ MHSA",
+    "without_decoder": "Ours w/o D",
+    "without_constraints": "Ours w/o OC",
+    "release_attention": "Ours, release’s attention",
+    "ptychoformer": "Ours",
+}
+LOSSES = {
+    "mse": "MSE",
+    "mae": "MAE",
+    "huber": "Huber",
+    "npcc": "NPCC",
+    "nssim": "NSSIM",
+    "weighted_80": "α = 0.8",
+    "weighted_90": "α = 0.9",
+}
+VARIANTS = {"transunet": "TransUNet", "segformer": "SegFormer", "ptychoformer": "Ptychoformer"}
+
+
+def paper_table(number, title, conditions, methods, factor="model", metrics=("psnr", "ssim")) -> SimpleNamespace:
+    """A table of the paper: ``layout`` as arguments of `tables.make_table`, and its own numbers."""
+    layout = dict(number=number, title=title, factor=factor, conditions=conditions, methods=methods, metrics=metrics)
+    return SimpleNamespace(layout=layout, published=PUBLISHED / f"table{['I', 'II', 'III', 'IV', 'V'].index(number) + 1}.csv", **layout)
+
+
+TABLES = {
+    table.number: table
+    for table in (
+        paper_table("I", "Networks without and with noise", CONDITIONS, MODELS, metrics=tuple(MEANS)),
+        paper_table("II", "Out of distribution", {"straight": "Straight to curved"}, MODELS),
+        paper_table("III", "Ablations", {"clean": "Noise-free"}, ABLATIONS),
+        paper_table("IV", "Losses", {"ptychoformer": "Ptychoformer"}, LOSSES, factor="loss"),
+        paper_table("V", "Hybrids of CNN and transformer", {"clean": "Noise-free"}, VARIANTS),
+    )
+}
+
+
 def make_metrics(
     seeds: int = 3, conditions: tuple[str, ...] = ("clean", "noisy"), regions: tuple[str, ...] = ("block", "unseen")
 ) -> pd.DataFrame:
-    """The rows of an experiment: ``MEANS`` and a spread of 1 % over seeds that is the same for every region and condition."""
-    random = np.random.default_rng(1)
+    """The rows of the experiment of Table I: ``MEANS`` and a spread of 1 % over seeds that differs for every value."""
     rows = [
-        (dataset, model, "none" if model in ("floor", "ceiling") else "mse", 700, seed, region, "scene", channel, metric, mean)
+        (dataset, dataset, model, "none" if model in ("floor", "ceiling") else "mse", 700, seed, region, "scene", channel, metric, mean)
         for dataset in conditions
         for region in regions
         for channel in ("amplitude", "phase")
@@ -44,17 +81,45 @@ def make_metrics(
         for model, mean in means.items()
         for seed in range(seeds)
     ]
-    frame = pd.DataFrame(rows, columns=["dataset", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value"])
-    networks = frame["model"].isin(MODELS)
-    frame.loc[networks, "value"] *= 1 + 0.01 * random.standard_normal(networks.sum())
+    return _spread(rows)
+
+
+def metrics_of(table: SimpleNamespace, seeds: int = 3) -> pd.DataFrame:
+    """The rows of the experiment of any table: each method is 5 % better than the one before it."""
+    places = [("whole", "scene"), ("whole", "pattern")] if table.number == "II" else [("block", "scene"), ("unseen", "scene")]
+    runs = [
+        (condition, method, "mse", place) if table.factor == "model" else ("clean", condition, method, place)
+        for condition in table.conditions
+        for place, method in enumerate(table.methods)
+    ]
+    datasets = dict.fromkeys(dataset for dataset, *_ in runs)
+    runs += [(dataset, reference, "none", place) for dataset in datasets for place, reference in ((-10, "floor"), (10, "ceiling"))]
+    rows = [
+        (dataset, "curved" if table.number == "II" else dataset, model, loss, 700, seed, *place, channel, metric, best * 1.05**rank)
+        for dataset, model, loss, rank in runs
+        for place in places
+        for channel in ("amplitude", "phase")
+        for metric, best in (("mse", 0.04), ("psnr", 13.5), ("ssim", 0.6))
+        for seed in range(seeds)
+    ]
+    frame = _spread(rows)
+    frame.loc[frame["metric"] == "mse", "value"] = 0.04**2 / frame["value"]
     return frame
 
 
-def write_metrics(folder: Path, frame: pd.DataFrame) -> SimpleNamespace:
+def _spread(rows: list[tuple]) -> pd.DataFrame:
+    names = ["dataset", "test", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value"]
+    frame = pd.DataFrame(rows, columns=names)
+    networks = frame["loss"] != "none"
+    frame.loc[networks, "value"] *= 1 + 0.01 * np.random.default_rng(1).standard_normal(networks.sum())
+    return frame
+
+
+def write_metrics(folder: Path, frame: pd.DataFrame, factor: str = "model") -> SimpleNamespace:
     """The metrics and what `evaluation.statistics` makes of them, as files."""
     files = SimpleNamespace(metrics=folder / "metrics.csv", anova=folder / "anova.csv", pairwise=folder / "pairwise.csv")
     write_csv(frame, files.metrics)
-    analyse(files.metrics, files.anova, files.pairwise)
+    analyse(files.metrics, files.anova, files.pairwise, factor)
     return files
 
 
@@ -121,8 +186,8 @@ def write_training(folder: Path, seeds: int = 3, epochs: int = 12) -> tuple[list
 @pytest.fixture(scope="session")
 def experiment() -> SimpleNamespace:
     """The names and makers of this module, for tests, which cannot import it."""
-    made = (make_metrics, write_metrics, write_run, write_training)
-    return SimpleNamespace(PUBLISHED=PUBLISHED, CONDITIONS=CONDITIONS, MODELS=MODELS, **{function.__name__: function for function in made})
+    made = (make_metrics, metrics_of, write_metrics, write_run, write_training)
+    return SimpleNamespace(TABLES=TABLES, CONDITIONS=CONDITIONS, MODELS=MODELS, **{function.__name__: function for function in made})
 
 
 @pytest.fixture

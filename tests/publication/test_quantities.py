@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from ptychoformer.evaluation.metrics import COLUMNS as METRICS
+from ptychoformer.evaluation.statistics import GROUP
 from ptychoformer.publication.lengths import round_length, with_prefix
-from ptychoformer.publication.quantities import QUANTITIES, number, p_value
+from ptychoformer.publication.quantities import FACTORS, QUANTITIES, columns, number, p_value
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,17 @@ def test_metrics_are_printed_in_the_papers_units():
     assert QUANTITIES["psnr"].text(13.52) == "13.52"
     assert QUANTITIES["ssim"].text(0.835) == "83.50"
     assert [quantity.heading[-1] for quantity in QUANTITIES.values()] == ["↓", "↑", "↑"]
+
+
+def test_columns_are_the_metrics_of_each_channel():
+    assert columns(["psnr", "ssim"]) == (("amplitude", "psnr"), ("amplitude", "ssim"), ("phase", "psnr"), ("phase", "ssim"))
+    assert len(columns()) == 2 * len(QUANTITIES)
+
+
+def test_a_factor_names_columns_that_exist():
+    for factor in FACTORS.values():
+        assert factor.condition in METRICS
+        assert factor.condition_of_tests in GROUP
 
 
 @pytest.mark.parametrize(

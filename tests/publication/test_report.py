@@ -1,50 +1,131 @@
-"""The report: complete, self-contained, and the same every time."""
+"""The report: complete, self-contained, true to the files it was made from, and the same every time."""
 
 import base64
+import io
+import json
+import os
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from scipy import stats
 
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import sidecar
+from ptychoformer.publication import report_figures
+from ptychoformer.publication.claims import judge
 from ptychoformer.publication.curves import training_curves
+from ptychoformer.publication.harvest import FACTS, RUN_COLUMNS
 from ptychoformer.publication.inputs import Run, read_provenance
 from ptychoformer.publication.report import make_report
+from ptychoformer.publication.report_claims import effect_text, read_verdicts, section_of, sections, tally
+from ptychoformer.publication.report_headline import headlines
+from ptychoformer.publication.report_labels import Labels
+from ptychoformer.publication.report_reference import reference_conditions
 from ptychoformer.publication.style import colour
-from ptychoformer.publication.table1 import make_table
-from ptychoformer.publication.typeset import rows
+from ptychoformer.publication.tables import make_table
+from ptychoformer.publication.typeset import Layout, rows
+from ptychoformer.storage import write_csv
 
+PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 VOID = {"meta", "img", "br", "link"}
+FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig6", "fig7", "fig8", "fig9", "fig10")
+DIGEST = "12345e678901"  # which a careless reader takes for a number
 
 
-def write_report(folder, experiment, seeds):
-    """The page of an experiment of so many seeds, beside all that it is made of; returns its path."""
-    figure = folder / "results" / "publication" / "figures" / "fig4.png"
-    figure.parent.mkdir(parents=True)
-    figure.write_bytes(b"a picture")
-    files = experiment.write_metrics(folder, experiment.make_metrics(seeds=seeds))
-    tables = {kind: folder / f"table1.{kind}" for kind in ("csv", "md", "tex")}
-    labels = dict(conditions=experiment.CONDITIONS, models=experiment.MODELS, scale_note="Smaller than <the paper>.")
-    make_table(files.metrics, experiment.PUBLISHED, files.pairwise, **labels, **tables)
-    runs = experiment.write_training(folder, seeds)
-    scale = {"seeds": list(range(seeds)), "training": {"epochs": 12}}
-    page = folder / "results" / "report.html"
-    make_report(tables["csv"], files.anova, files.pairwise, figure, figure.with_suffix(".pdf"), *runs, **labels, scale=scale, output=page)
-    return page
+def write_tables(folder, experiment, seeds):
+    """Metrics, statistics and tables of all five experiments."""
+    made = SimpleNamespace(tables={}, statistics={}, metrics={}, words={})
+    for place, table in enumerate(experiment.TABLES.values(), 1):
+        name = f"table{place}"
+        frame = experiment.make_metrics(seeds=seeds) if place == 1 else experiment.metrics_of(table, seeds)
+        files = experiment.write_metrics(folder / "evaluation" / name, frame, table.layout["factor"])
+        printed = {kind: folder / "publication" / f"{name}.{kind}" for kind in ("csv", "md", "tex")}
+        made.words[name] = table.layout | dict(scale_note=f"{name} is smaller than <the paper>.")
+        make_table(files.metrics, table.published, files.pairwise, **made.words[name], **printed)
+        made.tables[name], made.metrics[name] = printed["csv"], files.metrics
+        made.statistics[name] = (files.anova, files.pairwise)
+    return made
+
+
+def write_figures(folder, names=FIGURES):
+    """A picture of another colour for every figure, 300 x 100 dots, and its PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for shade, name in enumerate(names):
+        Image.new("RGB", (300, 100), (20 * shade, 50, 50)).save(folder / f"{name}.png")
+        (folder / f"{name}.pdf").write_bytes(b"%PDF")
+    return {name: (folder / f"{name}.pdf", folder / f"{name}.png") for name in names}
+
+
+def write_reference(path, metrics):
+    """Harvested runs: the metrics of Table I as if they were full-size ones; with no metrics, the head of the table."""
+    facts = dict(zip(FACTS, (25, 32, "0.1.0", "ab12", DIGEST, "Linux", "cpu", 2735.5), strict=True))
+    frame = (metrics if metrics is not None else pd.DataFrame(columns=RUN_COLUMNS)).assign(**facts)
+    frame.loc[frame["loss"] == "none", list(FACTS)] = np.nan
+    write_csv(frame.assign(n_train=2928)[list(RUN_COLUMNS)], path)
+    return path
+
+
+def write_benchmarks(results):
+    """Two jobs side by side for a minute and a half, one of them half as long, and one of a minute after them."""
+    for name, seconds, end, memory in (("training/a", 90, 1090, 300), ("training/b", 45, 1045, 450), ("evaluation/c", 60, 1150, 200)):
+        path = results / f"{name}.benchmark.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tmax_rss\n{seconds}\t{memory}\n")
+        os.utime(path, (end, end))
+
+
+def write_inputs(folder, experiment, seeds=3, with_reference=True):
+    """Arguments of `make_report`, and the files they name."""
+    made = write_tables(folder, experiment, seeds)
+    results = folder / "results"
+    reference = write_reference(folder / "runs.csv", pd.read_csv(made.metrics["table1"]) if with_reference else None)
+    judge(PUBLISHED / "claims.yaml", made.metrics, None, reference, scale="700 <patterns>", output_csv=folder / "claims.csv")
+    histories, checkpoints = experiment.write_training(folder, seeds)
+    write_benchmarks(results)
+    return dict(
+        tables=made.tables,
+        statistics=made.statistics,
+        figures=write_figures(results / "publication" / "figures"),
+        claims=folder / "claims.csv",
+        reference=reference,
+        histories=histories,
+        checkpoints=checkpoints,
+        results=results,
+        words=made.words,
+        scale={"seeds": list(range(seeds)), "training": {"epochs": 12}},
+        output=results / "report.html",
+    )
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory, experiment):
+def inputs(tmp_path_factory, experiment):
+    """What the page of three seeds is made of."""
+    return write_inputs(tmp_path_factory.mktemp("report"), experiment)
+
+
+@pytest.fixture(scope="module")
+def path(inputs):
     """The page of three seeds."""
-    return write_report(tmp_path_factory.mktemp("report"), experiment, 3)
+    make_report(**inputs)
+    return inputs["output"]
 
 
 @pytest.fixture(scope="module")
-def table(path):
-    """The table that is on the page."""
-    return pd.read_csv(path.parents[1] / "table1.csv")
+def small(tmp_path_factory, experiment):
+    """What the page of one seed without reference runs is made of."""
+    return write_inputs(tmp_path_factory.mktemp("small"), experiment, seeds=1, with_reference=False)
+
+
+@pytest.fixture(scope="module")
+def small_page(small):
+    make_report(**small)
+    return Page(small["output"].read_text())
 
 
 class Page(HTMLParser):
@@ -53,31 +134,49 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.loaded, self.links, self.open, self.headers, self.images, self.text = [], [], [], [], [], []
+        self.ids, self.named_by, self.verdicts, self.cells = [], [], [], {}
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         self.loaded += [attrs[name] for name in ("src", "srcset", "data", "poster") if name in attrs]
+        self.ids += [attrs["id"]] if "id" in attrs else []
+        self.named_by += [attrs["aria-labelledby"]] if "aria-labelledby" in attrs else []
         if "href" in attrs:
             self.links.append(attrs["href"])
         if tag == "th":
             self.headers.append(attrs)
         if tag == "img":
             self.images.append(attrs)
+        if "verdict" in attrs.get("class", ""):
+            self.verdicts.append("")
+        if tag == "tr" and attrs.get("id", "").startswith("claim-"):
+            self.cells[attrs["id"].removeprefix("claim-")] = ""
         if tag not in VOID:
-            self.open.append(tag)
+            self.open.append((tag, attrs))
 
     def handle_endtag(self, tag):
-        assert self.open.pop() == tag
+        assert self.open.pop()[0] == tag
+        if tag in ("td", "th", "dt", "dd"):
+            self.text.append(" ")
 
     def handle_data(self, data):
-        if "style" not in self.open:
-            self.text.append(data)
+        if any(tag == "style" for tag, _ in self.open):
+            return
+        self.text.append(data)
+        if any("verdict" in attrs.get("class", "") for _, attrs in self.open):
+            self.verdicts[-1] += data
+        if row := next((attrs["id"] for tag, attrs in self.open if tag == "tr" and "id" in attrs), None):
+            self.cells[row.removeprefix("claim-")] += data
 
     @property
     def words(self):
         """All text with single spaces."""
         return " ".join("".join(self.text).split())
+
+    def claim(self, name):
+        """The text of a claim's row."""
+        return " ".join(self.cells[name].split())
 
 
 @pytest.fixture(scope="module")
@@ -85,73 +184,297 @@ def page(path):
     return Page(path.read_text())
 
 
-def test_every_number_of_the_table_is_on_the_page(page, table, experiment):
-    for region in ("block", "unseen"):
-        for row in rows(table, region, experiment.CONDITIONS, experiment.MODELS):
-            for cell in row.cells:
-                assert cell.ours in page.words
-                assert not cell.published or f"{cell.published} ± {cell.published_std} ({cell.difference})" in page.words
+class TestStructure:
+    def test_every_element_is_closed_and_every_anchor_resolves(self, page, small_page):
+        for made in (page, small_page):
+            assert made.open == []
+            assert len(set(made.ids)) == len(made.ids)
+            anchors = [link.removeprefix("#") for link in made.links if link.startswith("#")]
+            assert len(anchors) > 20
+            assert set(anchors) | set(made.named_by) <= set(made.ids)
+
+    def test_every_table_and_figure_is_there(self, page):
+        assert {"summary", "claims", "reference", "time", "training", "provenance"} <= set(page.ids)
+        assert {f"table{number}" for number in range(1, 6)} | {f"fig{number}" for number in range(1, 11)} <= set(page.ids)
+        assert "Measured data are not part of this run" in page.words
+
+    def test_the_page_needs_nothing_but_itself(self, path, page, inputs):
+        assert len(page.loaded) == len(FIGURES) + 1
+        assert all(source.startswith("data:image/") for source in page.loaded)
+        for source, (_, png) in zip(page.loaded, inputs["figures"].values(), strict=False):
+            assert base64.b64decode(source.split(",")[1]) == png.read_bytes()
+        pdfs = [link for link in page.links if not link.startswith("#")]
+        assert pdfs == [f"publication/figures/{name}.pdf" for name in FIGURES]
+        assert all((path.parent / link).is_file() for link in pdfs)
+        assert not re.search(r"http|url\(|@import|<script", path.read_text())
+
+    def test_the_page_can_be_read_without_eyes(self, page):
+        assert all(header.get("scope") for header in page.headers)
+        assert all(len(image["alt"]) > 20 for image in page.images)
+
+    def test_pictures_have_their_proportions_before_they_are_loaded(self, page):
+        assert {(image["width"], image["height"]) for image in page.images[:-1]} == {("135", "45")}
+
+    def test_a_verdict_is_never_a_colour_alone(self, page):
+        assert len(page.verdicts) > 60
+        assert all(re.fullmatch(r"(✓ holds?|✗ do(es)? not hold|\? undecided)", text) for text in page.verdicts)
+
+    def test_text_is_escaped(self, path):
+        text = path.read_text()
+        assert "table1 is smaller than &lt;the paper&gt;." in text
+        assert "700 &lt;patterns&gt;" in text
+        assert "<the paper>" not in text
+        assert "<patterns>" not in text
+
+    def test_the_same_inputs_give_the_same_bytes(self, path, inputs, tmp_path):
+        other = path.with_name("again.html")
+        make_report(**inputs | dict(output=other))
+        assert other.read_bytes() == path.read_bytes()
+
+    def test_nothing_missing_is_printed_as_a_number(self, page, small_page):
+        for made in (page, small_page):
+            assert not re.search(r"\b(nan|inf|nat)\b", made.words.lower())
+            assert "None" not in made.words.replace("None have been harvested", "")
 
 
-def test_the_best_are_bold_and_what_differs_is_marked(path, table):
-    text = path.read_text()
-    assert text.count("<strong>") == table["best"].sum() == 24
-    assert text.count("<sup>†</sup>") == table["differs_from_best"].eq(True).sum() > 0
+class TestTables:
+    def test_every_number_is_on_the_page(self, page, inputs, experiment):
+        for path, table in zip(inputs["tables"].values(), experiment.TABLES.values(), strict=True):
+            layout = Layout(**table.layout)
+            for place in layout.places:
+                for row in rows(pd.read_csv(path), place, layout):
+                    for cell in row.cells:
+                        assert cell.ours in page.words
+                        std = f" ± {cell.published_std}" if cell.published_std else ""
+                        assert not cell.published or f"{cell.published}{std} ({cell.difference})" in page.words
+
+    def test_the_best_are_bold_and_what_differs_is_marked(self, path, inputs):
+        tables = [pd.read_csv(table) for table in inputs["tables"].values()]
+        text = path.read_text()
+        assert text.count("<strong>") == sum(table["best"].sum() for table in tables)
+        assert text.count("<sup>†</sup>") == sum(table["differs_from_best"].eq(True).sum() for table in tables) > 0
+
+    def test_one_seed_says_what_was_not_tested(self, small_page):
+        assert small_page.words.count("Not tested: needs at least 2 seeds, has 1.") >= 5
+
+    def test_losses_are_compared_as_losses(self, page):
+        assert "The seven losses differed in" in page.words
 
 
-def test_the_page_needs_nothing_but_itself(path, page):
-    assert page.open == []
-    assert len(page.loaded) == 2
-    assert all(source.startswith("data:image/") for source in page.loaded)
-    assert base64.b64decode(page.loaded[0].split(",")[1]) == b"a picture"
-    assert page.links == ["publication/figures/fig4.pdf"]
-    assert "http" not in path.read_text()
-    assert not re.search(r"url\(|@import", path.read_text())
+class TestHeadline:
+    def test_intervals_are_those_of_an_independent_library(self, inputs, experiment):
+        table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        metrics = pd.read_csv(inputs["tables"]["table1"].parents[1] / "evaluation/table1/metrics.csv")
+        found = headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout))
+        assert len(found) == 8
+        line = next(line for line in found if line.condition == "Noisy" and line.column == "Phase PSNR (dB)")
+        at = metrics.query("dataset == 'noisy' and region == 'block' and channel == 'phase' and metric == 'psnr'")
+        by_model = {model: group.sort_values("seed")["value"].to_numpy() for model, group in at.groupby("model")}
+        best = max(("ptychonn", "ptynet", "dpi"), key=lambda model: by_model[model].mean())
+        ours = by_model["ptychoformer"]
+        low, high = stats.t.interval(0.95, 2, ours.mean(), stats.sem(ours))
+        assert (line.ours, line.ours_interval) == (f"{ours.mean():.2f}", f"{low:.2f} to {high:.2f}")
+        assert line.rival_name == experiment.MODELS[best]
+        interval = stats.ttest_rel(ours, by_model[best]).confidence_interval()
+        signed = [f"{value:+.2f}".replace("-", "−") for value in (interval.low, interval.high)]
+        assert line.lead_interval == " to ".join(signed)
+        assert line.lead == f"{(ours - by_model[best]).mean():+.2f}"
+
+    def test_it_is_on_the_page(self, page, inputs, experiment):
+        table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        for line in headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout)):
+            expected = f"{line.column} {line.ours} ({line.ours_interval}) {line.rival_name} {line.rival} ({line.rival_interval})"
+            assert f"{expected} {line.lead} ({line.lead_interval}) {line.published_lead}" in page.words
+
+    def test_one_seed_has_no_interval(self, small, experiment):
+        table, pairwise = pd.read_csv(small["tables"]["table1"]), pd.read_csv(small["statistics"]["table1"][1])
+        for line in headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout)):
+            assert (line.ours_interval, line.rival_interval, line.lead_interval) == ("", "", "")
 
 
-def test_the_page_can_be_read_without_eyes(page):
-    assert all(header.get("scope") for header in page.headers)
-    assert all(len(image["alt"]) > 20 for image in page.images)
+class TestClaims:
+    def test_verdicts_are_counted(self, page, inputs):
+        table = pd.read_csv(inputs["claims"])
+        for source in ("local", "reference"):
+            own = table[table["source"] == source]
+            counts = own["verdict"].value_counts()
+            assert tally(table, source).total == len(own) > 0
+            assert (
+                f"{counts.get('holds', 0)} of {len(own)} claims ✓ hold, {counts.get('does not hold', 0)} ✗ do not hold "
+                f"and {counts.get('undecided', 0)} are ? undecided"
+            ) in page.words
+        kinds = tally(table, "local").by_kind
+        assert [sum(int(row[column]) for row in kinds[:-1]) for column in range(1, 5)] == [int(value) for value in kinds[-1][1:]]
+
+    def test_each_row_has_its_verdicts_effects_and_seeds(self, page, inputs):
+        table = pd.read_csv(inputs["claims"])
+        assert list(page.cells) == list(dict.fromkeys(table["id"]))
+        for _, row in table.iterrows():
+            text = page.claim(row["id"])
+            assert row["statement"] in text
+            assert row["verdict"] in text
+            if row["n_seeds"]:
+                assert f"{row['n_seeds']} seed" in text
+                assert effect_text(row["effect"], row["unit"]) in text
+            if row["verdict"] != "holds" and row["reason"].startswith("the experiment"):
+                assert f"T{row['reason'][1:]}." in text
+        both = table[table["source"] == "reference"]["id"]
+        assert len(both) > 5
+        assert all("2,928 patterns, 25 epochs" in page.claim(name) for name in both)
+
+    def test_effects_are_in_a_readers_units(self):
+        assert effect_text(0.4316, "dB") == "+0.43 dB"
+        assert effect_text(-0.0321, "ssim") == "−3.21 percentage points"
+        assert effect_text(0.0541, "fraction") == "+5.41 %"
+        assert effect_text(0.0003, "share") == "0.030 % of the energy"
+        assert effect_text(0.0069, "mse") == "+0.69×10⁻²"
+
+    def test_reasons_are_in_a_readers_words(self, inputs):
+        row = dict(id="one", place="Table I", statement="It is so.", judges="size", verdict="undecided", effect=0.05, low=0.01, high=0.2)
+        row |= dict(unit="fraction", n_seeds=3, rival="ptynet, phase psnr", source="local", scale="", published_value=0.042)
+        row |= dict(reason="the interval includes 0.042 for ptynet, phase psnr; dpi (2 of 3 comparisons)")
+        (section,) = sections(pd.DataFrame([row]), Labels.of(inputs["words"]))
+        (claim,) = section.claims
+        assert claim.local.because == "the interval includes 4.20 % for PtyNet, phase PSNR; DPI (2 of 3 comparisons)"
+        assert (claim.local.effect, claim.local.interval, claim.local.seeds) == ("+5.00 %", "+1.00 to +20.00", "3 seeds")
+        assert claim.published == "+4.20 %"
+        assert section.tally == "1 undecided"
+
+    @pytest.mark.parametrize(
+        ("place", "title"),
+        [
+            ("Abstract", "Abstract"),
+            ("Section IV-E1, Figure 8", "Section IV-E: Performance comparison under limited data"),
+            ("Table I", "Section IV-B: Performance comparison and analysis"),
+            ("Section VI-Z2", "Section VI-Z"),
+        ],
+    )
+    def test_places_belong_to_sections(self, place, title):
+        assert section_of(place) == title
+
+    def test_every_claim_is_in_one_section(self, inputs):
+        table = read_verdicts(inputs["claims"])
+        found = sections(table, Labels.of(inputs["words"]))
+        assert len({section.title for section in found}) == len(found) == 9
+        assert sorted(claim.id for section in found for claim in section.claims) == sorted(set(table["id"]))
+
+    def test_an_unknown_verdict_is_named(self, inputs, tmp_path):
+        table = pd.read_csv(inputs["claims"])
+        table.loc[3, "verdict"] = "maybe"
+        write_csv(table, tmp_path / "claims.csv")
+        with pytest.raises(InputError, match="verdict 'maybe' is unknown"):
+            read_verdicts(tmp_path / "claims.csv")
 
 
-def test_nothing_missing_is_printed_as_a_number(page):
-    assert not re.search(r"\b(nan|none|inf)\b", page.words.lower())
+class TestReference:
+    def test_numbers_are_those_of_the_runs(self, page, inputs):
+        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+        own = runs.query("dataset == 'clean' and model == 'dpi' and region == 'block'")
+        psnr, ssim = (own.query("channel == 'amplitude' and metric == @name")["value"] for name in ("psnr", "ssim"))
+        cells = f"DPI 3 (0, 1, 2) {psnr.mean():.2f} ± {psnr.std():.2f} {100 * ssim.mean():.2f} ± {100 * ssim.std():.2f}"
+        assert cells in page.words
+        assert DIGEST in page.words
+        assert "2,736" in page.words
+        assert "Noise-free: 2,928 patterns, 25 epochs, batches of 32, MSE loss 3 whole seeds" in page.words
+
+    def test_a_seed_that_lacks_a_network_is_not_whole(self, inputs, tmp_path):
+        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+        write_csv(runs[~((runs["seed"] == 1) & (runs["model"] == "dpi") & (runs["dataset"] == "clean"))], tmp_path / "runs.csv")
+        found = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]))
+        assert {condition.title.split(":")[0]: condition.whole for condition in found} == {"Noise-free": 2, "Noisy": 3}
+        assert next(row for row in found[0].rows if row[0] == "DPI")[1] == "2 (0, 2)"
+
+    def test_floor_and_ceiling_stand_below_their_networks(self, inputs):
+        for condition in reference_conditions(inputs["reference"], Labels.of(inputs["words"])):
+            assert [row[0] for row in condition.rows] == ["PtychoNN", "PtyNet", "DPI", "Ptychoformer", "Floor", "Ceiling"]
+            assert condition.rows[-1][2] == "∞"
+
+    def test_without_runs_the_page_says_so(self, small_page):
+        assert "None have been harvested so far" in small_page.words
+        assert "No claim could be looked at on reference runs." in small_page.words
+        assert "Reference runs by condition" not in small_page.words
 
 
-def test_one_seed_says_what_was_not_tested(tmp_path, experiment):
-    words = Page(write_report(tmp_path, experiment, 1).read_text()).words
-    assert "Not tested: needs at least 2 seeds, has 1." in words
-    assert not re.search(r"\b(nan|none|inf)\b", words.lower())
+class TestTime:
+    def test_rooms_are_summed(self, page):
+        assert "ran for 2.5 minutes, with up to 2 jobs at once" in page.words
+        # 195 seconds of work in 150 seconds of two cores.
+        assert "0.0 % went into starting programs, and in 35.0 % nothing ran" in page.words
+        assert "training 2 2.2 0.0 450" in page.words
+        assert "all 3 3.2 0.0 450" in page.words
+
+    def test_without_benchmarks_the_page_says_so(self, small, tmp_path):
+        make_report(**small | dict(results=tmp_path, output=small["output"].with_name("untimed.html")))
+        assert "No job left a benchmark" in Page(small["output"].with_name("untimed.html").read_text()).words
 
 
-def test_text_is_escaped(path):
-    assert "Smaller than &lt;the paper&gt;." in path.read_text()
+class TestProvenance:
+    @pytest.mark.parametrize("fact", ["31ab34cd56ef", "2.8.0", "3.11.9", "Linux x86_64", "training.epochs"])
+    def test_facts_are_listed(self, page, fact):
+        assert fact in page.words
+
+    def test_durations_are_means_of_a_networks_runs(self, page):
+        assert "Noise-free 700 DPI 1 3 64 cpu" in page.words  # 63.5 seconds, each of three seeds
+
+    def test_a_run_of_a_network_without_a_label_is_shown_by_its_name(self, small, tmp_path):
+        weights = tmp_path / "training/dark/novel/mae/n5/seed0/model.pt"
+        weights.parent.mkdir(parents=True)
+        sidecar(weights).write_text(json.dumps({"seconds": 1.0}))
+        output = small["output"].with_name("novel.html")
+        make_report(**small | dict(checkpoints=[*small["checkpoints"], weights], output=output))
+        assert "dark novel MAE 5 0" in Page(output.read_text()).words
+
+    def test_a_broken_sidecar_is_named(self, tmp_path, experiment):
+        _, checkpoints = experiment.write_training(tmp_path, seeds=1)
+        sidecar(checkpoints[0]).write_text("{")
+        with pytest.raises(InputError, match=r"provenance\.json cannot be read as provenance"):
+            read_provenance(checkpoints[0])
+
+    def test_a_run_is_its_path(self):
+        assert Run.of("results/training/clean/dpi/mse/n700/seed2/history.csv") == Run("clean", "dpi", "mse", 700, 2)
+        with pytest.raises(InputError, match="not the path of a run"):
+            Run.of("results/history.csv")
 
 
-def test_the_same_inputs_give_the_same_bytes(path, tmp_path, experiment):
-    assert path.read_bytes() == write_report(tmp_path, experiment, 3).read_bytes()
+class TestFigures:
+    def test_a_heavy_page_is_halved_and_shown_at_the_same_size(self, tmp_path, monkeypatch):
+        figures = write_figures(tmp_path, FIGURES[:2])
+        monkeypatch.setattr(report_figures, "MOST_BYTES", 10)
+        picture = report_figures.pictures(figures, tmp_path / "report.html")[0]
+        content = base64.b64decode(picture.source.split(",")[1])
+        assert Image.open(io.BytesIO(content)).size == (150, 50)
+        assert (picture.width, picture.height) == (135, 45)
+
+    def test_a_figure_without_a_caption_is_named(self, tmp_path):
+        with pytest.raises(InputError, match="figure 'fig11' has no caption"):
+            report_figures.pictures({"fig11": ("a.pdf", "a.png")}, tmp_path / "report.html")
+
+    def test_what_is_no_picture_is_named(self, tmp_path):
+        figures = write_figures(tmp_path, FIGURES[:1])
+        figures["fig1"][1].write_bytes(b"a picture")
+        with pytest.raises(InputError, match=r"fig1\.png cannot be read as a picture"):
+            report_figures.pictures(figures, tmp_path / "report.html")
+
+    def test_curves_show_every_run_in_its_colour(self, tmp_path, experiment):
+        histories, _ = experiment.write_training(tmp_path, seeds=2, epochs=1)
+        document = training_curves(histories, experiment.CONDITIONS, experiment.MODELS).decode()
+        for model in experiment.MODELS:
+            assert colour(model).lower() in document
 
 
-@pytest.mark.parametrize("fact", ["31ab34cd56ef", "2.8.0", "3.11.9", "Linux x86_64", "training.epochs"])
-def test_provenance_is_listed(page, fact):
-    assert fact in page.words
-
-
-def test_a_broken_sidecar_is_named(tmp_path, experiment):
-    _, checkpoints = experiment.write_training(tmp_path, seeds=1)
-    sidecar(checkpoints[0]).write_text("{")
-    with pytest.raises(InputError, match=r"provenance\.json cannot be read as provenance"):
-        read_provenance(checkpoints[0])
-
-
-def test_a_run_is_its_path():
-    assert Run.of("results/training/clean/dpi/mse/n700/seed2/history.csv") == Run("clean", "dpi", "mse", 700, 2)
-    with pytest.raises(InputError, match="not the path of a run"):
-        Run.of("results/history.csv")
-
-
-def test_curves_show_every_run_in_its_colour(tmp_path, experiment):
-    histories, _ = experiment.write_training(tmp_path, seeds=2, epochs=1)
-    document = training_curves(histories, experiment.CONDITIONS, experiment.MODELS).decode()
-    for model in experiment.MODELS:
-        assert colour(model).lower() in document
+@pytest.mark.parametrize("name", ["claims", "reference", "tables", "statistics", "figures", "pdf", "histories", "checkpoints"])
+def test_a_missing_file_is_one_sentence(small, name, tmp_path):
+    gone = tmp_path / "gone.csv"
+    changed = {
+        "tables": small["tables"] | dict(table3=gone),
+        "statistics": small["statistics"] | dict(table4=(small["statistics"]["table4"][0], gone)),
+        "figures": small["figures"] | dict(fig7=(small["figures"]["fig7"][0], gone)),
+        "pdf": small["figures"] | dict(fig7=(gone, small["figures"]["fig7"][1])),
+        "histories": [tmp_path / "clean/dpi/mse/n5/seed0/gone.csv"],
+        "checkpoints": [tmp_path / "clean/dpi/mse/n5/seed0/gone.csv"],
+    }.get(name, gone)
+    with pytest.raises(InputError, match=r"gone\.(csv|pt)") as caught:
+        make_report(**small | {"figures" if name == "pdf" else name: changed, "output": tmp_path / "report.html"})
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(".")
+    assert not (tmp_path / "report.html").exists()

@@ -1,16 +1,19 @@
 """Sentences say what the numbers say, and no more."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from ptychoformer.publication.words import anova_sentence, pair_sentence, statements
 
-PLACE = {"dataset": "clean", "region": "block", "level": "scene", "channel": "amplitude", "metric": "psnr"}
+PLACE = {"dataset": "clean", "test": "clean", "factor": "model", "held": "mse", "n_train": 700}
+PLACE |= {"region": "block", "level": "scene", "channel": "amplitude", "metric": "psnr"}
 ANOVA = PLACE | dict(
-    n_seeds=3, n_models=4, F=41.23, df_effect=3.0, df_error=6.0, p=0.0002, p_gg=0.02, eta_squared=0.95, eta_low=0.6, eta_high=0.98
+    n_seeds=3, n_levels=4, F=41.23, df_effect=3.0, df_error=6.0, p=0.0002, p_gg=0.02, eta_squared=0.95, eta_low=0.6, eta_high=0.98
 )
-PAIR = PLACE | dict(model_a="ptychonn", model_b="ptychoformer", n_seeds=3, difference=-5.1, low=-6.0, high=-4.2, p=0.0003, alpha=0.05 / 6)
+PAIR = PLACE | dict(a="ptychonn", b="ptychoformer", n_seeds=3, difference=-5.1, low=-6.0, high=-4.2, p=0.0003, alpha=0.05 / 6)
 PAIR |= dict(significant=True, d_z=-4.5, note=np.nan)
 NETWORKS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
 
@@ -28,6 +31,10 @@ def test_networks_that_differ():
         "The four networks differed in amplitude PSNR of the stitched scene (F(3, 6) = 41.2, p = 0.0002, Greenhouse-Geisser p = 0.020, "
         "partial η² = 0.95 with 95 % interval 0.60 to 0.98, 3 seeds)."
     )
+
+
+def test_losses_are_called_losses():
+    assert anova(factor="loss", n_levels=14).startswith("The fourteen losses differed in amplitude PSNR")
 
 
 def test_what_does_not_differ_is_never_called_equal():
@@ -56,7 +63,7 @@ def test_what_was_not_tested_says_why():
 def test_a_pair_is_told_from_the_side_of_the_better_network():
     expected = "Ptychoformer led PtychoNN by 5.10 dB (95 % interval 4.20 to 6.00, d_z = 4.50, p = 0.0003, below 0.0083, 3 seeds)."
     assert pair() == expected
-    swapped = dict(model_a="ptychoformer", model_b="ptychonn", difference=5.1, low=4.2, high=6.0, d_z=4.5)
+    swapped = dict(a="ptychoformer", b="ptychonn", difference=5.1, low=4.2, high=6.0, d_z=4.5)
     assert pair(**swapped) == expected
 
 
@@ -102,3 +109,38 @@ def test_one_seed_is_one_sentence_a_condition(analysed, experiment):
 def test_a_region_that_was_not_analysed_is_passed_over(analysed, experiment):
     block = [table[table["region"] == "block"] for table in analysed(3)]
     assert statements(*block, experiment.CONDITIONS, experiment.MODELS, region="unseen") == []
+
+
+@pytest.fixture(scope="module")
+def of_losses(tmp_path_factory, experiment):
+    """Statements on the losses of Table IV, of six seeds."""
+    table = experiment.TABLES["IV"]
+    files = experiment.write_metrics(tmp_path_factory.mktemp("losses"), experiment.metrics_of(table, seeds=6), "loss")
+    return statements(pd.read_csv(files.anova), pd.read_csv(files.pairwise), table.conditions, table.methods, factor="loss")
+
+
+def test_losses_of_a_network(of_losses):
+    assert [statement.condition for statement in of_losses] == ["Ptychoformer"] * 6
+    for statement in of_losses:
+        assert statement.overall.startswith("The seven losses")
+        assert sum(" seeds)." in sentence for sentence in statement.pairs) == 6
+
+
+def test_many_pairs_are_counted_and_not_named(of_losses):
+    for statement in of_losses:
+        differed, alike = map(int, re.fullmatch(r"Of the other 15 pairs, (\d+) differed and (\d+) could.*", statement.pairs[-1]).groups())
+        assert differed + alike == 15
+        assert len(statement.pairs) == 7
+
+
+def test_the_other_factor_has_nothing_to_say(analysed, experiment):
+    assert statements(*analysed(2), {"mse": "MSE"}, experiment.MODELS, factor="loss") == []
+
+
+def test_pairs_belong_to_their_own_test(tmp_path, experiment):
+    own = experiment.make_metrics(seeds=6, conditions=("clean",), regions=("block",)).query("metric == 'psnr' and channel == 'phase'")
+    elsewhere = own.assign(test="noisy", value=own["value"] - 1)
+    files = experiment.write_metrics(tmp_path, pd.concat([own, elsewhere]))
+    found = statements(pd.read_csv(files.anova), pd.read_csv(files.pairwise), {"clean": "Noise-free"}, experiment.MODELS)
+    assert len(found) == 2
+    assert [sum("Ptychoformer led" in sentence for sentence in statement.pairs) for statement in found] == [3, 3]

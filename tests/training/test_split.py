@@ -84,7 +84,8 @@ def test_a_subset_belongs_to_its_seed(paper):
 
 
 @pytest.mark.parametrize(
-    ("size", "rows", "columns"), [(1, 1, 1), (4, 2, 2), (49, 7, 7), (50, 8, 7), (1000, 32, 32), (2000, 45, 45), (2500, 48, 53), (2928, 48, 61)]
+    ("size", "rows", "columns"),
+    [(1, 1, 1), (4, 2, 2), (49, 7, 7), (50, 8, 7), (1000, 32, 32), (2000, 45, 45), (2500, 48, 53), (2928, 48, 61)],
 )
 def test_a_square_subset_is_one_block_of_the_scan_with_its_last_row_open(paper, size, rows, columns):
     subset = training_subset(paper, size, seed=3, how="square")
@@ -98,7 +99,10 @@ def test_a_square_subset_is_one_block_of_the_scan_with_its_last_row_open(paper, 
 
 def test_on_a_flat_grid_a_square_becomes_as_wide_as_it_must():
     split = authors_split(grid_scan(10, 40, 2, 4))  # 8 rows train
-    assert (np.divmod(training_subset(split, 300, 0, "square"), 40)[0].max(), len(np.unique(training_subset(split, 300, 0, "square")))) == (7, 300)
+    assert (np.divmod(training_subset(split, 300, 0, "square"), 40)[0].max(), len(np.unique(training_subset(split, 300, 0, "square")))) == (
+        7,
+        300,
+    )
 
 
 def test_of_a_whole_scan_everything_is_test_and_unseen(paper):

@@ -6,40 +6,76 @@ import sys
 
 import pytest
 
-NOISE = "datasets={clean: {detector: {read_noise: 2.5}}}"
+SEEDS = 3
+COMPARED, ABLATIONS, HYBRIDS = 4, 5, 2
+TABLES = [f"table{number}" for number in range(1, 6)]
+FIGURES = [f"fig{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10)]
 
 
-def test_the_default_trains_four_networks_on_two_conditions_with_three_seeds(project):
+def trainings(table1, table2, table3, table4, table5, sizes, overlaps):
+    """Networks of one seed, each counted in the first experiment that needs it."""
+    return table1 + table2 + table3 + table4 + table5 + sizes + overlaps
+
+
+def test_the_default_trains_every_run_once(project):
     jobs = project.planned()
-    assert jobs["train"] == jobs["predict"] == 4 * 2 * 3
-    assert jobs["reference"] == 2 * 2 * 3
-    assert jobs["dataset"] == 2 * 3
+    counted = trainings(
+        table1=2 * COMPARED,
+        table2=COMPARED,
+        table3=ABLATIONS + 1,  # Ptychoformer on 160 patterns, shared by Tables III to V and Figure 8
+        table4=8,
+        table5=HYBRIDS,
+        sizes=COMPARED + (COMPARED - 1),  # 50 patterns; 160 but for Ptychoformer; 640 are Table I's
+        overlaps=2 * COMPARED,
+    )
+    assert jobs["train"] == jobs["predict"] == counted * SEEDS
+    assert {"claims", "report", *TABLES, *FIGURES} <= set(jobs)
 
 
-def test_paper_scale_trains_eighty_networks(project):
-    assert project.planned("--configfile", "config/paper.yaml")["train"] == 4 * 2 * 10
+def test_paper_scale_trains_every_run_once(project):
+    counted = trainings(
+        table1=2 * COMPARED, table2=COMPARED, table3=ABLATIONS, table4=13, table5=HYBRIDS, sizes=6 * COMPARED, overlaps=3 * COMPARED
+    )
+    assert counted * 10 == 680  # as config/paper.yaml says
+    assert project.planned("--configfile", "config/paper.yaml")["train"] == counted * 10
 
 
 def test_paper_scale_trains_on_2928_patterns(project):
     finished = project.snakemake("--dry-run", "--configfile", "config/paper.yaml")
-    assert "Training ptychoformer on 2928 patterns of clean, seed 9" in finished.stdout
+    assert "Training ptychoformer on 2928 patterns of clean (mse), seed 9" in finished.stdout
 
 
-@pytest.mark.parametrize(("target", "absent"), [("table1", "fig4"), ("fig4", "table1"), ("report", None)])
-def test_named_targets(project, target, absent):
+def test_the_headline_of_one_seed_is_table_i_without_print(project):
+    only = ("seeds=[4]", "experiments={table1: {datasets: [clean]}}")
+    jobs = project.planned("headline", "--configfile", "config/paper.yaml", "--config", *only)
+    assert jobs["train"] == COMPARED
+    assert jobs["reference"] == 2
+    assert not {"table1", "fig4", "claims"} & set(jobs)
+
+
+@pytest.mark.parametrize("target", [*TABLES, *FIGURES, "claims", "report"])
+def test_named_targets(project, target):
     jobs = project.planned(target)
-    assert target in jobs
-    assert absent not in jobs
+    assert jobs[target] == 1
+    others = set(jobs) & {*TABLES, *FIGURES, "claims"} - {target}
+    assert target == "report" or not others
+
+
+@pytest.mark.parametrize(
+    ("figure", "networks"), [("fig1", 0), ("fig2", 0), ("fig3", 1), ("fig4", COMPARED), ("fig6", COMPARED), ("fig7", 0)]
+)
+def test_a_figure_needs_no_more_networks_than_it_shows(project, figure, networks):
+    assert project.planned(figure).get("train", 0) == networks
 
 
 def test_a_single_figure_by_its_path(project):
     jobs = project.planned("results/publication/figures/fig4.pdf")
     assert jobs["fig4"] == 1
-    assert jobs["train"] == 4  # of one condition and one seed
+    assert jobs["train"] == COMPARED  # of one condition and one seed
 
 
 def test_slurm_profile(project):
-    assert project.planned("--profile", "profiles/slurm")["train"] == 24
+    assert project.planned("--profile", "profiles/slurm") == project.planned()
 
 
 def test_retries_of_the_slurm_profile_are_not_undone_by_the_default_one(project):
@@ -59,11 +95,12 @@ def test_planning_needs_nothing_that_snakemake_does_not_bring(project):
     assert finished.returncode == 0, finished.stderr
 
 
-def test_a_new_model_is_one_module_and_one_entry(project):
+def test_a_new_model_is_one_module_and_one_entry_and_takes_part_in_every_experiment(project):
+    before = project.planned()["train"]
     (project.folder / "src/ptychoformer/models/toy.py").write_text("def build(window, *, width: int = 4):\n    ...\n")
     project.edit("config.yaml", "  ptychonn: {label", "  toy: {kind: toy, options: {width: 8}}\n  ptychonn: {label")
-    project.edit("config.yaml", "models: [ptychonn,", "models: [toy, ptychonn,")
-    assert project.planned()["train"] == 5 * 2 * 3
+    conditions, straight, small, losses, least, overlaps = 2, 1, 1, 8, 1, 2
+    assert project.planned()["train"] == before + SEEDS * (conditions + straight + small + losses + least + overlaps)
 
 
 def test_a_syntax_error_in_a_new_model_is_one_sentence(project):
@@ -78,11 +115,20 @@ def test_a_syntax_error_in_a_new_model_is_one_sentence(project):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("epochs: 12", "epoch: 12", "training.epoch is not a key of the config; did you mean 'epochs'?"),
-        ("epochs: 12", "epochs: twelve", "training.epochs: 'twelve' is not allowed; it must be an integer, at least 1 and at most 10000."),
+        ("epochs: 10", "epoch: 10", "training.epoch is not a key of the config; did you mean 'epochs'?"),
+        ("epochs: 10", "epochs: ten", "training.epochs: 'ten' is not allowed; it must be an integer, at least 1 and at most 10000."),
         ("object: permalloy", "object: gold", "datasets.clean.object: 'gold' is not defined under objects"),
-        ("models: [ptychonn", "models: [unet", "experiments.table1.models: 'unet' is not defined under models"),
-        ("n_train: 640", "n_train: 4000", "experiments.table1.n_train: 4000 is not allowed; dataset 'clean' has 2928 training patterns."),
+        ("experiments: [table1,", "experiments: [table7,", "models.ptychonn.experiments: 'table7' is not defined under experiments"),
+        (
+            "n_train: [640]",
+            "n_train: [4000]",
+            "experiments.table1.n_train: 4000 is not allowed; dataset 'clean' has 2928 training patterns.",
+        ),
+        (
+            "n_train: [640]",
+            "n_train: [64, 640]",
+            "experiments.table1.n_train: [64, 640] is not allowed; a table needs one number of patterns.",
+        ),
         ("shape: [512, 512]", "shape: [32, 512]", "objects.permalloy.shape[0]: 32 is not allowed; it must be an integer, at least 64"),
     ],
 )

@@ -16,6 +16,15 @@ import pandas as pd
 import pytest
 
 SMOKE = ("--configfile", "config/smoke.yaml")
+TABLES = [f"table{number}" for number in range(1, 6)]
+FIGURES = [f"fig{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10)]
+TOY = """
+from torch import nn
+
+
+def build(window, *, width: int = 4):
+    return nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 2, 3, padding=1))
+"""
 
 
 class Page(HTMLParser):
@@ -36,11 +45,28 @@ class Page(HTMLParser):
 
 def test_every_output_exists(finished_project):
     results = finished_project.folder / "results/smoke"
-    for name in ("table1.csv", "table1.md", "table1.tex"):
-        assert (results / "publication/tables" / name).stat().st_size
-    for name in ("fig4.pdf", "fig4.png"):
-        assert (results / "publication/figures" / name).stat().st_size
-    assert (results / "report.html").stat().st_size
+    tables = [f"publication/tables/{table}.{suffix}" for table in TABLES for suffix in ("csv", "md", "tex")]
+    figures = [f"publication/figures/{figure}.{suffix}" for figure in FIGURES for suffix in ("pdf", "png")]
+    for name in [*tables, *figures, "publication/claims.csv", "report.html"]:
+        assert (results / name).stat().st_size, name
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_hold_finite_numbers_of_every_network(finished_project, table):
+    frame = pd.read_csv(finished_project.folder / f"results/smoke/publication/tables/{table}.csv")
+    networks = frame[~frame.method.isin(["floor", "ceiling"])]
+    assert networks.ours_mean.map(lambda value: abs(value) < float("inf")).all()
+    assert networks.published_mean.notna().any()
+    assert (networks.n_seeds == 2).all()
+
+
+def test_every_claim_has_a_verdict_and_two_seeds_of_one_epoch_prove_little(finished_project):
+    claims = pd.read_csv(finished_project.folder / "results/smoke/publication/claims.csv")
+    local = claims[claims.source == "local"]
+    assert len(local) >= 25
+    assert set(claims.verdict) <= {"holds", "does not hold", "undecided"}
+    assert (local.verdict == "undecided").mean() > 0.5
+    assert local.scale.str.contains("24 patterns").all()
 
 
 def test_metrics_are_complete_and_finite(finished_project):
@@ -94,6 +120,41 @@ def test_a_figure_alone_is_drawn_again_when_its_module_changes(finished_project,
     assert project.planned(*SMOKE) == {"fig4": 1, "report": 1, "all": 1}  # the report shows the figure
 
 
+def test_figures_that_were_deleted_are_drawn_again_without_torch(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    for figure in FIGURES:
+        (project.folder / f"results/smoke/publication/figures/{figure}.pdf").unlink()
+    assert project.planned(*FIGURES, *SMOKE) == dict.fromkeys(FIGURES, 1)
+    blocker = tmp_path / "blocker/torch"
+    blocker.mkdir(parents=True)
+    (blocker / "__init__.py").write_text("raise ImportError('no figure needs torch')\n")
+    environment = project.environment() | {"PYTHONPATH": str(blocker.parent)}
+    command = project.command(*FIGURES, *SMOKE)
+    finished = subprocess.run(command, cwd=project.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert finished.returncode == 0, finished.stdout
+    for figure in FIGURES:
+        name = f"results/smoke/publication/figures/{figure}.pdf"
+        assert (project.folder / name).read_bytes() == (finished_project.folder / name).read_bytes(), figure
+
+
+def test_a_toy_network_is_one_module_and_one_line_and_stands_in_every_table(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    (project.folder / "src/ptychoformer/models/toy.py").write_text(TOY)
+    project.edit("config.yaml", "models:\n", "models:\n  toy: {kind: toy, label: Toy}\n")
+    planned = project.planned(*TABLES, *SMOKE)
+    conditions, straight, losses = 2, 1, 2  # Tables III and V share their run with I, and so does the first loss
+    assert planned["train"] == 2 * (conditions + straight + losses)
+    finished = project.snakemake(*TABLES, *SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    for table in TABLES:
+        text = (project.folder / f"results/smoke/publication/tables/{table}.md").read_text()
+        assert "Toy" in text, table
+        frame = pd.read_csv(project.folder / f"results/smoke/publication/tables/{table}.csv")
+        rows = frame[(frame.condition if table == "table4" else frame.method) == "toy"]
+        assert rows.ours_mean.notna().all()
+        assert len(rows)
+
+
 def test_a_comment_changes_nothing(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     for module in ("publication/fig4.py", "simulation/diffraction.py", "training/fit.py"):
@@ -105,7 +166,7 @@ def test_a_comment_changes_nothing(finished_project, tmp_path):
 def test_a_label_concerns_tables_and_figures_alone(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     project.edit("config.yaml", "label: PtychoNN", "label: Cherukara 2020")
-    assert project.planned(*SMOKE) == {"table1": 1, "fig4": 1, "report": 1, "all": 1}
+    assert project.planned(*SMOKE) == dict.fromkeys(("table1", "table2", "fig4", "fig6", "fig8", "fig9", "report", "all"), 1)
 
 
 def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, tmp_path):
@@ -130,7 +191,7 @@ def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, 
 def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_project, tmp_path, damage, sentence):
     project = finished_project.copy(tmp_path / "copy")
     results = project.folder / "results/smoke"
-    run = "clean/dpi/mse/n64/seed0"
+    run = "clean/dpi/mse/n24/seed0"
     if damage == "dataset":
         victim = results / "simulation/datasets/clean/seed0.cxi"
         intact = victim.read_bytes()
@@ -138,14 +199,14 @@ def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_projec
     else:
         victim = results / f"training/{run}/model.pt"
         intact = victim.read_bytes()
-        shutil.copyfile(results / "training/clean/ptynet/mse/n64/seed0/model.pt", victim)
-    target = f"results/smoke/evaluation/{run}/metrics.csv"
+        shutil.copyfile(results / "training/clean/ptynet/mse/n24/seed0/model.pt", victim)
+    target = f"results/smoke/evaluation/{run}/on_clean/metrics.csv"
     before = (project.folder / target).read_bytes()
     finished = project.snakemake(target, "--forcerun", "predict", *SMOKE)
     assert finished.returncode != 0
     assert re.search(sentence, finished.stdout), finished.stdout
     assert "Traceback" not in finished.stdout
-    lost = results / (f"training/{run}/model.pt" if damage == "dataset" else f"evaluation/{run}/patches.h5")
+    lost = results / (f"training/{run}/model.pt" if damage == "dataset" else f"evaluation/{run}/on_clean/patches.h5")
     assert not lost.exists()
     victim.write_bytes(intact)
     finished = project.snakemake(target, "--rerun-triggers", "input", "params", *SMOKE)

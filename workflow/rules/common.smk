@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from ptychoformer.configuration import complete, load_schema
+from ptychoformer.configuration import complete, load_schema, models_of
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import code_digest
 from ptychoformer.simulation.scan import grid_of, train_rows
@@ -24,10 +24,23 @@ if config["data_dir"]:
 
 REFERENCES = ("floor", "ceiling")
 RUN = "{dataset}/{model}/{loss}/n{n_train}/seed{seed}"
+# A run is tested on a dataset, its own or another.
+TESTED = f"{RUN}/on_{{test}}"
+
+REFERENCE_RUNS = "resources/reference/runs.csv"
+FIGURES = ["fig1", "fig2", "fig3", "fig4", "fig6", "fig7", "fig8", "fig9", "fig10"]
+TABLES = {
+    "table1": dict(number="I", title="Noise-free and noisy conditions", metrics=["mse", "psnr", "ssim"]),
+    "table2": dict(number="II", title="Out-of-distribution generalisation", metrics=["psnr", "ssim"]),
+    "table3": dict(number="III", title="Ablations", metrics=["psnr", "ssim"]),
+    "table4": dict(number="IV", title="Loss functions", metrics=["psnr", "ssim"]),
+    "table5": dict(number="V", title="Other hybrid networks", metrics=["psnr", "ssim"]),
+}
 
 
 wildcard_constraints:
     dataset=r"[^/]+",
+    test=r"[^/]+",
     model=r"[^/]+",
     loss=r"[^/]+",
     reference="|".join(REFERENCES),
@@ -44,42 +57,62 @@ def training_patterns(dataset):
     return train_rows(rows) * columns
 
 
-def n_train(experiment, dataset):
-    """The number of training patterns that an experiment asks of a dataset."""
-    asked, there_are = config["experiments"][experiment]["n_train"], training_patterns(dataset)
-    if asked != "all" and asked > there_are:
-        raise WorkflowError(
-            f"config: experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are} training patterns."
-        )
-    return there_are if asked == "all" else asked
+def sizes_of(experiment, dataset):
+    """The numbers of training patterns that an experiment asks of a dataset."""
+    there_are = training_patterns(dataset)
+    for asked in config["experiments"][experiment]["n_train"]:
+        if asked != "all" and asked > there_are:
+            raise WorkflowError(
+                f"config: experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are} training patterns."
+            )
+    return sorted({there_are if asked == "all" else asked for asked in config["experiments"][experiment]["n_train"]})
+
+
+def networks_of(experiment):
+    """The networks of an experiment, in the order of the catalogue."""
+    return models_of(config, experiment)
+
+
+def combinations(experiment, networks):
+    """Every combination of an experiment's lists with (model, loss) pairs, as wildcards."""
+    entry = config["experiments"][experiment]
+    return [
+        dict(dataset=dataset, test=entry["test"] or dataset, model=model, loss=loss, n_train=size, seed=seed)
+        for dataset in entry["datasets"]
+        for model, loss in networks
+        for size in sizes_of(experiment, dataset)
+        for seed in config["seeds"]
+    ]
 
 
 def runs_of(experiment, **only):
     """The runs of an experiment, or of a part of it (`dataset=...`, `model=...`, `seed=...`), as wildcards."""
-    entry = config["experiments"][experiment]
-    runs = [
-        dict(dataset=dataset, model=model, loss=loss, n_train=n_train(experiment, dataset), seed=seed)
-        for dataset in entry["datasets"]
-        for model in entry["models"]
-        for loss in entry["losses"]
-        for seed in config["seeds"]
-    ]
-    return [run for run in runs if all(run[key] == value for key, value in only.items())]
+    networks = [(model, loss) for model in networks_of(experiment) for loss in config["experiments"][experiment]["losses"]]
+    return [run for run in combinations(experiment, networks) if all(run[key] == value for key, value in only.items())]
 
 
 def references_of(experiment):
-    """Floor and ceiling of every dataset and seed of an experiment, as wildcards."""
-    return [
-        dict(dataset=dataset, model=reference, loss="none", n_train=n_train(experiment, dataset), seed=seed)
-        for dataset in config["experiments"][experiment]["datasets"]
-        for reference in REFERENCES
-        for seed in config["seeds"]
-    ]
+    """Floor and ceiling of every dataset, size and seed of an experiment, as wildcards."""
+    return combinations(experiment, [(reference, "none") for reference in REFERENCES])
+
+
+def factor_of_experiment(experiment):
+    """What an experiment compares: networks, or losses where it has several."""
+    return "loss" if len(config["experiments"][experiment]["losses"]) > 1 else "model"
+
+
+def factor_of(wildcards):
+    return factor_of_experiment(wildcards.experiment)
 
 
 def paths(pattern, runs):
     """A path pattern for every one of the runs."""
     return [pattern.format(**run) for run in runs]
+
+
+def unique_paths(pattern, runs):
+    """The same, each path once."""
+    return list(dict.fromkeys(paths(pattern, runs)))
 
 
 def labels(catalogue, names):
@@ -125,8 +158,13 @@ def source_of_file(wildcards):
 
 
 def network_of(wildcards):
-    """A network without its label, on which no result depends."""
-    return {key: part for key, part in config["models"][wildcards.model].items() if key != "label"}
+    """Kind and options of a network: no result depends on its label."""
+    return {key: config["models"][wildcards.model][key] for key in ("kind", "options")}
+
+
+def loss_of(wildcards):
+    """A loss without its label."""
+    return {key: part for key, part in config["losses"][wildcards.loss].items() if key != "label"}
 
 
 def object_path(dataset):
@@ -137,8 +175,22 @@ def object_of_dataset(wildcards):
     return object_path(wildcards.dataset)
 
 
+def object_of_test(wildcards):
+    return object_path(wildcards.test)
+
+
 def probe_of_dataset(wildcards):
     return f"<results>/simulation/probes/{config['datasets'][wildcards.dataset]['probe']}.h5"
+
+
+def window_of(dataset):
+    """Height and width of a dataset's patterns."""
+    return [config["probes"][config["datasets"][dataset]["probe"]]["size"]] * 2
+
+
+def inspection_code(wildcards):
+    """Digest of what looks into a network, and of that network."""
+    return code_digest("training.inspection", f"models.{config['models'][wildcards.model]['kind']}")
 
 
 def training_code(wildcards):
@@ -147,37 +199,102 @@ def training_code(wildcards):
 
 
 def metrics_of_experiment(wildcards):
-    return paths(f"<results>/evaluation/{RUN}/metrics.csv", runs_of(wildcards.experiment) + references_of(wildcards.experiment))
+    tested = runs_of(wildcards.experiment) + references_of(wildcards.experiment)
+    return paths(f"<results>/evaluation/{TESTED}/metrics.csv", tested)
 
 
-def runs_of_fig4():
-    """Every network on the first condition of Table I, with the first seed."""
-    return runs_of("table1", dataset=config["experiments"]["table1"]["datasets"][0], seed=config["seeds"][0])
+def headline_run():
+    """Ptychoformer on the first condition of Table I with the first seed: what Figures 1 to 3 are about."""
+    ours = [model for model in networks_of("table1") if config["models"][model]["kind"] == "ptychoformer"]
+    if not ours:
+        raise WorkflowError("config: experiments.table1: no network of kind ptychoformer takes part; Figures 2 and 3 show one.")
+    return runs_of("table1", dataset=first_dataset("table1"), model=ours[0], seed=config["seeds"][0])[-1]
 
 
-def dataset_of_fig4(wildcards):
-    return "<results>/simulation/datasets/{dataset}/seed{seed}.cxi".format(**runs_of_fig4()[0])
+def first_dataset(experiment):
+    return config["experiments"][experiment]["datasets"][0]
 
 
-def object_of_fig4(wildcards):
-    return object_path(runs_of_fig4()[0]["dataset"])
+def dataset_path(run):
+    """The dataset that a run is tested on."""
+    return "<results>/simulation/datasets/{test}/seed{seed}.cxi".format(**run)
+
+
+def files_to_draw(run):
+    """Named inputs of a figure that shows a dataset: itself, and the object that it links to."""
+    return dict(dataset=dataset_path(run), object=object_path(run["test"]))
+
+
+def runs_to_draw(experiment, **only):
+    """The networks of an experiment side by side: on its first dataset, with its greatest training set and the first seed."""
+    dataset = first_dataset(experiment)
+    only = dict(n_train=sizes_of(experiment, dataset)[-1]) | only
+    return runs_of(experiment, dataset=dataset, seed=config["seeds"][0], **only)
+
+
+def sizes_to_draw():
+    """The two training sets whose reconstructions Figure 8 shows: the greatest but one, and the least."""
+    sizes = sizes_of("sizes", first_dataset("sizes"))
+    return [sizes[max(1, len(sizes) - 2)], sizes[0]]
+
+
+def runs_of_fig8():
+    return [run for size in sizes_to_draw() for run in runs_to_draw("sizes", n_train=size)]
+
+
+def alphas():
+    """Weight of the MSE in every loss of Table IV that is a weighted sum, or one of its ends."""
+    ends = {"mse": 1.0, "nssim": 0.0}
+    found = {
+        loss: ends.get(config["losses"][loss]["kind"], config["losses"][loss].get("alpha"))
+        for loss in config["experiments"]["table4"]["losses"]
+    }
+    return {loss: alpha for loss, alpha in found.items() if alpha is not None}
+
+
+def overlaps():
+    """Overlap of every dataset of Figure 8 (d)."""
+    return {dataset: config["datasets"][dataset]["scan"]["overlap"] for dataset in config["experiments"]["overlaps"]["datasets"]}
+
+
+def runs_of_spectra():
+    """The scenes of Table I's first condition."""
+    return runs_of("table1", dataset=first_dataset("table1"))
+
+
+def words_of(experiment):
+    """What a table is called, and how its rows are."""
+    entry, factor = config["experiments"][experiment], factor_of_experiment(experiment)
+    datasets, networks = labels("datasets", entry["datasets"]), labels("models", networks_of(experiment))
+    by_model = dict(conditions=datasets, methods=networks)
+    by_loss = dict(conditions=networks, methods=labels("losses", entry["losses"]))
+    return TABLES[experiment] | (by_model if factor == "model" else by_loss) | dict(factor=factor, scale_note=scale_note(experiment))
 
 
 def scale_note(experiment):
     """What a reader must know of an experiment's size and object, in words."""
     datasets = config["experiments"][experiment]["datasets"]
-    patterns = " or ".join(f"{size:,}" for size in sorted({n_train(experiment, dataset) for dataset in datasets}))
+    sizes = sorted({size for dataset in datasets for size in sizes_of(experiment, dataset)})
     epochs, seeds = config["training"]["epochs"], len(config["seeds"])
+    patterns = " or ".join(f"{size:,}" for size in sizes)
     note = f"Each network was trained on {patterns} patterns for {epochs} epochs, with {seeds} {'seed' if seeds == 1 else 'seeds'}."
-    generated = any(config["objects"][config["datasets"][dataset]["object"]]["kind"] == "permalloy" for dataset in datasets)
+    generated = any(config["objects"][config["datasets"][dataset]["object"]]["kind"] != "tiff" for dataset in datasets)
     caution = " The object is a generated one, not the paper's: differences from the paper are of scale and object too."
     return note + caution if generated else note
+
+
+def scale_in_words():
+    """The scale of Table I, which stands for that of the whole."""
+    entry = first_dataset("table1")
+    patterns, epochs, seeds = sizes_of("table1", entry)[-1], config["training"]["epochs"], len(config["seeds"])
+    return f"{patterns:,} patterns of '{config['datasets'][entry]['object']}', {epochs} epochs, {seeds} {'seed' if seeds == 1 else 'seeds'}"
 
 
 def scale_of(experiment):
     """The subtree of the config that an experiment's numbers depend on."""
     entry = config["experiments"][experiment]
-    datasets = {name: config["datasets"][name] for name in entry["datasets"]}
+    names = [*entry["datasets"], *([entry["test"]] if entry["test"] else [])]
+    datasets = {name: config["datasets"][name] for name in names}
     parts = {
         catalogue: {name: config[catalogue][name] for name in dict.fromkeys(dataset[part] for dataset in datasets.values())}
         for catalogue, part in (("objects", "object"), ("probes", "probe"))
@@ -192,6 +309,13 @@ def check():
     try:
         for experiment in config["experiments"]:
             runs_of(experiment)
+        headline_run()
+        if len(sizes := sizes_of("sizes", first_dataset("sizes"))) < 2:
+            raise InputError(f"experiments.sizes.n_train: {sizes} is not allowed; Figure 8 shows scenes of at least two sizes.")
+        for table in TABLES:
+            for dataset in config["experiments"][table]["datasets"]:
+                if len(sizes := sizes_of(table, dataset)) > 1:
+                    raise InputError(f"experiments.{table}.n_train: {sizes} is not allowed; a table needs one number of patterns.")
     except InputError as error:
         raise WorkflowError(f"config: {error}") from None
 

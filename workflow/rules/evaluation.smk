@@ -3,15 +3,15 @@
 
 rule predict:
     input:
-        dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
-        object=object_of_dataset,
+        test="<results>/simulation/datasets/{test}/seed{seed}.cxi",
+        object=object_of_test,
         checkpoint=f"<results>/training/{RUN}/model.pt",
     output:
-        f"<results>/evaluation/{RUN}/patches.h5",
+        f"<results>/evaluation/{TESTED}/patches.h5",
     log:
-        f"<results>/evaluation/{RUN}/predict.log",
+        f"<results>/evaluation/{TESTED}/predict.log",
     benchmark:
-        f"<results>/evaluation/{RUN}/predict.benchmark.tsv"
+        f"<results>/evaluation/{TESTED}/predict.benchmark.tsv"
     wildcard_constraints:
         model="|".join(config["models"]),
     conda:
@@ -24,7 +24,7 @@ rule predict:
         model=network_of,
         code=code_digest("evaluation.predict"),
     message:
-        "Predicting {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
+        "Predicting {wildcards.test} with {wildcards.model} trained on {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/predict.py"
 
@@ -33,34 +33,37 @@ rule reference:
     input:
         dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
         object=object_of_dataset,
+        test="<results>/simulation/datasets/{test}/seed{seed}.cxi",
+        object_of_test=object_of_test,
     output:
-        "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/patches.h5",
+        "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/on_{test}/patches.h5",
     log:
-        "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/reference.log",
+        "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/on_{test}/reference.log",
     benchmark:
-        "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/reference.benchmark.tsv"
+        "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/on_{test}/reference.benchmark.tsv"
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
     params:
+        subset=config["training"]["subset"],
         code=code_digest("evaluation.references"),
     message:
-        "Making the {wildcards.reference} of {wildcards.dataset}, seed {wildcards.seed}"
+        "Making the {wildcards.reference} of {wildcards.test}, seed {wildcards.seed}"
     script:
         "../scripts/reference.py"
 
 
 rule stitch:
     input:
-        patches=f"<results>/evaluation/{RUN}/patches.h5",
+        patches=f"<results>/evaluation/{TESTED}/patches.h5",
     output:
-        f"<results>/evaluation/{RUN}/scene.h5",
+        f"<results>/evaluation/{TESTED}/scene.h5",
     log:
-        f"<results>/evaluation/{RUN}/stitch.log",
+        f"<results>/evaluation/{TESTED}/stitch.log",
     benchmark:
-        f"<results>/evaluation/{RUN}/stitch.benchmark.tsv"
+        f"<results>/evaluation/{TESTED}/stitch.benchmark.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -70,23 +73,23 @@ rule stitch:
         weighting=config["stitching"]["weighting"],
         code=code_digest("evaluation.stitch"),
     message:
-        "Stitching {wildcards.dataset} as {wildcards.model} sees it, seed {wildcards.seed}"
+        "Stitching {wildcards.test} as {wildcards.model} sees it, seed {wildcards.seed}"
     script:
         "../scripts/stitch.py"
 
 
 rule measure:
     input:
-        dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
-        object=object_of_dataset,
-        patches=f"<results>/evaluation/{RUN}/patches.h5",
-        scene=f"<results>/evaluation/{RUN}/scene.h5",
+        test="<results>/simulation/datasets/{test}/seed{seed}.cxi",
+        object=object_of_test,
+        patches=f"<results>/evaluation/{TESTED}/patches.h5",
+        scene=f"<results>/evaluation/{TESTED}/scene.h5",
     output:
-        f"<results>/evaluation/{RUN}/metrics.csv",
+        f"<results>/evaluation/{TESTED}/metrics.csv",
     log:
-        f"<results>/evaluation/{RUN}/measure.log",
+        f"<results>/evaluation/{TESTED}/measure.log",
     benchmark:
-        f"<results>/evaluation/{RUN}/measure.benchmark.tsv"
+        f"<results>/evaluation/{TESTED}/measure.benchmark.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -95,7 +98,7 @@ rule measure:
     params:
         code=code_digest("evaluation.metrics"),
     message:
-        "Measuring {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+        "Measuring {wildcards.model} on {wildcards.test}, seed {wildcards.seed}"
     script:
         "../scripts/measure.py"
 
@@ -138,8 +141,35 @@ rule statistics:
     resources:
         mem_mb=500,
     params:
+        factor=factor_of,
         code=code_digest("evaluation.statistics"),
     message:
         "Testing the differences in {wildcards.experiment}: repeated-measures ANOVA and paired t-tests"
     script:
         "../scripts/analyse.py"
+
+
+rule spectra:
+    input:
+        datasets=unique_paths("<results>/simulation/datasets/{test}/seed{seed}.cxi", runs_of_spectra()),
+        object=object_path(first_dataset("table1")),
+        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_of_spectra()),
+    output:
+        spectra="<results>/evaluation/table1/spectra.csv",
+        bands="<results>/evaluation/table1/bands.csv",
+    log:
+        "<results>/evaluation/table1/spectra.log",
+    benchmark:
+        "<results>/evaluation/table1/spectra.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        runs=runs_of_spectra(),
+        code=code_digest("evaluation.spectra"),
+    message:
+        "Measuring the spatial frequencies of the scenes"
+    script:
+        "../scripts/spectra.py"

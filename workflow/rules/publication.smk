@@ -1,4 +1,4 @@
-# From numbers to what a paper prints: tables, figures, and the report on one page.
+# From numbers to what a paper prints: tables, figures, claims, and the report on one page.
 
 
 rule table1:
@@ -20,22 +20,197 @@ rule table1:
     resources:
         mem_mb=500,
     params:
-        conditions=labels("datasets", config["experiments"]["table1"]["datasets"]),
-        models=labels("models", config["experiments"]["table1"]["models"]),
-        scale_note=scale_note("table1"),
-        code=code_digest("publication.table1"),
+        words=words_of("table1"),
+        code=code_digest("publication.tables"),
     message:
         "Printing Table I"
     script:
-        "../scripts/table1.py"
+        "../scripts/table.py"
+
+
+rule table2:
+    input:
+        metrics="<results>/evaluation/table2/metrics.csv",
+        pairwise="<results>/evaluation/table2/pairwise.csv",
+        published="resources/published/table2.csv",
+    output:
+        csv="<results>/publication/tables/table2.csv",
+        md="<results>/publication/tables/table2.md",
+        tex="<results>/publication/tables/table2.tex",
+    log:
+        "<results>/publication/tables/table2.log",
+    benchmark:
+        "<results>/publication/tables/table2.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        words=words_of("table2"),
+        code=code_digest("publication.tables"),
+    message:
+        "Printing Table II"
+    script:
+        "../scripts/table.py"
+
+
+rule table3:
+    input:
+        metrics="<results>/evaluation/table3/metrics.csv",
+        pairwise="<results>/evaluation/table3/pairwise.csv",
+        published="resources/published/table3.csv",
+    output:
+        csv="<results>/publication/tables/table3.csv",
+        md="<results>/publication/tables/table3.md",
+        tex="<results>/publication/tables/table3.tex",
+    log:
+        "<results>/publication/tables/table3.log",
+    benchmark:
+        "<results>/publication/tables/table3.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        words=words_of("table3"),
+        code=code_digest("publication.tables"),
+    message:
+        "Printing Table III"
+    script:
+        "../scripts/table.py"
+
+
+rule table4:
+    input:
+        metrics="<results>/evaluation/table4/metrics.csv",
+        pairwise="<results>/evaluation/table4/pairwise.csv",
+        published="resources/published/table4.csv",
+    output:
+        csv="<results>/publication/tables/table4.csv",
+        md="<results>/publication/tables/table4.md",
+        tex="<results>/publication/tables/table4.tex",
+    log:
+        "<results>/publication/tables/table4.log",
+    benchmark:
+        "<results>/publication/tables/table4.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        words=words_of("table4"),
+        code=code_digest("publication.tables"),
+    message:
+        "Printing Table IV"
+    script:
+        "../scripts/table.py"
+
+
+rule table5:
+    input:
+        metrics="<results>/evaluation/table5/metrics.csv",
+        pairwise="<results>/evaluation/table5/pairwise.csv",
+        published="resources/published/table5.csv",
+    output:
+        csv="<results>/publication/tables/table5.csv",
+        md="<results>/publication/tables/table5.md",
+        tex="<results>/publication/tables/table5.tex",
+    log:
+        "<results>/publication/tables/table5.log",
+    benchmark:
+        "<results>/publication/tables/table5.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        words=words_of("table5"),
+        code=code_digest("publication.tables"),
+    message:
+        "Printing Table V"
+    script:
+        "../scripts/table.py"
+
+
+rule fig1:
+    input:
+        **files_to_draw(headline_run()),
+    output:
+        pdf="<results>/publication/figures/fig1.pdf",
+        png="<results>/publication/figures/fig1.png",
+    log:
+        "<results>/publication/figures/fig1.log",
+    benchmark:
+        "<results>/publication/figures/fig1.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        condition=labels("datasets", [first_dataset("table1")]),
+        code=code_digest("publication.fig1"),
+    message:
+        "Drawing Figure 1: diffraction patterns"
+    script:
+        "../scripts/fig1.py"
+
+
+rule fig2:
+    input:
+        architecture="<results>/training/architectures/{model}.json".format(**headline_run()),
+    output:
+        pdf="<results>/publication/figures/fig2.pdf",
+        png="<results>/publication/figures/fig2.png",
+    log:
+        "<results>/publication/figures/fig2.log",
+    benchmark:
+        "<results>/publication/figures/fig2.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        code=code_digest("publication.fig2"),
+    message:
+        "Drawing Figure 2: the architecture"
+    script:
+        "../scripts/fig2.py"
+
+
+rule fig3:
+    input:
+        attention=paths(f"<results>/training/{RUN}/attention.h5", [headline_run()]),
+    output:
+        pdf="<results>/publication/figures/fig3.pdf",
+        png="<results>/publication/figures/fig3.png",
+    log:
+        "<results>/publication/figures/fig3.log",
+    benchmark:
+        "<results>/publication/figures/fig3.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        code=code_digest("publication.fig3"),
+    message:
+        "Drawing Figure 3: polar coordinate attention"
+    script:
+        "../scripts/fig3.py"
 
 
 rule fig4:
     input:
-        dataset=dataset_of_fig4,
-        object=object_of_fig4,
-        patches=paths(f"<results>/evaluation/{RUN}/patches.h5", runs_of_fig4()),
-        scenes=paths(f"<results>/evaluation/{RUN}/scene.h5", runs_of_fig4()),
+        **files_to_draw(runs_to_draw("table1")[0]),
+        patches=paths(f"<results>/evaluation/{TESTED}/patches.h5", runs_to_draw("table1")),
+        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_to_draw("table1")),
     output:
         pdf="<results>/publication/figures/fig4.pdf",
         png="<results>/publication/figures/fig4.png",
@@ -49,24 +224,185 @@ rule fig4:
     resources:
         mem_mb=1000,
     params:
-        models=labels("models", config["experiments"]["table1"]["models"]),
-        condition=labels("datasets", config["experiments"]["table1"]["datasets"][:1]),
+        models=labels("models", networks_of("table1")),
+        condition=labels("datasets", [first_dataset("table1")]),
         code=code_digest("publication.fig4"),
     message:
-        "Drawing Figure 4"
+        "Drawing Figure 4: points and scenes"
     script:
         "../scripts/fig4.py"
 
 
+rule fig6:
+    input:
+        **files_to_draw(runs_to_draw("table2")[0]),
+        patches=paths(f"<results>/evaluation/{TESTED}/patches.h5", runs_to_draw("table2")),
+        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_to_draw("table2")),
+    output:
+        pdf="<results>/publication/figures/fig6.pdf",
+        png="<results>/publication/figures/fig6.png",
+    log:
+        "<results>/publication/figures/fig6.log",
+    benchmark:
+        "<results>/publication/figures/fig6.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        models=labels("models", networks_of("table2")),
+        code=code_digest("publication.fig6"),
+    message:
+        "Drawing Figure 6: out of distribution"
+    script:
+        "../scripts/fig6.py"
+
+
+rule fig7:
+    input:
+        **files_to_draw(runs_to_draw("sizes")[0]),
+    output:
+        pdf="<results>/publication/figures/fig7.pdf",
+        png="<results>/publication/figures/fig7.png",
+    log:
+        "<results>/publication/figures/fig7.log",
+    benchmark:
+        "<results>/publication/figures/fig7.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        sizes=sizes_of("sizes", first_dataset("sizes")),
+        seed=config["seeds"][0],
+        subset=config["training"]["subset"],
+        code=code_digest("publication.fig7"),
+    message:
+        "Drawing Figure 7: training sets"
+    script:
+        "../scripts/fig7.py"
+
+
+rule fig8:
+    input:
+        **files_to_draw(runs_of_fig8()[0]),
+        sizes="<results>/evaluation/sizes/metrics.csv",
+        overlaps="<results>/evaluation/overlaps/metrics.csv",
+        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_of_fig8()),
+    output:
+        pdf="<results>/publication/figures/fig8.pdf",
+        png="<results>/publication/figures/fig8.png",
+    log:
+        "<results>/publication/figures/fig8.log",
+    benchmark:
+        "<results>/publication/figures/fig8.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        models=labels("models", networks_of("sizes")),
+        runs=runs_of_fig8(),
+        overlaps=overlaps(),
+        code=code_digest("publication.fig8"),
+    message:
+        "Drawing Figure 8: training sets and overlap"
+    script:
+        "../scripts/fig8.py"
+
+
+rule fig9:
+    input:
+        spectra="<results>/evaluation/table1/spectra.csv",
+        bands="<results>/evaluation/table1/bands.csv",
+    output:
+        pdf="<results>/publication/figures/fig9.pdf",
+        png="<results>/publication/figures/fig9.png",
+    log:
+        "<results>/publication/figures/fig9.log",
+    benchmark:
+        "<results>/publication/figures/fig9.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        models=labels("models", networks_of("table1")),
+        code=code_digest("publication.fig9"),
+    message:
+        "Drawing Figure 9: spatial frequencies"
+    script:
+        "../scripts/fig9.py"
+
+
+rule fig10:
+    input:
+        metrics="<results>/evaluation/table4/metrics.csv",
+        published="resources/published/table4.csv",
+    output:
+        pdf="<results>/publication/figures/fig10.pdf",
+        png="<results>/publication/figures/fig10.png",
+    log:
+        "<results>/publication/figures/fig10.log",
+    benchmark:
+        "<results>/publication/figures/fig10.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        alphas=alphas(),
+        model=headline_run()["model"],
+        code=code_digest("publication.fig10"),
+    message:
+        "Drawing Figure 10: weights of the loss"
+    script:
+        "../scripts/fig10.py"
+
+
+rule claims:
+    input:
+        claims="resources/published/claims.yaml",
+        reference=REFERENCE_RUNS,
+        bands="<results>/evaluation/table1/bands.csv",
+        metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=config["experiments"]),
+    output:
+        "<results>/publication/claims.csv",
+    log:
+        "<results>/publication/claims.log",
+    benchmark:
+        "<results>/publication/claims.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        experiments=list(config["experiments"]),
+        scale=scale_in_words(),
+        code=code_digest("publication.claims"),
+    message:
+        "Judging the paper's claims"
+    script:
+        "../scripts/claims.py"
+
+
 rule report:
     input:
-        table_csv=rules.table1.output.csv,
-        anova_csv="<results>/evaluation/table1/anova.csv",
-        pairwise_csv="<results>/evaluation/table1/pairwise.csv",
-        figure_png=rules.fig4.output.png,
-        figure_pdf=rules.fig4.output.pdf,
+        tables=[f"<results>/publication/tables/{table}.csv" for table in TABLES],
+        anovas=[f"<results>/evaluation/{table}/anova.csv" for table in TABLES],
+        pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in TABLES],
+        pdfs=[f"<results>/publication/figures/{figure}.pdf" for figure in FIGURES],
+        pngs=[f"<results>/publication/figures/{figure}.png" for figure in FIGURES],
+        claims=rules.claims.output,
+        reference=REFERENCE_RUNS,
         histories=paths(f"<results>/training/{RUN}/history.csv", runs_of("table1")),
-        checkpoints=paths(f"<results>/training/{RUN}/model.pt", runs_of("table1")),
+        checkpoints=unique_paths(f"<results>/training/{RUN}/model.pt", [run for table in TABLES for run in runs_of(table)]),
     output:
         "<results>/report.html",
     log:
@@ -77,12 +413,11 @@ rule report:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=1000,
     params:
-        conditions=labels("datasets", config["experiments"]["table1"]["datasets"]),
-        models=labels("models", config["experiments"]["table1"]["models"]),
+        words={table: words_of(table) for table in TABLES},
+        figures=FIGURES,
         scale=scale_of("table1"),
-        scale_note=scale_note("table1"),
         code=code_digest("publication.report"),
     message:
         "Writing the report"

@@ -25,10 +25,58 @@ rule train:
         gpu=1,
     params:
         model=network_of,
-        loss=lookup("losses/{loss}", within=config),
+        loss=loss_of,
         training=config["training"],
         code=training_code,
     message:
-        "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}, seed {wildcards.seed} (progress: {log})"
+        "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset} ({wildcards.loss}), seed {wildcards.seed} (progress: {log})"
     script:
         "../scripts/train.py"
+
+
+rule architecture:
+    output:
+        "<results>/training/architectures/{model}.json",
+    log:
+        "<results>/training/architectures/{model}.log",
+    benchmark:
+        "<results>/training/architectures/{model}.benchmark.tsv"
+    wildcard_constraints:
+        model="|".join(config["models"]),
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        model=network_of,
+        window=window_of(first_dataset("table1")),
+        code=inspection_code,
+    message:
+        "Describing the layers of {wildcards.model}"
+    script:
+        "../scripts/describe_network.py"
+
+
+rule attention:
+    input:
+        dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
+        object=object_of_dataset,
+        checkpoint=f"<results>/training/{RUN}/model.pt",
+    output:
+        f"<results>/training/{RUN}/attention.h5",
+    log:
+        f"<results>/training/{RUN}/attention.log",
+    benchmark:
+        f"<results>/training/{RUN}/attention.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        code=inspection_code,
+    message:
+        "Looking at the attention of {wildcards.model}, seed {wildcards.seed}"
+    script:
+        "../scripts/attention_maps.py"

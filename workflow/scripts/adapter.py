@@ -7,6 +7,7 @@ with job(snakemake) as facts:
     make_object(...)
 """
 
+import builtins
 import os
 import sys
 import time
@@ -26,12 +27,14 @@ def job(snakemake) -> Iterator[dict]:
     """Run a rule's work; what the caller puts into the yielded mapping (for example the device) goes into the provenance."""
     facts: dict = {}
     began = time.perf_counter()
+    imports = _timed_imports()
     with _log(snakemake.log[0]) as console:
         try:
             yield facts
             parameters = {**dict(snakemake.params.items()), **dict(snakemake.wildcards.items())}
             for artefact in snakemake.output:
-                record(artefact, parameters, time.perf_counter() - began, {"rule": snakemake.rule} | facts)
+                about = {"rule": snakemake.rule, "import_seconds": round(imports[0], 3)}
+                record(artefact, parameters, time.perf_counter() - began, about | facts)
         except PtychoformerError as error:
             print(f"Error: {error}", file=sys.stderr)
             print(f"Error in {snakemake.rule}: {error}", file=console)
@@ -42,6 +45,25 @@ def job(snakemake) -> Iterator[dict]:
                 f"Error in {snakemake.rule}: {type(error).__name__}: {error} (where it happened stands in {snakemake.log[0]})", file=console
             )
             sys.exit(1)
+
+
+def _timed_imports() -> list[float]:
+    """A list of one number, the seconds that imports take from now on; imports within imports are part of theirs."""
+    seconds = [0.0]
+    plain, depth = builtins.__import__, 0
+
+    def timed(*arguments, **keywords):
+        nonlocal depth
+        began, depth = time.perf_counter(), depth + 1
+        try:
+            return plain(*arguments, **keywords)
+        finally:
+            depth -= 1
+            if depth == 0:
+                seconds[0] += time.perf_counter() - began
+
+    builtins.__import__ = timed
+    return seconds
 
 
 @contextmanager

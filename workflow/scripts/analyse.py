@@ -5,4 +5,4 @@ from adapter import job
 with job(snakemake):
     from ptychoformer.evaluation.statistics import analyse
 
-    analyse(snakemake.input.metrics, snakemake.output.anova, snakemake.output.pairwise)
+    analyse(snakemake.input.metrics, snakemake.output.anova, snakemake.output.pairwise, factor=snakemake.params.factor)

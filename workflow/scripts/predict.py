@@ -1,9 +1,10 @@
-"""Patches of the test block, as one network sees them."""
+"""Patches of the test patterns, as one network sees them."""
 
 from adapter import job
 
 with job(snakemake) as facts:
     from ptychoformer.evaluation.predict import predict
 
-    files, model = snakemake.input, snakemake.params.model
-    facts |= predict(files.dataset, files.checkpoint, model, snakemake.output[0], threads=snakemake.threads)
+    files, run = snakemake.input, snakemake.wildcards
+    how = dict(transferred=run.test != run.dataset, threads=snakemake.threads)
+    facts |= predict(files.test, files.checkpoint, snakemake.params.model, snakemake.output[0], **how)

@@ -1,9 +1,10 @@
-"""Patches that bound what a network can reach: the training mean, the true labels."""
+"""Floor or ceiling of a dataset."""
 
 from adapter import job
 
 with job(snakemake):
     from ptychoformer.evaluation.references import reference_patches
 
-    run = snakemake.wildcards
-    reference_patches(run.reference, snakemake.input.dataset, int(run.n_train), int(run.seed), snakemake.output[0])
+    run, files = snakemake.wildcards, snakemake.input
+    how = dict(n_train=int(run.n_train), seed=int(run.seed), subset=snakemake.params.subset, transferred=run.test != run.dataset)
+    reference_patches(run.reference, files.dataset, files.test, **how, output=snakemake.output[0])

@@ -1,9 +1,20 @@
 """Everything on one page."""
 
+from pathlib import Path
+
 from adapter import job
 
 with job(snakemake):
     from ptychoformer.publication.report import make_report
 
-    params = {name: value for name, value in snakemake.params.items() if name != "code"}
-    make_report(**dict(snakemake.input.items()), **params, output=snakemake.output[0])
+    files, params, output = snakemake.input, snakemake.params, snakemake.output[0]
+    make_report(
+        tables=dict(zip(params.words, files.tables, strict=True)),
+        statistics=dict(zip(params.words, zip(files.anovas, files.pairs, strict=True), strict=True)),
+        figures=dict(zip(params.figures, zip(files.pdfs, files.pngs, strict=True), strict=True)),
+        **{name: files[name] for name in ("claims", "reference", "histories", "checkpoints")},
+        results=Path(output).parent,
+        words=params.words,
+        scale=params.scale,
+        output=output,
+    )

@@ -28,7 +28,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from scipy.constants import Planck, speed_of_light
 
 from ptychoformer.errors import InputError
 from ptychoformer.storage import create_hdf5, describe, open_hdf5, read, write
@@ -98,6 +97,8 @@ def create_dataset(
 
     ``condition`` (detector, jitter, seed) is stored as attributes of the group ``ptychography``.
     """
+    from scipy.constants import Planck, speed_of_light  # takes a tenth of a second, which only a writer should pay
+
     height, width = probe.shape
     with create_hdf5(path) as file:
         file["cxi_version"] = 160

@@ -12,10 +12,10 @@ import pandas as pd
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import sidecar
 
-_KEYS = ("dataset", "loss", "n_train", "region", "level", "channel", "metric")
-ANOVA = (*_KEYS, "n_seeds", "n_models", "F", "df_effect", "df_error", "p", "p_gg", "eta_squared", "eta_low", "eta_high", "note")
-PAIRWISE = (*_KEYS, "model_a", "model_b", "n_seeds", "difference", "low", "high", "p", "alpha", "significant", "d_z", "note")
-PUBLISHED = ("condition", "model", "channel", "metric", "mean", "std")
+GROUP = ("dataset", "test", "factor", "held", "n_train", "region", "level", "channel", "metric")
+ANOVA = (*GROUP, "n_seeds", "n_levels", "F", "df_effect", "df_error", "p", "p_gg", "eta_squared", "eta_low", "eta_high", "note")
+PAIRWISE = (*GROUP, "a", "b", "n_seeds", "difference", "low", "high", "p", "alpha", "significant", "d_z", "note")
+PUBLISHED = ("condition", "method", "channel", "metric", "mean", "std")
 HISTORY = ("epoch", "validation_loss")
 
 

@@ -1,7 +1,7 @@
-"""What Fig. 4 shows, as arrays: the truth and every network's answer at two scan points and on the stitched scene."""
+"""What the figures of reconstructions show, as arrays: the truth and every network's answer, on a scene and at single scan points."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.metrics import psnr
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.stitch import read_scene
-from ptychoformer.measurement.cxi import read_patterns, read_scan
+from ptychoformer.measurement.cxi import Scan, read_patterns, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split, authors_split
@@ -37,10 +37,15 @@ class View:
         """Absolute difference from the truth, (h, w), in the channel's unit."""
         return np.abs(self.answers[model][channel] - self.truth[channel])
 
+    def psnr(self, model: str, channel: str, limits: tuple[float, float]) -> float:
+        """PSNR of a network in dB over the stitched pixels; the peak is the distance of the labels' ``limits`` in the channel's unit."""
+        error = self.error(model, channel).astype(float) / (limits[1] - limits[0])
+        return float(psnr(np.nanmean(error**2)))
+
 
 @dataclass(frozen=True)
 class Views:
-    """Everything the figure shows of one dataset.
+    """Everything that Fig. 4 shows of one dataset.
 
     Args:
         points: two scan points.
@@ -62,8 +67,7 @@ class Views:
 
     def scene_psnr(self, model: str, channel: str) -> float:
         """PSNR of a network's scene in dB, peak 1 on the labels' scale, over the stitched pixels."""
-        low, high = self.ranges[channel]
-        return float(psnr(np.nanmean((self.scene.error(model, channel).astype(float) / (high - low)) ** 2)))
+        return self.scene.psnr(model, channel, self.ranges[channel])
 
     def error_limit(self, channel: str) -> float:
         """The error that 99 % of all pixels shown stay below, common to all networks; a few outliers must not darken the rest."""
@@ -79,20 +83,30 @@ def load_views(dataset: str | os.PathLike, run_files: RunFiles) -> Views:
     """
     scan = read_scan(dataset)
     split = authors_split(scan)
-    normalisation = _common_normalisation(run_files)
-    truth = {"amplitude": normalisation.amplitude(scan.amplitude), "phase": scan.phase}
+    normalisation = common_normalisation(run_files)
+    truth = truth_of(scan, normalisation)
     chosen = representative_points(split, truth["amplitude"], normalisation.phase(scan.phase))
-    points = tuple(_point(split, place, truth, normalisation, run_files) for place in chosen)
+    points = tuple(point_view(split, place, truth, normalisation, run_files) for place in chosen)
     indices = tuple(int(split.test[place]) for place in chosen)
     return Views(
         points=points,
         patterns=np.concatenate([read_patterns(dataset, np.array([index])) for index in indices]),
         indices=indices,
-        scene=_scene(truth, split.block, normalisation, run_files),
+        scene=scene_view(split, truth, normalisation, {model: scene for model, (_, scene) in run_files.items()}),
         unseen_from=_unseen_from(split.unseen_pixels[split.block]),
         pixel_size=scan.pixel_size,
-        ranges={"amplitude": (0.0, 1.0), "phase": tuple(float(_radians(np.float64(end), normalisation)) for end in (0, 1))},
+        ranges=label_ranges(normalisation),
     )
+
+
+def truth_of(scan: Scan, normalisation: Normalisation) -> Images:
+    """The whole object: amplitude on the labels' scale and phase in radians, both (H, W)."""
+    return {"amplitude": normalisation.amplitude(scan.amplitude), "phase": scan.phase}
+
+
+def label_ranges(normalisation: Normalisation) -> Mapping[str, tuple[float, float]]:
+    """Lowest and highest value that the labels span: amplitude on their own scale, phase in radians."""
+    return {"amplitude": (0.0, 1.0), "phase": tuple(float(_radians(np.float64(end), normalisation)) for end in (0, 1))}
 
 
 def representative_points(split: Split, amplitude: np.ndarray, phase: np.ndarray) -> tuple[int, int]:
@@ -118,35 +132,70 @@ def representative_points(split: Split, amplitude: np.ndarray, phase: np.ndarray
     return int(first), int(least[contrast[least].argmax()])
 
 
-def _common_normalisation(run_files: RunFiles) -> Normalisation:
+def common_normalisation(run_files: RunFiles) -> Normalisation:
+    """The normalisation that all patches and scenes share.
+
+    Raises:
+        InputError: they have different ones, or there is none.
+    """
     found = set()
     for patches, scene in run_files.values():
         with open_patches(patches) as prediction:
             found |= {prediction.normalisation, read_scene(scene).normalisation}
+    return _only(found, run_files)
+
+
+def scenes_normalisation(scenes: Mapping[str, str | os.PathLike]) -> Normalisation:
+    """The normalisation that all scenes share.
+
+    Raises:
+        InputError: they have different ones, or there is none.
+    """
+    return _only({read_scene(path).normalisation for path in scenes.values()}, scenes)
+
+
+def _only(found: set[Normalisation], models: Iterable[str]) -> Normalisation:
     if len(found) != 1:
         raise InputError(
-            f"The runs of {', '.join(run_files) or 'no network'} have different normalisations; a figure compares runs of one seed."
+            f"The runs of {', '.join(models) or 'no network'} have different normalisations; a figure compares runs of one seed."
         )
     return found.pop()
 
 
-def _point(split: Split, place: int, truth: Images, normalisation: Normalisation, run_files: RunFiles) -> View:
+def point_view(split: Split, place: int, truth: Images, normalisation: Normalisation, run_files: RunFiles) -> View:
+    """The window of pattern ``split.test[place]``.
+
+    Args:
+        truth: the whole object, see `truth_of`.
+
+    Raises:
+        InputError: a prediction is not one of the test patterns.
+    """
     corner = split.scan.true_positions[split.test[place]]
     answers = {}
     for model, (patches, _) in run_files.items():
         with open_patches(patches) as prediction:
             if not np.array_equal(prediction.index, split.test) or prediction.window != split.scan.window:
-                raise InputError(f"{patches} is not a prediction of the test block of this dataset.")
+                raise InputError(f"{patches} is not a prediction of the test patterns of this dataset.")
             answers[model] = {"amplitude": prediction.amplitude[place], "phase": _radians(prediction.phase[place], normalisation)}
     here = {channel: windows(image, corner[None], split.scan.window)[0] for channel, image in truth.items()}
     return View((int(corner[0]), int(corner[1])), here, answers)
 
 
-def _scene(truth: Images, block: tuple[slice, slice], normalisation: Normalisation, run_files: RunFiles) -> View:
-    here = {channel: image[block] for channel, image in truth.items()}
-    corner = (block[0].start, block[1].start)
+def scene_view(split: Split, truth: Images, normalisation: Normalisation, scenes: Mapping[str, str | os.PathLike]) -> View:
+    """The rectangle of the test patterns.
+
+    Args:
+        truth: the whole object, see `truth_of`.
+        scenes: network to its scene.
+
+    Raises:
+        InputError: a scene covers another part of the object.
+    """
+    here = {channel: image[split.block] for channel, image in truth.items()}
+    corner = (split.block[0].start, split.block[1].start)
     answers = {}
-    for model, (_, path) in run_files.items():
+    for model, path in scenes.items():
         scene = read_scene(path)
         if scene.origin != corner or scene.amplitude.shape != here["amplitude"].shape:
             raise InputError(f"{path} is not a scene of the test block of this dataset.")

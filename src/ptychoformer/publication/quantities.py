@@ -1,6 +1,7 @@
-"""What the columns of a table of results are called, which way is better, and how their numbers are printed."""
+"""What the columns and rows of a table of results are called, which way is better, and how their numbers are printed."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ptychoformer.evaluation.patches import CHANNELS
@@ -49,8 +50,37 @@ QUANTITIES = {
     "psnr": Quantity("PSNR", 1, 2, "dB", " dB", higher_is_better=True),
     "ssim": Quantity("SSIM", 100, 2, "%", " percentage points", higher_is_better=True),
 }
-COLUMNS = tuple((channel, metric) for channel in CHANNELS for metric in QUANTITIES)
 MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What a table compares: networks, or the losses that a network is trained with.
+
+    Args:
+        singular, plural: what is compared, in sentences.
+        headings: of a table's first two columns, the condition and what is compared under it.
+        condition: column of a table of metrics that names the condition: the dataset of networks, the network of losses.
+        condition_of_tests: the same for the tables of `evaluation.statistics`.
+    """
+
+    singular: str
+    plural: str
+    headings: tuple[str, str]
+    condition: str
+    condition_of_tests: str
+
+
+FACTORS = {
+    "model": Factor("network", "networks", ("Condition", "Method"), "dataset", "dataset"),
+    "loss": Factor("loss", "losses", ("Network", "Loss"), "model", "held"),
+}
+
+
+def columns(metrics: Iterable[str] = tuple(QUANTITIES)) -> tuple[tuple[str, str], ...]:
+    """Channel and metric of each column of a table of these metrics."""
+    metrics = tuple(metrics)
+    return tuple((channel, metric) for channel in CHANNELS for metric in metrics)
 
 
 def number(value: float, decimals: int, *, sign: bool = False) -> str:

@@ -1,6 +1,6 @@
-"""The report: every table, figure and test of a run of the workflow on one page that needs nothing but itself.
+"""The report: every claim, table, figure and test of a run of the workflow on one page that needs nothing but itself.
 
-The page holds no time of making and no path of a machine, so that the same inputs give the same bytes.
+The page holds no time of making and no path of a machine: but for the times that jobs took, the same inputs give the same bytes.
 """
 
 import base64
@@ -14,75 +14,130 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.files import write_text
-from ptychoformer.publication import table1, typeset
+from ptychoformer.publication import report_claims, report_reference, report_runs, typeset
+from ptychoformer.publication.claims import LOCAL, REFERENCE
 from ptychoformer.publication.curves import training_curves
-from ptychoformer.publication.inputs import ANOVA, PAIRWISE, Run, read_provenance, read_table
-from ptychoformer.publication.quantities import COLUMNS, MISSING, QUANTITIES, number
+from ptychoformer.publication.inputs import ANOVA, PAIRWISE, read_table
+from ptychoformer.publication.quantities import MISSING, QUANTITIES
+from ptychoformer.publication.report_figures import pictures
+from ptychoformer.publication.report_headline import headlines
+from ptychoformer.publication.report_labels import Labels
+from ptychoformer.publication.tables import COLUMNS, notes
 from ptychoformer.publication.words import statements
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-_FACTS = ("package", "configuration_digest", "device", "machine", "seconds")
+HEADLINE_TABLE = "table1"
+Statistics = tuple[str | os.PathLike, str | os.PathLike]
 
 
 def make_report(
-    table_csv: str | os.PathLike,
-    anova_csv: str | os.PathLike,
-    pairwise_csv: str | os.PathLike,
-    figure_png: str | os.PathLike,
-    figure_pdf: str | os.PathLike,
+    *,
+    tables: Mapping[str, str | os.PathLike],
+    statistics: Mapping[str, Statistics],
+    figures: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
+    claims: str | os.PathLike,
+    reference: str | os.PathLike,
     histories: Sequence[str | os.PathLike],
     checkpoints: Sequence[str | os.PathLike],
-    *,
-    conditions: Mapping[str, str],
-    models: Mapping[str, str],
+    results: str | os.PathLike,
+    words: Mapping[str, Mapping[str, Any]],
     scale: Mapping[str, Any],
-    scale_note: str,
     output: str | os.PathLike,
 ) -> None:
     """Write the page.
 
     Args:
-        table_csv: of `table1.make_table`.
-        figure_png: Fig. 4, shown on the page.
-        figure_pdf: Fig. 4 in print quality, linked to.
-        histories: ``history.csv`` of each run.
-        checkpoints: ``model.pt`` of each run, beside its sidecar of provenance.
-        conditions: dataset to label.
-        models: network to label.
-        scale: what this run of the workflow covers, the subtree of the config; nested keys are joined by dots.
-        scale_note: the sentence below Table I.
+        tables: ``table1`` ... to the tidy CSV of `tables.make_table`.
+        statistics: the same names to ``anova.csv`` and ``pairwise.csv``.
+        figures: ``fig1`` ... to PDF, which is linked to, and PNG, which is shown.
+        claims: of `claims.judge`.
+        reference: of `harvest.harvest`; may hold a head only.
+        histories: ``history.csv`` of each run of Table I.
+        checkpoints: ``model.pt`` of each run of every table, beside its sidecar of provenance.
+        results: folder in which jobs left their benchmarks.
+        words: the names of the tables to what they were made with: number, title, metrics, conditions, methods, factor and scale_note
+            as `tables.make_table` takes them. Decides which tables are shown, in which order.
+        scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by dots.
 
     Raises:
         InputError: a file is missing or breaks its contract.
     """
-    table, anova, pairwise = read_table(table_csv, table1.COLUMNS), read_table(anova_csv, ANOVA), read_table(pairwise_csv, PAIRWISE)
-    runs = _in_order(((Run.of(path), read_provenance(path)) for path in checkpoints), conditions, models)
+    labels = Labels.of(words)
+    layouts = {name: _layout(table) for name, table in words.items()}
+    parts = [_table(name, layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words]
+    verdicts = report_claims.read_verdicts(claims)
+    runs = report_runs.trained_runs(checkpoints, labels)
+    timing = report_runs.time_spent(results)
+    conditions, networks = layouts[HEADLINE_TABLE].conditions, layouts[HEADLINE_TABLE].methods
     page = _template().render(
-        scale_note=scale_note,
+        scale_note=words[HEADLINE_TABLE]["scale_note"],
         scale=list(_flat(scale)),
-        tables=[
-            (region, typeset.caption(region), _by_condition(rows))
-            for region in typeset.REGION_TITLES
-            if (rows := typeset.rows(table, region, conditions, models))
-        ],
+        network_names=", ".join(networks.values()),
+        tallies={source: report_claims.tally(verdicts, source) for source in (LOCAL, REFERENCE)},
+        verdicts=[(verdict, report_claims.SYMBOLS[verdict], report_claims.STYLES[verdict]) for verdict in report_claims.VERDICTS],
+        headlines=_by_condition(next(part["headlines"] for part in parts if part["name"] == HEADLINE_TABLE)),
+        our_name=list(networks.values())[-1],
+        claim_sections=report_claims.sections(verdicts, labels),
+        local_scale=report_claims.local_scale(verdicts),
+        tables=parts,
         channels=CHANNELS,
-        headings=[QUANTITIES[metric].heading for _, metric in COLUMNS],
-        notes=table1.notes(table, pairwise, scale_note),
-        figure=_embedded(_read(figure_png), "image/png"),
-        model_names=", ".join(models.values()),
-        figure_pdf=Path(os.path.relpath(figure_pdf, Path(output).parent)).as_posix(),
-        statements={region: _by_condition(statements(anova, pairwise, conditions, models, region)) for region in typeset.REGION_TITLES},
-        regions=typeset.REGION_TITLES,
-        details=[("Analyses of variance", *_as_text(anova)), ("Pairs of networks", *_as_text(pairwise))],
-        curves=_embedded(training_curves(histories, conditions, models), "image/svg+xml"),
-        runs=[_run_row(run, facts, conditions, models) for run, facts in runs],
-        durations=_durations(runs, conditions, models),
-        libraries=_libraries(facts for _, facts in runs),
+        figures=pictures(figures, output),
+        reference=report_reference.reference_conditions(reference, labels),
+        reference_headings=_headings(report_reference.COLUMNS),
+        timing=timing,
+        rooms=report_runs.room_rows(timing),
+        curves=_embedded(training_curves(histories, conditions, networks), "image/svg+xml"),
+        runs=report_runs.run_rows(runs, labels),
+        durations=report_runs.duration_rows(runs, labels),
+        libraries=report_runs.libraries(runs),
     )
     write_text(page, output)
+
+
+def _layout(words: Mapping[str, Any]) -> typeset.Layout:
+    names = {name: words[name] for name in ("number", "title", "factor", "conditions", "methods")}
+    return typeset.Layout(**names, metrics=tuple(words["metrics"]))
+
+
+def _table(name: str, layout: typeset.Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str) -> dict[str, Any]:
+    """All that the page says under the heading of a table."""
+    table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
+    shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
+    told = [
+        (typeset.REGION_TITLES[region], typeset.LEVEL_TITLES[level], _by_condition(_told(shown_anova, shown_pairs, layout, region, level)))
+        for region, level in layout.places
+    ]
+    return {
+        "name": name,
+        "number": layout.number,
+        "title": layout.title,
+        "first_heading": layout.compared.headings[1],
+        "plural": layout.compared.plural,
+        "headings": [QUANTITIES[metric].heading for _, metric in layout.columns],
+        "parts": [
+            ("-".join((name, *place)), typeset.caption(place), _by_condition(rows))
+            for place in layout.places
+            if (rows := typeset.rows(table, place, layout))
+        ],
+        "has_published": bool(table["published_mean"].notna().any()),
+        "notes": notes(table, pairwise, layout, scale_note),
+        "told": told,
+        "numbers": [("Analyses of variance", *_as_text(shown_anova)), (f"Pairs of {layout.compared.plural}", *_as_text(shown_pairs))],
+        "headlines": headlines(table, pairwise, layout) if layout.factor == "model" else [],
+    }
+
+
+def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: typeset.Layout, region: str, level: str) -> list:
+    return statements(anova, pairwise, layout.conditions, layout.methods, region, level, layout.factor)
+
+
+def _shown(tests: pd.DataFrame, layout: typeset.Layout) -> pd.DataFrame:
+    """The rows of a table of tests that belong to what the table of results shows."""
+    places = pd.Series(list(zip(tests["region"], tests["level"], strict=True)), index=tests.index, dtype=object)
+    conditions = tests[layout.compared.condition_of_tests]
+    return tests[places.isin(layout.places) & tests["metric"].isin(layout.metrics) & conditions.isin(layout.conditions)]
 
 
 def _template() -> Template:
@@ -98,6 +153,10 @@ def _tied(sentence: str) -> str:
     return re.sub(r" ([=<>]) ", "\u00a0\\1\u00a0", sentence)
 
 
+def _headings(columns: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{channel.capitalize()} {QUANTITIES[metric].heading}" for channel, metric in columns]
+
+
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
     for key, value in tree.items():
         if isinstance(value, Mapping):
@@ -110,61 +169,16 @@ def _by_condition(items: Iterable[Any]) -> list[tuple[str, list[Any]]]:
     return [(condition, list(group)) for condition, group in groupby(items, key=lambda item: item.condition)]
 
 
-def _read(path: str | os.PathLike) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
-
-
 def _embedded(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _as_text(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of the scenes' part of a table of tests."""
-    scenes = table[table["level"] == "scene"].drop(columns="level")
-    return list(scenes), [[_text(value) for value in row] for row in scenes.itertuples(index=False)]
+    """Headings and rows of a table of tests."""
+    return list(table), [[_text(value) for value in row] for row in table.itertuples(index=False)]
 
 
 def _text(value: Any) -> str:
     if pd.isna(value):
         return MISSING
     return f"{value:.4g}".replace("-", "−") if isinstance(value, float) else str(value)
-
-
-def _in_order(
-    runs: Iterable[tuple[Run, Mapping[str, Any]]], conditions: Mapping[str, str], models: Mapping[str, str]
-) -> list[tuple[Run, Mapping[str, Any]]]:
-    """The runs that the page is about, in the order of its tables."""
-    datasets, networks = list(conditions), list(models)
-    wanted = [(run, facts) for run, facts in runs if run.dataset in conditions and run.model in models]
-    return sorted(wanted, key=lambda pair: (datasets.index(pair[0].dataset), networks.index(pair[0].model), pair[0]))
-
-
-def _run_row(run: Run, facts: Mapping[str, Any], conditions: Mapping[str, str], models: Mapping[str, str]) -> list[str]:
-    names = (conditions[run.dataset], models[run.model], run.loss)
-    return [*names, str(run.n_train), str(run.seed), *(str(facts.get(name, MISSING)) for name in _FACTS)]
-
-
-def _durations(runs: Iterable[tuple[Run, Mapping[str, Any]]], conditions: Mapping[str, str], models: Mapping[str, str]) -> list[list[str]]:
-    rows = [
-        (conditions[run.dataset], models[run.model], float(facts.get("seconds", "nan")), str(facts.get("device", MISSING)))
-        for run, facts in runs
-    ]
-    found = pd.DataFrame(rows, columns=["condition", "network", "seconds", "device"])
-    summary = found.groupby(["condition", "network"], sort=False).agg(
-        runs=("seconds", "size"), seconds=("seconds", "mean"), device=("device", lambda names: ", ".join(sorted(set(names))))
-    )
-    return [
-        [*place, str(row.runs), number(row.seconds, 0), row.device] for place, row in zip(summary.index, summary.itertuples(), strict=True)
-    ]
-
-
-def _libraries(provenances: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Every version of every library that a run was trained with."""
-    found: dict[str, set[str]] = {}
-    for facts in provenances:
-        for name, version in facts.get("libraries", {}).items():
-            found.setdefault(name, set()).add(version)
-    return [(name, ", ".join(sorted(versions))) for name, versions in found.items()]

@@ -1,25 +1,80 @@
 """A table of results as people read it: rows of cells, and these in Markdown and LaTeX; the report sets the same rows in HTML."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from tabulate import tabulate
 
+from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS
-from ptychoformer.publication.quantities import COLUMNS, MISSING, QUANTITIES
+from ptychoformer.publication.quantities import FACTORS, MISSING, QUANTITIES, Factor, columns
 
 REFERENCES = {"floor": "Floor", "ceiling": "Ceiling"}
 REGION_TITLES = {
     "block": "the whole test block",
     "unseen": "the part of the test block that no training pattern illuminates",
+    "whole": "the whole of an object that no network was trained on",
 }
+LEVEL_TITLES = {"scene": "Stitched scenes", "pattern": "Single patterns (mean over all)"}
+_OWN_TEST = (("block", "scene"), ("unseen", "scene"))
+# Region and level of the parts of each of the paper's tables. The paper's own values belong to the first.
+PLACES = {"I": _OWN_TEST, "II": (("whole", "scene"), ("whole", "pattern")), "III": _OWN_TEST, "IV": _OWN_TEST, "V": _OWN_TEST}
 _ESCAPES = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "µ": r"$\mu$"}
-    | {"±": r"$\pm$", "−": "$-$", "∞": r"$\infty$", "†": r"$^{\dagger}$", "×": r"$\times$"}
+    | {"α": r"$\alpha$", "’": "'", "±": r"$\pm$", "−": "$-$", "∞": r"$\infty$", "†": r"$^{\dagger}$", "×": r"$\times$"}
     | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "<": "$<$", ">": "$>$"}
 )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a table of the paper shows, in which order and under which names.
+
+    Args:
+        number: the paper's, ``I`` to ``V``.
+        title: in a few words, without a full stop.
+        factor: what is compared, ``model`` or ``loss``.
+        conditions: what it is compared under to its label: datasets of networks, networks of losses.
+        methods: network or loss to its label; floor and ceiling are added.
+        metrics: of each channel, as columns.
+
+    Raises:
+        InputError: the paper has no such table, or a factor or metric is unknown.
+    """
+
+    number: str
+    title: str
+    factor: str
+    conditions: Mapping[str, str]
+    methods: Mapping[str, str]
+    metrics: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _require_known("table", [self.number], PLACES)
+        _require_known("factor", [self.factor], FACTORS)
+        _require_known("metric", self.metrics, QUANTITIES)
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Region and level of each part."""
+        return PLACES[self.number]
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Channel and metric of each column."""
+        return columns(self.metrics)
+
+    @property
+    def compared(self) -> Factor:
+        """What is compared, in words."""
+        return FACTORS[self.factor]
+
+
+def _require_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"The {kind} '{unknown[0]}' is unknown, allowed are {', '.join(known)}.")
 
 
 @dataclass(frozen=True)
@@ -29,7 +84,7 @@ class Cell:
     Args:
         ours: mean, and standard deviation if there is more than one seed.
         published: the paper's mean, or empty.
-        published_std: the paper's standard deviation, or empty.
+        published_std: the paper's standard deviation, or empty, for it does not always print one.
         difference: ours minus published with its sign, or empty.
         best: to be printed bold.
         differs: to be marked with a dagger.
@@ -45,7 +100,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method under one condition; ``cells`` follow `quantities.COLUMNS`."""
+    """One method under one condition; ``cells`` follow `Layout.columns`."""
 
     condition: str
     method: str
@@ -53,16 +108,16 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def rows(table: pd.DataFrame, region: str, conditions: Mapping[str, str], models: Mapping[str, str]) -> list[Row]:
-    """The rows of one region of the tidy table of `table1.compare`; none if the region is empty."""
-    methods = {**models, **REFERENCES}
-    found = table[table["region"] == region].set_index(["condition", "model", "channel", "metric"])
+def rows(table: pd.DataFrame, place: tuple[str, str], layout: Layout) -> list[Row]:
+    """The rows of one region and level of the tidy table of `tables.compare`; none if it has no values."""
+    methods = {**layout.methods, **REFERENCES}
+    found = table[(table["region"] == place[0]) & (table["level"] == place[1])].set_index(["condition", "method", "channel", "metric"])
     present = set(found.index.droplevel(["channel", "metric"]))
     return [
-        Row(label, methods[model], model in REFERENCES, tuple(_cell(found, (condition, model, *column)) for column in COLUMNS))
-        for condition, label in conditions.items()
-        for model in methods
-        if (condition, model) in present
+        Row(label, methods[method], method in REFERENCES, tuple(_cell(found, (condition, method, *column)) for column in layout.columns))
+        for condition, label in layout.conditions.items()
+        for method in methods
+        if (condition, method) in present
     ]
 
 
@@ -70,36 +125,39 @@ def _cell(found: pd.DataFrame, key: tuple[str, ...]) -> Cell:
     if key not in found.index:
         return Cell(MISSING, "", "", "", best=False, differs=False)
     row, quantity = found.loc[key], QUANTITIES[key[-1]]
-    has_published = pd.notna(row["published_mean"])
+    has_published, has_std = pd.notna(row["published_mean"]), pd.notna(row["published_std"])
     return Cell(
         ours=quantity.text(row["ours_mean"]) + ("" if pd.isna(row["ours_std"]) else f" ± {quantity.text(row['ours_std'])}"),
         published=quantity.text(row["published_mean"]) if has_published else "",
-        published_std=quantity.text(row["published_std"]) if has_published else "",
+        published_std=quantity.text(row["published_std"]) if has_std else "",
         difference=quantity.text(row["difference"], sign=True) if has_published else "",
         best=bool(row["best"]),
         differs=bool(pd.notna(row["differs_from_best"]) and row["differs_from_best"]),
     )
 
 
-def caption(region: str) -> str:
-    """What a table of this region shows."""
-    return f"Stitched scenes on {REGION_TITLES[region]}"
+def caption(place: tuple[str, str]) -> str:
+    """What the part of a table with this region and level shows."""
+    region, level = place
+    return f"{LEVEL_TITLES[level]} on {REGION_TITLES[region]}"
 
 
-def markdown_document(table: pd.DataFrame, conditions: Mapping[str, str], models: Mapping[str, str], notes: Sequence[str]) -> str:
-    """All regions as Markdown tables with footnotes."""
-    parts = ["# Table I"]
-    for region in REGION_TITLES:
-        if body := rows(table, region, conditions, models):
-            parts += [f"## {caption(region)}", _markdown_table(body)]
-    parts.append("\n".join(f"- {note}" for note in ("In brackets: the paper's mean; ours minus the paper's.", *notes)))
+def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
+    """All parts as Markdown tables with footnotes."""
+    parts, explained = [f"# Table {layout.number}: {layout.title}"], list(notes)
+    for place in layout.places:
+        if body := rows(table, place, layout):
+            parts += [f"## {caption(place)}", _markdown_table(body, layout)]
+    if table["published_mean"].notna().any():
+        explained.insert(0, "In brackets: the paper's mean; ours minus the paper's.")
+    parts.append("\n".join(f"- {note}" for note in explained))
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(body: Sequence[Row]) -> str:
-    headings = [f"{channel.capitalize()} {QUANTITIES[metric].heading}" for channel, metric in COLUMNS]
+def _markdown_table(body: Sequence[Row], layout: Layout) -> str:
+    headings = [f"{channel.capitalize()} {QUANTITIES[metric].heading}" for channel, metric in layout.columns]
     lines = [[row.condition, row.method, *map(_markdown_cell, row.cells)] for row in body]
-    return tabulate(lines, ["Condition", "Method", *headings], tablefmt="pipe", disable_numparse=True)
+    return tabulate(lines, [*layout.compared.headings, *headings], tablefmt="pipe", disable_numparse=True)
 
 
 def _markdown_cell(cell: Cell) -> str:
@@ -107,29 +165,31 @@ def _markdown_cell(cell: Cell) -> str:
     return f"{ours} ({cell.published}; {cell.difference})" if cell.published else ours
 
 
-def latex_document(table: pd.DataFrame, conditions: Mapping[str, str], models: Mapping[str, str], notes: Sequence[str]) -> str:
-    """All regions as floats for a two-column page, to be read with ``\\input``; needs the package booktabs."""
-    floats = [_latex_table(region, body, notes) for region in REGION_TITLES if (body := rows(table, region, conditions, models))]
+def latex_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
+    """All parts as floats for a two-column page, to be read with ``\\input``; needs the package booktabs."""
+    floats = [_latex_table(place, body, layout, notes) for place in layout.places if (body := rows(table, place, layout))]
     return "\n".join(["% Needs \\usepackage{booktabs}.", *floats])
 
 
-def _latex_table(region: str, body: Sequence[Row], notes: Sequence[str]) -> str:
-    width = len(QUANTITIES)
-    ends = [3 + width * (place + 1) - 1 for place in range(len(CHANNELS))]
+def _latex_table(place: tuple[str, str], body: Sequence[Row], layout: Layout, notes: Sequence[str]) -> str:
+    width = len(layout.metrics)
+    ends = [3 + width * (part + 1) - 1 for part in range(len(CHANNELS))]
     groups = " & ".join(f"\\multicolumn{{{width}}}{{c}}{{{channel.capitalize()}}}" for channel in CHANNELS)
     rules = " ".join(f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end in ends)
-    headings = " & ".join(_latex(QUANTITIES[metric].heading) for _, metric in COLUMNS)
-    explained = ("Second lines: the paper's values and, in brackets, ours minus theirs.", *notes)
+    headings = " & ".join(map(_latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in layout.columns))))
+    has_published = any(cell.published for row in body for cell in row.cells)
+    shown = _latex(f"{layout.title} (the paper's Table {layout.number}). {caption(place)}")
+    explained = (*(["Second lines: the paper's values and, in brackets, ours minus theirs."] if has_published else []), *notes)
     return "\n".join([
         r"\begin{table*}[t]",
         r"\centering\footnotesize",
-        f"\\caption{{{_latex(caption(region))}.}}",
-        f"\\label{{tab:table1-{region}}}",
-        f"\\begin{{tabular}}{{ll{'c' * len(COLUMNS)}}}",
+        f"\\caption{{{shown}.}}",
+        f"\\label{{tab:table{1 + list(PLACES).index(layout.number)}-{'-'.join(place)}}}",
+        f"\\begin{{tabular}}{{ll{'c' * len(layout.columns)}}}",
         r"\toprule",
         f" & & {groups} \\\\",
         rules,
-        f"Condition & Method & {headings} \\\\",
+        f"{headings} \\\\",
         *_latex_body(body),
         r"\bottomrule",
         r"\end{tabular}",
@@ -154,7 +214,7 @@ def _latex_body(body: Sequence[Row]) -> list[str]:
 
 def _latex_ours(cell: Cell) -> str:
     # In math so that the sign and the digits turn bold together.
-    inner = cell.ours.replace("±", r"\pm").replace("−", "-").replace("∞", r"\infty").replace(MISSING, r"\text{--}")
+    inner = cell.ours.replace("±", r"\pm").replace("−", "-").replace("∞", r"\infty")
     if cell.ours == MISSING:
         return "--"
     return f"$\\mathbf{{{inner}}}$" if cell.best else f"${inner}^{{\\dagger}}$" if cell.differs else f"${inner}$"

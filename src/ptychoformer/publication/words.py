@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ptychoformer.publication.quantities import COLUMNS, QUANTITIES, number, p_value
+from ptychoformer.publication.inputs import GROUP
+from ptychoformer.publication.quantities import FACTORS, QUANTITIES, columns, number, p_value
 
 SIGNIFICANCE = 0.05
-_COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
+_COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
+_COUNTS |= {11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen"}
+_MOST_NAMED = 10  # pairs; more names in one sentence than that are no longer read
 _LEVELS = {"scene": "of the stitched scene", "pattern": "per pattern"}
 
 
@@ -25,30 +28,32 @@ def statements(
     anova: pd.DataFrame,
     pairwise: pd.DataFrame,
     conditions: Mapping[str, str],
-    models: Mapping[str, str],
+    methods: Mapping[str, str],
     region: str = "block",
     level: str = "scene",
+    factor: str = "model",
 ) -> list[Statement]:
     """One statement per condition, channel and metric that was analysed, in the order of the table.
 
     A condition in which nothing could be tested, always for the same reason, gets one statement.
 
     Args:
-        conditions: dataset to label.
-        models: network to label.
+        conditions: dataset to label, or network to label if losses are compared.
+        methods: network or loss to label.
+        factor: what is compared, ``model`` or ``loss``.
     """
     found = []
-    for dataset, label in conditions.items():
-        place = {"dataset": dataset, "region": region, "level": level}
+    for condition, label in conditions.items():
+        place = {"factor": factor, FACTORS[factor].condition_of_tests: condition, "region": region, "level": level}
         tests, pairs = _at(anova, place), _at(pairwise, place)
-        pairs = pairs[pairs["model_a"].isin(models) & pairs["model_b"].isin(models)]
+        pairs = pairs[pairs["a"].isin(methods) & pairs["b"].isin(methods)]
         if len(tests) and tests["p"].isna().all() and tests["note"].nunique() == 1:
             found.append(Statement(label, f"Not tested: {_reason(tests.iloc[0])}.", ()))
             continue
-        for channel, metric in COLUMNS:
-            column = {"channel": channel, "metric": metric}
-            for _, row in _at(tests, column).iterrows():
-                found.append(Statement(label, anova_sentence(row), _pair_sentences(_at(pairs, column), row, models)))
+        for channel, metric in columns():
+            for _, row in _at(tests, {"channel": channel, "metric": metric}).iterrows():
+                of_group = _at(pairs, {name: row[name] for name in GROUP})
+                found.append(Statement(label, anova_sentence(row), _pair_sentences(of_group, row, methods)))
     return found
 
 
@@ -58,10 +63,10 @@ def _at(table: pd.DataFrame, place: Mapping[str, str]) -> pd.DataFrame:
 
 def anova_sentence(row: pd.Series) -> str:
     """The repeated-measures ANOVA of one row of ``anova.csv``; the Greenhouse-Geisser p decides where there is one."""
-    networks = f"The {_COUNTS.get(int(row['n_models']), int(row['n_models']))} networks"
+    compared = f"The {_COUNTS.get(int(row['n_levels']), int(row['n_levels']))} {FACTORS[row['factor']].plural}"
     what = f"{row['channel']} {QUANTITIES[row['metric']].name} {_LEVELS[row['level']]}"
     if pd.isna(row["p"]):
-        return f"{networks} were not tested in {what}: {_reason(row)}."
+        return f"{compared} were not tested in {what}: {_reason(row)}."
     corrected = row["p"] if pd.isna(row["p_gg"]) else row["p_gg"]
     if corrected < SIGNIFICANCE:
         verdict = f"differed in {what}"
@@ -72,7 +77,7 @@ def anova_sentence(row: pd.Series) -> str:
     numbers = [f"F({row['df_effect']:g}, {row['df_error']:g}) = {_statistic(row['F'])}", p_value(row["p"])]
     numbers += [] if pd.isna(row["p_gg"]) else [f"Greenhouse-Geisser {p_value(row['p_gg'])}"]
     caution = f" Caution: {_reason(row)}." if pd.notna(row["note"]) else ""
-    return f"{networks} {verdict} ({', '.join([*numbers, *_effect(row), _seeds(row['n_seeds'])])}).{caution}"
+    return f"{compared} {verdict} ({', '.join([*numbers, *_effect(row), _seeds(row['n_seeds'])])}).{caution}"
 
 
 def _effect(row: pd.Series) -> list[str]:
@@ -82,42 +87,45 @@ def _effect(row: pd.Series) -> list[str]:
     return [f"partial η² = {row['eta_squared']:.2f}{interval}"]
 
 
-def pair_sentence(row: pd.Series, models: Mapping[str, str]) -> str:
-    """One paired comparison of ``pairwise.csv``, told from the side of the network that did better."""
+def pair_sentence(row: pd.Series, methods: Mapping[str, str]) -> str:
+    """One paired comparison of ``pairwise.csv``, told from the side of the one that did better."""
     if pd.isna(row["p"]):
-        return f"{models[row['model_a']]} and {models[row['model_b']]} were not compared: {_reason(row)}."
-    # Turned so that a positive number favours the first network, whichever way is better for the metric.
+        return f"{methods[row['a']]} and {methods[row['b']]} were not compared: {_reason(row)}."
+    # Turned so that a positive number favours the first one, whichever way is better for the metric.
     quantity = QUANTITIES[row["metric"]]
     favours_a = _advantage(row) >= 0
-    first, second = (row["model_a"], row["model_b"]) if favours_a else (row["model_b"], row["model_a"])
+    first, second = (row["a"], row["b"]) if favours_a else (row["b"], row["a"])
     gain, low, high, d_z = (_turned(row, favours_a, name) for name in ("difference", "low", "high", "d_z"))
     numbers = [f"95 % interval {quantity.text(min(low, high))} to {quantity.text(max(low, high))}"]
     numbers += [] if pd.isna(d_z) else [f"d_z = {number(d_z, 2)}"]
     if row["significant"]:
         numbers += [f"{p_value(row['p'])}, below {row['alpha']:.2g}", _seeds(row["n_seeds"])]
-        return f"{models[first]} led {models[second]} by {quantity.difference(gain)} ({', '.join(numbers)})."
+        return f"{methods[first]} led {methods[second]} by {quantity.difference(gain)} ({', '.join(numbers)})."
     numbers += [f"{p_value(row['p'])}, not below {row['alpha']:.2g}", _seeds(row["n_seeds"])]
     return (
-        f"{models[first]} and {models[second]} could not be separated "
-        f"({quantity.difference(gain)} in favour of {models[first]}, {', '.join(numbers)})."
+        f"{methods[first]} and {methods[second]} could not be separated "
+        f"({quantity.difference(gain)} in favour of {methods[first]}, {', '.join(numbers)})."
     )
 
 
-def _pair_sentences(pairs: pd.DataFrame, anova: pd.Series, models: Mapping[str, str]) -> tuple[str, ...]:
+def _pair_sentences(pairs: pd.DataFrame, anova: pd.Series, methods: Mapping[str, str]) -> tuple[str, ...]:
     """The leader against the others in full, all other pairs in one sentence, and why pairs are missing."""
     tested = pairs[pairs["p"].notna()]
     # A reason that the analysis of variance has named already is not repeated for every pair.
     untested = pairs[pairs["p"].isna() & (pairs["note"] != anova["note"])]
-    missing = tuple(pair_sentence(row, models) for _, row in untested.iterrows())
+    missing = tuple(pair_sentence(row, methods) for _, row in untested.iterrows())
     if tested.empty:
         return missing
     leader = _leader(tested)
-    with_leader = (tested["model_a"] == leader) | (tested["model_b"] == leader)
-    return (*(pair_sentence(row, models) for _, row in tested[with_leader].iterrows()), *_others(tested[~with_leader], models), *missing)
+    with_leader = (tested["a"] == leader) | (tested["b"] == leader)
+    return (*(pair_sentence(row, methods) for _, row in tested[with_leader].iterrows()), *_others(tested[~with_leader], methods), *missing)
 
 
-def _others(pairs: pd.DataFrame, models: Mapping[str, str]) -> tuple[str, ...]:
-    names = {kind: _names(pairs[pairs["significant"].astype(bool) == kind], models) for kind in (True, False)}
+def _others(pairs: pd.DataFrame, methods: Mapping[str, str]) -> tuple[str, ...]:
+    significant = pairs["significant"].astype(bool)
+    if len(pairs) > _MOST_NAMED:
+        return (f"Of the other {len(pairs)} pairs, {significant.sum()} differed and {(~significant).sum()} could not be separated.",)
+    names = {kind: _names(pairs[significant == kind], methods) for kind in (True, False)}
     return tuple(
         f"Of the other pairs, {'; '.join(names[kind])} {verdict}."
         for kind, verdict in ((True, "differed"), (False, "could not be separated"))
@@ -125,16 +133,16 @@ def _others(pairs: pd.DataFrame, models: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def _names(pairs: pd.DataFrame, models: Mapping[str, str]) -> list[str]:
-    return [f"{models[a]} and {models[b]}" for a, b in zip(pairs["model_a"], pairs["model_b"], strict=True)]
+def _names(pairs: pd.DataFrame, methods: Mapping[str, str]) -> list[str]:
+    return [f"{methods[a]} and {methods[b]}" for a, b in zip(pairs["a"], pairs["b"], strict=True)]
 
 
 def _leader(pairs: pd.DataFrame) -> str:
     totals: dict[str, float] = {}
     for _, row in pairs.iterrows():
         gain = _advantage(row)
-        totals[row["model_a"]] = totals.get(row["model_a"], 0.0) + gain
-        totals[row["model_b"]] = totals.get(row["model_b"], 0.0) - gain
+        totals[row["a"]] = totals.get(row["a"], 0.0) + gain
+        totals[row["b"]] = totals.get(row["b"], 0.0) - gain
     return max(totals, key=totals.__getitem__)
 
 

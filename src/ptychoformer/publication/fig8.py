@@ -1,0 +1,180 @@
+"""Fig. 8: reconstructions at two sizes of the training set, and quality against the size and against the scan's overlap."""
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.publication.panels import label_ranges, scene_view, scenes_normalisation, truth_of
+from ptychoformer.publication.pictures import Pictures, Row, axes_at, letter
+from ptychoformer.publication.responses import (
+    DASHES,
+    MARKERS,
+    PANELS,
+    REFERENCES,
+    draw_lines,
+    label_axes,
+    read_scenes,
+    select,
+    summarise,
+)
+from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style, save
+from ptychoformer.training.split import authors_split
+
+Scenes = Mapping[tuple[int, str], str | os.PathLike]
+WIDEST_PICTURE = 0.95  # so that the figure and its caption fit on a page
+PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
+LEFT, FOR_LEGEND = 0.42, 0.22
+DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
+
+
+def draw(
+    sizes_csv: str | os.PathLike,
+    overlaps_csv: str | os.PathLike,
+    scenes: Scenes,
+    dataset: str | os.PathLike,
+    *,
+    models: Mapping[str, str],
+    overlaps: Mapping[str, float],
+    pdf: str | os.PathLike,
+    png: str | os.PathLike,
+) -> None:
+    """Draw the figure.
+
+    Args:
+        sizes_csv: metrics of one dataset, several ``n_train``.
+        overlaps_csv: metrics of datasets whose overlap differs.
+        scenes: number of training patterns and network to the scene, for two numbers, all of one dataset and seed.
+        dataset: their CXI file.
+        models: network to label, in the order of the columns.
+        overlaps: dataset to the overlap of neighbouring windows, 0 to 1.
+
+    Raises:
+        InputError: a file is damaged or lacks a network, a size or an overlap.
+    """
+    rows, pixel_size = load_rows(dataset, scenes, models)
+    sizes = _summary(read_scenes(sizes_csv), "n_train", sizes_csv, models)
+    by_overlap = _summary(_with_overlap(read_scenes(overlaps_csv), overlaps, overlaps_csv), "overlap", overlaps_csv, models)
+    with house_style():
+        save(compose(rows, pixel_size, sizes, by_overlap, models), pdf, png)
+
+
+def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, str]) -> tuple[list[Row], float]:
+    """The rows of pictures, the larger training set first, and the size of a pixel in metres.
+
+    Raises:
+        InputError: a file is damaged, scenes do not belong to the dataset, or there are not two sizes with every network.
+    """
+    counts = sorted({n_train for n_train, _ in scenes}, reverse=True)
+    if len(counts) != 2:
+        raise InputError(f"Fig. 8 shows scenes at two sizes of the training set, {len(counts)} were given.")
+    scan = read_scan(dataset)
+    split = authors_split(scan)
+    rows = []
+    for name, n_train in zip("ab", counts, strict=True):
+        if missing := [model for model in models if (n_train, model) not in scenes]:
+            raise InputError(f"Fig. 8 lacks the scene of {missing[0]} after training with {n_train} patterns.")
+        files = {model: scenes[n_train, model] for model in models}
+        normalisation = scenes_normalisation(files)
+        view, limits = scene_view(split, truth_of(scan, normalisation), normalisation, files), label_ranges(normalisation)
+        rows.append(Row(view, "amplitude", limits["amplitude"], name, f"{n_train} training patterns"))
+        rows.append(Row(view, "phase", limits["phase"]))
+    return rows, scan.pixel_size
+
+
+def _with_overlap(scenes: pd.DataFrame, overlaps: Mapping[str, float], path: str | os.PathLike) -> pd.DataFrame:
+    if missing := [name for name in overlaps if name not in set(scenes["dataset"])]:
+        raise InputError(f"{path} holds no scores of the dataset '{missing[0]}'.")
+    chosen = scenes[scenes["dataset"].isin(overlaps)]
+    return chosen.assign(overlap=100 * chosen["dataset"].map(overlaps))
+
+
+def _summary(scenes: pd.DataFrame, x: str, path: str | os.PathLike, models: Mapping[str, str]) -> pd.DataFrame:
+    if missing := [model for model in models if model not in set(scenes["model"])]:
+        raise InputError(f"{path} holds no scores of the network '{missing[0]}'.")
+    return summarise(scenes[scenes["model"].isin([*models, *REFERENCES])], ["model", x])
+
+
+def compose(rows: list[Row], pixel_size: float, sizes: pd.DataFrame, by_overlap: pd.DataFrame, models: Mapping[str, str]) -> Figure:
+    """The figure: pictures above, two rows of four plots below, one legend for both."""
+    pictures = Pictures(rows, WIDEST_PICTURE)
+    step = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT
+    figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + 2 * step + FOR_LEGEND))
+    pictures.draw(figure, list(models.values()), pixel_size)
+    for place, (summary, x, name, title) in enumerate(
+        ((sizes, "n_train", "c", "Against the size of the training set"), (by_overlap, "overlap", "d", "Against the overlap of the scan"))
+    ):
+        top = pictures.height + place * step + ABOVE_PLOT
+        letter(figure, (0.06, top, 0, 0), name, title, above=0.24)
+        for column, (channel, metric) in enumerate(PANELS):
+            axes = axes_at(figure, _plot_box(column, top))
+            _draw_plot(axes, select(summary, channel=channel, metric=metric), x, models)
+            label_axes(axes, channel, metric)
+    figure.legend(handles=_handles(models, sizes, by_overlap), loc="lower center", ncols=len(models) + len(REFERENCES), borderaxespad=0.2)
+    return figure
+
+
+def _plot_box(column: int, top: float) -> tuple[float, float, float, float]:
+    width = (DOUBLE_COLUMN - LEFT - 0.06 - (len(PANELS) - 1) * BETWEEN_PLOTS) / len(PANELS)
+    return LEFT + column * (width + BETWEEN_PLOTS), top, width, PLOT_HEIGHT
+
+
+def look(place: int, model: str) -> dict[str, object]:
+    """Colour, marker and dashes of the network at ``place``, which differ in grey print too."""
+    return {"color": colour(model), "marker": MARKERS[place % len(MARKERS)], "linestyle": DASHES[place % len(DASHES)]}
+
+
+def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Mapping[str, str]) -> None:
+    log = x == "n_train"
+    for reference, dashes in REFERENCES.items():
+        rows = select(summary, model=reference).sort_values(x)
+        rows = rows[np.isfinite(rows["mean"])]
+        # One point is no line, and a reference has no marker.
+        if len(rows) > 1:
+            axes.plot(rows[x], rows["mean"], color="grey", linewidth=0.6, linestyle=dashes)
+        elif len(rows):
+            axes.axhline(rows["mean"].iloc[0], color="grey", linewidth=0.6, linestyle=dashes)
+    for place, model in enumerate(models):
+        offset = (place - (len(models) - 1) / 2) * DODGE[x]
+        draw_lines(axes, select(summary, model=model), x, look(place, model), offset, log=log)
+    shown = sorted(select_networks(summary, models)[x].unique())
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(FixedLocator(_apart(shown, log)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("training patterns" if log else "overlap (%)", labelpad=1)
+
+
+def select_networks(summary: pd.DataFrame, models: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of networks, without references."""
+    return summary[summary["model"].isin(models)]
+
+
+def _apart(ticks: list[float], log: bool) -> list[float]:
+    """The ticks whose labels do not meet, from the largest down."""
+    place = np.log10(ticks) if log else np.asarray(ticks, float)
+    kept = [len(ticks) - 1]
+    for index in range(len(ticks) - 2, -1, -1):
+        if place[kept[-1]] - place[index] >= 0.2 * (place[-1] - place[0]):
+            kept.append(index)
+    return [ticks[index] for index in reversed(kept)]
+
+
+def _handles(models: Mapping[str, str], *summaries: pd.DataFrame) -> list[Line2D]:
+    handles = [Line2D([], [], label=label, markersize=3, **look(place, model)) for place, (model, label) in enumerate(models.items())]
+    measured = set().union(*(summary["model"] for summary in summaries))
+    infinite = any(np.isinf(select(summary, model="ceiling", metric="psnr")["mean"]).any() for summary in summaries)
+    for reference, dashes in REFERENCES.items():
+        if reference in measured:
+            label = f"{reference} (PSNR ∞)" if reference == "ceiling" and infinite else reference
+            handles.append(Line2D([], [], color="grey", linewidth=0.6, linestyle=dashes, label=label))
+    return handles

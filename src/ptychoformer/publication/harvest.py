@@ -1,0 +1,242 @@
+"""Finished runs of a results folder, gathered into one table that outlives the folder.
+
+    python -m ptychoformer.publication.harvest results/paper resources/reference/runs.csv
+
+Every run's metrics are joined with the facts of its training from the sidecar of its weights. Rows of runs that the table already has are
+replaced, all others are kept, so that a table can grow over machines and days; the same runs give the same bytes, in whatever order.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ptychoformer.errors import InputError, PtychoformerError
+from ptychoformer.provenance import sidecar
+from ptychoformer.publication.evidence import COLUMNS, RUN
+from ptychoformer.storage import write_csv
+
+REFERENCES = ("floor", "ceiling")
+FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds")
+RUN_COLUMNS = (*COLUMNS, *FACTS)
+_KEY = [name for name in COLUMNS if name != "value"]
+_WITHOUT_TEST = tuple(name for name in COLUMNS if name != "test")  # metrics from before runs were tested on other datasets
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """What was found.
+
+    Args:
+        runs: trained networks of the folder, by ``RUN`` as text.
+        new: those of them that the table did not have.
+        whole: dataset to the number of its whole seeds in the table: seeds that have every network that any seed has, under the same
+            test, loss and ``n_train`` (the best of these counts).
+        skipped: folders of half-finished runs, with the reason.
+    """
+
+    runs: tuple[tuple[str, ...], ...]
+    new: tuple[tuple[str, ...], ...]
+    whole: dict[str, int]
+    skipped: tuple[str, ...]
+
+    def __str__(self) -> str:
+        seeds = [f"{dataset}: {count} whole {'seed' if count == 1 else 'seeds'}" for dataset, count in self.whole.items()]
+        counts = f"{len(self.runs)} {'run' if len(self.runs) == 1 else 'runs'}, {len(self.new)} new"
+        return "\n".join([", ".join([counts, *seeds]), *(f"skipped {reason}" for reason in self.skipped)])
+
+
+class _Unfinished(Exception):
+    """A run that cannot be taken yet; the message says why."""
+
+
+def harvest(results_folder: str | os.PathLike, output_csv: str | os.PathLike) -> Harvest:
+    """Merge the finished runs of a results folder into a table with the columns ``RUN_COLUMNS``, sorted.
+
+    Floors and ceilings are taken too; they have no facts of training. ``seconds`` is what training took. A run whose weights or sidecar are missing, or whose metrics break off, is half-finished and left out.
+
+    Args:
+        results_folder: has ``evaluation`` and ``training`` in it.
+        output_csv: made, or added to.
+
+    Raises:
+        InputError: there is no such folder, or the table there is has other columns.
+    """
+    results = Path(results_folder)
+    if not (results / "evaluation").is_dir():
+        raise InputError(f"{results} is no folder of results: it has no folder 'evaluation'.")
+    existing = _read_existing(Path(output_csv))
+    frames, skipped = [], []
+    for path in sorted((results / "evaluation").rglob("metrics.csv")):
+        try:
+            frames.extend(_finished(path, results))
+        except _Unfinished as reason:
+            skipped.append(f"{path.parent.relative_to(results / 'evaluation')}: {reason}")
+    fresh = pd.concat(frames, ignore_index=True) if frames else existing.iloc[:0]
+    taken = set(_runs(fresh))
+    known = set(_runs(existing))
+    kept = existing[[run not in taken for run in existing[list(RUN)].itertuples(index=False, name=None)]]
+    table = _sorted(pd.concat([kept, fresh], ignore_index=True))
+    write_csv(table, output_csv)
+    networks = tuple(run for run in sorted(taken) if run[RUN.index("model")] not in REFERENCES)
+    return Harvest(networks, tuple(run for run in networks if run not in known), whole_seeds(table), tuple(skipped))
+
+
+def _runs(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    return list(table[list(RUN)].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _sorted(table: pd.DataFrame) -> pd.DataFrame:
+    order = table[_KEY].assign(**{name: table[name].astype(int) for name in ("n_train", "seed")})
+    return table.loc[order.sort_values(_KEY).index, list(RUN_COLUMNS)].reset_index(drop=True)
+
+
+def _read_existing(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        return pd.DataFrame(columns=list(RUN_COLUMNS), dtype=str)
+    table = _read_text(path)
+    if tuple(table.columns) != RUN_COLUMNS:
+        raise InputError(f"{path}: the columns must be {', '.join(RUN_COLUMNS)}, found {', '.join(table.columns)}.")
+    return table
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    """A CSV file as text: numbers keep their digits, and a digest such as 12e4567890ab is no number.
+
+    Raises:
+        InputError: it is no table, or a row has not as many values as the head.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            head, *rows = csv.reader(file, strict=True)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table ({error}).") from error
+    if any(len(row) != len(head) for row in rows):
+        raise InputError(f"{path} breaks off in the middle of a row.")
+    return pd.DataFrame(rows, columns=head, dtype=str)
+
+
+def _finished(path: Path, results: Path) -> Iterator[pd.DataFrame]:
+    """The rows of one run's metrics with its facts; nothing for the metrics of a whole experiment.
+
+    Raises:
+        _Unfinished: the run is half-finished.
+    """
+    run = _identity(path.relative_to(results / "evaluation").parent.parts)
+    if run is None:
+        return
+    try:
+        rows = _read_text(path)
+    except InputError as error:
+        raise _Unfinished(str(error)) from error
+    if tuple(rows.columns) == _WITHOUT_TEST:
+        rows = rows.assign(test=rows["dataset"])
+    if set(rows.columns) != set(COLUMNS) or rows.empty or not _are_numbers(rows["value"]):
+        raise _Unfinished("its metrics are not whole")
+    if any((rows[name] != value).any() for name, value in zip(RUN, run, strict=True)):
+        raise _Unfinished("its metrics are of another run")
+    yield rows.assign(**_facts(run, results))
+
+
+def _are_numbers(values: pd.Series) -> bool:
+    """Whether every text is a number or, for a region without pixels, empty."""
+    return bool(pd.to_numeric(values[values != ""], errors="coerce").notna().all())
+
+
+def _identity(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Dataset, test, model, loss, n_train and seed of a folder of evaluation; None if it is no run's."""
+    test = parts[-1].removeprefix("on_") if len(parts) == 6 and parts[-1].startswith("on_") else None
+    if test is None and len(parts) != 5:
+        return None
+    dataset, model, loss, n_train, seed = parts[:5]
+    n_train, seed = n_train.removeprefix("n"), seed.removeprefix("seed")
+    return (dataset, test or dataset, model, loss, n_train, seed) if n_train.isdigit() and seed.isdigit() else None
+
+
+def _facts(run: tuple[str, ...], results: Path) -> dict[str, str]:
+    """The facts of a run's training as text; empty for a floor or ceiling."""
+    dataset, _, model, loss, n_train, seed = run
+    if model in REFERENCES:
+        return dict.fromkeys(FACTS, "")
+    weights = results / "training" / dataset / model / loss / f"n{n_train}" / f"seed{seed}" / "model.pt"
+    if not weights.is_file() or not sidecar(weights).is_file():
+        raise _Unfinished("its weights or their sidecar are missing")
+    if weights.with_name("state.pt").exists():
+        raise _Unfinished("it is still being trained")
+    try:
+        found = json.loads(sidecar(weights).read_text(encoding="utf-8"))
+        return {name: _text(value) for name, value in _picked(found).items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise _Unfinished(f"the sidecar of its weights lacks something ({error})") from error
+
+
+def _picked(found: dict[str, Any]) -> dict[str, Any]:
+    configuration = found["configuration"]
+    return {
+        "epochs": configuration["training"]["epochs"],
+        "batch_size": configuration["training"]["batch_size"],
+        "package": found["package"],
+        "configuration_digest": found["configuration_digest"],
+        "code_digest": configuration["code"],
+        "machine": found["machine"],
+        "device": found["device"],
+        "seconds": found["training_seconds"],
+    }
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def whole_seeds(table: pd.DataFrame) -> dict[str, int]:
+    """Dataset to how many of its seeds are whole, see `Harvest`; sorted."""
+    networks = [run for run in _runs(table) if run[RUN.index("model")] not in REFERENCES]
+    counts: dict[str, int] = {}
+    for (dataset, *_), runs in groupby(sorted(networks, key=_condition), key=_condition):
+        by_seed = _models_by_seed(runs)
+        every = set.union(*by_seed.values())
+        counts[dataset] = max(counts.get(dataset, 0), sum(models == every for models in by_seed.values()))
+    return dict(sorted(counts.items()))
+
+
+def _condition(run: tuple[str, ...]) -> tuple[str, ...]:
+    dataset, test, _, loss, n_train, _ = run
+    return dataset, test, loss, n_train
+
+
+def _models_by_seed(runs: Iterable[tuple[str, ...]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        found.setdefault(run[RUN.index("seed")], set()).add(run[RUN.index("model")])
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ptychoformer.publication.harvest",
+        description="Gather the finished runs of a results folder into one table; runs that the table has are replaced, others kept.",
+    )
+    parser.add_argument("results", help="folder of results, for example results/paper")
+    parser.add_argument("output", help="table to make or add to, for example resources/reference/runs.csv")
+    chosen = parser.parse_args(arguments)
+    try:
+        print(harvest(chosen.results, chosen.output))
+    except PtychoformerError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Reconstructions as rows of pictures: the truth and every network side by side, one colour scale a row, the PSNR under each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
+
+from ptychoformer.publication.fig4 import COLOURMAPS, TRUTH, UNITS
+from ptychoformer.publication.layout import Box
+from ptychoformer.publication.lengths import round_length, with_prefix
+from ptychoformer.publication.panels import View
+from ptychoformer.publication.quantities import number
+from ptychoformer.publication.style import DOUBLE_COLUMN
+
+LEFT, GAP, MARGIN = 0.36, 0.03, 0.06
+FOR_BARS = 0.62
+WIDEST = 1.6
+# Above the first row stand a letter and the headings of the columns, above any other with a letter the letter alone.
+FOR_HEADINGS, FOR_LETTER = 0.36, 0.2
+FOR_PSNR = 0.13
+
+
+@dataclass(frozen=True)
+class Row:
+    """One channel of one view.
+
+    Args:
+        view: what is shown.
+        channel: ``amplitude`` or ``phase``.
+        limits: of the colour scale, which are the ends of the labels' scale and thereby the peak of the PSNR.
+        letter: of the panel, bold, above the row; rows without one belong to the row above.
+        title: beside the letter.
+    """
+
+    view: View
+    channel: str
+    limits: tuple[float, float]
+    letter: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where the pictures of all rows stand, inches from the upper left corner of the page.
+
+    Args:
+        rows: from top to bottom, all with the same networks.
+        widest: greatest width of a picture.
+    """
+
+    rows: Sequence[Row]
+    widest: float = WIDEST
+
+    @property
+    def columns(self) -> int:
+        """Truth and networks."""
+        return 1 + len(self.rows[0].view.answers)
+
+    @property
+    def width(self) -> float:
+        """Of a picture."""
+        free = DOUBLE_COLUMN - LEFT - FOR_BARS - (self.columns - 1) * GAP
+        return min(free / self.columns, self.widest)
+
+    @property
+    def left(self) -> float:
+        """Left edge of the first picture; pictures that do not fill the page stand in its middle."""
+        return LEFT + (DOUBLE_COLUMN - LEFT - FOR_BARS - (self.columns - 1) * GAP - self.columns * self.width) / 2
+
+    @property
+    def height(self) -> float:
+        """Of all rows with what stands above and below them."""
+        *_, (_, top, _, height) = self.boxes()
+        return top + height + FOR_PSNR + MARGIN
+
+    def boxes(self) -> Iterator[Box]:
+        """Left, top, width and height of the first picture of every row."""
+        bottom = 0.0
+        for place, row in enumerate(self.rows):
+            above = FOR_HEADINGS if place == 0 else FOR_LETTER if row.letter else GAP
+            rows, columns = row.view.truth[row.channel].shape
+            yield self.left, bottom + above, self.width, self.width * rows / columns
+            bottom += above + self.width * rows / columns + FOR_PSNR
+
+    def draw(self, figure: Figure, headings: Sequence[str], pixel_size: float) -> None:
+        """Draw all rows.
+
+        Args:
+            headings: of the networks' columns.
+            pixel_size: metres.
+        """
+        seen: list[View] = []
+        for place, (row, box) in enumerate(zip(self.rows, self.boxes(), strict=True)):
+            axes = [self._picture(figure, box, column, row, model) for column, model in enumerate([None, *row.view.answers])]
+            axes[0].set_ylabel(row.channel.capitalize(), fontsize=6, labelpad=3)
+            if place == 0:
+                for panel, heading in zip(axes, [TRUTH, *headings], strict=True):
+                    panel.set_title(heading, fontsize=7, pad=2)
+            if row.letter:
+                letter(figure, box, row.letter, row.title, above=0.2 if place == 0 else 0.05)
+            if not any(row.view is view for view in seen):
+                scale_bar(axes[0], row.view.truth[row.channel].shape[1], pixel_size)
+                seen.append(row.view)
+            self._colour_bar(figure, box, row)
+
+    def _picture(self, figure: Figure, box: Box, column: int, row: Row, model: str | None) -> Axes:
+        left, top, width, height = box
+        axes = axes_at(figure, (left + column * (width + GAP), top, width, height))
+        image = (row.view.truth if model is None else row.view.answers[model])[row.channel]
+        axes.imshow(image, norm=Normalize(*row.limits), cmap=_colours(row), aspect="auto")
+        axes.set(xticks=[], yticks=[])
+        # A thin frame, since white pixels on a white page would have no edge.
+        axes.spines[:].set(visible=True, color="grey", linewidth=0.3)
+        if model is not None:
+            axes.set_xlabel(f"{number(row.view.psnr(model, row.channel, row.limits), 1)} dB", fontsize=6, labelpad=2)
+        return axes
+
+    def _colour_bar(self, figure: Figure, box: Box, row: Row) -> None:
+        left, top, width, height = box
+        right = left + self.columns * (width + GAP)
+        # Shorter than its row, so that the end labels of two bars do not meet.
+        place = axes_at(figure, (right + 0.03, top + 0.05, 0.07, height - 0.1))
+        bar = figure.colorbar(ScalarMappable(Normalize(*row.limits), _colours(row)), place)
+        bar.outline.set_visible(False)
+        bar.set_label(UNITS[row.channel], fontsize=6, labelpad=2)
+        bar.locator = MaxNLocator(4)
+        bar.update_ticks()
+
+
+def _colours(row: Row) -> Colormap:
+    # Pixels that were not stitched.
+    return colormaps[COLOURMAPS[row.channel]].with_extremes(bad="lightgrey")
+
+
+def axes_at(figure: Figure, box: Box) -> Axes:
+    """Axes in a box given in inches from the upper left corner of the page."""
+    left, top, width, height = box
+    page_width, page_height = figure.get_size_inches()
+    return figure.add_axes((left / page_width, 1 - (top + height) / page_height, width / page_width, height / page_height))
+
+
+def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:
+    """Bold panel letter and a line of text, with their baseline ``above`` inches over the box."""
+    left, top, *_ = box
+    width, height = figure.get_size_inches()
+    y = 1 - (top - above) / height
+    figure.text(left / width, y, name, fontsize=9, fontweight="bold", ha="left", va="baseline")
+    figure.text((left + 0.13) / width, y, text, ha="left", va="baseline")
+
+
+def scale_bar(axes: Axes, width: int, pixel_size: float) -> None:
+    """A bar of a round length, up to two fifths of a picture ``width`` pixels wide, below its left end, where nothing hides it."""
+    length = round_length(0.4 * width * pixel_size)
+    below = axes.get_xaxis_transform() + ScaledTranslation(0, -0.085, axes.figure.dpi_scale_trans)
+    end = length / pixel_size - 0.5
+    axes.plot((-0.5, end), (0, 0), color="black", linewidth=2, solid_capstyle="butt", transform=below, clip_on=False)
+    style = {"fontsize": 6, "ha": "left", "va": "center_baseline", "textcoords": "offset points"}
+    axes.annotate(with_prefix(length), (end, 0), (3, 0), xycoords=below, annotation_clip=False, **style)

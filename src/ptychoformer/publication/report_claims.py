@@ -1,0 +1,241 @@
+"""The claims of the report: verdicts with what they rest on, local and reference runs side by side, grouped by section of the paper."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ptychoformer.errors import InputError
+from ptychoformer.publication.claims import JUDGES, LOCAL, OUTPUT_COLUMNS, REFERENCE
+from ptychoformer.publication.inputs import read_table
+from ptychoformer.publication.quantities import QUANTITIES, number
+from ptychoformer.publication.report_labels import Labels
+from ptychoformer.publication.verdicts import FAILS, HOLDS, UNDECIDED
+
+VERDICTS = (HOLDS, FAILS, UNDECIDED)
+# A verdict is told by its word and its symbol; the style adds a colour to them.
+SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?"}
+STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
+# The paper's headings.
+_TITLES = {
+    "IV-B": "Performance comparison and analysis",
+    "IV-C": "Validation on experimental synchrotron data",
+    "IV-D": "Generalization capabilities comparison",
+    "IV-E": "Performance comparison under limited data",
+    "IV-F": "Ablation study",
+    "V-A": "Frequency analysis",
+    "V-B": "Loss function analysis",
+    "V-C": "Model variants",
+}
+_SECTION_OF_TABLE = {"Table I": "IV-B", "Table II": "IV-D", "Table III": "IV-F", "Table IV": "V-B", "Table V": "V-C"}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How an effect of ``claims.csv`` is printed: number * scale, rounded, with its unit and, for a difference, its sign."""
+
+    scale: float
+    decimals: int
+    suffix: str
+    sign: bool = True
+
+    def text(self, value: float) -> str:
+        """The number without its unit."""
+        return number(value * self.scale, self.decimals, sign=self.sign)
+
+    def unsigned(self, value: float) -> str:
+        """The number without its unit and without a plus."""
+        return number(value * self.scale, self.decimals)
+
+
+_UNITS = {"fraction": Unit(100, 2, " %"), "share": Unit(100, 3, " % of the energy", sign=False)} | {
+    name: Unit(QUANTITIES[metric].scale, QUANTITIES[metric].decimals, QUANTITIES[metric].difference_unit)
+    for name, metric in (("dB", "psnr"), ("ssim", "ssim"), ("mse", "mse"))
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one set of runs says of a claim, as text; what it does not have is empty.
+
+    Args:
+        interval: from where to where, without the unit.
+        because: the reason, given where a claim does not hold or is undecided.
+        rival: the comparison that the effect is of.
+    """
+
+    verdict: str
+    effect: str
+    interval: str
+    seeds: str
+    rival: str
+    because: str
+    scale: str
+
+    @property
+    def symbol(self) -> str:
+        """For readers who do not see colours."""
+        return SYMBOLS[self.verdict]
+
+    @property
+    def style(self) -> str:
+        """Class of the style sheet."""
+        return STYLES[self.verdict]
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A claim; ``published`` is the paper's own effect or empty, ``reference`` is None where no reference run could be looked at."""
+
+    id: str
+    place: str
+    statement: str
+    judges: str
+    published: str
+    local: Judgement
+    reference: Judgement | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """The claims of one section of the paper."""
+
+    title: str
+    claims: tuple[ClaimRow, ...]
+
+    @property
+    def tally(self) -> str:
+        """Local verdicts in words."""
+        return _tally_in_words([claim.local.verdict for claim in self.claims])
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many claims have which verdict.
+
+    Args:
+        counts: verdict to number.
+        unseen: those of the undecided for which not one seed has everything that they name.
+        by_kind: rows of a table: what is judged, then a number for each verdict.
+    """
+
+    counts: dict[str, int]
+    unseen: int
+    by_kind: list[list[str]]
+
+    @property
+    def total(self) -> int:
+        """Claims."""
+        return sum(self.counts.values())
+
+
+def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
+    """The table of `claims.judge`.
+
+    Raises:
+        InputError: it is missing, or breaks its contract.
+    """
+    table = read_table(path, OUTPUT_COLUMNS)
+    for column, allowed in (("verdict", VERDICTS), ("source", (LOCAL, REFERENCE)), ("judges", JUDGES)):
+        if wrong := [value for value in table[column] if value not in allowed]:
+            raise InputError(f"{path}: {column} '{wrong[0]}' is unknown, allowed are {', '.join(allowed)}.")
+    if table.duplicated(["id", "source"]).any():
+        raise InputError(f"{path} judges the claim '{table.loc[table.duplicated(['id', 'source']), 'id'].iloc[0]}' twice.")
+    local = set(table.loc[table["source"] == LOCAL, "id"])
+    if missing := [name for name in table["id"] if name not in local]:
+        raise InputError(f"{path} has no local verdict on the claim '{missing[0]}'.")
+    return table
+
+
+def sections(table: pd.DataFrame, labels: Labels) -> list[Section]:
+    """All claims by section of the paper, in the order in which sections and claims first occur; reasons name things by their labels."""
+    found: dict[str, list[ClaimRow]] = {}
+    for _, rows in table.groupby("id", sort=False):
+        by_source = {row["source"]: row for _, row in rows.iterrows()}
+        local = by_source[LOCAL]
+        reference = _judgement(by_source[REFERENCE], labels) if REFERENCE in by_source else None
+        published = _published(rows)
+        about = (str(local[name]) for name in ("id", "place", "statement", "judges"))
+        claim = ClaimRow(*about, published=published, local=_judgement(local, labels), reference=reference)
+        found.setdefault(section_of(claim.place), []).append(claim)
+    return [Section(title, tuple(claims)) for title, claims in found.items()]
+
+
+def section_of(place: str) -> str:
+    """The heading under which a place of the paper belongs: ``Section IV-E1, Figure 8`` is in Section IV-E."""
+    named = re.search(r"Section ([IVX]+-[A-Z])", place)
+    key = named.group(1) if named else _SECTION_OF_TABLE.get(place)
+    if key is None:
+        return place.split(",")[0]
+    return f"Section {key}: {_TITLES[key]}" if key in _TITLES else f"Section {key}"
+
+
+def _published(rows: pd.DataFrame) -> str:
+    """The paper's own effect; its unit is the test's, which only a row with an effect names."""
+    units = rows["unit"].dropna()
+    value = rows["published_value"].iloc[0]
+    if pd.isna(value):
+        return ""
+    if units.empty:
+        # A claim that could not be looked at has no unit; the paper's number alone could be misread, so it is left to the statement.
+        return ""
+    return effect_text(value, units.iloc[0])
+
+
+def effect_text(value: float, unit: str) -> str:
+    """An effect of ``claims.csv`` with its unit, as a reader expects it: fractions in per cent, SSIM in percentage points."""
+    known = _unit(unit)
+    return f"{known.text(value)}{known.suffix}"
+
+
+def _unit(name: str) -> Unit:
+    return _UNITS.get(name, Unit(1, 4, f" {name}"))
+
+
+def _judgement(row: pd.Series, labels: Labels) -> Judgement:
+    text = {name: "" if pd.isna(row[name]) else str(row[name]).strip() for name in ("unit", "rival", "reason", "scale")}
+    seeds = int(row["n_seeds"])
+    unit = _unit(text["unit"])
+    has_interval = row[["low", "high"]].notna().all()
+    return Judgement(
+        verdict=row["verdict"],
+        effect="" if pd.isna(row["effect"]) else effect_text(row["effect"], text["unit"]),
+        interval=f"{unit.text(row['low'])} to {unit.text(row['high'])}" if has_interval else "",
+        seeds=f"{seeds} seed{'' if seeds == 1 else 's'}" if seeds else "",
+        rival=labels.told(text["rival"]),
+        because="" if row["verdict"] == HOLDS else labels.told(_in_unit(text["reason"], text["unit"])),
+        scale=text["scale"],
+    )
+
+
+def _in_unit(reason: str, unit: str) -> str:
+    """A reason whose bounds are printed as its effect is: ``0.042`` of a fraction as ``4.20 %``."""
+    known = _UNITS.get(unit)
+    return re.sub(r"\b\d+\.\d+\b", lambda bound: f"{known.unsigned(float(bound.group()))}{known.suffix}", reason) if known else reason
+
+
+def tally(table: pd.DataFrame, source: str) -> Tally:
+    """Verdicts of one source, counted."""
+    rows = table[table["source"] == source]
+    kinds = [(kind, rows[rows["judges"] == kind]) for kind in JUDGES]
+    lines = [(f"{kind}s", part) for kind, part in kinds if len(part)] + [("all", rows)]
+    return Tally(
+        counts={verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS},
+        unseen=int(((rows["verdict"] == UNDECIDED) & (rows["n_seeds"] == 0)).sum()),
+        by_kind=[[name, *(str((part["verdict"] == verdict).sum()) for verdict in VERDICTS), str(len(part))] for name, part in lines],
+    )
+
+
+def local_scale(table: pd.DataFrame) -> str:
+    """The scale of the local runs, as ``claims.csv`` states it."""
+    return "; ".join(dict.fromkeys(table.loc[table["source"] == LOCAL, "scale"].dropna().astype(str)))
+
+
+def _tally_in_words(verdicts: Sequence[str]) -> str:
+    holding, failing, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
+    parts = [f"{holding} hold{'s' if holding == 1 else ''}"] if holding else []
+    parts += [f"{failing} do{'es' if failing == 1 else ''} not hold"] if failing else []
+    parts += [f"{open_} undecided"] if open_ else []
+    return ", ".join(parts)

@@ -1,0 +1,141 @@
+"""The figures of the report: their captions, and their pictures as a part of the page."""
+
+import base64
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from ptychoformer.errors import InputError
+
+# Three quarters of what a page may weigh: base64 adds a third.
+MOST_BYTES = 10_000_000
+_SCREEN_PIXELS_PER_DOT = 0.45  # figures have 300 dots an inch; their smallest text, 6 points, is then 11 pixels high
+_CAPTIONS = {
+    "fig1": (
+        "What diffraction patterns are like",
+        "a, One simulated pattern and the mean over many, with rings at marked spatial frequencies. b, Decay of the intensity "
+        "with radius. c, The pattern of a in polar coordinates, where rings are horizontal lines. d, How alike two pixels are, "
+        "along a ring and across rings: the property that Polar Coordinate Attention rests on.",
+    ),
+    "fig2": (
+        "Architecture of Ptychoformer as it was built",
+        "Both branches, their fusion, the two decoders and the output constraints; every shape and number of parameters is read"
+        " from the network itself.",
+    ),
+    "fig3": (
+        "What Polar Coordinate Attention weighs",
+        "a to c, The matrices of Eqs. 10 and 11 and the factor that they put on the logits of each key. d, Attention of a "
+        "central and of an outer query in every block and head of the trained network, relative to an equal share for every "
+        "key.",
+    ),
+    "fig4": (
+        "Networks on single patterns and on the stitched scene",
+        "a, b, Two scan points of the test block, beyond the reach of training where the scan allows it, chosen for the highest"
+        " contrast of their labels and the least overlap, with their diffraction patterns. c, The stitched scene. Errors are "
+        "absolute differences from the truth; all panels of a row of c, and the same rows of a and b, share the colour scale at"
+        " its right.",
+    ),
+    "fig6": (
+        "An object of another kind",
+        "Networks that were trained on straight features alone see curved ones, without fine-tuning. a, b, Amplitude and phase "
+        "of one pattern. c, d, The whole scene; below each picture its PSNR.",
+    ),
+    "fig7": (
+        "Training sets of falling size",
+        "The part of the object that the patterns of each training set illuminate, beside the test block and the part of it "
+        "that no training pattern illuminates.",
+    ),
+    "fig8": (
+        "Less data",
+        "a, b, Scenes of all networks at two sizes of the training set. c, d, PSNR and SSIM of the scene against the size of "
+        "the training set and against the overlap of the scan: mean with 95 % interval over seeds, between floor and ceiling.",
+    ),
+    "fig9": (
+        "What is kept of the object’s frequencies",
+        "a, Diagonal section of the power spectrum, the truth in black. b, Share of the energy by band, relative to the "
+        "truth’s. c, Fourier ring correlation with the truth (not in the paper), marked where it falls below the half-bit "
+        "threshold.",
+    ),
+    "fig10": (
+        "Weight of the mean squared error in the loss",
+        "PSNR and SSIM of the scene against the weight α, mean with 95 % interval over seeds; either loss alone stands apart, "
+        "and open circles are the paper’s values.",
+    ),
+}
+_ABSENT = {"fig5": ("Measured data", "Measured data are not part of this run, so there is no Figure 5.")}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page; ``source`` and ``pdf`` are empty if there is none.
+
+    Args:
+        number: the paper's.
+        source: data URI.
+        width, height: on the screen, CSS pixels.
+        pdf: link, relative to the page.
+    """
+
+    number: str
+    title: str
+    caption: str
+    source: str = ""
+    width: int = 0
+    height: int = 0
+    pdf: str = ""
+
+
+def pictures(figures: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]], page: str | os.PathLike) -> list[Picture]:
+    """The figures in the order of the paper, with a word on those that are not made.
+
+    PNGs are embedded as they are, or at half their resolution if the page would weigh too much.
+
+    Args:
+        figures: ``fig1``, ``fig2``, ... to PDF and PNG.
+        page: where it will lie.
+
+    Raises:
+        InputError: a file is missing or not a PNG, or the paper has no such figure.
+    """
+    if unknown := [name for name in figures if name not in _CAPTIONS]:
+        raise InputError(f"The figure '{unknown[0]}' has no caption; there are captions of {', '.join(_CAPTIONS)}.")
+    contents = {name: _read(png) for name, (_, png) in figures.items()}
+    halved = sum(map(len, contents.values())) > MOST_BYTES
+    made = {name: _picture(name, figures[name], contents[name], halved, Path(page).parent) for name in figures}
+    made |= {name: Picture(_number(name), *words) for name, words in _ABSENT.items()}
+    return sorted(made.values(), key=lambda picture: int(picture.number))
+
+
+def _number(name: str) -> str:
+    return name.removeprefix("fig")
+
+
+def _picture(name: str, files: tuple[str | os.PathLike, str | os.PathLike], content: bytes, halved: bool, folder: Path) -> Picture:
+    pdf, png = map(Path, files)
+    if not pdf.is_file():
+        raise InputError(f"{pdf} does not exist.")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = (round(_SCREEN_PIXELS_PER_DOT * size) for size in image.size)
+            content = _half(image) if halved else content
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"{png} cannot be read as a picture; delete it and run again.") from error
+    source = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+    return Picture(_number(name), *_CAPTIONS[name], source, width, height, Path(os.path.relpath(pdf, folder)).as_posix())
+
+
+def _half(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.convert("RGB").reduce(2).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _read(path: str | os.PathLike) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from error

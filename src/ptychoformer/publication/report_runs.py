@@ -1,0 +1,99 @@
+"""The provenance part of the report: every trained network, how long it took, with which libraries; and where the workflow's time went."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ptychoformer.publication.inputs import Run, read_provenance
+from ptychoformer.publication.quantities import MISSING, number
+from ptychoformer.publication.report_labels import Labels
+from ptychoformer.publication.timing import Timing, read_jobs, summarise
+
+_FACTS = ("package", "configuration_digest", "device", "machine", "seconds")
+Trained = tuple[Run, Mapping[str, Any]]
+
+
+def trained_runs(checkpoints: Iterable[str | os.PathLike], labels: Labels) -> list[Trained]:
+    """Every run once with its provenance, in the order of the tables.
+
+    Raises:
+        InputError: a path is not a run's, or a sidecar cannot be read.
+    """
+    runs = {Run.of(path): read_provenance(path) for path in checkpoints}
+    return sorted(runs.items(), key=lambda pair: (_rank(labels.datasets, pair[0].dataset), -pair[0].n_train, *_place(pair[0], labels)))
+
+
+def _place(run: Run, labels: Labels) -> tuple:
+    return _rank(labels.networks, run.model), _rank(labels.losses, run.loss), run
+
+
+def _rank(names: Mapping[str, str], name: str) -> int:
+    return list(names).index(name) if name in names else len(names)
+
+
+def run_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
+    """One row a run: what it is, and the facts of its provenance."""
+    return [
+        [
+            *(labels.dataset(run.dataset), labels.network(run.model), labels.loss(run.loss), str(run.n_train), str(run.seed)),
+            *(str(facts.get(name, MISSING)) for name in _FACTS),
+        ]
+        for run, facts in runs
+    ]
+
+
+def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
+    """One row a network, dataset and size: losses, runs, mean seconds, devices."""
+    found = pd.DataFrame(
+        [(*(labels.dataset(run.dataset), f"{run.n_train:,}", labels.network(run.model), run.loss), *_time(facts)) for run, facts in runs],
+        columns=["condition", "patterns", "network", "loss", "seconds", "device"],
+    )
+    rows = found.groupby(["condition", "patterns", "network"], sort=False).agg(
+        losses=("loss", "nunique"), runs=("loss", "size"), seconds=("seconds", "mean"), device=("device", _listed)
+    )
+    return [
+        [*place, str(row.losses), str(row.runs), number(row.seconds, 0), row.device]
+        for place, row in zip(rows.index, rows.itertuples(), strict=True)
+    ]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(set(names)))
+
+
+def _time(facts: Mapping[str, Any]) -> tuple[float, str]:
+    return float(facts.get("seconds", "nan")), str(facts.get("device", MISSING))
+
+
+def libraries(runs: Iterable[Trained]) -> list[tuple[str, str]]:
+    """Every version of every library that a run was trained with."""
+    found: dict[str, set[str]] = {}
+    for _, facts in runs:
+        for name, version in facts.get("libraries", {}).items():
+            found.setdefault(name, set()).add(version)
+    return [(name, _listed(versions)) for name, versions in found.items()]
+
+
+def time_spent(results: str | os.PathLike) -> Timing | None:
+    """Where the time of a results folder went; None if no job left a benchmark.
+
+    Raises:
+        InputError: a benchmark cannot be read.
+    """
+    jobs = read_jobs(results)
+    return summarise(jobs) if jobs else None
+
+
+def room_rows(timing: Timing | None) -> Sequence[list[str]]:
+    """One row a room: jobs, minutes of all of them, minutes of starting programs, greatest memory; then their sum."""
+    if timing is None:
+        return []
+    rooms = timing.rooms
+    total = {**rooms.sum(), "memory": rooms["memory"].max()}
+    table = pd.concat([rooms, pd.DataFrame([total], index=["all"])])
+    return [
+        [str(room), f"{int(row.jobs):,}", number(row.seconds / 60, 1), number(row.startup / 60, 1), f"{row.memory:,.0f}"]
+        for room, row in zip(table.index, table.itertuples(), strict=True)
+    ]

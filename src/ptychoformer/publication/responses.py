@@ -1,0 +1,96 @@
+"""How the quality of scenes answers to what an experiment varies: mean and 95 % interval over seeds against it."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy.stats import t as student
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.publication.inputs import read_table
+from ptychoformer.publication.quantities import QUANTITIES
+
+COLUMNS = ("dataset", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value")
+METRICS = ("psnr", "ssim")
+PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
+REFERENCES = {"floor": (0, (1, 1.2)), "ceiling": (0, (5, 2))}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (8, 2)))
+CONFIDENCE = 0.95
+
+
+def half_width(values: Sequence[float] | np.ndarray) -> float:
+    """Half of the 95 % confidence interval of the mean by Student's t; NaN of a single value, which has none."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return np.nan
+    return float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def read_scenes(metrics_csv: str | os.PathLike) -> pd.DataFrame:
+    """Scores of scenes over the test block with the columns ``COLUMNS``; empty values are left out.
+
+    Raises:
+        InputError: the file is missing, lacks a column, or holds no such score.
+    """
+    table = read_table(metrics_csv, COLUMNS)
+    scenes = table[(table["level"] == "scene") & (table["region"] == "block")].dropna(subset="value")
+    if scenes.empty:
+        raise InputError(f"{metrics_csv} holds no scores of scenes over the test block.")
+    return scenes
+
+
+def summarise(scenes: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean over seeds, half width of its interval and number of seeds for each combination of ``by``, channel and metric.
+
+    The columns are those of ``by`` and ``channel``, ``metric``, ``mean``, ``half``, ``n_seeds``; printed units (dB, %).
+
+    Raises:
+        InputError: a seed occurs twice in a group, so that the scores are not of one thing.
+    """
+    keys = [*by, "channel", "metric"]
+    scenes = scenes[scenes["metric"].isin(METRICS)]
+    twice = scenes[scenes.duplicated([*keys, "seed"])]
+    if len(twice):
+        row = twice.iloc[0]
+        where = ", ".join(f"{name} {row[name]}" for name in by)
+        raise InputError(f"The metrics hold two runs of seed {row['seed']} for {where}; a figure needs one.")
+    scaled = scenes.assign(value=scenes["value"] * scenes["metric"].map(lambda metric: QUANTITIES[metric].scale))
+    # The PSNR of a perfect scene is infinite: it has a mean but no interval, and no place on an axis.
+    with np.errstate(invalid="ignore"):
+        groups = scaled.groupby(keys)["value"]
+        summary = groups.agg(mean="mean", half=half_width, n_seeds="count")
+    return summary.reset_index()
+
+
+def select(summary: pd.DataFrame, **wanted: str | int | float) -> pd.DataFrame:
+    """The rows in which every named column has the given value."""
+    for name, value in wanted.items():
+        summary = summary[summary[name] == value]
+    return summary
+
+
+def draw_lines(
+    axes: Axes, summary: pd.DataFrame, x: str, look: Mapping[str, object], offset: float = 0.0, log: bool = False, line: bool = True
+) -> None:
+    """Means with their intervals against the column ``x``, from left to right.
+
+    Args:
+        look: colour, marker and linestyle.
+        offset: how far to dodge, in fractions of the axis' unit, or of its decade if it is logarithmic.
+        line: whether the means are joined.
+    """
+    rows = summary.sort_values(x)
+    where = rows[x].to_numpy(float)
+    where = where * 10**offset if log else where + offset
+    style = dict(look) if line else {**look, "linestyle": "none"}
+    axes.errorbar(where, rows["mean"], rows["half"], markersize=3, linewidth=0.9, elinewidth=0.7, capsize=1.5, capthick=0.6, **style)
+
+
+def label_axes(axes: Axes, channel: str, metric: str) -> None:
+    """The metric with its unit beside the axis, the channel above."""
+    axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
+    axes.set_title(channel.capitalize(), pad=3)

@@ -1,0 +1,143 @@
+"""Where the time of a run of the workflow went: by room, and how much of it was spent on starting programs and on waiting.
+
+Snakemake leaves a ``*.benchmark.tsv`` for every job, with its seconds, and wrote it when the job ended. The sidecar of provenance beside
+a job's output says how long the job's own program ran, and how much of that it was importing libraries.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ptychoformer.errors import InputError
+
+ROOMS = ("simulation", "training", "evaluation", "publication")
+# A longer time without any job was no waiting of the scheduler: the user had stopped the workflow.
+LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One finished job.
+
+    Args:
+        room: where its results lie.
+        start, end: seconds since the epoch.
+        startup: seconds until its own work began: the interpreter and its imports.
+        memory: greatest resident set, MB.
+    """
+
+    room: str
+    start: float
+    end: float
+    startup: float
+    memory: float
+
+    @property
+    def seconds(self) -> float:
+        """From start to end."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Sums over jobs.
+
+    Args:
+        rooms: one row a room: jobs, seconds, startup (seconds), memory (MB, the greatest).
+        elapsed: seconds in which the workflow ran.
+        at_once: greatest number of jobs side by side.
+        startup: part of ``elapsed * at_once`` that went into starting programs.
+        idle: part of it in which nothing ran: scheduling, and waiting for the last jobs of a stage.
+    """
+
+    rooms: pd.DataFrame
+    elapsed: float
+    at_once: int
+    startup: float
+    idle: float
+
+
+def read_jobs(results: str | os.PathLike) -> list[Job]:
+    """Every job that left a benchmark in the rooms of a results folder.
+
+    Raises:
+        InputError: a benchmark cannot be read.
+    """
+    files = (path for room in ROOMS for path in sorted((Path(results) / room).rglob("*.benchmark.tsv")))
+    return [_job(path, path.relative_to(results).parts[0]) for path in files]
+
+
+def _job(path: Path, room: str) -> Job:
+    try:
+        row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
+        seconds, memory = float(row["s"]), float(row["max_rss"])
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise InputError(f"{path} cannot be read as a benchmark of Snakemake; delete it.") from error
+    end = path.stat().st_mtime
+    return Job(room, end - seconds, end, _startup(path, seconds), memory)
+
+
+def _startup(benchmark: Path, seconds: float) -> float:
+    """Seconds of a job that were not its program's own work; 0 if its provenance is gone."""
+    name = benchmark.name.removesuffix(".benchmark.tsv")
+    for sidecar in sorted(benchmark.parent.glob("*.provenance.json")):
+        facts = json.loads(sidecar.read_text(encoding="utf-8"))
+        if name in (facts.get("rule"), Path(facts["artefact"]).stem):
+            return min(max(seconds - facts["seconds"] + facts.get("import_seconds", 0.0), 0.0), seconds)
+    return 0.0
+
+
+def summarise(jobs: Iterable[Job]) -> Timing:
+    """Time by room and the shares that were not work.
+
+    Raises:
+        InputError: there is no job.
+    """
+    jobs = sorted(jobs, key=lambda job: job.start)
+    if not jobs:
+        raise InputError("There are no benchmarks to sum up.")
+    table = pd.DataFrame({
+        "room": [job.room for job in jobs],
+        "seconds": [job.seconds for job in jobs],
+        "startup": [job.startup for job in jobs],
+        "memory": [job.memory for job in jobs],
+    })  # fmt: skip
+    rooms = table.groupby("room").agg(
+        jobs=("seconds", "size"), seconds=("seconds", "sum"), startup=("startup", "sum"), memory=("memory", "max")
+    )
+    elapsed, at_once = _elapsed(jobs), _at_once(jobs)
+    available = elapsed * at_once
+    busy = table["seconds"].sum()
+    return Timing(
+        rooms.reindex([room for room in ROOMS if room in rooms.index]),
+        elapsed,
+        at_once,
+        rooms["startup"].sum() / available,
+        1 - busy / available,
+    )
+
+
+def _elapsed(jobs: list[Job]) -> float:
+    """Seconds between the first start and the last end, without pauses of the workflow."""
+    total, reached = 0.0, jobs[0].start
+    for job in jobs:
+        gap = job.start - reached
+        if gap > LONGEST_PAUSE:
+            reached = job.start
+        if job.end > reached:
+            total, reached = total + job.end - reached, job.end
+    return total
+
+
+def _at_once(jobs: list[Job]) -> int:
+    # At equal times ends count first: a job that starts when another ends does not run beside it.
+    events = sorted([(job.start, 1) for job in jobs] + [(job.end, -1) for job in jobs])
+    running = greatest = 0
+    for _, change in events:
+        running += change
+        greatest = max(greatest, running)
+    return greatest

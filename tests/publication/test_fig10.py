@@ -1,0 +1,78 @@
+"""Figure 10: means against alpha, the pure losses apart, the published values beside them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ptychoformer.errors import InputError
+from ptychoformer.publication.fig10 import SINGLE_COLUMN, compose, draw, load
+from ptychoformer.publication.style import house_style
+from ptychoformer.storage import write_csv
+
+ALPHAS = {"weighted_20": 0.2, "weighted_50": 0.5, "weighted_90": 0.9, "mse": 1.0, "nssim": 0.0}
+COLUMNS = ["dataset", "test", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value"]
+
+
+def write_inputs(folder, losses=tuple(ALPHAS), seeds=3):
+    rows = [
+        ("clean", "clean", "ptychoformer", loss, 640, seed, "block", "scene", channel, metric, value + 0.01 * seed + 0.1 * ALPHAS[loss])
+        for loss in losses
+        for seed in range(seeds)
+        for channel in ("amplitude", "phase")
+        for metric, value in {"mse": 0.04, "psnr": 14.0, "ssim": 0.8}.items()
+    ]
+    write_csv(pd.DataFrame(rows, columns=COLUMNS), folder / "metrics.csv")
+    published = [
+        ("ptychoformer", method, channel, metric, mean, "")
+        for method in ("mse", "weighted_90", "huber")
+        for channel in ("amplitude", "phase")
+        for metric, mean in {"psnr": 15.1, "ssim": 0.885}.items()
+    ]
+    write_csv(pd.DataFrame(published, columns=["condition", "method", "channel", "metric", "mean", "std"]), folder / "table4.csv")
+    return folder / "metrics.csv", folder / "table4.csv"
+
+
+def test_values_in_printed_units_against_alpha(tmp_path):
+    ours, theirs = load(*write_inputs(tmp_path), ALPHAS, "ptychoformer")
+    row = ours[(ours["alpha"] == 0.5) & (ours["channel"] == "phase") & (ours["metric"] == "ssim")]
+    assert row["mean"].item() == pytest.approx(100 * (0.8 + 0.01 + 0.05))
+    assert set(theirs["alpha"]) == {0.9, 1.0}
+    assert theirs.loc[(theirs["alpha"] == 0.9) & (theirs["metric"] == "ssim"), "mean"].tolist() == pytest.approx([88.5, 88.5])
+
+
+def test_pure_losses_stand_apart_and_are_not_joined(tmp_path):
+    with house_style():
+        figure = compose(*load(*write_inputs(tmp_path), ALPHAS, "ptychoformer"), "ptychoformer")
+    for axes in figure.axes:
+        weighted, pure = (container.lines[0] for container in axes.containers)
+        np.testing.assert_allclose(weighted.get_xdata(), [0.2, 0.5, 0.9])
+        assert pure.get_linestyle() == "None"
+        assert pure.get_xdata()[0] < 0
+        assert pure.get_xdata()[1] > 1
+    assert {"NSSIM", "MSE"} <= {label.get_text() for label in figure.axes[-1].get_xticklabels()}
+    assert "published" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_without_pure_losses_and_with_one_seed(tmp_path):
+    inputs = write_inputs(tmp_path, ("weighted_20", "weighted_50", "weighted_90"), seeds=1)
+    ours, theirs = load(*inputs, ALPHAS, "ptychoformer")
+    assert ours["half"].isna().all()
+    with house_style():
+        labels = [text.get_text() for text in compose(ours, theirs, "ptychoformer").legends[0].get_texts()]
+    assert labels == ["weighted", "published"]
+
+
+def test_files(tmp_path):
+    inputs = write_inputs(tmp_path)
+    for name in ("first", "second"):
+        draw(*inputs, alphas=ALPHAS, model="ptychoformer", pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+    assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
+    assert f"[ 0 0 {SINGLE_COLUMN * 72:.0f} ".encode() in (tmp_path / "first.pdf").read_bytes()
+
+
+def test_a_missing_loss_or_network_is_named(tmp_path):
+    inputs = write_inputs(tmp_path, ("weighted_20", "weighted_90"))
+    with pytest.raises(InputError, match="'ptychoformer' with the loss 'weighted_50'"):
+        load(*inputs, ALPHAS, "ptychoformer")
+    with pytest.raises(InputError, match="no scores of 'dpi'"):
+        load(*inputs, ALPHAS, "dpi")

@@ -1,0 +1,80 @@
+"""Figure 9: sections, energy by band with its interval, and ring correlation, of one condition."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.spectra import BANDS, spectra
+from ptychoformer.publication.fig9 import band_ratios, compose, draw
+from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
+from ptychoformer.storage import write_csv
+
+MODELS = {"ptychonn": "First", "ptychoformer": "Second"}
+
+
+@pytest.fixture
+def files(tmp_path, dataset, run_files):
+    """Spectra of two networks that blur, of three seeds that are alike."""
+    scenes = [
+        (scene, {"dataset": "clean", "test": "clean", "model": model, "loss": "mse", "n_train": 320, "seed": seed})
+        for model, (_, scene) in run_files.items()
+        for seed in range(3)
+    ]
+    outputs = tmp_path / "spectra.csv", tmp_path / "bands.csv"
+    spectra(dict.fromkeys(range(3), dataset), scenes, output_spectra_csv=outputs[0], output_bands_csv=outputs[1])
+    return outputs
+
+
+def test_ratio_is_a_geometric_mean_with_its_interval():
+    shares = np.array([0.02, 0.05, 0.03])
+    rows = {"model": "any", "channel": "phase", "band": "mid", "seed": range(3), "estimate": shares, "truth": 0.1}
+    (row,) = band_ratios(pd.DataFrame(rows)).itertuples()
+    interval = stats.ttest_1samp(np.log(shares / 0.1), 0).confidence_interval(0.95)
+    assert row.mean == pytest.approx(stats.gmean(shares) / 0.1)
+    assert (row.low, row.high) == pytest.approx(tuple(np.exp(interval)))
+    (single,) = band_ratios(pd.DataFrame(rows).head(1)).itertuples()
+    assert np.isnan(single.low)
+
+
+def test_networks_that_blur_lose_what_is_not_low(files):
+    ratios = band_ratios(pd.read_csv(files[1])).set_index(["channel", "band", "model"])["mean"]
+    for channel in ("amplitude", "phase"):
+        for model in MODELS:
+            assert ratios[channel, "low", model] > 1
+            assert all(ratios[channel, band, model] < 0.5 for band in BANDS[1:])
+
+
+def test_panels_hold_what_the_files_hold(files):
+    curves, bands = (pd.read_csv(path) for path in files)
+    with house_style():
+        figure = compose(curves, bands, MODELS)
+    assert len(figure.axes) == 2 * len(MODELS) + 2 + 3
+    section = curves[(curves["model"] == "ptychonn") & (curves["seed"] == 0) & (curves["channel"] == "amplitude")]
+    truth, first = figure.axes[0].lines[:2]
+    np.testing.assert_allclose(truth.get_ydata(), section.loc[section["quantity"] == "psd_diagonal_truth", "value"])
+    np.testing.assert_allclose(first.get_ydata(), section.loc[section["quantity"] == "psd_diagonal", "value"])
+    correlation = curves[(curves["model"] == "ptychoformer") & (curves["seed"] == 0) & (curves["channel"] == "object")]
+    drawn = [line.get_ydata() for line in figure.axes[-1].lines]
+    expected = correlation.loc[correlation["quantity"] == "frc", "value"].to_numpy()
+    assert any(len(line) == len(expected) and np.allclose(line, expected) for line in drawn)
+    sizes = [text.get_fontsize() for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if text.get_text()]
+    assert min(sizes) >= 6
+
+
+def test_files(files, tmp_path):
+    for name in ("first", "second"):
+        draw(*files, models=MODELS, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+    assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
+    assert f"{DOUBLE_COLUMN * 72:.2f}".encode() in (tmp_path / "first.pdf").read_bytes()
+
+
+def test_other_networks_and_mixed_conditions_are_refused(files, tmp_path):
+    output = {"pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
+    with pytest.raises(InputError, match="no spectra of the network 'dpi'"):
+        draw(*files, models={"dpi": "DPI"}, **output)
+    table = pd.read_csv(files[1])
+    write_csv(pd.concat([table, table.assign(n_train=5)]), tmp_path / "mixed.csv")
+    with pytest.raises(InputError, match="two runs of one network and seed"):
+        draw(files[0], tmp_path / "mixed.csv", models=MODELS, **output)

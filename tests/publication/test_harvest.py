@@ -1,0 +1,204 @@
+"""Runs gathered from results folders: whole ones only, each once, in the same bytes whatever the order."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ptychoformer.errors import InputError
+from ptychoformer.provenance import sidecar
+from ptychoformer.publication.claims import judge
+from ptychoformer.publication.harvest import FACTS, RUN_COLUMNS, harvest
+
+SOURCE = Path(__file__).parents[2] / "src"
+CLAIMS = Path(__file__).parents[2] / "resources" / "published" / "claims.yaml"
+NETWORKS = ("ptychonn", "ptynet", "dpi", "ptychoformer")
+# A digest that a careless reader takes for a number.
+DIGEST = "12345e678901"
+
+
+def make_run(results, model, seed=0, *, dataset="clean", test=None, psnr=14.0, epochs=25, **facts):
+    """Metrics and trained weights of a run, as the workflow leaves them; without ``test`` in the layout from before there were tests."""
+    reference = model in ("floor", "ceiling")
+    run = Path(dataset) / model / ("none" if reference else "mse") / "n640" / f"seed{seed}"
+    metrics = results / "evaluation" / run / (f"on_{test}" if test else "") / "metrics.csv"
+    place = dict(dataset=dataset) | (dict(test=test) if test else {})
+    place |= dict(model=model, loss="none" if reference else "mse", n_train=640, seed=seed, region="block", level="scene")
+    values = {("amplitude", "mse"): 0.0400000001, ("amplitude", "psnr"): psnr, ("phase", "ssim"): None}
+    frame = pd.DataFrame([place | dict(channel=channel, metric=metric, value=value) for (channel, metric), value in values.items()])
+    metrics.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(metrics, index=False)
+    if not reference:
+        weights = results / "training" / run / "model.pt"
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        weights.touch()
+        configuration = {"model": model, "training": {"epochs": epochs, "batch_size": 32}, "code": "0012345678e9"}
+        content = {"package": "0.1.0", "configuration": configuration, "configuration_digest": DIGEST, "machine": "Linux x86_64"}
+        sidecar(weights).write_text(json.dumps(content | {"device": "cpu", "training_seconds": 2735.5} | facts))
+    return metrics
+
+
+def read(path):
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+@pytest.fixture
+def results(tmp_path):
+    for seed in (0, 1):
+        for model in ("ptychonn", "ptychoformer"):
+            make_run(tmp_path / "results", model, seed, test="clean")
+    return tmp_path / "results"
+
+
+class TestHarvest:
+    def test_metrics_with_the_facts_of_their_training(self, tmp_path, results):
+        harvest(results, tmp_path / "runs.csv")
+        table = read(tmp_path / "runs.csv")
+        assert tuple(table.columns) == RUN_COLUMNS
+        assert len(table) == 4 * 3
+        row = table.query("model == 'ptychoformer' and seed == '1' and metric == 'psnr'").iloc[0]
+        facts = ("25", "32", "0.1.0", DIGEST, "0012345678e9", "Linux x86_64", "cpu", "2735.5")
+        assert tuple(row[list(FACTS)]) == facts
+        assert row["value"] == "14.0"
+
+    def test_an_empty_value_stays_empty(self, tmp_path, results):
+        harvest(results, tmp_path / "runs.csv")
+        assert set(read(tmp_path / "runs.csv").query("metric == 'ssim'")["value"]) == {""}
+
+    def test_references_have_no_training(self, tmp_path):
+        make_run(tmp_path / "results", "floor", test="clean")
+        found = harvest(tmp_path / "results", tmp_path / "runs.csv")
+        table = read(tmp_path / "runs.csv")
+        assert (table[list(FACTS)] == "").all(axis=None)
+        assert len(table) == 3
+        assert found.runs == ()
+
+    def test_both_layouts_give_the_same(self, tmp_path):
+        make_run(tmp_path / "new", "dpi", test="clean")
+        make_run(tmp_path / "old", "dpi")
+        for layout in ("new", "old"):
+            harvest(tmp_path / layout, tmp_path / f"{layout}.csv")
+        assert (tmp_path / "new.csv").read_bytes() == (tmp_path / "old.csv").read_bytes()
+
+    def test_a_network_may_be_tested_on_two_datasets(self, tmp_path):
+        for test in ("straight", "curved"):
+            make_run(tmp_path / "results", "dpi", dataset="straight", test=test)
+        assert len(harvest(tmp_path / "results", tmp_path / "runs.csv").runs) == 2
+        assert set(read(tmp_path / "runs.csv")["test"]) == {"straight", "curved"}
+
+    def test_metrics_of_a_whole_experiment_are_not_a_run(self, tmp_path, results):
+        first = results / "evaluation/clean/ptychonn/mse/n640/seed0/on_clean/metrics.csv"
+        (results / "evaluation/table1").mkdir()
+        (results / "evaluation/table1/metrics.csv").write_bytes(first.read_bytes())
+        assert len(harvest(results, tmp_path / "runs.csv").runs) == 4
+
+
+class TestMerging:
+    def test_twice_is_once(self, tmp_path, results):
+        first = harvest(results, tmp_path / "runs.csv")
+        content = (tmp_path / "runs.csv").read_bytes()
+        second = harvest(results, tmp_path / "runs.csv")
+        assert (tmp_path / "runs.csv").read_bytes() == content
+        assert (len(first.new), len(second.new)) == (4, 0)
+
+    def test_the_order_of_harvests_does_not_show(self, tmp_path, results):
+        make_run(tmp_path / "other", "dpi", 10, test="clean")
+        make_run(tmp_path / "other", "dpi", 2, test="clean")
+        for name, folders in (("one", (results, tmp_path / "other")), ("two", (tmp_path / "other", results))):
+            for folder in folders:
+                harvest(folder, tmp_path / f"{name}.csv")
+        assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+        assert read(tmp_path / "one.csv").query("model == 'dpi'")["seed"].tolist() == ["2"] * 3 + ["10"] * 3
+
+    def test_a_run_made_anew_replaces_its_rows_and_no_others(self, tmp_path, results):
+        harvest(results, tmp_path / "runs.csv")
+        before = read(tmp_path / "runs.csv")
+        make_run(tmp_path / "again", "ptychonn", 1, test="clean", psnr=15.25)
+        found = harvest(tmp_path / "again", tmp_path / "runs.csv")
+        after = read(tmp_path / "runs.csv")
+        assert found.new == ()
+        changed = (before != after).any(axis=1)
+        assert after[changed]["value"].tolist() == ["15.25"]
+
+    def test_a_table_of_something_else_is_refused(self, tmp_path, results):
+        (tmp_path / "runs.csv").write_text("a,b\n1,2\n")
+        with pytest.raises(InputError, match="columns"):
+            harvest(results, tmp_path / "runs.csv")
+
+    def test_a_folder_without_results_is_refused(self, tmp_path):
+        with pytest.raises(InputError, match="no folder 'evaluation'"):
+            harvest(tmp_path, tmp_path / "runs.csv")
+
+
+class TestHalfFinished:
+    def damage_weights(self, metrics, weights):
+        weights.unlink()
+
+    def damage_sidecar(self, metrics, weights):
+        sidecar(weights).unlink()
+
+    def damage_state(self, metrics, weights):
+        weights.with_name("state.pt").touch()
+
+    def damage_metrics(self, metrics, weights):
+        metrics.write_bytes(metrics.read_bytes()[:-8])
+
+    def damage_values(self, metrics, weights):
+        metrics.write_text(metrics.read_text().replace("14.0", "wrong"))
+
+    def damage_identity(self, metrics, weights):
+        metrics.write_text(metrics.read_text().replace("ptychonn", "ptynet"))
+
+    @pytest.mark.parametrize("damage", ["weights", "sidecar", "state", "metrics", "values", "identity"])
+    def test_a_half_finished_run_is_skipped_and_named(self, tmp_path, results, damage):
+        run = "clean/ptychonn/mse/n640/seed1"
+        metrics = results / "evaluation" / run / "on_clean" / "metrics.csv"
+        getattr(self, f"damage_{damage}")(metrics, results / "training" / run / "model.pt")
+        found = harvest(results, tmp_path / "runs.csv")
+        assert len(found.runs) == 3
+        assert len(found.skipped) == 1
+        assert found.skipped[0].startswith(f"{run}/on_clean")
+        assert found.whole == {"clean": 1}
+        assert len(read(tmp_path / "runs.csv")) == 3 * 3
+
+    def test_it_does_not_take_away_what_was_there(self, tmp_path, results):
+        harvest(results, tmp_path / "runs.csv")
+        content = (tmp_path / "runs.csv").read_bytes()
+        (results / "training/clean/ptychonn/mse/n640/seed1/model.pt").unlink()
+        harvest(results, tmp_path / "runs.csv")
+        assert (tmp_path / "runs.csv").read_bytes() == content
+
+
+class TestCommand:
+    def run(self, *arguments):
+        command = [sys.executable, "-m", "ptychoformer.publication.harvest", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}, check=False)
+
+    def test_it_tells_what_it_added(self, tmp_path, results):
+        harvest(results, tmp_path / "runs.csv")
+        make_run(results, "ptychonn", 2, test="clean")
+        done = self.run(results, tmp_path / "runs.csv")
+        assert (done.returncode, done.stdout.strip()) == (0, "5 runs, 1 new, clean: 2 whole seeds")
+
+    def test_help_and_one_sentence_errors(self, tmp_path):
+        assert "folder of results" in self.run("--help").stdout
+        failed = self.run(tmp_path / "nowhere", tmp_path / "runs.csv")
+        assert failed.returncode == 1
+        assert failed.stderr.startswith("Error: ")
+        assert "Traceback" not in failed.stderr
+
+
+def test_claims_are_judged_on_what_was_harvested(tmp_path):
+    for seed, shift in enumerate((0.0, 0.3, -0.2, 0.1)):
+        for place, model in enumerate(NETWORKS):
+            make_run(
+                tmp_path / "results", model, seed, test="clean", psnr=13 + shift + 2 * (model == "ptychoformer") + 0.05 * place * (1 + seed)
+            )
+    harvest(tmp_path / "results", tmp_path / "runs.csv")
+    judge(CLAIMS, {}, None, tmp_path / "runs.csv", scale="none", output_csv=tmp_path / "claims.csv")
+    row = pd.read_csv(tmp_path / "claims.csv").query("id == 'clean-amplitude-psnr' and source == 'reference'").iloc[0]
+    assert (row["verdict"], row["n_seeds"], row["scale"]) == ("holds", 4, "640 patterns, 25 epochs")

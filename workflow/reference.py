@@ -1,0 +1,117 @@
+"""Work through Table I at the paper's full size for as long as there is time, seed by seed, and keep what is finished.
+
+A seed is a subject of the statistics only when every network has it, so that all networks of one seed come before the next seed, and the
+first condition before the second. A seed that the harvest holds is not run again; an unfinished training goes on where it was.
+
+    python workflow/reference.py --hours 2 --data folder
+"""
+
+import argparse
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from ptychoformer.configuration import models_of
+from ptychoformer.errors import PtychoformerError
+from ptychoformer.publication.harvest import harvest
+
+CONFIG = "config/paper.yaml"
+HARVEST = "resources/reference/runs.csv"
+GRACE = 120.0
+
+
+def main() -> int:
+    """Exit status 0 if the time ran out or nothing is left to do, Snakemake's own if it failed."""
+    arguments = _parser().parse_args()
+    os.chdir(ROOT)
+    deadline = time.monotonic() + 3600 * arguments.hours
+    config = _paper_config()
+    results = config["pathvars"]["results"]
+    for condition, seed in remaining(config, HARVEST):
+        print(f"Reference: {condition}, seed {seed}", flush=True)
+        status = run_until(deadline, _command(condition, seed, arguments))
+        if Path(results, "evaluation").is_dir():
+            print(harvest(results, HARVEST), flush=True)
+        if status is None:
+            print("The time is up; the next run goes on from here.")
+            return 0
+        if status:
+            return status
+    print("Nothing is left to do.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=2.0, help="how long to work (default 2)")
+    parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
+    parser.add_argument("--cores", default="all", help="for Snakemake (default all)")
+    return parser
+
+
+def _paper_config() -> dict:
+    config, overlay = (yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in ("config.yaml", CONFIG))
+    for model in config["models"].values():
+        model.setdefault("experiments", None)
+    return config | {name: overlay[name] for name in ("seeds", "pathvars", "training")}
+
+
+def remaining(config: dict, harvested: str | os.PathLike) -> Iterator[tuple[str, int]]:
+    """Condition and seed of everything that the harvest does not hold, in the order in which it is wanted."""
+    networks = set(models_of(config, "table1"))
+    scale = {name: str(config["training"][name]) for name in ("epochs", "batch_size")}
+    for condition in config["experiments"]["table1"]["datasets"]:
+        for seed in config["seeds"]:
+            if not networks <= _finished(harvested, condition, seed, scale):
+                yield condition, seed
+
+
+def _finished(harvested: str | os.PathLike, condition: str, seed: int, scale: dict[str, str]) -> set[str]:
+    if not Path(harvested).is_file():
+        return set()
+    place = {"dataset": condition, "test": condition, "loss": "mse", "seed": str(seed)} | scale
+    with open(harvested, newline="", encoding="utf-8") as file:
+        return {row["model"] for row in csv.DictReader(file) if place.items() <= row.items()}
+
+
+def _command(condition: str, seed: int, arguments: argparse.Namespace) -> list[str]:
+    config = [f"seeds=[{seed}]", f"experiments={{table1: {{datasets: [{condition}]}}}}"]
+    config += [f"data_dir={arguments.data}"] if arguments.data else []
+    command = [sys.executable, "-m", "snakemake", "headline", "--cores", arguments.cores, "--rerun-incomplete"]
+    return [*command, "--configfile", CONFIG, "--config", *config]
+
+
+def run_until(deadline: float, command: list[str]) -> int | None:
+    """Exit status of the command; None if it had to be stopped, as by Ctrl-C, since the time was up."""
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        return process.wait(timeout=max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(timeout=GRACE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return None
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+        return None
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except PtychoformerError as error:
+        sys.exit(f"Error: {error}")

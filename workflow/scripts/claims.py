@@ -1,0 +1,10 @@
+"""A verdict on every claim of the paper."""
+
+from adapter import job
+
+with job(snakemake):
+    from ptychoformer.publication.claims import judge
+
+    files, params = snakemake.input, snakemake.params
+    metrics = dict(zip(params.experiments, files.metrics, strict=True))
+    judge(files.claims, metrics, files.bands, files.reference, scale=params.scale, output_csv=snakemake.output[0])

@@ -1,0 +1,9 @@
+"""The layers of a network, with their shapes and parameters."""
+
+from adapter import job
+
+with job(snakemake):
+    from ptychoformer.training.inspection import describe
+
+    model = snakemake.params.model
+    describe(model["kind"], model["options"], tuple(snakemake.params.window), snakemake.output[0])

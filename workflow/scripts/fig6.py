@@ -1,0 +1,10 @@
+"""Figure 6: out of distribution, as every network sees it."""
+
+from adapter import job
+
+with job(snakemake):
+    from ptychoformer.publication.fig6 import draw
+
+    files, models = snakemake.input, snakemake.params.models
+    run_files = dict(zip(models, zip(files.patches, files.scenes, strict=True), strict=True))
+    draw(files.dataset, run_files, models, **dict(snakemake.output.items()))

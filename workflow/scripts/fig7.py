@@ -1,0 +1,10 @@
+"""Figure 7: training sets and test block on the object."""
+
+from adapter import job
+
+with job(snakemake):
+    from ptychoformer.publication.fig7 import draw
+
+    params = snakemake.params
+    chosen = dict(sizes=params.sizes, seed=params.seed, subset=params.subset)
+    draw(snakemake.input.dataset, **chosen, **dict(snakemake.output.items()))

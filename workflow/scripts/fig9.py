@@ -1,0 +1,8 @@
+"""Figure 9: spatial frequencies of the scenes."""
+
+from adapter import job
+
+with job(snakemake):
+    from ptychoformer.publication.fig9 import draw
+
+    draw(snakemake.input.spectra, snakemake.input.bands, models=snakemake.params.models, **dict(snakemake.output.items()))
