@@ -417,7 +417,7 @@ class TestJudge:
         return tmp_path / "metrics.csv"
 
     def judge(self, folder, metrics, reference=None):
-        judge(CLAIMS, metrics, None, reference, scale="laptop", output_csv=folder / "claims.csv")
+        judge(CLAIMS, metrics, None, reference, scales={"table1": "laptop"}, output_csv=folder / "claims.csv")
         return pd.read_csv(folder / "claims.csv")
 
     def test_every_claim_once_and_missing_experiments_are_named(self, tmp_path, table1):

@@ -44,7 +44,8 @@ def write_tables(folder, experiment, seeds):
     for place, table in enumerate(experiment.TABLES.values(), 1):
         name = f"table{place}"
         frame = experiment.make_metrics(seeds=seeds) if place == 1 else experiment.metrics_of(table, seeds)
-        files = experiment.write_metrics(folder / "evaluation" / name, frame, table.layout["factor"])
+        shown = frame[frame["metric"].isin(table.layout["metrics"])]
+        files = experiment.write_metrics(folder / "evaluation" / name, shown, table.layout["factor"])
         printed = {kind: folder / "publication" / f"{name}.{kind}" for kind in ("csv", "md", "tex")}
         made.words[name] = table.layout | dict(scale_note=f"{name} is smaller than <the paper>.")
         make_table(files.metrics, table.published, files.pairwise, **made.words[name], **printed)
@@ -85,7 +86,14 @@ def write_inputs(folder, experiment, seeds=3, with_reference=True):
     made = write_tables(folder, experiment, seeds)
     results = folder / "results"
     reference = write_reference(folder / "runs.csv", pd.read_csv(made.metrics["table1"]) if with_reference else None)
-    judge(PUBLISHED / "claims.yaml", made.metrics, None, reference, scale="700 <patterns>", output_csv=folder / "claims.csv")
+    judge(
+        PUBLISHED / "claims.yaml",
+        made.metrics,
+        None,
+        reference,
+        scales=dict.fromkeys(made.tables, "700 <patterns>"),
+        output_csv=folder / "claims.csv",
+    )
     histories, checkpoints = experiment.write_training(folder, seeds)
     write_benchmarks(results)
     return dict(
@@ -286,6 +294,11 @@ class TestHeadline:
             expected = f"{line.column} {line.ours} ({line.ours_interval}) {line.rival_name} {line.rival} ({line.rival_interval})"
             assert f"{expected} {line.lead} ({line.lead_interval}) {line.published_lead}" in page.words
 
+    def test_a_metric_that_a_scan_is_too_small_for_is_left_out(self, inputs, experiment):
+        table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        found = headlines(table[table["metric"] != "ssim"], pairwise, Layout(**experiment.TABLES["I"].layout))
+        assert {line.column for line in found} == {"Amplitude PSNR (dB)", "Phase PSNR (dB)"}
+
     def test_one_seed_has_no_interval(self, small, experiment):
         table, pairwise = pd.read_csv(small["tables"]["table1"]), pd.read_csv(small["statistics"]["table1"][1])
         for line in headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout)):
@@ -321,6 +334,7 @@ class TestClaims:
         both = table[table["source"] == "reference"]["id"]
         assert len(both) > 5
         assert all("2,928 patterns, 25 epochs" in page.claim(name) for name in both)
+        assert all("700 <patterns>" in page.claim(name) for name in table[(table["source"] == "local") & (table["n_seeds"] > 0)]["id"])
 
     def test_effects_are_in_a_readers_units(self):
         assert effect_text(0.4316, "dB") == "+0.43 dB"
@@ -444,6 +458,12 @@ class TestFigures:
         content = base64.b64decode(picture.source.split(",")[1])
         assert Image.open(io.BytesIO(content)).size == (150, 50)
         assert (picture.width, picture.height) == (135, 45)
+
+    def test_letters_of_panels_are_bold(self, path):
+        text = path.read_text()
+        assert "<b>a, b</b>, Two scan points" in text
+        assert "**" not in text.split("<figure>", 1)[1].split("base64")[0]
+        assert not re.search(r"<figcaption>[^<]*\*", text)
 
     def test_a_figure_without_a_caption_is_named(self, tmp_path):
         with pytest.raises(InputError, match="figure 'fig11' has no caption"):

@@ -283,11 +283,18 @@ def scale_note(experiment):
     return note + caution if generated else note
 
 
-def scale_in_words():
-    """The scale of Table I, which stands for that of the whole."""
-    entry = first_dataset("table1")
-    patterns, epochs, seeds = sizes_of("table1", entry)[-1], config["training"]["epochs"], len(config["seeds"])
-    return f"{patterns:,} patterns of '{config['datasets'][entry]['object']}', {epochs} epochs, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+def scale_in_words(experiment):
+    """How much an experiment's networks were trained, and on what."""
+    datasets = config["experiments"][experiment]["datasets"]
+    sizes = sorted({size for dataset in datasets for size in sizes_of(experiment, dataset)})
+    objects = dict.fromkeys(config["datasets"][dataset]["object"] for dataset in datasets)
+    return f"{', '.join(f'{size:,}' for size in sizes)} patterns of '{', '.join(objects)}', {config['training']['epochs']} epochs"
+
+
+def scales_in_words():
+    """The scale of every experiment; Figure 9's bands are measured on Table I's scenes."""
+    scales = {experiment: scale_in_words(experiment) for experiment in config["experiments"]}
+    return scales | {"bands": scales["table1"]}
 
 
 def scale_of(experiment):

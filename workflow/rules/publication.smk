@@ -384,7 +384,7 @@ rule claims:
         mem_mb=500,
     params:
         experiments=list(config["experiments"]),
-        scale=scale_in_words(),
+        scales=scales_in_words(),
         code=code_digest("publication.claims"),
     message:
         "Judging the paper's claims"

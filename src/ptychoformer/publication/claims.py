@@ -169,7 +169,7 @@ def judge(
     bands_csv: str | os.PathLike | None,
     reference_csv: str | os.PathLike | None,
     *,
-    scale: str,
+    scales: Mapping[str, str],
     output_csv: str | os.PathLike,
 ) -> None:
     """Write the verdict on every claim, with the columns ``OUTPUT_COLUMNS``.
@@ -181,7 +181,7 @@ def judge(
         metrics: experiment to its ``metrics.csv``; experiments that were not run may be absent, or their files.
         bands_csv: energy by frequency band, as `evaluation.spectra` writes it.
         reference_csv: runs from elsewhere, as `harvest` writes them.
-        scale: of the local runs, in words.
+        scales: of the local runs, in words, by experiment (`bands` too); an experiment that was not run needs none.
 
     Raises:
         InputError: a file that exists breaks its contract, or the claims do.
@@ -193,7 +193,8 @@ def judge(
     reference = _reference(reference_csv)
     rows = []
     for claim in claims:
-        rows.append(_row(claim, verdict_of(claim.test, local.get(claim.test.experiment)), scale, LOCAL))
+        experiment = claim.test.experiment
+        rows.append(_row(claim, verdict_of(claim.test, local.get(experiment)), scales.get(experiment, ""), LOCAL))
         if found := _best_reference(claim.test, reference):
             rows.append(_row(claim, *found, REFERENCE))
     write_csv(pd.DataFrame(rows, columns=OUTPUT_COLUMNS), output_csv)

@@ -61,7 +61,8 @@ class _Unfinished(Exception):
 def harvest(results_folder: str | os.PathLike, output_csv: str | os.PathLike) -> Harvest:
     """Merge the finished runs of a results folder into a table with the columns ``RUN_COLUMNS``, sorted.
 
-    Floors and ceilings are taken too; they have no facts of training. ``seconds`` is what training took. A run whose weights or sidecar are missing, or whose metrics break off, is half-finished and left out.
+    Floors and ceilings are taken too; they have no facts of training. ``seconds`` is what training took. A run whose weights or sidecar
+    are missing, or whose metrics break off, is half-finished and left out.
 
     Args:
         results_folder: has ``evaluation`` and ``training`` in it.

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.files import write_text
@@ -80,7 +81,6 @@ def make_report(
         headlines=_by_condition(next(part["headlines"] for part in parts if part["name"] == HEADLINE_TABLE)),
         our_name=list(networks.values())[-1],
         claim_sections=report_claims.sections(verdicts, labels),
-        local_scale=report_claims.local_scale(verdicts),
         tables=parts,
         channels=CHANNELS,
         figures=pictures(figures, output),
@@ -144,13 +144,18 @@ def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["tied"] = _tied
+    environment.filters |= {"tied": _tied, "lettered": _lettered}
     return environment.get_template(TEMPLATE.name)
 
 
 def _tied(sentence: str) -> str:
     """The sentence, whose formulas no end of line tears apart."""
     return re.sub(r" ([=<>]) ", "\u00a0\\1\u00a0", sentence)
+
+
+def _lettered(caption: str) -> Markup:
+    """A caption, escaped, with the letters of its panels bold."""
+    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", str(escape(caption))))
 
 
 def _headings(columns: Iterable[tuple[str, str]]) -> list[str]:

@@ -228,11 +228,6 @@ def tally(table: pd.DataFrame, source: str) -> Tally:
     )
 
 
-def local_scale(table: pd.DataFrame) -> str:
-    """The scale of the local runs, as ``claims.csv`` states it."""
-    return "; ".join(dict.fromkeys(table.loc[table["source"] == LOCAL, "scale"].dropna().astype(str)))
-
-
 def _tally_in_words(verdicts: Sequence[str]) -> str:
     holding, failing, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
     parts = [f"{holding} hold{'s' if holding == 1 else ''}"] if holding else []

@@ -14,12 +14,13 @@ from ptychoformer.errors import InputError
 # Three quarters of what a page may weigh: base64 adds a third.
 MOST_BYTES = 10_000_000
 _SCREEN_PIXELS_PER_DOT = 0.45  # figures have 300 dots an inch; their smallest text, 6 points, is then 11 pixels high
+# Letters of panels stand between double asterisks.
 _CAPTIONS = {
     "fig1": (
         "What diffraction patterns are like",
-        "a, One simulated pattern and the mean over many, with rings at marked spatial frequencies. b, Decay of the intensity "
-        "with radius. c, The pattern of a in polar coordinates, where rings are horizontal lines. d, How alike two pixels are, "
-        "along a ring and across rings: the property that Polar Coordinate Attention rests on.",
+        "**a**, One simulated pattern and the mean over many, with rings at marked spatial frequencies. **b**, Decay of the "
+        "intensity with radius. **c**, The pattern of **a** in polar coordinates, where rings are horizontal lines. **d**, How "
+        "alike two pixels are, along a ring and across rings: the property that Polar Coordinate Attention rests on.",
     ),
     "fig2": (
         "Architecture of Ptychoformer as it was built",
@@ -28,21 +29,21 @@ _CAPTIONS = {
     ),
     "fig3": (
         "What Polar Coordinate Attention weighs",
-        "a to c, The matrices of Eqs. 10 and 11 and the factor that they put on the logits of each key. d, Attention of a "
-        "central and of an outer query in every block and head of the trained network, relative to an equal share for every "
+        "**a to c**, The matrices of Eqs. 10 and 11 and the factor that they put on the logits of each key. **d**, Attention of"
+        " a central and of an outer query in every block and head of the trained network, relative to an equal share for every "
         "key.",
     ),
     "fig4": (
         "Networks on single patterns and on the stitched scene",
-        "a, b, Two scan points of the test block, beyond the reach of training where the scan allows it, chosen for the highest"
-        " contrast of their labels and the least overlap, with their diffraction patterns. c, The stitched scene. Errors are "
-        "absolute differences from the truth; all panels of a row of c, and the same rows of a and b, share the colour scale at"
-        " its right.",
+        "**a, b**, Two scan points of the test block, beyond the reach of training where the scan allows it, chosen for the "
+        "highest contrast of their labels and the least overlap, with their diffraction patterns. **c**, The stitched scene. "
+        "Errors are absolute differences from the truth; all panels of a row of **c**, and the same rows of **a** and **b**, "
+        "share the colour scale at its right.",
     ),
     "fig6": (
         "An object of another kind",
-        "Networks that were trained on straight features alone see curved ones, without fine-tuning. a, b, Amplitude and phase "
-        "of one pattern. c, d, The whole scene; below each picture its PSNR.",
+        "Networks that were trained on straight features alone see curved ones, without fine-tuning. **a, b**, Amplitude and "
+        "phase of one pattern. **c, d**, The whole scene; below each picture its PSNR.",
     ),
     "fig7": (
         "Training sets of falling size",
@@ -51,13 +52,14 @@ _CAPTIONS = {
     ),
     "fig8": (
         "Less data",
-        "a, b, Scenes of all networks at two sizes of the training set. c, d, PSNR and SSIM of the scene against the size of "
-        "the training set and against the overlap of the scan: mean with 95 % interval over seeds, between floor and ceiling.",
+        "**a, b**, Scenes of all networks at two sizes of the training set. **c, d**, PSNR and SSIM of the scene against the "
+        "size of the training set and against the overlap of the scan: mean with 95 % interval over seeds, between floor and "
+        "ceiling.",
     ),
     "fig9": (
         "What is kept of the object’s frequencies",
-        "a, Diagonal section of the power spectrum, the truth in black. b, Share of the energy by band, relative to the "
-        "truth’s. c, Fourier ring correlation with the truth (not in the paper), marked where it falls below the half-bit "
+        "**a**, Diagonal section of the power spectrum, the truth in black. **b**, Share of the energy by band, relative to the"
+        " truth’s. **c**, Fourier ring correlation with the truth (not in the paper), marked where it falls below the half-bit "
         "threshold.",
     ),
     "fig10": (

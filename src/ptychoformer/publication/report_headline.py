@@ -45,12 +45,13 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> li
     """
     *rivals, ours = layout.methods
     region, level = layout.places[0]
-    here = (
-        table[(table["region"] == region) & (table["level"] == level)].set_index(["condition", "channel", "metric", "method"]).sort_index()
-    )
+    shown = table[(table["region"] == region) & (table["level"] == level)]
+    here = shown.set_index(["condition", "channel", "metric", "method"]).sort_index()
     pairs = pairwise[(pairwise["region"] == region) & (pairwise["level"] == level)]
     places = [(condition, *column) for condition in layout.conditions for column in layout.columns if column[1] in _METRICS]
-    return [_headline(here.loc[place], _of(pairs, *place), ours, rivals, layout, place) for place in places if rivals]
+    # A scan may be too small for a metric, which then is not in the table.
+    found = [place for place in places if rivals and place in here.index]
+    return [_headline(here.loc[place], _of(pairs, *place), ours, rivals, layout, place) for place in found]
 
 
 def _of(pairs: pd.DataFrame, condition: str, channel: str, metric: str) -> pd.DataFrame:

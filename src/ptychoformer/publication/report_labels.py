@@ -45,5 +45,5 @@ class Labels:
 
     def told(self, sentence: str) -> str:
         """A sentence in which networks, losses and metrics stand under their labels rather than under their names."""
-        known = {metric: quantity.name for metric, quantity in QUANTITIES.items()} | self.losses | self.networks
+        known = self.losses | self.networks | {metric: quantity.name for metric, quantity in QUANTITIES.items()}
         return re.sub(r"\w+", lambda word: known.get(word.group(), word.group()), sentence)
