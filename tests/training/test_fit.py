@@ -133,10 +133,10 @@ def test_nan_in_a_dataset_names_file_and_pattern(tmp_path, make_scan):
 
 def test_best_weights_are_those_of_the_lowest_validation_loss(tmp_path, make_scan):
     scan = make_scan()
-    best, history = train(tmp_path / "best", scan, epochs=8, weights="best", learning_rate=3e-2)
+    best, history = train(tmp_path / "best", scan, epochs=8, weights="best", learning_rate=1e-2)
     epoch = int(history.validation_loss.idxmin()) + 1
     assert epoch < 8  # otherwise this says nothing
-    until_then, _ = train(tmp_path / "last", scan, epochs=epoch, learning_rate=3e-2)
+    until_then, _ = train(tmp_path / "last", scan, epochs=epoch, learning_rate=1e-2)
     assert_same_bits(best, until_then)
 
 

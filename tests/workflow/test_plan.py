@@ -25,7 +25,7 @@ def test_the_default_trains_every_run_once(project):
         table3=ABLATIONS + 1,  # Ptychoformer on 160 patterns, shared by Tables III to V and Figure 8
         table4=8,
         table5=HYBRIDS,
-        sizes=COMPARED + (COMPARED - 1),  # 50 patterns; 160 but for Ptychoformer; 640 are Table I's
+        sizes=COMPARED + (COMPARED - 1),  # 50 patterns; 160 but for Ptychoformer; 512 are Table I's
         overlaps=2 * COMPARED,
     )
     assert jobs["train"] == jobs["predict"] == counted * SEEDS
@@ -120,14 +120,14 @@ def test_a_syntax_error_in_a_new_model_is_one_sentence(project):
         ("object: permalloy", "object: gold", "datasets.clean.object: 'gold' is not defined under objects"),
         ("experiments: [table1,", "experiments: [table7,", "models.ptychonn.experiments: 'table7' is not defined under experiments"),
         (
-            "n_train: [640]",
+            "n_train: [512]",
             "n_train: [4000]",
             "experiments.table1.n_train: 4000 is not allowed; dataset 'clean' has 2928 training patterns.",
         ),
         (
-            "n_train: [640]",
-            "n_train: [64, 640]",
-            "experiments.table1.n_train: [64, 640] is not allowed; a table needs one number of patterns.",
+            "n_train: [512]",
+            "n_train: [64, 512]",
+            "experiments.table1.n_train: [64, 512] is not allowed; a table needs one number of patterns.",
         ),
         ("shape: [512, 512]", "shape: [32, 512]", "objects.permalloy.shape[0]: 32 is not allowed; it must be an integer, at least 64"),
     ],

@@ -65,7 +65,8 @@ class Training:
     best: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        self.optimizer = Adam(self.model.parameters(), lr=self.options["learning_rate"])
+        # Fused, since with small batches on a CPU the plain update took a tenth of all time.
+        self.optimizer = Adam(self.model.parameters(), lr=self.options["learning_rate"], fused=True)
         self.scheduler = plateau_schedule(self.optimizer, self.options)
 
     @property
