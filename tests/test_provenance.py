@@ -60,6 +60,11 @@ def test_a_model_digest_knows_its_own_network_only():
     assert "models.dpi" not in provenance._imports("models")
 
 
+def test_a_training_digest_knows_its_own_loss_only():
+    assert code_digest("training.fit", "training.losses.mse") != code_digest("training.fit", "training.losses.mae")
+    assert not [name for name in provenance._imports("training.fit") if name.startswith("training.losses.")]
+
+
 def test_digest_depends_on_values_not_on_order():
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
 

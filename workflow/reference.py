@@ -21,9 +21,10 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import models_of
+from ptychoformer.configuration import complete, load_schema, models_of
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.publication.harvest import harvest
+from ptychoformer.simulation.scan import grid_of, train_rows
 
 CONFIG = "config/paper.yaml"
 HARVEST = "resources/reference/runs.csv"
@@ -61,19 +62,32 @@ def _parser() -> argparse.ArgumentParser:
 
 def _paper_config() -> dict:
     config, overlay = (yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in ("config.yaml", CONFIG))
-    for model in config["models"].values():
-        model.setdefault("experiments", None)
-    return config | {name: overlay[name] for name in ("seeds", "pathvars", "training")}
+    return complete(_merged(config, overlay), load_schema("workflow/schemas/config.schema.yaml"))
+
+
+def _merged(config: dict, overlay: dict) -> dict:
+    """As Snakemake merges them: mappings key by key, all else replaced."""
+    both = {key: _merged(config[key], value) if isinstance(value, dict) and key in config else value for key, value in overlay.items()}
+    return config | both
 
 
 def remaining(config: dict, harvested: str | os.PathLike) -> Iterator[tuple[str, int]]:
     """Condition and seed of everything that the harvest does not hold, in the order in which it is wanted."""
     networks = set(models_of(config, "table1"))
-    scale = {name: str(config["training"][name]) for name in ("epochs", "batch_size")}
     for condition in config["experiments"]["table1"]["datasets"]:
+        scale = {name: str(config["training"][name]) for name in ("epochs", "batch_size")}
+        scale["n_train"] = str(training_patterns(config, condition))
         for seed in config["seeds"]:
             if not networks <= _finished(harvested, condition, seed, scale):
                 yield condition, seed
+
+
+def training_patterns(config: dict, condition: str) -> int:
+    """All patterns of a dataset that may be trained on."""
+    dataset = config["datasets"][condition]
+    shape, window = config["objects"][dataset["object"]]["shape"], config["probes"][dataset["probe"]]["size"]
+    rows, columns = grid_of(shape, window, dataset["scan"]["overlap"])
+    return train_rows(rows) * columns
 
 
 def _finished(harvested: str | os.PathLike, condition: str, seed: int, scale: dict[str, str]) -> set[str]:

@@ -28,6 +28,18 @@ _TYPES = {
 }
 
 
+# Lists of an experiment that may hold one entry only, since a table or a figure has no place for more.
+_SINGLE = {
+    "table1": ("losses", "n_train"),
+    "table2": ("losses", "n_train"),
+    "table3": ("losses", "n_train"),
+    "table4": ("datasets", "n_train"),
+    "table5": ("losses", "n_train"),
+    "sizes": ("datasets", "losses"),
+    "overlaps": ("losses", "n_train"),
+}
+
+
 def load_schema(path: str | Path) -> dict[str, Any]:
     """The schema file as a mapping."""
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -165,9 +177,29 @@ def _check_references(config: Mapping[str, Any]) -> None:
     for name, model in config["models"].items():
         for experiment in model["experiments"] or []:
             _defined(f"models.{name}.experiments", experiment, config["experiments"], "experiments")
-    for name in config["experiments"]:
+    for name, experiment in config["experiments"].items():
         if not models_of(config, name):
             raise InputError(f"experiments.{name}: no network takes part; one under models must name it, or be of all experiments.")
+        _check_experiment(name, experiment, config)
+
+
+def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """What its table or figure can show."""
+    for key in _SINGLE[name]:
+        if len(found := experiment[key]) > 1:
+            raise InputError(f"experiments.{name}.{key}: {found} is not allowed; what it prints has room for one.")
+    if name == "sizes" and len(experiment["n_train"]) < 2:
+        raise InputError(f"experiments.sizes.n_train: {experiment['n_train']} is not allowed; Figure 8 shows scenes of two sizes or more.")
+    if (experiment["test"] is None) == (name == "table2"):
+        allowed = "a dataset that is not trained on" if name == "table2" else "null: only table2 is tested on another dataset"
+        raise InputError(f"experiments.{name}.test: {experiment['test']!r} is not allowed; it must be {allowed}.")
+    if (test := experiment["test"]) is not None:
+        if test in experiment["datasets"]:
+            raise InputError(f"experiments.{name}.test: '{test}' is not allowed; it is trained on.")
+        sizes = {dataset: config["probes"][config["datasets"][dataset]["probe"]]["size"] for dataset in [*experiment["datasets"], test]}
+        if len(set(sizes.values())) > 1:
+            found = ", ".join(f"{size} pixels in '{dataset}'" for dataset, size in sizes.items())
+            raise InputError(f"experiments.{name}.test: patterns must be of one size to be trained on and tested on, found {found}.")
 
 
 def models_of(config: Mapping[str, Any], experiment: str) -> list[str]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # pandas takes a quarter of a second to import, and most jobs
     import pandas as pd
 
 
+# Tables are written with nine significant digits: what differs by less than this part of itself is rounding.
+PRECISION = 1e-8
+
+
 @contextmanager
 def create_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
     """An HDF5 file to write to, which appears under ``path`` only when it is complete.

@@ -6,14 +6,17 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import COLUMNS, collect, measure, psnr, read_metrics, scores, ssim_map
-from ptychoformer.evaluation.patches import open_patches
+from ptychoformer.evaluation.metrics import COLUMNS, collect, common_scale, measure, psnr, read_metrics, scores, ssim_map
+from ptychoformer.evaluation.patches import create_patches, open_patches
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.measurement.windows import windows
+from ptychoformer.training.normalisation import Normalisation, label_windows
 from ptychoformer.training.split import authors_split
 
 IDENTITY = {"dataset": "clean", "test": "clean", "model": "ceiling", "loss": "none", "n_train": 50, "seed": 1}
@@ -37,7 +40,7 @@ def prediction(make_dataset, tmp_path):
 
 def measured(files, tmp_path) -> pd.Series:
     """Values by region, level, channel and metric."""
-    measure(*files, IDENTITY, tmp_path / "metrics.csv")
+    measure(files[0], *files, IDENTITY, tmp_path / "metrics.csv")
     return read_metrics(tmp_path / "metrics.csv").set_index(["region", "level", "channel", "metric"])["value"].sort_index()
 
 
@@ -99,7 +102,8 @@ def test_ceiling_without_jitter_is_perfect_and_with_jitter_only_its_patterns_are
 
 
 def test_rows_are_tidy_and_complete(prediction, tmp_path):
-    measure(*prediction("floor"), IDENTITY, tmp_path / "metrics.csv")
+    files = prediction("floor")
+    measure(files[0], *files, IDENTITY, tmp_path / "metrics.csv")
     frame = read_metrics(tmp_path / "metrics.csv")
     assert list(frame.columns) == list(COLUMNS)
     assert len(frame) == 24
@@ -112,17 +116,33 @@ def test_another_dataset_is_measured_as_a_whole(make_dataset, tmp_path):
     how = {"n_train": 50, "seed": 1, "subset": "scattered", "transferred": True}
     reference_patches("floor", dataset, other, **how, output=tmp_path / "patches.h5")
     stitch(tmp_path / "patches.h5", "radial", tmp_path / "scene.h5")
-    measure(other, tmp_path / "patches.h5", tmp_path / "scene.h5", IDENTITY | {"test": "other"}, tmp_path / "metrics.csv")
+    measure(dataset, other, tmp_path / "patches.h5", tmp_path / "scene.h5", IDENTITY | {"test": "other"}, tmp_path / "metrics.csv")
     frame = read_metrics(tmp_path / "metrics.csv")
     assert set(frame["region"]) == {"whole"}
     assert len(frame) == 2 * 2 * 3  # levels, channels, metrics
     with open_patches(tmp_path / "patches.h5") as patches:
-        scales, constant = patches.normalisation, patches.amplitude[0, 0, 0]
-    error = ((scales.amplitude(read_scan(other).amplitude) - constant) ** 2).mean(dtype=float)
+        constant = patches.normalisation.restored("amplitude", patches.amplitude[0, 0, 0])
+    scales = common_scale(dataset)
+    error = ((scales.amplitude(read_scan(other).amplitude) - scales.amplitude(constant)) ** 2).mean(dtype=float)
     found = frame.set_index(["level", "channel", "metric"])["value"]
     assert found["scene", "amplitude", "mse"] == pytest.approx(error, rel=1e-4)
     with pytest.raises(InputError, match="is not a prediction of the test patterns"):
-        measure(other, tmp_path / "patches.h5", tmp_path / "scene.h5", IDENTITY, tmp_path / "metrics.csv")
+        measure(dataset, other, tmp_path / "patches.h5", tmp_path / "scene.h5", IDENTITY, tmp_path / "metrics.csv")
+
+
+def test_a_scene_scores_alike_on_whatever_scale_its_network_was_trained(make_dataset, tmp_path):
+    """The same blurred truth, as predicted by networks whose training sets had another range of labels."""
+    dataset = make_dataset(**GEOMETRY)
+    scan, found = read_scan(dataset), []
+    test = authors_split(scan).test
+    for scale in (common_scale(dataset), Normalisation(0.4, 0.7, -0.5, 1.0)):
+        with create_patches(tmp_path / "patches.h5", test, scan.positions[test], scan.window, scale) as arrays:
+            for array, channel in zip(arrays, ("amplitude", "phase"), strict=True):
+                blurred = gaussian_filter(getattr(scan, channel), 1.0)
+                array[:] = windows(getattr(scale, channel)(blurred), scan.true_positions[test], scan.window)
+        stitch(tmp_path / "patches.h5", "radial", tmp_path / "scene.h5")
+        found.append(measured((dataset, tmp_path / "patches.h5", tmp_path / "scene.h5"), tmp_path))
+    np.testing.assert_allclose(*found, rtol=1e-4)
 
 
 def test_the_scene_is_measured_against_the_object_under_it(prediction, tmp_path):
@@ -130,8 +150,9 @@ def test_the_scene_is_measured_against_the_object_under_it(prediction, tmp_path)
     scan = read_scan(dataset)
     with h5py.File(scene) as file:
         estimate, low, high = file["scene/phase"][:], file["scene"].attrs["phase_min"], file["scene"].attrs["phase_max"]
-    truth = (scan.phase[authors_split(scan).block] - low) / (high - low)
-    mse = ((estimate - truth) ** 2).mean()
+    labels = label_windows(scan, authors_split(scan).train)[1]
+    error = low + (high - low) * estimate - scan.phase[authors_split(scan).block]
+    mse = (error**2).mean() / (labels.max() - labels.min()) ** 2
     found = measured((dataset, patches, scene), tmp_path)["block", "scene", "phase"]
     assert found["mse"] == pytest.approx(mse, rel=1e-5)
     assert found["psnr"] == pytest.approx(-10 * log10(mse), rel=1e-5)
@@ -169,11 +190,11 @@ def test_pixels_that_no_patch_covers_do_not_count(prediction, tmp_path):
 def test_files_that_do_not_belong_together_are_refused(prediction, make_dataset, tmp_path):
     dataset, patches, scene = prediction()
     with pytest.raises(InputError, match="is not a prediction of the test patterns"):
-        measure(make_dataset(rows=10), patches, scene, IDENTITY, tmp_path / "metrics.csv")
+        measure(dataset, make_dataset(rows=10), patches, scene, IDENTITY, tmp_path / "metrics.csv")
     with h5py.File(scene, "r+") as file:
         file["scene"].attrs["origin"] = (0, 0)
     with pytest.raises(InputError, match="is not stitched from"):
-        measure(dataset, patches, scene, IDENTITY, tmp_path / "metrics.csv")
+        measure(dataset, dataset, patches, scene, IDENTITY, tmp_path / "metrics.csv")
 
 
 def rows(**changes) -> pd.DataFrame:

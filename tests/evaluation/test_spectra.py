@@ -24,7 +24,11 @@ from ptychoformer.storage import create_hdf5, write
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import authors_split
 
-RANDOM = np.random.default_rng(0)
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    """Its own for every test, so that what one draws does not depend on those before it."""
+    return np.random.default_rng(0)
 
 
 def wave(cycles_y: float, cycles_x: float, size: int = 96) -> np.ndarray:
@@ -38,15 +42,15 @@ def low_passed(image: np.ndarray, cut_off: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (40, 61)])
-def test_parseval(shape):
-    image = RANDOM.standard_normal(shape) + 3
+def test_parseval(shape, random):
+    image = random.standard_normal(shape) + 3
     window = np.outer(hann(shape[0], sym=False), hann(shape[1], sym=False))
     weighted = (window**2 * image**2).sum() / (window**2).sum()
     assert power_spectrum(image).mean() == pytest.approx(weighted)
 
 
-def test_white_noise_has_its_variance_at_every_frequency():
-    spectrum = np.mean([power_spectrum(2 * RANDOM.standard_normal((32, 32))) for _ in range(400)], axis=0)
+def test_white_noise_has_its_variance_at_every_frequency(random):
+    spectrum = np.mean([power_spectrum(2 * random.standard_normal((32, 32))) for _ in range(400)], axis=0)
     np.testing.assert_allclose(spectrum, 4, rtol=0.3)
     frequency, section = diagonal(spectrum)
     assert frequency[[0, -1]] == pytest.approx([0, MAX_FREQUENCY])
@@ -74,8 +78,8 @@ def test_an_image_without_energy_is_refused():
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 80)])
-def test_identical_images_correlate_and_opposite_ones_anticorrelate(shape):
-    image = RANDOM.standard_normal(shape)
+def test_identical_images_correlate_and_opposite_ones_anticorrelate(shape, random):
+    image = random.standard_normal(shape)
     frequency, correlation, _ = ring_correlation(image, 2 * image + 1)
     np.testing.assert_allclose(correlation, 1)
     assert frequency[[0, -1]] == pytest.approx([1 / min(shape), 0.5])
@@ -83,10 +87,10 @@ def test_identical_images_correlate_and_opposite_ones_anticorrelate(shape):
 
 
 @pytest.mark.parametrize("kind", ["real", "complex"])
-def test_independent_noise_stays_below_the_threshold_with_the_spread_that_its_counts_say(kind):
+def test_independent_noise_stays_below_the_threshold_with_the_spread_that_its_counts_say(kind, random):
     def noise():
-        image = RANDOM.standard_normal((64, 64))
-        return image if kind == "real" else image + 1j * RANDOM.standard_normal((64, 64))
+        image = random.standard_normal((64, 64))
+        return image if kind == "real" else image + 1j * random.standard_normal((64, 64))
 
     found = [ring_correlation(noise(), noise()) for _ in range(60)]
     frequency, _, independent = found[0]
@@ -98,8 +102,8 @@ def test_independent_noise_stays_below_the_threshold_with_the_spread_that_its_co
     assert 0.8 < spread.mean() < 1.1
 
 
-def test_a_low_passed_copy_crosses_at_the_cut_off():
-    image = RANDOM.standard_normal((128, 128))
+def test_a_low_passed_copy_crosses_at_the_cut_off(random):
+    image = random.standard_normal((128, 128))
     frequency, correlation, independent = ring_correlation(low_passed(image, 0.25), image)
     assert crossing(frequency, correlation, half_bit(independent))[0] == pytest.approx(0.25, abs=1.5 / 128)
 

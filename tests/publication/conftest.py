@@ -150,11 +150,11 @@ def write_dataset(folder: Path, rows: int = 20, step: int = 8, window: int = 16,
     return folder / "seed0.cxi"
 
 
-def write_run(folder: Path, dataset: Path, model: str, blur: float) -> tuple[Path, Path]:
-    """Patches and scene of a network that blurs the truth by ``blur`` pixels."""
+def write_run(folder: Path, dataset: Path, model: str, blur: float, normalisation: Normalisation | None = None) -> tuple[Path, Path]:
+    """Patches and scene of a network that blurs the truth by ``blur`` pixels, stored on the scale of the object or on another."""
     scan = read_scan(dataset)
     test = authors_split(scan).test
-    normalisation = Normalisation.of(scan.amplitude, scan.phase)
+    normalisation = normalisation or Normalisation.of(scan.amplitude, scan.phase)
     patches, scene = folder / model / "patches.h5", folder / model / "scene.h5"
     with create_patches(patches, test, scan.positions[test], scan.window, normalisation) as arrays:
         for array, truth in zip(arrays, (normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)), strict=True):

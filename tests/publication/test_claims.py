@@ -12,7 +12,8 @@ from scipy import stats
 
 from ptychoformer.errors import InputError
 from ptychoformer.publication.claims import OUTPUT_COLUMNS, judge, read_claims, verdict_of
-from ptychoformer.publication.evidence import COLUMNS, Check, Numbers, band_metrics, contrasts
+from ptychoformer.publication.contrasts import Check, contrasts
+from ptychoformer.publication.evidence import COLUMNS, Numbers, band_metrics
 from ptychoformer.publication.verdicts import FAILS, HOLDS, UNDECIDED, Contrast, decide
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
@@ -20,6 +21,7 @@ CLAIMS = PUBLISHED / "claims.yaml"
 NETWORKS = ("ptychonn", "ptynet", "dpi", "ptychoformer")
 MEANS = dict(zip(NETWORKS, (13.0, 13.2, 13.6, 14.4), strict=True))
 HIGHER = {"psnr", "ssim"}
+DIGESTS = ("12345e678901", "98765e432109")  # both infinite to a careless reader
 OURS = dict(better=("ptychoformer",), worse=("ptychonn", "ptynet", "dpi"))
 PLAIN = dict(experiment="table1", dataset=("clean",), channel=("amplitude",), metric=("psnr",), comparison="greater", **OURS)
 
@@ -95,6 +97,14 @@ class TestFile:
                 ours, others = column["mean"]["ptychoformer"], column["mean"].drop("ptychoformer")
                 lead = ours - others.max() if metric in HIGHER else others.min() - ours
                 assert claim.test.margin[channel][metric] == pytest.approx(lead / 2, abs=1e-9), claim.id
+
+    @pytest.mark.parametrize("key", ["id", "place", "quote", "statement", "judges", "scope", "test"])
+    def test_a_missing_part_is_named(self, tmp_path, key):
+        test = dict(experiment="table1", dataset="clean", channel="amplitude", metric="psnr", better="a", worse="b", comparison="greater")
+        claim = dict(id="one", place="there", quote="said", statement="So.", judges="ranking", scope="all", test=test)
+        (tmp_path / "claims.yaml").write_text(yaml.safe_dump({"claims": [{name: part for name, part in claim.items() if name != key}]}))
+        with pytest.raises(InputError, match=f"'{key}' is missing"):
+            read_claims(tmp_path / "claims.yaml")
 
     @pytest.mark.parametrize(
         ("change", "complaint"),
@@ -436,7 +446,7 @@ class TestJudge:
         assert set(self.judge(tmp_path, {})["verdict"]) == {UNDECIDED}
 
     def test_reference_rows_where_whole_seeds_are(self, tmp_path, table1):
-        runs = pd.read_csv(table1).assign(n_train=2928, epochs=25, batch_size=32)
+        runs = pd.read_csv(table1).assign(n_train=2928, epochs=25, batch_size=32, code_digest=DIGESTS[0])
         runs = runs[(runs["dataset"] == "clean") & ~((runs["model"] == "ptynet") & (runs["seed"] > 1))]
         references = runs[runs["model"] == "dpi"].assign(model="floor", loss="none", epochs=np.nan, batch_size=np.nan)
         pd.concat([runs, references]).to_csv(tmp_path / "runs.csv", index=False)
@@ -449,18 +459,68 @@ class TestJudge:
         assert ("noisy-all-metrics", "local") in table.index
 
     def test_of_two_references_the_larger_training_sets_count(self, tmp_path, table1):
-        small = pd.read_csv(table1).assign(epochs=12, batch_size=8)
-        large = pd.read_csv(table1).assign(epochs=25, batch_size=32, n_train=2928)
+        small = pd.read_csv(table1).assign(epochs=12, batch_size=8, code_digest=DIGESTS[0])
+        large = pd.read_csv(table1).assign(epochs=25, batch_size=32, n_train=2928, code_digest=DIGESTS[0])
         pd.concat([small, large[large["seed"] < 3]]).to_csv(tmp_path / "runs.csv", index=False)
         row = self.judge(tmp_path, {}, tmp_path / "runs.csv").query("id == 'clean-all-metrics' and source == 'reference'").iloc[0]
         assert (row["scale"], row["n_seeds"]) == ("2,928 patterns, 25 epochs", 3)
 
+    @pytest.mark.parametrize(
+        ("changed", "versions"),
+        [
+            ({}, ""),
+            ({("dpi", 1)}, ", 2 versions of the code"),
+            # Digests of two networks always differ, for each covers the code of its own network.
+            ({("dpi", seed) for seed in range(4)}, ""),
+            # The claim compares four networks over two seeds alone, and this one is not one of the two.
+            ({("dpi", 3)}, ""),
+        ],
+    )
+    def test_versions_of_the_code_are_told(self, tmp_path, table1, changed, versions):
+        runs = pd.read_csv(table1).assign(epochs=25, batch_size=32)
+        runs = runs[(runs["dataset"] == "clean") & ~((runs["model"] == "ptynet") & (runs["seed"] > 1))]
+        runs["code_digest"] = [DIGESTS[run in changed] for run in zip(runs["model"], runs["seed"], strict=True)]
+        runs.to_csv(tmp_path / "runs.csv", index=False)
+        row = self.judge(tmp_path, {}, tmp_path / "runs.csv").query("id == 'clean-all-metrics' and source == 'reference'").iloc[0]
+        assert row["n_seeds"] == 2
+        assert row["scale"] == f"640 patterns, 25 epochs{versions}"
+
+    def test_a_reference_that_is_named_must_be_there(self, tmp_path):
+        with pytest.raises(InputError, match=r"gone\.csv"):
+            self.judge(tmp_path, {}, tmp_path / "gone.csv")
+
     def test_runs_that_were_trained_differently_are_not_compared(self, tmp_path, table1):
-        runs = pd.read_csv(table1).assign(batch_size=32)
+        runs = pd.read_csv(table1).assign(batch_size=32, code_digest=DIGESTS[0])
         runs["epochs"] = np.where(runs["model"] == "ptychoformer", 25, 12)
         runs.to_csv(tmp_path / "runs.csv", index=False)
         table = self.judge(tmp_path, {}, tmp_path / "runs.csv")
         assert not ((table["source"] == "reference") & table["id"].str.startswith("clean-") & (table["id"] != "clean-cnns-alike")).any()
+
+    def test_the_unseen_part_has_its_own_verdict(self, tmp_path, table1):
+        """Ours leads on the block, by what training saw of it, and trails on the rest."""
+        block = pd.read_csv(table1)
+        unseen = block.assign(region="unseen")
+        ours = (unseen["model"] == "ptychoformer") & (unseen["metric"] == "psnr")
+        unseen.loc[ours, "value"] -= 6
+        pd.concat([block, unseen]).to_csv(table1, index=False)
+        runs = pd.read_csv(table1).assign(epochs=25, batch_size=32, code_digest=DIGESTS[0])
+        runs.to_csv(tmp_path / "runs.csv", index=False)
+        table = self.judge(tmp_path, {"table1": table1}, tmp_path / "runs.csv").set_index(["id", "source"])
+        for source in ("local", "reference"):
+            assert tuple(table.loc[("clean-amplitude-psnr", source), ["verdict", "verdict_unseen"]]) == (HOLDS, FAILS)
+            assert tuple(table.loc[("clean-amplitude-ssim", source), ["verdict", "verdict_unseen"]]) == (HOLDS, HOLDS)
+            assert table.loc[("clean-amplitude-psnr", source), "effect"] > 0
+
+    def test_a_claim_that_is_not_about_the_block_is_judged_once(self, tmp_path, table1):
+        table = self.judge(tmp_path, {"table1": table1}).set_index("id")
+        elsewhere = [claim.id for claim in CATALOGUE if claim.test.region != ("block",)]
+        assert len(elsewhere) > 5
+        assert table.loc[elsewhere, "verdict_unseen"].isna().all()
+        assert table.drop(elsewhere)["verdict_unseen"].notna().all()
+
+    def test_without_numbers_of_the_unseen_part_it_is_undecided(self, tmp_path, table1):
+        row = self.judge(tmp_path, {"table1": table1}).set_index("id").loc["clean-all-metrics"]
+        assert (row["verdict"], row["verdict_unseen"]) == (HOLDS, UNDECIDED)
 
     def test_same_input_same_bytes(self, tmp_path, table1):
         self.judge(tmp_path, {"table1": table1})

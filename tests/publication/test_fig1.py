@@ -8,6 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.spectra import BANDS
 from ptychoformer.measurement.cxi import PATTERNS
 from ptychoformer.publication.fig1 import compose, draw
 from ptychoformer.publication.rings import azimuthal_means, likeness, load_rings, radii, to_polar
@@ -111,6 +112,14 @@ def test_axes_have_units_and_no_text_is_too_small_or_beyond_the_page(dataset):
     decay = next(axes for axes in figure.findobj(lambda artist: hasattr(artist, "get_xlim")) if "azimuthal mean" in axes.get_ylabel())
     # Pixels of 5 nm: half a cycle per pixel is 0.1 / nm.
     assert decay.child_axes[0].get_xlim()[1] == pytest.approx(0.1)
+
+
+def test_thirds_are_not_called_as_the_bands_of_figure_9(dataset):
+    with house_style():
+        figure = compose(load_rings(dataset), "Noise-free")
+    words = {text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))}
+    assert {"inner third", "middle third", "outer third"} <= words
+    assert not words & set(BANDS)
 
 
 def test_scans_without_a_photon_can_be_drawn(tmp_path, make_scan):

@@ -1,14 +1,15 @@
 """Figure 6: the scan as a whole, the PSNR of its metrics, and runs that belong together."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import scores
+from ptychoformer.evaluation.metrics import common_scale, measure
 from ptychoformer.evaluation.patches import create_patches
-from ptychoformer.evaluation.stitch import read_scene, stitch
+from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.publication.fig6 import compose, draw, load_rows
@@ -32,45 +33,55 @@ def whole_scan_files(tmp_path, dataset):
     return files
 
 
-def test_rows_show_one_pattern_and_the_whole_object(dataset, whole_scan_files):
-    rows, _ = load_rows(dataset, whole_scan_files)
+@pytest.fixture
+def trained(make_scan):
+    """The dataset that these networks were trained on, of another object."""
+    return make_scan("trained.cxi", rows=10, columns=10, window=16, step=8)
+
+
+def test_rows_show_one_pattern_and_the_whole_object(dataset, trained, whole_scan_files):
+    rows, _ = load_rows(dataset, whole_scan_files, trained)
     scan = read_scan(dataset)
     assert [(row.letter, row.channel) for row in rows] == [("a", "amplitude"), ("b", "phase"), ("c", "amplitude"), ("d", "phase")]
     np.testing.assert_array_equal(rows[3].view.truth["phase"], scan.phase)
     y, x = rows[1].view.corner
     np.testing.assert_array_equal(rows[1].view.truth["phase"], scan.phase[y : y + 16, x : x + 16])
-    assert rows[3].limits == pytest.approx((-2.0, 0.5))
+    scale = common_scale(trained)
+    assert rows[3].limits == pytest.approx((scale.phase_min, scale.phase_max))
+    np.testing.assert_array_equal(rows[2].view.truth["amplitude"], scale.amplitude(scan.amplitude))
 
 
-def test_the_single_pattern_has_the_highest_contrast(dataset, whole_scan_files):
-    rows, _ = load_rows(dataset, whole_scan_files)
-    scan, constants = read_scan(dataset), Normalisation(0.45, 1.05, -2.0, 0.5)
-    images = constants.amplitude(scan.amplitude), constants.phase(scan.phase)
+def test_the_single_pattern_has_the_highest_contrast(dataset, trained, whole_scan_files):
+    rows, _ = load_rows(dataset, whole_scan_files, trained)
+    scan, scale = read_scan(dataset), common_scale(trained)
+    images = scale.amplitude(scan.amplitude), scale.phase(scan.phase)
     contrast = sum(windows(image, scan.true_positions, scan.window).std(axis=(1, 2)) for image in images)
     assert tuple(scan.true_positions[contrast.argmax()]) == rows[0].view.corner
 
 
-def test_psnr_below_a_scene_is_that_of_the_metrics(dataset, whole_scan_files):
-    rows, pixel_size = load_rows(dataset, whole_scan_files)
-    scan, scene = read_scan(dataset), read_scene(whole_scan_files["ptychonn"][1])
+def test_psnr_below_a_scene_is_that_of_the_metrics(tmp_path, dataset, trained, whole_scan_files):
+    rows, pixel_size = load_rows(dataset, whole_scan_files, trained)
     with house_style():
         figure = compose(rows, list(LABELS.values()), pixel_size)
     texts = [axes.get_xlabel() for axes in figure.axes]
+    identity = {"dataset": "straight", "test": "curved", "model": "ptychonn", "loss": "mse", "n_train": 1, "seed": 0}
+    measure(trained, dataset, *whole_scan_files["ptychonn"], identity, tmp_path / "metrics.csv")
+    metrics = pd.read_csv(tmp_path / "metrics.csv").set_index(["level", "metric", "channel"])["value"]
     for row in rows[2:]:
-        truth = getattr(scene.normalisation, row.channel)(getattr(scan, row.channel))
-        expected = float(scores(getattr(scene, row.channel), truth, np.full(truth.shape, True))["psnr"])
+        expected = metrics["scene", "psnr", row.channel]
         assert row.view.psnr("ptychonn", row.channel, row.limits) == pytest.approx(expected, abs=1e-3)
         assert f"{expected:.1f} dB" in texts
 
 
-def test_page_and_bytes(tmp_path, dataset, whole_scan_files):
+def test_page_and_bytes(tmp_path, dataset, trained, whole_scan_files):
     for name in ("first", "second"):
-        draw(dataset, whole_scan_files, LABELS, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+        files = {"pdf": tmp_path / f"{name}.pdf", "png": tmp_path / f"{name}.png"}
+        draw(dataset, whole_scan_files, LABELS, training_dataset=trained, **files)
     assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
     with Image.open(tmp_path / "first.png") as image:
         assert image.width == pytest.approx(DOUBLE_COLUMN * 300, abs=1)
 
 
-def test_predictions_of_a_test_block_are_refused(dataset, run_files):
+def test_predictions_of_a_test_block_are_refused(dataset, trained, run_files):
     with pytest.raises(InputError, match="not a prediction of the test patterns"):
-        load_rows(dataset, run_files)
+        load_rows(dataset, run_files, trained)

@@ -55,6 +55,13 @@ def test_files(tmp_path, dataset, subset):
     assert f"[ 0 0 {DOUBLE_COLUMN * 72:.2f}".encode()[:12] in (tmp_path / "first.pdf").read_bytes()
 
 
+def test_the_largest_training_set_stands_first(tmp_path, dataset, monkeypatch):
+    shown = []
+    monkeypatch.setattr("ptychoformer.publication.fig7.compose", lambda split, indices: shown.extend(indices) or compose(split, indices))
+    draw(dataset, sizes=[10, 320, 40], seed=0, subset="square", pdf=tmp_path / "a.pdf", png=tmp_path / "a.png")
+    assert shown == [320, 40, 10]
+
+
 def test_no_size_and_too_many_patterns_are_refused(tmp_path, dataset):
     files = {"pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
     with pytest.raises(InputError, match="at least one size"):

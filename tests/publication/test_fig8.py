@@ -6,14 +6,17 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import stats
 
+from ptychoformer import provenance
 from ptychoformer.errors import InputError
 from ptychoformer.publication.fig8 import compose, draw, load_rows
-from ptychoformer.publication.responses import draw_lines, half_width, read_scenes, summarise
+from ptychoformer.publication.responses import draw_lines, half_width, half_width_of, read_scenes, summarise
 from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
 from ptychoformer.storage import write_csv
+from ptychoformer.training.normalisation import Normalisation
 
 MODELS = {"ptychonn": "First", "ptychoformer": "Second"}
 SIZES = (320, 100, 20)
+DROP = 0.3  # of every score, from the block to its unseen part
 OVERLAPS = {"clean": 0.75, "overlap_0": 0.0}
 COLUMNS = ["dataset", "test", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value"]
 
@@ -39,9 +42,9 @@ def metrics(datasets, sizes, seeds=3):
                             level,
                             channel,
                             metric,
-                            v,
+                            v - drop,
                         )
-                        for region in ("block", "unseen")
+                        for region, drop in (("block", 0.0), ("unseen", DROP))
                         for level in ("scene", "pattern")
                         for channel in ("amplitude", "phase")
                         for metric, v in score.items()
@@ -61,11 +64,13 @@ def test_interval_is_that_of_students_t():
     values = np.array([1.0, 2.5, 3.0, 7.0])
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (values.mean() - half_width(values), values.mean() + half_width(values)) == pytest.approx((low, high))
+    assert half_width_of(values.std(ddof=1), len(values)) == half_width(values)
     assert np.isnan(half_width([4.0]))
+    assert np.isnan(half_width_of(0.0, 1))
 
 
 def test_summary_is_of_scenes_in_printed_units(inputs):
-    table, raw = summarise(read_scenes(inputs[0]), ["model", "n_train"]), pd.read_csv(inputs[0])
+    table, raw = summarise(read_scenes(inputs[0], "block"), ["model", "n_train"]), pd.read_csv(inputs[0])
     picked = raw[(raw["model"] == "ptychonn") & (raw["n_train"] == 100) & (raw["region"] == "block") & (raw["level"] == "scene")]
     picked = picked[(picked["channel"] == "phase") & (picked["metric"] == "ssim")]
     row = table[(table["model"] == "ptychonn") & (table["n_train"] == 100) & (table["channel"] == "phase") & (table["metric"] == "ssim")]
@@ -77,21 +82,26 @@ def test_two_runs_of_one_seed_are_refused(inputs, tmp_path):
     twice = pd.concat([metrics(["clean"], [100]), metrics(["clean"], [100])])
     write_csv(twice, tmp_path / "twice.csv")
     with pytest.raises(InputError, match=r"two runs of seed 0 for model .*, n_train 100"):
-        summarise(read_scenes(tmp_path / "twice.csv"), ["model", "n_train"])
+        summarise(read_scenes(tmp_path / "twice.csv", "block"), ["model", "n_train"])
 
 
 def drawn(inputs):
     rows, pixel_size = load_rows(inputs[3], inputs[2], MODELS)
-    sizes = summarise(read_scenes(inputs[0]), ["model", "n_train"])
-    overlap = read_scenes(inputs[1])
+    sizes = summarise(read_scenes(inputs[0], "block"), ["model", "n_train"])
+    overlap = read_scenes(inputs[1], "block")
     by_overlap = summarise(overlap.assign(overlap=100 * overlap["dataset"].map(OVERLAPS)), ["model", "overlap"])
-    return rows, sizes, compose(rows, pixel_size, sizes, by_overlap, MODELS)
+    return rows, sizes, compose(rows, pixel_size, sizes, by_overlap, MODELS, MODELS)
 
 
 def test_pictures_are_of_both_sizes_and_the_truth_stands_first(inputs):
     with house_style():
         rows, _, figure = drawn(inputs)
-    assert [(row.letter, row.title) for row in rows] == [("a", "320 training patterns"), ("", ""), ("b", "20 training patterns"), ("", "")]
+    assert [(row.letter, row.title) for row in rows] == [
+        ("a", "320 training patterns, whole test block"),
+        ("", ""),
+        ("b", "20 training patterns, whole test block"),
+        ("", ""),
+    ]
     pictures = [axes for axes in figure.axes if axes.images]
     assert len(pictures) == 4 * (1 + len(MODELS))
     for row, first in zip(rows, pictures[:: 1 + len(MODELS)]):
@@ -129,7 +139,7 @@ def test_a_single_seed_is_a_point_without_a_band():
 
 def test_files(inputs, tmp_path):
     for name in ("first", "second"):
-        draw(*inputs, models=MODELS, overlaps=OVERLAPS, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+        draw(*inputs, models=MODELS, overlap_models=MODELS, overlaps=OVERLAPS, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
     assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
     assert f"{DOUBLE_COLUMN * 72:.2f}".encode() in (tmp_path / "first.pdf").read_bytes()
 
@@ -138,15 +148,96 @@ def test_files(inputs, tmp_path):
     ("change", "sentence"),
     [
         ({"models": MODELS | {"dpi": "DPI"}}, "lacks the scene of dpi"),
+        ({"overlap_models": MODELS | {"dpi": "DPI"}}, "no scores of the network 'dpi'"),
         ({"overlaps": OVERLAPS | {"overlap_25": 0.25}}, "no scores of the dataset 'overlap_25'"),
     ],
 )
 def test_what_is_missing_is_named(inputs, tmp_path, change, sentence):
     with pytest.raises(InputError, match=sentence):
-        draw(*inputs, **{"models": MODELS, "overlaps": OVERLAPS, "pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"} | change)
+        draw(
+            *inputs,
+            **{"models": MODELS, "overlap_models": MODELS, "overlaps": OVERLAPS, "pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
+            | change,
+        )
 
 
 def test_two_sizes_are_needed(inputs):
     scenes = {key: path for key, path in inputs[2].items() if key[0] == 320}
     with pytest.raises(InputError, match="two sizes of the training set, 1 were given"):
         load_rows(inputs[3], scenes, MODELS)
+
+
+@pytest.fixture
+def composed(monkeypatch):
+    """What `draw` composes, figure after figure."""
+    figures = []
+    monkeypatch.setattr("ptychoformer.publication.fig8.compose", lambda *parts: figures.append(compose(*parts)) or figures[-1])
+    return figures
+
+
+def drawn_lines(figure, axis):
+    plots = [axes for axes in figure.axes if axes.get_xlabel() == axis]
+    assert len(plots) == 4
+    return {(axes.get_title(), axes.get_ylabel()): [line.lines[0] for line in axes.containers] for axes in plots}
+
+
+def test_plots_are_of_what_no_training_pattern_lights(inputs, tmp_path, composed):
+    draw(*inputs, models=MODELS, overlap_models=MODELS, overlaps=OVERLAPS, pdf=tmp_path / "a.pdf", png=tmp_path / "a.png")
+    for axis, by, path in (("training patterns", "n_train", inputs[0]), ("overlap (%)", "dataset", inputs[1])):
+        rows = pd.read_csv(path)
+        rows = rows[(rows["level"] == "scene") & (rows["channel"] == "phase") & (rows["metric"] == "psnr") & (rows["model"] == "ptychonn")]
+        block, unseen = (rows[rows["region"] == region].groupby(by)["value"].mean() for region in ("block", "unseen"))
+        np.testing.assert_allclose(block - unseen, DROP)
+        drawn = drawn_lines(composed[0], axis)["Phase", "PSNR (dB)"][0]
+        np.testing.assert_allclose(np.sort(drawn.get_ydata(orig=False)), np.sort(unseen))
+    titles = [text.get_text() for text in composed[0].texts if "against" in text.get_text()]
+    assert len(titles) == 2
+    assert all("nseen part" in title for title in titles)
+
+
+def test_the_networks_of_both_rows_of_plots_may_differ(inputs, tmp_path, composed):
+    others = {"ptychoformer": "Second"}
+    table = pd.read_csv(inputs[1])
+    write_csv(table[table["model"] != "ptychonn"], tmp_path / "fewer.csv")
+    files = {"pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
+    draw(inputs[0], tmp_path / "fewer.csv", *inputs[2:], models=MODELS, overlap_models=others, overlaps=OVERLAPS, **files)
+    above, below = (drawn_lines(composed[0], axis)["Amplitude", "PSNR (dB)"] for axis in ("training patterns", "overlap (%)"))
+    assert len(above) == 2
+    assert len(below) == 1
+    assert (below[0].get_marker(), below[0].get_color()) == (above[1].get_marker(), above[1].get_color())
+    labels = [text.get_text() for text in composed[0].legends[0].get_texts()]
+    assert labels[:2] == ["First", "Second"]
+
+
+def test_a_region_without_a_window_of_the_ssim_is_said_to_be_too_small(inputs, tmp_path, composed):
+    table = pd.read_csv(inputs[1])
+    write_csv(table[(table["metric"] != "ssim") | (table["region"] != "unseen")], tmp_path / "small.csv")
+    files = {"pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
+    draw(inputs[0], tmp_path / "small.csv", *inputs[2:], models=MODELS, overlap_models=MODELS, overlaps=OVERLAPS, **files)
+    said = {axes.get_ylabel() for axes in composed[0].axes if "region too small" in [text.get_text() for text in axes.texts]}
+    assert said == {"SSIM (%)"}
+
+
+def test_pictures_of_both_sizes_are_on_the_scale_of_the_metrics(inputs, tmp_path, dataset, experiment):
+    stored = {320: Normalisation(0.5, 1.0, -1.6, 0.5), 20: Normalisation(0.6, 0.9, -1.0, 0.3)}
+    scenes = {}
+    for n_train, normalisation in stored.items():
+        run = experiment.write_run(tmp_path / str(n_train), dataset, "ptychonn", 2.0, normalisation=normalisation)
+        scenes[n_train, "ptychonn"] = run[1]
+    rows, _ = load_rows(dataset, scenes, {"ptychonn": "First"})
+    for large, small in zip(rows[:2], rows[2:]):
+        assert large.limits == small.limits
+        for images in (large.view.truth, large.view.answers["ptychonn"]):
+            assert np.isfinite(images[large.channel]).all()
+        # The same prediction, whatever scale it is stored on.
+        np.testing.assert_allclose(large.view.answers["ptychonn"][large.channel], small.view.answers["ptychonn"][large.channel], atol=1e-5)
+
+
+def test_no_figure_depends_on_another():
+    for number in (1, 2, 3, 4, 6, 7, 8, 9, 10):
+        reached, waiting = set(), [f"publication.fig{number}"]
+        while waiting:
+            name = waiting.pop()
+            reached.add(name)
+            waiting += [other for other in provenance._imports(name) if other not in reached]
+        assert [name for name in reached if name.startswith("publication.fig")] == [f"publication.fig{number}"]

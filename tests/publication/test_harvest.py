@@ -21,13 +21,14 @@ NETWORKS = ("ptychonn", "ptynet", "dpi", "ptychoformer")
 DIGEST = "12345e678901"
 
 
-def make_run(results, model, seed=0, *, dataset="clean", test=None, psnr=14.0, epochs=25, **facts):
+def make_run(results, model, seed=0, *, dataset="clean", test=None, loss="mse", n_train=640, psnr=14.0, epochs=25, **facts):
     """Metrics and trained weights of a run, as the workflow leaves them; without ``test`` in the layout from before there were tests."""
     reference = model in ("floor", "ceiling")
-    run = Path(dataset) / model / ("none" if reference else "mse") / "n640" / f"seed{seed}"
+    loss = "none" if reference else loss
+    run = Path(dataset) / model / loss / f"n{n_train}" / f"seed{seed}"
     metrics = results / "evaluation" / run / (f"on_{test}" if test else "") / "metrics.csv"
     place = dict(dataset=dataset) | (dict(test=test) if test else {})
-    place |= dict(model=model, loss="none" if reference else "mse", n_train=640, seed=seed, region="block", level="scene")
+    place |= dict(model=model, loss=loss, n_train=n_train, seed=seed, region="block", level="scene")
     values = {("amplitude", "mse"): 0.0400000001, ("amplitude", "psnr"): psnr, ("phase", "ssim"): None}
     frame = pd.DataFrame([place | dict(channel=channel, metric=metric, value=value) for (channel, metric), value in values.items()])
     metrics.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,7 @@ def read(path):
 @pytest.fixture
 def results(tmp_path):
     for seed in (0, 1):
-        for model in ("ptychonn", "ptychoformer"):
+        for model in NETWORKS:
             make_run(tmp_path / "results", model, seed, test="clean")
     return tmp_path / "results"
 
@@ -59,7 +60,7 @@ class TestHarvest:
         harvest(results, tmp_path / "runs.csv")
         table = read(tmp_path / "runs.csv")
         assert tuple(table.columns) == RUN_COLUMNS
-        assert len(table) == 4 * 3
+        assert len(table) == 8 * 3
         row = table.query("model == 'ptychoformer' and seed == '1' and metric == 'psnr'").iloc[0]
         facts = ("25", "32", "0.1.0", DIGEST, "0012345678e9", "Linux x86_64", "cpu", "2735.5")
         assert tuple(row[list(FACTS)]) == facts
@@ -84,6 +85,12 @@ class TestHarvest:
             harvest(tmp_path / layout, tmp_path / f"{layout}.csv")
         assert (tmp_path / "new.csv").read_bytes() == (tmp_path / "old.csv").read_bytes()
 
+    def test_what_the_old_layout_left_is_not_taken_twice(self, tmp_path):
+        make_run(tmp_path / "results", "dpi", psnr=13.0)
+        make_run(tmp_path / "results", "dpi", test="clean", psnr=14.0)
+        assert len(harvest(tmp_path / "results", tmp_path / "runs.csv").runs) == 1
+        assert read(tmp_path / "runs.csv").query("metric == 'psnr'")["value"].tolist() == ["14.0"]
+
     def test_a_network_may_be_tested_on_two_datasets(self, tmp_path):
         for test in ("straight", "curved"):
             make_run(tmp_path / "results", "dpi", dataset="straight", test=test)
@@ -94,7 +101,63 @@ class TestHarvest:
         first = results / "evaluation/clean/ptychonn/mse/n640/seed0/on_clean/metrics.csv"
         (results / "evaluation/table1").mkdir()
         (results / "evaluation/table1/metrics.csv").write_bytes(first.read_bytes())
-        assert len(harvest(results, tmp_path / "runs.csv").runs) == 4
+        assert len(harvest(results, tmp_path / "runs.csv").runs) == 8
+
+
+def make_whole(results, seeds, **how):
+    """Table I's networks, for these seeds."""
+    for seed in seeds:
+        for model in NETWORKS:
+            make_run(results, model, seed, **how)
+
+
+class TestOtherExperiments:
+    """A folder that holds more than Table I."""
+
+    def test_their_runs_are_rows_of_their_own(self, tmp_path, results):
+        make_run(results, "dpi", test="clean", n_train=50)
+        make_run(results, "dpi", test="clean", loss="mae")
+        make_run(results, "dpi", dataset="straight", test="curved")
+        make_run(results, "dpi", dataset="overlap_0", test="overlap_0", n_train=40)
+        make_run(results, "floor", test="clean", n_train=50)
+        found = harvest(results, tmp_path / "runs.csv")
+        assert len(found.runs) == 8 + 4
+        own = read(tmp_path / "runs.csv").query("model == 'dpi' and seed == '0' and metric == 'psnr'")
+        assert set(own[["dataset", "test", "loss", "n_train"]].itertuples(index=False, name=None)) == {
+            ("clean", "clean", "mse", "640"),
+            ("clean", "clean", "mse", "50"),
+            ("clean", "clean", "mae", "640"),
+            ("straight", "curved", "mse", "640"),
+            ("overlap_0", "overlap_0", "mse", "40"),
+        }
+        assert not read(tmp_path / "runs.csv").duplicated([name for name in RUN_COLUMNS if name != "value"]).any()
+
+    def test_smaller_training_sets_are_not_counted_with_the_largest(self, tmp_path, results):
+        make_whole(results, range(5), test="clean", n_train=50)
+        assert harvest(results, tmp_path / "runs.csv").whole == {"clean": 2}
+
+    def test_a_largest_set_without_a_whole_seed_hides_no_smaller_one(self, tmp_path, results):
+        make_run(results, "dpi", test="clean", n_train=2928)
+        assert harvest(results, tmp_path / "runs.csv").whole == {"clean": 2}
+
+    def test_networks_of_other_tables_take_no_seed_away(self, tmp_path, results):
+        make_run(results, "transunet", 0, test="clean")
+        assert harvest(results, tmp_path / "runs.csv").whole == {"clean": 2}
+
+    def test_networks_of_different_training_make_no_whole_seed(self, tmp_path):
+        make_whole(tmp_path / "results", [0], test="clean")
+        make_run(tmp_path / "results", "dpi", 0, test="clean", epochs=12)
+        assert harvest(tmp_path / "results", tmp_path / "runs.csv").whole == {"clean": 0}
+
+    def test_other_losses_and_transfers_are_no_seeds_of_table_1(self, tmp_path, results):
+        make_whole(results, range(3), test="clean", loss="mae")
+        make_whole(results, range(3), dataset="straight", test="curved")
+        assert harvest(results, tmp_path / "runs.csv").whole == {"clean": 2}
+
+    def test_a_seed_without_every_network_of_table_1_is_not_whole(self, tmp_path):
+        for model in NETWORKS[:2]:
+            make_run(tmp_path / "results", model, test="clean")
+        assert harvest(tmp_path / "results", tmp_path / "runs.csv").whole == {"clean": 0}
 
 
 class TestMerging:
@@ -103,7 +166,7 @@ class TestMerging:
         content = (tmp_path / "runs.csv").read_bytes()
         second = harvest(results, tmp_path / "runs.csv")
         assert (tmp_path / "runs.csv").read_bytes() == content
-        assert (len(first.new), len(second.new)) == (4, 0)
+        assert (len(first.new), len(second.new)) == (8, 0)
 
     def test_the_order_of_harvests_does_not_show(self, tmp_path, results):
         make_run(tmp_path / "other", "dpi", 10, test="clean")
@@ -112,7 +175,9 @@ class TestMerging:
             for folder in folders:
                 harvest(folder, tmp_path / f"{name}.csv")
         assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
-        assert read(tmp_path / "one.csv").query("model == 'dpi'")["seed"].tolist() == ["2"] * 3 + ["10"] * 3
+        assert read(tmp_path / "one.csv").query("model == 'dpi'")["seed"].tolist() == [
+            seed for seed in ("0", "1", "2", "10") for _ in range(3)
+        ]
 
     def test_a_run_made_anew_replaces_its_rows_and_no_others(self, tmp_path, results):
         harvest(results, tmp_path / "runs.csv")
@@ -159,11 +224,11 @@ class TestHalfFinished:
         metrics = results / "evaluation" / run / "on_clean" / "metrics.csv"
         getattr(self, f"damage_{damage}")(metrics, results / "training" / run / "model.pt")
         found = harvest(results, tmp_path / "runs.csv")
-        assert len(found.runs) == 3
+        assert len(found.runs) == 7
         assert len(found.skipped) == 1
         assert found.skipped[0].startswith(f"{run}/on_clean")
         assert found.whole == {"clean": 1}
-        assert len(read(tmp_path / "runs.csv")) == 3 * 3
+        assert len(read(tmp_path / "runs.csv")) == 7 * 3
 
     def test_it_does_not_take_away_what_was_there(self, tmp_path, results):
         harvest(results, tmp_path / "runs.csv")
@@ -182,7 +247,7 @@ class TestCommand:
         harvest(results, tmp_path / "runs.csv")
         make_run(results, "ptychonn", 2, test="clean")
         done = self.run(results, tmp_path / "runs.csv")
-        assert (done.returncode, done.stdout.strip()) == (0, "5 runs, 1 new, clean: 2 whole seeds")
+        assert (done.returncode, done.stdout.strip()) == (0, "9 runs, 1 new, clean: 2 whole seeds")
 
     def test_help_and_one_sentence_errors(self, tmp_path):
         assert "folder of results" in self.run("--help").stdout
@@ -199,6 +264,6 @@ def test_claims_are_judged_on_what_was_harvested(tmp_path):
                 tmp_path / "results", model, seed, test="clean", psnr=13 + shift + 2 * (model == "ptychoformer") + 0.05 * place * (1 + seed)
             )
     harvest(tmp_path / "results", tmp_path / "runs.csv")
-    judge(CLAIMS, {}, None, tmp_path / "runs.csv", scale="none", output_csv=tmp_path / "claims.csv")
+    judge(CLAIMS, {}, None, tmp_path / "runs.csv", scales={}, output_csv=tmp_path / "claims.csv")
     row = pd.read_csv(tmp_path / "claims.csv").query("id == 'clean-amplitude-psnr' and source == 'reference'").iloc[0]
     assert (row["verdict"], row["n_seeds"], row["scale"]) == ("holds", 4, "640 patterns, 25 epochs")

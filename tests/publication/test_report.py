@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -73,12 +72,19 @@ def write_reference(path, metrics):
 
 
 def write_benchmarks(results):
-    """Two jobs side by side for a minute and a half, one of them half as long, and one of a minute after them."""
-    for name, seconds, end, memory in (("training/a", 90, 1090, 300), ("training/b", 45, 1045, 450), ("evaluation/c", 60, 1150, 200)):
-        path = results / f"{name}.benchmark.tsv"
+    """Two jobs side by side for a minute and a half, one of them half as long, one of a minute after them; and a run's of another day."""
+    run = "clean/dpi/mse/n700/seed{}"
+    for folder, seconds, end, memory in (
+        (f"training/{run.format(0)}", 90, 1090, 300),
+        (f"training/{run.format(1)}", 45, 1045, 450),
+        ("evaluation/table1", 60, 1150, 200),
+        (f"training/{run.format(99)}", 5000, 9000, 9000),
+    ):
+        path = results / folder / "job.benchmark.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\tmax_rss\n{seconds}\t{memory}\n")
-        os.utime(path, (end, end))
+        facts = dict(artefact="made.csv", rule="job", started=end - seconds, seconds=seconds, import_seconds=0.0)
+        sidecar(path.with_name("made.csv")).write_text(json.dumps(facts))
 
 
 def write_inputs(folder, experiment, seeds=3, with_reference=True):
@@ -106,6 +112,7 @@ def write_inputs(folder, experiment, seeds=3, with_reference=True):
         checkpoints=checkpoints,
         results=results,
         words=made.words,
+        ours="ptychoformer",
         scale={"seeds": list(range(seeds)), "training": {"epochs": 12}},
         output=results / "report.html",
     )
@@ -273,7 +280,7 @@ class TestHeadline:
     def test_intervals_are_those_of_an_independent_library(self, inputs, experiment):
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
         metrics = pd.read_csv(inputs["tables"]["table1"].parents[1] / "evaluation/table1/metrics.csv")
-        found = headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout))
+        found = headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer")
         assert len(found) == 8
         line = next(line for line in found if line.condition == "Noisy" and line.column == "Phase PSNR (dB)")
         at = metrics.query("dataset == 'noisy' and region == 'block' and channel == 'phase' and metric == 'psnr'")
@@ -290,19 +297,55 @@ class TestHeadline:
 
     def test_it_is_on_the_page(self, page, inputs, experiment):
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
-        for line in headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout)):
+        for line in headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer"):
             expected = f"{line.column} {line.ours} ({line.ours_interval}) {line.rival_name} {line.rival} ({line.rival_interval})"
             assert f"{expected} {line.lead} ({line.lead_interval}) {line.published_lead}" in page.words
 
     def test_a_metric_that_a_scan_is_too_small_for_is_left_out(self, inputs, experiment):
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
-        found = headlines(table[table["metric"] != "ssim"], pairwise, Layout(**experiment.TABLES["I"].layout))
+        found = headlines(table[table["metric"] != "ssim"], pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer")
         assert {line.column for line in found} == {"Amplitude PSNR (dB)", "Phase PSNR (dB)"}
 
     def test_one_seed_has_no_interval(self, small, experiment):
         table, pairwise = pd.read_csv(small["tables"]["table1"]), pd.read_csv(small["statistics"]["table1"][1])
-        for line in headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout)):
+        for line in headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer"):
             assert (line.ours_interval, line.rival_interval, line.lead_interval) == ("", "", "")
+
+    @pytest.fixture
+    def appended(self, inputs, experiment, tmp_path):
+        """Arguments of a page to whose Table I a user has appended a network that is better than all others."""
+        frame = pd.read_csv(inputs["statistics"]["table1"][0].with_name("metrics.csv"))
+        novel = frame[frame["model"] == "ptychoformer"].assign(model="novel")
+        novel["value"] *= np.where(novel["metric"] == "mse", 0.9, 1.1)
+        files = experiment.write_metrics(tmp_path / "evaluation", pd.concat([frame, novel]))
+        words = inputs["words"]["table1"] | dict(methods=experiment.MODELS | dict(novel="Novel"))
+        printed = {kind: tmp_path / f"table1.{kind}" for kind in ("csv", "md", "tex")}
+        make_table(files.metrics, PUBLISHED / "table1.csv", files.pairwise, **words, **printed)
+        changed = dict(tables=dict(table1=printed["csv"]), statistics=dict(table1=(files.anova, files.pairwise)), words=dict(table1=words))
+        return inputs | {name: inputs[name] | part for name, part in changed.items()} | dict(output=tmp_path / "report.html")
+
+    def test_an_appended_network_is_a_rival_and_not_ours(self, appended):
+        make_report(**appended)
+        page = Page(appended["output"].read_text())
+        assert "Metric Ptychoformer Best other network Lead" in page.words
+        assert "DPI, Ptychoformer, Novel, and variants of Ptychoformer" in page.words
+        table, pairwise = pd.read_csv(appended["tables"]["table1"]), pd.read_csv(appended["statistics"]["table1"][1])
+        layout = Layout(**{name: part for name, part in appended["words"]["table1"].items() if name != "scale_note"})
+        lines = headlines(table, pairwise, layout, "ptychoformer")
+        assert {line.rival_name for line in lines} == {"Novel"}
+        assert all(line.lead.startswith("−") for line in lines)
+        means = table.query("region == 'block' and condition == 'clean' and channel == 'phase' and metric == 'psnr'").set_index("method")
+        line = next(line for line in lines if line.condition == "Noise-free" and line.column == "Phase PSNR (dB)")
+        assert line.ours == f"{means.at['ptychoformer', 'ours_mean']:.2f}"
+        assert f"{line.column} {line.ours} ({line.ours_interval}) Novel" in page.words
+
+    def test_ours_is_whom_one_names(self, appended):
+        make_report(**appended | dict(ours="novel"))
+        assert "Metric Novel Best other network Lead" in Page(appended["output"].read_text()).words
+
+    def test_ours_must_be_in_table_1(self, inputs, tmp_path):
+        with pytest.raises(InputError, match="Table I has no network 'novel' to call ours; it has ptychonn, ptynet, dpi, ptychoformer"):
+            make_report(**inputs | dict(ours="novel", output=tmp_path / "report.html"))
 
 
 class TestClaims:
@@ -345,7 +388,9 @@ class TestClaims:
 
     def test_reasons_are_in_a_readers_words(self, inputs):
         row = dict(id="one", place="Table I", statement="It is so.", judges="size", verdict="undecided", effect=0.05, low=0.01, high=0.2)
-        row |= dict(unit="fraction", n_seeds=3, rival="ptynet, phase psnr", source="local", scale="", published_value=0.042)
+        row |= dict(
+            unit="fraction", n_seeds=3, rival="ptynet, phase psnr", source="local", scale="", published_value=0.042, verdict_unseen=np.nan
+        )
         row |= dict(reason="the interval includes 0.042 for ptynet, phase psnr; dpi (2 of 3 comparisons)")
         (section,) = sections(pd.DataFrame([row]), Labels.of(inputs["words"]))
         (claim,) = section.claims
@@ -353,6 +398,39 @@ class TestClaims:
         assert (claim.local.effect, claim.local.interval, claim.local.seeds) == ("+5.00 %", "+1.00 to +20.00", "3 seeds")
         assert claim.published == "+4.20 %"
         assert section.tally == "1 undecided"
+
+    @pytest.fixture
+    def flipped(self, inputs, tmp_path):
+        """Arguments of a page on which two claims of the block come out otherwise on its unseen part; their names."""
+        table = pd.read_csv(inputs["claims"])
+        judged = table[(table["source"] == "local") & (table["n_seeds"] > 0) & table["verdict_unseen"].notna()]
+        table.loc[judged.index, "verdict_unseen"] = table.loc[judged.index, "verdict"]
+        holding = judged.index[judged["verdict"] == "holds"][0]
+        other = judged.index[judged["verdict"] != "holds"][0]
+        table.loc[holding, "verdict_unseen"] = "does not hold"
+        table.loc[other, "verdict_unseen"] = "holds"
+        write_csv(table, tmp_path / "claims.csv")
+        names = (table.at[holding, "id"], table.at[other, "id"])
+        return inputs | dict(claims=tmp_path / "claims.csv", output=tmp_path / "report.html"), names, len(judged)
+
+    def test_verdicts_that_differ_on_the_unseen_part_are_shown_and_counted(self, flipped):
+        arguments, (holding, other), judged = flipped
+        make_report(**arguments)
+        page = Page(arguments["output"].read_text())
+        assert "the pixels that no training pattern illuminates" in page.words
+        assert f"on the runs of this workflow, 2 of {judged} verdicts come out otherwise (1 of them holds on the whole block)" in page.words
+        local = {name: text.split("2,928 patterns")[0] for name in page.cells if (text := page.claim(name))}
+        assert "✓ holds" in local[holding]
+        assert "On the unseen part: ✗ does not hold." in local[holding]
+        assert "On the unseen part: ✓ holds." in local[other]
+        assert sum("700 <patterns>" in text and "On the unseen part" in text.split("700 <patterns>")[0] for text in local.values()) == 2
+
+    def test_an_unknown_verdict_on_the_unseen_part_is_named(self, inputs, tmp_path):
+        table = pd.read_csv(inputs["claims"])
+        table.loc[table["verdict_unseen"].first_valid_index(), "verdict_unseen"] = "maybe"
+        write_csv(table, tmp_path / "claims.csv")
+        with pytest.raises(InputError, match="verdict_unseen 'maybe' is unknown"):
+            read_verdicts(tmp_path / "claims.csv")
 
     @pytest.mark.parametrize(
         ("place", "title"),
@@ -397,6 +475,32 @@ class TestReference:
         found = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]))
         assert {condition.title.split(":")[0]: condition.whole for condition in found} == {"Noise-free": 2, "Noisy": 3}
         assert next(row for row in found[0].rows if row[0] == "DPI")[1] == "2 (0, 2)"
+
+    def test_networks_of_other_tables_take_no_seed_away(self, inputs, tmp_path):
+        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+        extra = runs[(runs["model"] == "dpi") & (runs["seed"] == 0)].assign(model="transunet")
+        alone = extra.assign(loss="mae")
+        write_csv(pd.concat([runs, extra, alone]), tmp_path / "runs.csv")
+        found = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]))
+        assert {condition.title.split(" patterns")[0] + condition.title[-9:]: condition.whole for condition in found} == {
+            f"{dataset}: 2,928 {loss} loss": seeds for dataset in ("Noise-free", "Noisy") for loss, seeds in (("MSE", 3), ("MAE", 1))
+        }
+
+    def test_pooled_versions_of_the_code_are_told(self, page, inputs, tmp_path):
+        assert not re.search(r"whole seeds?, \d+ versions of the code", page.words)
+        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+        # Both digests are infinite to a careless reader.
+        runs.loc[(runs["model"] == "dpi") & (runs["seed"] == 1) & (runs["dataset"] == "clean"), "code_digest"] = "98765e432109"
+        write_csv(runs, tmp_path / "runs.csv")
+        make_report(**inputs | dict(reference=tmp_path / "runs.csv", output=tmp_path / "report.html"))
+        words = Page((tmp_path / "report.html").read_text()).words
+        assert "Noise-free: 2,928 patterns, 25 epochs, batches of 32, MSE loss 3 whole seeds, 2 versions of the code" in words
+        assert len(re.findall(r"whole seeds?, \d+ versions of the code", words)) == 1
+
+    def test_no_table_is_an_empty_table(self, small, small_page):
+        output = small["output"].with_name("none.html")
+        make_report(**small | dict(reference=None, output=output))
+        assert output.read_bytes() == small["output"].read_bytes()
 
     def test_floor_and_ceiling_stand_below_their_networks(self, inputs):
         for condition in reference_conditions(inputs["reference"], Labels.of(inputs["words"])):

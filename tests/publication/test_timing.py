@@ -1,7 +1,6 @@
 """Time by room: sums, pauses, and what was no work."""
 
 import json
-import os
 
 import pytest
 
@@ -48,20 +47,35 @@ def test_nothing_cannot_be_summed_up():
         summarise([])
 
 
-def test_a_job_is_read_from_its_benchmark_and_its_provenance(tmp_path):
-    folder = tmp_path / "training/clean"
+def leave(folder, job="train", artefact="model.pt", **facts):
+    """What a finished job leaves: its benchmark, and the provenance of its output."""
     folder.mkdir(parents=True)
-    (folder / "train.benchmark.tsv").write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t345.0\n")
-    os.utime(folder / "train.benchmark.tsv", (1000.0, 1000.0))
-    facts = {"artefact": "model.pt", "rule": "train", "seconds": 12.0, "import_seconds": 2.0}
-    (folder / "model.pt.provenance.json").write_text(json.dumps(facts))
-    (tmp_path / "smoke/training").mkdir(parents=True)  # another scale's results, not ours
-    (tmp_path / "smoke/training/train.benchmark.tsv").write_text("s\tmax_rss\n1\t1\n")
-    assert read_jobs(tmp_path) == [Job("training", 987.5, 1000.0, pytest.approx(2.5), 345.0)]
+    (folder / f"{job}.benchmark.tsv").write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t345.0\n")
+    facts = {"artefact": artefact, "rule": job, "started": 1000.0, "seconds": 12.0, "import_seconds": 2.0} | facts
+    (folder / f"{artefact}.provenance.json").write_text(json.dumps(facts))
+
+
+RUN = "clean/dpi/mse/n50/seed0"
+
+
+def test_a_job_is_read_from_its_benchmark_and_its_provenance(tmp_path):
+    leave(tmp_path / "training" / RUN)
+    leave(tmp_path / "smoke/training" / RUN)  # another scale's
+    assert read_jobs(tmp_path, {RUN}) == [Job("training", 999.5, 1012.0, pytest.approx(2.5), 345.0)]
+
+
+def test_what_is_left_of_runs_that_are_no_longer_asked_for_does_not_count(tmp_path):
+    for room in ("training", "evaluation"):
+        leave(tmp_path / room / RUN)
+        leave(tmp_path / room / RUN.replace("n50", "n60"))
+    leave(tmp_path / "evaluation/clean/floor/none/n50/seed0/on_clean", job="reference", artefact="patches.h5")
+    leave(tmp_path / "simulation/datasets/clean", job="seed0", artefact="seed0.cxi", rule="dataset")
+    rooms = [job.room for job in read_jobs(tmp_path, {RUN})]
+    assert rooms == ["simulation", "training", "evaluation", "evaluation"]
 
 
 def test_a_damaged_benchmark_is_named(tmp_path):
     (tmp_path / "training").mkdir()
     (tmp_path / "training/train.benchmark.tsv").write_text("")
     with pytest.raises(InputError, match=r"train.benchmark.tsv cannot be read as a benchmark"):
-        read_jobs(tmp_path)
+        read_jobs(tmp_path, set())

@@ -9,20 +9,9 @@ from scipy.spatial import cKDTree
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.randomness import generator
+from ptychoformer.simulation.motifs import CURVED, LOOP, STRAIGHT, arc_distance, bar_distance
 from ptychoformer.simulation.objects import make_object
-from ptychoformer.simulation.shapes import (
-    CURVED,
-    LOOP,
-    STRAIGHT,
-    Cell,
-    arc_distance,
-    bar_distance,
-    cells,
-    curved,
-    draw,
-    straight,
-    transmitted,
-)
+from ptychoformer.simulation.shapes import Cell, cells, curved, draw, straight, transmitted
 
 OPTICS = Optics(wavelength=2.508e-12, pixel_size=5e-9, distance=1.0)
 SHAPES = [(128, 128), (131, 300), (256, 256), (700, 300), (512, 512)]

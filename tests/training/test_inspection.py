@@ -67,6 +67,17 @@ def test_a_sequence_hands_on_what_it_computes(described):
     assert modules["local.embed"]["settings"] == {"kernel_size": [8, 8], "stride": [8, 8]}
 
 
+def test_a_module_that_runs_three_times_is_told_of_three_times(described):
+    found = described("transunet")["modules"]
+    pooled = [(module["input"][1:], module["output"][1:]) for module in found if module["name"] == "downsample"]
+    assert pooled == [([32, 32], [16, 16]), ([16, 16], [8, 8]), ([8, 8], [4, 4])]
+    order = [module["name"] for module in found if module["name"] in ("encode.0", "encode.1", "encode.2", "downsample", "transform")]
+    assert order == ["encode.0", "downsample", "encode.1", "downsample", "encode.2", "downsample", "transform"]
+    first, pooling, second = [module for module in found if module["name"] in ("encode.0", "downsample", "encode.1")][:3]
+    assert first["output"] == pooling["input"]
+    assert pooling["output"] == second["input"]
+
+
 @pytest.mark.parametrize("kind", ["ptychonn", "ptynet", "dpi"])
 def test_other_networks_can_be_described(described, kind):
     assert described(kind)["parameters"] == parameter_count(build(kind, WINDOW, {}))

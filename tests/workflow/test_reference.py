@@ -12,6 +12,7 @@ from ptychoformer.publication.harvest import RUN_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 
+PAPER = {"epochs": "25", "batch_size": "32"}
 NETWORKS = ("ptychonn", "ptynet", "dpi", "ptychoformer")
 
 
@@ -32,7 +33,7 @@ def config(reference, monkeypatch):
 
 def harvested(path, runs, **changes):
     """A harvest that holds ``(model, seed)`` runs of the paper's scale."""
-    common = dict.fromkeys(RUN_COLUMNS, "") | {"dataset": "clean", "test": "clean", "loss": "mse", "epochs": "25", "batch_size": "32"}
+    common = dict.fromkeys(RUN_COLUMNS, "") | {"dataset": "clean", "test": "clean", "loss": "mse", "n_train": "2928"} | PAPER
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, RUN_COLUMNS)
         writer.writeheader()
@@ -53,7 +54,7 @@ def test_a_seed_is_done_when_every_network_has_it(reference, config, tmp_path):
     assert len([seed for condition, seed in left if condition == "noisy"]) == 10
 
 
-@pytest.mark.parametrize("other", [{"epochs": "10"}, {"batch_size": "8"}, {"loss": "mae"}, {"test": "curved"}])
+@pytest.mark.parametrize("other", [{"n_train": "50"}, {"epochs": "10"}, {"batch_size": "8"}, {"loss": "mae"}, {"test": "curved"}])
 def test_runs_of_another_scale_do_not_count(reference, config, tmp_path, other):
     path = harvested(tmp_path / "runs.csv", [(model, 0) for model in NETWORKS], **other)
     assert ("clean", 0) in list(reference.remaining(config, path))

@@ -80,8 +80,10 @@ rule stitch:
 
 rule measure:
     input:
+        dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
+        object=object_of_dataset,
         test="<results>/simulation/datasets/{test}/seed{seed}.cxi",
-        object=object_of_test,
+        object_of_test=object_of_test,
         patches=f"<results>/evaluation/{TESTED}/patches.h5",
         scene=f"<results>/evaluation/{TESTED}/scene.h5",
     output:

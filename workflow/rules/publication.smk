@@ -28,7 +28,7 @@ rule table1:
         "../scripts/table.py"
 
 
-rule table2:
+use rule table1 as table2 with:
     input:
         metrics="<results>/evaluation/table2/metrics.csv",
         pairwise="<results>/evaluation/table2/pairwise.csv",
@@ -41,21 +41,14 @@ rule table2:
         "<results>/publication/tables/table2.log",
     benchmark:
         "<results>/publication/tables/table2.benchmark.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
     params:
         words=words_of("table2"),
         code=code_digest("publication.tables"),
     message:
         "Printing Table II"
-    script:
-        "../scripts/table.py"
 
 
-rule table3:
+use rule table1 as table3 with:
     input:
         metrics="<results>/evaluation/table3/metrics.csv",
         pairwise="<results>/evaluation/table3/pairwise.csv",
@@ -68,21 +61,14 @@ rule table3:
         "<results>/publication/tables/table3.log",
     benchmark:
         "<results>/publication/tables/table3.benchmark.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
     params:
         words=words_of("table3"),
         code=code_digest("publication.tables"),
     message:
         "Printing Table III"
-    script:
-        "../scripts/table.py"
 
 
-rule table4:
+use rule table1 as table4 with:
     input:
         metrics="<results>/evaluation/table4/metrics.csv",
         pairwise="<results>/evaluation/table4/pairwise.csv",
@@ -95,21 +81,14 @@ rule table4:
         "<results>/publication/tables/table4.log",
     benchmark:
         "<results>/publication/tables/table4.benchmark.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
     params:
         words=words_of("table4"),
         code=code_digest("publication.tables"),
     message:
         "Printing Table IV"
-    script:
-        "../scripts/table.py"
 
 
-rule table5:
+use rule table1 as table5 with:
     input:
         metrics="<results>/evaluation/table5/metrics.csv",
         pairwise="<results>/evaluation/table5/pairwise.csv",
@@ -122,18 +101,11 @@ rule table5:
         "<results>/publication/tables/table5.log",
     benchmark:
         "<results>/publication/tables/table5.benchmark.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
     params:
         words=words_of("table5"),
         code=code_digest("publication.tables"),
     message:
         "Printing Table V"
-    script:
-        "../scripts/table.py"
 
 
 rule fig1:
@@ -236,6 +208,8 @@ rule fig4:
 rule fig6:
     input:
         **files_to_draw(runs_to_draw("table2")[0]),
+        training_dataset=paths("<results>/simulation/datasets/{dataset}/seed{seed}.cxi", runs_to_draw("table2")[:1]),
+        object_of_training=object_path(first_dataset("table2")),
         patches=paths(f"<results>/evaluation/{TESTED}/patches.h5", runs_to_draw("table2")),
         scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_to_draw("table2")),
     output:
@@ -305,6 +279,7 @@ rule fig8:
         mem_mb=1000,
     params:
         models=labels("models", networks_of("sizes")),
+        overlap_models=labels("models", networks_of("overlaps")),
         runs=runs_of_fig8(),
         overlaps=overlaps(),
         code=code_digest("publication.fig8"),
@@ -357,7 +332,7 @@ rule fig10:
         mem_mb=1000,
     params:
         alphas=alphas(),
-        model=headline_run()["model"],
+        model=our_network(),
         code=code_digest("publication.fig10"),
     message:
         "Drawing Figure 10: weights of the loss"
@@ -402,7 +377,9 @@ rule report:
         claims=rules.claims.output,
         reference=REFERENCE_RUNS,
         histories=paths(f"<results>/training/{RUN}/history.csv", runs_of("table1")),
-        checkpoints=unique_paths(f"<results>/training/{RUN}/model.pt", [run for table in TABLES for run in runs_of(table)]),
+        checkpoints=unique_paths(
+            f"<results>/training/{RUN}/model.pt", [run for experiment in config["experiments"] for run in runs_of(experiment)]
+        ),
     output:
         "<results>/report.html",
     log:
@@ -417,6 +394,7 @@ rule report:
     params:
         words={table: words_of(table) for table in TABLES},
         figures=FIGURES,
+        ours=our_network(),
         scale=scale_of("table1"),
         code=code_digest("publication.report"),
     message:

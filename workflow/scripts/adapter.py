@@ -26,14 +26,14 @@ from ptychoformer.provenance import record
 def job(snakemake) -> Iterator[dict]:
     """Run a rule's work; what the caller puts into the yielded mapping (for example the device) goes into the provenance."""
     facts: dict = {}
-    began = time.perf_counter()
+    began, started = time.perf_counter(), round(time.time(), 3)
     imports = _timed_imports()
     with _log(snakemake.log[0]) as console:
         try:
             yield facts
             parameters = {**dict(snakemake.params.items()), **dict(snakemake.wildcards.items())}
             for artefact in snakemake.output:
-                about = {"rule": snakemake.rule, "import_seconds": round(imports[0], 3)}
+                about = {"rule": snakemake.rule, "started": started, "import_seconds": round(imports[0], 3)}
                 record(artefact, parameters, time.perf_counter() - began, about | facts)
         except PtychoformerError as error:
             print(f"Error: {error}", file=sys.stderr)

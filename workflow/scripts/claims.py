@@ -7,4 +7,4 @@ with job(snakemake):
 
     files, params = snakemake.input, snakemake.params
     metrics = dict(zip(params.experiments, files.metrics, strict=True))
-    judge(files.claims, metrics, files.bands, files.reference, scales=params.scales, output_csv=snakemake.output[0])
+    judge(files.claims, metrics, files.bands, next(iter(files.reference), None), scales=params.scales, output_csv=snakemake.output[0])

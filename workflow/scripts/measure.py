@@ -6,4 +6,4 @@ with job(snakemake):
     from ptychoformer.evaluation.metrics import measure
 
     files = snakemake.input
-    measure(files.test, files.patches, files.scene, dict(snakemake.wildcards.items()), snakemake.output[0])
+    measure(files.dataset, files.test, files.patches, files.scene, dict(snakemake.wildcards.items()), snakemake.output[0])

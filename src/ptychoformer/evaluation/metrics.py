@@ -1,8 +1,9 @@
 """How close a prediction is to the truth: MSE, PSNR and SSIM of scenes and of patterns, as tidy rows.
 
-All are taken on the 0 to 1 scale of the labels, with peak 1 and on two-dimensional images. Each is given over the authors' test block
-(`block`) and over the part of it that no training pattern illuminates (`unseen`); or, on a dataset that the network was not trained on,
-over the scan as a whole (`whole`).
+All are taken with peak 1 and on two-dimensional images. Their 0 to 1 scale is that of the labels of *all* patterns that may be trained on,
+whatever part of them a network was trained on, so that training sets of every size are measured with one ruler. Each is given over the
+authors' test block (`block`) and over the part of it that no training pattern illuminates (`unseen`); or, on a dataset that the network
+was not trained on, over the scan as a whole (`whole`).
 """
 
 import os
@@ -18,6 +19,7 @@ from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import Scan, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.storage import write_csv
+from ptychoformer.training.normalisation import Normalisation, training_normalisation
 from ptychoformer.training.split import Split, authors_split, whole_scan
 
 IDENTITY = {"dataset": str, "test": str, "model": str, "loss": str, "n_train": int, "seed": int}
@@ -25,6 +27,8 @@ COLUMNS = IDENTITY | {"region": str, "level": str, "channel": str, "metric": str
 # Wang et al., IEEE Trans. Image Process. 13, 600 (2004): an 11 x 11 Gaussian window and constants for a peak of 1.
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+# Predictions are stored in single precision: a mean square below this is its rounding, not an error.
+ROUNDING = 1e-13
 
 
 def psnr(mse: np.ndarray) -> np.ndarray:
@@ -52,12 +56,30 @@ def _window_mean(images: np.ndarray) -> np.ndarray:
     return gaussian_filter(images, SSIM_SIGMA, mode="reflect", radius=SSIM_RADIUS, axes=(-2, -1))
 
 
+def common_scale(dataset: str | os.PathLike) -> Normalisation:
+    """The scale on which every network trained on a dataset is measured.
+
+    Raises:
+        InputError: the dataset cannot be read.
+    """
+    scan = read_scan(dataset)
+    return training_normalisation(scan, authors_split(scan).train)
+
+
+def rescaled(values: np.ndarray, channel: str, scale: Normalisation, common: Normalisation) -> np.ndarray:
+    """Values of ``amplitude`` or ``phase`` from one 0 to 1 scale to another, same shape; unchanged if the scales are the same."""
+    if scale == common:
+        return values
+    return getattr(common, channel)(scale.restored(channel, np.asarray(values, np.float64)))
+
+
 def scores(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> dict[str, np.ndarray]:
     """MSE, PSNR (dB) and SSIM of images (..., h, w) over the pixels of ``region`` (h, w) bool; each (...,), NaN where it has no pixel.
 
     SSIM is the mean over those pixels whose whole window lies in the region, so that nothing outside of it counts, the border included.
     """
     mse = _mean((np.asarray(estimate, np.float64) - truth) ** 2, region)
+    mse = np.where(mse < ROUNDING, 0.0, mse)
     whole_windows = binary_erosion(region, np.ones((2 * SSIM_RADIUS + 1,) * 2))
     return {"mse": mse, "psnr": psnr(mse), "ssim": _mean(ssim_map(estimate, truth), whole_windows)}
 
@@ -68,6 +90,7 @@ def _mean(images: np.ndarray, region: np.ndarray) -> np.ndarray:
 
 def measure(
     dataset: str | os.PathLike,
+    test: str | os.PathLike,
     patches_file: str | os.PathLike,
     scene_file: str | os.PathLike,
     identity: Mapping[str, str | int],
@@ -76,21 +99,22 @@ def measure(
     """Write the metrics of one run: a row for every region, level, channel and metric; a region without pixels has empty values.
 
     Args:
-        dataset: CXI file that is tested on; its object is the truth.
-        patches_file: prediction of the dataset's test patterns; each patch is compared with the object where its window really was.
+        dataset: CXI file that the network was trained on; it sets the scale.
+        test: CXI file that it is tested on, usually the same; its object is the truth.
+        patches_file: prediction of the test patterns; each patch is compared with the object where its window really was.
         scene_file: the same prediction, stitched.
-        identity: ``dataset``, ``model``, ``loss``, ``n_train`` and ``seed`` of the run, and the dataset's name as ``test``.
+        identity: ``dataset``, ``model``, ``loss``, ``n_train`` and ``seed`` of the run, and ``test``, the name of the tested dataset.
 
     Raises:
         InputError: a file cannot be read, or they do not belong together.
     """
-    scan, scene = read_scan(dataset), read_scene(scene_file)
+    scan, scene, common = read_scan(test), read_scene(scene_file), common_scale(dataset)
     transferred = identity["test"] != identity["dataset"]
     split = whole_scan(scan) if transferred else authors_split(scan)
-    truth = {channel: getattr(scene.normalisation, channel)(getattr(scan, channel)) for channel in CHANNELS}
+    truth = {channel: getattr(common, channel)(getattr(scan, channel)) for channel in CHANNELS}
     with open_patches(patches_file) as patches:
-        _check_that_they_belong_together(split, patches, scene, dataset)
-        rows = [*_scene_rows(scene, truth, split), *_pattern_rows(patches, truth, split)]
+        _check_that_they_belong_together(split, patches, scene, test)
+        rows = [*_scene_rows(scene, truth, split, common), *_pattern_rows(patches, truth, split, common)]
     if transferred:  # all of it is unseen
         rows = [("whole", *row[1:]) for row in rows if row[0] == "block"]
     frame = pd.DataFrame(rows, columns=["region", "level", "channel", "metric", "value"])
@@ -106,31 +130,33 @@ def _check_that_they_belong_together(split: Split, patches: Patches, scene: Scen
         raise InputError(f"The scene is not stitched from {file}: its place on the object or its normalisation differs.")
 
 
-def _scene_rows(scene: Scene, truth: dict[str, np.ndarray], split: Split) -> Iterator[tuple]:
+def _scene_rows(scene: Scene, truth: dict[str, np.ndarray], split: Split, common: Normalisation) -> Iterator[tuple]:
     stitched = np.isfinite(scene.amplitude)
     regions = {"block": stitched, "unseen": stitched & split.unseen_pixels[split.block]}
+    scaled = {channel: rescaled(getattr(scene, channel), channel, scene.normalisation, common) for channel in CHANNELS}
     for region, pixels in regions.items():
         for channel in CHANNELS:
-            estimate = np.where(stitched, getattr(scene, channel), 0)
+            estimate = np.where(stitched, scaled[channel], 0)
             for metric, value in scores(estimate, truth[channel][split.block], pixels).items():
                 yield region, "scene", channel, metric, float(value)
 
 
-def _pattern_rows(patches: Patches, truth: dict[str, np.ndarray], split: Split) -> Iterator[tuple]:
+def _pattern_rows(patches: Patches, truth: dict[str, np.ndarray], split: Split, common: Normalisation) -> Iterator[tuple]:
     regions = {"block": np.full(len(split.test), True), "unseen": split.unseen_test}
-    by_pattern = _pattern_scores(patches, truth, split.scan)
+    by_pattern = _pattern_scores(patches, truth, split.scan, common)
     for region, members in regions.items():
         for (channel, metric), values in by_pattern.items():
             yield region, "pattern", channel, metric, float(values[members].mean()) if members.any() else np.nan
 
 
-def _pattern_scores(patches: Patches, truth: dict[str, np.ndarray], scan: Scan) -> dict[tuple[str, str], np.ndarray]:
+def _pattern_scores(patches: Patches, truth: dict[str, np.ndarray], scan: Scan, common: Normalisation) -> dict[tuple[str, str], np.ndarray]:
     """Every metric of every channel, (m,)."""
     parts: dict[tuple[str, str], list[np.ndarray]] = {}
     whole_patch = np.full(patches.window, True)
     for part, *estimates in patches.chunks():
         corners = scan.true_positions[patches.index[part]]
         for channel, estimate in zip(CHANNELS, estimates, strict=True):
+            estimate = rescaled(estimate, channel, patches.normalisation, common)
             for metric, values in scores(estimate, windows(truth[channel], corners, scan.window), whole_patch).items():
                 parts.setdefault((channel, metric), []).append(values)
     return {key: np.concatenate(values) for key, values in parts.items()}

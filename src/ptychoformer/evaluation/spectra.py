@@ -91,15 +91,10 @@ def _images(scene: Scene, scan: Scan, path: str | os.PathLike) -> dict[str, Pair
     if not np.isfinite(scene.amplitude).any():
         raise InputError(f"{path}: nothing was stitched in this scene.")
     place, labels = np.s_[top : top + height, left : left + width], scene.normalisation
-    amplitude = _pair(_restored(scene.amplitude, labels.amplitude_min, labels.amplitude_max), scan.amplitude[place])
-    phase = _pair(_restored(scene.phase, labels.phase_min, labels.phase_max), scan.phase[place])
+    amplitude = _pair(labels.restored("amplitude", scene.amplitude.astype(float)), scan.amplitude[place])
+    phase = _pair(labels.restored("phase", scene.phase.astype(float)), scan.phase[place])
     both = Pair(amplitude.estimate * np.exp(1j * phase.estimate), amplitude.truth * np.exp(1j * phase.truth))
     return {"amplitude": amplitude, "phase": phase, OBJECT: both}
-
-
-def _restored(labels: np.ndarray, low: float, high: float) -> np.ndarray:
-    # Labels of a channel without contrast were shifted, not scaled.
-    return low + labels.astype(float) * (high - low if high > low else 1.0)
 
 
 def _pair(estimate: np.ndarray, truth: np.ndarray) -> Pair:

@@ -19,15 +19,13 @@ from statsmodels.stats.anova import AnovaRM
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.references import REFERENCES
-from ptychoformer.storage import write_csv
+from ptychoformer.storage import PRECISION, write_csv
 
 GROUP = ["dataset", "test", "factor", "held", "n_train", "region", "level", "channel", "metric"]
 HELD = {"model": "loss", "loss": "model"}  # by factor
 SIGNIFICANCE = 0.05
 TAIL = 0.025  # on either side of a 95 % interval
 FEW_SEEDS = 5
-# Metrics are stored with nine digits: what varies less than that is rounding, not a difference between seeds.
-PRECISION = 1e-9
 # SciPy's noncentral distributions give NaN for t above 3e4. Long before, noise in the mean is nothing beside the effect, and limits of
 # the noncentrality grow in proportion to t (and to F, its square).
 LARGEST_T = 1e4

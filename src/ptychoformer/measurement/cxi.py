@@ -68,6 +68,7 @@ class Scan:
         phase: (H, W) float32, the object's true phase, radians.
         pixel_size: metres.
         efficiency: of the detector, eta of Eq. 2.
+        coherence: mu of Eq. 2.
     """
 
     positions: np.ndarray
@@ -79,6 +80,7 @@ class Scan:
     phase: np.ndarray
     pixel_size: float
     efficiency: float = 1.0
+    coherence: float = 1.0
 
 
 @contextmanager
@@ -152,6 +154,7 @@ def read_scan(path: str | os.PathLike) -> Scan:
             phase=_read_object(file, path, "phase"),
             pixel_size=float(attributes["pixel_size"]),
             efficiency=float(attributes.get("efficiency", 1.0)),
+            coherence=float(attributes.get("coherence", 1.0)),
         )
         if not len(patterns) == len(positions) == len(true_positions) == scan.grid[0] * scan.grid[1]:
             raise InputError(f"{path}: {len(patterns)} patterns do not fit {len(positions)} positions on a {scan.grid} grid.")

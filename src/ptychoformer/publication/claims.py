@@ -1,9 +1,12 @@
 """The paper's claims, read from ``resources/published/claims.yaml``, and what our runs say of each.
 
-`verdicts` has the rules by which a claim holds, does not hold or stays undecided; `evidence` has how its numbers are found. A claim is
+`verdicts` has the rules by which a claim holds, does not hold or stays undecided; `contrasts` has how its numbers are found. A claim is
 judged on the runs of this workflow (``local``) and again on runs that were harvested from elsewhere (``reference``, see `harvest`),
 wherever these have at least one seed with everything that the claim names, trained for the same number of epochs with the same batch
-size.
+size. Runs of one network by several versions of the code count as replicates of each other, and the scale says how many versions.
+
+Claims are about the authors' test block, whose rim training patterns light. So each is judged once more on the ``unseen`` part of the
+block, which none of them does, by the same rules on the same runs.
 """
 
 import os
@@ -16,22 +19,9 @@ import pandas as pd
 import yaml
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.evidence import (
-    BAND_COLUMNS,
-    COLUMNS,
-    EACH,
-    LARGEST,
-    SMALLEST,
-    UNITS,
-    Check,
-    Missing,
-    Numbers,
-    band_metrics,
-    contrasts,
-    left_out,
-    sizes_used,
-)
-from ptychoformer.publication.inputs import read_table
+from ptychoformer.publication.contrasts import EACH, LARGEST, SMALLEST, UNITS, Check, Missing, contrasts, left_out, runs_used
+from ptychoformer.publication.evidence import BAND_COLUMNS, COLUMNS, RUN, Numbers, band_metrics
+from ptychoformer.publication.inputs import read_table, versions_of_code
 from ptychoformer.publication.verdicts import HOLDS, UNDECIDED, Verdict, decide
 from ptychoformer.storage import write_csv
 
@@ -43,10 +33,11 @@ COMPARISONS = ("greater", *SIZES, "no_difference", "increasing", "smaller_drop")
 EFFECTS = ("difference", "relative_to_worse", "relative_to_better")
 MAX_QUOTE = 25
 _REQUIRED = {"id", "place", "quote", "statement", "judges", "scope", "test"}
-_SCHEDULE = ["epochs", "batch_size"]
+_SCHEDULE, _CODE = ["epochs", "batch_size"], "code_digest"
+_BLOCK, _UNSEEN = ("block",), ("unseen",)
 _LISTS = ("dataset", "channel", "metric", "region", "better", "worse", "among")
 OUTPUT_COLUMNS = [
-    *("id", "place", "statement", "judges", "verdict", "effect", "low", "high", "unit", "n_seeds", "rival", "reason"),
+    *("id", "place", "statement", "judges", "verdict", "verdict_unseen", "effect", "low", "high", "unit", "n_seeds", "rival", "reason"),
     *("scale", "source", "published_value"),
 ]
 
@@ -99,9 +90,7 @@ def read_claims(path: str | os.PathLike) -> list[Claim]:
 
 def _claim(entry: Mapping[str, Any]) -> Claim:
     name = entry.get("id", "without an id")
-    _check_keys(
-        f"Claim {name}", entry, {part.name for part in fields(Claim)}, {"id", "place", "quote", "statement", "judges", "scope", "test"}
-    )
+    _check_keys(f"Claim {name}", entry, {part.name for part in fields(Claim)}, _REQUIRED)
     claim = Claim(**{**entry, "test": _test(name, dict(entry["test"]))})
     if claim.judges not in JUDGES:
         raise InputError(f"Claim {name}: judges is '{claim.judges}', allowed are {', '.join(JUDGES)}.")
@@ -174,13 +163,15 @@ def judge(
 ) -> None:
     """Write the verdict on every claim, with the columns ``OUTPUT_COLUMNS``.
 
-    ``effect``, ``low`` and ``high`` are in ``unit``: dB; ssim and mse from 0 to 1; share of energy from 0 to 1; fraction for a relative
-    effect. ``source`` is ``local`` or ``reference``; a claim has a row of the second only where it could be looked up there.
+    ``verdict_unseen`` is the verdict on the unseen part of the test block; empty for claims that are not about the block. ``effect``,
+    ``low`` and ``high``, which belong to ``verdict``, are in ``unit``: dB; ssim and mse from 0 to 1; share of energy from 0 to 1;
+    fraction for a relative effect. ``source`` is ``local`` or ``reference``; a claim has a row of the second only where it could be
+    looked up there.
 
     Args:
         metrics: experiment to its ``metrics.csv``; experiments that were not run may be absent, or their files.
         bands_csv: energy by frequency band, as `evaluation.spectra` writes it.
-        reference_csv: runs from elsewhere, as `harvest` writes them.
+        reference_csv: runs from elsewhere, as `harvest` writes them; None if there are none.
         scales: of the local runs, in words, by experiment (`bands` too); an experiment that was not run needs none.
 
     Raises:
@@ -194,7 +185,7 @@ def judge(
     rows = []
     for claim in claims:
         experiment = claim.test.experiment
-        rows.append(_row(claim, verdict_of(claim.test, local.get(experiment)), scales.get(experiment, ""), LOCAL))
+        rows.append(_row(claim, local.get(experiment), scales.get(experiment, ""), LOCAL))
         if found := _best_reference(claim.test, reference):
             rows.append(_row(claim, *found, REFERENCE))
     write_csv(pd.DataFrame(rows, columns=OUTPUT_COLUMNS), output_csv)
@@ -216,27 +207,48 @@ def verdict_of(test: Check, numbers: Numbers | None) -> Verdict:
     return verdict
 
 
-def _reference(path: str | os.PathLike | None) -> list[tuple[int, Numbers]]:
-    """Epochs and numbers of every group of runs that were trained alike."""
-    if path is None or not Path(path).is_file():
+def verdict_on_unseen(test: Check, numbers: Numbers | None) -> str:
+    """The verdict on a claim about the test block, on the part of it that no training pattern lights; empty for any other claim."""
+    return verdict_of(replace(test, region=_UNSEEN), numbers).verdict if test.region == _BLOCK else ""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Runs from elsewhere that were trained alike; ``runs`` has a row each with `RUN` and its digest of the code."""
+
+    epochs: int
+    numbers: Numbers
+    runs: pd.DataFrame
+
+    def scale(self, used: set[tuple]) -> str:
+        """How the runs that were used were trained, in words."""
+        rows = self.runs[[run in used for run in self.runs[list(RUN)].itertuples(index=False, name=None)]]
+        versions = versions_of_code(rows)
+        patterns = " and ".join(f"{size:,}" for size in sorted(set(rows["n_train"])))
+        return f"{patterns} patterns, {self.epochs} epochs" + (f", {versions} versions of the code" if versions > 1 else "")
+
+
+def _reference(path: str | os.PathLike | None) -> list[_Group]:
+    """Every group of runs that were trained alike."""
+    if path is None:
         return []
     # Floors and ceilings have no epochs, and no claim names them.
-    runs = read_table(path, (*COLUMNS, *_SCHEDULE)).dropna(subset=_SCHEDULE)
-    return [(int(epochs), Numbers(group)) for (epochs, _), group in runs.groupby(_SCHEDULE)]
+    table = read_table(path, (*COLUMNS, *_SCHEDULE, _CODE)).dropna(subset=_SCHEDULE)
+    return [_Group(int(epochs), Numbers(group), group[[*RUN, _CODE]].drop_duplicates()) for (epochs, _), group in table.groupby(_SCHEDULE)]
 
 
-def _best_reference(test: Check, groups: list[tuple[int, Numbers]]) -> tuple[Verdict, str] | None:
-    """Verdict and scale of the group of runs that have all that the claim names, with the largest training sets, then most seeds."""
+def _best_reference(test: Check, groups: list[_Group]) -> tuple[Numbers, str] | None:
+    """Numbers and scale of the group of runs that have all that the claim names, with the largest training sets, then most seeds."""
     found = []
-    for epochs, numbers in groups if test.experiment != BANDS else ():
-        verdict = verdict_of(test, numbers)
-        if verdict.n_seeds:
-            sizes = sizes_used(test, numbers)
-            scale = f"{' and '.join(f'{size:,}' for size in sizes)} patterns, {epochs} epochs"
-            found.append((max(sizes), verdict.n_seeds, epochs, verdict, scale))
+    for group in groups if test.experiment != BANDS else ():
+        if seeds := verdict_of(test, group.numbers).n_seeds:
+            used = runs_used(test, group.numbers)
+            largest = max(run[RUN.index("n_train")] for run in used)
+            found.append((largest, seeds, group.epochs, group.numbers, group.scale(used)))
     return max(found, key=lambda entry: entry[:3])[3:] if found else None
 
 
-def _row(claim: Claim, verdict: Verdict, scale: str, source: str) -> dict[str, Any]:
+def _row(claim: Claim, numbers: Numbers | None, scale: str, source: str) -> dict[str, Any]:
     about = {name: getattr(claim, name) for name in ("id", "place", "statement", "judges")}
-    return about | vars(verdict) | {"scale": scale, "source": source, "published_value": claim.published}
+    verdicts = vars(verdict_of(claim.test, numbers)) | {"verdict_unseen": verdict_on_unseen(claim.test, numbers)}
+    return about | verdicts | {"scale": scale, "source": source, "published_value": claim.published}

@@ -19,8 +19,9 @@ from ptychoformer.publication.style import DOUBLE_COLUMN, house_style, save
 HEIGHT = 4.35
 DECADES = 6
 DECAY_DECADES = 8
-# Thirds of the spatial frequencies up to Nyquist's, in colours that stay apart in grey.
-THIRDS = {"low": "#56B4E9", "mid": "#E69F00", "high": "#CC79A7"}
+# Of the detector's half width, in colours that stay apart in grey. They are not the bands of Fig. 9, whose limits are thirds of the way to
+# the spectrum's corner.
+THIRDS = {"inner third": "#56B4E9", "middle third": "#E69F00", "outer third": "#CC79A7"}
 WAYS = {"along": ("#332288", "along the ring"), "across": ("#CC6677", "across rings")}
 WHAT = {"log": ("-", "log intensity"), "deviation": ("--", "the same, less each\npixel’s own mean")}
 NYQUIST = 0.5  # cycles per pixel

@@ -11,12 +11,10 @@ from matplotlib.lines import Line2D
 
 from ptychoformer.errors import InputError
 from ptychoformer.publication.inputs import read_table
-from ptychoformer.publication.pictures import axes_at
 from ptychoformer.publication.quantities import QUANTITIES
 from ptychoformer.publication.responses import PANELS, draw_lines, label_axes, read_scenes, select, summarise
-from ptychoformer.publication.style import colour, house_style, save
+from ptychoformer.publication.style import SINGLE_COLUMN, axes_at, colour, house_style, save
 
-SINGLE_COLUMN = 3.5  # inches, IEEE Transactions
 HEIGHT = 3.05
 PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")
 # Pure losses, set apart from the weighted ones by a part of the axis.
@@ -59,7 +57,7 @@ def load(
     Raises:
         InputError: see `draw`.
     """
-    scenes = read_scenes(metrics_csv)
+    scenes = read_scenes(metrics_csv, "block")
     scenes = scenes[(scenes["model"] == model) & scenes["loss"].isin(alphas)]
     missing = [loss for loss, alpha in alphas.items() if alpha not in ENDS and loss not in set(scenes["loss"])]
     if missing or scenes.empty:

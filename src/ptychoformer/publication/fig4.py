@@ -14,19 +14,17 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from ptychoformer.evaluation.patches import CHANNELS
-from ptychoformer.publication.layout import Box, Layout
+from ptychoformer.publication.layout import Layout
 from ptychoformer.publication.lengths import round_length, with_prefix
-from ptychoformer.publication.panels import RunFiles, View, Views, load_views
+from ptychoformer.publication.panels import TRUTH, UNITS, RunFiles, View, Views, load_views
 from ptychoformer.publication.quantities import number
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style, save
+from ptychoformer.publication.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, house_style, letter, save
 
-COLOURMAPS = {"amplitude": "gray", "phase": "cividis", "error": "inferno", "pattern": "inferno"}
-UNITS = {"amplitude": "normalised", "phase": "rad"}
 # Rows of every view: a channel, and whether it is its error.
 ROWS = tuple((channel, is_error) for channel in CHANNELS for is_error in (False, True))
-TRUTH = "Truth"
 MARK = "#56B4E9"
 PATTERN_DECADES = 4
+ABOVE = 0.2  # of letters over panels, where the headings of columns stand below them
 _OUTLINE = [withStroke(linewidth=1.4, foreground="black")]
 
 
@@ -60,11 +58,11 @@ def compose(views: Views, headings: list[str], condition: str) -> Figure:
     layout = Layout(1 + len(headings), views.scene.truth["amplitude"].shape)
     figure = Figure(figsize=(DOUBLE_COLUMN, layout.height))
     page = Page(figure, views)
-    for place, (view, letter) in enumerate(zip(views.points, "ab", strict=True)):
+    for place, (view, name) in enumerate(zip(views.points, "ab", strict=True)):
         _draw_point(page, layout, place, view, [TRUTH, *headings])
-        page.letter(layout.point_box(place, 0, 0), letter, f"{condition}, scan point {views.indices[place]}")
+        letter(figure, layout.point_box(place, 0, 0), name, f"{condition}, scan point {views.indices[place]}", ABOVE)
     _draw_scene(page, layout, [TRUTH, *headings])
-    page.letter(layout.scene_box(0, 0), "c", f"{condition}, stitched scene")
+    letter(figure, layout.scene_box(0, 0), "c", f"{condition}, stitched scene", ABOVE)
     return figure
 
 
@@ -83,15 +81,9 @@ class Page:
         peak = float(views.patterns.max()) or 1.0
         self.pattern_scale = LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True)
 
-    def axes(self, box: Box) -> Axes:
-        """Axes in a box given in inches from the upper left corner."""
-        left, top, width, height = box
-        page_width, page_height = self.figure.get_size_inches()
-        return self.figure.add_axes((left / page_width, 1 - (top + height) / page_height, width / page_width, height / page_height))
-
     def image(self, box: Box, image: np.ndarray, scale: Normalize, colours: Colormap) -> Axes:
         """A panel without ticks; pixels without a value are light grey."""
-        axes = self.axes(box)
+        axes = axes_at(self.figure, box)
         axes.imshow(image, norm=scale, cmap=colours, aspect="auto")
         axes.set(xticks=[], yticks=[])
         # A thin frame, since white pixels on a white page would have no edge.
@@ -103,14 +95,6 @@ class Page:
         channel, is_error = row
         images = view.truth if model is None else view.answers[model]
         return self.image(box, view.error(model, channel) if is_error else images[channel], self.scales[row], _colours(row))
-
-    def letter(self, box: Box, letter: str, text: str) -> None:
-        """Bold panel letter and a line of text, above the column headings of the panel in ``box``."""
-        left, top, *_ = box
-        width, height = self.figure.get_size_inches()
-        y = 1 - (top - 0.2) / height
-        self.figure.text(left / width, y, letter, fontsize=9, fontweight="bold", ha="left", va="baseline")
-        self.figure.text((left + 0.13) / width, y, text, ha="left", va="baseline")
 
 
 def _draw_point(page: Page, layout: Layout, place: int, view: View, headings: list[str]) -> None:
@@ -137,7 +121,7 @@ def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
     axes.text(0.04, 0.95, "pattern", transform=axes.transAxes, color="white", fontsize=6, va="top", path_effects=_OUTLINE)
     left, top, side, _ = layout.point_box(place, 3, 0)
     # Narrower than the panel, so that the last tick's label ends within it.
-    beside = page.axes((left + 0.06, top + 0.12, side - 0.24, 0.06))
+    beside = axes_at(page.figure, (left + 0.06, top + 0.12, side - 0.24, 0.06))
     bar = page.figure.colorbar(ScalarMappable(page.pattern_scale, colours), beside, orientation="horizontal")
     bar.outline.set_visible(False)
     bar.ax.minorticks_off()
@@ -182,7 +166,7 @@ def _row_label(axes: Axes, text: str) -> None:
 
 
 def _blank(page: Page, box: Box) -> Axes:
-    axes = page.axes(box)
+    axes = axes_at(page.figure, box)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.patch.set_visible(False)
@@ -193,7 +177,7 @@ def _colour_bar(page: Page, layout: Layout, row: int) -> None:
     what = ROWS[row]
     # Errors above the limit and values beyond the labels' range are drawn in the last colour: the pointed end says so.
     extend = "max" if what[1] else "neither"
-    bar = page.figure.colorbar(ScalarMappable(page.scales[what], _colours(what)), page.axes(layout.bar_box(row)), extend=extend)
+    bar = page.figure.colorbar(ScalarMappable(page.scales[what], _colours(what)), axes_at(page.figure, layout.bar_box(row)), extend=extend)
     bar.outline.set_visible(False)
     bar.set_label(UNITS[what[0]], fontsize=6, labelpad=2)
     bar.locator = MaxNLocator(4)
@@ -218,12 +202,12 @@ def _mark_unseen(axes: Axes, row: int | None) -> None:
 
 
 def _mark_points(axes: Axes, views: Views) -> None:
-    for view, letter in zip(views.points, "ab", strict=True):
+    for view, name in zip(views.points, "ab", strict=True):
         y, x = np.subtract(view.corner, views.scene.corner)
         height, width = view.truth["amplitude"].shape
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=MARK, linewidth=0.7))
         axes.annotate(
-            letter, (x, y), (1, -1), textcoords="offset points", color=MARK, fontsize=6.5, ha="left", va="top", path_effects=_OUTLINE
+            name, (x, y), (1, -1), textcoords="offset points", color=MARK, fontsize=6.5, ha="left", va="top", path_effects=_OUTLINE
         )
 
 

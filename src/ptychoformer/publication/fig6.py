@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.publication.panels import (
     RunFiles,
-    common_normalisation,
-    label_ranges,
     point_view,
+    ranges_of,
     representative_points,
+    require_one_training,
     scene_view,
     truth_of,
 )
@@ -25,6 +26,7 @@ def draw(
     run_files: RunFiles,
     labels: Mapping[str, str],
     *,
+    training_dataset: str | os.PathLike,
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
@@ -34,16 +36,17 @@ def draw(
         test_dataset: CXI file of the object that no network was trained on.
         run_files: network to its patches of all patterns and its scene, in the order of the columns.
         labels: network to the heading of its column.
+        training_dataset: CXI file that the networks were trained on, which sets the scale as in the metrics.
 
     Raises:
         InputError: a file is damaged, or the runs do not belong to the same dataset and seed.
     """
-    rows, pixel_size = load_rows(test_dataset, run_files)
+    rows, pixel_size = load_rows(test_dataset, run_files, training_dataset)
     with house_style():
         save(compose(rows, [labels[model] for model in run_files], pixel_size), pdf, png)
 
 
-def load_rows(test_dataset: str | os.PathLike, run_files: RunFiles) -> tuple[list[Row], float]:
+def load_rows(test_dataset: str | os.PathLike, run_files: RunFiles, training_dataset: str | os.PathLike) -> tuple[list[Row], float]:
     """The rows of the figure, and the size of a pixel in metres.
 
     Raises:
@@ -51,11 +54,13 @@ def load_rows(test_dataset: str | os.PathLike, run_files: RunFiles) -> tuple[lis
     """
     scan = read_scan(test_dataset)
     split = whole_scan(scan)
-    normalisation = common_normalisation(run_files)
-    truth, limits = truth_of(scan, normalisation), label_ranges(normalisation)
-    place, _ = representative_points(split, truth["amplitude"], normalisation.phase(scan.phase))
-    point = point_view(split, place, truth, normalisation, run_files)
-    scene = scene_view(split, truth, normalisation, {model: path for model, (_, path) in run_files.items()})
+    scenes = {model: path for model, (_, path) in run_files.items()}
+    require_one_training(scenes, (path for path, _ in run_files.values()))
+    scale = common_scale(training_dataset)
+    truth, limits = truth_of(scan, scale), ranges_of(scale)
+    place, _ = representative_points(split, truth["amplitude"], scale.phase(scan.phase))
+    point = point_view(split, place, truth, scale, run_files)
+    scene = scene_view(split, truth, scale, scenes)
     rows = [
         Row(view, channel, limits[channel], letter, f"{what}, {channel}")
         for letters, view, what in (("ab", point, f"Single pattern {split.test[place]}"), ("cd", scene, "Full scene"))

@@ -11,8 +11,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.publication.pictures import axes_at, letter, scale_bar
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style, save
+from ptychoformer.publication.pictures import scale_bar
+from ptychoformer.publication.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
 from ptychoformer.training.split import Split, authors_split, training_subset
 
 TRAIN, TEST = "#D55E00", "#0072B2"
@@ -25,11 +25,11 @@ UNSEEN_HATCH = "//////"
 def draw(
     dataset: str | os.PathLike, *, sizes: Sequence[int], seed: int, subset: str, pdf: str | os.PathLike, png: str | os.PathLike
 ) -> None:
-    """Draw one panel per size.
+    """Draw one panel per size, the largest first, as the paper tells it.
 
     Args:
         dataset: CXI file.
-        sizes: numbers of training patterns, in the order of the panels.
+        sizes: numbers of training patterns.
         seed: of the runs.
         subset: how a training set is chosen, see `training.split.training_subset`.
 
@@ -39,7 +39,7 @@ def draw(
     if not sizes:
         raise InputError("Fig. 7 needs at least one size of training set.")
     split = authors_split(read_scan(dataset))
-    training_indices = {n_train: training_subset(split, n_train, seed, subset) for n_train in sizes}
+    training_indices = {n_train: training_subset(split, n_train, seed, subset) for n_train in sorted(sizes, reverse=True)}
     with house_style():
         save(compose(split, training_indices), pdf, png)
 

@@ -1,7 +1,7 @@
 """Fig. 8: reconstructions at two sizes of the training set, and quality against the size and against the scan's overlap."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,27 +11,28 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.publication.panels import label_ranges, scene_view, scenes_normalisation, truth_of
-from ptychoformer.publication.pictures import Pictures, Row, axes_at, letter
+from ptychoformer.publication.panels import ranges_of, require_one_training, scene_view, truth_of
+from ptychoformer.publication.pictures import Pictures, Row
 from ptychoformer.publication.responses import (
-    DASHES,
-    MARKERS,
     PANELS,
     REFERENCES,
     draw_lines,
     label_axes,
+    look,
     read_scenes,
     select,
     summarise,
 )
-from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style, save
+from ptychoformer.publication.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
 from ptychoformer.training.split import authors_split
 
 Scenes = Mapping[tuple[int, str], str | os.PathLike]
 WIDEST_PICTURE = 0.95  # so that the figure and its caption fit on a page
 PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
 LEFT, FOR_LEGEND = 0.42, 0.22
+REGION = "unseen"  # the only one that means the same at every overlap
 DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
 
 
@@ -42,6 +43,7 @@ def draw(
     dataset: str | os.PathLike,
     *,
     models: Mapping[str, str],
+    overlap_models: Mapping[str, str],
     overlaps: Mapping[str, float],
     pdf: str | os.PathLike,
     png: str | os.PathLike,
@@ -53,17 +55,19 @@ def draw(
         overlaps_csv: metrics of datasets whose overlap differs.
         scenes: number of training patterns and network to the scene, for two numbers, all of one dataset and seed.
         dataset: their CXI file.
-        models: network to label, in the order of the columns.
+        models: network of (a) to (c) to its label, in the order of the columns.
+        overlap_models: network of (d) to its label.
         overlaps: dataset to the overlap of neighbouring windows, 0 to 1.
 
     Raises:
         InputError: a file is damaged or lacks a network, a size or an overlap.
     """
     rows, pixel_size = load_rows(dataset, scenes, models)
-    sizes = _summary(read_scenes(sizes_csv), "n_train", sizes_csv, models)
-    by_overlap = _summary(_with_overlap(read_scenes(overlaps_csv), overlaps, overlaps_csv), "overlap", overlaps_csv, models)
+    sizes = _summary(read_scenes(sizes_csv, REGION), "n_train", sizes_csv, models)
+    scenes_by_overlap = _with_overlap(read_scenes(overlaps_csv, REGION), overlaps, overlaps_csv)
+    by_overlap = _summary(scenes_by_overlap, "overlap", overlaps_csv, overlap_models)
     with house_style():
-        save(compose(rows, pixel_size, sizes, by_overlap, models), pdf, png)
+        save(compose(rows, pixel_size, sizes, by_overlap, models, overlap_models), pdf, png)
 
 
 def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, str]) -> tuple[list[Row], float]:
@@ -76,15 +80,16 @@ def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, s
     if len(counts) != 2:
         raise InputError(f"Fig. 8 shows scenes at two sizes of the training set, {len(counts)} were given.")
     scan = read_scan(dataset)
-    split = authors_split(scan)
+    split, scale = authors_split(scan), common_scale(dataset)
+    truth, limits = truth_of(scan, scale), ranges_of(scale)
     rows = []
     for name, n_train in zip("ab", counts, strict=True):
         if missing := [model for model in models if (n_train, model) not in scenes]:
             raise InputError(f"Fig. 8 lacks the scene of {missing[0]} after training with {n_train} patterns.")
         files = {model: scenes[n_train, model] for model in models}
-        normalisation = scenes_normalisation(files)
-        view, limits = scene_view(split, truth_of(scan, normalisation), normalisation, files), label_ranges(normalisation)
-        rows.append(Row(view, "amplitude", limits["amplitude"], name, f"{n_train} training patterns"))
+        require_one_training(files)
+        view = scene_view(split, truth, scale, files)
+        rows.append(Row(view, "amplitude", limits["amplitude"], name, f"{n_train:,} training patterns, whole test block"))
         rows.append(Row(view, "phase", limits["phase"]))
     return rows, scan.pixel_size
 
@@ -102,22 +107,34 @@ def _summary(scenes: pd.DataFrame, x: str, path: str | os.PathLike, models: Mapp
     return summarise(scenes[scenes["model"].isin([*models, *REFERENCES])], ["model", x])
 
 
-def compose(rows: list[Row], pixel_size: float, sizes: pd.DataFrame, by_overlap: pd.DataFrame, models: Mapping[str, str]) -> Figure:
+def compose(
+    rows: list[Row],
+    pixel_size: float,
+    sizes: pd.DataFrame,
+    by_overlap: pd.DataFrame,
+    models: Mapping[str, str],
+    overlap_models: Mapping[str, str],
+) -> Figure:
     """The figure: pictures above, two rows of four plots below, one legend for both."""
+    everyone = {**models, **overlap_models}
     pictures = Pictures(rows, WIDEST_PICTURE)
     step = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT
     figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + 2 * step + FOR_LEGEND))
     pictures.draw(figure, list(models.values()), pixel_size)
     for place, (summary, x, name, title) in enumerate(
-        ((sizes, "n_train", "c", "Against the size of the training set"), (by_overlap, "overlap", "d", "Against the overlap of the scan"))
+        (
+            (sizes, "n_train", "c", "Unseen part of the test block, against the size of the training set"),
+            (by_overlap, "overlap", "d", "Unseen part of the test block, against the overlap of the scan"),
+        )
     ):
         top = pictures.height + place * step + ABOVE_PLOT
         letter(figure, (0.06, top, 0, 0), name, title, above=0.24)
         for column, (channel, metric) in enumerate(PANELS):
             axes = axes_at(figure, _plot_box(column, top))
-            _draw_plot(axes, select(summary, channel=channel, metric=metric), x, models)
+            _draw_plot(axes, select(summary, channel=channel, metric=metric), x, list(everyone))
             label_axes(axes, channel, metric)
-    figure.legend(handles=_handles(models, sizes, by_overlap), loc="lower center", ncols=len(models) + len(REFERENCES), borderaxespad=0.2)
+    handles = _handles(everyone, sizes, by_overlap)
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2)
     return figure
 
 
@@ -126,13 +143,16 @@ def _plot_box(column: int, top: float) -> tuple[float, float, float, float]:
     return LEFT + column * (width + BETWEEN_PLOTS), top, width, PLOT_HEIGHT
 
 
-def look(place: int, model: str) -> dict[str, object]:
-    """Colour, marker and dashes of the network at ``place``, which differ in grey print too."""
-    return {"color": colour(model), "marker": MARKERS[place % len(MARKERS)], "linestyle": DASHES[place % len(DASHES)]}
-
-
-def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Mapping[str, str]) -> None:
+def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str]) -> None:
+    """One quantity of the networks ``models`` that were measured, whose places set colours and markers in both rows of plots."""
     log = x == "n_train"
+    axes.set_xlabel("training patterns" if log else "overlap (%)", labelpad=1)
+    measured = [model for model in models if model in set(summary["model"])]
+    shown = sorted(summary.loc[summary["model"].isin(measured), x].unique())
+    if not shown:  # in small scans no window of the SSIM lies in the region
+        axes.text(0.5, 0.5, "region too small", transform=axes.transAxes, ha="center", va="center", fontsize=6)
+        axes.set(xticks=[], yticks=[])
+        return
     for reference, dashes in REFERENCES.items():
         rows = select(summary, model=reference).sort_values(x)
         rows = rows[np.isfinite(rows["mean"])]
@@ -141,22 +161,15 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Mapping[str, s
             axes.plot(rows[x], rows["mean"], color="grey", linewidth=0.6, linestyle=dashes)
         elif len(rows):
             axes.axhline(rows["mean"].iloc[0], color="grey", linewidth=0.6, linestyle=dashes)
-    for place, model in enumerate(models):
-        offset = (place - (len(models) - 1) / 2) * DODGE[x]
-        draw_lines(axes, select(summary, model=model), x, look(place, model), offset, log=log)
-    shown = sorted(select_networks(summary, models)[x].unique())
+    for place, model in enumerate(measured):
+        offset = (place - (len(measured) - 1) / 2) * DODGE[x]
+        draw_lines(axes, select(summary, model=model), x, look(models.index(model), model), offset, log=log)
     if log:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(FixedLocator(_apart(shown, log)))
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("training patterns" if log else "overlap (%)", labelpad=1)
-
-
-def select_networks(summary: pd.DataFrame, models: Mapping[str, str]) -> pd.DataFrame:
-    """The rows of networks, without references."""
-    return summary[summary["model"].isin(models)]
 
 
 def _apart(ticks: list[float], log: bool) -> list[float]:

@@ -13,11 +13,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.spectra import BAND_ENERGIES, BANDS, MAX_FREQUENCY, OBJECT, SPECTRA
-from ptychoformer.publication.fig8 import look
 from ptychoformer.publication.inputs import read_table
-from ptychoformer.publication.pictures import axes_at
-from ptychoformer.publication.responses import half_width, select
-from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style, save
+from ptychoformer.publication.responses import half_width, look, select
+from ptychoformer.publication.style import DOUBLE_COLUMN, axes_at, colour, house_style, save
 
 UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
 LEFT, RIGHT, TOP, GAP = 0.5, 0.06, 0.36, 0.08

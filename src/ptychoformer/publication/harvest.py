@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from ptychoformer.publication.evidence import COLUMNS, RUN
 from ptychoformer.storage import write_csv
 
 REFERENCES = ("floor", "ceiling")
+TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networks that the paper compares
 FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds")
 RUN_COLUMNS = (*COLUMNS, *FACTS)
 _KEY = [name for name in COLUMNS if name != "value"]
@@ -38,8 +38,8 @@ class Harvest:
     Args:
         runs: trained networks of the folder, by ``RUN`` as text.
         new: those of them that the table did not have.
-        whole: dataset to the number of its whole seeds in the table: seeds that have every network that any seed has, under the same
-            test, loss and ``n_train`` (the best of these counts).
+        whole: dataset to the number of its whole seeds in the table: seeds that have every network of the paper's Table I, trained alike
+            (``n_train``, loss MSE, epochs, batch size) and tested on the dataset itself. The largest ``n_train`` with a whole seed counts.
         skipped: folders of half-finished runs, with the reason.
     """
 
@@ -76,7 +76,7 @@ def harvest(results_folder: str | os.PathLike, output_csv: str | os.PathLike) ->
         raise InputError(f"{results} is no folder of results: it has no folder 'evaluation'.")
     existing = _read_existing(Path(output_csv))
     frames, skipped = [], []
-    for path in sorted((results / "evaluation").rglob("metrics.csv")):
+    for path in _metrics_files(results / "evaluation"):
         try:
             frames.extend(_finished(path, results))
         except _Unfinished as reason:
@@ -88,7 +88,14 @@ def harvest(results_folder: str | os.PathLike, output_csv: str | os.PathLike) ->
     table = _sorted(pd.concat([kept, fresh], ignore_index=True))
     write_csv(table, output_csv)
     networks = tuple(run for run in sorted(taken) if run[RUN.index("model")] not in REFERENCES)
-    return Harvest(networks, tuple(run for run in networks if run not in known), whole_seeds(table), tuple(skipped))
+    return Harvest(networks, tuple(run for run in networks if run not in known), _whole(table), tuple(skipped))
+
+
+def _metrics_files(evaluation: Path) -> list[Path]:
+    """Every ``metrics.csv``, sorted, but none that a run has left in the old layout and has in the new one too."""
+    found = sorted(evaluation.rglob("metrics.csv"))
+    renewed = {path.parents[1] for path in found if path.parent.name == f"on_{path.relative_to(evaluation).parts[0]}"}
+    return [path for path in found if path.parent not in renewed]
 
 
 def _runs(table: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -199,27 +206,20 @@ def _text(value: Any) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def whole_seeds(table: pd.DataFrame) -> dict[str, int]:
+def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> int:
+    """How many seeds have all of these networks, among runs that were trained alike (``model`` and ``seed``)."""
+    wanted = set(networks)
+    return sum(wanted <= set(models) for _, models in runs.groupby("seed")["model"])
+
+
+def _whole(table: pd.DataFrame) -> dict[str, int]:
     """Dataset to how many of its seeds are whole, see `Harvest`; sorted."""
-    networks = [run for run in _runs(table) if run[RUN.index("model")] not in REFERENCES]
-    counts: dict[str, int] = {}
-    for (dataset, *_), runs in groupby(sorted(networks, key=_condition), key=_condition):
-        by_seed = _models_by_seed(runs)
-        every = set.union(*by_seed.values())
-        counts[dataset] = max(counts.get(dataset, 0), sum(models == every for models in by_seed.values()))
-    return dict(sorted(counts.items()))
-
-
-def _condition(run: tuple[str, ...]) -> tuple[str, ...]:
-    dataset, test, _, loss, n_train, _ = run
-    return dataset, test, loss, n_train
-
-
-def _models_by_seed(runs: Iterable[tuple[str, ...]]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for run in runs:
-        found.setdefault(run[RUN.index("seed")], set()).add(run[RUN.index("model")])
-    return found
+    own = table[table["model"].isin(TABLE_1) & (table["loss"] == "mse") & (table["dataset"] == table["test"])]
+    best: dict[str, tuple[bool, int, int]] = {}
+    for (dataset, n_train, *_), runs in own.groupby(["dataset", "n_train", "epochs", "batch_size"]):
+        seeds = whole_seeds(runs, TABLE_1)
+        best[dataset] = max(best.get(dataset, (False, 0, 0)), (seeds > 0, int(n_train), seeds))
+    return {dataset: seeds for dataset, (_, _, seeds) in sorted(best.items())}
 
 
 def main(arguments: list[str] | None = None) -> int:

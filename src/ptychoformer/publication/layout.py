@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from ptychoformer.publication.style import DOUBLE_COLUMN
+from ptychoformer.publication.style import DOUBLE_COLUMN, Box
 
 ROWS = 4  # image and error of amplitude and of phase
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import psnr
+from ptychoformer.evaluation.metrics import common_scale, psnr, rescaled
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.stitch import read_scene
 from ptychoformer.measurement.cxi import Scan, read_patterns, read_scan
@@ -15,6 +15,8 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split, authors_split
 
+UNITS = {"amplitude": "normalised", "phase": "rad"}
+TRUTH = "Truth"
 Images = Mapping[str, np.ndarray]
 RunFiles = Mapping[str, tuple[str | os.PathLike, str | os.PathLike]]
 
@@ -25,7 +27,7 @@ class View:
 
     Args:
         corner: (y, x) of its upper left corner on the object, pixels.
-        truth: ``amplitude`` (h, w) on the labels' scale and ``phase`` (h, w) in radians.
+        truth: ``amplitude`` (h, w) on the metrics' scale and ``phase`` (h, w) in radians.
         answers: the same of each network, by name; NaN where nothing was stitched.
     """
 
@@ -38,7 +40,7 @@ class View:
         return np.abs(self.answers[model][channel] - self.truth[channel])
 
     def psnr(self, model: str, channel: str, limits: tuple[float, float]) -> float:
-        """PSNR of a network in dB over the stitched pixels; the peak is the distance of the labels' ``limits`` in the channel's unit."""
+        """PSNR of a network in dB over the stitched pixels; the peak is the distance of ``limits`` in the channel's unit."""
         error = self.error(model, channel).astype(float) / (limits[1] - limits[0])
         return float(psnr(np.nanmean(error**2)))
 
@@ -54,7 +56,7 @@ class Views:
         scene: the stitched scene.
         unseen_from: first row of the scene from which on no training pattern illuminates any pixel, or None if there is none.
         pixel_size: metres.
-        ranges: lowest and highest value that the labels span, by channel.
+        ranges: ends of the metrics' 0 to 1 scale, by channel, see `ranges_of`.
     """
 
     points: tuple[View, View]
@@ -66,7 +68,7 @@ class Views:
     ranges: Mapping[str, tuple[float, float]]
 
     def scene_psnr(self, model: str, channel: str) -> float:
-        """PSNR of a network's scene in dB, peak 1 on the labels' scale, over the stitched pixels."""
+        """PSNR of a network's scene in dB, peak 1 on the metrics' scale, over the stitched pixels."""
         return self.scene.psnr(model, channel, self.ranges[channel])
 
     def error_limit(self, channel: str) -> float:
@@ -83,38 +85,39 @@ def load_views(dataset: str | os.PathLike, run_files: RunFiles) -> Views:
     """
     scan = read_scan(dataset)
     split = authors_split(scan)
-    normalisation = common_normalisation(run_files)
-    truth = truth_of(scan, normalisation)
-    chosen = representative_points(split, truth["amplitude"], normalisation.phase(scan.phase))
-    points = tuple(point_view(split, place, truth, normalisation, run_files) for place in chosen)
+    scenes = {model: path for model, (_, path) in run_files.items()}
+    require_one_training(scenes, (path for path, _ in run_files.values()))
+    scale = common_scale(dataset)
+    truth = truth_of(scan, scale)
+    chosen = representative_points(split, truth["amplitude"], scale.phase(scan.phase))
+    points = tuple(point_view(split, place, truth, scale, run_files) for place in chosen)
     indices = tuple(int(split.test[place]) for place in chosen)
     return Views(
         points=points,
         patterns=np.concatenate([read_patterns(dataset, np.array([index])) for index in indices]),
         indices=indices,
-        scene=scene_view(split, truth, normalisation, {model: scene for model, (_, scene) in run_files.items()}),
+        scene=scene_view(split, truth, scale, scenes),
         unseen_from=_unseen_from(split.unseen_pixels[split.block]),
         pixel_size=scan.pixel_size,
-        ranges=label_ranges(normalisation),
+        ranges=ranges_of(scale),
     )
 
 
-def truth_of(scan: Scan, normalisation: Normalisation) -> Images:
-    """The whole object: amplitude on the labels' scale and phase in radians, both (H, W)."""
-    return {"amplitude": normalisation.amplitude(scan.amplitude), "phase": scan.phase}
+def truth_of(scan: Scan, scale: Normalisation) -> Images:
+    """The whole object: amplitude on the metrics' ``scale`` and phase in radians, both (H, W)."""
+    return {"amplitude": scale.amplitude(scan.amplitude), "phase": scan.phase}
 
 
-def label_ranges(normalisation: Normalisation) -> Mapping[str, tuple[float, float]]:
-    """Lowest and highest value that the labels span: amplitude on their own scale, phase in radians."""
-    return {"amplitude": (0.0, 1.0), "phase": tuple(float(_radians(np.float64(end), normalisation)) for end in (0, 1))}
+def ranges_of(scale: Normalisation) -> Mapping[str, tuple[float, float]]:
+    """What 0 and 1 of the metrics' ``scale`` are in the units of a `View`: amplitude on that scale itself, phase in radians."""
+    return {"amplitude": (0.0, 1.0), "phase": scale.limits("phase")}
 
 
 def representative_points(split: Split, amplitude: np.ndarray, phase: np.ndarray) -> tuple[int, int]:
     """Two places in ``split.test``: the unseen patterns of highest contrast that overlap least, not at all if the block allows.
 
     Args:
-        amplitude: (H, W) true amplitude on the labels' scale.
-        phase: (H, W) true phase on the labels' scale.
+        amplitude, phase: (H, W), the truth on the metrics' 0 to 1 scale.
 
     Raises:
         InputError: the test block has fewer than two patterns.
@@ -132,41 +135,32 @@ def representative_points(split: Split, amplitude: np.ndarray, phase: np.ndarray
     return int(first), int(least[contrast[least].argmax()])
 
 
-def common_normalisation(run_files: RunFiles) -> Normalisation:
-    """The normalisation that all patches and scenes share.
+def require_one_training(scenes: Mapping[str, str | os.PathLike], patches: Iterable[str | os.PathLike] = ()) -> None:
+    """Refuse predictions whose labels were not normalised alike: these networks were not trained on the same patterns.
+
+    Args:
+        scenes: network to its scene.
+        patches: predictions of single patterns that are shown beside them.
 
     Raises:
-        InputError: they have different ones, or there is none.
+        InputError: the normalisations differ, or there is none.
     """
-    found = set()
-    for patches, scene in run_files.values():
-        with open_patches(patches) as prediction:
-            found |= {prediction.normalisation, read_scene(scene).normalisation}
-    return _only(found, run_files)
-
-
-def scenes_normalisation(scenes: Mapping[str, str | os.PathLike]) -> Normalisation:
-    """The normalisation that all scenes share.
-
-    Raises:
-        InputError: they have different ones, or there is none.
-    """
-    return _only({read_scene(path).normalisation for path in scenes.values()}, scenes)
-
-
-def _only(found: set[Normalisation], models: Iterable[str]) -> Normalisation:
+    found = {read_scene(path).normalisation for path in scenes.values()}
+    for path in patches:
+        with open_patches(path) as prediction:
+            found.add(prediction.normalisation)
     if len(found) != 1:
         raise InputError(
-            f"The runs of {', '.join(models) or 'no network'} have different normalisations; a figure compares runs of one seed."
+            f"The runs of {', '.join(scenes) or 'no network'} have different normalisations; a figure compares runs of one seed."
         )
-    return found.pop()
 
 
-def point_view(split: Split, place: int, truth: Images, normalisation: Normalisation, run_files: RunFiles) -> View:
+def point_view(split: Split, place: int, truth: Images, scale: Normalisation, run_files: RunFiles) -> View:
     """The window of pattern ``split.test[place]``.
 
     Args:
         truth: the whole object, see `truth_of`.
+        scale: of the metrics.
 
     Raises:
         InputError: a prediction is not one of the test patterns.
@@ -177,16 +171,18 @@ def point_view(split: Split, place: int, truth: Images, normalisation: Normalisa
         with open_patches(patches) as prediction:
             if not np.array_equal(prediction.index, split.test) or prediction.window != split.scan.window:
                 raise InputError(f"{patches} is not a prediction of the test patterns of this dataset.")
-            answers[model] = {"amplitude": prediction.amplitude[place], "phase": _radians(prediction.phase[place], normalisation)}
+            images = {"amplitude": prediction.amplitude[place], "phase": prediction.phase[place]}
+            answers[model] = _shown(images, prediction.normalisation, scale)
     here = {channel: windows(image, corner[None], split.scan.window)[0] for channel, image in truth.items()}
     return View((int(corner[0]), int(corner[1])), here, answers)
 
 
-def scene_view(split: Split, truth: Images, normalisation: Normalisation, scenes: Mapping[str, str | os.PathLike]) -> View:
+def scene_view(split: Split, truth: Images, scale: Normalisation, scenes: Mapping[str, str | os.PathLike]) -> View:
     """The rectangle of the test patterns.
 
     Args:
         truth: the whole object, see `truth_of`.
+        scale: of the metrics.
         scenes: network to its scene.
 
     Raises:
@@ -199,13 +195,16 @@ def scene_view(split: Split, truth: Images, normalisation: Normalisation, scenes
         scene = read_scene(path)
         if scene.origin != corner or scene.amplitude.shape != here["amplitude"].shape:
             raise InputError(f"{path} is not a scene of the test block of this dataset.")
-        answers[model] = {"amplitude": scene.amplitude, "phase": _radians(scene.phase, normalisation)}
+        answers[model] = _shown({"amplitude": scene.amplitude, "phase": scene.phase}, scene.normalisation, scale)
     return View(corner, here, answers)
 
 
-def _radians(phase: np.ndarray, normalisation: Normalisation) -> np.ndarray:
-    low, high = normalisation.phase_min, normalisation.phase_max
-    return low + phase * (high - low if high > low else 1.0)
+def _shown(images: Images, stored: Normalisation, scale: Normalisation) -> Images:
+    """A prediction on the 0 to 1 scale ``stored``, in the units of a `View`."""
+    return {
+        "amplitude": rescaled(images["amplitude"], "amplitude", stored, scale),
+        "phase": stored.restored("phase", images["phase"]),
+    }
 
 
 def _unseen_from(unseen: np.ndarray) -> int | None:

@@ -11,12 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from ptychoformer.publication.fig4 import COLOURMAPS, TRUTH, UNITS
-from ptychoformer.publication.layout import Box
 from ptychoformer.publication.lengths import round_length, with_prefix
-from ptychoformer.publication.panels import View
+from ptychoformer.publication.panels import TRUTH, UNITS, View
 from ptychoformer.publication.quantities import number
-from ptychoformer.publication.style import DOUBLE_COLUMN
+from ptychoformer.publication.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, letter
 
 LEFT, GAP, MARGIN = 0.36, 0.03, 0.06
 FOR_BARS = 0.62
@@ -33,7 +31,7 @@ class Row:
     Args:
         view: what is shown.
         channel: ``amplitude`` or ``phase``.
-        limits: of the colour scale, which are the ends of the labels' scale and thereby the peak of the PSNR.
+        limits: of the colour scale, which are the ends of the metrics' scale and thereby the peak of the PSNR.
         letter: of the panel, bold, above the row; rows without one belong to the row above.
         title: beside the letter.
     """
@@ -136,22 +134,6 @@ class Pictures:
 def _colours(row: Row) -> Colormap:
     # Pixels that were not stitched.
     return colormaps[COLOURMAPS[row.channel]].with_extremes(bad="lightgrey")
-
-
-def axes_at(figure: Figure, box: Box) -> Axes:
-    """Axes in a box given in inches from the upper left corner of the page."""
-    left, top, width, height = box
-    page_width, page_height = figure.get_size_inches()
-    return figure.add_axes((left / page_width, 1 - (top + height) / page_height, width / page_width, height / page_height))
-
-
-def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:
-    """Bold panel letter and a line of text, with their baseline ``above`` inches over the box."""
-    left, top, *_ = box
-    width, height = figure.get_size_inches()
-    y = 1 - (top - above) / height
-    figure.text(left / width, y, name, fontsize=9, fontweight="bold", ha="left", va="baseline")
-    figure.text((left + 0.13) / width, y, text, ha="left", va="baseline")
 
 
 def scale_bar(axes: Axes, width: int, pixel_size: float) -> None:

@@ -39,11 +39,12 @@ def make_report(
     statistics: Mapping[str, Statistics],
     figures: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
     claims: str | os.PathLike,
-    reference: str | os.PathLike,
+    reference: str | os.PathLike | None,
     histories: Sequence[str | os.PathLike],
     checkpoints: Sequence[str | os.PathLike],
     results: str | os.PathLike,
     words: Mapping[str, Mapping[str, Any]],
+    ours: str,
     scale: Mapping[str, Any],
     output: str | os.PathLike,
 ) -> None:
@@ -54,32 +55,36 @@ def make_report(
         statistics: the same names to ``anova.csv`` and ``pairwise.csv``.
         figures: ``fig1`` ... to PDF, which is linked to, and PNG, which is shown.
         claims: of `claims.judge`.
-        reference: of `harvest.harvest`; may hold a head only.
+        reference: of `harvest.harvest`; None if there is none.
         histories: ``history.csv`` of each run of Table I.
-        checkpoints: ``model.pt`` of each run of every table, beside its sidecar of provenance.
+        checkpoints: ``model.pt`` of each run of every experiment, beside its sidecar of provenance; what jobs left of other runs is not
+            counted.
         results: folder in which jobs left their benchmarks.
         words: the names of the tables to what they were made with: number, title, metrics, conditions, methods, factor and scale_note
             as `tables.make_table` takes them. Decides which tables are shown, in which order.
+        ours: the network of Table I whose lead over the best of the others is the headline.
         scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by dots.
 
     Raises:
-        InputError: a file is missing or breaks its contract.
+        InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
     """
     labels = Labels.of(words)
     layouts = {name: _layout(table) for name, table in words.items()}
     parts = [_table(name, layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words]
     verdicts = report_claims.read_verdicts(claims)
     runs = report_runs.trained_runs(checkpoints, labels)
-    timing = report_runs.time_spent(results)
-    conditions, networks = layouts[HEADLINE_TABLE].conditions, layouts[HEADLINE_TABLE].methods
+    timing = report_runs.time_spent(results, runs)
+    first = layouts[HEADLINE_TABLE]
+    conditions, networks = first.conditions, first.methods
+    headline = headlines(read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE), first, ours)
     page = _template().render(
         scale_note=words[HEADLINE_TABLE]["scale_note"],
         scale=list(_flat(scale)),
         network_names=", ".join(networks.values()),
         tallies={source: report_claims.tally(verdicts, source) for source in (LOCAL, REFERENCE)},
         verdicts=[(verdict, report_claims.SYMBOLS[verdict], report_claims.STYLES[verdict]) for verdict in report_claims.VERDICTS],
-        headlines=_by_condition(next(part["headlines"] for part in parts if part["name"] == HEADLINE_TABLE)),
-        our_name=list(networks.values())[-1],
+        headlines=_by_condition(headline),
+        our_name=networks[ours],
         claim_sections=report_claims.sections(verdicts, labels),
         tables=parts,
         channels=CHANNELS,
@@ -125,7 +130,6 @@ def _table(name: str, layout: typeset.Layout, table_csv: str | os.PathLike, test
         "notes": notes(table, pairwise, layout, scale_note),
         "told": told,
         "numbers": [("Analyses of variance", *_as_text(shown_anova)), (f"Pairs of {layout.compared.plural}", *_as_text(shown_pairs))],
-        "headlines": headlines(table, pairwise, layout) if layout.factor == "model" else [],
     }
 
 

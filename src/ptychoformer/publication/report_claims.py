@@ -64,6 +64,7 @@ class Judgement:
         interval: from where to where, without the unit.
         because: the reason, given where a claim does not hold or is undecided.
         rival: the comparison that the effect is of.
+        on_unseen: the verdict on the unseen part of the test block, given where it is another.
     """
 
     verdict: str
@@ -73,16 +74,7 @@ class Judgement:
     rival: str
     because: str
     scale: str
-
-    @property
-    def symbol(self) -> str:
-        """For readers who do not see colours."""
-        return SYMBOLS[self.verdict]
-
-    @property
-    def style(self) -> str:
-        """Class of the style sheet."""
-        return STYLES[self.verdict]
+    on_unseen: str
 
 
 @dataclass(frozen=True)
@@ -117,12 +109,18 @@ class Tally:
 
     Args:
         counts: verdict to number.
-        unseen: those of the undecided for which not one seed has everything that they name.
+        not_run: those of the undecided for which not one seed has everything that they name.
+        judged_twice: those with runs that were also judged on the unseen part of the test block.
+        flips: those of them with another verdict there.
+        lost: those of the flips that hold on the whole block.
         by_kind: rows of a table: what is judged, then a number for each verdict.
     """
 
     counts: dict[str, int]
-    unseen: int
+    not_run: int
+    judged_twice: int
+    flips: int
+    lost: int
     by_kind: list[list[str]]
 
     @property
@@ -138,8 +136,11 @@ def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
         InputError: it is missing, or breaks its contract.
     """
     table = read_table(path, OUTPUT_COLUMNS)
-    for column, allowed in (("verdict", VERDICTS), ("source", (LOCAL, REFERENCE)), ("judges", JUDGES)):
-        if wrong := [value for value in table[column] if value not in allowed]:
+    known = {"verdict": VERDICTS, "verdict_unseen": VERDICTS, "source": (LOCAL, REFERENCE), "judges": JUDGES}
+    for column, allowed in known.items():
+        # Claims that are not about the test block have no verdict on its unseen part.
+        given = table[column].dropna() if column == "verdict_unseen" else table[column]
+        if wrong := [value for value in given if value not in allowed]:
             raise InputError(f"{path}: {column} '{wrong[0]}' is unknown, allowed are {', '.join(allowed)}.")
     if table.duplicated(["id", "source"]).any():
         raise InputError(f"{path} judges the claim '{table.loc[table.duplicated(['id', 'source']), 'id'].iloc[0]}' twice.")
@@ -207,7 +208,13 @@ def _judgement(row: pd.Series, labels: Labels) -> Judgement:
         rival=labels.told(text["rival"]),
         because="" if row["verdict"] == HOLDS else labels.told(_in_unit(text["reason"], text["unit"])),
         scale=text["scale"],
+        on_unseen=row["verdict_unseen"] if _flipped(row) else "",
     )
+
+
+def _flipped(rows: pd.DataFrame | pd.Series) -> pd.Series | bool:
+    """Whether the verdict on the unseen part is another one, of each row or of a single one."""
+    return pd.notna(rows["verdict_unseen"]) & (rows["verdict_unseen"] != rows["verdict"])
 
 
 def _in_unit(reason: str, unit: str) -> str:
@@ -219,11 +226,15 @@ def _in_unit(reason: str, unit: str) -> str:
 def tally(table: pd.DataFrame, source: str) -> Tally:
     """Verdicts of one source, counted."""
     rows = table[table["source"] == source]
+    flipped = rows[_flipped(rows)]
     kinds = [(kind, rows[rows["judges"] == kind]) for kind in JUDGES]
     lines = [(f"{kind}s", part) for kind, part in kinds if len(part)] + [("all", rows)]
     return Tally(
         counts={verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS},
-        unseen=int(((rows["verdict"] == UNDECIDED) & (rows["n_seeds"] == 0)).sum()),
+        not_run=int(((rows["verdict"] == UNDECIDED) & (rows["n_seeds"] == 0)).sum()),
+        judged_twice=int((rows["verdict_unseen"].notna() & (rows["n_seeds"] > 0)).sum()),
+        flips=len(flipped),
+        lost=int((flipped["verdict"] == HOLDS).sum()),
         by_kind=[[name, *(str((part["verdict"] == verdict).sum()) for verdict in VERDICTS), str(len(part))] for name, part in lines],
     )
 

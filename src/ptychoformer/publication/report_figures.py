@@ -52,9 +52,9 @@ _CAPTIONS = {
     ),
     "fig8": (
         "Less data",
-        "**a, b**, Scenes of all networks at two sizes of the training set. **c, d**, PSNR and SSIM of the scene against the "
-        "size of the training set and against the overlap of the scan: mean with 95 % interval over seeds, between floor and "
-        "ceiling.",
+        "**a, b**, Scenes of all networks at two sizes of the training set. **c, d**, PSNR and SSIM of the scene, over the part "
+        "of the test block that no training pattern illuminates, against the size of the training set and against the overlap "
+        "of the scan: mean with 95 % interval over seeds, between floor and ceiling.",
     ),
     "fig9": (
         "What is kept of the object’s frequencies",

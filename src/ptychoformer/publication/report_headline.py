@@ -6,6 +6,7 @@ from math import sqrt
 import pandas as pd
 from scipy.special import stdtrit
 
+from ptychoformer.errors import InputError
 from ptychoformer.publication.quantities import MISSING, QUANTITIES, Quantity
 from ptychoformer.publication.typeset import Layout
 
@@ -36,14 +37,20 @@ class Headline:
     published_lead: str
 
 
-def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> list[Headline]:
-    """PSNR and SSIM of the first part of a table of networks, whose last network is ours, as the paper prints it.
+def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours: str) -> list[Headline]:
+    """PSNR and SSIM of the first part of a table of networks.
 
     Args:
         table: of `tables.compare`.
         pairwise: of `evaluation.statistics`.
+        ours: the network whose lead is told; any other of the table may be the best of the others.
+
+    Raises:
+        InputError: the table has no such network.
     """
-    *rivals, ours = layout.methods
+    if ours not in layout.methods:
+        raise InputError(f"Table {layout.number} has no network '{ours}' to call ours; it has {', '.join(layout.methods)}.")
+    rivals = [method for method in layout.methods if method != ours]
     region, level = layout.places[0]
     shown = table[(table["region"] == region) & (table["level"] == level)]
     here = shown.set_index(["condition", "channel", "metric", "method"]).sort_index()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ptychoformer.publication.harvest import REFERENCES, RUN_COLUMNS, whole_seeds
-from ptychoformer.publication.inputs import read_table
+from ptychoformer.publication.harvest import REFERENCES, RUN_COLUMNS, TABLE_1, whole_seeds
+from ptychoformer.publication.inputs import read_table, versions_of_code
 from ptychoformer.publication.quantities import MISSING, QUANTITIES, columns
 from ptychoformer.publication.report_labels import Labels
 
@@ -22,26 +22,29 @@ class Condition:
 
     Args:
         title: dataset, size, loss and schedule in words.
-        whole: seeds that have every network of the condition.
+        whole: seeds that have every network of Table I that the condition has, or every network if it has none of these.
+        versions: of the code, by which runs of one network were trained; they count as replicates of each other.
         rows: a network each: name, seeds, means with deviations of ``COLUMNS``, digests of the code, seconds; then floor and ceiling.
     """
 
     title: str
     whole: int
+    versions: int
     rows: tuple[tuple[str, ...], ...]
 
 
-def reference_conditions(path: str | os.PathLike, labels: Labels) -> list[Condition]:
-    """What there is, the largest training sets first; none if the table holds nothing but its head.
+def reference_conditions(path: str | os.PathLike | None, labels: Labels) -> list[Condition]:
+    """What there is, the largest training sets first; none if there is no table, or nothing but its head.
 
     Args:
-        path: table of `harvest`.
+        path: table of `harvest`, or None.
 
     Raises:
         InputError: it is missing, or lacks a column.
     """
-    # Read again as text: a digest such as 12345e678901 is no number.
-    table = read_table(path, RUN_COLUMNS).assign(code_digest=pd.read_csv(path, usecols=["code_digest"], dtype=str)["code_digest"])
+    if path is None:
+        return []
+    table = read_table(path, RUN_COLUMNS)
     is_reference = table["model"].isin(REFERENCES)
     runs, references = table[~is_reference], table[is_reference]
     return [
@@ -56,9 +59,11 @@ def _condition(key: dict, group: pd.DataFrame, references: pd.DataFrame, labels:
     order = {name: rank for rank, name in enumerate([*labels.networks, *REFERENCES])}
     models = sorted({*group["model"], *own["model"]}, key=lambda name: (name in REFERENCES, order.get(name, len(order)), name))
     both = pd.concat([group, own])
+    networks = set(group["model"])
     return Condition(
         title=f"{labels.dataset(key['dataset'], key['test'])}: {trained}, {labels.loss(key['loss'])} loss",
-        whole=whole_seeds(group)[key["dataset"]],
+        whole=whole_seeds(group, TABLE_1 & networks or networks),
+        versions=versions_of_code(group),
         rows=tuple(tuple(_row(model, both[both["model"] == model], labels)) for model in models),
     )
 

@@ -76,13 +76,13 @@ def libraries(runs: Iterable[Trained]) -> list[tuple[str, str]]:
     return [(name, _listed(versions)) for name, versions in found.items()]
 
 
-def time_spent(results: str | os.PathLike) -> Timing | None:
-    """Where the time of a results folder went; None if no job left a benchmark.
+def time_spent(results: str | os.PathLike, runs: Iterable[Trained]) -> Timing | None:
+    """Where the time of a results folder went, what is left of other runs aside; None if no job left a benchmark.
 
     Raises:
         InputError: a benchmark cannot be read.
     """
-    jobs = read_jobs(results)
+    jobs = read_jobs(results, {str(run) for run, _ in runs})
     return summarise(jobs) if jobs else None
 
 

@@ -12,6 +12,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.publication.inputs import read_table
 from ptychoformer.publication.quantities import QUANTITIES
+from ptychoformer.publication.style import colour
 
 COLUMNS = ("dataset", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value")
 METRICS = ("psnr", "ssim")
@@ -25,21 +26,28 @@ CONFIDENCE = 0.95
 def half_width(values: Sequence[float] | np.ndarray) -> float:
     """Half of the 95 % confidence interval of the mean by Student's t; NaN of a single value, which has none."""
     values = np.asarray(values, float)
-    if len(values) < 2:
-        return np.nan
-    return float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return half_width_of(values.std(ddof=1), len(values)) if len(values) > 1 else np.nan
 
 
-def read_scenes(metrics_csv: str | os.PathLike) -> pd.DataFrame:
-    """Scores of scenes over the test block with the columns ``COLUMNS``; empty values are left out.
+def half_width_of(std: float, count: int) -> float:
+    """`half_width` of ``count`` values whose sample standard deviation is ``std``; NaN of fewer than two."""
+    return float(student.ppf((1 + CONFIDENCE) / 2, count - 1) * std / np.sqrt(count)) if count > 1 else np.nan
+
+
+def read_scenes(metrics_csv: str | os.PathLike, region: str) -> pd.DataFrame:
+    """Scores of scenes over a region with the columns ``COLUMNS``; empty values are left out.
+
+    Args:
+        region: ``block``, the whole test block, or ``unseen``, its part that no training pattern lights. How large a share of the block
+            is unseen depends on the scan's overlap, so that scans of different overlap are comparable over that part alone.
 
     Raises:
         InputError: the file is missing, lacks a column, or holds no such score.
     """
     table = read_table(metrics_csv, COLUMNS)
-    scenes = table[(table["level"] == "scene") & (table["region"] == "block")].dropna(subset="value")
+    scenes = table[(table["level"] == "scene") & (table["region"] == region)].dropna(subset="value")
     if scenes.empty:
-        raise InputError(f"{metrics_csv} holds no scores of scenes over the test block.")
+        raise InputError(f"{metrics_csv} holds no scores of scenes over the region '{region}'.")
     return scenes
 
 
@@ -71,6 +79,11 @@ def select(summary: pd.DataFrame, **wanted: str | int | float) -> pd.DataFrame:
     for name, value in wanted.items():
         summary = summary[summary[name] == value]
     return summary
+
+
+def look(place: int, model: str) -> dict[str, object]:
+    """Colour, marker and dashes of the network at ``place``, which differ in grey print too."""
+    return {"color": colour(model), "marker": MARKERS[place % len(MARKERS)], "linestyle": DASHES[place % len(DASHES)]}
 
 
 def draw_lines(

@@ -1,4 +1,4 @@
-"""How figures look: one style file, one colour per model, the widths of a journal page, and files with the same bytes every time."""
+"""How figures look: one style file, one colour per model, places on a journal page, and files with the same bytes every time."""
 
 import colorsys
 import io
@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ptychoformer.files import atomic
 
-DOUBLE_COLUMN = 7.16  # inches, IEEE Transactions
+DOUBLE_COLUMN, SINGLE_COLUMN = 7.16, 3.5  # inches, IEEE Transactions
 STYLE_FILE = Path(__file__).with_name("ptychoformer.mplstyle")
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart too.
@@ -28,6 +29,8 @@ COLOURS = {
     "floor": "#999999",
     "ceiling": "#000000",
 }
+COLOURMAPS = {"amplitude": "gray", "phase": "cividis", "error": "inferno", "pattern": "inferno"}
+Box = tuple[float, float, float, float]  # left, top, width and height, inches from the upper left corner of the page
 
 # Matplotlib writes the time of saving into PDF and SVG unless told not to.
 _METADATA = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
@@ -46,6 +49,22 @@ def house_style() -> Iterator[None]:
     """Draw and save inside this, whatever the user's own matplotlib settings are."""
     with style.context(["default", STYLE_FILE]):
         yield
+
+
+def axes_at(figure: Figure, box: Box) -> Axes:
+    """Axes in a box."""
+    left, top, width, height = box
+    page_width, page_height = figure.get_size_inches()
+    return figure.add_axes((left / page_width, 1 - (top + height) / page_height, width / page_width, height / page_height))
+
+
+def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:
+    """Bold panel letter and a line of text, with their baseline ``above`` inches over the box."""
+    left, top, *_ = box
+    width, height = figure.get_size_inches()
+    y = 1 - (top - above) / height
+    figure.text(left / width, y, name, fontsize=9, fontweight="bold", ha="left", va="baseline")
+    figure.text((left + 0.13) / width, y, text, ha="left", va="baseline")
 
 
 def save(figure: Figure, *paths: str | os.PathLike) -> None:

@@ -1,18 +1,19 @@
 """Where the time of a run of the workflow went: by room, and how much of it was spent on starting programs and on waiting.
 
-Snakemake leaves a ``*.benchmark.tsv`` for every job, with its seconds, and wrote it when the job ended. The sidecar of provenance beside
-a job's output says how long the job's own program ran, and how much of that it was importing libraries.
+Snakemake leaves a ``*.benchmark.tsv`` for every job, with its seconds. The sidecar of provenance beside a job's output says when and how
+long the job's own program ran, and how much of that it was importing libraries.
 """
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.references import REFERENCES
 
 ROOMS = ("simulation", "training", "evaluation", "publication")
 # A longer time without any job was no waiting of the scheduler: the user had stopped the workflow.
@@ -61,34 +62,46 @@ class Timing:
     idle: float
 
 
-def read_jobs(results: str | os.PathLike) -> list[Job]:
-    """Every job that left a benchmark in the rooms of a results folder.
+def read_jobs(results: str | os.PathLike, runs: Collection[str]) -> list[Job]:
+    """Every job of a results folder that left a benchmark and, beside it, the provenance of its output.
+
+    Args:
+        results: with the rooms in it.
+        runs: ``dataset/model/loss/n<patterns>/seed<seed>`` of the networks that are trained now; what is left of others is not counted.
 
     Raises:
         InputError: a benchmark cannot be read.
     """
-    files = (path for room in ROOMS for path in sorted((Path(results) / room).rglob("*.benchmark.tsv")))
-    return [_job(path, path.relative_to(results).parts[0]) for path in files]
+    folder = Path(results)
+    files = (path for room in ROOMS for path in sorted((folder / room).rglob("*.benchmark.tsv")))
+    jobs = []
+    for path in files:
+        room, *folders, _ = path.relative_to(folder).parts
+        if _is_current(folders, runs) and (job := _job(path, room)):
+            jobs.append(job)
+    return jobs
 
 
-def _job(path: Path, room: str) -> Job:
+def _is_current(folders: list[str], runs: Collection[str]) -> bool:
+    if len(folders) < 5 or folders[1] in REFERENCES:  # no run's, or that of a floor or ceiling
+        return True
+    return "/".join(folders[:5]) in runs
+
+
+def _job(benchmark: Path, room: str) -> Job | None:
     try:
-        row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
+        row = pd.read_csv(benchmark, sep="\t", na_values="-").iloc[-1]
         seconds, memory = float(row["s"]), float(row["max_rss"])
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise InputError(f"{path} cannot be read as a benchmark of Snakemake; delete it.") from error
-    end = path.stat().st_mtime
-    return Job(room, end - seconds, end, _startup(path, seconds), memory)
-
-
-def _startup(benchmark: Path, seconds: float) -> float:
-    """Seconds of a job that were not its program's own work; 0 if its provenance is gone."""
+        raise InputError(f"{benchmark} cannot be read as a benchmark of Snakemake; delete it.") from error
     name = benchmark.name.removesuffix(".benchmark.tsv")
     for sidecar in sorted(benchmark.parent.glob("*.provenance.json")):
         facts = json.loads(sidecar.read_text(encoding="utf-8"))
-        if name in (facts.get("rule"), Path(facts["artefact"]).stem):
-            return min(max(seconds - facts["seconds"] + facts.get("import_seconds", 0.0), 0.0), seconds)
-    return 0.0
+        if name in (facts["rule"], Path(facts["artefact"]).stem) and "started" in facts:
+            end = facts["started"] + facts["seconds"]
+            startup = min(max(seconds - facts["seconds"] + facts["import_seconds"], 0.0), seconds)
+            return Job(room, end - seconds, end, startup, memory)
+    return None
 
 
 def summarise(jobs: Iterable[Job]) -> Timing:

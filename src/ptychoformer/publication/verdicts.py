@@ -36,10 +36,10 @@ from math import inf, nan, sqrt
 import numpy as np
 from scipy.special import stdtrit
 
+from ptychoformer.storage import PRECISION
+
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 SIGNIFICANCE = 0.05
-# Metrics are stored with nine digits: what varies less than that is rounding, not a difference between seeds.
-PRECISION = 1e-8
 _NAMED_IN_A_REASON = 3
 
 

@@ -30,7 +30,8 @@ from ptychoformer.storage import write_csv
 from ptychoformer.training.checkpoint import Checkpoint, load, save, save_checkpoint
 from ptychoformer.training.device import device_name, lookup_device
 from ptychoformer.training.examples import Examples, load_examples
-from ptychoformer.training.losses import Forward, Loss, make_loss
+from ptychoformer.training.forward import Forward
+from ptychoformer.training.losses import Loss, make_loss
 from ptychoformer.training.normalisation import training_normalisation
 from ptychoformer.training.split import authors_split, training_subset, validation_part
 
@@ -206,8 +207,7 @@ def fit(
 
     torch.manual_seed(integer_seed(seed, "weights"))
     network = build(model["kind"], scan.window, model["options"]).to(device, memory_format=torch.channels_last)
-    forward = Forward(torch.from_numpy(scan.probe).to(device), scan.efficiency, normalisation, examples.inputs.max().item())
-    run = Training(network, make_loss(loss, forward), training, seed)
+    run = Training(network, make_loss(loss, Forward.of(scan, normalisation, examples.inputs)), training, seed)
     say(f"{model['kind']}: {parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate, on {device}")
 
     state_file = Path(checkpoint).with_name("state.pt")

@@ -33,10 +33,11 @@ def describe(kind: str, options: Mapping[str, Any], window: tuple[int, int], out
     """Write what a network is made of, found by running one pattern through it.
 
     The JSON object holds ``kind``, ``options`` (those left out have their defaults), ``window`` (h, w), ``parameters`` (those that are
-    trained) and ``modules``, in the order in which they run, a parent before its parts. Each has ``name`` (dotted, its place in the
-    tree), ``type``, ``input`` and ``output`` (shapes without the batch), ``parameters`` (with those of its parts), ``own`` (shapes
-    of the parameters that are no part's, by name) and ``settings`` (kernel_size, stride, heads, where it has them). The network itself
-    has the name ``""``.
+    trained) and ``modules``, one entry a call, in the order in which they run, a parent before its parts. Each has ``name`` (dotted, its
+    place in the tree), ``type``, ``input`` and ``output`` (shapes without the batch), ``parameters`` (with those of its parts), ``own``
+    (shapes of the parameters that are no part's, by name) and ``settings`` (kernel_size, stride, heads, where it has them). The network
+    itself has the name ``""``. A module that is called more than once, such as a pooling between several levels, has one entry for every
+    call, and its parameters in each of them.
 
     Raises:
         InputError: the network cannot be built for this window.
@@ -54,16 +55,19 @@ def describe(kind: str, options: Mapping[str, Any], window: tuple[int, int], out
 
 
 def _modules(network: nn.Module, window: tuple[int, int]) -> list[dict[str, Any]]:
-    """One entry for every module that is called, in the order of the calls."""
-    entries: dict[str, dict[str, Any]] = {}
+    """One entry for every call of a module, in the order of the calls."""
+    entries: list[dict[str, Any]] = []
+    # Calls that have not returned yet; the innermost, which is the last, returns first.
+    running: list[dict[str, Any]] = []
     hooks = []
     for name, module in network.named_modules():
 
         def enter(module: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
-            entries[name] = _entry(name, module) | {"input": list(inputs[0].shape[1:])}
+            entries.append(_entry(name, module) | {"input": list(inputs[0].shape[1:])})
+            running.append(entries[-1])
 
-        def leave(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:
-            entries[name]["output"] = list(output.shape[1:])
+        def leave(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            running.pop()["output"] = list(output.shape[1:])
 
         hooks += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
     try:
@@ -72,7 +76,7 @@ def _modules(network: nn.Module, window: tuple[int, int]) -> list[dict[str, Any]
     finally:
         for hook in hooks:
             hook.remove()
-    return list(entries.values())
+    return entries
 
 
 def _entry(name: str, module: nn.Module) -> dict[str, Any]:

@@ -40,10 +40,24 @@ class Normalisation:
         """Phase on the scale of the labels, same shape."""
         return _scale(values, self.phase_min, self.phase_max)
 
+    def limits(self, channel: str) -> tuple[float, float]:
+        """What the labels' 0 and 1 stand for in ``amplitude`` (arbitrary units) or ``phase`` (radians)."""
+        low, high = getattr(self, f"{channel}_min"), getattr(self, f"{channel}_max")
+        return low, low + _contrast(low, high)
+
+    def restored(self, channel: str, values: np.ndarray) -> np.ndarray:
+        """Labels of ``amplitude`` or ``phase`` back in arbitrary units or radians, same shape."""
+        low, high = self.limits(channel)
+        return low + (high - low) * values
+
 
 def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    return ((values - low) / _contrast(low, high)).astype(np.float32)
+
+
+def _contrast(low: float, high: float) -> float:
     # An object without contrast in one channel is all zeros there.
-    return ((values - low) / (high - low if high > low else 1.0)).astype(np.float32)
+    return high - low if high > low else 1.0
 
 
 def label_windows(scan: Scan, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,29 @@
+"""Losses between a prediction and its labels.
+
+Every module here is one loss, known to the config by the module's name. It holds ``build(forward, **options)``, which returns a function
+of the prediction and the labels, (batch, 2, h, w), and of the inputs, (batch, 1, h, w) log(1 + photons).
+
+As Eq. 14 adds the error of the amplitude and that of the phase, every loss of images is a sum over the two channels of a mean over batch
+and pixels. Losses of patterns have one channel.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from torch import Tensor
+
+from ptychoformer.training.forward import Forward
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def make_loss(entry: Mapping[str, Any], forward: Forward) -> Loss:
+    """The loss of a catalogue entry.
+
+    Args:
+        entry: ``kind`` and the options of that kind.
+        forward: from a prediction to its pattern, for losses at the detector.
+    """
+    options = {name: value for name, value in entry.items() if name != "kind"}
+    return import_module(f"{__name__}.{entry['kind']}").build(forward, **options)

@@ -1,0 +1,16 @@
+"""Huber's loss (Sec. V-B)."""
+
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from ptychoformer.training.forward import Forward
+from ptychoformer.training.losses import Loss
+
+
+def build(_forward: Forward, *, delta: float) -> Loss:
+    """x^2 / 2 for errors up to ``delta``, delta (|x| - delta / 2) beyond, in place of Eq. 14's x^2."""
+
+    def loss(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
+        return 2 * huber_loss(prediction, labels, delta=delta)
+
+    return loss

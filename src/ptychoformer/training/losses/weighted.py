@@ -1,0 +1,17 @@
+"""The paper's weighted loss (Sec. V-B)."""
+
+from torch import Tensor
+
+from ptychoformer.training.forward import Forward
+from ptychoformer.training.losses import Loss
+from ptychoformer.training.losses.mse import mean_squared_error
+from ptychoformer.training.losses.nssim import negative_similarity
+
+
+def build(_forward: Forward, *, alpha: float) -> Loss:
+    """alpha MSE + (1 - alpha) NSSIM, both of images."""
+
+    def loss(prediction: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
+        return alpha * mean_squared_error(prediction, labels, inputs) + (1 - alpha) * negative_similarity(prediction, labels, inputs)
+
+    return loss
