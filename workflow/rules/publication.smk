@@ -374,7 +374,7 @@ rule report:
         pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in TABLES],
         pdfs=[f"<results>/publication/figures/{figure}.pdf" for figure in FIGURES],
         pngs=[f"<results>/publication/figures/{figure}.png" for figure in FIGURES],
-        claims=rules.claims.output,
+        claims="<results>/publication/claims.csv",
         reference=REFERENCE_RUNS,
         histories=paths(f"<results>/training/{RUN}/history.csv", runs_of("table1")),
         checkpoints=unique_paths(
