@@ -280,13 +280,18 @@ def words_of(experiment):
     return TABLES[experiment] | (by_model if factor == "model" else by_loss) | dict(factor=factor, scale_note=scale_note(experiment))
 
 
+def counted(number, noun):
+    """A number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def scale_note(experiment):
     """What a reader must know of an experiment's size and object, in words."""
     datasets = config["experiments"][experiment]["datasets"]
     sizes = sorted({size for dataset in datasets for size in sizes_of(experiment, dataset)})
-    epochs, seeds = config["training"]["epochs"], len(config["seeds"])
+    epochs, seeds = counted(config["training"]["epochs"], "epoch"), counted(len(config["seeds"]), "seed")
     patterns = " or ".join(f"{size:,}" for size in sizes)
-    note = f"Each network was trained on {patterns} patterns for {epochs} epochs, with {seeds} {'seed' if seeds == 1 else 'seeds'}."
+    note = f"Each network was trained on {patterns} patterns for {epochs}, with {seeds}."
     generated = any(config["objects"][config["datasets"][dataset]["object"]]["kind"] != "tiff" for dataset in datasets)
     caution = " The object is a generated one, not the paper's: differences from the paper are of scale and object too."
     return note + caution if generated else note
@@ -297,7 +302,7 @@ def scale_in_words(experiment):
     datasets = config["experiments"][experiment]["datasets"]
     sizes = sorted({size for dataset in datasets for size in sizes_of(experiment, dataset)})
     objects = dict.fromkeys(config["datasets"][dataset]["object"] for dataset in datasets)
-    return f"{', '.join(f'{size:,}' for size in sizes)} patterns of '{', '.join(objects)}', {config['training']['epochs']} epochs"
+    return f"{', '.join(f'{size:,}' for size in sizes)} patterns of '{', '.join(objects)}', {counted(config['training']['epochs'], 'epoch')}"
 
 
 def scales_in_words():
