@@ -39,9 +39,3 @@ rule all:
         rules.fig10.output,
         rules.claims.output,
         rules.report.output,
-
-
-# The runs and references of Table I without what is printed of them: for `make reference`.
-rule headline:
-    input:
-        paths(f"<results>/evaluation/{TESTED}/metrics.csv", runs_of("table1") + references_of("table1")),

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from ptychoformer.configuration import complete, load_schema, models_of
 from ptychoformer.errors import PtychoformerError
+from ptychoformer.evaluation.references import REFERENCES
 from ptychoformer.publication.harvest import harvest
 from ptychoformer.simulation.scan import grid_of, train_rows
 
@@ -40,7 +41,7 @@ def main() -> int:
     results = config["pathvars"]["results"]
     for condition, seed in remaining(config, HARVEST):
         print(f"Reference: {condition}, seed {seed}", flush=True)
-        status = run_until(deadline, _command(condition, seed, arguments))
+        status = run_until(deadline, _command(targets(config, condition, seed), arguments))
         if Path(results, "evaluation").is_dir():
             print(harvest(results, HARVEST), flush=True)
         if status is None:
@@ -98,16 +99,23 @@ def _finished(harvested: str | os.PathLike, condition: str, seed: int, scale: di
         return {row["model"] for row in csv.DictReader(file) if place.items() <= row.items()}
 
 
-def _command(condition: str, seed: int, arguments: argparse.Namespace) -> list[str]:
-    config = [f"seeds=[{seed}]", f"experiments={{table1: {{datasets: [{condition}]}}}}"]
-    config += [f"data_dir={arguments.data}"] if arguments.data else []
-    command = [sys.executable, "-m", "snakemake", "headline", "--cores", arguments.cores, "--rerun-incomplete"]
-    return [*command, "--configfile", CONFIG, "--config", *config]
+def targets(config: dict, condition: str, seed: int) -> list[str]:
+    """The metrics of every network of Table I, and of floor and ceiling."""
+    networks = [(model, "mse") for model in models_of(config, "table1")] + [(reference, "none") for reference in REFERENCES]
+    place = f"{config['pathvars']['results']}/evaluation/{condition}"
+    run = f"n{training_patterns(config, condition)}/seed{seed}/on_{condition}/metrics.csv"
+    return [f"{place}/{model}/{loss}/{run}" for model, loss in networks]
+
+
+def _command(wanted: list[str], arguments: argparse.Namespace) -> list[str]:
+    command = [sys.executable, "-m", "snakemake", *wanted, "--cores", arguments.cores, "--rerun-incomplete", "--configfile", CONFIG]
+    return [*command, "--config", f"data_dir={arguments.data}"] if arguments.data else command
 
 
 def run_until(deadline: float, command: list[str]) -> int | None:
     """Exit status of the command; None if it had to be stopped, as by Ctrl-C, since the time was up."""
-    process = subprocess.Popen(command, start_new_session=True)
+    # A shell that runs this in the background makes it deaf to SIGINT, which the command must not inherit.
+    process = subprocess.Popen(command, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         return process.wait(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:

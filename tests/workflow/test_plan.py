@@ -47,14 +47,6 @@ def test_paper_scale_trains_on_2928_patterns(project):
     assert "Training ptychoformer on 2928 patterns of clean (mse), seed 9" in finished.stdout
 
 
-def test_the_headline_of_one_seed_is_table_i_without_print(project):
-    only = ("seeds=[4]", "experiments={table1: {datasets: [clean]}}")
-    jobs = project.planned("headline", "--configfile", "config/paper.yaml", "--config", *only)
-    assert jobs["train"] == 4
-    assert jobs["reference"] == 2
-    assert not {"table1", "fig4", "claims"} & set(jobs)
-
-
 @pytest.mark.parametrize("target", [*TABLES, *FIGURES, "claims", "report"])
 def test_named_targets(project, target):
     jobs = project.planned(target)

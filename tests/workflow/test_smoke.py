@@ -66,7 +66,9 @@ def test_every_claim_has_a_verdict_and_two_seeds_of_one_epoch_prove_little(finis
     assert len(local) >= 25
     assert set(claims.verdict) <= {"holds", "does not hold", "undecided"}
     assert (local.verdict == "undecided").mean() > 0.5
-    assert local.scale.str.contains("24 patterns").all()
+    judged = local[local.n_seeds == 2]
+    assert judged.scale.str.contains("24 patterns").all()
+    assert len(judged) > 40
 
 
 def test_metrics_are_complete_and_finite(finished_project):
