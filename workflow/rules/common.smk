@@ -302,7 +302,9 @@ def scale_in_words(experiment):
     datasets = config["experiments"][experiment]["datasets"]
     sizes = sorted({size for dataset in datasets for size in sizes_of(experiment, dataset)})
     objects = dict.fromkeys(config["datasets"][dataset]["object"] for dataset in datasets)
-    return f"{', '.join(f'{size:,}' for size in sizes)} patterns of '{', '.join(objects)}', {counted(config['training']['epochs'], 'epoch')}"
+    return (
+        f"{', '.join(f'{size:,}' for size in sizes)} patterns of '{', '.join(objects)}', {counted(config['training']['epochs'], 'epoch')}"
+    )
 
 
 def scales_in_words():
