@@ -68,7 +68,7 @@ def test_every_claim_has_a_verdict_and_two_seeds_of_one_epoch_prove_little(finis
     assert (local.verdict == "undecided").mean() > 0.5
     judged = local[local.n_seeds == 2]
     assert judged.scale.str.contains("24 patterns").all()
-    assert len(judged) > 40
+    assert len(judged) >= 25
 
 
 def test_metrics_are_complete_and_finite(finished_project):
