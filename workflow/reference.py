@@ -17,15 +17,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import complete, load_schema, models_of
+from ptychoformer.configuration import complete, load_schema, models_of, training_patterns
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.references import REFERENCES
 from ptychoformer.publication.harvest import harvest
-from ptychoformer.simulation.scan import grid_of, train_rows
 
 CONFIG = "config/paper.yaml"
 HARVEST = "resources/reference/runs.csv"
@@ -63,13 +63,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _paper_config() -> dict:
     config, overlay = (yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in ("config.yaml", CONFIG))
-    return complete(_merged(config, overlay), load_schema("workflow/schemas/config.schema.yaml"))
-
-
-def _merged(config: dict, overlay: dict) -> dict:
-    """As Snakemake merges them: mappings key by key, all else replaced."""
-    both = {key: _merged(config[key], value) if isinstance(value, dict) and key in config else value for key, value in overlay.items()}
-    return config | both
+    update_config(config, overlay)
+    return complete(config, load_schema("workflow/schemas/config.schema.yaml"))
 
 
 def remaining(config: dict, harvested: str | os.PathLike) -> Iterator[tuple[str, int]]:
@@ -81,14 +76,6 @@ def remaining(config: dict, harvested: str | os.PathLike) -> Iterator[tuple[str,
         for seed in config["seeds"]:
             if not networks <= _finished(harvested, condition, seed, scale):
                 yield condition, seed
-
-
-def training_patterns(config: dict, condition: str) -> int:
-    """All patterns of a dataset that may be trained on."""
-    dataset = config["datasets"][condition]
-    shape, window = config["objects"][dataset["object"]]["shape"], config["probes"][dataset["probe"]]["size"]
-    rows, columns = grid_of(shape, window, dataset["scan"]["overlap"])
-    return train_rows(rows) * columns
 
 
 def _finished(harvested: str | os.PathLike, condition: str, seed: int, scale: dict[str, str]) -> set[str]:

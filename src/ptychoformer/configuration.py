@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import PACKAGE
+from ptychoformer.simulation.scan import grid_of, train_rows
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
 _ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
@@ -181,6 +182,14 @@ def _check_references(config: Mapping[str, Any]) -> None:
         if not models_of(config, name):
             raise InputError(f"experiments.{name}: no network takes part; one under models must name it, or be of all experiments.")
         _check_experiment(name, experiment, config)
+
+
+def training_patterns(config: Mapping[str, Any], dataset: str) -> int:
+    """How many patterns of a dataset may be trained on."""
+    entry = config["datasets"][dataset]
+    window = config["probes"][entry["probe"]]["size"]
+    rows, columns = grid_of(config["objects"][entry["object"]]["shape"], window, entry["scan"]["overlap"])
+    return train_rows(rows) * columns
 
 
 def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:

@@ -9,10 +9,9 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from ptychoformer.configuration import complete, load_schema, models_of
+from ptychoformer.configuration import complete, load_schema, models_of, training_patterns
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import code_digest
-from ptychoformer.simulation.scan import grid_of, train_rows
 
 try:
     config.update(complete(config, load_schema(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")))
@@ -51,17 +50,9 @@ wildcard_constraints:
     experiment="|".join(config["experiments"]),
 
 
-def training_patterns(dataset):
-    """How many patterns of a dataset may be trained on."""
-    entry = config["datasets"][dataset]
-    window = config["probes"][entry["probe"]]["size"]
-    rows, columns = grid_of(config["objects"][entry["object"]]["shape"], window, entry["scan"]["overlap"])
-    return train_rows(rows) * columns
-
-
 def sizes_of(experiment, dataset):
     """The numbers of training patterns that an experiment asks of a dataset."""
-    there_are = training_patterns(dataset)
+    there_are = training_patterns(config, dataset)
     for asked in config["experiments"][experiment]["n_train"]:
         if asked != "all" and asked > there_are:
             raise WorkflowError(
