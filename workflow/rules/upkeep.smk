@@ -1,6 +1,12 @@
+# Where Snakemake needs a hand.
+#
 # A Snakemake that was killed leaves its lock behind, and the same command again would refuse to run. Every run leaves its name here;
 # locks are taken away when all runs that are named ran on this machine and are dead. A lock of another machine (a cluster's login
 # node) or of a run that is still alive is left alone.
+#
+# Its scheduler looks at all waiting jobs again a second after every look, so that jobs can be started at a limited rate, and every job
+# that ends begins another such chain: by the end of hundreds of jobs it looks hundreds of times a second. On the user's own machine
+# the cores are the limit, not the rate.
 
 import json
 import platform
@@ -33,11 +39,17 @@ def leave_name():
     MINE.write_text(json.dumps({"host": platform.node(), "pid": os.getpid(), "since": psutil.Process().create_time()}))
 
 
+def lift_rate_limit():
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 release_stale_locks()
 
 
 onstart:
     leave_name()
+    lift_rate_limit()
 
 
 onsuccess:
