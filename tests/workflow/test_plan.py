@@ -113,14 +113,14 @@ def test_a_syntax_error_in_a_new_model_is_one_sentence(project):
         ("object: permalloy", "object: gold", "datasets.clean.object: 'gold' is not defined under objects"),
         ("experiments: [table1,", "experiments: [table7,", "models.ptychonn.experiments: 'table7' is not defined under experiments"),
         (
-            "n_train: [512]",
+            "n_train: [400]",
             "n_train: [4000]",
             "experiments.table1.n_train: 4000 is not allowed; dataset 'clean' has 2928 training patterns.",
         ),
         (
-            "n_train: [512]",
-            "n_train: [64, 512]",
-            "experiments.table1.n_train: [64, 512] is not allowed; what it prints has room for one.",
+            "n_train: [400]",
+            "n_train: [64, 400]",
+            "experiments.table1.n_train: [64, 400] is not allowed; what it prints has room for one.",
         ),
         ("shape: [512, 512]", "shape: [32, 512]", "objects.permalloy.shape[0]: 32 is not allowed; it must be an integer, at least 64"),
     ],
