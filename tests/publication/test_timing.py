@@ -19,6 +19,16 @@ def test_two_cores_that_never_wait_are_all_work():
     assert timing.startup == 0
 
 
+def test_an_overlap_in_passing_is_no_third_core():
+    timing = summarise(jobs((0, 51), (50, 101), (0, 100.5), (100, 150)))
+    assert timing.at_once == 2
+
+
+def test_at_once_is_what_was_reached_for_a_tenth_of_the_time():
+    assert summarise(jobs((0, 100), (80, 92), (85, 100), (90, 93))).at_once == 2
+    assert summarise(jobs((0, 100), (80, 92), (80, 100), (90, 93))).at_once == 3
+
+
 def test_a_core_that_waits_for_the_other_is_idle():
     assert summarise(jobs((0, 100), (0, 50))).idle == pytest.approx(0.25)
 

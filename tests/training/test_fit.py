@@ -77,6 +77,10 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, m
     assert calls == [0, 1, 2, 2, 3, 4]
     assert_same_bits(unbroken, resumed)
     pd.testing.assert_frame_equal(history.drop(columns="seconds"), resumed_history.drop(columns="seconds"))
+    again, _ = train(tmp_path / "broken", scan, epochs=5)
+    assert calls == [0, 1, 2, 2, 3, 4]  # nothing is trained twice while the state is there
+    assert_same_bits(unbroken, again)
+    fit_module.forget_state(tmp_path / "broken/model.pt")
     assert not (tmp_path / "broken/state.pt").exists()
 
 
@@ -168,30 +172,3 @@ def test_something_else_than_a_checkpoint_is_one_sentence(tmp_path):
     assert load(tmp_path / "model.pt") == {"epoch": 1}
     with pytest.raises(InputError, match="no checkpoint of a trained network"):
         load_checkpoint(tmp_path / "model.pt")
-
-
-def rates_of_the_callback(losses, patience, rate, floor):
-    """Learning rate after each epoch, by the documented steps of Keras's ReduceLROnPlateau."""
-    best, wait, rates = np.inf, 0, []
-    for loss in losses:
-        if loss < best - 1e-4:
-            best, wait = loss, 0
-        else:
-            wait += 1
-            if wait >= patience and rate > floor:
-                rate, wait = max(rate * 0.5, floor), 0
-        rates.append(rate)
-    return rates
-
-
-@pytest.mark.parametrize("patience", [0, 1, 2, 3])
-def test_the_rate_falls_when_the_papers_callback_would_lower_it(patience):
-    losses = 0.05 + np.cumsum(np.random.default_rng(patience).normal(-2e-5, 3e-4, 60))
-    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
-    schedule = fit_module.plateau_schedule(optimizer, TRAINING | {"patience": patience})
-    rates = []
-    for loss in losses:
-        schedule.step(loss)
-        rates.append(optimizer.param_groups[0]["lr"])
-    assert rates == pytest.approx(rates_of_the_callback(losses, patience, 1e-3, 1e-4))
-    assert rates[-1] < 1e-3

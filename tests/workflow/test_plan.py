@@ -38,7 +38,9 @@ def runs_asked_for(project, overlay=None):
 @pytest.mark.parametrize(("overlay", "count"), [(None, 129), ("config/smoke.yaml", 46), ("config/paper.yaml", 680)])
 def test_every_run_that_tables_and_figures_share_is_trained_once(project, overlay, count):
     jobs = project.planned(*(["--configfile", overlay] if overlay else []))
-    assert jobs["train"] == jobs["predict"] == len(runs_asked_for(project, overlay)) == count  # as README.md and paper.yaml say
+    runs = runs_asked_for(project, overlay)
+    assert jobs["train"] == len(runs) == count  # as README.md and paper.yaml say
+    assert jobs["predict"] == sum(dataset == "straight" for dataset, *_ in runs)  # the others' own test block is part of their training
     assert {"claims", "report", *TABLES, *FIGURES} <= set(jobs)
 
 

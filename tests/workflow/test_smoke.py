@@ -193,7 +193,8 @@ def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, 
 def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_project, tmp_path, damage, sentence):
     project = finished_project.copy(tmp_path / "copy")
     results = project.folder / "results/smoke"
-    run = "clean/dpi/mse/n24/seed0"
+    dataset, tested, forced = ("clean", "clean", "train") if damage == "dataset" else ("straight", "curved", "predict")
+    run = f"{dataset}/dpi/mse/n24/seed0"
     if damage == "dataset":
         victim = results / "simulation/datasets/clean/seed0.cxi"
         intact = victim.read_bytes()
@@ -201,14 +202,14 @@ def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_projec
     else:
         victim = results / f"training/{run}/model.pt"
         intact = victim.read_bytes()
-        shutil.copyfile(results / "training/clean/ptynet/mse/n24/seed0/model.pt", victim)
-    target = f"results/smoke/evaluation/{run}/on_clean/metrics.csv"
+        shutil.copyfile(results / "training/straight/ptynet/mse/n24/seed0/model.pt", victim)
+    target = f"results/smoke/evaluation/{run}/on_{tested}/metrics.csv"
     before = (project.folder / target).read_bytes()
-    finished = project.snakemake(target, "--forcerun", "predict", *SMOKE)
+    finished = project.snakemake(target, "--forcerun", forced, *SMOKE)
     assert finished.returncode != 0
     assert re.search(sentence, finished.stdout), finished.stdout
     assert "Traceback" not in finished.stdout
-    lost = results / (f"training/{run}/model.pt" if damage == "dataset" else f"evaluation/{run}/on_clean/patches.h5")
+    lost = results / (f"training/{run}/model.pt" if damage == "dataset" else f"evaluation/{run}/on_{tested}/patches.h5")
     assert not lost.exists()
     victim.write_bytes(intact)
     finished = project.snakemake(target, "--rerun-triggers", "input", "params", *SMOKE)

@@ -1,6 +1,10 @@
 # From a trained network to numbers: predictions, scenes, metrics, statistics.
 
 
+# A network's own dataset is predicted by the job that trained it.
+ruleorder: train > predict
+
+
 rule predict:
     input:
         test="<results>/simulation/datasets/{test}/seed{seed}.cxi",

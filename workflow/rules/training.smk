@@ -1,4 +1,4 @@
-# From a dataset to a trained network; one job a run.
+# From a dataset to a trained network and what it sees in the test patterns; one job a run.
 
 
 rule train:
@@ -9,6 +9,8 @@ rule train:
         # The state of an unfinished training lies beside these, undeclared, so that a failed or killed job goes on where it was.
         checkpoint=f"<results>/training/{RUN}/model.pt",
         history=f"<results>/training/{RUN}/history.csv",
+        # Predicted here, since a job of its own would start torch, and wait for a GPU, for a second of work.
+        patches=f"<results>/evaluation/{RUN}/on_{{dataset}}/patches.h5",
     log:
         f"<results>/training/{RUN}/train.log",
     benchmark:
@@ -28,6 +30,7 @@ rule train:
         loss=loss_of,
         training=config["training"],
         code=training_code,
+        prediction_code=code_digest("evaluation.predict"),
     message:
         "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset} ({wildcards.loss}), seed {wildcards.seed} (progress: {log})"
     script:

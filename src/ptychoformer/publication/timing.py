@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,8 @@ from ptychoformer.evaluation.references import REFERENCES
 ROOMS = ("simulation", "training", "evaluation", "publication")
 # A longer time without any job was no waiting of the scheduler: the user had stopped the workflow.
 LONGEST_PAUSE = 60.0
+# When a job's own program ends is known, but not how long its process took to go: it seems to run for a moment beside its successor.
+PASSING = 0.1
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Timing:
     Args:
         rooms: one row a room: jobs, seconds, startup (seconds), memory (MB, the greatest).
         elapsed: seconds in which the workflow ran.
-        at_once: greatest number of jobs side by side.
+        at_once: greatest number of jobs side by side, for more than a passing moment.
         startup: part of ``elapsed * at_once`` that went into starting programs.
         idle: part of it in which nothing ran: scheduling, and waiting for the last jobs of a stage.
     """
@@ -149,8 +152,14 @@ def _elapsed(jobs: list[Job]) -> float:
 def _at_once(jobs: list[Job]) -> int:
     # At equal times ends count first: a job that starts when another ends does not run beside it.
     events = sorted([(job.start, 1) for job in jobs] + [(job.end, -1) for job in jobs])
-    running = greatest = 0
-    for _, change in events:
+    lasted: dict[int, float] = {}
+    running = 0
+    for (time, change), (following, _) in pairwise(events):
         running += change
-        greatest = max(greatest, running)
-    return greatest
+        lasted[running] = lasted.get(running, 0.0) + following - time
+    busy = sum(seconds for level, seconds in lasted.items() if level)
+    for level in sorted(lasted, reverse=True):
+        reached = sum(seconds for other, seconds in lasted.items() if other >= level)
+        if reached >= PASSING * busy:
+            return level
+    return 1

@@ -1,6 +1,7 @@
 """Training as published: Adam, ReduceLROnPlateau, a fixed number of epochs (Sec. IV-A), from a dataset to a checkpoint.
 
-After every epoch the whole state is written to one file beside the outputs, so that an interrupted training goes on where it was.
+After every epoch the whole state is written to one file beside the outputs, so that an interrupted training goes on where it was. It
+stays there until ``forget_state``, so that what the caller makes of the network next can fail without a loss.
 Order and dropout of an epoch depend on the seed and the epoch alone; on a CPU an interrupted run ends with the weights of an unbroken
 one, to the last bit. (On an accelerator, kernels that torch has no deterministic form of may differ in the last digits; torch warns.)
 """
@@ -17,8 +18,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.measurement.cxi import read_scan
@@ -33,17 +32,8 @@ from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss, make_loss
 from ptychoformer.training.normalisation import training_normalisation
+from ptychoformer.training.optimiser import Adam, Plateau
 from ptychoformer.training.split import authors_split, training_subset, validation_part
-
-MIN_IMPROVEMENT = 1e-4
-
-
-def plateau_schedule(optimizer: Adam, options: Mapping[str, Any]) -> ReduceLROnPlateau:
-    """Keras's ReduceLROnPlateau, which the paper names, in torch's: the rate falls at the ``patience``-th epoch in a row that does
-    not improve by more than 1e-4, absolutely. (torch counts one epoch more, and improvements relatively.)"""
-    patience = max(options["patience"] - 1, 0)
-    floor, factor = options["min_learning_rate"], options["factor"]
-    return ReduceLROnPlateau(optimizer, factor=factor, patience=patience, min_lr=floor, threshold=MIN_IMPROVEMENT, threshold_mode="abs")
 
 
 @dataclass
@@ -66,14 +56,14 @@ class Training:
     best: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        # Fused, since with small batches on a CPU the plain update took a tenth of all time.
-        self.optimizer = Adam(self.model.parameters(), lr=self.options["learning_rate"], fused=True)
-        self.scheduler = plateau_schedule(self.optimizer, self.options)
+        options = self.options
+        self.optimiser = Adam(self.model.parameters(), options["learning_rate"])
+        self.schedule = Plateau(self.optimiser, factor=options["factor"], patience=options["patience"], floor=options["min_learning_rate"])
 
     @property
     def learning_rate(self) -> float:
         """Of the epoch that comes next."""
-        return self.optimizer.param_groups[0]["lr"]
+        return self.optimiser.learning_rate
 
     def run_epoch(self, examples: Examples, validation: Examples) -> None:
         """Fit every example once, validate, adjust the learning rate.
@@ -89,7 +79,7 @@ class Training:
                 f"The validation loss became {validation_loss} after epoch {self.epoch + 1}, at learning rate {rate:g}; lower "
                 f"training.learning_rate or look for outliers in the dataset."
             )
-        self.scheduler.step(validation_loss)
+        self.schedule.step(validation_loss)
         self.epoch += 1
         seconds = time.perf_counter() - began
         names = ("epoch", "learning_rate", "train_loss", "validation_loss", "seconds")
@@ -105,9 +95,9 @@ class Training:
         losses = []
         for batch in progress(batches, len(batches), f"epoch {self.epoch + 1}"):
             loss = self._loss(examples.inputs[batch], examples.labels[batch])
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimiser.forget_gradients()
             loss.backward()
-            self.optimizer.step()
+            self.optimiser.step()
             losses.append(loss.detach())
         # Looked at once an epoch: asking after every batch would make an accelerator wait for the host.
         losses = torch.stack(losses)
@@ -146,16 +136,16 @@ class Training:
             "history": self.history,
             "best": self.best,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
+            "optimiser": self.optimiser.state(),
+            "schedule": self.schedule.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what ``state`` returned."""
         self.epoch, self.history, self.best = state["epoch"], state["history"], state["best"]
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        self.optimiser.restore(state["optimiser"])
+        self.schedule.restore(state["schedule"])
 
 
 def _copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -190,7 +180,7 @@ def fit(
         code: digest of the code, so that state left by other code is not continued.
 
     Returns:
-        Facts for the provenance: device, parameters, patterns.
+        Facts for the provenance: device, parameters, patterns, seconds of training.
 
     Raises:
         InputError: the dataset is damaged, or has fewer than ``n_train`` training patterns.
@@ -210,7 +200,7 @@ def fit(
     run = Training(network, make_loss(loss, Forward.of(scan, normalisation, examples.inputs)), training, seed)
     say(f"{model['kind']}: {parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate, on {device}")
 
-    state_file = Path(checkpoint).with_name("state.pt")
+    state_file = _state_beside(checkpoint)
     identity = digest([dict(model), dict(loss), n_train, seed, dict(training), code, torch.__version__, _fingerprint(examples)])
     _resume(run, state_file, identity)
     while run.epoch < training["epochs"]:
@@ -220,13 +210,21 @@ def fit(
 
     write_csv(pd.DataFrame(run.history), history)
     save_checkpoint(Checkpoint(model["kind"], dict(model["options"]), tuple(scan.window), normalisation, run.final_weights()), checkpoint)
-    state_file.unlink(missing_ok=True)
     return {
         "device": device_name(device),
         "parameters": parameter_count(network),
         "patterns": n_train,
         "training_seconds": round(sum(row["seconds"] for row in run.history), 1),
     }
+
+
+def forget_state(checkpoint: str | Path) -> None:
+    """Delete the state of a finished training, once everything that is made of it is safe."""
+    _state_beside(checkpoint).unlink(missing_ok=True)
+
+
+def _state_beside(checkpoint: str | Path) -> Path:
+    return Path(checkpoint).with_name("state.pt")
 
 
 def _resume(run: Training, state_file: Path, identity: str) -> None:
