@@ -21,14 +21,13 @@ NETWORKS = ("ptychonn", "ptynet", "dpi", "ptychoformer")
 DIGEST = "12345e678901"
 
 
-def make_run(results, model, seed=0, *, dataset="clean", test=None, loss="mse", n_train=640, psnr=14.0, epochs=25, **facts):
-    """Metrics and trained weights of a run, as the workflow leaves them; without ``test`` in the layout from before there were tests."""
+def make_run(results, model, seed=0, *, dataset="clean", test="clean", loss="mse", n_train=640, psnr=14.0, epochs=25, **facts):
+    """Metrics and trained weights of a run, as the workflow leaves them."""
     reference = model in ("floor", "ceiling")
     loss = "none" if reference else loss
     run = Path(dataset) / model / loss / f"n{n_train}" / f"seed{seed}"
-    metrics = results / "evaluation" / run / (f"on_{test}" if test else "") / "metrics.csv"
-    place = dict(dataset=dataset) | (dict(test=test) if test else {})
-    place |= dict(model=model, loss=loss, n_train=n_train, seed=seed, region="block", level="scene")
+    metrics = results / "evaluation" / run / f"on_{test}" / "metrics.csv"
+    place = dict(dataset=dataset, test=test, model=model, loss=loss, n_train=n_train, seed=seed, region="block", level="scene")
     values = {("amplitude", "mse"): 0.0400000001, ("amplitude", "psnr"): psnr, ("phase", "ssim"): None}
     frame = pd.DataFrame([place | dict(channel=channel, metric=metric, value=value) for (channel, metric), value in values.items()])
     metrics.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +50,7 @@ def read(path):
 def results(tmp_path):
     for seed in (0, 1):
         for model in NETWORKS:
-            make_run(tmp_path / "results", model, seed, test="clean")
+            make_run(tmp_path / "results", model, seed)
     return tmp_path / "results"
 
 
@@ -71,25 +70,12 @@ class TestHarvest:
         assert set(read(tmp_path / "runs.csv").query("metric == 'ssim'")["value"]) == {""}
 
     def test_references_have_no_training(self, tmp_path):
-        make_run(tmp_path / "results", "floor", test="clean")
+        make_run(tmp_path / "results", "floor")
         found = harvest(tmp_path / "results", tmp_path / "runs.csv")
         table = read(tmp_path / "runs.csv")
         assert (table[list(FACTS)] == "").all(axis=None)
         assert len(table) == 3
         assert found.runs == ()
-
-    def test_both_layouts_give_the_same(self, tmp_path):
-        make_run(tmp_path / "new", "dpi", test="clean")
-        make_run(tmp_path / "old", "dpi")
-        for layout in ("new", "old"):
-            harvest(tmp_path / layout, tmp_path / f"{layout}.csv")
-        assert (tmp_path / "new.csv").read_bytes() == (tmp_path / "old.csv").read_bytes()
-
-    def test_what_the_old_layout_left_is_not_taken_twice(self, tmp_path):
-        make_run(tmp_path / "results", "dpi", psnr=13.0)
-        make_run(tmp_path / "results", "dpi", test="clean", psnr=14.0)
-        assert len(harvest(tmp_path / "results", tmp_path / "runs.csv").runs) == 1
-        assert read(tmp_path / "runs.csv").query("metric == 'psnr'")["value"].tolist() == ["14.0"]
 
     def test_a_network_may_be_tested_on_two_datasets(self, tmp_path):
         for test in ("straight", "curved"):
@@ -115,11 +101,11 @@ class TestOtherExperiments:
     """A folder that holds more than Table I."""
 
     def test_their_runs_are_rows_of_their_own(self, tmp_path, results):
-        make_run(results, "dpi", test="clean", n_train=50)
-        make_run(results, "dpi", test="clean", loss="mae")
+        make_run(results, "dpi", n_train=50)
+        make_run(results, "dpi", loss="mae")
         make_run(results, "dpi", dataset="straight", test="curved")
         make_run(results, "dpi", dataset="overlap_0", test="overlap_0", n_train=40)
-        make_run(results, "floor", test="clean", n_train=50)
+        make_run(results, "floor", n_train=50)
         found = harvest(results, tmp_path / "runs.csv")
         assert len(found.runs) == 8 + 4
         own = read(tmp_path / "runs.csv").query("model == 'dpi' and seed == '0' and metric == 'psnr'")
@@ -133,30 +119,30 @@ class TestOtherExperiments:
         assert not read(tmp_path / "runs.csv").duplicated([name for name in RUN_COLUMNS if name != "value"]).any()
 
     def test_smaller_training_sets_are_not_counted_with_the_largest(self, tmp_path, results):
-        make_whole(results, range(5), test="clean", n_train=50)
+        make_whole(results, range(5), n_train=50)
         assert harvest(results, tmp_path / "runs.csv").whole == {"clean": 2}
 
     def test_a_largest_set_without_a_whole_seed_hides_no_smaller_one(self, tmp_path, results):
-        make_run(results, "dpi", test="clean", n_train=2928)
+        make_run(results, "dpi", n_train=2928)
         assert harvest(results, tmp_path / "runs.csv").whole == {"clean": 2}
 
     def test_networks_of_other_tables_take_no_seed_away(self, tmp_path, results):
-        make_run(results, "transunet", 0, test="clean")
+        make_run(results, "transunet", 0)
         assert harvest(results, tmp_path / "runs.csv").whole == {"clean": 2}
 
     def test_networks_of_different_training_make_no_whole_seed(self, tmp_path):
-        make_whole(tmp_path / "results", [0], test="clean")
-        make_run(tmp_path / "results", "dpi", 0, test="clean", epochs=12)
+        make_whole(tmp_path / "results", [0])
+        make_run(tmp_path / "results", "dpi", 0, epochs=12)
         assert harvest(tmp_path / "results", tmp_path / "runs.csv").whole == {"clean": 0}
 
     def test_other_losses_and_transfers_are_no_seeds_of_table_1(self, tmp_path, results):
-        make_whole(results, range(3), test="clean", loss="mae")
+        make_whole(results, range(3), loss="mae")
         make_whole(results, range(3), dataset="straight", test="curved")
         assert harvest(results, tmp_path / "runs.csv").whole == {"clean": 2}
 
     def test_a_seed_without_every_network_of_table_1_is_not_whole(self, tmp_path):
         for model in NETWORKS[:2]:
-            make_run(tmp_path / "results", model, test="clean")
+            make_run(tmp_path / "results", model)
         assert harvest(tmp_path / "results", tmp_path / "runs.csv").whole == {"clean": 0}
 
 
@@ -169,8 +155,8 @@ class TestMerging:
         assert (len(first.new), len(second.new)) == (8, 0)
 
     def test_the_order_of_harvests_does_not_show(self, tmp_path, results):
-        make_run(tmp_path / "other", "dpi", 10, test="clean")
-        make_run(tmp_path / "other", "dpi", 2, test="clean")
+        make_run(tmp_path / "other", "dpi", 10)
+        make_run(tmp_path / "other", "dpi", 2)
         for name, folders in (("one", (results, tmp_path / "other")), ("two", (tmp_path / "other", results))):
             for folder in folders:
                 harvest(folder, tmp_path / f"{name}.csv")
@@ -182,7 +168,7 @@ class TestMerging:
     def test_a_run_made_anew_replaces_its_rows_and_no_others(self, tmp_path, results):
         harvest(results, tmp_path / "runs.csv")
         before = read(tmp_path / "runs.csv")
-        make_run(tmp_path / "again", "ptychonn", 1, test="clean", psnr=15.25)
+        make_run(tmp_path / "again", "ptychonn", 1, psnr=15.25)
         found = harvest(tmp_path / "again", tmp_path / "runs.csv")
         after = read(tmp_path / "runs.csv")
         assert found.new == ()
@@ -245,7 +231,7 @@ class TestCommand:
 
     def test_it_tells_what_it_added(self, tmp_path, results):
         harvest(results, tmp_path / "runs.csv")
-        make_run(results, "ptychonn", 2, test="clean")
+        make_run(results, "ptychonn", 2)
         done = self.run(results, tmp_path / "runs.csv")
         assert (done.returncode, done.stdout.strip()) == (0, "9 runs, 1 new, clean: 2 whole seeds")
 
@@ -260,9 +246,7 @@ class TestCommand:
 def test_claims_are_judged_on_what_was_harvested(tmp_path):
     for seed, shift in enumerate((0.0, 0.3, -0.2, 0.1)):
         for place, model in enumerate(NETWORKS):
-            make_run(
-                tmp_path / "results", model, seed, test="clean", psnr=13 + shift + 2 * (model == "ptychoformer") + 0.05 * place * (1 + seed)
-            )
+            make_run(tmp_path / "results", model, seed, psnr=13 + shift + 2 * (model == "ptychoformer") + 0.05 * place * (1 + seed))
     harvest(tmp_path / "results", tmp_path / "runs.csv")
     judge(CLAIMS, {}, None, tmp_path / "runs.csv", scales={}, output_csv=tmp_path / "claims.csv")
     row = pd.read_csv(tmp_path / "claims.csv").query("id == 'clean-amplitude-psnr' and source == 'reference'").iloc[0]

@@ -28,7 +28,6 @@ TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networ
 FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds")
 RUN_COLUMNS = (*COLUMNS, *FACTS)
 _KEY = [name for name in COLUMNS if name != "value"]
-_WITHOUT_TEST = tuple(name for name in COLUMNS if name != "test")  # metrics from before runs were tested on other datasets
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def harvest(results_folder: str | os.PathLike, output_csv: str | os.PathLike) ->
         raise InputError(f"{results} is no folder of results: it has no folder 'evaluation'.")
     existing = _read_existing(Path(output_csv))
     frames, skipped = [], []
-    for path in _metrics_files(results / "evaluation"):
+    for path in sorted((results / "evaluation").rglob("metrics.csv")):
         try:
             frames.extend(_finished(path, results))
         except _Unfinished as reason:
@@ -89,13 +88,6 @@ def harvest(results_folder: str | os.PathLike, output_csv: str | os.PathLike) ->
     write_csv(table, output_csv)
     networks = tuple(run for run in sorted(taken) if run[RUN.index("model")] not in REFERENCES)
     return Harvest(networks, tuple(run for run in networks if run not in known), _whole(table), tuple(skipped))
-
-
-def _metrics_files(evaluation: Path) -> list[Path]:
-    """Every ``metrics.csv``, sorted, but none that a run has left in the old layout and has in the new one too."""
-    found = sorted(evaluation.rglob("metrics.csv"))
-    renewed = {path.parents[1] for path in found if path.parent.name == f"on_{path.relative_to(evaluation).parts[0]}"}
-    return [path for path in found if path.parent not in renewed]
 
 
 def _runs(table: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -145,8 +137,6 @@ def _finished(path: Path, results: Path) -> Iterator[pd.DataFrame]:
         rows = _read_text(path)
     except InputError as error:
         raise _Unfinished(str(error)) from error
-    if tuple(rows.columns) == _WITHOUT_TEST:
-        rows = rows.assign(test=rows["dataset"])
     if set(rows.columns) != set(COLUMNS) or rows.empty or not _are_numbers(rows["value"]):
         raise _Unfinished("its metrics are not whole")
     if any((rows[name] != value).any() for name, value in zip(RUN, run, strict=True)):
@@ -161,12 +151,11 @@ def _are_numbers(values: pd.Series) -> bool:
 
 def _identity(parts: tuple[str, ...]) -> tuple[str, ...] | None:
     """Dataset, test, model, loss, n_train and seed of a folder of evaluation; None if it is no run's."""
-    test = parts[-1].removeprefix("on_") if len(parts) == 6 and parts[-1].startswith("on_") else None
-    if test is None and len(parts) != 5:
+    if len(parts) != 6 or not parts[-1].startswith("on_"):
         return None
-    dataset, model, loss, n_train, seed = parts[:5]
-    n_train, seed = n_train.removeprefix("n"), seed.removeprefix("seed")
-    return (dataset, test or dataset, model, loss, n_train, seed) if n_train.isdigit() and seed.isdigit() else None
+    dataset, model, loss, n_train, seed, test = parts
+    n_train, seed, test = n_train.removeprefix("n"), seed.removeprefix("seed"), test.removeprefix("on_")
+    return (dataset, test, model, loss, n_train, seed) if n_train.isdigit() and seed.isdigit() else None
 
 
 def _facts(run: tuple[str, ...], results: Path) -> dict[str, str]:
