@@ -187,14 +187,14 @@ def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, 
     ("damage", "sentence"),
     [
         ("dataset", r"Error in train: .*seed0.cxi cannot be read as HDF5, it may be truncated"),
-        ("checkpoint", r"Error in predict: .*model.pt is a checkpoint of 'ptynet' with options {}, expected one of 'dpi' with options {}"),
+        ("checkpoint", r"Error in predict: .*model.pt is a checkpoint of 'ptychoformer' with options .*, expected one of 'ptychonn' with"),
     ],
 )
 def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_project, tmp_path, damage, sentence):
     project = finished_project.copy(tmp_path / "copy")
     results = project.folder / "results/smoke"
     dataset, tested, forced = ("clean", "clean", "train") if damage == "dataset" else ("straight", "curved", "predict")
-    run = f"{dataset}/dpi/mse/n24/seed0"
+    run = f"{dataset}/ptychonn/mse/n24/seed0"
     if damage == "dataset":
         victim = results / "simulation/datasets/clean/seed0.cxi"
         intact = victim.read_bytes()
@@ -202,7 +202,7 @@ def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_projec
     else:
         victim = results / f"training/{run}/model.pt"
         intact = victim.read_bytes()
-        shutil.copyfile(results / "training/straight/ptynet/mse/n24/seed0/model.pt", victim)
+        shutil.copyfile(results / "training/straight/ptychoformer/mse/n24/seed0/model.pt", victim)
     target = f"results/smoke/evaluation/{run}/on_{tested}/metrics.csv"
     before = (project.folder / target).read_bytes()
     finished = project.snakemake(target, "--forcerun", forced, *SMOKE)
