@@ -35,7 +35,8 @@ def make_scan(tmp_path):
         corners = np.indices((rows, columns)).reshape(2, -1).T * step
         moved = np.clip(corners + random.integers(-jitter, jitter + 1, corners.shape), 0, np.subtract(shape, window))
         probe = np.ones((window, window), np.complex64)
-        arguments = dict(positions=corners, true_positions=moved, grid=(rows, columns), probe=probe, object_file=object_file)
+        places = dict(positions=corners, true_positions=moved, grid=(rows, columns))
+        arguments = dict(window=probe.shape, **places, probe=probe, object_file=object_file)
         with create_dataset(tmp_path / name, **arguments, optics=OPTICS, condition={"seed": seed}) as data:
             data[:] = random.poisson(20, (rows * columns, window, window)) if patterns is None else patterns
         return tmp_path / name

@@ -27,6 +27,7 @@ def make_dataset(tmp_path) -> Callable[..., Path]:
         path = tmp_path / f"dataset-{name}.cxi"
         with create_dataset(
             path,
+            window=(window, window),
             positions=positions,
             true_positions=true_positions,
             grid=(rows, rows),

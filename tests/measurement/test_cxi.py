@@ -71,7 +71,7 @@ def test_a_truncated_file_is_named(make_scan):
             read(path)
 
 
-@pytest.mark.parametrize("name", [PATTERNS, "ptychography/probe", "ptychography/positions", "ptychography/true_positions"])
+@pytest.mark.parametrize("name", [PATTERNS, "ptychography/probe", "ptychography/positions"])
 def test_a_missing_dataset_is_named(make_scan, name):
     path = make_scan()
     with h5py.File(path, "r+") as file:
@@ -80,13 +80,25 @@ def test_a_missing_dataset_is_named(make_scan, name):
         read_scan(path)
 
 
-@pytest.mark.parametrize("name", ["grid", "pixel_size"])
-def test_a_missing_attribute_is_named(make_scan, name):
-    path = make_scan()
-    with h5py.File(path, "r+") as file:
-        del file["ptychography"].attrs[name]
-    with pytest.raises(InputError, match=f"lacks the attribute '{name}'"):
-        read_scan(path)
+def test_what_nobody_recorded_of_a_measured_scan_is_none(tmp_path, make_scan):
+    corners = np.array([[0, 3], [17, 5], [40, 31]])
+    places = dict(window=(32, 32), positions=corners, probe=np.ones((32, 32)), object_file=f"{make_scan()}.object.h5")
+    with create_dataset(tmp_path / "measured.cxi", **places) as patterns:
+        patterns[:] = 1
+    scan = read_scan(tmp_path / "measured.cxi")
+    assert (scan.grid, scan.pixel_size) == (None, None)
+    np.testing.assert_array_equal(scan.true_positions, corners)
+    with h5py.File(tmp_path / "measured.cxi") as file:
+        assert "translation" not in file["entry_1/data_1"]
+        assert "distance" not in file["entry_1/instrument_1/detector_1"]
+
+
+def test_labels_are_cut_at_whole_pixels(tmp_path, make_scan):
+    places = dict(window=(32, 32), positions=np.array([[0.0, 3.4]]), probe=np.ones((32, 32)), object_file=f"{make_scan()}.object.h5")
+    with create_dataset(tmp_path / "measured.cxi", **places) as patterns:
+        patterns[:] = 1
+    with pytest.raises(InputError, match="positions must be whole pixels of the object, found float64"):
+        read_scan(tmp_path / "measured.cxi")
 
 
 def test_parts_that_do_not_fit_are_named(make_scan):
@@ -115,7 +127,7 @@ def test_patterns_that_are_not_finite_are_named_by_their_index(make_scan, bad):
 
 
 def test_an_interrupted_dataset_leaves_no_file(tmp_path):
-    arguments = dict(positions=np.zeros((4, 2), int), true_positions=np.zeros((4, 2), int), grid=(2, 2), probe=np.ones((8, 8)))
+    arguments = dict(window=(8, 8), positions=np.zeros((4, 2), int), grid=(2, 2), probe=np.ones((8, 8)))
     optics = Optics(wavelength=1e-10, pixel_size=1e-8, distance=2.0)
 
     def interrupted():

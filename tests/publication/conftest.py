@@ -143,9 +143,10 @@ def write_dataset(folder: Path, rows: int = 20, step: int = 8, window: int = 16,
     probe = np.exp(-(x**2 + y**2) / (2 * (window / 5) ** 2)) * np.sqrt(photons) / window
     exits = windows(amplitude * np.exp(1j * phase), corners, (window, window)) * probe
     patterns = np.abs(np.fft.fftshift(np.fft.fft2(exits, norm="ortho"), axes=(1, 2))) ** 2
-    geometry = dict(positions=corners, true_positions=corners, grid=(rows, rows), probe=probe, object_file=folder / "object.h5")
+    geometry = dict(positions=corners, true_positions=corners, grid=(rows, rows))
+    contents = dict(window=probe.shape, probe=probe, object_file=folder / "object.h5")
     optics = Optics(wavelength=2.5e-12, pixel_size=5e-9, distance=1.0)
-    with create_dataset(folder / "seed0.cxi", **geometry, optics=optics, condition={"seed": 0}) as data:
+    with create_dataset(folder / "seed0.cxi", **geometry, **contents, optics=optics, condition={"seed": 0}) as data:
         data[:] = patterns
     return folder / "seed0.cxi"
 

@@ -1,27 +1,29 @@
-"""A dataset as a CXI file: one scan of one object under one condition.
+"""A dataset as a CXI file: one scan of one object under one condition, simulated or measured.
 
 The CXI groups (Maia, Nat. Methods 9, 854, 2012) hold what other programs need, in metres and joules; CXI translations are the
 motion of the *sample*, so they are the negated positions of the window on the object. The group ``ptychography`` holds what this
-project needs besides: the probe, positions in pixels, and a link to the object.
+project needs besides: the probe, positions in pixels, and a link to the object. Of a measured scan whose geometry nobody recorded, the
+CXI groups hold the patterns and the mask alone.
 
     entry_1/data_1/data                        patterns (n, h, w), photons, zero frequency at (h // 2, w // 2)
     entry_1/data_1/translation                 (n, 3) sample translation x, y, z, metres, as recorded by the stage
     entry_1/instrument_1/source_1/energy       joules (h c / wavelength);  .../wavelength  metres
-    entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data (link)
+    entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data (link);  mask (h, w), 0 where good
     entry_1/sample_1/geometry_1/translation    (link)
-    ptychography/probe                         (h, w) complex64, square root of photons
-    ptychography/positions                     (n, 2) int64, y and x of the window's upper left corner as recorded (nominal)
-    ptychography/true_positions                (n, 2) int64, where the window really was
-    ptychography/object                        external link to the group ``object`` of the object's file
+    ptychography/probe                         (h, w) complex64, square root of photons; absent if nobody knows it
+    ptychography/positions                     (n, 2) y and x of the window's upper left corner as recorded (nominal); int64 pixels of an
+                                               object, float64 as long as there is none
+    ptychography/true_positions                (n, 2) int64, where the window really was; absent if nobody knows it
+    ptychography/object                        external link to the group ``object`` of the object's file, if there is one
 
-Attributes of ``ptychography``: ``grid`` (rows, columns), ``pixel_size`` (metres) and the condition: ``photons`` in the probe per
-exposure, detector ``efficiency`` (0 to 1), ``coherence`` (0 to 1), whether photon noise is drawn (``poisson``), ``read_noise`` (photons,
-which can leave counts below zero), ``overlap`` (0 to 0.95), ``jitter`` (pixels) and ``seed``. Which patterns train and which are tested
-follows from the grid (`training.split`).
+Attributes of ``ptychography``: ``pixel_size`` (metres), ``grid`` (rows, columns) of a scan on one, and of a simulated scan the condition:
+``photons`` in the probe per exposure, detector ``efficiency`` (0 to 1), ``coherence`` (0 to 1), whether photon noise is drawn
+(``poisson``), ``read_noise`` (photons, which can leave counts below zero), ``overlap`` (0 to 0.95), ``jitter`` (pixels) and ``seed``.
+Which patterns train and which are tested follows from the grid or the positions (`training.split`).
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,25 +62,25 @@ class Scan:
 
     Args:
         positions: (n, 2) recorded (nominal) corners y, x, in pixels of the object.
-        true_positions: (n, 2) corners where the window really was.
-        grid: (rows, columns) of the scan; positions run row by row.
+        true_positions: (n, 2) corners where the window really was, as far as anybody knows.
+        grid: (rows, columns) of the scan, whose positions run row by row; None if it is not on a grid.
         window: (h, w) of a pattern and of the probe, pixels.
         probe: (h, w) complex64, square root of photons.
         amplitude: (H, W) float32, the object's true amplitude.
         phase: (H, W) float32, the object's true phase, radians.
-        pixel_size: metres.
+        pixel_size: metres; None if nobody recorded the geometry.
         efficiency: of the detector, eta of Eq. 2.
         coherence: mu of Eq. 2.
     """
 
     positions: np.ndarray
     true_positions: np.ndarray
-    grid: tuple[int, int]
+    grid: tuple[int, int] | None
     window: tuple[int, int]
     probe: np.ndarray
     amplitude: np.ndarray
     phase: np.ndarray
-    pixel_size: float
+    pixel_size: float | None
     efficiency: float = 1.0
     coherence: float = 1.0
 
@@ -87,48 +89,61 @@ class Scan:
 def create_dataset(
     path: str | os.PathLike,
     *,
+    window: tuple[int, int],
     positions: np.ndarray,
-    true_positions: np.ndarray,
-    grid: tuple[int, int],
-    probe: np.ndarray,
-    object_file: str | os.PathLike,
-    optics: Optics,
-    condition: dict[str, float | int | bool],
+    probe: np.ndarray | None = None,
+    optics: Optics | None = None,
+    mask: np.ndarray | None = None,
+    true_positions: np.ndarray | None = None,
+    grid: tuple[int, int] | None = None,
+    object_file: str | os.PathLike | None = None,
+    condition: Mapping[str, float | int | bool | str] | None = None,
 ) -> Iterator[h5py.Dataset]:
     """Everything of a dataset but its patterns; yields the empty pattern array (n, h, w) to be filled chunk by chunk.
 
-    ``condition`` (detector, jitter, seed) is stored as attributes of the group ``ptychography``.
+    Args:
+        window: (h, w) of the patterns.
+        positions: (n, 2), whole pixels if they are integers.
+        mask: (h, w) bool, True where the detector is not to be trusted.
+        condition: (detector, jitter, seed) is stored as attributes of the group ``ptychography``.
     """
-    from scipy.constants import Planck, speed_of_light  # takes a tenth of a second, which only a writer should pay
-
-    height, width = probe.shape
     with create_hdf5(path) as file:
         file["cxi_version"] = 160
         detector = file.create_group("entry_1/instrument_1/detector_1")
-        patterns = file.create_dataset(PATTERNS, (len(positions), height, width), np.float32, chunks=(1, height, width))
+        patterns = file.create_dataset(PATTERNS, (len(positions), *window), np.float32, chunks=(1, *window))
         yield describe(patterns, "photons", "pattern,q_y,q_x")
         detector["data"] = h5py.SoftLink(f"/{PATTERNS}")
-        write(detector, "distance", optics.distance, "m", "")
-        write(detector, "x_pixel_size", optics.detector_pixel_size(width), "m", "")
-        write(detector, "y_pixel_size", optics.detector_pixel_size(height), "m", "")
-        source = file.create_group("entry_1/instrument_1/source_1")
-        write(source, "wavelength", optics.wavelength, "m", "")
-        write(source, "energy", Planck * speed_of_light / optics.wavelength, "J", "")
-        translation = np.zeros((len(positions), 3))
-        translation[:, :2] = -positions[:, ::-1] * optics.pixel_size
-        write(file["entry_1/data_1"], "translation", translation, "m", "pattern,xyz")
-        file["entry_1/sample_1/geometry_1/translation"] = h5py.SoftLink("/entry_1/data_1/translation")
-        _write_own_group(file, path, positions, true_positions, grid, probe, object_file, optics, condition)
+        if mask is not None:
+            write(detector, "mask", mask.astype(np.uint32), "", "q_y,q_x")
+        if optics is not None:
+            _write_geometry(file, detector, positions, window, optics)
+        own = file.create_group("ptychography")
+        own.attrs.update({"grid": grid} if grid else {})
+        own.attrs.update({"pixel_size": optics.pixel_size} if optics else {})
+        own.attrs.update(condition or {})
+        write(own, "positions", positions, "pixels", "pattern,yx")
+        if true_positions is not None:
+            write(own, "true_positions", true_positions, "pixels", "pattern,yx")
+        if probe is not None:
+            write(own, "probe", probe.astype(np.complex64), "sqrt(photons)", "y,x")
+        if object_file is not None:
+            # HDF5 looks for a relative external link beside the file that holds it.
+            own["object"] = h5py.ExternalLink(os.path.relpath(object_file, Path(path).parent), "object")
 
 
-def _write_own_group(file, path, positions, true_positions, grid, probe, object_file, optics, condition) -> None:
-    own = file.create_group("ptychography")
-    own.attrs.update({"grid": grid, "pixel_size": optics.pixel_size, **condition})
-    write(own, "probe", probe.astype(np.complex64), "sqrt(photons)", "y,x")
-    write(own, "positions", np.asarray(positions, np.int64), "pixels", "pattern,yx")
-    write(own, "true_positions", np.asarray(true_positions, np.int64), "pixels", "pattern,yx")
-    # HDF5 looks for a relative external link beside the file that holds it.
-    own["object"] = h5py.ExternalLink(os.path.relpath(object_file, Path(path).parent), "object")
+def _write_geometry(file: h5py.File, detector: h5py.Group, positions: np.ndarray, window: tuple[int, int], optics: Optics) -> None:
+    from scipy.constants import Planck, speed_of_light  # takes a tenth of a second, which only a writer should pay
+
+    write(detector, "distance", optics.distance, "m", "")
+    for axis, pixels in zip("yx", window, strict=True):
+        write(detector, f"{axis}_pixel_size", optics.detector_pixel_size(pixels), "m", "")
+    source = file.create_group("entry_1/instrument_1/source_1")
+    write(source, "wavelength", optics.wavelength, "m", "")
+    write(source, "energy", Planck * speed_of_light / optics.wavelength, "J", "")
+    translation = np.zeros((len(positions), 3))
+    translation[:, :2] = -positions[:, ::-1] * optics.pixel_size
+    write(file["entry_1/data_1"], "translation", translation, "m", "pattern,xyz")
+    file["entry_1/sample_1/geometry_1/translation"] = h5py.SoftLink("/entry_1/data_1/translation")
 
 
 def read_scan(path: str | os.PathLike) -> Scan:
@@ -140,29 +155,35 @@ def read_scan(path: str | os.PathLike) -> Scan:
     with open_hdf5(path) as file:
         patterns = read(file, PATTERNS, 3)
         positions = read(file, "ptychography/positions", 2)[:]
-        true_positions = read(file, "ptychography/true_positions", 2)[:]
+        true_positions = read(file, "ptychography/true_positions", 2)[:] if "ptychography/true_positions" in file else positions
         attributes = file["ptychography"].attrs
-        if missing := {"grid", "pixel_size"} - set(attributes):
-            raise InputError(f"{path}: the group 'ptychography' lacks the attribute '{min(missing)}'.")
         scan = Scan(
             positions=positions,
             true_positions=true_positions,
-            grid=tuple(int(n) for n in attributes["grid"]),
+            grid=tuple(int(n) for n in attributes["grid"]) if "grid" in attributes else None,
             window=patterns.shape[1:],
             probe=read(file, "ptychography/probe", 2)[:],
             amplitude=_read_object(file, path, "amplitude"),
             phase=_read_object(file, path, "phase"),
-            pixel_size=float(attributes["pixel_size"]),
+            pixel_size=float(attributes["pixel_size"]) if "pixel_size" in attributes else None,
             efficiency=float(attributes.get("efficiency", 1.0)),
             coherence=float(attributes.get("coherence", 1.0)),
         )
-        if not len(patterns) == len(positions) == len(true_positions) == scan.grid[0] * scan.grid[1]:
-            raise InputError(f"{path}: {len(patterns)} patterns do not fit {len(positions)} positions on a {scan.grid} grid.")
-        last = np.subtract(scan.amplitude.shape, scan.window)
-        for name, corners in (("positions", positions), ("true_positions", true_positions)):
-            if ((corners < 0) | (corners > last)).any():
-                raise InputError(f"{path}: ptychography/{name} has windows beyond the object of {scan.amplitude.shape} pixels.")
+        _check_that_parts_fit(path, scan, len(patterns))
         return scan
+
+
+def _check_that_parts_fit(path: str | os.PathLike, scan: Scan, count: int) -> None:
+    if not count == len(scan.positions) == len(scan.true_positions):
+        raise InputError(f"{path}: {count} patterns do not fit {len(scan.positions)} positions.")
+    if scan.grid and scan.grid[0] * scan.grid[1] != count:
+        raise InputError(f"{path}: {count} patterns do not fit {len(scan.positions)} positions on a {scan.grid} grid.")
+    last = np.subtract(scan.amplitude.shape, scan.window)
+    for name, corners in (("positions", scan.positions), ("true_positions", scan.true_positions)):
+        if corners.dtype.kind != "i":
+            raise InputError(f"{path}: ptychography/{name} must be whole pixels of the object, found {corners.dtype}.")
+        if ((corners < 0) | (corners > last)).any():
+            raise InputError(f"{path}: ptychography/{name} has windows beyond the object of {scan.amplitude.shape} pixels.")
 
 
 def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndarray:
