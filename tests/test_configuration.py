@@ -103,7 +103,7 @@ def test_defaults_are_not_shared_between_entries():
             "experiments.table1.n_train: 64 is not allowed; it must be a list of integers of at least 2, or of the word all.",
         ),
         ("experiments.table2.test", "wavy", "experiments.table2.test: 'wavy' is not defined under datasets; defined are clean, noisy,"),
-        ("experiments.table2.test", None, "experiments.table2.test: None is not allowed; it must be a dataset that is not trained on."),
+        ("experiments.table2.test", None, "experiments.table2.test: null is not allowed; it must be a dataset that is not trained on."),
         ("experiments.table2.test", "straight", "experiments.table2.test: 'straight' is not allowed; it is trained on."),
         ("experiments.table3.test", "curved", "experiments.table3.test: 'curved' is not allowed; it must be null"),
         (

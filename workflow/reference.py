@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from ptychoformer.configuration import complete, load_schema, models_of, training_patterns
 from ptychoformer.errors import PtychoformerError
-from ptychoformer.evaluation.references import REFERENCES
+from ptychoformer.evaluation import REFERENCES
 from ptychoformer.publication.harvest import harvest
 
 CONFIG = "config/paper.yaml"
@@ -100,23 +100,31 @@ def _command(wanted: list[str], arguments: argparse.Namespace) -> list[str]:
 
 
 def run_until(deadline: float, command: list[str]) -> int | None:
-    """Exit status of the command; None if it had to be stopped, as by Ctrl-C, since the time was up."""
+    """Exit status of the command; None if it had to be stopped, as by Ctrl-C, since the time was up.
+
+    Raises:
+        KeyboardInterrupt: the user stopped this program, and it the command.
+    """
     # A shell that runs this in the background makes it deaf to SIGINT, which the command must not inherit.
     process = subprocess.Popen(command, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         return process.wait(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(timeout=GRACE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
         return None
-    except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGINT)
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """End a process group that may still be running: as by Ctrl-C, and by force if that takes too long or the user insists."""
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(timeout=GRACE)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        return None
 
 
 if __name__ == "__main__":
@@ -124,3 +132,6 @@ if __name__ == "__main__":
         sys.exit(main())
     except PtychoformerError as error:
         sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:
+        print("Stopped; the next run goes on from here.")
+        sys.exit(130)

@@ -201,7 +201,8 @@ def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[
         raise InputError(f"experiments.sizes.n_train: {experiment['n_train']} is not allowed; Figure 8 shows scenes of two sizes or more.")
     if (experiment["test"] is None) == (name == "table2"):
         allowed = "a dataset that is not trained on" if name == "table2" else "null: only table2 is tested on another dataset"
-        raise InputError(f"experiments.{name}.test: {experiment['test']!r} is not allowed; it must be {allowed}.")
+        found = "null" if experiment["test"] is None else f"'{experiment['test']}'"
+        raise InputError(f"experiments.{name}.test: {found} is not allowed; it must be {allowed}.")
     if (test := experiment["test"]) is not None:
         if test in experiment["datasets"]:
             raise InputError(f"experiments.{name}.test: '{test}' is not allowed; it is trained on.")

@@ -32,13 +32,14 @@ def make_run(results, model, seed=0, *, dataset="clean", test="clean", loss="mse
     frame = pd.DataFrame([place | dict(channel=channel, metric=metric, value=value) for (channel, metric), value in values.items()])
     metrics.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(metrics, index=False)
+    sidecar(metrics).write_text(json.dumps({"started": 200.0}))
     if not reference:
         weights = results / "training" / run / "model.pt"
         weights.parent.mkdir(parents=True, exist_ok=True)
         weights.touch()
         configuration = {"model": model, "training": {"epochs": epochs, "batch_size": 32}, "code": "0012345678e9"}
         content = {"package": "0.1.0", "configuration": configuration, "configuration_digest": DIGEST, "machine": "Linux x86_64"}
-        sidecar(weights).write_text(json.dumps(content | {"device": "cpu", "training_seconds": 2735.5} | facts))
+        sidecar(weights).write_text(json.dumps(content | {"device": "cpu", "training_seconds": 2735.5, "started": 100.0} | facts))
     return metrics
 
 
@@ -192,6 +193,10 @@ class TestHalfFinished:
     def damage_sidecar(self, metrics, weights):
         sidecar(weights).unlink()
 
+    def damage_age(self, metrics, weights):
+        content = json.loads(sidecar(weights).read_text())
+        sidecar(weights).write_text(json.dumps(content | {"started": 300.0}))
+
     def damage_state(self, metrics, weights):
         weights.with_name("state.pt").touch()
 
@@ -204,7 +209,7 @@ class TestHalfFinished:
     def damage_identity(self, metrics, weights):
         metrics.write_text(metrics.read_text().replace("ptychonn", "ptynet"))
 
-    @pytest.mark.parametrize("damage", ["weights", "sidecar", "state", "metrics", "values", "identity"])
+    @pytest.mark.parametrize("damage", ["weights", "sidecar", "age", "state", "metrics", "values", "identity"])
     def test_a_half_finished_run_is_skipped_and_named(self, tmp_path, results, damage):
         run = "clean/ptychonn/mse/n640/seed1"
         metrics = results / "evaluation" / run / "on_clean" / "metrics.csv"

@@ -20,8 +20,9 @@ def test_two_cores_that_never_wait_are_all_work():
 
 
 def test_an_overlap_in_passing_is_no_third_core():
-    timing = summarise(jobs((0, 51), (50, 101), (0, 100.5), (100, 150)))
+    timing = summarise(jobs((0, 51), (50, 101), (0, 101)))
     assert timing.at_once == 2
+    assert timing.idle == pytest.approx(0)
 
 
 def test_at_once_is_what_was_reached_for_a_tenth_of_the_time():

@@ -1,5 +1,6 @@
 """What can go wrong outside of the workflow: a missing file, an address that does not answer, a full disk."""
 
+import inspect
 import os
 import resource
 import subprocess
@@ -7,6 +8,9 @@ import subprocess
 import numpy as np
 import pytest
 import tifffile
+from snakemake.cli import get_argument_parser
+from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.settings.types import MaxJobsPerTimespan
 
 OBJECT = "results/simulation/objects/ad_ltem.h5"
 DATASET = "results/smoke/simulation/datasets/clean/seed0.cxi"
@@ -90,3 +94,10 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(project):
     assert not [path for path in (project.folder / "results").rglob(".*") if path.is_file()]
     finished = project.snakemake(DATASET, *SMOKE)
     assert finished.returncode == 0, finished.stdout
+
+
+def test_the_rate_limit_that_is_lifted_is_still_snakemakes():
+    assert "self.job_rate_limiter is None" in inspect.getsource(JobScheduler)
+    assert MaxJobsPerTimespan.parse_choice("100/1s").__dict__ == {"max_jobs": 100, "timespan": 1}
+    default = next(action for action in get_argument_parser()._actions if action.dest == "max_jobs_per_timespan").default
+    assert default == "100/1s"

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import matplotlib.image
 import pandas as pd
 import pytest
+import yaml
 
 SMOKE = ("--configfile", "config/smoke.yaml")
 TABLES = [f"table{number}" for number in range(1, 6)]
@@ -63,12 +64,12 @@ def test_tables_hold_finite_numbers_of_every_network(finished_project, table):
 def test_every_claim_has_a_verdict_and_two_seeds_of_one_epoch_prove_little(finished_project):
     claims = pd.read_csv(finished_project.folder / "results/smoke/publication/claims.csv")
     local = claims[claims.source == "local"]
-    assert len(local) >= 25
+    assert len(local) == len(yaml.safe_load((finished_project.folder / "resources/published/claims.yaml").read_text())["claims"])
     assert set(claims.verdict) <= {"holds", "does not hold", "undecided"}
     assert (local.verdict == "undecided").mean() > 0.5
     judged = local[local.n_seeds == 2]
     assert judged.scale.str.contains("24 patterns").all()
-    assert len(judged) >= 25
+    assert len(judged) >= 35
 
 
 def test_metrics_are_complete_and_finite(finished_project):

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from ptychoformer.configuration import complete, load_schema, models_of, training_patterns
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import REFERENCES
 from ptychoformer.provenance import code_digest
 
 try:
@@ -22,7 +23,6 @@ if config["data_dir"]:
     config["data_dir"] = os.path.expanduser(config["data_dir"])
 
 
-REFERENCES = ("floor", "ceiling")
 RUN = "{dataset}/{model}/{loss}/n{n_train}/seed{seed}"
 # A run is tested on a dataset, its own or another.
 TESTED = f"{RUN}/on_{{test}}"
@@ -324,6 +324,8 @@ def check():
         for experiment in config["experiments"]:
             runs_of(experiment)
         headline_run()
+        if len(sizes_of("sizes", first_dataset("sizes"))) < 2:
+            raise InputError("experiments.sizes.n_train: all sizes are the same; Figure 8 shows scenes of two sizes or more.")
     except InputError as error:
         raise WorkflowError(f"config: {error}") from None
 

@@ -13,6 +13,7 @@ import platform
 import psutil
 
 OWNERS = Path(".snakemake/lock-owners")
+SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
 MINE = OWNERS / f"{platform.node()}-{os.getpid()}.json"
 
 
@@ -40,7 +41,8 @@ def leave_name():
 
 
 def lift_rate_limit():
-    if workflow.local_exec:
+    rate = workflow.scheduling_settings.max_jobs_per_timespan
+    if workflow.local_exec and rate and (rate.max_jobs, rate.timespan) == SNAKEMAKES_RATE:
         workflow.scheduler.job_rate_limiter = None
 
 

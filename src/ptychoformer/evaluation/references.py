@@ -9,13 +9,12 @@ import os
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.patches import chunks, create_patches
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import Normalisation, label_windows
 from ptychoformer.training.split import authors_split, training_subset, whole_scan
-
-REFERENCES = ("floor", "ceiling")
 
 
 def reference_patches(

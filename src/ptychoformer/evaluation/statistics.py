@@ -17,8 +17,8 @@ from scipy.optimize import brentq
 from statsmodels.stats.anova import AnovaRM
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.metrics import read_metrics
-from ptychoformer.evaluation.references import REFERENCES
 from ptychoformer.storage import PRECISION, write_csv
 
 GROUP = ["dataset", "test", "factor", "held", "n_train", "region", "level", "channel", "metric"]

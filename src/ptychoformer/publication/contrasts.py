@@ -62,7 +62,7 @@ class _Term:
 
 
 @dataclass(frozen=True)
-class _Symbol:
+class _Question:
     """A contrast before its numbers are looked up; without ``reference`` it is a plain difference."""
 
     name: str
@@ -81,12 +81,12 @@ def contrasts(test: Check, numbers: Numbers) -> list[Contrast]:
     Raises:
         Missing: there is no such seed.
     """
-    symbols = list(_symbols(test, numbers))
-    places = _places(symbols)
+    questions = list(_questions(test, numbers))
+    places = _places(questions)
     seeds = sorted(numbers.whole(places))
     if not seeds:
         raise Missing(_what_is_missing(test, places, numbers))
-    return [_look_up(symbol, numbers, seeds) for symbol in symbols]
+    return [_look_up(question, numbers, seeds) for question in questions]
 
 
 def runs_used(test: Check, numbers: Numbers) -> set[tuple]:
@@ -95,21 +95,21 @@ def runs_used(test: Check, numbers: Numbers) -> set[tuple]:
     Raises:
         Missing: there is no run to ask for.
     """
-    places = _places(_symbols(test, numbers))
+    places = _places(_questions(test, numbers))
     return {(*place.trained, seed) for place in places for seed in numbers.whole(places)}
 
 
-def _places(symbols: Iterable[_Symbol]) -> list[Place]:
-    return list(dict.fromkeys(place for symbol in symbols for place in symbol.places))
+def _places(questions: Iterable[_Question]) -> list[Place]:
+    return list(dict.fromkeys(place for question in questions for place in question.places))
 
 
-def _look_up(symbol: _Symbol, numbers: Numbers, seeds: list[int]) -> Contrast:
-    parts = [term.sign * numbers.at(term.place, seeds) for term in symbol.terms]
-    reference = numbers.at(symbol.reference, seeds) if symbol.reference else np.ones(len(seeds))
-    unit = "fraction" if symbol.reference else UNITS[symbol.terms[0].place.metric]
+def _look_up(question: _Question, numbers: Numbers, seeds: list[int]) -> Contrast:
+    parts = [term.sign * numbers.at(term.place, seeds) for term in question.terms]
+    reference = numbers.at(question.reference, seeds) if question.reference else np.ones(len(seeds))
+    unit = "fraction" if question.reference else UNITS[question.terms[0].place.metric]
     # An infinite PSNR makes a difference that is not a number; the contrast says so itself.
     with np.errstate(invalid="ignore"):
-        return Contrast(symbol.name, unit, sum(parts), reference, float(np.abs(parts).max()), symbol.margin)
+        return Contrast(question.name, unit, sum(parts), reference, float(np.abs(parts).max()), question.margin)
 
 
 def _spots(test: Check) -> list[Place]:
@@ -120,7 +120,7 @@ def _spots(test: Check) -> list[Place]:
     ]
 
 
-def _symbols(test: Check, numbers: Numbers) -> Iterator[_Symbol]:
+def _questions(test: Check, numbers: Numbers) -> Iterator[_Question]:
     for spot in _spots(test):
         dataset, region, channel, metric = spot.dataset, spot.region, spot.channel, spot.metric
         where = [
@@ -130,7 +130,7 @@ def _symbols(test: Check, numbers: Numbers) -> Iterator[_Symbol]:
         ]
         margin = test.margin.get(channel, {}).get(metric, np.nan)
         for pair, terms, reference in _compared(test, spot, numbers):
-            yield _Symbol(", ".join([pair, *where]), tuple(terms), reference, margin)
+            yield _Question(", ".join([pair, *where]), tuple(terms), reference, margin)
 
 
 def _compared(test: Check, spot: Place, numbers: Numbers) -> Iterator[tuple[str, list[_Term], Place | None]]:

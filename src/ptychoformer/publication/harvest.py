@@ -19,11 +19,11 @@ from typing import Any
 import pandas as pd
 
 from ptychoformer.errors import InputError, PtychoformerError
+from ptychoformer.evaluation import REFERENCES
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication.evidence import COLUMNS, RUN
 from ptychoformer.storage import write_csv
 
-REFERENCES = ("floor", "ceiling")
 TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networks that the paper compares
 FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds")
 RUN_COLUMNS = (*COLUMNS, *FACTS)
@@ -141,7 +141,7 @@ def _finished(path: Path, results: Path) -> Iterator[pd.DataFrame]:
         raise _Unfinished("its metrics are not whole")
     if any((rows[name] != value).any() for name, value in zip(RUN, run, strict=True)):
         raise _Unfinished("its metrics are of another run")
-    yield rows.assign(**_facts(run, results))
+    yield rows.assign(**_facts(run, path, results))
 
 
 def _are_numbers(values: pd.Series) -> bool:
@@ -158,7 +158,7 @@ def _identity(parts: tuple[str, ...]) -> tuple[str, ...] | None:
     return (dataset, test, model, loss, n_train, seed) if n_train.isdigit() and seed.isdigit() else None
 
 
-def _facts(run: tuple[str, ...], results: Path) -> dict[str, str]:
+def _facts(run: tuple[str, ...], metrics: Path, results: Path) -> dict[str, str]:
     """The facts of a run's training as text; empty for a floor or ceiling."""
     dataset, _, model, loss, n_train, seed = run
     if model in REFERENCES:
@@ -169,10 +169,12 @@ def _facts(run: tuple[str, ...], results: Path) -> dict[str, str]:
     if weights.with_name("state.pt").exists():
         raise _Unfinished("it is still being trained")
     try:
-        found = json.loads(sidecar(weights).read_text(encoding="utf-8"))
+        found, measured = (json.loads(sidecar(path).read_text(encoding="utf-8")) for path in (weights, metrics))
+        if measured["started"] < found["started"]:
+            raise _Unfinished("its metrics are of earlier weights")
         return {name: _text(value) for name, value in _picked(found).items()}
-    except (ValueError, KeyError, TypeError) as error:
-        raise _Unfinished(f"the sidecar of its weights lacks something ({error})") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _Unfinished(f"the sidecar of its weights or its metrics lacks something ({error})") from error
 
 
 def _picked(found: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ptychoformer.publication.harvest import REFERENCES, RUN_COLUMNS, TABLE_1, whole_seeds
+from ptychoformer.evaluation import REFERENCES
+from ptychoformer.publication.harvest import RUN_COLUMNS, TABLE_1, whole_seeds
 from ptychoformer.publication.inputs import read_table, versions_of_code
 from ptychoformer.publication.quantities import MISSING, QUANTITIES, columns
 from ptychoformer.publication.report_labels import Labels

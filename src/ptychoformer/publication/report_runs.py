@@ -64,7 +64,8 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _time(facts: Mapping[str, Any]) -> tuple[float, str]:
-    return float(facts.get("seconds", "nan")), str(facts.get("device", MISSING))
+    # Of the training alone: the job may have gone on from an earlier one's state.
+    return float(facts.get("training_seconds", "nan")), str(facts.get("device", MISSING))
 
 
 def libraries(runs: Iterable[Trained]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.references import REFERENCES
+from ptychoformer.evaluation import REFERENCES
 
 ROOMS = ("simulation", "training", "evaluation", "publication")
 # A longer time without any job was no waiting of the scheduler: the user had stopped the workflow.
@@ -127,7 +127,8 @@ def summarise(jobs: Iterable[Job]) -> Timing:
     )
     elapsed, at_once = _elapsed(jobs), _at_once(jobs)
     available = elapsed * at_once
-    busy = table["seconds"].sum()
+    # Jobs that overlap in passing keep no further core busy.
+    busy = sum(min(level, at_once) * seconds for level, seconds in _lasted(jobs).items())
     return Timing(
         rooms.reindex([room for room in ROOMS if room in rooms.index]),
         elapsed,
@@ -149,7 +150,8 @@ def _elapsed(jobs: list[Job]) -> float:
     return total
 
 
-def _at_once(jobs: list[Job]) -> int:
+def _lasted(jobs: list[Job]) -> dict[int, float]:
+    """Seconds during which no job, one job, two jobs, ... were running."""
     # At equal times ends count first: a job that starts when another ends does not run beside it.
     events = sorted([(job.start, 1) for job in jobs] + [(job.end, -1) for job in jobs])
     lasted: dict[int, float] = {}
@@ -157,6 +159,11 @@ def _at_once(jobs: list[Job]) -> int:
     for (time, change), (following, _) in pairwise(events):
         running += change
         lasted[running] = lasted.get(running, 0.0) + following - time
+    return lasted
+
+
+def _at_once(jobs: list[Job]) -> int:
+    lasted = _lasted(jobs)
     busy = sum(seconds for level, seconds in lasted.items() if level)
     for level in sorted(lasted, reverse=True):
         reached = sum(seconds for other, seconds in lasted.items() if other >= level)
