@@ -15,6 +15,7 @@ configfile: "config.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/upkeep.smk"
 include: "workflow/rules/simulation.smk"
+include: "workflow/rules/measurement.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/publication.smk"
@@ -37,5 +38,6 @@ rule all:
         rules.fig8.output,
         rules.fig9.output,
         rules.fig10.output,
+        [rules.fig5.output, rules.measured.output] if measured_is_at_hand() else [],
         rules.claims.output,
         rules.report.output,

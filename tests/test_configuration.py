@@ -159,7 +159,11 @@ def test_defaults_are_not_shared_between_entries():
             "losses.mse.kind: 'l1' is not allowed; it must be one of mse, mae, huber, npcc, nssim, nssim_diffraction, weighted.",
         ),
         ("optics", {"pixel_size": 1, "distance": 1}, "optics.wavelength is missing; it must be a number, greater than 0."),
-        ("models.floor", {"kind": "dpi"}, "models.floor: the name must be letters, digits, '_' and '-', and neither 'floor' nor 'ceiling'"),
+        (
+            "models.floor",
+            {"kind": "dpi"},
+            "models.floor: the name must be letters, digits, '_' and '-', and neither 'floor', 'ceiling' nor 'epie'",
+        ),
         ("datasets.a/b", {"object": "permalloy", "probe": "zone_plate"}, "datasets.a/b: the name must be letters, digits, '_' and '-'"),
         ("datasets", None, "datasets: None is not allowed; it must be a mapping."),
     ],

@@ -38,6 +38,7 @@ _SINGLE = {
     "table5": ("losses", "n_train"),
     "sizes": ("datasets", "losses"),
     "overlaps": ("losses", "n_train"),
+    "measured": ("datasets", "losses", "n_train"),
 }
 
 
@@ -96,11 +97,13 @@ def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[
     """Of the alternatives that a schema has for entries of different ``kind``, the one for this value."""
     if "oneOf" not in schema or not isinstance(value, dict):
         return schema
-    alternatives = {part["properties"]["kind"]["const"]: part for part in (_resolve(part, root) for part in schema["oneOf"])}
-    if value.get("kind") not in alternatives:
+    parts = [_resolve(part, root) for part in schema["oneOf"]]
+    alternatives = {part["properties"]["kind"]["const"]: part for part in parts}
+    default = next((kind for kind, part in alternatives.items() if "default" in part["properties"]["kind"]), None)
+    if (kind := value.get("kind", default)) not in alternatives:
         found = f"{value['kind']!r} is not allowed" if "kind" in value else "is missing"
         raise InputError(f"{_join(key, 'kind')}: {found}; it must be one of {', '.join(alternatives)}.")
-    return alternatives[value["kind"]]
+    return alternatives[kind]
 
 
 def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
@@ -167,6 +170,9 @@ def _check_references(config: Mapping[str, Any]) -> None:
         if entry["kind"] == "zone_plate" and entry["stop"] >= entry["outer"]:
             raise InputError(f"probes.{name}.stop: {entry['stop']} is not allowed; it must be less than outer, {entry['outer']}.")
     for name, dataset in config["datasets"].items():
+        if dataset["kind"] == "measured":
+            _check_measured(name, dataset)
+            continue
         _defined(f"datasets.{name}.object", dataset["object"], config["objects"], "objects")
         _defined(f"datasets.{name}.probe", dataset["probe"], config["probes"], "probes")
     for name, experiment in config["experiments"].items():
@@ -184,10 +190,31 @@ def _check_references(config: Mapping[str, Any]) -> None:
         _check_experiment(name, experiment, config)
 
 
-def training_patterns(config: Mapping[str, Any], dataset: str) -> int:
-    """How many patterns of a dataset may be trained on."""
+def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
+    for part in ("patterns", "reconstruction"):
+        crop, bin = dataset[part]["crop"], dataset[part]["bin"]
+        if crop is not None and crop % bin:
+            raise InputError(f"datasets.{name}.{part}.crop: {crop} is not allowed; it must be a multiple of bin, {bin}.")
+    if dataset["labels"] is not None and set(dataset["labels"]) - {"file", "url", "sha256"}:
+        raise InputError(
+            f"datasets.{name}.labels: {dataset['labels']} is not allowed; it must be a mapping of file, url and sha256, or null."
+        )
+
+
+def window_side(config: Mapping[str, Any], dataset: str) -> int:
+    """Side of the patterns that networks see of a dataset, pixels."""
     entry = config["datasets"][dataset]
-    window = config["probes"][entry["probe"]]["size"]
+    if entry["kind"] == "measured":
+        return entry["patterns"]["crop"] // entry["patterns"]["bin"]
+    return config["probes"][entry["probe"]]["size"]
+
+
+def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
+    """How many patterns of a dataset may be trained on; None of a measured one, whose file alone can tell."""
+    entry = config["datasets"][dataset]
+    if entry["kind"] == "measured":
+        return None
+    window = window_side(config, dataset)
     rows, columns = grid_of(config["objects"][entry["object"]]["shape"], window, entry["scan"]["overlap"])
     return train_rows(rows) * columns
 
@@ -197,6 +224,9 @@ def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[
     for key in _SINGLE[name]:
         if len(found := experiment[key]) > 1:
             raise InputError(f"experiments.{name}.{key}: {found} is not allowed; what it prints has room for one.")
+    for dataset in experiment["datasets"]:
+        if "all" in experiment["n_train"] and config["datasets"][dataset]["kind"] == "measured":
+            raise InputError(f"experiments.{name}.n_train: 'all' is not allowed for the measured dataset '{dataset}'; it must be a number.")
     if name == "sizes" and len(experiment["n_train"]) < 2:
         raise InputError(f"experiments.sizes.n_train: {experiment['n_train']} is not allowed; Figure 8 shows scenes of two sizes or more.")
     if (experiment["test"] is None) == (name == "table2"):
@@ -206,7 +236,7 @@ def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[
     if (test := experiment["test"]) is not None:
         if test in experiment["datasets"]:
             raise InputError(f"experiments.{name}.test: '{test}' is not allowed; it is trained on.")
-        sizes = {dataset: config["probes"][config["datasets"][dataset]["probe"]]["size"] for dataset in [*experiment["datasets"], test]}
+        sizes = {dataset: window_side(config, dataset) for dataset in [*experiment["datasets"], test]}
         if len(set(sizes.values())) > 1:
             found = ", ".join(f"{size} pixels in '{dataset}'" for dataset, size in sizes.items())
             raise InputError(f"experiments.{name}.test: patterns must be of one size to be trained on and tested on, found {found}.")
@@ -238,11 +268,11 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
 def _check_sizes(config: Mapping[str, Any]) -> None:
     for name, experiment in config["experiments"].items():
         for dataset in experiment["datasets"]:
-            probe = config["datasets"][dataset]["probe"]
+            entry = config["datasets"][dataset]
             for model in models_of(config, name):
-                size, multiple = config["probes"][probe]["size"], network_side(config["models"][model]["kind"])
+                size, multiple = window_side(config, dataset), network_side(config["models"][model]["kind"])
                 if size % multiple:
-                    key = f"probes.{probe}.size"
+                    key = f"datasets.{dataset}.patterns.crop" if entry["kind"] == "measured" else f"probes.{entry['probe']}.size"
                     raise InputError(f"{key}: {size} is not allowed; model '{model}' of experiments.{name} needs a multiple of {multiple}.")
 
 

@@ -68,5 +68,5 @@ def test_on_another_dataset_the_whole_scan_is_test_and_the_scale_is_still_that_o
 
 
 def test_unknown_kind_is_refused(make_dataset, tmp_path):
-    with pytest.raises(InputError, match="'roof' is unknown, allowed are floor and ceiling"):
+    with pytest.raises(InputError, match="'roof' is unknown, allowed are floor, ceiling, epie"):
         read("roof", make_dataset(), tmp_path)

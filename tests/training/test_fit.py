@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from ptychoformer.errors import InputError, OutputError, TrainingError
+from ptychoformer.tensors import load, save
 from ptychoformer.training import fit as fit_module
-from ptychoformer.training.checkpoint import load, load_checkpoint, save
+from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.fit import fit
 
 TRAINING = {

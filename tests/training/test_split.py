@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Scan
-from ptychoformer.training.split import authors_split, training_subset, validation_part, whole_scan
+from ptychoformer.training.split import split_of, training_subset, validation_part, whole_scan
 
 
 def grid_scan(rows, columns, step, window, jitter=0, seed=0) -> Scan:
@@ -25,7 +25,7 @@ def grid_scan(rows, columns, step, window, jitter=0, seed=0) -> Scan:
 @pytest.fixture(scope="module")
 def paper():
     """512 x 512 pixels, windows of 32 x 32, 75 % overlap."""
-    return authors_split(grid_scan(61, 61, 8, 32))
+    return split_of(grid_scan(61, 61, 8, 32))
 
 
 def test_the_papers_geometry(paper):
@@ -53,7 +53,7 @@ def test_the_papers_unseen_part(paper):
 )
 def test_unseen_pixels_lie_in_no_training_window_wherever_it_really_was(rows, columns, step, window, jitter, seed):
     scan = grid_scan(rows, columns, step, window, jitter, seed)
-    split = authors_split(scan)
+    split = split_of(scan)
     seen = np.zeros(scan.amplitude.shape, bool)
     for y, x in scan.true_positions[split.train]:
         seen[y : y + window, x : x + window] = True
@@ -64,7 +64,7 @@ def test_unseen_pixels_lie_in_no_training_window_wherever_it_really_was(rows, co
 
 def test_a_scan_of_one_row_cannot_be_split():
     with pytest.raises(InputError, match="1 x 7 positions is too small"):
-        authors_split(grid_scan(1, 7, 2, 4))
+        split_of(grid_scan(1, 7, 2, 4))
 
 
 def test_subsets_are_nested_sorted_and_of_the_size_asked_for(paper):
@@ -98,7 +98,7 @@ def test_a_square_subset_is_one_block_of_the_scan_with_its_last_row_open(paper, 
 
 
 def test_on_a_flat_grid_a_square_becomes_as_wide_as_it_must():
-    split = authors_split(grid_scan(10, 40, 2, 4))  # 8 rows train
+    split = split_of(grid_scan(10, 40, 2, 4))  # 8 rows train
     assert (np.divmod(training_subset(split, 300, 0, "square"), 40)[0].max(), len(np.unique(training_subset(split, 300, 0, "square")))) == (
         7,
         300,
@@ -136,3 +136,37 @@ def test_neither_part_of_the_validation_is_ever_empty(fraction):
 def test_a_single_pattern_cannot_be_divided():
     with pytest.raises(InputError, match="at least 2 are needed"):
         validation_part(np.array([3]), 0.05, "random", seed=0)
+
+
+def measured(rows=200, count=400, window=32, seed=0):
+    """A scan of random positions."""
+    random = np.random.default_rng(seed)
+    corners = random.integers(0, rows, (count, 2))
+    moved = np.clip(corners + random.integers(-2, 3, corners.shape), 0, rows - 1)
+    image = np.zeros((rows + window, rows + window), np.float32)
+    return Scan(corners, moved, None, (window, window), np.ones((window, window)), image, image, None)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_off_the_grid_a_guard_band_keeps_training_and_test_apart(seed):
+    split = split_of(measured(seed=seed))
+    assert split.unseen_pixels[split.block].all()
+    assert split.unseen_test.all()
+    assert 0.12 < len(split.test) / 400 < 0.28
+    assert len(split.train) > 200
+    assert not set(split.train) & set(split.test)
+
+
+def test_a_scan_that_a_guard_band_would_eat_up_is_named():
+    with pytest.raises(InputError, match=r"extends over 6. rows is too small to be split: a guard band of 32 rows"):
+        split_of(measured(rows=30))
+
+
+def test_a_square_off_the_grid_is_nearest_the_corner():
+    split = split_of(measured())
+    chosen = training_subset(split, 50, 0, "square")
+    far = split.scan.positions.max(axis=1)
+    others = np.setdiff1d(split.train, chosen)
+    corner = split.scan.positions[split.train].min()
+    assert far[chosen].max() <= far[others].min() + corner + 1
+    assert set(training_subset(split, 20, 0, "square")) <= set(chosen)

@@ -18,7 +18,8 @@ def merged(config, overlay):
 
 
 def runs_asked_for(project, overlay=None):
-    """The set of all runs that the experiments of a config name; ``all`` is what the grids' training rows hold."""
+    """The set of all runs that the experiments of a config name, but for measured data, whose file is not at hand; ``all`` is what the
+    grids' training rows hold."""
     config = yaml.safe_load((project.folder / "config.yaml").read_text())
     if overlay:
         config = merged(config, yaml.safe_load((project.folder / overlay).read_text()))
@@ -26,6 +27,7 @@ def runs_asked_for(project, overlay=None):
     return {
         (dataset, model, loss, everything.get(dataset, 2928) if size == "all" else size, seed)
         for name, experiment in config["experiments"].items()
+        if name != "measured"
         for dataset in experiment["datasets"]
         for model, entry in config["models"].items()
         if name in entry.get("experiments", config["experiments"])
@@ -66,6 +68,23 @@ def test_a_single_figure_by_its_path(project):
     jobs = project.planned("results/publication/figures/fig4.pdf")
     assert jobs["fig4"] == 1
     assert jobs["train"] == 4  # of one condition and one seed
+
+
+def test_measured_data_take_part_when_their_file_is_at_hand(project):
+    assert not {"fig5", "measured", "reconstruction"} & set(project.planned())
+    data = project.folder / "data/aps_siemens_star/siemens-star-small.npz.bz2"
+    data.parent.mkdir(parents=True)
+    data.touch()
+    jobs = project.planned("--config", "data_dir=data")
+    assert (jobs["fig5"], jobs["measured"], jobs["reconstruction"], jobs["measured_dataset"]) == (1, 1, 1, 1)
+    assert jobs["train"] == 129 + 12
+    assert project.planned("fig5")["provided_file"] == 1  # who asks for it by name wants the download
+
+
+def test_many_patterns_are_reconstructed_once_for_every_dataset_and_seed(project):
+    jobs = project.planned()
+    datasets = {"clean", "noisy", "curved", "overlap_50", "overlap_0"}
+    assert jobs["simulated_reconstruction"] == 3 * len(datasets)
 
 
 def test_slurm_profile(project):

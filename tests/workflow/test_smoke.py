@@ -12,13 +12,26 @@ from io import BytesIO
 from xml.etree import ElementTree
 
 import matplotlib.image
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from ptychoformer.measurement.cxi import create_dataset
+from ptychoformer.measurement.windows import windows
+
 SMOKE = ("--configfile", "config/smoke.yaml")
 TABLES = [f"table{number}" for number in range(1, 6)]
 FIGURES = [f"fig{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10)]
+MEASURED = """
+data_dir: data
+datasets:
+  measured:
+    label: Mine
+    scan: {file: mine.cxi, url: null, sha256: null}
+    patterns: {crop: 32, bin: 1}
+    reconstruction: {iterations: 12, average_from: 10, positions_from: null}
+"""
 TOY = """
 from torch import nn
 
@@ -55,7 +68,7 @@ def test_every_output_exists(finished_project):
 @pytest.mark.parametrize("table", TABLES)
 def test_tables_hold_finite_numbers_of_every_network(finished_project, table):
     frame = pd.read_csv(finished_project.folder / f"results/smoke/publication/tables/{table}.csv")
-    networks = frame[~frame.method.isin(["floor", "ceiling"])]
+    networks = frame[~frame.method.isin(["floor", "ceiling", "epie"])]
     assert networks.ours_mean.map(lambda value: abs(value) < float("inf")).all()
     assert networks.published_mean.notna().any()
     assert (networks.n_seeds == 2).all()
@@ -75,9 +88,9 @@ def test_every_claim_has_a_verdict_and_two_seeds_of_one_epoch_prove_little(finis
 def test_metrics_are_complete_and_finite(finished_project):
     metrics = pd.read_csv(finished_project.folder / "results/smoke/evaluation/table1/metrics.csv")
     keys = ["dataset", "model", "seed", "region", "level", "channel", "metric"]
-    assert len(metrics) == 2 * 6 * 2 * 2 * 2 * 2 * 3
+    assert len(metrics) == 2 * 7 * 2 * 2 * 2 * 2 * 3
     assert not metrics.duplicated(keys).any()
-    networks = metrics[~metrics.model.isin(["floor", "ceiling"])]
+    networks = metrics[~metrics.model.isin(["floor", "ceiling", "epie"])]
     assert networks.value.map(lambda value: abs(value) < float("inf")).all()
 
 
@@ -85,7 +98,7 @@ def test_the_report_opens_and_is_self_contained(finished_project):
     page = Page()
     page.feed((finished_project.folder / "results/smoke/report.html").read_text())
     text = " ".join(page.text)
-    for word in ("Ptychoformer", "PtychoNN", "PtyNet", "DPI", "floor", "ceiling", "14.42"):
+    for word in ("Ptychoformer", "PtychoNN", "PtyNet", "DPI", "floor", "ceiling", "ePIE", "14.42", "Skipped: the measured scan"):
         assert word in text
     assert page.images
     for image in page.images:
@@ -156,6 +169,37 @@ def test_a_toy_network_is_one_module_and_one_line_and_stands_in_every_table(fini
         rows = frame[(frame.condition if table == "table4" else frame.method) == "toy"]
         assert rows.ours_mean.notna().all()
         assert len(rows)
+
+
+def test_a_measured_scan_is_reconstructed_trained_on_and_drawn(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    write_measured_scan(project.folder / "data/mine.cxi")
+    (project.folder / "mine.yaml").write_text(MEASURED)
+    finished = project.snakemake("fig5", "measured", "--configfile", "config/smoke.yaml", "mine.yaml")
+    assert finished.returncode == 0, finished.stdout
+    results = project.folder / "results/smoke"
+    for suffix in ("pdf", "png"):
+        assert (results / f"publication/figures/fig5.{suffix}").stat().st_size
+    table = pd.read_csv(results / "publication/tables/measured.csv")
+    assert {"ptychonn", "ptychoformer", "floor", "ceiling"} == set(table.method)
+    assert table[table.method != "ceiling"].ours_mean.map(lambda value: abs(value) < float("inf")).all()
+    convergence = pd.read_csv(results / "measurement/reconstructions/measured.csv")
+    assert convergence.r_factor.iloc[-1] < 0.5 * convergence.r_factor.iloc[0]
+    assert "train" not in project.planned("report", "--configfile", "config/smoke.yaml", "mine.yaml")  # its runs are there already
+
+
+def write_measured_scan(path):
+    """A scan of bars off the grid, with the probe, as a beamline would leave it."""
+    random = np.random.default_rng(0)
+    positions = random.uniform(0, 150, (260, 2)).round()
+    y, x = np.indices((200, 200))
+    transmission = 1 - 0.4 * ((x // 9 + y // 23) % 2) * np.exp(0.3j)
+    y, x = np.indices((32, 32)) - 16
+    probe = 40 * np.exp(-(x**2 + y**2) / 60 + 0.03j * (x**2 + y**2))
+    waves = probe * windows(transmission, positions.astype(int), (32, 32))
+    path.parent.mkdir()
+    with create_dataset(path, window=(32, 32), positions=positions, probe=probe) as patterns:
+        patterns[:] = random.poisson(np.abs(np.fft.fftshift(np.fft.fft2(waves, norm="ortho"), axes=(1, 2))) ** 2)
 
 
 def test_a_comment_changes_nothing(finished_project, tmp_path):

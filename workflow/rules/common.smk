@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from ptychoformer.configuration import complete, load_schema, models_of, training_patterns
+from ptychoformer.configuration import complete, load_schema, models_of, training_patterns, window_side
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.provenance import code_digest
@@ -29,13 +29,13 @@ TESTED = f"{RUN}/on_{{test}}"
 
 # Without harvested runs there are no verdicts from them; nothing else is missing.
 REFERENCE_RUNS = [path for path in ["resources/reference/runs.csv"] if Path(path).is_file()]
-FIGURES = ["fig1", "fig2", "fig3", "fig4", "fig6", "fig7", "fig8", "fig9", "fig10"]
 TABLES = {
     "table1": dict(number="I", title="Noise-free and noisy conditions", metrics=["mse", "psnr", "ssim"]),
     "table2": dict(number="II", title="Out-of-distribution generalisation", metrics=["psnr", "ssim"]),
     "table3": dict(number="III", title="Ablations", metrics=["psnr", "ssim"]),
     "table4": dict(number="IV", title="Loss functions", metrics=["psnr", "ssim"]),
     "table5": dict(number="V", title="Other hybrid networks", metrics=["psnr", "ssim"]),
+    "measured": dict(number="of Figure 5", title="Measured data", metrics=["mse", "psnr", "ssim"]),
 }
 
 
@@ -44,7 +44,7 @@ wildcard_constraints:
     test=r"[^/]+",
     model=r"[^/]+",
     loss=r"[^/]+",
-    reference="|".join(REFERENCES),
+    reference="floor|ceiling",
     n_train=r"\d+",
     seed=r"\d+",
     experiment="|".join(config["experiments"]),
@@ -54,7 +54,7 @@ def sizes_of(experiment, dataset):
     """The numbers of training patterns that an experiment asks of a dataset."""
     there_are = training_patterns(config, dataset)
     for asked in config["experiments"][experiment]["n_train"]:
-        if asked != "all" and asked > there_are:
+        if there_are and asked != "all" and asked > there_are:
             raise WorkflowError(
                 f"config: experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are} training patterns."
             )
@@ -85,8 +85,10 @@ def runs_of(experiment, **only):
 
 
 def references_of(experiment):
-    """Floor and ceiling of every dataset, size and seed of an experiment, as wildcards."""
-    return combinations(experiment, [(reference, "none") for reference in REFERENCES])
+    """The references of every dataset, size and seed of an experiment, as wildcards."""
+    wanted = combinations(experiment, [(reference, "none") for reference in REFERENCES])
+    # A measured scan is its own reconstruction.
+    return [run for run in wanted if not (run["model"] == "epie" and is_measured(run["test"]))]
 
 
 def factor_of_experiment(experiment):
@@ -146,8 +148,8 @@ def options_of_probe(wildcards):
 
 def source_of_file(wildcards):
     """Address and checksum of a file."""
-    parts = [part for catalogue in ("objects", "probes") for entry in config[catalogue].values() for part in entry.values()]
-    return next({key: part[key] for key in ("url", "sha256")} for part in parts if is_file(part) and part["file"] == wildcards.file)
+    parts = [part for catalogue in ("objects", "probes", "datasets") for entry in config[catalogue].values() for part in entry.values()]
+    return next({key: part.get(key) for key in ("url", "sha256")} for part in parts if is_file(part) and part["file"] == wildcards.file)
 
 
 def network_of(wildcards):
@@ -160,8 +162,76 @@ def loss_of(wildcards):
     return {key: part for key, part in config["losses"][wildcards.loss].items() if key != "label"}
 
 
+def is_measured(dataset):
+    return config["datasets"][dataset]["kind"] == "measured"
+
+
 def object_path(dataset):
+    """The true object of a dataset, or what stands for it."""
+    if is_measured(dataset):
+        return f"<results>/measurement/objects/{dataset}.h5"
     return f"<results>/simulation/objects/{config['datasets'][dataset]['object']}.h5"
+
+
+def dataset_path(dataset, seed):
+    """A dataset; of a measured one there is one file for all seeds."""
+    if is_measured(dataset):
+        return f"<results>/measurement/datasets/{dataset}.cxi"
+    return f"<results>/simulation/datasets/{dataset}/seed{seed}.cxi"
+
+
+def trained_on(wildcards):
+    return dataset_path(wildcards.dataset, wildcards.seed)
+
+
+def tested_on(wildcards):
+    return dataset_path(wildcards.test, wildcards.seed)
+
+
+def reconstruction_of_test(wildcards):
+    return f"<results>/measurement/reconstructions/{wildcards.test}/seed{wildcards.seed}.h5"
+
+
+def options_of_reconstruction(wildcards):
+    """The probe is known, and so are the positions unless the stage was jittery."""
+    exact = config["datasets"][wildcards.dataset]["scan"]["jitter"] == 0
+    return config["iterative"] | dict(probe_from=None) | (dict(positions_from=None) if exact else {})
+
+
+def scan_files(wildcards):
+    """The measured scan of a dataset, and labels that were published with it."""
+    entry = config["datasets"][wildcards.dataset]
+    return files_of({role: entry[role] for role in ("scan", "labels") if entry[role]})
+
+
+def reconstruction_of_scan(wildcards):
+    """What a measured dataset has its labels from, unless they were published with it."""
+    labels = config["datasets"][wildcards.dataset]["labels"]
+    return [] if labels else f"<results>/measurement/reconstructions/{wildcards.dataset}.h5"
+
+
+def options_of_scan(wildcards):
+    """How a measured scan is read, whatever is made of it."""
+    entry = config["datasets"][wildcards.dataset]
+    return {key: entry[key] for key in ("format", "step", "geometry", "centre")}
+
+
+def file_is_at_hand(file):
+    """Whether a file of somebody else's needs no download."""
+    return any(Path(folder, file).is_file() for folder in ("resources/files", config["data_dir"]) if folder)
+
+
+def measured_is_at_hand():
+    """Whether Figure 5 can be made without a download that nobody asked for."""
+    entries = [config["datasets"][dataset] for dataset in config["experiments"]["measured"]["datasets"]]
+    return all(file_is_at_hand(part["file"]) for entry in entries for part in (entry["scan"], entry["labels"]) if part)
+
+
+def missing_scan():
+    """The file that Figure 5 needs, in words, or nothing if it is there."""
+    if measured_is_at_hand():
+        return ""
+    return config["datasets"][first_dataset("measured")]["scan"]["file"]
 
 
 def object_of_dataset(wildcards):
@@ -178,7 +248,7 @@ def probe_of_dataset(wildcards):
 
 def window_of(dataset):
     """Height and width of a dataset's patterns."""
-    return [config["probes"][config["datasets"][dataset]["probe"]]["size"]] * 2
+    return [window_side(config, dataset)] * 2
 
 
 def inspection_code(wildcards):
@@ -215,14 +285,9 @@ def first_dataset(experiment):
     return config["experiments"][experiment]["datasets"][0]
 
 
-def dataset_path(run):
-    """The dataset that a run is tested on."""
-    return "<results>/simulation/datasets/{test}/seed{seed}.cxi".format(**run)
-
-
 def files_to_draw(run):
     """Named inputs of a figure that shows a dataset: itself, and the object that it links to."""
-    return dict(dataset=dataset_path(run), object=object_path(run["test"]))
+    return dict(dataset=dataset_path(run["test"], run["seed"]), object=object_path(run["test"]))
 
 
 def runs_to_draw(experiment, **only):
@@ -236,6 +301,17 @@ def sizes_to_draw():
     """The two training sets whose reconstructions Figure 8 shows: a third of the greatest (the paper's 1000 of 2928), and the least."""
     least, *others = sizes_of("sizes", first_dataset("sizes"))
     return [min(others, key=lambda size: abs(math.log(3 * size / others[-1]))), least]
+
+
+def runs_of_fig4():
+    """The networks of Table I, and what all patterns together can tell."""
+    networks = runs_to_draw("table1")
+    return networks if is_measured(networks[0]["test"]) else [*networks, networks[0] | dict(model="epie", loss="none")]
+
+
+def labels_of_fig4():
+    known = labels("models", networks_of("table1")) | dict(epie="ePIE")
+    return {run["model"]: known[run["model"]] for run in runs_of_fig4()}
 
 
 def runs_of_fig8():
@@ -283,7 +359,8 @@ def scale_note(experiment):
     epochs, seeds = counted(config["training"]["epochs"], "epoch"), counted(len(config["seeds"]), "seed")
     patterns = " or ".join(f"{size:,}" for size in sizes)
     note = f"Each network was trained on {patterns} patterns for {epochs}, with {seeds}."
-    generated = any(config["objects"][config["datasets"][dataset]["object"]]["kind"] != "tiff" for dataset in datasets)
+    objects = [config["objects"][config["datasets"][dataset]["object"]] for dataset in datasets if not is_measured(dataset)]
+    generated = any(entry["kind"] != "tiff" for entry in objects)
     caution = " The object is a generated one, not the paper's: differences from the paper are of scale and object too."
     return note + caution if generated else note
 
@@ -292,7 +369,7 @@ def scale_in_words(experiment):
     """How much an experiment's networks were trained, and on what."""
     datasets = config["experiments"][experiment]["datasets"]
     sizes = sorted({size for dataset in datasets for size in sizes_of(experiment, dataset)})
-    objects = dict.fromkeys(config["datasets"][dataset]["object"] for dataset in datasets)
+    objects = dict.fromkeys(config["datasets"][dataset].get("object", dataset) for dataset in datasets)
     return (
         f"{', '.join(f'{size:,}' for size in sizes)} patterns of '{', '.join(objects)}', {counted(config['training']['epochs'], 'epoch')}"
     )
@@ -300,7 +377,7 @@ def scale_in_words(experiment):
 
 def scales_in_words():
     """The scale of every experiment; Figure 9's bands are measured on Table I's scenes."""
-    scales = {experiment: scale_in_words(experiment) for experiment in config["experiments"]}
+    scales = {experiment: scale_in_words(experiment) for experiment in EXPERIMENTS}
     return scales | {"bands": scales["table1"]}
 
 
@@ -310,7 +387,9 @@ def scale_of(experiment):
     names = [*entry["datasets"], *([entry["test"]] if entry["test"] else [])]
     datasets = {name: config["datasets"][name] for name in names}
     parts = {
-        catalogue: {name: config[catalogue][name] for name in dict.fromkeys(dataset[part] for dataset in datasets.values())}
+        catalogue: {
+            name: config[catalogue][name] for name in dict.fromkeys(dataset[part] for dataset in datasets.values() if part in dataset)
+        }
         for catalogue, part in (("objects", "object"), ("probes", "probe"))
     }
     return {"seeds": config["seeds"], "n_train": entry["n_train"], "training": config["training"], "datasets": datasets, **parts}
@@ -331,3 +410,8 @@ def check():
 
 
 check()
+
+# Experiments whose data are there; the others are made when they are asked for by name.
+EXPERIMENTS = [name for name in config["experiments"] if name != "measured" or measured_is_at_hand()]
+SHOWN_TABLES = [name for name in TABLES if name in EXPERIMENTS]
+FIGURES = [f"fig{number}" for number in range(1, 11) if number != 5 or measured_is_at_hand()]

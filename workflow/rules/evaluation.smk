@@ -7,7 +7,7 @@ ruleorder: train > predict
 
 rule predict:
     input:
-        test="<results>/simulation/datasets/{test}/seed{seed}.cxi",
+        test=tested_on,
         object=object_of_test,
         checkpoint=f"<results>/training/{RUN}/model.pt",
     output:
@@ -35,9 +35,9 @@ rule predict:
 
 rule reference:
     input:
-        dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
+        dataset=trained_on,
         object=object_of_dataset,
-        test="<results>/simulation/datasets/{test}/seed{seed}.cxi",
+        test=tested_on,
         object_of_test=object_of_test,
     output:
         "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/on_{test}/patches.h5",
@@ -57,6 +57,23 @@ rule reference:
         "Making the {wildcards.reference} of {wildcards.test}, seed {wildcards.seed}"
     script:
         "../scripts/reference.py"
+
+
+use rule reference as many_pattern_reference with:
+    input:
+        dataset=trained_on,
+        object=object_of_dataset,
+        test=tested_on,
+        object_of_test=object_of_test,
+        reconstruction=reconstruction_of_test,
+    output:
+        "<results>/evaluation/{dataset}/epie/none/n{n_train}/seed{seed}/on_{test}/patches.h5",
+    log:
+        "<results>/evaluation/{dataset}/epie/none/n{n_train}/seed{seed}/on_{test}/reference.log",
+    benchmark:
+        "<results>/evaluation/{dataset}/epie/none/n{n_train}/seed{seed}/on_{test}/reference.benchmark.tsv"
+    message:
+        "Cutting patches from the reconstruction of {wildcards.test}, seed {wildcards.seed}"
 
 
 rule stitch:
@@ -84,9 +101,9 @@ rule stitch:
 
 rule measure:
     input:
-        dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
+        dataset=trained_on,
         object=object_of_dataset,
-        test="<results>/simulation/datasets/{test}/seed{seed}.cxi",
+        test=tested_on,
         object_of_test=object_of_test,
         patches=f"<results>/evaluation/{TESTED}/patches.h5",
         scene=f"<results>/evaluation/{TESTED}/scene.h5",
@@ -157,7 +174,7 @@ rule statistics:
 
 rule spectra:
     input:
-        datasets=unique_paths("<results>/simulation/datasets/{test}/seed{seed}.cxi", runs_of_spectra()),
+        datasets=[dataset_path(first_dataset("table1"), seed) for seed in config["seeds"]],
         object=object_path(first_dataset("table1")),
         scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_of_spectra()),
     output:

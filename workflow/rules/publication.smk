@@ -181,8 +181,8 @@ rule fig3:
 rule fig4:
     input:
         **files_to_draw(runs_to_draw("table1")[0]),
-        patches=paths(f"<results>/evaluation/{TESTED}/patches.h5", runs_to_draw("table1")),
-        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_to_draw("table1")),
+        patches=paths(f"<results>/evaluation/{TESTED}/patches.h5", runs_of_fig4()),
+        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_of_fig4()),
     output:
         pdf="<results>/publication/figures/fig4.pdf",
         png="<results>/publication/figures/fig4.png",
@@ -196,7 +196,7 @@ rule fig4:
     resources:
         mem_mb=1000,
     params:
-        models=labels("models", networks_of("table1")),
+        models=labels_of_fig4(),
         condition=labels("datasets", [first_dataset("table1")]),
         code=code_digest("publication.fig4"),
     message:
@@ -205,10 +205,57 @@ rule fig4:
         "../scripts/fig4.py"
 
 
+use rule table1 as measured with:
+    input:
+        metrics="<results>/evaluation/measured/metrics.csv",
+        pairwise="<results>/evaluation/measured/pairwise.csv",
+        published="resources/published/measured.csv",
+    output:
+        csv="<results>/publication/tables/measured.csv",
+        md="<results>/publication/tables/measured.md",
+        tex="<results>/publication/tables/measured.tex",
+    log:
+        "<results>/publication/tables/measured.log",
+    benchmark:
+        "<results>/publication/tables/measured.benchmark.tsv"
+    params:
+        words=words_of("measured"),
+        code=code_digest("publication.tables"),
+    message:
+        "Printing the table of Figure 5"
+
+
+rule fig5:
+    input:
+        **files_to_draw(runs_to_draw("measured")[0]),
+        metrics="<results>/evaluation/measured/metrics.csv",
+        patches=paths(f"<results>/evaluation/{TESTED}/patches.h5", runs_to_draw("measured")),
+        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_to_draw("measured")),
+    output:
+        pdf="<results>/publication/figures/fig5.pdf",
+        png="<results>/publication/figures/fig5.png",
+    log:
+        "<results>/publication/figures/fig5.log",
+    benchmark:
+        "<results>/publication/figures/fig5.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        models=labels("models", networks_of("measured")),
+        code=code_digest("publication.fig5"),
+    message:
+        "Drawing Figure 5: measured data"
+    script:
+        "../scripts/fig5.py"
+
+
 rule fig6:
     input:
         **files_to_draw(runs_to_draw("table2")[0]),
-        training_dataset=paths("<results>/simulation/datasets/{dataset}/seed{seed}.cxi", runs_to_draw("table2")[:1]),
+        training_dataset=[dataset_path(first_dataset("table2"), config["seeds"][0])],
         object_of_training=object_path(first_dataset("table2")),
         patches=paths(f"<results>/evaluation/{TESTED}/patches.h5", runs_to_draw("table2")),
         scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_to_draw("table2")),
@@ -345,7 +392,7 @@ rule claims:
         claims="resources/published/claims.yaml",
         reference=REFERENCE_RUNS,
         bands="<results>/evaluation/table1/bands.csv",
-        metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=config["experiments"]),
+        metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=EXPERIMENTS),
     output:
         "<results>/publication/claims.csv",
     log:
@@ -358,7 +405,7 @@ rule claims:
     resources:
         mem_mb=500,
     params:
-        experiments=list(config["experiments"]),
+        experiments=EXPERIMENTS,
         scales=scales_in_words(),
         code=code_digest("publication.claims"),
     message:
@@ -369,17 +416,15 @@ rule claims:
 
 rule report:
     input:
-        tables=[f"<results>/publication/tables/{table}.csv" for table in TABLES],
-        anovas=[f"<results>/evaluation/{table}/anova.csv" for table in TABLES],
-        pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in TABLES],
+        tables=[f"<results>/publication/tables/{table}.csv" for table in SHOWN_TABLES],
+        anovas=[f"<results>/evaluation/{table}/anova.csv" for table in SHOWN_TABLES],
+        pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in SHOWN_TABLES],
         pdfs=[f"<results>/publication/figures/{figure}.pdf" for figure in FIGURES],
         pngs=[f"<results>/publication/figures/{figure}.png" for figure in FIGURES],
         claims="<results>/publication/claims.csv",
         reference=REFERENCE_RUNS,
         histories=paths(f"<results>/training/{RUN}/history.csv", runs_of("table1")),
-        checkpoints=unique_paths(
-            f"<results>/training/{RUN}/model.pt", [run for experiment in config["experiments"] for run in runs_of(experiment)]
-        ),
+        checkpoints=unique_paths(f"<results>/training/{RUN}/model.pt", [run for experiment in EXPERIMENTS for run in runs_of(experiment)]),
     output:
         "<results>/report.html",
     log:
@@ -392,10 +437,11 @@ rule report:
     resources:
         mem_mb=1000,
     params:
-        words={table: words_of(table) for table in TABLES},
+        words={table: words_of(table) for table in SHOWN_TABLES},
         figures=FIGURES,
         ours=our_network(),
         scale=scale_of("table1"),
+        missing_scan=missing_scan(),
         code=code_digest("publication.report"),
     message:
         "Writing the report"

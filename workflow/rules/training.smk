@@ -3,7 +3,7 @@
 
 rule train:
     input:
-        dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
+        dataset=trained_on,
         object=object_of_dataset,
     output:
         # The state of an unfinished training lies beside these, undeclared, so that a failed or killed job goes on where it was.
@@ -63,7 +63,7 @@ rule architecture:
 
 rule attention:
     input:
-        dataset="<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
+        dataset=trained_on,
         object=object_of_dataset,
         checkpoint=f"<results>/training/{RUN}/model.pt",
     output:

@@ -1,4 +1,4 @@
-"""Floor or ceiling of a dataset."""
+"""Floor, ceiling or many-pattern reconstruction of a dataset."""
 
 from adapter import job
 
@@ -7,4 +7,5 @@ with job(snakemake):
 
     run, files = snakemake.wildcards, snakemake.input
     how = dict(n_train=int(run.n_train), seed=int(run.seed), subset=snakemake.params.subset, transferred=run.test != run.dataset)
-    reference_patches(run.reference, files.dataset, files.test, **how, output=snakemake.output[0])
+    how |= dict(reconstruction=files.get("reconstruction"))
+    reference_patches(run.get("reference", "epie"), files.dataset, files.test, **how, output=snakemake.output[0])

@@ -18,5 +18,6 @@ with job(snakemake):
         ours=params.ours,
         words=params.words,
         scale=params.scale,
+        missing_scan=params.missing_scan,
         output=output,
     )

@@ -20,7 +20,7 @@ from ptychoformer.measurement.cxi import Scan, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.storage import write_csv
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
-from ptychoformer.training.split import Split, authors_split, whole_scan
+from ptychoformer.training.split import Split, split_of, whole_scan
 
 IDENTITY = {"dataset": str, "test": str, "model": str, "loss": str, "n_train": int, "seed": int}
 COLUMNS = IDENTITY | {"region": str, "level": str, "channel": str, "metric": str, "value": float}
@@ -63,7 +63,7 @@ def common_scale(dataset: str | os.PathLike) -> Normalisation:
         InputError: the dataset cannot be read.
     """
     scan = read_scan(dataset)
-    return training_normalisation(scan, authors_split(scan).train)
+    return training_normalisation(scan, split_of(scan).train)
 
 
 def rescaled(values: np.ndarray, channel: str, scale: Normalisation, common: Normalisation) -> np.ndarray:
@@ -110,7 +110,7 @@ def measure(
     """
     scan, scene, common = read_scan(test), read_scene(scene_file), common_scale(dataset)
     transferred = identity["test"] != identity["dataset"]
-    split = whole_scan(scan) if transferred else authors_split(scan)
+    split = whole_scan(scan) if transferred else split_of(scan)
     truth = {channel: getattr(common, channel)(getattr(scan, channel)) for channel in CHANNELS}
     with open_patches(patches_file) as patches:
         _check_that_they_belong_together(split, patches, scene, test)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.measurement.cxi import read_patterns, read_scan
 from ptychoformer.progress import progress
 from ptychoformer.training.checkpoint import load_checkpoint
-from ptychoformer.training.device import device_name, lookup_device
 from ptychoformer.training.examples import network_input
-from ptychoformer.training.split import authors_split, whole_scan
+from ptychoformer.training.split import split_of, whole_scan
 
 BATCH = 64
 
@@ -55,7 +55,7 @@ def predict(
         raise InputError(f"{checkpoint} was trained on patterns of {trained.window} pixels, {dataset} has {tuple(scan.window)}.")
     device = lookup_device()
     network = trained.network().to(device, memory_format=torch.channels_last)
-    test = (whole_scan(scan) if transferred else authors_split(scan)).test
+    test = (whole_scan(scan) if transferred else split_of(scan)).test
     with create_patches(output, test, scan.positions[test], scan.window, trained.normalisation) as (amplitude, phase):
         for start in progress(range(0, len(test), BATCH), -(-len(test) // BATCH), "predicting"):
             batch = slice(start, min(start + BATCH, len(test)))

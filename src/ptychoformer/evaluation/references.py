@@ -1,7 +1,8 @@
-"""The two results that every network's are to be read between.
+"""The results that every network's are to be read between.
 
 The *floor* knows nothing of a pattern: each test patch is the mean of the training labels. The *ceiling* knows everything but the jitter:
-the true labels, cut where the windows really were and stitched where the stage said they were.
+the true labels, cut where the windows really were and stitched where the stage said they were. *ePIE* is a ceiling of another kind, an
+iterative reconstruction with the probe known: it uses all patterns together, networks one at a time.
 """
 
 import os
@@ -11,10 +12,10 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.patches import chunks, create_patches
-from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.measurement.cxi import Scan, read_scan, read_transmission
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import Normalisation, label_windows
-from ptychoformer.training.split import authors_split, training_subset, whole_scan
+from ptychoformer.training.split import split_of, training_subset, whole_scan
 
 
 def reference_patches(
@@ -26,34 +27,52 @@ def reference_patches(
     seed: int,
     subset: str,
     transferred: bool,
+    reconstruction: str | os.PathLike | None = None,
     output: str | os.PathLike,
 ) -> None:
-    """Write the floor or the ceiling of a dataset as a prediction.
+    """Write a reference of a dataset as a prediction.
 
     Args:
-        kind: ``floor`` or ``ceiling``.
+        kind: ``floor``, ``ceiling`` or ``epie``.
         dataset: CXI file that the networks were trained on which it is compared with.
         test: CXI file that they are tested on.
         n_train: how many training patterns they get.
         seed: theirs, for it draws the training patterns and thereby sets the normalisation.
         subset: how the training patterns were chosen, see `training.split.training_subset`.
         transferred: whether ``test`` is another dataset, which is then predicted as a whole.
+        reconstruction: of ``epie``, an object reconstructed from ``test`` (`measurement.reconstruct`). Its constant phase, which no
+            pattern knows, is taken from the truth.
 
     Raises:
         InputError: the kind is unknown, the dataset cannot be read or has fewer than ``n_train`` training patterns.
     """
     if kind not in REFERENCES:
-        raise InputError(f"The reference '{kind}' is unknown, allowed are {' and '.join(REFERENCES)}.")
+        raise InputError(f"The reference '{kind}' is unknown, allowed are {', '.join(REFERENCES)}.")
     scan = read_scan(dataset)
-    labels = label_windows(scan, training_subset(authors_split(scan), n_train, seed, subset))
+    labels = label_windows(scan, training_subset(split_of(scan), n_train, seed, subset))
     normalisation = Normalisation.of(*labels)
     scan = read_scan(test)
-    split = whole_scan(scan) if transferred else authors_split(scan)
-    images = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)
+    split = whole_scan(scan) if transferred else split_of(scan)
+    truth = _reconstructed(scan, reconstruction) if kind == "epie" else (scan.amplitude, scan.phase)
+    images = normalisation.amplitude(truth[0]), normalisation.phase(truth[1])
     if kind == "floor":
         normalised = normalisation.amplitude(labels[0]), normalisation.phase(labels[1])
         images = tuple(np.full_like(image, part.mean(dtype=np.float64)) for image, part in zip(images, normalised, strict=True))
     with create_patches(output, split.test, scan.positions[split.test], scan.window, normalisation) as (amplitude, phase):
         for part in chunks(len(split.test), scan.window):
-            corners = scan.true_positions[split.test[part]]
+            # An iterative reconstruction knows the recorded positions alone.
+            corners = (scan.positions if kind == "epie" else scan.true_positions)[split.test[part]]
             amplitude[part], phase[part] = (windows(image, corners, scan.window) for image in images)
+
+
+def _reconstructed(scan: Scan, path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+    """Amplitude and phase (H, W) of a reconstruction, on the grid of the object; what the scan does not reach is as without an object."""
+    found = read_transmission(path)
+    height, width = (min(sizes) for sizes in zip(found.shape, scan.amplitude.shape, strict=True))
+    truth = scan.amplitude[:height, :width] * np.exp(1j * scan.phase[:height, :width])
+    turned = found[:height, :width] * np.exp(1j * np.angle(np.vdot(found[:height, :width], truth)))
+    middle = np.angle(truth.mean())
+    amplitude, phase = np.ones_like(scan.amplitude), np.zeros_like(scan.phase)
+    amplitude[:height, :width] = np.abs(turned)
+    phase[:height, :width] = np.angle(turned * np.exp(-1j * middle)) + middle
+    return amplitude, phase

@@ -195,6 +195,19 @@ def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndar
     return read(file, f"ptychography/object/{name}", 2)[:]
 
 
+def read_transmission(path: str | os.PathLike) -> np.ndarray:
+    """The complex transmission (H, W), complex64, of a file with ``object/amplitude`` and ``object/phase``.
+
+    Raises:
+        InputError: the file cannot be read, or its parts do not fit each other.
+    """
+    with open_hdf5(path) as file:
+        amplitude, phase = (read(file, f"object/{name}", 2)[:] for name in ("amplitude", "phase"))
+    if amplitude.shape != phase.shape:
+        raise InputError(f"{path}: amplitude {amplitude.shape} and phase {phase.shape} of an object must have the same shape.")
+    return (amplitude * np.exp(1j * phase)).astype(np.complex64)
+
+
 def read_patterns(path: str | os.PathLike, indices: np.ndarray) -> np.ndarray:
     """The patterns with increasing ``indices``, (m, h, w) float32, photons.
 

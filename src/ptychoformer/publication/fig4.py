@@ -149,7 +149,7 @@ def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
                 _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
                 _mark_points(axes, page.views)
         _colour_bar(page, layout, row)
-    _legend(_blank(page, layout.scene_box(1, 0)), page.views.unseen_from)
+    _legend(_blank(page, layout.scene_box(1, 0)), page.views.unseen_from, "epie" in page.views.scene.answers)
 
 
 def _colours(row: tuple[str, bool]) -> Colormap:
@@ -211,9 +211,11 @@ def _mark_points(axes: Axes, views: Views) -> None:
         )
 
 
-def _legend(axes: Axes, unseen_from: int | None) -> None:
+def _legend(axes: Axes, unseen_from: int | None, many_patterns: bool) -> None:
     lines = ["Squares: points a and b."]
     if unseen_from is not None:
         lines += ["Dashed: below it, no training", "pattern reaches."]
     lines += ["Under a scene: its PSNR."]
+    if many_patterns:
+        lines += ["ePIE: all patterns together,", "the probe known."]
     axes.text(0, 1, "\n".join(lines), transform=axes.transAxes, fontsize=6, va="top", linespacing=1.3)

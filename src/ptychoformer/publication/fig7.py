@@ -13,7 +13,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.publication.pictures import scale_bar
 from ptychoformer.publication.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
-from ptychoformer.training.split import Split, authors_split, training_subset
+from ptychoformer.training.split import Split, split_of, training_subset
 
 TRAIN, TEST = "#D55E00", "#0072B2"
 MOST_COLUMNS = 4
@@ -38,7 +38,7 @@ def draw(
     """
     if not sizes:
         raise InputError("Fig. 7 needs at least one size of training set.")
-    split = authors_split(read_scan(dataset))
+    split = split_of(read_scan(dataset))
     training_indices = {n_train: training_subset(split, n_train, seed, subset) for n_train in sorted(sizes, reverse=True)}
     with house_style():
         save(compose(split, training_indices), pdf, png)

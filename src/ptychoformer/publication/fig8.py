@@ -17,6 +17,7 @@ from ptychoformer.publication.panels import ranges_of, require_one_training, sce
 from ptychoformer.publication.pictures import Pictures, Row
 from ptychoformer.publication.responses import (
     PANELS,
+    REFERENCE_LABELS,
     REFERENCES,
     draw_lines,
     label_axes,
@@ -26,7 +27,7 @@ from ptychoformer.publication.responses import (
     summarise,
 )
 from ptychoformer.publication.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
-from ptychoformer.training.split import authors_split
+from ptychoformer.training.split import split_of
 
 Scenes = Mapping[tuple[int, str], str | os.PathLike]
 WIDEST_PICTURE = 0.95  # so that the figure and its caption fit on a page
@@ -80,7 +81,7 @@ def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, s
     if len(counts) != 2:
         raise InputError(f"Fig. 8 shows scenes at two sizes of the training set, {len(counts)} were given.")
     scan = read_scan(dataset)
-    split, scale = authors_split(scan), common_scale(dataset)
+    split, scale = split_of(scan), common_scale(dataset)
     truth, limits = truth_of(scan, scale), ranges_of(scale)
     rows = []
     for name, n_train in zip("ab", counts, strict=True):
@@ -188,6 +189,6 @@ def _handles(models: Mapping[str, str], *summaries: pd.DataFrame) -> list[Line2D
     infinite = any(np.isinf(select(summary, model="ceiling", metric="psnr")["mean"]).any() for summary in summaries)
     for reference, dashes in REFERENCES.items():
         if reference in measured:
-            label = f"{reference} (PSNR ∞)" if reference == "ceiling" and infinite else reference
+            label = REFERENCE_LABELS[reference] + (" (PSNR ∞)" if reference == "ceiling" and infinite else "")
             handles.append(Line2D([], [], color="grey", linewidth=0.6, linestyle=dashes, label=label))
     return handles

@@ -13,7 +13,7 @@ from ptychoformer.evaluation.stitch import read_scene
 from ptychoformer.measurement.cxi import Scan, read_patterns, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import Normalisation
-from ptychoformer.training.split import Split, authors_split
+from ptychoformer.training.split import Split, split_of
 
 UNITS = {"amplitude": "normalised", "phase": "rad"}
 TRUTH = "Truth"
@@ -84,7 +84,7 @@ def load_views(dataset: str | os.PathLike, run_files: RunFiles) -> Views:
         InputError: a file is damaged, or the runs do not belong to the dataset and to each other.
     """
     scan = read_scan(dataset)
-    split = authors_split(scan)
+    split = split_of(scan)
     scenes = {model: path for model, (_, path) in run_files.items()}
     require_one_training(scenes, (path for path, _ in run_files.values()))
     scale = common_scale(dataset)

@@ -86,19 +86,20 @@ class Pictures:
             yield self.left, bottom + above, self.width, self.width * rows / columns
             bottom += above + self.width * rows / columns + FOR_PSNR
 
-    def draw(self, figure: Figure, headings: Sequence[str], pixel_size: float) -> None:
+    def draw(self, figure: Figure, headings: Sequence[str], pixel_size: float | None, truth: str = TRUTH) -> None:
         """Draw all rows.
 
         Args:
             headings: of the networks' columns.
-            pixel_size: metres.
+            pixel_size: metres; None for a scale in pixels.
+            truth: heading of the first column.
         """
         seen: list[View] = []
         for place, (row, box) in enumerate(zip(self.rows, self.boxes(), strict=True)):
             axes = [self._picture(figure, box, column, row, model) for column, model in enumerate([None, *row.view.answers])]
             axes[0].set_ylabel(row.channel.capitalize(), fontsize=6, labelpad=3)
             if place == 0:
-                for panel, heading in zip(axes, [TRUTH, *headings], strict=True):
+                for panel, heading in zip(axes, [truth, *headings], strict=True):
                     panel.set_title(heading, fontsize=7, pad=2)
             if row.letter:
                 letter(figure, box, row.letter, row.title, above=0.2 if place == 0 else 0.05)
@@ -136,11 +137,13 @@ def _colours(row: Row) -> Colormap:
     return colormaps[COLOURMAPS[row.channel]].with_extremes(bad="lightgrey")
 
 
-def scale_bar(axes: Axes, width: int, pixel_size: float) -> None:
+def scale_bar(axes: Axes, width: int, pixel_size: float | None) -> None:
     """A bar of a round length, up to two fifths of a picture ``width`` pixels wide, below its left end, where nothing hides it."""
-    length = round_length(0.4 * width * pixel_size)
+    length = round_length(0.4 * width * (pixel_size or 1))
     below = axes.get_xaxis_transform() + ScaledTranslation(0, -0.085, axes.figure.dpi_scale_trans)
-    end = length / pixel_size - 0.5
+    end = length / (pixel_size or 1) - 0.5
     axes.plot((-0.5, end), (0, 0), color="black", linewidth=2, solid_capstyle="butt", transform=below, clip_on=False)
     style = {"fontsize": 6, "ha": "left", "va": "center_baseline", "textcoords": "offset points"}
-    axes.annotate(with_prefix(length), (end, 0), (3, 0), xycoords=below, annotation_clip=False, **style)
+    axes.annotate(
+        with_prefix(length) if pixel_size else f"{length:g} pixels", (end, 0), (3, 0), xycoords=below, annotation_clip=False, **style
+    )

@@ -46,6 +46,7 @@ def make_report(
     words: Mapping[str, Mapping[str, Any]],
     ours: str,
     scale: Mapping[str, Any],
+    missing_scan: str = "",
     output: str | os.PathLike,
 ) -> None:
     """Write the page.
@@ -64,6 +65,7 @@ def make_report(
             as `tables.make_table` takes them. Decides which tables are shown, in which order.
         ours: the network of Table I whose lead over the best of the others is the headline.
         scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by dots.
+        missing_scan: the file for want of which the measured data were left out.
 
     Raises:
         InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
@@ -88,7 +90,7 @@ def make_report(
         claim_sections=report_claims.sections(verdicts, labels),
         tables=parts,
         channels=CHANNELS,
-        figures=pictures(figures, output),
+        figures=pictures(figures, output, missing_scan),
         reference=report_reference.reference_conditions(reference, labels),
         reference_headings=_headings(report_reference.COLUMNS),
         timing=timing,

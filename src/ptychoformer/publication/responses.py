@@ -17,7 +17,8 @@ from ptychoformer.publication.style import colour
 COLUMNS = ("dataset", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value")
 METRICS = ("psnr", "ssim")
 PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
-REFERENCES = {"floor": (0, (1, 1.2)), "ceiling": (0, (5, 2))}
+REFERENCES = {"floor": (0, (1, 1.2)), "ceiling": (0, (5, 2)), "epie": (0, (5, 1, 1, 1))}
+REFERENCE_LABELS = {"floor": "floor", "ceiling": "ceiling", "epie": "ePIE (many patterns)"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (8, 2)))
 CONFIDENCE = 0.95
@@ -51,7 +52,7 @@ def read_scenes(metrics_csv: str | os.PathLike, region: str) -> pd.DataFrame:
     return scenes
 
 
-def summarise(scenes: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def summarise(scenes: pd.DataFrame, by: Sequence[str], metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     """Mean over seeds, half width of its interval and number of seeds for each combination of ``by``, channel and metric.
 
     The columns are those of ``by`` and ``channel``, ``metric``, ``mean``, ``half``, ``n_seeds``; printed units (dB, %).
@@ -60,7 +61,7 @@ def summarise(scenes: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         InputError: a seed occurs twice in a group, so that the scores are not of one thing.
     """
     keys = [*by, "channel", "metric"]
-    scenes = scenes[scenes["metric"].isin(METRICS)]
+    scenes = scenes[scenes["metric"].isin(metrics)]
     twice = scenes[scenes.duplicated([*keys, "seed"])]
     if len(twice):
         row = twice.iloc[0]

@@ -28,6 +28,7 @@ COLOURS = {
     "segformer": "#56B4E9",
     "floor": "#999999",
     "ceiling": "#000000",
+    "epie": "#666666",
 }
 COLOURMAPS = {"amplitude": "gray", "phase": "cividis", "error": "inferno", "pattern": "inferno"}
 Box = tuple[float, float, float, float]  # left, top, width and height, inches from the upper left corner of the page

@@ -129,7 +129,8 @@ def _check_that_all_were_measured(rows: pd.DataFrame, layout: Layout) -> None:
         if missing := [method for method in layout.methods if method not in measured]:
             held = ", ".join(measured)
             raise InputError(f"The metrics hold no {layout.factor} '{missing[0]}' for the {column} '{condition}'; they hold {held}.")
-        if missing := sorted(set(REFERENCES) - set(references.loc[references["condition"] == condition, "method"])):
+        # A measured scan is its own reconstruction, so it has no many-pattern reference.
+        if missing := sorted({"floor", "ceiling"} - set(references.loc[references["condition"] == condition, "method"])):
             raise InputError(f"The metrics hold no {missing[0]} for the {column} '{condition}'.")
 
 
@@ -188,11 +189,18 @@ def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_not
         _seeds_note(table),
         f"{names} of amplitude and phase on the labels' 0 to 1 scale, peak 1.",
         f"Bold: the best {layout.compared.singular} of a column for each {layout.compared.headings[0].lower()}, at the printed precision; "
-        "floor and ceiling are no candidates.",
-        "Floor: the training mean everywhere. Ceiling: the true labels, stitched at the recorded positions.",
+        "references are no candidates.",
+        _references_note(table),
         _tests_note(table, _tests(pairwise, layout), layout),
         *([scale_note] if scale_note else []),
     ]
+
+
+def _references_note(table: pd.DataFrame) -> str:
+    note = "Floor: the training mean everywhere. Ceiling: the true labels, stitched at the recorded positions."
+    if "epie" not in set(table["method"]):
+        return note
+    return f"{note} ePIE: a reconstruction from all patterns of the tested scan together, the probe known; networks see one at a time."
 
 
 def _seeds_note(table: pd.DataFrame) -> str:

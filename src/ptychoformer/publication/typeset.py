@@ -10,7 +10,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.publication.quantities import FACTORS, MISSING, QUANTITIES, Factor, columns
 
-REFERENCES = {"floor": "Floor", "ceiling": "Ceiling"}
+REFERENCES = {"floor": "Floor", "ceiling": "Ceiling", "epie": "ePIE (many patterns)"}
 REGION_TITLES = {
     "block": "the whole test block",
     "unseen": "the part of the test block that no training pattern illuminates",
@@ -19,7 +19,14 @@ REGION_TITLES = {
 LEVEL_TITLES = {"scene": "Stitched scenes", "pattern": "Single patterns (mean over all)"}
 _OWN_TEST = (("block", "scene"), ("unseen", "scene"))
 # Region and level of the parts of each of the paper's tables. The paper's own values belong to the first.
-PLACES = {"I": _OWN_TEST, "II": (("whole", "scene"), ("whole", "pattern")), "III": _OWN_TEST, "IV": _OWN_TEST, "V": _OWN_TEST}
+PLACES = {
+    "I": _OWN_TEST,
+    "II": (("whole", "scene"), ("whole", "pattern")),
+    "III": _OWN_TEST,
+    "IV": _OWN_TEST,
+    "V": _OWN_TEST,
+    "of Figure 5": (("block", "scene"), ("block", "pattern")),
+}
 _ESCAPES = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "µ": r"$\mu$"}
@@ -33,7 +40,7 @@ class Layout:
     """What a table of the paper shows, in which order and under which names.
 
     Args:
-        number: the paper's, ``I`` to ``V``.
+        number: the paper's, ``I`` to ``V``, or ``of Figure 5``, whose numbers the paper draws as bars alone.
         title: in a few words, without a full stop.
         factor: what is compared, ``model`` or ``loss``.
         conditions: what it is compared under to its label: datasets of networks, networks of losses.
@@ -55,6 +62,11 @@ class Layout:
         _require_known("table", [self.number], PLACES)
         _require_known("factor", [self.factor], FACTORS)
         _require_known("metric", self.metrics, QUANTITIES)
+
+    @property
+    def source(self) -> str:
+        """Where the paper has it."""
+        return self.number.removeprefix("of ") if self.number.startswith("of ") else f"Table {self.number}"
 
     @property
     def places(self) -> tuple[tuple[str, str], ...]:
@@ -178,7 +190,7 @@ def _latex_table(place: tuple[str, str], body: Sequence[Row], layout: Layout, no
     rules = " ".join(f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end in ends)
     headings = " & ".join(map(_latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in layout.columns))))
     has_published = any(cell.published for row in body for cell in row.cells)
-    shown = _latex(f"{layout.title} (the paper's Table {layout.number}). {caption(place)}")
+    shown = _latex(f"{layout.title} (the paper's {layout.source}). {caption(place)}")
     explained = (*(["Second lines: the paper's values and, in brackets, ours minus theirs."] if has_published else []), *notes)
     return "\n".join([
         r"\begin{table*}[t]",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.cxi import Optics, create_dataset, read_transmission
 from ptychoformer.measurement.windows import windows
 from ptychoformer.progress import progress
 from ptychoformer.randomness import generator
@@ -41,7 +41,7 @@ def simulate_dataset(
     Raises:
         InputError: a file is damaged, the probe is not square, or the object is smaller than the probe.
     """
-    transmission = _read_object(object_file)
+    transmission = read_transmission(object_file)
     probe = np.sqrt(np.float32(detector["photons"])) * _read_probe(probe_file)
     positions = raster(transmission.shape, len(probe), scan["overlap"])
     true_positions = jittered(positions, scan["jitter"], transmission.shape, len(probe), generator(seed, "jitter"))
@@ -54,15 +54,6 @@ def simulate_dataset(
             objects = windows(transmission, true_positions[start : start + CHUNK], probe.shape)
             intensity = diffraction(exit_waves(probe, objects, detector["coherence"]), threads)
             patterns[start : start + CHUNK] = detect(intensity, detector, shot, readout)
-
-
-def _read_object(path: str | os.PathLike) -> np.ndarray:
-    """The complex transmission function (H, W), complex64."""
-    with open_hdf5(path) as file:
-        amplitude, phase = (read(file, f"object/{name}", 2)[:] for name in ("amplitude", "phase"))
-    if amplitude.shape != phase.shape:
-        raise InputError(f"{path}: amplitude {amplitude.shape} and phase {phase.shape} of an object must have the same shape.")
-    return (amplitude * np.exp(1j * phase)).astype(np.complex64)
 
 
 def _read_probe(path: str | os.PathLike) -> np.ndarray:

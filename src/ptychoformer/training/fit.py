@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.models import build, parameter_count
@@ -26,14 +27,14 @@ from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
 from ptychoformer.randomness import generator, integer_seed
 from ptychoformer.storage import write_csv
-from ptychoformer.training.checkpoint import Checkpoint, load, save, save_checkpoint
-from ptychoformer.training.device import device_name, lookup_device
+from ptychoformer.tensors import load, save
+from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss, make_loss
 from ptychoformer.training.normalisation import training_normalisation
 from ptychoformer.training.optimiser import Adam, Plateau
-from ptychoformer.training.split import authors_split, training_subset, validation_part
+from ptychoformer.training.split import split_of, training_subset, validation_part
 
 
 @dataclass
@@ -190,7 +191,7 @@ def fit(
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = lookup_device()
     scan = read_scan(dataset)
-    subset = training_subset(authors_split(scan), n_train, seed, training["subset"])
+    subset = training_subset(split_of(scan), n_train, seed, training["subset"])
     normalisation = training_normalisation(scan, subset)
     fitted, watched = validation_part(subset, training["validation_fraction"], training["validation"], seed)
     examples, validation = (load_examples(dataset, scan, part, normalisation).to(device) for part in (fitted, watched))

@@ -21,7 +21,7 @@ from ptychoformer.models.ptychoformer import Ptychoformer
 from ptychoformer.storage import create_hdf5, write
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.examples import network_input
-from ptychoformer.training.split import authors_split
+from ptychoformer.training.split import split_of
 
 PATTERNS = 64
 QUERIES = ("central", "outer")
@@ -121,7 +121,7 @@ def attention_maps(dataset: str | os.PathLike, checkpoint: str | os.PathLike, ou
     scan = read_scan(dataset)
     if tuple(trained.window) != tuple(scan.window):
         raise InputError(f"{checkpoint} was trained on patterns of {trained.window} pixels, {dataset} has {tuple(scan.window)}.")
-    test = authors_split(scan).test
+    test = split_of(scan).test
     index = test[np.linspace(0, len(test) - 1, min(PATTERNS, len(test))).round().astype(int)]
     patterns = read_patterns(dataset, index)
     pixels = query_pixels(scan.window)

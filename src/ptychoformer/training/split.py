@@ -1,8 +1,11 @@
 """Which patterns train, which are tested, and which pixels no training pattern illuminates.
 
-The authors' split (`docs/readings.md`): the first 80 % of the scan's rows train, and the test block is the square of the remaining
-rows and as many first columns. Neighbouring patterns overlap, so the block's first rows share pixels with training; the part of it
-that shares none is called *unseen*.
+The authors' split (`docs/readings.md`) of a scan on a grid: the first 80 % of its rows train, and the test block is the square of the
+remaining rows and as many first columns. Neighbouring patterns overlap, so the block's first rows share pixels with training; the part
+of it that shares none is called *unseen*.
+
+A scan off the grid is split by place: the lowest fifth tests, what shares no pixel with it trains, and what lies between, the guard band,
+does neither. There all of the test block is unseen.
 """
 
 import math
@@ -14,7 +17,7 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Scan
 from ptychoformer.randomness import generator
-from ptychoformer.simulation.scan import train_rows
+from ptychoformer.simulation.scan import TRAIN_FRACTION, train_rows
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class Split:
         return slice(int(top), int(bottom)), slice(int(left), int(right))
 
 
+def split_of(scan: Scan) -> Split:
+    """The split of the paper for a scan on a grid, the one by place for any other.
+
+    Raises:
+        InputError: the scan is too small to be split.
+    """
+    return authors_split(scan) if scan.grid else guarded_split(scan)
+
+
 def authors_split(scan: Scan) -> Split:
     """The split of the paper for a scan on a grid.
 
@@ -72,6 +84,24 @@ def authors_split(scan: Scan) -> Split:
     return Split(scan, index[:first].ravel(), index[first:, : rows - first].ravel())
 
 
+def guarded_split(scan: Scan) -> Split:
+    """Test the lowest fifth of a scan's extent, train on everything whose windows, recorded and true ones, end above it.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
+    top, true_top = scan.positions[:, 0], scan.true_positions[:, 0]
+    tested = top >= top.min() + TRAIN_FRACTION * np.ptp(top)
+    border = min(top[tested].min(), true_top[tested].min())
+    trained = np.maximum(top, true_top) + scan.window[0] <= border
+    if not trained.any():
+        raise InputError(
+            f"A scan that extends over {np.ptp(top) + scan.window[0]} rows is too small to be split: a guard band of {scan.window[0]} rows "
+            "between training and test leaves nothing to train on."
+        )
+    return Split(scan, np.flatnonzero(trained), np.flatnonzero(tested))
+
+
 def whole_scan(scan: Scan) -> Split:
     """The split of a scan that networks were not trained on: all of it is test."""
     index = np.arange(len(scan.positions))
@@ -83,7 +113,7 @@ def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarr
 
     Args:
         how: ``scattered``, drawn by the seed from all of them, a smaller subset within the larger; or ``square``, the scan's first rows
-            and columns in as square a block as the training rows allow, as in the paper's Fig. 7.
+            and columns in as square a block as the training rows allow, as in the paper's Fig. 7; off the grid, those nearest its corner.
 
     Raises:
         InputError: there are fewer training patterns.
@@ -92,6 +122,9 @@ def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarr
         raise InputError(f"n_train: {n_train} patterns were asked for, the scan has {len(split.train)} to train on.")
     if how == "scattered":
         return np.sort(generator(seed, "subset").permutation(split.train)[:n_train])
+    if split.scan.grid is None:
+        corners = split.scan.positions[split.train]
+        return np.sort(split.train[np.argsort((corners - corners.min(axis=0)).max(axis=1), kind="stable")[:n_train]])
     index = split.train.reshape(-1, split.scan.grid[1])
     rows = min(math.isqrt(n_train - 1) + 1, len(index))
     rows = max(rows, -(-n_train // index.shape[1]))

@@ -1,0 +1,233 @@
+"""Iterative reconstruction: the object, and if need be the probe and the positions, from all patterns of a scan together.
+
+The ptychographic iterative engines ePIE (Maiden & Rodenburg, Ultramicroscopy 109, 1256, 2009) and rPIE (Maiden, Johnson & Li, Optica 4,
+736, 2017). With psi_j = P O_j the exit wave, and psi'_j the same with the recorded modulus of its spectrum,
+
+    O_j <- O_j + conj(P) (psi'_j - psi_j) / ((1 - a) |P|^2 + a max |P|^2)
+
+and the probe likewise with the roles exchanged; a = 1 is ePIE. The patterns of a batch lie in windows that share no pixel, so that their
+updates of the object are exactly those of one pattern after the other. The probe, which all windows share, takes the least-squares step of
+the whole batch: numerators and denominators are summed over it.
+
+After every iteration the object moves on by a part of what it moved in the last ones (the momentum of mPIE, also in the second paper): slow
+modes, such as those of a scan's corners, which ePIE alone takes hundreds of iterations for, are gone after thirty. Noise makes these
+engines wander about the solution for ever; the result is the mean of object and probe over the last iterations.
+
+Where positions are no whole pixels the probe is shifted by the rest, in Fourier space.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.fft import fft2, fftfreq, ifft2
+
+from ptychoformer.errors import InputError, TrainingError
+from ptychoformer.measurement.batches import disjoint_batches
+from ptychoformer.randomness import generator
+
+TINY = 1e-12
+MARGIN = 8  # pixels around the object into which refined positions may move
+LARGEST_MOVE = 0.5  # pixels in one iteration
+_TENSORS = ("object", "probe", "velocity", "object_sum", "probe_sum")
+
+
+class Batch(NamedTuple):
+    """Some patterns and what the model has for them.
+
+    Args:
+        index: (b,) numbers of the patterns.
+        pixels: (b, h, w) of the windows, into the flattened object.
+        objects: (b, h, w) complex64.
+        probes: (h, w) or (b, h, w) complex64.
+        ramp: (b, h, w), whose product shifts the spectrum of the probe; None if no position needs it.
+    """
+
+    index: np.ndarray
+    pixels: Tensor
+    objects: Tensor
+    probes: Tensor
+    ramp: Tensor | None
+
+
+@dataclass
+class Reconstruction:
+    """An object in the making.
+
+    Args:
+        amplitudes: (n, h, w) float32, square roots of photons, zero frequency at [0, 0].
+        good: (h, w) bool, detector pixels that are trusted, zero frequency at [0, 0].
+        positions: (n, 2) float64, corners y, x of the windows, pixels of the object; none is negative.
+        probe: (h, w) complex64, square root of photons; known, or a first guess.
+        options: ``engine`` (epie, rpie), ``regularisation`` a of rPIE, ``momentum`` (0 to less than 1), and the iterations, counted from 1,
+            from which on object and probe are averaged (``average_from``), the probe is refined (``probe_from``) and the positions are
+            (``positions_from``); None for never.
+        seed: of the order of patterns.
+
+    Raises:
+        InputError: the probe does not fit the patterns, or there is no light.
+    """
+
+    amplitudes: Tensor
+    good: Tensor
+    positions: np.ndarray
+    probe: Tensor
+    options: Mapping[str, Any]
+    seed: int = 0
+    iteration: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def __post_init__(self):
+        if tuple(self.probe.shape) != self.window:
+            raise InputError(f"A probe of {tuple(self.probe.shape)} pixels does not fit patterns of {self.window} pixels.")
+        if not self.probe.abs().max() > 0:
+            raise InputError("The probe is zero everywhere; a reconstruction needs one that lets some light through.")
+        device = self.probe.device
+        self.recorded, self.positions = self.positions, self.positions.astype(float)  # a copy
+        height, width = np.ceil(self.positions.max(axis=0)).astype(int) + self.window + 2 * MARGIN
+        self.object = torch.ones(height, width, dtype=torch.complex64, device=device)
+        self.velocity, self.object_sum, self.probe_sum = (torch.zeros_like(part) for part in (self.object, self.object, self.probe))
+        rows, columns = (torch.arange(size, device=device) for size in self.window)
+        self._offsets = (rows[:, None] * width + columns).flatten()
+        self._frequencies = [2j * math.pi * fftfreq(size, device=device) for size in self.window]
+        self._recorded_amplitude = self.amplitudes.sum(dim=0, dtype=torch.float64).mul(self.good).sum().item()
+        if not self._recorded_amplitude > 0:
+            raise InputError("The patterns hold no photons; there is nothing to reconstruct from.")
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """(h, w) of patterns and probe."""
+        return tuple(self.amplitudes.shape[1:])
+
+    @property
+    def weight(self) -> float:
+        """The constant a of rPIE; 1 for ePIE."""
+        return 1.0 if self.options["engine"] == "epie" else self.options["regularisation"]
+
+    @torch.no_grad()
+    def run_iteration(self) -> None:
+        """Use every pattern once, in random order.
+
+        Raises:
+            TrainingError: the reconstruction diverged.
+        """
+        began, before = time.perf_counter(), self.object.clone()
+        self.iteration += 1
+        misfit = sum(self._update(batch) for batch in self._batches()).item() / self._recorded_amplitude
+        if not math.isfinite(misfit):
+            raise TrainingError(f"The reconstruction diverged in iteration {self.iteration}; try less momentum or more regularisation.")
+        self.velocity = self.options["momentum"] * self.velocity + self.object - before
+        self.object = self.object + self.options["momentum"] * self.velocity
+        if self._is_on("average_from"):
+            self.object_sum += self.object
+            self.probe_sum += self.probe
+        if self._is_on("positions_from"):
+            self._settle_positions()
+        self.history.append({"iteration": self.iteration, "r_factor": misfit, "seconds": time.perf_counter() - began})
+
+    def _is_on(self, option: str) -> bool:
+        first = self.options[option]
+        return first is not None and self.iteration >= first
+
+    def _settle_positions(self) -> None:
+        """A common shift of all windows is a shift of the object; and none may leave the margin."""
+        moved = self.positions - (self.positions - self.recorded).mean(axis=0)
+        self.positions = np.clip(moved, -MARGIN, np.array(self.object.shape) - self.window - MARGIN)
+
+    def _batches(self) -> Iterator[Batch]:
+        corners = np.floor(self.positions + 0.5).astype(np.int64)
+        for index in disjoint_batches(corners, self.window, generator(self.seed, "reconstruction", self.iteration)):
+            starts = torch.from_numpy((corners[index] + MARGIN) @ (self.object.shape[1], 1)).to(self.probe.device)
+            pixels = (starts[:, None] + self._offsets).unflatten(1, self.window)
+            ramp = self._ramp(self.positions[index] - corners[index])
+            probes = self.probe if ramp is None else ifft2(fft2(self.probe) * ramp)
+            yield Batch(index, pixels, self.object.view(-1)[pixels], probes, ramp)
+
+    def _ramp(self, shift: np.ndarray) -> Tensor | None:
+        if not shift.any():
+            return None
+        y, x = torch.from_numpy(shift).to(self.probe.device, torch.float32).unbind(1)
+        along_y, along_x = (torch.exp(-part[:, None] * frequency) for part, frequency in zip((y, x), self._frequencies, strict=True))
+        return along_y[:, :, None] * along_x[:, None, :]
+
+    def _update(self, batch: Batch) -> Tensor:
+        """Use the patterns of a batch; returns the sum of their errors in amplitude before the update."""
+        spectrum, modulus, excess = self._compare(batch)
+        change = ifft2(spectrum.mul_(excess / modulus.clamp_min_(TINY)), norm="ortho")
+        if self._is_on("positions_from"):
+            self.positions[batch.index] += _moves(batch, change)
+        intensity = batch.probes.abs().square()
+        brightest = intensity.amax(dim=(-2, -1), keepdim=True)
+        step = batch.probes.conj() / ((1 - self.weight) * intensity + self.weight * brightest)
+        self.object.view(-1)[batch.pixels] = batch.objects + step * change
+        if self._is_on("probe_from"):
+            self._update_probe(batch, change)
+        return excess.abs_().sum()
+
+    def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Spectra of the exit waves, their modulus, and by how much the recorded one exceeds it, each (b, h, w)."""
+        spectrum = fft2(batch.probes * batch.objects, norm="ortho")
+        modulus = spectrum.abs()
+        recorded = self.amplitudes[torch.from_numpy(batch.index).to(modulus.device)]
+        return spectrum, modulus, (recorded - modulus).mul_(self.good)
+
+    def _update_probe(self, batch: Batch, change: Tensor) -> None:
+        numerator = batch.objects.conj() * change
+        if batch.ramp is not None:
+            numerator = ifft2(fft2(numerator) * batch.ramp.conj())
+        intensity = batch.objects.abs().square().sum(dim=0)
+        self.probe = self.probe + numerator.sum(dim=0) / ((1 - self.weight) * intensity + self.weight * intensity.max())
+
+    @torch.no_grad()
+    def finish(self) -> float:
+        """Put the means over the last iterations in place of object and probe; returns their R factor, the sum of errors in amplitude over
+        the sum of recorded amplitudes."""
+        if self._is_on("average_from"):
+            averaged = self.iteration - self.options["average_from"] + 1
+            self.object, self.probe = self.object_sum / averaged, self.probe_sum / averaged
+        return sum(self._compare(batch)[2].abs_().sum() for batch in self._batches()).item() / self._recorded_amplitude
+
+    @torch.no_grad()
+    def light(self) -> np.ndarray:
+        """(H, W) float64, photons that fell on each pixel of the object in the whole scan."""
+        total, intensity = torch.zeros(self.object.numel(), device=self.probe.device), self.probe.abs().square()
+        for batch in self._batches():
+            total[batch.pixels] += intensity
+        return _without_margin(total.view(self.object.shape)).double().cpu().numpy()
+
+    def finished_object(self) -> np.ndarray:
+        """(H, W) complex64, [0, 0] where a window at position (0, 0) has its corner."""
+        return _without_margin(self.object).cpu().numpy()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next iteration depends on."""
+        plain = {"iteration": self.iteration, "history": self.history, "positions": torch.from_numpy(self.positions)}
+        return plain | {name: getattr(self, name) for name in _TENSORS}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+        self.iteration, self.history, self.positions = state["iteration"], state["history"], state["positions"].numpy()
+        for name in _TENSORS:
+            setattr(self, name, state[name].to(self.probe.device))
+
+
+def _moves(batch: Batch, change: Tensor) -> np.ndarray:
+    """Shifts (b, 2) of the windows, pixels, that explain most of the ``change`` of their exit waves, to first order."""
+    slopes = [batch.probes * (batch.objects.roll(-1, axis) - batch.objects.roll(1, axis)) / 2 for axis in (1, 2)]
+    (yy, yx), (_, xx) = ([_inner(slope, other) for other in slopes] for slope in slopes)
+    y, x = (_inner(slope, change) for slope in slopes)
+    moves = torch.stack([xx * y - yx * x, yy * x - yx * y], dim=1) / (yy * xx - yx * yx).clamp_min(TINY)[:, None]
+    return moves.clamp(-LARGEST_MOVE, LARGEST_MOVE).double().cpu().numpy()
+
+
+def _inner(first: Tensor, second: Tensor) -> Tensor:
+    return (first.conj() * second).real.sum(dim=(1, 2))
+
+
+def _without_margin(image: Tensor) -> Tensor:
+    return image[MARGIN:-MARGIN, MARGIN:-MARGIN]

@@ -1,0 +1,322 @@
+"""A measured scan made ready: centred, repaired, cropped and binned patterns, and positions in pixels of the object that they sample.
+
+**Zero frequency.** A crop of c pixels is summed in blocks of b x b to n = c / b pixels, and the block with the index n // 2 holds the zero
+frequency. If b is odd this is the block's central pixel. If b is even it is the last pixel before the block's middle, so that the patterns
+are sampled half a detector pixel beside the zero frequency, which multiplies the object by a phase ramp of pi / b across the window. Half a
+block at the border of a crop may lie beyond the frame; it is filled like bad pixels.
+
+**Coordinates.** A whole frame of N pixels samples the object at wavelength distance / (N detector pixels), and one cropped to c at N / c of
+this. Binning makes the window smaller instead: it is n object pixels wide. All preparations of a scan share the object's origin: a point
+that one preparation has at y is at y c' / c in another one. The centre of the first window along each axis is half a frame from it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.fft import fft2, fftshift, ifft2, ifftshift
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.pixels import Filling, Survey, beam_centre, blind_pixels, defects, survey
+from ptychoformer.measurement.readers import STEP, RawScan, open_scan
+from ptychoformer.measurement.readers.scan import LENGTHS
+
+BLOCK = 2**22  # pixels read at a time
+SMALLEST_WINDOW = 4  # pixels along a side
+LARGEST_OBJECT = 2**16
+SQUARE = 0.01  # largest relative difference between the sides of a detector pixel
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What to make of a scan.
+
+    Args:
+        centre: (y, x) detector pixel with the zero frequency; None where the file says, or else where the beam falls.
+        crop: side of the square around it, detector pixels; None for the largest one.
+        bin: side of the blocks of pixels that are summed.
+        wavelength: metres, in place of the file's.
+        distance: from object to detector, metres, in place of the file's.
+        detector_pixel: side of a detector pixel, metres, in place of the file's.
+
+    Raises:
+        InputError: a value is not possible.
+    """
+
+    centre: tuple[int, int] | None = None
+    crop: int | None = None
+    bin: int = 1
+    wavelength: float | None = None
+    distance: float | None = None
+    detector_pixel: float | None = None
+
+    def __post_init__(self):
+        if self.bin < 1:
+            raise InputError(f"bin must be at least 1, found {self.bin}.")
+        if self.crop is not None and (self.crop % self.bin or self.crop < SMALLEST_WINDOW * self.bin):
+            raise InputError(f"crop must be a multiple of bin, {self.bin}, and at least {SMALLEST_WINDOW * self.bin}, found {self.crop}.")
+        for name in ("wavelength", "distance", "detector_pixel"):
+            value = getattr(self, name)
+            if value is not None and not LENGTHS[0] <= value <= LENGTHS[1]:
+                raise InputError(f"{name} must be {LENGTHS[0]:g} to {LENGTHS[1]:g} metres, found {value}.")
+
+
+@dataclass(frozen=True)
+class PreparedScan:
+    """A scan that can be reconstructed, or trained on; its patterns are made as they are asked for.
+
+    Args:
+        positions: (n, 2) float64, y and x of the window's upper left corner, pixels of the object, none below 0.
+        window: (h, w) of the patterns.
+        grid: (rows, columns) of a raster, whose patterns run row by row.
+        optics: with the pixel size of the object; None if lengths are not known.
+        mask: (h, w) bool, True where most of what a pixel is made of is bad.
+        probe: (h, w) complex64, the raw scan's first guess as it looks in this window.
+        centre: (y, x) detector pixel with the zero frequency.
+        crop: side of the square that the patterns are made of, detector pixels.
+        warnings: full sentences for people.
+        frames: ``frames(size)`` yields at most ``size`` patterns at a time, (m, h, w) float32 photons, zero frequency at (h // 2, w // 2),
+            without bad pixels; each call starts anew.
+    """
+
+    positions: np.ndarray
+    window: tuple[int, int]
+    grid: tuple[int, int] | None
+    optics: Optics | None
+    mask: np.ndarray
+    probe: np.ndarray | None
+    centre: tuple[int, int]
+    crop: int
+    warnings: tuple[str, ...]
+    frames: Callable[[int], Iterator[np.ndarray]]
+
+
+@contextmanager
+def open_prepared(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mapping[str, Any]) -> Iterator[PreparedScan]:
+    """A scan opened and prepared as the config describes it; see `readers.open_scan` and `prepare`.
+
+    Args:
+        scan: how it is read: ``format``, ``step``, ``geometry`` (``wavelength``, ``distance``, ``detector_pixel``) and ``centre``; what is
+            missing or None is as the file says.
+        patterns: ``crop`` and ``bin``.
+    """
+    crop, bin = patterns.get("crop"), patterns.get("bin", 1)
+    centre = tuple(scan["centre"]) if scan.get("centre") else None
+    with open_scan(path, format=scan.get("format"), step=scan.get("step", STEP)) as raw:
+        yield prepare(raw, Preparation(centre=centre, crop=crop, bin=bin, **scan.get("geometry", {})))
+
+
+def import_scan(
+    path: str | os.PathLike,
+    preparation: Preparation,
+    output: str | os.PathLike,
+    *,
+    format: str | None = None,
+    step: float = STEP,
+) -> tuple[str, ...]:
+    """Write a measured scan as a dataset (see `measurement.cxi`), some patterns at a time; returns warnings, full sentences for people.
+
+    The group ``ptychography`` gets the attributes ``source`` (a name), ``format``, ``crop``, ``bin``, ``centre_y`` and ``centre_x``.
+
+    Args:
+        format, step: as in `readers.open_scan`.
+
+    Raises:
+        InputError: the file or the preparation cannot be used.
+        OutputError: the dataset cannot be written.
+    """
+    if Path(output).resolve() == Path(path).resolve():
+        raise InputError(f"{path} would be replaced by what is made of it; name another output.")
+    with open_scan(path, format=format, step=step) as raw:
+        scan = prepare(raw, preparation)
+        origin = {"source": raw.path.name, "format": raw.format, "crop": scan.crop, "bin": preparation.bin}
+        origin |= {"centre_y": scan.centre[0], "centre_x": scan.centre[1]}
+        parts = {"probe": scan.probe, "optics": scan.optics, "mask": scan.mask, "grid": scan.grid}
+        with create_dataset(output, window=scan.window, positions=scan.positions, **parts, condition=origin) as patterns:
+            start = 0
+            for block in scan.frames(len(scan.positions)):
+                patterns[start : start + len(block)] = block
+                start += len(block)
+    return scan.warnings
+
+
+def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedScan:
+    """``raw`` after one pass over its frames; the result reads them again, so it lives as long as ``raw``.
+
+    Raises:
+        InputError: the frames are damaged, the crop does not fit around the centre, or positions in metres lack the wavelength,
+            the distance or the detector's pixel size.
+    """
+    preparation = preparation or Preparation()
+    mean, bad, warnings = _examined(raw)
+    centre = preparation.centre or (_middle(raw.frame) if raw.centred else beam_centre(mean))
+    crop = _crop(raw, centre, preparation)
+    window = crop // preparation.bin
+    cut = partial(_cut, start=_start(centre, crop, preparation.bin), crop=crop)
+    bad = cut(bad[None], beyond=True)[0]
+    if bad.all():
+        raise InputError(f"{raw.path}: no detector pixel is good in the crop of {crop} pixels around {centre}.")
+    fill = Filling(bad)
+
+    def frames(size: int) -> Iterator[np.ndarray]:
+        for block in raw.frames(min(size, _at_once(raw))):
+            yield _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
+
+    return PreparedScan(
+        positions=_positions(raw, preparation, crop),
+        window=(window, window),
+        grid=raw.grid,
+        optics=_optics(raw, preparation, crop),
+        mask=_binned(bad[None].astype(np.float32), preparation.bin)[0] > preparation.bin**2 / 2,
+        probe=None if raw.probe is None else rescaled_probe(raw.probe, crop, window),
+        centre=centre,
+        crop=crop,
+        warnings=raw.warnings + warnings,
+        frames=frames,
+    )
+
+
+def _at_once(raw: RawScan) -> int:
+    """Patterns whose frames may be in memory together."""
+    return max(1, BLOCK // (raw.frame[0] * raw.frame[1]))
+
+
+def _middle(frame: tuple[int, int]) -> tuple[int, int]:
+    return frame[0] // 2, frame[1] // 2
+
+
+def _examined(raw: RawScan) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """The mean pattern (h, w), repaired; bad pixels (h, w) bool; and warnings."""
+    seen = survey(raw.frames(_at_once(raw)), raw.frame)
+    if not seen.highest.max() > 0:
+        raise InputError(f"{raw.path}: no pixel of any pattern counts a photon.")
+    bad = blind_pixels(seen, raw.saturation)
+    bad |= False if raw.mask is None else raw.mask
+    if bad.all():
+        raise InputError(f"{raw.path}: no detector pixel is good, all are masked or blind.")
+    hot, dead = defects(seen, Filling(bad)(seen.mean[None].copy())[0])
+    hot, dead = hot & ~bad, dead & ~bad
+    bad |= hot | dead
+    if bad.all():
+        raise InputError(f"{raw.path}: no detector pixel is good, all are masked, blind, hot or dead.")
+    remarks = _remarks(raw, seen, ~bad)
+    if hot.any() or dead.any():
+        remarks = (f"{raw.path}: {hot.sum()} hot and {dead.sum()} dead detector pixels are masked.", *remarks)
+    return Filling(bad)(seen.mean[None])[0], bad, remarks
+
+
+def _remarks(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
+    """What is odd about the counts of good pixels, but can be lived with."""
+    remarks = []
+    if raw.saturation is not None and (count := np.sum(seen.highest[good] >= np.float32(raw.saturation))):
+        remarks.append(f"{raw.path}: some patterns are overexposed, pixels that reach {raw.saturation:.0f}: {count}.")
+    if (lowest := seen.lowest[good].min()) < 0:
+        remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
+    if (empty := seen.total <= 0).any():
+        remarks.append(f"{raw.path}: some patterns are empty, {empty.sum()} of {len(empty)}, the first is pattern {empty.argmax()}.")
+    return tuple(remarks)
+
+
+def _start(centre: tuple[int, int], crop: int, bin: int) -> tuple[int, int]:
+    """First row and column of a crop whose block with the zero frequency has the index n // 2."""
+    before = (bin - 1) // 2 + bin * (crop // bin // 2)
+    return centre[0] - before, centre[1] - before
+
+
+def _crop(raw: RawScan, centre: tuple[int, int], preparation: Preparation) -> int:
+    """Side of the crop around ``centre``: the one asked for, or the largest even number of blocks."""
+    bin, frame = preparation.bin, f"the frame of {raw.frame[0]} x {raw.frame[1]} pixels"
+    if not all(0 <= at < side for at, side in zip(centre, raw.frame, strict=True)):
+        raise InputError(f"{raw.path}: the centre {centre} does not lie in {frame}.")
+    within, beyond = (bin - 1) // 2, bin // 2  # of a block, before the zero frequency, and in no frame
+    room = [(at - within + beyond, side + beyond + within - at, side // 2) for at, side in zip(centre, raw.frame, strict=True)]
+    largest = 2 * bin * (min(map(min, room)) // bin)
+    if preparation.crop is None and largest >= SMALLEST_WINDOW * bin:
+        return largest
+    crop = preparation.crop or SMALLEST_WINDOW * bin
+    starts = _start(centre, crop, bin)
+    fits = all(-beyond <= first and first + crop <= side + beyond for first, side in zip(starts, raw.frame, strict=True))
+    if not fits or crop > min(raw.frame):
+        raise InputError(f"{raw.path}: a crop of {crop} pixels around {centre} does not fit in {frame}; {largest} would.")
+    return crop
+
+
+def _cut(patterns: np.ndarray, start: tuple[int, int], crop: int, beyond: float) -> np.ndarray:
+    """The square from ``start`` of ``patterns`` (m, h, w), which are ``beyond`` outside their frame."""
+    inside = [slice(max(first, 0), first + crop) for first in start]
+    outside = [(max(-first, 0), max(first + crop - side, 0)) for first, side in zip(start, patterns.shape[1:], strict=True)]
+    cut = patterns[:, *inside]
+    return np.pad(cut, ((0, 0), *outside), constant_values=beyond) if np.any(outside) else cut
+
+
+def _binned(patterns: np.ndarray, bin: int) -> np.ndarray:
+    """Sums over blocks of ``bin`` x ``bin`` pixels."""
+    count, side, _ = patterns.shape
+    return patterns.reshape(count, side // bin, bin, side // bin, bin).sum(axis=(2, 4)) if bin > 1 else patterns
+
+
+def rescaled_probe(probe: np.ndarray, crop: int, window: int) -> np.ndarray:
+    """A probe (h, w) as it looks on a detector cropped to ``crop`` pixels, in a window of ``window`` pixels, complex64.
+
+    The cropped detector is a crop in Fourier space, the smaller window one in real space. Each keeps the square modulus of what it keeps,
+    so that the sum over a pattern is that over the exit wave (Parseval), as in `simulation.diffraction`.
+    """
+    spectrum = _central(fftshift(fft2(ifftshift(probe), norm="ortho")), crop)
+    return _central(fftshift(ifft2(ifftshift(spectrum), norm="ortho")), window).astype(np.complex64)
+
+
+def _central(image: np.ndarray, side: int) -> np.ndarray:
+    top, left = (length // 2 - side // 2 for length in image.shape)
+    return image[top : top + side, left : left + side]
+
+
+def _lengths(raw: RawScan, preparation: Preparation) -> dict[str, float | tuple[float, float] | None]:
+    """Wavelength, distance and detector pixel (y, x), the preparation's rather than the file's."""
+    own = preparation.detector_pixel
+    return {
+        "wavelength": preparation.wavelength or raw.wavelength,
+        "distance": preparation.distance or raw.distance,
+        "detector_pixel": (own, own) if own else raw.detector_pixel,
+    }
+
+
+def _optics(raw: RawScan, preparation: Preparation, crop: int) -> Optics | None:
+    lengths = _lengths(raw, preparation)
+    if None in lengths.values():
+        return None
+    wavelength, distance, (y, x) = lengths.values()
+    if abs(y - x) > SQUARE * max(y, x):
+        raise InputError(f"{raw.path}: a detector pixel must be square, found {y:g} m by {x:g} m.")
+    return Optics(wavelength, wavelength * distance / (crop * (y + x) / 2), distance)
+
+
+def _positions(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
+    """(n, 2) corners of the prepared window, pixels of its object, none below 0."""
+    window = crop // preparation.bin
+    frame = np.array(raw.frame)
+    # Half a frame before the first window's centre; one more pixel if it is odd, so that no corner of any crop is negative.
+    corners = (_offsets(raw, preparation) + (frame + 1) // 2) * (crop / frame) - window // 2
+    corners = raw.positions if raw.unit == "window pixels" else corners
+    extent = np.ceil(corners.max(axis=0)) + window
+    if not extent.max() <= LARGEST_OBJECT:
+        size = " x ".join(f"{side:.4g}" for side in extent)
+        raise InputError(f"{raw.path}: the positions span an object of {size} pixels, at most {LARGEST_OBJECT} can be; check its lengths.")
+    return corners
+
+
+def _offsets(raw: RawScan, preparation: Preparation) -> np.ndarray:
+    """(n, 2) positions from the smallest ones, pixels of the object that the whole frame samples."""
+    offsets = raw.positions - raw.positions.min(axis=0)
+    if raw.unit != "metres":
+        return offsets
+    lengths = _lengths(raw, preparation)
+    if missing := [name for name, value in lengths.items() if value is None]:
+        raise InputError(f"{raw.path} records positions in metres but no {' and no '.join(missing)}, which the preparation must give.")
+    wavelength, distance, detector_pixel = lengths.values()
+    return offsets * np.array(raw.frame) * np.array(detector_pixel) / (wavelength * distance)

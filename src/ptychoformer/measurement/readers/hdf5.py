@@ -1,0 +1,165 @@
+"""Numbers in HDF5 files of others. HDF5 follows links to any file, and believes any size; here both are looked at first."""
+
+import importlib
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, MOST_EXPANSION, decoding
+
+MOST_LINKS = 64  # followed to reach one dataset; links in a circle need more
+DEEPEST_VIEW = 4  # virtual datasets of virtual datasets
+
+
+class Source:
+    """An HDF5 file, and those beside it and below that it links to."""
+
+    def __init__(self, path: Path, opened: ExitStack, folder: Path | None = None):
+        self.path = path
+        self._opened = opened
+        self._folder = folder or path.parent.resolve()
+        self._root = self._open(path)
+
+    def array(self, name: str, kinds: str = "biuf") -> h5py.Dataset | None:
+        """The dataset ``name``, if there is one, whose values can be read without surprises.
+
+        Args:
+            kinds: the kinds of number, as in `numpy.dtype.kind`, that will do.
+
+        Raises:
+            InputError: it is something else, in another file that cannot be used, or claims to be larger than what is stored.
+        """
+        where = f"{self.path}: '{name}'"
+        with decoding(where):
+            found = self._find(where, self._root, name)
+            if found is None:
+                return None
+            if not isinstance(found, h5py.Dataset):
+                raise InputError(f"{where} must be a dataset, found a group.")
+            if found.dtype.kind not in kinds:
+                raise InputError(f"{where} must hold numbers, found {found.dtype}.")
+            stored = self._stored(where, found, DEEPEST_VIEW)
+            # Only now: of some virtual datasets HDF5 learns the shape from their sources.
+            if found.shape is None:
+                raise InputError(f"{where} is empty.")
+            if math.prod(found.shape) * found.dtype.itemsize > MOST_EXPANSION * stored:
+                raise InputError(f"{where} claims the shape {found.shape} of {found.dtype}, of which {stored} bytes are stored.")
+            return found
+
+    def small(self, name: str, kinds: str = "biuf") -> np.ndarray | None:
+        """All of the dataset ``name``, if there is one.
+
+        Raises:
+            InputError: as `array`, or it is not small.
+        """
+        found = self.array(name, kinds)
+        if found is None:
+            return None
+        with decoding(f"{self.path}: '{name}'"):
+            if math.prod(found.shape) * found.dtype.itemsize > LARGEST_ARRAY:
+                raise InputError(f"{self.path}: '{name}' must not be larger than {LARGEST_ARRAY} bytes, found shape {found.shape}.")
+            return np.asarray(found[()])
+
+    def attribute(self, name: str, attribute: str) -> object:
+        """An attribute of the group or dataset ``name``; None if either is missing."""
+        with decoding(f"{self.path}: '{name}'"):
+            found = self._find(f"{self.path}: '{name}'", self._root, name)
+            return None if found is None else found.attrs.get(attribute)
+
+    def _find(self, where: str, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+        """What ``name`` leads to from ``group``, one link after another."""
+        parts = list(reversed(name.split("/")))
+        followed = 0
+        while parts:
+            part = parts.pop()
+            if part in ("", "."):
+                continue
+            link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
+            if link is None:
+                return None
+            if isinstance(link, h5py.HardLink):
+                group = group[part]
+                continue
+            followed += 1
+            if followed > MOST_LINKS:
+                raise InputError(f"{where} is behind links that lead in a circle.")
+            if isinstance(link, h5py.ExternalLink):
+                group = self._open(self._beside(where, Path(group.file.filename), link.filename))
+            elif link.path.startswith("/"):
+                group = group.file
+            parts += reversed(link.path.split("/"))
+        return group
+
+    def _beside(self, where: str, origin: Path, name: str) -> Path:
+        """The file ``name`` that ``origin`` refers to: a regular one in the folder of this scan, so never a device that blocks."""
+        target = (origin.parent / name).resolve()
+        if not target.is_file():
+            raise InputError(f"{where} is in the file '{name}', which is missing or no regular file.")
+        if not target.is_relative_to(self._folder):
+            raise InputError(f"{where} is in the file '{name}', which is not in the folder of this one; copy it there.")
+        return target
+
+    def _open(self, path: Path) -> h5py.File:
+        return self._opened.enter_context(h5py.File(path, "r"))
+
+    def _stored(self, where: str, dataset: h5py.Dataset, depth: int) -> int:
+        """Bytes on disk from which the values are made, none of them out of reach."""
+        if dataset.external:
+            raise InputError(f"{where} keeps its values in files that are not HDF5 ({dataset.external[0][0]}); write them into this one.")
+        if dataset.is_virtual:
+            return self._stored_elsewhere(where, dataset, depth)
+        _check_filters(where, dataset)
+        if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > LARGEST_ARRAY:
+            raise InputError(f"{where} is stored in chunks of shape {dataset.chunks}, which are larger than {LARGEST_ARRAY} bytes.")
+        return min(dataset.id.get_storage_size(), Path(dataset.file.filename).stat().st_size)
+
+    def _stored_elsewhere(self, where: str, dataset: h5py.Dataset, depth: int) -> int:
+        if not depth:
+            raise InputError(f"{where} is a view of views of views; write its values into one file.")
+        origin = Path(dataset.file.filename)
+        stored = 0
+        # HDF5 shows zeros in place of sources that it does not find.
+        for name, path in {(source.file_name, source.dset_name) for source in dataset.virtual_sources()}:
+            with ExitStack() as opened:
+                source = Source(origin if name == "." else self._beside(where, origin, name), opened, self._folder)
+                found = source._find(where, source._root, path)
+                if not isinstance(found, h5py.Dataset):
+                    raise InputError(f"{where} is a view of the dataset '{path}' in the file '{name}', which does not hold it.")
+                stored += source._stored(where, found, depth - 1)
+        return stored
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[Source]:
+    """An HDF5 file to read from.
+
+    Raises:
+        InputError: it is missing, truncated or not HDF5.
+    """
+    with ExitStack() as opened:
+        with decoding(path):
+            source = Source(path, opened)
+        yield source
+
+
+def _check_filters(where: str, dataset: h5py.Dataset) -> None:
+    """Whether every compression is at hand, hdf5plugin being asked if one is not."""
+    properties = dataset.id.get_create_plist()
+    for code, _, _, name in (properties.get_filter(index) for index in range(properties.get_nfilters())):
+        if h5py.h5z.filter_avail(code) or (_plugins() and h5py.h5z.filter_avail(code)):
+            continue
+        label = name.decode(errors="replace") or "of no name"
+        raise InputError(f"{where} is compressed by HDF5 filter {code} ({label}), which is missing; the package hdf5plugin may have it.")
+
+
+def _plugins() -> bool:
+    try:
+        importlib.import_module("hdf5plugin")
+    except ImportError:
+        return False
+    return True

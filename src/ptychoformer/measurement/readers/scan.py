@@ -1,0 +1,132 @@
+"""What every reader yields, and what it never takes on trust."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ptychoformer.errors import InputError
+
+SMALLEST_FRAME = 8  # pixels along a side
+LARGEST_FRAME = 4096
+MOST_PATTERNS = 4_000_000
+LARGEST_NUMBER = 1e20  # counts, positions and probes beyond it would make sums overflow; 64 bits count to 2e19
+LENGTHS = (1e-15, 1e15)  # metres
+LARGEST_ARRAY = 2**28  # bytes of what is read at once: positions, probes, masks
+# No detector's data shrink this much, but nothing declared does: a file that claims more is refused before memory or disk are used.
+MOST_EXPANSION = 1000
+
+
+@dataclass(frozen=True)
+class RawScan:
+    """A measured scan as its file holds it; its frames stay on disk.
+
+    Args:
+        path: of the file.
+        format: ``cxi``, ``velociprobe`` or ``nanoprobe``.
+        frame: (h, w) detector pixels.
+        positions: (n, 2) float64, y and x of the window on the object, from any origin.
+        unit: of ``positions``: metres, pixels of the object as the whole frame samples it, or pixels of whatever window is prepared.
+        grid: (rows, columns) of a raster, whose patterns run row by row.
+        wavelength: metres.
+        distance: from object to detector, metres.
+        detector_pixel: (y, x) metres.
+        mask: (h, w) bool, True where the file says that the detector is not to be trusted.
+        saturation: largest count that the file can hold, which stands for overexposed and for blind pixels; None if there is no limit.
+        centred: whether the zero frequency is known to be at (h // 2, w // 2) of the frames.
+        probe: (h, w) complex64, a first guess.
+        warnings: full sentences for people.
+        frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32 and finite, in order; each call starts anew.
+    """
+
+    path: Path
+    format: str
+    frame: tuple[int, int]
+    positions: np.ndarray
+    unit: Literal["metres", "frame pixels", "window pixels"]
+    frames: Callable[[int], Iterator[np.ndarray]]
+    grid: tuple[int, int] | None = None
+    wavelength: float | None = None
+    distance: float | None = None
+    detector_pixel: tuple[float, float] | None = None
+    mask: np.ndarray | None = None
+    saturation: float | None = None
+    centred: bool = False
+    probe: np.ndarray | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@contextmanager
+def decoding(where: object) -> Iterator[None]:
+    """Whatever a library raises on a damaged file, as one sentence about ``where``."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # h5py, zipfile and NumPy let through whatever they stumble over: KeyError, struct.error, MemoryError, ...
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{where} cannot be read, it may be damaged or truncated ({reason}).") from error
+
+
+def check_frames(where: str, shape: tuple[int, ...]) -> None:
+    """Whether ``shape``, (n, h, w) or (rows, columns, h, w), can be that of a scan's patterns.
+
+    Raises:
+        InputError: there are fewer than two patterns, or more or larger ones than any detector yields.
+    """
+    if len(shape) not in (3, 4):
+        raise InputError(f"{where} must have the axes (n, h, w) or (rows, columns, h, w), found shape {shape}.")
+    count = math.prod(shape[:-2])
+    if not 2 <= count <= MOST_PATTERNS:
+        raise InputError(f"{where} must hold 2 to {MOST_PATTERNS} patterns, found {count}.")
+    if not all(SMALLEST_FRAME <= side <= LARGEST_FRAME for side in shape[-2:]):
+        sizes = f"{SMALLEST_FRAME} x {SMALLEST_FRAME} to {LARGEST_FRAME} x {LARGEST_FRAME}"
+        raise InputError(f"{where} must hold patterns of {sizes} pixels, found {shape[-2]} x {shape[-1]}.")
+
+
+def check_positions(where: str, positions: np.ndarray, count: int) -> None:
+    """Whether ``positions`` (n, 2) are those of ``count`` patterns.
+
+    Raises:
+        InputError: there are more or fewer, one is NaN or infinite, or all are the same.
+    """
+    if len(positions) != count:
+        raise InputError(f"{where}: {count} patterns do not fit {len(positions)} positions.")
+    bad = ~sound(positions).all(axis=1)
+    if bad.any():
+        raise InputError(f"{where}: {bad.sum()} positions are NaN or infinite, the first is that of pattern {bad.argmax()}.")
+    if not np.ptp(positions, axis=0).any():
+        raise InputError(f"{where}: all {count} positions are the same; a scan moves the sample.")
+
+
+def sound(numbers: np.ndarray) -> np.ndarray:
+    """Where ``numbers`` are neither NaN nor infinite, nor so large that sums would be; bool of the same shape."""
+    with np.errstate(over="ignore"):  # in the modulus of complex ones
+        return np.abs(numbers) <= LARGEST_NUMBER
+
+
+def saturation(dtype: np.dtype) -> float | None:
+    """The largest value of an integer type."""
+    return float(np.iinfo(dtype).max) if dtype.kind in "iu" else None
+
+
+def counted(where: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """``blocks`` of patterns as float32, checked as they pass.
+
+    Raises:
+        InputError: a pattern holds NaN or infinity, or the file breaks off.
+    """
+    start = 0
+    with decoding(where):
+        for block in blocks:
+            with np.errstate(over="ignore", invalid="ignore"):
+                patterns = block.astype(np.float32, copy=False)
+            good = sound(patterns).all(axis=(1, 2))
+            if not good.all():
+                raise InputError(f"{where}: pattern {start + good.argmin()} holds NaN or infinity; mask or repair it.")
+            start += len(block)
+            yield patterns

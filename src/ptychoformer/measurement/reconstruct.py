@@ -1,0 +1,154 @@
+"""From the patterns of a scan to a file with its object and probe: `measurement.iterative`, run to the end and put into conventions.
+
+    object/amplitude          (H, W) float32, clear parts are 1 if the probe was not known
+    object/phase              (H, W) float32, radians, from -pi to pi
+    object/light              (H, W) float32, photons that fell on each pixel
+    probe/wavefield           (h, w) complex64, square root of photons
+    positions                 (n, 2) float64, y and x of the window's corner on the object, pixels, refined if that was asked for
+    recorded_positions        (n, 2) float64, the same as recorded
+
+Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that were used along a side), and ``pixel_size``
+in metres if it is known.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ptychoformer.device import device_name, lookup_device
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.gauge import fix_gauge
+from ptychoformer.measurement.iterative import Reconstruction
+from ptychoformer.measurement.preparation import PreparedScan, open_prepared
+from ptychoformer.progress import progress, say
+from ptychoformer.provenance import digest
+from ptychoformer.storage import create_hdf5, write, write_csv
+from ptychoformer.tensors import load, save
+
+SECONDS_BETWEEN_STATES = 30
+BLOCK = 1024
+
+
+def reconstruct(
+    path: str | os.PathLike,
+    scan: Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
+    output: str | os.PathLike,
+    convergence: str | os.PathLike,
+    seed: int = 0,
+    threads: int = 1,
+    code: str = "",
+) -> dict[str, Any]:
+    """Reconstruct a scan from a file of any format that can be read; an interrupted reconstruction goes on where it was.
+
+    Args:
+        path: measured scan, or a dataset of this project.
+        scan: how it is read, see `preparation.open_prepared`.
+        options: of `Reconstruction`, and ``iterations``, ``crop`` and ``bin`` of the patterns.
+        output: HDF5 file.
+        convergence: CSV, a row for each iteration: ``iteration``, ``r_factor`` (before each update), ``seconds``.
+        seed: of the order of patterns.
+        threads: of the CPU.
+        code: digest of the code, so that state left by other code is not continued.
+
+    Returns:
+        Facts for the provenance: device, R factor, patterns, seconds.
+
+    Raises:
+        InputError: the file or the options cannot be used.
+        TrainingError: the reconstruction diverged.
+    """
+    torch.set_num_threads(threads)
+    device = lookup_device()
+    with open_prepared(path, scan, options) as prepared:
+        for warning in prepared.warnings:
+            say(warning)
+        amplitudes = torch.from_numpy(_amplitudes(prepared.frames(BLOCK), len(prepared.positions), prepared.window))
+    probe = prepared.probe if prepared.probe is not None else first_probe(amplitudes)
+    if options["probe_from"] is not None:
+        probe = _as_bright_as(probe, amplitudes)
+    good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
+    run = Reconstruction(amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device), options, seed)
+    say(f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options['engine']}, on {device}")
+    state_file = Path(output).with_name(f"{Path(output).stem}.state.pt")
+    _run_to_the_end(run, state_file, digest([dict(options), dict(scan), seed, code, _fingerprint(amplitudes)]))
+    r_factor = run.finish()
+    say(f"R factor {r_factor:.4f} after {run.iteration} iterations")
+    _write(run, prepared, r_factor, output)
+    write_csv(pd.DataFrame(run.history), convergence)
+    state_file.unlink(missing_ok=True)
+    seconds = sum(row["seconds"] for row in run.history)
+    return {"device": device_name(device), "r_factor": r_factor, "patterns": len(amplitudes), "reconstruction_seconds": round(seconds, 1)}
+
+
+def _amplitudes(blocks: Iterable[np.ndarray], count: int, window: tuple[int, int]) -> np.ndarray:
+    """Square roots of all patterns (n, h, w) float32, zero frequency at [0, 0]."""
+    amplitudes, start = np.empty((count, *window), np.float32), 0
+    for block in blocks:
+        amplitudes[start : start + len(block)] = np.sqrt(np.fft.ifftshift(np.maximum(block, 0), axes=(1, 2)))
+        start += len(block)
+    return amplitudes
+
+
+def first_probe(amplitudes: torch.Tensor) -> np.ndarray:
+    """A probe (h, w) complex64 that nobody measured: flat in phase on the detector, with the mean pattern's amplitude."""
+    mean = amplitudes.square().mean(dim=0).sqrt().numpy()
+    return np.fft.fftshift(np.fft.ifft2(mean, norm="ortho")).astype(np.complex64)
+
+
+def _as_bright_as(probe: np.ndarray, amplitudes: torch.Tensor) -> np.ndarray:
+    """The same probe with as many photons as the brightest pattern: no object amplifies."""
+    brightest = amplitudes.square().sum(dim=(1, 2)).max().item()
+    return probe * np.float32(np.sqrt(brightest / max(np.sum(np.abs(probe) ** 2), 1e-30)))
+
+
+def _fingerprint(amplitudes: torch.Tensor) -> list[float]:
+    return [*amplitudes.shape, amplitudes.sum(dtype=torch.float64).item(), amplitudes[-1].double().square().sum().item()]
+
+
+def _run_to_the_end(run: Reconstruction, state_file: Path, identity: str) -> None:
+    _resume(run, state_file, identity)
+    saved, left = time.monotonic(), range(run.iteration, run.options["iterations"])
+    for _ in progress(left, len(left), "iterations"):
+        run.run_iteration()
+        if time.monotonic() - saved > SECONDS_BETWEEN_STATES:
+            save(run.state() | {"identity": identity}, state_file)
+            saved = time.monotonic()
+
+
+def _resume(run: Reconstruction, state_file: Path, identity: str) -> None:
+    if not state_file.exists():
+        return
+    try:
+        state = load(state_file)
+    except InputError as error:
+        say(f"Starting anew: {error}")
+        return
+    if state.get("identity") != identity:
+        say(f"Starting anew: {state_file} belongs to another scan, other options or another version of the code.")
+        return
+    run.restore(state)
+    say(f"Going on after iteration {run.iteration}.")
+
+
+def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output: str | os.PathLike) -> None:
+    light = run.light()
+    probe = run.probe.cpu().numpy()
+    transmission, probe = fix_gauge(run.finished_object(), probe, light, probe_known=run.options["probe_from"] is None)
+    with create_hdf5(output) as file:
+        file.attrs.update({"r_factor": r_factor, "iterations": run.iteration, "engine": run.options["engine"]})
+        file.attrs["crop"] = prepared.crop
+        file.attrs.update({"pixel_size": prepared.optics.pixel_size} if prepared.optics else {})
+        write(file, "object/amplitude", np.abs(transmission), "", "y,x")
+        write(file, "object/phase", np.angle(transmission), "rad", "y,x")
+        write(file, "object/light", light.astype(np.float32), "photons", "y,x")
+        write(file, "probe/wavefield", probe, "sqrt(photons)", "y,x")
+        write(file, "positions", run.positions, "pixels", "pattern,yx")
+        write(file, "recorded_positions", run.recorded, "pixels", "pattern,yx")

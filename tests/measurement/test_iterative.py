@@ -1,0 +1,211 @@
+"""Reconstruction: the updates are the published formulas, and perfect data give the object back."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ptychoformer.errors import InputError, TrainingError
+from ptychoformer.evaluation.metrics import psnr
+from ptychoformer.measurement.batches import disjoint_batches
+from ptychoformer.measurement.gauge import fix_gauge
+from ptychoformer.measurement.iterative import Reconstruction
+from ptychoformer.measurement.windows import windows
+
+WINDOW = 16
+GRID = np.indices((9, 9)).reshape(2, -1).T * 5.0
+OPTIONS = dict(engine="epie", regularisation=0.1, momentum=0.7, average_from=None, probe_from=None, positions_from=None)
+
+
+def make_object(size=60, seed=0):
+    """A smooth object, so that shifting it by parts of a pixel has a meaning."""
+    random = np.random.default_rng(seed)
+    spectrum = np.exp(-((8 * np.hypot(*np.meshgrid(*[np.fft.fftfreq(size)] * 2))) ** 2))
+    smooth = [np.fft.ifft2(np.fft.fft2(random.normal(size=(size, size))) * spectrum).real for _ in range(2)]
+    amplitude, phase = (part / np.abs(part).max() for part in smooth)
+    return ((0.75 + 0.25 * amplitude) * np.exp(0.8j * phase)).astype(np.complex64)
+
+
+def make_probe(photons=1e4):
+    y, x = np.indices((WINDOW, WINDOW)) - WINDOW / 2
+    probe = np.exp(-(x**2 + y**2) / 30 + 0.02j * (x**2 + 2 * y**2))
+    return (probe * np.sqrt(photons / np.sum(np.abs(probe) ** 2))).astype(np.complex64)
+
+
+def shifted(probe, shift):
+    """``probe`` moved by parts of a pixel, (n, h, w)."""
+    frequency = np.fft.fftfreq(WINDOW)
+    ramp = np.exp(-2j * np.pi * (shift[:, :1, None] * frequency[:, None] + shift[:, 1:, None] * frequency))
+    return np.fft.ifft2(np.fft.fft2(probe) * ramp)
+
+
+def amplitudes_of(transmission, probe, positions):
+    corners = np.floor(positions + 0.5).astype(int)
+    waves = shifted(probe, positions - corners) * windows(transmission, corners, (WINDOW, WINDOW))
+    return torch.from_numpy(np.abs(np.fft.fft2(waves, norm="ortho")).astype(np.float32))
+
+
+def start(positions=GRID, probe=None, recorded=None, good=None, seed=0, **options):
+    """A reconstruction of ``make_object`` from perfect patterns at ``positions``."""
+    amplitudes = amplitudes_of(make_object(), make_probe(), positions)
+    good = torch.ones(WINDOW, WINDOW, dtype=torch.bool) if good is None else good
+    probe = torch.from_numpy(make_probe() if probe is None else probe)
+    return Reconstruction(amplitudes, good, positions if recorded is None else recorded, probe, OPTIONS | options, seed)
+
+
+def finish(run, iterations):
+    for _ in range(iterations):
+        run.run_iteration()
+    return run.finish()
+
+
+def agreement(found, truth, part=np.s_[8:-8, 8:-8]):
+    """PSNR of a complex object in dB, peak 1, whatever its constant phase."""
+    found, truth = found[: truth.shape[0], : truth.shape[1]][part], truth[: found.shape[0], : found.shape[1]][part]
+    turn = np.exp(-1j * np.angle(np.vdot(truth, found)))
+    return psnr(np.mean(np.abs(found * turn - truth) ** 2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 300), st.integers(3, 40), st.integers(3, 40), st.floats(1, 400), st.integers(0, 9))
+def test_windows_of_a_batch_share_no_pixel_and_all_are_used_once(count, height, width, extent, seed):
+    random = np.random.default_rng(seed)
+    corners = random.integers(-5, 1 + int(extent), (count, 2))
+    batches = disjoint_batches(corners, (height, width), random)
+    assert sorted(np.concatenate(batches)) == list(range(count))
+    for batch in batches:
+        apart = np.abs(corners[batch][:, None] - corners[batch]) >= (height, width)
+        assert (apart.any(axis=2) | np.eye(len(batch), dtype=bool)).all()
+
+
+def test_a_raster_makes_batches_as_large_as_disjoint_windows_allow():
+    corners = np.indices((61, 61)).reshape(2, -1).T * 8
+    assert len(disjoint_batches(corners, (32, 32), np.random.default_rng(0))) <= 49
+
+
+@pytest.mark.parametrize(("engine", "weight"), [("epie", 1.0), ("rpie", 0.1)])
+def test_a_batch_is_the_published_update_of_one_pattern_after_the_other(engine, weight):
+    positions = np.array([[0.0, 0], [0, 20], [20, 0], [25, 25]])
+    run = start(positions, engine=engine, momentum=0.0)
+    finish(run, 1)
+    probe, expected = make_probe().astype(complex), np.ones_like(run.finished_object(), complex)
+    for (y, x), amplitude in zip(positions.astype(int), run.amplitudes.numpy(), strict=True):
+        here = np.s_[y : y + WINDOW, x : x + WINDOW]
+        spectrum = np.fft.fft2(probe * expected[here], norm="ortho")
+        change = np.fft.ifft2(amplitude * np.exp(1j * np.angle(spectrum)), norm="ortho") - probe * expected[here]
+        intensity = np.abs(probe) ** 2
+        expected[here] += probe.conj() * change / ((1 - weight) * intensity + weight * intensity.max())
+    np.testing.assert_allclose(run.finished_object(), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(("engine", "iterations"), [("epie", 150), ("rpie", 40)])
+def test_perfect_patterns_and_a_known_probe_give_the_object_back(engine, iterations):
+    run = start(engine=engine)
+    assert finish(run, iterations) < 0.003
+    assert agreement(run.finished_object(), make_object()) > 45
+
+
+def test_positions_between_pixels_are_honoured():
+    positions = GRID + np.random.default_rng(1).uniform(0, 1, GRID.shape) * (GRID < 40)
+    run = start(positions)
+    finish(run, 40)
+    rounded = start(positions, recorded=np.floor(positions + 0.5))
+    finish(rounded, 40)
+    truth = make_object()
+    assert agreement(run.finished_object(), truth) > 40
+    assert agreement(run.finished_object(), truth) > agreement(rounded.finished_object(), truth) + 10
+
+
+def test_an_unknown_probe_is_found_with_the_object():
+    y, x = np.indices((WINDOW, WINDOW)) - WINDOW / 2
+    guess = (np.exp(-(x**2 + y**2) / 40) * 10).astype(np.complex64)
+    run = start(GRID + np.random.default_rng(2).integers(0, 2, GRID.shape) * (GRID < 40), guess, engine="rpie", momentum=0.0, probe_from=2)
+    assert finish(run, 150) < 0.02
+    light = run.light()
+    found, probe = fix_gauge(run.finished_object(), run.probe.numpy(), light, probe_known=False)
+    truth, true_probe = fix_gauge(make_object()[: len(light), : len(light)], make_probe(), light, probe_known=False)
+    assert agreement(found, truth) > 25
+    overlap = np.abs(np.vdot(probe, true_probe)) / np.linalg.norm(probe) / np.linalg.norm(true_probe)
+    assert overlap > 0.98
+
+
+def test_wrong_positions_are_found():
+    random = np.random.default_rng(3)
+    true = np.clip(GRID + random.integers(-1, 2, GRID.shape), 0, 44)
+    run = start(true, recorded=GRID, engine="rpie", momentum=0.0, positions_from=5)
+    finish(run, 80)
+    before, after = (np.hypot(*(found - true - (found - true).mean(axis=0)).T).mean() for found in (GRID, run.positions))
+    assert after < 0.3 * before
+
+
+def test_masked_pixels_do_not_matter():
+    good = torch.ones(WINDOW, WINDOW, dtype=torch.bool)
+    good[3, 4] = good[0, 1] = False
+    runs = []
+    for garbage in (0.0, 1e4):
+        run = start(good=good)
+        run.amplitudes[:, ~good] = garbage
+        finish(run, 10)
+        runs.append(run.finished_object())
+    np.testing.assert_array_equal(*runs)
+
+
+def test_the_light_on_the_object_is_that_of_all_exposures():
+    run = start()
+    assert run.light().sum() == pytest.approx(1e4 * len(GRID), rel=1e-4)
+
+
+def test_noise_is_averaged_out_over_the_last_iterations():
+    found = []
+    for first in (None, 21):
+        run = start(average_from=first, momentum=0.0, engine="rpie")
+        counts = np.random.default_rng(4).poisson(run.amplitudes.numpy() ** 2 / 2)
+        run.amplitudes[:] = torch.from_numpy(np.sqrt(2 * counts.astype(np.float32)))
+        finish(run, 40)
+        found.append(agreement(run.finished_object(), make_object()))
+    assert found[1] > found[0] + 1
+
+
+def test_an_interrupted_reconstruction_ends_like_an_unbroken_one():
+    whole, first, second = (start(probe_from=2, momentum=0.5, average_from=3) for _ in range(3))
+    finish(whole, 6)
+    for _ in range(3):
+        first.run_iteration()
+    second.restore(first.state())
+    finish(second, 3)
+    np.testing.assert_array_equal(whole.finished_object(), second.finished_object())
+    assert [row["iteration"] for row in second.history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_gauge_moves_nothing_that_patterns_see():
+    run = start()
+    transmission, light = make_object()[:56, :56], run.light()
+    y, x = np.ogrid[:56, :56]
+    ramped = 3 * transmission * np.exp(1j * (0.05 * y - 0.03 * x + 1))
+    found, probe = fix_gauge(ramped, make_probe() / 3, light, probe_known=False)
+    expected, _ = fix_gauge(transmission, make_probe(), light, probe_known=False)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    before, after = (amplitudes_of(*pair, GRID) for pair in ((ramped, make_probe() / 3), (found, probe)))
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-2)
+
+
+def test_with_a_known_probe_the_constant_phase_alone_is_fixed():
+    run = start()
+    transmission, light = make_object()[:56, :56], run.light()
+    found, probe = fix_gauge(transmission * np.exp(0.7j), make_probe(), light, probe_known=True)
+    np.testing.assert_allclose(np.abs(found), np.abs(transmission), atol=1e-6)
+    np.testing.assert_allclose(np.abs(probe), np.abs(make_probe()), rtol=1e-5)
+    lit = light > 0.1 * light.max()
+    assert np.angle(found[lit].mean()) == pytest.approx(0, abs=1e-6)
+
+
+def test_what_cannot_be_reconstructed_is_one_sentence():
+    with pytest.raises(InputError, match=r"A probe of \(8, 8\) pixels does not fit patterns of \(16, 16\) pixels"):
+        start(probe=np.ones((8, 8), np.complex64))
+    with pytest.raises(InputError, match="zero everywhere"):
+        start(probe=np.zeros((WINDOW, WINDOW), np.complex64))
+    run = start()
+    run.object[:] = np.nan
+    with pytest.raises(TrainingError, match="diverged in iteration 1"):
+        run.run_iteration()

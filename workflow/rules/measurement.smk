@@ -1,0 +1,72 @@
+# From a measured scan to a dataset, and from all patterns of any scan to its object.
+
+
+rule reconstruction:
+    input:
+        unpack(scan_files),
+    output:
+        reconstruction="<results>/measurement/reconstructions/{dataset}.h5",
+        convergence="<results>/measurement/reconstructions/{dataset}.csv",
+    log:
+        "<results>/measurement/reconstructions/{dataset}.log",
+    benchmark:
+        "<results>/measurement/reconstructions/{dataset}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=1,
+    params:
+        scan=options_of_scan,
+        options=lookup("datasets/{dataset}/reconstruction", within=config),
+        code=code_digest("measurement.reconstruct"),
+    message:
+        "Reconstructing {wildcards.dataset} from all of its patterns (progress: {log})"
+    script:
+        "../scripts/reconstruct.py"
+
+
+use rule reconstruction as simulated_reconstruction with:
+    input:
+        scan=trained_on,
+    output:
+        reconstruction="<results>/measurement/reconstructions/{dataset}/seed{seed}.h5",
+        convergence="<results>/measurement/reconstructions/{dataset}/seed{seed}.csv",
+    log:
+        "<results>/measurement/reconstructions/{dataset}/seed{seed}.log",
+    benchmark:
+        "<results>/measurement/reconstructions/{dataset}/seed{seed}.benchmark.tsv"
+    params:
+        scan=dict(format="cxi"),
+        options=options_of_reconstruction,
+        code=code_digest("measurement.reconstruct"),
+    message:
+        "Reconstructing {wildcards.dataset}, seed {wildcards.seed}, from all of its patterns with the probe known (progress: {log})"
+
+
+rule measured_dataset:
+    input:
+        unpack(scan_files),
+        reconstruction=reconstruction_of_scan,
+    output:
+        dataset="<results>/measurement/datasets/{dataset}.cxi",
+        object="<results>/measurement/objects/{dataset}.h5",
+    log:
+        "<results>/measurement/datasets/{dataset}.log",
+    benchmark:
+        "<results>/measurement/datasets/{dataset}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        scan=options_of_scan,
+        patterns=lookup("datasets/{dataset}/patterns", within=config),
+        code=code_digest("measurement.labelled"),
+    message:
+        "Preparing the measured scan {wildcards.dataset}"
+    script:
+        "../scripts/measured_dataset.py"
