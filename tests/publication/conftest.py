@@ -17,7 +17,7 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import sidecar
 from ptychoformer.storage import create_hdf5, write, write_csv
 from ptychoformer.training.normalisation import Normalisation
-from ptychoformer.training.split import authors_split
+from ptychoformer.training.split import split_of
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 CONDITIONS = {"clean": "Noise-free", "noisy": "Noisy"}
@@ -154,7 +154,7 @@ def write_dataset(folder: Path, rows: int = 20, step: int = 8, window: int = 16,
 def write_run(folder: Path, dataset: Path, model: str, blur: float, normalisation: Normalisation | None = None) -> tuple[Path, Path]:
     """Patches and scene of a network that blurs the truth by ``blur`` pixels, stored on the scale of the object or on another."""
     scan = read_scan(dataset)
-    test = authors_split(scan).test
+    test = split_of(scan).test
     normalisation = normalisation or Normalisation.of(scan.amplitude, scan.phase)
     patches, scene = folder / model / "patches.h5", folder / model / "scene.h5"
     with create_patches(patches, test, scan.positions[test], scan.window, normalisation) as arrays:

@@ -157,6 +157,16 @@ def network_of(wildcards):
     return {key: config["models"][wildcards.model][key] for key in ("kind", "options")}
 
 
+def epochs_on(dataset):
+    """Epochs of the networks that are trained on a dataset."""
+    return config["datasets"][dataset].get("epochs") or config["training"]["epochs"]
+
+
+def training_of(wildcards):
+    """How a network is trained on a dataset."""
+    return config["training"] | dict(epochs=epochs_on(wildcards.dataset))
+
+
 def loss_of(wildcards):
     """A loss without its label."""
     return {key: part for key, part in config["losses"][wildcards.loss].items() if key != "label"}
@@ -352,11 +362,17 @@ def counted(number, noun):
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def epochs_of(experiment):
+    """How long an experiment trains, in words."""
+    *others, last = sorted({epochs_on(dataset) for dataset in config["experiments"][experiment]["datasets"]})
+    return f"{', '.join(map(str, others))} or {counted(last, 'epoch')}" if others else counted(last, "epoch")
+
+
 def scale_note(experiment):
     """What a reader must know of an experiment's size and object, in words."""
     datasets = config["experiments"][experiment]["datasets"]
     sizes = sorted({size for dataset in datasets for size in sizes_of(experiment, dataset)})
-    epochs, seeds = counted(config["training"]["epochs"], "epoch"), counted(len(config["seeds"]), "seed")
+    epochs, seeds = epochs_of(experiment), counted(len(config["seeds"]), "seed")
     patterns = " or ".join(f"{size:,}" for size in sizes)
     note = f"Each network was trained on {patterns} patterns for {epochs}, with {seeds}."
     objects = [config["objects"][config["datasets"][dataset]["object"]] for dataset in datasets if not is_measured(dataset)]
@@ -370,9 +386,7 @@ def scale_in_words(experiment):
     datasets = config["experiments"][experiment]["datasets"]
     sizes = sorted({size for dataset in datasets for size in sizes_of(experiment, dataset)})
     objects = dict.fromkeys(config["datasets"][dataset].get("object", dataset) for dataset in datasets)
-    return (
-        f"{', '.join(f'{size:,}' for size in sizes)} patterns of '{', '.join(objects)}', {counted(config['training']['epochs'], 'epoch')}"
-    )
+    return f"{', '.join(f'{size:,}' for size in sizes)} patterns of '{', '.join(objects)}', {epochs_of(experiment)}"
 
 
 def scales_in_words():

@@ -28,7 +28,7 @@ rule train:
     params:
         model=network_of,
         loss=loss_of,
-        training=config["training"],
+        training=training_of,
         code=training_code,
         prediction_code=code_digest("evaluation.predict"),
     message:

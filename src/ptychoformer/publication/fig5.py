@@ -32,6 +32,7 @@ from ptychoformer.training.split import split_of
 
 METRICS = ("psnr", "ssim", "mse")
 LABELS = "Labels"
+WIDEST = 1.1  # of a picture, so that all fit on a page, inches
 BARS = 1.35  # height of a panel of bars, inches
 ABOVE_BARS, BELOW_BARS = 0.42, 0.62
 
@@ -107,7 +108,7 @@ def detail_of(scene: View) -> View:
 
 def compose(rows: list[Row], scores: pd.DataFrame, labels: Mapping[str, str], pixel_size: float | None) -> Figure:
     """The figure; ``labels`` are those of the networks' columns."""
-    pictures = Pictures(rows)
+    pictures = Pictures(rows, widest=WIDEST)
     figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + ABOVE_BARS + BARS + BELOW_BARS))
     pictures.draw(figure, list(labels.values()), pixel_size, truth=LABELS)
     width = (DOUBLE_COLUMN - 0.1) / len(METRICS)

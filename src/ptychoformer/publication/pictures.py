@@ -128,7 +128,8 @@ class Pictures:
         bar = figure.colorbar(ScalarMappable(Normalize(*row.limits), _colours(row)), place)
         bar.outline.set_visible(False)
         bar.set_label(UNITS[row.channel], fontsize=6, labelpad=2)
-        bar.locator = MaxNLocator(4)
+        # A strip has room for two labels.
+        bar.locator = MaxNLocator(4 if height > 0.6 else 2)
         bar.update_ticks()
 
 
