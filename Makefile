@@ -29,10 +29,10 @@ reference: .venv/installed  ## Table I at the paper's full size, for HOURS=2, in
 	$(BIN)/python workflow/reference.py --hours $(or $(HOURS),2) $(if $(DATA),--data $(DATA))
 
 test: .venv/installed  ## the tests
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 test-all: .venv/installed  ## the tests, slow ones too
-	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/installed  ## style of Python and Snakemake code
 	$(BIN)/ruff check .

@@ -14,6 +14,11 @@ OPTICS = Optics(wavelength=2.5e-12, pixel_size=5e-9, distance=1.0)
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 
+def pytest_collection_modifyitems(items):
+    """The tests of the workflow take longest: they come first, so that no worker is idle at the end."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """Several workers share the cores."""

@@ -8,7 +8,8 @@ CXI groups hold the patterns and the mask alone.
     entry_1/data_1/data                        patterns (n, h, w), photons, zero frequency at (h // 2, w // 2)
     entry_1/data_1/translation                 (n, 3) sample translation x, y, z, metres, as recorded by the stage
     entry_1/instrument_1/source_1/energy       joules (h c / wavelength);  .../wavelength  metres
-    entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data (link);  mask (h, w), 0 where good
+    entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data (link);  mask (h, w), 0 where good;
+                                               basis_vectors (2, 3), x, y, z of a step along q_y and along q_x, metres
     entry_1/sample_1/geometry_1/translation    (link)
     ptychography/probe                         (h, w) complex64, square root of photons; absent if nobody knows it
     ptychography/positions                     (n, 2) y and x of the window's upper left corner as recorded (nominal); int64 pixels of an
@@ -135,8 +136,11 @@ def _write_geometry(file: h5py.File, detector: h5py.Group, positions: np.ndarray
     from scipy.constants import Planck, speed_of_light  # takes a tenth of a second, which only a writer should pay
 
     write(detector, "distance", optics.distance, "m", "")
-    for axis, pixels in zip("yx", window, strict=True):
-        write(detector, f"{axis}_pixel_size", optics.detector_pixel_size(pixels), "m", "")
+    y, x = (optics.detector_pixel_size(pixels) for pixels in window)
+    write(detector, "y_pixel_size", y, "m", "")
+    write(detector, "x_pixel_size", x, "m", "")
+    # Without these a reader takes rows and columns to run against y and x, and finds the conjugate object upside down.
+    write(detector, "basis_vectors", np.array([[0, y, 0], [x, 0, 0]]), "m", "q_y_q_x,xyz")
     source = file.create_group("entry_1/instrument_1/source_1")
     write(source, "wavelength", optics.wavelength, "m", "")
     write(source, "energy", Planck * speed_of_light / optics.wavelength, "J", "")
