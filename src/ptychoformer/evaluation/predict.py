@@ -1,4 +1,4 @@
-"""From a trained network and a dataset to amplitude and phase patches of its test patterns. The only module here that imports torch."""
+"""From a trained network and a dataset to amplitude and phase patches of its test patterns. Imports torch, as few modules here do."""
 
 import os
 from collections.abc import Mapping

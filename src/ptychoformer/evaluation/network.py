@@ -1,0 +1,45 @@
+"""A trained network as a function of patterns. With `evaluation.predict` the only module here that imports torch."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ptychoformer.device import device_name, lookup_device
+from ptychoformer.errors import InputError
+from ptychoformer.training.checkpoint import load_checkpoint
+from ptychoformer.training.examples import network_input
+
+
+class TrainedNetwork:
+    """From patterns (m, h, w), photons, to amplitude and phase patches (m, 2, h, w) float32 on the labels' scale.
+
+    Args:
+        path: checkpoint.
+        threads: of the CPU.
+
+    Raises:
+        InputError: the checkpoint is missing or damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike, threads: int = 1):
+        torch.set_num_threads(threads)
+        trained = load_checkpoint(path)
+        self.kind, self.window, self.normalisation = trained.kind, tuple(trained.window), trained.normalisation
+        self.digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        self._device = lookup_device()
+        try:
+            self._network = trained.network().to(self._device, memory_format=torch.channels_last)
+        except (RuntimeError, ImportError, TypeError) as error:  # of weights, a kind or options that this version does not know
+            raise InputError(f"{path} holds a network '{trained.kind}' that this version of the code cannot build.") from error
+
+    @property
+    def device(self) -> str:
+        """For people."""
+        return device_name(self._device)
+
+    @torch.inference_mode()
+    def __call__(self, patterns: np.ndarray) -> np.ndarray:
+        return self._network(network_input(patterns).to(self._device)).float().cpu().numpy()

@@ -1,0 +1,140 @@
+"""What a measured scan holds, at a glance: counts, geometry, step and overlap, and what is odd about it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import constants
+from scipy.spatial import KDTree
+
+from ptychoformer.measurement.preparation import Preparation, PreparedScan, prepare
+from ptychoformer.measurement.readers import STEP, RawScan, open_scan
+
+BLOCK = 1024
+LENGTHS = ("wavelength", "distance", "detector_pixel")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A scan as it is prepared, without its patterns.
+
+    Args:
+        path: of the file.
+        format: ``cxi``, ``velociprobe`` or ``nanoprobe``.
+        frame: (h, w) detector pixels of the file's frames.
+        scan: the prepared scan; its frames can no longer be read.
+        bin: side of the blocks of detector pixels that were summed.
+        photons: (n,) in the window of each pattern.
+        mean: (h, w) mean pattern.
+        brightest: photons in the brightest pixel of any pattern.
+        lengths: wavelength, distance and detector pixel (y), metres, given or of the file; None if nobody recorded one.
+        pixels: (n, 2) corners of the windows, pixels of the object; None if they are in metres and the geometry is not known.
+        metres: (n, 2) the same in metres; None if the geometry is not known, and they are in pixels.
+    """
+
+    path: Path
+    format: str
+    frame: tuple[int, int]
+    scan: PreparedScan
+    bin: int
+    photons: np.ndarray
+    mean: np.ndarray
+    brightest: float
+    lengths: dict[str, float | None]
+    pixels: np.ndarray | None
+    metres: np.ndarray | None
+
+
+def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mapping[str, Any]) -> Summary:
+    """Look at a scan of any format that can be read, in two passes over its patterns.
+
+    Args:
+        scan, patterns: as in `preparation.open_prepared`.
+
+    Raises:
+        InputError: the file or the preparation cannot be used.
+    """
+    geometry, bin = scan.get("geometry", {}), patterns.get("bin", 1)
+    with open_scan(path, format=scan.get("format"), step=scan.get("step", STEP)) as raw:
+        lengths = _lengths(raw, geometry)
+        lost = raw.unit == "metres" and None in lengths.values()
+        # Positions in metres have no pixels without a geometry; the patterns can be looked at all the same.
+        usable = replace(raw, positions=np.zeros_like(raw.positions), unit="window pixels") if lost else raw
+        prepared = prepare(usable, Preparation(scan.get("centre"), patterns.get("crop"), bin, **geometry))
+        photons, mean, brightest = _counts(prepared)
+        pixels = None if lost else prepared.positions
+        metres = prepared.positions * prepared.optics.pixel_size if prepared.optics else raw.positions if lost else None
+    return Summary(Path(path), raw.format, raw.frame, prepared, bin, photons, mean, brightest, lengths, pixels, metres)
+
+
+def _lengths(raw: RawScan, geometry: Mapping[str, float | None]) -> dict[str, float | None]:
+    recorded = (raw.wavelength, raw.distance, raw.detector_pixel[0] if raw.detector_pixel else None)
+    return {name: geometry.get(name) or value for name, value in zip(LENGTHS, recorded, strict=True)}
+
+
+def _counts(scan: PreparedScan) -> tuple[np.ndarray, np.ndarray, float]:
+    photons, total, brightest = [], np.zeros(scan.window), 0.0
+    for block in scan.frames(BLOCK):
+        photons.append(block.sum(axis=(1, 2), dtype=np.float64))
+        total += block.sum(axis=0, dtype=np.float64)
+        brightest = max(brightest, float(block.max()))
+    photons = np.concatenate(photons)
+    return photons, total / len(photons), brightest
+
+
+def nearest_step(positions: np.ndarray) -> float:
+    """Median distance from a position (n, 2) to its nearest neighbour elsewhere; exposures that were repeated in place do not count."""
+    places = np.unique(positions, axis=0)
+    return float(np.median(KDTree(places).query(places, k=2)[0][:, 1]))
+
+
+def probe_diameter(probe: np.ndarray) -> float:
+    """Diameter, pixels, of the disc with the effective area (sum I)^2 / sum I^2 of a probe's intensity I: that of a disc, four sigma of a
+    Gaussian."""
+    intensity = np.abs(probe).astype(np.float64) ** 2
+    area = intensity.sum() ** 2 / max(np.sum(intensity**2), np.finfo(float).tiny)
+    return float(2 * np.sqrt(area / np.pi))
+
+
+def overlap(step: float, size: float) -> float:
+    """The linear overlap, 0 to 1, of neighbours of ``size`` that lie ``step`` apart."""
+    return max(0.0, 1 - step / size) if size > 0 else 0.0
+
+
+def as_mapping(summary: Summary) -> dict[str, Any]:
+    """All numbers, for JSON; lengths in metres and pixels of the object, None if not known."""
+    scan, lengths = summary.scan, summary.lengths
+    probe = probe_diameter(scan.probe) if scan.probe is not None else None
+    step = nearest_step(summary.pixels) if summary.pixels is not None else None
+    return {
+        "file": summary.path.name,
+        "format": summary.format,
+        "patterns": len(summary.photons),
+        "grid": list(scan.grid) if scan.grid else None,
+        "frame": list(summary.frame),
+        "centre": [int(at) for at in scan.centre],
+        "crop": scan.crop,
+        "bin": summary.bin,
+        "window": list(scan.window),
+        "bad_pixels": int(scan.mask.sum()),
+        "photons": {"mean": float(summary.photons.mean()), "min": float(summary.photons.min()), "max": float(summary.photons.max())},
+        "brightest_pixel": summary.brightest,
+        **lengths,
+        "energy_kev": constants.h * constants.c / lengths["wavelength"] / constants.eV / 1e3 if lengths["wavelength"] else None,
+        "pixel_size": scan.optics.pixel_size if scan.optics else None,
+        "extent_pixels": None if summary.pixels is None else _extent(summary.pixels),
+        "extent_metres": None if summary.metres is None else _extent(summary.metres),
+        "step_pixels": step,
+        "step_metres": None if summary.metres is None else nearest_step(summary.metres),
+        "overlap_of_windows": None if step is None else overlap(step, scan.window[0]),
+        "probe_diameter_pixels": probe,
+        "overlap_of_probes": None if step is None or probe is None else overlap(step, probe),
+        "warnings": list(scan.warnings),
+    }
+
+
+def _extent(positions: np.ndarray) -> list[float]:
+    return [float(side) for side in np.ptp(positions, axis=0)]

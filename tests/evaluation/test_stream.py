@@ -1,0 +1,243 @@
+"""A streamed scene is the stitched one, in memory that the number of patterns does not change."""
+
+import gc
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+
+from ptychoformer.errors import InputError, OutputError
+from ptychoformer.evaluation import stream
+from ptychoformer.evaluation.patches import create_patches
+from ptychoformer.evaluation.stitch import read_scene, stitch
+from ptychoformer.evaluation.stream import Band, band_axis, predict_scene, write_tiffs
+from ptychoformer.measurement.cxi import Optics
+from ptychoformer.measurement.preparation import PreparedScan
+from ptychoformer.measurement.windows import windows
+from ptychoformer.training.normalisation import Normalisation
+
+NORMALISATION = Normalisation(0.2, 0.9, -2.0, 1.0)
+UNITY = Normalisation(0.0, 1.0, 0.0, 1.0)
+WINDOW = (12, 12)
+
+
+def raster(rows, columns, step):
+    return np.indices((rows, columns)).reshape(2, -1).T * step
+
+
+def snake(rows, columns, step):
+    corners = raster(rows, columns, step).reshape(rows, columns, 2)
+    corners[1::2] = corners[1::2, ::-1].copy()
+    return corners.reshape(-1, 2)
+
+
+ORDERS = {
+    "raster": raster(40, 7, 5),
+    "snake": snake(40, 7, 5),
+    "columns": raster(7, 60, 5).reshape(7, 60, 2).swapaxes(0, 1).reshape(-1, 2),
+    "upwards": raster(40, 7, 5)[::-1],
+    "jittered": raster(40, 7, 5) + np.random.default_rng(3).integers(-2, 3, (280, 2)),
+    "random": np.random.default_rng(0).permutation(raster(40, 7, 5)),
+    "gaps": raster(20, 4, 15),
+    "one": np.array([[3, 4]]),
+}
+
+
+def prepared(positions, frames, window=WINDOW, optics=None, block=50):
+    """A scan whose patterns are ``frames`` (n, h, w), which come ``block`` at a time at most."""
+    positions = np.asarray(positions, float)
+
+    def blocks(size):
+        for start in range(0, len(positions), min(size, block)):
+            yield frames[start : start + min(size, block)]
+
+    parts = dict(grid=None, optics=optics, mask=np.zeros(window, bool), probe=None, centre=(0, 0), crop=window[0], warnings=())
+    return PreparedScan(positions=positions, window=window, frames=blocks, **parts)
+
+
+def answer(patterns):
+    """A network that makes patches of patterns, and forgets nothing of them."""
+    return np.stack([patterns, patterns[:, ::-1] ** 2], axis=1)
+
+
+@pytest.fixture
+def random_frames():
+    return lambda count: np.random.default_rng(1).random((count, *WINDOW), np.float32)
+
+
+@pytest.mark.parametrize("weighting", ["radial", "uniform"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_streamed_scene_is_the_stitched_one(tmp_path, random_frames, order, weighting, monkeypatch):
+    monkeypatch.setattr(stream, "TILE", 8)
+    corners = ORDERS[order] + 2  # off the origin
+    frames = random_frames(len(corners))
+    predict_scene(prepared(corners + 0.4, frames), answer, NORMALISATION, tmp_path / "scene.h5", weighting=weighting)
+    with create_patches(tmp_path / "patches.h5", np.arange(len(corners)), corners, WINDOW, NORMALISATION) as arrays:
+        for array, values in zip(arrays, np.moveaxis(answer(frames), 1, 0), strict=True):
+            array[:] = values
+    stitch(tmp_path / "patches.h5", weighting, tmp_path / "stitched.h5")
+    expected = read_scene(tmp_path / "stitched.h5")
+    with h5py.File(tmp_path / "scene.h5") as file:
+        for channel in ("amplitude", "phase"):
+            restored = NORMALISATION.restored(channel, getattr(expected, channel))
+            np.testing.assert_allclose(file["scene"][channel][:], restored, atol=1e-6)
+        assert tuple(file["scene"].attrs["origin"]) == expected.origin
+        assert file["scene"].attrs["weighting"] == weighting
+        assert Normalisation.from_attributes(file["scene"].attrs) == NORMALISATION
+        np.testing.assert_array_equal(file["positions"][:], corners + 0.4)
+        assert file["positions"].attrs["units"] == "pixels"
+        assert file["scene/phase"].attrs["units"] == "rad"
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_perfect_patches_make_the_exact_scene(tmp_path, order):
+    corners = ORDERS[order] - ORDERS[order].min(axis=0)
+    thing = np.random.default_rng(2).random(corners.max(axis=0) + WINDOW, np.float32)
+    predict_scene(prepared(corners, windows(thing, corners, WINDOW)), answer_both, UNITY, tmp_path / "scene.h5")
+    covered = np.zeros(thing.shape, bool)
+    for y, x in corners:
+        covered[y : y + WINDOW[0], x : x + WINDOW[1]] = True
+    with h5py.File(tmp_path / "scene.h5") as file:
+        for channel in ("amplitude", "phase"):
+            found = file["scene"][channel][:]
+            np.testing.assert_allclose(found[covered], thing[covered], atol=1e-6)
+            assert np.isnan(found[~covered]).all()
+
+
+def answer_both(patterns):
+    return np.stack([patterns, patterns], axis=1)
+
+
+def test_rows_are_final_when_they_are_passed_on():
+    corners = snake(50, 9, 5)
+    passed, held = [], []
+    band = Band(corners, np.ones(WINDOW), lambda start, rows: passed.append((start, rows.shape[1])))
+    for start in range(0, len(corners), 9):
+        band.add(np.ones((9, 2, *WINDOW), np.float32))
+        held.append(band._sums.shape[1])
+        assert all(top + rows <= corners[start + 9 :, 0].min(initial=10**6) for top, rows in passed)
+    assert [top for top, _ in passed] == list(np.cumsum([0, *(rows for _, rows in passed)])[:-1])
+    assert sum(rows for _, rows in passed) == 49 * 5 + 12
+    assert max(held) <= 2 * stream.TILE + 12
+    assert held[-1] == 0
+
+
+@pytest.mark.parametrize(("order", "axis"), [("raster", 0), ("snake", 0), ("upwards", 0), ("columns", 1), ("one", 0)])
+def test_the_band_runs_along_the_slow_axis(order, axis):
+    assert band_axis(ORDERS[order], WINDOW) == axis
+
+
+def test_pixel_size_is_kept_and_the_rate_is_told(tmp_path, random_frames):
+    scan = prepared(ORDERS["snake"], random_frames(280), optics=Optics(1e-10, 2e-8, 1.0))
+    facts = predict_scene(scan, answer, NORMALISATION, tmp_path / "scene.h5")
+    with h5py.File(tmp_path / "scene.h5") as file:
+        assert file["scene"].attrs["pixel_size"] == 2e-8
+    assert facts["patterns"] == 280
+    assert facts["patterns_per_second"] == pytest.approx(280 / facts["prediction_seconds"], rel=0.2)
+
+
+@pytest.mark.parametrize("order", ["snake", "columns"])
+def test_tiffs_are_what_imagej_reads(tmp_path, random_frames, order, monkeypatch):
+    monkeypatch.setattr(stream, "TILE", 16)
+    scan = prepared(ORDERS[order], random_frames(len(ORDERS[order])), optics=Optics(1e-10, 2e-8, 1.0))
+    predict_scene(scan, answer, NORMALISATION, tmp_path / "scene.h5")
+    with h5py.File(tmp_path / "scene.h5") as file:
+        names = write_tiffs(file["scene"], tmp_path / "made" / "scene")
+        images = [file["scene"][channel][:] for channel in ("amplitude", "phase")]
+    assert names == [str(tmp_path / "made" / f"scene_{channel}.tif") for channel in ("amplitude", "phase")]
+    for name, image in zip(names, images, strict=True):
+        with tifffile.TiffFile(name) as file:
+            assert file.is_imagej
+            assert file.imagej_metadata["unit"] == "um"
+            above, below = file.pages[0].tags["XResolution"].value
+            assert above / below == pytest.approx(50)  # pixels of 20 nm
+        np.testing.assert_array_equal(tifffile.imread(name), image)
+
+
+def test_tiffs_without_a_pixel_size_have_no_unit(tmp_path, random_frames):
+    predict_scene(prepared(ORDERS["gaps"], random_frames(80)), answer, NORMALISATION, tmp_path / "scene.h5")
+    with h5py.File(tmp_path / "scene.h5") as file:
+        names = write_tiffs(file["scene"], tmp_path / "scene")
+    with tifffile.TiffFile(names[0]) as file:
+        assert "unit" not in file.imagej_metadata
+        assert np.isnan(file.asarray()).any()
+
+
+def test_too_large_a_tiff_is_refused(tmp_path, random_frames, monkeypatch):
+    monkeypatch.setattr(stream, "LARGEST_TIFF", 1000)
+    predict_scene(prepared(ORDERS["snake"], random_frames(280)), answer, NORMALISATION, tmp_path / "scene.h5")
+    with h5py.File(tmp_path / "scene.h5") as file, pytest.raises(OutputError, match="ImageJ reads TIFFs of up to 4 GB"):
+        write_tiffs(file["scene"], tmp_path / "scene")
+    assert not list(tmp_path.glob("*.tif"))
+
+
+def test_nan_is_refused_and_nothing_is_left(tmp_path, random_frames):
+    def broken(patterns):
+        patches = answer(patterns)
+        if broken.calls == 3:
+            patches[5, 1, 2, 3] = np.nan
+        broken.calls += 1
+        return patches
+
+    broken.calls = 0
+    (tmp_path / "scene.h5").write_text("of an earlier prediction")
+    with pytest.raises(InputError, match=f"answers pattern {3 * stream.BATCH + 5} with NaN"):
+        predict_scene(prepared(ORDERS["snake"], random_frames(280)), broken, NORMALISATION, tmp_path / "scene.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.h5"]
+    assert (tmp_path / "scene.h5").read_text() == "of an earlier prediction"
+
+
+def long_scan(rows, columns=100):
+    """A scan of ``rows`` x ``columns`` patterns that are made as they are asked for."""
+    scan = prepared(snake(rows, columns, 4), None)
+
+    def blocks(size):
+        for start in range(0, rows * columns, size):
+            yield np.ones((min(size, rows * columns - start), *WINDOW), np.float32)
+
+    return PreparedScan(**vars(scan) | {"frames": blocks})
+
+
+def peak(rows, path):
+    """Bytes that Python and NumPy hold at most while a scan is predicted."""
+    scan = long_scan(rows, columns=20)
+    gc.collect()
+    tracemalloc.start()
+    predict_scene(scan, answer_both, UNITY, path)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return held
+
+
+def test_memory_does_not_grow_with_the_number_of_patterns(tmp_path):
+    few, many = peak(100, tmp_path / "few.h5"), peak(1000, tmp_path / "many.h5")
+    positions = 20_000 * 2 * 8
+    assert many < few + 6 * positions  # rounded, from the scene's origin, and what finds the axis of the band
+    # Sums for the whole of the longer scene, and its patterns, would be far more.
+    assert few + 6 * positions < 0.5 * 3 * 8 * (1000 * 4) * (20 * 4) < 20_000 * 12 * 12 * 4
+
+
+SCRIPT = """
+import resource, sys
+from test_stream import long_scan, predict_scene, answer_both, UNITY
+rows, path = int(sys.argv[1]), sys.argv[2]
+facts = predict_scene(long_scan(rows), answer_both, UNITY, path)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, facts["patterns_per_second"])
+"""
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_patterns(tmp_path):
+    found = {}
+    for rows in (20, 1000):
+        command = [sys.executable, "-c", SCRIPT, str(rows), str(tmp_path / f"{rows}.h5")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+        found[rows] = [float(word) for word in done.stdout.split()]
+    (few, _), (many, rate) = found[20], found[1000]
+    print(f"peak {few / 1024:.0f} MB for 2,000 patterns, {many / 1024:.0f} MB for 100,000 at {rate:.0f} patterns per second")
+    assert many < few + 60 * 1024  # kilobytes; 100,000 positions take 1.6 MB

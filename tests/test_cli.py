@@ -1,0 +1,473 @@
+"""One scan from the command line: every command works, teaches, and fails in one sentence."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import torch
+import yaml
+from PIL import Image
+
+from ptychoformer import cli, commands
+from ptychoformer.configuration import complete, load_schema
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.network import TrainedNetwork
+from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.summary import nearest_step, overlap, probe_diameter, summarise
+from ptychoformer.measurement.windows import windows
+from ptychoformer.models import build
+from ptychoformer.provenance import sidecar
+from ptychoformer.simulation.diffraction import diffraction
+from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.normalisation import Normalisation
+
+ROOT = Path(__file__).resolve().parents[1]
+WINDOW = 32
+OPTICS = Optics(wavelength=1.4e-10, pixel_size=1e-8, distance=2.0)
+COMMANDS = ("inspect", "reconstruct", "train", "predict")
+NORMALISATION = Normalisation(0.5, 1.0, -1.0, 1.0)
+
+
+def write_scan(path, rows=14, columns=8, step=6, probe_known=True, optics=OPTICS):
+    """A scan of a smooth object with a Gaussian probe; returns its path."""
+    random = np.random.default_rng(0)
+    corners = np.indices((rows, columns)).reshape(2, -1).T * step + random.integers(0, 3, (rows * columns, 2))
+    corners -= corners.min(axis=0)
+    y, x = np.indices(corners.max(axis=0) + WINDOW)
+    thing = (0.8 + 0.2 * np.sin(y / 5) * np.cos(x / 7)) * np.exp(0.5j * np.sin(y / 9 + x / 6))
+    y, x = np.indices((WINDOW, WINDOW)) - WINDOW // 2
+    probe = (np.exp(-(y**2 + x**2) / (2 * 5.0**2)) * np.exp(0.02j * (y**2 + x**2))).astype(np.complex64)
+    probe *= np.sqrt(2e5 / np.sum(np.abs(probe) ** 2))
+    parts = dict(window=probe.shape, positions=corners.astype(float), optics=optics, probe=probe if probe_known else None)
+    with create_dataset(path, **parts) as data:
+        data[:] = np.rint(diffraction(probe * windows(thing, corners, probe.shape)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    return write_scan(tmp_path_factory.mktemp("scan") / "scan.cxi")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run's folder with a network that nobody trained."""
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(0)
+    network = build("ptychonn", (16, 16), {})
+    save_checkpoint(Checkpoint("ptychonn", {}, (16, 16), NORMALISATION, network.state_dict()), folder / "model.pt")
+    (folder / "preparation.json").write_text(json.dumps({"crop": 32, "bin": 2, "window": [16, 16], "pixel_size": 1e-8}))
+    return folder
+
+
+def called(*arguments):
+    return subprocess.run([sys.executable, "-m", "ptychoformer", *map(str, arguments)], capture_output=True, text=True)
+
+
+def main(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def one_sentence(capsys):
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: ")]
+    assert len(error) == 1
+    assert error[0].endswith(".")
+    return error[0]
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(command, "--help")
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert "examples:" in text
+    assert f"  ptychoformer {command} " in text
+    assert len(text.splitlines()) > 25
+    assert max(map(len, text.splitlines())) <= 140
+
+
+def test_examples_of_help_can_be_parsed():
+    for text in (cli.INSPECT_EXAMPLES, cli.RECONSTRUCT_EXAMPLES, cli.TRAIN_EXAMPLES, cli.PREDICT_EXAMPLES):
+        for line in text.splitlines()[1:]:
+            words = line.split("   (")[0].split()
+            assert words[0] == "ptychoformer"
+            cli.parser().parse_args(words[1:])
+
+
+def test_the_page_of_documentation_can_be_typed():
+    text = (ROOT / "docs" / "own-scan.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^ {4}ptychoformer (.*)$", text, re.MULTILINE)
+    assert {line.split()[0] for line in lines} == set(COMMANDS)
+    for line in lines:
+        cli.parser().parse_args(line.split("#")[0].split())
+
+
+def test_the_overlay_of_the_documentation_is_a_config():
+    text = (ROOT / "docs" / "own-scan.md").read_text(encoding="utf-8")
+    overlay = yaml.safe_load("\n".join(line[4:] for line in text[text.index("    pathvars:") :].split("\n\n")[0].splitlines()))
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    completed = complete(merged(config, overlay), load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml"))
+    assert completed["datasets"]["mine"]["geometry"]["detector_pixel"] == 75e-6
+
+
+def merged(config, overlay):
+    both = {key: merged(config[key], overlay[key]) for key in config.keys() & overlay.keys() if isinstance(config[key], dict)}
+    return config | overlay | both
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["inspect"]])
+def test_what_needs_neither_torch_nor_pictures_imports_neither(arguments, scan):
+    program = f"""
+import sys
+from ptychoformer.cli import main
+try:
+    main({[*arguments, str(scan)] if arguments == ["inspect"] else arguments!r})
+except SystemExit:
+    pass
+sys.exit(any(name in sys.modules for name in ("torch", "matplotlib", "pandas", "tifffile")))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_defaults_are_those_of_the_workflow():
+    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+    training = {name: part["default"] for name, part in schema["properties"]["training"]["properties"].items()}
+    options = cli.parser().parse_args(["train", "scan.cxi", "--object", "o.h5", "-o", "run"])
+    assert commands.TRAINING | {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")} == training
+    options = cli.parser().parse_args(["reconstruct", "scan.cxi", "-o", "o.h5", "--refine-positions"])
+    reconstruction = {
+        name: part["default"] for name, part in schema["$defs"]["measured"]["properties"]["reconstruction"]["properties"].items()
+    }
+    assert commands.reconstruction_settings(options) == reconstruction
+
+
+def test_losses_are_those_without_required_options():
+    assert cli.loss_kinds() == ["mae", "mse", "npcc", "nssim", "nssim_diffraction"]
+
+
+# inspect
+
+
+def test_inspect_says_what_a_scan_holds(scan, tmp_path, capsys):
+    assert main("inspect", scan, "--png", tmp_path / "deep" / "scan.png") == 0
+    text = capsys.readouterr().out
+    for words in ("112, frames of 32 x 32 pixels", "wavelength 140 pm (8.856 keV)", "10 nm", "recorded, 14.1 pixels across"):
+        assert words in text
+    with Image.open(tmp_path / "deep" / "scan.png") as picture:
+        assert min(picture.size) > 500
+
+
+def test_inspect_prints_the_same_as_json(scan, capsys):
+    assert main("inspect", scan, "--json", "--crop", 16) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["patterns"] == 112
+    assert facts["window"] == [16, 16]
+    assert facts["pixel_size"] == pytest.approx(2e-8)
+    assert facts["energy_kev"] == pytest.approx(8.856, abs=1e-3)
+    assert facts["extent_metres"][0] == pytest.approx(80e-8, rel=0.05)
+    assert facts["extent_pixels"][0] == pytest.approx(40, rel=0.05)
+    assert 0.6 < facts["overlap_of_windows"] < 0.9
+    assert facts["warnings"] == []
+
+
+def test_counts_are_those_of_the_patterns(scan):
+    found = summarise(scan, {}, {})
+    with h5py.File(scan) as file:
+        patterns = file["entry_1/data_1/data"][:]
+    np.testing.assert_allclose(found.photons, patterns.sum(axis=(1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(found.mean, patterns.mean(axis=0), rtol=1e-5)
+    assert found.brightest == patterns.max()
+
+
+def test_positions_in_metres_are_shown_without_a_geometry(tmp_path, capsys):
+    path = write_scan(tmp_path / "scan.cxi", rows=4)
+    with h5py.File(path, "r+") as file:
+        del file["ptychography"], file["entry_1/instrument_1/detector_1/distance"]
+    assert main("inspect", path, "--png", tmp_path / "scan.png") == 0
+    text = capsys.readouterr().out
+    assert "not recorded: --distance" in text
+    assert "not known without the geometry" in text
+    assert "nm to the nearest neighbour" in text
+    assert main("inspect", path, "--distance", 2) == 0
+    assert "of the window's side" in capsys.readouterr().out
+
+
+def test_a_scan_without_geometry_is_measured_in_pixels(tmp_path, capsys):
+    path = write_scan(tmp_path / "scan.cxi", rows=4, optics=None, probe_known=False)
+    assert main("inspect", path, "--png", tmp_path / "scan.png") == 0
+    text = capsys.readouterr().out
+    assert "not recorded: --wavelength, --distance, --detector-pixel" in text
+    assert "lengths are in pixels" in text
+    assert re.search(r"probe +not recorded", text)
+
+
+def test_step_overlap_and_diameter_are_those_of_geometry():
+    corners = np.indices((5, 6)).reshape(2, -1).T * 7.0
+    assert nearest_step(np.concatenate([corners, corners])) == pytest.approx(7)
+    y, x = np.indices((128, 128)) - 64
+    assert probe_diameter((np.hypot(y, x) < 20).astype(complex)) == pytest.approx(40, rel=0.02)
+    assert probe_diameter(np.exp(-(y**2 + x**2) / (4 * 6.0**2))) == pytest.approx(4 * 6, rel=0.01)
+    assert overlap(7, 28) == 0.75
+    assert overlap(30, 28) == 0
+
+
+# All four
+
+
+def test_from_patterns_to_pictures(scan, tmp_path, capsys):
+    """A scan is looked at, reconstructed, learnt and predicted, and every file is read back."""
+    made = tmp_path / "made"
+    assert called("inspect", scan).returncode == 0
+    arguments = ("--iterations", 20, "--probe-known", "--threads", 1, "--png", made / "object.png")
+    assert main("reconstruct", scan, "-o", made / "object.h5", *arguments) == 0
+    history = pd.read_csv(made / "object.convergence.csv")
+    assert len(history) == 20
+    assert history["r_factor"].iloc[-1] < 0.3 * history["r_factor"].iloc[0]
+    assert "R factor" in capsys.readouterr().out
+    arguments = ("--epochs", 1, "--batch-size", 16, "--threads", 1, "--patterns", 40, "--option", "attention=none")
+    assert main("train", scan, "--object", made / "object.h5", "-o", made / "run", *arguments) == 0
+    run = made / "run"
+    assert sorted(path.name for path in run.iterdir()) == sorted(
+        ["dataset.cxi", "history.csv", "model.pt", "model.pt.provenance.json", "object.h5", "preparation.json"]
+    )
+    assert json.loads((run / "preparation.json").read_text()) == {
+        "crop": 32,
+        "bin": 1,
+        "window": [32, 32],
+        "pixel_size": pytest.approx(1e-8),
+    }
+    done = called("predict", scan, "--checkpoint", run, "-o", made / "scene.h5", "--png", made / "scene.png", "--tiff", made / "scene")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"112 patterns in [\d.]+ s, \d+ patterns per second\n", done.stdout)
+    check_scene(made, scan, run)
+
+
+def check_scene(made, scan, run):
+    with h5py.File(made / "scene.h5") as file:
+        amplitude, phase = file["scene/amplitude"][:], file["scene/phase"][:]
+        assert file["scene"].attrs["pixel_size"] == pytest.approx(1e-8)
+        assert file["positions"].shape == (112, 2)
+    assert np.isfinite(amplitude).mean() > 0.9
+    for name, image in (("amplitude", amplitude), ("phase", phase)):
+        np.testing.assert_array_equal(tifffile.imread(made / f"scene_{name}.tif"), image)
+    for name in ("scene", "object"):
+        with Image.open(made / f"{name}.png") as picture:
+            assert np.ptp(np.asarray(picture.convert("L"))) > 200
+    record = json.loads(sidecar(made / "scene.h5").read_text())
+    assert record["configuration"]["scan"] == scan.name
+    assert record["configuration"]["scan_bytes"] == scan.stat().st_size
+    assert record["configuration"]["checkpoint"] == TrainedNetwork(run / "model.pt").digest
+    assert record["patterns_per_second"] > 0
+    assert record["device"] == "cpu"
+    assert json.loads(sidecar(made / "object.h5").read_text())["configuration"]["engine"] == "rpie"
+
+
+@pytest.mark.parametrize("step", [1, 3, 7])
+def test_a_small_picture_is_made_of_means(tmp_path, step):
+    from ptychoformer.publication.snapshots import decimated
+
+    image = np.random.default_rng(0).random((50, 31)).astype(np.float32)
+    image[10:20, 5:25] = np.nan
+    with h5py.File(tmp_path / "scene.h5", "w") as file:
+        found = decimated(file.create_dataset("image", data=image), step)
+    assert found.shape == (-(-50 // step), -(-31 // step))
+    for (row, column), value in np.ndenumerate(found):
+        block = image[row * step : (row + 1) * step, column * step : (column + 1) * step]
+        np.testing.assert_allclose(value, np.mean(block[np.isfinite(block)]) if np.isfinite(block).any() else np.nan, rtol=1e-5)
+
+
+def test_a_scene_is_that_of_the_networks_patches(scan, run, tmp_path):
+    assert main("predict", scan, "--checkpoint", run / "model.pt", "-o", tmp_path / "scene.h5", "--threads", 1) == 0
+    with h5py.File(tmp_path / "scene.h5") as file:
+        low, high = np.nanmin(file["scene/amplitude"]), np.nanmax(file["scene/amplitude"])
+        # The prepared window is 16 pixels of 10 nm: binned patterns see less of the object, at the same pixels.
+        assert file["scene/amplitude"].shape == tuple(np.ptp(np.floor(file["positions"][:] + 0.5), axis=0) + 16)
+    assert -10 < low < high < 10
+
+
+def test_another_pixel_size_than_in_training_is_told(scan, run, tmp_path, capsys):
+    assert main("predict", scan, "--checkpoint", run, "-o", tmp_path / "scene.h5", "--distance", 4, "--threads", 1) == 0
+    assert "trained on pixels of 10 nm" in capsys.readouterr().err
+
+
+def test_a_broken_off_training_goes_on(scan, tmp_path, monkeypatch, capsys):
+    object_file = tmp_path / "object.h5"
+    assert main("reconstruct", scan, "-o", object_file, "--iterations", 2, "--probe-known", "--threads", 1) == 0
+    from ptychoformer.training.fit import Training
+
+    run_epoch = Training.run_epoch
+
+    def broken_off(self, *arguments):
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+        run_epoch(self, *arguments)
+
+    arguments = ("train", scan, "--object", object_file, "-o", tmp_path / "run", "--epochs", 2, "--model", "ptynet", "--threads", 1)
+    monkeypatch.setattr(Training, "run_epoch", broken_off)
+    capsys.readouterr()
+    assert main(*arguments) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "Interrupted. The same command goes on where it was."
+    monkeypatch.setattr(Training, "run_epoch", run_epoch)
+    assert main(*arguments) == 0
+    assert "Going on after epoch 1." in capsys.readouterr().err
+    assert list(pd.read_csv(tmp_path / "run" / "history.csv")["epoch"]) == [1, 2]
+
+
+# What goes wrong
+
+
+def wrong(scan, run, folder):
+    """Every mistake, and a part of the sentence that it gets."""
+    truncated = folder / "truncated.cxi"
+    truncated.write_bytes(scan.read_bytes()[:20_000])
+    nothing = folder / "nothing.cxi"
+    poisoned = folder / "poisoned.cxi"
+    poisoned.write_bytes(scan.read_bytes())
+    with h5py.File(poisoned, "r+") as file:
+        file["entry_1/data_1/data"][7, 3, 4] = np.nan
+    unknown = write_scan(folder / "unknown.cxi", rows=3, probe_known=False)
+    text = folder / "text.pt"
+    text.write_text("no checkpoint")
+    other = folder / "o.h5"
+    plain = folder / "plain"
+    plain.write_text("a file, no folder")
+    reconstruct, train, predict = (
+        ("reconstruct", scan, "-o", other),
+        ("train", scan, "--object", other, "-o", folder / "run"),
+        ("predict", scan, "--checkpoint", run, "-o", other),
+    )
+    return {
+        "missing": (("inspect", nothing), "does not exist"),
+        "folder": (("inspect", folder), "is no regular file"),
+        "truncated": (("inspect", truncated), "may be damaged or truncated"),
+        "NaN": (("inspect", poisoned), "pattern 7 holds NaN"),
+        "NaN predicted": (("predict", poisoned, "--checkpoint", run, "-o", other), "pattern 7 holds NaN"),
+        "another format": (("inspect", scan, "--format", "velociprobe"), "cannot be read"),
+        "centre outside": (("inspect", scan, "--centre", 200, 3), "does not lie in the frame"),
+        "crop too large": (("inspect", scan, "--crop", 64), "a crop of 64 pixels around (16, 16) does not fit"),
+        "crop and bin": (("inspect", scan, "--crop", 30, "--bin", 4), "crop must be a multiple of bin"),
+        "output is input": (("reconstruct", scan, "-o", scan), "would be replaced"),
+        "scene is scan": (("predict", scan, "--checkpoint", run, "-o", scan), "would be replaced"),
+        "scene is model": (("predict", scan, "--checkpoint", run, "-o", run / "model.pt"), "would be replaced"),
+        "object is object": (("train", scan, "--object", folder / "object.h5", "-o", folder), "would be replaced"),
+        "output is a folder": (("reconstruct", scan, "-o", folder), "is a folder"),
+        "folder is a file": (("reconstruct", scan, "-o", plain / "o.h5"), "cannot be made"),
+        "no probe": (("reconstruct", unknown, "-o", other, "--probe-known"), "holds no probe"),
+        "no object": (train, "does not exist"),
+        "unknown option": ((*train, "--option", "colour=red"), "allowed are attention, decoder, constraints"),
+        "wrong value": ((*train, "--option", "attention=some"), "must be one of paper, release, mhsa, none"),
+        "no value": ((*train, "--option", "attention"), "is not name=value"),
+        "window of training": ((*train, "--crop", 24), "multiples of 32 pixels, found 24 x 24; --bin 1 leaves too few"),
+        "window suggested": ((*train, "--crop", 28, "--model", "dpi"), "multiples of 16 pixels, found 28 x 28; --crop 16 would do"),
+        "no checkpoint": (("predict", scan, "--checkpoint", folder / "none", "-o", other), "does not exist"),
+        "damaged checkpoint": (("predict", scan, "--checkpoint", text, "-o", other), "cannot be read as a checkpoint"),
+        "checkpoint of another window": ((*predict, "--bin", 1), "patterns of 16 x 16 pixels"),
+        "window fits": ((*predict, "--bin", 1), "--crop 16 --bin 1, or --crop 32 --bin 2, would fit"),
+        "reconstruction of a scene": ((*reconstruct, "--crop", 9, "--bin", 3), "crop must be a multiple of bin"),
+    }
+
+
+@pytest.fixture(scope="module")
+def mistakes(scan, run, tmp_path_factory):
+    return wrong(scan, run, tmp_path_factory.mktemp("wrong"))
+
+
+def test_every_mistake_gets_one_sentence(mistakes, capsys):
+    for name, (arguments, words) in mistakes.items():
+        before = {path: path.stat().st_mtime_ns for path in Path(arguments[1]).parent.iterdir()}
+        code = main(*arguments)
+        sentence = one_sentence(capsys)
+        assert code == 1, name
+        assert words in sentence, name
+        assert {path: path.stat().st_mtime_ns for path in before if path.exists()} == before, name
+
+
+def test_a_side_that_is_no_power_of_two_gets_a_suggestion():
+    with pytest.raises(InputError, match="a power of two, found 96 x 96; --crop 128 would do"):
+        commands.check_window({"kind": "ptychoformer", "options": {}}, SimpleNamespace(window=(96, 96)), bin=2)
+
+
+def test_a_folder_that_may_not_be_written_to_is_found_before_the_work(scan, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(commands.os, "access", lambda *_: False)
+    assert main("reconstruct", scan, "-o", tmp_path / "object.h5") == 1
+    assert "permission denied in the folder" in one_sentence(capsys)
+
+
+def test_a_mistake_has_no_traceback(tmp_path):
+    done = called("inspect", tmp_path / "none.cxi", "--png", tmp_path / "none.png")
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {tmp_path / 'none.cxi'} does not exist.\n"
+    assert done.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "required: COMMAND"),
+        (["guess"], "invalid choice: 'guess'"),
+        (["inspect"], "required: SCAN"),
+        (["inspect", "s.cxi", "--png", "s.pdf"], "must end in .png"),
+        (["inspect", "s.cxi", "--wavelength", "nan"], "'nan' is not allowed; it must be a number greater than 0"),
+        (["inspect", "s.cxi", "--bin", "0"], "must be an integer of at least 1"),
+        (["reconstruct", "s.cxi"], "required: -o/--output"),
+        (["reconstruct", "s.cxi", "-o", "o.h5", "--momentum", "1"], "at least 0 and less than 1"),
+        (["reconstruct", "s.cxi", "-o", "o.h5", "--engine", "dm"], "invalid choice: 'dm'"),
+        (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--loss", "weighted"], "invalid choice: 'weighted'"),
+        (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--model", "resnet"], "invalid choice: 'resnet'"),
+        (["predict", "s.cxi", "-o", "s.h5"], "required: --checkpoint"),
+        (["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--turbo"], "unrecognized arguments: --turbo"),
+    ],
+)
+def test_a_command_line_that_cannot_be_understood_is_explained(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(*arguments)
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_an_interruption_is_one_line(scan, monkeypatch, capsys):
+    def interrupted(_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "inspect", interrupted)
+    assert main("inspect", scan) == 130
+    assert capsys.readouterr().err == "Interrupted. Nothing was written.\n"
+
+
+def test_a_network_that_answers_nan_leaves_an_earlier_scene(scan, tmp_path, capsys):
+    network = build("ptychonn", (32, 32), {})
+    weights = {name: torch.full_like(part, torch.nan) if part.is_floating_point() else part for name, part in network.state_dict().items()}
+    save_checkpoint(Checkpoint("ptychonn", {}, (32, 32), NORMALISATION, weights), tmp_path / "model.pt")
+    (tmp_path / "scene.h5").write_text("earlier")
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "answers pattern 0 with NaN" in one_sentence(capsys)
+    assert (tmp_path / "scene.h5").read_text() == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt", "scene.h5"]
+
+
+def test_a_checkpoint_of_no_known_network_is_refused(scan, tmp_path, capsys):
+    save_checkpoint(Checkpoint("oracle", {}, (32, 32), NORMALISATION, {}), tmp_path / "model.pt")
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "holds a network 'oracle'" in one_sentence(capsys)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"crop": 0, "bin": 1}', '{"crop": "a"}'])
+def test_a_damaged_preparation_is_refused(scan, tmp_path, capsys, content):
+    (tmp_path / "model.pt").write_text("")
+    (tmp_path / "preparation.json").write_text(content)
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "delete it, and give --crop and --bin" in one_sentence(capsys)
