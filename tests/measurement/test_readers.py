@@ -17,6 +17,7 @@ from scipy import constants
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset
+from ptychoformer.measurement.preparation import Preparation, prepare
 from ptychoformer.measurement.readers import merge_labels, open_scan
 from ptychoformer.measurement.windows import windows
 
@@ -81,9 +82,13 @@ def test_geometry_is_that_of_the_experiment(write, measured, format):
 
 @pytest.mark.parametrize("format", ["velociprobe", "nanoprobe"])
 def test_a_format_without_geometry_says_that_lengths_are_in_pixels(write, format):
-    raw, _ = contents(write(format))
-    assert raw.wavelength is raw.distance is raw.detector_pixel is None
-    assert "lengths are in pixels" in raw.warnings[0]
+    with open_scan(write(format)) as raw:
+        assert raw.wavelength is raw.distance is raw.detector_pixel is None
+        scan = prepare(raw)
+        assert scan.warnings[-1] == f"{raw.path} records no wavelength, distance, detector pixel: lengths are in pixels."
+        assert scan.optics is None
+        known = prepare(raw, Preparation(wavelength=1e-10, distance=1.0, detector_pixel=1e-4))
+        assert not any("lengths" in warning for warning in known.warnings)
 
 
 # CXI
@@ -398,7 +403,7 @@ def test_one_mode_of_a_probe_is_kept(tmp_path, arrays, measured):
     np.savez(tmp_path / "scan.npz", **arrays | {"probe": modes})
     raw, _ = contents(tmp_path / "scan.npz")
     np.testing.assert_array_equal(raw.probe, measured.probe)
-    assert "the first of 2 modes of the probe is kept" in raw.warnings[1]
+    assert "the first of 2 modes of the probe is kept" in raw.warnings[0]
 
 
 def test_small_arrays_may_be_stored_column_by_column(tmp_path, arrays, measured):

@@ -184,7 +184,7 @@ def test_a_measured_scan_is_reconstructed_trained_on_and_drawn(finished_project,
     assert {"ptychonn", "ptychoformer", "floor", "ceiling"} == set(table.method)
     assert table[table.method != "ceiling"].ours_mean.map(lambda value: abs(value) < float("inf")).all()
     convergence = pd.read_csv(results / "measurement/reconstructions/measured.csv")
-    assert convergence.r_factor.iloc[-1] < 0.5 * convergence.r_factor.iloc[0]
+    assert convergence.r_factor.iloc[-1] < 0.6 * convergence.r_factor.iloc[0]
     assert "train" not in project.planned("report", "--configfile", "config/smoke.yaml", "mine.yaml")  # its runs are there already
 
 

@@ -168,11 +168,15 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         for block in raw.frames(min(size, _at_once(raw))):
             yield _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
 
+    optics = _optics(raw, preparation, crop)
+    if optics is None:
+        missing = ", ".join(name.replace("_", " ") for name, value in _lengths(raw, preparation).items() if value is None)
+        warnings += (f"{raw.path} records no {missing}: lengths are in pixels.",)
     return PreparedScan(
         positions=_positions(raw, preparation, crop),
         window=(window, window),
         grid=raw.grid,
-        optics=_optics(raw, preparation, crop),
+        optics=optics,
         mask=_binned(bad[None].astype(np.float32), preparation.bin)[0] > preparation.bin**2 / 2,
         probe=None if raw.probe is None else rescaled_probe(raw.probe, crop, window),
         centre=centre,

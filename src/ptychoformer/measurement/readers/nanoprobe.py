@@ -47,7 +47,7 @@ def open_nanoprobe(path: Path, step: float = STEP) -> Iterator[RawScan]:
             frames=lambda size: counted(array.where, npy.blocks(array, 2, size)),
             grid=(rows, columns),
             saturation=saturation(array.dtype),
-            warnings=(f"{path} records no wavelength, distance or pixel size: lengths are in pixels.",),
+            warnings=(),
         )
 
 

@@ -54,7 +54,7 @@ def _read(path: Path, archive: zipfile.ZipFile) -> RawScan:
     if positions.shape[1] != 2:
         raise InputError(f"{scan.where} must hold y and x of each position, found shape {scan.shape}.")
     check_positions(str(path), positions, count)
-    probe, warnings = None, [f"{path} records no wavelength, distance or pixel size: lengths are in pixels."]
+    probe, warnings = None, []
     if "probe.npy" in archive.namelist():
         modes = npy.read(npy.member(str(path), archive, "probe", "biufc"))
         probe = _first_mode(path, modes, frame)
