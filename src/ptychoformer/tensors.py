@@ -10,6 +10,7 @@ import torch
 
 from ptychoformer.errors import InputError
 from ptychoformer.files import atomic
+from ptychoformer.progress import say
 
 
 def save(content: dict[str, Any], path: str | os.PathLike) -> None:
@@ -36,3 +37,18 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} is no checkpoint of this project.")
     return content
+
+
+def load_state(path: str | os.PathLike, identity: str) -> dict[str, Any] | None:
+    """The state that an interrupted job saved with the same ``identity``; None, and a line that says why, if there is no such state."""
+    if not Path(path).exists():
+        return None
+    try:
+        state = load(path)
+    except InputError as error:
+        say(f"Starting anew: {error}")
+        return None
+    if state.get("identity") != identity:
+        say(f"Starting anew: {path} belongs to another configuration, dataset or version of the code.")
+        return None
+    return state

@@ -22,14 +22,13 @@ import pandas as pd
 import torch
 
 from ptychoformer.device import device_name, lookup_device
-from ptychoformer.errors import InputError
 from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.iterative import Reconstruction
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
 from ptychoformer.storage import create_hdf5, write, write_csv
-from ptychoformer.tensors import load, save
+from ptychoformer.tensors import load_state, save
 
 SECONDS_BETWEEN_STATES = 30
 BLOCK = 1024
@@ -114,28 +113,15 @@ def _fingerprint(amplitudes: torch.Tensor) -> list[float]:
 
 
 def _run_to_the_end(run: Reconstruction, state_file: Path, identity: str) -> None:
-    _resume(run, state_file, identity)
+    if state := load_state(state_file, identity):
+        run.restore(state)
+        say(f"Going on after iteration {run.iteration}.")
     saved, left = time.monotonic(), range(run.iteration, run.options["iterations"])
     for _ in progress(left, len(left), "iterations"):
         run.run_iteration()
         if time.monotonic() - saved > SECONDS_BETWEEN_STATES:
             save(run.state() | {"identity": identity}, state_file)
             saved = time.monotonic()
-
-
-def _resume(run: Reconstruction, state_file: Path, identity: str) -> None:
-    if not state_file.exists():
-        return
-    try:
-        state = load(state_file)
-    except InputError as error:
-        say(f"Starting anew: {error}")
-        return
-    if state.get("identity") != identity:
-        say(f"Starting anew: {state_file} belongs to another scan, other options or another version of the code.")
-        return
-    run.restore(state)
-    say(f"Going on after iteration {run.iteration}.")
 
 
 def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output: str | os.PathLike) -> None:

@@ -36,7 +36,8 @@ _CAPTIONS = {
     "fig4": (
         "Networks on single patterns and on the stitched scene",
         "**a, b**, Two scan points of the test block, beyond the reach of training where the scan allows it, chosen for the "
-        "highest contrast of their labels and the least overlap, with their diffraction patterns. **c**, The stitched scene. "
+        "highest contrast of their labels and the least overlap, with their diffraction patterns. **c**, The stitched scene. ePIE, last, "
+        "reconstructs from all patterns together with the probe known. "
         "Errors are absolute differences from the truth; all panels of a row of **c**, and the same rows of **a** and **b**, "
         "share the colour scale at its right.",
     ),

@@ -20,14 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from ptychoformer.device import device_name, lookup_device
-from ptychoformer.errors import InputError, TrainingError
+from ptychoformer.errors import TrainingError
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.models import build, parameter_count
 from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
 from ptychoformer.randomness import generator, integer_seed
 from ptychoformer.storage import write_csv
-from ptychoformer.tensors import load, save
+from ptychoformer.tensors import load_state, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.forward import Forward
@@ -203,7 +203,9 @@ def fit(
 
     state_file = _state_beside(checkpoint)
     identity = digest([dict(model), dict(loss), n_train, seed, dict(training), code, torch.__version__, _fingerprint(examples)])
-    _resume(run, state_file, identity)
+    if state := load_state(state_file, identity):
+        run.restore(state)
+        say(f"Going on after epoch {run.epoch}.")
     while run.epoch < training["epochs"]:
         run.run_epoch(examples, validation)
         save(run.state() | {"identity": identity}, state_file)
@@ -226,21 +228,6 @@ def forget_state(checkpoint: str | Path) -> None:
 
 def _state_beside(checkpoint: str | Path) -> Path:
     return Path(checkpoint).with_name("state.pt")
-
-
-def _resume(run: Training, state_file: Path, identity: str) -> None:
-    if not state_file.exists():
-        return
-    try:
-        state = load(state_file)
-    except InputError as error:
-        say(f"Starting anew: {error}")
-        return
-    if state.get("identity") != identity:
-        say(f"Starting anew: {state_file} belongs to another configuration, dataset or version of the code.")
-        return
-    run.restore(state)
-    say(f"Going on after epoch {run.epoch}.")
 
 
 def _fingerprint(examples: Examples) -> int:
