@@ -38,6 +38,6 @@ rule all:
         rules.fig8.output,
         rules.fig9.output,
         rules.fig10.output,
-        [rules.fig5.output, rules.measured.output] if measured_is_at_hand() else [],
+        [rules.fig5.output, rules.measured.output, reconstruction_pictures()] if measured_is_at_hand() else [],
         rules.claims.output,
         rules.report.output,

@@ -237,6 +237,12 @@ def measured_is_at_hand():
     return all(file_is_at_hand(part["file"]) for entry in entries for part in (entry["scan"], entry["labels"]) if part)
 
 
+def reconstruction_pictures():
+    """Of the measured scans of Figure 5 that were reconstructed here."""
+    wanted = [dataset for dataset in config["experiments"]["measured"]["datasets"] if not config["datasets"][dataset]["labels"]]
+    return [f"<results>/publication/reconstructions/{dataset}.png" for dataset in wanted]
+
+
 def missing_scan():
     """The file that Figure 5 needs, in words, or nothing if it is there."""
     if measured_is_at_hand():

@@ -205,6 +205,29 @@ rule fig4:
         "../scripts/fig4.py"
 
 
+rule reconstruction_picture:
+    input:
+        reconstruction="<results>/measurement/reconstructions/{dataset}.h5",
+        convergence="<results>/measurement/reconstructions/{dataset}.csv",
+    output:
+        "<results>/publication/reconstructions/{dataset}.png",
+    log:
+        "<results>/publication/reconstructions/{dataset}.log",
+    benchmark:
+        "<results>/publication/reconstructions/{dataset}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        code=code_digest("publication.snapshots"),
+    message:
+        "Drawing the reconstruction of {wildcards.dataset} and its convergence"
+    script:
+        "../scripts/reconstruction_picture.py"
+
+
 use rule table1 as measured with:
     input:
         metrics="<results>/evaluation/measured/metrics.csv",

@@ -1,0 +1,8 @@
+"""A reconstructed object, its probe and how it converged."""
+
+from adapter import job
+
+with job(snakemake):
+    from ptychoformer.publication.snapshots import draw_reconstruction
+
+    draw_reconstruction(snakemake.input.reconstruction, snakemake.input.convergence, snakemake.output[0])
