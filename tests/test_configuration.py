@@ -105,6 +105,8 @@ def test_defaults_are_not_shared_between_entries():
         ("experiments.table2.test", "wavy", "experiments.table2.test: 'wavy' is not defined under datasets; defined are clean, noisy,"),
         ("experiments.table2.test", None, "experiments.table2.test: null is not allowed; it must be a dataset that is not trained on."),
         ("experiments.table2.test", "straight", "experiments.table2.test: 'straight' is not allowed; it is trained on."),
+        ("experiments.measured.datasets", ["clean"], "experiments.measured: dataset 'clean' is not allowed; it is simulated"),
+        ("experiments.overlaps.datasets", ["measured"], "experiments.overlaps: dataset 'measured' is not allowed; it is measured"),
         ("experiments.table3.test", "curved", "experiments.table3.test: 'curved' is not allowed; it must be null"),
         (
             "experiments.table1.losses",

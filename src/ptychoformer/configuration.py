@@ -224,6 +224,12 @@ def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[
     for key in _SINGLE[name]:
         if len(found := experiment[key]) > 1:
             raise InputError(f"experiments.{name}.{key}: {found} is not allowed; what it prints has room for one.")
+    expected = "measured" if name == "measured" else "simulated"
+    for dataset in [*experiment["datasets"], *([experiment["test"]] if experiment["test"] else [])]:
+        if (kind := config["datasets"][dataset]["kind"]) != expected:
+            raise InputError(
+                f"experiments.{name}: dataset '{dataset}' is not allowed; it is {kind}, and only {expected} ones have a place there."
+            )
     for dataset in experiment["datasets"]:
         if "all" in experiment["n_train"] and config["datasets"][dataset]["kind"] == "measured":
             raise InputError(f"experiments.{name}.n_train: 'all' is not allowed for the measured dataset '{dataset}'; it must be a number.")

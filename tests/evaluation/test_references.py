@@ -1,11 +1,14 @@
 """The floor is the best that can be said without looking, the ceiling is the truth."""
 
+import h5py
 import numpy as np
 import pytest
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.metrics import measure, read_metrics
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.references import reference_patches
+from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import Normalisation
@@ -70,3 +73,19 @@ def test_on_another_dataset_the_whole_scan_is_test_and_the_scale_is_still_that_o
 def test_unknown_kind_is_refused(make_dataset, tmp_path):
     with pytest.raises(InputError, match="'roof' is unknown, allowed are floor, ceiling, epie"):
         read("roof", make_dataset(), tmp_path)
+
+
+def test_a_perfect_reconstruction_scores_as_perfect_whatever_its_constant_phase_and_the_jitter(make_dataset, tmp_path):
+    dataset = make_dataset(jitter=2)
+    scan = read_scan(dataset)
+    with h5py.File(tmp_path / "found.h5", "w") as file:
+        file["object/amplitude"], file["object/phase"] = scan.amplitude, scan.phase + 1.3
+    files = tmp_path / "patches.h5", tmp_path / "scene.h5"
+    how = dict(n_train=50, seed=1, subset="scattered", transferred=False)
+    reference_patches("epie", dataset, dataset, **how, reconstruction=tmp_path / "found.h5", output=files[0])
+    stitch(files[0], "radial", files[1])
+    identity = dict(dataset="d", test="d", model="epie", loss="none", n_train=50, seed=1)
+    measure(dataset, dataset, *files, identity, tmp_path / "metrics.csv")
+    scores = read_metrics(tmp_path / "metrics.csv").query("metric == 'mse' and region == 'block'")
+    assert set(scores.level) == {"scene", "pattern"}
+    assert (scores.value < 1e-9).all()

@@ -16,7 +16,7 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS, Patches, open_patches
 from ptychoformer.evaluation.stitch import Scene, read_scene
-from ptychoformer.measurement.cxi import Scan, read_scan
+from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.storage import write_csv
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
@@ -114,7 +114,9 @@ def measure(
     truth = {channel: getattr(common, channel)(getattr(scan, channel)) for channel in CHANNELS}
     with open_patches(patches_file) as patches:
         _check_that_they_belong_together(split, patches, scene, test)
-        rows = [*_scene_rows(scene, truth, split, common), *_pattern_rows(patches, truth, split, common)]
+        # A reconstruction's patches are cut at recorded positions, where it may have put them by refining others.
+        corners = scan.positions if identity["model"] == "epie" else scan.true_positions
+        rows = [*_scene_rows(scene, truth, split, common), *_pattern_rows(patches, truth, split, corners, common)]
     if transferred:  # all of it is unseen
         rows = [("whole", *row[1:]) for row in rows if row[0] == "block"]
     frame = pd.DataFrame(rows, columns=["region", "level", "channel", "metric", "value"])
@@ -141,23 +143,27 @@ def _scene_rows(scene: Scene, truth: dict[str, np.ndarray], split: Split, common
                 yield region, "scene", channel, metric, float(value)
 
 
-def _pattern_rows(patches: Patches, truth: dict[str, np.ndarray], split: Split, common: Normalisation) -> Iterator[tuple]:
+def _pattern_rows(
+    patches: Patches, truth: dict[str, np.ndarray], split: Split, corners: np.ndarray, common: Normalisation
+) -> Iterator[tuple]:
     regions = {"block": np.full(len(split.test), True), "unseen": split.unseen_test}
-    by_pattern = _pattern_scores(patches, truth, split.scan, common)
+    by_pattern = _pattern_scores(patches, truth, corners, split.scan.window, common)
     for region, members in regions.items():
         for (channel, metric), values in by_pattern.items():
             yield region, "pattern", channel, metric, float(values[members].mean()) if members.any() else np.nan
 
 
-def _pattern_scores(patches: Patches, truth: dict[str, np.ndarray], scan: Scan, common: Normalisation) -> dict[tuple[str, str], np.ndarray]:
+def _pattern_scores(
+    patches: Patches, truth: dict[str, np.ndarray], corners: np.ndarray, window: tuple[int, int], common: Normalisation
+) -> dict[tuple[str, str], np.ndarray]:
     """Every metric of every channel, (m,)."""
     parts: dict[tuple[str, str], list[np.ndarray]] = {}
     whole_patch = np.full(patches.window, True)
     for part, *estimates in patches.chunks():
-        corners = scan.true_positions[patches.index[part]]
+        here = corners[patches.index[part]]
         for channel, estimate in zip(CHANNELS, estimates, strict=True):
             estimate = rescaled(estimate, channel, patches.normalisation, common)
-            for metric, values in scores(estimate, windows(truth[channel], corners, scan.window), whole_patch).items():
+            for metric, values in scores(estimate, windows(truth[channel], here, window), whole_patch).items():
                 parts.setdefault((channel, metric), []).append(values)
     return {key: np.concatenate(values) for key, values in parts.items()}
 

@@ -60,7 +60,7 @@ def reference_patches(
         images = tuple(np.full_like(image, part.mean(dtype=np.float64)) for image, part in zip(images, normalised, strict=True))
     with create_patches(output, split.test, scan.positions[split.test], scan.window, normalisation) as (amplitude, phase):
         for part in chunks(len(split.test), scan.window):
-            # An iterative reconstruction knows the recorded positions alone.
+            # A reconstruction is a whole object: its patches are stitched where they were cut.
             corners = (scan.positions if kind == "epie" else scan.true_positions)[split.test[part]]
             amplitude[part], phase[part] = (windows(image, corners, scan.window) for image in images)
 

@@ -51,7 +51,7 @@ def make_labelled(
     with open_prepared(path, scan, patterns) as prepared:
         places = {"positions": _whole(prepared.positions)}
         if labels:
-            transmission = merge_labels(Path(labels), scan.get("step", STEP))
+            transmission = _published(labels, prepared, scan.get("step", STEP))
         else:
             factor, places["true_positions"] = _refined(prepared, reconstruction)
             transmission = resampled(read_transmission(reconstruction), factor)
@@ -63,6 +63,18 @@ def make_labelled(
             for block in prepared.frames(BLOCK):
                 data[start : start + len(block)] = block
                 start += len(block)
+
+
+def _published(labels: str | os.PathLike, prepared: PreparedScan, step: float) -> np.ndarray:
+    transmission = merge_labels(Path(labels), step)
+    rows, columns = prepared.grid or (0, 0)
+    expected = tuple(int(np.rint(step * (count - 1))) + side for count, side in zip((rows, columns), prepared.window, strict=True))
+    if transmission.shape != expected:
+        raise InputError(
+            f"{labels} holds patches that make an object of {transmission.shape} pixels, but the scan's raster of {rows} x {columns} "
+            f"windows of {prepared.window[0]} pixels makes one of {expected}; crop and bin must give the patches' size."
+        )
+    return transmission
 
 
 def _whole(positions: np.ndarray) -> np.ndarray:
@@ -96,8 +108,9 @@ def _probe(prepared: PreparedScan, reconstruction: str | os.PathLike | None) -> 
     """The probe in the dataset's window: reconstructed, the scan's own, or dark if nobody knows it."""
     if reconstruction:
         with open_hdf5(reconstruction) as file:
-            found = read(file, "probe/wavefield", 2)[:]
-        return rescaled_probe(found, min(prepared.crop, len(found)), prepared.window[0])
+            found, bin = read(file, "probe/wavefield", 2)[:], int(file.attrs["bin"])
+        # Its spectrum has a pixel for every block of the detector's.
+        return rescaled_probe(found, round(prepared.crop / bin), prepared.window[0])
     return prepared.probe if prepared.probe is not None else np.zeros(prepared.window, np.complex64)
 
 

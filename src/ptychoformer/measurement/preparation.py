@@ -276,7 +276,10 @@ def rescaled_probe(probe: np.ndarray, crop: int, window: int) -> np.ndarray:
 
 
 def _central(image: np.ndarray, side: int) -> np.ndarray:
-    top, left = (length // 2 - side // 2 for length in image.shape)
+    # Zeros where there is no image, its middle kept at side // 2.
+    before = [max(side // 2 - length // 2, 0) for length in image.shape]
+    image = np.pad(image, [(gap, max(side - gap - length, 0)) for gap, length in zip(before, image.shape, strict=True)])
+    top, left = (length // 2 - side // 2 if length > side else 0 for length in image.shape)
     return image[top : top + side, left : left + side]
 
 

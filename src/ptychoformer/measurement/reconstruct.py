@@ -7,8 +7,8 @@
     positions                 (n, 2) float64, y and x of the window's corner on the object, pixels, refined if that was asked for
     recorded_positions        (n, 2) float64, the same as recorded
 
-Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that were used along a side), and ``pixel_size``
-in metres if it is known.
+Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that were used along a side), ``bin``, and
+``pixel_size`` in metres if it is known.
 """
 
 import os
@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 
 from ptychoformer.device import device_name, lookup_device
+from ptychoformer.errors import InputError
 from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.iterative import Reconstruction
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
@@ -70,6 +71,8 @@ def reconstruct(
         for warning in prepared.warnings:
             say(warning)
         amplitudes = torch.from_numpy(_amplitudes(prepared.frames(BLOCK), len(prepared.positions), prepared.window))
+    if prepared.probe is None and options["probe_from"] is None:
+        raise InputError(f"{path} holds no probe, so it cannot be known; the probe must be refined (probe_from).")
     probe = prepared.probe if prepared.probe is not None else first_probe(amplitudes)
     if options["probe_from"] is not None:
         probe = _as_bright_as(probe, amplitudes)
@@ -130,7 +133,7 @@ def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output:
     transmission, probe = fix_gauge(run.finished_object(), probe, light, probe_known=run.options["probe_from"] is None)
     with create_hdf5(output) as file:
         file.attrs.update({"r_factor": r_factor, "iterations": run.iteration, "engine": run.options["engine"]})
-        file.attrs["crop"] = prepared.crop
+        file.attrs.update({"crop": prepared.crop, "bin": prepared.crop // prepared.window[0]})
         file.attrs.update({"pixel_size": prepared.optics.pixel_size} if prepared.optics else {})
         write(file, "object/amplitude", np.abs(transmission), "", "y,x")
         write(file, "object/phase", np.angle(transmission), "rad", "y,x")

@@ -13,7 +13,6 @@ from matplotlib.patches import Patch
 from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.measurement.windows import windows
 from ptychoformer.publication.panels import (
     RunFiles,
     View,
@@ -94,16 +93,26 @@ def detail_of(scene: View) -> View:
     shape = scene.truth["amplitude"].shape
     side = min(shape) // 2
     stitched = ~np.isnan(next(iter(scene.answers.values()))["amplitude"])
-    y, x = (part.ravel() for part in np.indices((shape[0] - side + 1, shape[1] - side + 1)))
-    corners = np.stack([y, x], axis=1)
-    images = [image / (np.ptp(image) or 1) for image in scene.truth.values()]
-    contrast = sum(windows(image, corners, (side, side)).std(axis=(1, 2)) for image in images)
-    whole = windows(stitched, corners, (side, side)).all(axis=(1, 2))
-    top, left = corners[np.where(whole, contrast, -1).argmax()]
+    contrast = sum(_contrast(image / (np.ptp(image) or 1), side) for image in scene.truth.values())
+    whole = _sums(stitched, side) == side**2
+    top, left = np.unravel_index(np.where(whole, contrast, -1).argmax(), contrast.shape)
     part = np.s_[top : top + side, left : left + side]
     answers = {model: {channel: image[part] for channel, image in images.items()} for model, images in scene.answers.items()}
     corner = (scene.corner[0] + int(top), scene.corner[1] + int(left))
     return View(corner, {channel: image[part] for channel, image in scene.truth.items()}, answers)
+
+
+def _contrast(image: np.ndarray, side: int) -> np.ndarray:
+    """Standard deviation in every square of ``side`` pixels of an image (H, W), (H - side + 1, W - side + 1)."""
+    image = image.astype(np.float64)
+    mean = _sums(image, side) / side**2
+    return np.sqrt(np.maximum(_sums(image**2, side) / side**2 - mean**2, 0))
+
+
+def _sums(image: np.ndarray, side: int) -> np.ndarray:
+    """Sums over all squares, from cumulative ones, so that memory does not grow with the square."""
+    total = np.pad(image, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    return total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
 
 
 def compose(rows: list[Row], scores: pd.DataFrame, labels: Mapping[str, str], pixel_size: float | None) -> Figure:

@@ -77,8 +77,8 @@ _CAPTIONS = {
     ),
 }
 _ABSENT = (
-    "Skipped: the measured scan {file} is not at hand. With a copy of it under a folder, make paper DATA=folder uses that; make paper "
-    "ARGS=fig5 downloads it from its authors and checks it, and every run after that includes this figure, its table and its claims."
+    "Skipped: the measured scan {file} is not at hand. With a copy of it under a folder, make paper DATA=folder uses that; asking for fig5 "
+    "by name downloads it if the config knows its address, and every run after that includes this figure, its table and its claims."
 )
 
 
