@@ -214,8 +214,8 @@ def _mark_points(axes: Axes, views: Views) -> None:
 def _legend(axes: Axes, unseen_from: int | None, many_patterns: bool) -> None:
     lines = ["Squares: points a and b."]
     if unseen_from is not None:
-        lines += ["Dashed: below it, no training", "pattern reaches."]
+        lines += ["Dashed: below it,", "no training pattern", "reaches."]
     lines += ["Under a scene: its PSNR."]
     if many_patterns:
-        lines += ["ePIE: all patterns together,", "the probe known."]
+        lines += ["ePIE: all patterns,", "the probe known."]
     axes.text(0, 1, "\n".join(lines), transform=axes.transAxes, fontsize=6, va="top", linespacing=1.3)
