@@ -18,7 +18,6 @@ from ptychoformer.configuration import network_options, network_side
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import write_text
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
-from ptychoformer.measurement.readers import open_scan
 from ptychoformer.measurement.summary import as_mapping, summarise
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
@@ -62,8 +61,6 @@ def reconstruct(options: Namespace) -> None:
     """Reconstruct the object from all patterns together."""
     convergence = beside(options.output, ".convergence.csv")
     check_outputs([options.output, convergence, options.png], [options.scan])
-    if options.probe_known:
-        _require_probe(options)
     from ptychoformer.measurement import reconstruct as measurement
 
     settings = reconstruction_settings(options)
@@ -89,12 +86,6 @@ def reconstruction_settings(options: Namespace) -> dict[str, Any]:
         "probe_from": None if options.probe_known else PROBE_FROM,
         "positions_from": POSITIONS_FROM if options.refine_positions else None,
     }
-
-
-def _require_probe(options: Namespace) -> None:
-    with open_scan(options.scan, format=options.format) as raw:
-        if raw.probe is None:
-            raise InputError(f"{options.scan} holds no probe, so it cannot be known; leave out --probe-known.")
 
 
 def train(options: Namespace) -> None:

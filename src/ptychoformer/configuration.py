@@ -230,9 +230,8 @@ def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[
             raise InputError(
                 f"experiments.{name}: dataset '{dataset}' is not allowed; it is {kind}, and only {expected} ones have a place there."
             )
-    for dataset in experiment["datasets"]:
-        if "all" in experiment["n_train"] and config["datasets"][dataset]["kind"] == "measured":
-            raise InputError(f"experiments.{name}.n_train: 'all' is not allowed for the measured dataset '{dataset}'; it must be a number.")
+    if name == "measured" and "all" in experiment["n_train"]:
+        raise InputError("experiments.measured.n_train: 'all' is not allowed for a measured dataset; it must be a number.")
     if name == "sizes" and len(experiment["n_train"]) < 2:
         raise InputError(f"experiments.sizes.n_train: {experiment['n_train']} is not allowed; Figure 8 shows scenes of two sizes or more.")
     if (experiment["test"] is None) == (name == "table2"):

@@ -1,4 +1,4 @@
-"""A trained network as a function of patterns. With `evaluation.predict` the only module here that imports torch."""
+"""A trained network as a function of patterns. The only module here that imports torch."""
 
 import hashlib
 import os
@@ -27,8 +27,9 @@ class TrainedNetwork:
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         torch.set_num_threads(threads)
         trained = load_checkpoint(path)
-        self.kind, self.window, self.normalisation = trained.kind, tuple(trained.window), trained.normalisation
-        self.digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        self.kind, self.options, self.window = trained.kind, trained.options, tuple(trained.window)
+        self.normalisation = trained.normalisation
+        self._path = Path(path)
         self._device = lookup_device()
         try:
             self._network = trained.network().to(self._device, memory_format=torch.channels_last)
@@ -39,6 +40,11 @@ class TrainedNetwork:
     def device(self) -> str:
         """For people."""
         return device_name(self._device)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the checkpoint."""
+        return hashlib.sha256(self._path.read_bytes()).hexdigest()
 
     @torch.inference_mode()
     def __call__(self, patterns: np.ndarray) -> np.ndarray:

@@ -16,11 +16,10 @@ from scipy.signal import resample
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset, read_transmission
-from ptychoformer.measurement.preparation import PreparedScan, open_prepared, rescaled_probe
+from ptychoformer.measurement.preparation import PreparedScan, open_prepared, rescaled_probe, write_patterns
 from ptychoformer.measurement.readers import STEP, merge_labels
 from ptychoformer.storage import create_hdf5, open_hdf5, read, write
 
-BLOCK = 1024
 PADDING = 32  # pixels, mirrored, over which the periodic borders of a Fourier transform fade
 
 
@@ -59,10 +58,7 @@ def make_labelled(
         _write_object(transmission, prepared, object_output)
         contents = {"window": prepared.window, "probe": _probe(prepared, reconstruction), "optics": prepared.optics, "mask": prepared.mask}
         with create_dataset(output, **places, **contents, object_file=object_output, condition={"source": Path(path).name}) as data:
-            start = 0
-            for block in prepared.frames(BLOCK):
-                data[start : start + len(block)] = block
-                start += len(block)
+            write_patterns(prepared, data)
 
 
 def _published(labels: str | os.PathLike, prepared: PreparedScan, step: float) -> np.ndarray:

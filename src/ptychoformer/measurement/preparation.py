@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from scipy.fft import fft2, fftshift, ifft2, ifftshift
 
@@ -139,11 +140,16 @@ def import_scan(
         origin |= {"centre_y": scan.centre[0], "centre_x": scan.centre[1]}
         parts = {"probe": scan.probe, "optics": scan.optics, "mask": scan.mask, "grid": scan.grid}
         with create_dataset(output, window=scan.window, positions=scan.positions, **parts, condition=origin) as patterns:
-            start = 0
-            for block in scan.frames(len(scan.positions)):
-                patterns[start : start + len(block)] = block
-                start += len(block)
+            write_patterns(scan, patterns)
     return scan.warnings
+
+
+def write_patterns(scan: PreparedScan, patterns: h5py.Dataset) -> None:
+    """Fill the array of a dataset (n, h, w), as many patterns at a time as `prepare` reads."""
+    start = 0
+    for block in scan.frames(len(scan.positions)):
+        patterns[start : start + len(block)] = block
+        start += len(block)
 
 
 def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedScan:
