@@ -58,6 +58,16 @@ def displaced(data, random):
 BYTES = (truncated, flipped, overwritten, displaced)
 
 
+def damaged_view(data, random):
+    """Bytes where HDF5 keeps what a virtual dataset is made of: some versions crash on them, or read for ever."""
+    data = bytearray(data)
+    at = data.find(b"GCOL")
+    start = at + random.integers(4096)
+    for offset in range(random.integers(1, 129)) if random.random() < 0.5 else random.integers(4096, size=random.integers(1, 9)):
+        data[(start + offset) % len(data)] = [0, 0xFF, random.integers(256)][random.integers(3)]
+    return bytes(data)
+
+
 # Lies in HDF5
 
 
@@ -301,6 +311,8 @@ def mutate(format, base, path, random):
         else:
             data = BYTES[random.integers(len(BYTES))](data, random)
         path.write_bytes(data)
+    elif format == "nxcxi" and random.random() < 0.3:
+        path.write_bytes(damaged_view(base, random))
     elif format in ("cxi", "nxcxi"):
         lying_hdf5(base, path, random)
     elif format == "velociprobe":

@@ -4,9 +4,12 @@ import bz2
 import io
 import os
 import pickle
+import signal
 import sys
 import tracemalloc
 import zipfile
+from collections import deque
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +21,7 @@ from scipy import constants
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.preparation import Preparation, prepare
-from ptychoformer.measurement.readers import merge_labels, open_scan
+from ptychoformer.measurement.readers import hdf5, merge_labels, open_scan
 from ptychoformer.measurement.windows import windows
 
 DETECTOR = "entry_1/instrument_1/detector_1"
@@ -350,6 +353,43 @@ def test_views_of_what_is_not_there_are_not_zeros(write, file, sentence):
         opened["entry_1/data_1"].create_virtual_dataset("data", layout)
 
     refused(changed(write("nxcxi"), view), sentence)
+
+
+def test_a_view_of_other_axes_than_its_source_is_refused(write):
+    def view(opened):
+        values = opened["entry_1/instrument_1/detector_1/data"]
+        opened["flat"] = values[()].reshape(-1, *values.shape[-2:])
+        del opened["entry_1/data_1/data"]
+        layout = h5py.VirtualLayout(values.shape, "f4")
+        layout[0, 0] = h5py.VirtualSource(".", "flat", values.shape)[0, 0]
+        opened["entry_1/data_1"].create_virtual_dataset("data", layout)
+
+    refused(changed(write("nxcxi"), view), "'entry_1/data_1/data' is a view of 'flat' with 4 axes, found shape")
+
+
+def test_a_view_of_all_of_its_source_is_read(write):
+    def view(opened):
+        values = opened["entry_1/instrument_1/detector_1/data"]
+        opened["whole"] = values[()]
+        del opened["entry_1/data_1/data"]
+        layout = h5py.VirtualLayout((12, 32, 32), values.dtype)
+        layout[:] = h5py.VirtualSource(".", "whole", (12, 32, 32))
+        opened["entry_1/data_1"].create_virtual_dataset("data", layout)
+
+    _, expected = contents(write("nxcxi"))
+    _, found = contents(changed(write("nxcxi"), view))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("grief", "told"),
+    [(lambda path: os.kill(os.getpid(), signal.SIGSEGV), "Segmentation fault"), (lambda path: deque(count()), "CPU time limit exceeded")],
+)
+def test_a_file_that_crashes_hdf5_or_keeps_it_for_ever_is_refused(write, monkeypatch, grief, told):
+    monkeypatch.setattr(hdf5, "MOST_SECONDS", 1)
+    monkeypatch.setattr(hdf5, "open_all", grief)
+    path = write("cxi")
+    refused(path, rf"{path.name} cannot be read, it may be damaged or truncated \(HDF5 tried and ended: {told}\)")
 
 
 def test_values_in_bare_files_are_not_read(tmp_path, write):

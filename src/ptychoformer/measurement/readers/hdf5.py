@@ -1,7 +1,12 @@
 """Numbers in HDF5 files of others. HDF5 follows links to any file, and believes any size; here both are looked at first."""
 
+import faulthandler
 import importlib
 import math
+import os
+import resource
+import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +19,7 @@ from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, MOST_EXPANSION,
 
 MOST_LINKS = 64  # followed to reach one dataset; links in a circle need more
 DEEPEST_VIEW = 4  # virtual datasets of virtual datasets
+MOST_SECONDS = 2  # of a processor, to open every dataset of a file
 
 
 class Source:
@@ -105,6 +111,7 @@ class Source:
         return target
 
     def _open(self, path: Path) -> h5py.File:
+        _rehearse(path)
         return self._opened.enter_context(h5py.File(path, "r"))
 
     def _stored(self, where: str, dataset: h5py.Dataset, depth: int) -> int:
@@ -124,12 +131,14 @@ class Source:
         origin = Path(dataset.file.filename)
         stored = 0
         # HDF5 shows zeros in place of sources that it does not find.
-        for name, path in {(source.file_name, source.dset_name) for source in dataset.virtual_sources()}:
+        for name, path, axes in {(view.file_name, view.dset_name, _axes(view.src_space)) for view in dataset.virtual_sources()}:
             with ExitStack() as opened:
                 source = Source(origin if name == "." else self._beside(where, origin, name), opened, self._folder)
                 found = source._find(where, source._root, path)
                 if not isinstance(found, h5py.Dataset):
                     raise InputError(f"{where} is a view of the dataset '{path}' in the file '{name}', which does not hold it.")
+                if axes not in (None, found.ndim):  # HDF5 would read for ever
+                    raise InputError(f"{where} is a view of '{path}' with {axes} axes, found shape {found.shape}.")
                 stored += source._stored(where, found, depth - 1)
         return stored
 
@@ -145,6 +154,41 @@ def open_source(path: Path) -> Iterator[Source]:
         with decoding(path):
             source = Source(path, opened)
         yield source
+
+
+def _axes(selection: h5py.h5s.SpaceID) -> int | None:
+    """Of the dataset from which a part is selected; None if all of it is, whatever its shape."""
+    return None if selection.get_select_type() == h5py.h5s.SEL_ALL else len(selection.shape)
+
+
+def _rehearse(path: Path) -> None:
+    """Open every dataset of a file in a process that may come to grief: damaged views crash HDF5, or keep it for ever.
+
+    Raises:
+        InputError: it did.
+    """
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads; the child needs no lock of theirs, and h5py sees to its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        try:
+            faulthandler.disable()
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+            open_all(path)
+        finally:
+            os._exit(0)  # what Python can raise is raised, and told, when the file is opened again
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        reason = signal.strsignal(os.WTERMSIG(status))
+        raise InputError(f"{path} cannot be read, it may be damaged or truncated (HDF5 tried and ended: {reason}).")
+
+
+def open_all(path: Path) -> None:
+    """Every dataset of an HDF5 file, one after the other."""
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, item: None)
 
 
 def _check_filters(where: str, dataset: h5py.Dataset) -> None:
