@@ -82,7 +82,7 @@ def reconstruction_settings(options: Namespace) -> dict[str, Any]:
         "iterations": options.iterations,
         "regularisation": options.regularisation,
         "momentum": options.momentum,
-        "average_from": max(1, options.iterations - AVERAGED + 1),
+        "averaged": AVERAGED,
         "probe_from": None if options.probe_known else PROBE_FROM,
         "positions_from": POSITIONS_FROM if options.refine_positions else None,
     }

@@ -12,7 +12,7 @@ from ptychoformer.storage import open_hdf5
 
 WINDOW = 32
 OPTICS = Optics(wavelength=1e-10, pixel_size=1e-8, distance=2.0)
-OPTIONS = dict(engine="rpie", regularisation=0.3, iterations=60, momentum=0.0, average_from=51, probe_from=None, positions_from=None)
+OPTIONS = dict(engine="rpie", regularisation=0.3, iterations=60, momentum=0.0, averaged=10, probe_from=None, positions_from=None)
 
 
 def wave(y, x):
@@ -101,7 +101,7 @@ def test_a_networks_patterns_are_the_scans_own(scan, reconstruction, tmp_path):
 def test_an_interrupted_reconstruction_goes_on(scan, tmp_path, monkeypatch):
     from ptychoformer.measurement import reconstruct as module
 
-    options = OPTIONS | dict(iterations=8, average_from=5)
+    options = OPTIONS | dict(iterations=8, averaged=4)
     files = [dict(output=tmp_path / f"{name}.h5", convergence=tmp_path / f"{name}.csv") for name in "ab"]
     reconstruct(scan, {}, options, **files[0])
     monkeypatch.setattr(module, "SECONDS_BETWEEN_STATES", 0)

@@ -228,6 +228,7 @@ def test_a_dataset_of_this_project_is_read_exactly(tmp_path, measured):
         ("entry_1/data_1/data", np.zeros((12, 32, 32), [("a", "f4"), ("b", "i2")]), "must hold numbers, found"),
         ("entry_1/data_1/translation", np.zeros((12, 4)), r"must have the shape \(n, 3\) or \(n, 2\), found \(12, 4\)"),
         ("entry_1/data_1/translation", np.zeros((12, 3)), "all 12 positions are the same"),
+        ("entry_1/data_1/translation", np.zeros((3, 4, 0)), r"must have the shape \(n, 3\) or \(n, 2\), found \(12, 0\)"),
         (
             "entry_1/data_1/translation",
             np.pad([[np.nan] * 3], ((7, 4), (0, 0))),

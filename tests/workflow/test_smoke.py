@@ -30,7 +30,7 @@ datasets:
     label: Mine
     scan: {file: mine.cxi, url: null, sha256: null}
     patterns: {crop: 32, bin: 1}
-    reconstruction: {iterations: 12, average_from: 10, positions_from: null}
+    reconstruction: {iterations: 12, averaged: 3, positions_from: null}
 """
 TOY = """
 from torch import nn

@@ -51,7 +51,8 @@ def reconstruct(
     Args:
         path: measured scan, or a dataset of this project.
         scan: how it is read, see `preparation.open_prepared`.
-        options: of `Reconstruction`, and ``iterations``, ``crop`` and ``bin`` of the patterns.
+        options: of `Reconstruction`, but ``averaged``, the number of last iterations whose mean is the result, in place of
+            ``average_from``; and ``iterations``, ``crop`` and ``bin`` of the patterns.
         output: HDF5 file.
         convergence: CSV, a row for each iteration: ``iteration``, ``r_factor`` (before each update), ``seconds``.
         seed: of the order of patterns.
@@ -77,7 +78,8 @@ def reconstruct(
     if options["probe_from"] is not None:
         probe = _as_bright_as(probe, amplitudes)
     good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
-    run = Reconstruction(amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device), options, seed)
+    timed = {**options, "average_from": max(1, options["iterations"] - options["averaged"] + 1)}
+    run = Reconstruction(amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device), timed, seed)
     say(f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options['engine']}, on {device}")
     state_file = Path(output).with_name(f"{Path(output).stem}.state.pt")
     _run_to_the_end(run, state_file, digest([dict(options), dict(scan), seed, code, _fingerprint(amplitudes)]))

@@ -100,7 +100,7 @@ def _translations(source: Source, count: int, axes: np.ndarray | None) -> tuple[
         raise InputError(f"{source.path} holds no translations, neither at {' nor at '.join(TRANSLATION)}.")
     motion = source.small(name)
     if motion.ndim == 3:
-        motion = motion.reshape(-1, motion.shape[2])  # of a raster
+        motion = motion.reshape(math.prod(motion.shape[:2]), motion.shape[2])  # of a raster
     if motion.ndim == 2 and motion.shape[0] in (2, 3) and motion.shape[1] == count != len(motion):
         motion = motion.T  # as PyNX writes them
     if motion.ndim != 2 or motion.shape[1] not in (2, 3):
