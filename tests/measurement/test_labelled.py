@@ -1,5 +1,6 @@
 """Measured scans as networks see them: labels lie where the patterns were recorded, at the networks' pixels."""
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,6 +97,22 @@ def test_a_networks_patterns_are_the_scans_own(scan, reconstruction, tmp_path):
     make_labelled(scan, {}, dict(crop=32, bin=1), labels=None, reconstruction=reconstruction, **made)
     whole = np.arange(150)
     np.testing.assert_allclose(read_patterns(tmp_path / "d.cxi", whole), read_patterns(scan, whole), rtol=1e-5)
+
+
+def test_a_detector_that_misses_half_of_the_photons_leaves_the_object_as_bright(scan, tmp_path):
+    with h5py.File(scan) as file, h5py.File(tmp_path / "half.cxi", "w") as half:
+        for name in file:
+            file.copy(name, half)
+        half["entry_1/data_1/data"][...] /= 2
+        half["ptychography"].attrs["efficiency"] = 0.5
+    options = OPTIONS | dict(iterations=20)
+    found = []
+    for name, path in {"whole": scan, "half": tmp_path / "half.cxi"}.items():
+        files = dict(output=tmp_path / f"{name}.h5", convergence=tmp_path / f"{name}.csv")
+        reconstruct(path, {}, options, **files)
+        with open_hdf5(files["output"]) as file:
+            found.append(file["object/amplitude"][:])
+    np.testing.assert_allclose(found[1], found[0], atol=1e-3)
 
 
 def test_an_interrupted_reconstruction_goes_on(scan, tmp_path, monkeypatch):

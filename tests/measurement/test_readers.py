@@ -112,6 +112,14 @@ def replaced(path, name, value, **options):
     return changed(path, replace)
 
 
+@pytest.mark.parametrize("efficiency", [0, 1.5, np.nan, "half", [0.5, 0.5]])
+def test_an_efficiency_that_no_detector_has_is_refused(tmp_path, measured, efficiency):
+    made = dict(window=(32, 32), positions=measured.corners, probe=measured.probe, condition={"efficiency": efficiency})
+    with create_dataset(tmp_path / "own.cxi", **made) as patterns:
+        patterns[:] = measured.patterns
+    refused(tmp_path / "own.cxi", "the efficiency of a detector must be greater than 0 and at most 1, found")
+
+
 @pytest.mark.parametrize("place", ["entry_1/data_1", "entry_1/sample_1/geometry_1", DETECTOR])
 @pytest.mark.parametrize("columns", [2, 3])
 def test_translations_are_found_in_each_of_three_places(write, measured, place, columns):

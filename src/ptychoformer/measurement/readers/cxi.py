@@ -194,12 +194,22 @@ def _mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
 
 
 def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
+    """(h, w), square root of photons that the detector counts; the file's are those that fall on it."""
     probe = source.small("ptychography/probe", "biufc")
     if probe is None:
         return None
     if probe.shape != frame or not sound(probe).all():
         raise InputError(f"{source.path}: 'ptychography/probe' must be finite and have the shape {frame}, found shape {probe.shape}.")
-    return probe.astype(np.complex64)
+    return (probe * math.sqrt(_efficiency(source))).astype(np.complex64)
+
+
+def _efficiency(source: Source) -> float:
+    found = source.attribute("ptychography", "efficiency")
+    if found is None:
+        return 1.0
+    if not (isinstance(found, (int, float, np.number)) and 0 < found <= 1):
+        raise InputError(f"{source.path}: the efficiency of a detector must be greater than 0 and at most 1, found {found}.")
+    return float(found)
 
 
 def _grid(source: Source, count: int) -> tuple[int, int] | None:

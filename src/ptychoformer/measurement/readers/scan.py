@@ -38,7 +38,7 @@ class RawScan:
         mask: (h, w) bool, True where the file says that the detector is not to be trusted.
         saturation: largest count that the file can hold, which stands for overexposed and for blind pixels; None if there is no limit.
         centred: whether the zero frequency is known to be at (h // 2, w // 2) of the frames.
-        probe: (h, w) complex64, a first guess.
+        probe: (h, w) complex64, square root of recorded photons; known, or a first guess.
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32 and finite, in order; each call starts anew.
     """
