@@ -114,7 +114,7 @@ def test_of_a_whole_scan_everything_is_test_and_unseen(paper):
 
 
 def test_more_patterns_than_there_are_cannot_be_drawn(paper):
-    with pytest.raises(InputError, match="n_train: 2929 patterns were asked for, the scan has 2928"):
+    with pytest.raises(InputError, match="2929 training patterns were asked for, the scan has 2928"):
         training_subset(paper, 2929, seed=0, how="scattered")
 
 

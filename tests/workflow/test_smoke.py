@@ -262,6 +262,25 @@ def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_projec
     assert (project.folder / target).read_bytes() == before
 
 
+def test_a_prediction_that_failed_does_not_train_again(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    run = "clean/ptychonn/mse/n24/seed0"
+    target, log = (f"results/smoke/{part}" for part in (f"evaluation/{run}/on_clean/patches.h5", f"training/{run}/train.log"))
+    (project.folder / target).unlink()
+    module, first = "src/ptychoformer/evaluation/predict.py", "    network = TrainedNetwork(checkpoint, threads)\n"
+    failure = '    raise InputError("the prediction failed")\n'
+    project.edit(module, first, failure + first)
+    finished = project.snakemake(target, *SMOKE)
+    assert finished.returncode != 0
+    assert "Error in train: the prediction failed" in finished.stdout
+    assert "Going on" not in (project.folder / log).read_text()
+    project.edit(module, failure, "")
+    finished = project.snakemake(target, *SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    assert "Going on after epoch 1." in (project.folder / log).read_text()
+    assert (project.folder / target).read_bytes() == (finished_project.folder / target).read_bytes()
+
+
 def metric_files(project):
     results = project.folder / "results/smoke"
     return {

@@ -78,7 +78,7 @@ class Training:
         if not math.isfinite(validation_loss):
             raise TrainingError(
                 f"The validation loss became {validation_loss} after epoch {self.epoch + 1}, at learning rate {rate:g}; lower "
-                f"training.learning_rate or look for outliers in the dataset."
+                f"that or look for outliers in the dataset."
             )
         self.schedule.step(validation_loss)
         self.epoch += 1
@@ -107,7 +107,7 @@ class Training:
             first = int((~finite).nonzero()[0])
             raise TrainingError(
                 f"The loss became {losses[first].item()} in epoch {self.epoch + 1}, batch {first + 1} of {len(batches)}, at learning rate "
-                f"{self.learning_rate:g}; lower training.learning_rate or look for outliers in the dataset."
+                f"{self.learning_rate:g}; lower that or look for outliers in the dataset."
             )
         return losses.mean().item()
 

@@ -119,7 +119,7 @@ def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarr
         InputError: there are fewer training patterns.
     """
     if n_train > len(split.train):
-        raise InputError(f"n_train: {n_train} patterns were asked for, the scan has {len(split.train)} to train on.")
+        raise InputError(f"{n_train} training patterns were asked for, the scan has {len(split.train)} to train on.")
     if how == "scattered":
         return np.sort(generator(seed, "subset").permutation(split.train)[:n_train])
     if split.scan.grid is None:
@@ -143,7 +143,7 @@ def validation_part(indices: np.ndarray, fraction: float, how: str, seed: int) -
         InputError: there is one pattern only.
     """
     if len(indices) < 2:
-        raise InputError(f"n_train: {len(indices)} patterns cannot be divided into training and validation, at least 2 are needed.")
+        raise InputError(f"{len(indices)} training patterns cannot be divided into fitted and validation ones, at least 2 are needed.")
     count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
     order = generator(seed, "validation").permutation(indices) if how == "random" else indices
     return np.sort(order[: len(order) - count]), np.sort(order[len(order) - count :])
