@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.publication.fig5 import compose, detail_of, draw, load_rows
@@ -56,6 +57,24 @@ def test_rows_show_one_pattern_the_scene_and_a_detail(measured, runs):
     (y, x), side = rows[5].view.corner, len(rows[5].view.truth["phase"])
     assert side == (block[0].stop - block[0].start) // 2
     np.testing.assert_array_equal(rows[5].view.truth["phase"], scan.phase[y : y + side, x : x + side])
+
+
+def test_colours_leave_out_an_extreme_that_the_metrics_keep(measured, experiment, tmp_path):
+    block = split_of(read_scan(measured)).block
+    with h5py.File(measured) as file:
+        labels = file["ptychography/object"].file.filename
+    with h5py.File(labels, "r+") as file:
+        for name in ("amplitude", "phase"):
+            file[f"object/{name}"][block[0].start + 3, block[1].start + 3] = 9
+    runs = {"ptychonn": experiment.write_run(tmp_path, measured, "ptychonn", 1.0)}
+    rows, _ = load_rows(measured, runs)
+    for row in rows:
+        assert row.limits == {"amplitude": (0.0, 1.0), "phase": common_scale(measured).limits("phase")}[row.channel]
+    for row in rows[2:4]:
+        truth = row.view.truth[row.channel]
+        brightest = truth.max()
+        assert row.colours.vmax < 0.5 * brightest
+        assert (truth > row.colours.vmax).mean() <= 0.006
 
 
 def test_the_detail_has_the_highest_contrast_of_what_was_stitched(measured, runs):

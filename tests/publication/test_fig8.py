@@ -125,6 +125,20 @@ def test_plots_hold_the_means_dodged_by_less_than_they_are_apart(inputs):
     assert "ceiling (PSNR ∞)" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
+def test_decibels_out_of_the_networks_reach_are_written_and_leave_the_scale_to_the_networks(inputs):
+    table = pd.read_csv(inputs[0])
+    epie = table[table["model"] == "floor"].assign(model="epie")
+    epie["value"] = np.where(epie["metric"] == "psnr", 56.0, 0.99)
+    write_csv(pd.concat([table, epie]), inputs[0])
+    with house_style():
+        _, _, figure = drawn(inputs)
+    plots = {axes.get_ylabel(): axes for axes in figure.axes if axes.get_xlabel() == "training patterns" and axes.get_title() == "Phase"}
+    assert [text.get_text() for text in plots["PSNR (dB)"].texts] == ["ePIE 56 ↑"]
+    assert plots["PSNR (dB)"].get_ylim()[1] < 30
+    assert not plots["SSIM (%)"].texts
+    assert plots["SSIM (%)"].get_ylim()[1] > 99
+
+
 def test_a_single_seed_is_a_point_without_a_band():
     summary = pd.DataFrame({"n_train": [10, 100], "mean": [1.0, 2.0], "half": [np.nan, 0.5]})
     with house_style():

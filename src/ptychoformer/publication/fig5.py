@@ -31,6 +31,7 @@ from ptychoformer.training.split import split_of
 
 METRICS = ("psnr", "ssim", "mse")
 LABELS = "Labels"
+SHOWN = (0.005, 0.995)  # quantiles of the test block's labels that are black and white
 WIDEST = 1.1  # of a picture, so that all fit on a page, inches
 BARS = 1.35  # height of a panel of bars, inches
 ABOVE_BARS, BELOW_BARS = 0.42, 0.62
@@ -80,8 +81,10 @@ def load_rows(dataset: str | os.PathLike, run_files: RunFiles) -> tuple[list[Row
         ("cd", scene, "Stitched scene"),
         ("ef", detail_of(scene), "Detail of the scene"),
     )
+    # The metrics' scale ends at the labels' extremes, which lie at the scan's border and would leave no contrast.
+    colours = {channel: tuple(np.quantile(image, SHOWN)) for channel, image in scene.truth.items()}
     rows = [
-        Row(view, channel, limits[channel], name, f"{what}, {channel}")
+        Row(view, channel, limits[channel], name, f"{what}, {channel}", colours[channel])
         for letters, view, what in shown
         for name, channel in zip(letters, CHANNELS, strict=True)
     ]

@@ -34,6 +34,8 @@ WIDEST_PICTURE = 0.95  # so that the figure and its caption fit on a page
 PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
 LEFT, FOR_LEGEND = 0.42, 0.22
 REGION = "unseen"  # the only one that means the same at every overlap
+FAR, ROOM = 1.0, 0.3  # above what networks reach, in parts of that: where a reference leaves the plot, and what the plot then leaves free
+BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # what a label covers
 DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
 
 
@@ -154,6 +156,28 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str])
         axes.text(0.5, 0.5, "region too small", transform=axes.transAxes, ha="center", va="center", fontsize=6)
         axes.set(xticks=[], yticks=[])
         return
+    for place, model in enumerate(measured):
+        offset = (place - (len(measured) - 1) / 2) * DODGE[x]
+        draw_lines(axes, select(summary, model=model), x, look(models.index(model), model), offset, log=log)
+    _draw_references(axes, summary, x, _reach(summary[summary["model"].isin([*measured, "floor"])]))
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(FixedLocator(_apart(shown, log)))
+    axes.xaxis.set_major_formatter("{x:g}")
+
+
+def _reach(networks: pd.DataFrame) -> tuple[float, float]:
+    """The lowest and the highest of what networks and the floor have to show."""
+    half = networks["half"].fillna(0)
+    return (networks["mean"] - half).min(), (networks["mean"] + half).max()
+
+
+def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, reach: tuple[float, float]) -> None:
+    """Lines; decibels far above what networks reach leave the plot, whose scale is the networks', and stand at its upper edge."""
+    low, high = reach
+    far = []
     for reference, dashes in REFERENCES.items():
         rows = select(summary, model=reference).sort_values(x)
         rows = rows[np.isfinite(rows["mean"])]
@@ -162,15 +186,12 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str])
             axes.plot(rows[x], rows["mean"], color="grey", linewidth=0.6, linestyle=dashes)
         elif len(rows):
             axes.axhline(rows["mean"].iloc[0], color="grey", linewidth=0.6, linestyle=dashes)
-    for place, model in enumerate(measured):
-        offset = (place - (len(measured) - 1) / 2) * DODGE[x]
-        draw_lines(axes, select(summary, model=model), x, look(models.index(model), model), offset, log=log)
-    if log:
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_locator(FixedLocator(_apart(shown, log)))
-    axes.xaxis.set_major_formatter("{x:g}")
+        low = rows["mean"].min() if rows["mean"].min() < low else low
+        if (rows["metric"] == "psnr").any() and rows["mean"].max() > high + FAR * (high - low):
+            far.append(f"{REFERENCE_LABELS[reference].split(' (')[0]} {rows['mean'].max():.0f} ↑")
+    if far:
+        axes.set_ylim(low - 0.05 * (high - low), high + ROOM * (high - low))
+        axes.text(0.99, 0.98, ", ".join(far), transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
 
 
 def _apart(ticks: list[float], log: bool) -> list[float]:

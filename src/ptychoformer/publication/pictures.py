@@ -31,9 +31,10 @@ class Row:
     Args:
         view: what is shown.
         channel: ``amplitude`` or ``phase``.
-        limits: of the colour scale, which are the ends of the metrics' scale and thereby the peak of the PSNR.
+        limits: ends of the metrics' scale, and thereby the peak of the PSNR.
         letter: of the panel, bold, above the row; rows without one belong to the row above.
         title: beside the letter.
+        shown: ends of the colour scale; those of the metrics' scale if None.
     """
 
     view: View
@@ -41,6 +42,17 @@ class Row:
     limits: tuple[float, float]
     letter: str = ""
     title: str = ""
+    shown: tuple[float, float] | None = None
+
+    @property
+    def colours(self) -> Normalize:
+        """From values to the colour scale."""
+        return Normalize(*(self.shown or self.limits))
+
+    @property
+    def colourmap(self) -> Colormap:
+        """Of the channel; pixels that were not stitched are light grey."""
+        return colormaps[COLOURMAPS[self.channel]].with_extremes(bad="lightgrey")
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,7 @@ class Pictures:
         left, top, width, height = box
         axes = axes_at(figure, (left + column * (width + GAP), top, width, height))
         image = (row.view.truth if model is None else row.view.answers[model])[row.channel]
-        axes.imshow(image, norm=Normalize(*row.limits), cmap=_colours(row), aspect="auto")
+        axes.imshow(image, norm=row.colours, cmap=row.colourmap, aspect="auto")
         axes.set(xticks=[], yticks=[])
         # A thin frame, since white pixels on a white page would have no edge.
         axes.spines[:].set(visible=True, color="grey", linewidth=0.3)
@@ -125,17 +137,12 @@ class Pictures:
         right = left + self.columns * (width + GAP)
         # Shorter than its row, so that the end labels of two bars do not meet.
         place = axes_at(figure, (right + 0.03, top + 0.05, 0.07, height - 0.1))
-        bar = figure.colorbar(ScalarMappable(Normalize(*row.limits), _colours(row)), place)
+        bar = figure.colorbar(ScalarMappable(row.colours, row.colourmap), place)
         bar.outline.set_visible(False)
         bar.set_label(UNITS[row.channel], fontsize=6, labelpad=2)
         # A strip has room for two labels.
         bar.locator = MaxNLocator(4 if height > 0.6 else 2)
         bar.update_ticks()
-
-
-def _colours(row: Row) -> Colormap:
-    # Pixels that were not stitched.
-    return colormaps[COLOURMAPS[row.channel]].with_extremes(bad="lightgrey")
 
 
 def scale_bar(axes: Axes, width: int, pixel_size: float | None) -> None:
