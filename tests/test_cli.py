@@ -1,5 +1,6 @@
 """One scan from the command line: every command works, teaches, and fails in one sentence."""
 
+import errno
 import json
 import re
 import subprocess
@@ -20,6 +21,7 @@ from ptychoformer import cli, commands
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.network import TrainedNetwork
+from ptychoformer.files import alone_in
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.summary import nearest_step, overlap, probe_diameter, summarise
 from ptychoformer.measurement.windows import windows
@@ -303,6 +305,20 @@ def test_another_pixel_size_than_in_training_is_told(scan, run, tmp_path, capsys
     assert "trained on pixels of 10 nm" in capsys.readouterr().err
 
 
+def test_another_crop_than_in_training_is_told_where_pixels_have_no_size(run, tmp_path, capsys):
+    scan = write_scan(tmp_path / "scan.cxi", optics=None)
+    for crop, told in ((32, False), (16, True)):
+        arguments = ("--crop", crop, "--bin", crop // 16, "--threads", 1)
+        assert main("predict", scan, "--checkpoint", run, "-o", tmp_path / "scene.h5", *arguments) == 0
+        assert ("--crop 16, " in capsys.readouterr().err) == told
+
+
+def test_a_window_that_cuts_the_probe_is_told(scan, capsys):
+    for bin, told in ((1, False), (2, False), (4, True)):
+        assert main("inspect", scan, "--bin", bin) == 0
+        assert ("of the probe's light" in capsys.readouterr().out) == told
+
+
 def test_a_broken_off_training_goes_on(scan, tmp_path, monkeypatch, capsys):
     object_file = tmp_path / "object.h5"
     assert main("reconstruct", scan, "-o", object_file, "--iterations", 2, "--probe-known", "--threads", 1) == 0
@@ -319,7 +335,7 @@ def test_a_broken_off_training_goes_on(scan, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Training, "run_epoch", broken_off)
     capsys.readouterr()
     assert main(*arguments) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "Interrupted. The same command goes on where it was."
+    assert capsys.readouterr().err.splitlines()[-1] == "Interrupted. The same command goes on after the last whole epoch."
     monkeypatch.setattr(Training, "run_epoch", run_epoch)
     assert main(*arguments) == 0
     assert "Going on after epoch 1." in capsys.readouterr().err
@@ -341,9 +357,18 @@ def wrong(scan, run, folder):
     unknown = write_scan(folder / "unknown.cxi", rows=3, probe_known=False)
     text = folder / "text.pt"
     text.write_text("no checkpoint")
+    model = folder / "model.h5"  # as somebody may have called it
+    model.write_bytes((run / "model.pt").read_bytes())
+    scene = folder / "scene.h5"
+    with h5py.File(scene, "w") as file:
+        file["scene/amplitude"] = np.ones((4, 4))
     other = folder / "o.h5"
     plain = folder / "plain"
     plain.write_text("a file, no folder")
+    own = folder / "own.h5"
+    own.write_bytes(scan.read_bytes())
+    a_folder = folder / "folder.h5"
+    a_folder.mkdir()
     reconstruct, train, predict = (
         ("reconstruct", scan, "-o", other),
         ("train", scan, "--object", other, "-o", folder / "run"),
@@ -359,11 +384,11 @@ def wrong(scan, run, folder):
         "centre outside": (("inspect", scan, "--centre", 200, 3), "does not lie in the frame"),
         "crop too large": (("inspect", scan, "--crop", 64), "a crop of 64 pixels around (16, 16) does not fit"),
         "crop and bin": (("inspect", scan, "--crop", 30, "--bin", 4), "crop must be a multiple of bin"),
-        "output is input": (("reconstruct", scan, "-o", scan), "would be replaced"),
-        "scene is scan": (("predict", scan, "--checkpoint", run, "-o", scan), "would be replaced"),
-        "scene is model": (("predict", scan, "--checkpoint", run, "-o", run / "model.pt"), "would be replaced"),
+        "output is input": (("reconstruct", own, "-o", own), "would be replaced"),
+        "scene is scan": (("predict", own, "--checkpoint", run, "-o", own), "would be replaced"),
+        "scene is model": (("predict", scan, "--checkpoint", model, "-o", model), "would be replaced"),
         "object is object": (("train", scan, "--object", folder / "object.h5", "-o", folder), "would be replaced"),
-        "output is a folder": (("reconstruct", scan, "-o", folder), "is a folder"),
+        "output is a folder": (("reconstruct", scan, "-o", a_folder), "is a folder"),
         "folder is a file": (("reconstruct", scan, "-o", plain / "o.h5"), "cannot be made"),
         "no probe": (("reconstruct", unknown, "-o", other, "--probe-known"), "holds no probe"),
         "no object": (train, "does not exist"),
@@ -373,9 +398,11 @@ def wrong(scan, run, folder):
         "window of training": ((*train, "--crop", 24), "multiples of 32 pixels, found 24 x 24; --bin 1 leaves too few"),
         "window suggested": ((*train, "--crop", 28, "--model", "dpi"), "multiples of 16 pixels, found 28 x 28; --crop 16 would do"),
         "no checkpoint": (("predict", scan, "--checkpoint", folder / "none", "-o", other), "does not exist"),
+        "a scene for an object": (("train", scan, "--object", scene, "-o", folder / "run"), "is no reconstruction of this project"),
+        "nowhere to write": (("reconstruct", scan, "-o", "/proc/o.h5"), "cannot be written into the folder /proc"),
         "damaged checkpoint": (("predict", scan, "--checkpoint", text, "-o", other), "cannot be read as a checkpoint"),
         "checkpoint of another window": ((*predict, "--bin", 1), "patterns of 16 x 16 pixels"),
-        "window fits": ((*predict, "--bin", 1), "--crop 16 --bin 1, or --crop 32 --bin 2, would fit"),
+        "window fits": ((*predict, "--bin", 1), "; --crop 32 --bin 2 would fit"),
         "reconstruction of a scene": ((*reconstruct, "--crop", 9, "--bin", 3), "crop must be a multiple of bin"),
     }
 
@@ -401,9 +428,30 @@ def test_a_side_that_is_no_power_of_two_gets_a_suggestion():
 
 
 def test_a_folder_that_may_not_be_written_to_is_found_before_the_work(scan, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(commands.os, "access", lambda *_: False)
+    def forbidden(dir):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(commands.tempfile, "TemporaryFile", forbidden)
     assert main("reconstruct", scan, "-o", tmp_path / "object.h5") == 1
-    assert "permission denied in the folder" in one_sentence(capsys)
+    assert f"cannot be written into the folder {tmp_path}: Permission denied" in one_sentence(capsys)
+
+
+@pytest.mark.parametrize("text", ["hello", "two\nlines\n", "", "]", "\x80\x02."])
+def test_whatever_is_no_checkpoint_is_refused(scan, tmp_path, capsys, text):
+    (tmp_path / "model.pt").write_text(text, encoding="latin-1")
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "cannot be read as a checkpoint" in one_sentence(capsys)
+
+
+def test_two_trainings_do_not_write_into_one_folder(scan, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    with alone_in(run):
+        assert main("train", scan, "--object", tmp_path / "object.h5", "-o", run) == 1
+    assert "run is being written into by another process" in one_sentence(capsys)
+    assert not list(run.iterdir())
+    with alone_in(run):  # it ends with the process, or before
+        pass
 
 
 def test_a_mistake_has_no_traceback(tmp_path):
@@ -421,7 +469,9 @@ def test_a_mistake_has_no_traceback(tmp_path):
         (["guess"], "invalid choice: 'guess'"),
         (["inspect"], "required: SCAN"),
         (["inspect", "s.cxi", "--png", "s.pdf"], "must end in .png"),
-        (["inspect", "s.cxi", "--wavelength", "nan"], "'nan' is not allowed; it must be a number greater than 0"),
+        (["inspect", "s.cxi", "--wavelength", "nan"], "'nan' is not allowed; it must be a number at least 1e-14 and at most 1e-05"),
+        (["inspect", "s.cxi", "--detector-pixel", "75"], "'75' is not allowed; it must be a number at least 1e-07 and at most 0.01"),
+        (["reconstruct", "s.cxi", "-o", "o.png"], "the name of an HDF5 file must end in .h5 or .hdf5"),
         (["inspect", "s.cxi", "--bin", "0"], "must be an integer of at least 1"),
         (["reconstruct", "s.cxi"], "required: -o/--output"),
         (["reconstruct", "s.cxi", "-o", "o.h5", "--momentum", "1"], "at least 0 and less than 1"),

@@ -81,6 +81,11 @@ examples:
   ptychoformer predict next.cxi --checkpoint run -o next.h5 --tiff next       (next_amplitude.tif, next_phase.tif for ImageJ)
   ptychoformer predict scan.cxi --checkpoint run/model.pt -o scene.h5 --crop 64 --bin 2"""
 
+AFTERWARDS = {
+    "reconstruct": "The same command goes on where it was.",
+    "train": "The same command goes on after the last whole epoch.",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, by default that of the process; returns the exit code.
@@ -120,10 +125,7 @@ def parser() -> argparse.ArgumentParser:
 def _command(parts, name: str, summary: str, about: str, examples: str) -> argparse.ArgumentParser:
     made = parts.add_parser(name, help=summary, description=about, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("scan", metavar="SCAN", help="file with the patterns and positions of a scan")
-    resumed = name in ("reconstruct", "train")
-    made.set_defaults(
-        run=getattr(commands, name), afterwards="The same command goes on where it was." if resumed else "Nothing was written."
-    )
+    made.set_defaults(run=getattr(commands, name), afterwards=AFTERWARDS.get(name, "Nothing was written."))
     return made
 
 
@@ -134,7 +136,7 @@ def _add_inspect(part: argparse.ArgumentParser) -> None:
 
 
 def _add_reconstruct(part: argparse.ArgumentParser) -> None:
-    part.add_argument("-o", "--output", required=True, metavar="OBJECT.h5", help="HDF5 file to write")
+    part.add_argument("-o", "--output", required=True, type=_hdf5, metavar="OBJECT.h5", help="HDF5 file to write")
     part.add_argument("--png", type=_png, metavar="FILE", help="picture: amplitude, phase, probe and convergence")
     engine = part.add_argument_group("engine")
     engine.add_argument("--engine", choices=("epie", "rpie"), default="rpie", help="rpie moves more where the probe is dim [%(default)s]")
@@ -153,7 +155,13 @@ def _add_train(part: argparse.ArgumentParser) -> None:
     part.add_argument("-o", "--output", required=True, metavar="RUN", help="folder to write into")
     training = part.add_argument_group("training")
     training.add_argument("--model", choices=network_kinds(), default="ptychoformer", help="network [%(default)s]")
-    training.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the network, as often as you like")
+    training.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the network, as often as you like; an unknown name lists them",
+    )
     training.add_argument("--patterns", type=_whole(2), metavar="N", help="to train on, drawn by the seed [all that may be]")
     training.add_argument("--epochs", type=_whole(1), default=25, metavar="N", help="passes over them [%(default)s]")
     training.add_argument("--batch-size", type=_whole(1), default=32, metavar="N", help="patterns a step [%(default)s]")
@@ -166,7 +174,7 @@ def _add_train(part: argparse.ArgumentParser) -> None:
 
 def _add_predict(part: argparse.ArgumentParser) -> None:
     part.add_argument("--checkpoint", required=True, metavar="RUN", help="folder that `train` made, or a model.pt")
-    part.add_argument("-o", "--output", required=True, metavar="SCENE.h5", help="HDF5 file to write")
+    part.add_argument("-o", "--output", required=True, type=_hdf5, metavar="SCENE.h5", help="HDF5 file to write")
     part.add_argument("--png", type=_png, metavar="FILE", help="picture of the scene")
     part.add_argument("--tiff", metavar="PREFIX", help="write PREFIX_amplitude.tif and PREFIX_phase.tif for ImageJ")
     part.add_argument("--weighting", choices=WEIGHTINGS, default="radial", help="radial: patches count most at their centre [%(default)s]")
@@ -182,12 +190,17 @@ def _add_running(group: argparse._ArgumentGroup, seed: str) -> None:
 def _add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int | None = 1) -> None:
     group = part.add_argument_group("how the scan is read", "What is left out is as the file says; lengths in metres.")
     group.add_argument("--format", choices=FORMATS, help="[recognised by what the file holds]")
-    length = _real(0, math.inf, low_excluded=True)
-    group.add_argument("--wavelength", type=length, metavar="M")
-    group.add_argument("--distance", type=length, metavar="M", help="from object to detector")
-    group.add_argument("--detector-pixel", type=length, metavar="M", help="side of a detector pixel")
+    # Within reach of any instrument, so that micrometres taken for metres are noticed.
+    group.add_argument("--wavelength", type=_real(1e-14, 1e-5), metavar="METRES", help="of the beam")
+    group.add_argument("--distance", type=_real(1e-4, 1e3), metavar="METRES", help="from object to detector")
+    group.add_argument("--detector-pixel", type=_real(1e-7, 1e-2), metavar="METRES", help="side of a detector pixel")
     group.add_argument("--centre", type=_whole(0), nargs=2, metavar=("Y", "X"), help="detector pixel with the zero frequency [found]")
-    group.add_argument("--step", type=length, metavar="PIXELS", help=f"of a nanoprobe's raster, between neighbours [{STEP:g}]")
+    group.add_argument(
+        "--step",
+        type=_real(0, math.inf, low_excluded=True),
+        metavar="PIXELS",
+        help=f"of a nanoprobe's raster, between neighbours [{STEP:g}]",
+    )
     crop = f"side of the square around the centre, detector pixels{preparation or ' [the largest]'}"
     group.add_argument("--crop", type=_whole(1), metavar="C", help=crop)
     group.add_argument("--bin", type=_whole(1), default=bin, metavar="B", help=f"side of blocks that are summed{preparation or ' [1]'}")
@@ -238,6 +251,12 @@ def _real(low: float, high: float, *, low_excluded: bool = False, high_excluded:
         return value
 
     return parse
+
+
+def _hdf5(text: str) -> str:
+    if not text.lower().endswith((".h5", ".hdf5")):
+        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; the name of an HDF5 file must end in .h5 or .hdf5")
+    return text
 
 
 def _png(text: str) -> str:

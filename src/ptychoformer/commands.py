@@ -5,6 +5,7 @@ Libraries that take long to import are imported by the command that needs them.
 
 import json
 import os
+import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from ptychoformer.configuration import network_options, network_side
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.files import write_text
+from ptychoformer.files import alone_in, write_text
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.summary import as_mapping, summarise
 from ptychoformer.progress import say
@@ -93,6 +94,11 @@ def train(options: Namespace) -> None:
     run = Path(options.output)
     files = {name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION)}
     check_outputs(files.values(), [options.scan, options.object])
+    with alone_in(run):
+        _train(options, files)
+
+
+def _train(options: Namespace, files: Mapping[str, Path]) -> None:
     model = {"kind": options.model, "options": network_choices(options.model, options.option)}
     began = time.perf_counter()
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
@@ -133,7 +139,7 @@ def predict(options: Namespace) -> None:
     with open_prepared(options.scan, reading(options), patterns) as prepared:
         for warning in prepared.warnings:
             say(warning)
-        _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained.get("pixel_size"))
+        _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
         facts = predict_scene(prepared, network, network.normalisation, options.output, weighting=options.weighting)
     facts |= {"device": network.device}
     settings = about_scan(options.scan) | patterns | {"weighting": options.weighting, "network": network.kind, "checkpoint": network.digest}
@@ -150,18 +156,22 @@ def predict(options: Namespace) -> None:
     print(f"{facts['patterns']} patterns in {facts['prediction_seconds']:.1f} s, {facts['patterns_per_second']:.0f} patterns per second")
 
 
-def _check_that_it_fits(path: str, prepared: PreparedScan, checkpoint: Path, window: tuple[int, int], pixel_size: float | None) -> None:
+def _check_that_it_fits(path: str, prepared: PreparedScan, checkpoint: Path, window: tuple[int, int], trained: Mapping[str, Any]) -> None:
     if prepared.window != window:
         found, expected = (" x ".join(map(str, shape)) for shape in (prepared.window, window))
-        bins = prepared.crop // window[0]
-        binned = f", or --crop {bins * window[0]} --bin {bins}," if bins > 1 else ""
+        bin = trained.get("bin", max(1, prepared.crop // window[0]))
         raise InputError(
             f"{checkpoint} was trained on patterns of {expected} pixels, {path} gives {found}; "
-            f"--crop {window[0]} --bin 1{binned} would fit."
+            f"--crop {trained.get('crop', bin * window[0])} --bin {bin} would fit."
         )
-    own = prepared.optics.pixel_size if prepared.optics else None
-    if own and pixel_size and abs(own / pixel_size - 1) > SAME_PIXEL:
-        say(f"{checkpoint} was trained on pixels of {with_prefix(pixel_size)}, {path} has {with_prefix(own)}: the network knows no others.")
+    own, pixel_size = prepared.optics.pixel_size if prepared.optics else None, trained.get("pixel_size")
+    if own and pixel_size:
+        if abs(own / pixel_size - 1) > SAME_PIXEL:
+            found, expected = with_prefix(own), with_prefix(pixel_size)
+            say(f"{checkpoint} was trained on pixels of {expected}, {path} has {found}: the network knows no others.")
+    elif trained and prepared.crop != trained["crop"]:
+        pair = f"--crop {prepared.crop}, {checkpoint} was trained with --crop {trained['crop']}"
+        say(f"{pair}: on the same detector the object's pixels differ, and the network knows no others.")
 
 
 def reading(options: Namespace) -> dict[str, Any]:
@@ -203,8 +213,10 @@ def check_outputs(outputs: Any, inputs: list[str | os.PathLike]) -> None:
             output.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"The folder {output.parent} cannot be made: {error.strerror}.") from error
-        if not os.access(output.parent, os.W_OK):  # found now rather than after an hour of work
-            raise OutputError(f"{output} cannot be written: permission denied in the folder {output.parent}.")
+        try:  # now rather than after an hour of work
+            tempfile.TemporaryFile(dir=output.parent).close()
+        except OSError as error:
+            raise OutputError(f"{output} cannot be written into the folder {output.parent}: {error.strerror}.") from error
 
 
 def checkpoint_in(path: str) -> Path:

@@ -277,8 +277,9 @@ def _check_sizes(config: Mapping[str, Any]) -> None:
             for model in models_of(config, name):
                 size, multiple = window_side(config, dataset), network_side(config["models"][model]["kind"])
                 if size % multiple:
-                    key = f"datasets.{dataset}.patterns.crop" if entry["kind"] == "measured" else f"probes.{entry['probe']}.size"
-                    raise InputError(f"{key}: {size} is not allowed; model '{model}' of experiments.{name} needs a multiple of {multiple}.")
+                    measured = entry["kind"] == "measured"
+                    key = f"datasets.{dataset}.patterns: a crop over bin of" if measured else f"probes.{entry['probe']}.size:"
+                    raise InputError(f"{key} {size} is not allowed; model '{model}' of experiments.{name} needs a multiple of {multiple}.")
 
 
 def network_kinds() -> list[str]:

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all. Needs nothing but Python, so that the workflow can use it while it parses."""
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,24 @@ def _why_not_written(error: OSError) -> str | None:
     if error.errno in _FORBIDDEN:
         return f"permission denied ({error.strerror})"
     return None
+
+
+@contextmanager
+def alone_in(folder: str | os.PathLike) -> Iterator[None]:
+    """Keep other processes that ask for it out of ``folder``; no file is left there, and a kill ends it.
+
+    Raises:
+        OutputError: another process is there.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"{folder} is being written into by another process; wait for it, or name another folder.") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_text(text: str, path: str | os.PathLike) -> None:

@@ -66,5 +66,5 @@ def test_no_size_and_too_many_patterns_are_refused(tmp_path, dataset):
     files = {"pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
     with pytest.raises(InputError, match="at least one size"):
         draw(dataset, sizes=[], seed=0, subset="scattered", **files)
-    with pytest.raises(InputError, match="999 patterns were asked for"):
+    with pytest.raises(InputError, match="999 training patterns were asked for"):
         draw(dataset, sizes=[999], seed=0, subset="scattered", **files)

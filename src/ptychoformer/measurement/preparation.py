@@ -31,6 +31,7 @@ from ptychoformer.measurement.readers.scan import LENGTHS
 BLOCK = 2**22  # pixels read at a time
 SMALLEST_WINDOW = 4  # pixels along a side
 LARGEST_OBJECT = 2**16
+LEAST_LIGHT = 0.9  # of a probe that a window should hold
 SQUARE = 0.01  # largest relative difference between the sides of a detector pixel
 
 
@@ -178,18 +179,29 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     if optics is None:
         missing = ", ".join(name.replace("_", " ") for name, value in _lengths(raw, preparation).items() if value is None)
         warnings += (f"{raw.path} records no {missing}: lengths are in pixels.",)
+    probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
+    if held < LEAST_LIGHT:
+        light = f"{100 * held:.0f}% of the probe's light"
+        warnings += (f"{raw.path}: the window of {window} pixels holds {light}; a smaller bin makes it wider, a smaller crop its pixels.",)
     return PreparedScan(
         positions=_positions(raw, preparation, crop),
         window=(window, window),
         grid=raw.grid,
         optics=optics,
         mask=_binned(bad[None].astype(np.float32), preparation.bin)[0] > preparation.bin**2 / 2,
-        probe=None if raw.probe is None else rescaled_probe(raw.probe, crop, window),
+        probe=probe,
         centre=centre,
         crop=crop,
         warnings=raw.warnings + warnings,
         frames=frames,
     )
+
+
+def _prepared_probe(probe: np.ndarray, crop: int, window: int) -> tuple[np.ndarray, float]:
+    """The probe in the window, and the part of its light, 0 to 1, that is there."""
+    whole, held = (rescaled_probe(probe, crop, side) for side in (crop, window))
+    total, inside = (float(np.sum(np.abs(part).astype(np.float64) ** 2)) for part in (whole, held))
+    return held, inside / total if total else 1.0
 
 
 def _at_once(raw: RawScan) -> int:

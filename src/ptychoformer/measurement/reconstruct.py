@@ -31,7 +31,8 @@ from ptychoformer.provenance import digest
 from ptychoformer.storage import create_hdf5, write, write_csv
 from ptychoformer.tensors import load_state, save
 
-SECONDS_BETWEEN_STATES = 30
+SECONDS_BETWEEN_STATES = 1.0  # at least, and
+PART_FOR_STATES = 0.05  # of the time at most goes into writing them
 BLOCK = 1024
 
 
@@ -121,12 +122,14 @@ def _run_to_the_end(run: Reconstruction, state_file: Path, identity: str) -> Non
     if state := load_state(state_file, identity):
         run.restore(state)
         say(f"Going on after iteration {run.iteration}.")
-    saved, left = time.monotonic(), range(run.iteration, run.options["iterations"])
+    left = range(run.iteration, run.options["iterations"])
+    saved, wait = time.monotonic(), SECONDS_BETWEEN_STATES
     for _ in progress(left, len(left), "iterations"):
         run.run_iteration()
-        if time.monotonic() - saved > SECONDS_BETWEEN_STATES:
+        if (began := time.monotonic()) - saved > wait:
             save(run.state() | {"identity": identity}, state_file)
             saved = time.monotonic()
+            wait = max(SECONDS_BETWEEN_STATES, (saved - began) / PART_FOR_STATES)
 
 
 def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output: str | os.PathLike) -> None:

@@ -116,7 +116,7 @@ def draw_scan(
     Args:
         mean: (h, w) photons.
         positions: (n, 2) y and x, in ``unit``.
-        probe: (h, w) complex, square root of photons.
+        probe: (h, w) complex, in whatever units the file has.
         pixel_size: of the probe, metres.
         unit: ``metres`` or ``pixels``.
     """
@@ -128,8 +128,8 @@ def draw_scan(
         )
         if probe is not None:
             modulus = np.abs(probe)
-            title = "Probe, modulus"
-            row.picture(1, Picture(title, modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "√photons", pixel_size))
+            title = "Probe as recorded, modulus"
+            row.picture(1, Picture(title, modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "arb. units", pixel_size))
         _draw_positions(row.plot(1 if probe is None else 2, f"{len(positions)} positions"), positions, unit)
         save(row.figure, png)
 
@@ -174,15 +174,16 @@ def draw_reconstruction(reconstruction: str | os.PathLike, convergence: str | os
             row.picture(place, shown)
         modulus = np.abs(probe)
         row.picture(2, Picture("Probe, modulus", modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "√photons", pixel_size))
-        _draw_convergence(row.plot(3, f"R factor, {r_factor:.3f} of the averaged result"), pd.read_csv(convergence))
+        _draw_convergence(row.plot(3, f"R factor, {r_factor:.3f} of the result (dotted)"), pd.read_csv(convergence), r_factor)
         save(row.figure, png)
 
 
-def _draw_convergence(axes: Axes, history: pd.DataFrame) -> None:
+def _draw_convergence(axes: Axes, history: pd.DataFrame, result: float) -> None:
     axes.plot(history["iteration"], history["r_factor"], color="black")
+    axes.axhline(result, color="black", linewidth=0.6, linestyle=(0, (1, 1)))
     axes.set(xlabel="iteration", ylabel="R factor", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    low, high = history["r_factor"].min(), history["r_factor"].max()
+    low, high = min(history["r_factor"].min(), result), history["r_factor"].max()
     ticks = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
     axes.set_yticks([tick for tick in ticks if low / 1.3 <= tick <= high * 1.3])
     axes.yaxis.set_minor_locator(NullLocator())
