@@ -153,3 +153,14 @@ def test_a_wrong_config_is_one_sentence_before_any_job(project, old, new, senten
     assert sentence in finished.stdout
     assert "Traceback" not in finished.stdout
     assert not (project.folder / "results").exists()
+
+
+def test_a_scan_that_is_nowhere_is_named_before_anything_runs(project):
+    overlay = project.folder / "mine.yaml"
+    overlay.write_text("datasets: {mine: {kind: measured, label: Mine, scan: {file: nofile.cxi}, patterns: {crop: 64, bin: 2}}}\n")
+    overlay.write_text(overlay.read_text() + "experiments: {measured: {datasets: [mine], n_train: [300]}}\n")
+    finished = project.snakemake("fig5", "--dry-run", "--configfile", "mine.yaml")
+    assert finished.returncode != 0
+    assert "config: datasets.mine.scan.file: there is no 'nofile.cxi' in data_dir, which is not set, and no url" in finished.stdout
+    # What does not need it is planned all the same.
+    assert project.snakemake("table1", "--dry-run", "--configfile", "mine.yaml").returncode == 0

@@ -211,7 +211,12 @@ def options_of_reconstruction(wildcards):
 def scan_files(wildcards):
     """The measured scan of a dataset, and labels that were published with it."""
     entry = config["datasets"][wildcards.dataset]
-    return files_of({role: entry[role] for role in ("scan", "labels") if entry[role]})
+    wanted = {role: entry[role] for role in ("scan", "labels") if entry[role]}
+    for role, part in wanted.items():
+        if not (part.get("url") or file_is_at_hand(part["file"])):
+            key, folder = f"datasets.{wildcards.dataset}.{role}.file", config["data_dir"] or "data_dir, which is not set"
+            raise WorkflowError(f"config: {key}: there is no '{part['file']}' in {folder}, and no url to download it from.")
+    return files_of(wanted)
 
 
 def reconstruction_of_scan(wildcards):
