@@ -104,6 +104,8 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> None:
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
         preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
         preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None
+    for warning in prepared.warnings:
+        say(warning)
     check_window(model, prepared, options.bin)
     from ptychoformer.measurement.cxi import read_scan
     from ptychoformer.measurement.labelled import make_labelled

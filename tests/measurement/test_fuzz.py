@@ -21,7 +21,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.preparation import Preparation, prepare
 from ptychoformer.measurement.readers import open_scan
 
-SECONDS = 20  # for one file
+SECONDS = 40  # for one file
 MEMORY = 2**30  # bytes, beyond what Python and the libraries take
 QUICK, ALL = 60, 550
 

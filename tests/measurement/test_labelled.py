@@ -115,13 +115,34 @@ def test_a_detector_that_misses_half_of_the_photons_leaves_the_object_as_bright(
     np.testing.assert_allclose(found[1], found[0], atol=1e-3)
 
 
-def test_an_interrupted_reconstruction_goes_on(scan, tmp_path, monkeypatch):
+def test_the_result_is_the_mean_of_as_many_last_iterations(scan, tmp_path, monkeypatch):
+    from ptychoformer.measurement import reconstruct as module
+
+    seen, run_iteration = [], module.Reconstruction.run_iteration
+
+    def watched(run):
+        run_iteration(run)
+        seen.append(run.object.clone())
+
+    monkeypatch.setattr(module.Reconstruction, "run_iteration", watched)
+    for averaged in (1, 2, 9):
+        seen.clear()
+        options = OPTIONS | dict(iterations=4, averaged=averaged)
+        reconstruct(scan, {}, options, output=tmp_path / "o.h5", convergence=tmp_path / "o.csv")
+        with open_hdf5(tmp_path / "o.h5") as file:
+            found = file["object/amplitude"][:]
+        mean = sum(seen[-averaged:]) / len(seen[-averaged:])
+        np.testing.assert_allclose(found, mean.abs().numpy()[8:-8, 8:-8], rtol=1e-4, atol=1e-6)
+
+
+def test_an_interrupted_reconstruction_goes_on(scan, tmp_path, monkeypatch, capsys):
     from ptychoformer.measurement import reconstruct as module
 
     options = OPTIONS | dict(iterations=8, averaged=4)
     files = [dict(output=tmp_path / f"{name}.h5", convergence=tmp_path / f"{name}.csv") for name in "ab"]
     reconstruct(scan, {}, options, **files[0])
     monkeypatch.setattr(module, "SECONDS_BETWEEN_STATES", 0)
+    monkeypatch.setattr(module, "PART_FOR_STATES", 1e9)
     stopped, run_iteration = 3, module.Reconstruction.run_iteration
 
     def break_off(run):
@@ -134,6 +155,8 @@ def test_an_interrupted_reconstruction_goes_on(scan, tmp_path, monkeypatch):
         reconstruct(scan, {}, options, **files[1])
     assert (tmp_path / "b.state.pt").exists()
     monkeypatch.setattr(module.Reconstruction, "run_iteration", run_iteration)
+    capsys.readouterr()
     reconstruct(scan, {}, options, **files[1])
+    assert "Going on after iteration 3." in capsys.readouterr().err
     with open_hdf5(tmp_path / "a.h5") as first, open_hdf5(tmp_path / "b.h5") as second:
         np.testing.assert_array_equal(first["object/amplitude"][:], second["object/amplitude"][:])

@@ -1,6 +1,7 @@
 """Readers: what a file holds is what is read, whichever way it is laid out; and what a file pretends is one sentence."""
 
 import bz2
+import errno
 import io
 import os
 import pickle
@@ -392,13 +393,75 @@ def test_a_view_of_all_of_its_source_is_read(write):
 
 @pytest.mark.parametrize(
     ("grief", "told"),
-    [(lambda path: os.kill(os.getpid(), signal.SIGSEGV), "Segmentation fault"), (lambda path: deque(count()), "CPU time limit exceeded")],
+    [(lambda: os.kill(os.getpid(), signal.SIGSEGV), "Segmentation fault"), (lambda: deque(count()), "CPU time limit exceeded")],
 )
 def test_a_file_that_crashes_hdf5_or_keeps_it_for_ever_is_refused(write, monkeypatch, grief, told):
+    """The child reads what this process would read, and comes to grief in its place."""
+    this, small = os.getpid(), hdf5.Source.small
+
+    def fatal(source, name, *kinds):
+        if os.getpid() != this and name.endswith("distance"):
+            grief()
+        return small(source, name, *kinds)
+
     monkeypatch.setattr(hdf5, "MOST_SECONDS", 1)
-    monkeypatch.setattr(hdf5, "open_all", grief)
+    monkeypatch.setattr(hdf5.Source, "small", fatal)
     path = write("cxi")
-    refused(path, rf"{path.name} cannot be read, it may be damaged or truncated \(HDF5 tried and ended: {told}\)")
+    refused(path, rf"{path.name} cannot be read, it may be damaged or truncated \(HDF5 tried and ended: {told}")
+
+
+def test_what_the_rehearsal_cannot_do_is_not_the_files_fault(write, monkeypatch):
+    path = write("cxi")
+    _, expected = contents(path)
+
+    def no_room():
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fork", no_room)
+        np.testing.assert_array_equal(contents(path)[1], expected)
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        np.testing.assert_array_equal(contents(path)[1], expected)
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
+
+
+def test_an_interruption_is_for_the_parent_alone(write, monkeypatch, tmp_path):
+    """A terminal's Ctrl-C reaches the child too, which must not run the handlers of its caller."""
+    fork, witness = os.fork, tmp_path / "child"
+
+    def interrupted():
+        child = fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return child
+
+    this = os.getpid()
+    monkeypatch.setattr(os, "fork", interrupted)
+    try:
+        contents(write("cxi"))
+    finally:
+        if os.getpid() != this:
+            witness.write_text("here")
+            os._exit(1)
+    assert not witness.exists()
+
+
+def test_a_view_of_an_endless_view_of_a_pipe_is_refused(tmp_path, write):
+    os.mkfifo(tmp_path / "pipe")
+
+    def view(opened):
+        shape = opened["entry_1/instrument_1/detector_1/data"].shape[-2:]
+        endless = h5py.VirtualLayout((12, *shape), "f4", maxshape=(None, *shape))
+        endless[: h5py.h5s.UNLIMITED] = h5py.VirtualSource("pipe", "data", (12, *shape), maxshape=(None, *shape))[: h5py.h5s.UNLIMITED]
+        opened.create_virtual_dataset("endless", endless)
+        del opened["entry_1/data_1/data"]
+        layout = h5py.VirtualLayout((12, *shape), "f4")
+        layout[0:2] = h5py.VirtualSource(".", "endless", (12, *shape))[0:2]
+        opened["entry_1/data_1"].create_virtual_dataset("data", layout)
+
+    refused(changed(write("nxcxi"), view), "is in the file 'pipe', which is missing or no regular file")
 
 
 def test_values_in_bare_files_are_not_read(tmp_path, write):

@@ -10,8 +10,8 @@ updates of the object are exactly those of one pattern after the other. The prob
 the whole batch: numerators and denominators are summed over it.
 
 After every iteration the object moves on by a part of what it moved in the last ones (the momentum of mPIE, also in the second paper): slow
-modes, such as those of a scan's corners, which ePIE alone takes hundreds of iterations for, are gone after thirty. Noise makes these
-engines wander about the solution for ever; the result is the mean of object and probe over the last iterations.
+modes, such as those of a scan's corners, which ePIE alone takes hundreds of iterations for, are gone after some dozens. Noise makes
+these engines wander about the solution for ever; the result is the mean of object and probe over the last iterations.
 
 Where positions are no whole pixels the probe is shifted by the rest, in Fourier space.
 """
@@ -194,7 +194,7 @@ class Reconstruction:
 
     @torch.no_grad()
     def light(self) -> np.ndarray:
-        """(H, W) float64, photons that fell on each pixel of the object in the whole scan."""
+        """(H, W) float64, photons, as the detector counts them, that fell on each pixel of the object in the whole scan."""
         total, intensity = torch.zeros(self.object.numel(), device=self.probe.device), self.probe.abs().square()
         for batch in self._batches():
             total[batch.pixels] += intensity

@@ -80,7 +80,7 @@ def _whole(positions: np.ndarray) -> np.ndarray:
 def _refined(prepared: PreparedScan, reconstruction: str | os.PathLike) -> tuple[float, np.ndarray]:
     """How many of the dataset's pixels a pixel of the reconstruction is, and where (n, 2) its windows are according to it."""
     with open_hdf5(reconstruction) as file:
-        if "recorded_positions" not in file or "crop" not in file.attrs:
+        if "recorded_positions" not in file or not {"crop", "bin"} <= set(file.attrs):
             raise InputError(f"{reconstruction} is no reconstruction of this project (ptychoformer reconstruct).")
         moved, recorded = (read(file, name, 2)[:] for name in ("positions", "recorded_positions"))
         factor = prepared.crop / float(file.attrs["crop"])

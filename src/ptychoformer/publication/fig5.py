@@ -31,7 +31,7 @@ from ptychoformer.training.split import split_of
 
 METRICS = ("psnr", "ssim", "mse")
 LABELS = "Labels"
-SHOWN = (0.005, 0.995)  # quantiles of the test block's labels that are black and white
+SHOWN = (0.005, 0.995)  # quantiles of the test block's labels that are the ends of the colour scales
 WIDEST = 1.1  # of a picture, so that all fit on a page, inches
 BARS = 1.35  # height of a panel of bars, inches
 ABOVE_BARS, BELOW_BARS = 0.42, 0.62

@@ -35,6 +35,7 @@ PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
 LEFT, FOR_LEGEND = 0.42, 0.22
 REGION = "unseen"  # the only one that means the same at every overlap
 FAR, ROOM = 1.0, 0.3  # above what networks reach, in parts of that: where a reference leaves the plot, and what the plot then leaves free
+LEAST_SPAN = 1.0  # decibels that a plot shows at least
 BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # what a label covers
 DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
 
@@ -181,17 +182,19 @@ def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, reach: tuple[flo
     for reference, dashes in REFERENCES.items():
         rows = select(summary, model=reference).sort_values(x)
         rows = rows[np.isfinite(rows["mean"])]
+        style = {"color": "grey", "linewidth": 0.6, "linestyle": dashes, "zorder": 1}
         # One point is no line, and a reference has no marker.
         if len(rows) > 1:
-            axes.plot(rows[x], rows["mean"], color="grey", linewidth=0.6, linestyle=dashes)
+            axes.plot(rows[x], rows["mean"], **style)
         elif len(rows):
-            axes.axhline(rows["mean"].iloc[0], color="grey", linewidth=0.6, linestyle=dashes)
-        low = rows["mean"].min() if rows["mean"].min() < low else low
-        if (rows["metric"] == "psnr").any() and rows["mean"].max() > high + FAR * (high - low):
-            far.append(f"{REFERENCE_LABELS[reference].split(' (')[0]} {rows['mean'].max():.0f} ↑")
+            axes.axhline(rows["mean"].iloc[0], **style)
+        if len(rows) and rows["metric"].iloc[0] == "psnr" and rows["mean"].max() > high + FAR * max(high - low, LEAST_SPAN):
+            far.append(rows["mean"].rename(reference))
     if far:
-        axes.set_ylim(low - 0.05 * (high - low), high + ROOM * (high - low))
-        axes.text(0.99, 0.98, ", ".join(far), transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
+        bottom, span = min(low, *(means.min() for means in far)), max(high - low, LEAST_SPAN)
+        axes.set_ylim(bottom - 0.05 * span, high + ROOM * span)
+        text = ", ".join(f"{REFERENCE_LABELS[means.name].split(' (')[0]} {means.max():.0f} ↑" for means in far)
+        axes.text(0.99, 0.98, text, transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
 
 
 def _apart(ticks: list[float], log: bool) -> list[float]:

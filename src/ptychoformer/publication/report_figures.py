@@ -45,8 +45,8 @@ _CAPTIONS = {
         "Measured data",
         "Networks on a measured scan; the labels are the object that an iterative reconstruction finds from all patterns together. "
         "**a, b**, Amplitude and phase of one test pattern. **c, d**, The stitched scene; between it and the part of the object that "
-        "trained lies a guard band. **e, f**, The part of the scene with the highest contrast. **g to i**, Scores of the scene against "
-        "the labels, mean with 95 % interval over seeds.",
+        "trained lies a guard band. **e, f**, The part of the scene with the highest contrast. Colours leave out half a percent of the "
+        "test block's labels at either end. **g to i**, Scores of the scene against the labels, mean with 95 % interval over seeds.",
     ),
     "fig6": (
         "An object of another kind",
@@ -62,7 +62,8 @@ _CAPTIONS = {
         "Less data",
         "**a, b**, Scenes of all networks at two sizes of the training set. **c, d**, PSNR and SSIM of the scene, over the part "
         "of the test block that no training pattern illuminates, against the size of the training set and against the overlap "
-        "of the scan: mean with 95 % interval over seeds, between floor and ceiling.",
+        "of the scan: mean with 95 % interval over seeds, beside floor, ceiling and the reconstruction from all patterns, which is "
+        "written at the upper edge (↑) where its decibels lie far above.",
     ),
     "fig9": (
         "What is kept of the object’s frequencies",

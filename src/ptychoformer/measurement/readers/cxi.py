@@ -19,7 +19,7 @@ from scipy import constants
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import PATTERNS
-from ptychoformer.measurement.readers.hdf5 import Source, open_source
+from ptychoformer.measurement.readers.hdf5 import Source, open_source, rehearse
 from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, check_positions, counted, saturation, sound
 
 DATA = (PATTERNS, "entry_1/instrument_1/detector_1/data")
@@ -45,34 +45,44 @@ def open_cxi(path: Path) -> Iterator[RawScan]:
     Raises:
         InputError: the file is damaged, lacks patterns or translations, or its parts do not fit each other.
     """
+
+    def glance() -> None:
+        with open_source(path) as source:
+            next(_read(source).frames(1))
+
+    rehearse(path, glance)
     with open_source(path) as source:
-        data = _first(source, DATA)
-        if data is None:
-            raise InputError(f"{path} holds no patterns, neither at {' nor at '.join(DATA)}.")
-        check_frames(f"{path}: '{data.name}'", data.shape)
-        count, frame = math.prod(data.shape[:-2]), data.shape[-2:]
-        own = source.small("ptychography/positions")
-        axes = _axes(source)
-        positions, warnings = _translations(source, count, axes) if own is None else (_pixels(path, own), ())
-        check_positions(str(path), positions, count)
-        wavelength, beam_warnings = _wavelength(source)
-        yield RawScan(
-            path=path,
-            format="cxi",
-            frame=frame,
-            positions=positions,
-            unit="metres" if own is None else "frame pixels",
-            frames=lambda size: counted(f"{path}: '{data.name}'", _blocks(data, size)),
-            grid=None if own is None else _grid(source, count),
-            wavelength=wavelength,
-            distance=_quantity(source, f"{DETECTOR}/distance", LENGTH_UNITS),
-            detector_pixel=_detector_pixel(source, axes),
-            mask=_mask(source, frame),
-            saturation=saturation(data.dtype),
-            centred=own is not None,
-            probe=None if own is None else _probe(source, frame),
-            warnings=warnings + beam_warnings,
-        )
+        yield _read(source)
+
+
+def _read(source: Source) -> RawScan:
+    data = _first(source, DATA)
+    if data is None:
+        raise InputError(f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}.")
+    check_frames(f"{source.path}: '{data.name}'", data.shape)
+    count, frame = math.prod(data.shape[:-2]), data.shape[-2:]
+    own = source.small("ptychography/positions")
+    axes = _axes(source)
+    positions, warnings = _translations(source, count, axes) if own is None else (_pixels(source.path, own), ())
+    check_positions(str(source.path), positions, count)
+    wavelength, beam_warnings = _wavelength(source)
+    return RawScan(
+        path=source.path,
+        format="cxi",
+        frame=frame,
+        positions=positions,
+        unit="metres" if own is None else "frame pixels",
+        frames=lambda size: counted(f"{source.path}: '{data.name}'", _blocks(data, size)),
+        grid=None if own is None else _grid(source, count),
+        wavelength=wavelength,
+        distance=_quantity(source, f"{DETECTOR}/distance", LENGTH_UNITS),
+        detector_pixel=_detector_pixel(source, axes),
+        mask=_mask(source, frame),
+        saturation=saturation(data.dtype),
+        centred=own is not None,
+        probe=None if own is None else _probe(source, frame),
+        warnings=warnings + beam_warnings,
+    )
 
 
 def _first(source: Source, names: tuple[str, ...]) -> h5py.Dataset | None:
@@ -163,6 +173,8 @@ def _quantity(source: Source, name: str, units: dict[str, float]) -> float | Non
         shown = found.tolist() if found.size <= 4 else f"shape {found.shape}"
         raise InputError(f"{source.path}: '{name}' must be one number greater than 0, found {shown}.")
     value = float(found.flat[0]) * _scale(source, name, units)
+    if not value > 0:  # in SI units it is too small for a number
+        raise InputError(f"{source.path}: '{name}' must be a number greater than 0, found {found.flat[0]:g}.")
     if units is LENGTH_UNITS and not LENGTHS[0] <= value <= LENGTHS[1]:
         raise InputError(f"{source.path}: '{name}' must be {LENGTHS[0]:g} to {LENGTHS[1]:g} metres, found {value:g}.")
     return value
@@ -207,7 +219,7 @@ def _efficiency(source: Source) -> float:
     found = source.attribute("ptychography", "efficiency")
     if found is None:
         return 1.0
-    if not (isinstance(found, (int, float, np.number)) and 0 < found <= 1):
+    if not (isinstance(found, (int, float, np.integer, np.floating)) and 0 < found <= 1):
         raise InputError(f"{source.path}: the efficiency of a detector must be greater than 0 and at most 1, found {found}.")
     return float(found)
 

@@ -7,9 +7,10 @@ import os
 import resource
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import h5py
 import numpy as np
@@ -19,7 +20,8 @@ from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, MOST_EXPANSION,
 
 MOST_LINKS = 64  # followed to reach one dataset; links in a circle need more
 DEEPEST_VIEW = 4  # virtual datasets of virtual datasets
-MOST_SECONDS = 2  # of a processor, to open every dataset of a file
+MOST_SECONDS = 5  # of a processor, to read all of a scan but its patterns
+FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGXCPU}
 
 
 class Source:
@@ -111,7 +113,6 @@ class Source:
         return target
 
     def _open(self, path: Path) -> h5py.File:
-        _rehearse(path)
         return self._opened.enter_context(h5py.File(path, "r"))
 
     def _stored(self, where: str, dataset: h5py.Dataset, depth: int) -> int:
@@ -137,9 +138,10 @@ class Source:
                 found = source._find(where, source._root, path)
                 if not isinstance(found, h5py.Dataset):
                     raise InputError(f"{where} is a view of the dataset '{path}' in the file '{name}', which does not hold it.")
-                if axes not in (None, found.ndim):  # HDF5 would read for ever
-                    raise InputError(f"{where} is a view of '{path}' with {axes} axes, found shape {found.shape}.")
                 stored += source._stored(where, found, depth - 1)
+                # Only now, as above; HDF5 would read for ever.
+                if axes not in (None, found.ndim):
+                    raise InputError(f"{where} is a view of '{path}' with {axes} axes, found shape {found.shape}.")
         return stored
 
 
@@ -161,34 +163,54 @@ def _axes(selection: h5py.h5s.SpaceID) -> int | None:
     return None if selection.get_select_type() == h5py.h5s.SEL_ALL else len(selection.shape)
 
 
-def _rehearse(path: Path) -> None:
-    """Open every dataset of a file in a process that may come to grief: damaged views crash HDF5, or keep it for ever.
+def rehearse(path: Path, reading: Callable[[], object]) -> None:
+    """Do ``reading`` in a process that may come to grief, before this one does: damaged views crash HDF5, or keep it for ever.
+
+    Where a process cannot be started or waited for, nothing is learnt.
 
     Raises:
-        InputError: it did.
+        InputError: HDF5 crashed on the file, or did not come back.
     """
-    with warnings.catch_warnings():
-        # Python 3.12 warns of threads; the child needs no lock of theirs, and h5py sees to its own.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if not child:
-        try:
-            faulthandler.disable()
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-            open_all(path)
-        finally:
-            os._exit(0)  # what Python can raise is raised, and told, when the file is opened again
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
+    # A Ctrl-C is for the parent alone: the child must not leave by the caller's handlers.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        child = _forked()
+        if child == 0:
+            _read_and_end(reading)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if child is None:
+        return
+    try:
+        _, status = os.waitpid(child, 0)
+    except ChildProcessError:  # SIGCHLD is ignored here
+        return
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in FAULTS:
         reason = signal.strsignal(os.WTERMSIG(status))
         raise InputError(f"{path} cannot be read, it may be damaged or truncated (HDF5 tried and ended: {reason}).")
 
 
-def open_all(path: Path) -> None:
-    """Every dataset of an HDF5 file, one after the other."""
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda name, item: None)
+def _forked() -> int | None:
+    """As `os.fork`; None if the system has no room for another process."""
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads; the child needs no lock of theirs, and h5py sees to its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return os.fork()
+        except OSError:
+            return None
+
+
+def _read_and_end(reading: Callable[[], object]) -> NoReturn:
+    """Without a report of a crash, a core dump, or more than a few seconds of a processor."""
+    try:
+        faulthandler.disable()
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        reading()
+    finally:
+        os._exit(0)  # what Python can raise is raised, and told, when the parent reads
 
 
 def _check_filters(where: str, dataset: h5py.Dataset) -> None:
