@@ -130,7 +130,7 @@ def draw_scan(
             modulus = np.abs(probe)
             title = "Probe as recorded, modulus"
             row.picture(1, Picture(title, modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "arb. units", pixel_size))
-        _draw_positions(row.plot(1 if probe is None else 2, f"{len(positions)} positions"), positions, unit)
+        _draw_positions(row.plot(1 if probe is None else 2, f"{len(positions)} positions, first dark, last bright"), positions, unit)
         save(row.figure, png)
 
 
@@ -142,7 +142,6 @@ def _draw_positions(axes: Axes, positions: np.ndarray, unit: str) -> None:
     axes.set(xlabel=f"x ({name})", ylabel=f"y ({name})")
     axes.set_aspect("equal", adjustable="datalim")
     axes.invert_yaxis()
-    axes.text(1, 1.0, "first dark, last bright", transform=axes.transAxes, fontsize=5.5, ha="right", va="top", color="dimgrey")
 
 
 def _axis_unit(positions: np.ndarray) -> tuple[float, str]:
