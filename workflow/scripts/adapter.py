@@ -69,7 +69,7 @@ def _timed_imports() -> list[float]:
 @contextmanager
 def _log(path: str) -> Iterator:
     """Append everything that the process prints to the log, which an interrupted job has begun; yields the console."""
-    console = os.fdopen(os.dup(2), "w", buffering=1)
+    console = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     with open(path, "a", buffering=1, encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
