@@ -15,6 +15,7 @@ from ptychoformer.configuration import network_kinds
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.measurement.readers import FORMATS, STEP
+from ptychoformer.measurement.readers.cxi import WAVELENGTHS
 from ptychoformer.provenance import PACKAGE
 
 ABOUT = """\
@@ -191,7 +192,7 @@ def _add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int 
     group = part.add_argument_group("how the scan is read", "What is left out is as the file says; lengths in metres.")
     group.add_argument("--format", choices=FORMATS, help="[recognised by what the file holds]")
     # Within reach of any instrument, so that micrometres taken for metres are noticed.
-    group.add_argument("--wavelength", type=_real(1e-14, 1e-5), metavar="METRES", help="of the beam")
+    group.add_argument("--wavelength", type=_real(*WAVELENGTHS), metavar="METRES", help="of the beam")
     group.add_argument("--distance", type=_real(1e-4, 1e3), metavar="METRES", help="from object to detector")
     group.add_argument("--detector-pixel", type=_real(1e-7, 1e-2), metavar="METRES", help="side of a detector pixel")
     group.add_argument("--centre", type=_whole(0), nargs=2, metavar=("Y", "X"), help="detector pixel with the zero frequency [found]")
