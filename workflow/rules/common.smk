@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from ptychoformer.configuration import complete, load_schema, models_of, training_patterns, window_side
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import REFERENCES
+from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
 from ptychoformer.provenance import code_digest
+from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN
 
 try:
     config.update(complete(config, load_schema(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")))
@@ -44,7 +45,7 @@ wildcard_constraints:
     test=r"[^/]+",
     model=r"[^/]+",
     loss=r"[^/]+",
-    reference="floor|ceiling",
+    reference="floor|ceiling|one_pattern",
     n_train=r"\d+",
     seed=r"\d+",
     experiment="|".join(config["experiments"]),
@@ -302,6 +303,20 @@ def our_network():
     raise InputError("experiments.table1: a network of kind ptychoformer with attention paper must take part; Figures 2 and 3 show it.")
 
 
+def block_of(experiment):
+    """The block of the test patterns that tables, figures and claims of an experiment are about."""
+    entry = config["experiments"][experiment]
+    if entry["test"]:
+        return WHOLE_SCAN
+    return STRIP if any(is_measured(dataset) for dataset in entry["datasets"]) else config["evaluation"]["block"]
+
+
+def headline_of(experiment):
+    """Which block of the test patterns is shown, and which of its scenes."""
+    level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
+    return dict(block=block_of(experiment), level=level)
+
+
 def first_dataset(experiment):
     return config["experiments"][experiment]["datasets"][0]
 
@@ -365,7 +380,7 @@ def words_of(experiment):
     datasets, networks = labels("datasets", entry["datasets"]), labels("models", networks_of(experiment))
     by_model = dict(conditions=datasets, methods=networks)
     by_loss = dict(conditions=networks, methods=labels("losses", entry["losses"]))
-    return TABLES[experiment] | (by_model if factor == "model" else by_loss) | dict(factor=factor, scale_note=scale_note(experiment))
+    return TABLES[experiment] | (by_model if factor == "model" else by_loss) | dict(factor=factor, scale_note=scale_note(experiment)) | headline_of(experiment)
 
 
 def counted(number, noun):

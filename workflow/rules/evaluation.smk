@@ -92,6 +92,8 @@ rule stitch:
         mem_mb=1000,
     params:
         weighting=config["stitching"]["weighting"],
+        positions=config["stitching"]["positions"],
+        tie=config["stitching"]["tie"],
         code=code_digest("evaluation.stitch"),
     message:
         "Stitching {wildcards.test} as {wildcards.model} sees it, seed {wildcards.seed}"
@@ -191,6 +193,7 @@ rule spectra:
         mem_mb=1000,
     params:
         runs=runs_of_spectra(),
+        headline=headline_of("table1"),
         code=code_digest("evaluation.spectra"),
     message:
         "Measuring the spatial frequencies of the scenes"

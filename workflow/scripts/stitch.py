@@ -5,4 +5,5 @@ from adapter import job
 with job(snakemake):
     from ptychoformer.evaluation.stitch import stitch
 
-    stitch(snakemake.input.patches, snakemake.params.weighting, snakemake.output[0])
+    how = snakemake.params
+    stitch(snakemake.input.patches, how.weighting, snakemake.output[0], at=how.positions, tie=how.tie)

@@ -1,9 +1,15 @@
 """How close a prediction is to the truth: MSE, PSNR and SSIM of scenes and of patterns, as tidy rows.
 
-All are taken with peak 1 and on two-dimensional images. Their 0 to 1 scale is that of the labels of *all* patterns that may be trained on,
-whatever part of them a network was trained on, so that training sets of every size are measured with one ruler. Each is given over the
-authors' test block (`block`) and over the part of it that no training pattern illuminates (`unseen`); or, on a dataset that the network
-was not trained on, over the scan as a whole (`whole`).
+All are taken with peak 1. Their 0 to 1 scale is that of the labels of *all* patterns that may be trained on, whatever part of them a
+network was trained on, so that training sets of every size are measured with one ruler. Each named block of the test patterns
+(`training.split`) is scored at every level: its stitched ``scene``, the ``synchronised`` scene (`evaluation.synchronise`), the mean over
+its single patterns (``pattern``), each over the ``whole`` block and over the part of it that no training pattern illuminates (``unseen``).
+Phase is scored as it is, and as ``relative_phase``, with its mean error taken off: the constant phase of a window leaves no trace in its
+pattern.
+
+``released`` is how the authors' release scores: PSNR of the error pooled over all patches, and SSIM of an "image" that has a patch in each
+row, flattened. Its windows mix neighbouring patches and the ends of unrelated pixel rows, so it is no SSIM of images; it stands here since
+the printed numbers may have been made so.
 """
 
 import os
@@ -14,7 +20,8 @@ import pandas as pd
 from scipy.ndimage import binary_erosion, gaussian_filter
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.patches import CHANNELS, Patches, open_patches
+from ptychoformer.evaluation import CHANNELS, PATTERN, RELATIVE_PHASE, RELEASED, SCENE, SYNCHRONISED, UNSEEN, WHOLE
+from ptychoformer.evaluation.patches import Patches, chunks, open_patches
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
@@ -23,7 +30,7 @@ from ptychoformer.training.normalisation import Normalisation, training_normalis
 from ptychoformer.training.split import Split, split_of, whole_scan
 
 IDENTITY = {"dataset": str, "test": str, "model": str, "loss": str, "n_train": int, "seed": int}
-COLUMNS = IDENTITY | {"region": str, "level": str, "channel": str, "metric": str, "value": float}
+COLUMNS = IDENTITY | {"block": str, "region": str, "level": str, "channel": str, "metric": str, "value": float}
 # Wang et al., IEEE Trans. Image Process. 13, 600 (2004): an 11 x 11 Gaussian window and constants for a peak of 1.
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
@@ -79,9 +86,13 @@ def scores(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> dict[
     SSIM is the mean over those pixels whose whole window lies in the region, so that nothing outside of it counts, the border included.
     """
     mse = _mean((np.asarray(estimate, np.float64) - truth) ** 2, region)
-    mse = np.where(mse < ROUNDING, 0.0, mse)
+    mse = _unless_rounding(mse)
     whole_windows = binary_erosion(region, np.ones((2 * SSIM_RADIUS + 1,) * 2))
     return {"mse": mse, "psnr": psnr(mse), "ssim": _mean(ssim_map(estimate, truth), whole_windows)}
+
+
+def _unless_rounding(mse: np.ndarray) -> np.ndarray:
+    return np.where(mse < ROUNDING, 0.0, mse)
 
 
 def _mean(images: np.ndarray, region: np.ndarray) -> np.ndarray:
@@ -96,76 +107,123 @@ def measure(
     identity: Mapping[str, str | int],
     output: str | os.PathLike,
 ) -> None:
-    """Write the metrics of one run: a row for every region, level, channel and metric; a region without pixels has empty values.
+    """Write the metrics of one run: a row for every block, region, level, channel and metric; a region without pixels has empty values.
 
     Args:
         dataset: CXI file that the network was trained on; it sets the scale.
         test: CXI file that it is tested on, usually the same; its object is the truth.
-        patches_file: prediction of the test patterns; each patch is compared with the object where its window really was.
-        scene_file: the same prediction, stitched.
+        patches_file: prediction of the test patterns; each patch is compared with the object where it was cut.
+        scene_file: the same prediction, every block of it stitched.
         identity: ``dataset``, ``model``, ``loss``, ``n_train`` and ``seed`` of the run, and ``test``, the name of the tested dataset.
 
     Raises:
         InputError: a file cannot be read, or they do not belong together.
     """
-    scan, scene, common = read_scan(test), read_scene(scene_file), common_scale(dataset)
-    transferred = identity["test"] != identity["dataset"]
-    split = whole_scan(scan) if transferred else split_of(scan)
+    scan, common = read_scan(test), common_scale(dataset)
+    split = whole_scan(scan) if identity["test"] != identity["dataset"] else split_of(scan)
     truth = {channel: getattr(common, channel)(getattr(scan, channel)) for channel in CHANNELS}
     with open_patches(patches_file) as patches:
-        _check_that_they_belong_together(split, patches, scene, test)
-        # A reconstruction's patches are cut at recorded positions, where it may have put them by refining others.
-        corners = scan.positions if identity["model"] == "epie" else scan.true_positions
-        rows = [*_scene_rows(scene, truth, split, common), *_pattern_rows(patches, truth, split, corners, common)]
-    if transferred:  # all of it is unseen
-        rows = [("whole", *row[1:]) for row in rows if row[0] == "block"]
-    frame = pd.DataFrame(rows, columns=["region", "level", "channel", "metric", "value"])
+        _check_that_they_belong_together(split, patches, test)
+        by_pattern = _pattern_scores(patches, truth, common)
+        rows = [
+            (block, *row)
+            for block, places in split.blocks.items()
+            for row in (
+                *_scene_rows(scene_file, patches, split, block, truth, common),
+                *_pattern_rows(by_pattern, places, split),
+                *_released_rows(patches.block(block), truth, common),
+            )
+        ]
+    frame = pd.DataFrame(rows, columns=["block", "region", "level", "channel", "metric", "value"])
     write_csv(frame.assign(**{name: identity[name] for name in IDENTITY})[list(COLUMNS)], output)
 
 
-def _check_that_they_belong_together(split: Split, patches: Patches, scene: Scene, dataset: str | os.PathLike) -> None:
-    scan, file = split.scan, patches.amplitude.file.filename
-    if not np.array_equal(patches.index, split.test) or patches.window != scan.window:
-        raise InputError(f"{file} is not a prediction of the test patterns of {dataset}.")
-    covered = tuple(slice(start, start + size) for start, size in zip(scene.origin, scene.amplitude.shape, strict=True))
-    if covered != split.block or scene.normalisation != patches.normalisation:
-        raise InputError(f"The scene is not stitched from {file}: its place on the object or its normalisation differs.")
+def _check_that_they_belong_together(split: Split, patches: Patches, dataset: str | os.PathLike) -> None:
+    same = np.array_equal(patches.index, split.test) and patches.window == split.scan.window
+    same_blocks = patches.blocks.keys() == split.blocks.keys()
+    if not (same and same_blocks and all(np.array_equal(patches.blocks[name], places) for name, places in split.blocks.items())):
+        raise InputError(f"{patches.amplitude.file.filename} is not a prediction of the test patterns of {dataset}.")
 
 
-def _scene_rows(scene: Scene, truth: dict[str, np.ndarray], split: Split, common: Normalisation) -> Iterator[tuple]:
-    stitched = np.isfinite(scene.amplitude)
-    regions = {"block": stitched, "unseen": stitched & split.unseen_pixels[split.block]}
-    scaled = {channel: rescaled(getattr(scene, channel), channel, scene.normalisation, common) for channel in CHANNELS}
-    for region, pixels in regions.items():
-        for channel in CHANNELS:
-            estimate = np.where(stitched, scaled[channel], 0)
-            for metric, value in scores(estimate, truth[channel][split.block], pixels).items():
-                yield region, "scene", channel, metric, float(value)
+def _regions(split: Split, unseen: np.ndarray) -> dict[str, np.ndarray]:
+    """Names of regions to what is ``unseen`` of them; of a scan without training all is, which goes without saying."""
+    whole = {WHOLE: np.full_like(unseen, True)}
+    return whole | {UNSEEN: unseen} if len(split.train) else whole
 
 
-def _pattern_rows(
-    patches: Patches, truth: dict[str, np.ndarray], split: Split, corners: np.ndarray, common: Normalisation
+def _scene_rows(
+    path: str | os.PathLike, patches: Patches, split: Split, block: str, truth: Mapping[str, np.ndarray], common: Normalisation
 ) -> Iterator[tuple]:
-    regions = {"block": np.full(len(split.test), True), "unseen": split.unseen_test}
-    by_pattern = _pattern_scores(patches, truth, corners, split.scan.window, common)
-    for region, members in regions.items():
+    place = split.rectangle(block)
+    regions = _regions(split, split.unseen_pixels[place])
+    for level in (SCENE, SYNCHRONISED):
+        scene = read_scene(path, block, level)
+        if scene.rectangle != place or scene.normalisation != patches.normalisation:
+            file = patches.amplitude.file.filename
+            raise InputError(f"{path} is not stitched from {file}: its place on the object or its normalisation differs.")
+        stitched = np.isfinite(scene.amplitude)
+        for channel, estimate in _scaled(scene, stitched, common).items():
+            here = truth[channel][place]
+            for region, pixels in regions.items():
+                pixels = pixels & stitched
+                for metric, value in scores(estimate, here, pixels).items():
+                    yield region, level, channel, metric, float(value)
+                if channel == "phase":
+                    for metric, value in scores(_without_constant(estimate, here, pixels), here, pixels).items():
+                        yield region, level, RELATIVE_PHASE, metric, float(value)
+
+
+def _scaled(scene: Scene, stitched: np.ndarray, common: Normalisation) -> dict[str, np.ndarray]:
+    """Both channels of a scene on the common scale, 0 where nothing was stitched."""
+    scaled = {channel: rescaled(getattr(scene, channel), channel, scene.normalisation, common) for channel in CHANNELS}
+    return {channel: np.where(stitched, image, 0) for channel, image in scaled.items()}
+
+
+def _without_constant(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Images (..., h, w) less their mean error over the pixels of ``region`` (h, w)."""
+    return estimate - _mean(np.asarray(estimate, np.float64) - truth, region)[..., None, None]
+
+
+def _pattern_rows(by_pattern: Mapping[tuple[str, str], np.ndarray], places: np.ndarray, split: Split) -> Iterator[tuple]:
+    for region, members in _regions(split, split.unseen_test[places]).items():
         for (channel, metric), values in by_pattern.items():
-            yield region, "pattern", channel, metric, float(values[members].mean()) if members.any() else np.nan
+            yield region, PATTERN, channel, metric, float(values[places][members].mean()) if members.any() else np.nan
 
 
-def _pattern_scores(
-    patches: Patches, truth: dict[str, np.ndarray], corners: np.ndarray, window: tuple[int, int], common: Normalisation
-) -> dict[tuple[str, str], np.ndarray]:
+def _pattern_scores(patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation) -> dict[tuple[str, str], np.ndarray]:
     """Every metric of every channel, (m,)."""
     parts: dict[tuple[str, str], list[np.ndarray]] = {}
     whole_patch = np.full(patches.window, True)
     for part, *estimates in patches.chunks():
-        here = corners[patches.index[part]]
         for channel, estimate in zip(CHANNELS, estimates, strict=True):
+            here = windows(truth[channel], patches.true_positions[part], patches.window)
             estimate = rescaled(estimate, channel, patches.normalisation, common)
-            for metric, values in scores(estimate, windows(truth[channel], here, window), whole_patch).items():
-                parts.setdefault((channel, metric), []).append(values)
+            images = {channel: estimate}
+            if channel == "phase":
+                images[RELATIVE_PHASE] = _without_constant(estimate, here, whole_patch)
+            for name, image in images.items():
+                for metric, values in scores(image, here, whole_patch).items():
+                    parts.setdefault((name, metric), []).append(values)
     return {key: np.concatenate(values) for key, values in parts.items()}
+
+
+def _released_rows(patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation) -> Iterator[tuple]:
+    """The release's own score: patches as the rows (m, h * w) of one image; chunk by chunk, each with the rows that its windows reach."""
+    count, pixels, reach = len(patches.index), patches.window[0] * patches.window[1], SSIM_RADIUS
+    for channel in CHANNELS:
+        squares = similarity = 0.0
+        for part in chunks(count, patches.window):
+            held = slice(max(0, part.start - reach), min(count, part.stop + reach))
+            estimate = rescaled(patches.read(channel, held), channel, patches.normalisation, common).reshape(-1, pixels)
+            here = windows(truth[channel], patches.true_positions[held], patches.window).reshape(-1, pixels)
+            own = slice(part.start - held.start, part.stop - held.start)
+            squares += float(((np.asarray(estimate[own], np.float64) - here[own]) ** 2).sum())
+            inner = slice(max(part.start, reach) - held.start, min(part.stop, count - reach) - held.start)
+            similarity += float(ssim_map(estimate, here)[inner, reach : pixels - reach].sum())
+        inner_pixels = max(0, count - 2 * reach) * max(0, pixels - 2 * reach)
+        mse = _unless_rounding(np.asarray(squares / (count * pixels)))
+        values = {"mse": mse, "psnr": psnr(mse), "ssim": similarity / inner_pixels if inner_pixels else np.nan}
+        yield from ((WHOLE, RELEASED, channel, metric, float(value)) for metric, value in values.items())
 
 
 def collect(files: Iterable[str | os.PathLike], output: str | os.PathLike) -> None:

@@ -25,7 +25,7 @@ def predict(
     transferred: bool = False,
     threads: int = 1,
 ) -> dict[str, str]:
-    """Predict the patterns of the test block, or of another dataset's whole scan, batch by batch.
+    """Predict the test patterns of a scan, or all of another dataset's, batch by batch.
 
     Args:
         dataset: CXI file.
@@ -48,8 +48,9 @@ def predict(
     scan = read_scan(dataset)
     if network.window != tuple(scan.window):
         raise InputError(f"{checkpoint} was trained on patterns of {network.window} pixels, {dataset} has {tuple(scan.window)}.")
-    test = (whole_scan(scan) if transferred else split_of(scan)).test
-    with create_patches(output, test, scan.positions[test], scan.window, network.normalisation) as (amplitude, phase):
+    split = whole_scan(scan) if transferred else split_of(scan)
+    test = split.test
+    with create_patches(output, split, network.normalisation) as (amplitude, phase):
         for start in progress(range(0, len(test), BATCH), -(-len(test) // BATCH), "predicting"):
             batch = slice(start, min(start + BATCH, len(test)))
             amplitude[batch], phase[batch] = np.moveaxis(network(read_patterns(dataset, test[batch])), 1, 0)

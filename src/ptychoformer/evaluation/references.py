@@ -1,8 +1,10 @@
 """The results that every network's are to be read between.
 
 The *floor* knows nothing of a pattern: each test patch is the mean of the training labels. The *ceiling* knows everything but the jitter:
-the true labels, cut where the windows really were and stitched where the stage said they were. *ePIE* is a ceiling of another kind, an
-iterative reconstruction with the probe known: it uses all patterns together, networks one at a time.
+the true labels, cut where the windows really were and stitched where the stage said they were. *One pattern* is the ceiling with what no
+pattern can tell taken out: a pattern does not change with the constant phase of its window, so each patch has the true shape and the mean
+phase of the training labels. (A network may still guess a constant from what it sees, or remember it from a neighbour.) *ePIE* is a ceiling
+of another kind, an iterative reconstruction with the probe known: it uses all patterns together, networks one at a time.
 """
 
 import os
@@ -33,7 +35,7 @@ def reference_patches(
     """Write a reference of a dataset as a prediction.
 
     Args:
-        kind: ``floor``, ``ceiling`` or ``epie``.
+        kind: one of `evaluation.REFERENCES`.
         dataset: CXI file that the networks were trained on which it is compared with.
         test: CXI file that they are tested on.
         n_train: how many training patterns they get.
@@ -55,14 +57,15 @@ def reference_patches(
     split = whole_scan(scan) if transferred else split_of(scan)
     truth = _reconstructed(scan, reconstruction) if kind == "epie" else (scan.amplitude, scan.phase)
     images = normalisation.amplitude(truth[0]), normalisation.phase(truth[1])
+    means = [part.mean(dtype=np.float64) for part in (normalisation.amplitude(labels[0]), normalisation.phase(labels[1]))]
     if kind == "floor":
-        normalised = normalisation.amplitude(labels[0]), normalisation.phase(labels[1])
-        images = tuple(np.full_like(image, part.mean(dtype=np.float64)) for image, part in zip(images, normalised, strict=True))
-    with create_patches(output, split.test, scan.positions[split.test], scan.window, normalisation) as (amplitude, phase):
+        images = tuple(np.full_like(image, mean) for image, mean in zip(images, means, strict=True))
+    # A reconstruction is a whole object: its patches are stitched where they were cut.
+    corners = scan.positions if kind == "epie" else scan.true_positions
+    with create_patches(output, split, normalisation, cut_at=corners) as (amplitude, phase):
         for part in chunks(len(split.test), scan.window):
-            # A reconstruction is a whole object: its patches are stitched where they were cut.
-            corners = (scan.positions if kind == "epie" else scan.true_positions)[split.test[part]]
-            amplitude[part], phase[part] = (windows(image, corners, scan.window) for image in images)
+            amplitude[part], shape = (windows(image, corners[split.test[part]], scan.window) for image in images)
+            phase[part] = shape + means[1] - shape.mean(axis=(1, 2), keepdims=True) if kind == "one_pattern" else shape
 
 
 def _reconstructed(scan: Scan, path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:

@@ -42,6 +42,8 @@ def spectra(
     dataset_files: Mapping[int, str | os.PathLike],
     scenes: Iterable[tuple[str | os.PathLike, Mapping[str, str | int]]],
     *,
+    block: str,
+    level: str,
     output_spectra_csv: str | os.PathLike,
     output_bands_csv: str | os.PathLike,
 ) -> None:
@@ -54,6 +56,8 @@ def spectra(
     Args:
         dataset_files: seed to the CXI file of the dataset that the runs were tested on.
         scenes: each scene's file and the run's ``dataset``, ``test``, ``model``, ``loss``, ``n_train`` and ``seed``.
+        block: of the test patterns, whose scenes are measured.
+        level: of the scenes, see `stitch.read_scene`.
 
     Raises:
         InputError: a file cannot be read, there is no scene, a seed has no dataset, or a scene does not lie on its object.
@@ -64,7 +68,7 @@ def spectra(
         if run["seed"] not in scans:
             raise InputError(f"{path} is a scene of seed {run['seed']}, for which no dataset was given.")
         identity = tuple(run[name] for name in IDENTITY)
-        images = _images(read_scene(path), scans[run["seed"]], path)
+        images = _images(read_scene(path, block, level), scans[run["seed"]], path)
         curves += [(*identity, *row) for row in _curves(images)]
         energies += [(*identity, *row) for row in _energies(images)]
     if not curves:

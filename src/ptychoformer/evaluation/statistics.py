@@ -21,7 +21,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.storage import PRECISION, write_csv
 
-GROUP = ["dataset", "test", "factor", "held", "n_train", "region", "level", "channel", "metric"]
+GROUP = ["dataset", "test", "factor", "held", "n_train", "block", "region", "level", "channel", "metric"]
 HELD = {"model": "loss", "loss": "model"}  # by factor
 SIGNIFICANCE = 0.05
 TAIL = 0.025  # on either side of a 95 % interval

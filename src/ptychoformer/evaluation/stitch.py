@@ -1,23 +1,31 @@
-"""Patches into a scene: the weighted mean of all patches over each pixel, at the scan's recorded positions.
+"""Patches into scenes: for each block of a prediction, the weighted mean of its patches over each pixel.
 
-    scene/amplitude, scene/phase   (H', W') float32, the bounding box of the patches, NaN where nothing was stitched
+    {block}/amplitude, {block}/phase   (H', W') float32, the block's rectangle at its recorded positions, NaN where nothing was stitched
+    {block}/synchronised_phase         the same, of phase patches whose constants tell each other (`evaluation.synchronise`)
 
-Attributes of the group: ``origin`` (y, x) of the scene on the object, pixels; the ``weighting``; the normalisation's constants.
+Attributes of each group: ``origin`` (y, x) of the scene on the object, pixels; ``weighting``; ``at``, the positions that it is stitched at;
+``tie``; the normalisation's constants.
 """
 
 import os
 from dataclasses import dataclass
 
+import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.patches import CHANNELS, open_patches, read_normalisation
+from ptychoformer.evaluation import SCENE, SYNCHRONISED
+from ptychoformer.evaluation.patches import Patches, chunks, open_patches, read_normalisation
+from ptychoformer.evaluation.synchronise import DEFAULT_TIE, constants, overlap_excess
 from ptychoformer.storage import create_hdf5, open_hdf5, read, write
 from ptychoformer.training.normalisation import Normalisation
+from ptychoformer.training.split import Rectangle, rectangle_of
 
 WEIGHTINGS = ("radial", "uniform")
 # Positive, so that a pixel which lies only in a window's corner is stitched too.
 CORNER_WEIGHT = 0.01
+RECORDED, TRUE = "recorded", "true"
+PHASES = {SCENE: "phase", SYNCHRONISED: "synchronised_phase"}  # level of a scene to the array that holds its phase
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,12 @@ class Scene:
     phase: np.ndarray
     origin: tuple[int, int]
     normalisation: Normalisation
+
+    @property
+    def rectangle(self) -> Rectangle:
+        """Rows and columns of the object that the scene covers."""
+        (top, left), (height, width) = self.origin, self.amplitude.shape
+        return slice(top, top + height), slice(left, left + width)
 
 
 def window_weights(window: tuple[int, int], weighting: str) -> np.ndarray:
@@ -55,43 +69,102 @@ def window_weights(window: tuple[int, int], weighting: str) -> np.ndarray:
     return 1 - (1 - CORNER_WEIGHT) * radius / radius[0, 0]
 
 
-def stitch(patches_file: str | os.PathLike, weighting: str, output: str | os.PathLike) -> None:
-    """Stitch a prediction into a scene; time grows linearly with the number of patches, memory with the scene alone.
+class Canvas:
+    """The rectangle of the object that patches at ``corners`` cover together, as flat arrays to add patches to.
 
-    Raises:
-        InputError: the prediction cannot be read or the weighting is unknown.
+    Args:
+        corners: (m, 2) of the patches on the object, whole pixels.
+        weights: (h, w) of a patch's pixels.
+        frame: rectangle that the canvas covers at least.
     """
-    with open_patches(patches_file) as patches:
-        weights = window_weights(patches.window, weighting).ravel()
-        origin = patches.positions.min(axis=0)
-        height, width = patches.positions.max(axis=0) - origin + patches.window
+
+    def __init__(self, corners: np.ndarray, weights: np.ndarray, frame: Rectangle):
+        covered = zip(rectangle_of(corners, weights.shape), frame, strict=True)
+        rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in covered)
+        self.shape = rows.stop - rows.start, columns.stop - columns.start
+        self._inner = tuple(slice(f.start - c.start, f.stop - c.start) for f, c in zip(frame, (rows, columns), strict=True))
+        self.corners, self.weights = corners, weights
         # Flat indices of a window's pixels: scattering a chunk by np.add.at was the fastest way measured, ahead of bincount.
-        corners = (patches.positions - origin) @ (width, 1)
-        offsets = np.add.outer(np.arange(patches.window[0]) * width, np.arange(patches.window[1])).ravel()
-        amplitude, phase, total = np.zeros((3, height * width))
-        for part, *channels in patches.chunks():
-            pixels = np.add.outer(corners[part], offsets).ravel()
-            for image, values in zip((amplitude, phase), channels, strict=True):
-                np.add.at(image, pixels, (values.reshape(-1, len(weights)) * weights).ravel())
-            np.add.at(total, pixels, np.tile(weights, part.stop - part.start))
-        normalisation = patches.normalisation
-    total[total == 0] = np.nan
-    with create_hdf5(output) as file:
-        group = file.create_group("scene")
-        group.attrs.update({"origin": origin, "weighting": weighting, **normalisation.as_attributes()})
-        for channel, image in zip(CHANNELS, (amplitude, phase), strict=True):
-            write(group, channel, (image / total).reshape(height, width).astype(np.float32), "", "y,x")
+        self._starts = (corners - (rows.start, columns.start)) @ (self.shape[1], 1)
+        self._offsets = np.add.outer(np.arange(weights.shape[0]) * self.shape[1], np.arange(weights.shape[1]))
+
+    def blank(self) -> np.ndarray:
+        """A flat array of zeros."""
+        return np.zeros(self.shape[0] * self.shape[1])
+
+    def add(self, image: np.ndarray, part: slice, values: np.ndarray) -> None:
+        """Add weighted ``values`` (len(part), h, w), or one (len(part), 1, 1) a patch, to a flat image at the patches ``part``."""
+        pixels = np.add.outer(self._starts[part], self._offsets)
+        np.add.at(image, pixels.ravel(), np.broadcast_to(values * self.weights, pixels.shape).ravel())
+
+    def cut(self, image: np.ndarray, part: slice) -> np.ndarray:
+        """The windows (len(part), h, w) of a flat image at the patches ``part``."""
+        return image[np.add.outer(self._starts[part], self._offsets)]
+
+    def framed(self, image: np.ndarray) -> np.ndarray:
+        """The part (H', W') of a flat image that lies in the frame."""
+        return image.reshape(self.shape)[self._inner]
 
 
-def read_scene(path: str | os.PathLike) -> Scene:
-    """A stitched scene.
+def stitch(
+    patches_file: str | os.PathLike, weighting: str, output: str | os.PathLike, *, at: str = RECORDED, tie: float = DEFAULT_TIE
+) -> None:
+    """Stitch every block of a prediction into a scene; time grows linearly with the number of patches, memory with the scene alone.
+
+    Args:
+        at: ``recorded``, where the stage said a window was, or ``true``, where it really was.
+        tie: see `synchronise.constants`.
 
     Raises:
-        InputError: the file is damaged, something is missing, or amplitude and phase differ in shape.
+        InputError: the prediction cannot be read, or the weighting or the positions are unknown.
     """
+    if at not in (RECORDED, TRUE):
+        raise InputError(f"The positions '{at}' are unknown, allowed are {RECORDED} and {TRUE}.")
+    with open_patches(patches_file) as prediction, create_hdf5(output) as file:
+        weights = window_weights(prediction.window, weighting)
+        about = {"weighting": weighting, "at": at, "tie": tie, **prediction.normalisation.as_attributes()}
+        for name in prediction.blocks:
+            patches = prediction.block(name)
+            frame = rectangle_of(patches.positions, patches.window)
+            group = file.create_group(name)
+            group.attrs.update({"origin": [side.start for side in frame], **about})
+            canvas = Canvas(patches.positions if at == RECORDED else patches.true_positions, weights, frame)
+            for array, image in _stitched(patches, canvas, tie).items():
+                write(group, array, canvas.framed(image).astype(np.float32), "", "y,x")
+
+
+def _stitched(patches: Patches, canvas: Canvas, tie: float) -> dict[str, np.ndarray]:
+    """Amplitude, phase and synchronised phase of a block as flat images, NaN where no patch lies."""
+    amplitude, phase, total, excess = canvas.blank(), canvas.blank(), canvas.blank(), np.empty(len(patches.index))
+    for part, *channels in patches.chunks():
+        for image, values in zip((amplitude, phase), channels, strict=True):
+            canvas.add(image, part, values)
+        canvas.add(total, part, np.ones((1, 1)))
+    for part, _, values in patches.chunks():
+        excess[part] = overlap_excess(canvas.cut(phase, part), canvas.cut(total, part), values, canvas.weights)
+    found, shifts = constants(canvas.corners, canvas.weights, excess, tie), canvas.blank()
+    for part in chunks(len(found), patches.window):
+        canvas.add(shifts, part, found[part, None, None])
+    total[total == 0] = np.nan
+    return {"amplitude": amplitude / total, "phase": phase / total, "synchronised_phase": (phase + shifts) / total}
+
+
+def read_scene(path: str | os.PathLike, block: str, level: str = SCENE) -> Scene:
+    """A stitched scene of one block.
+
+    Args:
+        level: ``scene``, plainly stitched, or ``synchronised``.
+
+    Raises:
+        InputError: the file is damaged, it has no such block or level, or amplitude and phase differ in shape.
+    """
+    if level not in PHASES:
+        raise InputError(f"There are no scenes of the level '{level}', only of {' and '.join(PHASES)}.")
     with open_hdf5(path) as file:
-        amplitude, phase = (read(file, f"scene/{channel}", 2)[:] for channel in CHANNELS)
-        if amplitude.shape != phase.shape or "origin" not in file["scene"].attrs:
+        if not isinstance(group := file.get(block), h5py.Group):
+            raise InputError(f"{path} holds no scene of the block '{block}', it holds {', '.join(file) or 'none'}.")
+        amplitude, phase = (read(file, f"{block}/{array}", 2)[:] for array in ("amplitude", PHASES[level]))
+        if amplitude.shape != phase.shape or "origin" not in group.attrs:
             raise InputError(f"{path}: a scene needs an 'origin', and amplitude {amplitude.shape} and phase {phase.shape} of one shape.")
-        top, left = (int(corner) for corner in file["scene"].attrs["origin"])
-        return Scene(amplitude, phase, (top, left), read_normalisation(file["scene"]))
+        top, left = (int(corner) for corner in group.attrs["origin"])
+        return Scene(amplitude, phase, (top, left), read_normalisation(group))

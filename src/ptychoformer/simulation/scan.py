@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 GREATEST_OVERLAP = 0.95
 TRAIN_FRACTION = 0.8  # of the rows, the authors' split
+# Named blocks of the patterns that are tested, see `training.split`; the first three are those of a scan on a grid.
+LOWER_RIGHT, LOWER_LEFT, STRIP, WHOLE_SCAN = "lower_right", "lower_left", "strip", "scan"
+GRID_BLOCKS = (LOWER_RIGHT, LOWER_LEFT, STRIP)
 
 
 def step_of(window: int, overlap: float) -> int:

@@ -1,14 +1,17 @@
 """Which patterns train, which are tested, and which pixels no training pattern illuminates.
 
-The authors' split (`docs/readings.md`) of a scan on a grid: the first 80 % of its rows train, and the test block is the square of the
-remaining rows and as many first columns. Neighbouring patterns overlap, so the block's first rows share pixels with training; the part
-of it that shares none is called *unseen*.
+The split of a scan on a grid: the first 80 % of its rows train, and the strip of the remaining rows tests. Scores are given for named
+blocks of the strip. With n rows in it, ``lower_right`` are its last n columns, on which the paper tested by all evidence, ``lower_left``
+its first n columns, which the authors' release has tested on since August 2025 (`docs/readings.md`), and ``strip`` is all of it.
+Neighbouring patterns overlap, so the strip's first rows share pixels with training; the part of a block that shares none is *unseen*.
 
 A scan off the grid is split by place: the lowest fifth tests, what shares no pixel with it trains, and what lies between, the guard band,
-does neither. There all of the test block is unseen.
+does neither. Its only block is the ``strip``, and all of it is unseen. A scan that no network was trained on is tested as a whole, as its
+only block ``scan``.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +20,9 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Scan
 from ptychoformer.randomness import generator
-from ptychoformer.simulation.scan import TRAIN_FRACTION, train_rows
+from ptychoformer.simulation.scan import LOWER_LEFT, LOWER_RIGHT, STRIP, TRAIN_FRACTION, WHOLE_SCAN, train_rows
+
+Rectangle = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,14 @@ class Split:
     Args:
         scan: the scan that is split.
         train: indices of all patterns that may be trained on, increasing.
-        test: indices of the test block, increasing.
+        test: indices of all patterns that are tested, increasing.
+        blocks: name of a block to the places in ``test`` of its patterns, increasing.
     """
 
     scan: Scan
     train: np.ndarray
     test: np.ndarray
+    blocks: Mapping[str, np.ndarray]
 
     @cached_property
     def unseen_pixels(self) -> np.ndarray:
@@ -53,12 +60,25 @@ class Split:
         y, x = self.scan.true_positions[self.test].T
         return seen[y + h, x + w] - seen[y, x + w] - seen[y + h, x] + seen[y, x] == 0
 
-    @cached_property
-    def block(self) -> tuple[slice, slice]:
-        """The rectangle of the object that the test block covers at its recorded positions."""
-        corners = self.scan.positions[self.test]
-        (top, left), (bottom, right) = corners.min(0), corners.max(0) + self.scan.window
-        return slice(int(top), int(bottom)), slice(int(left), int(right))
+    def places(self, block: str) -> np.ndarray:
+        """The places in ``test`` of a block's patterns.
+
+        Raises:
+            InputError: the split has no such block.
+        """
+        if block not in self.blocks:
+            raise InputError(f"The test patterns of this scan have no block '{block}', they have {', '.join(self.blocks)}.")
+        return self.blocks[block]
+
+    def rectangle(self, block: str) -> Rectangle:
+        """Rows and columns of the object that a block covers at its recorded positions."""
+        return rectangle_of(self.scan.positions[self.test[self.places(block)]], self.scan.window)
+
+
+def rectangle_of(corners: np.ndarray, window: tuple[int, int]) -> Rectangle:
+    """The rows and columns that windows at ``corners`` (n, 2) cover together."""
+    (top, left), (bottom, right) = corners.min(0), corners.max(0) + window
+    return slice(int(top), int(bottom)), slice(int(left), int(right))
 
 
 def split_of(scan: Scan) -> Split:
@@ -67,10 +87,10 @@ def split_of(scan: Scan) -> Split:
     Raises:
         InputError: the scan is too small to be split.
     """
-    return authors_split(scan) if scan.grid else guarded_split(scan)
+    return grid_split(scan) if scan.grid else guarded_split(scan)
 
 
-def authors_split(scan: Scan) -> Split:
+def grid_split(scan: Scan) -> Split:
     """The split of the paper for a scan on a grid.
 
     Raises:
@@ -81,7 +101,10 @@ def authors_split(scan: Scan) -> Split:
     if not 0 < first < rows:
         raise InputError(f"A scan of {rows} x {columns} positions is too small to be split: at least 2 rows are needed.")
     index = np.arange(rows * columns).reshape(rows, columns)
-    return Split(scan, index[:first].ravel(), index[first:, : rows - first].ravel())
+    places = np.arange((rows - first) * columns).reshape(rows - first, columns)
+    side = rows - first
+    blocks = {LOWER_RIGHT: places[:, -side:].ravel(), LOWER_LEFT: places[:, :side].ravel(), STRIP: places.ravel()}
+    return Split(scan, index[:first].ravel(), index[first:].ravel(), blocks)
 
 
 def guarded_split(scan: Scan) -> Split:
@@ -99,13 +122,13 @@ def guarded_split(scan: Scan) -> Split:
             f"A scan that extends over {np.ptp(top) + scan.window[0]} rows is too small to be split: a guard band of {scan.window[0]} rows "
             "between training and test leaves nothing to train on."
         )
-    return Split(scan, np.flatnonzero(trained), np.flatnonzero(tested))
+    return Split(scan, np.flatnonzero(trained), np.flatnonzero(tested), {STRIP: np.arange(tested.sum())})
 
 
 def whole_scan(scan: Scan) -> Split:
     """The split of a scan that networks were not trained on: all of it is test."""
     index = np.arange(len(scan.positions))
-    return Split(scan, index[:0], index)
+    return Split(scan, index[:0], index, {WHOLE_SCAN: index})
 
 
 def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarray:
