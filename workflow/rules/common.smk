@@ -303,6 +303,11 @@ def our_network():
     raise InputError("experiments.table1: a network of kind ptychoformer with attention paper must take part; Figures 2 and 3 show it.")
 
 
+def stitched_at():
+    """Positions that patches are stitched at; YAML reads an unquoted true as a boolean."""
+    return str(config["stitching"]["positions"]).lower()
+
+
 def block_of(experiment):
     """The block of the test patterns that tables, figures and claims of an experiment are about."""
     entry = config["experiments"][experiment]

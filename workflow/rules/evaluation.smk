@@ -92,7 +92,7 @@ rule stitch:
         mem_mb=1000,
     params:
         weighting=config["stitching"]["weighting"],
-        positions=config["stitching"]["positions"],
+        positions=stitched_at(),
         tie=config["stitching"]["tie"],
         code=code_digest("evaluation.stitch"),
     message:
