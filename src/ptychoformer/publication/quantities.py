@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.evaluation import RELATIVE_PHASE, SCORED
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ QUANTITIES = {
     "psnr": Quantity("PSNR", 1, 2, "dB", " dB", higher_is_better=True),
     "ssim": Quantity("SSIM", 100, 2, "%", " percentage points", higher_is_better=True),
 }
+CHANNEL_NAMES = {"amplitude": "Amplitude", "phase": "Phase", RELATIVE_PHASE: "Relative phase"}
 MISSING = "–"
 
 
@@ -77,10 +78,15 @@ FACTORS = {
 }
 
 
-def columns(metrics: Iterable[str] = tuple(QUANTITIES)) -> tuple[tuple[str, str], ...]:
-    """Channel and metric of each column of a table of these metrics."""
+def columns(metrics: Iterable[str] = tuple(QUANTITIES), channels: Iterable[str] = SCORED) -> tuple[tuple[str, str], ...]:
+    """Channel and metric of each column of a table; the MSE of the relative phase, which says what its PSNR says, is left out."""
     metrics = tuple(metrics)
-    return tuple((channel, metric) for channel in CHANNELS for metric in metrics)
+    return tuple((channel, metric) for channel in channels for metric in metrics if (channel, metric) != (RELATIVE_PHASE, "mse"))
+
+
+def channel_in_words(channel: str) -> str:
+    """A channel within a sentence."""
+    return CHANNEL_NAMES[channel].lower()
 
 
 def number(value: float, decimals: int, *, sign: bool = False) -> str:

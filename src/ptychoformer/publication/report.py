@@ -15,17 +15,16 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.files import write_text
 from ptychoformer.publication import report_claims, report_reference, report_runs, typeset
 from ptychoformer.publication.claims import LOCAL, REFERENCE
 from ptychoformer.publication.curves import training_curves
 from ptychoformer.publication.inputs import ANOVA, PAIRWISE, read_table
-from ptychoformer.publication.quantities import MISSING, QUANTITIES
+from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
 from ptychoformer.publication.report_figures import pictures
 from ptychoformer.publication.report_headline import headlines
 from ptychoformer.publication.report_labels import Labels
-from ptychoformer.publication.tables import COLUMNS, notes
+from ptychoformer.publication.tables import COLUMNS, is_shown, notes
 from ptychoformer.publication.words import statements
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -61,8 +60,8 @@ def make_report(
         checkpoints: ``model.pt`` of each run of every experiment, beside its sidecar of provenance; what jobs left of other runs is not
             counted.
         results: folder in which jobs left their benchmarks.
-        words: the names of the tables to what they were made with: number, title, metrics, conditions, methods, factor and scale_note
-            as `tables.make_table` takes them. Decides which tables are shown, in which order.
+        words: the names of the tables to what they were made with: number, title, metrics, conditions, methods, factor, block, level
+            and scale_note as `tables.make_table` takes them. Decides which tables are shown, in which order.
         ours: the network of Table I whose lead over the best of the others is the headline.
         scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by dots.
         missing_scan: the file for want of which the measured data were left out.
@@ -89,7 +88,6 @@ def make_report(
         our_name=networks[ours],
         claim_sections=report_claims.sections(verdicts, labels),
         tables=parts,
-        channels=CHANNELS,
         figures=pictures(figures, output, missing_scan),
         reference=report_reference.reference_conditions(reference, labels),
         reference_headings=_headings(report_reference.COLUMNS),
@@ -104,7 +102,7 @@ def make_report(
 
 
 def _layout(words: Mapping[str, Any]) -> typeset.Layout:
-    names = {name: words[name] for name in ("number", "title", "factor", "conditions", "methods")}
+    names = {name: words[name] for name in ("number", "title", "factor", "conditions", "methods", "block", "level")}
     return typeset.Layout(**names, metrics=tuple(words["metrics"]))
 
 
@@ -112,22 +110,14 @@ def _table(name: str, layout: typeset.Layout, table_csv: str | os.PathLike, test
     """All that the page says under the heading of a table."""
     table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
     shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
-    told = [
-        (typeset.REGION_TITLES[region], typeset.LEVEL_TITLES[level], _by_condition(_told(shown_anova, shown_pairs, layout, region, level)))
-        for region, level in layout.places
-    ]
+    told = [(typeset.caption(part), _by_condition(_told(shown_anova, shown_pairs, layout, part))) for part in layout.parts]
     return {
         "name": name,
         "number": layout.number,
         "title": layout.title,
         "first_heading": layout.compared.headings[1],
         "plural": layout.compared.plural,
-        "headings": [QUANTITIES[metric].heading for _, metric in layout.columns],
-        "parts": [
-            ("-".join((name, *place)), typeset.caption(place), _by_condition(rows))
-            for place in layout.places
-            if (rows := typeset.rows(table, place, layout))
-        ],
+        "parts": [_part(name, part, rows, layout) for part in layout.parts if (rows := typeset.rows(table, part, layout))],
         "has_published": bool(table["published_mean"].notna().any()),
         "notes": notes(table, pairwise, layout, scale_note),
         "told": told,
@@ -135,15 +125,24 @@ def _table(name: str, layout: typeset.Layout, table_csv: str | os.PathLike, test
     }
 
 
-def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: typeset.Layout, region: str, level: str) -> list:
-    return statements(anova, pairwise, layout.conditions, layout.methods, region, level, layout.factor)
+def _part(name: str, part: typeset.Part, rows: Sequence[typeset.Row], layout: typeset.Layout) -> dict[str, Any]:
+    """One part of a table as the page shows it."""
+    return {
+        "id": "-".join((name, *part)),
+        "caption": typeset.caption(part),
+        "groups": typeset.column_groups(part, layout),
+        "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
+        "rows": _by_condition(rows),
+    }
+
+
+def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: typeset.Layout, part: typeset.Part) -> list:
+    return statements(anova, pairwise, layout.conditions, layout.methods, part, layout.factor)
 
 
 def _shown(tests: pd.DataFrame, layout: typeset.Layout) -> pd.DataFrame:
     """The rows of a table of tests that belong to what the table of results shows."""
-    places = pd.Series(list(zip(tests["region"], tests["level"], strict=True)), index=tests.index, dtype=object)
-    conditions = tests[layout.compared.condition_of_tests]
-    return tests[places.isin(layout.places) & tests["metric"].isin(layout.metrics) & conditions.isin(layout.conditions)]
+    return tests[is_shown(tests, layout) & tests[layout.compared.condition_of_tests].isin(layout.conditions)]
 
 
 def _template() -> Template:
@@ -165,7 +164,7 @@ def _lettered(caption: str) -> Markup:
 
 
 def _headings(columns: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"{channel.capitalize()} {QUANTITIES[metric].heading}" for channel, metric in columns]
+    return [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in columns]
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

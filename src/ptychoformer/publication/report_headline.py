@@ -7,8 +7,8 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.quantities import MISSING, QUANTITIES, Quantity
-from ptychoformer.publication.typeset import Layout
+from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
+from ptychoformer.publication.typeset import Layout, at_part
 
 _METRICS = ("psnr", "ssim")
 
@@ -51,11 +51,10 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
     if ours not in layout.methods:
         raise InputError(f"Table {layout.number} has no network '{ours}' to call ours; it has {', '.join(layout.methods)}.")
     rivals = [method for method in layout.methods if method != ours]
-    region, level = layout.places[0]
-    shown = table[(table["region"] == region) & (table["level"] == level)]
-    here = shown.set_index(["condition", "channel", "metric", "method"]).sort_index()
-    pairs = pairwise[(pairwise["region"] == region) & (pairwise["level"] == level)]
-    places = [(condition, *column) for condition in layout.conditions for column in layout.columns if column[1] in _METRICS]
+    part = layout.parts[0]
+    here = at_part(table, part).set_index(["condition", "channel", "metric", "method"]).sort_index()
+    pairs = at_part(pairwise, part)
+    places = [(condition, *column) for condition in layout.conditions for column in layout.columns(part) if column[1] in _METRICS]
     # A scan may be too small for a metric, which then is not in the table.
     found = [place for place in places if rivals and place in here.index]
     return [_headline(here.loc[place], _of(pairs, *place), ours, rivals, layout, place) for place in found]
@@ -75,7 +74,7 @@ def _headline(
     published = turn * (rows.at[ours, "published_mean"] - rows.at[best, "published_mean"])
     return Headline(
         condition=layout.conditions[condition],
-        column=f"{channel.capitalize()} {quantity.name} ({quantity.unit})",
+        column=f"{CHANNEL_NAMES[channel]} {quantity.name} ({quantity.unit})",
         ours=quantity.text(rows.at[ours, "ours_mean"]),
         ours_interval=_interval_of_mean(rows.loc[ours], quantity),
         rival_name=layout.methods[best],

@@ -2,23 +2,23 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import RELEASED, SCORED
 from ptychoformer.evaluation.metrics import read_metrics
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.files import write_text
 from ptychoformer.publication.inputs import PAIRWISE, PUBLISHED, read_table
 from ptychoformer.publication.quantities import QUANTITIES
-from ptychoformer.publication.typeset import REFERENCES, Layout, latex_document, markdown_document
+from ptychoformer.publication.typeset import REFERENCES, Layout, Part, latex_document, markdown_document
 from ptychoformer.storage import write_csv
 
-_PLACE = ["condition", "region", "level", "channel", "metric"]
+_PART = list(Part._fields)
+_PLACE = ["condition", *_PART, "channel", "metric"]
 COLUMNS = [
-    *("condition", "method", "region", "level", "channel", "metric", "ours_mean", "ours_std", "n_seeds"),
+    *("condition", "method", *_PART, "channel", "metric", "ours_mean", "ours_std", "n_seeds"),
     *("published_mean", "published_std", "difference", "best", "differs_from_best"),
 ]
 
@@ -34,6 +34,8 @@ def make_table(
     conditions: Mapping[str, str],
     methods: Mapping[str, str],
     metrics: Sequence[str],
+    block: str,
+    level: str,
     scale_note: str,
     csv: str | os.PathLike,
     md: str | os.PathLike,
@@ -42,19 +44,20 @@ def make_table(
     """Write a table of the paper three times: tidy for programs, Markdown and LaTeX for readers.
 
     Args:
-        number: the paper's, ``I`` to ``V``; it decides which regions and levels are shown, see `typeset.PLACES`.
+        number: the paper's, ``I`` to ``V``; it decides which parts are shown, see `typeset.FURTHER_PARTS`.
         title: in a few words, without a full stop.
         factor: what is compared, ``model`` or ``loss``.
         conditions: condition to its label, in the table's order: datasets if networks are compared, networks if losses are. A condition
             or method that the paper has no row for has no published value.
         methods: network or loss to its label, in the table's order; floor and ceiling are added.
         metrics: of each channel, in the order of the columns.
+        block, level: of the test patterns and of their scenes, that the first part is about.
         scale_note: a sentence or two on the scale of the runs, printed below the table; may be empty.
 
     Raises:
         InputError: a file breaks its contract, a condition or method was not measured, or a run lacks a value.
     """
-    layout = Layout(number, title, factor, conditions, methods, tuple(metrics))
+    layout = Layout(number, title, factor, conditions, methods, tuple(metrics), block, level)
     measured, published, pairwise = read_metrics(metrics_csv), read_table(published_csv, PUBLISHED), read_table(pairwise_csv, PAIRWISE)
     table = compare(measured, published, pairwise, layout)
     footnotes = notes(table, pairwise, layout, scale_note)
@@ -64,26 +67,28 @@ def make_table(
 
 
 def compare(metrics: pd.DataFrame, published: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """Ours and theirs, one row per condition, method, region, level, channel and metric, with the columns ``COLUMNS``.
+    """Ours and theirs, one row per condition, method, part, channel and metric, with the columns ``COLUMNS``.
 
-    The paper's values belong to the first region and level of a table. ``ours_std`` is the sample standard deviation over seeds. ``best``
-    marks the best method at the printed precision, so that equal numbers are marked alike. ``differs_from_best`` is empty for the best,
-    for references, and where no test was possible. Floor and ceiling are the dataset's; where losses are compared, all networks share them.
+    The paper's values stand beside the first part of a table, and beside the score of the release where it is shown. ``ours_std`` is the
+    sample standard deviation over seeds. ``best`` marks the best method at the printed precision, so that equal numbers are marked alike.
+    ``differs_from_best`` is empty for the best, for references, and where no test was possible. References are the dataset's; where losses
+    are compared, all networks share them.
 
     Raises:
         InputError: a condition or method was not measured, a run occurs twice or lacks a value.
     """
-    region, level = layout.places[0]
     ours = _summarise(_chosen(metrics, layout))
-    table = ours.merge(published.assign(region=region, level=level), on=[*_PLACE, "method"], how="left")
+    beside = [part for place, part in enumerate(layout.parts) if place == 0 or part.level == RELEASED]
+    theirs = pd.concat([published.assign(**part._asdict()) for part in beside])
+    table = ours.merge(theirs, on=[*_PLACE, "method"], how="left")
     table = table.rename(columns={"mean": "published_mean", "std": "published_std"})
     table["difference"] = table["ours_mean"] - table["published_mean"]
     table = _mark(table, _tests(pairwise, layout), list(layout.methods))
     ranks = pd.DataFrame({
-        "place": [layout.places.index(place) for place in zip(table["region"], table["level"], strict=True)],
+        "part": [layout.parts.index(part) for part in _parts(table)],
         "condition": table["condition"].map(_ranks(layout.conditions)),
         "method": table["method"].map(_ranks([*layout.methods, *REFERENCES])),
-        "channel": table["channel"].map(_ranks(CHANNELS)),
+        "channel": table["channel"].map(_ranks(SCORED)),
         "metric": table["metric"].map(_ranks(layout.metrics)),
     })  # fmt: skip
     return table.loc[ranks.sort_values(list(ranks)).index, COLUMNS].reset_index(drop=True)
@@ -98,15 +103,21 @@ def _chosen(metrics: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     rows = _named(metrics, layout)
     _check_that_all_were_measured(rows, layout)
     rows = rows[rows["condition"].isin(layout.conditions) & rows["method"].isin([*layout.methods, *REFERENCES])]
-    shown = rows[_is_shown(rows, layout)]
+    shown = rows[is_shown(rows, layout)]
     _check_that_each_run_is_whole(rows, shown, layout)
     # A scan may be too small for a region or a metric; its values are empty.
     return shown.dropna(subset="value")
 
 
-def _is_shown(rows: pd.DataFrame, layout: Layout) -> pd.Series:
-    places = pd.Series(list(zip(rows["region"], rows["level"], strict=True)), index=rows.index, dtype=object)
-    return places.isin(layout.places) & rows["metric"].isin(layout.metrics)
+def _parts(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+    return list(rows[_PART].itertuples(index=False, name=None))
+
+
+def is_shown(rows: pd.DataFrame, layout: Layout) -> pd.Series:
+    """Which rows of metrics or tests a table has a column for."""
+    shown = {(*part, *column) for part in layout.parts for column in layout.columns(part)}
+    places = rows[[*_PART, "channel", "metric"]].itertuples(index=False, name=None)
+    return pd.Series([place in shown for place in places], index=rows.index, dtype=bool)
 
 
 def _named(metrics: pd.DataFrame, layout: Layout) -> pd.DataFrame:
@@ -135,16 +146,17 @@ def _check_that_all_were_measured(rows: pd.DataFrame, layout: Layout) -> None:
 
 
 def _check_that_each_run_is_whole(rows: pd.DataFrame, shown: pd.DataFrame, layout: Layout) -> None:
-    values = shown[["condition", "method", "seed", "region", "level", "channel", "metric"]]
+    values = shown[["condition", "method", "seed", *_PART, "channel", "metric"]]
     if values.duplicated().any():
         condition, method, seed = values[values.duplicated()].iloc[0, :3]
         needed = "dataset, one test, one n_train" if layout.factor == "loss" else "test, one loss, one n_train"
         raise InputError(f"The metrics hold two runs of '{method}' on '{condition}' with seed {seed}; a table needs one {needed}.")
     present = set(values.itertuples(index=False, name=None))
+    wanted = [(part, *column) for part in layout.parts for column in layout.columns(part)]
     for run in rows[["condition", "method", "seed"]].drop_duplicates().itertuples(index=False, name=None):
-        for (region, level), (channel, metric) in product(layout.places, layout.columns):
-            if (*run, region, level, channel, metric) not in present:
-                what = f"{channel} {QUANTITIES[metric].name} of the region '{region}' at level '{level}'"
+        for part, channel, metric in wanted:
+            if (*run, *part, channel, metric) not in present:
+                what = f"{channel} {QUANTITIES[metric].name} of the block '{part.block}', region '{part.region}', at level '{part.level}'"
                 raise InputError(f"The run of '{run[1]}' on '{run[0]}' with seed {run[2]} lacks the {what}.")
 
 
@@ -159,7 +171,7 @@ def _tests(pairwise: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """The pairs of the table, with the column ``condition``."""
     pairs = pairwise.assign(condition=pairwise[layout.compared.condition_of_tests])
     compared = pairs["condition"].isin(layout.conditions) & pairs["a"].isin(layout.methods) & pairs["b"].isin(layout.methods)
-    return pairs[compared & _is_shown(pairs, layout)]
+    return pairs[compared & is_shown(pairs, layout)]
 
 
 def _mark(table: pd.DataFrame, pairs: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
@@ -187,7 +199,9 @@ def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_not
     names = f"{', '.join(others)} and {last}" if others else last
     return [
         _seeds_note(table),
-        f"{names} of amplitude and phase on the labels' 0 to 1 scale, peak 1.",
+        f"{names} of amplitude and phase on the labels' 0 to 1 scale, peak 1. Relative phase: less its mean error, of a scene or of each "
+        "pattern, since a pattern does not change with the constant phase of its window.",
+        *_released_note(layout),
         f"Bold: the best {layout.compared.singular} of a column for each {layout.compared.headings[0].lower()}, at the printed precision; "
         "references are no candidates.",
         _references_note(table),
@@ -196,8 +210,20 @@ def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_not
     ]
 
 
+def _released_note(layout: Layout) -> list[str]:
+    if all(part.level != RELEASED for part in layout.parts):
+        return []
+    return [
+        "As the authors’ release scores: PSNR of the error pooled over all patches; SSIM of an array with a flattened patch in each row, "
+        "whose windows mix unrelated pixels, so that it is no SSIM of images. It is shown since the printed values may have been made so."
+    ]
+
+
 def _references_note(table: pd.DataFrame) -> str:
-    note = "Floor: the training mean everywhere. Ceiling: the true labels, stitched at the recorded positions."
+    note = (
+        "Floor: the training mean everywhere. Ceiling: the true labels, stitched as the networks' patches are. Ceiling of one pattern: the "
+        "same with every window's constant phase, which its pattern cannot tell, set to the training mean."
+    )
     if "epie" not in set(table["method"]):
         return note
     return f"{note} ePIE: a reconstruction from all patterns of the tested scan together, the probe known; networks see one at a time."

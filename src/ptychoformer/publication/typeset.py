@@ -2,31 +2,64 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.patches import CHANNELS
-from ptychoformer.publication.quantities import FACTORS, MISSING, QUANTITIES, Factor, columns
+from ptychoformer.evaluation import CHANNELS, PATTERN, RELEASED, SCENE, SCORED, SYNCHRONISED, UNSEEN, WHOLE
+from ptychoformer.publication.quantities import CHANNEL_NAMES, FACTORS, MISSING, QUANTITIES, Factor, columns
+from ptychoformer.simulation.scan import GRID_BLOCKS, LOWER_LEFT, LOWER_RIGHT, STRIP, WHOLE_SCAN
 
-REFERENCES = {"floor": "Floor", "ceiling": "Ceiling", "epie": "ePIE (many patterns)"}
-REGION_TITLES = {
-    "block": "the whole test block",
-    "unseen": "the part of the test block that no training pattern illuminates",
-    "whole": "the whole of an object that no network was trained on",
+REFERENCES = {"floor": "Floor", "ceiling": "Ceiling", "one_pattern": "Ceiling of one pattern", "epie": "ePIE (many patterns)"}
+BLOCK_TITLES = {
+    LOWER_RIGHT: "the lower right block",
+    LOWER_LEFT: "the lower left block",
+    STRIP: "the test strip",
+    WHOLE_SCAN: "the whole of an object that no network was trained on",
 }
-LEVEL_TITLES = {"scene": "Stitched scenes", "pattern": "Single patterns (mean over all)"}
-_OWN_TEST = (("block", "scene"), ("unseen", "scene"))
-# Region and level of the parts of each of the paper's tables. The paper's own values belong to the first.
-PLACES = {
-    "I": _OWN_TEST,
-    "II": (("whole", "scene"), ("whole", "pattern")),
-    "III": _OWN_TEST,
-    "IV": _OWN_TEST,
-    "V": _OWN_TEST,
-    "of Figure 5": (("block", "scene"), ("block", "pattern")),
+LEVEL_TITLES = {
+    SCENE: "Stitched scenes",
+    SYNCHRONISED: "Scenes stitched with synchronised phases",
+    PATTERN: "Single patterns (mean over all)",
+    RELEASED: "As the authors’ release scores",
 }
+# What stands in the parts of each table besides its first, which has the paper's own values: the headline block, whole, at the headline
+# level. OTHER is the other way to stitch the phase.
+OTHER, OTHER_BLOCKS = "other", "other blocks"
+_UNSEEN, _PATTERN, _OTHER, _RELEASED = (UNSEEN, None), (WHOLE, PATTERN), (WHOLE, OTHER), (WHOLE, RELEASED)
+FURTHER_PARTS = {
+    "I": (_UNSEEN, _PATTERN, _OTHER, _RELEASED, OTHER_BLOCKS),
+    "II": (_PATTERN, _OTHER),
+    "III": (_UNSEEN, _OTHER),
+    "IV": (_UNSEEN,),
+    "V": (_UNSEEN, _OTHER),
+    "of Figure 5": (_PATTERN, _OTHER),
+}
+
+
+class Part(NamedTuple):
+    """A part of a table: what of the test patterns it is about, and how they are scored (`evaluation.metrics`)."""
+
+    block: str
+    region: str
+    level: str
+
+
+def parts_of(number: str, block: str, level: str) -> tuple[Part, ...]:
+    """The parts of a table of the paper whose headline is this block at this level."""
+    other = {SCENE: SYNCHRONISED, SYNCHRONISED: SCENE}[level]
+    parts = [Part(block, WHOLE, level)]
+    for further in FURTHER_PARTS[number]:
+        if further == OTHER_BLOCKS:
+            parts += [Part(name, WHOLE, level) for name in GRID_BLOCKS if name != block]
+        else:
+            parts.append(Part(block, further[0], {None: level, OTHER: other}.get(further[1], further[1])))
+    return tuple(parts)
+
+
 _ESCAPES = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "µ": r"$\mu$"}
@@ -46,9 +79,11 @@ class Layout:
         conditions: what it is compared under to its label: datasets of networks, networks of losses.
         methods: network or loss to its label; floor and ceiling are added.
         metrics: of each channel, as columns.
+        block: of the test patterns, that the headline is about.
+        level: of its scenes, ``scene`` or ``synchronised``.
 
     Raises:
-        InputError: the paper has no such table, or a factor or metric is unknown.
+        InputError: the paper has no such table, or a factor, metric, block or level is unknown.
     """
 
     number: str
@@ -57,9 +92,13 @@ class Layout:
     conditions: Mapping[str, str]
     methods: Mapping[str, str]
     metrics: tuple[str, ...]
+    block: str
+    level: str
 
     def __post_init__(self) -> None:
-        _require_known("table", [self.number], PLACES)
+        _require_known("table", [self.number], FURTHER_PARTS)
+        _require_known("block", [self.block], BLOCK_TITLES)
+        _require_known("level", [self.level], (SCENE, SYNCHRONISED))
         _require_known("factor", [self.factor], FACTORS)
         _require_known("metric", self.metrics, QUANTITIES)
 
@@ -69,14 +108,20 @@ class Layout:
         return self.number.removeprefix("of ") if self.number.startswith("of ") else f"Table {self.number}"
 
     @property
-    def places(self) -> tuple[tuple[str, str], ...]:
-        """Region and level of each part."""
-        return PLACES[self.number]
+    def parts(self) -> tuple[Part, ...]:
+        """What is shown, the headline first."""
+        return parts_of(self.number, self.block, self.level)
 
-    @property
-    def columns(self) -> tuple[tuple[str, str], ...]:
-        """Channel and metric of each column."""
-        return columns(self.metrics)
+    def channels(self, part: Part) -> tuple[str, ...]:
+        """What a part has columns of: amplitude is stitched alike at both levels of scenes, and the release knew no relative phase."""
+        if part.level == RELEASED:
+            return CHANNELS
+        is_other = part.level in (SCENE, SYNCHRONISED) and part.level != self.level
+        return tuple(channel for channel in SCORED if not (is_other and channel == "amplitude"))
+
+    def columns(self, part: Part) -> tuple[tuple[str, str], ...]:
+        """Channel and metric of each column of a part."""
+        return columns(self.metrics, self.channels(part))
 
     @property
     def compared(self) -> Factor:
@@ -112,7 +157,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method under one condition; ``cells`` follow `Layout.columns`."""
+    """One method under one condition; ``cells`` follow `Layout.columns` of its part."""
 
     condition: str
     method: str
@@ -120,13 +165,18 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def rows(table: pd.DataFrame, place: tuple[str, str], layout: Layout) -> list[Row]:
-    """The rows of one region and level of the tidy table of `tables.compare`; none if it has no values."""
-    methods = {**layout.methods, **REFERENCES}
-    found = table[(table["region"] == place[0]) & (table["level"] == place[1])].set_index(["condition", "method", "channel", "metric"])
+def at_part(table: pd.DataFrame, part: Part) -> pd.DataFrame:
+    """The rows of a table that belong to a part."""
+    return table[(table["block"] == part.block) & (table["region"] == part.region) & (table["level"] == part.level)]
+
+
+def rows(table: pd.DataFrame, part: Part, layout: Layout) -> list[Row]:
+    """The rows of one part of the tidy table of `tables.compare`; none if it has no values."""
+    methods, columns = {**layout.methods, **REFERENCES}, layout.columns(part)
+    found = at_part(table, part).set_index(["condition", "method", "channel", "metric"])
     present = set(found.index.droplevel(["channel", "metric"]))
     return [
-        Row(label, methods[method], method in REFERENCES, tuple(_cell(found, (condition, method, *column)) for column in layout.columns))
+        Row(label, methods[method], method in REFERENCES, tuple(_cell(found, (condition, method, *column)) for column in columns))
         for condition, label in layout.conditions.items()
         for method in methods
         if (condition, method) in present
@@ -148,26 +198,31 @@ def _cell(found: pd.DataFrame, key: tuple[str, ...]) -> Cell:
     )
 
 
-def caption(place: tuple[str, str]) -> str:
-    """What the part of a table with this region and level shows."""
-    region, level = place
-    return f"{LEVEL_TITLES[level]} on {REGION_TITLES[region]}"
+def caption(part: Part) -> str:
+    """What a part of a table shows."""
+    return f"{LEVEL_TITLES[part.level]} on {place_in_words(part)}"
+
+
+def place_in_words(part: Part) -> str:
+    """What of the test patterns a part is about."""
+    block = BLOCK_TITLES[part.block]
+    return block if part.region == WHOLE else f"the part of {block} that no training pattern illuminates"
 
 
 def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
     """All parts as Markdown tables with footnotes."""
     parts, explained = [f"# Table {layout.number}: {layout.title}"], list(notes)
-    for place in layout.places:
-        if body := rows(table, place, layout):
-            parts += [f"## {caption(place)}", _markdown_table(body, layout)]
+    for part in layout.parts:
+        if body := rows(table, part, layout):
+            parts += [f"## {caption(part)}", _markdown_table(body, part, layout)]
     if table["published_mean"].notna().any():
         explained.insert(0, "In brackets: the paper's mean; ours minus the paper's.")
     parts.append("\n".join(f"- {note}" for note in explained))
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(body: Sequence[Row], layout: Layout) -> str:
-    headings = [f"{channel.capitalize()} {QUANTITIES[metric].heading}" for channel, metric in layout.columns]
+def _markdown_table(body: Sequence[Row], part: Part, layout: Layout) -> str:
+    headings = [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in layout.columns(part)]
     lines = [[row.condition, row.method, *map(_markdown_cell, row.cells)] for row in body]
     return tabulate(lines, [*layout.compared.headings, *headings], tablefmt="pipe", disable_numparse=True)
 
@@ -179,27 +234,27 @@ def _markdown_cell(cell: Cell) -> str:
 
 def latex_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
     """All parts as floats for a two-column page, to be read with ``\\input``; needs the package booktabs."""
-    floats = [_latex_table(place, body, layout, notes) for place in layout.places if (body := rows(table, place, layout))]
+    floats = [_latex_table(part, body, layout, notes) for part in layout.parts if (body := rows(table, part, layout))]
     return "\n".join(["% Needs \\usepackage{booktabs}.", *floats])
 
 
-def _latex_table(place: tuple[str, str], body: Sequence[Row], layout: Layout, notes: Sequence[str]) -> str:
-    width = len(layout.metrics)
-    ends = [3 + width * (part + 1) - 1 for part in range(len(CHANNELS))]
-    groups = " & ".join(f"\\multicolumn{{{width}}}{{c}}{{{channel.capitalize()}}}" for channel in CHANNELS)
-    rules = " ".join(f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end in ends)
-    headings = " & ".join(map(_latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in layout.columns))))
+def _latex_table(part: Part, body: Sequence[Row], layout: Layout, notes: Sequence[str]) -> str:
+    columns, groups = layout.columns(part), column_groups(part, layout)
+    ends = 2 + np.cumsum([width for _, width in groups])
+    rules = " ".join(f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end, (_, width) in zip(ends, groups, strict=True))
+    heads = " & ".join(f"\\multicolumn{{{width}}}{{c}}{{{name}}}" for name, width in groups)
+    headings = " & ".join(map(_latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in columns))))
     has_published = any(cell.published for row in body for cell in row.cells)
-    shown = _latex(f"{layout.title} (the paper's {layout.source}). {caption(place)}")
+    shown = _latex(f"{layout.title} (the paper's {layout.source}). {caption(part)}")
     explained = (*(["Second lines: the paper's values and, in brackets, ours minus theirs."] if has_published else []), *notes)
     return "\n".join([
         r"\begin{table*}[t]",
         r"\centering\footnotesize",
         f"\\caption{{{shown}.}}",
-        f"\\label{{tab:table{1 + list(PLACES).index(layout.number)}-{'-'.join(place)}}}",
-        f"\\begin{{tabular}}{{ll{'c' * len(layout.columns)}}}",
+        f"\\label{{tab:table{1 + list(FURTHER_PARTS).index(layout.number)}-{'-'.join(part)}}}",
+        f"\\begin{{tabular}}{{ll{'c' * len(columns)}}}",
         r"\toprule",
-        f" & & {groups} \\\\",
+        f" & & {heads} \\\\",
         rules,
         f"{headings} \\\\",
         *_latex_body(body),
@@ -210,6 +265,12 @@ def _latex_table(place: tuple[str, str], body: Sequence[Row], layout: Layout, no
         r"\end{table*}",
         "",
     ])  # fmt: skip
+
+
+def column_groups(part: Part, layout: Layout) -> list[tuple[str, int]]:
+    """Name of each channel of a part, and how many columns it has."""
+    columns = layout.columns(part)
+    return [(CHANNEL_NAMES[name], sum(channel == name for channel, _ in columns)) for name in layout.channels(part)]
 
 
 def _latex_body(body: Sequence[Row]) -> list[str]:

@@ -5,14 +5,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ptychoformer.evaluation import PATTERN, RELEASED, SCENE, SYNCHRONISED
 from ptychoformer.publication.inputs import GROUP
-from ptychoformer.publication.quantities import FACTORS, QUANTITIES, columns, number, p_value
+from ptychoformer.publication.quantities import FACTORS, QUANTITIES, channel_in_words, columns, number, p_value
+from ptychoformer.publication.typeset import Part
 
 SIGNIFICANCE = 0.05
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
 _COUNTS |= {11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen"}
 _MOST_NAMED = 10  # pairs; more names in one sentence than that are no longer read
-_LEVELS = {"scene": "of the stitched scene", "pattern": "per pattern"}
+_LEVELS = {
+    SCENE: "of the stitched scene",
+    SYNCHRONISED: "of the scene stitched with synchronised phases",
+    PATTERN: "per pattern",
+    RELEASED: "as the release scores",
+}
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,7 @@ def statements(
     pairwise: pd.DataFrame,
     conditions: Mapping[str, str],
     methods: Mapping[str, str],
-    region: str = "block",
-    level: str = "scene",
+    part: Part,
     factor: str = "model",
 ) -> list[Statement]:
     """One statement per condition, channel and metric that was analysed, in the order of the table.
@@ -40,11 +46,12 @@ def statements(
     Args:
         conditions: dataset to label, or network to label if losses are compared.
         methods: network or loss to label.
+        part: of the table.
         factor: what is compared, ``model`` or ``loss``.
     """
     found = []
     for condition, label in conditions.items():
-        place = {"factor": factor, FACTORS[factor].condition_of_tests: condition, "region": region, "level": level}
+        place = {"factor": factor, FACTORS[factor].condition_of_tests: condition, **part._asdict()}
         tests, pairs = _at(anova, place), _at(pairwise, place)
         pairs = pairs[pairs["a"].isin(methods) & pairs["b"].isin(methods)]
         if len(tests) and tests["p"].isna().all() and tests["note"].nunique() == 1:
@@ -64,7 +71,7 @@ def _at(table: pd.DataFrame, place: Mapping[str, str]) -> pd.DataFrame:
 def anova_sentence(row: pd.Series) -> str:
     """The repeated-measures ANOVA of one row of ``anova.csv``; the Greenhouse-Geisser p decides where there is one."""
     compared = f"The {_COUNTS.get(int(row['n_levels']), int(row['n_levels']))} {FACTORS[row['factor']].plural}"
-    what = f"{row['channel']} {QUANTITIES[row['metric']].name} {_LEVELS[row['level']]}"
+    what = f"{channel_in_words(row['channel'])} {QUANTITIES[row['metric']].name} {_LEVELS[row['level']]}"
     if pd.isna(row["p"]):
         return f"{compared} were not tested in {what}: {_reason(row)}."
     corrected = row["p"] if pd.isna(row["p_gg"]) else row["p_gg"]
