@@ -7,7 +7,23 @@ import h5py
 import numpy as np
 import pytest
 
-from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.cxi import Optics, Scan, create_dataset
+from ptychoformer.training.split import Split
+
+
+@pytest.fixture
+def make_split() -> Callable[..., Split]:
+    """A split of windows at given corners on an empty object: all of them tested, in one block, unless told otherwise."""
+
+    def make(positions, window, test=None, blocks=None, true_positions=None) -> Split:
+        positions = np.asarray(positions)
+        blank, probe = np.zeros((80, 80), np.float32), np.ones(window, np.complex64)
+        true_positions = positions if true_positions is None else np.asarray(true_positions)
+        scan = Scan(positions, true_positions, None, tuple(window), probe, blank, blank, 1e-9)
+        test = np.arange(len(positions)) if test is None else test
+        return Split(scan, test[:0], test, blocks or {"scan": np.arange(len(test))})
+
+    return make
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Predictions are the network's, in the order of the test block."""
+"""Predictions are the network's, in the order of the test strip."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from ptychoformer.models import build
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.examples import network_input
 from ptychoformer.training.normalisation import Normalisation
-from ptychoformer.training.split import authors_split
+from ptychoformer.training.split import grid_split
 
 PTYNET = {"kind": "ptynet", "options": {}}
 
@@ -27,9 +27,9 @@ def checkpoint(tmp_path):
 
 def test_patches_are_what_the_network_says_of_the_test_patterns(tmp_path, make_scan, checkpoint, monkeypatch):
     scan = make_scan(rows=15, columns=6)
-    monkeypatch.setattr("ptychoformer.evaluation.predict.BATCH", 4)  # 9 patterns: two batches and a part of one
+    monkeypatch.setattr("ptychoformer.evaluation.predict.BATCH", 4)  # 18 patterns: four batches and a part of one
     predict(scan, checkpoint, PTYNET, tmp_path / "patches.h5")
-    test = authors_split(read_scan(scan)).test
+    test = grid_split(read_scan(scan)).test
     torch.manual_seed(0)
     network = build("ptynet", (32, 32), {}).eval()
     with torch.no_grad():

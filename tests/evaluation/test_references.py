@@ -12,7 +12,7 @@ from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import Normalisation
-from ptychoformer.training.split import authors_split, training_subset
+from ptychoformer.training.split import grid_split, training_subset
 
 
 def read(kind, dataset, tmp_path, n_train=50, seed=1, test=None):
@@ -24,7 +24,7 @@ def read(kind, dataset, tmp_path, n_train=50, seed=1, test=None):
 
 def training_labels(dataset, n_train=50, seed=1):
     scan = read_scan(dataset)
-    corners = scan.true_positions[training_subset(authors_split(scan), n_train, seed, "scattered")]
+    corners = scan.true_positions[training_subset(grid_split(scan), n_train, seed, "scattered")]
     return windows(scan.amplitude, corners, scan.window), windows(scan.phase, corners, scan.window)
 
 
@@ -34,7 +34,7 @@ def test_normalisation_and_places_are_those_of_the_networks(kind, make_dataset, 
     scan = read_scan(dataset)
     *_, index, positions, normalisation = read(kind, dataset, tmp_path)
     assert normalisation == Normalisation.of(*training_labels(dataset))
-    np.testing.assert_array_equal(index, authors_split(scan).test)
+    np.testing.assert_array_equal(index, grid_split(scan).test)
     np.testing.assert_array_equal(positions, scan.positions[index])
 
 
@@ -57,6 +57,17 @@ def test_ceiling_is_the_object_where_the_windows_really_were(make_dataset, tmp_p
         np.testing.assert_array_equal(patches, windows(truth, scan.true_positions[index], scan.window))
 
 
+def test_one_pattern_tells_the_shape_and_nothing_of_its_constant(make_dataset, tmp_path):
+    dataset = make_dataset(jitter=2)
+    scan = read_scan(dataset)
+    amplitude, phase, index, _, normalisation = read("one_pattern", dataset, tmp_path)
+    np.testing.assert_array_equal(amplitude, windows(normalisation.amplitude(scan.amplitude), scan.true_positions[index], scan.window))
+    known = normalisation.phase(training_labels(dataset)[1]).mean(dtype=float)
+    np.testing.assert_allclose(phase.mean(axis=(1, 2), dtype=float), known, atol=1e-6)
+    error = phase - windows(normalisation.phase(scan.phase), scan.true_positions[index], scan.window)
+    np.testing.assert_allclose(error - error.mean(axis=(1, 2), keepdims=True), 0, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["floor", "ceiling"])
 def test_on_another_dataset_the_whole_scan_is_test_and_the_scale_is_still_that_of_training(kind, make_dataset, tmp_path):
     dataset, other = make_dataset(), make_dataset(rows=12, seed=5)
@@ -71,7 +82,7 @@ def test_on_another_dataset_the_whole_scan_is_test_and_the_scale_is_still_that_o
 
 
 def test_unknown_kind_is_refused(make_dataset, tmp_path):
-    with pytest.raises(InputError, match="'roof' is unknown, allowed are floor, ceiling, epie"):
+    with pytest.raises(InputError, match="'roof' is unknown, allowed are floor, ceiling, one_pattern, epie"):
         read("roof", make_dataset(), tmp_path)
 
 
@@ -86,6 +97,6 @@ def test_a_perfect_reconstruction_scores_as_perfect_whatever_its_constant_phase_
     stitch(files[0], "radial", files[1])
     identity = dict(dataset="d", test="d", model="epie", loss="none", n_train=50, seed=1)
     measure(dataset, dataset, *files, identity, tmp_path / "metrics.csv")
-    scores = read_metrics(tmp_path / "metrics.csv").query("metric == 'mse' and region == 'block'")
-    assert set(scores.level) == {"scene", "pattern"}
+    scores = read_metrics(tmp_path / "metrics.csv").query("metric == 'mse'")
+    assert set(scores.level) == {"scene", "synchronised", "pattern", "released"}
     assert (scores.value < 1e-9).all()

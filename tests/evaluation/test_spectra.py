@@ -22,7 +22,9 @@ from ptychoformer.evaluation.spectra import (
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.storage import create_hdf5, write
 from ptychoformer.training.normalisation import Normalisation
-from ptychoformer.training.split import authors_split
+from ptychoformer.training.split import grid_split
+
+PLACE = {"block": "lower_right", "level": "scene"}
 
 
 @pytest.fixture
@@ -123,9 +125,9 @@ def test_half_bit_has_its_limits():
 
 
 def write_scene(path, scan, estimate, normalisation, hole=0):
-    block = authors_split(scan).block
+    block = grid_split(scan).rectangle(PLACE["block"])
     with create_hdf5(path) as file:
-        group = file.create_group("scene")
+        group = file.create_group(PLACE["block"])
         group.attrs.update({"origin": [part.start for part in block], **normalisation.as_attributes()})
         for channel, image in zip(("amplitude", "phase"), estimate):
             labels = getattr(normalisation, channel)(image)[block]
@@ -149,7 +151,7 @@ def test_a_perfect_scene_is_resolved_and_keeps_all_energy(tmp_path, make_dataset
     scan = read_scan(dataset)
     # Constants that the object exceeds: spectra are of the object's own units, whatever the labels were.
     scene = write_scene(tmp_path / "scene.h5", scan, (scan.amplitude, scan.phase), Normalisation(0.6, 0.9, -2.5, 1.0), hole)
-    spectra({0: dataset}, [(scene, run())], **files)
+    spectra({0: dataset}, [(scene, run())], **PLACE, **files)
     bands, curves = pd.read_csv(files["output_bands_csv"]), pd.read_csv(files["output_spectra_csv"])
     assert list(bands) == list(BAND_ENERGIES)
     assert list(curves) == list(SPECTRA)
@@ -161,7 +163,7 @@ def test_a_perfect_scene_is_resolved_and_keeps_all_energy(tmp_path, make_dataset
     kinds = {quantity: rows["value"].to_numpy() for quantity, rows in curves[curves["channel"] == "phase"].groupby("quantity")}
     np.testing.assert_allclose(kinds["psd_diagonal"], kinds["psd_diagonal_truth"], rtol=1e-3)
     if not hole:
-        truth = power_spectrum(scan.phase[authors_split(scan).block].astype(float))
+        truth = power_spectrum(scan.phase[grid_split(scan).rectangle(PLACE["block"])].astype(float))
         np.testing.assert_allclose(kinds["psd_diagonal_truth"], diagonal(truth)[1], rtol=1e-5)
 
 
@@ -172,9 +174,9 @@ def test_runs_follow_one_another_and_the_same_input_gives_the_same_bytes(tmp_pat
         scan = read_scan(dataset)
         smooth = tuple(low_passed(image, 0.2) for image in (scan.amplitude, scan.phase))
         scenes.append((write_scene(tmp_path / f"{seed}.h5", scan, smooth, Normalisation(0.5, 1, -3, 1)), run(seed)))
-    spectra(datasets, scenes, **files)
+    spectra(datasets, scenes, **PLACE, **files)
     first = [path.read_bytes() for path in files.values()]
-    spectra(datasets, scenes, **files)
+    spectra(datasets, scenes, **PLACE, **files)
     assert [path.read_bytes() for path in files.values()] == first
     bands = pd.read_csv(files["output_bands_csv"])
     assert list(bands["seed"].unique()) == [0, 1]
@@ -187,11 +189,11 @@ def test_what_does_not_belong_together_is_refused(tmp_path, make_dataset, files)
     scan = read_scan(dataset)
     scene = write_scene(tmp_path / "scene.h5", scan, (scan.amplitude, scan.phase), Normalisation(0, 1, 0, 1))
     with pytest.raises(InputError, match="seed 3, for which no dataset"):
-        spectra({0: dataset}, [(scene, run(3))], **files)
+        spectra({0: dataset}, [(scene, run(3))], **PLACE, **files)
     with pytest.raises(InputError, match="does not lie on its object"):
-        spectra({0: small}, [(scene, run())], **files)
+        spectra({0: small}, [(scene, run())], **PLACE, **files)
     with pytest.raises(InputError, match="no scenes"):
-        spectra({0: dataset}, [], **files)
+        spectra({0: dataset}, [], **PLACE, **files)
     empty = write_scene(tmp_path / "empty.h5", scan, (scan.amplitude, scan.phase), Normalisation(0, 1, 0, 1), hole=999)
     with pytest.raises(InputError, match="nothing was stitched"):
-        spectra({0: dataset}, [(empty, run())], **files)
+        spectra({0: dataset}, [(empty, run())], **PLACE, **files)

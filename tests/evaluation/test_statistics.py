@@ -39,7 +39,7 @@ def random_table(seeds=8, models=4, seed=0) -> pd.DataFrame:
 def metrics_of(table: pd.DataFrame, factor: str = "model", **changes) -> pd.DataFrame:
     """The rows of a metrics file for a table (seeds x levels)."""
     group = {"dataset": "clean", "test": "clean", "loss": "mse", "model": "dpi", "n_train": 100}
-    group |= {"region": "block", "level": "scene", "channel": "phase", "metric": "psnr"}
+    group |= {"block": "lower_right", "region": "whole", "level": "scene", "channel": "phase", "metric": "psnr"}
     return pd.DataFrame(
         [group | {factor: level, "seed": seed, "value": table.loc[seed, level]} | changes for seed in table.index for level in table]
     )[list(COLUMNS)]
@@ -162,7 +162,7 @@ def test_floor_and_ceiling_are_no_models_and_groups_stay_apart(analysed):
 
 
 def test_a_network_tested_elsewhere_is_another_group(analysed):
-    anova, pairs = analysed(metrics_of(random_table()), metrics_of(random_table(seed=1), test="curved", region="whole"))
+    anova, pairs = analysed(metrics_of(random_table()), metrics_of(random_table(seed=1), test="curved", block="scan"))
     assert anova["test"].tolist() == ["clean", "curved"]
     assert len(pairs) == 6 + 6
     assert anova["F"].notna().all()

@@ -30,16 +30,31 @@ def paper():
 
 def test_the_papers_geometry(paper):
     assert len(paper.train) == 2928
-    assert len(paper.test) == 169
-    assert paper.block == (slice(384, 512), slice(0, 128))
+    assert len(paper.test) == 793
     assert not np.intersect1d(paper.train, paper.test).size
+    assert {name: len(places) for name, places in paper.blocks.items()} == {"lower_right": 169, "lower_left": 169, "strip": 793}
+    assert paper.rectangle("lower_right") == (slice(384, 512), slice(384, 512))
+    assert paper.rectangle("lower_left") == (slice(384, 512), slice(0, 128))
+    assert paper.rectangle("strip") == (slice(384, 512), slice(0, 512))
+
+
+def test_blocks_are_the_corners_of_the_scan(paper):
+    for name, columns in (("lower_right", np.arange(48, 61)), ("lower_left", np.arange(13))):
+        row, column = np.divmod(paper.test[paper.places(name)], 61)
+        np.testing.assert_array_equal(np.unique(row), np.arange(48, 61))
+        np.testing.assert_array_equal(np.unique(column), columns)
+
+
+def test_a_block_that_a_scan_has_not_is_named(paper):
+    with pytest.raises(InputError, match="no block 'upper_left', they have lower_right, lower_left, strip"):
+        paper.places("upper_left")
 
 
 def test_the_papers_unseen_part(paper):
     rows = np.flatnonzero(paper.unseen_pixels.all(axis=1))
     np.testing.assert_array_equal(rows, np.arange(408, 512))
     assert not paper.unseen_pixels[:408].any()
-    np.testing.assert_array_equal(paper.unseen_test.reshape(13, 13), np.arange(13)[:, None] >= [3] * 13)
+    np.testing.assert_array_equal(paper.unseen_test.reshape(13, 61), np.arange(13)[:, None] >= [3] * 61)
 
 
 @settings(max_examples=40, deadline=None)
@@ -109,7 +124,7 @@ def test_of_a_whole_scan_everything_is_test_and_unseen(paper):
     split = whole_scan(paper.scan)
     assert split.unseen_pixels.all()
     assert split.unseen_test.all()
-    assert [part.stop - part.start for part in split.block] == list(paper.scan.amplitude.shape)
+    assert [part.stop - part.start for part in split.rectangle("scan")] == list(paper.scan.amplitude.shape)
     np.testing.assert_array_equal(split.test, np.arange(3721))
 
 
@@ -150,7 +165,8 @@ def measured(rows=200, count=400, window=32, seed=0):
 @pytest.mark.parametrize("seed", range(5))
 def test_off_the_grid_a_guard_band_keeps_training_and_test_apart(seed):
     split = split_of(measured(seed=seed))
-    assert split.unseen_pixels[split.block].all()
+    assert list(split.blocks) == ["strip"]
+    assert split.unseen_pixels[split.rectangle("strip")].all()
     assert split.unseen_test.all()
     assert 0.12 < len(split.test) / 400 < 0.28
     assert len(split.train) > 200
