@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from ptychoformer.evaluation import SCORED
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.evaluation.statistics import analyse
 from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import Optics, create_dataset, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import sidecar
+from ptychoformer.publication.typeset import parts_of
 from ptychoformer.storage import create_hdf5, write, write_csv
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import split_of
@@ -53,6 +55,7 @@ VARIANTS = {"transunet": "TransUNet", "segformer": "SegFormer", "ptychoformer": 
 def paper_table(number, title, conditions, methods, factor="model", metrics=("psnr", "ssim")) -> SimpleNamespace:
     """A table of the paper: ``layout`` as arguments of `tables.make_table`, and its own numbers."""
     layout = dict(number=number, title=title, factor=factor, conditions=conditions, methods=methods, metrics=metrics)
+    layout |= dict(block="scan" if number == "II" else "lower_right", level="scene")
     return SimpleNamespace(layout=layout, published=PUBLISHED / f"table{['I', 'II', 'III', 'IV', 'V'].index(number) + 1}.csv", **layout)
 
 
@@ -69,14 +72,15 @@ TABLES = {
 
 
 def make_metrics(
-    seeds: int = 3, conditions: tuple[str, ...] = ("clean", "noisy"), regions: tuple[str, ...] = ("block", "unseen")
+    seeds: int = 3, conditions: tuple[str, ...] = ("clean", "noisy"), regions: tuple[str, ...] = ("whole", "unseen")
 ) -> pd.DataFrame:
     """The rows of the experiment of Table I: ``MEANS`` and a spread of 1 % over seeds that differs for every value."""
     rows = [
-        (dataset, dataset, model, "none" if model in ("floor", "ceiling") else "mse", 700, seed, region, "scene", channel, metric, mean)
+        (dataset, dataset, model, "none" if model in ("floor", "ceiling") else "mse", 700, seed, *part, channel, metric, mean)
         for dataset in conditions
-        for region in regions
-        for channel in ("amplitude", "phase")
+        for part in parts_of("I", "lower_right", "scene")
+        if part.region in regions
+        for channel in SCORED
         for metric, means in MEANS.items()
         for model, mean in means.items()
         for seed in range(seeds)
@@ -86,19 +90,19 @@ def make_metrics(
 
 def metrics_of(table: SimpleNamespace, seeds: int = 3) -> pd.DataFrame:
     """The rows of the experiment of any table: each method is 5 % better than the one before it."""
-    places = [("whole", "scene"), ("whole", "pattern")] if table.number == "II" else [("block", "scene"), ("unseen", "scene")]
+    parts = parts_of(table.number, table.block, table.level)
     runs = [
-        (condition, method, "mse", place) if table.factor == "model" else ("clean", condition, method, place)
+        (condition, method, "mse", rank) if table.factor == "model" else ("clean", condition, method, rank)
         for condition in table.conditions
-        for place, method in enumerate(table.methods)
+        for rank, method in enumerate(table.methods)
     ]
     datasets = dict.fromkeys(dataset for dataset, *_ in runs)
-    runs += [(dataset, reference, "none", place) for dataset in datasets for place, reference in ((-10, "floor"), (10, "ceiling"))]
+    runs += [(dataset, reference, "none", rank) for dataset in datasets for rank, reference in ((-10, "floor"), (10, "ceiling"))]
     rows = [
-        (dataset, "curved" if table.number == "II" else dataset, model, loss, 700, seed, *place, channel, metric, best * 1.05**rank)
+        (dataset, "curved" if table.number == "II" else dataset, model, loss, 700, seed, *part, channel, metric, best * 1.05**rank)
         for dataset, model, loss, rank in runs
-        for place in places
-        for channel in ("amplitude", "phase")
+        for part in parts
+        for channel in SCORED
         for metric, best in (("mse", 0.04), ("psnr", 13.5), ("ssim", 0.6))
         for seed in range(seeds)
     ]
@@ -108,7 +112,7 @@ def metrics_of(table: SimpleNamespace, seeds: int = 3) -> pd.DataFrame:
 
 
 def _spread(rows: list[tuple]) -> pd.DataFrame:
-    names = ["dataset", "test", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value"]
+    names = ["dataset", "test", "model", "loss", "n_train", "seed", "block", "region", "level", "channel", "metric", "value"]
     frame = pd.DataFrame(rows, columns=names)
     networks = frame["loss"] != "none"
     frame.loc[networks, "value"] *= 1 + 0.01 * np.random.default_rng(1).standard_normal(networks.sum())
@@ -154,12 +158,12 @@ def write_dataset(folder: Path, rows: int = 20, step: int = 8, window: int = 16,
 def write_run(folder: Path, dataset: Path, model: str, blur: float, normalisation: Normalisation | None = None) -> tuple[Path, Path]:
     """Patches and scene of a network that blurs the truth by ``blur`` pixels, stored on the scale of the object or on another."""
     scan = read_scan(dataset)
-    test = split_of(scan).test
+    split = split_of(scan)
     normalisation = normalisation or Normalisation.of(scan.amplitude, scan.phase)
     patches, scene = folder / model / "patches.h5", folder / model / "scene.h5"
-    with create_patches(patches, test, scan.positions[test], scan.window, normalisation) as arrays:
+    with create_patches(patches, split, normalisation) as arrays:
         for array, truth in zip(arrays, (normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)), strict=True):
-            array[:] = gaussian_filter(windows(truth, scan.true_positions[test], scan.window), (0, blur, blur))
+            array[:] = gaussian_filter(windows(truth, scan.true_positions[split.test], scan.window), (0, blur, blur))
     stitch(patches, "radial", scene)
     return patches, scene
 

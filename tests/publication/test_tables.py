@@ -8,10 +8,17 @@ import pytest
 
 from ptychoformer.errors import InputError
 from ptychoformer.publication.tables import COLUMNS, compare, make_table, notes
-from ptychoformer.publication.typeset import PLACES, Layout, rows
+from ptychoformer.publication.typeset import Layout, Part, rows
 
 NOTE = "Trained on 700 patterns for 12 epochs & 3 % of that again."
 NUMBERS = ["I", "II", "III", "IV", "V"]
+HEADLINE = Part("lower_right", "whole", "scene")
+
+
+def columns_of(table):
+    """How many columns each part of a table has."""
+    layout = Layout(**table.layout)
+    return [len(layout.columns(part)) for part in layout.parts]
 
 
 @pytest.fixture
@@ -45,8 +52,8 @@ def made(request, tmp_path_factory, experiment):
     return table, metrics, pd.read_csv(outputs["csv"]), outputs["md"].read_text(), outputs["tex"].read_text()
 
 
-def cell(table, method, metric, condition="clean", region="block", level="scene", channel="amplitude"):
-    keys = {"condition": condition, "method": method, "region": region, "level": level, "channel": channel, "metric": metric}
+def cell(table, method, metric, condition="clean", part=HEADLINE, channel="amplitude"):
+    keys = {"condition": condition, "method": method, **part._asdict(), "channel": channel, "metric": metric}
     found = table[(table[list(keys)] == pd.Series(keys)).all(axis=1)]
     assert len(found) == 1
     return found.iloc[0]
@@ -136,34 +143,48 @@ class TestEveryTable:
     def test_it_holds_every_method_under_every_condition(self, made):
         table, _, tidy, *_ = made
         assert list(tidy) == COLUMNS
-        assert len(tidy) == len(table.conditions) * (len(table.methods) + 2) * 2 * 2 * len(table.metrics)
+        assert len(tidy) == len(table.conditions) * (len(table.methods) + 2) * sum(columns_of(table))
         assert list(dict.fromkeys(tidy["method"])) == [*table.methods, "floor", "ceiling"]
         assert list(dict.fromkeys(tidy["condition"])) == list(table.conditions)
-        assert list(dict.fromkeys(zip(tidy["region"], tidy["level"], strict=True))) == list(PLACES[table.number])
+        parts = dict.fromkeys(zip(tidy["block"], tidy["region"], tidy["level"], strict=True))
+        assert tuple(parts) == Layout(**table.layout).parts
+
+    def test_the_headline_comes_first_and_table_1_has_every_block_and_level(self, made):
+        table, *_ = made
+        first, *others = Layout(**table.layout).parts
+        assert first == Part(table.block, "whole", "scene")
+        if table.number == "I":
+            assert {part.block for part in others} == {"lower_right", "lower_left", "strip"}
+            assert {part.level for part in others} == {"scene", "synchronised", "pattern", "released"}
 
     def test_means_and_spreads_are_those_of_the_metrics(self, made):
         table, metrics, tidy, *_ = made
         column = "dataset" if table.factor == "model" else "model"
         for row in tidy[tidy["method"].isin(table.methods)].itertuples():
-            keys = {column: row.condition, table.factor: row.method, "region": row.region, "level": row.level}
+            keys = {column: row.condition, table.factor: row.method, "block": row.block, "region": row.region, "level": row.level}
             keys |= {"channel": row.channel, "metric": row.metric}
             values = metrics.loc[(metrics[list(keys)] == pd.Series(keys)).all(axis=1), "value"]
-            assert (row.ours_mean, row.ours_std) == pytest.approx((values.mean(), np.std(values, ddof=1)))
+            assert (row.ours_mean, row.ours_std) == pytest.approx(
+                (values.mean(), np.std(values, ddof=1)), rel=1e-5
+            )  # nine digits are written
             assert row.n_seeds == len(values) == 3
 
-    def test_the_papers_numbers_stand_once_each_in_the_first_part(self, made):
+    def test_the_papers_numbers_stand_once_each_in_the_first_part_and_beside_the_releases_score(self, made):
         table, _, tidy, *_ = made
-        region, level = PLACES[table.number][0]
-        found = tidy.dropna(subset="published_mean")
-        assert set(zip(found["region"], found["level"], strict=True)) == {(region, level)}
+        published = tidy.dropna(subset="published_mean")
         keys = ["condition", "method", "channel", "metric"]
         expected = pd.read_csv(table.published).set_index(keys).rename(columns=lambda name: f"published_{name}").sort_index()
-        pd.testing.assert_frame_equal(found.set_index(keys)[list(expected)].sort_index(), expected)
-        assert (found["difference"] + found["published_mean"]).to_numpy() == pytest.approx(found["ours_mean"].to_numpy())
+        parts = {Part(*place): found for place, found in published.groupby(["block", "region", "level"])}
+        first = Layout(**table.layout).parts[0]
+        assert set(parts) == {first, *([first._replace(level="released")] if table.number == "I" else [])}
+        for found in parts.values():
+            pd.testing.assert_frame_equal(found.set_index(keys)[list(expected)].sort_index(), expected)
+            assert (found["difference"] + found["published_mean"]).to_numpy() == pytest.approx(found["ours_mean"].to_numpy())
 
     def test_a_cell_has_the_papers_spread_where_it_prints_one(self, made):
         table, _, tidy, *_ = made
-        body = rows(tidy, PLACES[table.number][0], Layout(**table.layout))
+        layout = Layout(**table.layout)
+        body = rows(tidy, layout.parts[0], layout)
         cells = [cell for row in body for cell in row.cells if cell.published]
         assert len(cells) == len(pd.read_csv(table.published))
         assert {bool(re.fullmatch(r"\d+\.\d\d", cell.published_std)) for cell in cells} == {table.number == "I"}
@@ -172,7 +193,7 @@ class TestEveryTable:
     def test_the_best_is_the_last_and_never_a_reference(self, made):
         table, _, tidy, markdown, latex = made
         assert set(tidy.loc[tidy["best"], "method"]) == {list(table.methods)[-1]}
-        assert tidy["best"].sum() == len(table.conditions) * 2 * 2 * len(table.metrics)
+        assert tidy["best"].sum() == len(table.conditions) * sum(columns_of(table))
         assert all("**" not in line for line in markdown.splitlines() if re.match(r"\|[^|]+\| (Floor|Ceiling)", line))
         assert not re.search(r"(Floor|Ceiling) &.*mathbf", latex)
 
@@ -186,8 +207,10 @@ class TestEveryTable:
         table, _, _, markdown, latex = made
         number = NUMBERS.index(table.number) + 1
         assert markdown.startswith(f"# Table {table.number}: {table.title}\n")
-        assert [f"\\label{{tab:table{number}-{region}-{level}}}" in latex for region, level in PLACES[table.number]] == [True, True]
-        assert latex.count(f"\\caption{{{table.title} (the paper's Table {table.number}). ") == 2
+        parts = Layout(**table.layout).parts
+        assert all(f"\\label{{tab:table{number}-{'-'.join(part)}}}" in latex for part in parts)
+        assert latex.count(f"\\caption{{{table.title} (the paper's Table {table.number}). ") == len(parts)
+        assert ("no SSIM of images" in markdown) == (table.number == "I")
         assert ("standard deviation of ten experiments" in markdown) == (table.number == "I")
         assert ("best loss of" in markdown) == (table.factor == "loss")
         assert ("MSE" in markdown.split("\n- ")[0]) == (table.number in ("I", "IV"))
@@ -199,23 +222,22 @@ class TestEveryTable:
         assert latex.isascii()
         assert latex.replace(r"\$", "").count("$") % 2 == 0
         for environment in ("table*", "tabular", "minipage"):
-            assert latex.count(f"\\begin{{{environment}}}") == latex.count(f"\\end{{{environment}}}") == 2
-        columns = 2 * len(table.metrics)
+            assert latex.count(f"\\begin{{{environment}}}") == latex.count(f"\\end{{{environment}}}") == len(columns_of(table))
         tabulars = re.findall(r"\\begin\{tabular\}\{ll(c+)\}(.*?)\\end\{tabular\}", latex, re.DOTALL)
-        assert len(tabulars) == 2
-        for cs, tabular in tabulars:
+        for (cs, tabular), columns in zip(tabulars, columns_of(table), strict=True):
             lines = [line for line in tabular.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
             assert len(cs) == columns
             assert len(lines) >= 1 + len(table.conditions) * (len(table.methods) + 2)
             assert {line.count("&") - line.count(r"\&") for line in lines} == {columns + 1}
         assert r"12 epochs \& 3 \% of that" in latex
-        assert latex.count("Second lines: the paper's values") == 1
+        assert latex.count("Second lines: the paper's values") == (2 if table.number == "I" else 1)
 
     def test_markdown_tables_are_rectangular(self, made):
         table, _, _, markdown, _ = made
-        lines = [line for line in markdown.splitlines() if line.startswith("|")]
-        assert len(lines) == 2 * (2 + len(table.conditions) * (len(table.methods) + 2))
-        assert {line.count("|") for line in lines} == {2 * len(table.metrics) + 3}
+        found = [re.findall(r"^\|.*$", part, re.MULTILINE) for part in markdown.split("\n## ")[1:]]
+        for lines, columns in zip(found, columns_of(table), strict=True):
+            assert len(lines) == 2 + len(table.conditions) * (len(table.methods) + 2)
+            assert {line.count("|") for line in lines} == {columns + 3}
         assert "nan" not in markdown.lower()
 
 
@@ -228,7 +250,8 @@ def test_bold_is_the_better_network_and_never_a_reference(make, experiment, metr
     table, markdown, latex = make(metrics)
     marked = table[table["best"] & (table["metric"] == metric)]
     assert set(marked["method"]) == {"ptynet"}
-    assert len(marked) == 2 * 2 * 2
+    parts = Layout(**experiment.TABLES["I"].layout)
+    assert len(marked) == 2 * sum(column[1] == metric for part in parts.parts for column in parts.columns(part))
     assert all("**" not in line for line in markdown.splitlines() if re.match(r"\| (Noise-free|Noisy) +\| (Floor|Ceiling)", line))
     assert not re.search(r"(Floor|Ceiling) &.*mathbf", latex)
 
@@ -244,7 +267,7 @@ def test_networks_that_print_alike_are_all_bold(make, experiment):
 
 
 def test_dagger_is_the_test_against_the_best(experiment, published):
-    place = {"dataset": "clean", "test": "clean", "factor": "model", "held": "mse", "region": "block", "level": "scene"}
+    place = {"dataset": "clean", "test": "clean", "factor": "model", "held": "mse", **HEADLINE._asdict()}
     place |= {"channel": "amplitude", "metric": "mse", "alpha": 0.0083, "note": ""}
     pairs = [("ptychonn", "ptychoformer", 0.001, True), ("ptynet", "ptychoformer", 0.2, False), ("ptychonn", "ptynet", 0.001, True)]
     pairwise = pd.DataFrame([place | dict(a=a, b=b, p=p, significant=apart) for a, b, p, apart in pairs])
@@ -254,7 +277,7 @@ def test_dagger_is_the_test_against_the_best(experiment, published):
     assert found["ptychonn"] is True
     assert found["ptynet"] is False
     assert pd.isna([found["dpi"], found["ptychoformer"]]).all()
-    marked = [row.method for row in rows(table, ("block", "scene"), layout) if row.cells[0].differs]
+    marked = [row.method for row in rows(table, HEADLINE, layout) if row.cells[0].differs]
     assert marked == ["PtychoNN"]
     assert any("p < 0.0083" in note for note in notes(table, pairwise, layout, ""))
 
@@ -274,7 +297,7 @@ def test_a_condition_that_the_paper_does_not_have(make, experiment):
     metrics = experiment.make_metrics(conditions=("clean", "curved"))
     table, markdown, _ = make(metrics, conditions={"clean": "Noise-free", "curved": "Curved"})
     assert table.query("condition == 'curved'")[["published_mean", "difference"]].isna().all(axis=None)
-    assert table.query("condition == 'curved'")["best"].sum() == 12
+    assert table.query("condition == 'curved'")["best"].sum() == sum(columns_of(experiment.TABLES["I"]))
     assert not any("(" in line for line in markdown.splitlines() if line.startswith("| Curved"))
 
 
@@ -286,7 +309,7 @@ def test_references_of_losses_are_those_of_every_network(make, experiment):
     references = tidy[tidy["method"].isin(["floor", "ceiling"])]
     first, other = (references.loc[references["condition"] == network, "ours_mean"].tolist() for network in two)
     assert first == other
-    assert len(first) == 2 * 2 * 4  # references, regions, columns
+    assert len(first) == 2 * 2 * 6  # references, regions, columns
     assert len(re.findall(r"\| PtychoNN +\| (Floor|Ceiling)", markdown)) == 4
     assert tidy.query("condition == 'ptychonn'")["published_mean"].isna().all()
 
@@ -294,12 +317,16 @@ def test_references_of_losses_are_those_of_every_network(make, experiment):
 def test_a_method_that_the_paper_does_not_have(make, experiment):
     tidy, *_ = make(experiment.metrics_of(experiment.TABLES["III"], seeds=1), "III")
     assert tidy.query("method == 'release_attention'")[["published_mean", "difference"]].isna().all(axis=None)
-    assert tidy.query("method == 'ptychoformer' and region == 'block'")["difference"].notna().all()
+    assert (
+        tidy.query("method == 'ptychoformer' and region == 'whole' and level == 'scene' and channel != 'relative_phase'")["difference"]
+        .notna()
+        .all()
+    )
 
 
 def test_only_the_test_elsewhere_is_out_of_distribution(make, experiment):
     metrics = experiment.metrics_of(experiment.TABLES["II"], seeds=1)
-    own = metrics.assign(test="straight", region="block", value=0.5)
+    own = metrics.assign(test="straight", block="strip", value=0.5)
     tidy, *_ = make(pd.concat([metrics, own]), "II")
     pd.testing.assert_frame_equal(tidy, make(metrics, "II")[0])
 
@@ -308,8 +335,8 @@ def test_a_scan_too_small_for_unseen_pixels_has_one_table(make, experiment):
     metrics = experiment.make_metrics()
     metrics.loc[metrics["region"] == "unseen", "value"] = np.nan
     table, markdown, latex = make(metrics)
-    assert set(table["region"]) == {"block"}
-    assert markdown.count("\n## ") == latex.count(r"\begin{tabular}") == 1
+    assert set(table["region"]) == {"whole"}
+    assert markdown.count("\n## ") == latex.count(r"\begin{tabular}") == len(columns_of(experiment.TABLES["I"])) - 1
 
 
 def test_a_perfect_ceiling_is_infinite(make, experiment):
@@ -331,8 +358,8 @@ def lacking(metrics, query):
         ("I", lambda metrics: lacking(metrics, "dataset == 'noisy' and model == 'floor'"), "no floor for the dataset 'noisy'"),
         ("I", lambda metrics: lacking(metrics, "seed == 2 and model == 'dpi' and metric == 'ssim'"), "'dpi' on 'clean' with seed 2 lacks the"),
         ("I", lambda metrics: pd.concat([metrics, metrics.query("model == 'floor'").assign(n_train=50)]), "two runs of 'floor' on 'clean'"),
-        ("II", lambda metrics: lacking(metrics, "level == 'pattern'"), "lacks the amplitude PSNR of the region 'whole' at level 'pattern'"),
-        ("II", lambda metrics: metrics.assign(region="block"), "lacks the amplitude PSNR of the region 'whole' at level 'scene'"),
+        ("II", lambda metrics: lacking(metrics, "level == 'pattern'"), "lacks the amplitude PSNR of the block 'scan', region 'whole', at level 'p"),
+        ("II", lambda metrics: metrics.assign(block="strip"), "lacks the amplitude PSNR of the block 'scan', region 'whole', at level 's"),
         ("II", lambda metrics: pd.concat([metrics, metrics.assign(test="clean")]), "two runs of 'ptychonn' on 'straight'"),
         ("IV", lambda metrics: lacking(metrics, "loss == 'npcc'"), "no loss 'npcc' for the model 'ptychoformer'"),
         ("IV", lambda metrics: lacking(metrics, "model == 'ptychoformer'").assign(seed=0), "no model 'ptychoformer'; they hold none"),
@@ -341,7 +368,7 @@ def lacking(metrics, query):
 )  # fmt: skip
 def test_metrics_that_do_not_fit_are_refused_in_one_sentence(experiment, published, number, spoil, sentence):
     table = experiment.TABLES[number]
-    pairwise = pd.DataFrame(columns=["factor", "dataset", "held", "region", "level", "channel", "metric", "a", "b", "p"])
+    pairwise = pd.DataFrame(columns=["factor", "dataset", "held", "block", "region", "level", "channel", "metric", "a", "b", "p"])
     with pytest.raises(InputError, match=sentence):
         compare(spoil(experiment.metrics_of(table)), published(number), pairwise, Layout(**table.layout))
 
@@ -351,6 +378,8 @@ def test_metrics_that_do_not_fit_are_refused_in_one_sentence(experiment, publish
     [
         ({"number": "VI"}, "table 'VI' is unknown, allowed are I, II, III, IV, V"),
         ({"factor": "seed"}, "factor 'seed' is unknown, allowed are model, loss"),
+        ({"block": "middle"}, "block 'middle' is unknown, allowed are lower_right, lower_left, strip, scan"),
+        ({"level": "pattern"}, "level 'pattern' is unknown, allowed are scene, synchronised"),
         ({"metrics": ("psnr", "fsim")}, "metric 'fsim' is unknown, allowed are mse, psnr, ssim"),
     ],
 )
