@@ -101,8 +101,8 @@ def test_every_pair_is_spoken_of_once(analysed, experiment):
     for statement in found:
         assert statement.overall.startswith("The four networks")
         text = " ".join(statement.pairs)
-        # A lead of 2 % in PSNR is at times lost in the seeds' spread.
-        assert sum(bool(re.search("Ptychoformer (led|could)|and Ptychoformer could", sentence)) for sentence in statement.pairs) == 3
+        # Every pair of the leader in full, whether its lead is significant or not.
+        assert sum("Ptychoformer" in sentence for sentence in statement.pairs) == 3
         assert [text.count(pair) for pair in ("PtychoNN and PtyNet", "PtychoNN and DPI", "PtyNet and DPI")] == [1, 1, 1]
 
 
