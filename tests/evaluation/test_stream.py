@@ -12,10 +12,11 @@ import pytest
 import tifffile
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.evaluation import stream
+from ptychoformer.evaluation import band, stream
+from ptychoformer.evaluation.band import Band, band_axis
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.evaluation.stitch import read_scene, stitch
-from ptychoformer.evaluation.stream import Band, band_axis, predict_scene, write_tiffs
+from ptychoformer.evaluation.stream import predict_scene, write_tiffs
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.measurement.windows import windows
@@ -73,7 +74,7 @@ def random_frames():
 @pytest.mark.parametrize("weighting", ["radial", "uniform"])
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_streamed_scene_is_the_stitched_one(tmp_path, random_frames, order, weighting, monkeypatch):
-    monkeypatch.setattr(stream, "TILE", 8)
+    monkeypatch.setattr(band, "TILE", 8)
     corners = ORDERS[order] + 2  # off the origin
     frames = random_frames(len(corners))
     predict_scene(prepared(corners + 0.4, frames), answer, NORMALISATION, tmp_path / "scene.h5", weighting=weighting)
@@ -116,10 +117,10 @@ def answer_both(patterns):
 def test_rows_are_final_when_they_are_passed_on():
     corners = snake(50, 9, 5)
     passed, held = [], []
-    band = Band(corners, np.ones(WINDOW), lambda start, rows: passed.append((start, rows.shape[1])))
+    sums = Band(corners, np.ones(WINDOW), 2, lambda start, _, total: passed.append((start, len(total))))
     for start in range(0, len(corners), 9):
-        band.add(np.ones((9, 2, *WINDOW), np.float32))
-        held.append(band._sums.shape[1])
+        sums.add(np.ones((9, 2, *WINDOW), np.float32))
+        held.append(sums._rows.sums.shape[1])
         assert all(top + rows <= corners[start + 9 :, 0].min(initial=10**6) for top, rows in passed)
     assert [top for top, _ in passed] == list(np.cumsum([0, *(rows for _, rows in passed)])[:-1])
     assert sum(rows for _, rows in passed) == 49 * 5 + 12

@@ -24,7 +24,7 @@ SCANS = {
     "corners touch": grid(2, 2, (7, 5)),
     "random": np.random.default_rng(5).integers(0, 30, (60, 2)),
     "one place": np.zeros((5, 2), int),
-    "two groups": np.concatenate([grid(4, 4, 2), grid(5, 3, 3) + (40, 3)]),
+    "two groups": np.concatenate([grid(4, 4, 2), grid(5, 3, 3) + np.array([40, 3])]),
     "none overlap": grid(3, 3, 20),
     "one": np.zeros((1, 2), int),
 }

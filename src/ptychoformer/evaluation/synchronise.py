@@ -29,7 +29,8 @@ from ptychoformer.measurement.windows import windows
 PHASES = ("plain", "synchronised")
 TIE = 0.01
 # Systems of up to so many entries (5,000 patterns that overlap by 75 %) are factorised in a tenth of a second, which is exact even where
-# groups hang together by a corner's pixel. Factors of many more do not fit into memory; conjugate gradients take seconds for 100,000 patterns.
+# groups hang together by a corner's pixel. Factors of many more do not fit into memory; for 100,000 patterns conjugate gradients take
+# seconds.
 DIRECT = 300_000
 TOLERANCE = 1e-10  # of conjugate gradients, residual relative to b: constants to 1e-7 of their size for 100,000 patterns
 ROWS_AT_ONCE = 4096  # of the system, while it is built
@@ -138,6 +139,6 @@ def _tree(corners: np.ndarray, window: tuple[int, int]) -> tuple[cKDTree, float]
 
 
 def autocorrelation(weights: np.ndarray) -> np.ndarray:
-    """S (2h - 1, 2w - 1) = sum_p w(p) w(p + d) at all distances d = (y, x) at which windows overlap: S[y, x], negative ones from the end."""
+    """S (2h - 1, 2w - 1), sum_p w(p) w(p + d) at all distances d at which windows overlap; negative ones count from the end."""
     shape = [2 * side - 1 for side in weights.shape]
     return irfft2(np.abs(rfft2(weights, shape)) ** 2, shape)
