@@ -167,6 +167,11 @@ def test_patches_that_do_not_overlap_stay_as_they_are(tmp_path, random_frames, c
         np.testing.assert_array_equal(file["scene/phase"][:], file["scene/plain_phase"][:])
 
 
+def test_another_stitching_of_phase_is_refused(tmp_path, random_frames):
+    with pytest.raises(InputError, match="'unwrapped' is unknown, allowed are plain and synchronised"):
+        predict_scene(prepared(ORDERS["gaps"], random_frames(80)), answer, NORMALISATION, tmp_path / "scene.h5", phase="unwrapped")
+
+
 def test_rows_are_final_when_they_are_passed_on():
     corners = snake(50, 9, 5)
     passed, held = [], []

@@ -32,7 +32,7 @@ from ptychoformer.evaluation.band import TILE, Band, band_axis, means
 from ptychoformer.evaluation.disagreement import Disagreement
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import window_weights
-from ptychoformer.evaluation.synchronise import TIE, overlapping, solved
+from ptychoformer.evaluation.synchronise import PHASES, TIE, overlapping, solved
 from ptychoformer.files import atomic
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.progress import progress, say
@@ -103,9 +103,11 @@ def predict_scene(
         Facts for the provenance: ``patterns``, ``prediction_seconds``, ``patterns_per_second``.
 
     Raises:
-        InputError: the scan is damaged, the network yields NaN, or the weighting is unknown.
+        InputError: the scan is damaged, the network yields NaN, or the weighting or ``phase`` is unknown.
         OutputError: the scene cannot be written.
     """
+    if phase not in PHASES:
+        raise InputError(f"The stitching of phase '{phase}' is unknown, allowed are {' and '.join(PHASES)}.")
     corners = np.floor(scan.positions + 0.5).astype(np.int64)
     origin = corners.min(axis=0)
     weights = window_weights(scan.window, weighting)
