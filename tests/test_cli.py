@@ -300,6 +300,24 @@ def test_a_scene_is_that_of_the_networks_patches(scan, run, tmp_path):
     assert -10 < low < high < 10
 
 
+def test_phase_is_synchronised_when_asked_for(scan, run, tmp_path):
+    images = {}
+    for phase in ("plain", "synchronised"):
+        arguments = ("--phase", phase, "--tie", 0.5, "--threads", 1, "--png", tmp_path / f"{phase}.png", "--tiff", tmp_path / phase)
+        assert main("predict", scan, "--checkpoint", run, "-o", tmp_path / f"{phase}.h5", *arguments) == 0
+        with h5py.File(tmp_path / f"{phase}.h5") as file:
+            images |= {f"{phase} {name}": array[:] for name, array in file["scene"].items()}
+            told = dict(file["scene"].attrs)
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / f"{phase}_phase.tif"), images[f"{phase} phase"])
+        record = json.loads(sidecar(tmp_path / f"{phase}.h5").read_text())["configuration"]
+        assert told["phase"] == record["phase"] == phase
+        assert told.get("tie") == record.get("tie") == (0.5 if phase == "synchronised" else None)
+    np.testing.assert_array_equal(images["synchronised plain_phase"], images["plain phase"])
+    difference = images["synchronised phase"] - images["plain phase"]
+    assert 1e-4 < np.nanstd(difference) < 1
+    assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "synchronised.png").read_bytes()
+
+
 def test_another_pixel_size_than_in_training_is_told(scan, run, tmp_path, capsys):
     assert main("predict", scan, "--checkpoint", run, "-o", tmp_path / "scene.h5", "--distance", 4, "--threads", 1) == 0
     assert "trained on pixels of 10 nm" in capsys.readouterr().err
@@ -479,6 +497,8 @@ def test_a_mistake_has_no_traceback(tmp_path):
         (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--loss", "weighted"], "invalid choice: 'weighted'"),
         (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--model", "resnet"], "invalid choice: 'resnet'"),
         (["predict", "s.cxi", "-o", "s.h5"], "required: --checkpoint"),
+        (["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--phase", "unwrapped"], "invalid choice: 'unwrapped'"),
+        (["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--tie", "-1"], "'-1' is not allowed; it must be a number at least 0"),
         (["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--turbo"], "unrecognized arguments: --turbo"),
     ],
 )

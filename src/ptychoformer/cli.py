@@ -14,6 +14,7 @@ from ptychoformer import __version__, commands
 from ptychoformer.configuration import network_kinds
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
+from ptychoformer.evaluation.synchronise import PHASES, TIE
 from ptychoformer.measurement.readers import FORMATS, STEP
 from ptychoformer.measurement.readers.cxi import WAVELENGTHS
 from ptychoformer.provenance import PACKAGE
@@ -74,11 +75,15 @@ Predict every pattern of a scan with a trained network and stitch the answers, i
 The scan may be as long as it likes: only the rows of the scene that patterns still to come can touch are in memory (of a scan in random
 order these are all rows). Patterns are cropped and binned as those that the network was trained on.
 
+A pattern does not tell the mean phase of its window. With --phase synchronised, patches that overlap tell each other: the constants with
+which they agree best, weakly tied to the network's own, are added to them. This takes some numbers of each pattern in memory.
+
 SCENE.h5 holds scene/amplitude, scene/phase in radians (NaN where no pattern lies), and the positions; SCENE.h5.provenance.json says what it
 was made from. A network knows objects like those it was trained on, at the same size of pixel: compare with a reconstruction."""
 PREDICT_EXAMPLES = """\
 examples:
   ptychoformer predict scan.cxi --checkpoint run -o scene.h5 --png scene.png
+  ptychoformer predict scan.cxi --checkpoint run -o scene.h5 --phase synchronised --tie 0.1
   ptychoformer predict next.cxi --checkpoint run -o next.h5 --tiff next       (next_amplitude.tif, next_phase.tif for ImageJ)
   ptychoformer predict scan.cxi --checkpoint run/model.pt -o scene.h5 --crop 64 --bin 2"""
 
@@ -179,6 +184,9 @@ def _add_predict(part: argparse.ArgumentParser) -> None:
     part.add_argument("--png", type=_png, metavar="FILE", help="picture of the scene")
     part.add_argument("--tiff", metavar="PREFIX", help="write PREFIX_amplitude.tif and PREFIX_phase.tif for ImageJ")
     part.add_argument("--weighting", choices=WEIGHTINGS, default="radial", help="radial: patches count most at their centre [%(default)s]")
+    part.add_argument("--phase", choices=PHASES, default="plain", help="how phase is stitched [%(default)s]")
+    tie = "of synchronised phase to the network's own: 0 none, a large one is as good as plain [%(default)s]"
+    part.add_argument("--tie", type=_real(0, math.inf), default=TIE, metavar="T", help=tie)
     part.add_argument("--threads", type=_whole(1), default=_cores(), metavar="N", help="of the CPU [%(default)s]")
     _add_reading(part, preparation=" [as in training]", bin=None)
 

@@ -142,9 +142,11 @@ def predict(options: Namespace) -> None:
         for warning in prepared.warnings:
             say(warning)
         _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
-        facts = predict_scene(prepared, network, network.normalisation, options.output, weighting=options.weighting)
+        stitching = {"weighting": options.weighting, "phase": options.phase}
+        stitching |= {"tie": options.tie} if options.phase == "synchronised" else {}
+        facts = predict_scene(prepared, network, network.normalisation, options.output, **stitching)
     facts |= {"device": network.device}
-    settings = about_scan(options.scan) | patterns | {"weighting": options.weighting, "network": network.kind, "checkpoint": network.digest}
+    settings = about_scan(options.scan) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
     record(options.output, settings, time.perf_counter() - began, facts)
     if options.png:
         from ptychoformer.publication.snapshots import draw_scene

@@ -12,10 +12,12 @@ import pytest
 import tifffile
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.evaluation import stream
+from ptychoformer.evaluation import band, stream
+from ptychoformer.evaluation.band import Band, band_axis
 from ptychoformer.evaluation.patches import create_patches
-from ptychoformer.evaluation.stitch import read_scene, stitch
-from ptychoformer.evaluation.stream import Band, band_axis, predict_scene, write_tiffs
+from ptychoformer.evaluation.stitch import read_scene, stitch, window_weights
+from ptychoformer.evaluation.stream import predict_scene, write_tiffs
+from ptychoformer.evaluation.synchronise import corrections, pushed
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.measurement.windows import windows
@@ -73,7 +75,7 @@ def random_frames():
 @pytest.mark.parametrize("weighting", ["radial", "uniform"])
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_streamed_scene_is_the_stitched_one(tmp_path, random_frames, order, weighting, monkeypatch):
-    monkeypatch.setattr(stream, "TILE", 8)
+    monkeypatch.setattr(band, "TILE", 8)
     corners = ORDERS[order] + 2  # off the origin
     frames = random_frames(len(corners))
     predict_scene(prepared(corners + 0.4, frames), answer, NORMALISATION, tmp_path / "scene.h5", weighting=weighting)
@@ -113,13 +115,70 @@ def answer_both(patterns):
     return np.stack([patterns, patterns], axis=1)
 
 
+def in_memory(corners, frames, weighting, tie):
+    """Phase (H, W) in radians of the patches that `answer` makes, synchronised where all of them are at hand."""
+    corners, weights, phase = corners - corners.min(axis=0), window_weights(WINDOW, weighting), answer(frames)[:, 1]
+    weighted, total = np.zeros((2, *(corners.max(axis=0) + WINDOW)))
+    for (y, x), patch in zip(corners, phase, strict=True):
+        weighted[y : y + WINDOW[0], x : x + WINDOW[1]] += weights * patch
+        total[y : y + WINDOW[0], x : x + WINDOW[1]] += weights
+    constants = corrections([(slice(None), phase)], corners, weights, weighted, total, tie)
+    covered = np.where(total > 0, total, np.nan)
+    return NORMALISATION.restored("phase", (weighted + pushed(constants, corners, weights, total.shape)) / covered)
+
+
+@pytest.mark.parametrize(("weighting", "tie"), [("radial", 0.0), ("uniform", 0.05)])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_streamed_synchronised_scene_is_that_of_memory(tmp_path, random_frames, order, weighting, tie, monkeypatch):
+    monkeypatch.setattr(band, "TILE", 8)
+    corners = ORDERS[order] + 2
+    scan, frames = prepared(corners + 0.4, random_frames(len(corners))), random_frames(len(corners))
+    predict_scene(scan, answer, NORMALISATION, tmp_path / "plain.h5", weighting=weighting)
+    predict_scene(scan, answer, NORMALISATION, tmp_path / "scene.h5", weighting=weighting, phase="synchronised", tie=tie)
+    with h5py.File(tmp_path / "scene.h5") as file, h5py.File(tmp_path / "plain.h5") as plain:
+        np.testing.assert_allclose(file["scene/phase"][:], in_memory(corners, frames, weighting, tie), atol=2e-6)
+        np.testing.assert_array_equal(file["scene/plain_phase"][:], plain["scene/phase"][:])
+        np.testing.assert_array_equal(file["scene/amplitude"][:], plain["scene/amplitude"][:])
+        assert file["scene"].attrs["phase"] == "synchronised"
+        assert file["scene"].attrs["tie"] == tie
+        assert plain["scene"].attrs["phase"] == "plain"
+        assert "tie" not in plain["scene"].attrs
+        assert "plain_phase" not in plain["scene"]
+        assert dict(file["scene/plain_phase"].attrs) == dict(file["scene/phase"].attrs) == {"units": "rad", "axes": "y,x"}
+
+
+@pytest.mark.parametrize("order", sorted(set(ORDERS) - {"gaps"}))
+def test_patches_with_arbitrary_constants_make_the_exact_scene(tmp_path, order):
+    corners = ORDERS[order] - ORDERS[order].min(axis=0)
+    thing = np.random.default_rng(2).random(corners.max(axis=0) + WINDOW)
+    constants = np.random.default_rng(3).normal(0, 0.5, (len(corners), 1, 1))
+    scan = prepared(corners, windows(thing, corners, WINDOW) + constants)
+    predict_scene(scan, answer_both, UNITY, tmp_path / "scene.h5", phase="synchronised", tie=0.0)
+    with h5py.File(tmp_path / "scene.h5") as file:
+        error = file["scene/phase"][:] - thing
+        np.testing.assert_allclose(error[np.isfinite(error)], constants.mean(), atol=1e-6)
+        np.testing.assert_array_equal(np.isnan(error), np.isnan(file["scene/plain_phase"][:]))
+
+
+def test_patches_that_do_not_overlap_stay_as_they_are(tmp_path, random_frames, capsys):
+    predict_scene(prepared(ORDERS["gaps"], random_frames(80)), answer, NORMALISATION, tmp_path / "scene.h5", phase="synchronised")
+    assert "No two patches overlap: there is nothing to synchronise" in capsys.readouterr().err
+    with h5py.File(tmp_path / "scene.h5") as file:
+        np.testing.assert_array_equal(file["scene/phase"][:], file["scene/plain_phase"][:])
+
+
+def test_another_stitching_of_phase_is_refused(tmp_path, random_frames):
+    with pytest.raises(InputError, match="'unwrapped' is unknown, allowed are plain and synchronised"):
+        predict_scene(prepared(ORDERS["gaps"], random_frames(80)), answer, NORMALISATION, tmp_path / "scene.h5", phase="unwrapped")
+
+
 def test_rows_are_final_when_they_are_passed_on():
     corners = snake(50, 9, 5)
     passed, held = [], []
-    band = Band(corners, np.ones(WINDOW), lambda start, rows: passed.append((start, rows.shape[1])))
+    sums = Band(corners, np.ones(WINDOW), 2, lambda start, _, total: passed.append((start, len(total))))
     for start in range(0, len(corners), 9):
-        band.add(np.ones((9, 2, *WINDOW), np.float32))
-        held.append(band._sums.shape[1])
+        sums.add(np.ones((9, 2, *WINDOW), np.float32))
+        held.append(sums._rows.sums.shape[1])
         assert all(top + rows <= corners[start + 9 :, 0].min(initial=10**6) for top, rows in passed)
     assert [top for top, _ in passed] == list(np.cumsum([0, *(rows for _, rows in passed)])[:-1])
     assert sum(rows for _, rows in passed) == 49 * 5 + 12
@@ -192,52 +251,59 @@ def test_nan_is_refused_and_nothing_is_left(tmp_path, random_frames):
     assert (tmp_path / "scene.h5").read_text() == "of an earlier prediction"
 
 
-def long_scan(rows, columns=100):
-    """A scan of ``rows`` x ``columns`` patterns that are made as they are asked for."""
-    scan = prepared(snake(rows, columns, 4), None)
+def long_scan(rows, columns=100, window=WINDOW):
+    """A scan of ``rows`` x ``columns`` patterns that are made as they are asked for; windows move by a third of their side."""
+    scan = prepared(snake(rows, columns, window[0] // 3), None, window)
 
     def blocks(size):
         for start in range(0, rows * columns, size):
-            yield np.ones((min(size, rows * columns - start), *WINDOW), np.float32)
+            yield np.ones((min(size, rows * columns - start), *window), np.float32)
 
     return PreparedScan(**vars(scan) | {"frames": blocks})
 
 
-def peak(rows, path):
+def peak(scan, path, **how):
     """Bytes that Python and NumPy hold at most while a scan is predicted."""
-    scan = long_scan(rows, columns=20)
     gc.collect()
     tracemalloc.start()
-    predict_scene(scan, answer_both, UNITY, path)
+    predict_scene(scan, answer_both, UNITY, path, **how)
     held = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return held
 
 
 def test_memory_does_not_grow_with_the_number_of_patterns(tmp_path):
-    few, many = peak(100, tmp_path / "few.h5"), peak(1000, tmp_path / "many.h5")
+    few, many = (peak(long_scan(rows, columns=20), tmp_path / f"{rows}.h5") for rows in (100, 1000))
     positions = 20_000 * 2 * 8
     assert many < few + 6 * positions  # rounded, from the scene's origin, and what finds the axis of the band
     # Sums for the whole of the longer scene, and its patterns, would be far more.
     assert few + 6 * positions < 0.5 * 3 * 8 * (1000 * 4) * (20 * 4) < 20_000 * 12 * 12 * 4
 
 
+def test_synchronising_takes_numbers_of_each_pattern_and_no_patches(tmp_path):
+    how, window = {"phase": "synchronised"}, (48, 48)
+    few, many = (peak(long_scan(rows, columns=5, window=window), tmp_path / f"{rows}.h5", **how) for rows in (100, 2000))
+    overlaps = 24  # of each pattern with others
+    assert many < few + 10_000 * (24 * overlaps + 250) < few + 0.1 * 10_000 * 48 * 48 * 4
+
+
 SCRIPT = """
 import resource, sys
 from test_stream import long_scan, predict_scene, answer_both, UNITY
-rows, path = int(sys.argv[1]), sys.argv[2]
-facts = predict_scene(long_scan(rows), answer_both, UNITY, path)
+rows, path, phase = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+facts = predict_scene(long_scan(rows), answer_both, UNITY, path, phase=phase)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, facts["patterns_per_second"])
 """
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_patterns(tmp_path):
+@pytest.mark.parametrize(("phase", "allowed"), [("plain", 60), ("synchronised", 150)])
+def test_a_hundred_thousand_patterns(tmp_path, phase, allowed):
     found = {}
     for rows in (20, 1000):
-        command = [sys.executable, "-c", SCRIPT, str(rows), str(tmp_path / f"{rows}.h5")]
+        command = [sys.executable, "-c", SCRIPT, str(rows), str(tmp_path / f"{rows}.h5"), phase]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
         found[rows] = [float(word) for word in done.stdout.split()]
     (few, _), (many, rate) = found[20], found[1000]
-    print(f"peak {few / 1024:.0f} MB for 2,000 patterns, {many / 1024:.0f} MB for 100,000 at {rate:.0f} patterns per second")
-    assert many < few + 60 * 1024  # kilobytes; 100,000 positions take 1.6 MB
+    print(f"{phase}: peak {few / 1024:.0f} MB for 2,000 patterns, {many / 1024:.0f} MB for 100,000 at {rate:.0f} patterns per second")
+    assert many < few + allowed * 1024  # kilobytes; 100,000 positions take 1.6 MB

@@ -1,103 +1,93 @@
-"""A scan predicted and stitched in one pass, in memory that does not grow with the number of its patterns.
+"""A scan predicted and stitched as it is read, in memory that does not grow with the number of its patches.
 
     scene/amplitude, scene/phase   (H, W) float32, arbitrary units and radians, NaN where nothing was stitched
+    scene/plain_phase              (H, W) float32, radians, where ``scene/phase`` is synchronised: what plain stitching gives
     positions                      (n, 2) float64, y and x of the window's upper left corner on the object, pixels
 
-Attributes of the group ``scene``: ``origin`` (y, x) of the scene on the object, pixels; the ``weighting``; ``pixel_size`` in metres if it
-is known; the normalisation's constants. Positions are rounded to whole pixels for stitching, which is that of `evaluation.stitch`.
+Attributes of the group ``scene``: ``origin`` (y, x) of the scene on the object, pixels; the ``weighting``; how ``phase`` was stitched,
+``plain`` or ``synchronised``, with the ``tie`` of the latter; ``pixel_size`` in metres if it is known; the normalisation's constants.
+Positions are rounded to whole pixels for stitching, which is that of `evaluation.stitch`.
 
 Sums are held for a band of the object alone: the rows that patterns still to come can touch. What is above them is final and goes to the
 file. The band of a scan that runs row by row, or back and forth, is a few windows high; one that runs column by column is stitched along
 its columns. Of a scan in random order, or on a spiral, no row is final before the last patterns: its band is the whole scene.
+
+Phase-synchronised stitching (`evaluation.synchronise`) keeps no patch either: what patches tell of each other's constants is a number of
+each, gathered as they pass. Once the constants are known the file's plain phase is read back, band by band, and they are added. Memory
+then grows by numbers of each pattern: twelve bytes, while they are gathered twice as many, for each of the others that it overlaps with
+(48 at an overlap of 75 %), and about a hundred more.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError, OutputError
+from ptychoformer.evaluation.band import TILE, Band, band_axis, means
+from ptychoformer.evaluation.disagreement import Disagreement
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import window_weights
+from ptychoformer.evaluation.synchronise import PHASES, TIE, overlapping, solved
 from ptychoformer.files import atomic
 from ptychoformer.measurement.preparation import PreparedScan
-from ptychoformer.progress import progress
+from ptychoformer.progress import progress, say
 from ptychoformer.storage import create_hdf5, describe, write
 from ptychoformer.training.normalisation import Normalisation
 
 BATCH = 64  # patterns predicted at a time
-TILE = 128  # pixels along a side of the pieces that a scene's file consists of, so that it is read as fast by rows as by columns
 LARGEST_TIFF = 2**32 - 2**16  # bytes; ImageJ knows no larger ones
 
 Network = Callable[[np.ndarray], np.ndarray]
 
 
-class Band:
-    """The sums of a scene in the rows that patches still to come can touch.
+@dataclass(frozen=True)
+class Layout:
+    """Where a scan's patches lie on its scene, the band running along the first axis.
 
     Args:
-        corners: (n, 2) whole pixels, where each patch will be added, in this order; the smallest of each axis is 0.
+        corners: (n, 2) whole pixels; the smallest of each axis is 0.
         weights: (h, w) of a patch's pixels.
-        sink: takes the first row and the weighted means (2, rows, W) float64 of rows that are final, from top to bottom, each once; NaN
-            where no patch lies.
+        turned: whether the band runs along the columns of the scene, so that here its axes are swapped.
     """
 
-    def __init__(self, corners: np.ndarray, weights: np.ndarray, sink: Callable[[int, np.ndarray], None]):
-        self._corners, self._weights, self._sink = corners, weights, sink
-        self._height, width = corners.max(axis=0) + weights.shape
-        # The smallest row that patch i or any later one touches.
-        self._open_from = np.append(_least_to_come(corners[:, 0]), self._height)
-        self._sums = np.zeros((3, 0, width))
-        self._top = self._added = 0
+    corners: np.ndarray
+    weights: np.ndarray
+    turned: bool
 
-    def add(self, patches: np.ndarray) -> None:
-        """Add the next patches (m, 2, h, w), and pass on the rows that no other will touch."""
-        corners = self._corners[self._added : self._added + len(patches)] - (self._top, 0)
-        height, width = self._weights.shape
-        self._reach(corners[:, 0].max() + height)
-        weighted = patches * self._weights
-        for (y, x), patch in zip(corners, weighted, strict=True):
-            self._sums[:2, y : y + height, x : x + width] += patch
-            self._sums[2, y : y + height, x : x + width] += self._weights
-        self._added += len(patches)
-        self._release()
+    @classmethod
+    def of(cls, corners: np.ndarray, weights: np.ndarray) -> "Layout":
+        """The layout with the smaller band."""
+        turned = bool(band_axis(corners, weights.shape))
+        return cls(corners[:, ::-1], weights.T, turned) if turned else cls(corners, weights, turned)
 
-    def _reach(self, bottom: int) -> None:
-        """Hold ``bottom`` rows at least; more at a time than one step of a scan, since the band is copied."""
-        if (held := self._sums.shape[1]) < bottom:
-            extra = min(max(bottom - held, TILE), self._height - self._top - held)
-            self._sums = np.pad(self._sums, ((0, 0), (0, extra), (0, 0)))
+    def write(self, image: h5py.Dataset, start: int, rows: np.ndarray) -> None:
+        """Put rows of the band, from ``start`` on, into an image of the scene."""
+        part = slice(start, start + len(rows))
+        if self.turned:
+            image[:, part] = rows.T
+        else:
+            image[part] = rows
 
-    def _release(self) -> None:
-        final = self._open_from[self._added] - self._top
-        if self._added < len(self._corners):
-            final -= final % TILE
-        if not final:
-            return
-        total = self._sums[2, :final]
-        means = np.divide(self._sums[:2, :final], total, out=np.full((2, *total.shape), np.nan), where=total > 0)
-        self._sink(self._top, means)
-        self._sums = self._sums[:, final:].copy()
-        self._top += final
-
-
-def _least_to_come(rows: np.ndarray) -> np.ndarray:
-    """(n,) the smallest of all items from the i-th on."""
-    return np.minimum.accumulate(rows[::-1])[::-1]
-
-
-def band_axis(corners: np.ndarray, window: tuple[int, int]) -> int:
-    """The axis, 0 or 1, along which a scan has the smaller band."""
-    held = np.max(np.maximum.accumulate(corners) - np.minimum.accumulate(corners[::-1])[::-1], axis=0) + window
-    height, width = np.ptp(corners, axis=0) + window
-    return int(held[1] * height < held[0] * width)
+    def read(self, image: h5py.Dataset, start: int, count: int) -> np.ndarray:
+        """Rows of the band out of an image of the scene."""
+        part = slice(start, start + count)
+        return image[:, part].T if self.turned else image[part]
 
 
 def predict_scene(
-    scan: PreparedScan, network: Network, normalisation: Normalisation, output: str | os.PathLike, *, weighting: str = "radial"
+    scan: PreparedScan,
+    network: Network,
+    normalisation: Normalisation,
+    output: str | os.PathLike,
+    *,
+    weighting: str = "radial",
+    phase: str = "plain",
+    tie: float = TIE,
 ) -> dict[str, float]:
     """Predict all patterns of a scan, in the order of its file, and stitch them.
 
@@ -106,61 +96,104 @@ def predict_scene(
         normalisation: of those labels.
         output: HDF5 file.
         weighting: as in `stitch.window_weights`.
+        phase: ``plain`` or ``synchronised``, how phase is stitched.
+        tie: of synchronised constants to the network's own, as in `synchronise`.
 
     Returns:
         Facts for the provenance: ``patterns``, ``prediction_seconds``, ``patterns_per_second``.
 
     Raises:
-        InputError: the scan is damaged, the network yields NaN, or the weighting is unknown.
+        InputError: the scan is damaged, the network yields NaN, or the weighting or ``phase`` is unknown.
         OutputError: the scene cannot be written.
     """
+    if phase not in PHASES:
+        raise InputError(f"The stitching of phase '{phase}' is unknown, allowed are {' and '.join(PHASES)}.")
     corners = np.floor(scan.positions + 0.5).astype(np.int64)
     origin = corners.min(axis=0)
     weights = window_weights(scan.window, weighting)
+    synchronised = phase == "synchronised"
     began = time.perf_counter()
     with create_hdf5(output) as file:
         write(file, "positions", scan.positions, "pixels", "pattern,yx")
-        images = _create_scene(file, corners.max(axis=0) - origin + scan.window)
-        file["scene"].attrs.update({"origin": origin, "weighting": weighting, **normalisation.as_attributes()})
-        file["scene"].attrs.update({"pixel_size": scan.optics.pixel_size} if scan.optics else {})
-        _stitch(scan, network, weights, corners - origin, _Sink(images, normalisation, band_axis(corners, scan.window)))
+        group, shape = file.create_group("scene"), corners.max(axis=0) - origin + scan.window
+        group.attrs.update({"origin": origin, "weighting": weighting, "phase": phase, **normalisation.as_attributes()})
+        group.attrs.update(({"tie": tie} if synchronised else {}) | ({"pixel_size": scan.optics.pixel_size} if scan.optics else {}))
+        layout, images = Layout.of(corners - origin, weights), [_create_image(group, name, shape) for name in CHANNELS]
+        if synchronised:
+            plain = _create_image(group, "plain_phase", shape)
+            disagreement = Disagreement(layout.corners, layout.weights)
+            _stitch(scan, network, normalisation, layout, (images[0], plain), disagreement)
+            _synchronise(layout, disagreement.values, tie, normalisation, plain, images[1])
+        else:
+            _stitch(scan, network, normalisation, layout, images)
     seconds = time.perf_counter() - began
     rate = round(len(corners) / seconds, 1)
     return {"patterns": len(corners), "prediction_seconds": round(seconds, 3), "patterns_per_second": rate}
 
 
-def _create_scene(file: h5py.File, shape: tuple[int, int]) -> list[h5py.Dataset]:
-    group, chunks = file.create_group("scene"), tuple(min(TILE, int(side)) for side in shape)
-    arrays = [group.create_dataset(channel, shape, np.float32, chunks=chunks, fillvalue=np.nan) for channel in CHANNELS]
-    return [describe(array, units, "y,x") for array, units in zip(arrays, ("", "rad"), strict=True)]
+def _create_image(group: h5py.Group, name: str, shape: tuple[int, int]) -> h5py.Dataset:
+    chunks = tuple(min(TILE, int(side)) for side in shape)
+    image = group.create_dataset(name, shape, np.float32, chunks=chunks, fillvalue=np.nan)
+    return describe(image, "" if name == "amplitude" else "rad", "y,x")
 
 
-class _Sink:
-    """Takes rows of a scene to its file, or columns, if ``axis`` is 1, as rows of the transposed scene."""
+def _stitch(
+    scan: PreparedScan,
+    network: Network,
+    normalisation: Normalisation,
+    layout: Layout,
+    images: Sequence[h5py.Dataset],
+    disagreement: Disagreement | None = None,
+) -> None:
+    """Predict the patterns and stitch them plainly into ``images`` of amplitude and phase; ``disagreement`` sees all that passes."""
 
-    def __init__(self, images: list[h5py.Dataset], normalisation: Normalisation, axis: int):
-        self.images, self.normalisation, self.axis = images, normalisation, axis
+    def finish(start: int, sums: np.ndarray, total: np.ndarray) -> None:
+        for image, channel, rows in zip(images, CHANNELS, means(sums, total), strict=True):
+            layout.write(image, start, normalisation.restored(channel, rows))
+        if disagreement:
+            disagreement.pass_rows(start, sums[1])
 
-    def __call__(self, start: int, means: np.ndarray) -> None:
-        for image, channel, rows in zip(self.images, CHANNELS, means, strict=True):
-            values = self.normalisation.restored(channel, rows).astype(np.float32)
-            if self.axis:
-                image[:, start : start + len(rows)] = values.T
-            else:
-                image[start : start + len(rows)] = values
+    band = Band(layout.corners, layout.weights, len(CHANNELS), finish)
+    for patches in _predicted(scan, network):
+        patches = patches.swapaxes(2, 3) if layout.turned else patches
+        if disagreement:
+            disagreement.pass_patches(patches[:, 1])
+        band.add(patches)
 
 
-def _stitch(scan: PreparedScan, network: Network, weights: np.ndarray, corners: np.ndarray, sink: _Sink) -> None:
-    if sink.axis:
-        corners, weights = corners[:, ::-1], weights.T
-    band, start = Band(corners, weights, sink), 0
-    patterns = (pattern for block in scan.frames(BATCH) for pattern in block)
-    for batch in _batches(progress(patterns, len(corners), "predicting")):
+def _synchronise(
+    layout: Layout, disagreement: np.ndarray, tie: float, normalisation: Normalisation, plain: h5py.Dataset, image: h5py.Dataset
+) -> None:
+    """Put ``plain`` and what the patches' constants, found from their ``disagreement`` (n,), add to it into ``image``, both (H, W)."""
+    if not overlapping(layout.corners, layout.weights.shape):
+        say("No two patches overlap: there is nothing to synchronise, the phase is that of plain stitching.")
+    low, high = normalisation.limits("phase")
+    constants = (high - low) * solved(layout.corners, layout.weights, disagreement, tie)
+
+    def finish(start: int, sums: np.ndarray, total: np.ndarray) -> None:
+        layout.write(image, start, layout.read(plain, start, len(total)) + means(sums, total)[0])
+
+    # The order is free now, and from top to bottom every scan's band is a window high.
+    downwards = np.argsort(layout.corners[:, 0])
+    band = Band(layout.corners[downwards], layout.weights, 1, finish)
+    for start in range(0, len(constants), BATCH):
+        some = constants[downwards[start : start + BATCH]]
+        band.add(np.broadcast_to(some[:, None, None, None], (len(some), 1, *layout.weights.shape)))
+
+
+def _predicted(scan: PreparedScan, network: Network) -> Iterator[np.ndarray]:
+    """Patches (m, 2, h, w) of all patterns, in order.
+
+    Raises:
+        InputError: one holds NaN or infinity.
+    """
+    patterns, start = (pattern for block in scan.frames(BATCH) for pattern in block), 0
+    for batch in _batches(progress(patterns, len(scan.positions), "predicting")):
         patches = network(batch)
         bad = ~np.isfinite(patches).all(axis=(1, 2, 3))
         if bad.any():
             raise InputError(f"The network answers pattern {start + bad.argmax()} with NaN or infinity; its checkpoint cannot be used.")
-        band.add(patches.swapaxes(2, 3) if sink.axis else patches)
+        yield patches
         start += len(patches)
 
 

@@ -1,0 +1,95 @@
+"""Sums of patches over a scene of which only some rows are in memory: those that patches still to come can touch."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+# Rows are passed on so many at a time, which is also a side, in pixels, of the pieces that a scene's file consists of, so that it is read
+# as fast by rows as by columns.
+TILE = 128
+
+
+class Rows:
+    """Sums in some rows of a scene, which move down as the upper ones are taken.
+
+    Args:
+        channels: how many sums.
+        shape: (H, W) of the whole scene.
+    """
+
+    def __init__(self, channels: int, shape: tuple[int, int]):
+        self.top = 0
+        self.sums = np.zeros((channels, 0, shape[1]))  # from row `top` on
+        self._height = shape[0]
+
+    def add(self, corners: np.ndarray, patches: np.ndarray) -> None:
+        """Add patches (m, c, h, w) at ``corners`` (m, 2) of the scene, none above the rows that were taken."""
+        height, width = patches.shape[2:]
+        self._reach(corners[:, 0].max() + height - self.top)
+        for (y, x), patch in zip(corners - (self.top, 0), patches, strict=True):
+            self.sums[:, y : y + height, x : x + width] += patch
+
+    def _reach(self, bottom: int) -> None:
+        """Hold ``bottom`` rows at least; more at a time than one step of a scan, since they are copied."""
+        if (held := self.sums.shape[1]) < bottom:
+            extra = min(max(bottom - held, TILE), self._height - self.top - held)
+            self.sums = np.pad(self.sums, ((0, 0), (0, extra), (0, 0)))
+
+    def take(self, bottom: int) -> np.ndarray:
+        """The sums (c, rows, W) above row ``bottom`` of the scene, which are let go."""
+        taken, self.sums = self.sums[:, : bottom - self.top], self.sums[:, bottom - self.top :].copy()
+        self.top = bottom
+        return taken
+
+
+class Band:
+    """The sums of a scene in the rows that patches still to come can touch.
+
+    Args:
+        corners: (n, 2) whole pixels, where each patch will be added, in this order; the smallest of each axis is 0.
+        weights: (h, w) of a patch's pixels.
+        channels: of a patch.
+        sink: takes the first row, the sums (c, rows, W) float64 of weighted patches and that (rows, W) of weights, 0 where no patch lies,
+            of rows that are final, from top to bottom, each once.
+    """
+
+    def __init__(self, corners: np.ndarray, weights: np.ndarray, channels: int, sink: Callable[[int, np.ndarray, np.ndarray], None]):
+        self._corners, self._weights, self._sink = corners, weights, sink
+        height, width = corners.max(axis=0) + weights.shape
+        # The smallest row that patch i or any later one touches.
+        self._open_from = np.append(_least_to_come(corners[:, 0]), height)
+        self._rows = Rows(channels + 1, (height, width))
+        self._added = 0
+
+    def add(self, patches: np.ndarray) -> None:
+        """Add the next patches (m, c, h, w), and pass on the rows that no other will touch."""
+        corners = self._corners[self._added : self._added + len(patches)]
+        weights = np.broadcast_to(self._weights, (len(patches), 1, *self._weights.shape))
+        self._rows.add(corners, np.concatenate([patches * self._weights, weights], axis=1))
+        self._added += len(patches)
+        self._release()
+
+    def _release(self) -> None:
+        top, final = self._rows.top, self._open_from[self._added]
+        if self._added < len(self._corners):
+            final -= (final - top) % TILE
+        if final > top:
+            taken = self._rows.take(final)
+            self._sink(top, taken[:-1], taken[-1])
+
+
+def means(sums: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Weighted means (c, rows, W) of ``sums`` (c, rows, W) and the ``total`` (rows, W) of weights; NaN where no patch lies."""
+    return np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
+
+
+def _least_to_come(rows: np.ndarray) -> np.ndarray:
+    """(n,) the smallest of all items from the i-th on."""
+    return np.minimum.accumulate(rows[::-1])[::-1]
+
+
+def band_axis(corners: np.ndarray, window: tuple[int, int]) -> int:
+    """The axis, 0 or 1, along which a scan has the smaller band."""
+    held = np.max(np.maximum.accumulate(corners) - np.minimum.accumulate(corners[::-1])[::-1], axis=0) + window
+    height, width = np.ptp(corners, axis=0) + window
+    return int(held[1] * height < held[0] * width)
