@@ -74,16 +74,16 @@ def random_frames():
 
 @pytest.mark.parametrize("weighting", ["radial", "uniform"])
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_streamed_scene_is_the_stitched_one(tmp_path, random_frames, order, weighting, monkeypatch):
+def test_a_streamed_scene_is_the_stitched_one(tmp_path, random_frames, order, weighting, monkeypatch, make_split):
     monkeypatch.setattr(band, "TILE", 8)
     corners = ORDERS[order] + 2  # off the origin
     frames = random_frames(len(corners))
     predict_scene(prepared(corners + 0.4, frames), answer, NORMALISATION, tmp_path / "scene.h5", weighting=weighting)
-    with create_patches(tmp_path / "patches.h5", np.arange(len(corners)), corners, WINDOW, NORMALISATION) as arrays:
+    with create_patches(tmp_path / "patches.h5", make_split(corners, WINDOW), NORMALISATION) as arrays:
         for array, values in zip(arrays, np.moveaxis(answer(frames), 1, 0), strict=True):
             array[:] = values
     stitch(tmp_path / "patches.h5", weighting, tmp_path / "stitched.h5")
-    expected = read_scene(tmp_path / "stitched.h5")
+    expected = read_scene(tmp_path / "stitched.h5", "scan")
     with h5py.File(tmp_path / "scene.h5") as file:
         for channel in ("amplitude", "phase"):
             restored = NORMALISATION.restored(channel, getattr(expected, channel))

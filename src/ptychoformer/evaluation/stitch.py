@@ -15,8 +15,8 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import SCENE, SYNCHRONISED
-from ptychoformer.evaluation.patches import Patches, chunks, open_patches, read_normalisation
-from ptychoformer.evaluation.synchronise import DEFAULT_TIE, constants, overlap_excess
+from ptychoformer.evaluation.patches import Patches, open_patches, read_normalisation
+from ptychoformer.evaluation.synchronise import TIE, corrections, pushed
 from ptychoformer.storage import create_hdf5, open_hdf5, read, write
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Rectangle, rectangle_of
@@ -25,7 +25,7 @@ WEIGHTINGS = ("radial", "uniform")
 # Positive, so that a pixel which lies only in a window's corner is stitched too.
 CORNER_WEIGHT = 0.01
 RECORDED, TRUE = "recorded", "true"
-PHASES = {SCENE: "phase", SYNCHRONISED: "synchronised_phase"}  # level of a scene to the array that holds its phase
+PHASE_AT = {SCENE: "phase", SYNCHRONISED: "synchronised_phase"}  # level of a scene to the array that holds its phase
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def window_weights(window: tuple[int, int], weighting: str) -> np.ndarray:
 
 
 class Canvas:
-    """The rectangle of the object that patches at ``corners`` cover together, as flat arrays to add patches to.
+    """The rectangle of the object that patches at ``corners`` cover together, to which patches are added.
 
     Args:
         corners: (m, 2) of the patches on the object, whole pixels.
@@ -83,9 +83,9 @@ class Canvas:
         rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in covered)
         self.shape = rows.stop - rows.start, columns.stop - columns.start
         self._inner = tuple(slice(f.start - c.start, f.stop - c.start) for f, c in zip(frame, (rows, columns), strict=True))
-        self.corners, self.weights = corners, weights
+        self.corners, self.weights = corners - (rows.start, columns.start), weights
         # Flat indices of a window's pixels: scattering a chunk by np.add.at was the fastest way measured, ahead of bincount.
-        self._starts = (corners - (rows.start, columns.start)) @ (self.shape[1], 1)
+        self._starts = self.corners @ (self.shape[1], 1)
         self._offsets = np.add.outer(np.arange(weights.shape[0]) * self.shape[1], np.arange(weights.shape[1]))
 
     def blank(self) -> np.ndarray:
@@ -93,27 +93,21 @@ class Canvas:
         return np.zeros(self.shape[0] * self.shape[1])
 
     def add(self, image: np.ndarray, part: slice, values: np.ndarray) -> None:
-        """Add weighted ``values`` (len(part), h, w), or one (len(part), 1, 1) a patch, to a flat image at the patches ``part``."""
+        """Add weighted ``values`` (len(part), h, w), or one for all pixels, to a flat image at the patches ``part``."""
         pixels = np.add.outer(self._starts[part], self._offsets)
         np.add.at(image, pixels.ravel(), np.broadcast_to(values * self.weights, pixels.shape).ravel())
 
-    def cut(self, image: np.ndarray, part: slice) -> np.ndarray:
-        """The windows (len(part), h, w) of a flat image at the patches ``part``."""
-        return image[np.add.outer(self._starts[part], self._offsets)]
-
     def framed(self, image: np.ndarray) -> np.ndarray:
-        """The part (H', W') of a flat image that lies in the frame."""
-        return image.reshape(self.shape)[self._inner]
+        """The part (H', W') of an image of the canvas that lies in the frame."""
+        return image[self._inner]
 
 
-def stitch(
-    patches_file: str | os.PathLike, weighting: str, output: str | os.PathLike, *, at: str = RECORDED, tie: float = DEFAULT_TIE
-) -> None:
+def stitch(patches_file: str | os.PathLike, weighting: str, output: str | os.PathLike, *, at: str = RECORDED, tie: float = TIE) -> None:
     """Stitch every block of a prediction into a scene; time grows linearly with the number of patches, memory with the scene alone.
 
     Args:
         at: ``recorded``, where the stage said a window was, or ``true``, where it really was.
-        tie: see `synchronise.constants`.
+        tie: see `evaluation.synchronise`.
 
     Raises:
         InputError: the prediction cannot be read, or the weighting or the positions are unknown.
@@ -134,19 +128,18 @@ def stitch(
 
 
 def _stitched(patches: Patches, canvas: Canvas, tie: float) -> dict[str, np.ndarray]:
-    """Amplitude, phase and synchronised phase of a block as flat images, NaN where no patch lies."""
-    amplitude, phase, total, excess = canvas.blank(), canvas.blank(), canvas.blank(), np.empty(len(patches.index))
+    """Amplitude, phase and synchronised phase of a block on its canvas, NaN where no patch lies."""
+    amplitude, phase, total = canvas.blank(), canvas.blank(), canvas.blank()
     for part, *channels in patches.chunks():
         for image, values in zip((amplitude, phase), channels, strict=True):
             canvas.add(image, part, values)
-        canvas.add(total, part, np.ones((1, 1)))
-    for part, _, values in patches.chunks():
-        excess[part] = overlap_excess(canvas.cut(phase, part), canvas.cut(total, part), values, canvas.weights)
-    found, shifts = constants(canvas.corners, canvas.weights, excess, tie), canvas.blank()
-    for part in chunks(len(found), patches.window):
-        canvas.add(shifts, part, found[part, None, None])
+        canvas.add(total, part, np.ones(1))
+    amplitude, phase, total = (image.reshape(canvas.shape) for image in (amplitude, phase, total))
+    phases = ((part, values) for part, _, values in patches.chunks())
+    constants = corrections(phases, canvas.corners, canvas.weights, phase, total, tie)
+    synchronised = phase + pushed(constants, canvas.corners, canvas.weights, canvas.shape)
     total[total == 0] = np.nan
-    return {"amplitude": amplitude / total, "phase": phase / total, "synchronised_phase": (phase + shifts) / total}
+    return {"amplitude": amplitude / total, "phase": phase / total, "synchronised_phase": synchronised / total}
 
 
 def read_scene(path: str | os.PathLike, block: str, level: str = SCENE) -> Scene:
@@ -158,12 +151,12 @@ def read_scene(path: str | os.PathLike, block: str, level: str = SCENE) -> Scene
     Raises:
         InputError: the file is damaged, it has no such block or level, or amplitude and phase differ in shape.
     """
-    if level not in PHASES:
-        raise InputError(f"There are no scenes of the level '{level}', only of {' and '.join(PHASES)}.")
+    if level not in PHASE_AT:
+        raise InputError(f"There are no scenes of the level '{level}', only of {' and '.join(PHASE_AT)}.")
     with open_hdf5(path) as file:
         if not isinstance(group := file.get(block), h5py.Group):
             raise InputError(f"{path} holds no scene of the block '{block}', it holds {', '.join(file) or 'none'}.")
-        amplitude, phase = (read(file, f"{block}/{array}", 2)[:] for array in ("amplitude", PHASES[level]))
+        amplitude, phase = (read(file, f"{block}/{array}", 2)[:] for array in ("amplitude", PHASE_AT[level]))
         if amplitude.shape != phase.shape or "origin" not in group.attrs:
             raise InputError(f"{path}: a scene needs an 'origin', and amplitude {amplitude.shape} and phase {phase.shape} of one shape.")
         top, left = (int(corner) for corner in group.attrs["origin"])

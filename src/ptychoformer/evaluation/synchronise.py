@@ -3,9 +3,11 @@
 A pattern is exactly invariant to the constant phase of its window, so a network's phase patch phi_i (h, w) is known up to a constant a_i.
 Where windows overlap their patches must agree, so the constants are those that minimise, with the stitching weights w_i of a window,
 
-    sum_{i<j} sum_p w_i(p) w_j(p) (phi_i(p) + a_i - phi_j(p) - a_j)^2  +  tie W sum_i a_i^2,        W = sum_p w(p)^2.
+    sum_{i<j} sum_p w_i(p) w_j(p) (phi_i(p) + a_i - phi_j(p) - a_j)^2  +  tie O sum_i a_i^2.
 
-The second term ties them weakly to the network's own. The normal equations are (L + tie W) a = b with
+The second term ties them weakly to the network's own; O is how much patterns overlap, the mean of L_ii, so that one ``tie`` means the same
+at every overlap: at 1 a patch holds to its own constant as strongly as all its neighbours pull at it. The normal equations are
+(L + tie O) a = b with
 
     L_ij = -S(d_ij), L_ii = sum_{j != i} S(d_ij);       b_i = sum_p w_i(p) (N(p) - phi_i(p) T(p)),
 
@@ -78,16 +80,16 @@ def pushed(constants: np.ndarray, corners: np.ndarray, weights: np.ndarray, shap
 
 def solved(corners: np.ndarray, weights: np.ndarray, disagreement: np.ndarray, tie: float) -> np.ndarray:
     """The constants (n,) that minimise the disagreement b (n,) of patches, with mean zero in every group that hangs together."""
-    system, square = overlap_system(corners, weights), np.sum(weights**2)
+    system = overlap_system(corners, weights)
     _, group = connected_components(system, directed=False)
     disagreement = _centred(disagreement, group)  # as it is, but for rounding
-    held = np.full(len(corners), tie * square)
+    held = np.full(len(corners), tie * system.diagonal().mean())
     if system.nnz > DIRECT:
         solve = _iterated
     else:
         solve = _factorised
-        if tie == 0:  # the equations leave a constant of each group open: its first pattern has none
-            held[np.unique(group, return_index=True)[1]] = square
+        if not held.any():  # the equations leave a constant of each group open: its first pattern has none
+            held[np.unique(group, return_index=True)[1]] = np.sum(weights**2)
     system.setdiag(system.diagonal() + held)
     return _centred(solve(system, disagreement), group)
 
