@@ -103,17 +103,19 @@ def test_conjugate_gradients_reach_from_end_to_end_of_a_long_scan(monkeypatch):
 
 def least_squares(corners, weights, patches, tie):
     """Constants (n,) of pairs and pixels, written out."""
-    count, rows, right, overlaps = len(corners), [], [], 0.0
+    count, rows, right, overlaps = len(corners), [], [], np.zeros(len(corners))
     for i in range(count):
         for j in range(i):
             for y, x in np.ndindex(weights.shape):
                 v, u = corners[i] + (y, x) - corners[j]
                 if 0 <= v < weights.shape[0] and 0 <= u < weights.shape[1]:
-                    overlaps += 2 * weights[y, x] * weights[v, u] / count
+                    overlaps[[i, j]] += weights[y, x] * weights[v, u]
                     root = np.sqrt(weights[y, x] * weights[v, u])
                     rows.append(root * (np.eye(count)[i] - np.eye(count)[j]))
                     right.append(root * (patches[j, v, u] - patches[i, y, x]))
-    rows.extend(np.sqrt(tie * overlaps) * np.eye(count))
+    group = groups_of(corners, np.array(weights.shape))
+    mean = np.array([overlaps[group == own].mean() for own in group])
+    rows.extend(np.diag(np.sqrt(tie * mean)))
     return np.linalg.lstsq(np.array(rows), np.concatenate([right, np.zeros(count)]), rcond=None)[0]
 
 

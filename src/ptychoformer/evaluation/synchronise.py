@@ -5,9 +5,9 @@ Where windows overlap their patches must agree, so the constants are those that 
 
     sum_{i<j} sum_p w_i(p) w_j(p) (phi_i(p) + a_i - phi_j(p) - a_j)^2  +  tie O sum_i a_i^2.
 
-The second term ties them weakly to the network's own; O is how much patterns overlap, the mean of L_ii, so that one ``tie`` means the same
-at every overlap: at 1 a patch holds to its own constant as strongly as all its neighbours pull at it. The normal equations are
-(L + tie O) a = b with
+The second term ties them weakly to the network's own. O is how much patterns overlap, the mean of L_ii over those that hang together, so
+that one ``tie`` means the same at every overlap: at 1 a patch holds to its own constant as strongly as all its neighbours pull at it. The
+normal equations are (L + tie O) a = b with
 
     L_ij = -S(d_ij), L_ii = sum_{j != i} S(d_ij);       b_i = sum_p w_i(p) (N(p) - phi_i(p) T(p)),
 
@@ -83,20 +83,26 @@ def solved(corners: np.ndarray, weights: np.ndarray, disagreement: np.ndarray, t
     system = overlap_system(corners, weights)
     _, group = connected_components(system, directed=False)
     disagreement = _centred(disagreement, group)  # as it is, but for rounding
-    held = np.full(len(corners), tie * system.diagonal().mean())
+    held = tie * _mean(system.diagonal(), group)
     if system.nnz > DIRECT:
         solve = _iterated
     else:
         solve = _factorised
-        if not held.any():  # the equations leave a constant of each group open: its first pattern has none
-            held[np.unique(group, return_index=True)[1]] = np.sum(weights**2)
+        # Without a tie, or an overlap, the equations leave a constant of the group open: its first pattern has none.
+        first = np.unique(group, return_index=True)[1]
+        held[first] = np.where(held[first] > 0, held[first], np.sum(weights**2))
     system.setdiag(system.diagonal() + held)
     return _centred(solve(system, disagreement), group)
 
 
 def _centred(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Values (n,) less the mean of their group."""
-    return values - (np.bincount(group, values) / np.bincount(group))[group]
+    return values - _mean(values, group)
+
+
+def _mean(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """The mean (n,) of each value's group."""
+    return (np.bincount(group, values) / np.bincount(group))[group]
 
 
 def _factorised(system: sparse.csr_array, right: np.ndarray) -> np.ndarray:
