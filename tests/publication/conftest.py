@@ -17,7 +17,7 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import sidecar
 from ptychoformer.storage import create_hdf5, write, write_csv
 from ptychoformer.training.normalisation import Normalisation
-from ptychoformer.training.split import split_of
+from ptychoformer.training.split import Split, split_of
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 CONDITIONS = {"clean": "Noise-free", "noisy": "Noisy"}
@@ -69,16 +69,17 @@ TABLES = {
 
 
 def make_metrics(
-    seeds: int = 3, conditions: tuple[str, ...] = ("clean", "noisy"), regions: tuple[str, ...] = ("block", "unseen")
+    seeds: int = 3, conditions: tuple[str, ...] = ("clean", "noisy"), regions: tuple[str, ...] = ("whole", "unseen")
 ) -> pd.DataFrame:
     """The rows of the experiment of Table I: ``MEANS`` and a spread of 1 % over seeds that differs for every value."""
     rows = [
-        (dataset, dataset, model, "none" if model in ("floor", "ceiling") else "mse", 700, seed, region, "scene", channel, metric, mean)
+        (dataset, dataset, model, loss, 700, seed, "lower_right", region, "scene", channel, metric, mean)
         for dataset in conditions
         for region in regions
         for channel in ("amplitude", "phase")
         for metric, means in MEANS.items()
         for model, mean in means.items()
+        for loss in ("none" if model in ("floor", "ceiling") else "mse",)
         for seed in range(seeds)
     ]
     return _spread(rows)
@@ -86,7 +87,10 @@ def make_metrics(
 
 def metrics_of(table: SimpleNamespace, seeds: int = 3) -> pd.DataFrame:
     """The rows of the experiment of any table: each method is 5 % better than the one before it."""
-    places = [("whole", "scene"), ("whole", "pattern")] if table.number == "II" else [("block", "scene"), ("unseen", "scene")]
+    if table.number == "II":
+        places = [("scan", "whole", "scene"), ("scan", "whole", "pattern")]
+    else:
+        places = [("lower_right", "whole", "scene"), ("lower_right", "unseen", "scene")]
     runs = [
         (condition, method, "mse", place) if table.factor == "model" else ("clean", condition, method, place)
         for condition in table.conditions
@@ -108,7 +112,7 @@ def metrics_of(table: SimpleNamespace, seeds: int = 3) -> pd.DataFrame:
 
 
 def _spread(rows: list[tuple]) -> pd.DataFrame:
-    names = ["dataset", "test", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value"]
+    names = ["dataset", "test", "model", "loss", "n_train", "seed", "block", "region", "level", "channel", "metric", "value"]
     frame = pd.DataFrame(rows, columns=names)
     networks = frame["loss"] != "none"
     frame.loc[networks, "value"] *= 1 + 0.01 * np.random.default_rng(1).standard_normal(networks.sum())
@@ -151,15 +155,28 @@ def write_dataset(folder: Path, rows: int = 20, step: int = 8, window: int = 16,
     return folder / "seed0.cxi"
 
 
-def write_run(folder: Path, dataset: Path, model: str, blur: float, normalisation: Normalisation | None = None) -> tuple[Path, Path]:
-    """Patches and scene of a network that blurs the truth by ``blur`` pixels, stored on the scale of the object or on another."""
+def write_run(
+    folder: Path,
+    dataset: Path,
+    model: str,
+    blur: float,
+    *,
+    normalisation: Normalisation | None = None,
+    split: Split | None = None,
+    shift: float = 0.0,
+) -> tuple[Path, Path]:
+    """Patches and scenes of a network that blurs the truth by ``blur`` pixels and adds ``shift`` radians to its phase.
+
+    They are stored on the scale of the object unless another is given, and are of the scan's own split.
+    """
     scan = read_scan(dataset)
-    test = split_of(scan).test
+    split = split or split_of(scan)
     normalisation = normalisation or Normalisation.of(scan.amplitude, scan.phase)
     patches, scene = folder / model / "patches.h5", folder / model / "scene.h5"
-    with create_patches(patches, test, scan.positions[test], scan.window, normalisation) as arrays:
-        for array, truth in zip(arrays, (normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)), strict=True):
-            array[:] = gaussian_filter(windows(truth, scan.true_positions[test], scan.window), (0, blur, blur))
+    labels = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase + shift)
+    with create_patches(patches, split, normalisation) as arrays:
+        for array, truth in zip(arrays, labels, strict=True):
+            array[:] = gaussian_filter(windows(truth, scan.true_positions[split.test], scan.window), (0, blur, blur))
     stitch(patches, "radial", scene)
     return patches, scene
 
@@ -193,7 +210,7 @@ def experiment() -> SimpleNamespace:
 
 @pytest.fixture
 def dataset(tmp_path) -> Path:
-    """A scan of 20 x 20 positions whose test block is 4 x 4 patterns, 3 rows of it unseen."""
+    """A scan of 20 x 20 positions: 4 x 20 patterns are tested, blocks of them are 4 x 4, and their last 3 rows are unseen."""
     return write_dataset(tmp_path)
 
 

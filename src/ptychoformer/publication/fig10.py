@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import WHOLE
 from ptychoformer.publication.inputs import read_table
 from ptychoformer.publication.quantities import QUANTITIES
 from ptychoformer.publication.responses import PANELS, draw_lines, label_axes, read_scenes, select, summarise
@@ -30,6 +31,8 @@ def draw(
     *,
     alphas: Mapping[str, float],
     model: str,
+    block: str,
+    level: str,
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
@@ -40,24 +43,26 @@ def draw(
         published_csv: the paper's own values by network (``condition``) and loss (``method``).
         alphas: loss to alpha. Losses of 0 < alpha < 1 must have been measured; the pure ones, alpha 0 and 1, are drawn if they were.
         model: the network.
+        block: of the test patterns, see `training.split`.
+        level: of the scores, see `responses.read_scenes`.
 
     Raises:
         InputError: a file is damaged, or a weighted loss was not measured.
     """
-    ours, theirs = load(metrics_csv, published_csv, alphas, model)
+    ours, theirs = load(metrics_csv, published_csv, alphas, model, block=block, level=level)
     with house_style():
         save(compose(ours, theirs, model), pdf, png)
 
 
 def load(
-    metrics_csv: str | os.PathLike, published_csv: str | os.PathLike, alphas: Mapping[str, float], model: str
+    metrics_csv: str | os.PathLike, published_csv: str | os.PathLike, alphas: Mapping[str, float], model: str, *, block: str, level: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ours and the published values against ``alpha``, in printed units: see `responses.summarise`; the latter lack an interval.
 
     Raises:
         InputError: see `draw`.
     """
-    scenes = read_scenes(metrics_csv, "block")
+    scenes = read_scenes(metrics_csv, block=block, region=WHOLE, level=level)
     scenes = scenes[(scenes["model"] == model) & scenes["loss"].isin(alphas)]
     missing = [loss for loss, alpha in alphas.items() if alpha not in ENDS and loss not in set(scenes["loss"])]
     if missing or scenes.empty:

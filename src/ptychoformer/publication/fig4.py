@@ -13,11 +13,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.publication.layout import Layout
 from ptychoformer.publication.lengths import round_length, with_prefix
+from ptychoformer.publication.names import scene_name
 from ptychoformer.publication.panels import TRUTH, UNITS, RunFiles, View, Views, load_views
-from ptychoformer.publication.quantities import number
+from ptychoformer.publication.pictures import psnr_text
 from ptychoformer.publication.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, house_style, letter, save
 
 # Rows of every view: a channel, and whether it is its error.
@@ -34,6 +35,8 @@ def draw(
     labels: Mapping[str, str],
     condition: str,
     *,
+    block: str,
+    level: str,
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
@@ -44,17 +47,19 @@ def draw(
         run_files: network to its patches and its scene, in the order of the columns.
         labels: network to the heading of its column.
         condition: label of the dataset, for example ``Noise-free``.
+        block: of the test patterns, see `training.split`.
+        level: of the scenes, see `stitch.read_scene`.
 
     Raises:
         InputError: a file is damaged, or the runs do not belong to the same dataset and seed.
     """
-    views = load_views(dataset, run_files)
+    views = load_views(dataset, run_files, block=block, level=level)
     with house_style():
-        save(compose(views, [labels[model] for model in run_files], condition), pdf, png)
+        save(compose(views, [labels[model] for model in run_files], condition, scene_name(block, level)), pdf, png)
 
 
-def compose(views: Views, headings: list[str], condition: str) -> Figure:
-    """The figure, one heading per network."""
+def compose(views: Views, headings: list[str], condition: str, scene: str) -> Figure:
+    """The figure, one heading per network; ``scene`` says what the scene is."""
     layout = Layout(1 + len(headings), views.scene.truth["amplitude"].shape)
     figure = Figure(figsize=(DOUBLE_COLUMN, layout.height))
     page = Page(figure, views)
@@ -62,7 +67,7 @@ def compose(views: Views, headings: list[str], condition: str) -> Figure:
         _draw_point(page, layout, place, view, [TRUTH, *headings])
         letter(figure, layout.point_box(place, 0, 0), name, f"{condition}, scan point {views.indices[place]}", ABOVE)
     _draw_scene(page, layout, [TRUTH, *headings])
-    letter(figure, layout.scene_box(0, 0), "c", f"{condition}, stitched scene", ABOVE)
+    letter(figure, layout.scene_box(0, 0), "c", f"{condition}, {scene}", ABOVE)
     return figure
 
 
@@ -143,8 +148,8 @@ def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
             if model is None:
                 _row_label(axes, _row_name(what))
                 _mark_unseen(axes, page.views.unseen_from)
-            elif not what[1]:
-                axes.set_xlabel(f"{number(page.views.scene_psnr(model, what[0]), 1)} dB", fontsize=6, labelpad=2)
+            if not what[1]:
+                axes.set_xlabel(psnr_text(view, model, what[0], page.views.ranges[what[0]]), fontsize=6, labelpad=2)
             if row == 0 and model is None:
                 _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
                 _mark_points(axes, page.views)
