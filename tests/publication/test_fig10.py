@@ -54,7 +54,7 @@ def test_values_in_printed_units_against_alpha(tmp_path):
 
 def test_pure_losses_stand_apart_and_are_not_joined(tmp_path):
     with house_style():
-        figure = compose(*load(*write_inputs(tmp_path), ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer")
+        figure = compose(*load(*write_inputs(tmp_path), ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block")
     for axes in figure.axes:
         weighted, pure = (container.lines[0] for container in axes.containers)
         np.testing.assert_allclose(weighted.get_xdata(), [0.2, 0.5, 0.9])
@@ -63,6 +63,7 @@ def test_pure_losses_stand_apart_and_are_not_joined(tmp_path):
         assert pure.get_xdata()[1] > 1
     assert {"NSSIM", "MSE"} <= {label.get_text() for label in figure.axes[-1].get_xticklabels()}
     assert "published" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "Scene of a block" in [text.get_text() for text in figure.texts]
 
 
 def test_without_pure_losses_and_with_one_seed(tmp_path):
@@ -70,7 +71,7 @@ def test_without_pure_losses_and_with_one_seed(tmp_path):
     ours, theirs = load(*inputs, ALPHAS, "ptychoformer", **HEADLINE)
     assert ours["half"].isna().all()
     with house_style():
-        labels = [text.get_text() for text in compose(ours, theirs, "ptychoformer").legends[0].get_texts()]
+        labels = [text.get_text() for text in compose(ours, theirs, "ptychoformer", "scene of a block").legends[0].get_texts()]
     assert labels == ["weighted", "published"]
 
 

@@ -185,7 +185,7 @@ def test_panels_lie_on_the_page_and_apart(columns, shape):
     assert left.min() >= 0
     assert top.min() >= 0
     assert (left + width).max() <= DOUBLE_COLUMN
-    assert (top + height).max() <= layout.height
+    assert (top + height).max() <= layout.height - layout.for_note
     apart_x = (left[:, None] + width[:, None] <= left + 1e-9) | (left + width <= left[:, None] + 1e-9)
     apart_y = (top[:, None] + height[:, None] <= top + 1e-9) | (top + height <= top[:, None] + 1e-9)
     assert (apart_x | apart_y | np.eye(len(boxes), dtype=bool)).all()

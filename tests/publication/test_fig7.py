@@ -41,9 +41,11 @@ def test_strip_and_block_are_outlined_where_they_are_and_named(split, block):
     (axes,) = figure.axes
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     outlines = {
-        patch.get_linestyle(): patch.get_extents().transformed(axes.transData.inverted()) for patch in axes.patches if not patch.fill
+        patch.get_linestyle(): patch.get_extents().transformed(axes.transData.inverted())
+        for patch in axes.patches
+        if not patch.fill and patch.get_linewidth()
     }
-    shown = {"--": block} | ({":": "strip"} if block != "strip" else {})
+    shown = {"-": block} | ({"--": "strip"} if block != "strip" else {})
     assert outlines.keys() == shown.keys()
     for line, name in shown.items():
         rows, columns = split.rectangle(name)

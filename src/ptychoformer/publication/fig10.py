@@ -12,11 +12,12 @@ from matplotlib.lines import Line2D
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import WHOLE
 from ptychoformer.publication.inputs import read_table
+from ptychoformer.publication.names import scene_name
 from ptychoformer.publication.quantities import QUANTITIES
 from ptychoformer.publication.responses import PANELS, draw_lines, label_axes, read_scenes, select, summarise
 from ptychoformer.publication.style import SINGLE_COLUMN, axes_at, colour, house_style, save
 
-HEIGHT = 3.05
+HEIGHT, TOP = 3.2, 0.41  # inches; of the page and of the upper panels
 PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")
 # Pure losses, set apart from the weighted ones by a part of the axis.
 ENDS = {0.0: "NSSIM", 1.0: "MSE"}
@@ -51,7 +52,7 @@ def draw(
     """
     ours, theirs = load(metrics_csv, published_csv, alphas, model, block=block, level=level)
     with house_style():
-        save(compose(ours, theirs, model), pdf, png)
+        save(compose(ours, theirs, model, scene_name(block, level)), pdf, png)
 
 
 def load(
@@ -75,12 +76,13 @@ def load(
     return ours, theirs[["alpha", "channel", "metric", "mean", "half"]]
 
 
-def compose(ours: pd.DataFrame, theirs: pd.DataFrame, model: str) -> Figure:
-    """Two columns of panels, amplitude and phase; PSNR above SSIM."""
+def compose(ours: pd.DataFrame, theirs: pd.DataFrame, model: str, scene: str) -> Figure:
+    """Two columns of panels, amplitude and phase; PSNR above SSIM. ``scene`` says of what."""
     figure = Figure(figsize=(SINGLE_COLUMN, HEIGHT))
+    figure.text(0.5, 1 - 0.14 / HEIGHT, scene.capitalize(), ha="center", va="baseline")
     for letter, (channel, metric) in zip("acbd", PANELS, strict=True):
         column, row = int(channel == "phase"), int(metric == "ssim")
-        axes = axes_at(figure, (0.42 + column * 1.76, 0.26 + row * 1.22, 1.28, 1.0))
+        axes = axes_at(figure, (0.42 + column * 1.76, TOP + row * 1.22, 1.28, 1.0))
         _draw_panel(axes, select(ours, channel=channel, metric=metric), select(theirs, channel=channel, metric=metric), model)
         label_axes(axes, channel, metric)
         if row == 0:

@@ -1,6 +1,7 @@
 """Fig. 4: two single scan points and the stitched scene, the truth beside every network, each with its error."""
 
 import os
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,14 +12,13 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from ptychoformer.evaluation import CHANNELS
 from ptychoformer.publication.layout import Layout
 from ptychoformer.publication.lengths import round_length, with_prefix
 from ptychoformer.publication.names import scene_name
 from ptychoformer.publication.panels import TRUTH, UNITS, RunFiles, View, Views, load_views
-from ptychoformer.publication.pictures import psnr_text
+from ptychoformer.publication.pictures import psnr_text, ticks_of
 from ptychoformer.publication.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, house_style, letter, save
 
 # Rows of every view: a channel, and whether it is its error.
@@ -26,6 +26,8 @@ ROWS = tuple((channel, is_error) for channel in CHANNELS for is_error in (False,
 MARK = "#56B4E9"
 PATTERN_DECADES = 4
 ABOVE = 0.2  # of letters over panels, where the headings of columns stand below them
+LETTER_ROOM = 0.12  # inches, of a square with a letter in it
+NOTE_LETTERS = 150  # in a line of the note
 _OUTLINE = [withStroke(linewidth=1.4, foreground="black")]
 
 
@@ -68,6 +70,7 @@ def compose(views: Views, headings: list[str], condition: str, scene: str) -> Fi
         letter(figure, layout.point_box(place, 0, 0), name, f"{condition}, scan point {views.indices[place]}", ABOVE)
     _draw_scene(page, layout, [TRUTH, *headings])
     letter(figure, layout.scene_box(0, 0), "c", f"{condition}, {scene}", ABOVE)
+    _draw_note(page, layout)
     return figure
 
 
@@ -154,7 +157,6 @@ def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
                 _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
                 _mark_points(axes, page.views)
         _colour_bar(page, layout, row)
-    _legend(_blank(page, layout.scene_box(1, 0)), page.views.unseen_from, "epie" in page.views.scene.answers)
 
 
 def _colours(row: tuple[str, bool]) -> Colormap:
@@ -185,7 +187,7 @@ def _colour_bar(page: Page, layout: Layout, row: int) -> None:
     bar = page.figure.colorbar(ScalarMappable(page.scales[what], _colours(what)), axes_at(page.figure, layout.bar_box(row)), extend=extend)
     bar.outline.set_visible(False)
     bar.set_label(UNITS[what[0]], fontsize=6, labelpad=2)
-    bar.locator = MaxNLocator(4)
+    bar.locator = ticks_of(layout.scene[1])
     bar.update_ticks()
 
 
@@ -211,16 +213,22 @@ def _mark_points(axes: Axes, views: Views) -> None:
         y, x = np.subtract(view.corner, views.scene.corner)
         height, width = view.truth["amplitude"].shape
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=MARK, linewidth=0.7))
-        axes.annotate(
-            name, (x, y), (1, -1), textcoords="offset points", color=MARK, fontsize=6.5, ha="left", va="top", path_effects=_OUTLINE
-        )
+        # A letter has no room in the squares of a strip, and stands below them.
+        corner = (x, y) if axes.bbox.height * height > LETTER_ROOM * axes.figure.dpi * len(views.scene.truth["phase"]) else (x, y + height)
+        style = {"color": MARK, "fontsize": 6.5, "ha": "left", "va": "top", "path_effects": _OUTLINE}
+        axes.annotate(name, corner, (1, -1), textcoords="offset points", **style)
 
 
-def _legend(axes: Axes, unseen_from: int | None, many_patterns: bool) -> None:
-    lines = ["Squares: points a and b."]
-    if unseen_from is not None:
-        lines += ["Dashed: below it,", "no training pattern", "reaches."]
-    lines += ["Under a scene: its PSNR."]
-    if many_patterns:
-        lines += ["ePIE: all patterns,", "the probe known."]
-    axes.text(0, 1, "\n".join(lines), transform=axes.transAxes, fontsize=6, va="top", linespacing=1.3)
+def _draw_note(page: Page, layout: Layout) -> None:
+    """What the marks mean, in small text at the foot of the page."""
+    sentences = [
+        "Squares: points a and b.",
+        "Under a scene: its PSNR, of phase plain and relative, which is with its mean error taken off.",
+    ]
+    if page.views.unseen_from is not None:
+        sentences.insert(1, "Dashed: below it, no training pattern reaches.")
+    if "epie" in page.views.scene.answers:
+        sentences.append("ePIE: from all patterns, the probe known.")
+    width, height = page.figure.get_size_inches()
+    text = textwrap.fill(" ".join(sentences), NOTE_LETTERS)
+    page.figure.text(layout.left / width, layout.margin / height, text, fontsize=6, va="bottom", linespacing=1.3)

@@ -35,7 +35,7 @@ LABELS = "Labels"
 SHOWN = (0.005, 0.995)  # quantiles of the scene's labels that are the ends of the colour scales
 WIDEST = 1.1  # of a picture, so that all fit on a page, inches
 BARS = 1.35  # height of a panel of bars, inches
-ABOVE_BARS, BELOW_BARS = 0.42, 0.62
+ABOVE_BARS, BELOW_BARS = 0.42, 0.48
 
 
 def draw(

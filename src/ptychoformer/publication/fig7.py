@@ -24,8 +24,8 @@ MOST_COLUMNS = 4
 LEFT, GAP, FOR_TITLE, FOR_LEGEND = 0.06, 0.12, 0.22, 0.4
 WIDEST = 2.2
 UNSEEN_HATCH = "//////"
-STRIP_LINE = {"color": TEST, "linestyle": ":", "linewidth": 1.0}
-BLOCK_LINE = {"color": TEST, "linestyle": "--", "linewidth": 1.2}
+STRIP_LINE = {"color": TEST, "linestyle": "--", "linewidth": 1.0}
+BLOCK_LINE = {"color": TEST, "linestyle": "-", "linewidth": 1.2}
 
 
 def draw(

@@ -14,7 +14,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import RELATIVE_PHASE, UNSEEN
 from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.publication.names import BLOCKS, REFERENCES, scene_name, short
+from ptychoformer.publication.names import BLOCKS, REFERENCES, SHORT_REFERENCES, scene_name
 from ptychoformer.publication.panels import ranges_of, require_one_training, scene_view, truth_of
 from ptychoformer.publication.pictures import Pictures, Row
 from ptychoformer.publication.responses import (
@@ -33,7 +33,7 @@ from ptychoformer.training.split import split_of
 Scenes = Mapping[tuple[int, str], str | os.PathLike]
 WIDEST_PICTURE = 0.95  # so that the figure and its caption fit on a page
 PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
-LEFT, FOR_LEGEND = 0.42, 0.22
+LEFT, RIGHT, FOR_LEGENDS = 0.42, 0.1, 0.36
 REGION = UNSEEN  # the only one that means the same at every overlap
 PLOTS = (*PANELS, (RELATIVE_PHASE, "psnr"))
 FAR, ROOM = 1.0, 0.3  # above what networks reach, in parts of that: where a reference leaves the plot, and what the plot then leaves free
@@ -128,11 +128,11 @@ def compose(
     overlap_models: Mapping[str, str],
     block: str,
 ) -> Figure:
-    """The figure: pictures above, two rows of plots below, one legend for both; ``block`` is what it is called."""
+    """The figure: pictures above, two rows of plots below, and what their lines are; ``block`` is what it is called."""
     everyone = {**models, **overlap_models}
     pictures = Pictures(rows, WIDEST_PICTURE)
     step = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT
-    figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + 2 * step + FOR_LEGEND))
+    figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + 2 * step + FOR_LEGENDS))
     pictures.draw(figure, list(models.values()), pixel_size)
     for place, (summary, x, name, title) in enumerate(
         (
@@ -146,13 +146,14 @@ def compose(
             axes = axes_at(figure, _plot_box(column, top))
             _draw_plot(axes, select(summary, channel=channel, metric=metric), x, list(everyone))
             label_axes(axes, channel, metric)
-    handles = _handles(everyone, sizes, by_overlap)
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2)
+    for bottom, handles in ((0.16, _handles_of_networks(everyone)), (0.0, _handles_of_references(sizes, by_overlap))):
+        at = (0.5, bottom / figure.get_figheight())
+        figure.legend(handles=handles, loc="lower center", bbox_to_anchor=at, ncols=max(1, len(handles)), borderaxespad=0.2)
     return figure
 
 
 def _plot_box(column: int, top: float) -> tuple[float, float, float, float]:
-    width = (DOUBLE_COLUMN - LEFT - 0.06 - (len(PLOTS) - 1) * BETWEEN_PLOTS) / len(PLOTS)
+    width = (DOUBLE_COLUMN - LEFT - RIGHT - (len(PLOTS) - 1) * BETWEEN_PLOTS) / len(PLOTS)
     return LEFT + column * (width + BETWEEN_PLOTS), top, width, PLOT_HEIGHT
 
 
@@ -202,7 +203,7 @@ def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, reach: tuple[flo
     if far:
         bottom, span = min(low, *(means.min() for means in far)), max(high - low, LEAST_SPAN)
         axes.set_ylim(bottom - 0.05 * span, high + ROOM * span)
-        text = ", ".join(f"{short(means.name)} {means.max():.0f} ↑" for means in far)
+        text = "\n".join(f"{SHORT_REFERENCES[means.name]} {means.max():.0f} ↑" for means in far)
         axes.text(0.99, 0.98, text, transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
 
 
@@ -216,10 +217,14 @@ def _apart(ticks: list[float], log: bool) -> list[float]:
     return [ticks[index] for index in reversed(kept)]
 
 
-def _handles(models: Mapping[str, str], *summaries: pd.DataFrame) -> list[Line2D]:
-    handles = [Line2D([], [], label=label, markersize=3, **look(place, model)) for place, (model, label) in enumerate(models.items())]
+def _handles_of_networks(models: Mapping[str, str]) -> list[Line2D]:
+    return [Line2D([], [], label=label, markersize=3, **look(place, model)) for place, (model, label) in enumerate(models.items())]
+
+
+def _handles_of_references(*summaries: pd.DataFrame) -> list[Line2D]:
     measured = set().union(*(summary["model"] for summary in summaries))
     infinite = any(np.isinf(select(summary, model="ceiling", metric="psnr")["mean"]).any() for summary in summaries)
+    handles = []
     for reference, dashes in REFERENCE_DASHES.items():
         if reference in measured:
             label = REFERENCES[reference] + (" (PSNR ∞)" if reference == "ceiling" and infinite else "")

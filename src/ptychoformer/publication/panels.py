@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import common_scale, psnr, rescaled
+from ptychoformer.evaluation.metrics import ROUNDING, common_scale, psnr, rescaled
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.stitch import read_scene
 from ptychoformer.measurement.cxi import Scan, read_patterns, read_scan
@@ -46,7 +46,8 @@ class View:
             relative: whether the mean error is taken off first, as it is of the metrics' ``relative_phase``.
         """
         error = (np.asarray(self.answers[model][channel], float) - self.truth[channel]) / (limits[1] - limits[0])
-        return float(psnr(np.nanmean((error - np.nanmean(error) if relative else error) ** 2)))
+        mse = np.nanmean((error - np.nanmean(error) if relative else error) ** 2)
+        return float(psnr(mse if mse >= ROUNDING else 0.0))
 
 
 @dataclass(frozen=True)

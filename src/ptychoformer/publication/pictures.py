@@ -145,9 +145,13 @@ class Pictures:
         bar = figure.colorbar(ScalarMappable(row.colours, row.colourmap), place)
         bar.outline.set_visible(False)
         bar.set_label(UNITS[row.channel], fontsize=6, labelpad=2)
-        # A strip has room for two labels.
-        bar.locator = MaxNLocator(4 if height > 0.6 else 2)
+        bar.locator = ticks_of(height)
         bar.update_ticks()
+
+
+def ticks_of(height: float) -> MaxNLocator:
+    """Ticks of a colour bar beside a row of ``height`` inches, as many as have room."""
+    return MaxNLocator(4 if height > 0.6 else 2 if height > 0.3 else 1)
 
 
 def psnr_text(view: View, model: str | None, channel: str, limits: tuple[float, float]) -> str:

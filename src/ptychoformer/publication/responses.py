@@ -16,7 +16,7 @@ from ptychoformer.publication.style import colour
 
 METRICS = ("psnr", "ssim")
 PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
-REFERENCE_DASHES = {"floor": (0, (1, 1.2)), "ceiling": (0, (5, 2)), "one_pattern": (0, (2, 2)), "epie": (0, (5, 1, 1, 1))}
+REFERENCE_DASHES = {"floor": (0, (1, 1.2)), "ceiling": (0, (5, 2)), "one_pattern": "-", "epie": (0, (5, 1, 1, 1))}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (8, 2)))
 CONFIDENCE = 0.95
