@@ -19,7 +19,7 @@ from ptychoformer.provenance import sidecar
 from ptychoformer.publication.typeset import parts_of
 from ptychoformer.storage import create_hdf5, write, write_csv
 from ptychoformer.training.normalisation import Normalisation
-from ptychoformer.training.split import split_of
+from ptychoformer.training.split import Split, split_of
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 CONDITIONS = {"clean": "Noise-free", "noisy": "Noisy"}
@@ -155,14 +155,27 @@ def write_dataset(folder: Path, rows: int = 20, step: int = 8, window: int = 16,
     return folder / "seed0.cxi"
 
 
-def write_run(folder: Path, dataset: Path, model: str, blur: float, normalisation: Normalisation | None = None) -> tuple[Path, Path]:
-    """Patches and scene of a network that blurs the truth by ``blur`` pixels, stored on the scale of the object or on another."""
+def write_run(
+    folder: Path,
+    dataset: Path,
+    model: str,
+    blur: float,
+    *,
+    normalisation: Normalisation | None = None,
+    split: Split | None = None,
+    shift: float = 0.0,
+) -> tuple[Path, Path]:
+    """Patches and scenes of a network that blurs the truth by ``blur`` pixels and adds ``shift`` radians to its phase.
+
+    They are stored on the scale of the object unless another is given, and are of the scan's own split.
+    """
     scan = read_scan(dataset)
-    split = split_of(scan)
+    split = split or split_of(scan)
     normalisation = normalisation or Normalisation.of(scan.amplitude, scan.phase)
     patches, scene = folder / model / "patches.h5", folder / model / "scene.h5"
+    labels = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase + shift)
     with create_patches(patches, split, normalisation) as arrays:
-        for array, truth in zip(arrays, (normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)), strict=True):
+        for array, truth in zip(arrays, labels, strict=True):
             array[:] = gaussian_filter(windows(truth, scan.true_positions[split.test], scan.window), (0, blur, blur))
     stitch(patches, "radial", scene)
     return patches, scene
@@ -197,7 +210,7 @@ def experiment() -> SimpleNamespace:
 
 @pytest.fixture
 def dataset(tmp_path) -> Path:
-    """A scan of 20 x 20 positions whose test block is 4 x 4 patterns, 3 rows of it unseen."""
+    """A scan of 20 x 20 positions: 4 x 20 patterns are tested, blocks of them are 4 x 4, and their last 3 rows are unseen."""
     return write_dataset(tmp_path)
 
 

@@ -5,29 +5,35 @@ import pandas as pd
 import pytest
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import SCORED
+from ptychoformer.evaluation.metrics import COLUMNS
 from ptychoformer.publication.fig10 import compose, draw, load
 from ptychoformer.publication.style import SINGLE_COLUMN, house_style
 from ptychoformer.storage import write_csv
 
 ALPHAS = {"weighted_20": 0.2, "weighted_50": 0.5, "weighted_90": 0.9, "mse": 1.0, "nssim": 0.0}
-COLUMNS = ["dataset", "test", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value"]
+HEADLINE = dict(block="lower_right", level="scene")
 
 
-def on_the_unseen_part(frame):
-    """The same rows, ten decibels worse."""
-    return frame.assign(region="unseen", value=frame["value"] - 10)
+def elsewhere(frame, **place):
+    """The same rows of another block, region or level, ten decibels worse."""
+    return frame.assign(**place, value=frame["value"] - 10)
 
 
 def write_inputs(folder, losses=tuple(ALPHAS), seeds=3):
     rows = [
-        ("clean", "clean", "ptychoformer", loss, 640, seed, "block", "scene", channel, metric, value + 0.01 * seed + 0.1 * ALPHAS[loss])
+        (
+            *("clean", "clean", "ptychoformer", loss, 640, seed, "lower_right", "whole", "scene", channel, metric),
+            value + 0.01 * seed + 0.1 * ALPHAS[loss],
+        )
         for loss in losses
         for seed in range(seeds)
-        for channel in ("amplitude", "phase")
+        for channel in SCORED
         for metric, value in {"mse": 0.04, "psnr": 14.0, "ssim": 0.8}.items()
     ]
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    write_csv(pd.concat([frame, on_the_unseen_part(frame)]), folder / "metrics.csv")
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    others = [elsewhere(frame, region="unseen"), elsewhere(frame, block="lower_left"), elsewhere(frame, level="synchronised")]
+    write_csv(pd.concat([frame, *others]), folder / "metrics.csv")
     published = [
         ("ptychoformer", method, channel, metric, mean, "")
         for method in ("mse", "weighted_90", "huber")
@@ -39,7 +45,7 @@ def write_inputs(folder, losses=tuple(ALPHAS), seeds=3):
 
 
 def test_values_in_printed_units_against_alpha(tmp_path):
-    ours, theirs = load(*write_inputs(tmp_path), ALPHAS, "ptychoformer")
+    ours, theirs = load(*write_inputs(tmp_path), ALPHAS, "ptychoformer", **HEADLINE)
     row = ours[(ours["alpha"] == 0.5) & (ours["channel"] == "phase") & (ours["metric"] == "ssim")]
     assert row["mean"].item() == pytest.approx(100 * (0.8 + 0.01 + 0.05))
     assert set(theirs["alpha"]) == {0.9, 1.0}
@@ -48,7 +54,7 @@ def test_values_in_printed_units_against_alpha(tmp_path):
 
 def test_pure_losses_stand_apart_and_are_not_joined(tmp_path):
     with house_style():
-        figure = compose(*load(*write_inputs(tmp_path), ALPHAS, "ptychoformer"), "ptychoformer")
+        figure = compose(*load(*write_inputs(tmp_path), ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block")
     for axes in figure.axes:
         weighted, pure = (container.lines[0] for container in axes.containers)
         np.testing.assert_allclose(weighted.get_xdata(), [0.2, 0.5, 0.9])
@@ -57,21 +63,22 @@ def test_pure_losses_stand_apart_and_are_not_joined(tmp_path):
         assert pure.get_xdata()[1] > 1
     assert {"NSSIM", "MSE"} <= {label.get_text() for label in figure.axes[-1].get_xticklabels()}
     assert "published" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "Scene of a block" in [text.get_text() for text in figure.texts]
 
 
 def test_without_pure_losses_and_with_one_seed(tmp_path):
     inputs = write_inputs(tmp_path, ("weighted_20", "weighted_50", "weighted_90"), seeds=1)
-    ours, theirs = load(*inputs, ALPHAS, "ptychoformer")
+    ours, theirs = load(*inputs, ALPHAS, "ptychoformer", **HEADLINE)
     assert ours["half"].isna().all()
     with house_style():
-        labels = [text.get_text() for text in compose(ours, theirs, "ptychoformer").legends[0].get_texts()]
+        labels = [text.get_text() for text in compose(ours, theirs, "ptychoformer", "scene of a block").legends[0].get_texts()]
     assert labels == ["weighted", "published"]
 
 
 def test_files(tmp_path):
     inputs = write_inputs(tmp_path)
     for name in ("first", "second"):
-        draw(*inputs, alphas=ALPHAS, model="ptychoformer", pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+        draw(*inputs, alphas=ALPHAS, model="ptychoformer", **HEADLINE, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
     assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
     assert f"[ 0 0 {SINGLE_COLUMN * 72:.0f} ".encode() in (tmp_path / "first.pdf").read_bytes()
 
@@ -79,6 +86,6 @@ def test_files(tmp_path):
 def test_a_missing_loss_or_network_is_named(tmp_path):
     inputs = write_inputs(tmp_path, ("weighted_20", "weighted_90"))
     with pytest.raises(InputError, match="'ptychoformer' with the loss 'weighted_50'"):
-        load(*inputs, ALPHAS, "ptychoformer")
+        load(*inputs, ALPHAS, "ptychoformer", **HEADLINE)
     with pytest.raises(InputError, match="no scores of 'dpi'"):
-        load(*inputs, ALPHAS, "dpi")
+        load(*inputs, ALPHAS, "dpi", **HEADLINE)

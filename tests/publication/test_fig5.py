@@ -6,15 +6,19 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ptychoformer.evaluation.metrics import common_scale
+from ptychoformer.evaluation import SCORED
+from ptychoformer.evaluation.metrics import COLUMNS, common_scale
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.publication.fig5 import compose, detail_of, draw, load_rows
 from ptychoformer.publication.responses import read_scenes, summarise
 from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style
+from ptychoformer.storage import write_csv
 from ptychoformer.training.split import split_of
 
 LABELS = {"ptychonn": "First", "ptychoformer": "Second"}
+HEADLINE = dict(block="strip", level="scene")
+METRICS = ("psnr", "ssim", "mse")
 
 
 @pytest.fixture
@@ -34,25 +38,27 @@ def runs(tmp_path, measured, experiment):
 @pytest.fixture
 def metrics(tmp_path):
     random = np.random.default_rng(0)
-    place = dict(dataset="measured", test="measured", loss="mse", n_train=300, region="block", level="scene")
+    place = dict(dataset="measured", test="measured", loss="mse", n_train=300, block="strip")
     best = {"mse": 0.004, "psnr": 23.0, "ssim": 0.6}
     rows = [
-        place | dict(model=model, seed=seed, channel=channel, metric=metric, value=value * random.uniform(0.9, 1.1))
+        place
+        | dict(model=model, seed=seed, region=region, level=level, channel=channel, metric=metric, value=value * random.uniform(0.9, 1.1))
         for model in ("ptychonn", "ptychoformer", "floor")
         for seed in range(3)
-        for channel in ("amplitude", "phase")
+        for channel in SCORED
+        for region, level in (("whole", "scene"), ("unseen", "scene"), ("whole", "synchronised"), ("whole", "pattern"))
         for metric, value in best.items()
     ]
-    pd.DataFrame(rows).to_csv(tmp_path / "metrics.csv", index=False)
+    write_csv(pd.DataFrame(rows)[list(COLUMNS)], tmp_path / "metrics.csv")
     return tmp_path / "metrics.csv"
 
 
 def test_rows_show_one_pattern_the_scene_and_a_detail(measured, runs):
-    rows, pixel_size = load_rows(measured, runs)
+    rows, pixel_size = load_rows(measured, runs, **HEADLINE)
     assert pixel_size is None
     assert [(row.letter, row.channel) for row in rows] == list(zip("abcdef", ("amplitude", "phase") * 3))
     scan = read_scan(measured)
-    block = split_of(scan).block
+    block = split_of(scan).rectangle("strip")
     np.testing.assert_array_equal(rows[3].view.truth["phase"], scan.phase[block])
     (y, x), side = rows[5].view.corner, len(rows[5].view.truth["phase"])
     assert side == (block[0].stop - block[0].start) // 2
@@ -60,14 +66,14 @@ def test_rows_show_one_pattern_the_scene_and_a_detail(measured, runs):
 
 
 def test_colours_leave_out_an_extreme_that_the_metrics_keep(measured, experiment, tmp_path):
-    block = split_of(read_scan(measured)).block
+    block = split_of(read_scan(measured)).rectangle("strip")
     with h5py.File(measured) as file:
         labels = file["ptychography/object"].file.filename
     with h5py.File(labels, "r+") as file:
         for name in ("amplitude", "phase"):
             file[f"object/{name}"][block[0].start + 3, block[1].start + 3] = 9
     runs = {"ptychonn": experiment.write_run(tmp_path, measured, "ptychonn", 1.0)}
-    rows, _ = load_rows(measured, runs)
+    rows, _ = load_rows(measured, runs, **HEADLINE)
     for row in rows:
         assert row.limits == {"amplitude": (0.0, 1.0), "phase": common_scale(measured).limits("phase")}[row.channel]
     for row in rows[2:4]:
@@ -78,7 +84,7 @@ def test_colours_leave_out_an_extreme_that_the_metrics_keep(measured, experiment
 
 
 def test_the_detail_has_the_highest_contrast_of_what_was_stitched(measured, runs):
-    rows, _ = load_rows(measured, runs)
+    rows, _ = load_rows(measured, runs, **HEADLINE)
     scene = rows[2].view
     hole = np.s_[:, : scene.truth["phase"].shape[1] // 2]
     for images in scene.answers.values():
@@ -93,12 +99,12 @@ def test_the_detail_has_the_highest_contrast_of_what_was_stitched(measured, runs
 
 
 def test_bars_are_means_in_printed_units_above_the_floor(measured, runs, metrics):
-    rows, pixel_size = load_rows(measured, runs)
-    scores = summarise(read_scenes(metrics, "block"), ["model"], ("psnr", "ssim", "mse"))
+    rows, pixel_size = load_rows(measured, runs, **HEADLINE)
+    scores = summarise(read_scenes(metrics, region="whole", **HEADLINE), ["model"], METRICS)
     with house_style():
         figure = compose(rows, scores, LABELS, pixel_size)
-    table = pd.read_csv(metrics).groupby(["metric", "channel", "model"])["value"].mean()
-    for axes, metric, scale in zip(figure.axes[-3:], ("psnr", "ssim", "mse"), (1, 100, 100), strict=True):
+    table = pd.read_csv(metrics).query("region == 'whole' and level == 'scene'").groupby(["metric", "channel", "model"])["value"].mean()
+    for axes, metric, scale in zip(figure.axes[-3:], METRICS, (1, 100, 100), strict=True):
         bars = [patch for patch in axes.patches if patch.get_width() > 0]
         heights = [bar.get_height() for bar in bars]
         expected = [scale * table[metric, channel, model] for channel in ("amplitude", "phase") for model in LABELS]
@@ -110,8 +116,8 @@ def test_bars_are_means_in_printed_units_above_the_floor(measured, runs, metrics
 
 
 def test_lengths_that_nobody_knows_are_in_pixels(measured, runs, metrics):
-    rows, pixel_size = load_rows(measured, runs)
-    scores = summarise(read_scenes(metrics, "block"), ["model"], ("psnr", "ssim", "mse"))
+    rows, pixel_size = load_rows(measured, runs, **HEADLINE)
+    scores = summarise(read_scenes(metrics, region="whole", **HEADLINE), ["model"], METRICS)
     with house_style():
         figure = compose(rows, scores, LABELS, pixel_size)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
@@ -120,7 +126,7 @@ def test_lengths_that_nobody_knows_are_in_pixels(measured, runs, metrics):
 
 
 def test_it_is_drawn(measured, runs, metrics, tmp_path):
-    draw(measured, runs, metrics, LABELS, pdf=tmp_path / "fig5.pdf", png=tmp_path / "fig5.png")
+    draw(measured, runs, metrics, LABELS, **HEADLINE, pdf=tmp_path / "fig5.pdf", png=tmp_path / "fig5.png")
     with Image.open(tmp_path / "fig5.png") as image:
         assert image.width == round(300 * DOUBLE_COLUMN)
     assert (tmp_path / "fig5.pdf").read_bytes().startswith(b"%PDF")

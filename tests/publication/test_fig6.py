@@ -1,36 +1,31 @@
 """Figure 6: the scan as a whole, the PSNR of its metrics, and runs that belong together."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import common_scale, measure
-from ptychoformer.evaluation.patches import create_patches
-from ptychoformer.evaluation.stitch import stitch
+from ptychoformer.evaluation import SCORED
+from ptychoformer.evaluation.metrics import common_scale, measure, read_metrics
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.publication.fig6 import compose, draw, load_rows
 from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
 from ptychoformer.training.normalisation import Normalisation
+from ptychoformer.training.split import whole_scan
 
 LABELS = {"ptychonn": "First", "ptychoformer": "Second"}
+HEADLINE = dict(block="scan", level="scene")
 
 
 @pytest.fixture
-def whole_scan_files(tmp_path, dataset):
-    """Predictions of all patterns by networks that blur, with labels' constants of another object."""
-    scan, normalisation = read_scan(dataset), Normalisation(0.45, 1.05, -2.0, 0.5)
-    files = {}
-    for model, blur in (("ptychonn", 2.0), ("ptychoformer", 1.0)):
-        files[model] = tmp_path / f"{model}.patches.h5", tmp_path / f"{model}.scene.h5"
-        with create_patches(files[model][0], np.arange(len(scan.positions)), scan.positions, scan.window, normalisation) as arrays:
-            for array, truth in zip(arrays, (normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase))):
-                array[:] = gaussian_filter(windows(truth, scan.true_positions, scan.window), (0, blur, blur))
-        stitch(files[model][0], "radial", files[model][1])
-    return files
+def whole_scan_files(tmp_path, dataset, experiment):
+    """Predictions of all patterns by networks that blur and are off by a constant phase, with labels' constants of another object."""
+    how = dict(normalisation=Normalisation(0.45, 1.05, -2.0, 0.5), split=whole_scan(read_scan(dataset)), shift=0.2)
+    return {
+        model: experiment.write_run(tmp_path / "whole", dataset, model, blur, **how)
+        for model, blur in (("ptychonn", 2.0), ("ptychoformer", 1.0))
+    }
 
 
 @pytest.fixture
@@ -40,7 +35,7 @@ def trained(make_scan):
 
 
 def test_rows_show_one_pattern_and_the_whole_object(dataset, trained, whole_scan_files):
-    rows, _ = load_rows(dataset, whole_scan_files, trained)
+    rows, _ = load_rows(dataset, whole_scan_files, trained, **HEADLINE)
     scan = read_scan(dataset)
     assert [(row.letter, row.channel) for row in rows] == [("a", "amplitude"), ("b", "phase"), ("c", "amplitude"), ("d", "phase")]
     np.testing.assert_array_equal(rows[3].view.truth["phase"], scan.phase)
@@ -52,36 +47,34 @@ def test_rows_show_one_pattern_and_the_whole_object(dataset, trained, whole_scan
 
 
 def test_the_single_pattern_has_the_highest_contrast(dataset, trained, whole_scan_files):
-    rows, _ = load_rows(dataset, whole_scan_files, trained)
+    rows, _ = load_rows(dataset, whole_scan_files, trained, **HEADLINE)
     scan, scale = read_scan(dataset), common_scale(trained)
     images = scale.amplitude(scan.amplitude), scale.phase(scan.phase)
     contrast = sum(windows(image, scan.true_positions, scan.window).std(axis=(1, 2)) for image in images)
     assert tuple(scan.true_positions[contrast.argmax()]) == rows[0].view.corner
 
 
-def test_psnr_below_a_scene_is_that_of_the_metrics(tmp_path, dataset, trained, whole_scan_files):
-    rows, pixel_size = load_rows(dataset, whole_scan_files, trained)
+def test_what_is_printed_below_a_scene_is_the_psnr_of_the_metrics(tmp_path, dataset, trained, whole_scan_files):
+    rows, pixel_size = load_rows(dataset, whole_scan_files, trained, **HEADLINE)
     with house_style():
         figure = compose(rows, list(LABELS.values()), pixel_size)
     texts = [axes.get_xlabel() for axes in figure.axes]
     identity = {"dataset": "straight", "test": "curved", "model": "ptychonn", "loss": "mse", "n_train": 1, "seed": 0}
     measure(trained, dataset, *whole_scan_files["ptychonn"], identity, tmp_path / "metrics.csv")
-    metrics = pd.read_csv(tmp_path / "metrics.csv").set_index(["level", "metric", "channel"])["value"]
-    for row in rows[2:]:
-        expected = metrics["scene", "psnr", row.channel]
-        assert row.view.psnr("ptychonn", row.channel, row.limits) == pytest.approx(expected, abs=1e-3)
-        assert f"{expected:.1f} dB" in texts
+    psnr = read_metrics(tmp_path / "metrics.csv").query("level == 'scene' and metric == 'psnr'").set_index("channel")["value"]
+    amplitude, phase, relative = (f"{psnr[channel]:.1f}" for channel in SCORED)
+    assert {f"{amplitude} dB", f"{phase} | {relative} dB", "plain | relative"} <= set(texts)
 
 
 def test_page_and_bytes(tmp_path, dataset, trained, whole_scan_files):
     for name in ("first", "second"):
         files = {"pdf": tmp_path / f"{name}.pdf", "png": tmp_path / f"{name}.png"}
-        draw(dataset, whole_scan_files, LABELS, training_dataset=trained, **files)
+        draw(dataset, whole_scan_files, LABELS, training_dataset=trained, **HEADLINE, **files)
     assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
     with Image.open(tmp_path / "first.png") as image:
         assert image.width == pytest.approx(DOUBLE_COLUMN * 300, abs=1)
 
 
-def test_predictions_of_a_test_block_are_refused(dataset, trained, run_files):
-    with pytest.raises(InputError, match="not a prediction of the test patterns"):
-        load_rows(dataset, run_files, trained)
+def test_predictions_of_test_patterns_alone_are_refused(dataset, trained, run_files):
+    with pytest.raises(InputError, match="holds no scene of the block 'scan'"):
+        load_rows(dataset, run_files, trained, **HEADLINE)

@@ -1,5 +1,7 @@
 """Figure 8: means and intervals where they belong, scenes of two sizes beside their truth."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,8 +10,11 @@ from scipy import stats
 
 from ptychoformer import provenance
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import REFERENCES, SCORED
+from ptychoformer.evaluation.metrics import COLUMNS
+from ptychoformer.publication import names
 from ptychoformer.publication.fig8 import compose, draw, load_rows
-from ptychoformer.publication.responses import draw_lines, half_width, half_width_of, read_scenes, summarise
+from ptychoformer.publication.responses import REFERENCE_DASHES, draw_lines, half_width, half_width_of, read_scenes, summarise
 from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
 from ptychoformer.storage import write_csv
 from ptychoformer.training.normalisation import Normalisation
@@ -18,38 +23,33 @@ MODELS = {"ptychonn": "First", "ptychoformer": "Second"}
 SIZES = (320, 100, 20)
 DROP = 0.3  # of every score, from the block to its unseen part
 OVERLAPS = {"clean": 0.75, "overlap_0": 0.0}
-COLUMNS = ["dataset", "test", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value"]
+HEADLINE = dict(block="lower_right", level="scene")
+PLACES = [
+    (block, region, level)
+    for block in ("lower_right", "lower_left", "strip")
+    for region in ("whole", "unseen")
+    for level in ("scene", "synchronised", "pattern")
+]
+CONSTANT = 2.0  # dB that phases gain with their constant taken off
 
 
 def metrics(datasets, sizes, seeds=3):
+    """Rows of metrics; elsewhere than on the lower right block's scenes every score is 5 lower, and on unseen parts by ``DROP``."""
     random = np.random.default_rng(0)
     rows = []
-    for dataset in datasets:
-        for n_train in sizes:
-            for model, quality in {"ptychonn": 0.0, "ptychoformer": 1.0, "floor": -5.0, "ceiling": np.inf}.items():
-                for seed in range(seeds):
-                    value = quality + np.log10(n_train) + (0.2 * random.standard_normal() if model in MODELS else 0)
-                    score = {"mse": 0.1, "psnr": 12 + value, "ssim": min(0.7 + 0.02 * value, 1.0)}
-                    rows += [
-                        (
-                            dataset,
-                            dataset,
-                            model,
-                            "none" if model not in MODELS else "mse",
-                            n_train,
-                            seed,
-                            region,
-                            level,
-                            channel,
-                            metric,
-                            v - drop,
-                        )
-                        for region, drop in (("block", 0.0), ("unseen", DROP))
-                        for level in ("scene", "pattern")
-                        for channel in ("amplitude", "phase")
-                        for metric, v in score.items()
-                    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    qualities = {"ptychonn": 0.0, "ptychoformer": 1.0, "floor": -5.0, "ceiling": np.inf, "one_pattern": 2.0}
+    for dataset, n_train, (model, quality), seed in product(datasets, sizes, qualities.items(), range(seeds)):
+        value = quality + np.log10(n_train) + (0.2 * random.standard_normal() if model in MODELS else 0)
+        score = {"mse": 0.1, "psnr": 12 + value, "ssim": min(0.7 + 0.02 * value, 1.0)}
+        for (block, region, level), channel, (metric, v) in product(PLACES, SCORED, score.items()):
+            v -= DROP * (region == "unseen") + 5 * ((block, level) != ("lower_right", "scene")) - CONSTANT * (channel == "relative_phase")
+            loss = "mse" if model in MODELS else "none"
+            rows.append((dataset, dataset, model, loss, n_train, seed, block, region, level, channel, metric, v))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def read(path, region="whole"):
+    return read_scenes(path, region=region, **HEADLINE)
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def test_interval_is_that_of_students_t():
 
 
 def test_summary_is_of_scenes_in_printed_units(inputs):
-    table, raw = summarise(read_scenes(inputs[0], "block"), ["model", "n_train"]), pd.read_csv(inputs[0])
-    picked = raw[(raw["model"] == "ptychonn") & (raw["n_train"] == 100) & (raw["region"] == "block") & (raw["level"] == "scene")]
+    table, raw = summarise(read(inputs[0]), ["model", "n_train"]), pd.read_csv(inputs[0])
+    picked = raw.query("model == 'ptychonn' and n_train == 100 and block == 'lower_right' and region == 'whole' and level == 'scene'")
     picked = picked[(picked["channel"] == "phase") & (picked["metric"] == "ssim")]
     row = table[(table["model"] == "ptychonn") & (table["n_train"] == 100) & (table["channel"] == "phase") & (table["metric"] == "ssim")]
     assert row["mean"].item() == pytest.approx(100 * picked["value"].mean())
@@ -82,24 +82,28 @@ def test_two_runs_of_one_seed_are_refused(inputs, tmp_path):
     twice = pd.concat([metrics(["clean"], [100]), metrics(["clean"], [100])])
     write_csv(twice, tmp_path / "twice.csv")
     with pytest.raises(InputError, match=r"two runs of seed 0 for model .*, n_train 100"):
-        summarise(read_scenes(tmp_path / "twice.csv", "block"), ["model", "n_train"])
+        summarise(read(tmp_path / "twice.csv"), ["model", "n_train"])
 
 
 def drawn(inputs):
-    rows, pixel_size = load_rows(inputs[3], inputs[2], MODELS)
-    sizes = summarise(read_scenes(inputs[0], "block"), ["model", "n_train"])
-    overlap = read_scenes(inputs[1], "block")
+    rows, pixel_size = load_rows(inputs[3], inputs[2], MODELS, **HEADLINE)
+    sizes = summarise(read(inputs[0]), ["model", "n_train"])
+    overlap = read(inputs[1])
     by_overlap = summarise(overlap.assign(overlap=100 * overlap["dataset"].map(OVERLAPS)), ["model", "overlap"])
-    return rows, sizes, compose(rows, pixel_size, sizes, by_overlap, MODELS, MODELS)
+    return rows, sizes, compose(rows, pixel_size, sizes, by_overlap, MODELS, MODELS, "lower right block")
+
+
+def labels_of(figure):
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 def test_pictures_are_of_both_sizes_and_the_truth_stands_first(inputs):
     with house_style():
         rows, _, figure = drawn(inputs)
     assert [(row.letter, row.title) for row in rows] == [
-        ("a", "320 training patterns, whole test block"),
+        ("a", "320 training patterns, stitched scene of the lower right block"),
         ("", ""),
-        ("b", "20 training patterns, whole test block"),
+        ("b", "20 training patterns, stitched scene of the lower right block"),
         ("", ""),
     ]
     pictures = [axes for axes in figure.axes if axes.images]
@@ -120,9 +124,30 @@ def test_plots_hold_the_means_dodged_by_less_than_they_are_apart(inputs):
         np.testing.assert_allclose(np.log10(line.get_xdata(orig=False)), np.log10(rows["n_train"]), atol=0.05)
     assert lines[0].get_xdata(orig=False)[0] < lines[1].get_xdata(orig=False)[0]
     assert (lines[0].get_marker(), lines[0].get_linestyle()) != (lines[1].get_marker(), lines[1].get_linestyle())
-    # The floor is a line, the infinite PSNR of the ceiling is not, but its legend says so.
-    assert [line.get_color() for line in plot.lines].count("grey") == 1
-    assert "ceiling (PSNR ∞)" in [text.get_text() for text in figure.legends[0].get_texts()]
+    # The infinite PSNR of the ceiling is no line, but its legend says so; floor and one pattern are.
+    assert [line.get_color() for line in plot.lines].count("grey") == 2
+    assert "Ceiling (PSNR ∞)" in labels_of(figure)
+
+
+def test_every_reference_has_a_name_and_dashes_of_its_own(inputs, tmp_path, composed):
+    assert tuple(REFERENCE_DASHES) == tuple(names.REFERENCES) == REFERENCES
+    assert len(set(REFERENCE_DASHES.values())) == len(set(names.REFERENCES.values())) == len(REFERENCES)
+    draw_all(inputs, tmp_path)
+    assert labels_of(composed[0]) == ["First", "Second", "Floor", "Ceiling (PSNR ∞)", "Ceiling of one pattern"]
+
+
+def test_what_one_pattern_can_tell_is_drawn_where_it_is_not_the_ceiling(inputs, tmp_path, composed):
+    draw_all(inputs, tmp_path)
+    plots = {(axes.get_title(), axes.get_ylabel()): axes for axes in composed[0].axes if axes.get_xlabel() == "training patterns"}
+    greys = {key: [line for line in axes.lines if line.get_color() == "grey"] for key, axes in plots.items()}
+    assert {key: len(lines) for key, lines in greys.items()} == {
+        ("Amplitude", "PSNR (dB)"): 1,
+        ("Amplitude", "SSIM (%)"): 2,
+        ("Phase", "PSNR (dB)"): 2,
+        ("Phase", "SSIM (%)"): 3,
+        ("Relative phase", "PSNR (dB)"): 2,
+    }
+    np.testing.assert_allclose(greys["Phase", "PSNR (dB)"][1].get_ydata(), 14 + np.log10(sorted(SIZES)) - DROP)
 
 
 def test_decibels_out_of_the_networks_reach_are_written_and_leave_the_scale_to_the_networks(inputs):
@@ -151,9 +176,14 @@ def test_a_single_seed_is_a_point_without_a_band():
     np.testing.assert_allclose(axes.containers[0].lines[0].get_ydata(orig=False), [1, 2])
 
 
+def draw_all(inputs, folder, name="fig8", **changes):
+    words = dict(models=MODELS, overlap_models=MODELS, overlaps=OVERLAPS, **HEADLINE) | changes
+    draw(*inputs, **words, pdf=folder / f"{name}.pdf", png=folder / f"{name}.png")
+
+
 def test_files(inputs, tmp_path):
     for name in ("first", "second"):
-        draw(*inputs, models=MODELS, overlap_models=MODELS, overlaps=OVERLAPS, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+        draw_all(inputs, tmp_path, name)
     assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
     assert f"{DOUBLE_COLUMN * 72:.2f}".encode() in (tmp_path / "first.pdf").read_bytes()
 
@@ -164,21 +194,19 @@ def test_files(inputs, tmp_path):
         ({"models": MODELS | {"dpi": "DPI"}}, "lacks the scene of dpi"),
         ({"overlap_models": MODELS | {"dpi": "DPI"}}, "no scores of the network 'dpi'"),
         ({"overlaps": OVERLAPS | {"overlap_25": 0.25}}, "no scores of the dataset 'overlap_25'"),
+        ({"block": "scan"}, "holds no scene of the block 'scan'"),
+        ({"level": "released"}, "no scenes of the level 'released'"),
     ],
 )
 def test_what_is_missing_is_named(inputs, tmp_path, change, sentence):
     with pytest.raises(InputError, match=sentence):
-        draw(
-            *inputs,
-            **{"models": MODELS, "overlap_models": MODELS, "overlaps": OVERLAPS, "pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
-            | change,
-        )
+        draw_all(inputs, tmp_path, **change)
 
 
 def test_two_sizes_are_needed(inputs):
     scenes = {key: path for key, path in inputs[2].items() if key[0] == 320}
     with pytest.raises(InputError, match="two sizes of the training set, 1 were given"):
-        load_rows(inputs[3], scenes, MODELS)
+        load_rows(inputs[3], scenes, MODELS, **HEADLINE)
 
 
 @pytest.fixture
@@ -191,43 +219,41 @@ def composed(monkeypatch):
 
 def drawn_lines(figure, axis):
     plots = [axes for axes in figure.axes if axes.get_xlabel() == axis]
-    assert len(plots) == 4
+    assert len(plots) == 5
     return {(axes.get_title(), axes.get_ylabel()): [line.lines[0] for line in axes.containers] for axes in plots}
 
 
 def test_plots_are_of_what_no_training_pattern_lights(inputs, tmp_path, composed):
-    draw(*inputs, models=MODELS, overlap_models=MODELS, overlaps=OVERLAPS, pdf=tmp_path / "a.pdf", png=tmp_path / "a.png")
+    draw_all(inputs, tmp_path)
     for axis, by, path in (("training patterns", "n_train", inputs[0]), ("overlap (%)", "dataset", inputs[1])):
-        rows = pd.read_csv(path)
-        rows = rows[(rows["level"] == "scene") & (rows["channel"] == "phase") & (rows["metric"] == "psnr") & (rows["model"] == "ptychonn")]
-        block, unseen = (rows[rows["region"] == region].groupby(by)["value"].mean() for region in ("block", "unseen"))
-        np.testing.assert_allclose(block - unseen, DROP)
-        drawn = drawn_lines(composed[0], axis)["Phase", "PSNR (dB)"][0]
-        np.testing.assert_allclose(np.sort(drawn.get_ydata(orig=False)), np.sort(unseen))
+        rows = pd.read_csv(path).query("block == 'lower_right' and level == 'scene' and metric == 'psnr' and model == 'ptychonn'")
+        for title, channel in (("Phase", "phase"), ("Relative phase", "relative_phase")):
+            of_channel = rows[rows["channel"] == channel]
+            whole, unseen = (of_channel[of_channel["region"] == region].groupby(by)["value"].mean() for region in ("whole", "unseen"))
+            np.testing.assert_allclose(whole - unseen, DROP)
+            drawn = drawn_lines(composed[0], axis)[title, "PSNR (dB)"][0]
+            np.testing.assert_allclose(np.sort(drawn.get_ydata(orig=False)), np.sort(unseen))
     titles = [text.get_text() for text in composed[0].texts if "against" in text.get_text()]
     assert len(titles) == 2
-    assert all("nseen part" in title for title in titles)
+    assert all("nseen part of the lower right block" in title for title in titles)
 
 
 def test_the_networks_of_both_rows_of_plots_may_differ(inputs, tmp_path, composed):
     others = {"ptychoformer": "Second"}
     table = pd.read_csv(inputs[1])
     write_csv(table[table["model"] != "ptychonn"], tmp_path / "fewer.csv")
-    files = {"pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
-    draw(inputs[0], tmp_path / "fewer.csv", *inputs[2:], models=MODELS, overlap_models=others, overlaps=OVERLAPS, **files)
+    draw_all((inputs[0], tmp_path / "fewer.csv", *inputs[2:]), tmp_path, overlap_models=others)
     above, below = (drawn_lines(composed[0], axis)["Amplitude", "PSNR (dB)"] for axis in ("training patterns", "overlap (%)"))
     assert len(above) == 2
     assert len(below) == 1
     assert (below[0].get_marker(), below[0].get_color()) == (above[1].get_marker(), above[1].get_color())
-    labels = [text.get_text() for text in composed[0].legends[0].get_texts()]
-    assert labels[:2] == ["First", "Second"]
+    assert labels_of(composed[0])[:2] == ["First", "Second"]
 
 
 def test_a_region_without_a_window_of_the_ssim_is_said_to_be_too_small(inputs, tmp_path, composed):
     table = pd.read_csv(inputs[1])
     write_csv(table[(table["metric"] != "ssim") | (table["region"] != "unseen")], tmp_path / "small.csv")
-    files = {"pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
-    draw(inputs[0], tmp_path / "small.csv", *inputs[2:], models=MODELS, overlap_models=MODELS, overlaps=OVERLAPS, **files)
+    draw_all((inputs[0], tmp_path / "small.csv", *inputs[2:]), tmp_path)
     said = {axes.get_ylabel() for axes in composed[0].axes if "region too small" in [text.get_text() for text in axes.texts]}
     assert said == {"SSIM (%)"}
 
@@ -238,7 +264,7 @@ def test_pictures_of_both_sizes_are_on_the_scale_of_the_metrics(inputs, tmp_path
     for n_train, normalisation in stored.items():
         run = experiment.write_run(tmp_path / str(n_train), dataset, "ptychonn", 2.0, normalisation=normalisation)
         scenes[n_train, "ptychonn"] = run[1]
-    rows, _ = load_rows(dataset, scenes, {"ptychonn": "First"})
+    rows, _ = load_rows(dataset, scenes, {"ptychonn": "First"}, **HEADLINE)
     for large, small in zip(rows[:2], rows[2:]):
         assert large.limits == small.limits
         for images in (large.view.truth, large.view.answers["ptychonn"]):

@@ -23,7 +23,8 @@ def files(tmp_path, dataset, run_files):
         for seed in range(3)
     ]
     outputs = tmp_path / "spectra.csv", tmp_path / "bands.csv"
-    spectra(dict.fromkeys(range(3), dataset), scenes, output_spectra_csv=outputs[0], output_bands_csv=outputs[1])
+    headline = dict(block="lower_right", level="scene")
+    spectra(dict.fromkeys(range(3), dataset), scenes, **headline, output_spectra_csv=outputs[0], output_bands_csv=outputs[1])
     return outputs
 
 

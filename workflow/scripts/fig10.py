@@ -6,4 +6,5 @@ with job(snakemake):
     from ptychoformer.publication.fig10 import draw
 
     files, params = snakemake.input, snakemake.params
-    draw(files.metrics, files.published, alphas=params.alphas, model=params.model, **dict(snakemake.output.items()))
+    chosen = dict(alphas=params.alphas, model=params.model, **params.headline)
+    draw(files.metrics, files.published, **chosen, **dict(snakemake.output.items()))

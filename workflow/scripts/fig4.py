@@ -8,4 +8,4 @@ with job(snakemake):
     files, models = snakemake.input, snakemake.params.models
     run_files = dict(zip(models, zip(files.patches, files.scenes, strict=True), strict=True))
     (condition,) = snakemake.params.condition.values()
-    draw(files.dataset, run_files, models, condition, **dict(snakemake.output.items()))
+    draw(files.dataset, run_files, models, condition, **snakemake.params.headline, **dict(snakemake.output.items()))

@@ -7,4 +7,4 @@ with job(snakemake):
 
     files, models = snakemake.input, snakemake.params.models
     run_files = dict(zip(models, zip(files.patches, files.scenes, strict=True), strict=True))
-    draw(files.dataset, run_files, files.metrics, models, **dict(snakemake.output.items()))
+    draw(files.dataset, run_files, files.metrics, models, **snakemake.params.headline, **dict(snakemake.output.items()))

@@ -7,4 +7,5 @@ with job(snakemake):
 
     files, models = snakemake.input, snakemake.params.models
     run_files = dict(zip(models, zip(files.patches, files.scenes, strict=True), strict=True))
-    draw(files.dataset, run_files, models, training_dataset=files.training_dataset[0], **dict(snakemake.output.items()))
+    where = dict(training_dataset=files.training_dataset[0], **snakemake.params.headline)
+    draw(files.dataset, run_files, models, **where, **dict(snakemake.output.items()))

@@ -1,4 +1,4 @@
-"""Figure 7: training sets and test block on the object."""
+"""Figure 7: training sets and test patterns on the object."""
 
 from adapter import job
 
@@ -6,5 +6,5 @@ with job(snakemake):
     from ptychoformer.publication.fig7 import draw
 
     params = snakemake.params
-    chosen = dict(sizes=params.sizes, seed=params.seed, subset=params.subset)
+    chosen = dict(sizes=params.sizes, seed=params.seed, subset=params.subset, block=params.block)
     draw(snakemake.input.dataset, **chosen, **dict(snakemake.output.items()))

@@ -7,5 +7,5 @@ with job(snakemake):
 
     files, params = snakemake.input, snakemake.params
     scenes = {(run["n_train"], run["model"]): scene for run, scene in zip(params.runs, files.scenes, strict=True)}
-    words = dict(models=params.models, overlap_models=params.overlap_models, overlaps=params.overlaps)
+    words = dict(models=params.models, overlap_models=params.overlap_models, overlaps=params.overlaps, **params.headline)
     draw(files.sizes, files.overlaps, scenes, files.dataset, **words, **dict(snakemake.output.items()))

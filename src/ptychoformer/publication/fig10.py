@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import WHOLE
 from ptychoformer.publication.inputs import read_table
+from ptychoformer.publication.names import scene_name
 from ptychoformer.publication.quantities import QUANTITIES
 from ptychoformer.publication.responses import PANELS, draw_lines, label_axes, read_scenes, select, summarise
 from ptychoformer.publication.style import SINGLE_COLUMN, axes_at, colour, house_style, save
 
-HEIGHT = 3.05
+HEIGHT, TOP = 3.2, 0.41  # inches; of the page and of the upper panels
 PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")
 # Pure losses, set apart from the weighted ones by a part of the axis.
 ENDS = {0.0: "NSSIM", 1.0: "MSE"}
@@ -30,6 +32,8 @@ def draw(
     *,
     alphas: Mapping[str, float],
     model: str,
+    block: str,
+    level: str,
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
@@ -40,24 +44,26 @@ def draw(
         published_csv: the paper's own values by network (``condition``) and loss (``method``).
         alphas: loss to alpha. Losses of 0 < alpha < 1 must have been measured; the pure ones, alpha 0 and 1, are drawn if they were.
         model: the network.
+        block: of the test patterns, see `training.split`.
+        level: of the scores, see `responses.read_scenes`.
 
     Raises:
         InputError: a file is damaged, or a weighted loss was not measured.
     """
-    ours, theirs = load(metrics_csv, published_csv, alphas, model)
+    ours, theirs = load(metrics_csv, published_csv, alphas, model, block=block, level=level)
     with house_style():
-        save(compose(ours, theirs, model), pdf, png)
+        save(compose(ours, theirs, model, scene_name(block, level)), pdf, png)
 
 
 def load(
-    metrics_csv: str | os.PathLike, published_csv: str | os.PathLike, alphas: Mapping[str, float], model: str
+    metrics_csv: str | os.PathLike, published_csv: str | os.PathLike, alphas: Mapping[str, float], model: str, *, block: str, level: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ours and the published values against ``alpha``, in printed units: see `responses.summarise`; the latter lack an interval.
 
     Raises:
         InputError: see `draw`.
     """
-    scenes = read_scenes(metrics_csv, "block")
+    scenes = read_scenes(metrics_csv, block=block, region=WHOLE, level=level)
     scenes = scenes[(scenes["model"] == model) & scenes["loss"].isin(alphas)]
     missing = [loss for loss, alpha in alphas.items() if alpha not in ENDS and loss not in set(scenes["loss"])]
     if missing or scenes.empty:
@@ -70,12 +76,13 @@ def load(
     return ours, theirs[["alpha", "channel", "metric", "mean", "half"]]
 
 
-def compose(ours: pd.DataFrame, theirs: pd.DataFrame, model: str) -> Figure:
-    """Two columns of panels, amplitude and phase; PSNR above SSIM."""
+def compose(ours: pd.DataFrame, theirs: pd.DataFrame, model: str, scene: str) -> Figure:
+    """Two columns of panels, amplitude and phase; PSNR above SSIM. ``scene`` says of what."""
     figure = Figure(figsize=(SINGLE_COLUMN, HEIGHT))
+    figure.text(0.5, 1 - 0.14 / HEIGHT, scene.capitalize(), ha="center", va="baseline")
     for letter, (channel, metric) in zip("acbd", PANELS, strict=True):
         column, row = int(channel == "phase"), int(metric == "ssim")
-        axes = axes_at(figure, (0.42 + column * 1.76, 0.26 + row * 1.22, 1.28, 1.0))
+        axes = axes_at(figure, (0.42 + column * 1.76, TOP + row * 1.22, 1.28, 1.0))
         _draw_panel(axes, select(ours, channel=channel, metric=metric), select(theirs, channel=channel, metric=metric), model)
         label_axes(axes, channel, metric)
         if row == 0:

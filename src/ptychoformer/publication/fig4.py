@@ -1,6 +1,7 @@
 """Fig. 4: two single scan points and the stitched scene, the truth beside every network, each with its error."""
 
 import os
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,13 +12,13 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
-from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.publication.layout import Layout
 from ptychoformer.publication.lengths import round_length, with_prefix
+from ptychoformer.publication.names import scene_name
 from ptychoformer.publication.panels import TRUTH, UNITS, RunFiles, View, Views, load_views
-from ptychoformer.publication.quantities import number
+from ptychoformer.publication.pictures import psnr_text, ticks_of
 from ptychoformer.publication.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, house_style, letter, save
 
 # Rows of every view: a channel, and whether it is its error.
@@ -25,6 +26,8 @@ ROWS = tuple((channel, is_error) for channel in CHANNELS for is_error in (False,
 MARK = "#56B4E9"
 PATTERN_DECADES = 4
 ABOVE = 0.2  # of letters over panels, where the headings of columns stand below them
+LETTER_ROOM = 0.12  # inches, of a square with a letter in it
+NOTE_LETTERS = 150  # in a line of the note
 _OUTLINE = [withStroke(linewidth=1.4, foreground="black")]
 
 
@@ -34,6 +37,8 @@ def draw(
     labels: Mapping[str, str],
     condition: str,
     *,
+    block: str,
+    level: str,
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
@@ -44,17 +49,19 @@ def draw(
         run_files: network to its patches and its scene, in the order of the columns.
         labels: network to the heading of its column.
         condition: label of the dataset, for example ``Noise-free``.
+        block: of the test patterns, see `training.split`.
+        level: of the scenes, see `stitch.read_scene`.
 
     Raises:
         InputError: a file is damaged, or the runs do not belong to the same dataset and seed.
     """
-    views = load_views(dataset, run_files)
+    views = load_views(dataset, run_files, block=block, level=level)
     with house_style():
-        save(compose(views, [labels[model] for model in run_files], condition), pdf, png)
+        save(compose(views, [labels[model] for model in run_files], condition, scene_name(block, level)), pdf, png)
 
 
-def compose(views: Views, headings: list[str], condition: str) -> Figure:
-    """The figure, one heading per network."""
+def compose(views: Views, headings: list[str], condition: str, scene: str) -> Figure:
+    """The figure, one heading per network; ``scene`` says what the scene is."""
     layout = Layout(1 + len(headings), views.scene.truth["amplitude"].shape)
     figure = Figure(figsize=(DOUBLE_COLUMN, layout.height))
     page = Page(figure, views)
@@ -62,7 +69,8 @@ def compose(views: Views, headings: list[str], condition: str) -> Figure:
         _draw_point(page, layout, place, view, [TRUTH, *headings])
         letter(figure, layout.point_box(place, 0, 0), name, f"{condition}, scan point {views.indices[place]}", ABOVE)
     _draw_scene(page, layout, [TRUTH, *headings])
-    letter(figure, layout.scene_box(0, 0), "c", f"{condition}, stitched scene", ABOVE)
+    letter(figure, layout.scene_box(0, 0), "c", f"{condition}, {scene}", ABOVE)
+    _draw_note(page, layout)
     return figure
 
 
@@ -143,13 +151,12 @@ def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
             if model is None:
                 _row_label(axes, _row_name(what))
                 _mark_unseen(axes, page.views.unseen_from)
-            elif not what[1]:
-                axes.set_xlabel(f"{number(page.views.scene_psnr(model, what[0]), 1)} dB", fontsize=6, labelpad=2)
+            if not what[1]:
+                axes.set_xlabel(psnr_text(view, model, what[0], page.views.ranges[what[0]]), fontsize=6, labelpad=2)
             if row == 0 and model is None:
                 _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
                 _mark_points(axes, page.views)
         _colour_bar(page, layout, row)
-    _legend(_blank(page, layout.scene_box(1, 0)), page.views.unseen_from, "epie" in page.views.scene.answers)
 
 
 def _colours(row: tuple[str, bool]) -> Colormap:
@@ -180,7 +187,7 @@ def _colour_bar(page: Page, layout: Layout, row: int) -> None:
     bar = page.figure.colorbar(ScalarMappable(page.scales[what], _colours(what)), axes_at(page.figure, layout.bar_box(row)), extend=extend)
     bar.outline.set_visible(False)
     bar.set_label(UNITS[what[0]], fontsize=6, labelpad=2)
-    bar.locator = MaxNLocator(4)
+    bar.locator = ticks_of(layout.scene[1])
     bar.update_ticks()
 
 
@@ -206,16 +213,22 @@ def _mark_points(axes: Axes, views: Views) -> None:
         y, x = np.subtract(view.corner, views.scene.corner)
         height, width = view.truth["amplitude"].shape
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=MARK, linewidth=0.7))
-        axes.annotate(
-            name, (x, y), (1, -1), textcoords="offset points", color=MARK, fontsize=6.5, ha="left", va="top", path_effects=_OUTLINE
-        )
+        # A letter has no room in the squares of a strip, and stands below them.
+        corner = (x, y) if axes.bbox.height * height > LETTER_ROOM * axes.figure.dpi * len(views.scene.truth["phase"]) else (x, y + height)
+        style = {"color": MARK, "fontsize": 6.5, "ha": "left", "va": "top", "path_effects": _OUTLINE}
+        axes.annotate(name, corner, (1, -1), textcoords="offset points", **style)
 
 
-def _legend(axes: Axes, unseen_from: int | None, many_patterns: bool) -> None:
-    lines = ["Squares: points a and b."]
-    if unseen_from is not None:
-        lines += ["Dashed: below it,", "no training pattern", "reaches."]
-    lines += ["Under a scene: its PSNR."]
-    if many_patterns:
-        lines += ["ePIE: all patterns,", "the probe known."]
-    axes.text(0, 1, "\n".join(lines), transform=axes.transAxes, fontsize=6, va="top", linespacing=1.3)
+def _draw_note(page: Page, layout: Layout) -> None:
+    """What the marks mean, in small text at the foot of the page."""
+    sentences = [
+        "Squares: points a and b.",
+        "Under a scene: its PSNR, of phase plain and relative, which is with its mean error taken off.",
+    ]
+    if page.views.unseen_from is not None:
+        sentences.insert(1, "Dashed: below it, no training pattern reaches.")
+    if "epie" in page.views.scene.answers:
+        sentences.append("ePIE: from all patterns, the probe known.")
+    width, height = page.figure.get_size_inches()
+    text = textwrap.fill(" ".join(sentences), NOTE_LETTERS)
+    page.figure.text(layout.left / width, layout.margin / height, text, fontsize=6, va="bottom", linespacing=1.3)

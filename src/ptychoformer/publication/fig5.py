@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from ptychoformer.evaluation import CHANNELS, WHOLE
 from ptychoformer.evaluation.metrics import common_scale
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.publication.names import scene_name
 from ptychoformer.publication.panels import (
     RunFiles,
     View,
@@ -31,10 +32,10 @@ from ptychoformer.training.split import split_of
 
 METRICS = ("psnr", "ssim", "mse")
 LABELS = "Labels"
-SHOWN = (0.005, 0.995)  # quantiles of the test block's labels that are the ends of the colour scales
+SHOWN = (0.005, 0.995)  # quantiles of the scene's labels that are the ends of the colour scales
 WIDEST = 1.1  # of a picture, so that all fit on a page, inches
 BARS = 1.35  # height of a panel of bars, inches
-ABOVE_BARS, BELOW_BARS = 0.42, 0.62
+ABOVE_BARS, BELOW_BARS = 0.42, 0.48
 
 
 def draw(
@@ -43,6 +44,8 @@ def draw(
     metrics_csv: str | os.PathLike,
     labels: Mapping[str, str],
     *,
+    block: str,
+    level: str,
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
@@ -53,17 +56,19 @@ def draw(
         run_files: network to its patches and its scene, in the order of the columns; one seed.
         metrics_csv: scores of all seeds.
         labels: network to its name.
+        block: of the test patterns, see `training.split`.
+        level: of the scenes and their scores, see `stitch.read_scene`.
 
     Raises:
         InputError: a file is damaged, or the runs do not belong to the dataset and to each other.
     """
-    rows, pixel_size = load_rows(dataset, run_files)
-    scores = summarise(read_scenes(metrics_csv, "block"), ["model"], METRICS)
+    rows, pixel_size = load_rows(dataset, run_files, block=block, level=level)
+    scores = summarise(read_scenes(metrics_csv, block=block, region=WHOLE, level=level), ["model"], METRICS)
     with house_style():
         save(compose(rows, scores, {model: labels[model] for model in run_files}, pixel_size), pdf, png)
 
 
-def load_rows(dataset: str | os.PathLike, run_files: RunFiles) -> tuple[list[Row], float | None]:
+def load_rows(dataset: str | os.PathLike, run_files: RunFiles, *, block: str, level: str) -> tuple[list[Row], float | None]:
     """The rows of pictures, and the size of a pixel in metres if it is known.
 
     Raises:
@@ -72,13 +77,14 @@ def load_rows(dataset: str | os.PathLike, run_files: RunFiles) -> tuple[list[Row
     scan = read_scan(dataset)
     split, scale = split_of(scan), common_scale(dataset)
     scenes = {model: path for model, (_, path) in run_files.items()}
-    require_one_training(scenes, (path for path, _ in run_files.values()))
+    require_one_training(scenes, (path for path, _ in run_files.values()), block=block)
     truth, limits = truth_of(scan, scale), ranges_of(scale)
-    place, _ = representative_points(split, truth["amplitude"], scale.phase(scan.phase))
-    point, scene = point_view(split, place, truth, scale, run_files), scene_view(split, truth, scale, scenes)
+    place, _ = representative_points(split, block, truth["amplitude"], scale.phase(scan.phase))
+    point = point_view(split, place, truth, scale, run_files)
+    scene = scene_view(split, truth, scale, scenes, block=block, level=level)
     shown = (
         ("ab", point, f"Pattern {split.test[place]}"),
-        ("cd", scene, "Stitched scene"),
+        ("cd", scene, scene_name(block, level).capitalize()),
         ("ef", detail_of(scene), "Detail of the scene"),
     )
     # The metrics' scale ends at the labels' extremes, which lie at the scan's border and would leave no contrast.

@@ -11,14 +11,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import RELATIVE_PHASE, UNSEEN
 from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.publication.names import BLOCKS, REFERENCES, SHORT_REFERENCES, scene_name
 from ptychoformer.publication.panels import ranges_of, require_one_training, scene_view, truth_of
 from ptychoformer.publication.pictures import Pictures, Row
 from ptychoformer.publication.responses import (
     PANELS,
-    REFERENCE_LABELS,
-    REFERENCES,
+    REFERENCE_DASHES,
     draw_lines,
     label_axes,
     look,
@@ -32,8 +33,9 @@ from ptychoformer.training.split import split_of
 Scenes = Mapping[tuple[int, str], str | os.PathLike]
 WIDEST_PICTURE = 0.95  # so that the figure and its caption fit on a page
 PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
-LEFT, FOR_LEGEND = 0.42, 0.22
-REGION = "unseen"  # the only one that means the same at every overlap
+LEFT, RIGHT, FOR_LEGENDS = 0.42, 0.1, 0.36
+REGION = UNSEEN  # the only one that means the same at every overlap
+PLOTS = (*PANELS, (RELATIVE_PHASE, "psnr"))
 FAR, ROOM = 1.0, 0.3  # above what networks reach, in parts of that: where a reference leaves the plot, and what the plot then leaves free
 LEAST_SPAN = 1.0  # decibels that a plot shows at least
 BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # what a label covers
@@ -49,6 +51,8 @@ def draw(
     models: Mapping[str, str],
     overlap_models: Mapping[str, str],
     overlaps: Mapping[str, float],
+    block: str,
+    level: str,
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
@@ -57,24 +61,26 @@ def draw(
     Args:
         sizes_csv: metrics of one dataset, several ``n_train``.
         overlaps_csv: metrics of datasets whose overlap differs.
-        scenes: number of training patterns and network to the scene, for two numbers, all of one dataset and seed.
+        scenes: number of training patterns and network to its scenes, for two numbers, all of one dataset and seed.
         dataset: their CXI file.
         models: network of (a) to (c) to its label, in the order of the columns.
         overlap_models: network of (d) to its label.
         overlaps: dataset to the overlap of neighbouring windows, 0 to 1.
+        block: of the test patterns, see `training.split`.
+        level: of the scenes and their scores, see `stitch.read_scene`.
 
     Raises:
         InputError: a file is damaged or lacks a network, a size or an overlap.
     """
-    rows, pixel_size = load_rows(dataset, scenes, models)
-    sizes = _summary(read_scenes(sizes_csv, REGION), "n_train", sizes_csv, models)
-    scenes_by_overlap = _with_overlap(read_scenes(overlaps_csv, REGION), overlaps, overlaps_csv)
-    by_overlap = _summary(scenes_by_overlap, "overlap", overlaps_csv, overlap_models)
+    rows, pixel_size = load_rows(dataset, scenes, models, block=block, level=level)
+    scores, scores_by_overlap = (read_scenes(path, block=block, region=REGION, level=level) for path in (sizes_csv, overlaps_csv))
+    sizes = _summary(scores, "n_train", sizes_csv, models)
+    by_overlap = _summary(_with_overlap(scores_by_overlap, overlaps, overlaps_csv), "overlap", overlaps_csv, overlap_models)
     with house_style():
-        save(compose(rows, pixel_size, sizes, by_overlap, models, overlap_models), pdf, png)
+        save(compose(rows, pixel_size, sizes, by_overlap, models, overlap_models, BLOCKS[block]), pdf, png)
 
 
-def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, str]) -> tuple[list[Row], float]:
+def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, str], *, block: str, level: str) -> tuple[list[Row], float]:
     """The rows of pictures, the larger training set first, and the size of a pixel in metres.
 
     Raises:
@@ -91,9 +97,9 @@ def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, s
         if missing := [model for model in models if (n_train, model) not in scenes]:
             raise InputError(f"Fig. 8 lacks the scene of {missing[0]} after training with {n_train} patterns.")
         files = {model: scenes[n_train, model] for model in models}
-        require_one_training(files)
-        view = scene_view(split, truth, scale, files)
-        rows.append(Row(view, "amplitude", limits["amplitude"], name, f"{n_train:,} training patterns, whole test block"))
+        require_one_training(files, block=block)
+        view = scene_view(split, truth, scale, files, block=block, level=level)
+        rows.append(Row(view, "amplitude", limits["amplitude"], name, f"{n_train:,} training patterns, {scene_name(block, level)}"))
         rows.append(Row(view, "phase", limits["phase"]))
     return rows, scan.pixel_size
 
@@ -108,7 +114,9 @@ def _with_overlap(scenes: pd.DataFrame, overlaps: Mapping[str, float], path: str
 def _summary(scenes: pd.DataFrame, x: str, path: str | os.PathLike, models: Mapping[str, str]) -> pd.DataFrame:
     if missing := [model for model in models if model not in set(scenes["model"])]:
         raise InputError(f"{path} holds no scores of the network '{missing[0]}'.")
-    return summarise(scenes[scenes["model"].isin([*models, *REFERENCES])], ["model", x])
+    # Of amplitude one pattern can tell as much as the ceiling's: two lines would be one.
+    same = (scenes["model"] == "one_pattern") & (scenes["channel"] == "amplitude")
+    return summarise(scenes[scenes["model"].isin([*models, *REFERENCES]) & ~same], ["model", x])
 
 
 def compose(
@@ -118,32 +126,34 @@ def compose(
     by_overlap: pd.DataFrame,
     models: Mapping[str, str],
     overlap_models: Mapping[str, str],
+    block: str,
 ) -> Figure:
-    """The figure: pictures above, two rows of four plots below, one legend for both."""
+    """The figure: pictures above, two rows of plots below, and what their lines are; ``block`` is what it is called."""
     everyone = {**models, **overlap_models}
     pictures = Pictures(rows, WIDEST_PICTURE)
     step = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT
-    figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + 2 * step + FOR_LEGEND))
+    figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + 2 * step + FOR_LEGENDS))
     pictures.draw(figure, list(models.values()), pixel_size)
     for place, (summary, x, name, title) in enumerate(
         (
-            (sizes, "n_train", "c", "Unseen part of the test block, against the size of the training set"),
-            (by_overlap, "overlap", "d", "Unseen part of the test block, against the overlap of the scan"),
+            (sizes, "n_train", "c", f"Unseen part of the {block}, against the size of the training set"),
+            (by_overlap, "overlap", "d", f"Unseen part of the {block}, against the overlap of the scan"),
         )
     ):
         top = pictures.height + place * step + ABOVE_PLOT
         letter(figure, (0.06, top, 0, 0), name, title, above=0.24)
-        for column, (channel, metric) in enumerate(PANELS):
+        for column, (channel, metric) in enumerate(PLOTS):
             axes = axes_at(figure, _plot_box(column, top))
             _draw_plot(axes, select(summary, channel=channel, metric=metric), x, list(everyone))
             label_axes(axes, channel, metric)
-    handles = _handles(everyone, sizes, by_overlap)
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2)
+    for bottom, handles in ((0.16, _handles_of_networks(everyone)), (0.0, _handles_of_references(sizes, by_overlap))):
+        at = (0.5, bottom / figure.get_figheight())
+        figure.legend(handles=handles, loc="lower center", bbox_to_anchor=at, ncols=max(1, len(handles)), borderaxespad=0.2)
     return figure
 
 
 def _plot_box(column: int, top: float) -> tuple[float, float, float, float]:
-    width = (DOUBLE_COLUMN - LEFT - 0.06 - (len(PANELS) - 1) * BETWEEN_PLOTS) / len(PANELS)
+    width = (DOUBLE_COLUMN - LEFT - RIGHT - (len(PLOTS) - 1) * BETWEEN_PLOTS) / len(PLOTS)
     return LEFT + column * (width + BETWEEN_PLOTS), top, width, PLOT_HEIGHT
 
 
@@ -179,7 +189,7 @@ def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, reach: tuple[flo
     """Lines; decibels far above what networks reach leave the plot, whose scale is the networks', and stand at its upper edge."""
     low, high = reach
     far = []
-    for reference, dashes in REFERENCES.items():
+    for reference, dashes in REFERENCE_DASHES.items():
         rows = select(summary, model=reference).sort_values(x)
         rows = rows[np.isfinite(rows["mean"])]
         style = {"color": "grey", "linewidth": 0.6, "linestyle": dashes, "zorder": 1}
@@ -193,7 +203,7 @@ def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, reach: tuple[flo
     if far:
         bottom, span = min(low, *(means.min() for means in far)), max(high - low, LEAST_SPAN)
         axes.set_ylim(bottom - 0.05 * span, high + ROOM * span)
-        text = ", ".join(f"{REFERENCE_LABELS[means.name].split(' (')[0]} {means.max():.0f} ↑" for means in far)
+        text = "\n".join(f"{SHORT_REFERENCES[means.name]} {means.max():.0f} ↑" for means in far)
         axes.text(0.99, 0.98, text, transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
 
 
@@ -207,12 +217,16 @@ def _apart(ticks: list[float], log: bool) -> list[float]:
     return [ticks[index] for index in reversed(kept)]
 
 
-def _handles(models: Mapping[str, str], *summaries: pd.DataFrame) -> list[Line2D]:
-    handles = [Line2D([], [], label=label, markersize=3, **look(place, model)) for place, (model, label) in enumerate(models.items())]
+def _handles_of_networks(models: Mapping[str, str]) -> list[Line2D]:
+    return [Line2D([], [], label=label, markersize=3, **look(place, model)) for place, (model, label) in enumerate(models.items())]
+
+
+def _handles_of_references(*summaries: pd.DataFrame) -> list[Line2D]:
     measured = set().union(*(summary["model"] for summary in summaries))
     infinite = any(np.isinf(select(summary, model="ceiling", metric="psnr")["mean"]).any() for summary in summaries)
-    for reference, dashes in REFERENCES.items():
+    handles = []
+    for reference, dashes in REFERENCE_DASHES.items():
         if reference in measured:
-            label = REFERENCE_LABELS[reference] + (" (PSNR ∞)" if reference == "ceiling" and infinite else "")
+            label = REFERENCES[reference] + (" (PSNR ∞)" if reference == "ceiling" and infinite else "")
             handles.append(Line2D([], [], color="grey", linewidth=0.6, linestyle=dashes, label=label))
     return handles

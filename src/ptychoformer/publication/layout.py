@@ -23,8 +23,10 @@ class Layout:
     gap: float = 0.03
     between_points: float = 0.16
     between_blocks: float = 0.42
+    least_row: float = 0.42
     for_psnr: float = 0.13
     for_bars: float = 0.62
+    for_note: float = 0.26
     margin: float = 0.06
 
     @property
@@ -47,8 +49,8 @@ class Layout:
 
     @property
     def height(self) -> float:
-        """Of the whole figure."""
-        return self._scene_row(ROWS) + self.margin
+        """Of the whole figure; a note of two lines ends it."""
+        return self._scene_row(ROWS) + self.for_note + self.margin
 
     def point_box(self, place: int, row: int, column: int) -> Box:
         """Left, top, width and height of a panel of scan point ``place``."""
@@ -69,4 +71,6 @@ class Layout:
 
     def _scene_row(self, row: int) -> float:
         # Below each image row, before its error row, stands a line of PSNRs.
-        return self.scene_top + row * (self.scene[1] + self.gap) + (row + 1) // 2 * self.for_psnr
+        # The rows of a strip stand further apart than they are high, so that the labels beside them do not meet.
+        step = max(self.scene[1] + self.gap, self.least_row)
+        return self.scene_top + row * step + (row + 1) // 2 * self.for_psnr

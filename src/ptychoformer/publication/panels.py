@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import common_scale, psnr, rescaled
+from ptychoformer.evaluation.metrics import ROUNDING, common_scale, psnr, rescaled
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.stitch import read_scene
 from ptychoformer.measurement.cxi import Scan, read_patterns, read_scan
@@ -39,10 +39,15 @@ class View:
         """Absolute difference from the truth, (h, w), in the channel's unit."""
         return np.abs(self.answers[model][channel] - self.truth[channel])
 
-    def psnr(self, model: str, channel: str, limits: tuple[float, float]) -> float:
-        """PSNR of a network in dB over the stitched pixels; the peak is the distance of ``limits`` in the channel's unit."""
-        error = self.error(model, channel).astype(float) / (limits[1] - limits[0])
-        return float(psnr(np.nanmean(error**2)))
+    def psnr(self, model: str, channel: str, limits: tuple[float, float], *, relative: bool = False) -> float:
+        """PSNR of a network in dB over the stitched pixels; the peak is the distance of ``limits`` in the channel's unit.
+
+        Args:
+            relative: whether the mean error is taken off first, as it is of the metrics' ``relative_phase``.
+        """
+        error = (np.asarray(self.answers[model][channel], float) - self.truth[channel]) / (limits[1] - limits[0])
+        mse = np.nanmean((error - np.nanmean(error) if relative else error) ** 2)
+        return float(psnr(mse if mse >= ROUNDING else 0.0))
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,10 @@ class Views:
     """Everything that Fig. 4 shows of one dataset.
 
     Args:
-        points: two scan points.
+        points: two scan points of the block.
         patterns: their diffraction patterns, (2, h, w), photons.
         indices: their numbers in the dataset.
-        scene: the stitched scene.
+        scene: the stitched scene of the block.
         unseen_from: first row of the scene from which on no training pattern illuminates any pixel, or None if there is none.
         pixel_size: metres.
         ranges: ends of the metrics' 0 to 1 scale, by channel, see `ranges_of`.
@@ -67,18 +72,18 @@ class Views:
     pixel_size: float
     ranges: Mapping[str, tuple[float, float]]
 
-    def scene_psnr(self, model: str, channel: str) -> float:
-        """PSNR of a network's scene in dB, peak 1 on the metrics' scale, over the stitched pixels."""
-        return self.scene.psnr(model, channel, self.ranges[channel])
-
     def error_limit(self, channel: str) -> float:
         """The error that 99 % of all pixels shown stay below, common to all networks; a few outliers must not darken the rest."""
         errors = [view.error(model, channel).ravel() for view in (*self.points, self.scene) for model in view.answers]
         return float(np.nanpercentile(np.concatenate(errors), 99)) or 1.0
 
 
-def load_views(dataset: str | os.PathLike, run_files: RunFiles) -> Views:
+def load_views(dataset: str | os.PathLike, run_files: RunFiles, *, block: str, level: str) -> Views:
     """Read a dataset and the patches and scene of each network.
+
+    Args:
+        block: of the test patterns, see `training.split`.
+        level: of the scenes, see `stitch.read_scene`.
 
     Raises:
         InputError: a file is damaged, or the runs do not belong to the dataset and to each other.
@@ -86,18 +91,18 @@ def load_views(dataset: str | os.PathLike, run_files: RunFiles) -> Views:
     scan = read_scan(dataset)
     split = split_of(scan)
     scenes = {model: path for model, (_, path) in run_files.items()}
-    require_one_training(scenes, (path for path, _ in run_files.values()))
+    require_one_training(scenes, (path for path, _ in run_files.values()), block=block)
     scale = common_scale(dataset)
     truth = truth_of(scan, scale)
-    chosen = representative_points(split, truth["amplitude"], scale.phase(scan.phase))
+    chosen = representative_points(split, block, truth["amplitude"], scale.phase(scan.phase))
     points = tuple(point_view(split, place, truth, scale, run_files) for place in chosen)
     indices = tuple(int(split.test[place]) for place in chosen)
     return Views(
         points=points,
         patterns=np.concatenate([read_patterns(dataset, np.array([index])) for index in indices]),
         indices=indices,
-        scene=scene_view(split, truth, scale, scenes),
-        unseen_from=_unseen_from(split.unseen_pixels[split.block]),
+        scene=scene_view(split, truth, scale, scenes, block=block, level=level),
+        unseen_from=_unseen_from(split.unseen_pixels[split.rectangle(block)]),
         pixel_size=scan.pixel_size,
         ranges=ranges_of(scale),
     )
@@ -113,39 +118,41 @@ def ranges_of(scale: Normalisation) -> Mapping[str, tuple[float, float]]:
     return {"amplitude": (0.0, 1.0), "phase": scale.limits("phase")}
 
 
-def representative_points(split: Split, amplitude: np.ndarray, phase: np.ndarray) -> tuple[int, int]:
-    """Two places in ``split.test``: the unseen patterns of highest contrast that overlap least, not at all if the block allows.
+def representative_points(split: Split, block: str, amplitude: np.ndarray, phase: np.ndarray) -> tuple[int, int]:
+    """Two places in ``split.test``: a block's unseen patterns of highest contrast that overlap least, not at all if the block allows.
 
     Args:
         amplitude, phase: (H, W), the truth on the metrics' 0 to 1 scale.
 
     Raises:
-        InputError: the test block has fewer than two patterns.
+        InputError: there is no such block, or it has fewer than two patterns.
     """
-    if len(split.test) < 2:
-        raise InputError("Fig. 4 needs a test block of at least two patterns.")
-    window, corners = split.scan.window, split.scan.true_positions[split.test]
+    own = split.places(block)
+    if len(own) < 2:
+        raise InputError(f"Two test patterns are needed to choose from, the block '{block}' has {len(own)}.")
+    window, corners = split.scan.window, split.scan.true_positions[split.test[own]]
     contrast = sum(windows(image, corners, window).std(axis=(1, 2)) for image in (amplitude, phase))
+    unseen = split.unseen_test[own]
     # In a scan so small that training reaches every test pattern, these must do.
-    places = np.flatnonzero(split.unseen_test) if split.unseen_test.sum() >= 2 else np.arange(len(corners))
+    places = np.flatnonzero(unseen) if unseen.sum() >= 2 else np.arange(len(own))
     first = places[contrast[places].argmax()]
     others = places[places != first]
     overlap = np.maximum(window - np.abs(corners[others] - corners[first]), 0).prod(axis=1)
     least = others[overlap == overlap.min()]
-    return int(first), int(least[contrast[least].argmax()])
+    return int(own[first]), int(own[least[contrast[least].argmax()]])
 
 
-def require_one_training(scenes: Mapping[str, str | os.PathLike], patches: Iterable[str | os.PathLike] = ()) -> None:
+def require_one_training(scenes: Mapping[str, str | os.PathLike], patches: Iterable[str | os.PathLike] = (), *, block: str) -> None:
     """Refuse predictions whose labels were not normalised alike: these networks were not trained on the same patterns.
 
     Args:
-        scenes: network to its scene.
+        scenes: network to its scenes, of which that of ``block`` is looked at.
         patches: predictions of single patterns that are shown beside them.
 
     Raises:
         InputError: the normalisations differ, or there is none.
     """
-    found = {read_scene(path).normalisation for path in scenes.values()}
+    found = {read_scene(path, block).normalisation for path in scenes.values()}
     for path in patches:
         with open_patches(path) as prediction:
             found.add(prediction.normalisation)
@@ -177,26 +184,30 @@ def point_view(split: Split, place: int, truth: Images, scale: Normalisation, ru
     return View((int(corner[0]), int(corner[1])), here, answers)
 
 
-def scene_view(split: Split, truth: Images, scale: Normalisation, scenes: Mapping[str, str | os.PathLike]) -> View:
-    """The rectangle of the test patterns.
+def scene_view(
+    split: Split, truth: Images, scale: Normalisation, scenes: Mapping[str, str | os.PathLike], *, block: str, level: str
+) -> View:
+    """The rectangle of a block of the test patterns.
 
     Args:
         truth: the whole object, see `truth_of`.
         scale: of the metrics.
-        scenes: network to its scene.
+        scenes: network to its scenes.
+        block: one that they were stitched of.
+        level: of the scenes, see `stitch.read_scene`.
 
     Raises:
-        InputError: a scene covers another part of the object.
+        InputError: there is no such block or level, or a scene covers another part of the object.
     """
-    here = {channel: image[split.block] for channel, image in truth.items()}
-    corner = (split.block[0].start, split.block[1].start)
+    place = split.rectangle(block)
+    here = {channel: image[place] for channel, image in truth.items()}
     answers = {}
     for model, path in scenes.items():
-        scene = read_scene(path)
-        if scene.origin != corner or scene.amplitude.shape != here["amplitude"].shape:
-            raise InputError(f"{path} is not a scene of the test block of this dataset.")
+        scene = read_scene(path, block, level)
+        if scene.rectangle != place:
+            raise InputError(f"{path} does not cover the block '{block}' of this dataset.")
         answers[model] = _shown({"amplitude": scene.amplitude, "phase": scene.phase}, scene.normalisation, scale)
-    return View(corner, here, answers)
+    return View((place[0].start, place[1].start), here, answers)
 
 
 def _shown(images: Images, stored: Normalisation, scale: Normalisation) -> Images:

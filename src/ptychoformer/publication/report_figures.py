@@ -14,6 +14,11 @@ from ptychoformer.errors import InputError
 # Three quarters of what a page may weigh: base64 adds a third.
 MOST_BYTES = 10_000_000
 _SCREEN_PIXELS_PER_DOT = 0.45  # figures have 300 dots an inch; their smallest text, 6 points, is then 11 pixels high
+# What stands below the pictures of reconstructions.
+_BELOW = (
+    "Numbers below pictures are PSNRs, of a phase as it is and of the relative phase, whose mean error is taken off: a pattern does not "
+    "change with the constant phase of its window."
+)
 # Letters of panels stand between double asterisks.
 _CAPTIONS = {
     "fig1": (
@@ -35,46 +40,50 @@ _CAPTIONS = {
     ),
     "fig4": (
         "Networks on single patterns and on the stitched scene",
-        "**a, b**, Two scan points of the test block, beyond the reach of training where the scan allows it, chosen for the "
-        "highest contrast of their labels and the least overlap, with their diffraction patterns. **c**, The stitched scene. ePIE, last, "
-        "reconstructs from all patterns together with the probe known. "
+        "**a, b**, Two scan points of the block that **c** names, beyond the reach of training where the scan allows it, chosen for the "
+        "highest contrast of their labels and the least overlap, with their diffraction patterns. **c**, The scene of this block of the "
+        f"test strip. {_BELOW} ePIE, last, reconstructs from all patterns together with the probe known. "
         "Errors are absolute differences from the truth; all panels of a row of **c**, and the same rows of **a** and **b**, "
         "share the colour scale at its right.",
     ),
     "fig5": (
         "Measured data",
         "Networks on a measured scan; the labels are the object that an iterative reconstruction finds from all patterns together. "
-        "**a, b**, Amplitude and phase of one test pattern. **c, d**, The stitched scene; between it and the part of the object that "
-        "trained lies a guard band. **e, f**, The part of the scene with the highest contrast. Colours leave out half a percent of the "
-        "test block's labels at either end. **g to i**, Scores of the scene against the labels, mean with 95 % interval over seeds.",
+        "**a, b**, Amplitude and phase of one test pattern. **c, d**, The scene of the test strip; between it and the part of the object "
+        "that trained lies a guard band. **e, f**, The part of the scene with the highest contrast. "
+        f"{_BELOW} Colours leave out half a percent of the scene’s labels at either end. "
+        "**g to i**, Scores of the scene against the labels, mean with 95 % interval over seeds.",
     ),
     "fig6": (
         "An object of another kind",
         "Networks that were trained on straight features alone see curved ones, without fine-tuning. **a, b**, Amplitude and "
-        "phase of one pattern. **c, d**, The whole scene; below each picture its PSNR.",
+        f"phase of one pattern. **c, d**, The scene of all patterns. {_BELOW}",
     ),
     "fig7": (
         "Training sets of falling size",
-        "The part of the object that the patterns of each training set illuminate, beside the test block and the part of it "
-        "that no training pattern illuminates.",
+        "The part of the object that the patterns of each training set illuminate; the test strip, whose patterns all networks predict; "
+        "the block of it that Figure 8 shows and measures; and the part of this block that no training pattern illuminates.",
     ),
     "fig8": (
         "Less data",
-        "**a, b**, Scenes of all networks at two sizes of the training set. **c, d**, PSNR and SSIM of the scene, over the part "
-        "of the test block that no training pattern illuminates, against the size of the training set and against the overlap "
-        "of the scan: mean with 95 % interval over seeds, beside floor, ceiling and the reconstruction from all patterns, which is "
-        "written at the upper edge (↑) where its decibels lie far above.",
+        f"**a, b**, Scenes of all networks at two sizes of the training set. {_BELOW} **c, d**, PSNR and SSIM of the scene, over the part "
+        "of the block that no training pattern illuminates, and PSNR of its relative phase, against the size of the training set and "
+        "against the overlap of the scan: mean with 95 % interval over seeds, beside floor, ceiling, what one pattern can tell (the true "
+        "shape, with each window’s constant phase set to the mean of the training labels; its amplitude is the ceiling’s, and a network "
+        "that guesses constants better may pass its phase) and the reconstruction from all patterns. A reference is written at the upper "
+        "edge (↑) where its decibels lie far above.",
     ),
     "fig9": (
         "What is kept of the object’s frequencies",
+        "Of the scenes of Figure 4, with every seed. "
         "**a**, Diagonal section of the power spectrum, the truth in black. **b**, Share of the energy by band, relative to the"
         " truth’s. **c**, Fourier ring correlation with the truth (not in the paper), marked where it falls below the half-bit "
         "threshold.",
     ),
     "fig10": (
         "Weight of the mean squared error in the loss",
-        "PSNR and SSIM of the scene against the weight α, mean with 95 % interval over seeds; either loss alone stands apart, "
-        "and open circles are the paper’s values.",
+        "PSNR and SSIM of the scene that the figure names against the weight α, mean with 95 % interval over seeds; either loss alone "
+        "stands apart, and open circles are the paper’s values.",
     ),
 }
 _ABSENT = (

@@ -9,16 +9,14 @@ from matplotlib.axes import Axes
 from scipy.stats import t as student
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.patches import CHANNELS
-from ptychoformer.publication.inputs import read_table
+from ptychoformer.evaluation import CHANNELS
+from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.publication.quantities import QUANTITIES
 from ptychoformer.publication.style import colour
 
-COLUMNS = ("dataset", "model", "loss", "n_train", "seed", "region", "level", "channel", "metric", "value")
 METRICS = ("psnr", "ssim")
 PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
-REFERENCES = {"floor": (0, (1, 1.2)), "ceiling": (0, (5, 2)), "epie": (0, (5, 1, 1, 1))}
-REFERENCE_LABELS = {"floor": "floor", "ceiling": "ceiling", "epie": "ePIE (many patterns)"}
+REFERENCE_DASHES = {"floor": (0, (1, 1.2)), "ceiling": (0, (5, 2)), "one_pattern": "-", "epie": (0, (5, 1, 1, 1))}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (8, 2)))
 CONFIDENCE = 0.95
@@ -35,20 +33,22 @@ def half_width_of(std: float, count: int) -> float:
     return float(student.ppf((1 + CONFIDENCE) / 2, count - 1) * std / np.sqrt(count)) if count > 1 else np.nan
 
 
-def read_scenes(metrics_csv: str | os.PathLike, region: str) -> pd.DataFrame:
-    """Scores of scenes over a region with the columns ``COLUMNS``; empty values are left out.
+def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, level: str) -> pd.DataFrame:
+    """Scores of the scenes of a block over a region of it, as rows of metrics; empty values are left out.
 
     Args:
-        region: ``block``, the whole test block, or ``unseen``, its part that no training pattern lights. How large a share of the block
+        region: ``whole``, all of the block, or ``unseen``, its part that no training pattern lights. How large a share of the block
             is unseen depends on the scan's overlap, so that scans of different overlap are comparable over that part alone.
+        level: ``scene`` or ``synchronised``, how the phase was stitched.
 
     Raises:
-        InputError: the file is missing, lacks a column, or holds no such score.
+        InputError: the file is missing or damaged, or holds no such score.
     """
-    table = read_table(metrics_csv, COLUMNS)
-    scenes = table[(table["level"] == "scene") & (table["region"] == region)].dropna(subset="value")
+    table = read_metrics(metrics_csv)
+    wanted = (table["block"] == block) & (table["region"] == region) & (table["level"] == level)
+    scenes = table[wanted].dropna(subset="value")
     if scenes.empty:
-        raise InputError(f"{metrics_csv} holds no scores of scenes over the region '{region}'.")
+        raise InputError(f"{metrics_csv} holds no scores of the level '{level}' on the block '{block}' over the region '{region}'.")
     return scenes
 
 
@@ -107,4 +107,4 @@ def draw_lines(
 def label_axes(axes: Axes, channel: str, metric: str) -> None:
     """The metric with its unit beside the axis, the channel above."""
     axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
-    axes.set_title(channel.capitalize(), pad=3)
+    axes.set_title(channel.capitalize().replace("_", " "), pad=3)
