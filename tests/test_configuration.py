@@ -41,7 +41,7 @@ def test_the_schema_is_a_schema():
     Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("overlay", [None, "config/smoke.yaml", "config/paper.yaml"])
+@pytest.mark.parametrize("overlay", [None, "config/smoke.yaml", "config/paper.yaml", "config/trials.yaml"])
 def test_every_scale_is_complete_and_completing_twice_changes_nothing(overlay):
     config = merged(read("config.yaml"), read(overlay) if overlay else {})
     completed = complete(config, SCHEMA)
