@@ -25,10 +25,11 @@ from ptychoformer.files import alone_in
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.summary import nearest_step, overlap, probe_diameter, summarise
 from ptychoformer.measurement.windows import windows
-from ptychoformer.models import build
+from ptychoformer.models import INITIALISATIONS, build
 from ptychoformer.provenance import sidecar
 from ptychoformer.simulation.diffraction import diffraction
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.inputs import INPUTS
 from ptychoformer.training.normalisation import Normalisation
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,12 @@ WINDOW = 32
 OPTICS = Optics(wavelength=1.4e-10, pixel_size=1e-8, distance=2.0)
 COMMANDS = ("inspect", "reconstruct", "train", "predict")
 NORMALISATION = Normalisation(0.5, 1.0, -1.0, 1.0)
+
+
+def save_network(path, kind, window, weights):
+    """A checkpoint with no options that sees logarithms."""
+    entry = {"kind": kind, "options": {}, "initialisation": None, "inputs": "log"}
+    save_checkpoint(Checkpoint(**entry, window=window, normalisation=NORMALISATION, weights=weights), path)
 
 
 def write_scan(path, rows=14, columns=8, step=6, probe_known=True, optics=OPTICS):
@@ -65,7 +72,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     torch.manual_seed(0)
     network = build("ptychonn", (16, 16), {})
-    save_checkpoint(Checkpoint("ptychonn", {}, (16, 16), NORMALISATION, network.state_dict()), folder / "model.pt")
+    save_network(folder / "model.pt", "ptychonn", (16, 16), network.state_dict())
     (folder / "preparation.json").write_text(json.dumps({"crop": 32, "bin": 2, "window": [16, 16], "pixel_size": 1e-8}))
     return folder
 
@@ -149,6 +156,12 @@ def test_defaults_are_those_of_the_workflow():
     training = {name: part["default"] for name, part in schema["properties"]["training"]["properties"].items()}
     options = cli.parser().parse_args(["train", "scan.cxi", "--object", "o.h5", "-o", "run"])
     assert commands.TRAINING | {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")} == training
+    models = schema["properties"]["models"]["additionalProperties"]["properties"]
+    assert {name: getattr(options, name) for name in ("initialisation", "inputs")} == {
+        name: models[name]["default"] for name in ("initialisation", "inputs")
+    }
+    assert {*cli.INITIALISATIONS, None} == {*INITIALISATIONS, None} == set(models["initialisation"]["enum"])
+    assert list(INPUTS) == models["inputs"]["enum"]
     options = cli.parser().parse_args(["reconstruct", "scan.cxi", "-o", "o.h5", "--refine-positions"])
     reconstruction = {
         name: part["default"] for name, part in schema["$defs"]["measured"]["properties"]["reconstruction"]["properties"].items()
@@ -240,6 +253,7 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     assert history["r_factor"].iloc[-1] < 0.3 * history["r_factor"].iloc[0]
     assert "R factor" in capsys.readouterr().out
     arguments = ("--epochs", 1, "--batch-size", 16, "--threads", 1, "--patterns", 40, "--option", "attention=none")
+    arguments += ("--initialisation", "glorot", "--inputs", "sqrt")
     assert main("train", scan, "--object", made / "object.h5", "-o", made / "run", *arguments) == 0
     run = made / "run"
     assert sorted(path.name for path in run.iterdir()) == sorted(
@@ -251,6 +265,9 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
         "window": [32, 32],
         "pixel_size": pytest.approx(1e-8),
     }
+    trained = json.loads((run / "model.pt.provenance.json").read_text())
+    expected = {"kind": "ptychoformer", "options": {"attention": "none"}, "initialisation": "glorot", "inputs": "sqrt"}
+    assert trained["configuration"]["model"] == TrainedNetwork(run / "model.pt").model == expected
     done = called("predict", scan, "--checkpoint", run, "-o", made / "scene.h5", "--png", made / "scene.png", "--tiff", made / "scene")
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"112 patterns in [\d.]+ s, \d+ patterns per second\n", done.stdout)
@@ -410,7 +427,7 @@ def wrong(scan, run, folder):
         "folder is a file": (("reconstruct", scan, "-o", plain / "o.h5"), "cannot be made"),
         "no probe": (("reconstruct", unknown, "-o", other, "--probe-known"), "holds no probe"),
         "no object": (train, "does not exist"),
-        "unknown option": ((*train, "--option", "colour=red"), "allowed are attention, decoder, constraints"),
+        "unknown option": ((*train, "--option", "colour=red"), "allowed are attention, blocks, decoder, constraints"),
         "wrong value": ((*train, "--option", "attention=some"), "must be one of paper, release, mhsa, none"),
         "no value": ((*train, "--option", "attention"), "is not name=value"),
         "window of training": ((*train, "--crop", 24), "multiples of 32 pixels, found 24 x 24; --bin 1 leaves too few"),
@@ -496,6 +513,8 @@ def test_a_mistake_has_no_traceback(tmp_path):
         (["reconstruct", "s.cxi", "-o", "o.h5", "--engine", "dm"], "invalid choice: 'dm'"),
         (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--loss", "weighted"], "invalid choice: 'weighted'"),
         (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--model", "resnet"], "invalid choice: 'resnet'"),
+        (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--inputs", "cube"], "invalid choice: 'cube'"),
+        (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--initialisation", "he"], "invalid choice: 'he'"),
         (["predict", "s.cxi", "-o", "s.h5"], "required: --checkpoint"),
         (["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--phase", "unwrapped"], "invalid choice: 'unwrapped'"),
         (["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--tie", "-1"], "'-1' is not allowed; it must be a number at least 0"),
@@ -521,7 +540,7 @@ def test_an_interruption_is_one_line(scan, monkeypatch, capsys):
 def test_a_network_that_answers_nan_leaves_an_earlier_scene(scan, tmp_path, capsys):
     network = build("ptychonn", (32, 32), {})
     weights = {name: torch.full_like(part, torch.nan) if part.is_floating_point() else part for name, part in network.state_dict().items()}
-    save_checkpoint(Checkpoint("ptychonn", {}, (32, 32), NORMALISATION, weights), tmp_path / "model.pt")
+    save_network(tmp_path / "model.pt", "ptychonn", (32, 32), weights)
     (tmp_path / "scene.h5").write_text("earlier")
     assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
     assert "answers pattern 0 with NaN" in one_sentence(capsys)
@@ -530,7 +549,7 @@ def test_a_network_that_answers_nan_leaves_an_earlier_scene(scan, tmp_path, caps
 
 
 def test_a_checkpoint_of_no_known_network_is_refused(scan, tmp_path, capsys):
-    save_checkpoint(Checkpoint("oracle", {}, (32, 32), NORMALISATION, {}), tmp_path / "model.pt")
+    save_network(tmp_path / "model.pt", "oracle", (32, 32), {})
     assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
     assert "holds a network 'oracle'" in one_sentence(capsys)
 

@@ -41,7 +41,7 @@ def test_the_schema_is_a_schema():
     Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("overlay", [None, "config/smoke.yaml", "config/paper.yaml"])
+@pytest.mark.parametrize("overlay", [None, "config/smoke.yaml", "config/paper.yaml", "config/trials.yaml"])
 def test_every_scale_is_complete_and_completing_twice_changes_nothing(overlay):
     config = merged(read("config.yaml"), read(overlay) if overlay else {})
     completed = complete(config, SCHEMA)
@@ -136,11 +136,17 @@ def test_defaults_are_not_shared_between_entries():
             "unet",
             "models.ptychonn.kind: there is no network 'unet'; there are dpi, ptychoformer, ptychonn, ptynet, segformer, transunet.",
         ),
-        ("models.dpi.options", {"width": 3}, "models.dpi.options.width is not an option of dpi; allowed are none."),
+        ("models.dpi.options", {"width": 3}, "models.dpi.options.width is not an option of dpi; allowed are size."),
+        ("models.dpi.options", {"size": "huge"}, "models.dpi.options.size: 'huge' is not allowed; it must be one of large, small."),
+        ("models.ptynet.options", {"size": 3}, "models.ptynet.options.size: 3 is not allowed; it must be one of small, large."),
+        ("models.ptychoformer.options.blocks", "both", "it must be one of paper, release."),
+        ("models.dpi.initialisation", "he", "models.dpi.initialisation: 'he' is not allowed; it must be one of torch, glorot, null."),
+        ("models.dpi.inputs", "cube", "models.dpi.inputs: 'cube' is not allowed; it must be one of log, sqrt, sqrt_max."),
+        ("models.dpi.inputs", None, "models.dpi.inputs: None is not allowed; it must be one of log, sqrt, sqrt_max."),
         (
             "models.ptychonn.options",
             {"width": 3},
-            "models.ptychonn.options.width is not an option of ptychonn; allowed are initialisation.",
+            "models.ptychonn.options.width is not an option of ptychonn; allowed are none.",
         ),
         ("models.ptychoformer.options.attention", "papr", "it must be one of paper, release, mhsa, none."),
         ("datasets.clean.detector.photons", float("nan"), "datasets.clean.detector.photons: nan is not allowed"),

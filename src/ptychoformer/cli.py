@@ -18,6 +18,9 @@ from ptychoformer.evaluation.synchronise import PHASES, TIE
 from ptychoformer.measurement.readers import FORMATS, STEP
 from ptychoformer.measurement.readers.cxi import WAVELENGTHS
 from ptychoformer.provenance import PACKAGE
+from ptychoformer.training.inputs import INPUTS
+
+INITIALISATIONS = ("torch", "glorot")  # those of `models`, which would import torch
 
 ABOUT = """\
 From the diffraction patterns of a scan to pictures of its object.
@@ -168,6 +171,8 @@ def _add_train(part: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="of the network, as often as you like; an unknown name lists them",
     )
+    training.add_argument("--initialisation", choices=INITIALISATIONS, help="weights to start from [the network's own choice]")
+    training.add_argument("--inputs", choices=tuple(INPUTS), default="log", help="what is made of the photons it sees [%(default)s]")
     training.add_argument("--patterns", type=_whole(2), metavar="N", help="to train on, drawn by the seed [all that may be]")
     training.add_argument("--epochs", type=_whole(1), default=25, metavar="N", help="passes over them [%(default)s]")
     training.add_argument("--batch-size", type=_whole(1), default=32, metavar="N", help="patterns a step [%(default)s]")

@@ -100,6 +100,7 @@ def train(options: Namespace) -> None:
 
 def _train(options: Namespace, files: Mapping[str, Path]) -> None:
     model = {"kind": options.model, "options": network_choices(options.model, options.option)}
+    model |= {"initialisation": options.initialisation, "inputs": options.inputs}
     began = time.perf_counter()
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
         preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}

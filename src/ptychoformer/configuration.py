@@ -124,7 +124,7 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     if "x-allowed" in schema:
         return schema["x-allowed"]
     if "enum" in schema:
-        return f"one of {', '.join(map(str, schema['enum']))}"
+        return f"one of {', '.join('null' if value is None else str(value) for value in schema['enum'])}"
     types = schema.get("type", [])
     words = " or ".join(_TYPES[name] for name in ([types] if isinstance(types, str) else types)) or schema.get("description", "given")
     bounds = [

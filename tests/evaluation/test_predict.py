@@ -10,35 +10,58 @@ from ptychoformer.evaluation.predict import predict
 from ptychoformer.measurement.cxi import read_patterns, read_scan
 from ptychoformer.models import build
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
-from ptychoformer.training.examples import network_input
+from ptychoformer.training.inputs import INPUTS
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import grid_split
 
-PTYNET = {"kind": "ptynet", "options": {}}
+PTYNET = {"kind": "ptynet", "options": {}, "initialisation": None, "inputs": "log"}
+NORMALISATION = Normalisation(0.5, 1, -1, 1)
+# Written out here, so that what the package makes of photons is held against it.
+SEEN = {
+    "log": np.log1p,
+    "sqrt": np.sqrt,
+    "sqrt_max": lambda photons: np.sqrt(photons / photons.max(axis=(1, 2), keepdims=True)),
+}
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
-    torch.manual_seed(0)
-    weights = build("ptynet", (32, 32), {}).state_dict()
-    save_checkpoint(Checkpoint("ptynet", {}, (32, 32), Normalisation(0.5, 1, -1, 1), weights), tmp_path / "model.pt")
-    return tmp_path / "model.pt"
+def write_checkpoint(tmp_path):
+    """Write a checkpoint of ``PTYNET`` with changes, of random weights."""
+
+    def write(**changes):
+        torch.manual_seed(0)
+        weights = build("ptynet", (32, 32), {}).state_dict()
+        parts = {"window": (32, 32), "normalisation": NORMALISATION, "weights": weights}
+        save_checkpoint(Checkpoint(**PTYNET | changes, **parts), tmp_path / "model.pt")
+        return tmp_path / "model.pt"
+
+    return write
 
 
-def test_patches_are_what_the_network_says_of_the_test_patterns(tmp_path, make_scan, checkpoint, monkeypatch):
+@pytest.fixture
+def checkpoint(write_checkpoint):
+    return write_checkpoint()
+
+
+def test_every_kind_of_inputs_is_known_here():
+    assert set(SEEN) == set(INPUTS)
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_patches_are_what_the_network_says_of_the_test_patterns(tmp_path, make_scan, write_checkpoint, monkeypatch, inputs):
     scan = make_scan(rows=15, columns=6)
     monkeypatch.setattr("ptychoformer.evaluation.predict.BATCH", 4)  # 18 patterns: four batches and a part of one
-    predict(scan, checkpoint, PTYNET, tmp_path / "patches.h5")
+    predict(scan, write_checkpoint(inputs=inputs), PTYNET | {"inputs": inputs}, tmp_path / "patches.h5")
     test = grid_split(read_scan(scan)).test
     torch.manual_seed(0)
     network = build("ptynet", (32, 32), {}).eval()
     with torch.no_grad():
-        expected = network(network_input(read_patterns(scan, test))).numpy()
+        expected = network(torch.from_numpy(SEEN[inputs](read_patterns(scan, test))[:, None])).numpy()
     with open_patches(tmp_path / "patches.h5") as patches:
         np.testing.assert_array_equal(patches.index, test)
         np.testing.assert_allclose(patches.amplitude[:], expected[:, 0], atol=1e-6)
         np.testing.assert_allclose(patches.phase[:], expected[:, 1], atol=1e-6)
-        assert patches.normalisation == Normalisation(0.5, 1, -1, 1)
+        assert patches.normalisation == NORMALISATION
 
 
 def test_another_dataset_is_predicted_as_a_whole(tmp_path, make_scan, checkpoint):
@@ -49,16 +72,21 @@ def test_another_dataset_is_predicted_as_a_whole(tmp_path, make_scan, checkpoint
         assert np.isfinite(patches.amplitude[:]).all()
 
 
-def test_a_checkpoint_of_another_network_is_named(tmp_path, make_scan, checkpoint):
-    with pytest.raises(InputError, match=r"model.pt is a checkpoint of 'ptynet' with options {}, expected one of 'dpi' with options {}"):
-        predict(make_scan(), checkpoint, {"kind": "dpi", "options": {}}, tmp_path / "patches.h5")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "dpi"}, "'dpi' with options {}, initialisation of its own, inputs log"),
+        ({"options": {"size": "large"}}, "'ptynet' with options {'size': 'large'}, initialisation of its own, inputs log"),
+        ({"initialisation": "torch"}, "'ptynet' with options {}, initialisation torch, inputs log"),
+        ({"inputs": "sqrt_max"}, "'ptynet' with options {}, initialisation of its own, inputs sqrt_max"),
+    ],
+)
+def test_a_checkpoint_of_another_network_is_named(tmp_path, make_scan, checkpoint, change, words):
+    with pytest.raises(InputError) as caught:
+        predict(make_scan(), checkpoint, PTYNET | change, tmp_path / "patches.h5")
+    found = "'ptynet' with options {}, initialisation of its own, inputs log"
+    assert str(caught.value) == f"{checkpoint} is a checkpoint of {found}; expected is one of {words}."
     assert not (tmp_path / "patches.h5").exists()
-
-
-def test_a_checkpoint_of_another_variant_is_named(tmp_path, make_scan, checkpoint):
-    variant = {"kind": "ptynet", "options": {"initialisation": "torch"}}
-    with pytest.raises(InputError, match=r"expected one of 'ptynet' with options {'initialisation': 'torch'}"):
-        predict(make_scan(), checkpoint, variant, tmp_path / "patches.h5")
 
 
 def test_patterns_of_another_size_are_named(tmp_path, make_scan, checkpoint):

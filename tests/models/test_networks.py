@@ -8,37 +8,44 @@ from torch import nn
 
 from ptychoformer.configuration import network_kinds, network_options
 from ptychoformer.errors import InputError
-from ptychoformer.models import build, parameter_count
-from ptychoformer.models.parts.initial import glorot
+from ptychoformer.models import INITIALISATIONS, build, own_initialisation, parameter_count
 from ptychoformer.models.parts.outputs import constrain
 
-# Counted by hand from the sizes in docs/readings.md.
-PARAMETERS = {
-    "ptychoformer": 1_605_730,
-    "ptychonn": 1_247_074,
-    "ptynet": 324_580,
-    "dpi": 2_727_988,
-    "transunet": 1_709_922,
-    "segformer": 2_169_218,
-}
-VARIANTS = [(kind, {}) for kind in network_kinds()] + [
+# Counted by hand from the layers in docs/readings.md and in the modules' docstrings.
+PARAMETERS = [
+    ("ptychoformer", {}, 1_605_730),
+    ("ptychoformer", {"blocks": "release"}, 1_601_634),
+    ("ptychonn", {}, 1_247_074),
+    ("ptynet", {}, 324_580),
+    ("ptynet", {"size": "large"}, 20_657_522),
+    ("dpi", {}, 9_446_016),
+    ("dpi", {"size": "small"}, 2_727_988),
+    ("transunet", {}, 1_709_922),
+    ("segformer", {}, 2_169_218),
+]
+VARIANTS = [(kind, options) for kind, options, _ in PARAMETERS] + [
     ("ptychoformer", {"attention": "release"}),
     ("ptychoformer", {"attention": "mhsa"}),
     ("ptychoformer", {"attention": "none"}),
+    ("ptychoformer", {"blocks": "release", "attention": "release"}),
+    ("ptychoformer", {"blocks": "release", "attention": "none"}),
     ("ptychoformer", {"decoder": "dense"}),
     ("ptychoformer", {"constraints": "none"}),
-    ("ptychonn", {"initialisation": "torch"}),
-    ("ptynet", {"initialisation": "torch"}),
 ]
 
 
 def test_every_network_has_a_known_size():
-    assert set(PARAMETERS) == set(network_kinds())
+    assert {kind for kind, *_ in PARAMETERS} == set(network_kinds())
 
 
-@pytest.mark.parametrize("kind", PARAMETERS)
-def test_parameter_count(kind):
-    assert parameter_count(build(kind, (32, 32), {})) == PARAMETERS[kind]
+@pytest.mark.parametrize(("kind", "options", "count"), PARAMETERS)
+def test_parameter_count(kind, options, count):
+    assert parameter_count(build(kind, (32, 32), options)) == count
+
+
+def test_large_ptynet_has_as_many_parameters_as_its_release():
+    """20.66 million; four of them, of a last convolution that it never runs, are left out."""
+    assert parameter_count(build("ptynet", (32, 32), {"size": "large"})) / 1e6 == pytest.approx(20.66, abs=0.005)
 
 
 @pytest.mark.parametrize(("kind", "options"), VARIANTS)
@@ -52,9 +59,10 @@ def test_output_has_two_channels_of_the_window_and_is_deterministic_in_evaluatio
 
 
 @pytest.mark.parametrize(("kind", "options"), VARIANTS)
-def test_every_parameter_gets_a_gradient(kind, options):
+@pytest.mark.parametrize("initialisation", INITIALISATIONS)
+def test_every_parameter_gets_a_gradient(kind, options, initialisation):
     torch.manual_seed(0)
-    network = build(kind, (32, 32), options)
+    network = build(kind, (32, 32), options, initialisation)
     network(torch.rand(4, 1, 32, 32) * 8).square().sum().backward()
     without = [name for name, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.isfinite().all()]
     assert not without
@@ -99,18 +107,102 @@ def test_a_window_that_does_not_fit_is_named(kind, window):
         build(kind, window, {})
 
 
-def test_glorot_weights_keep_the_variance_of_a_signal():
+@pytest.mark.parametrize(("kind", "options"), VARIANTS)
+def test_glorot_reaches_every_layer_with_weights_and_nothing_else(kind, options):
     torch.manual_seed(0)
-    layer = glorot(nn.Conv2d(64, 64, 3))
-    assert layer.weight.var().item() == pytest.approx(2 / (2 * 64 * 9), rel=0.05)
-    assert not layer.bias.any()
+    before = build(kind, (32, 32), options, "torch").state_dict()
+    torch.manual_seed(0)
+    network = build(kind, (32, 32), options, "glorot")
+    reached = set()
+    for name, layer in network.named_modules():
+        if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            continue
+        reached |= {f"{name}.{own}" for own, _ in layer.named_parameters()}
+        assert layer.bias is None or not layer.bias.any()
+        # Keras's fans, of its own layout of kernels: a group's channels on one side, all channels on the other.
+        one, other = layer.weight.shape[:2]
+        bound = math.sqrt(6 / ((one + other) * layer.weight[0, 0].numel()))
+        assert layer.weight.abs().max() <= bound
+        if layer.weight.numel() > 5000:
+            assert layer.weight.var().item() == pytest.approx(bound**2 / 3, rel=0.1)
+    for name, parameter in network.named_parameters():
+        if name not in reached:
+            torch.testing.assert_close(parameter, before[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", network_kinds())
+def test_a_network_left_to_itself_starts_from_its_own_choice(kind):
+    weights = []
+    for initialisation in (None, own_initialisation(kind)):
+        torch.manual_seed(0)
+        weights.append(build(kind, (32, 32), {}, initialisation).state_dict())
+    for one, other in zip(*(found.values() for found in weights), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert own_initialisation(kind) == {"ptychonn": "glorot", "ptynet": "glorot"}.get(kind, "torch")
+
+
+def test_without_its_relus_dense_layer_fusion_and_first_transposed_convolution_are_one_linear_map():
+    """And with them they are not: twice the tokens less the bias is not twice the features."""
+    torch.manual_seed(0)
+    tokens = torch.randn(2, 512)
+    for blocks, linear in (("paper", True), ("release", False)):
+        network = build("ptychoformer", (32, 32), {"attention": "none", "blocks": blocks}).eval()
+
+        def mapped(tokens, network=network):
+            features = network.local.activate(network.local.dense(tokens)).unflatten(1, (128, 4, 4))
+            return network.amplitude[0](network.activate(network.fuse(features)))
+
+        nothing = mapped(torch.zeros(1, 512))
+        assert torch.allclose(mapped(2 * tokens) - nothing, 2 * (mapped(tokens) - nothing), atol=1e-4) == linear
+
+
+def test_the_release_widens_before_it_pools():
+    """A ReLU and a mean do not commute: pooled features of the release are never negative, and see single pixels."""
+    torch.manual_seed(0)
+    patterns = torch.rand(2, 1, 32, 32) * 8
+    branches = {name: build("ptychoformer", (32, 32), {"blocks": name}).eval().nonlocal_ for name in ("paper", "release")}
+    seen = []
+    branches["release"].widen.register_forward_hook(lambda layer, inputs, output: seen.append(output))
+    pooled = branches["release"](patterns)
+    assert seen[0].shape == (2, 128, 32, 32)
+    torch.testing.assert_close(pooled, seen[0].clamp(min=0).unflatten(3, (4, 8)).unflatten(2, (4, 8)).mean(dim=(3, 5)))
+    assert pooled.min() >= 0
+    assert branches["paper"](patterns).min() < 0
+
+
+def test_the_non_local_branch_of_the_release_sees_the_pattern():
+    """Normalising three equal copies of it over channels, as the release does, would leave zeros."""
+    torch.manual_seed(0)
+    branch = build("ptychoformer", (32, 32), {"blocks": "release"}).eval().nonlocal_
+    one, other = branch(torch.rand(2, 1, 32, 32) * 8)
+    assert (one - other).abs().max() > 1e-3 * one.abs().max()
+
+
+def test_dropout_of_dpi_lies_between_levels():
+    """In training the same pattern is answered differently, by a fifth of each level's features."""
+    network = build("dpi", (32, 32), {}).train()
+    assert network.dropout.p == 0.2
+    calls = []
+    network.dropout.register_forward_hook(lambda layer, inputs, output: calls.append((tuple(output.shape[1:3]), inputs[0].shape[1])))
+    network(torch.rand(4, 1, 32, 32))
+    # Five levels down, of which four also go across, and four up.
+    assert len(calls) == 5 + 4 + 4
+
+
+@pytest.mark.parametrize("window", [(24, 24), (40, 32)])
+def test_large_ptynet_needs_multiples_of_16(window):
+    build("ptynet", window, {})
+    with pytest.raises(InputError, match="ptynet of size large needs patterns whose sides are multiples of 16"):
+        build("ptynet", window, {"size": "large"})
 
 
 def test_options_are_read_from_the_source_without_importing_torch():
     enums = {name: schema["enum"] for name, schema in network_options("ptychoformer").items()}
     assert enums == {
         "attention": ["paper", "release", "mhsa", "none"],
+        "blocks": ["paper", "release"],
         "decoder": ["convolutional", "dense"],
         "constraints": ["physical", "none"],
     }
-    assert network_options("dpi") == {}
+    assert network_options("dpi") == {"size": {"enum": ["large", "small"]}}
+    assert network_options("ptychonn") == {}

@@ -18,6 +18,10 @@ VARIANTS = {
     "mhsa": ((32, 32), {"attention": "mhsa"}),
     "none": ((32, 32), {"attention": "none", "constraints": "none"}),
     "dense": ((32, 32), {"decoder": "dense"}),
+    "release blocks": ((32, 32), {"blocks": "release"}),
+    "release blocks, none": ((32, 32), {"blocks": "release", "attention": "none"}),
+    "roots": ((32, 32), {}, "sqrt_max"),
+    "release blocks, 64": ((64, 64), {"blocks": "release", "attention": "release"}),
     "64": ((64, 64), {}),
     "128": ((128, 128), {}),
 }
@@ -26,8 +30,8 @@ VARIANTS = {
 @pytest.fixture(scope="module")
 def descriptions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("descriptions")
-    for name, (window, options) in VARIANTS.items():
-        describe("ptychoformer", options, window, folder / f"{name}.json")
+    for name, (window, options, *inputs) in VARIANTS.items():
+        describe({"kind": "ptychoformer", "options": options, "inputs": inputs[0] if inputs else "log"}, window, folder / f"{name}.json")
     return folder
 
 
@@ -41,7 +45,7 @@ def test_boxes_account_for_every_parameter(descriptions, name):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_lanes_end_in_what_comes_next(descriptions, name):
-    window, _ = VARIANTS[name]
+    window = VARIANTS[name][0]
     network = read_network(descriptions / f"{name}.json")
     for channel in ("amplitude", "phase"):
         assert network.lanes[channel].steps[-1].output == [1, *window]
@@ -77,9 +81,13 @@ def test_every_word_stays_in_its_box_and_on_the_page(descriptions, name):
         assert not any(one.padded(-3).overlaps(other.padded(-3)) for other in extents[place + 1 :])
 
 
-def words_of(descriptions, name):
+def texts_of(descriptions, name):
     with house_style():
-        return " ".join(text.get_text() for text in compose(read_network(descriptions / f"{name}.json")).axes[0].texts)
+        return [text.get_text() for text in compose(read_network(descriptions / f"{name}.json")).axes[0].texts]
+
+
+def words_of(descriptions, name):
+    return " ".join(texts_of(descriptions, name))
 
 
 def test_options_show(descriptions):
@@ -91,6 +99,26 @@ def test_options_show(descriptions):
     assert "tanh" not in none
     assert "Transposed" not in dense
     assert "Polar Coordinate Attention" not in words_of(descriptions, "mhsa")
+
+
+def test_blocks_of_the_release_show(descriptions):
+    paper, release, local = (words_of(descriptions, name) for name in ("paper", "release blocks", "release blocks, none"))
+    # The decoders have six of their own.
+    assert paper.count("ReLU") == 6
+    assert release.count("ReLU") == 6 + 3 + 1  # dense layer, widening, fusion; feed-forward network of the block
+    sums = [texts_of(descriptions, name).count("+") for name in ("paper", "release blocks", "release blocks, none")]
+    assert sums == [2, 0, 2]
+    assert "2 heads of 32" in local
+    steps = [step.title[0] for step in read_network(descriptions / "release blocks.json").lanes["nonlocal_"].steps]
+    assert steps.index("Convolution 1 × 1") < steps.index("Mean over")
+    assert "32 → 64, GELU, → 32" in paper
+    assert "32 → 32, ReLU" in release
+
+
+@pytest.mark.parametrize(("inputs", "words"), [("log", "log(1 + photons)"), ("sqrt", "√photons"), ("sqrt_max", "√(photons / max)")])
+def test_the_pattern_is_named_as_the_network_sees_it(tmp_path, inputs, words):
+    describe({"kind": "ptychoformer", "options": {}, "inputs": inputs}, (32, 32), tmp_path / "seen.json")
+    assert read_network(tmp_path / "seen.json").seen == words
 
 
 def test_numbers_follow_the_description(tmp_path, descriptions):

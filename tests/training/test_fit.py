@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from ptychoformer.tensors import load, save
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.fit import fit
+from ptychoformer.training.inputs import INPUTS, network_input
 
 TRAINING = {
     "epochs": 3,
@@ -30,7 +32,9 @@ TRAINING = {
     "weights": "last",
     "precision": "float32",
 }
-DPI = {"kind": "dpi", "options": {}}  # the one with dropout and batch normalisation
+# One with dropout and batch normalisation.
+DPI = {"kind": "dpi", "options": {"size": "small"}, "initialisation": None, "inputs": "log"}
+PTYCHONN = DPI | {"kind": "ptychonn", "options": {}}
 
 
 def train(folder, dataset, model=DPI, seed=0, **training):
@@ -92,6 +96,7 @@ def test_kill_9_in_the_middle_of_an_epoch_costs_nothing_but_time(tmp_path, make_
     broken.mkdir()
     program = f"""
 from ptychoformer.training.fit import fit
+from ptychoformer.training.inputs import INPUTS, network_input
 fit({str(scan)!r}, model={DPI!r}, loss={{"kind": "mse"}}, n_train=20, seed=0, training={TRAINING | {"epochs": 10}!r},
     checkpoint={str(broken / "model.pt")!r}, history={str(broken / "history.csv")!r})
 """
@@ -173,3 +178,91 @@ def test_something_else_than_a_checkpoint_is_one_sentence(tmp_path):
     assert load(tmp_path / "model.pt") == {"epoch": 1}
     with pytest.raises(InputError, match="no checkpoint of a trained network"):
         load_checkpoint(tmp_path / "model.pt")
+
+
+def test_a_checkpoint_that_does_not_say_what_it_sees_is_one_sentence(tmp_path, make_scan):
+    train(tmp_path / "run", make_scan(), epochs=1)
+    content = load(tmp_path / "run/model.pt")
+    former = {name: part for name, part in content.items() if name not in ("inputs", "initialisation")}
+    save(former, tmp_path / "model.pt")
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(tmp_path / "model.pt")
+    words = "is a checkpoint of another version of the code, which differs in initialisation, inputs; train the network again."
+    assert str(caught.value) == f"{tmp_path / 'model.pt'} {words}"
+    save(content | {"inputs": "cube"}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match="no checkpoint of a trained network"):
+        load_checkpoint(tmp_path / "model.pt")
+
+
+def test_a_network_is_shown_what_its_entry_says(tmp_path, make_scan, monkeypatch):
+    photons = np.random.default_rng(0).poisson(20, (30, 32, 32)).astype(np.float32)
+    photons[:, 0, 0] = -1  # as read-out noise can leave it
+    scan, seen = make_scan(patterns=photons), {}
+    for inputs in INPUTS:
+
+        def look(self, examples, validation, inputs=inputs):
+            seen[inputs] = examples
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(fit_module.Training, "run_epoch", look)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / inputs, scan, DPI | {"inputs": inputs})
+    counted = np.round(np.expm1(seen["log"].inputs.double().numpy()))
+    assert counted.min() == 0
+    assert set(map(bytes, counted.astype(np.float32))) <= set(map(bytes, np.maximum(photons, 0)[:, None]))
+    np.testing.assert_allclose(seen["sqrt"].inputs, np.sqrt(counted), rtol=1e-6)
+    np.testing.assert_allclose(seen["sqrt_max"].inputs, np.sqrt(counted / counted.max(axis=(1, 2, 3), keepdims=True)), rtol=1e-6)
+    for examples in seen.values():  # losses at the detector compare with the same
+        np.testing.assert_array_equal(examples.patterns, seen["log"].inputs)
+        np.testing.assert_array_equal(examples.labels, seen["log"].labels)
+
+
+def test_a_pattern_without_photons_is_nothing_to_see():
+    for inputs in INPUTS:
+        assert not network_input(np.zeros((1, 4, 4), np.float32), inputs).any()
+
+
+def test_a_loss_at_the_detector_is_the_same_whatever_the_network_sees(tmp_path, make_scan):
+    """A network that answers every pattern alike is scored alike: the patterns in the loss are not its inputs."""
+    losses = {}
+    for inputs in INPUTS:
+        folder = tmp_path / inputs
+        folder.mkdir()
+        files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
+        still = TRAINING | {"epochs": 1, "learning_rate": 1e-30, "min_learning_rate": 0.0}
+        blind = {"kind": "blind", "options": {}, "initialisation": None, "inputs": inputs}
+        fit(make_scan(), model=blind, loss={"kind": "nssim_diffraction"}, n_train=20, seed=0, training=still, **files)
+        losses[inputs] = pd.read_csv(files["history"]).validation_loss.item()
+    assert losses["sqrt"] == losses["sqrt_max"] == losses["log"]
+
+
+@pytest.fixture(autouse=True)
+def _a_blind_network(monkeypatch):
+    """A user's own network, ``blind``, which answers every pattern with its one layer's bias."""
+
+    class Blind(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last = torch.nn.Conv2d(1, 2, 1)
+
+        def forward(self, patterns):
+            return self.last(0 * patterns)
+
+    module = ModuleType("ptychoformer.models.blind")
+    module.build = lambda window: Blind()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+def test_users_own_networks_start_as_their_entry_says(tmp_path, make_scan):
+    still = {"epochs": 1, "learning_rate": 1e-30, "min_learning_rate": 0.0}
+    blind = {"kind": "blind", "options": {}, "inputs": "log"}
+    plain, glorot = (train(tmp_path / str(how), make_scan(), blind | {"initialisation": how}, **still)[0] for how in (None, "glorot"))
+    assert plain["last.bias"].any()
+    assert not glorot["last.bias"].abs().max() > 1e-20
+
+
+def test_provenance_is_told_how_the_network_started(tmp_path, make_scan):
+    for model, how in ((DPI, "torch"), (DPI | {"initialisation": "glorot"}, "glorot"), (PTYCHONN, "glorot")):
+        files = {"checkpoint": tmp_path / "model.pt", "history": tmp_path / "history.csv"}
+        facts = fit(make_scan(), model=model, loss={"kind": "mse"}, n_train=20, seed=0, training=TRAINING | {"epochs": 1}, **files)
+        assert facts["initial_weights"] == how

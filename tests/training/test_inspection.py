@@ -13,7 +13,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import read_patterns
 from ptychoformer.models import build, parameter_count
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
-from ptychoformer.training.examples import network_input
+from ptychoformer.training.inputs import network_input
 from ptychoformer.training.inspection import attention_maps, attention_rows, describe, learned_attention, query_pixels
 from ptychoformer.training.normalisation import Normalisation
 
@@ -23,7 +23,7 @@ WINDOW = (32, 32)
 @pytest.fixture
 def described(tmp_path):
     def described(kind="ptychoformer", window=WINDOW, **options):
-        describe(kind, options, window, tmp_path / "network.json")
+        describe({"kind": kind, "options": options, "inputs": "sqrt"}, window, tmp_path / "network.json")
         return json.loads((tmp_path / "network.json").read_text())
 
     return described
@@ -33,16 +33,25 @@ def described(tmp_path):
 def save_network(tmp_path):
     """Write a checkpoint of random weights."""
 
-    def save(kind="ptychoformer", window=WINDOW, **options):
+    def save(kind="ptychoformer", window=WINDOW, inputs="log", **options):
         torch.manual_seed(0)
         network = build(kind, window, options)
-        save_checkpoint(Checkpoint(kind, options, window, Normalisation(0, 1, 0, 1), network.state_dict()), tmp_path / "model.pt")
+        model = {"kind": kind, "options": options, "initialisation": None, "inputs": inputs}
+        parts = {"window": window, "normalisation": Normalisation(0, 1, 0, 1), "weights": network.state_dict()}
+        save_checkpoint(Checkpoint(**model, **parts), tmp_path / "model.pt")
         return tmp_path / "model.pt"
 
     return save
 
 
-@pytest.mark.parametrize("options", [{}, {"attention": "release"}, {"attention": "none"}, {"decoder": "dense"}, {"window": (64, 64)}])
+def build_seeded():
+    torch.manual_seed(0)
+    return build("ptychoformer", WINDOW, {}).eval()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"attention": "release"}, {"attention": "none"}, {"blocks": "release"}, {"decoder": "dense"}, {"window": (64, 64)}]
+)
 def test_every_parameter_is_accounted_for_once(described, options):
     found = described(**options)
     assert sum(math.prod(shape) for module in found["modules"] for shape in module["own"].values()) == found["parameters"]
@@ -86,12 +95,34 @@ def test_other_networks_can_be_described(described, kind):
 def test_options_left_out_have_their_defaults(described):
     found = described(constraints="none")["options"]
     assert found["constraints"] == "none"
-    assert found["attention"] == "paper"
+    assert (found["attention"], found["blocks"]) == ("paper", "paper")
 
 
-def test_rows_reproduce_the_output_of_the_layer_itself():
+def test_what_the_network_sees_is_told(described):
+    assert described()["inputs"] == "sqrt"
+
+
+def test_maps_are_of_patterns_as_the_network_sees_them(tmp_path, make_scan, save_network):
+    """The same weights attend otherwise to roots than to logarithms."""
+    found = {}
+    for inputs in ("log", "sqrt"):
+        attention_maps(make_scan(), save_network(inputs=inputs), tmp_path / f"{inputs}.h5")
+        with h5py.File(tmp_path / f"{inputs}.h5") as file:
+            found[inputs], index = file["attention/weights"][:], file["patterns/index"][:]
+    network = build_seeded()
+    photons = read_patterns(make_scan(), index)
+    with torch.inference_mode():
+        expected = learned_attention(
+            network, torch.from_numpy(np.sqrt(photons))[:, None], np.ravel_multi_index(query_pixels(WINDOW).T, WINDOW)
+        )
+    np.testing.assert_allclose(found["sqrt"].reshape(expected.shape), expected, rtol=1e-4)
+    assert np.abs(found["sqrt"] - found["log"]).max() > 1e-3 * found["log"].max()
+
+
+@pytest.mark.parametrize("blocks", ["paper", "release"])
+def test_rows_reproduce_the_output_of_the_layer_itself(blocks):
     torch.manual_seed(0)
-    layer = build("ptychoformer", WINDOW, {}).nonlocal_.blocks[0].attention
+    layer = build("ptychoformer", WINDOW, {"blocks": blocks}).nonlocal_.blocks[0].attention
     tokens, queries = torch.randn(2, 1024, 32), np.array([0, 17, 528, 1023])
     with torch.inference_mode():
         rows = attention_rows(layer, tokens, queries)
@@ -100,10 +131,11 @@ def test_rows_reproduce_the_output_of_the_layer_itself():
         torch.testing.assert_close(by_rows, layer(tokens)[:, queries], rtol=1e-5, atol=1e-6)
 
 
-def test_every_block_is_asked_about_what_it_is_given(make_scan):
+@pytest.mark.parametrize("blocks", ["paper", "release"])
+def test_every_block_is_asked_about_what_it_is_given(make_scan, blocks):
     torch.manual_seed(0)
-    network = build("ptychoformer", WINDOW, {}).eval()
-    inputs, queries = network_input(read_patterns(make_scan(), np.arange(3))), np.array([5, 528])
+    network = build("ptychoformer", WINDOW, {"blocks": blocks}).eval()
+    inputs, queries = torch.from_numpy(network_input(read_patterns(make_scan(), np.arange(3)), "log")), np.array([5, 528])
     with torch.inference_mode():
         found = learned_attention(network, inputs, queries)
         branch = network.nonlocal_

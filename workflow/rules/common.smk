@@ -154,8 +154,8 @@ def source_of_file(wildcards):
 
 
 def network_of(wildcards):
-    """Kind and options of a network: no result depends on its label."""
-    return {key: config["models"][wildcards.model][key] for key in ("kind", "options")}
+    """A network, how it starts and what it sees: no result depends on its label."""
+    return {key: config["models"][wildcards.model][key] for key in ("kind", "options", "initialisation", "inputs")}
 
 
 def epochs_on(dataset):

@@ -5,5 +5,4 @@ from adapter import job
 with job(snakemake):
     from ptychoformer.training.inspection import describe
 
-    model = snakemake.params.model
-    describe(model["kind"], model["options"], tuple(snakemake.params.window), snakemake.output[0])
+    describe(snakemake.params.model, tuple(snakemake.params.window), snakemake.output[0])

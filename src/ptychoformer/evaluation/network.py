@@ -10,11 +10,13 @@ import torch
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
 from ptychoformer.training.checkpoint import load_checkpoint
-from ptychoformer.training.examples import network_input
+from ptychoformer.training.inputs import network_input
 
 
 class TrainedNetwork:
     """From patterns (m, h, w), photons, to amplitude and phase patches (m, 2, h, w) float32 on the labels' scale.
+
+    Patterns are prepared as they were in training: the checkpoint says how.
 
     Args:
         path: checkpoint.
@@ -27,7 +29,8 @@ class TrainedNetwork:
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         torch.set_num_threads(threads)
         trained = load_checkpoint(path)
-        self.kind, self.options, self.window = trained.kind, trained.options, tuple(trained.window)
+        self.kind, self.window, self._inputs = trained.kind, tuple(trained.window), trained.inputs
+        self.model = {key: getattr(trained, key) for key in ("kind", "options", "initialisation", "inputs")}
         self.normalisation = trained.normalisation
         self._path = Path(path)
         self._device = lookup_device()
@@ -48,4 +51,5 @@ class TrainedNetwork:
 
     @torch.inference_mode()
     def __call__(self, patterns: np.ndarray) -> np.ndarray:
-        return self._network(network_input(patterns).to(self._device)).float().cpu().numpy()
+        seen = torch.from_numpy(network_input(patterns, self._inputs))
+        return self._network(seen.to(self._device)).float().cpu().numpy()

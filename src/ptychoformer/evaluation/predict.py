@@ -30,7 +30,7 @@ def predict(
     Args:
         dataset: CXI file.
         checkpoint: of the network ``model``, trained on patterns of the dataset's size.
-        model: ``kind`` and ``options`` that the network must have.
+        model: ``kind``, ``options``, ``initialisation`` and ``inputs`` that the network must have.
         output: HDF5 file with the patches on the labels' scale (see `evaluation.patches`).
         transferred: whether the network was trained on another dataset.
         threads: of the CPU.
@@ -42,9 +42,9 @@ def predict(
         InputError: a file is damaged, or the checkpoint belongs to another network or pattern size.
     """
     network = TrainedNetwork(checkpoint, threads)
-    found, expected = _described(network.kind, network.options), _described(model["kind"], model["options"])
+    found, expected = _described(**network.model), _described(**model)
     if found != expected:
-        raise InputError(f"{checkpoint} is a checkpoint of {found}, expected one of {expected}.")
+        raise InputError(f"{checkpoint} is a checkpoint of {found}; expected is one of {expected}.")
     scan = read_scan(dataset)
     if network.window != tuple(scan.window):
         raise InputError(f"{checkpoint} was trained on patterns of {network.window} pixels, {dataset} has {tuple(scan.window)}.")
@@ -57,5 +57,5 @@ def predict(
     return {"device": network.device}
 
 
-def _described(kind: str, options: Mapping[str, Any]) -> str:
-    return f"'{kind}' with options {dict(options)}"
+def _described(kind: str, options: Mapping[str, Any], initialisation: str | None, inputs: str) -> str:
+    return f"'{kind}' with options {dict(options)}, initialisation {initialisation or 'of its own'}, inputs {inputs}"

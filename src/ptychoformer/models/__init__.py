@@ -1,9 +1,10 @@
 """Networks that map one pattern to a patch of amplitude and phase.
 
 Every module here is one network, known to the config by the module's name. It holds ``build(window, **options)``, which returns an
-``nn.Module`` that maps log(1 + photons), (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w), on the labels' scale. Nothing
-else has to change for a new one: its keyword options, with their annotations, are what the config accepts. A constant
-``SIDE_MULTIPLE_OF``, if there is one, says which sizes of patterns it can read, so that the config can be checked before any job.
+``nn.Module`` that maps a pattern as `training.inputs` prepares it, (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w), on the
+labels' scale. Nothing else has to change for a new one: its keyword options, with their annotations, are what the config accepts. Two
+constants may stand beside it: ``SIDE_MULTIPLE_OF`` says which sizes of patterns it can read, so that the config can be checked before any
+job, and ``INITIALISATION``, one of ``INITIALISATIONS``, how it starts where the config does not say; torch's own without it.
 """
 
 from collections.abc import Mapping
@@ -12,14 +13,27 @@ from typing import Any
 
 from torch import nn
 
+from ptychoformer.models.parts.initial import INITIALISATIONS
 
-def build(kind: str, window: tuple[int, int], options: Mapping[str, Any]) -> nn.Module:
+
+def build(kind: str, window: tuple[int, int], options: Mapping[str, Any], initialisation: str | None = None) -> nn.Module:
     """The network in the module ``kind`` for patterns of ``window`` (h, w) pixels.
+
+    Args:
+        options: of the network.
+        initialisation: one of ``INITIALISATIONS``; None is the network's own.
 
     Raises:
         InputError: the network cannot be built for this window.
     """
-    return import_module(f"{__name__}.{kind}").build(window, **options)
+    network = import_module(f"{__name__}.{kind}").build(window, **options)
+    INITIALISATIONS[initialisation or own_initialisation(kind)](network)
+    return network
+
+
+def own_initialisation(kind: str) -> str:
+    """How a network starts where nobody says otherwise."""
+    return getattr(import_module(f"{__name__}.{kind}"), "INITIALISATION", "torch")
 
 
 def parameter_count(model: nn.Module) -> int:

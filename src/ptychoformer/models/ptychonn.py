@@ -1,14 +1,14 @@
 """PtychoNN: one convolutional encoder and a decoder each for amplitude and phase (Cherukara et al., Appl. Phys. Lett. 117, 2020)."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-from ptychoformer.models.parts.initial import glorot
 from ptychoformer.models.parts.outputs import constrain, require_multiple
 
 SIDE_MULTIPLE_OF = 8
+# A plain stack of ReLU layers without normalisation: from torch's own weights the signal fades from layer to layer, and a short training
+# never leaves its first plateau (`docs/readings.md`).
+INITIALISATION = "glorot"
 WIDTH = 32
 
 
@@ -41,16 +41,12 @@ class PtychoNN(nn.Module):
         self.encoder, self.amplitude, self.phase = encoder(), decoder(), decoder()
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """log(1 + photons), (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w)."""
+        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
         code = self.encoder(patterns)
         return constrain(torch.cat([self.amplitude(code), self.phase(code)], dim=1))
 
 
-def build(window: tuple[int, int], *, initialisation: Literal["glorot", "torch"] = "glorot") -> PtychoNN:
-    """PtychoNN for patterns whose sides are multiples of 8.
-
-    A plain stack of ReLU layers without normalisation: from torch's own weights the signal fades from layer to layer, and a short
-    training never leaves its first plateau (`docs/readings.md`).
-    """
+def build(window: tuple[int, int]) -> PtychoNN:
+    """PtychoNN for patterns whose sides are multiples of 8."""
     require_multiple(window, SIDE_MULTIPLE_OF, "ptychonn")
-    return glorot(PtychoNN()) if initialisation == "glorot" else PtychoNN()
+    return PtychoNN()

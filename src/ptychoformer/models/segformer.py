@@ -80,7 +80,7 @@ class SegFormer(nn.Module):
         self.last = nn.Conv2d(DECODER_WIDTH, 2, 1)
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """log(1 + photons), (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w)."""
+        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
         features, levels = patterns, []
         for block, unify in zip(self.stages, self.unify, strict=True):
             features = block(features)

@@ -54,7 +54,7 @@ class TransUNet(nn.Module):
         self.upsample = nn.Upsample(scale_factor=2, mode="bilinear")
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """log(1 + photons), (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w)."""
+        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
         features, levels = patterns, []
         for block in self.encode:
             levels.append(block(features))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ptychoformer.errors import InputError
+from ptychoformer.training.inputs import INPUTS
 
 Module = Mapping[str, Any]
 ATTENTION = {
@@ -53,16 +54,20 @@ class Network:
     Args:
         total: trained parameters.
         input: shape of a pattern.
+        seen: what it sees of a pattern, in words.
         lanes: branches ``local`` and, if it has one, ``nonlocal_``; decoders ``amplitude`` and ``phase``.
         fusion: of the branches.
         block: inside of one transformer block: norm, attention, norm, feed-forward network.
+        shortcuts: around attention and feed-forward network: from ``before`` the norm, from ``after`` it, or ``none``.
     """
 
     total: int
     input: Sequence[int]
+    seen: str
     lanes: Mapping[str, Lane]
     fusion: Step
     block: Lane
+    shortcuts: str
 
 
 def size(shape: Sequence[int]) -> str:
@@ -89,32 +94,39 @@ def read_network(path: str | os.PathLike) -> Network:
 def _network(description: Mapping[str, Any]) -> Network:
     modules = {module["name"]: module for module in description["modules"]}
     options = description["options"]
-    lanes = {"local": Lane("Local dependencies branch", modules["local"]["parameters"], tuple(_local_steps(modules)))}
+    release = options["blocks"] == "release"
+    lanes = {"local": Lane("Local dependencies branch", modules["local"]["parameters"], tuple(_local_steps(modules, release)))}
     if "nonlocal_" in modules:
-        steps = tuple(_nonlocal_steps(modules, ATTENTION[options["attention"]][1]))
+        steps = tuple(_nonlocal_steps(modules, ATTENTION[options["attention"]][1], release))
         lanes["nonlocal_"] = Lane("Non-local coherence branch", modules["nonlocal_"]["parameters"], steps)
     for channel in CONSTRAINTS:
         steps = tuple(_decoder_steps(modules, channel, options["constraints"] == "physical"))
         lanes[channel] = Lane(f"{channel.capitalize()} decoder", modules[channel]["parameters"], steps)
-    return Network(description["parameters"], modules[""]["input"], lanes, _fusion(modules), _block(modules, options["attention"]))
+    shortcuts = ("none" if "nonlocal_" in modules else "after") if release else "before"
+    ends = {"total": description["parameters"], "input": modules[""]["input"], "seen": INPUTS[description["inputs"]].words}
+    middle = {"fusion": _fusion(modules, release), "block": _block(modules, options["attention"])}
+    return Network(**ends, lanes=lanes, **middle, shortcuts=shortcuts)
 
 
-def _local_steps(modules: Mapping[str, Module]) -> Iterator[Step]:
+def _local_steps(modules: Mapping[str, Module], release: bool) -> Iterator[Step]:
     embed, blocks, dense = modules["local.embed"], modules["local.blocks"], modules["local.dense"]
     position = sum(math.prod(shape) for shape in modules["local"]["own"].values())
     how = (f"convolution {_sides(embed)},", f"stride {embed['settings']['stride'][0]}, + position")
     yield Step(("Patch embedding",), how, embed["parameters"] + position, blocks["input"])
     yield _blocks(modules, "local", "ViT")
-    yield Step(("Dense layer",), (_channels(dense, 0),), dense["parameters"], modules["local"]["output"])
+    title = ("Layer norm,", "dense layer") if release else ("Dense layer",)
+    parameters = modules["local.norm"]["parameters"] + dense["parameters"]
+    yield Step(title, (_channels(dense, 0), *_relu(release)), parameters, modules["local"]["output"])
 
 
-def _nonlocal_steps(modules: Mapping[str, Module], attention: str) -> Iterator[Step]:
+def _nonlocal_steps(modules: Mapping[str, Module], attention: str, release: bool) -> Iterator[Step]:
     embed, blocks, widen = (modules[f"nonlocal_.{name}"] for name in ("embed", "blocks", "widen"))
     yield Step(("Pixel embedding",), (f"linear, {_channels(embed, -1)}",), embed["parameters"], blocks["input"])
     yield _blocks(modules, "nonlocal_", attention)
-    pooled = [before // after for before, after in zip(modules["nonlocal_"]["input"][1:], widen["input"][1:], strict=True)]
-    yield Step(("Mean over", f"{size(pooled)} pixels"), (), 0, widen["input"])
-    yield Step((f"Convolution {_sides(widen)}",), (_channels(widen, 0),), widen["parameters"], widen["output"])
+    pooled = [before // after for before, after in zip(modules["nonlocal_"]["input"][1:], modules["nonlocal_"]["output"][1:], strict=True)]
+    mean = Step(("Mean over", f"{size(pooled)} pixels"), (), 0, modules["nonlocal_"]["output"] if release else widen["input"])
+    widening = Step((f"Convolution {_sides(widen)}",), (_channels(widen, 0), *_relu(release)), widen["parameters"], widen["output"])
+    yield from (widening, mean) if release else (mean, widening)
 
 
 def _blocks(modules: Mapping[str, Module], branch: str, name: str) -> Step:
@@ -124,12 +136,16 @@ def _blocks(modules: Mapping[str, Module], branch: str, name: str) -> Step:
     return Step((f"{count} {name} blocks" if count > 1 else f"{name} block",), (f"{heads} heads",), blocks["parameters"], blocks["output"])
 
 
-def _fusion(modules: Mapping[str, Module]) -> Step:
+def _relu(release: bool) -> tuple[str, ...]:
+    return ("ReLU",) if release else ()
+
+
+def _fusion(modules: Mapping[str, Module], release: bool) -> Step:
     fuse = modules["fuse"]
     if "nonlocal_" in modules:
-        how = ("concatenation,", f"convolution {_sides(fuse)}", _channels(fuse, 0))
+        how = ("concatenation,", f"convolution {_sides(fuse)}", ", ".join([_channels(fuse, 0), *_relu(release)]))
         return Step(("Fusion, Eq. 12",), how, fuse["parameters"], fuse["output"])
-    return Step(("Convolution", _sides(fuse)), (_channels(fuse, 0),), fuse["parameters"], fuse["output"])
+    return Step(("Convolution", _sides(fuse)), (_channels(fuse, 0), *_relu(release)), fuse["parameters"], fuse["output"])
 
 
 def _decoder_steps(modules: Mapping[str, Module], channel: str, constrained: bool) -> Iterator[Step]:
@@ -163,14 +179,12 @@ def _block(modules: Mapping[str, Module], attention: str) -> Lane:
     branch, name = ("nonlocal_", ATTENTION[attention]) if "nonlocal_" in modules else ("local", ATTENTION["mhsa"])
     first = f"{branch}.blocks.0"
     attend, forward = modules[f"{first}.attention"], modules[f"{first}.feed_forward"]
-    linear = [module for module in _children(modules, f"{first}.feed_forward") if module["type"] == "Linear"]
-    inner = linear[0]["output"][-1]
-    depth = attend["output"][-1] // attend["settings"]["heads"]
+    depth = attend["settings"]["depth"]
     steps = (
         Step(("Layer norm",), (), modules[f"{first}.norm_attention"]["parameters"], ()),
         Step((name[0],), (f"{name[2]},", f"$S = QK^T / \\sqrt{{{depth}}}$"), attend["parameters"], ()),
         Step(("Layer norm",), (), modules[f"{first}.norm_feed_forward"]["parameters"], ()),
-        Step(("Feed-forward network",), (f"{forward['input'][-1]} → {inner}, GELU, → {forward['output'][-1]}",), forward["parameters"], ()),
+        Step(("Feed-forward network",), (_forwarding(modules, first),), forward["parameters"], ()),
     )
     where = "non-local" if branch == "nonlocal_" else "local"
     tokens = size(modules[first]["input"])
@@ -179,6 +193,13 @@ def _block(modules: Mapping[str, Module], attention: str) -> Lane:
         modules[first]["parameters"],
         steps,
     )
+
+
+def _forwarding(modules: Mapping[str, Module], block: str) -> str:
+    """Widths of a feed-forward network and what stands between them: ``32 → 64, GELU, → 32``."""
+    layers = _children(modules, f"{block}.feed_forward")
+    words = [f"→ {layer['output'][-1]}" if layer["type"] == "Linear" else _WORDS[layer["type"]] for layer in layers]
+    return f"{layers[0]['input'][-1]} {', '.join(words)}"
 
 
 def _children(modules: Mapping[str, Module], parent: str) -> list[Module]:

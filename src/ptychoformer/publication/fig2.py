@@ -107,7 +107,7 @@ def _draw_branches(page: Page, network: Network, branches: list[str]) -> tuple[f
     tops = [MARGIN + place * (_LANE + BETWEEN_LANES) + FOR_TITLE for place in range(len(branches))]
     middle = (tops[0] + tops[-1] + BOX) / 2
     left, right = MARGIN + ENDS + 2 * GAP, _RIGHT - ENDS - 2 * GAP
-    page.box(MARGIN, middle - BOX / 2, ENDS, BOX, Step(("Pattern",), ("log(1 + photons)",), 0, network.input), "fuse")
+    page.box(MARGIN, middle - BOX / 2, ENDS, BOX, Step(("Pattern",), (network.seen,), 0, network.input), "fuse")
     page.box(_RIGHT - ENDS, middle - BOX / 2, ENDS, BOX, network.fusion, "fuse")
     for name, top in zip(branches, tops, strict=True):
         lane = network.lanes[name]
@@ -135,29 +135,35 @@ def _draw_decoders(page: Page, network: Network, top: float, fused: tuple[float,
 
 
 def _draw_block(page: Page, network: Network, top: float) -> None:
-    """The inside of one transformer block: two sums, each of which a shortcut reaches."""
+    """The inside of one transformer block: two sums, each of which a shortcut reaches, where it has them."""
     part = "nonlocal_" if "nonlocal_" in network.lanes else "local"
     block = network.block
     page.heading(MARGIN, top, block.title, part)
     line = top + FOR_TITLE + 0.2 + (BLOCK - 0.2) / 2
     box_top = line - (BLOCK - 0.2) / 2
     norm, wide = 0.72, (_RIGHT - MARGIN - 2 * 0.72 - 2 * 0.5 - 6 * GAP) / 2
-    x = MARGIN
+    x = branch = MARGIN
     for place, step in enumerate(block.steps):
         width = wide if place % 2 else norm
         if place % 2 == 0:
-            # Tokens come in; the shortcut leaves from here.
+            # Tokens come in; the shortcut leaves from here, or behind the norm.
             page.arrow((x, line), (x + GAP + 0.1, line))
             branch, x = x + 0.09, x + GAP + 0.1
         page.box(x, box_top, width, BLOCK - 0.2, step, part)
         x += width
         if place % 2 == 0:
             page.arrow((x, line), (x + GAP, line))
+            branch = x + 0.06 if network.shortcuts == "after" else branch
             x += GAP
-            continue
-        page.arrow((x, line), (x + GAP, line))
-        x += GAP + 0.08
-        page.axes.text(x, line, "+", fontsize=7, ha="center", va="center", bbox=dict(boxstyle="circle,pad=0.15", fc="white", lw=0.7))
-        page.arrow((branch, line), (branch, box_top - 0.09), (x, box_top - 0.09), (x, line - 0.085))
-        x += 0.08
+        elif network.shortcuts != "none":
+            x = _draw_sum(page, branch, x, line, box_top - 0.09)
     page.arrow((x, line), (min(x + 0.3, _RIGHT), line))
+
+
+def _draw_sum(page: Page, branch: float, x: float, line: float, above: float) -> float:
+    """What a box at ``x`` hands on, and the shortcut that leaves ``line`` at ``branch``; returns where the sum leaves."""
+    page.arrow((x, line), (x + GAP, line))
+    centre = x + GAP + 0.08
+    page.axes.text(centre, line, "+", fontsize=7, ha="center", va="center", bbox=dict(boxstyle="circle,pad=0.15", fc="white", lw=0.7))
+    page.arrow((branch, line), (branch, above), (centre, above), (centre, line - 0.085))
+    return centre + 0.08

@@ -10,6 +10,7 @@ from torch import nn
 from ptychoformer.errors import InputError
 from ptychoformer.models import build
 from ptychoformer.tensors import load, save
+from ptychoformer.training.inputs import INPUTS
 from ptychoformer.training.normalisation import Normalisation
 
 
@@ -20,6 +21,8 @@ class Checkpoint:
     Args:
         kind: module of the network.
         options: the options it was built with.
+        initialisation: of its weights before training; None is the network's own.
+        inputs: how its patterns are prepared (`training.inputs`).
         window: (h, w) of the patterns it reads.
         normalisation: of its outputs.
         weights: its state dict.
@@ -27,6 +30,8 @@ class Checkpoint:
 
     kind: str
     options: dict[str, Any]
+    initialisation: str | None
+    inputs: str
     window: tuple[int, int]
     normalisation: Normalisation
     weights: dict[str, torch.Tensor]
@@ -47,9 +52,12 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """Read a trained network.
 
     Raises:
-        InputError: the file is missing, damaged, or holds something else.
+        InputError: the file is missing, damaged, from another version, or holds something else.
     """
-    content = load(path)
-    if set(content) != set(Checkpoint.__dataclass_fields__):
+    content, parts = load(path), set(Checkpoint.__dataclass_fields__)
+    if {"kind", "weights"} <= set(content) and set(content) != parts:
+        found = ", ".join(sorted(set(content) ^ parts))
+        raise InputError(f"{path} is a checkpoint of another version of the code, which differs in {found}; train the network again.")
+    if set(content) != parts or content["inputs"] not in INPUTS:
         raise InputError(f"{path} is no checkpoint of a trained network.")
     return Checkpoint(**content | {"normalisation": Normalisation.from_attributes(content["normalisation"])})

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ptychoformer.measurement.cxi import Scan, read_patterns
+from ptychoformer.training.inputs import network_input
 from ptychoformer.training.normalisation import Normalisation, label_windows
 
 
@@ -16,11 +17,13 @@ class Examples:
     """What a network is trained on; the whole of it lies on the device.
 
     Args:
-        inputs: (n, 1, h, w) log(1 + photons).
+        inputs: (n, 1, h, w), patterns as the network sees them.
+        patterns: (n, 1, h, w) log(1 + photons), what losses at the detector compare with; the inputs themselves if they are that.
         labels: (n, 2, h, w) amplitude and phase, normalised.
     """
 
     inputs: Tensor
+    patterns: Tensor
     labels: Tensor
 
     def __len__(self) -> int:
@@ -28,23 +31,25 @@ class Examples:
 
     def to(self, device: torch.device) -> "Examples":
         """The same examples on another device."""
-        return Examples(self.inputs.to(device), self.labels.to(device))
+        inputs = self.inputs.to(device)
+        patterns = inputs if self.patterns is self.inputs else self.patterns.to(device)
+        return Examples(inputs, patterns, self.labels.to(device))
+
+    def part(self, which: Tensor | slice) -> "Examples":
+        """Some of them."""
+        inputs = self.inputs[which]
+        return Examples(inputs, inputs if self.patterns is self.inputs else self.patterns[which], self.labels[which])
 
 
-def network_input(patterns: np.ndarray) -> Tensor:
-    """Patterns (n, h, w) in photons to log(1 + photons), (n, 1, h, w).
-
-    Read-out noise can leave fewer than no photons; they count as none.
-    """
-    return torch.from_numpy(np.log1p(np.maximum(patterns, 0)))[:, None]
-
-
-def load_examples(dataset: str | os.PathLike, scan: Scan, indices: np.ndarray, normalisation: Normalisation) -> Examples:
-    """The patterns ``indices`` of a dataset and their labels.
+def load_examples(dataset: str | os.PathLike, scan: Scan, indices: np.ndarray, normalisation: Normalisation, inputs: str) -> Examples:
+    """The patterns ``indices`` of a dataset, as a network of ``inputs`` sees them, and their labels.
 
     Raises:
         InputError: the dataset is damaged or holds NaN.
     """
     amplitude, phase = label_windows(scan, indices)
     labels = np.stack([normalisation.amplitude(amplitude), normalisation.phase(phase)], axis=1)
-    return Examples(network_input(read_patterns(dataset, indices)), torch.from_numpy(labels))
+    photons = read_patterns(dataset, indices)
+    seen = torch.from_numpy(network_input(photons, inputs))
+    patterns = seen if inputs == "log" else torch.from_numpy(network_input(photons, "log"))
+    return Examples(seen, patterns, torch.from_numpy(labels))

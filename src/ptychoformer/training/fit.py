@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import TrainingError
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.models import build, parameter_count
+from ptychoformer.models import build, own_initialisation, parameter_count
 from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
 from ptychoformer.randomness import generator, integer_seed
@@ -43,7 +43,7 @@ class Training:
 
     Args:
         model: the network, on the device.
-        loss: of a prediction, its labels and the inputs.
+        loss: of a prediction, its labels and the patterns.
         options: the config's ``training``: epochs, batch_size, learning_rate, min_learning_rate, factor, patience, precision, weights.
         seed: of order and dropout.
     """
@@ -95,7 +95,7 @@ class Training:
         batches = order.split(self.options["batch_size"])
         losses = []
         for batch in progress(batches, len(batches), f"epoch {self.epoch + 1}"):
-            loss = self._loss(examples.inputs[batch], examples.labels[batch])
+            loss = self._loss(examples.part(batch))
             self.optimiser.forget_gradients()
             loss.backward()
             self.optimiser.step()
@@ -115,15 +115,15 @@ class Training:
     def _validate(self, examples: Examples) -> float:
         self.model.eval()
         size = self.options["batch_size"]
-        parts = zip(examples.inputs.split(size), examples.labels.split(size), strict=True)
-        total = sum(self._loss(inputs, labels) * len(inputs) for inputs, labels in parts)
+        parts = (examples.part(slice(start, start + size)) for start in range(0, len(examples), size))
+        total = sum(self._loss(part) * len(part) for part in parts)
         return (total / len(examples)).item()
 
-    def _loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+    def _loss(self, part: Examples) -> Tensor:
         half = self.options["precision"] == "bfloat16"
-        with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=half):
-            prediction = self.model(inputs)
-        return self.loss(prediction.float(), labels, inputs)
+        with torch.autocast(part.inputs.device.type, dtype=torch.bfloat16, enabled=half):
+            prediction = self.model(part.inputs)
+        return self.loss(prediction.float(), part.labels, part.patterns)
 
     def final_weights(self) -> dict[str, Tensor]:
         """Of the last epoch, as published, or of the best validation loss."""
@@ -170,7 +170,7 @@ def fit(
 
     Args:
         dataset: CXI file.
-        model: catalogue entry with ``kind`` and ``options``.
+        model: catalogue entry with ``kind``, ``options``, ``initialisation`` (None: the network's own) and ``inputs``.
         loss: catalogue entry with ``kind`` and its options.
         n_train: number of patterns, of which a part validates.
         seed: of subset, validation part, initial weights, order and dropout, the same for every model.
@@ -181,7 +181,7 @@ def fit(
         code: digest of the code, so that state left by other code is not continued.
 
     Returns:
-        Facts for the provenance: device, parameters, patterns, seconds of training.
+        Facts for the provenance: device, parameters, initial weights, patterns, seconds of training.
 
     Raises:
         InputError: the dataset is damaged, or has fewer than ``n_train`` training patterns.
@@ -194,11 +194,12 @@ def fit(
     subset = training_subset(split_of(scan), n_train, seed, training["subset"])
     normalisation = training_normalisation(scan, subset)
     fitted, watched = validation_part(subset, training["validation_fraction"], training["validation"], seed)
-    examples, validation = (load_examples(dataset, scan, part, normalisation).to(device) for part in (fitted, watched))
+    examples, validation = (load_examples(dataset, scan, part, normalisation, model["inputs"]).to(device) for part in (fitted, watched))
 
     torch.manual_seed(integer_seed(seed, "weights"))
-    network = build(model["kind"], scan.window, model["options"]).to(device, memory_format=torch.channels_last)
-    run = Training(network, make_loss(loss, Forward.of(scan, normalisation, examples.inputs)), training, seed)
+    network = build(model["kind"], scan.window, model["options"], model["initialisation"])
+    network = network.to(device, memory_format=torch.channels_last)
+    run = Training(network, make_loss(loss, Forward.of(scan, normalisation, examples.patterns)), training, seed)
     say(f"{model['kind']}: {parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate, on {device}")
 
     state_file = _state_beside(checkpoint)
@@ -212,10 +213,13 @@ def fit(
         say(_line(run.history[-1], training["epochs"]))
 
     write_csv(pd.DataFrame(run.history), history)
-    save_checkpoint(Checkpoint(model["kind"], dict(model["options"]), tuple(scan.window), normalisation, run.final_weights()), checkpoint)
+    entry = dict(model) | {"options": dict(model["options"])}
+    made = Checkpoint(**entry, window=tuple(scan.window), normalisation=normalisation, weights=run.final_weights())
+    save_checkpoint(made, checkpoint)
     return {
         "device": device_name(device),
         "parameters": parameter_count(network),
+        "initial_weights": model["initialisation"] or own_initialisation(model["kind"]),
         "patterns": n_train,
         "training_seconds": round(sum(row["seconds"] for row in run.history), 1),
     }

@@ -28,10 +28,10 @@ class Forward:
     peak: float
 
     @classmethod
-    def of(cls, scan: Scan, normalisation: Normalisation, inputs: Tensor) -> "Forward":
-        """Of a dataset, on the device of its network inputs (n, 1, h, w)."""
-        probe = torch.from_numpy(scan.probe).to(inputs.device)
-        return cls(probe, scan.coherence, scan.efficiency, normalisation, inputs.max().item())
+    def of(cls, scan: Scan, normalisation: Normalisation, patterns: Tensor) -> "Forward":
+        """Of a dataset, on the device of its training patterns, log(1 + photons), (n, 1, h, w)."""
+        probe = torch.from_numpy(scan.probe).to(patterns.device)
+        return cls(probe, scan.coherence, scan.efficiency, normalisation, patterns.max().item())
 
     def log_intensity(self, prediction: Tensor) -> Tensor:
         """log(1 + photons) expected of predicted amplitude and phase (batch, 2, h, w), (batch, 1, h, w), zero frequency at the centre."""

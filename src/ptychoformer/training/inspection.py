@@ -20,33 +20,35 @@ from ptychoformer.models.parts.attention import PolarCoordinateAttention, polar_
 from ptychoformer.models.ptychoformer import Ptychoformer
 from ptychoformer.storage import create_hdf5, write
 from ptychoformer.training.checkpoint import load_checkpoint
-from ptychoformer.training.examples import network_input
+from ptychoformer.training.inputs import network_input
 from ptychoformer.training.split import split_of
 
 PATTERNS = 64
 QUERIES = ("central", "outer")
 # What a reader wants to know of a layer beyond its shapes, where it has it.
-_SETTINGS = ("kernel_size", "stride", "heads")
+_SETTINGS = ("kernel_size", "stride", "heads", "depth")
 
 
-def describe(kind: str, options: Mapping[str, Any], window: tuple[int, int], output_json: str | os.PathLike) -> None:
+def describe(model: Mapping[str, Any], window: tuple[int, int], output_json: str | os.PathLike) -> None:
     """Write what a network is made of, found by running one pattern through it.
 
-    The JSON object holds ``kind``, ``options`` (those left out have their defaults), ``window`` (h, w), ``parameters`` (those that are
-    trained) and ``modules``, one entry a call, in the order in which they run, a parent before its parts. Each has ``name`` (dotted, its
-    place in the tree), ``type``, ``input`` and ``output`` (shapes without the batch), ``parameters`` (with those of its parts), ``own``
-    (shapes of the parameters that are no part's, by name) and ``settings`` (kernel_size, stride, heads, where it has them). The network
-    itself has the name ``""``. A module that is called more than once, such as a pooling between several levels, has one entry for every
-    call, and its parameters in each of them.
+    The JSON object holds ``kind``, ``options`` (those left out have their defaults) and ``inputs`` of the catalogue's entry ``model``,
+    ``window`` (h, w), ``parameters`` (those that are trained) and ``modules``, one entry a call, in the order in which they run, a parent
+    before its parts. Each has ``name`` (dotted, its place in the tree), ``type``, ``input`` and ``output`` (shapes without the batch),
+    ``parameters`` (with those of its parts), ``own`` (shapes of the parameters that are no part's, by name) and ``settings`` (kernel_size,
+    stride, heads and their depth, where it has them). The network itself has the name ``""``. A module that is called more than once, such
+    as a pooling between several levels, has one entry for every call, and its parameters in each of them.
 
     Raises:
         InputError: the network cannot be built for this window.
     """
+    kind, options = model["kind"], model["options"]
     network = models.build(kind, window, options).eval()
     defaults = inspect.signature(import_module(f"{models.__name__}.{kind}").build).parameters
     description = {
         "kind": kind,
         "options": {name: value.default for name, value in defaults.items() if name != "window"} | dict(options),
+        "inputs": model["inputs"],
         "window": list(window),
         "parameters": models.parameter_count(network),
         "modules": _modules(network, window),
@@ -125,7 +127,9 @@ def attention_maps(dataset: str | os.PathLike, checkpoint: str | os.PathLike, ou
     index = test[np.linspace(0, len(test) - 1, min(PATTERNS, len(test))).round().astype(int)]
     patterns = read_patterns(dataset, index)
     pixels = query_pixels(scan.window)
-    weights = learned_attention(network, network_input(patterns), np.ravel_multi_index(pixels.T, scan.window))
+    weights = learned_attention(
+        network, torch.from_numpy(network_input(patterns, trained.inputs)), np.ravel_multi_index(pixels.T, scan.window)
+    )
     radius, angle = (coordinate.numpy().reshape(scan.window) for coordinate in polar_coordinates(*scan.window))
     with create_hdf5(output) as file:
         write(file, "coordinates/R", radius, "", "q_y,q_x")
@@ -148,7 +152,7 @@ def learned_attention(network: nn.Module, inputs: Tensor, queries: np.ndarray) -
     """Attention of some queries in every Polar Coordinate Attention of a network, mean over patterns.
 
     Args:
-        inputs: (n, 1, h, w) log(1 + photons).
+        inputs: (n, 1, h, w), patterns as the network sees them.
         queries: numbers of the querying pixels, row by row.
 
     Returns:

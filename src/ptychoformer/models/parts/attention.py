@@ -57,15 +57,16 @@ class SelfAttention(nn.Module):
     Args:
         dim: channels in and out, divisible by ``heads``.
         heads: attention heads.
+        depth: channels of a head; ``dim / heads`` if left out.
     """
 
-    def __init__(self, dim: int, heads: int):
+    def __init__(self, dim: int, heads: int, depth: int | None = None):
         super().__init__()
         if dim % heads:
             raise ValueError(f"dim must be divisible by heads, got dim={dim}, heads={heads}")
-        self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.project = nn.Linear(dim, dim)
+        self.heads, self.depth = heads, depth or dim // heads
+        self.qkv = nn.Linear(dim, 3 * heads * self.depth)
+        self.project = nn.Linear(heads * self.depth, dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Attend among tokens (batch, N, dim); the result has the same shape."""
@@ -136,3 +137,29 @@ class TransformerBlock(nn.Module):
         """Tokens (batch, N, dim) to the same shape."""
         tokens = tokens + self.attention(self.norm_attention(tokens))
         return tokens + self.feed_forward(self.norm_feed_forward(tokens))
+
+
+class ReleaseBlock(nn.Module):
+    """A block of the authors' release: norm, attention, norm, one linear layer with ReLU.
+
+    Args:
+        attention: maps (batch, N, dim) to the same shape.
+        dim: channels.
+        shortcuts: whether attention and linear layer are each added to what they were given, which is normalised already.
+    """
+
+    def __init__(self, attention: nn.Module, dim: int, shortcuts: bool):
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(dim)
+        self.attention = attention
+        self.norm_feed_forward = nn.LayerNorm(dim)
+        self.feed_forward = nn.Sequential(nn.Linear(dim, dim), nn.ReLU())
+        self.shortcuts = shortcuts
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (batch, N, dim) to the same shape."""
+        normed = self.norm_attention(tokens)
+        attended = self.attention(normed)
+        normed = self.norm_feed_forward(attended + normed if self.shortcuts else attended)
+        forwarded = self.feed_forward(normed)
+        return forwarded + normed if self.shortcuts else forwarded

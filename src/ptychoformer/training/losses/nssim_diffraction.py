@@ -14,7 +14,7 @@ def build(forward: Forward) -> Loss:
     log(1 + photons) over the training patterns' peak, since on plain intensities the centre would be all that counts.
     """
 
-    def loss(prediction: Tensor, _labels: Tensor, inputs: Tensor) -> Tensor:
-        return -ssim(forward.log_intensity(prediction) / forward.peak, inputs / forward.peak)
+    def loss(prediction: Tensor, _labels: Tensor, patterns: Tensor) -> Tensor:
+        return -ssim(forward.log_intensity(prediction) / forward.peak, patterns / forward.peak)
 
     return loss

@@ -1,0 +1,39 @@
+"""How a pattern is prepared for a network: by its logarithm here, by square roots in the baselines' own papers.
+
+Nothing else knows what is done to a pattern. It needs no constants but the pattern itself, so that the name of the preparation, which a
+checkpoint holds, is enough to repeat it. No torch is imported here: the command line and figures ask too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is made of patterns (n, h, w) of photons, none below zero, and its name for people."""
+
+    words: str
+    of: Callable[[np.ndarray], np.ndarray]
+
+
+def _roots_over_their_greatest(patterns: np.ndarray) -> np.ndarray:
+    """Square roots over the greatest of their own pattern; a pattern without photons stays zero."""
+    roots = np.sqrt(patterns)
+    return roots / np.maximum(roots.max(axis=(1, 2), keepdims=True), np.float32(1e-6))
+
+
+INPUTS = {
+    "log": Preparation("log(1 + photons)", np.log1p),
+    "sqrt": Preparation("√photons", np.sqrt),  # DPI's own
+    "sqrt_max": Preparation("√(photons / max)", _roots_over_their_greatest),  # PtyNet's own, of each pattern
+}
+
+
+def network_input(patterns: np.ndarray, inputs: str) -> np.ndarray:
+    """Patterns (n, h, w) in photons as a network of ``inputs``, one of ``INPUTS``, sees them, (n, 1, h, w).
+
+    Read-out noise can leave fewer than no photons; they count as none.
+    """
+    return INPUTS[inputs].of(np.maximum(patterns, 0))[:, None]

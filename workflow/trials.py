@@ -1,0 +1,144 @@
+"""Try what networks start from, and Ptychoformer's blocks, on the paper's object: every network of the overlay with every seed.
+
+What counts is the validation loss of a block of training patterns; the test block is scored nowhere. The losses of all epochs are kept in
+resources/reference/trials.csv, those of the last are printed as a table. An unfinished training goes on where it was.
+
+    python workflow/trials.py --data folder
+"""
+
+import argparse
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from snakemake.utils import update_config
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from reference import run_until
+
+from ptychoformer.configuration import complete, load_schema
+from ptychoformer.errors import PtychoformerError
+from ptychoformer.storage import write_csv
+
+OVERLAY = "config/trials.yaml"
+OUTPUT = "resources/reference/trials.csv"
+COLUMNS = ["model", "blocks", "initialisation", "seed", "epoch", "validation_loss"]
+
+
+def main() -> int:
+    """Exit status 0 if the time ran out or all is done, Snakemake's own if it failed."""
+    arguments = _parser().parse_args()
+    os.chdir(ROOT)
+    config, tried = trial(arguments.overlay)
+    deadline = time.monotonic() + 3600 * arguments.hours
+    status = run_until(deadline, _command(list(histories(config, tried)), arguments))
+    losses = collect(config, tried)
+    if len(losses):
+        write_csv(losses, OUTPUT)
+        print(table(config, losses))
+    if status is None:
+        print("The time is up; the next run goes on from here.")
+    return status or 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=math.inf, help="how long to work (default: until all is done)")
+    parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
+    parser.add_argument("--cores", default="all", help="for Snakemake (default all)")
+    parser.add_argument("--overlay", default=OVERLAY, help="which networks, and how they are trained (default %(default)s)")
+    return parser
+
+
+def trial(overlay: str | os.PathLike) -> tuple[dict, list[str]]:
+    """The whole config of a trial, and which of its networks are tried: those that the overlay itself names."""
+    config, changes = (yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in ("config.yaml", overlay))
+    update_config(config, changes)
+    return complete(config, load_schema("workflow/schemas/config.schema.yaml")), list(changes["models"])
+
+
+def histories(config: dict, tried: list[str]) -> dict[str, tuple[str, int]]:
+    """Where the losses of every network and seed are written."""
+    scale = config["experiments"]["table1"]
+    place = f"{config['pathvars']['results']}/training/{scale['datasets'][0]}"
+    return {
+        f"{place}/{model}/{scale['losses'][0]}/n{scale['n_train'][0]}/seed{seed}/history.csv": (model, seed)
+        for seed in config["seeds"]
+        for model in tried
+    }
+
+
+def _command(wanted: list[str], arguments: argparse.Namespace) -> list[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        *wanted,
+        "--cores",
+        arguments.cores,
+        "--rerun-incomplete",
+        "--configfile",
+        arguments.overlay,
+    ]
+    return [*command, "--config", f"data_dir={arguments.data}"] if arguments.data else command
+
+
+def collect(config: dict, tried: list[str]) -> pd.DataFrame:
+    """The validation losses of all finished trainings, one epoch a row, with ``COLUMNS``."""
+    found = [pd.DataFrame(columns=COLUMNS)]
+    for path, (model, seed) in histories(config, tried).items():
+        if Path(path).is_file():
+            entry = config["models"][model]
+            about = {"model": entry["label"] or model, "blocks": entry["options"].get("blocks", "")}
+            about |= {"initialisation": entry["initialisation"] or "own", "seed": seed}
+            found.append(pd.read_csv(path)[["epoch", "validation_loss"]].assign(**about)[COLUMNS])
+    return pd.concat(found[1:] or found, ignore_index=True)
+
+
+def table(config: dict, losses: pd.DataFrame) -> str:
+    """The last epoch's losses as Markdown: mean and sample standard deviation over seeds, the lowest of a network in bold."""
+    last = losses[losses.epoch == losses.epoch.max()]
+    scores = last.groupby(["model", "blocks", "initialisation"], sort=False).validation_loss.agg(["mean", "std", "count"])
+    starts = list(dict.fromkeys(last.initialisation))
+    lines = [f"| validation loss | {' | '.join(starts)} |", f"|---|{'---|' * len(starts)}"]
+    for name, variants in scores.groupby("model", sort=False):
+        best = variants["mean"].idxmin()
+        for blocks, rows in variants.groupby("blocks", sort=False):
+            words = f"{name}, blocks: {blocks}" if blocks else name
+            cells = [_cell(rows, (name, blocks, start), best) for start in starts]
+            lines.append(f"| {words} | {' | '.join(cells)} |")
+    scale, training = config["experiments"]["table1"], config["training"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Mean ± sample standard deviation over seeds, their number in brackets; {scale['n_train'][0]} patterns of "
+            f"'{scale['datasets'][0]}', of which {training['validation_fraction']:.0%} validate ({training['validation']}), "
+            f"{training['epochs']} epochs, batches of {training['batch_size']}.",
+        ]
+    )
+
+
+def _cell(rows: pd.DataFrame, key: tuple[str, str, str], best: tuple[str, str, str]) -> str:
+    if key not in rows.index:
+        return ""
+    mean, deviation, count = rows.loc[key]
+    words = f"{mean:.4f} ± {deviation:.4f} ({count:.0f})" if count > 1 else f"{mean:.4f} (1)"
+    return f"**{words}**" if key == best else words
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except PtychoformerError as error:
+        sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:
+        print("Stopped; the next run goes on from here.")
+        sys.exit(130)
