@@ -170,7 +170,7 @@ def test_defaults_are_not_shared_between_entries():
         (
             "models.floor",
             {"kind": "dpi"},
-            "models.floor: the name must be letters, digits, '_' and '-', and neither 'floor', 'ceiling' nor 'epie'",
+            "models.floor: the name must be letters, digits, '_' and '-', and none of 'floor', 'ceiling', 'one_pattern' and 'epie'",
         ),
         ("datasets.a/b", {"object": "permalloy", "probe": "zone_plate"}, "datasets.a/b: the name must be letters, digits, '_' and '-'"),
         ("datasets", None, "datasets: None is not allowed; it must be a mapping."),

@@ -10,16 +10,12 @@ from tabulate import tabulate
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS, PATTERN, RELEASED, SCENE, SCORED, SYNCHRONISED, UNSEEN, WHOLE
+from ptychoformer.publication.names import BLOCKS, REFERENCES
 from ptychoformer.publication.quantities import CHANNEL_NAMES, FACTORS, MISSING, QUANTITIES, Factor, columns
-from ptychoformer.simulation.scan import GRID_BLOCKS, LOWER_LEFT, LOWER_RIGHT, STRIP, WHOLE_SCAN
+from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
 
-REFERENCES = {"floor": "Floor", "ceiling": "Ceiling", "one_pattern": "Ceiling of one pattern", "epie": "ePIE (many patterns)"}
-BLOCK_TITLES = {
-    LOWER_RIGHT: "the lower right block",
-    LOWER_LEFT: "the lower left block",
-    STRIP: "the test strip",
-    WHOLE_SCAN: "the whole of an object that no network was trained on",
-}
+BLOCK_TITLES = {name: f"the {words}" for name, words in BLOCKS.items()}
+BLOCK_TITLES[WHOLE_SCAN] = "the whole of an object that no network was trained on"
 LEVEL_TITLES = {
     SCENE: "Stitched scenes",
     SYNCHRONISED: "Scenes stitched with synchronised phases",

@@ -110,7 +110,7 @@ def attention_maps(dataset: str | os.PathLike, checkpoint: str | os.PathLike, ou
         patterns/mean                       (h, w), photons, mean of the patterns shown to the network
         patterns/index                      their numbers in the dataset
 
-    The patterns are up to ``PATTERNS`` of the test block, evenly spaced.
+    The patterns are up to ``PATTERNS`` of the test strip, evenly spaced.
 
     Raises:
         InputError: a file is damaged, the pattern sizes differ, or the network does not attend as in Eqs. 7-11.
