@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores all
 CONFIG := $(if $(DATA),--config data_dir=$(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help paper smoke reference test test-all lint format clean
+.PHONY: help paper smoke reference readme test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -27,6 +27,9 @@ smoke: .venv/installed  ## the whole workflow in minutes, into results/smoke/
 
 reference: .venv/installed  ## Table I at the paper's full size, for HOURS=2, into resources/reference/
 	$(BIN)/python workflow/reference.py --hours $(or $(HOURS),2) $(if $(DATA),--data $(DATA))
+
+readme: .venv/installed  ## what README says of results, from the tables of results/ and resources/
+	$(BIN)/python workflow/readme.py
 
 test: .venv/installed  ## the tests
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
