@@ -101,7 +101,8 @@ def block_of_results(sources: Sources, labels: Labels, *, block: str, level: str
 def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iterator[str]:
     yield (
         "**At full size** (`make reference`: the paper's own object and probe; `resources/reference/runs.csv`): stitched scenes, mean ±\n"
-        "sample standard deviation over the seeds that every network has. Brackets hold the paper's Table I, a mean over ten experiments."
+        "sample standard deviation over the seeds that every network has. Brackets hold the paper's Table I where a table is of its block. Leads are\n"
+        "differences within seeds, of the best over the next as they came out, with nothing corrected for the number of comparisons."
     )
     table = read_table(sources.runs, RUN_COLUMNS)
     table = table[(table["region"] == WHOLE) & (table["level"] == level) & (table["dataset"] == table["test"])]
@@ -110,7 +111,8 @@ def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iter
         here = table[table["dataset"] == dataset]
         blocks = [name for name in BLOCK_TITLES if name in set(here.loc[here["model"].isin(TABLE_1), "block"])]
         if block not in blocks:
-            yield f"*{labels.dataset(dataset)}, {BLOCK_TITLES[block]}*: no runs yet."
+            other = "; what there is is of another block, on which no claim is judged" if blocks else ""
+            yield f"*{labels.dataset(dataset)}, {BLOCK_TITLES[block]}*: no runs yet{other}."
         for name in [block] if block in blocks else blocks:
             # What the paper prints is of its own block.
             theirs = published[(published["condition"] == dataset) & (name == block)]
