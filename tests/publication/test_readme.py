@@ -143,7 +143,7 @@ class TestLaptop:
 
     def test_verdicts_are_counted_and_networks_told(self, sources, kept):
         text = rendered(sources, scores())
-        assert "Of 5 claims 1 hold, 1 do not, and 3 are undecided, 1 of them for want of runs." in text
+        assert "Of 5 claims 1 holds, 1 does not hold, 3 undecided (1 for want of runs)." in text
         table = means(kept)
         networks = ", ".join(f"{label} {table[name].mean():.2f}" for name, label in MODELS.items())
         assert f"- *Noisy, the lower right block, 400 patterns, 3 seeds.* Amplitude PSNR (dB): {networks}; Floor 6.50, Ceiling ∞." in text

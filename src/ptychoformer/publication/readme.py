@@ -21,11 +21,11 @@ from ptychoformer.publication.claims import LOCAL
 from ptychoformer.publication.harvest import RUN_COLUMNS, SEEDS_FIXED, TABLE_1, whole_seeds
 from ptychoformer.publication.inputs import PUBLISHED, read_table
 from ptychoformer.publication.quantities import MISSING, QUANTITIES, channel_in_words, columns
-from ptychoformer.publication.report_claims import read_verdicts
+from ptychoformer.publication.report_claims import in_words, read_verdicts
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.typeset import BLOCK_TITLES
 from ptychoformer.publication.typeset import REFERENCES as REFERENCE_LABELS
-from ptychoformer.publication.verdicts import FAILS, HOLDS, UNDECIDED
+from ptychoformer.publication.verdicts import UNDECIDED
 from ptychoformer.simulation.scan import WHOLE_SCAN
 from ptychoformer.storage import write_csv
 
@@ -101,8 +101,8 @@ def block_of_results(sources: Sources, labels: Labels, *, block: str, level: str
 def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iterator[str]:
     yield (
         "**At full size** (`make reference`: the paper's own object and probe; `resources/reference/runs.csv`): stitched scenes, mean ±\n"
-        "sample standard deviation over the seeds that every network has. Brackets hold the paper's Table I where a table is of its block. Leads are\n"
-        "differences within seeds, of the best over the next as they came out, with nothing corrected for the number of comparisons."
+        "sample standard deviation over the seeds that every network has. Brackets hold the paper's Table I, where a table is of its block.\n"
+        "Leads are differences within seeds, of the best over the next as they came out, not corrected for the number of comparisons."
     )
     table = read_table(sources.runs, RUN_COLUMNS)
     table = table[(table["region"] == WHOLE) & (table["level"] == level) & (table["dataset"] == table["test"])]
@@ -210,10 +210,9 @@ def _bullet(rows: pd.DataFrame, labels: Labels) -> str:
 
 
 def _verdicts(claims: pd.DataFrame) -> str:
-    counts = {verdict: int((claims["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, UNDECIDED)}
     not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
-    want = f", {not_run} of them for want of runs" if not_run else ""
-    return f"Of {len(claims)} claims {counts[HOLDS]} hold, {counts[FAILS]} do not, and {counts[UNDECIDED]} are undecided{want}."
+    want = f" ({not_run} for want of runs)" if not_run else ""
+    return f"Of {len(claims)} claims {in_words(list(claims['verdict']))}{want}."
 
 
 def _counted(number: int, noun: str) -> str:

@@ -117,7 +117,7 @@ class Section:
     @property
     def tally(self) -> str:
         """Local verdicts in words."""
-        return _tally_in_words([claim.local.verdict for claim in self.claims])
+        return in_words([claim.local.verdict for claim in self.claims])
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,8 @@ def _again(rows: pd.DataFrame, where: str, columns: Sequence[str]) -> Again:
     return Again(where, int(judged.sum()), int(flipped.sum()), int((rows.loc[flipped, "verdict"] == HOLDS).sum()))
 
 
-def _tally_in_words(verdicts: Sequence[str]) -> str:
+def in_words(verdicts: Sequence[str]) -> str:
+    """How many of these verdicts are which."""
     holding, failing, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
     parts = [f"{holding} hold{'s' if holding == 1 else ''}"] if holding else []
     parts += [f"{failing} do{'es' if failing == 1 else ''} not hold"] if failing else []
