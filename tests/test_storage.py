@@ -12,7 +12,7 @@ import pytest
 
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import atomic, write_text
-from ptychoformer.storage import create_hdf5, open_hdf5, read, write, write_csv
+from ptychoformer.storage import create_hdf5, open_hdf5, read, read_csv, write, write_csv
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -147,3 +147,59 @@ def test_the_same_numbers_are_the_same_csv_bytes(tmp_path):
     for name in ("a.csv", "b.csv"):
         write_csv(frame, tmp_path / name)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes() == b"metric,value\npsnr,0.333333333\nssim,12345.6789\n"
+
+
+TYPES = {"name": str, "seed": int, "best": bool}
+
+
+def table(path, *rows):
+    path.write_text("\n".join(["name,seed,best,value", *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("name", ["NA", "nan", "None", "075", "12345e678901", "true", ""])
+def test_a_name_is_text_whatever_it_looks_like(tmp_path, name):
+    frame = read_csv(table(tmp_path / "a.csv", f"{name},1,True,2.5"), TYPES)
+    assert frame["name"].tolist() == [name]
+
+
+def test_only_an_empty_number_is_missing(tmp_path):
+    frame = read_csv(table(tmp_path / "a.csv", "a,1,True,", "b,2,,inf", "c,3,False,1e-3"), TYPES, ["name", "value"])
+    assert frame["value"].isna().tolist() == [True, False, False]
+    assert frame["value"].tolist()[1:] == [np.inf, 0.001]
+    assert frame["seed"].tolist() == [1, 2, 3]
+    assert frame["best"].tolist() == [True, None, False]
+
+
+def test_numbers_come_back_to_the_last_bit(tmp_path):
+    values = np.random.default_rng(0).standard_normal(200)
+    pd.DataFrame({"value": values}).to_csv(tmp_path / "a.csv", index=False)
+    assert (read_csv(tmp_path / "a.csv", {})["value"] == values).all()
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("a,1,True,NA", "the column value holds 'NA', which is not a number"),
+        ("a,1,True,nan", "the column value holds 'nan', which is not a number"),
+        ("a,1.5,True,2", "the column seed holds '1.5', which is not a whole number"),
+        ("a,,True,2", "the column seed holds '', which is not a whole number"),
+        ("a,1,yes,2", "the column best holds 'yes', which is not True or False"),
+        ("a,1,True", "breaks off in the middle of a row"),
+        ('a,1,True,"2', "cannot be read as a table"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path, row, complaint):
+    with pytest.raises(InputError, match=complaint) as caught:
+        read_csv(table(tmp_path / "a.csv", "z,0,False,1", row), TYPES)
+    assert str(caught.value).startswith(str(tmp_path / "a.csv"))
+
+
+def test_a_missing_column_and_a_missing_file_are_named(tmp_path):
+    with pytest.raises(InputError, match="has no column here and no column there"):
+        read_csv(table(tmp_path / "a.csv"), TYPES, ["name", "here", "there"])
+    with pytest.raises(InputError, match="does not exist"):
+        read_csv(tmp_path / "b.csv", TYPES)
+    (tmp_path / "c.csv").touch()
+    with pytest.raises(InputError, match="cannot be read as a table"):
+        read_csv(tmp_path / "c.csv", TYPES)

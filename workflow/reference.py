@@ -1,7 +1,9 @@
 """Work through Table I at the paper's full size for as long as there is time, seed by seed, and keep what is finished.
 
 A seed is a subject of the statistics only when every network has it, so that all networks of one seed come before the next seed, and the
-first condition before the second. A seed that the harvest holds is not run again; an unfinished training goes on where it was.
+first condition before the second. A seed that the harvest holds is not run again; an unfinished training goes on where it was. The seeds
+are those of the config, fixed beforehand: on fewer of them a result is interim. Of the first condition the bands of Figure 9 are kept too,
+measured seed by seed.
 
     python workflow/reference.py --hours 2 --data folder
 """
@@ -25,7 +27,8 @@ sys.path.insert(0, str(ROOT / "src"))
 from ptychoformer.configuration import complete, load_schema, models_of, training_patterns
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation import REFERENCES
-from ptychoformer.publication.harvest import harvest
+from ptychoformer.files import write_text
+from ptychoformer.publication.harvest import BANDS, harvest
 
 CONFIG = "config/paper.yaml"
 HARVEST = "resources/reference/runs.csv"
@@ -41,7 +44,7 @@ def main() -> int:
     results = config["pathvars"]["results"]
     for condition, seed in remaining(config, HARVEST):
         print(f"Reference: {condition}, seed {seed}", flush=True)
-        status = run_until(deadline, _command(targets(config, condition, seed), arguments))
+        status = run_until(deadline, _command(targets(config, condition, seed), one_seed(config, seed), arguments))
         if Path(results, "evaluation").is_dir():
             print(harvest(results, HARVEST), flush=True)
         if status is None:
@@ -68,34 +71,51 @@ def _paper_config() -> dict:
 
 
 def remaining(config: dict, harvested: str | os.PathLike) -> Iterator[tuple[str, int]]:
-    """Condition and seed of everything that the harvest does not hold, in the order in which it is wanted."""
+    """Condition and seed of everything that the harvest does not hold of the headline's block, in the order in which it is wanted."""
     networks = set(models_of(config, "table1"))
+    tables = [Path(harvested), Path(harvested).with_name(BANDS)]
     for condition in config["experiments"]["table1"]["datasets"]:
-        scale = {name: str(config["training"][name]) for name in ("epochs", "batch_size")}
-        scale["n_train"] = str(training_patterns(config, condition))
+        place = {name: str(config["training"][name]) for name in ("epochs", "batch_size")}
+        place |= {"dataset": condition, "test": condition, "loss": "mse", "block": config["evaluation"]["block"]}
+        place["n_train"] = str(training_patterns(config, condition))
         for seed in config["seeds"]:
-            if not networks <= _finished(harvested, condition, seed, scale):
+            wanted = tables if _has_bands(config, condition) else tables[:1]
+            if not all(networks <= _finished(table, place | {"seed": str(seed)}) for table in wanted):
                 yield condition, seed
 
 
-def _finished(harvested: str | os.PathLike, condition: str, seed: int, scale: dict[str, str]) -> set[str]:
-    if not Path(harvested).is_file():
+def _has_bands(config: dict, condition: str) -> bool:
+    """Whether the bands of a condition's scenes are measured, which are those of Table I's first condition."""
+    return condition == config["experiments"]["table1"]["datasets"][0]
+
+
+def _finished(table: Path, place: dict[str, str]) -> set[str]:
+    """The networks that a table has there."""
+    if not table.is_file():
         return set()
-    place = {"dataset": condition, "test": condition, "loss": "mse", "seed": str(seed)} | scale
-    with open(harvested, newline="", encoding="utf-8") as file:
+    with table.open(newline="", encoding="utf-8") as file:
         return {row["model"] for row in csv.DictReader(file) if place.items() <= row.items()}
 
 
 def targets(config: dict, condition: str, seed: int) -> list[str]:
-    """The metrics of every network of Table I, and of floor and ceiling."""
+    """The metrics of every network of Table I, and of the references, and the bands of the first condition."""
     networks = [(model, "mse") for model in models_of(config, "table1")] + [(reference, "none") for reference in REFERENCES]
-    place = f"{config['pathvars']['results']}/evaluation/{condition}"
+    evaluation = f"{config['pathvars']['results']}/evaluation"
     run = f"n{training_patterns(config, condition)}/seed{seed}/on_{condition}/metrics.csv"
-    return [f"{place}/{model}/{loss}/{run}" for model, loss in networks]
+    bands = [f"{evaluation}/table1/{BANDS}"] if _has_bands(config, condition) else []
+    return [*(f"{evaluation}/{condition}/{model}/{loss}/{run}" for model, loss in networks), *bands]
 
 
-def _command(wanted: list[str], arguments: argparse.Namespace) -> list[str]:
-    command = [sys.executable, "-m", "snakemake", *wanted, "--cores", arguments.cores, "--rerun-incomplete", "--configfile", CONFIG]
+def one_seed(config: dict, seed: int) -> str:
+    """An overlay of the config that has this seed only: the bands are measured of all its seeds at once."""
+    path = f"{config['pathvars']['results']}/reference.yaml"
+    write_text(yaml.safe_dump({"seeds": [seed]}), path)
+    return path
+
+
+def _command(wanted: list[str], overlay: str, arguments: argparse.Namespace) -> list[str]:
+    command = [sys.executable, "-m", "snakemake", *wanted, "--cores", arguments.cores, "--rerun-incomplete"]
+    command += ["--configfile", CONFIG, overlay]
     return [*command, "--config", f"data_dir={arguments.data}"] if arguments.data else command
 
 

@@ -1,8 +1,9 @@
 """HDF5 and CSV as contracts: self-describing, written whole or not at all, and read with errors a user understands."""
 
+import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,3 +124,73 @@ def write_csv(frame: "pd.DataFrame", path: str | os.PathLike) -> None:
     """A tidy CSV, nine significant digits, the same bytes for the same numbers."""
     with atomic(path) as temporary:
         frame.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
+    """A CSV file as text, digit for digit.
+
+    Args:
+        what: the file is, for the sentence of an error.
+
+    Raises:
+        InputError: it is missing, is no table, or a row has not as many values as the head.
+    """
+    import pandas as pd
+
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            head, *rows = csv.reader(file, strict=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist.") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as {what} ({error}).") from error
+    if not any(head):
+        raise InputError(f"{path} cannot be read as {what} (it has no columns).")
+    if any(len(row) != len(head) for row in rows):
+        raise InputError(f"{path} breaks off in the middle of a row.")
+    return pd.DataFrame(rows, columns=head, dtype=str)
+
+
+def read_csv(path: str | os.PathLike, types: Mapping[str, type], required: Iterable[str] = (), what: str = "a table") -> "pd.DataFrame":
+    """A CSV file whose names are names, ``NA`` and ``075`` too: only an empty number, or an empty true or false, is a missing one.
+
+    Args:
+        types: column to ``str``, ``bool``, ``int`` (never missing) or ``float``; a column that is not named holds floats.
+        required: columns that it must have.
+        what: the file is, for the sentence of an error.
+
+    Raises:
+        InputError: see `read_text`, or it lacks a column, or a value is not of its column's type.
+    """
+    table = read_text(path, what)
+    if missing := [name for name in required if name not in table]:
+        raise InputError(f"{path} has no column {' and no column '.join(missing)}.")
+    for name in table:
+        kind = types.get(name, float)
+        values, wrong = _converted(table[name], kind)
+        if wrong.any():
+            found = table.loc[wrong.idxmax(), name]
+            allowed = {bool: "True or False", int: "a whole number", float: "a number"}[kind]
+            raise InputError(f"{path} cannot be read as {what} (the column {name} holds '{found}', which is not {allowed}).")
+        table[name] = values
+    return table
+
+
+def _converted(column: "pd.Series", kind: type) -> tuple["pd.Series", "pd.Series"]:
+    """A column of text in another type, and which of its values cannot be."""
+    if kind is str:
+        return column, column.isna()
+    if kind is bool:
+        return column.map({"True": True, "False": False, "": None}), ~column.isin(["True", "False", ""])
+    numbers = column.map(_number).astype(float)
+    if kind is float:
+        return numbers, numbers.isna() & (column != "")
+    wrong = ~np.isfinite(numbers) | (numbers % 1 != 0)
+    return numbers if wrong.any() else numbers.astype(int), wrong
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

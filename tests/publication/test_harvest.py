@@ -12,11 +12,14 @@ import pytest
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication.claims import judge
-from ptychoformer.publication.harvest import FACTS, RUN_COLUMNS, harvest
+from ptychoformer.publication.evidence import BAND_COLUMNS, COLUMNS, RUN
+from ptychoformer.publication.harvest import BAND_RUN_COLUMNS, BANDS, FACTS, RUN_COLUMNS, harvest
+from ptychoformer.publication.inputs import read_table
 
 SOURCE = Path(__file__).parents[2] / "src"
 CLAIMS = Path(__file__).parents[2] / "resources" / "published" / "claims.yaml"
 NETWORKS = ("ptychonn", "ptynet", "dpi", "ptychoformer")
+HERE = dict(block="lower_right", level="scene")
 # A digest that a careless reader takes for a number.
 DIGEST = "12345e678901"
 
@@ -27,9 +30,12 @@ def make_run(results, model, seed=0, *, dataset="clean", test="clean", loss="mse
     loss = "none" if reference else loss
     run = Path(dataset) / model / loss / f"n{n_train}" / f"seed{seed}"
     metrics = results / "evaluation" / run / f"on_{test}" / "metrics.csv"
-    place = dict(dataset=dataset, test=test, model=model, loss=loss, n_train=n_train, seed=seed, region="block", level="scene")
+    place = dict(dataset=dataset, test=test, model=model, loss=loss, n_train=n_train, seed=seed)
+    place |= HERE | dict(region="whole")
     values = {("amplitude", "mse"): 0.0400000001, ("amplitude", "psnr"): psnr, ("phase", "ssim"): None}
-    frame = pd.DataFrame([place | dict(channel=channel, metric=metric, value=value) for (channel, metric), value in values.items()])
+    frame = pd.DataFrame([place | dict(channel=channel, metric=metric, value=value) for (channel, metric), value in values.items()])[
+        list(COLUMNS)
+    ]
     metrics.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(metrics, index=False)
     sidecar(metrics).write_text(json.dumps({"started": 200.0}))
@@ -229,6 +235,73 @@ class TestHalfFinished:
         assert (tmp_path / "runs.csv").read_bytes() == content
 
 
+def make_bands(results, seeds=(0, 1), models=NETWORKS, shift=0.0, started=300.0, **headline):
+    """Energy by band of a condition's scenes, as the workflow leaves it."""
+    place = dict(dataset="clean", test="clean", loss="mse", n_train=640, channel="amplitude")
+    rows = [
+        place | dict(model=model, seed=seed, band=band, estimate=share + shift, truth=share)
+        for model in models
+        for seed in seeds
+        for band, share in (("low", 0.98), ("mid", 0.015), ("high", 0.005))
+    ]
+    path = results / "evaluation" / "table1" / BANDS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows)[list(BAND_COLUMNS)].to_csv(path, index=False)
+    sidecar(path).write_text(json.dumps({"started": started, "configuration": {"headline": HERE | headline}}))
+    return path
+
+
+class TestBands:
+    def test_bands_with_the_facts_of_their_training_and_their_scenes(self, tmp_path, results):
+        make_bands(results)
+        harvest(results, tmp_path / "runs.csv")
+        table = read(tmp_path / BANDS)
+        assert tuple(table.columns) == BAND_RUN_COLUMNS
+        assert len(table) == 8 * 3
+        row = table.query("model == 'ptychoformer' and seed == '1' and band == 'mid'").iloc[0]
+        assert tuple(row[["block", "level", "estimate", "code_digest"]]) == ("lower_right", "scene", "0.015", "0012345678e9")
+
+    def test_seed_by_seed_they_add_up_in_any_order(self, tmp_path, results):
+        for name, order in (("one", (0, 1)), ("two", (1, 0))):
+            for seed in order:
+                make_bands(results, [seed])
+                harvest(results, tmp_path / name / "runs.csv")
+        assert (tmp_path / "one" / BANDS).read_bytes() == (tmp_path / "two" / BANDS).read_bytes()
+        assert len(read(tmp_path / "one" / BANDS)) == 8 * 3
+
+    def test_made_anew_they_replace_those_of_the_same_runs(self, tmp_path, results):
+        make_bands(results)
+        harvest(results, tmp_path / "runs.csv")
+        make_bands(results, [1], shift=0.001)
+        harvest(results, tmp_path / "runs.csv")
+        table = read(tmp_path / BANDS)
+        assert set(table.query("seed == '1' and band == 'mid'")["estimate"]) == {"0.016"}
+        assert set(table.query("seed == '0' and band == 'mid'")["estimate"]) == {"0.015"}
+
+    def test_without_bands_there_is_no_such_file(self, tmp_path, results):
+        harvest(results, tmp_path / "runs.csv")
+        assert not (tmp_path / BANDS).exists()
+
+    def test_bands_of_earlier_weights_or_of_unknown_scenes_are_skipped_and_named(self, tmp_path, results):
+        path = make_bands(results, [0], ["dpi"], started=50.0)
+        skipped = harvest(results, tmp_path / "runs.csv").skipped
+        assert skipped == ("clean/clean/dpi/mse/640/0 in table1/bands.csv: its metrics are of earlier weights",)
+        sidecar(path).unlink()
+        assert harvest(results, tmp_path / "runs.csv").skipped[0].startswith("table1/bands.csv: its sidecar lacks something")
+        path.write_bytes(path.read_bytes()[:-12])
+        assert "breaks off" in harvest(results, tmp_path / "runs.csv").skipped[0]
+        assert not (tmp_path / BANDS).exists()
+
+
+def test_a_network_named_na_is_harvested_and_read_as_a_network(tmp_path):
+    make_run(tmp_path / "results", "NA")
+    make_bands(tmp_path / "results", [0], ["NA"])
+    found = harvest(tmp_path / "results", tmp_path / "runs.csv")
+    assert [run[RUN.index("model")] for run in found.runs] == ["NA"]
+    for name, columns in (("runs.csv", RUN_COLUMNS), (BANDS, BAND_RUN_COLUMNS)):
+        assert set(read_table(tmp_path / name, columns)["model"]) == {"NA"}
+
+
 class TestCommand:
     def run(self, *arguments):
         command = [sys.executable, "-m", "ptychoformer.publication.harvest", *map(str, arguments)]
@@ -253,6 +326,6 @@ def test_claims_are_judged_on_what_was_harvested(tmp_path):
         for place, model in enumerate(NETWORKS):
             make_run(tmp_path / "results", model, seed, psnr=13 + shift + 2 * (model == "ptychoformer") + 0.05 * place * (1 + seed))
     harvest(tmp_path / "results", tmp_path / "runs.csv")
-    judge(CLAIMS, {}, None, tmp_path / "runs.csv", scales={}, output_csv=tmp_path / "claims.csv")
+    judge(CLAIMS, {}, None, tmp_path / "runs.csv", **HERE, scales={}, output_csv=tmp_path / "claims.csv")
     row = pd.read_csv(tmp_path / "claims.csv").query("id == 'clean-amplitude-psnr' and source == 'reference'").iloc[0]
     assert (row["verdict"], row["n_seeds"], row["scale"]) == ("holds", 4, "640 patterns, 25 epochs")

@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy import stats
+from statsmodels.stats.anova import AnovaRM
 
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication import report_figures
-from ptychoformer.publication.claims import judge
+from ptychoformer.publication.claims import VERDICTS_ELSEWHERE, judge
 from ptychoformer.publication.curves import training_curves
 from ptychoformer.publication.harvest import FACTS, RUN_COLUMNS
 from ptychoformer.publication.inputs import Run, read_provenance
@@ -34,6 +35,8 @@ from ptychoformer.storage import write_csv
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 VOID = {"meta", "img", "br", "link"}
 FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig6", "fig7", "fig8", "fig9", "fig10")
+HERE = dict(block="lower_right", level="scene")
+HEADLINE = "block == 'lower_right' and region == 'whole' and level == 'scene'"
 DIGEST = "12345e678901"  # which a careless reader takes for a number
 
 
@@ -97,6 +100,7 @@ def write_inputs(folder, experiment, seeds=3, with_reference=True):
         made.metrics,
         None,
         reference,
+        **HERE,
         scales=dict.fromkeys(made.tables, "700 <patterns>"),
         output_csv=folder / "claims.csv",
     )
@@ -210,7 +214,7 @@ class TestStructure:
             assert set(anchors) | set(made.named_by) <= set(made.ids)
 
     def test_every_table_and_figure_is_there(self, page):
-        assert {"summary", "claims", "reference", "time", "training", "provenance"} <= set(page.ids)
+        assert {"summary", "claims", "variation", "reference", "time", "training", "provenance"} <= set(page.ids)
         assert {f"table{number}" for number in range(1, 6)} | {f"fig{number}" for number in range(1, 11)} <= set(page.ids)
         assert "Skipped: the measured scan star.npz is not at hand." in page.words
 
@@ -257,8 +261,8 @@ class TestTables:
     def test_every_number_is_on_the_page(self, page, inputs, experiment):
         for path, table in zip(inputs["tables"].values(), experiment.TABLES.values(), strict=True):
             layout = Layout(**table.layout)
-            for place in layout.places:
-                for row in rows(pd.read_csv(path), place, layout):
+            for part in layout.parts:
+                for row in rows(pd.read_csv(path), part, layout):
                     for cell in row.cells:
                         assert cell.ours in page.words
                         std = f" ± {cell.published_std}" if cell.published_std else ""
@@ -282,9 +286,9 @@ class TestHeadline:
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
         metrics = pd.read_csv(inputs["tables"]["table1"].parents[1] / "evaluation/table1/metrics.csv")
         found = headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer")
-        assert len(found) == 8
+        assert len(found) == 12
         line = next(line for line in found if line.condition == "Noisy" and line.column == "Phase PSNR (dB)")
-        at = metrics.query("dataset == 'noisy' and region == 'block' and channel == 'phase' and metric == 'psnr'")
+        at = metrics.query(f"dataset == 'noisy' and {HEADLINE} and channel == 'phase' and metric == 'psnr'")
         by_model = {model: group.sort_values("seed")["value"].to_numpy() for model, group in at.groupby("model")}
         best = max(("ptychonn", "ptynet", "dpi"), key=lambda model: by_model[model].mean())
         ours = by_model["ptychoformer"]
@@ -305,7 +309,7 @@ class TestHeadline:
     def test_a_metric_that_a_scan_is_too_small_for_is_left_out(self, inputs, experiment):
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
         found = headlines(table[table["metric"] != "ssim"], pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer")
-        assert {line.column for line in found} == {"Amplitude PSNR (dB)", "Phase PSNR (dB)"}
+        assert {line.column for line in found} == {"Amplitude PSNR (dB)", "Phase PSNR (dB)", "Relative phase PSNR (dB)"}
 
     def test_one_seed_has_no_interval(self, small, experiment):
         table, pairwise = pd.read_csv(small["tables"]["table1"]), pd.read_csv(small["statistics"]["table1"][1])
@@ -335,7 +339,7 @@ class TestHeadline:
         lines = headlines(table, pairwise, layout, "ptychoformer")
         assert {line.rival_name for line in lines} == {"Novel"}
         assert all(line.lead.startswith("−") for line in lines)
-        means = table.query("region == 'block' and condition == 'clean' and channel == 'phase' and metric == 'psnr'").set_index("method")
+        means = table.query(f"{HEADLINE} and condition == 'clean' and channel == 'phase' and metric == 'psnr'").set_index("method")
         line = next(line for line in lines if line.condition == "Noise-free" and line.column == "Phase PSNR (dB)")
         assert line.ours == f"{means.at['ptychoformer', 'ours_mean']:.2f}"
         assert f"{line.column} {line.ours} ({line.ours_interval}) Novel" in page.words
@@ -390,8 +394,9 @@ class TestClaims:
     def test_reasons_are_in_a_readers_words(self, inputs):
         row = dict(id="one", place="Table I", statement="It is so.", judges="size", verdict="undecided", effect=0.05, low=0.01, high=0.2)
         row |= dict(
-            unit="fraction", n_seeds=3, rival="ptynet, phase psnr", source="local", scale="", published_value=0.042, verdict_unseen=np.nan
+            unit="fraction", n_seeds=3, rival="ptynet, phase psnr", source="local", scale="", published_value=0.042, interim=False, note=""
         )
+        row |= dict.fromkeys(VERDICTS_ELSEWHERE, "")
         row |= dict(reason="the interval includes 0.042 for ptynet, phase psnr; dpi (2 of 3 comparisons)")
         (section,) = sections(pd.DataFrame([row]), Labels.of(inputs["words"]))
         (claim,) = section.claims
@@ -402,36 +407,60 @@ class TestClaims:
 
     @pytest.fixture
     def flipped(self, inputs, tmp_path):
-        """Arguments of a page on which two claims of the block come out otherwise on its unseen part; their names."""
-        table = pd.read_csv(inputs["claims"])
-        judged = table[(table["source"] == "local") & (table["n_seeds"] > 0) & table["verdict_unseen"].notna()]
-        table.loc[judged.index, "verdict_unseen"] = table.loc[judged.index, "verdict"]
-        holding = judged.index[judged["verdict"] == "holds"][0]
-        other = judged.index[judged["verdict"] != "holds"][0]
-        table.loc[holding, "verdict_unseen"] = "does not hold"
+        """Arguments of a page on which two claims come out otherwise on the unseen part, and one of them on two other blocks; their names."""
+        table = read_verdicts(inputs["claims"])
+        judged = table[(table["source"] == "local") & (table["n_seeds"] > 0) & (table["verdict_unseen"] != "")]
+        for column in VERDICTS_ELSEWHERE:
+            table.loc[judged.index, column] = table.loc[judged.index, column].where(table[column] == "", table["verdict"])
+        on_a_block = judged.index[judged["verdict_strip"] != ""]
+        holding = next(place for place in on_a_block if judged.at[place, "verdict"] == "holds")
+        other = next(place for place in on_a_block if judged.at[place, "verdict"] != "holds")
+        table.loc[holding, ["verdict_unseen", "verdict_strip", "verdict_lower_left"]] = "does not hold"
         table.loc[other, "verdict_unseen"] = "holds"
         write_csv(table, tmp_path / "claims.csv")
         names = (table.at[holding, "id"], table.at[other, "id"])
-        return inputs | dict(claims=tmp_path / "claims.csv", output=tmp_path / "report.html"), names, len(judged)
+        counts = {name: int((judged[f"verdict_{name}"] != "").sum()) for name in ("unseen", "pattern", "lower_left", "strip")}
+        return inputs | dict(claims=tmp_path / "claims.csv", output=tmp_path / "report.html"), names, counts
 
-    def test_verdicts_that_differ_on_the_unseen_part_are_shown_and_counted(self, flipped):
+    def test_verdicts_that_differ_elsewhere_are_shown_and_counted(self, flipped):
         arguments, (holding, other), judged = flipped
         make_report(**arguments)
         page = Page(arguments["output"].read_text())
         assert "the pixels that no training pattern illuminates" in page.words
-        assert f"on the runs of this workflow, 2 of {judged} verdicts come out otherwise (1 of them holds on the whole block)" in page.words
+        found = tally(read_verdicts(arguments["claims"]), "local").elsewhere
+        assert {line.where: (line.judged, line.flips, line.lost) for line in found} == {
+            "on the unseen part": (judged["unseen"], 2, 1),
+            "over single patterns": (judged["pattern"], 0, 0),
+            "on the lower left block": (judged["lower_left"], 1, 1),
+            "on the test strip": (judged["strip"], 1, 1),
+            "on any other block": (judged["strip"], 1, 1),
+        }
+        assert f"on the unseen part {judged['unseen']} 2 1" in page.words
+        assert f"on any other block {judged['strip']} 1 1" in page.words
         local = {name: text.split("2,928 patterns")[0] for name in page.cells if (text := page.claim(name))}
         assert "✓ holds" in local[holding]
-        assert "On the unseen part: ✗ does not hold." in local[holding]
+        for where in ("On the unseen part", "On the lower left block", "On the test strip"):
+            assert f"{where}: ✗ does not hold." in local[holding]
         assert "On the unseen part: ✓ holds." in local[other]
         assert sum("700 <patterns>" in text and "On the unseen part" in text.split("700 <patterns>")[0] for text in local.values()) == 2
 
     def test_an_unknown_verdict_on_the_unseen_part_is_named(self, inputs, tmp_path):
-        table = pd.read_csv(inputs["claims"])
-        table.loc[table["verdict_unseen"].first_valid_index(), "verdict_unseen"] = "maybe"
+        table = read_verdicts(inputs["claims"])
+        table.loc[3, "verdict_unseen"] = "maybe"
         write_csv(table, tmp_path / "claims.csv")
         with pytest.raises(InputError, match="verdict_unseen 'maybe' is unknown"):
             read_verdicts(tmp_path / "claims.csv")
+
+    def test_verdicts_on_fewer_seeds_than_were_fixed_are_interim(self, page, small_page, inputs):
+        table = read_verdicts(inputs["claims"])
+        interim = table.loc[table["interim"].astype(bool), "id"]
+        assert set(interim) == set(table.loc[table["source"] == "reference", "id"])
+        assert all("Interim: 3 of the 10 seeds fixed beforehand." in page.claim(name) for name in interim)
+        assert f"{len(interim)} of the {len(interim)} verdicts on reference runs are interim" in page.words
+        assert "nterim" not in small_page.words
+
+    def test_notes_on_the_papers_evidence_are_shown(self, page):
+        assert "The paper says 5.4 %; by Table I that is 14.42 against 13.68 dB." in page.claim("abstract-amplitude-psnr-gain")
 
     @pytest.mark.parametrize(
         ("place", "title"),
@@ -462,41 +491,98 @@ class TestClaims:
 class TestReference:
     def test_numbers_are_those_of_the_runs(self, page, inputs):
         runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
-        own = runs.query("dataset == 'clean' and model == 'dpi' and region == 'block'")
+        own = runs.query(f"dataset == 'clean' and model == 'dpi' and {HEADLINE}")
         psnr, ssim = (own.query("channel == 'amplitude' and metric == @name")["value"] for name in ("psnr", "ssim"))
         cells = f"DPI 3 (0, 1, 2) {psnr.mean():.2f} ± {psnr.std():.2f} {100 * ssim.mean():.2f} ± {100 * ssim.std():.2f}"
         assert cells in page.words
         assert DIGEST in page.words
         assert "2,736" in page.words
-        assert "Noise-free: 2,928 patterns, 25 epochs, batches of 32, MSE loss 3 whole seeds" in page.words
+        assert (
+            "Noise-free: 2,928 patterns, 25 epochs, batches of 32, MSE loss, the lower right block 3 whole seeds of 10: interim"
+            in page.words
+        )
 
     def test_a_seed_that_lacks_a_network_is_not_whole(self, inputs, tmp_path):
+        """It is left out for every network that is compared, and the page says so."""
         runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
         write_csv(runs[~((runs["seed"] == 1) & (runs["model"] == "dpi") & (runs["dataset"] == "clean"))], tmp_path / "runs.csv")
-        found = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]))
-        assert {condition.title.split(":")[0]: condition.whole for condition in found} == {"Noise-free": 2, "Noisy": 3}
-        assert next(row for row in found[0].rows if row[0] == "DPI")[1] == "2 (0, 2)"
+        found = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+        assert {condition.title.split(":")[0]: condition.whole for condition in found} == {"Noise-free": (0, 2), "Noisy": (0, 1, 2)}
+        assert {row[1] for row in found[0].rows} == {"2 (0, 2)"}
+        assert found[0].dropped == "PtychoNN 1; PtyNet 1; Ptychoformer 1"
+        assert (found[1].dropped, found[0].lacks) == ("", ())
+        make_report(**inputs | dict(reference=tmp_path / "runs.csv", output=tmp_path / "report.html"))
+        words = Page((tmp_path / "report.html").read_text()).words
+        assert "2 whole seeds of 10: interim; seeds left out, which not every network has: PtychoNN 1; PtyNet 1; Ptychoformer 1" in words
 
     def test_networks_of_other_tables_take_no_seed_away(self, inputs, tmp_path):
         runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
         extra = runs[(runs["model"] == "dpi") & (runs["seed"] == 0)].assign(model="transunet")
         alone = extra.assign(loss="mae")
         write_csv(pd.concat([runs, extra, alone]), tmp_path / "runs.csv")
-        found = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]))
-        assert {condition.title.split(" patterns")[0] + condition.title[-9:]: condition.whole for condition in found} == {
-            f"{dataset}: 2,928 {loss} loss": seeds for dataset in ("Noise-free", "Noisy") for loss, seeds in (("MSE", 3), ("MAE", 1))
-        }
+        found = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+        seeds = {(condition.title.split(":")[0], "MAE" in condition.title): len(condition.whole) for condition in found}
+        assert seeds == {(name, mae): 1 if mae else 3 for name in ("Noise-free", "Noisy") for mae in (False, True)}
+
+    def test_the_papers_tests_are_those_of_an_independent_library(self, inputs):
+        """The whole seeds alone are tested, in every column, and six pairs."""
+        runs = pd.read_csv(inputs["reference"])
+        found = reference_conditions(inputs["reference"], Labels.of(inputs["words"]), **HERE)[0]
+        at = runs.query(f"dataset == 'clean' and {HEADLINE} and channel == 'amplitude' and metric == 'psnr' and loss == 'mse'")
+        table = at.pivot(index="seed", columns="model", values="value")
+        line = next(row for row in found.anovas if row[0] == "Amplitude PSNR (dB)")
+        expected = AnovaRM(at, "value", "seed", within=["model"]).fit().anova_table.iloc[0]
+        assert line[1:3] == (f"{expected['F Value']:.1f}", "3, 6")
+        assert 1 / 3 <= float(line[4]) <= 1
+        pairs = [row for row in found.pairs if row[0] == "Amplitude PSNR (dB)"]
+        assert len(pairs) == 6
+        pair = next(row for row in pairs if row[1] == "DPI less Ptychoformer")
+        test = stats.ttest_rel(table["dpi"], table["ptychoformer"])
+        interval = test.confidence_interval()
+        signed = [f"{value:+.2f}".replace("-", "−") for value in (table["dpi"].mean() - table["ptychoformer"].mean(), *interval)]
+        assert pair[2] == f"{signed[0]} ({signed[1]} to {signed[2]})"
+        assert float(pair[3]) == pytest.approx(test.pvalue, abs=5e-5)
+        assert pair[4] == ("below 0.0083" if test.pvalue < 0.05 / 6 else "not below 0.0083")
+        assert len(found.anovas) == 8
+
+    def test_runs_of_another_block_are_shown_as_that(self, inputs, tmp_path):
+        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+        write_csv(runs[runs["block"] == "lower_left"], tmp_path / "runs.csv")
+        (clean, _) = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+        assert clean.title.endswith("the lower left block")
+        assert not clean.is_headline
+        assert clean.variation == ()
+        make_report(**inputs | dict(reference=tmp_path / "runs.csv", output=tmp_path / "report.html"))
+        words = Page((tmp_path / "report.html").read_text()).words
+        assert "their scores below are of another block, so that no claim was judged on them" in words
+        assert "not the headline’s block" in words
+
+    def test_a_network_that_is_missing_is_told(self, inputs, tmp_path):
+        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+        write_csv(runs[runs["model"] != "dpi"], tmp_path / "runs.csv")
+        (clean, _) = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+        assert (clean.lacks, clean.whole) == (("DPI",), (0, 1, 2))
+        assert len([row for row in clean.pairs if row[0] == "Phase SSIM (%)"]) == 3
+
+    def test_a_network_named_na_is_one_of_them(self, inputs, tmp_path):
+        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+        write_csv(pd.concat([runs, runs[runs["model"] == "dpi"].assign(model="NA")]), tmp_path / "runs.csv")
+        (clean, _) = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+        assert "NA" in [row[0] for row in clean.rows]
 
     def test_pooled_versions_of_the_code_are_told(self, page, inputs, tmp_path):
-        assert not re.search(r"whole seeds?, \d+ versions of the code", page.words)
+        claims_told = len(re.findall(r"\d+ versions of the code", page.words))
         runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
         # Both digests are infinite to a careless reader.
         runs.loc[(runs["model"] == "dpi") & (runs["seed"] == 1) & (runs["dataset"] == "clean"), "code_digest"] = "98765e432109"
         write_csv(runs, tmp_path / "runs.csv")
         make_report(**inputs | dict(reference=tmp_path / "runs.csv", output=tmp_path / "report.html"))
         words = Page((tmp_path / "report.html").read_text()).words
-        assert "Noise-free: 2,928 patterns, 25 epochs, batches of 32, MSE loss 3 whole seeds, 2 versions of the code" in words
-        assert len(re.findall(r"whole seeds?, \d+ versions of the code", words)) == 1
+        assert (
+            "Noise-free: 2,928 patterns, 25 epochs, batches of 32, MSE loss, the lower right block 3 whole seeds of 10: interim, 2 versions of the code"
+            in words
+        )
+        assert len(re.findall(r"\d+ versions of the code", words)) == claims_told + 1
 
     def test_no_table_is_an_empty_table(self, small, small_page):
         output = small["output"].with_name("none.html")
@@ -504,7 +590,7 @@ class TestReference:
         assert output.read_bytes() == small["output"].read_bytes()
 
     def test_floor_and_ceiling_stand_below_their_networks(self, inputs):
-        for condition in reference_conditions(inputs["reference"], Labels.of(inputs["words"])):
+        for condition in reference_conditions(inputs["reference"], Labels.of(inputs["words"]), **HERE):
             assert [row[0] for row in condition.rows] == ["PtychoNN", "PtyNet", "DPI", "Ptychoformer", "Floor", "Ceiling"]
             assert condition.rows[-1][2] == "∞"
 
@@ -512,6 +598,19 @@ class TestReference:
         assert "None have been harvested so far" in small_page.words
         assert "No claim could be looked at on reference runs." in small_page.words
         assert "Reference runs by condition" not in small_page.words
+
+
+class TestVariation:
+    def test_deviations_are_over_seeds_on_the_headline_and_over_blocks(self, page, inputs):
+        metrics = pd.read_csv(inputs["statistics"]["table1"][0].with_name("metrics.csv"))
+        at = metrics.query("dataset == 'noisy' and model == 'dpi' and region == 'whole' and level == 'scene' and channel == 'phase'")
+        scores = at[at["metric"] == "psnr"].groupby("block")["value"]
+        over_seeds, over_blocks = scores.std()["lower_right"], scores.mean()[["lower_right", "lower_left"]].std()
+        assert over_blocks > 0
+        assert f"{over_seeds:.2f} {over_blocks:.2f}" in page.words
+
+    def test_what_seeds_stand_for_is_said(self, page):
+        assert "A seed draws the order of the training patterns, the part of them that validates and the initial weights" in page.words
 
 
 class TestTime:

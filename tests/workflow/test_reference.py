@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ptychoformer.publication.harvest import RUN_COLUMNS
+from ptychoformer.publication.harvest import BAND_RUN_COLUMNS, BANDS, RUN_COLUMNS, SEEDS_FIXED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,13 +31,14 @@ def config(reference, monkeypatch):
     return reference._paper_config()
 
 
-def harvested(path, runs, **changes):
-    """A harvest that holds ``(model, seed)`` runs of the paper's scale."""
-    common = dict.fromkeys(RUN_COLUMNS, "") | {"dataset": "clean", "test": "clean", "loss": "mse", "n_train": "2928"} | PAPER
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, RUN_COLUMNS)
-        writer.writeheader()
-        writer.writerows(common | {"model": model, "seed": str(seed)} | changes for model, seed in runs)
+def harvested(path, runs, bands=True, **changes):
+    """A harvest that holds ``(model, seed)`` runs of the paper's scale, with their bands."""
+    common = {"dataset": "clean", "test": "clean", "loss": "mse", "n_train": "2928", "block": "lower_right"} | PAPER
+    for table, columns in ((path, RUN_COLUMNS), (path.with_name(BANDS), BAND_RUN_COLUMNS))[: 1 + bands]:
+        with open(table, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(common | {"model": model, "seed": str(seed)} | changes for model, seed in runs)
     return path
 
 
@@ -54,16 +55,30 @@ def test_a_seed_is_done_when_every_network_has_it(reference, config, tmp_path):
     assert len([seed for condition, seed in left if condition == "noisy"]) == 10
 
 
-@pytest.mark.parametrize("other", [{"n_train": "50"}, {"epochs": "10"}, {"batch_size": "8"}, {"loss": "mae"}, {"test": "curved"}])
-def test_runs_of_another_scale_do_not_count(reference, config, tmp_path, other):
+def test_without_its_bands_a_seed_is_not_done(reference, config, tmp_path):
+    path = harvested(tmp_path / "runs.csv", [(model, 0) for model in NETWORKS], bands=False)
+    assert ("clean", 0) in list(reference.remaining(config, path))
+
+
+def test_as_many_seeds_as_were_fixed_beforehand(config):
+    assert len(config["seeds"]) == SEEDS_FIXED
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"n_train": "50"}, {"epochs": "10"}, {"batch_size": "8"}, {"loss": "mae"}, {"test": "curved"}, {"block": "lower_left"}],
+)
+def test_runs_of_another_scale_or_block_do_not_count(reference, config, tmp_path, other):
     path = harvested(tmp_path / "runs.csv", [(model, 0) for model in NETWORKS], **other)
     assert ("clean", 0) in list(reference.remaining(config, path))
 
 
-def test_its_targets_are_table_i_of_one_seed(reference, config, project):
+def test_its_targets_are_table_i_of_one_seed(reference, config, project, tmp_path):
     wanted = reference.targets(config, "clean", 4)
-    jobs = project.planned(*wanted, "--configfile", "config/paper.yaml")
-    assert (jobs["train"], jobs["measure"], jobs["dataset"]) == (4, 7, 1)
+    overlay = reference.one_seed(config | {"pathvars": {"results": str(tmp_path)}}, 4)
+    jobs = project.planned(*wanted, "--configfile", "config/paper.yaml", overlay)
+    # Besides the networks, the floor, the ceiling, what one pattern can tell, and the many-pattern reconstruction.
+    assert (jobs["train"], jobs["measure"], jobs["dataset"], jobs["spectra"]) == (4, 8, 1, 1)
 
 
 def test_a_command_that_ends_in_time_gives_its_status(reference):

@@ -29,7 +29,9 @@ RUN = "{dataset}/{model}/{loss}/n{n_train}/seed{seed}"
 TESTED = f"{RUN}/on_{{test}}"
 
 # Without harvested runs there are no verdicts from them; nothing else is missing.
-REFERENCE_RUNS = [path for path in ["resources/reference/runs.csv"] if Path(path).is_file()]
+REFERENCE_RUNS, REFERENCE_BANDS = (
+    [path for path in [f"resources/reference/{name}.csv"] if Path(path).is_file()] for name in ("runs", "bands")
+)
 TABLES = {
     "table1": dict(number="I", title="Noise-free and noisy conditions", metrics=["mse", "psnr", "ssim"]),
     "table2": dict(number="II", title="Out-of-distribution generalisation", metrics=["psnr", "ssim"]),

@@ -420,6 +420,7 @@ rule claims:
     input:
         claims="resources/published/claims.yaml",
         reference=REFERENCE_RUNS,
+        reference_bands=REFERENCE_BANDS,
         bands="<results>/evaluation/table1/bands.csv",
         metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=EXPERIMENTS),
     output:
@@ -435,6 +436,7 @@ rule claims:
         mem_mb=500,
     params:
         experiments=EXPERIMENTS,
+        headline=headline_of("table1"),
         scales=scales_in_words(),
         code=code_digest("publication.claims"),
     message:

@@ -7,4 +7,5 @@ with job(snakemake):
 
     files, params = snakemake.input, snakemake.params
     metrics = dict(zip(params.experiments, files.metrics, strict=True))
-    judge(files.claims, metrics, files.bands, next(iter(files.reference), None), scales=params.scales, output_csv=snakemake.output[0])
+    reference = (next(iter(files[name]), None) for name in ("reference", "reference_bands"))
+    judge(files.claims, metrics, files.bands, *reference, **params.headline, scales=params.scales, output_csv=snakemake.output[0])

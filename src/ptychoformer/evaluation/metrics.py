@@ -20,17 +20,15 @@ import pandas as pd
 from scipy.ndimage import binary_erosion, gaussian_filter
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import CHANNELS, PATTERN, RELATIVE_PHASE, RELEASED, SCENE, SYNCHRONISED, UNSEEN, WHOLE
+from ptychoformer.evaluation import CHANNELS, COLUMNS, IDENTITY, PATTERN, RELATIVE_PHASE, RELEASED, SCENE, SYNCHRONISED, UNSEEN, WHOLE
 from ptychoformer.evaluation.patches import Patches, chunks, open_patches
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
-from ptychoformer.storage import write_csv
+from ptychoformer.storage import read_csv, write_csv
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
 from ptychoformer.training.split import Split, split_of, whole_scan
 
-IDENTITY = {"dataset": str, "test": str, "model": str, "loss": str, "n_train": int, "seed": int}
-COLUMNS = IDENTITY | {"block": str, "region": str, "level": str, "channel": str, "metric": str, "value": float}
 # Wang et al., IEEE Trans. Image Process. 13, 600 (2004): an 11 x 11 Gaussian window and constants for a peak of 1.
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
@@ -249,13 +247,7 @@ def read_metrics(path: str | os.PathLike) -> pd.DataFrame:
     Raises:
         InputError: the file is missing or empty, or its columns or numbers are not those of metrics.
     """
-    try:
-        # Only an empty value is a missing one: names such as "NA" are names.
-        frame = pd.read_csv(path, dtype=COLUMNS, keep_default_na=False, na_values={"value": [""]})
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist.") from error
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read as metrics ({str(error).splitlines()[0]}).") from error
+    frame = read_csv(path, COLUMNS, what="metrics")
     if list(frame.columns) != list(COLUMNS):
         raise InputError(f"{path}: the columns must be {', '.join(COLUMNS)}, found {', '.join(frame.columns)}.")
     if frame.empty:

@@ -208,31 +208,44 @@ def _scatter_bound(df: float) -> float:
 
 
 def analyse(metrics_csv: str | os.PathLike, anova_csv: str | os.PathLike, pairwise_csv: str | os.PathLike, factor: str = "model") -> None:
-    """Write the statistics of an experiment: an ANOVA for every group of comparable rows, and a test of every pair of its levels.
+    """Write the `analyses` of an experiment.
+
+    Raises:
+        InputError: the factor is unknown, or the metrics cannot be read, or hold two values for one seed of a level.
+    """
+    for table, path in zip(analyses(read_metrics(metrics_csv), factor, metrics_csv), (anova_csv, pairwise_csv), strict=True):
+        write_csv(table, path)
+
+
+def analyses(metrics: pd.DataFrame, factor: str = "model", source: str | os.PathLike = "The table") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """An ANOVA for every group of comparable rows, and a test of every pair of its levels.
 
     A group shares ``GROUP``. Floor and ceiling are no levels and are left out. The threshold of the pairs is Bonferroni's, 0.05 over
     their number in the group.
 
     Args:
+        metrics: rows with the columns of `evaluation.COLUMNS`.
         factor: what is compared, ``model`` or ``loss``; the other is held, and its name stands in the column ``held``.
+        source: of the rows, for the sentence of an error.
+
+    Returns:
+        Tables with the columns ``ANOVA_COLUMNS`` and ``PAIRWISE_COLUMNS``.
 
     Raises:
-        InputError: the factor is unknown, or the metrics cannot be read, or hold two values for one seed of a level.
+        InputError: the factor is unknown, or there are two values for one seed of a level.
     """
     if factor not in HELD:
         raise InputError(f"The factor '{factor}' is unknown, allowed are {' and '.join(HELD)}.")
-    metrics = read_metrics(metrics_csv)
     metrics = metrics[~metrics["model"].isin(REFERENCES)].rename(columns={HELD[factor]: "held"}).assign(factor=factor)
     if metrics.duplicated(subset=[*GROUP, factor, "seed"]).any():
-        raise InputError(f"{metrics_csv} holds two values for one seed of a {factor}.")
+        raise InputError(f"{source} holds two values for one seed of a {factor}.")
     anovas, pairs = [], []
     for key, rows in metrics.groupby(GROUP, sort=False):
         group = dict(zip(GROUP, key, strict=True))
         table = rows.pivot(index="seed", columns=factor, values="value")[list(rows[factor].unique())]
         anovas.append(group | _anova_row(table))
         pairs.extend(group | row for row in _pair_rows(table))
-    write_csv(pd.DataFrame(anovas, columns=ANOVA_COLUMNS), anova_csv)
-    write_csv(pd.DataFrame(pairs, columns=PAIRWISE_COLUMNS), pairwise_csv)
+    return pd.DataFrame(anovas, columns=ANOVA_COLUMNS), pd.DataFrame(pairs, columns=PAIRWISE_COLUMNS)
 
 
 def _anova_row(table: pd.DataFrame) -> dict:

@@ -11,15 +11,19 @@ Only seeds that have every number a claim names count, so that all contrasts of 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise, product
 from typing import Any
 
 import numpy as np
 
+from ptychoformer.evaluation import PATTERN, UNSEEN, WHOLE
 from ptychoformer.publication.evidence import Numbers, Place
 from ptychoformer.publication.verdicts import Contrast
+from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
 
+# Where a claim is judged once more: on the part of its block that training never saw, over single patterns, and on other blocks.
+ELSEWHERE = (UNSEEN, PATTERN, *GRID_BLOCKS)
 UNITS = {"psnr": "dB", "ssim": "ssim", "mse": "mse", "band_share": "share", "share_error": "share", "share_deficit": "share"}
 LOWER_IS_BETTER = {"mse", "share_error"}
 EACH, LARGEST, SMALLEST = "each", "largest", "smallest"
@@ -42,8 +46,10 @@ class Check:
     worse: tuple[str, ...] = ()
     among: tuple[str, ...] = ()
     test: str | None = None
-    region: tuple[str, ...] = ("block",)
-    level: str = "scene"
+    block: str = ""
+    region: tuple[str, ...] = (WHOLE,)
+    level: str = ""
+    also: tuple[str, ...] = ()
     n_train: str | None = None
     compare: str = "model"
     held: str = "mse"
@@ -53,6 +59,24 @@ class Check:
     margin: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     along: Mapping[str, Any] = field(default_factory=dict)
     drop: tuple[Mapping[str, str], ...] = ()
+
+    def on(self, block: str, level: str) -> "Check":
+        """The same, where it names neither block nor level, on these."""
+        return replace(self, block=self.block or block, level=self.level or level)
+
+    def elsewhere(self, block: str, level: str) -> dict[str, "Check"]:
+        """What is asked once more, by its name of `ELSEWHERE`, of a claim that is judged on this block and level.
+
+        A claim on a whole block is asked of its unseen part; one that names no block, of every other block of a scan on a grid; and any
+        at the levels that it names under ``also``.
+        """
+        here = self.on(block, level)
+        found = {name: replace(here, level=name) for name in self.also}
+        if self.region == (WHOLE,) and here.block != WHOLE_SCAN:
+            found[UNSEEN] = replace(here, region=(UNSEEN,))
+        if self.region == (WHOLE,) and not self.block:
+            found |= {name: replace(here, block=name) for name in GRID_BLOCKS if name != here.block}
+        return found
 
 
 @dataclass(frozen=True)
@@ -115,7 +139,7 @@ def _look_up(question: _Question, numbers: Numbers, seeds: list[int]) -> Contras
 def _spots(test: Check) -> list[Place]:
     """Every dataset, region, channel and metric that a claim is about; model, loss and ``n_train`` are left open."""
     return [
-        Place(dataset, test.test or dataset, "", "", 0, region, test.level, channel, metric)
+        Place(dataset, test.test or dataset, "", "", 0, test.block, region, test.level, channel, metric)
         for dataset, region, channel, metric in product(test.dataset, test.region, test.channel, test.metric)
     ]
 
@@ -253,4 +277,5 @@ def _what_is_missing(test: Check, places: list[Place], numbers: Numbers) -> str:
             by_dataset.setdefault(on, {})[place.model if test.compare == "model" else place.loss] = None
         return f"no runs in {test.experiment} of " + "; ".join(f"{', '.join(names)} on {on}" for on, names in by_dataset.items())
     place = absent[0]
-    return f"{test.experiment} has no {place.region} {place.level} {place.channel} {place.metric} of {place.model} on {place.test}"
+    what = f"{place.channel} {place.metric} of {place.model} on {place.test}"
+    return f"{test.experiment} has no {what} (block {place.block}, {place.region}, {place.level})"

@@ -1,4 +1,4 @@
-"""What the runs of an experiment scored, by place (run, region, channel, metric) and seed: the numbers that claims are judged on."""
+"""What the runs of an experiment scored, by place (run, block, region, channel, metric) and seed: the numbers that claims are judged on."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -6,11 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ptychoformer import evaluation
 from ptychoformer.errors import InputError
 
-RUN = ("dataset", "test", "model", "loss", "n_train", "seed")
-COLUMNS = (*RUN, "region", "level", "channel", "metric", "value")
+RUN = tuple(evaluation.IDENTITY)
+COLUMNS = tuple(evaluation.COLUMNS)
 BAND_COLUMNS = (*RUN, "channel", "band", "estimate", "truth")
+BAND = "band"  # the level of energy shares
 
 
 class Place(NamedTuple):
@@ -21,6 +23,7 @@ class Place(NamedTuple):
     model: str
     loss: str
     n_train: int
+    block: str
     region: str
     level: str
     channel: str
@@ -47,9 +50,13 @@ class Numbers:
         if (twice := frame.duplicated(keys)).any():
             raise InputError(f"The metrics of {'/'.join(map(str, frame.loc[twice.idxmax(), list(RUN)]))} were given twice.")
         self._values: dict[Place, dict[int, float]] = {}
+        self._sizes: dict[Place, set[int]] = {}
         ordered = frame[["seed", "value", *Place._fields]]
-        for seed, value, *place in ordered.itertuples(index=False, name=None):
-            self._values.setdefault(Place(*place), {})[int(seed)] = float(value)
+        for seed, value, *where in ordered.itertuples(index=False, name=None):
+            place = Place(*where)
+            self._values.setdefault(place, {})[int(seed)] = float(value)
+            self._sizes.setdefault(place._replace(n_train=0), set()).add(place.n_train)
+        self._runs = {place.trained for place in self._values}
 
     def seeds(self, place: Place) -> set[int]:
         """Seeds that have a number there."""
@@ -61,8 +68,7 @@ class Numbers:
 
     def sizes(self, places: Iterable[Place]) -> list[int]:
         """Every ``n_train`` for which one of the places (whose own ``n_train`` is ignored) has a number, ascending."""
-        wanted = {place._replace(n_train=0) for place in places}
-        return sorted({place.n_train for place in self._values if place._replace(n_train=0) in wanted})
+        return sorted(set().union(*(self._sizes.get(place._replace(n_train=0), ()) for place in places)))
 
     def whole(self, places: Iterable[Place]) -> set[int]:
         """Seeds that have a number at all of the places."""
@@ -70,7 +76,7 @@ class Numbers:
 
     def has_run(self, place: Place) -> bool:
         """Whether the run has any number, there or elsewhere."""
-        return any(place.trained == other.trained for other in self._values)
+        return place.trained in self._runs
 
 
 def band_metrics(bands: pd.DataFrame) -> pd.DataFrame:
@@ -78,8 +84,11 @@ def band_metrics(bands: pd.DataFrame) -> pd.DataFrame:
 
     ``band_share`` is the share of the estimate, ``share_error`` its distance from the truth's, ``share_deficit`` what the truth has more.
     For the band ``outside_low`` they are those of mid and high together.
+
+    Args:
+        bands: rows with ``BAND_COLUMNS`` and ``block``.
     """
-    keys = [name for name in BAND_COLUMNS if name not in ("band", "estimate", "truth")]
+    keys = [*RUN, "block", "channel"]
     outside = bands[bands["band"] != "low"].groupby(keys, as_index=False)[["estimate", "truth"]].sum().assign(band="outside_low")
     both = pd.concat([bands, outside], ignore_index=True)
     missing = both["truth"] - both["estimate"]
@@ -87,4 +96,4 @@ def band_metrics(bands: pd.DataFrame) -> pd.DataFrame:
         both.assign(metric=metric, value=value)
         for metric, value in (("band_share", both["estimate"]), ("share_error", missing.abs()), ("share_deficit", missing))
     ]
-    return pd.concat(parts, ignore_index=True).rename(columns={"band": "region"}).assign(level="band")[list(COLUMNS)]
+    return pd.concat(parts, ignore_index=True).rename(columns={"band": "region"}).assign(level=BAND)[list(COLUMNS)]

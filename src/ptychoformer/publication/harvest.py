@@ -4,10 +4,10 @@
 
 Every run's metrics are joined with the facts of its training from the sidecar of its weights. Rows of runs that the table already has are
 replaced, all others are kept, so that a table can grow over machines and days; the same runs give the same bytes, in whatever order.
+The energy by frequency band of runs whose scenes the folder has measured goes into ``bands.csv`` beside the table, in the same way.
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -21,13 +21,16 @@ import pandas as pd
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.provenance import sidecar
-from ptychoformer.publication.evidence import COLUMNS, RUN
-from ptychoformer.storage import write_csv
+from ptychoformer.publication.evidence import BAND_COLUMNS, COLUMNS, RUN
+from ptychoformer.storage import read_text, write_csv
 
 TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networks that the paper compares
+# How many seeds there are to be, fixed before the first run as the paper's "ten independent experiments"; on fewer a result is interim.
+SEEDS_FIXED = 10
 FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds")
 RUN_COLUMNS = (*COLUMNS, *FACTS)
-_KEY = [name for name in COLUMNS if name != "value"]
+BAND_RUN_COLUMNS = (*RUN, "block", "level", "channel", "band", "estimate", "truth", *FACTS)
+BANDS = "bands.csv"
 
 
 @dataclass(frozen=True)
@@ -58,36 +61,63 @@ class _Unfinished(Exception):
 
 
 def harvest(results_folder: str | os.PathLike, output_csv: str | os.PathLike) -> Harvest:
-    """Merge the finished runs of a results folder into a table with the columns ``RUN_COLUMNS``, sorted.
+    """Merge the finished runs of a results folder into a table with the columns ``RUN_COLUMNS``, sorted, and their bands beside it.
 
     Floors and ceilings are taken too; they have no facts of training. ``seconds`` is what training took. A run whose weights or sidecar
     are missing, or whose metrics break off, is half-finished and left out.
 
     Args:
         results_folder: has ``evaluation`` and ``training`` in it.
-        output_csv: made, or added to.
+        output_csv: made, or added to; so is ``bands.csv`` beside it, with the columns ``BAND_RUN_COLUMNS``, if the folder has any.
 
     Raises:
-        InputError: there is no such folder, or the table there is has other columns.
+        InputError: there is no such folder, or a table there is has other columns.
     """
     results = Path(results_folder)
     if not (results / "evaluation").is_dir():
         raise InputError(f"{results} is no folder of results: it has no folder 'evaluation'.")
-    existing = _read_existing(Path(output_csv))
+    existing = _read_existing(Path(output_csv), RUN_COLUMNS)
     frames, skipped = [], []
     for path in sorted((results / "evaluation").rglob("metrics.csv")):
         try:
             frames.extend(_finished(path, results))
         except _Unfinished as reason:
             skipped.append(f"{path.parent.relative_to(results / 'evaluation')}: {reason}")
-    fresh = pd.concat(frames, ignore_index=True) if frames else existing.iloc[:0]
-    taken = set(_runs(fresh))
-    known = set(_runs(existing))
-    kept = existing[[run not in taken for run in existing[list(RUN)].itertuples(index=False, name=None)]]
-    table = _sorted(pd.concat([kept, fresh], ignore_index=True))
+    table, fresh = _merged(existing, frames)
     write_csv(table, output_csv)
-    networks = tuple(run for run in sorted(taken) if run[RUN.index("model")] not in REFERENCES)
+    skipped += _harvest_bands(results, Path(output_csv).with_name(BANDS))
+    known = set(_runs(existing))
+    networks = tuple(run for run in sorted(set(_runs(fresh))) if run[RUN.index("model")] not in REFERENCES)
     return Harvest(networks, tuple(run for run in networks if run not in known), _whole(table), tuple(skipped))
+
+
+def _harvest_bands(results: Path, output: Path) -> list[str]:
+    """Merge the bands of the runs that are finished; returns what was skipped, with the reason."""
+    existing = _read_existing(output, BAND_RUN_COLUMNS)
+    frames, skipped = [], []
+    for path in sorted((results / "evaluation").glob(f"*/{BANDS}")):
+        name = path.relative_to(results / "evaluation")
+        try:
+            rows = _bands(path)
+        except _Unfinished as reason:
+            skipped.append(f"{name}: {reason}")
+            continue
+        for run, own in rows.groupby(list(RUN)):
+            try:
+                frames.append(own.assign(**_facts(run, path, results)))
+            except _Unfinished as reason:
+                skipped.append(f"{'/'.join(run)} in {name}: {reason}")
+    if frames:
+        write_csv(_merged(existing, frames)[0], output)
+    return skipped
+
+
+def _merged(existing: pd.DataFrame, frames: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What there was, but for the runs that were made anew, and what is fresh, sorted; and what is fresh."""
+    fresh = pd.concat(frames, ignore_index=True)[list(existing)] if frames else existing.iloc[:0]
+    taken = set(_runs(fresh))
+    kept = existing[[run not in taken for run in existing[list(RUN)].itertuples(index=False, name=None)]]
+    return _sorted(pd.concat([kept, fresh], ignore_index=True)), fresh
 
 
 def _runs(table: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -95,33 +125,18 @@ def _runs(table: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def _sorted(table: pd.DataFrame) -> pd.DataFrame:
-    order = table[_KEY].assign(**{name: table[name].astype(int) for name in ("n_train", "seed")})
-    return table.loc[order.sort_values(_KEY).index, list(RUN_COLUMNS)].reset_index(drop=True)
+    keys = [name for name in table if name not in ("value", "estimate", "truth", *FACTS)]
+    order = table[keys].assign(**{name: table[name].astype(int) for name in ("n_train", "seed")})
+    return table.loc[order.sort_values(keys).index].reset_index(drop=True)
 
 
-def _read_existing(path: Path) -> pd.DataFrame:
+def _read_existing(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if not path.is_file():
-        return pd.DataFrame(columns=list(RUN_COLUMNS), dtype=str)
-    table = _read_text(path)
-    if tuple(table.columns) != RUN_COLUMNS:
-        raise InputError(f"{path}: the columns must be {', '.join(RUN_COLUMNS)}, found {', '.join(table.columns)}.")
+        return pd.DataFrame(columns=list(columns), dtype=str)
+    table = read_text(path)
+    if tuple(table.columns) != columns:
+        raise InputError(f"{path}: the columns must be {', '.join(columns)}, found {', '.join(table.columns)}.")
     return table
-
-
-def _read_text(path: Path) -> pd.DataFrame:
-    """A CSV file as text: numbers keep their digits, and a digest such as 12e4567890ab is no number.
-
-    Raises:
-        InputError: it is no table, or a row has not as many values as the head.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            head, *rows = csv.reader(file, strict=True)
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table ({error}).") from error
-    if any(len(row) != len(head) for row in rows):
-        raise InputError(f"{path} breaks off in the middle of a row.")
-    return pd.DataFrame(rows, columns=head, dtype=str)
 
 
 def _finished(path: Path, results: Path) -> Iterator[pd.DataFrame]:
@@ -133,15 +148,39 @@ def _finished(path: Path, results: Path) -> Iterator[pd.DataFrame]:
     run = _identity(path.relative_to(results / "evaluation").parent.parts)
     if run is None:
         return
-    try:
-        rows = _read_text(path)
-    except InputError as error:
-        raise _Unfinished(str(error)) from error
-    if set(rows.columns) != set(COLUMNS) or rows.empty or not _are_numbers(rows["value"]):
-        raise _Unfinished("its metrics are not whole")
+    rows = _whole_rows(path, COLUMNS, ["value"])
     if any((rows[name] != value).any() for name, value in zip(RUN, run, strict=True)):
         raise _Unfinished("its metrics are of another run")
     yield rows.assign(**_facts(run, path, results))
+
+
+def _bands(path: Path) -> pd.DataFrame:
+    """The rows of a file of bands, with the block and the level of its scenes.
+
+    Raises:
+        _Unfinished: it is not whole, or does not say which scenes it is of.
+    """
+    rows = _whole_rows(path, BAND_COLUMNS, ["estimate", "truth"])
+    try:
+        headline = json.loads(sidecar(path).read_text(encoding="utf-8"))["configuration"]["headline"]
+        return rows.assign(block=headline["block"], level=headline["level"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _Unfinished(f"its sidecar lacks something ({error})") from error
+
+
+def _whole_rows(path: Path, columns: tuple[str, ...], numbers: list[str]) -> pd.DataFrame:
+    """A table as text.
+
+    Raises:
+        _Unfinished: it is not whole.
+    """
+    try:
+        rows = read_text(path)
+    except InputError as error:
+        raise _Unfinished(str(error)) from error
+    if set(rows.columns) != set(columns) or rows.empty or not all(_are_numbers(rows[name]) for name in numbers):
+        raise _Unfinished("its metrics are not whole")
+    return rows
 
 
 def _are_numbers(values: pd.Series) -> bool:
@@ -197,10 +236,10 @@ def _text(value: Any) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> int:
-    """How many seeds have all of these networks, among runs that were trained alike (``model`` and ``seed``)."""
+def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> set:
+    """The seeds that have all of these networks, among runs that were trained alike (``model`` and ``seed``)."""
     wanted = set(networks)
-    return sum(wanted <= set(models) for _, models in runs.groupby("seed")["model"])
+    return {seed for seed, models in runs.groupby("seed")["model"] if wanted <= set(models)}
 
 
 def _whole(table: pd.DataFrame) -> dict[str, int]:
@@ -208,7 +247,7 @@ def _whole(table: pd.DataFrame) -> dict[str, int]:
     own = table[table["model"].isin(TABLE_1) & (table["loss"] == "mse") & (table["dataset"] == table["test"])]
     best: dict[str, tuple[bool, int, int]] = {}
     for (dataset, n_train, *_), runs in own.groupby(["dataset", "n_train", "epochs", "batch_size"]):
-        seeds = whole_seeds(runs, TABLE_1)
+        seeds = len(whole_seeds(runs, TABLE_1))
         best[dataset] = max(best.get(dataset, (False, 0, 0)), (seeds > 0, int(n_train), seeds))
     return {dataset: seeds for dataset, (_, _, seeds) in sorted(best.items())}
 

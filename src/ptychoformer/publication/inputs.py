@@ -10,14 +10,24 @@ from typing import Any
 import pandas as pd
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import COLUMNS
 from ptychoformer.provenance import sidecar
+from ptychoformer.storage import read_csv
 
-GROUP = ("dataset", "test", "factor", "held", "n_train", "region", "level", "channel", "metric")
+GROUP = ("dataset", "test", "factor", "held", "n_train", "block", "region", "level", "channel", "metric")
 ANOVA = (*GROUP, "n_seeds", "n_levels", "F", "df_effect", "df_error", "p", "p_gg", "eta_squared", "eta_low", "eta_high", "note")
 PAIRWISE = (*GROUP, "a", "b", "n_seeds", "difference", "low", "high", "p", "alpha", "significant", "d_z", "note")
 PUBLISHED = ("condition", "method", "channel", "metric", "mean", "std")
 HISTORY = ("epoch", "validation_loss")
-DIGESTS = ("code_digest", "configuration_digest")  # text even where one looks like a number, such as 12345e678901
+# What a column of a table of the other rooms, or of this one, holds by its name; all others hold numbers.
+_TEXT = (
+    *("factor", "held", "a", "b", "note", "condition", "method", "band", "quantity"),
+    *("package", "configuration_digest", "code_digest", "machine", "device"),
+    *("id", "place", "statement", "judges", "unit", "rival", "reason", "scale", "source"),
+)
+_FLAGS = ("significant", "best", "differs_from_best", "interim")
+_WHOLE = ("n_seeds", "n_levels")
+TYPES = COLUMNS | dict.fromkeys(_TEXT, str) | dict.fromkeys(_FLAGS, bool) | dict.fromkeys(_WHOLE, int)
 
 
 @dataclass(frozen=True, order=True)
@@ -48,19 +58,16 @@ class Run:
         return f"{self.dataset}/{self.model}/{self.loss}/n{self.n_train}/seed{self.seed}"
 
 
-def read_table(path: str | os.PathLike, columns: Iterable[str]) -> pd.DataFrame:
-    """A CSV file that has at least these columns.
+def read_table(path: str | os.PathLike, columns: Iterable[str], text: Iterable[str] = ()) -> pd.DataFrame:
+    """A CSV file that has at least these columns: text as it stands, however much it looks like a number or a gap, and numbers.
+
+    Args:
+        text: columns of text besides those that `TYPES` knows.
 
     Raises:
-        InputError: it is missing, is no CSV, or lacks a column.
+        InputError: it is missing, is no CSV, lacks a column, or holds something else than a number where one belongs.
     """
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(DIGESTS, str))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a table ({str(error).splitlines()[0]}).") from error
-    if missing := [name for name in columns if name not in table]:
-        raise InputError(f"{path} has no column {' and no column '.join(missing)}.")
-    return table
+    return read_csv(path, TYPES | dict.fromkeys(text, str), columns)
 
 
 def versions_of_code(runs: pd.DataFrame) -> int:

@@ -16,9 +16,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from ptychoformer.files import write_text
-from ptychoformer.publication import report_claims, report_reference, report_runs, typeset
+from ptychoformer.publication import report_claims, report_reference, report_runs, typeset, variation
 from ptychoformer.publication.claims import LOCAL, REFERENCE
 from ptychoformer.publication.curves import training_curves
+from ptychoformer.publication.harvest import SEEDS_FIXED
 from ptychoformer.publication.inputs import ANOVA, PAIRWISE, read_table
 from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
 from ptychoformer.publication.report_figures import pictures
@@ -87,10 +88,16 @@ def make_report(
         headlines=_by_condition(headline),
         our_name=networks[ours],
         claim_sections=report_claims.sections(verdicts, labels),
+        block_title=typeset.BLOCK_TITLES[first.block],
+        seeds_fixed=SEEDS_FIXED,
         tables=parts,
         figures=pictures(figures, output, missing_scan),
-        reference=report_reference.reference_conditions(reference, labels),
+        varied_groups=_variation(tables[HEADLINE_TABLE], first),
+        varied_names=[report_reference.score_name(*column) for column in report_reference.COLUMNS],
+        reference=report_reference.reference_conditions(reference, labels, block=first.block, level=first.level),
         reference_headings=_headings(report_reference.COLUMNS),
+        anova_headings=report_reference.ANOVA_HEADINGS,
+        pair_headings=report_reference.PAIR_HEADINGS,
         timing=timing,
         rooms=report_runs.room_rows(timing),
         curves=_embedded(training_curves(histories, conditions, networks), "image/svg+xml"),
@@ -143,6 +150,14 @@ def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: typeset.Layout, p
 def _shown(tests: pd.DataFrame, layout: typeset.Layout) -> pd.DataFrame:
     """The rows of a table of tests that belong to what the table of results shows."""
     return tests[is_shown(tests, layout) & tests[layout.compared.condition_of_tests].isin(layout.conditions)]
+
+
+def _variation(table_csv: str | os.PathLike, layout: typeset.Layout) -> list[tuple[str, list[variation.Row]]]:
+    """How a table's scores differ between seeds, and between blocks."""
+    means = variation.means_of_table(read_table(table_csv, COLUMNS), layout.level)
+    methods = {**layout.methods, "floor": typeset.REFERENCES["floor"]}
+    found = variation.variation(means, layout.block)
+    return _by_condition(variation.rows(found, layout.conditions, methods, report_reference.COLUMNS))
 
 
 def _template() -> Template:

@@ -8,16 +8,24 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.claims import JUDGES, LOCAL, OUTPUT_COLUMNS, REFERENCE
+from ptychoformer.evaluation import PATTERN, UNSEEN
+from ptychoformer.publication.catalogue import JUDGES
+from ptychoformer.publication.claims import LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
+from ptychoformer.publication.harvest import SEEDS_FIXED
 from ptychoformer.publication.inputs import read_table
 from ptychoformer.publication.quantities import QUANTITIES, number
 from ptychoformer.publication.report_labels import Labels
+from ptychoformer.publication.typeset import BLOCK_TITLES
 from ptychoformer.publication.verdicts import FAILS, HOLDS, UNDECIDED
+from ptychoformer.simulation.scan import GRID_BLOCKS
 
 VERDICTS = (HOLDS, FAILS, UNDECIDED)
 # A verdict is told by its word and its symbol; the style adds a colour to them.
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?"}
 STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
+# Where claims are judged once more, by the names of `contrasts.ELSEWHERE`.
+_PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {name: f"on {BLOCK_TITLES[name]}" for name in GRID_BLOCKS}
+_BLOCK_COLUMNS = [f"verdict_{name}" for name in GRID_BLOCKS]
 # The paper's headings.
 _TITLES = {
     "IV-B": "Performance comparison and analysis",
@@ -64,7 +72,8 @@ class Judgement:
         interval: from where to where, without the unit.
         because: the reason, given where a claim does not hold or is undecided.
         rival: the comparison that the effect is of.
-        on_unseen: the verdict on the unseen part of the test block, given where it is another.
+        interim: that there are to be more seeds, in words.
+        elsewhere: where the claim was judged once more with another verdict, in words, and that verdict.
     """
 
     verdict: str
@@ -74,18 +83,26 @@ class Judgement:
     rival: str
     because: str
     scale: str
-    on_unseen: str
+    interim: str
+    elsewhere: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """A claim; ``published`` is the paper's own effect or empty, ``reference`` is None where no reference run could be looked at."""
+    """A claim.
+
+    Args:
+        published: the paper's own effect, or empty.
+        note: on the paper's own evidence, or empty.
+        reference: None where no reference run could be looked at.
+    """
 
     id: str
     place: str
     statement: str
     judges: str
     published: str
+    note: str
     local: Judgement
     reference: Judgement | None
 
@@ -100,7 +117,24 @@ class Section:
     @property
     def tally(self) -> str:
         """Local verdicts in words."""
-        return _tally_in_words([claim.local.verdict for claim in self.claims])
+        return in_words([claim.local.verdict for claim in self.claims])
+
+
+@dataclass(frozen=True)
+class Again:
+    """How claims come out elsewhere.
+
+    Args:
+        where: in words.
+        judged: claims with runs that were judged there too.
+        flips: those of them with another verdict there.
+        lost: those of the flips that hold on the headline.
+    """
+
+    where: str
+    judged: int
+    flips: int
+    lost: int
 
 
 @dataclass(frozen=True)
@@ -110,17 +144,15 @@ class Tally:
     Args:
         counts: verdict to number.
         not_run: those of the undecided for which not one seed has everything that they name.
-        judged_twice: those with runs that were also judged on the unseen part of the test block.
-        flips: those of them with another verdict there.
-        lost: those of the flips that hold on the whole block.
+        elsewhere: each place where some were judged once more, then all other blocks together.
+        interim: those with fewer seeds than were fixed beforehand.
         by_kind: rows of a table: what is judged, then a number for each verdict.
     """
 
     counts: dict[str, int]
     not_run: int
-    judged_twice: int
-    flips: int
-    lost: int
+    elsewhere: tuple[Again, ...]
+    interim: int
     by_kind: list[list[str]]
 
     @property
@@ -135,13 +167,13 @@ def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
     Raises:
         InputError: it is missing, or breaks its contract.
     """
-    table = read_table(path, OUTPUT_COLUMNS)
-    known = {"verdict": VERDICTS, "verdict_unseen": VERDICTS, "source": (LOCAL, REFERENCE), "judges": JUDGES}
+    table = read_table(path, OUTPUT_COLUMNS, text=("verdict", *VERDICTS_ELSEWHERE))
+    known = {"verdict": VERDICTS, "source": (LOCAL, REFERENCE), "judges": JUDGES}
+    # A claim has a verdict elsewhere only where that is another question.
+    known |= dict.fromkeys(VERDICTS_ELSEWHERE, (*VERDICTS, ""))
     for column, allowed in known.items():
-        # Claims that are not about the test block have no verdict on its unseen part.
-        given = table[column].dropna() if column == "verdict_unseen" else table[column]
-        if wrong := [value for value in given if value not in allowed]:
-            raise InputError(f"{path}: {column} '{wrong[0]}' is unknown, allowed are {', '.join(allowed)}.")
+        if wrong := [value for value in table[column] if value not in allowed]:
+            raise InputError(f"{path}: {column} '{wrong[0]}' is unknown, allowed are {', '.join(filter(None, allowed))}.")
     if table.duplicated(["id", "source"]).any():
         raise InputError(f"{path} judges the claim '{table.loc[table.duplicated(['id', 'source']), 'id'].iloc[0]}' twice.")
     local = set(table.loc[table["source"] == LOCAL, "id"])
@@ -158,8 +190,8 @@ def sections(table: pd.DataFrame, labels: Labels) -> list[Section]:
         local = by_source[LOCAL]
         reference = _judgement(by_source[REFERENCE], labels) if REFERENCE in by_source else None
         published = _published(rows)
-        about = (str(local[name]) for name in ("id", "place", "statement", "judges"))
-        claim = ClaimRow(*about, published=published, local=_judgement(local, labels), reference=reference)
+        about = {name: local[name] for name in ("id", "place", "statement", "judges", "note")}
+        claim = ClaimRow(**about, published=published, local=_judgement(local, labels), reference=reference)
         found.setdefault(section_of(claim.place), []).append(claim)
     return [Section(title, tuple(claims)) for title, claims in found.items()]
 
@@ -175,14 +207,10 @@ def section_of(place: str) -> str:
 
 def _published(rows: pd.DataFrame) -> str:
     """The paper's own effect; its unit is the test's, which only a row with an effect names."""
-    units = rows["unit"].dropna()
+    units = [unit for unit in rows["unit"] if unit]
     value = rows["published_value"].iloc[0]
-    if pd.isna(value):
-        return ""
-    if units.empty:
-        # A claim that could not be looked at has no unit; the paper's number alone could be misread, so it is left to the statement.
-        return ""
-    return effect_text(value, units.iloc[0])
+    # A claim that could not be looked at has no unit; the paper's number alone could be misread, so it is left to the statement.
+    return effect_text(value, units[0]) if units and not pd.isna(value) else ""
 
 
 def effect_text(value: float, unit: str) -> str:
@@ -196,25 +224,24 @@ def _unit(name: str) -> Unit:
 
 
 def _judgement(row: pd.Series, labels: Labels) -> Judgement:
-    text = {name: "" if pd.isna(row[name]) else str(row[name]).strip() for name in ("unit", "rival", "reason", "scale")}
-    seeds = int(row["n_seeds"])
-    unit = _unit(text["unit"])
+    seeds, unit = int(row["n_seeds"]), _unit(row["unit"])
     has_interval = row[["low", "high"]].notna().all()
     return Judgement(
         verdict=row["verdict"],
-        effect="" if pd.isna(row["effect"]) else effect_text(row["effect"], text["unit"]),
+        effect="" if pd.isna(row["effect"]) else effect_text(row["effect"], row["unit"]),
         interval=f"{unit.text(row['low'])} to {unit.text(row['high'])}" if has_interval else "",
         seeds=f"{seeds} seed{'' if seeds == 1 else 's'}" if seeds else "",
-        rival=labels.told(text["rival"]),
-        because="" if row["verdict"] == HOLDS else labels.told(_in_unit(text["reason"], text["unit"])),
-        scale=text["scale"],
-        on_unseen=row["verdict_unseen"] if _flipped(row) else "",
+        rival=labels.told(row["rival"]),
+        because="" if row["verdict"] == HOLDS else labels.told(_in_unit(row["reason"], row["unit"])),
+        scale=row["scale"],
+        interim=f"Interim: {seeds} of the {SEEDS_FIXED} seeds fixed beforehand" if row["interim"] else "",
+        elsewhere=tuple((words, row[f"verdict_{name}"]) for name, words in _PLACES.items() if seeds and _flipped(row, f"verdict_{name}")),
     )
 
 
-def _flipped(rows: pd.DataFrame | pd.Series) -> pd.Series | bool:
-    """Whether the verdict on the unseen part is another one, of each row or of a single one."""
-    return pd.notna(rows["verdict_unseen"]) & (rows["verdict_unseen"] != rows["verdict"])
+def _flipped(rows: pd.DataFrame | pd.Series, column: str) -> pd.Series | bool:
+    """Whether the verdict elsewhere is another one, of each row or of a single one."""
+    return (rows[column] != "") & (rows[column] != rows["verdict"])
 
 
 def _in_unit(reason: str, unit: str) -> str:
@@ -226,20 +253,28 @@ def _in_unit(reason: str, unit: str) -> str:
 def tally(table: pd.DataFrame, source: str) -> Tally:
     """Verdicts of one source, counted."""
     rows = table[table["source"] == source]
-    flipped = rows[_flipped(rows)]
     kinds = [(kind, rows[rows["judges"] == kind]) for kind in JUDGES]
     lines = [(f"{kind}s", part) for kind, part in kinds if len(part)] + [("all", rows)]
+    places = [(words, [f"verdict_{name}"]) for name, words in _PLACES.items()] + [("on any other block", _BLOCK_COLUMNS)]
+    again = [_again(rows[rows["n_seeds"] > 0], *place) for place in places]
     return Tally(
         counts={verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS},
         not_run=int(((rows["verdict"] == UNDECIDED) & (rows["n_seeds"] == 0)).sum()),
-        judged_twice=int((rows["verdict_unseen"].notna() & (rows["n_seeds"] > 0)).sum()),
-        flips=len(flipped),
-        lost=int((flipped["verdict"] == HOLDS).sum()),
+        elsewhere=tuple(found for found in again if found.judged),
+        interim=int(rows["interim"].sum()),
         by_kind=[[name, *(str((part["verdict"] == verdict).sum()) for verdict in VERDICTS), str(len(part))] for name, part in lines],
     )
 
 
-def _tally_in_words(verdicts: Sequence[str]) -> str:
+def _again(rows: pd.DataFrame, where: str, columns: Sequence[str]) -> Again:
+    """The claims that come out otherwise in any of these columns."""
+    judged = pd.concat([rows[column] != "" for column in columns], axis=1).any(axis=1)
+    flipped = pd.concat([_flipped(rows, column) for column in columns], axis=1).any(axis=1)
+    return Again(where, int(judged.sum()), int(flipped.sum()), int((rows.loc[flipped, "verdict"] == HOLDS).sum()))
+
+
+def in_words(verdicts: Sequence[str]) -> str:
+    """How many of these verdicts are which."""
     holding, failing, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
     parts = [f"{holding} hold{'s' if holding == 1 else ''}"] if holding else []
     parts += [f"{failing} do{'es' if failing == 1 else ''} not hold"] if failing else []

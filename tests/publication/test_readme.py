@@ -1,0 +1,174 @@
+"""What README says of results is what the tables hold."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import COLUMNS
+from ptychoformer.publication.claims import OUTPUT_COLUMNS
+from ptychoformer.publication.harvest import FACTS, RUN_COLUMNS
+from ptychoformer.publication.readme import BEGIN, CLAIM_COLUMNS, END, Sources, block_of_results, keep, write_block
+from ptychoformer.publication.report_labels import Labels
+from ptychoformer.storage import write_csv
+
+PUBLISHED = Path(__file__).parents[2] / "resources" / "published" / "table1.csv"
+MODELS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
+LABELS = Labels({"clean": "Noise-free", "noisy": "Noisy", "straight": "Straight", "measured": "Star"}, MODELS)
+HERE = dict(block="lower_right", level="scene")
+MEANS = dict(zip(MODELS, (13.0, 13.2, 13.6, 14.4), strict=True))
+TRAINED = dict(zip(FACTS, (25, 32, "0.1.0", "ab12", "12345e678901", "Linux", "cpu", 2735.5), strict=True))
+
+
+def scores(dataset="clean", seeds=3, models=MEANS, test=None, **place):
+    """PSNR and SSIM of both channels of every network, and of a floor and a perfect ceiling."""
+    rng = np.random.default_rng(3)
+    place = dict(dataset=dataset, test=test or dataset, n_train=2928) | HERE | dict(region="whole") | place
+    rows = [
+        place | dict(model=model, loss=loss, seed=seed, channel=channel, metric=metric, value=value)
+        for channel in ("amplitude", "phase")
+        for metric, scale in (("mse", 0.01), ("psnr", 1.0), ("ssim", 0.05))
+        for seed, shift in enumerate(rng.standard_normal(seeds))
+        for model, loss, value in (
+            *((model, "mse", scale * (mean + shift + 0.1 * rng.standard_normal())) for model, mean in models.items()),
+            ("floor", "none", scale * 6.5),
+            ("ceiling", "none", np.inf),
+        )
+    ]
+    return pd.DataFrame(rows)[list(COLUMNS)]
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Tables of their own, without any numbers at laptop scale."""
+    return Sources(tmp_path / "runs.csv", PUBLISHED, tmp_path / "laptop")
+
+
+def rendered(sources, runs):
+    trained = runs.assign(**TRAINED)
+    trained.loc[trained["loss"] == "none", list(FACTS)] = np.nan
+    write_csv(trained[list(RUN_COLUMNS)], sources.runs)
+    return block_of_results(sources, LABELS, **HERE)
+
+
+def means(runs, channel="amplitude", metric="psnr"):
+    at = runs[(runs["channel"] == channel) & (runs["metric"] == metric) & (runs["loss"] == "mse")]
+    return at.pivot(index="seed", columns="model", values="value")
+
+
+class TestFullSize:
+    def test_means_deviations_and_the_papers_own(self, sources):
+        runs = scores()
+        text, table = rendered(sources, runs), means(runs)
+        assert f"| PtychoNN | {table['ptychonn'].mean():.2f} ± {table['ptychonn'].std():.2f} (13.52) |" in text
+        assert f"| **{table['ptychoformer'].mean():.2f} ± {table['ptychoformer'].std():.2f}** (14.42) |" in text
+        assert "| Floor | 6.50 | 32.50 |" in text
+        assert "Ceiling" not in text  # perfect
+        assert "Noise-free, the lower right block, 2,928 patterns, 25 epochs, 3 seeds of 10: interim" in text
+
+    def test_who_leads_by_how_much_with_the_interval_of_an_independent_library(self, sources):
+        runs = scores()
+        table = means(runs)
+        test = stats.ttest_rel(table["ptychoformer"], table["dpi"]).confidence_interval()
+        lead = (table["ptychoformer"] - table["dpi"]).mean()
+        assert f"amplitude PSNR Ptychoformer, by {lead:.2f} dB over DPI ({test.low:.2f} to {test.high:.2f})".replace("-", "−") in rendered(
+            sources, runs
+        )
+
+    def test_only_seeds_that_every_network_has_count(self, sources):
+        runs = scores(seeds=4)
+        runs = runs[~((runs["model"] == "dpi") & (runs["seed"] == 2))]
+        table = means(runs[runs["seed"] != 2])
+        text = rendered(sources, runs)
+        assert "3 seeds of 10" in text
+        assert f"| PtychoNN | {table['ptychonn'].mean():.2f} ± {table['ptychonn'].std():.2f} (13.52) |" in text
+
+    def test_all_seeds_are_not_interim(self, sources):
+        text = rendered(sources, scores(seeds=10))
+        assert "10 seeds*:" in text
+        assert "interim" not in text
+
+    def test_another_block_stands_beside_nothing_of_the_papers(self, sources):
+        text = rendered(sources, scores(block="lower_left"))
+        assert "*Noise-free, the lower right block*: no runs yet; what there is is of another block, on which no claim is judged." in text
+        assert "*Noisy, the lower right block*: no runs yet." in text
+        assert "Noise-free, the lower left block, 2,928 patterns" in text
+        assert "(13.52)" not in text
+
+    def test_a_network_that_is_missing_is_told(self, sources):
+        text = rendered(sources, scores(models={name: mean for name, mean in MEANS.items() if name != "dpi"}))
+        assert "(no runs of DPI):" in text
+        assert "DPI |" not in text
+
+    def test_one_seed_leads_without_an_interval(self, sources):
+        assert re.search(r"over DPI \(not tested\)", rendered(sources, scores(seeds=1)))
+
+    def test_without_a_whole_seed_no_mean_is_shown(self, sources):
+        runs = scores(seeds=2)
+        runs = runs[~((runs["model"] == "dpi") & (runs["seed"] == 0)) & ~((runs["model"] == "ptynet") & (runs["seed"] == 1))]
+        assert "*Noise-free, the lower right block*: no seed has every network yet." in rendered(sources, runs)
+
+    def test_without_runs_it_says_so(self, sources):
+        text = rendered(sources, scores().iloc[:0])
+        assert text.count("no runs yet.") == 2
+
+
+class TestLaptop:
+    @pytest.fixture
+    def kept(self, sources, tmp_path):
+        """A run of the workflow, of which README's numbers were copied; and those of Table I."""
+        table1 = pd.concat([scores("clean", n_train=400), scores("clean", n_train=400, block="strip"), scores("noisy", n_train=400)])
+        write_csv(pd.concat([table1, scores("clean", n_train=400, region="unseen")]), tmp_path / "table1.csv")
+        write_csv(scores("straight", test="curved", n_train=320, block="scan"), tmp_path / "table2.csv")
+        verdicts = ["holds", "does not hold", "undecided", "undecided", "undecided"]
+        rows = [
+            dict.fromkeys(OUTPUT_COLUMNS, "") | dict(id=f"claim-{place}", judges="ranking", verdict=verdict)
+            for place, verdict in enumerate(verdicts)
+        ]
+        claims = pd.DataFrame(rows).assign(source="local", interim=False, n_seeds=[3, 3, 3, 3, 0])
+        write_csv(claims, tmp_path / "claims.csv")
+        keep(tmp_path / "claims.csv", {tmp_path / "table1.csv": "lower_right", tmp_path / "table2.csv": "scan"}, "scene", sources.laptop)
+        return table1[(table1["block"] == "lower_right") & (table1["dataset"] == "noisy")]
+
+    def test_what_is_kept_is_small(self, sources, kept):
+        rows = pd.read_csv(sources.laptop / "metrics.csv")
+        assert set(rows["block"]) == {"lower_right", "scan"}
+        assert (set(rows["region"]), set(rows["metric"])) == ({"whole"}, {"psnr", "ssim"})
+        assert list(pd.read_csv(sources.laptop / "claims.csv")) == list(CLAIM_COLUMNS)
+
+    def test_verdicts_are_counted_and_networks_told(self, sources, kept):
+        text = rendered(sources, scores())
+        assert "Of 5 claims 1 holds, 1 does not hold, 3 undecided (1 for want of runs)." in text
+        table = means(kept)
+        networks = ", ".join(f"{label} {table[name].mean():.2f}" for name, label in MODELS.items())
+        assert f"- *Noisy, the lower right block, 400 patterns, 3 seeds.* Amplitude PSNR (dB): {networks}; Floor 6.50, Ceiling ∞." in text
+        assert "- *Straight, tested on curved, 320 patterns, 3 seeds.*" in text
+        assert text.index("- *Noise-free") < text.index("- *Noisy") < text.index("- *Straight")
+
+    def test_without_a_run_it_says_so(self, sources):
+        assert "no numbers are kept here yet" in rendered(sources, scores())
+
+
+class TestPage:
+    def test_only_what_stands_between_the_marks_changes(self, tmp_path):
+        page = tmp_path / "README.md"
+        page.write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
+        for _ in range(2):
+            write_block(page, "new\n")
+            assert page.read_text() == f"above\n{BEGIN}\nnew\n{END}\nbelow\n"
+
+    @pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}\n"])
+    def test_a_page_without_both_marks_is_left_alone(self, tmp_path, text):
+        (tmp_path / "README.md").write_text(text)
+        with pytest.raises(InputError, match="must have the lines"):
+            write_block(tmp_path / "README.md", "new\n")
+        assert (tmp_path / "README.md").read_text() == text
+
+    def test_a_missing_table_is_named(self, sources, tmp_path):
+        with pytest.raises(InputError, match=r"gone\.csv does not exist"):
+            block_of_results(replace(sources, runs=tmp_path / "gone.csv"), LABELS, **HERE)

@@ -1,0 +1,31 @@
+"""`make readme`: the page in the project says what its tables hold."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from ptychoformer.publication.readme import BEGIN, END
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def readme(monkeypatch):
+    """The script as a module, at work in the project."""
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "workflow/readme.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.chdir(ROOT)
+    return module
+
+
+def test_readme_says_what_the_tables_hold(readme):
+    """If this fails, `make readme` was forgotten."""
+    page = Path("README.md").read_text(encoding="utf-8")
+    assert page.partition(BEGIN)[2].partition(END)[0] == "\n" + readme.rendered(readme.laptop_config())
+
+
+def test_the_experiments_that_it_speaks_of_are_there(readme):
+    config = readme.laptop_config()
+    assert set(readme.blocks(config)) <= set(config["experiments"])

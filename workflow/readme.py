@@ -1,0 +1,65 @@
+"""Write what README says of results anew, from the reference runs and from a whole run of the workflow at laptop scale, if there is one.
+
+    python workflow/readme.py
+
+Of the run, what README speaks of is copied into `resources/laptop`, since results themselves are not kept.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from ptychoformer.configuration import complete, load_schema
+from ptychoformer.errors import PtychoformerError
+from ptychoformer.evaluation import SCENE, SYNCHRONISED
+from ptychoformer.publication.readme import Sources, block_of_results, keep, write_block
+from ptychoformer.publication.report_labels import Labels
+from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN
+
+SOURCES = Sources("resources/reference/runs.csv", "resources/published/table1.csv", "resources/laptop")
+
+
+def main() -> None:
+    """Copy, render and write."""
+    os.chdir(ROOT)
+    config = laptop_config()
+    results = Path("results")  # where Snakemake has <results> at the default scale
+    if (results / "report.html").is_file():
+        metrics = {results / f"evaluation/{name}/metrics.csv": block for name, block in blocks(config).items()}
+        found = {path: block for path, block in metrics.items() if path.is_file()}
+        keep(results / "publication/claims.csv", found, headline(config)["level"], SOURCES.laptop)
+    write_block("README.md", rendered(config))
+
+
+def laptop_config() -> dict:
+    """The default config, complete."""
+    return complete(yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8")), load_schema("workflow/schemas/config.schema.yaml"))
+
+
+def headline(config: dict) -> dict[str, str]:
+    """Block and level that are shown."""
+    level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
+    return {"block": config["evaluation"]["block"], "level": level}
+
+
+def blocks(config: dict) -> dict[str, str]:
+    """The experiments that README speaks of, and the block that each is shown on."""
+    return {"table1": config["evaluation"]["block"], "table2": WHOLE_SCAN, "measured": STRIP}
+
+
+def rendered(config: dict) -> str:
+    """The text between README's marks."""
+    names = {part: {name: entry["label"] or name for name, entry in config[part].items()} for part in ("datasets", "models")}
+    return block_of_results(SOURCES, Labels(names["datasets"], names["models"]), **headline(config))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PtychoformerError as error:
+        sys.exit(f"Error: {error}")
