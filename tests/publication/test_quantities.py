@@ -33,8 +33,11 @@ def test_metrics_are_printed_in_the_papers_units():
 
 
 def test_columns_are_the_metrics_of_each_channel():
-    assert columns(["psnr", "ssim"]) == (("amplitude", "psnr"), ("amplitude", "ssim"), ("phase", "psnr"), ("phase", "ssim"))
-    assert len(columns()) == 2 * len(QUANTITIES)
+    four = (("amplitude", "psnr"), ("amplitude", "ssim"), ("phase", "psnr"), ("phase", "ssim"))
+    assert columns(["psnr", "ssim"]) == (*four, ("relative_phase", "psnr"), ("relative_phase", "ssim"))
+    assert columns(["psnr", "ssim"], ("amplitude", "phase")) == four
+    assert ("relative_phase", "mse") not in columns()
+    assert len(columns()) == 3 * len(QUANTITIES) - 1
 
 
 def test_a_factor_names_columns_that_exist():

@@ -37,7 +37,7 @@ def runs_asked_for(project, overlay=None):
     }
 
 
-@pytest.mark.parametrize(("overlay", "count"), [(None, 129), ("config/smoke.yaml", 46), ("config/paper.yaml", 680)])
+@pytest.mark.parametrize(("overlay", "count"), [(None, 129), ("config/smoke.yaml", 46), ("config/paper.yaml", 700)])
 def test_every_run_that_tables_and_figures_share_is_trained_once(project, overlay, count):
     jobs = project.planned(*(["--configfile", overlay] if overlay else []))
     runs = runs_asked_for(project, overlay)

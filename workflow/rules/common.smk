@@ -387,7 +387,12 @@ def words_of(experiment):
     datasets, networks = labels("datasets", entry["datasets"]), labels("models", networks_of(experiment))
     by_model = dict(conditions=datasets, methods=networks)
     by_loss = dict(conditions=networks, methods=labels("losses", entry["losses"]))
-    return TABLES[experiment] | (by_model if factor == "model" else by_loss) | dict(factor=factor, scale_note=scale_note(experiment)) | headline_of(experiment)
+    return (
+        TABLES[experiment]
+        | (by_model if factor == "model" else by_loss)
+        | dict(factor=factor, scale_note=scale_note(experiment))
+        | headline_of(experiment)
+    )
 
 
 def counted(number, noun):

@@ -101,7 +101,7 @@ def block_of_results(sources: Sources, labels: Labels, *, block: str, level: str
 def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iterator[str]:
     yield (
         "**At full size** (`make reference`: the paper's own object and probe; `resources/reference/runs.csv`): stitched scenes, mean ±\n"
-        "sample standard deviation over the seeds that every network has. Brackets hold the paper's Table I, where a table is of its block.\n"
+        "sample standard deviation over the seeds that every network has. Brackets hold the paper's Table I where the block is its own.\n"
         "Leads are differences within seeds, of the best over the next as they came out, not corrected for the number of comparisons."
     )
     table = read_table(sources.runs, RUN_COLUMNS)
