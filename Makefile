@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores all
 CONFIG := $(if $(DATA),--config data_dir=$(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help paper smoke reference trials readme test test-all lint format clean
+.PHONY: help paper smoke reference trials ties readme test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -30,6 +30,9 @@ reference: .venv/installed  ## Table I at the paper's full size, for HOURS=2, in
 
 trials: .venv/installed  ## which initial weights and blocks validate best on the paper's object, into resources/reference/
 	$(BIN)/python workflow/trials.py $(if $(HOURS),--hours $(HOURS)) $(if $(DATA),--data $(DATA))
+
+ties: .venv/installed  ## which tie of synchronised stitching gains most on held-out training patterns, into resources/reference/
+	$(BIN)/python workflow/ties.py $(if $(DATA),--data $(DATA)) $(ARGS)
 
 readme: .venv/installed  ## what README says of results, from the tables of results/ and resources/
 	$(BIN)/python workflow/readme.py

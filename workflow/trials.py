@@ -61,7 +61,7 @@ def trial(overlay: str | os.PathLike) -> tuple[dict, list[str]]:
     """The whole config of a trial, and which of its networks are tried: those that the overlay itself names."""
     config, changes = (yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in ("config.yaml", overlay))
     update_config(config, changes)
-    return complete(config, load_schema("workflow/schemas/config.schema.yaml")), list(changes["models"])
+    return complete(config, load_schema("workflow/schemas/config.schema.yaml")), list(changes.get("models", ()))
 
 
 def histories(config: dict, tried: list[str]) -> dict[str, tuple[str, int]]:

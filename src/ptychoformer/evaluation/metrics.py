@@ -167,7 +167,7 @@ def _scene_rows(
                 for metric, value in scores(estimate, here, pixels).items():
                     yield region, level, channel, metric, float(value)
                 if channel == "phase":
-                    for metric, value in scores(_without_constant(estimate, here, pixels), here, pixels).items():
+                    for metric, value in scores(without_constant(estimate, here, pixels), here, pixels).items():
                         yield region, level, RELATIVE_PHASE, metric, float(value)
 
 
@@ -177,7 +177,7 @@ def _scaled(scene: Scene, stitched: np.ndarray, common: Normalisation) -> dict[s
     return {channel: np.where(stitched, image, 0) for channel, image in scaled.items()}
 
 
-def _without_constant(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> np.ndarray:
+def without_constant(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> np.ndarray:
     """Images (..., h, w) less their mean error over the pixels of ``region`` (h, w)."""
     return estimate - _mean(np.asarray(estimate, np.float64) - truth, region)[..., None, None]
 
@@ -198,7 +198,7 @@ def _pattern_scores(patches: Patches, truth: Mapping[str, np.ndarray], common: N
             estimate = rescaled(estimate, channel, patches.normalisation, common)
             images = {channel: estimate}
             if channel == "phase":
-                images[RELATIVE_PHASE] = _without_constant(estimate, here, whole_patch)
+                images[RELATIVE_PHASE] = without_constant(estimate, here, whole_patch)
             for name, image in images.items():
                 for metric, values in scores(image, here, whole_patch).items():
                     parts.setdefault((name, metric), []).append(values)

@@ -11,7 +11,7 @@ from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.measurement.cxi import read_patterns, read_scan
 from ptychoformer.progress import progress
-from ptychoformer.training.split import split_of, whole_scan
+from ptychoformer.training.split import Split, split_of, whole_scan
 
 BATCH = 64
 
@@ -48,13 +48,21 @@ def predict(
     scan = read_scan(dataset)
     if network.window != tuple(scan.window):
         raise InputError(f"{checkpoint} was trained on patterns of {network.window} pixels, {dataset} has {tuple(scan.window)}.")
-    split = whole_scan(scan) if transferred else split_of(scan)
+    predict_split(dataset, network, whole_scan(scan) if transferred else split_of(scan), output)
+    return {"device": network.device}
+
+
+def predict_split(dataset: str | os.PathLike, network: TrainedNetwork, split: Split, output: str | os.PathLike) -> None:
+    """Write the patches of the patterns that a split of a dataset tests.
+
+    Raises:
+        InputError: the dataset is damaged.
+    """
     test = split.test
     with create_patches(output, split, network.normalisation) as (amplitude, phase):
         for start in progress(range(0, len(test), BATCH), -(-len(test) // BATCH), "predicting"):
             batch = slice(start, min(start + BATCH, len(test)))
             amplitude[batch], phase[batch] = np.moveaxis(network(read_patterns(dataset, test[batch])), 1, 0)
-    return {"device": network.device}
 
 
 def _described(kind: str, options: Mapping[str, Any], initialisation: str | None, inputs: str) -> str:
