@@ -129,6 +129,15 @@ class TestPublished:
         wide = published("I").pivot(index=["condition", "method", "channel"], columns="metric", values="mean")
         assert (wide["psnr"] + 10 * np.log10(wide["mse"])).abs().max() < 0.2
 
+    def test_printed_deviations_of_mse_and_psnr_do_not_fit_each_other(self, published):
+        """PSNR = -10 log10 MSE, so that its deviation is 10 / ln 10 times the relative one of the MSE."""
+        clean = published("I").query("condition == 'clean'").set_index(["method", "channel", "metric"])
+        mean, std = clean["mean"].unstack(), clean["std"].unstack()
+        implied = 10 / np.log(10) * std["mse"] / mean["mse"]
+        assert (implied.min().round(2), implied.max().round(2)) == (0.02, 0.05)
+        assert (std["psnr"].min(), std["psnr"].max()) == (0.05, 0.26)
+        assert (std["psnr"] > implied).all()
+
     @pytest.mark.parametrize(
         ("number", "winner"),
         [("I", "ptychoformer"), ("II", "ptychoformer"), ("III", "ptychoformer"), ("IV", "weighted_90"), ("V", "ptychoformer")],
