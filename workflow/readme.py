@@ -7,14 +7,16 @@ Of the run, what README speaks of is copied into `resources/laptop`, since resul
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
+from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import complete, load_schema
+from ptychoformer.configuration import complete, load_schema, models_of
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation import SCENE, SYNCHRONISED
 from ptychoformer.publication.readme import Sources, block_of_results, keep, write_block
@@ -27,18 +29,21 @@ SOURCES = Sources("resources/reference/runs.csv", "resources/published/table1.cs
 def main() -> None:
     """Copy, render and write."""
     os.chdir(ROOT)
-    config = laptop_config()
+    config = config_of("config.yaml")
     results = Path("results")  # where Snakemake has <results> at the default scale
     if (results / "report.html").is_file():
         metrics = {results / f"evaluation/{name}/metrics.csv": block for name, block in blocks(config).items()}
         found = {path: block for path, block in metrics.items() if path.is_file()}
         keep(results / "publication/claims.csv", found, headline(config)["level"], SOURCES.laptop)
-    write_block("README.md", rendered(config))
+    write_block("README.md", rendered())
 
 
-def laptop_config() -> dict:
-    """The default config, complete."""
-    return complete(yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8")), load_schema("workflow/schemas/config.schema.yaml"))
+def config_of(*names: str) -> dict:
+    """A config and its overlays, complete."""
+    config: dict = {}
+    for name in names:
+        update_config(config, yaml.safe_load(Path(name).read_text(encoding="utf-8")))
+    return complete(config, load_schema("workflow/schemas/config.schema.yaml"))
 
 
 def headline(config: dict) -> dict[str, str]:
@@ -52,10 +57,17 @@ def blocks(config: dict) -> dict[str, str]:
     return {"table1": config["evaluation"]["block"], "table2": WHOLE_SCAN, "measured": STRIP}
 
 
-def rendered(config: dict) -> str:
+def rendered() -> str:
     """The text between README's marks."""
-    names = {part: {name: entry["label"] or name for name, entry in config[part].items()} for part in ("datasets", "models")}
-    return block_of_results(SOURCES, Labels(names["datasets"], names["models"]), **headline(config))
+    laptop, paper = config_of("config.yaml"), config_of("config.yaml", "config/paper.yaml")
+    full_size = labels(paper, paper["experiments"]["table1"]["datasets"], models_of(paper, "table1"))
+    return block_of_results(SOURCES, full_size, labels(laptop, laptop["datasets"], laptop["models"]), **headline(laptop))
+
+
+def labels(config: dict, datasets: Iterable[str], models: Iterable[str]) -> Labels:
+    """What these are called."""
+    named = ({name: config[part][name]["label"] or name for name in names} for part, names in (("datasets", datasets), ("models", models)))
+    return Labels(*named)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from ptychoformer.storage import write_csv
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published" / "table1.csv"
 MODELS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
-LABELS = Labels({"clean": "Noise-free", "noisy": "Noisy", "straight": "Straight", "measured": "Star"}, MODELS)
+LARGE = {"ptynet_large": "PtyNet, large"}
+LABELS = Labels({"clean": "Noise-free", "noisy": "Noisy", "straight": "Straight", "measured": "Star"}, MODELS | LARGE)
 HERE = dict(block="lower_right", level="scene")
 MEANS = dict(zip(MODELS, (13.0, 13.2, 13.6, 14.4), strict=True))
 TRAINED = dict(zip(FACTS, (25, 32, "0.1.0", "ab12", "12345e678901", "Linux", "cpu", 2735.5), strict=True))
@@ -53,7 +54,7 @@ def rendered(sources, runs):
     trained = runs.assign(**TRAINED)
     trained.loc[trained["loss"] == "none", list(FACTS)] = np.nan
     write_csv(trained[list(RUN_COLUMNS)], sources.runs)
-    return block_of_results(sources, LABELS, **HERE)
+    return block_of_results(sources, LABELS, LABELS, **HERE)
 
 
 def means(runs, channel="amplitude", metric="psnr"):
@@ -104,6 +105,14 @@ class TestFullSize:
         text = rendered(sources, scores(models={name: mean for name, mean in MEANS.items() if name != "dpi"}))
         assert "(no runs of DPI):" in text
         assert "DPI |" not in text
+
+    @pytest.mark.parametrize("seeds", [3, 2])
+    def test_a_network_that_the_paper_has_not_takes_no_seed_away(self, sources, seeds):
+        """It is shown, and may lead, once it has as many."""
+        large = scores(models=dict(ptynet_large=20.0), seeds=seeds)
+        text = rendered(sources, pd.concat([scores(), large[large["loss"] == "mse"]]))
+        assert "25 epochs, 3 seeds of 10: interim*:" in text
+        assert ("PtyNet, large |" in text) == ("amplitude PSNR PtyNet, large, by" in text) == (seeds == 3)
 
     def test_one_seed_leads_without_an_interval(self, sources):
         assert re.search(r"over DPI \(not tested\)", rendered(sources, scores(seeds=1)))
@@ -171,4 +180,4 @@ class TestPage:
 
     def test_a_missing_table_is_named(self, sources, tmp_path):
         with pytest.raises(InputError, match=r"gone\.csv does not exist"):
-            block_of_results(replace(sources, runs=tmp_path / "gone.csv"), LABELS, **HERE)
+            block_of_results(replace(sources, runs=tmp_path / "gone.csv"), LABELS, LABELS, **HERE)

@@ -23,9 +23,9 @@ def readme(monkeypatch):
 def test_readme_says_what_the_tables_hold(readme):
     """If this fails, `make readme` was forgotten."""
     page = Path("README.md").read_text(encoding="utf-8")
-    assert page.partition(BEGIN)[2].partition(END)[0] == "\n" + readme.rendered(readme.laptop_config())
+    assert page.partition(BEGIN)[2].partition(END)[0] == "\n" + readme.rendered()
 
 
 def test_the_experiments_that_it_speaks_of_are_there(readme):
-    config = readme.laptop_config()
+    config = readme.config_of("config.yaml")
     assert set(readme.blocks(config)) <= set(config["experiments"])

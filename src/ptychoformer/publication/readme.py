@@ -20,11 +20,11 @@ from ptychoformer.files import write_text
 from ptychoformer.publication.claims import LOCAL
 from ptychoformer.publication.harvest import RUN_COLUMNS, SEEDS_FIXED, TABLE_1, whole_seeds
 from ptychoformer.publication.inputs import PUBLISHED, read_table
+from ptychoformer.publication.names import REFERENCES as REFERENCE_LABELS
 from ptychoformer.publication.quantities import MISSING, QUANTITIES, channel_in_words, columns
 from ptychoformer.publication.report_claims import in_words, read_verdicts
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.typeset import BLOCK_TITLES
-from ptychoformer.publication.typeset import REFERENCES as REFERENCE_LABELS
 from ptychoformer.publication.verdicts import UNDECIDED
 from ptychoformer.simulation.scan import WHOLE_SCAN
 from ptychoformer.storage import write_csv
@@ -85,17 +85,18 @@ def write_block(readme: str | os.PathLike, text: str) -> None:
     write_text(f"{before}{BEGIN}\n{text}{END}{after}", readme)
 
 
-def block_of_results(sources: Sources, labels: Labels, *, block: str, level: str) -> str:
+def block_of_results(sources: Sources, full_size: Labels, laptop: Labels, *, block: str, level: str) -> str:
     """The text between the marks.
 
     Args:
-        labels: of datasets and networks, which decide the order of what is told.
+        full_size, laptop: datasets and networks of Table I at full size, and of everything at laptop scale, in the order in which they
+            are told.
         block, level: the headline.
 
     Raises:
         InputError: a table is missing or breaks its contract.
     """
-    return "\n\n".join([*_full_size(sources, labels, block, level), *_laptop(Path(sources.laptop), labels)]) + "\n"
+    return "\n\n".join([*_full_size(sources, full_size, block, level), *_laptop(Path(sources.laptop), laptop)]) + "\n"
 
 
 def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iterator[str]:
@@ -121,21 +122,22 @@ def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iter
 
 def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: Labels) -> Iterator[str]:
     """The largest training sets of Table I's networks as a table, and who leads."""
-    runs = rows[rows["model"].isin(TABLE_1) & (rows["loss"] == "mse")]
-    schedule = max(runs[_SCHEDULE].itertuples(index=False, name=None))
+    runs = rows[rows["model"].isin(labels.networks) & (rows["loss"] == "mse")]
+    schedule = max(runs.loc[runs["model"].isin(TABLE_1), _SCHEDULE].itertuples(index=False, name=None))
     runs = runs[(runs[_SCHEDULE] == pd.Series(schedule, _SCHEDULE)).all(axis=1)]
-    networks = [name for name in labels.networks if name in set(runs["model"])]
-    seeds = whole_seeds(runs, networks)
+    seeds = whole_seeds(runs, TABLE_1 & set(runs["model"]))
     if not seeds:
         yield f"*{title}*: no seed has every network yet."
         return
     runs = runs[runs["seed"].isin(seeds)]
+    # A network that the paper's Table I has not takes no seed away; it is shown once it has all of them.
+    networks = [name for name in labels.networks if seeds == set(runs.loc[runs["model"] == name, "seed"])]
     references = rows[rows["model"].isin(REFERENCES) & (rows["n_train"] == schedule[0]) & rows["seed"].isin(seeds)]
     interim = f" of {SEEDS_FIXED}: interim" if len(seeds) < SEEDS_FIXED else ""
     about = f"{title}, {schedule[0]:,} patterns, {int(schedule[1])} epochs, {_counted(len(seeds), 'seed')}{interim}"
     missing = [labels.network(name) for name in labels.networks if name in TABLE_1 - set(networks)]
     yield f"*{about}*" + (f" (no runs of {', '.join(missing)})" if missing else "") + ":"
-    yield _markdown(pd.concat([runs, references]), networks, published, labels)
+    yield _markdown(pd.concat([runs[runs["model"].isin(networks)], references]), networks, published, labels)
     yield _leads(runs, networks, labels)
 
 

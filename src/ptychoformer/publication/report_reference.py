@@ -11,10 +11,10 @@ from ptychoformer.evaluation.statistics import analyses
 from ptychoformer.publication import variation
 from ptychoformer.publication.harvest import RUN_COLUMNS, SEEDS_FIXED, TABLE_1, whole_seeds
 from ptychoformer.publication.inputs import read_table, versions_of_code
+from ptychoformer.publication.names import REFERENCES as REFERENCE_LABELS
 from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, columns, p_value
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.typeset import BLOCK_TITLES
-from ptychoformer.publication.typeset import REFERENCES as REFERENCE_LABELS
 from ptychoformer.simulation.scan import WHOLE_SCAN
 
 COLUMNS = columns(("psnr", "ssim"))

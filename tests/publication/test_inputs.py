@@ -1,0 +1,78 @@
+"""Every table is read by one strict reader: a network named NA is one from its metrics to the page."""
+
+import ast
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ptychoformer import publication
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import spectra, statistics
+from ptychoformer.publication import claims, harvest, inputs, tables
+from ptychoformer.publication.fig9 import read_runs
+from ptychoformer.publication.inputs import ANOVA, HISTORY, PAIRWISE, PUBLISHED, read_table
+from ptychoformer.publication.responses import read_scenes
+from ptychoformer.publication.tables import make_table
+from ptychoformer.storage import write_csv
+
+TABLES = {
+    "anova": statistics.ANOVA_COLUMNS,
+    "pairwise": statistics.PAIRWISE_COLUMNS,
+    "spectra": spectra.SPECTRA,
+    "bands": spectra.BAND_ENERGIES,
+    "runs": harvest.RUN_COLUMNS,
+    "reference bands": harvest.BAND_RUN_COLUMNS,
+    "tables": tables.COLUMNS,
+    "published": PUBLISHED,
+    "claims": [name for name in claims.OUTPUT_COLUMNS if not name.startswith("verdict")],
+    "history": HISTORY,
+}
+TEXT = {"dataset", "model", "loss", "block", "note", "a", "b", "method", "band", "quantity", "code_digest", "id", "statement", "reason"}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_texts_are_read_as_text(tmp_path, name):
+    """Whatever a column of text holds, it comes back; a column of numbers refuses it."""
+    columns = list(TABLES[name])
+    for column in columns:
+        row = {other: {int: "1", bool: "True"}.get(inputs.TYPES.get(other), "1") for other in columns} | {column: "NA"}
+        pd.DataFrame([row]).to_csv(tmp_path / "table.csv", index=False)
+        if inputs.TYPES.get(column) is str:
+            assert read_table(tmp_path / "table.csv", columns)[column].tolist() == ["NA"]
+        else:
+            assert column not in TEXT
+            with pytest.raises(InputError, match=f"the column {column} holds 'NA'"):
+                read_table(tmp_path / "table.csv", columns)
+
+
+def test_a_network_named_na_is_in_the_statistics_the_table_and_the_figures(tmp_path, experiment):
+    frame = experiment.make_metrics()
+    files = experiment.write_metrics(tmp_path, frame.replace({"model": {"dpi": "NA"}}))
+    for test, columns in ((files.anova, ANOVA), (files.pairwise, PAIRWISE)):
+        read_table(test, columns)
+    assert "NA" in set(read_table(files.pairwise, PAIRWISE)["a"])
+    table = experiment.TABLES["I"]
+    layout = table.layout | dict(methods=experiment.MODELS | dict(NA="Novel"))
+    layout["methods"].pop("dpi")
+    printed = {kind: tmp_path / f"table1.{kind}" for kind in ("csv", "md", "tex")}
+    make_table(files.metrics, table.published, files.pairwise, **layout, scale_note="", **printed)
+    assert "NA" in set(read_table(printed["csv"], tables.COLUMNS)["method"])
+    assert "NA" in set(read_scenes(files.metrics, block="lower_right", region="whole", level="scene")["model"])
+
+
+def test_a_network_named_na_has_bands_in_figure_9(tmp_path):
+    run = dict(dataset="clean", test="clean", model="NA", loss="mse", n_train=5, seed=0, channel="amplitude")
+    write_csv(pd.DataFrame([run | dict(band="low", estimate=0.9, truth=0.8)])[list(spectra.BAND_ENERGIES)], tmp_path / "bands.csv")
+    assert len(read_runs(tmp_path / "bands.csv", spectra.BAND_ENERGIES, {"NA": "Novel"})) == 1
+
+
+def test_no_other_reader_is_used():
+    """But for Snakemake's benchmarks and a reconstruction's convergence, which name nothing."""
+    readers = {
+        path.stem
+        for path in Path(publication.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "read_csv"
+    }
+    assert readers == {"timing", "snapshots"}
