@@ -6,14 +6,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import patches as contract
 from ptychoformer.evaluation.patches import create_patches
-from ptychoformer.evaluation.stitch import CORNER_WEIGHT, read_scene, stitch, window_weights
+from ptychoformer.evaluation.stitch import CORNER_WEIGHT, WEIGHTINGS, read_scene, stitch, window_weights
+from ptychoformer.evaluation.synchronise import PHASES, TIE
 from ptychoformer.measurement.windows import windows
+from ptychoformer.simulation.scan import GRID_BLOCKS
 from ptychoformer.training.normalisation import Normalisation
 
 NORMALISATION = Normalisation(0.5, 1.0, -3.0, 1.0)
@@ -148,3 +151,12 @@ def test_a_scene_without_its_place_is_refused(tmp_path):
         file["scan/amplitude"] = file["scan/phase"] = np.zeros((3, 3))
     with pytest.raises(InputError, match="needs an 'origin'"):
         read_scene(tmp_path / "scene.h5", "scan")
+
+
+def test_the_tie_and_the_choices_are_those_of_the_config():
+    schema = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text())
+    stitching = schema["properties"]["stitching"]["properties"]
+    assert stitching["tie"]["default"] == TIE
+    assert tuple(stitching["phase"]["enum"]) == PHASES
+    assert tuple(stitching["weighting"]["enum"]) == WEIGHTINGS
+    assert schema["properties"]["evaluation"]["properties"]["block"]["enum"] == list(GRID_BLOCKS)
