@@ -96,7 +96,7 @@ class TestFullSize:
 
     def test_another_block_stands_beside_nothing_of_the_papers(self, sources):
         text = rendered(sources, scores(block="lower_left"))
-        assert "*Noise-free, the lower right block*: no runs yet; what there is is of another block, on which no claim is judged." in text
+        assert "*Noise-free, the lower right block*: no runs yet (those below are of another block, on which no claim is judged)." in text
         assert "*Noisy, the lower right block*: no runs yet." in text
         assert "Noise-free, the lower left block, 2,928 patterns" in text
         assert "(13.52)" not in text

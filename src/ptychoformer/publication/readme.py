@@ -112,7 +112,7 @@ def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iter
         here = table[table["dataset"] == dataset]
         blocks = [name for name in BLOCK_TITLES if name in set(here.loc[here["model"].isin(TABLE_1), "block"])]
         if block not in blocks:
-            other = "; what there is is of another block, on which no claim is judged" if blocks else ""
+            other = " (those below are of another block, on which no claim is judged)" if blocks else ""
             yield f"*{labels.dataset(dataset)}, {BLOCK_TITLES[block]}*: no runs yet{other}."
         for name in [block] if block in blocks else blocks:
             # What the paper prints is of its own block.
