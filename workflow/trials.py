@@ -1,6 +1,6 @@
 """Try what networks start from, and Ptychoformer's blocks, on the paper's object: every network of the overlay with every seed.
 
-What counts is the validation loss of a block of training patterns; the test block is scored nowhere. The losses of all epochs are kept in
+What counts is the validation loss of a block of training patterns; test patterns are scored nowhere. The losses of all epochs are kept in
 resources/reference/trials.csv, those of the last are printed as a table. An unfinished training goes on where it was.
 
     python workflow/trials.py --data folder

@@ -194,6 +194,18 @@ def test_a_constant_phase_changes_no_score_of_the_relative_phase(prediction, tmp
     assert (after[changed].xs(level, level="level") != before[changed].xs(level, level="level")).all()
 
 
+def test_constants_of_patches_change_no_score_of_scenes_synchronised_without_a_tie(prediction, tmp_path):
+    """From patches with arbitrary constants to the scores of every block."""
+    dataset, patches, scene = prediction()
+    with h5py.File(patches, "r+") as file:
+        file["patches/phase"][:] += np.random.default_rng(4).normal(0, 0.3, (len(file["patches/phase"]), 1, 1)).astype(np.float32)
+    stitch(patches, "radial", scene, tie=0.0)
+    found = measured((dataset, patches, scene), tmp_path).xs(("relative_phase", "psnr"), level=("channel", "metric"))
+    assert (found.xs("synchronised", level="level") > 120).all()  # single precision
+    assert (found.xs("pattern", level="level") > 120).all()
+    assert (found.xs("scene", level="level") < 40).all()
+
+
 def test_the_release_pools_its_errors_and_flattens_its_patches(prediction, tmp_path, monkeypatch):
     dataset, patches_file, scene = prediction("floor", jitter=1)
     rng = np.random.default_rng(5)

@@ -190,6 +190,13 @@ class TestEveryTable:
             pd.testing.assert_frame_equal(found.set_index(keys)[list(expected)].sort_index(), expected)
             assert (found["difference"] + found["published_mean"]).to_numpy() == pytest.approx(found["ours_mean"].to_numpy())
 
+    def test_the_papers_numbers_stand_beside_no_other_block_and_no_other_phase(self, experiment):
+        layout = experiment.TABLES["I"].layout
+        for block, level in (("lower_left", "scene"), ("strip", "synchronised"), ("lower_right", "synchronised")):
+            parts = Layout(**layout | {"block": block, "level": level}).published_parts
+            assert all(part.block == "lower_right" and part.level in ("scene", "released") for part in parts)
+            assert len(parts) == {"lower_left": 1, "strip": 0, "lower_right": 2}[block]
+
     def test_a_cell_has_the_papers_spread_where_it_prints_one(self, made):
         table, _, tidy, *_ = made
         layout = Layout(**table.layout)

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from ptychoformer.evaluation import REFERENCES
 from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.windows import windows
 
@@ -68,7 +69,7 @@ def test_every_output_exists(finished_project):
 @pytest.mark.parametrize("table", TABLES)
 def test_tables_hold_finite_numbers_of_every_network(finished_project, table):
     frame = pd.read_csv(finished_project.folder / f"results/smoke/publication/tables/{table}.csv")
-    networks = frame[~frame.method.isin(["floor", "ceiling", "epie"])]
+    networks = frame[~frame.method.isin(REFERENCES)]
     assert networks.ours_mean.map(lambda value: abs(value) < float("inf")).all()
     assert networks.published_mean.notna().any()
     assert (networks.n_seeds == 2).all()
@@ -87,10 +88,11 @@ def test_every_claim_has_a_verdict_and_two_seeds_of_one_epoch_prove_little(finis
 
 def test_metrics_are_complete_and_finite(finished_project):
     metrics = pd.read_csv(finished_project.folder / "results/smoke/evaluation/table1/metrics.csv")
-    keys = ["dataset", "model", "seed", "region", "level", "channel", "metric"]
-    assert len(metrics) == 2 * 7 * 2 * 2 * 2 * 2 * 3
+    keys = ["dataset", "model", "seed", "block", "region", "level", "channel", "metric"]
+    # Conditions, networks and references, seeds; blocks; scene, synchronised and pattern by region and channel, the release's score; metrics.
+    assert len(metrics) == 2 * (4 + len(REFERENCES)) * 2 * 3 * (3 * 2 * 3 + 2) * 3
     assert not metrics.duplicated(keys).any()
-    networks = metrics[~metrics.model.isin(["floor", "ceiling", "epie"])]
+    networks = metrics[~metrics.model.isin(REFERENCES)]
     assert networks.value.map(lambda value: abs(value) < float("inf")).all()
 
 
@@ -134,6 +136,34 @@ def test_a_figure_alone_is_drawn_again_when_its_module_changes(finished_project,
     module.write_text(module.read_text() + "\n\nUNUSED = 1\n")
     assert project.planned("fig4", *SMOKE) == {"fig4": 1}
     assert project.planned(*SMOKE) == {"fig4": 1, "report": 1, "all": 1}  # the report shows the figure
+
+
+def test_another_headline_prints_other_parts_of_the_same_numbers(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    (project.folder / "config/other.yaml").write_text("evaluation: {block: strip}\nstitching: {phase: synchronised}\n")
+    other = (*SMOKE, "config/other.yaml")
+    jobs = project.planned(*other)
+    assert not {"train", "predict", "reference", "stitch", "measure", "collect", "statistics"} & set(jobs)
+    assert {"table1", "fig4", "fig7", "fig8", "fig10", "spectra", "claims", "report"} <= set(jobs)
+    finished = project.snakemake("table1", "fig4", "fig7", "fig8", "claims", *other)
+    assert finished.returncode == 0, finished.stdout
+    table = pd.read_csv(project.folder / "results/smoke/publication/tables/table1.csv")
+    assert tuple(table.loc[0, ["block", "region", "level"]]) == ("strip", "whole", "synchronised")
+    # The paper's values stand beside plain scenes of its own block, whatever the headline.
+    assert set(table.dropna(subset="published_mean")["block"]) == {"lower_right"}
+
+
+def test_patches_stitched_where_they_really_were_are_stitched_anew_and_not_trained(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    (project.folder / "config/other.yaml").write_text("stitching: {positions: true}\n")
+    jobs = project.planned(*SMOKE, "config/other.yaml")
+    assert "train" not in jobs
+    assert jobs["stitch"] == jobs["measure"] > 80
+    run = "results/smoke/evaluation/noisy/ceiling/none/n24/seed0/on_noisy/metrics.csv"
+    finished = project.snakemake(run, *SMOKE, "config/other.yaml")
+    assert finished.returncode == 0, finished.stdout
+    scores = pd.read_csv(project.folder / run).query("metric == 'mse' and level == 'scene'")
+    assert (scores["value"] < 1e-9).all()  # true labels where they belong
 
 
 def test_figures_that_were_deleted_are_drawn_again_without_torch(finished_project, tmp_path):

@@ -20,7 +20,7 @@ import numpy as np
 from ptychoformer.evaluation import PATTERN, UNSEEN, WHOLE
 from ptychoformer.publication.evidence import Numbers, Place
 from ptychoformer.publication.verdicts import Contrast
-from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
+from ptychoformer.simulation.scan import GRID_BLOCKS, STRIP, WHOLE_SCAN
 
 # Where a claim is judged once more: on the part of its block that training never saw, over single patterns, and on other blocks.
 ELSEWHERE = (UNSEEN, PATTERN, *GRID_BLOCKS)
@@ -67,12 +67,13 @@ class Check:
     def elsewhere(self, block: str, level: str) -> dict[str, "Check"]:
         """What is asked once more, by its name of `ELSEWHERE`, of a claim that is judged on this block and level.
 
-        A claim on a whole block is asked of its unseen part; one that names no block, of every other block of a scan on a grid; and any
-        at the levels that it names under ``also``.
+        A claim on a whole block of a scan on a grid is asked of its unseen part; one that names no block, of every other block; and any at
+        the levels that it names under ``also``.
         """
         here = self.on(block, level)
         found = {name: replace(here, level=name) for name in self.also}
-        if self.region == (WHOLE,) and here.block != WHOLE_SCAN:
+        # A claim that names the strip is about a measured scan, all of whose test patterns are unseen.
+        if self.region == (WHOLE,) and here.block != WHOLE_SCAN and self.block != STRIP:
             found[UNSEEN] = replace(here, region=(UNSEEN,))
         if self.region == (WHOLE,) and not self.block:
             found |= {name: replace(here, block=name) for name in GRID_BLOCKS if name != here.block}

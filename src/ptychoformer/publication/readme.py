@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import REFERENCES, WHOLE
+from ptychoformer.evaluation import REFERENCES, SCENE, WHOLE
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.statistics import obstacle, paired
 from ptychoformer.files import write_text
@@ -26,7 +26,7 @@ from ptychoformer.publication.report_claims import in_words, read_verdicts
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.typeset import BLOCK_TITLES
 from ptychoformer.publication.verdicts import UNDECIDED
-from ptychoformer.simulation.scan import WHOLE_SCAN
+from ptychoformer.simulation.scan import LOWER_RIGHT, WHOLE_SCAN
 from ptychoformer.storage import write_csv
 
 BEGIN, END = "<!-- results: begin, made by `make readme` -->", "<!-- results: end -->"
@@ -110,20 +110,20 @@ def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iter
     published = read_table(sources.published, PUBLISHED)
     for dataset in (name for name in labels.datasets if name in set(published["condition"])):
         here = table[table["dataset"] == dataset]
-        blocks = [name for name in BLOCK_TITLES if name in set(here.loc[here["model"].isin(TABLE_1), "block"])]
+        blocks = [name for name in BLOCK_TITLES if name in set(here.loc[here["model"].isin(TABLE_1) & (here["loss"] == "mse"), "block"])]
         if block not in blocks:
             other = " (those below are of another block, on which no claim is judged)" if blocks else ""
             yield f"*{labels.dataset(dataset)}, {BLOCK_TITLES[block]}*: no runs yet{other}."
         for name in [block] if block in blocks else blocks:
             # What the paper prints is of its own block.
-            theirs = published[(published["condition"] == dataset) & (name == block)]
+            theirs = published[(published["condition"] == dataset) & (name == LOWER_RIGHT) & (level == SCENE)]
             yield from _condition(here[here["block"] == name], theirs, f"{labels.dataset(dataset)}, {BLOCK_TITLES[name]}", labels)
 
 
 def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: Labels) -> Iterator[str]:
     """The largest training sets of Table I's networks as a table, and who leads."""
     runs = rows[rows["model"].isin(labels.networks) & (rows["loss"] == "mse")]
-    schedule = max(runs.loc[runs["model"].isin(TABLE_1), _SCHEDULE].itertuples(index=False, name=None))
+    schedule = _schedule(runs[runs["model"].isin(TABLE_1)])
     runs = runs[(runs[_SCHEDULE] == pd.Series(schedule, _SCHEDULE)).all(axis=1)]
     seeds = whole_seeds(runs, TABLE_1 & set(runs["model"]))
     if not seeds:
@@ -141,6 +141,12 @@ def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: 
     yield _leads(runs, networks, labels)
 
 
+def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
+    """How the runs that are told were trained: the largest training sets, then most whole seeds, then most epochs."""
+    found = {key: len(whole_seeds(part, set(runs["model"]))) for key, part in runs.groupby(_SCHEDULE)}
+    return max(found, key=lambda key: (key[0], found[key], key[1:]))
+
+
 def _markdown(rows: pd.DataFrame, networks: list[str], published: pd.DataFrame, labels: Labels) -> str:
     """Networks, and what references have finite scores, below each other; the best network of a column is bold."""
     # The PSNR of a perfect scene is infinite and its spread undefined.
@@ -150,7 +156,8 @@ def _markdown(rows: pd.DataFrame, networks: list[str], published: pd.DataFrame, 
     theirs = published.set_index(["method", "channel", "metric"])["mean"]
     lines = [["", *(f"{channel_in_words(channel)} {QUANTITIES[metric].name} ({QUANTITIES[metric].unit})" for channel, metric in shown)]]
     lines.append(["---"] * len(lines[0]))
-    references = [name for name in REFERENCES if (name, *shown[0]) in found.index and np.isfinite(found["mean"][name, *shown[0]])]
+    finite = {name for (name, *column), mean in found["mean"].items() if tuple(column) in shown and np.isfinite(mean)}
+    references = [name for name in REFERENCES if name in finite]
     best = {column: max(QUANTITIES[column[1]].printed(found["mean"][name, *column]) for name in networks) for column in shown}
     for name in [*networks, *references]:
         cells = [_cell(found, theirs, (name, *column), None if name in references else best[column]) for column in shown]
@@ -193,8 +200,8 @@ def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
         return
     rows, claims = read_metrics(folder / METRICS), read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict"])
     yield f"**At laptop scale** (`make paper`; `resources/laptop`), scenes again. {_verdicts(claims[claims['source'] == LOCAL])}"
-    order = list(labels.datasets)
-    pairs = sorted(set(zip(rows["dataset"], rows["test"], strict=True)), key=lambda pair: order.index(pair[0]) if pair[0] in order else 99)
+    order = {name: rank for rank, name in enumerate(labels.datasets)}
+    pairs = sorted(set(zip(rows["dataset"], rows["test"], strict=True)), key=lambda pair: order.get(pair[0], len(order)))
     yield "\n".join(_bullet(rows[(rows["dataset"] == dataset) & (rows["test"] == test)], labels) for dataset, test in pairs)
 
 
@@ -204,7 +211,7 @@ def _bullet(rows: pd.DataFrame, labels: Labels) -> str:
     seeds, (dataset, test, block) = whole_seeds(runs, networks), rows[["dataset", "test", "block"]].iloc[0]
     where = "" if block == WHOLE_SCAN else f", {BLOCK_TITLES[block]}"
     about = f"{labels.dataset(dataset, test)}{where}, {runs['n_train'].max():,} patterns, {_counted(len(seeds), 'seed')}"
-    psnr = rows[(rows["channel"] == "amplitude") & (rows["metric"] == "psnr")].groupby("model")["value"].mean()
+    psnr = rows[(rows["channel"] == "amplitude") & (rows["metric"] == "psnr") & rows["seed"].isin(seeds)].groupby("model")["value"].mean()
     scale = [f"{REFERENCE_LABELS[name]} {QUANTITIES['psnr'].text(psnr[name])}" for name in REFERENCES if name in psnr]
     networks_at = ", ".join(f"{labels.network(name)} {QUANTITIES['psnr'].text(psnr[name])}" for name in networks)
     leads = _leads(runs[runs["seed"].isin(seeds)], networks, labels)

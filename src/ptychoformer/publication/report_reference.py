@@ -15,7 +15,7 @@ from ptychoformer.publication.names import REFERENCES as REFERENCE_LABELS
 from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, columns, p_value
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.typeset import BLOCK_TITLES
-from ptychoformer.simulation.scan import WHOLE_SCAN
+from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN
 
 COLUMNS = columns(("psnr", "ssim"))
 TESTED = columns()
@@ -98,7 +98,7 @@ def _condition(key: dict, group: pd.DataFrame, references: pd.DataFrame, labels:
     found = variation.variation(variation.means_over_seeds(both), where)
     return Condition(
         title=f"{labels.dataset(key['dataset'], key['test'])}: {trained}, {labels.loss(key['loss'])} loss, {BLOCK_TITLES[where]}",
-        is_headline=where in (headline, WHOLE_SCAN),
+        is_headline=where in (headline, WHOLE_SCAN) or set(group["block"]) == {STRIP},  # a measured scan has no other
         whole=tuple(sorted(whole)),
         lacks=tuple(labels.network(name) for name in labels.networks if name in TABLE_1 - networks),
         dropped=_dropped(group[group["model"].isin(compared)], whole, models, labels) if whole else "",

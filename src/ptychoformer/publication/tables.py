@@ -69,17 +69,16 @@ def make_table(
 def compare(metrics: pd.DataFrame, published: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """Ours and theirs, one row per condition, method, part, channel and metric, with the columns ``COLUMNS``.
 
-    The paper's values stand beside the first part of a table, and beside the score of the release where it is shown. ``ours_std`` is the
-    sample standard deviation over seeds. ``best`` marks the best method at the printed precision, so that equal numbers are marked alike.
-    ``differs_from_best`` is empty for the best, for references, and where no test was possible. References are the dataset's; where losses
-    are compared, all networks share them.
+    The paper's values stand beside plain scenes of its own block, and beside the score of the release where it is shown. ``ours_std`` is
+    the sample standard deviation over seeds. ``best`` marks the best method at the printed precision, so that equal numbers are marked
+    alike. ``differs_from_best`` is empty for the best, for references, and where no test was possible. References are the dataset's; where
+    losses are compared, all networks share them.
 
     Raises:
         InputError: a condition or method was not measured, a run occurs twice or lacks a value.
     """
     ours = _summarise(_chosen(metrics, layout))
-    beside = [part for place, part in enumerate(layout.parts) if place == 0 or part.level == RELEASED]
-    theirs = pd.concat([published.assign(**part._asdict()) for part in beside])
+    theirs = pd.concat([published.iloc[:0], *(published.assign(**part._asdict()) for part in layout.published_parts)])
     table = ours.merge(theirs, on=[*_PLACE, "method"], how="left")
     table = table.rename(columns={"mean": "published_mean", "std": "published_std"})
     table["difference"] = table["ours_mean"] - table["published_mean"]

@@ -12,7 +12,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS, PATTERN, RELEASED, SCENE, SCORED, SYNCHRONISED, UNSEEN, WHOLE
 from ptychoformer.publication.names import BLOCKS, REFERENCES
 from ptychoformer.publication.quantities import CHANNEL_NAMES, FACTORS, MISSING, QUANTITIES, Factor, columns
-from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
+from ptychoformer.simulation.scan import GRID_BLOCKS, LOWER_RIGHT, STRIP, WHOLE_SCAN
 
 BLOCK_TITLES = {name: f"the {words}" for name, words in BLOCKS.items()}
 BLOCK_TITLES[WHOLE_SCAN] = "the whole of an object that no network was trained on"
@@ -22,8 +22,8 @@ LEVEL_TITLES = {
     PATTERN: "Single patterns (mean over all)",
     RELEASED: "As the authors’ release scores",
 }
-# What stands in the parts of each table besides its first, which has the paper's own values: the headline block, whole, at the headline
-# level. OTHER is the other way to stitch the phase.
+# What stands in the parts of each table besides its first: the headline block, whole, at the headline level. OTHER is the other way to
+# stitch the phase.
 OTHER, OTHER_BLOCKS = "other", "other blocks"
 _UNSEEN, _PATTERN, _OTHER, _RELEASED = (UNSEEN, None), (WHOLE, PATTERN), (WHOLE, OTHER), (WHOLE, RELEASED)
 FURTHER_PARTS = {
@@ -34,6 +34,10 @@ FURTHER_PARTS = {
     "V": (_UNSEEN, _OTHER),
     "of Figure 5": (_PATTERN, _OTHER),
 }
+
+
+# Where the paper tested, for its tables that are not of the lower right block.
+PAPERS_BLOCK = {"II": WHOLE_SCAN, "of Figure 5": STRIP}
 
 
 class Part(NamedTuple):
@@ -107,6 +111,12 @@ class Layout:
     def parts(self) -> tuple[Part, ...]:
         """What is shown, the headline first."""
         return parts_of(self.number, self.block, self.level)
+
+    @property
+    def published_parts(self) -> tuple[Part, ...]:
+        """The parts that the paper's own values may stand beside: plain scenes of its own block, and the score of the release."""
+        own = PAPERS_BLOCK.get(self.number, LOWER_RIGHT)
+        return tuple(part for part in self.parts if part.block == own and part.region == WHOLE and part.level in (SCENE, RELEASED))
 
     def channels(self, part: Part) -> tuple[str, ...]:
         """What a part has columns of: amplitude is stitched alike at both levels of scenes, and the release knew no relative phase."""
