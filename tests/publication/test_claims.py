@@ -565,7 +565,7 @@ class TestJudge:
         assert table["verdict_lower_right"].isna().all()  # the headline's own
         assert asked["pattern"] == {name for name, test in claims.items() if test.dataset == ("noisy",)}
         assert asked["lower_left"] == asked["strip"] == {name for name, test in claims.items() if not test.block and test.level != "band"}
-        assert asked["unseen"] == asked["strip"] | {name for name, test in claims.items() if test.experiment == "measured"}
+        assert asked["unseen"] == asked["strip"]  # of a measured scan, all test patterns are unseen
         assert len(asked["pattern"]) == 7
 
     def test_another_headline_is_another_claim(self, tmp_path, table1):

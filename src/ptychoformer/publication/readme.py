@@ -148,7 +148,7 @@ def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
 
 
 def _markdown(rows: pd.DataFrame, networks: list[str], published: pd.DataFrame, labels: Labels) -> str:
-    """Networks, and what references have finite scores, below each other; the best network of a column is bold."""
+    """Networks, and references that are not perfect in all, below each other; the best network of a column is bold."""
     # The PSNR of a perfect scene is infinite and its spread undefined.
     with np.errstate(invalid="ignore"):
         found = rows.groupby(["model", "channel", "metric"])["value"].agg(["mean", "std"])
@@ -156,7 +156,9 @@ def _markdown(rows: pd.DataFrame, networks: list[str], published: pd.DataFrame, 
     theirs = published.set_index(["method", "channel", "metric"])["mean"]
     lines = [["", *(f"{channel_in_words(channel)} {QUANTITIES[metric].name} ({QUANTITIES[metric].unit})" for channel, metric in shown)]]
     lines.append(["---"] * len(lines[0]))
-    finite = {name for (name, *column), mean in found["mean"].items() if tuple(column) in shown and np.isfinite(mean)}
+    finite = {
+        name for (name, *column), mean in found["mean"].items() if tuple(column) in shown and column[1] == "psnr" and np.isfinite(mean)
+    }
     references = [name for name in REFERENCES if name in finite]
     best = {column: max(QUANTITIES[column[1]].printed(found["mean"][name, *column]) for name in networks) for column in shown}
     for name in [*networks, *references]:
