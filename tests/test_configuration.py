@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from ptychoformer.configuration import complete, load_schema
+from ptychoformer.configuration import complete, headline_of, load_schema
 from ptychoformer.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -181,3 +181,26 @@ def test_a_wrong_key_is_named_with_what_is_allowed(path, value, sentence):
         complete(changed(path, value), SCHEMA)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "experiment", "expected"),
+    [
+        ({}, "table1", ("lower_right", "scene")),
+        ({"evaluation": {"block": "strip"}}, "sizes", ("strip", "scene")),
+        ({"evaluation": {"block": "lower_left"}}, "table2", ("scan", "scene")),
+        ({"evaluation": {"block": "lower_left"}}, "measured", ("strip", "scene")),
+        ({"stitching": {"phase": "synchronised"}}, "table4", ("lower_right", "synchronised")),
+    ],
+)
+def test_the_headline_is_one_of_the_config_where_a_scan_has_it(changes, experiment, expected):
+    headline = headline_of(complete(merged(read("config.yaml"), changes), SCHEMA), experiment)
+    assert (headline["block"], headline["level"]) == expected
+
+
+@pytest.mark.parametrize("positions", ["recorded", "true", True])
+def test_yaml_s_true_is_a_place_to_stitch_at(positions):
+    config = complete(merged(read("config.yaml"), {"stitching": {"positions": positions}}), SCHEMA)
+    assert str(config["stitching"]["positions"]).lower() in ("recorded", "true")
+    with pytest.raises(InputError, match="stitching.positions: 'nominal' is not allowed; it must be recorded or true"):
+        complete(merged(read("config.yaml"), {"stitching": {"positions": "nominal"}}), SCHEMA)

@@ -16,13 +16,12 @@ from snakemake.utils import update_config
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import complete, load_schema, models_of
+from ptychoformer.configuration import complete, headline_of, load_schema, models_of
 from ptychoformer.errors import PtychoformerError
-from ptychoformer.evaluation import SCENE, SYNCHRONISED
 from ptychoformer.publication.readme import Sources, block_of_results, keep, write_block
 from ptychoformer.publication.report_labels import Labels
-from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN
 
+TOLD = ("table1", "table2", "measured")  # the experiments that README speaks of
 SOURCES = Sources("resources/reference/runs.csv", "resources/published/table1.csv", "resources/laptop")
 
 
@@ -32,9 +31,9 @@ def main() -> None:
     config = config_of("config.yaml")
     results = Path("results")  # where Snakemake has <results> at the default scale
     if (results / "report.html").is_file():
-        metrics = {results / f"evaluation/{name}/metrics.csv": block for name, block in blocks(config).items()}
+        metrics = {results / f"evaluation/{name}/metrics.csv": headline_of(config, name)["block"] for name in TOLD}
         found = {path: block for path, block in metrics.items() if path.is_file()}
-        keep(results / "publication/claims.csv", found, headline(config)["level"], SOURCES.laptop)
+        keep(results / "publication/claims.csv", found, headline_of(config, "table1")["level"], SOURCES.laptop)
     write_block("README.md", rendered())
 
 
@@ -46,22 +45,11 @@ def config_of(*names: str) -> dict:
     return complete(config, load_schema("workflow/schemas/config.schema.yaml"))
 
 
-def headline(config: dict) -> dict[str, str]:
-    """Block and level that are shown."""
-    level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
-    return {"block": config["evaluation"]["block"], "level": level}
-
-
-def blocks(config: dict) -> dict[str, str]:
-    """The experiments that README speaks of, and the block that each is shown on."""
-    return {"table1": config["evaluation"]["block"], "table2": WHOLE_SCAN, "measured": STRIP}
-
-
 def rendered() -> str:
     """The text between README's marks."""
     laptop, paper = config_of("config.yaml"), config_of("config.yaml", "config/paper.yaml")
     full_size = labels(paper, paper["experiments"]["table1"]["datasets"], models_of(paper, "table1"))
-    return block_of_results(SOURCES, full_size, labels(laptop, laptop["datasets"], laptop["models"]), **headline(laptop))
+    return block_of_results(SOURCES, full_size, labels(laptop, laptop["datasets"], laptop["models"]), **headline_of(laptop, "table1"))
 
 
 def labels(config: dict, datasets: Iterable[str], models: Iterable[str]) -> Labels:

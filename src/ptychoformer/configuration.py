@@ -13,8 +13,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import SCENE, SYNCHRONISED
 from ptychoformer.provenance import PACKAGE
-from ptychoformer.simulation.scan import grid_of, train_rows
+from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN, grid_of, train_rows
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
 _ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
@@ -217,6 +218,16 @@ def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
     window = window_side(config, dataset)
     rows, columns = grid_of(config["objects"][entry["object"]]["shape"], window, entry["scan"]["overlap"])
     return train_rows(rows) * columns
+
+
+def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
+    """What tables, figures and claims of an experiment are about: the ``block`` of the test patterns, and the ``level`` of its scenes."""
+    entry = config["experiments"][experiment]
+    level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
+    if entry["test"]:
+        return {"block": WHOLE_SCAN, "level": level}
+    measured = any(config["datasets"][dataset]["kind"] == "measured" for dataset in entry["datasets"])
+    return {"block": STRIP if measured else config["evaluation"]["block"], "level": level}
 
 
 def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:

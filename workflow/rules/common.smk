@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from ptychoformer.configuration import complete, load_schema, models_of, training_patterns, window_side
+from ptychoformer.configuration import complete, headline_of, load_schema, models_of, training_patterns, window_side
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
 from ptychoformer.provenance import code_digest
@@ -310,18 +310,9 @@ def stitched_at():
     return str(config["stitching"]["positions"]).lower()
 
 
-def block_of(experiment):
-    """The block of the test patterns that tables, figures and claims of an experiment are about."""
-    entry = config["experiments"][experiment]
-    if entry["test"]:
-        return WHOLE_SCAN
-    return STRIP if any(is_measured(dataset) for dataset in entry["datasets"]) else config["evaluation"]["block"]
-
-
-def headline_of(experiment):
+def headline(experiment):
     """Which block of the test patterns is shown, and which of its scenes."""
-    level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
-    return dict(block=block_of(experiment), level=level)
+    return headline_of(config, experiment)
 
 
 def first_dataset(experiment):
@@ -391,7 +382,7 @@ def words_of(experiment):
         TABLES[experiment]
         | (by_model if factor == "model" else by_loss)
         | dict(factor=factor, scale_note=scale_note(experiment))
-        | headline_of(experiment)
+        | headline(experiment)
     )
 
 

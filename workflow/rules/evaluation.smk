@@ -193,7 +193,7 @@ rule spectra:
         mem_mb=1000,
     params:
         runs=runs_of_spectra(),
-        headline=headline_of("table1"),
+        headline=headline("table1"),
         code=code_digest("evaluation.spectra"),
     message:
         "Measuring the spatial frequencies of the scenes"

@@ -198,7 +198,7 @@ rule fig4:
     params:
         models=labels_of_fig4(),
         condition=labels("datasets", [first_dataset("table1")]),
-        headline=headline_of("table1"),
+        headline=headline("table1"),
         code=code_digest("publication.fig4"),
     message:
         "Drawing Figure 4: points and scenes"
@@ -269,7 +269,7 @@ rule fig5:
         mem_mb=1000,
     params:
         models=labels("models", networks_of("measured")),
-        headline=headline_of("measured"),
+        headline=headline("measured"),
         code=code_digest("publication.fig5"),
     message:
         "Drawing Figure 5: measured data"
@@ -298,7 +298,7 @@ rule fig6:
         mem_mb=1000,
     params:
         models=labels("models", networks_of("table2")),
-        headline=headline_of("table2"),
+        headline=headline("table2"),
         code=code_digest("publication.fig6"),
     message:
         "Drawing Figure 6: out of distribution"
@@ -325,7 +325,7 @@ rule fig7:
         sizes=sizes_of("sizes", first_dataset("sizes")),
         seed=config["seeds"][0],
         subset=config["training"]["subset"],
-        block=block_of("sizes"),
+        block=headline("sizes")["block"],
         code=code_digest("publication.fig7"),
     message:
         "Drawing Figure 7: training sets"
@@ -356,7 +356,7 @@ rule fig8:
         overlap_models=labels("models", networks_of("overlaps")),
         runs=runs_of_fig8(),
         overlaps=overlaps(),
-        headline=headline_of("sizes"),
+        headline=headline("sizes"),
         code=code_digest("publication.fig8"),
     message:
         "Drawing Figure 8: training sets and overlap"
@@ -408,7 +408,7 @@ rule fig10:
     params:
         alphas=alphas(),
         model=our_network(),
-        headline=headline_of("table4"),
+        headline=headline("table4"),
         code=code_digest("publication.fig10"),
     message:
         "Drawing Figure 10: weights of the loss"
@@ -436,7 +436,7 @@ rule claims:
         mem_mb=500,
     params:
         experiments=EXPERIMENTS,
-        headline=headline_of("table1"),
+        headline=headline("table1"),
         scales=scales_in_words(),
         code=code_digest("publication.claims"),
     message:

@@ -156,9 +156,8 @@ def _markdown(rows: pd.DataFrame, networks: list[str], published: pd.DataFrame, 
     theirs = published.set_index(["method", "channel", "metric"])["mean"]
     lines = [["", *(f"{channel_in_words(channel)} {QUANTITIES[metric].name} ({QUANTITIES[metric].unit})" for channel, metric in shown)]]
     lines.append(["---"] * len(lines[0]))
-    finite = {
-        name for (name, *column), mean in found["mean"].items() if tuple(column) in shown and column[1] == "psnr" and np.isfinite(mean)
-    }
+    decibels = [column for column in shown if column[1] == "psnr"]
+    finite = {name for (name, *column), mean in found["mean"].items() if tuple(column) in decibels and np.isfinite(mean)}
     references = [name for name in REFERENCES if name in finite]
     best = {column: max(QUANTITIES[column[1]].printed(found["mean"][name, *column]) for name in networks) for column in shown}
     for name in [*networks, *references]:
