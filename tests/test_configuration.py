@@ -202,5 +202,5 @@ def test_the_headline_is_one_of_the_config_where_a_scan_has_it(changes, experime
 def test_yaml_s_true_is_a_place_to_stitch_at(positions):
     config = complete(merged(read("config.yaml"), {"stitching": {"positions": positions}}), SCHEMA)
     assert str(config["stitching"]["positions"]).lower() in ("recorded", "true")
-    with pytest.raises(InputError, match="stitching.positions: 'nominal' is not allowed; it must be recorded or true"):
+    with pytest.raises(InputError, match=r"stitching\.positions: 'nominal' is not allowed; it must be recorded or true"):
         complete(merged(read("config.yaml"), {"stitching": {"positions": "nominal"}}), SCHEMA)
