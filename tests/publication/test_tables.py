@@ -1,6 +1,7 @@
 """Tables I to V: the paper's numbers, ours beside them, and the right ones in bold."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -196,6 +197,14 @@ class TestEveryTable:
             parts = Layout(**layout | {"block": block, "level": level}).published_parts
             assert all(part.block == "lower_right" and part.level in ("scene", "released") for part in parts)
             assert len(parts) == {"lower_left": 1, "strip": 0, "lower_right": 2}[block]
+
+    def test_a_headline_elsewhere_has_a_table_without_the_papers_numbers(self, experiment, published):
+        other = SimpleNamespace(**vars(experiment.TABLES["I"]) | {"block": "strip", "level": "synchronised"})
+        pairwise = pd.DataFrame(columns=["factor", "dataset", "held", "block", "region", "level", "channel", "metric", "a", "b", "p"])
+        layout = Layout(**other.layout | {"block": "strip", "level": "synchronised"})
+        table = compare(experiment.metrics_of(other), published("I"), pairwise, layout)
+        assert tuple(table.loc[0, ["block", "region", "level"]]) == layout.parts[0]
+        assert table["published_mean"].isna().all()
 
     def test_a_cell_has_the_papers_spread_where_it_prints_one(self, made):
         table, _, tidy, *_ = made

@@ -78,7 +78,8 @@ def compare(metrics: pd.DataFrame, published: pd.DataFrame, pairwise: pd.DataFra
         InputError: a condition or method was not measured, a run occurs twice or lacks a value.
     """
     ours = _summarise(_chosen(metrics, layout))
-    theirs = pd.concat([published.iloc[:0], *(published.assign(**part._asdict()) for part in layout.published_parts)])
+    nothing = published.iloc[:0].assign(**dict.fromkeys(_PART, ""))
+    theirs = pd.concat([nothing, *(published.assign(**part._asdict()) for part in layout.published_parts)])
     table = ours.merge(theirs, on=[*_PLACE, "method"], how="left")
     table = table.rename(columns={"mean": "published_mean", "std": "published_std"})
     table["difference"] = table["ours_mean"] - table["published_mean"]
