@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -44,7 +44,8 @@ def main() -> int:
     results = config["pathvars"]["results"]
     for condition, seed in remaining(config, HARVEST):
         print(f"Reference: {condition}, seed {seed}", flush=True)
-        status = run_until(deadline, _command(targets(config, condition, seed), one_seed(config, seed), arguments))
+        wanted = targets(config, condition, seed)
+        status = run_until(deadline, snakemake_command(wanted, (CONFIG, one_seed(config, seed)), arguments.data, arguments.cores))
         if Path(results, "evaluation").is_dir():
             print(harvest(results, HARVEST), flush=True)
         if status is None:
@@ -113,10 +114,10 @@ def one_seed(config: dict, seed: int) -> str:
     return path
 
 
-def _command(wanted: list[str], overlay: str, arguments: argparse.Namespace) -> list[str]:
-    command = [sys.executable, "-m", "snakemake", *wanted, "--cores", arguments.cores, "--rerun-incomplete"]
-    command += ["--configfile", CONFIG, overlay]
-    return [*command, "--config", f"data_dir={arguments.data}"] if arguments.data else command
+def snakemake_command(wanted: Iterable[str], overlays: Iterable[str], data: str | None, cores: str = "all") -> list[str]:
+    """The command that makes these files with overlays of the config; ``data`` is a folder with copies of others' files, if there is one."""
+    command = [sys.executable, "-m", "snakemake", *wanted, "--cores", cores, "--rerun-incomplete", "--configfile", *overlays]
+    return [*command, "--config", f"data_dir={data}"] if data else command
 
 
 def run_until(deadline: float, command: list[str]) -> int | None:

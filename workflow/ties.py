@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
+from reference import snakemake_command
 from trials import histories, trial
 
 from ptychoformer.errors import PtychoformerError
@@ -35,8 +36,7 @@ def main() -> int:
     os.chdir(ROOT)
     config, _ = trial(OVERLAY)
     runs = {Path(path).with_name("model.pt"): run for path, run in histories(config, arguments.models).items()}
-    command = [sys.executable, "-m", "snakemake", *map(str, runs), "--cores", "all", "--rerun-incomplete", "--configfile", OVERLAY]
-    status = subprocess.run([*command, "--config", f"data_dir={arguments.data}"] if arguments.data else command, check=False).returncode
+    status = subprocess.run(snakemake_command(map(str, runs), [OVERLAY], arguments.data), check=False).returncode
     if status:
         return status
     rows = pd.concat([_scored(config, path, *run) for path, run in runs.items()], ignore_index=True)

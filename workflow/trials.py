@@ -21,10 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from reference import run_until
+from reference import run_until, snakemake_command
 
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import PtychoformerError
+from ptychoformer.publication.inputs import HISTORY, read_table
 from ptychoformer.storage import write_csv
 
 OVERLAY = "config/trials.yaml"
@@ -38,7 +39,8 @@ def main() -> int:
     os.chdir(ROOT)
     config, tried = trial(arguments.overlay)
     deadline = time.monotonic() + 3600 * arguments.hours
-    status = run_until(deadline, _command(list(histories(config, tried)), arguments))
+    wanted = histories(config, tried)
+    status = run_until(deadline, snakemake_command(wanted, [arguments.overlay], arguments.data, arguments.cores))
     losses = collect(config, tried)
     if len(losses):
         write_csv(losses, OUTPUT)
@@ -75,21 +77,6 @@ def histories(config: dict, tried: list[str]) -> dict[str, tuple[str, int]]:
     }
 
 
-def _command(wanted: list[str], arguments: argparse.Namespace) -> list[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        *wanted,
-        "--cores",
-        arguments.cores,
-        "--rerun-incomplete",
-        "--configfile",
-        arguments.overlay,
-    ]
-    return [*command, "--config", f"data_dir={arguments.data}"] if arguments.data else command
-
-
 def collect(config: dict, tried: list[str]) -> pd.DataFrame:
     """The validation losses of all finished trainings, one epoch a row, with ``COLUMNS``."""
     found = [pd.DataFrame(columns=COLUMNS)]
@@ -98,7 +85,7 @@ def collect(config: dict, tried: list[str]) -> pd.DataFrame:
             entry = config["models"][model]
             about = {"model": entry["label"] or model, "blocks": entry["options"].get("blocks", "")}
             about |= {"initialisation": entry["initialisation"] or "own", "seed": seed}
-            found.append(pd.read_csv(path)[["epoch", "validation_loss"]].assign(**about)[COLUMNS])
+            found.append(read_table(path, HISTORY)[list(HISTORY)].assign(**about)[COLUMNS])
     return pd.concat(found[1:] or found, ignore_index=True)
 
 
