@@ -115,7 +115,7 @@ def one_seed(config: dict, seed: int) -> str:
 
 
 def snakemake_command(wanted: Iterable[str], overlays: Iterable[str], data: str | None, cores: str = "all") -> list[str]:
-    """The command that makes these files with overlays of the config; ``data`` is a folder with copies of others' files, if there is one."""
+    """The command that makes these files with overlays of the config; ``data`` is a folder with copies of others' files, or None."""
     command = [sys.executable, "-m", "snakemake", *wanted, "--cores", cores, "--rerun-incomplete", "--configfile", *overlays]
     return [*command, "--config", f"data_dir={data}"] if data else command
 
