@@ -357,21 +357,21 @@ def test_a_window_that_cuts_the_probe_is_told(scan, capsys):
 def test_a_broken_off_training_goes_on(scan, tmp_path, monkeypatch, capsys):
     object_file = tmp_path / "object.h5"
     assert main("reconstruct", scan, "-o", object_file, "--iterations", 2, "--probe-known", "--threads", 1) == 0
-    from ptychoformer.training.fit import Training
+    from ptychoformer.training import fit
 
-    run_epoch = Training.run_epoch
+    run_epoch = fit.run_epoch
 
-    def broken_off(self, *arguments):
-        if self.epoch == 1:
+    def broken_off(runs):
+        if runs[0].epoch == 1:
             raise KeyboardInterrupt
-        run_epoch(self, *arguments)
+        return run_epoch(runs)
 
     arguments = ("train", scan, "--object", object_file, "-o", tmp_path / "run", "--epochs", 2, "--model", "ptynet", "--threads", 1)
-    monkeypatch.setattr(Training, "run_epoch", broken_off)
+    monkeypatch.setattr(fit, "run_epoch", broken_off)
     capsys.readouterr()
     assert main(*arguments) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "Interrupted. The same command goes on after the last whole epoch."
-    monkeypatch.setattr(Training, "run_epoch", run_epoch)
+    monkeypatch.setattr(fit, "run_epoch", run_epoch)
     assert main(*arguments) == 0
     assert "Going on after epoch 1." in capsys.readouterr().err
     assert list(pd.read_csv(tmp_path / "run" / "history.csv")["epoch"]) == [1, 2]

@@ -35,7 +35,8 @@ TRAINING = {
     "validation_fraction": 0.05,
     "validation": "random",
     "weights": "last",
-    "precision": "float32",
+    "precision": "mixed",
+    "deterministic": False,
 }
 # Of `datasets.*.reconstruction` there: the probe is refined from the second iteration on, positions from the fifth, and the result is the
 # mean of the last twenty iterations.

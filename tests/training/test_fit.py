@@ -16,7 +16,7 @@ from ptychoformer.errors import InputError, OutputError, TrainingError
 from ptychoformer.tensors import load, save
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training.checkpoint import load_checkpoint
-from ptychoformer.training.fit import fit
+from ptychoformer.training.fit import Run, fit, fit_together
 from ptychoformer.training.inputs import INPUTS, network_input
 
 TRAINING = {
@@ -30,7 +30,8 @@ TRAINING = {
     "validation_fraction": 0.1,
     "validation": "random",
     "weights": "last",
-    "precision": "float32",
+    "precision": "mixed",
+    "deterministic": False,
 }
 # One with dropout and batch normalisation.
 DPI = {"kind": "dpi", "options": {"size": "small"}, "initialisation": None, "inputs": "log"}
@@ -66,15 +67,15 @@ def test_loss_falls_and_the_history_says_so(tmp_path, make_scan):
 def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, make_scan, monkeypatch):
     scan = make_scan()
     unbroken, history = train(tmp_path / "unbroken", scan, epochs=5)
-    run_epoch, calls = fit_module.Training.run_epoch, []
+    run_epoch, calls = fit_module.run_epoch, []
 
-    def breaks_in_the_third_epoch(self, *examples):
-        calls.append(self.epoch)
+    def breaks_in_the_third_epoch(runs):
+        calls.append(runs[0].epoch)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        run_epoch(self, *examples)
+        return run_epoch(runs)
 
-    monkeypatch.setattr(fit_module.Training, "run_epoch", breaks_in_the_third_epoch)
+    monkeypatch.setattr(fit_module, "run_epoch", breaks_in_the_third_epoch)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "broken", scan, epochs=5)
     assert not (tmp_path / "broken/model.pt").exists()
@@ -109,6 +110,59 @@ fit({str(scan)!r}, model={DPI!r}, loss={{"kind": "mse"}}, n_train=20, seed=0, tr
     assert not (broken / "model.pt").exists()
     resumed, _ = train(broken, scan, epochs=10)
     assert_same_bits(unbroken, resumed)
+
+
+def train_together(folder, dataset, seeds, model=DPI, **training):
+    runs = [Run(dataset, seed, folder / f"{seed}/model.pt", folder / f"{seed}/history.csv") for seed in seeds]
+    for run in runs:
+        run.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    fit_together(runs, model=model, loss={"kind": "mse"}, n_train=20, training=TRAINING | training)
+    return [load_checkpoint(run.checkpoint).weights for run in runs]
+
+
+def test_seeds_side_by_side_are_those_of_runs_alone(tmp_path, make_scan):
+    scan = make_scan()
+    alone = [train(tmp_path / f"alone{seed}", scan, seed=seed, weights="best")[0] for seed in range(3)]
+    for one, other in zip(alone, train_together(tmp_path, scan, range(3), weights="best"), strict=True):
+        assert_same_bits(one, other)
+
+
+def test_an_interrupted_training_of_several_seeds_goes_on_where_each_was(tmp_path, make_scan, monkeypatch):
+    scan = make_scan()
+    unbroken = train_together(tmp_path / "unbroken", scan, (0, 1))
+    run_epoch, epochs = fit_module.run_epoch, []
+
+    def breaks(runs):
+        epochs.append([run.epoch for run in runs])
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        return run_epoch(runs)
+
+    monkeypatch.setattr(fit_module, "run_epoch", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        train_together(tmp_path / "broken", scan, (0, 1))
+    (tmp_path / "broken/1/state.pt").unlink()
+    for one, other in zip(unbroken, train_together(tmp_path / "broken", scan, (0, 1)), strict=True):
+        assert_same_bits(one, other)
+    assert epochs == [[0, 0], [1, 1], [1, 0], [2, 1], [2]]
+
+
+def test_a_seed_that_fails_is_named_and_costs_the_others_nothing(tmp_path, make_scan, monkeypatch):
+    scan = make_scan()
+    alone, _ = train(tmp_path / "alone", scan, seed=1)
+    losses = fit_module.Training.losses
+
+    def fails(self):
+        batches, validation = losses(self)
+        return (torch.full_like(batches, torch.nan), validation) if self.seed == 0 and self.epoch == 1 else (batches, validation)
+
+    monkeypatch.setattr(fit_module.Training, "losses", fails)
+    with pytest.raises(TrainingError, match="^Seed 0: The loss became nan in epoch 2, batch 1 of"):
+        train_together(tmp_path, scan, (0, 1))
+    assert not (tmp_path / "1/model.pt").exists()
+    state = load(tmp_path / "1/state.pt")
+    assert state["epoch"] == TRAINING["epochs"]
+    assert_same_bits(alone, state["model"])
 
 
 def test_state_of_another_configuration_is_not_continued(tmp_path, make_scan, capsys):
@@ -200,11 +254,11 @@ def test_a_network_is_shown_what_its_entry_says(tmp_path, make_scan, monkeypatch
     scan, seen = make_scan(patterns=photons), {}
     for inputs in INPUTS:
 
-        def look(self, examples, validation, inputs=inputs):
-            seen[inputs] = examples
+        def look(runs, inputs=inputs):
+            seen[inputs] = runs[0].examples
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(fit_module.Training, "run_epoch", look)
+        monkeypatch.setattr(fit_module, "run_epoch", look)
         with pytest.raises(KeyboardInterrupt):
             train(tmp_path / inputs, scan, DPI | {"inputs": inputs})
     counted = np.round(np.expm1(seen["log"].inputs.double().numpy()))

@@ -24,7 +24,7 @@ def test_steps_are_those_of_the_library_to_the_last_bit():
     for step in range(30):
         if step == 20:
             optimiser.learning_rate = reference.param_groups[0]["lr"] = 2e-4
-        optimiser.forget_gradients()
+        optimiser.zero_grad()
         reference.zero_grad()
         gradients(ours, step), gradients(theirs, step)
         optimiser.step(), reference.step()
@@ -43,7 +43,7 @@ def test_a_restored_state_goes_on_as_if_nothing_had_happened():
             second.restore(first.state())
             first = second
         for optimiser, model in ((straight, unbroken), (first, broken)):
-            optimiser.forget_gradients()
+            optimiser.zero_grad()
             gradients(model, step)
             optimiser.step()
     assert all(torch.equal(a, b) for a, b in zip(unbroken.parameters(), broken.parameters(), strict=True))

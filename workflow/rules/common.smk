@@ -24,7 +24,9 @@ if config["data_dir"]:
     config["data_dir"] = os.path.expanduser(config["data_dir"])
 
 
-RUN = "{dataset}/{model}/{loss}/n{n_train}/seed{seed}"
+# What is trained with every seed.
+CELL = "{dataset}/{model}/{loss}/n{n_train}"
+RUN = f"{CELL}/seed{{seed}}"
 # A run is tested on a dataset, its own or another.
 TESTED = f"{RUN}/on_{{test}}"
 
@@ -166,8 +168,9 @@ def epochs_on(dataset):
 
 
 def training_of(wildcards):
-    """How a network is trained on a dataset."""
-    return config["training"] | dict(epochs=epochs_on(wildcards.dataset))
+    """How a network is trained on a dataset; what trains beside it changes nothing."""
+    training = {key: part for key, part in config["training"].items() if key != "seeds_together"}
+    return training | dict(epochs=epochs_on(wildcards.dataset))
 
 
 def loss_of(wildcards):

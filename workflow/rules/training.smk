@@ -1,4 +1,9 @@
-# From a dataset to a trained network and what it sees in the test patterns; one job a run.
+# From a dataset to a trained network and what it sees in the test patterns; one job a run, or one for all seeds.
+
+
+def of_all_seeds(pattern):
+    """A path pattern for each of the seeds; the other wildcards stay."""
+    return [pattern.replace("{seed}", str(seed)) for seed in config["seeds"]]
 
 
 rule train:
@@ -35,6 +40,44 @@ rule train:
         "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset} ({wildcards.loss}), seed {wildcards.seed} (progress: {log})"
     script:
         "../scripts/train.py"
+
+
+# The same outputs from a job that trains all seeds side by side, for a device that one training does not fill.
+if config["training"]["seeds_together"]:
+
+    ruleorder: train_together > train > predict
+
+    rule train_together:
+        input:
+            datasets=lambda wildcards: [dataset_path(wildcards.dataset, seed) for seed in config["seeds"]],
+            object=object_of_dataset,
+        output:
+            checkpoints=of_all_seeds(f"<results>/training/{RUN}/model.pt"),
+            histories=of_all_seeds(f"<results>/training/{RUN}/history.csv"),
+            patches=of_all_seeds(f"<results>/evaluation/{RUN}/on_{{dataset}}/patches.h5"),
+        log:
+            f"<results>/training/{CELL}/train.log",
+        benchmark:
+            f"<results>/training/{CELL}/train.benchmark.tsv"
+        wildcard_constraints:
+            model="|".join(config["models"]),
+        conda:
+            "../../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=3000 + 300 * len(config["seeds"]),
+            runtime=240,
+            gpu=1,
+        params:
+            model=network_of,
+            loss=loss_of,
+            training=training_of,
+            code=training_code,
+            prediction_code=code_digest("evaluation.predict"),
+        message:
+            "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset} ({wildcards.loss}), all seeds (progress: {log})"
+        script:
+            "../scripts/train_together.py"
 
 
 rule architecture:

@@ -24,7 +24,11 @@ from ptychoformer.provenance import record
 
 @contextmanager
 def job(snakemake) -> Iterator[dict]:
-    """Run a rule's work; what the caller puts into the yielded mapping (for example the device) goes into the provenance."""
+    """Run a rule's work; what the caller puts into the yielded mapping (for example the device) goes into the provenance.
+
+    What it puts there under the path of an output goes into the provenance of that output alone: ``wildcards`` among its parameters, the
+    rest among its facts.
+    """
     facts: dict = {}
     began, started = time.perf_counter(), round(time.time(), 3)
     imports = _timed_imports()
@@ -32,9 +36,11 @@ def job(snakemake) -> Iterator[dict]:
         try:
             yield facts
             parameters = {**dict(snakemake.params.items()), **dict(snakemake.wildcards.items())}
+            own = {artefact: facts.pop(artefact, {}) for artefact in snakemake.output}
             for artefact in snakemake.output:
                 about = {"rule": snakemake.rule, "started": started, "import_seconds": round(imports[0], 3)}
-                record(artefact, parameters, time.perf_counter() - began, about | facts)
+                wildcards = own[artefact].pop("wildcards", {})
+                record(artefact, parameters | wildcards, time.perf_counter() - began, about | facts | own[artefact])
         except PtychoformerError as error:
             print(f"Error: {error}", file=sys.stderr)
             print(f"Error in {snakemake.rule}: {error}", file=console)

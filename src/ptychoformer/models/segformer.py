@@ -7,8 +7,9 @@ first at half the pattern's resolution, since patterns are 32 pixels wide; the f
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, scaled_dot_product_attention
+from torch.nn.functional import interpolate
 
+from ptychoformer.models.parts.attention import fused_attention
 from ptychoformer.models.parts.outputs import constrain, require_multiple
 
 SIDE_MULTIPLE_OF = 32
@@ -26,6 +27,7 @@ class SpatialReductionAttention(nn.Module):
     def __init__(self, dim: int, heads: int, reduction: int):
         super().__init__()
         self.heads = heads
+        self.in_bfloat16 = False  # see `fused_attention`
         self.query = nn.Linear(dim, dim)
         self.reduce = nn.Conv2d(dim, dim, reduction, stride=reduction)
         self.norm = nn.LayerNorm(dim)
@@ -37,7 +39,7 @@ class SpatialReductionAttention(nn.Module):
         coarse = self.norm(self.reduce(tokens.transpose(1, 2).unflatten(2, shape)).flatten(2).transpose(1, 2))
         q = self.query(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.key_value(coarse).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.project(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.project(fused_attention(q, k, v, self.in_bfloat16).transpose(1, 2).flatten(2))
 
 
 class Block(nn.Module):

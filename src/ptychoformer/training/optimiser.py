@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 from torch.optim.adam import adam
 
@@ -25,14 +26,30 @@ class Adam:
     """
 
     def __init__(self, parameters: Iterable[Parameter], learning_rate: float):
-        self.learning_rate = learning_rate
         self._parameters = list(parameters)
+        on_cuda = any(parameter.device.type == "cuda" for parameter in self._parameters)
+        # A captured step reads the rate from the device, so that it can fall between replays.
+        self._rate = torch.tensor(learning_rate, device=self._parameters[0].device) if on_cuda else learning_rate
+        self.learning_rate = learning_rate
         self._first = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._second = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._steps = [torch.zeros((), dtype=torch.float32, device=parameter.device) for parameter in self._parameters]
 
-    def forget_gradients(self) -> None:
-        """Before the backward pass of the next batch."""
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._learning_rate = rate
+        if isinstance(self._rate, Tensor):
+            self._rate.fill_(rate)
+        else:
+            self._rate = rate
+
+    def zero_grad(self) -> None:
+        """Drop the gradients of the batch before."""
         for parameter in self._parameters:
             parameter.grad = None
 
@@ -55,7 +72,7 @@ class Adam:
             amsgrad=False,
             beta1=BETA_1,
             beta2=BETA_2,
-            lr=self.learning_rate,
+            lr=self._rate,
             weight_decay=0.0,
             eps=EPSILON,
             maximize=False,

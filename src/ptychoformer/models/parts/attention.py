@@ -19,6 +19,17 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 Reading = Literal["paper", "release", "mhsa"]
 
 
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, bfloat16: bool, scale: float | None = None) -> Tensor:
+    """softmax(q k^T scale) v for (batch, heads, N, d); ``scale`` is 1 / sqrt(d) if left out.
+
+    ``bfloat16`` rounds queries, keys and values to bfloat16, for which GPUs have kernels an order of magnitude faster; sums stay in float32.
+    """
+    given = q.dtype
+    if bfloat16:
+        q, k, v = q.bfloat16(), k.bfloat16(), v.bfloat16()
+    return scaled_dot_product_attention(q, k, v, scale=scale).to(given)
+
+
 def polar_coordinates(height: int, width: int) -> tuple[Tensor, Tensor]:
     """Normalised radius and angle of every pixel, row by row (Eqs. 10-11).
 
@@ -65,6 +76,7 @@ class SelfAttention(nn.Module):
         if dim % heads:
             raise ValueError(f"dim must be divisible by heads, got dim={dim}, heads={heads}")
         self.heads, self.depth = heads, depth or dim // heads
+        self.in_bfloat16 = False  # see `fused_attention`
         self.qkv = nn.Linear(dim, 3 * heads * self.depth)
         self.project = nn.Linear(heads * self.depth, dim)
 
@@ -75,7 +87,7 @@ class SelfAttention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Queries, keys and values (batch, heads, N, d) to attended values of the same shape."""
-        return scaled_dot_product_attention(q, k, v)
+        return fused_attention(q, k, v, self.in_bfloat16)
 
 
 class PolarCoordinateAttention(SelfAttention):
@@ -87,7 +99,7 @@ class PolarCoordinateAttention(SelfAttention):
         self.register_buffer("key_weight", (radius + angle)[:, None], persistent=False)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return scaled_dot_product_attention(q, k * self.key_weight, v)
+        return fused_attention(q, k * self.key_weight, v, self.in_bfloat16)
 
 
 class ReleasePolarAttention(SelfAttention):
@@ -105,7 +117,7 @@ class ReleasePolarAttention(SelfAttention):
         q = (q[..., None, :] * self.query_direction[..., None]).flatten(-2)
         k = (k[..., None, :] * self.key_direction[..., None]).flatten(-2)
         # The fused kernels, without which N x N logits are held in memory, want values as wide as keys.
-        return scaled_dot_product_attention(q, k, pad(v, (0, d)), scale=d**-0.5)[..., :d]
+        return fused_attention(q, k, pad(v, (0, d)), self.in_bfloat16, scale=d**-0.5)[..., :d]
 
 
 def pixel_attention(reading: Reading, dim: int, heads: int, shape: tuple[int, int]) -> SelfAttention:

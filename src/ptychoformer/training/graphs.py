@@ -1,0 +1,57 @@
+"""Work that a CUDA device repeats, launched as one graph.
+
+A step of a small network is hundreds of short kernels, and the host takes longer to launch them than the device to run them. A captured
+graph is launched at once. What it reads and writes must stay where it is.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from ptychoformer.progress import say
+
+# Libraries that a kernel needs are loaded, and buffers found, at its first calls.
+WARM_UPS = 3
+
+
+class Graphs:
+    """Captured work of one run, on a stream of its own, beside which other runs have theirs; without CUDA there is none.
+
+    Args:
+        device: of the run.
+    """
+
+    def __init__(self, device: torch.device):
+        self.possible = device.type == "cuda"
+        self._stream = torch.cuda.Stream(device) if self.possible else None
+        self._graphs: dict[str, torch.cuda.CUDAGraph] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._graphs
+
+    def stream(self) -> AbstractContextManager:
+        """The context in which the run's work is launched."""
+        return torch.cuda.stream(self._stream) if self._stream else nullcontext()
+
+    def capture(self, works: Mapping[str, Callable[[], None]]) -> None:
+        """Capture each of ``works``, by name, after some real calls of it. If one cannot be captured, none is, and a line says why."""
+        torch.cuda.synchronize()
+        pool = torch.cuda.graph_pool_handle()
+        try:
+            for name, work in works.items():
+                with self.stream():
+                    for _ in range(WARM_UPS):
+                        work()
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph, pool=pool, stream=self._stream):
+                    work()
+                self._graphs[name] = graph
+        except RuntimeError as error:
+            self._graphs.clear()
+            say(f"This network cannot be captured as a CUDA graph, its kernels are launched one by one ({str(error).splitlines()[0]}).")
+
+    def replay(self, name: str) -> None:
+        """Launch captured work; the device may still be at it when this returns."""
+        with self.stream():
+            self._graphs[name].replay()

@@ -1,0 +1,222 @@
+"""A network in the making: one run's state, and its epochs, alone or side by side with those of other runs."""
+
+import copy
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ptychoformer.errors import TrainingError
+from ptychoformer.progress import progress
+from ptychoformer.randomness import generator, integer_seed
+from ptychoformer.training.dropout import Draws
+from ptychoformer.training.examples import Examples
+from ptychoformer.training.graphs import Graphs
+from ptychoformer.training.losses import Loss
+from ptychoformer.training.optimiser import Adam, Plateau
+from ptychoformer.training.precision import autocast
+
+
+class Training:
+    """A network, what it is trained on, and how far it is.
+
+    Order and dropout of an epoch depend on the seed and the epoch alone.
+
+    Args:
+        model: the network, on the device.
+        loss: of a prediction, its labels and the patterns.
+        options: the config's ``training``: epochs, batch_size, learning_rate, min_learning_rate, factor, patience, precision, weights.
+        seed: of order and dropout.
+        examples: to be fitted, on the device.
+        validation: to be watched, on the device.
+    """
+
+    def __init__(self, model: nn.Module, loss: Loss, options: Mapping[str, Any], seed: int, examples: Examples, validation: Examples):
+        self.model, self.loss, self.options, self.seed = model, loss, options, seed
+        self.examples, self.validation = examples, validation
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Any] = {}
+        self.optimiser = Adam(model.parameters(), options["learning_rate"])
+        self.schedule = Plateau(self.optimiser, factor=options["factor"], patience=options["patience"], floor=options["min_learning_rate"])
+        self.batches = math.ceil(len(examples) / options["batch_size"])
+        self._device = examples.inputs.device
+        self._draws, self._graphs = Draws(self._device), Graphs(self._device)
+        # What an epoch reads and writes lies at places that stay, as captured steps need it.
+        self._order = torch.zeros(len(examples), dtype=torch.long, device=self._device)
+        self._number = torch.zeros(1, dtype=torch.long, device=self._device)
+        self._losses = torch.zeros(self.batches, device=self._device)
+        self._validation_loss = torch.zeros((), device=self._device)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the epoch that comes next."""
+        return self.optimiser.learning_rate
+
+    def capture(self) -> None:
+        """Make each step one launch where the device can; the state of the run stays as it is."""
+        if not self._graphs.possible:
+            return
+        whole = len(self.examples) // self.options["batch_size"]
+        works = {"whole": self._fit_next} if whole else {}
+        works |= {"last": self._fit_last} if whole < self.batches else {}
+        with self.in_use():
+            before = copy.deepcopy(self.state())
+            self.model.train()
+            self._graphs.capture(works)
+            self.model.eval()
+            self._graphs.capture({"validation": self._watch})
+            self.restore(before)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Compute on the run's stream, with the run's draws."""
+        with self._graphs.stream(), self._draws.in_use():
+            yield
+
+    def begin_epoch(self) -> None:
+        """Draw the order of the next epoch."""
+        self._draws.seed(integer_seed(self.seed, "dropout", self.epoch))
+        self.model.train()
+        with self._graphs.stream():
+            self._order.copy_(torch.from_numpy(generator(self.seed, "order", self.epoch).permutation(len(self.examples))))
+            self._number.zero_()
+
+    def fit_batch(self, number: int) -> None:
+        """Take the step of a batch; the device may still be at it when this returns."""
+        size = self.options["batch_size"]
+        captured = "whole" if (number + 1) * size <= len(self.examples) else "last"
+        if captured in self._graphs:
+            self._graphs.replay(captured)
+            return
+        with self.in_use():
+            self._losses[number] = self._fit(self._order[number * size : (number + 1) * size])
+
+    def validate(self) -> None:
+        """Find the validation loss; the device may still be at it when this returns."""
+        self.model.eval()
+        if "validation" in self._graphs:
+            self._graphs.replay("validation")
+            return
+        with self.in_use():
+            self._watch()
+
+    def losses(self) -> tuple[Tensor, float]:
+        """Of the epoch's batches, and of the validation part, once the device has found them.
+
+        Looked at once an epoch: asking after every batch would make an accelerator wait for the host.
+        """
+        with self._graphs.stream():
+            return self._losses.cpu(), self._validation_loss.item()
+
+    def end_epoch(self, losses: Tensor, validation_loss: float, seconds: float) -> None:
+        """Adjust the learning rate and write the history.
+
+        Raises:
+            TrainingError: a loss is NaN or infinite.
+        """
+        rate, finite = self.learning_rate, losses.isfinite()
+        if not finite.all():
+            first = int((~finite).nonzero()[0])
+            raise TrainingError(
+                f"The loss became {losses[first].item()} in epoch {self.epoch + 1}, batch {first + 1} of {self.batches}, at learning rate "
+                f"{rate:g}; lower that or look for outliers in the dataset."
+            )
+        if not math.isfinite(validation_loss):
+            raise TrainingError(
+                f"The validation loss became {validation_loss} after epoch {self.epoch + 1}, at learning rate {rate:g}; lower "
+                f"that or look for outliers in the dataset."
+            )
+        self.epoch += 1
+        names = ("epoch", "learning_rate", "train_loss", "validation_loss", "seconds")
+        self.history.append(dict(zip(names, (self.epoch, rate, losses.mean().item(), validation_loss, seconds), strict=True)))
+        with self._graphs.stream():
+            self.schedule.step(validation_loss)
+            if self.options["weights"] == "best" and validation_loss <= self.best.get("loss", math.inf):
+                self.best = {"loss": validation_loss, "weights": {name: part.clone() for name, part in self.model.state_dict().items()}}
+
+    def _fit(self, batch: Tensor) -> Tensor:
+        loss = self._loss(self.examples.part(batch))
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def _fit_next(self) -> None:
+        """Fit the next whole batch of the epoch; which one it is, the device counts."""
+        size = self.options["batch_size"]
+        whole = len(self.examples) // size
+        batch = self._order[: whole * size].view(whole, size).index_select(0, self._number)[0]
+        self._losses.index_copy_(0, self._number, self._fit(batch)[None])
+        self._number.add_(1).remainder_(whole)
+
+    def _fit_last(self) -> None:
+        """Fit the last batch of the epoch, which is smaller than the others."""
+        size = self.options["batch_size"]
+        self._losses[-1].copy_(self._fit(self._order[len(self.examples) // size * size :]))
+
+    @torch.no_grad()
+    def _watch(self) -> None:
+        size, examples = self.options["batch_size"], self.validation
+        parts = (examples.part(slice(start, start + size)) for start in range(0, len(examples), size))
+        self._validation_loss.copy_(sum(self._loss(part) * len(part) for part in parts) / len(examples))
+
+    def _loss(self, part: Examples) -> Tensor:
+        with autocast(self.options["precision"], self._device):
+            prediction = self.model(part.inputs)
+        return self.loss(prediction.float(), part.labels, part.patterns)
+
+    def final_weights(self) -> dict[str, Tensor]:
+        """Of the last epoch, as published, or of the best validation loss."""
+        weights = self.best["weights"] if self.options["weights"] == "best" else self.model.state_dict()
+        return {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on."""
+        return {
+            "epoch": self.epoch,
+            "history": self.history,
+            "best": self.best,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state(),
+            "schedule": self.schedule.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+        self.epoch, self.history, self.best = state["epoch"], state["history"], state["best"]
+        self.model.load_state_dict(state["model"])
+        self.optimiser.restore(state["optimiser"])
+        self.schedule.restore(state["schedule"])
+
+
+def run_epoch(runs: Sequence[Training]) -> list[TrainingError | None]:
+    """Take every run through its next epoch, batch by batch in turn; returns of each what went wrong.
+
+    The seconds in their histories are their shares of the time.
+    """
+    began = time.perf_counter()
+    for run in runs:
+        run.begin_epoch()
+    batches = max(run.batches for run in runs)
+    for number in progress(range(batches), batches, f"epoch {runs[0].epoch + 1}"):
+        for run in runs:
+            if number < run.batches:
+                run.fit_batch(number)
+    for run in runs:
+        run.validate()
+    losses = [run.losses() for run in runs]
+    seconds = (time.perf_counter() - began) / len(runs)
+    return [_ended(run, *found, seconds) for run, found in zip(runs, losses, strict=True)]
+
+
+def _ended(run: Training, losses: Tensor, validation_loss: float, seconds: float) -> TrainingError | None:
+    try:
+        run.end_epoch(losses, validation_loss, seconds)
+    except TrainingError as error:
+        return error
+    return None

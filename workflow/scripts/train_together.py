@@ -1,0 +1,19 @@
+"""One network trained on one dataset with every seed, and what each sees in the test patterns."""
+
+from adapter import job
+
+with job(snakemake) as facts:
+    from ptychoformer.evaluation.predict import predict
+    from ptychoformer.training.fit import Run, fit_together, forget_state
+
+    datasets, made, how = snakemake.input.datasets, snakemake.output, snakemake.params
+    seeds = snakemake.config["seeds"]
+    runs = [Run(*files) for files in zip(datasets, seeds, made.checkpoints, made.histories, strict=True)]
+    entries = dict(model=how.model, loss=how.loss, training=how.training, code=how.code)
+    trained = fit_together(runs, n_train=int(snakemake.wildcards.n_train), threads=snakemake.threads, **entries)
+    for run, patches, about in zip(runs, made.patches, trained, strict=True):
+        predict(run.dataset, run.checkpoint, how.model, patches, threads=snakemake.threads)
+        for artefact in (run.checkpoint, run.history, patches):
+            facts[artefact] = about | {"wildcards": {"seed": str(run.seed)}}
+    for run in runs:
+        forget_state(run.checkpoint)
