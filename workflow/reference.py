@@ -1,11 +1,16 @@
-"""Work through Table I at the paper's full size for as long as there is time, seed by seed, and keep what is finished.
+"""Work through the paper at its full size for as long as there is time, and keep what is finished.
 
-A seed is a subject of the statistics only when every network has it, so that all networks of one seed come before the next seed, and the
-first condition before the second. A seed that the harvest holds is not run again; an unfinished training goes on where it was. The seeds
-are those of the config, fixed beforehand: on fewer of them a result is interim. Of the first condition the bands of Figure 9 are kept too,
-measured seed by seed.
+On a CPU it is Table I, seed by seed. A seed is a subject of the statistics only when every network has it, so that all networks of one seed
+come before the next seed, and the first condition before the second. A seed that the harvest holds is not run again. Of the first condition
+the bands of Figure 9 are kept too, measured seed by seed.
 
     python workflow/reference.py --hours 2 --data folder
+
+On a GPU, with so many trainings side by side on it, it is the whole paper with all seeds together, one experiment after the other:
+
+    python workflow/reference.py --hours 0.2 --gpu 3 --data folder
+
+An unfinished training goes on where it was. The seeds are those of the config, fixed beforehand: on fewer of them a result is interim.
 """
 
 import argparse
@@ -33,6 +38,9 @@ from ptychoformer.publication.harvest import BANDS, harvest
 CONFIG = "config/paper.yaml"
 HARVEST = "resources/reference/runs.csv"
 GRACE = 120.0
+# On a GPU: what settles most claims comes first, and what is asked for together overlaps in time.
+ORDER = (("table1", "table3"), ("overlaps", "table5", "table2", "sizes"), ("table4",))
+GPU_OVERLAY = "config/gpu.yaml"
 
 
 def main() -> int:
@@ -40,12 +48,11 @@ def main() -> int:
     arguments = _parser().parse_args()
     os.chdir(ROOT)
     deadline = time.monotonic() + 3600 * arguments.hours
-    config = _paper_config()
+    config = configured(CONFIG)
     results = config["pathvars"]["results"]
-    for condition, seed in remaining(config, HARVEST):
-        print(f"Reference: {condition}, seed {seed}", flush=True)
-        wanted = targets(config, condition, seed)
-        status = run_until(deadline, snakemake_command(wanted, (CONFIG, one_seed(config, seed)), arguments.data, arguments.cores))
+    for title, command in _together(config, arguments) if arguments.gpu else _seed_by_seed(config, arguments):
+        print(f"Reference: {title}", flush=True)
+        status = run_until(deadline, command)
         if Path(results, "evaluation").is_dir():
             print(harvest(results, HARVEST), flush=True)
         if status is None:
@@ -57,17 +64,49 @@ def main() -> int:
     return 0
 
 
+def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+    """What is left of Table I, with the commands that make it."""
+    for condition, seed in remaining(config, HARVEST):
+        overlays = (CONFIG, one_seed(config, seed))
+        yield f"{condition}, seed {seed}", snakemake_command(targets(config, condition, seed), overlays, arguments.data, arguments.cores)
+
+
+def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+    """Every experiment but the measured one, with the commands that make several at once."""
+    for experiments in ORDER:
+        wanted = list(dict.fromkeys(path for experiment in experiments for path in metrics_of(config, experiment)))
+        if "table1" in experiments:
+            wanted.append(f"{config['pathvars']['results']}/evaluation/table1/{BANDS}")
+        yield ", ".join(experiments), snakemake_command(wanted, (CONFIG,), arguments.data, arguments.cores, arguments.gpu)
+
+
+def metrics_of(config: dict, experiment: str) -> list[str]:
+    """The metrics of every run of an experiment, and of its references but for the iterative reconstruction, which takes CPUs long."""
+    entry = config["experiments"][experiment]
+    networks = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
+    networks += [(reference, "none") for reference in REFERENCES if reference != "epie"]
+    evaluation, wanted = f"{config['pathvars']['results']}/evaluation", []
+    for dataset in entry["datasets"]:
+        sizes = {training_patterns(config, dataset) if size == "all" else size for size in entry["n_train"]}
+        runs = [f"n{size}/seed{seed}/on_{entry['test'] or dataset}" for size in sorted(sizes) for seed in config["seeds"]]
+        wanted += [f"{evaluation}/{dataset}/{model}/{loss}/{run}/metrics.csv" for model, loss in networks for run in runs]
+    return wanted
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=2.0, help="how long to work (default 2)")
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
     parser.add_argument("--cores", default="all", help="for Snakemake (default all)")
+    parser.add_argument("--gpu", type=int, help="the whole paper on this machine's GPUs, with so many trainings side by side")
     return parser
 
 
-def _paper_config() -> dict:
-    config, overlay = (yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in ("config.yaml", CONFIG))
-    update_config(config, overlay)
+def configured(*overlays: str | os.PathLike) -> dict:
+    """The whole config with overlays, as the workflow sees it."""
+    config: dict = {}
+    for name in ("config.yaml", *overlays):
+        update_config(config, yaml.safe_load(Path(name).read_text(encoding="utf-8")))
     return complete(config, load_schema("workflow/schemas/config.schema.yaml"))
 
 
@@ -114,10 +153,20 @@ def one_seed(config: dict, seed: int) -> str:
     return path
 
 
-def snakemake_command(wanted: Iterable[str], overlays: Iterable[str], data: str | None, cores: str = "all") -> list[str]:
-    """The command that makes these files with overlays of the config; ``data`` is a folder with copies of others' files, or None."""
-    command = [sys.executable, "-m", "snakemake", *wanted, "--cores", cores, "--rerun-incomplete", "--configfile", *overlays]
-    return [*command, "--config", f"data_dir={data}"] if data else command
+def snakemake_command(
+    wanted: Iterable[str], overlays: Iterable[str], data: str | None, cores: str = "all", gpu: int | None = None
+) -> list[str]:
+    """The command that makes these files with overlays of the config.
+
+    Args:
+        data: folder with copies of others' files, or None.
+        cores: for Snakemake.
+        gpu: how many jobs, each with all seeds, may use this machine's GPUs at once; None without one.
+    """
+    together = [GPU_OVERLAY] if gpu else []
+    command = [sys.executable, "-m", "snakemake", *wanted, "--cores", cores, "--rerun-incomplete", "--configfile", *overlays, *together]
+    command += ["--config", f"data_dir={data}"] if data else []
+    return [*command, "--resources", f"gpu={gpu}"] if gpu else command
 
 
 def run_until(deadline: float, command: list[str]) -> int | None:

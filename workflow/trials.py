@@ -1,7 +1,8 @@
 """Try what networks start from, and Ptychoformer's blocks, on the paper's object: every network of the overlay with every seed.
 
 What counts is the validation loss of a block of training patterns; test patterns are scored nowhere. The losses of all epochs are kept in
-resources/reference/trials.csv, those of the last are printed as a table. An unfinished training goes on where it was.
+resources/reference/trials.csv, beside those of trials at other scales; those of the last epoch are printed as a table. An unfinished
+training goes on where it was.
 
     python workflow/trials.py --data folder
 """
@@ -11,39 +12,41 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import yaml
-from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from reference import run_until, snakemake_command
+from reference import configured, run_until, snakemake_command
 
-from ptychoformer.configuration import complete, load_schema
+from ptychoformer.configuration import training_patterns
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.publication.inputs import HISTORY, read_table
-from ptychoformer.storage import write_csv
+from ptychoformer.storage import read_csv, write_csv
 
 OVERLAY = "config/trials.yaml"
 OUTPUT = "resources/reference/trials.csv"
-COLUMNS = ["model", "blocks", "initialisation", "seed", "epoch", "validation_loss"]
+SCALE = ["n_train", "epochs", "batch_size"]
+COLUMNS = [*SCALE, "model", "blocks", "initialisation", "seed", "epoch", "validation_loss"]
+TYPES = dict.fromkeys((*SCALE, "seed", "epoch"), int) | dict.fromkeys(("model", "blocks", "initialisation"), str)
 
 
 def main() -> int:
     """Exit status 0 if the time ran out or all is done, Snakemake's own if it failed."""
     arguments = _parser().parse_args()
     os.chdir(ROOT)
-    config, tried = trial(arguments.overlay)
+    config, tried = configured(*arguments.overlay), networks(arguments.overlay)
     deadline = time.monotonic() + 3600 * arguments.hours
     wanted = histories(config, tried)
-    status = run_until(deadline, snakemake_command(wanted, [arguments.overlay], arguments.data, arguments.cores))
+    status = run_until(deadline, snakemake_command(wanted, arguments.overlay, arguments.data, arguments.cores, arguments.gpu))
     losses = collect(config, tried)
     if len(losses):
-        write_csv(losses, OUTPUT)
+        write_csv(pd.concat([kept(config), losses], ignore_index=True), OUTPUT)
         print(table(config, losses))
     if status is None:
         print("The time is up; the next run goes on from here.")
@@ -55,23 +58,39 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, default=math.inf, help="how long to work (default: until all is done)")
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
     parser.add_argument("--cores", default="all", help="for Snakemake (default all)")
-    parser.add_argument("--overlay", default=OVERLAY, help="which networks, and how they are trained (default %(default)s)")
+    parser.add_argument("--gpu", type=int, help="with all seeds together on this machine's GPUs, so many networks side by side")
+    parser.add_argument("--overlay", nargs="+", default=[OVERLAY], help=f"which networks, and how they are trained (default {OVERLAY})")
     return parser
 
 
-def trial(overlay: str | os.PathLike) -> tuple[dict, list[str]]:
-    """The whole config of a trial, and which of its networks are tried: those that the overlay itself names."""
-    config, changes = (yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in ("config.yaml", overlay))
-    update_config(config, changes)
-    return complete(config, load_schema("workflow/schemas/config.schema.yaml")), list(changes.get("models", ()))
+def networks(overlays: Iterable[str | os.PathLike]) -> list[str]:
+    """Which networks are tried: those that the overlays themselves name."""
+    changes = [yaml.safe_load(Path(overlay).read_text(encoding="utf-8")) for overlay in overlays]
+    return list(dict.fromkeys(model for change in changes for model in change.get("models", ())))
+
+
+def scale(config: dict) -> dict[str, int]:
+    """What ``SCALE`` names."""
+    experiment = config["experiments"]["table1"]
+    asked = experiment["n_train"][0]
+    n_train = training_patterns(config, experiment["datasets"][0]) if asked == "all" else asked
+    return {"n_train": n_train, **{name: config["training"][name] for name in SCALE[1:]}}
+
+
+def kept(config: dict) -> pd.DataFrame:
+    """The losses of trials at other scales that there are already."""
+    if not Path(OUTPUT).is_file():
+        return pd.DataFrame(columns=COLUMNS)
+    losses = read_csv(OUTPUT, TYPES, COLUMNS, "a table of trials")
+    return losses[(losses[SCALE] != list(scale(config).values())).any(axis=1)]
 
 
 def histories(config: dict, tried: list[str]) -> dict[str, tuple[str, int]]:
     """Where the losses of every network and seed are written."""
-    scale = config["experiments"]["table1"]
-    place = f"{config['pathvars']['results']}/training/{scale['datasets'][0]}"
+    experiment = config["experiments"]["table1"]
+    place = f"{config['pathvars']['results']}/training/{experiment['datasets'][0]}"
     return {
-        f"{place}/{model}/{scale['losses'][0]}/n{scale['n_train'][0]}/seed{seed}/history.csv": (model, seed)
+        f"{place}/{model}/{experiment['losses'][0]}/n{scale(config)['n_train']}/seed{seed}/history.csv": (model, seed)
         for seed in config["seeds"]
         for model in tried
     }
@@ -84,7 +103,7 @@ def collect(config: dict, tried: list[str]) -> pd.DataFrame:
         if Path(path).is_file():
             entry = config["models"][model]
             about = {"model": entry["label"] or model, "blocks": entry["options"].get("blocks", "")}
-            about |= {"initialisation": entry["initialisation"] or "own", "seed": seed}
+            about |= {"initialisation": entry["initialisation"] or "own", "seed": seed} | scale(config)
             found.append(read_table(path, HISTORY)[list(HISTORY)].assign(**about)[COLUMNS])
     return pd.concat(found[1:] or found, ignore_index=True)
 
@@ -101,14 +120,14 @@ def table(config: dict, losses: pd.DataFrame) -> str:
             words = f"{name}, blocks: {blocks}" if blocks else name
             cells = [_cell(rows, (name, blocks, start), best) for start in starts]
             lines.append(f"| {words} | {' | '.join(cells)} |")
-    scale, training = config["experiments"]["table1"], config["training"]
+    training = config["training"]
     return "\n".join(
         [
             *lines,
             "",
-            f"Mean ± sample standard deviation over seeds, their number in brackets; {scale['n_train'][0]} patterns of "
-            f"'{scale['datasets'][0]}', of which {training['validation_fraction']:.0%} validate ({training['validation']}), "
-            f"{training['epochs']} epochs, batches of {training['batch_size']}.",
+            f"Mean ± sample standard deviation over seeds, their number in brackets; {scale(config)['n_train']} patterns of "
+            f"'{config['experiments']['table1']['datasets'][0]}', of which {training['validation_fraction']:.0%} validate "
+            f"({training['validation']}), {training['epochs']} epochs, batches of {training['batch_size']}.",
         ]
     )
 

@@ -28,7 +28,7 @@ def reference():
 @pytest.fixture
 def config(reference, monkeypatch):
     monkeypatch.chdir(ROOT)
-    return reference._paper_config()
+    return reference.configured(reference.CONFIG)
 
 
 def harvested(path, runs, bands=True, **changes):

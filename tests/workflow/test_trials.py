@@ -24,7 +24,7 @@ def trials():
 @pytest.fixture
 def trial(trials, monkeypatch):
     monkeypatch.chdir(ROOT)
-    return trials.trial("config/trials.yaml")
+    return trials.configured("config/trials.yaml"), trials.networks(["config/trials.yaml"])
 
 
 def test_every_network_is_tried_from_every_start_and_on_validation_alone(trial):
@@ -81,6 +81,19 @@ def test_the_table_has_means_and_sample_deviations_and_marks_the_lowest(trials, 
     assert lines[2] == f"| PtyNet | 0.3000 ± {torch:.4f} (3) | **0.2500 ± {glorot:.4f} (2)** |"
     assert lines[3:5] == ["| Ptychoformer, blocks: paper | 0.0200 (1) |  |", "| Ptychoformer, blocks: release | **0.0100 (1)** |  |"]
     assert "732 patterns of 'clean', of which 20% validate (block), 12 epochs, batches of 16." in lines[-1]
+
+
+def test_a_trial_at_another_scale_is_kept_beside(trials, trial, finished, monkeypatch, tmp_path):
+    config, _ = trial
+    assert trials.kept(config).empty
+    Path(trials.OUTPUT).parent.mkdir(parents=True)
+    finished.to_csv(trials.OUTPUT, index=False)
+    assert trials.kept(config).empty
+    monkeypatch.chdir(ROOT)
+    full = trials.configured("config/trials.yaml", "config/trials_full.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert trials.scale(full) == {"n_train": 2928, "epochs": 25, "batch_size": 32}
+    pd.testing.assert_frame_equal(trials.kept(full), finished, check_dtype=False)
 
 
 def test_without_a_finished_training_there_is_nothing_to_tell(trials, trial, monkeypatch, tmp_path):

@@ -11,6 +11,7 @@ from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.inputs import network_input
+from ptychoformer.training.precision import set_precision
 
 
 class TrainedNetwork:
@@ -38,6 +39,7 @@ class TrainedNetwork:
             self._network = trained.network().to(self._device, memory_format=torch.channels_last)
         except (RuntimeError, ImportError, TypeError) as error:  # of weights, a kind or options that this version does not know
             raise InputError(f"{path} holds a network '{trained.kind}' that this version of the code cannot build.") from error
+        set_precision(self._network, "float32", self._device)
 
     @property
     def device(self) -> str:

@@ -11,7 +11,7 @@ uses those that it has.
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from ptychoformer.training.precision import set_precision
 from ptychoformer.training.run import Training, run_epoch
 from ptychoformer.training.split import split_of, training_subset, validation_part
 
-# Between two times that a run's state is written, where an epoch is shorter than writing it.
+# Between two times that a run's state is written on a device whose epochs are shorter than the writing.
 SECONDS_BETWEEN_STATES = 30.0
 
 
@@ -67,7 +67,7 @@ class _Job:
     normalisation: Normalisation
     training: Training
     identity: str
-    saved: float = 0.0
+    saved: float = field(default_factory=time.monotonic)
 
     def save_state(self) -> None:
         save(self.training.state() | {"identity": self.identity}, _state_beside(self.run.checkpoint))
@@ -162,8 +162,7 @@ def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tupl
         failed += [(job.run.seed, error) for job, error in zip(going, errors, strict=True) if error]
         going = [job for job, error in zip(going, errors, strict=True) if not error]
         for job in going:
-            lately = device.type != "cpu" and time.monotonic() - job.saved < SECONDS_BETWEEN_STATES
-            if job.training.epoch == epochs or not lately:
+            if device.type == "cpu" or time.monotonic() - job.saved > SECONDS_BETWEEN_STATES:
                 job.save_state()
             say(_line(job, epochs))
         going = [job for job in going if job.training.epoch < epochs]

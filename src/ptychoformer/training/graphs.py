@@ -31,12 +31,14 @@ class Graphs:
         return name in self._graphs
 
     def stream(self) -> AbstractContextManager:
-        """The context in which the run's work is launched."""
-        return torch.cuda.stream(self._stream) if self._stream else nullcontext()
+        """The context in which the run's work is launched, after what was launched outside of it before."""
+        if self._stream is None:
+            return nullcontext()
+        self._stream.wait_stream(torch.cuda.current_stream())
+        return torch.cuda.stream(self._stream)
 
     def capture(self, works: Mapping[str, Callable[[], None]]) -> None:
         """Capture each of ``works``, by name, after some real calls of it. If one cannot be captured, none is, and a line says why."""
-        torch.cuda.synchronize()
         pool = torch.cuda.graph_pool_handle()
         try:
             for name, work in works.items():
@@ -53,5 +55,5 @@ class Graphs:
 
     def replay(self, name: str) -> None:
         """Launch captured work; the device may still be at it when this returns."""
-        with self.stream():
+        with torch.cuda.stream(self._stream):
             self._graphs[name].replay()

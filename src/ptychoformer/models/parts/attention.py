@@ -22,7 +22,7 @@ Reading = Literal["paper", "release", "mhsa"]
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, bfloat16: bool, scale: float | None = None) -> Tensor:
     """softmax(q k^T scale) v for (batch, heads, N, d); ``scale`` is 1 / sqrt(d) if left out.
 
-    ``bfloat16`` rounds queries, keys and values to bfloat16, for which GPUs have kernels an order of magnitude faster; sums stay in float32.
+    ``bfloat16`` rounds queries, keys and values, for which GPUs have kernels an order of magnitude faster; sums stay in float32.
     """
     given = q.dtype
     if bfloat16:

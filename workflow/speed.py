@@ -1,0 +1,139 @@
+"""Measure training and prediction on the device at hand, and print what it finds as Markdown.
+
+Each network is trained at the paper's full size for a few epochs: launched kernel by kernel in float32 with deterministic kernels, as
+captured steps, in the shortened precision, and with several seeds side by side. The datasets of the seeds are made by the workflow first:
+
+    python workflow/speed.py results/paper/simulation/datasets/clean/seed*.cxi
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(ROOT / "workflow"))
+
+import torch
+from reference import CONFIG, configured
+
+from ptychoformer.device import device_name, lookup_device
+from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.models import build
+from ptychoformer.training.examples import Examples, load_examples
+from ptychoformer.training.losses.mse import mean_squared_error
+from ptychoformer.training.normalisation import training_normalisation
+from ptychoformer.training.precision import set_precision
+from ptychoformer.training.run import Training, run_epoch
+from ptychoformer.training.split import split_of, validation_part
+
+NETWORKS = {
+    "Ptychoformer": ("ptychoformer", {}),
+    "Ptychoformer, release's attention": ("ptychoformer", {"attention": "release"}),
+    "Ptychoformer, self-attention": ("ptychoformer", {"attention": "mhsa"}),
+    "DPI": ("dpi", {}),
+    "PtychoNN": ("ptychonn", {}),
+    "PtyNet": ("ptynet", {}),
+    "PtyNet, large": ("ptynet", {"size": "large"}),
+    "TransUNet": ("transunet", {}),
+    "SegFormer": ("segformer", {}),
+}
+LARGE_BATCH = 2048
+
+
+def main() -> None:
+    """Print a table, row by row."""
+    arguments = _parser().parse_args()
+    torch.set_num_threads(1)
+    torch.backends.cudnn.benchmark = arguments.tune
+    device = lookup_device()
+    training = configured(CONFIG)["training"]
+    data = [loaded(path, seed, training, arguments.patterns, device) for seed, path in enumerate(arguments.datasets)]
+    print(f"{device_name(device)}, torch {torch.__version__}, {len(data[0][0])} patterns, batches of {training['batch_size']}\n")
+    several = f"{len(data)} seeds"
+    columns = ("kernel by kernel, float32, deterministic", "float32", "mixed", f"float32, {several}", f"mixed, {several}")
+    print(f"| ms a step | {' | '.join(columns)} |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for name in arguments.networks or NETWORKS:
+        steps = [
+            step(name, data[:1], training | {"precision": "float32"}, captured=False, deterministic=True),
+            *(step(name, seeds, training | {"precision": precision}) for seeds in (data[:1], data) for precision in ("float32", "mixed")),
+        ]
+        print(f"| {name} | {' | '.join(f'{1e3 * seconds:.2f}' for seconds in steps)} |", flush=True)
+    print("\n| us a sample of a large batch, forward and backward | float32 | mixed |\n|---|---|---|")
+    for name in arguments.networks or NETWORKS:
+        times = [sample(name, data[0][0], training | {"precision": precision}) for precision in ("float32", "mixed")]
+        print(f"| {name} | {' | '.join(f'{1e6 * seconds:.1f}' for seconds in times)} |", flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("datasets", nargs="+", help="CXI files of the workflow's, one a seed")
+    parser.add_argument("--patterns", type=int, help="how many are trained on (default: all there are for it)")
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), help="which are measured (default: all)")
+    parser.add_argument("--tune", action="store_true", help="let cuDNN try which of its algorithms is the fastest")
+    return parser
+
+
+def loaded(path: str, seed: int, training: Mapping[str, Any], patterns: int | None, device: torch.device) -> tuple[Examples, Examples]:
+    """Examples and validation part of a dataset, on the device."""
+    scan = read_scan(path)
+    subset = split_of(scan).train[:patterns]
+    normalisation = training_normalisation(scan, subset)
+    parts = validation_part(subset, training["validation_fraction"], training["validation"], seed)
+    examples, validation = (load_examples(path, scan, part, normalisation, "log").to(device) for part in parts)
+    return examples, validation
+
+
+def made(name: str, seed: int, data: tuple[Examples, Examples], training: Mapping[str, Any]) -> Training:
+    """A training of one of ``NETWORKS`` that has not begun."""
+    examples, validation = data
+    kind, options = NETWORKS[name]
+    torch.manual_seed(seed)
+    network = build(kind, tuple(examples.inputs.shape[-2:]), options).to(examples.inputs.device, memory_format=torch.channels_last)
+    set_precision(network, training["precision"], examples.inputs.device)
+    return Training(network, mean_squared_error, training, seed, examples, validation)
+
+
+def step(
+    name: str,
+    data: Sequence[tuple[Examples, Examples]],
+    training: Mapping[str, Any],
+    captured: bool = True,
+    deterministic: bool = False,
+) -> float:
+    """Seconds of a step of one seed, in an epoch of as many seeds as there are data; its validation counts."""
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    runs = [made(name, seed, own, training) for seed, own in enumerate(data)]
+    if captured:
+        for run in runs:
+            run.capture()
+    for _ in range(2):  # the first is not counted
+        run_epoch(runs)
+    return runs[0].history[-1]["seconds"] / runs[0].batches
+
+
+def sample(name: str, examples: Examples, training: Mapping[str, Any]) -> float:
+    """Seconds of a sample, forward and backward, in a batch that fills the device."""
+    torch.use_deterministic_algorithms(False)
+    network, examples = made(name, 0, (examples, examples), training).model.train(), examples.part(slice(LARGE_BATCH))
+    for number in range(6):
+        if number == 3:  # those before are not counted
+            _wait(examples)
+            began = time.perf_counter()
+        network.zero_grad()
+        mean_squared_error(network(examples.inputs), examples.labels, examples.patterns).backward()
+    _wait(examples)
+    return (time.perf_counter() - began) / 3 / len(examples)
+
+
+def _wait(examples: Examples) -> None:
+    if examples.inputs.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()
