@@ -91,6 +91,38 @@ def test_slurm_profile(project):
     assert project.planned("--profile", "profiles/slurm") == project.planned()
 
 
+def test_gpu_profile(project):
+    smoke = ["--configfile", "config/smoke.yaml"]
+    assert project.planned("--profile", "profiles/gpu", *smoke) == project.planned(*smoke)
+
+
+def test_a_number_of_gpus_on_the_command_line_replaces_that_of_the_gpu_profile(project):
+    program = "from snakemake.cli import parse_args; print(parse_args({arguments})[1].resources['gpu'].value)"
+    profile = ["--profile", "profiles/gpu", "-n"]
+    for more, count in (([], "1"), (["--resources", "gpu=4"], "4")):
+        command = [sys.executable, "-c", program.format(arguments=profile + more)]
+        finished = subprocess.run(command, cwd=project.folder, text=True, capture_output=True, check=True)
+        assert finished.stdout.split()[-1] == count
+
+
+def rules_with_a_gpu(project):
+    """Names of the rules whose resources hold a GPU, of their own or of the rule that they use."""
+    text = "\n".join(path.read_text() for path in sorted((project.folder / "workflow/rules").glob("*.smk")))
+    found = set()
+    for block in re.split(r"^(?=rule |use rule )", text, flags=re.MULTILINE)[1:]:
+        base, name = re.match(r"(?:use rule (\w+) as|rule) (\w+)", block).groups()
+        if base in found or re.search(r"\bgpu=", block):
+            found.add(name)
+    return found
+
+
+def test_slurm_profile_knows_every_rule_with_a_gpu(project):
+    profile = yaml.safe_load((project.folder / "profiles/slurm/config.yaml").read_text())
+    on_gpus = {name for name, asked in profile["set-resources"].items() if asked.get("slurm_partition") == "my-gpu-partition"}
+    assert on_gpus == rules_with_a_gpu(project) >= {"train", "simulated_reconstruction"}
+    assert all(profile["set-resources"][name]["gpu"] == 1 for name in on_gpus)
+
+
 def test_retries_of_the_slurm_profile_are_not_undone_by_the_default_one(project):
     program = "from snakemake.cli import parse_args; print(parse_args(['--profile', 'profiles/slurm', '-n'])[1].retries)"
     finished = subprocess.run([sys.executable, "-c", program], cwd=project.folder, text=True, capture_output=True, check=True)
