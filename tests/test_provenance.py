@@ -25,7 +25,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
 
     def edit(name, old, new):
-        for cached in (provenance._tree, provenance._code, provenance._imports):
+        for cached in (code_digest, provenance._nodes, provenance._code, provenance._imports):
             cached.cache_clear()
         path = tmp_path / name
         assert old in path.read_text()
