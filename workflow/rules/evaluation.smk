@@ -35,10 +35,7 @@ rule predict:
 
 rule reference:
     input:
-        dataset=trained_on,
-        object=object_of_dataset,
-        test=tested_on,
-        object_of_test=object_of_test,
+        unpack(scans_of_run),
     output:
         "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/on_{test}/patches.h5",
     log:
@@ -61,10 +58,7 @@ rule reference:
 
 use rule reference as many_pattern_reference with:
     input:
-        dataset=trained_on,
-        object=object_of_dataset,
-        test=tested_on,
-        object_of_test=object_of_test,
+        unpack(scans_of_run),
         reconstruction=reconstruction_of_test,
     output:
         "<results>/evaluation/{dataset}/epie/none/n{n_train}/seed{seed}/on_{test}/patches.h5",
@@ -78,10 +72,7 @@ use rule reference as many_pattern_reference with:
 
 rule score:
     input:
-        dataset=trained_on,
-        object=object_of_dataset,
-        test=tested_on,
-        object_of_test=object_of_test,
+        unpack(scans_of_run),
         patches=f"<results>/evaluation/{TESTED}/patches.h5",
     output:
         # Together, since a job of its own would start Python and import for longer than it stitches.
