@@ -10,9 +10,10 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import COLUMNS, collect, common_scale, measure, psnr, read_metrics, scores, ssim_map
+from ptychoformer.evaluation.metrics import COLUMNS, collect, common_scale, measure, read_metrics
 from ptychoformer.evaluation.patches import create_patches, open_patches
 from ptychoformer.evaluation.references import reference_patches
+from ptychoformer.evaluation.scores import psnr, scores, ssim_map
 from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
