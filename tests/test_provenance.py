@@ -55,6 +55,13 @@ def test_code_digest(package, name, old, new, changes):
     assert (code_digest("a.one") != before) == changes
 
 
+def test_a_digest_is_made_once_however_many_jobs_ask_for_it(package):
+    code_digest("a.one")
+    before = code_digest.cache_info()
+    code_digest("a.one")
+    assert (code_digest.cache_info().hits, code_digest.cache_info().misses) == (before.hits + 1, before.misses)
+
+
 def test_a_model_digest_knows_its_own_network_only():
     assert code_digest("training.fit", "models.dpi") != code_digest("training.fit", "models.ptynet")
     assert "models.dpi" not in provenance._imports("models")

@@ -166,6 +166,15 @@ def test_patches_stitched_where_they_really_were_are_stitched_anew_and_not_train
     assert (scores["value"] < 1e-9).all()  # true labels where they belong
 
 
+def test_another_way_to_score_trains_and_predicts_nothing(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    module = project.folder / "src/ptychoformer/evaluation/scores.py"
+    module.write_text(module.read_text() + "\n\nUNUSED = 1\n")
+    jobs = project.planned(*SMOKE)
+    assert jobs["score"] > 80
+    assert not {"train", "predict", "reference", "many_pattern_reference", "dataset", "object"} & set(jobs)
+
+
 def test_figures_that_were_deleted_are_drawn_again_without_torch(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     for figure in FIGURES:
