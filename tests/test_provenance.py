@@ -25,7 +25,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
 
     def edit(name, old, new):
-        for cached in (provenance._tree, provenance._code, provenance._imports):
+        for cached in (code_digest, provenance._nodes, provenance._code, provenance._imports):
             cached.cache_clear()
         path = tmp_path / name
         assert old in path.read_text()
@@ -53,6 +53,13 @@ def test_code_digest(package, name, old, new, changes):
     before = code_digest("a.one")
     package(name, old, new)
     assert (code_digest("a.one") != before) == changes
+
+
+def test_a_digest_is_made_once_however_many_jobs_ask_for_it(package):
+    code_digest("a.one")
+    before = code_digest.cache_info()
+    code_digest("a.one")
+    assert (code_digest.cache_info().hits, code_digest.cache_info().misses) == (before.hits + 1, before.misses)
 
 
 def test_a_model_digest_knows_its_own_network_only():

@@ -12,7 +12,7 @@ import pytest
 
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import atomic, write_text
-from ptychoformer.storage import create_hdf5, open_hdf5, read, read_csv, write, write_csv
+from ptychoformer.storage import create_hdf5, open_hdf5, read, read_csv, write, write_csv, write_rows
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -203,3 +203,13 @@ def test_a_missing_column_and_a_missing_file_are_named(tmp_path):
     (tmp_path / "c.csv").touch()
     with pytest.raises(InputError, match="cannot be read as a table"):
         read_csv(tmp_path / "c.csv", TYPES)
+
+
+def test_rows_make_the_same_file_as_their_table(tmp_path):
+    columns = ["name", "count", "value"]
+    values = [0.1 + 0.2, -1e-300, 1 / 3 * 1e12, np.inf, -np.inf, np.nan, 0.0, np.float64(123456789.123)]
+    names = ["NA", "075", 'a "b", c', "d", "é", "f", "g", "h"]
+    rows = list(zip(names, range(-2, 6), values, strict=True))
+    write_rows(columns, rows, tmp_path / "rows.csv")
+    write_csv(pd.DataFrame(rows, columns=columns), tmp_path / "table.csv")
+    assert (tmp_path / "rows.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()

@@ -22,6 +22,7 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
+@cache
 def code_digest(*modules: str) -> str:
     """Digest of the named modules (``"training.fit"``) and of every module of the package that they import.
 
@@ -44,26 +45,28 @@ def _path(module: str) -> Path:
 
 
 @cache
-def _tree(module: str) -> ast.Module:
-    tree = ast.parse(_path(module).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+def _nodes(module: str) -> list[ast.AST]:
+    """The syntax tree without its docstrings, and every node under it."""
+    nodes: list[ast.AST] = [ast.parse(_path(module).read_text(encoding="utf-8"))]
+    for node in nodes:  # grows as it goes
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
-    return tree
+        nodes.extend(ast.iter_child_nodes(node))
+    return nodes
 
 
 @cache
 def _code(module: str) -> list[str]:
-    folder, tree = _path(module).parent, _tree(module)
-    names = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value}
+    folder, nodes = _path(module).parent, _nodes(module)
+    names = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value}
     beside = sorted(name for name in names if "/" not in name and len(name) < 100 and (folder / name).is_file())
-    return [ast.unparse(tree), *((folder / name).read_text(encoding="utf-8") for name in beside)]
+    return [ast.unparse(nodes[0]), *((folder / name).read_text(encoding="utf-8") for name in beside)]
 
 
 @cache
 def _imports(module: str) -> tuple[str, ...]:
     found = set()
-    for node in ast.walk(_tree(module)):
+    for node in _nodes(module):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,5 +1,7 @@
 """The metrics are those of the literature, and `unseen` is blind to whatever training could see."""
 
+import subprocess
+import sys
 from math import inf, log10
 
 import h5py
@@ -10,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import COLUMNS, collect, common_scale, measure, psnr, read_metrics, scores, ssim_map
+from ptychoformer.evaluation.metrics import COLUMNS, collect, common_scale, measure, read_metrics
 from ptychoformer.evaluation.patches import create_patches, open_patches
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.evaluation.stitch import stitch
@@ -42,54 +44,6 @@ def measured(files, tmp_path) -> pd.Series:
     """Values by block, region, level, channel and metric."""
     measure(files[0], *files, IDENTITY, tmp_path / "metrics.csv")
     return read_metrics(tmp_path / "metrics.csv").set_index(["block", "region", "level", "channel", "metric"])["value"].sort_index()
-
-
-def noisy_images(*shape):
-    rng = np.random.default_rng(0)
-    truth = rng.random(shape).cumsum(-1) / shape[-1]
-    return truth, truth + 0.2 * rng.normal(size=shape)
-
-
-def test_a_constant_error_has_its_square_as_mse():
-    found = scores(np.full((20, 30), 0.6), np.full((20, 30), 0.5), np.full((20, 30), True))
-    assert found["mse"] == pytest.approx(0.01)
-    assert found["psnr"] == pytest.approx(20.0)
-    assert psnr(np.array(0.0)) == inf
-
-
-def test_identical_images_are_perfect():
-    image, _ = noisy_images(3, 24, 24)
-    found = scores(image, image, np.full((24, 24), True))
-    assert (found["mse"] == 0).all()
-    assert (found["psnr"] == inf).all()
-    np.testing.assert_allclose(found["ssim"], 1)
-
-
-@pytest.mark.parametrize("shape", [(5, 32, 32), (2, 40, 17)])
-def test_ssim_of_a_stack_is_that_of_skimage(shape):
-    truth, estimate = noisy_images(*shape)
-    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0, "full": True}
-    means, maps = zip(*(structural_similarity(a, b, **settings) for a, b in zip(truth, estimate, strict=True)), strict=True)
-    np.testing.assert_allclose(ssim_map(estimate, truth), maps, atol=1e-6)
-    np.testing.assert_allclose(scores(estimate, truth, np.full(shape[1:], True))["ssim"], means, atol=1e-6)
-
-
-def test_pixels_outside_of_the_region_do_not_count():
-    truth, estimate = noisy_images(30, 30)
-    region = np.zeros((30, 30), bool)
-    region[8:, 3:28] = True
-    scrambled = np.where(region, estimate, 100.0)
-    assert scores(scrambled, truth, region) == scores(estimate, truth, region)
-
-
-def test_a_region_too_small_for_a_window_has_no_ssim_and_an_empty_one_nothing():
-    truth, estimate = noisy_images(30, 30)
-    region = np.zeros((30, 30), bool)
-    assert np.isnan(list(scores(estimate, truth, region).values())).all()
-    region[4:14, :] = True
-    found = scores(estimate, truth, region)
-    assert np.isfinite(found["psnr"])
-    assert np.isnan(found["ssim"])
 
 
 def test_ceiling_without_jitter_is_perfect_and_with_jitter_only_its_patterns_are(prediction, tmp_path):
@@ -157,6 +111,29 @@ def test_a_scene_scores_alike_on_whatever_scale_its_network_was_trained(make_dat
         stitch(tmp_path / "patches.h5", "radial", tmp_path / "scene.h5")
         found.append(measured((dataset, tmp_path / "patches.h5", tmp_path / "scene.h5"), tmp_path))
     np.testing.assert_allclose(*found, rtol=1e-4)
+
+
+def test_synchronising_leaves_the_amplitude_of_a_scene_as_it_is(prediction, tmp_path):
+    dataset, patches, scene = prediction("floor")
+    with h5py.File(patches, "r+") as file:
+        file["patches/phase"][:] += np.random.default_rng(4).normal(0, 0.3, (len(file["patches/phase"]), 1, 1)).astype(np.float32)
+    stitch(patches, "radial", scene)
+    plain, synchronised = (measured((dataset, patches, scene), tmp_path).xs(level, level="level") for level in ("scene", "synchronised"))
+    same = plain.index.get_level_values("channel") == "amplitude"
+    pd.testing.assert_series_equal(synchronised[same], plain[same])
+    assert (synchronised[~same].dropna() != plain[~same].dropna()).all()
+
+
+def test_a_run_is_scored_without_pandas_which_takes_longer_to_import(prediction, tmp_path):
+    files = [str(file) for file in prediction("floor")]
+    program = (
+        "import sys; sys.modules['pandas'] = None\n"
+        "from ptychoformer.evaluation.metrics import measure\n"
+        f"measure({files[0]!r}, *{files}, {IDENTITY}, {str(tmp_path / 'alone.csv')!r})"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    measured(files, tmp_path)
+    assert (tmp_path / "alone.csv").read_bytes() == (tmp_path / "metrics.csv").read_bytes()
 
 
 def test_the_scene_is_measured_against_the_object_under_it(prediction, tmp_path):

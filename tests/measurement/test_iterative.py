@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptychoformer.errors import InputError, TrainingError
-from ptychoformer.evaluation.metrics import psnr
+from ptychoformer.evaluation.scores import psnr
 from ptychoformer.measurement.batches import disjoint_batches
 from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.iterative import Reconstruction

@@ -46,6 +46,12 @@ def test_every_run_that_tables_and_figures_share_is_trained_once(project, overla
     assert {"claims", "report", *TABLES, *FIGURES} <= set(jobs)
 
 
+def test_a_run_is_stitched_and_scored_by_one_job(project):
+    jobs = project.planned()
+    assert jobs["score"] == jobs["train"] + jobs["reference"] + jobs["many_pattern_reference"]
+    assert not {"stitch", "measure"} & set(jobs)
+
+
 def test_paper_scale_trains_on_2928_patterns(project):
     finished = project.snakemake("--dry-run", "--configfile", "config/paper.yaml")
     assert "Training ptychoformer on 2928 patterns of clean (mse), seed 9" in finished.stdout

@@ -78,7 +78,7 @@ def test_its_targets_are_table_i_of_one_seed(reference, config, project, tmp_pat
     overlay = reference.one_seed(config | {"pathvars": {"results": str(tmp_path)}}, 4)
     jobs = project.planned(*wanted, "--configfile", "config/paper.yaml", overlay)
     # Besides the networks, the floor, the ceiling, what one pattern can tell, and the many-pattern reconstruction.
-    assert (jobs["train"], jobs["measure"], jobs["dataset"], jobs["spectra"]) == (5, 9, 1, 1)
+    assert (jobs["train"], jobs["score"], jobs["dataset"], jobs["spectra"]) == (5, 9, 1, 1)
 
 
 def test_a_command_that_ends_in_time_gives_its_status(reference):

@@ -143,7 +143,7 @@ def test_another_headline_prints_other_parts_of_the_same_numbers(finished_projec
     (project.folder / "config/other.yaml").write_text("evaluation: {block: strip}\nstitching: {phase: synchronised}\n")
     other = (*SMOKE, "config/other.yaml")
     jobs = project.planned(*other)
-    assert not {"train", "predict", "reference", "stitch", "measure", "collect", "statistics"} & set(jobs)
+    assert not {"train", "predict", "reference", "score", "collect", "statistics"} & set(jobs)
     assert {"table1", "fig4", "fig7", "fig8", "fig10", "spectra", "claims", "report"} <= set(jobs)
     finished = project.snakemake("table1", "fig4", "fig7", "fig8", "claims", *other)
     assert finished.returncode == 0, finished.stdout
@@ -158,12 +158,21 @@ def test_patches_stitched_where_they_really_were_are_stitched_anew_and_not_train
     (project.folder / "config/other.yaml").write_text("stitching: {positions: true}\n")
     jobs = project.planned(*SMOKE, "config/other.yaml")
     assert "train" not in jobs
-    assert jobs["stitch"] == jobs["measure"] > 80
+    assert jobs["score"] > 80
     run = "results/smoke/evaluation/noisy/ceiling/none/n24/seed0/on_noisy/metrics.csv"
     finished = project.snakemake(run, *SMOKE, "config/other.yaml")
     assert finished.returncode == 0, finished.stdout
     scores = pd.read_csv(project.folder / run).query("metric == 'mse' and level == 'scene'")
     assert (scores["value"] < 1e-9).all()  # true labels where they belong
+
+
+def test_another_way_to_score_trains_and_predicts_nothing(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    module = project.folder / "src/ptychoformer/evaluation/scores.py"
+    module.write_text(module.read_text() + "\n\nUNUSED = 1\n")
+    jobs = project.planned(*SMOKE)
+    assert jobs["score"] > 80
+    assert not {"train", "predict", "reference", "many_pattern_reference", "dataset", "object"} & set(jobs)
 
 
 def test_figures_that_were_deleted_are_drawn_again_without_torch(finished_project, tmp_path):

@@ -44,7 +44,7 @@ def test_it_trains_and_nothing_else(trials, trial, project):
     assert all(path.startswith("results/trials/training/clean/trial_") and "/n732/" in path for path in wanted)
     jobs = project.planned(*wanted, "--configfile", "config/trials.yaml")
     assert jobs["train"] == len(wanted)
-    assert not {"predict", "stitch", "measure", "collect", "analyse"} & set(jobs)
+    assert not {"predict", "score", "collect", "analyse"} & set(jobs)
 
 
 @pytest.fixture

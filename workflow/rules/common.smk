@@ -178,6 +178,11 @@ def loss_of(wildcards):
     return {key: part for key, part in config["losses"][wildcards.loss].items() if key != "label"}
 
 
+def part_of_dataset(part):
+    """A function of wildcards: one part of a dataset's entry. Snakemake's `lookup` searches the whole config, for 10 ms a job."""
+    return lambda wildcards: config["datasets"][wildcards.dataset][part]
+
+
 def is_measured(dataset):
     return config["datasets"][dataset]["kind"] == "measured"
 
@@ -202,6 +207,16 @@ def trained_on(wildcards):
 
 def tested_on(wildcards):
     return dataset_path(wildcards.test, wildcards.seed)
+
+
+def scans_of_run(wildcards):
+    """Named inputs: what a run was trained and what it is tested on, and the objects that these link to."""
+    return dict(
+        dataset=trained_on(wildcards),
+        object=object_of_dataset(wildcards),
+        test=tested_on(wildcards),
+        object_of_test=object_of_test(wildcards),
+    )
 
 
 def reconstruction_of_test(wildcards):

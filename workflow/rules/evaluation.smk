@@ -35,10 +35,7 @@ rule predict:
 
 rule reference:
     input:
-        dataset=trained_on,
-        object=object_of_dataset,
-        test=tested_on,
-        object_of_test=object_of_test,
+        unpack(scans_of_run),
     output:
         "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/on_{test}/patches.h5",
     log:
@@ -61,10 +58,7 @@ rule reference:
 
 use rule reference as many_pattern_reference with:
     input:
-        dataset=trained_on,
-        object=object_of_dataset,
-        test=tested_on,
-        object_of_test=object_of_test,
+        unpack(scans_of_run),
         reconstruction=reconstruction_of_test,
     output:
         "<results>/evaluation/{dataset}/epie/none/n{n_train}/seed{seed}/on_{test}/patches.h5",
@@ -76,15 +70,18 @@ use rule reference as many_pattern_reference with:
         "Cutting patches from the reconstruction of {wildcards.test}, seed {wildcards.seed}"
 
 
-rule stitch:
+rule score:
     input:
+        unpack(scans_of_run),
         patches=f"<results>/evaluation/{TESTED}/patches.h5",
     output:
-        f"<results>/evaluation/{TESTED}/scene.h5",
+        # Together, since a job of its own would start Python and import for longer than it stitches.
+        scene=f"<results>/evaluation/{TESTED}/scene.h5",
+        metrics=f"<results>/evaluation/{TESTED}/metrics.csv",
     log:
-        f"<results>/evaluation/{TESTED}/stitch.log",
+        f"<results>/evaluation/{TESTED}/score.log",
     benchmark:
-        f"<results>/evaluation/{TESTED}/stitch.benchmark.tsv"
+        f"<results>/evaluation/{TESTED}/score.benchmark.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -94,38 +91,11 @@ rule stitch:
         weighting=config["stitching"]["weighting"],
         positions=stitched_at(),
         tie=config["stitching"]["tie"],
-        code=code_digest("evaluation.stitch"),
+        code=code_digest("evaluation.stitch", "evaluation.metrics"),
     message:
-        "Stitching {wildcards.test} as {wildcards.model} sees it, seed {wildcards.seed}"
+        "Stitching and measuring {wildcards.test} as {wildcards.model} sees it, seed {wildcards.seed}"
     script:
-        "../scripts/stitch.py"
-
-
-rule measure:
-    input:
-        dataset=trained_on,
-        object=object_of_dataset,
-        test=tested_on,
-        object_of_test=object_of_test,
-        patches=f"<results>/evaluation/{TESTED}/patches.h5",
-        scene=f"<results>/evaluation/{TESTED}/scene.h5",
-    output:
-        f"<results>/evaluation/{TESTED}/metrics.csv",
-    log:
-        f"<results>/evaluation/{TESTED}/measure.log",
-    benchmark:
-        f"<results>/evaluation/{TESTED}/measure.benchmark.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-    params:
-        code=code_digest("evaluation.metrics"),
-    message:
-        "Measuring {wildcards.model} on {wildcards.test}, seed {wildcards.seed}"
-    script:
-        "../scripts/measure.py"
+        "../scripts/score.py"
 
 
 rule collect:

@@ -20,7 +20,7 @@ rule reconstruction:
         gpu=1,
     params:
         scan=options_of_scan,
-        options=lookup("datasets/{dataset}/reconstruction", within=config),
+        options=part_of_dataset("reconstruction"),
         code=code_digest("measurement.reconstruct"),
     message:
         "Reconstructing {wildcards.dataset} from all of its patterns (progress: {log})"
@@ -64,7 +64,7 @@ rule measured_dataset:
         mem_mb=2000,
     params:
         scan=options_of_scan,
-        patterns=lookup("datasets/{dataset}/patterns", within=config),
+        patterns=part_of_dataset("patterns"),
         code=code_digest("measurement.labelled"),
     message:
         "Preparing the measured scan {wildcards.dataset}"

@@ -85,8 +85,8 @@ rule dataset:
     resources:
         mem_mb=1000,
     params:
-        scan=lookup("datasets/{dataset}/scan", within=config),
-        detector=lookup("datasets/{dataset}/detector", within=config),
+        scan=part_of_dataset("scan"),
+        detector=part_of_dataset("detector"),
         optics=config["optics"],
         code=code_digest("simulation.dataset"),
     message:

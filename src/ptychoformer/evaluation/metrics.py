@@ -14,51 +14,23 @@ the printed numbers may have been made so.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy.ndimage import binary_erosion, gaussian_filter
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS, COLUMNS, IDENTITY, PATTERN, RELATIVE_PHASE, RELEASED, SCENE, SYNCHRONISED, UNSEEN, WHOLE
 from ptychoformer.evaluation.patches import Patches, chunks, open_patches
+from ptychoformer.evaluation.scores import SSIM_RADIUS, Images, Region, psnr, scores_by_region, ssim_map, unless_rounding, without_constant
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
-from ptychoformer.storage import read_csv, write_csv
+from ptychoformer.storage import read_csv, write_csv, write_rows
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
-from ptychoformer.training.split import Split, split_of, whole_scan
+from ptychoformer.training.split import Rectangle, Split, split_of, whole_scan
 
-# Wang et al., IEEE Trans. Image Process. 13, 600 (2004): an 11 x 11 Gaussian window and constants for a peak of 1.
-SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
-SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
-# Predictions are stored in single precision: a mean square below this is its rounding, not an error.
-ROUNDING = 1e-13
-
-
-def psnr(mse: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio for peak 1, dB; infinite for a perfect match."""
-    with np.errstate(divide="ignore"):  # the logarithm of zero is the infinity that is meant
-        return -10 * np.log10(mse)
-
-
-def ssim_map(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Structural similarity around each pixel of images (..., h, w), same shape (Wang et al. 2004, Eq. 13).
-
-    Population covariance and reflecting borders, as ``skimage.metrics.structural_similarity`` with Gaussian weights, but for a whole
-    stack at once.
-    """
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    mean_1, mean_2 = _window_mean(first), _window_mean(second)
-    variance_1 = _window_mean(first * first) - mean_1**2
-    variance_2 = _window_mean(second * second) - mean_2**2
-    covariance = _window_mean(first * second) - mean_1 * mean_2
-    luminance = (2 * mean_1 * mean_2 + SSIM_C1) / (mean_1**2 + mean_2**2 + SSIM_C1)
-    return luminance * (2 * covariance + SSIM_C2) / (variance_1 + variance_2 + SSIM_C2)
-
-
-def _window_mean(images: np.ndarray) -> np.ndarray:
-    return gaussian_filter(images, SSIM_SIGMA, mode="reflect", radius=SSIM_RADIUS, axes=(-2, -1))
+if TYPE_CHECKING:  # a run is scored in less time than pandas takes to import
+    import pandas as pd
 
 
 def common_scale(dataset: str | os.PathLike) -> Normalisation:
@@ -76,25 +48,6 @@ def rescaled(values: np.ndarray, channel: str, scale: Normalisation, common: Nor
     if scale == common:
         return values
     return getattr(common, channel)(scale.restored(channel, np.asarray(values, np.float64)))
-
-
-def scores(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> dict[str, np.ndarray]:
-    """MSE, PSNR (dB) and SSIM of images (..., h, w) over the pixels of ``region`` (h, w) bool; each (...,), NaN where it has no pixel.
-
-    SSIM is the mean over those pixels whose whole window lies in the region, so that nothing outside of it counts, the border included.
-    """
-    mse = _mean((np.asarray(estimate, np.float64) - truth) ** 2, region)
-    mse = _unless_rounding(mse)
-    whole_windows = binary_erosion(region, np.ones((2 * SSIM_RADIUS + 1,) * 2))
-    return {"mse": mse, "psnr": psnr(mse), "ssim": _mean(ssim_map(estimate, truth), whole_windows)}
-
-
-def _unless_rounding(mse: np.ndarray) -> np.ndarray:
-    return np.where(mse < ROUNDING, 0.0, mse)
-
-
-def _mean(images: np.ndarray, region: np.ndarray) -> np.ndarray:
-    return images[..., region].mean(axis=-1) if region.any() else np.full(images.shape[:-2], np.nan)
 
 
 def measure(
@@ -132,8 +85,7 @@ def measure(
                 *_released_rows(patches.block(block), truth, common),
             )
         ]
-    frame = pd.DataFrame(rows, columns=["block", "region", "level", "channel", "metric", "value"])
-    write_csv(frame.assign(**{name: identity[name] for name in IDENTITY})[list(COLUMNS)], output)
+    write_rows(COLUMNS, ([*(identity[name] for name in IDENTITY), *row] for row in rows), output)
 
 
 def _check_that_they_belong_together(split: Split, patches: Patches, dataset: str | os.PathLike) -> None:
@@ -153,33 +105,37 @@ def _scene_rows(
     path: str | os.PathLike, patches: Patches, split: Split, block: str, truth: Mapping[str, np.ndarray], common: Normalisation
 ) -> Iterator[tuple]:
     place = split.rectangle(block)
-    regions = _regions(split, split.unseen_pixels[place])
-    for level in (SCENE, SYNCHRONISED):
-        scene = read_scene(path, block, level)
-        if scene.rectangle != place or scene.normalisation != patches.normalisation:
-            file = patches.amplitude.file.filename
-            raise InputError(f"{path} is not stitched from {file}: its place on the object or its normalisation differs.")
-        stitched = np.isfinite(scene.amplitude)
-        for channel, estimate in _scaled(scene, stitched, common).items():
-            here = truth[channel][place]
-            for region, pixels in regions.items():
-                pixels = pixels & stitched
-                for metric, value in scores(estimate, here, pixels).items():
-                    yield region, level, channel, metric, float(value)
-                if channel == "phase":
-                    for metric, value in scores(without_constant(estimate, here, pixels), here, pixels).items():
-                        yield region, level, RELATIVE_PHASE, metric, float(value)
+    here = {channel: Images.of(truth[channel][place]) for channel in CHANNELS}
+    scenes = {level: _own_scene(path, block, level, place, patches) for level in (SCENE, SYNCHRONISED)}
+    stitched = np.isfinite(scenes[SCENE].amplitude)
+    regions = {name: Region(pixels & stitched) for name, pixels in _regions(split, split.unseen_pixels[place]).items()}
+    # Synchronising moves phases alone: the amplitude of both levels is one image, and is scored once.
+    rows = {"amplitude": list(_image_rows(scenes[SCENE], "amplitude", here, regions, common))}
+    for level, scene in scenes.items():
+        rows["phase"] = _image_rows(scene, "phase", here, regions, common)
+        yield from ((region, level, *row) for channel in CHANNELS for region, *row in rows[channel])
 
 
-def _scaled(scene: Scene, stitched: np.ndarray, common: Normalisation) -> dict[str, np.ndarray]:
-    """Both channels of a scene on the common scale, 0 where nothing was stitched."""
-    scaled = {channel: rescaled(getattr(scene, channel), channel, scene.normalisation, common) for channel in CHANNELS}
-    return {channel: np.where(stitched, image, 0) for channel, image in scaled.items()}
+def _own_scene(path: str | os.PathLike, block: str, level: str, place: Rectangle, patches: Patches) -> Scene:
+    scene = read_scene(path, block, level)
+    if scene.rectangle != place or scene.normalisation != patches.normalisation:
+        file = patches.amplitude.file.filename
+        raise InputError(f"{path} is not stitched from {file}: its place on the object or its normalisation differs.")
+    return scene
 
 
-def without_constant(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """Images (..., h, w) less their mean error over the pixels of ``region`` (h, w)."""
-    return estimate - _mean(np.asarray(estimate, np.float64) - truth, region)[..., None, None]
+def _image_rows(
+    scene: Scene, channel: str, truth: Mapping[str, Images], regions: Mapping[str, Region], common: Normalisation
+) -> Iterator[tuple]:
+    """Region, channel, metric and value of one channel of a scene, 0 where nothing was stitched, and of the relative phase."""
+    image, here = rescaled(getattr(scene, channel), channel, scene.normalisation, common), truth[channel]
+    image = np.where(np.isfinite(scene.amplitude), image, 0)
+    for (name, region), found in zip(regions.items(), scores_by_region(Images.of(image), here, regions.values()), strict=True):
+        yield from ((name, channel, metric, float(value)) for metric, value in found.items())
+        if channel == "phase":
+            relative = Images.of(without_constant(image, here.values, region.pixels))
+            found = scores_by_region(relative, here, [region])[0]
+            yield from ((name, RELATIVE_PHASE, metric, float(value)) for metric, value in found.items())
 
 
 def _pattern_rows(by_pattern: Mapping[tuple[str, str], np.ndarray], places: np.ndarray, split: Split) -> Iterator[tuple]:
@@ -191,16 +147,16 @@ def _pattern_rows(by_pattern: Mapping[tuple[str, str], np.ndarray], places: np.n
 def _pattern_scores(patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation) -> dict[tuple[str, str], np.ndarray]:
     """Every metric of every channel, (m,)."""
     parts: dict[tuple[str, str], list[np.ndarray]] = {}
-    whole_patch = np.full(patches.window, True)
+    whole_patch = Region(np.full(patches.window, True))
     for part, *estimates in patches.chunks():
         for channel, estimate in zip(CHANNELS, estimates, strict=True):
-            here = windows(truth[channel], patches.true_positions[part], patches.window)
+            here = Images.of(windows(truth[channel], patches.true_positions[part], patches.window))
             estimate = rescaled(estimate, channel, patches.normalisation, common)
             images = {channel: estimate}
             if channel == "phase":
-                images[RELATIVE_PHASE] = without_constant(estimate, here, whole_patch)
+                images[RELATIVE_PHASE] = without_constant(estimate, here.values, whole_patch.pixels)
             for name, image in images.items():
-                for metric, values in scores(image, here, whole_patch).items():
+                for metric, values in scores_by_region(Images.of(image), here, [whole_patch])[0].items():
                     parts.setdefault((name, metric), []).append(values)
     return {key: np.concatenate(values) for key, values in parts.items()}
 
@@ -219,7 +175,7 @@ def _released_rows(patches: Patches, truth: Mapping[str, np.ndarray], common: No
             inner = slice(max(part.start, reach) - held.start, min(part.stop, count - reach) - held.start)
             similarity += float(ssim_map(estimate, here)[inner, reach : pixels - reach].sum())
         inner_pixels = max(0, count - 2 * reach) * max(0, pixels - 2 * reach)
-        mse = _unless_rounding(np.asarray(squares / (count * pixels)))
+        mse = unless_rounding(np.asarray(squares / (count * pixels)))
         values = {"mse": mse, "psnr": psnr(mse), "ssim": similarity / inner_pixels if inner_pixels else np.nan}
         yield from ((WHOLE, RELEASED, channel, metric, float(value)) for metric, value in values.items())
 
@@ -230,6 +186,8 @@ def collect(files: Iterable[str | os.PathLike], output: str | os.PathLike) -> No
     Raises:
         InputError: there is no file, one cannot be used, or two hold the same row.
     """
+    import pandas as pd
+
     frames = [read_metrics(file) for file in files]
     if not frames:
         raise InputError(f"There are no metrics to collect into {output}.")
@@ -241,7 +199,7 @@ def collect(files: Iterable[str | os.PathLike], output: str | os.PathLike) -> No
     write_csv(frame, output)
 
 
-def read_metrics(path: str | os.PathLike) -> pd.DataFrame:
+def read_metrics(path: str | os.PathLike) -> "pd.DataFrame":
     """The rows of a metrics file, an empty value as NaN.
 
     Raises:

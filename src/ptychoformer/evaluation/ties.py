@@ -15,9 +15,10 @@ import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import SCENE, SYNCHRONISED
-from ptychoformer.evaluation.metrics import common_scale, rescaled, scores, without_constant
+from ptychoformer.evaluation.metrics import common_scale, rescaled
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.predict import predict_split
+from ptychoformer.evaluation.scores import scores, without_constant
 from ptychoformer.evaluation.stitch import read_scene, stitch
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.training.split import Split, split_of, training_subset

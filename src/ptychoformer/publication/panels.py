@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import ROUNDING, common_scale, psnr, rescaled
+from ptychoformer.evaluation.metrics import common_scale, rescaled
 from ptychoformer.evaluation.patches import open_patches
+from ptychoformer.evaluation.scores import ROUNDING, psnr
 from ptychoformer.evaluation.stitch import read_scene
 from ptychoformer.measurement.cxi import Scan, read_patterns, read_scan
 from ptychoformer.measurement.windows import windows
