@@ -22,7 +22,7 @@ from ptychoformer.publication.readme import Sources, block_of_results, keep, wri
 from ptychoformer.publication.report_labels import Labels
 
 TOLD = ("table1", "table2", "measured")  # the experiments that README speaks of
-SOURCES = Sources("resources/reference/runs.csv", "resources/published/table1.csv", "resources/laptop")
+SOURCES = Sources("resources/reference", "resources/published/table1.csv", "resources/laptop")
 
 
 def main() -> None:

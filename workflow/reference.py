@@ -9,7 +9,6 @@ measured seed by seed.
 """
 
 import argparse
-import csv
 import os
 import signal
 import subprocess
@@ -19,19 +18,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
-from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import complete, load_schema, models_of, training_patterns
+from ptychoformer.configuration import load, models_of, training_patterns
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.files import write_text
-from ptychoformer.publication.harvest import BANDS, harvest
+from ptychoformer.publication.harvest import SCHEMA, harvest
+from ptychoformer.publication.holdings import INDEX, Holdings
+from ptychoformer.publication.views import shown_by
 
 CONFIG = "config/paper.yaml"
-HARVEST = "resources/reference/runs.csv"
+STORE = "resources/reference"
 GRACE = 120.0
 
 
@@ -42,12 +42,12 @@ def main() -> int:
     deadline = time.monotonic() + 3600 * arguments.hours
     config = _paper_config()
     results = config["pathvars"]["results"]
-    for condition, seed in remaining(config, HARVEST):
+    for condition, seed in remaining(config, STORE):
         print(f"Reference: {condition}, seed {seed}", flush=True)
         wanted = targets(config, condition, seed)
         status = run_until(deadline, snakemake_command(wanted, (CONFIG, one_seed(config, seed)), arguments.data, arguments.cores))
         if Path(results, "evaluation").is_dir():
-            print(harvest(results, HARVEST), flush=True)
+            print(harvest(results, STORE, shown_by(config)), flush=True)
         if status is None:
             print("The time is up; the next run goes on from here.")
             return 0
@@ -66,23 +66,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _paper_config() -> dict:
-    config, overlay = (yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in ("config.yaml", CONFIG))
-    update_config(config, overlay)
-    return complete(config, load_schema("workflow/schemas/config.schema.yaml"))
+    return load(("config.yaml", CONFIG), SCHEMA)
 
 
-def remaining(config: dict, harvested: str | os.PathLike) -> Iterator[tuple[str, int]]:
-    """Condition and seed of everything that the harvest does not hold of the headline's block, in the order in which it is wanted."""
-    networks = set(models_of(config, "table1"))
-    tables = [Path(harvested), Path(harvested).with_name(BANDS)]
+def remaining(config: dict, folder: str | os.PathLike) -> Iterator[tuple[str, int]]:
+    """Condition and seed of everything that the store does not hold of the headline's block, in the order in which it is wanted."""
+    holdings = Holdings(folder, config) if Path(folder, INDEX).is_file() else None
     for condition in config["experiments"]["table1"]["datasets"]:
-        place = {name: str(config["training"][name]) for name in ("epochs", "batch_size")}
-        place |= {"dataset": condition, "test": condition, "loss": "mse", "block": config["evaluation"]["block"]}
-        place["n_train"] = str(training_patterns(config, condition))
-        for seed in config["seeds"]:
-            wanted = tables if _has_bands(config, condition) else tables[:1]
-            if not all(networks <= _finished(table, place | {"seed": str(seed)}) for table in wanted):
-                yield condition, seed
+        size = training_patterns(config, condition)
+        parts = [config["evaluation"]["block"], *(["bands"] if _has_bands(config, condition) else [])]
+        held = [
+            holdings.seeds(condition, None, (model, "mse"), size, part) if holdings else set()
+            for model in models_of(config, "table1")
+            for part in parts
+        ]
+        yield from ((condition, seed) for seed in config["seeds"] if seed not in set.intersection(*held))
 
 
 def _has_bands(config: dict, condition: str) -> bool:
@@ -90,20 +88,12 @@ def _has_bands(config: dict, condition: str) -> bool:
     return condition == config["experiments"]["table1"]["datasets"][0]
 
 
-def _finished(table: Path, place: dict[str, str]) -> set[str]:
-    """The networks that a table has there."""
-    if not table.is_file():
-        return set()
-    with table.open(newline="", encoding="utf-8") as file:
-        return {row["model"] for row in csv.DictReader(file) if place.items() <= row.items()}
-
-
 def targets(config: dict, condition: str, seed: int) -> list[str]:
     """The metrics of every network of Table I, and of the references, and the bands of the first condition."""
     networks = [(model, "mse") for model in models_of(config, "table1")] + [(reference, "none") for reference in REFERENCES]
     evaluation = f"{config['pathvars']['results']}/evaluation"
     run = f"n{training_patterns(config, condition)}/seed{seed}/on_{condition}/metrics.csv"
-    bands = [f"{evaluation}/table1/{BANDS}"] if _has_bands(config, condition) else []
+    bands = [f"{evaluation}/table1/bands.csv"] if _has_bands(config, condition) else []
     return [*(f"{evaluation}/{condition}/{model}/{loss}/{run}" for model, loss in networks), *bands]
 
 

@@ -7,5 +7,6 @@ with job(snakemake):
 
     files, params = snakemake.input, snakemake.params
     metrics = dict(zip(params.experiments, files.metrics, strict=True))
-    reference = (next(iter(files[name]), None) for name in ("reference", "reference_bands"))
-    judge(files.claims, metrics, files.bands, *reference, **params.headline, scales=params.scales, output_csv=snakemake.output[0])
+    bands = next(iter(files.bands), None)
+    about = dict(scales=params.scales, harvested=params.harvested, **params.headline)
+    judge(files.claims, metrics, bands, params.reference or None, **about, output_csv=snakemake.output[0])
