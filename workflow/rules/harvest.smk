@@ -22,7 +22,6 @@ rule unpack:
     resources:
         mem_mb=1000,
     params:
-        store=HARVESTED,
         runs=[runs_of(experiment) + references_of(experiment) for experiment in EXPERIMENTS],
         spectra=runs_of_spectra() if BANDS else [],
         headline=headline("table1"),

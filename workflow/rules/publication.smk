@@ -436,7 +436,6 @@ rule claims:
         experiments=EXPERIMENTS,
         headline=headline("table1"),
         scales=scales_in_words(),
-        reference=REFERENCE,
         harvested=HARVESTED is not None,
         code=code_digest("publication.claims"),
     message:
@@ -447,6 +446,7 @@ rule claims:
 
 rule report:
     input:
+        **provenance_of_runs(),
         tables=[f"<results>/publication/tables/{table}.csv" for table in SHOWN_TABLES],
         anovas=[f"<results>/evaluation/{table}/anova.csv" for table in SHOWN_TABLES],
         pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in SHOWN_TABLES],
@@ -454,7 +454,6 @@ rule report:
         pngs=[f"<results>/publication/figures/{figure}.png" for figure in FIGURES],
         claims="<results>/publication/claims.csv",
         reference=tables_of_store(REFERENCE),
-        **provenance_of_runs(),
     output:
         "<results>/report.html",
     log:
@@ -472,8 +471,6 @@ rule report:
         ours=our_network(),
         scale=scale_of("table1"),
         missing_scan="" if HARVESTED else missing_scan(),
-        reference=REFERENCE,
-        store=HARVESTED,
         runs=runs_of_report() if HARVESTED else [],
         harvest_note=note_of_report(),
         code=code_digest("publication.report"),

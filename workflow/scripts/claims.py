@@ -1,6 +1,6 @@
 """A verdict on every claim of the paper."""
 
-from adapter import job
+from adapter import folder_of, job
 
 with job(snakemake):
     from ptychoformer.publication.claims import judge
@@ -9,4 +9,4 @@ with job(snakemake):
     metrics = dict(zip(params.experiments, files.metrics, strict=True))
     bands = next(iter(files.bands), None)
     about = dict(scales=params.scales, harvested=params.harvested, **params.headline)
-    judge(files.claims, metrics, bands, params.reference or None, **about, output_csv=snakemake.output[0])
+    judge(files.claims, metrics, bands, folder_of(files.reference), **about, output_csv=snakemake.output[0])

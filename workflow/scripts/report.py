@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from adapter import job
+from adapter import folder_of, job
 
 with job(snakemake):
     from ptychoformer.publication.inputs import read_histories, read_trained
@@ -10,8 +10,9 @@ with job(snakemake):
     from ptychoformer.publication.unpack import histories, trained
 
     files, params, output = snakemake.input, snakemake.params, snakemake.output[0]
-    if params.store:
-        of_runs = dict(histories=histories(params.store, params.runs), trained=trained(params.store, params.runs))
+    if params.runs:
+        store = folder_of(files.store)
+        of_runs = dict(histories=histories(store, params.runs), trained=trained(store, params.runs))
     else:
         of_runs = dict(histories=read_histories(files.histories), trained=read_trained(files.checkpoints))
     make_report(
@@ -20,7 +21,7 @@ with job(snakemake):
         figures=dict(zip(params.figures, zip(files.pdfs, files.pngs, strict=True), strict=True)),
         claims=files.claims,
         **of_runs,
-        reference=params.reference or None,
+        reference=folder_of(files.reference),
         harvest_note=params.harvest_note,
         results=Path(output).parent,
         ours=params.ours,
