@@ -98,10 +98,12 @@ class Holdings:
 
 def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool:
     """Whether a run was trained as long as the config asks, with its batches; references were not trained."""
-    if row["dataset"] not in config["datasets"] or not row["epochs"]:
-        return row["dataset"] in config["datasets"]
+    if row["dataset"] not in config["datasets"]:
+        return False
+    if not row["epochs"]:
+        return True
     epochs = config["datasets"][row["dataset"]].get("epochs") or config["training"]["epochs"]
-    return (int(row["epochs"]), int(row["batch_size"])) == (epochs, config["training"]["batch_size"])
+    return (row["epochs"], row["batch_size"]) == (str(epochs), str(config["training"]["batch_size"]))
 
 
 def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Part | None:
