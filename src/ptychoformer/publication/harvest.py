@@ -102,24 +102,18 @@ def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown:
         _take_run(path, results, found)
     for name in _MEASURED:
         _take_measured(name, results, found)
-    known = dict(zip(_keys(existing[store.RUNS]), _facts_of(existing[store.RUNS]), strict=True))
-    remade = {run for run, facts in found.facts.items() if run in known and known[run] != tuple(facts.values())}
-    tables = {name: _merged(name, existing[name], found, remade) for name in store.TABLES}
-    runs = known | {run: tuple(facts.values()) for run, facts in found.facts.items()}
-    facts = pd.DataFrame([(*run, *values) for run, values in runs.items()], columns=[*RUN, *FACTS], dtype=str)
-    viewed, skipped = keep_views(Path(folder, store.VIEWS), results, shown, set(found.facts), remade)
-    store.write(folder, facts, tables, viewed)
-    networks = tuple(run for run in sorted(found.facts) if run[RUN.index("model")] not in REFERENCES)
-    new = tuple(run for run in networks if run not in known)
-    return Harvest(networks, new, _whole(facts), (*found.skipped, *skipped))
+    known = dict(zip(_keys(existing[store.RUNS]), existing[store.RUNS][list(FACTS)].itertuples(index=False, name=None), strict=True))
+    fresh = {run: tuple(facts.values()) for run, facts in found.facts.items()}
+    remade = {run for run, facts in fresh.items() if known.get(run, facts) != facts}
+    facts = pd.DataFrame([(*run, *values) for run, values in (known | fresh).items()], columns=[*RUN, *FACTS], dtype=str)
+    viewed, skipped = keep_views(Path(folder, store.VIEWS), results, shown, set(fresh), remade)
+    store.write(folder, facts, {name: _merged(name, existing[name], found, remade) for name in store.TABLES}, viewed)
+    networks = tuple(run for run in sorted(fresh) if run[RUN.index("model")] not in REFERENCES)
+    return Harvest(networks, tuple(run for run in networks if run not in known), _whole(facts), (*found.skipped, *skipped))
 
 
 def _keys(table: pd.DataFrame) -> list[Run]:
     return list(table[list(RUN)].itertuples(index=False, name=None))
-
-
-def _facts_of(runs: pd.DataFrame) -> list[tuple[str, ...]]:
-    return list(runs[list(FACTS)].itertuples(index=False, name=None))
 
 
 def _merged(name: str, existing: pd.DataFrame, found: _Found, remade: set[Run]) -> pd.DataFrame:

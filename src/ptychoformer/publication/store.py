@@ -18,12 +18,12 @@ import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.publication.evidence import BAND_COLUMNS, COLUMNS, RUN
+from ptychoformer.publication.holdings import INDEX
 from ptychoformer.publication.inputs import read_table
 from ptychoformer.storage import read_text, write_csv
 
-RUNS, SCORES, BANDS, SPECTRA, HISTORIES, VIEWS = (
-    *("runs.csv", "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz", "views.h5"),
-)
+RUNS, SCORES, BANDS, SPECTRA, HISTORIES = INDEX, "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz"
+VIEWS = "views.h5"
 FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds", "date")
 # What a run's row of ``runs.csv`` says besides its facts: blocks of its scores, and which other parts of it are kept.
 KEPT = ("blocks", "parts")
