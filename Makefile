@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores all
 CONFIG := $(if $(DATA),--config data_dir=$(DATA))
 
 .DEFAULT_GOAL := help
-.PHONY: help paper smoke reference trials ties readme test test-all lint format clean
+.PHONY: help paper smoke full-size reference trials ties readme test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -24,6 +24,9 @@ paper: .venv/installed  ## the whole paper at laptop scale, into results/
 
 smoke: .venv/installed  ## the whole workflow in minutes, into results/smoke/
 	$(SNAKEMAKE) $(ARGS) --configfile config/smoke.yaml $(CONFIG)
+
+full-size: .venv/installed  ## the paper at full size, printed from resources/reference/ in a minute, into results/full-size/
+	$(SNAKEMAKE) $(ARGS) --configfile config/paper.yaml config/full-size.yaml
 
 reference: .venv/installed  ## Table I at the paper's full size, for HOURS=2, into resources/reference/
 	$(BIN)/python workflow/reference.py --hours $(or $(HOURS),2) $(if $(DATA),--data $(DATA))

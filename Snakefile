@@ -21,23 +21,15 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/publication.smk"
 
 
+if HARVESTED:
+
+    include: "workflow/rules/harvest.smk"
+
+
 rule all:
     default_target: True
     input:
-        rules.table1.output,
-        rules.table2.output,
-        rules.table3.output,
-        rules.table4.output,
-        rules.table5.output,
-        rules.fig1.output,
-        rules.fig2.output,
-        rules.fig3.output,
-        rules.fig4.output,
-        rules.fig6.output,
-        rules.fig7.output,
-        rules.fig8.output,
-        rules.fig9.output,
-        rules.fig10.output,
-        [rules.fig5.output, rules.measured.output, reconstruction_pictures()] if measured_is_at_hand() else [],
+        [getattr(rules, name).output for name in (*SHOWN_TABLES, *FIGURES)],
+        reconstruction_pictures() if "measured" in EXPERIMENTS else [],
         rules.claims.output,
-        rules.report.output,
+        rules.report.output if "table1" in EXPERIMENTS else [],

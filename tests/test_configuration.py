@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from snakemake.utils import update_config
 
-from ptychoformer.configuration import complete, headline_of, load_schema
+from ptychoformer.configuration import complete, headline_of, load, load_schema, sizes_of, sizes_to_draw
 from ptychoformer.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +49,23 @@ def test_every_scale_is_complete_and_completing_twice_changes_nothing(overlay):
     assert complete(completed, SCHEMA) == completed
     assert completed["training"]["factor"] == 0.5
     assert completed["datasets"]["clean"]["detector"]["poisson"] is False
+
+
+def test_a_config_and_its_overlays_are_merged_as_snakemake_merges_them(tmp_path):
+    names = ["config.yaml", "config/paper.yaml", "config/full-size.yaml"]
+    config = {}
+    for name in names:
+        update_config(config, read(name))
+    schema = ROOT / "workflow/schemas/config.schema.yaml"
+    assert load([ROOT / name for name in names], schema) == complete(config, SCHEMA)
+    with pytest.raises(InputError, match=r"gone\.yaml cannot be read as a config"):
+        load([tmp_path / "gone.yaml"], schema)
+
+
+def test_figure_8_shows_a_third_of_the_patterns_and_the_least():
+    config = load([ROOT / "config.yaml", ROOT / "config/paper.yaml"], ROOT / "workflow/schemas/config.schema.yaml")
+    assert sizes_to_draw(sizes_of(config, "sizes", "clean")) == [1000, 50]
+    assert sizes_to_draw([24, 12]) == [24, 12]
 
 
 def test_defaults_are_not_shared_between_entries():

@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and errors say why."""
 
 import errno
+import gzip
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import atomic, write_text
-from ptychoformer.storage import create_hdf5, open_hdf5, read, read_csv, write, write_csv, write_rows
+from ptychoformer.storage import create_hdf5, open_hdf5, read, read_csv, read_text, write, write_csv, write_rows
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -193,6 +194,23 @@ def test_what_is_no_table_is_named(tmp_path, row, complaint):
     with pytest.raises(InputError, match=complaint) as caught:
         read_csv(table(tmp_path / "a.csv", "z,0,False,1", row), TYPES)
     assert str(caught.value).startswith(str(tmp_path / "a.csv"))
+
+
+def test_a_compressed_table_is_the_same_table_in_the_same_bytes(tmp_path):
+    frame = pd.DataFrame({"model": ["NA", "075"], "value": [0.1, np.nan]})
+    for name in ("one.csv.gz", "two.csv.gz", "plain.csv"):
+        write_csv(frame, tmp_path / name)
+    assert (tmp_path / "one.csv.gz").read_bytes() == (tmp_path / "two.csv.gz").read_bytes()
+    assert gzip.decompress((tmp_path / "one.csv.gz").read_bytes()) == (tmp_path / "plain.csv").read_bytes()
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "one.csv.gz", {"model": str}), read_csv(tmp_path / "plain.csv", {"model": str}))
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: b"model,value", lambda content: content[:30] + b"0" * 30])
+def test_a_damaged_compressed_table_is_named(tmp_path, damage):
+    write_csv(pd.DataFrame({"model": ["dpi"] * 99, "value": np.arange(99)}), tmp_path / "table.csv.gz")
+    (tmp_path / "table.csv.gz").write_bytes(damage((tmp_path / "table.csv.gz").read_bytes()))
+    with pytest.raises(InputError, match=r"table\.csv\.gz cannot be read as a table"):
+        read_text(tmp_path / "table.csv.gz")
 
 
 def test_a_missing_column_and_a_missing_file_are_named(tmp_path):

@@ -10,19 +10,17 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
-from snakemake.utils import update_config
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import complete, headline_of, load_schema, models_of
+from ptychoformer.configuration import headline_of, load, models_of
 from ptychoformer.errors import PtychoformerError
+from ptychoformer.publication.harvest import SCHEMA
 from ptychoformer.publication.readme import Sources, block_of_results, keep, write_block
 from ptychoformer.publication.report_labels import Labels
 
 TOLD = ("table1", "table2", "measured")  # the experiments that README speaks of
-SOURCES = Sources("resources/reference/runs.csv", "resources/published/table1.csv", "resources/laptop")
+SOURCES = Sources("resources/reference", "resources/published/table1.csv", "resources/laptop")
 
 
 def main() -> None:
@@ -39,10 +37,7 @@ def main() -> None:
 
 def config_of(*names: str) -> dict:
     """A config and its overlays, complete."""
-    config: dict = {}
-    for name in names:
-        update_config(config, yaml.safe_load(Path(name).read_text(encoding="utf-8")))
-    return complete(config, load_schema("workflow/schemas/config.schema.yaml"))
+    return load(names, SCHEMA)
 
 
 def rendered() -> str:

@@ -14,7 +14,6 @@ An unfinished training goes on where it was. The seeds are those of the config, 
 """
 
 import argparse
-import csv
 import os
 import signal
 import subprocess
@@ -24,19 +23,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
-from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import complete, load_schema, models_of, training_patterns
+from ptychoformer.configuration import load, models_of, training_patterns
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.files import write_text
-from ptychoformer.publication.harvest import BANDS, harvest
+from ptychoformer.publication.harvest import SCHEMA, harvest
+from ptychoformer.publication.holdings import INDEX, Holdings
+from ptychoformer.publication.views import shown_by
 
 CONFIG = "config/paper.yaml"
-HARVEST = "resources/reference/runs.csv"
+STORE = "resources/reference"
 GRACE = 120.0
 # On a GPU: what settles most claims comes first, and what is asked for together overlaps in time.
 ORDER = (("table1", "table3"), ("overlaps", "table5", "table2", "sizes"), ("table4",))
@@ -54,7 +54,7 @@ def main() -> int:
         print(f"Reference: {title}", flush=True)
         status = run_until(deadline, command)
         if Path(results, "evaluation").is_dir():
-            print(harvest(results, HARVEST), flush=True)
+            print(harvest(results, STORE, shown_by(config)), flush=True)
         if status is None:
             print("The time is up; the next run goes on from here.")
             return 0
@@ -66,7 +66,7 @@ def main() -> int:
 
 def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """What is left of Table I, with the commands that make it."""
-    for condition, seed in remaining(config, HARVEST):
+    for condition, seed in remaining(config, STORE):
         overlays = (CONFIG, one_seed(config, seed))
         yield f"{condition}, seed {seed}", snakemake_command(targets(config, condition, seed), overlays, arguments.data, arguments.cores)
 
@@ -76,7 +76,7 @@ def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str
     for experiments in ORDER:
         wanted = list(dict.fromkeys(path for experiment in experiments for path in metrics_of(config, experiment)))
         if "table1" in experiments:
-            wanted.append(f"{config['pathvars']['results']}/evaluation/table1/{BANDS}")
+            wanted.append(f"{config['pathvars']['results']}/evaluation/table1/bands.csv")
         yield ", ".join(experiments), snakemake_command(wanted, (CONFIG,), arguments.data, arguments.cores, arguments.gpu)
 
 
@@ -104,24 +104,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def configured(*overlays: str | os.PathLike) -> dict:
     """The whole config with overlays, as the workflow sees it."""
-    config: dict = {}
-    for name in ("config.yaml", *overlays):
-        update_config(config, yaml.safe_load(Path(name).read_text(encoding="utf-8")))
-    return complete(config, load_schema("workflow/schemas/config.schema.yaml"))
+    return load(("config.yaml", *overlays), SCHEMA)
 
 
-def remaining(config: dict, harvested: str | os.PathLike) -> Iterator[tuple[str, int]]:
-    """Condition and seed of everything that the harvest does not hold of the headline's block, in the order in which it is wanted."""
-    networks = set(models_of(config, "table1"))
-    tables = [Path(harvested), Path(harvested).with_name(BANDS)]
+def remaining(config: dict, folder: str | os.PathLike) -> Iterator[tuple[str, int]]:
+    """Condition and seed of everything that the store does not hold of the headline's block, in the order in which it is wanted."""
+    holdings = Holdings(folder, config) if Path(folder, INDEX).is_file() else None
     for condition in config["experiments"]["table1"]["datasets"]:
-        place = {name: str(config["training"][name]) for name in ("epochs", "batch_size")}
-        place |= {"dataset": condition, "test": condition, "loss": "mse", "block": config["evaluation"]["block"]}
-        place["n_train"] = str(training_patterns(config, condition))
-        for seed in config["seeds"]:
-            wanted = tables if _has_bands(config, condition) else tables[:1]
-            if not all(networks <= _finished(table, place | {"seed": str(seed)}) for table in wanted):
-                yield condition, seed
+        size = training_patterns(config, condition)
+        parts = [config["evaluation"]["block"], *(["bands"] if _has_bands(config, condition) else [])]
+        held = [
+            holdings.seeds(condition, None, (model, "mse"), size, part) if holdings else set()
+            for model in models_of(config, "table1")
+            for part in parts
+        ]
+        yield from ((condition, seed) for seed in config["seeds"] if seed not in set.intersection(*held))
 
 
 def _has_bands(config: dict, condition: str) -> bool:
@@ -129,20 +126,12 @@ def _has_bands(config: dict, condition: str) -> bool:
     return condition == config["experiments"]["table1"]["datasets"][0]
 
 
-def _finished(table: Path, place: dict[str, str]) -> set[str]:
-    """The networks that a table has there."""
-    if not table.is_file():
-        return set()
-    with table.open(newline="", encoding="utf-8") as file:
-        return {row["model"] for row in csv.DictReader(file) if place.items() <= row.items()}
-
-
 def targets(config: dict, condition: str, seed: int) -> list[str]:
     """The metrics of every network of Table I, and of the references, and the bands of the first condition."""
     networks = [(model, "mse") for model in models_of(config, "table1")] + [(reference, "none") for reference in REFERENCES]
     evaluation = f"{config['pathvars']['results']}/evaluation"
     run = f"n{training_patterns(config, condition)}/seed{seed}/on_{condition}/metrics.csv"
-    bands = [f"{evaluation}/table1/{BANDS}"] if _has_bands(config, condition) else []
+    bands = [f"{evaluation}/table1/bands.csv"] if _has_bands(config, condition) else []
     return [*(f"{evaluation}/{condition}/{model}/{loss}/{run}" for model, loss in networks), *bands]
 
 

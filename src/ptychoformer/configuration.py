@@ -4,7 +4,7 @@ import ast
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,29 @@ _SINGLE = {
 def load_schema(path: str | Path) -> dict[str, Any]:
     """The schema file as a mapping."""
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
+
+def load(paths: Iterable[str | Path], schema: str | Path) -> dict[str, Any]:
+    """A config file and its overlays, the last of which wins, merged as Snakemake merges them; complete.
+
+    Raises:
+        InputError: a file is missing or no YAML, or see `complete`.
+    """
+    merged: dict[str, Any] = {}
+    for path in paths:
+        try:
+            _overlay(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"{path} cannot be read as a config ({error}).") from error
+    return complete(merged, load_schema(schema))
+
+
+def _overlay(config: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            _overlay(config[key], value)
+        else:
+            config[key] = value
 
 
 def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,6 +241,27 @@ def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
     window = window_side(config, dataset)
     rows, columns = grid_of(config["objects"][entry["object"]]["shape"], window, entry["scan"]["overlap"])
     return train_rows(rows) * columns
+
+
+def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[int]:
+    """The numbers of training patterns that an experiment asks of a dataset, ascending.
+
+    Raises:
+        InputError: it asks for more than there are.
+    """
+    there_are = training_patterns(config, dataset)
+    for asked in config["experiments"][experiment]["n_train"]:
+        if there_are and asked != "all" and asked > there_are:
+            raise InputError(
+                f"experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are} training patterns."
+            )
+    return sorted({there_are if asked == "all" else asked for asked in config["experiments"][experiment]["n_train"]})
+
+
+def sizes_to_draw(sizes: Sequence[int]) -> list[int]:
+    """The two training sets whose reconstructions Figure 8 shows: a third of the greatest (the paper's 1000 of 2928), and the least."""
+    least, *others = sorted(sizes)
+    return [min(others, key=lambda size: abs(math.log(3 * size / others[-1]))), least]
 
 
 def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:

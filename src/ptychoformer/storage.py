@@ -1,9 +1,11 @@
 """HDF5 and CSV as contracts: self-describing, written whole or not at all, and read with errors a user understands."""
 
 import csv
+import gzip
 import io
 import math
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,9 +125,14 @@ def describe(dataset: h5py.Dataset, units: str, axes: str) -> h5py.Dataset:
 
 
 def write_csv(frame: "pd.DataFrame", path: str | os.PathLike) -> None:
-    """A tidy CSV, nine significant digits, the same bytes for the same numbers."""
+    """A tidy CSV, nine significant digits, the same bytes for the same numbers; compressed if the name ends in ``.gz``."""
     with atomic(path) as temporary:
-        frame.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")
+        if temporary.suffix != ".gz":
+            frame.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")
+            return
+        # Neither a name nor a time goes into the head of the file.
+        with open(temporary, "wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as file:
+            frame.to_csv(file, index=False, float_format=DIGITS, lineterminator="\n")
 
 
 def write_rows(columns: Iterable[str], rows: Iterable[Iterable[str | int | float]], path: str | os.PathLike) -> None:
@@ -143,7 +150,7 @@ def _printed(value: str | int | float) -> str | int:
 
 
 def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
-    """A CSV file as text, digit for digit.
+    """A CSV file, compressed or not, as text, digit for digit.
 
     Args:
         what: the file is, for the sentence of an error.
@@ -154,11 +161,12 @@ def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        opened = gzip.open if Path(path).suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8", newline="") as file:
             head, *rows = csv.reader(file, strict=True)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
         raise InputError(f"{path} cannot be read as {what} ({error}).") from error
     if not any(head):
         raise InputError(f"{path} cannot be read as {what} (it has no columns).")

@@ -16,8 +16,9 @@ from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import Optics, create_dataset, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import sidecar
+from ptychoformer.publication import store
 from ptychoformer.publication.typeset import parts_of
-from ptychoformer.storage import create_hdf5, write, write_csv
+from ptychoformer.storage import create_hdf5, read_text, write, write_csv
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split, split_of
 
@@ -201,10 +202,23 @@ def write_training(folder: Path, seeds: int = 3, epochs: int = 12) -> tuple[list
     return histories, checkpoints
 
 
+def keep_reference(folder: Path, scores: pd.DataFrame, bands: pd.DataFrame | None = None) -> Path:
+    """A store of reference runs: metrics, and energies by band, whose rows hold facts of training besides; what they lack is empty."""
+    tables = {}
+    for name, frame in ((store.SCORES, scores), (store.BANDS, bands)):
+        if frame is not None:
+            write_csv(frame.reindex(columns=[*store.TABLES[name], *store.FACTS]), folder / "long.csv")
+            tables[name] = read_text(folder / "long.csv")
+    (folder / "long.csv").unlink()
+    facts = pd.concat([table[[*store.RUN, *store.FACTS]] for table in tables.values()]).drop_duplicates()
+    store.write(folder, facts, {store.SCORES: scores.iloc[:0], **tables})
+    return folder
+
+
 @pytest.fixture(scope="session")
 def experiment() -> SimpleNamespace:
     """The names and makers of this module, for tests, which cannot import it."""
-    made = (make_metrics, metrics_of, write_metrics, write_run, write_training)
+    made = (make_metrics, metrics_of, write_metrics, write_run, write_training, keep_reference)
     return SimpleNamespace(TABLES=TABLES, CONDITIONS=CONDITIONS, MODELS=MODELS, **{function.__name__: function for function in made})
 
 

@@ -17,7 +17,7 @@ from ptychoformer.publication.catalogue import read_claims
 from ptychoformer.publication.claims import OUTPUT_COLUMNS, VERDICTS_ELSEWHERE, judge, verdict_of
 from ptychoformer.publication.contrasts import Check, contrasts
 from ptychoformer.publication.evidence import COLUMNS, Numbers, Place, band_metrics
-from ptychoformer.publication.harvest import SEEDS_FIXED
+from ptychoformer.publication.holdings import SEEDS_FIXED
 from ptychoformer.publication.inputs import read_table
 from ptychoformer.publication.verdicts import FAILS, HOLDS, UNDECIDED, Contrast, decide
 
@@ -463,6 +463,10 @@ class TestJudge:
         pd.concat(parts).to_csv(tmp_path / "metrics.csv", index=False)
         return tmp_path / "metrics.csv"
 
+    @pytest.fixture(autouse=True)
+    def _can_keep(self, experiment):
+        self.keep = experiment.keep_reference
+
     def judge(self, folder, metrics, reference=None):
         judge(CLAIMS, metrics, None, reference, **HERE, scales={"table1": "laptop"}, output_csv=folder / "claims.csv")
         return pd.read_csv(folder / "claims.csv")
@@ -486,8 +490,8 @@ class TestJudge:
         runs = pd.read_csv(table1).assign(n_train=2928, epochs=25, batch_size=32, code_digest=DIGESTS[0])
         runs = runs[(runs["dataset"] == "clean") & ~((runs["model"] == "ptynet") & (runs["seed"] > 1))]
         references = runs[runs["model"] == "dpi"].assign(model="floor", loss="none", epochs=np.nan, batch_size=np.nan)
-        pd.concat([runs, references]).to_csv(tmp_path / "runs.csv", index=False)
-        table = self.judge(tmp_path, {}, tmp_path / "runs.csv").set_index(["id", "source"])
+        self.keep(tmp_path / "reference", pd.concat([runs, references]))
+        table = self.judge(tmp_path, {}, tmp_path / "reference").set_index(["id", "source"])
         assert table.loc[("clean-all-metrics", "reference"), "n_seeds"] == 2
         # This claim names two networks only, of which there are four seeds.
         assert table.loc[("clean-amplitude-psnr-size", "reference"), "n_seeds"] == 4
@@ -498,8 +502,8 @@ class TestJudge:
     def test_of_two_references_the_larger_training_sets_count(self, tmp_path, table1):
         small = pd.read_csv(table1).assign(epochs=12, batch_size=8, code_digest=DIGESTS[0])
         large = pd.read_csv(table1).assign(epochs=25, batch_size=32, n_train=2928, code_digest=DIGESTS[0])
-        pd.concat([small, large[large["seed"] < 3]]).to_csv(tmp_path / "runs.csv", index=False)
-        row = self.judge(tmp_path, {}, tmp_path / "runs.csv").query("id == 'clean-all-metrics' and source == 'reference'").iloc[0]
+        self.keep(tmp_path / "reference", pd.concat([small, large[large["seed"] < 3]]))
+        row = self.judge(tmp_path, {}, tmp_path / "reference").query("id == 'clean-all-metrics' and source == 'reference'").iloc[0]
         assert (row["scale"], row["n_seeds"]) == ("2,928 patterns, 25 epochs", 3)
 
     @pytest.mark.parametrize(
@@ -517,20 +521,20 @@ class TestJudge:
         runs = pd.read_csv(table1).assign(epochs=25, batch_size=32)
         runs = runs[(runs["dataset"] == "clean") & ~((runs["model"] == "ptynet") & (runs["seed"] > 1))]
         runs["code_digest"] = [DIGESTS[run in changed] for run in zip(runs["model"], runs["seed"], strict=True)]
-        runs.to_csv(tmp_path / "runs.csv", index=False)
-        row = self.judge(tmp_path, {}, tmp_path / "runs.csv").query("id == 'clean-all-metrics' and source == 'reference'").iloc[0]
+        self.keep(tmp_path / "reference", runs)
+        row = self.judge(tmp_path, {}, tmp_path / "reference").query("id == 'clean-all-metrics' and source == 'reference'").iloc[0]
         assert row["n_seeds"] == 2
         assert row["scale"] == f"640 patterns, 25 epochs{versions}"
 
     def test_a_reference_that_is_named_must_be_there(self, tmp_path):
-        with pytest.raises(InputError, match=r"gone\.csv"):
-            self.judge(tmp_path, {}, tmp_path / "gone.csv")
+        with pytest.raises(InputError, match="gone/scores"):
+            self.judge(tmp_path, {}, tmp_path / "gone")
 
     def test_runs_that_were_trained_differently_are_not_compared(self, tmp_path, table1):
         runs = pd.read_csv(table1).assign(batch_size=32, code_digest=DIGESTS[0])
         runs["epochs"] = np.where(runs["model"] == "ptychoformer", 25, 12)
-        runs.to_csv(tmp_path / "runs.csv", index=False)
-        table = self.judge(tmp_path, {}, tmp_path / "runs.csv")
+        self.keep(tmp_path / "reference", runs)
+        table = self.judge(tmp_path, {}, tmp_path / "reference")
         assert not ((table["source"] == "reference") & table["id"].str.startswith("clean-") & (table["id"] != "clean-cnns-alike")).any()
 
     @pytest.mark.parametrize(
@@ -549,8 +553,8 @@ class TestJudge:
         there.loc[(there["model"] == "ptychoformer") & (there["metric"] == "psnr"), "value"] -= 6
         pd.concat([here, there]).to_csv(table1, index=False)
         runs = pd.read_csv(table1).assign(epochs=25, batch_size=32, code_digest=DIGESTS[0])
-        runs.to_csv(tmp_path / "runs.csv", index=False)
-        table = self.judge(tmp_path, {"table1": table1}, tmp_path / "runs.csv").set_index(["id", "source"])
+        self.keep(tmp_path / "reference", runs)
+        table = self.judge(tmp_path, {"table1": table1}, tmp_path / "reference").set_index(["id", "source"])
         for source in ("local", "reference"):
             assert tuple(table.loc[("noisy-amplitude-psnr", source), ["verdict", column]]) == (HOLDS, FAILS)
             assert table.loc[("noisy-amplitude-psnr", source), "effect"] > 0
@@ -580,14 +584,15 @@ class TestJudge:
 
     def test_reference_runs_of_another_block_judge_nothing(self, tmp_path, table1):
         runs = pd.read_csv(table1).assign(block="lower_left", epochs=25, batch_size=32, code_digest=DIGESTS[0])
-        runs.to_csv(tmp_path / "runs.csv", index=False)
-        assert set(self.judge(tmp_path, {}, tmp_path / "runs.csv")["source"]) == {"local"}
+        self.keep(tmp_path / "reference", runs)
+        assert set(self.judge(tmp_path, {}, tmp_path / "reference")["source"]) == {"local"}
 
     @pytest.mark.parametrize(("seeds", "interim"), [(4, True), (SEEDS_FIXED, False)])
     def test_fewer_reference_seeds_than_were_fixed_are_interim(self, tmp_path, seeds, interim):
         runs = networks(MEANS, seeds=seeds).assign(epochs=25, batch_size=32, code_digest=DIGESTS[0])
-        runs.to_csv(tmp_path / "runs.csv", index=False)
-        table = self.judge(tmp_path, {"table1": tmp_path / "runs.csv"}, tmp_path / "runs.csv").set_index(["id", "source"])
+        self.keep(tmp_path / "reference", runs)
+        runs[list(COLUMNS)].to_csv(tmp_path / "table1.csv", index=False)
+        table = self.judge(tmp_path, {"table1": tmp_path / "table1.csv"}, tmp_path / "reference").set_index(["id", "source"])
         assert table.loc[("clean-amplitude-psnr", "reference"), ["n_seeds", "interim"]].tolist() == [seeds, interim]
         assert not table.loc[("clean-amplitude-psnr", "local"), "interim"]
 
@@ -595,8 +600,9 @@ class TestJudge:
         trained = dict(epochs=25, batch_size=32, code_digest=DIGESTS[0])
         stitched = bands(SHARES, TRUTH).assign(**HERE, **trained)
         others = [stitched.assign(block="lower_left", estimate=0.5), stitched.assign(level="synchronised", estimate=0.5)]
-        pd.concat([stitched, *others]).to_csv(tmp_path / "bands.csv", index=False)
-        judge(CLAIMS, {}, None, None, tmp_path / "bands.csv", **HERE, scales={}, output_csv=tmp_path / "claims.csv")
+        scores = networks(MEANS).assign(**trained)
+        self.keep(tmp_path / "reference", scores[scores["seed"] < 0], pd.concat([stitched, *others]))
+        judge(CLAIMS, {}, None, tmp_path / "reference", **HERE, scales={}, output_csv=tmp_path / "claims.csv")
         table = pd.read_csv(tmp_path / "claims.csv").set_index(["id", "source"])
         assert table.loc[("bands-mid-share", "reference"), "verdict"] == HOLDS
         assert table.loc[("bands-mid-share", "reference"), "scale"] == "640 patterns, 25 epochs"

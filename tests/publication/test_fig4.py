@@ -30,7 +30,7 @@ BLOCKS = ["lower_right", "lower_left", "strip"]
 def drawn(tmp_path, dataset, run_files, experiment):
     def drawn(name):
         files = {"pdf": tmp_path / f"{name}.pdf", "png": tmp_path / f"{name}.png"}
-        draw(dataset, run_files, experiment.MODELS, "Noise-free", **HEADLINE, **files)
+        draw(load_views(dataset, run_files, **HEADLINE), experiment.MODELS, "Noise-free", **HEADLINE, **files)
         return files["pdf"], files["png"]
 
     return drawn

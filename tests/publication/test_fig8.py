@@ -178,7 +178,9 @@ def test_a_single_seed_is_a_point_without_a_band():
 
 def draw_all(inputs, folder, name="fig8", **changes):
     words = dict(models=MODELS, overlap_models=MODELS, overlaps=OVERLAPS, **HEADLINE) | changes
-    draw(*inputs, **words, pdf=folder / f"{name}.pdf", png=folder / f"{name}.png")
+    sizes, overlaps, scenes, dataset = inputs
+    pictures = load_rows(dataset, scenes, words["models"], block=words["block"], level=words["level"])
+    draw(sizes, overlaps, pictures, **words, pdf=folder / f"{name}.pdf", png=folder / f"{name}.png")
 
 
 def test_files(inputs, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from ptychoformer import publication
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import spectra, statistics
-from ptychoformer.publication import claims, harvest, inputs, tables
+from ptychoformer.publication import claims, inputs, store, tables
 from ptychoformer.publication.fig9 import read_runs
 from ptychoformer.publication.inputs import ANOVA, HISTORY, PAIRWISE, PUBLISHED, read_table
 from ptychoformer.publication.responses import read_scenes
@@ -21,8 +21,8 @@ TABLES = {
     "pairwise": statistics.PAIRWISE_COLUMNS,
     "spectra": spectra.SPECTRA,
     "bands": spectra.BAND_ENERGIES,
-    "runs": harvest.RUN_COLUMNS,
-    "reference bands": harvest.BAND_RUN_COLUMNS,
+    "runs": store.RUN_COLUMNS,
+    **store.TABLES,
     "tables": tables.COLUMNS,
     "published": PUBLISHED,
     "claims": [name for name in claims.OUTPUT_COLUMNS if not name.startswith("verdict")],

@@ -12,9 +12,9 @@ from scipy import stats
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import COLUMNS
 from ptychoformer.publication.claims import OUTPUT_COLUMNS
-from ptychoformer.publication.harvest import FACTS, RUN_COLUMNS
 from ptychoformer.publication.readme import BEGIN, CLAIM_COLUMNS, END, Sources, block_of_results, keep, write_block
 from ptychoformer.publication.report_labels import Labels
+from ptychoformer.publication.store import FACTS, RUN_COLUMNS
 from ptychoformer.storage import write_csv
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published" / "table1.csv"
@@ -23,7 +23,7 @@ LARGE = {"ptynet_large": "PtyNet, large"}
 LABELS = Labels({"clean": "Noise-free", "noisy": "Noisy", "straight": "Straight", "measured": "Star"}, MODELS | LARGE)
 HERE = dict(block="lower_right", level="scene")
 MEANS = dict(zip(MODELS, (13.0, 13.2, 13.6, 14.4), strict=True))
-TRAINED = dict(zip(FACTS, (25, 32, "0.1.0", "ab12", "12345e678901", "Linux", "cpu", 2735.5), strict=True))
+TRAINED = dict(zip(FACTS, (25, 32, "0.1.0", "ab12", "12345e678901", "Linux", "cpu", 2735.5, "2026-01-31"), strict=True))
 
 
 def scores(dataset="clean", seeds=3, models=MEANS, test=None, **place):
@@ -47,14 +47,18 @@ def scores(dataset="clean", seeds=3, models=MEANS, test=None, **place):
 @pytest.fixture
 def sources(tmp_path):
     """Tables of their own, without any numbers at laptop scale."""
-    return Sources(tmp_path / "runs.csv", PUBLISHED, tmp_path / "laptop")
+    return Sources(tmp_path / "reference", PUBLISHED, tmp_path / "laptop")
 
 
-def rendered(sources, runs):
-    trained = runs.assign(**TRAINED)
-    trained.loc[trained["loss"] == "none", list(FACTS)] = np.nan
-    write_csv(trained[list(RUN_COLUMNS)], sources.runs)
-    return block_of_results(sources, LABELS, LABELS, **HERE)
+@pytest.fixture
+def rendered(experiment):
+    def rendered(sources, runs):
+        trained = runs.assign(**TRAINED)
+        trained.loc[trained["loss"] == "none", list(FACTS)] = np.nan
+        experiment.keep_reference(sources.runs, trained[list(RUN_COLUMNS)])
+        return block_of_results(sources, LABELS, LABELS, **HERE)
+
+    return rendered
 
 
 def means(runs, channel="amplitude", metric="psnr"):
@@ -63,7 +67,7 @@ def means(runs, channel="amplitude", metric="psnr"):
 
 
 class TestFullSize:
-    def test_means_deviations_and_the_papers_own(self, sources):
+    def test_means_deviations_and_the_papers_own(self, sources, rendered):
         runs = scores()
         text, table = rendered(sources, runs), means(runs)
         assert f"| PtychoNN | {table['ptychonn'].mean():.2f} ± {table['ptychonn'].std():.2f} (13.52) |" in text
@@ -72,7 +76,7 @@ class TestFullSize:
         assert "Ceiling" not in text  # perfect
         assert "Noise-free, the lower right block, 2,928 patterns, 25 epochs, 3 seeds of 10: interim" in text
 
-    def test_who_leads_by_how_much_with_the_interval_of_an_independent_library(self, sources):
+    def test_who_leads_by_how_much_with_the_interval_of_an_independent_library(self, sources, rendered):
         runs = scores()
         table = means(runs)
         test = stats.ttest_rel(table["ptychoformer"], table["dpi"]).confidence_interval()
@@ -81,7 +85,7 @@ class TestFullSize:
             sources, runs
         )
 
-    def test_only_seeds_that_every_network_has_count(self, sources):
+    def test_only_seeds_that_every_network_has_count(self, sources, rendered):
         runs = scores(seeds=4)
         runs = runs[~((runs["model"] == "dpi") & (runs["seed"] == 2))]
         table = means(runs[runs["seed"] != 2])
@@ -89,40 +93,40 @@ class TestFullSize:
         assert "3 seeds of 10" in text
         assert f"| PtychoNN | {table['ptychonn'].mean():.2f} ± {table['ptychonn'].std():.2f} (13.52) |" in text
 
-    def test_all_seeds_are_not_interim(self, sources):
+    def test_all_seeds_are_not_interim(self, sources, rendered):
         text = rendered(sources, scores(seeds=10))
         assert "10 seeds*:" in text
         assert "interim" not in text
 
-    def test_another_block_stands_beside_nothing_of_the_papers(self, sources):
+    def test_another_block_stands_beside_nothing_of_the_papers(self, sources, rendered):
         text = rendered(sources, scores(block="lower_left"))
         assert "*Noise-free, the lower right block*: no runs yet (those below are of another block, on which no claim is judged)." in text
         assert "*Noisy, the lower right block*: no runs yet." in text
         assert "Noise-free, the lower left block, 2,928 patterns" in text
         assert "(13.52)" not in text
 
-    def test_a_network_that_is_missing_is_told(self, sources):
+    def test_a_network_that_is_missing_is_told(self, sources, rendered):
         text = rendered(sources, scores(models={name: mean for name, mean in MEANS.items() if name != "dpi"}))
         assert "(no runs of DPI):" in text
         assert "DPI |" not in text
 
     @pytest.mark.parametrize("seeds", [3, 2])
-    def test_a_network_that_the_paper_has_not_takes_no_seed_away(self, sources, seeds):
+    def test_a_network_that_the_paper_has_not_takes_no_seed_away(self, sources, seeds, rendered):
         """It is shown, and may lead, once it has as many."""
         large = scores(models=dict(ptynet_large=20.0), seeds=seeds)
         text = rendered(sources, pd.concat([scores(), large[large["loss"] == "mse"]]))
         assert "25 epochs, 3 seeds of 10: interim*:" in text
         assert ("PtyNet, large |" in text) == ("amplitude PSNR PtyNet, large, by" in text) == (seeds == 3)
 
-    def test_one_seed_leads_without_an_interval(self, sources):
+    def test_one_seed_leads_without_an_interval(self, sources, rendered):
         assert re.search(r"over DPI \(not tested\)", rendered(sources, scores(seeds=1)))
 
-    def test_without_a_whole_seed_no_mean_is_shown(self, sources):
+    def test_without_a_whole_seed_no_mean_is_shown(self, sources, rendered):
         runs = scores(seeds=2)
         runs = runs[~((runs["model"] == "dpi") & (runs["seed"] == 0)) & ~((runs["model"] == "ptynet") & (runs["seed"] == 1))]
         assert "*Noise-free, the lower right block*: no seed has every network yet." in rendered(sources, runs)
 
-    def test_without_runs_it_says_so(self, sources):
+    def test_without_runs_it_says_so(self, sources, rendered):
         text = rendered(sources, scores().iloc[:0])
         assert text.count("no runs yet.") == 2
 
@@ -150,7 +154,7 @@ class TestLaptop:
         assert (set(rows["region"]), set(rows["metric"])) == ({"whole"}, {"psnr", "ssim"})
         assert list(pd.read_csv(sources.laptop / "claims.csv")) == list(CLAIM_COLUMNS)
 
-    def test_verdicts_are_counted_and_networks_told(self, sources, kept):
+    def test_verdicts_are_counted_and_networks_told(self, sources, kept, rendered):
         text = rendered(sources, scores())
         assert "Of 5 claims 1 holds, 1 does not hold, 3 undecided (1 for want of runs)." in text
         table = means(kept)
@@ -159,7 +163,7 @@ class TestLaptop:
         assert "- *Straight, tested on curved, 320 patterns, 3 seeds.*" in text
         assert text.index("- *Noise-free") < text.index("- *Noisy") < text.index("- *Straight")
 
-    def test_without_a_run_it_says_so(self, sources):
+    def test_without_a_run_it_says_so(self, sources, rendered):
         assert "no numbers are kept here yet" in rendered(sources, scores())
 
 
@@ -179,5 +183,5 @@ class TestPage:
         assert (tmp_path / "README.md").read_text() == text
 
     def test_a_missing_table_is_named(self, sources, tmp_path):
-        with pytest.raises(InputError, match=r"gone\.csv does not exist"):
+        with pytest.raises(InputError, match=r"gone.* does not exist"):
             block_of_results(replace(sources, runs=tmp_path / "gone.csv"), LABELS, LABELS, **HERE)

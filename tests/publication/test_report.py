@@ -20,13 +20,13 @@ from ptychoformer.provenance import sidecar
 from ptychoformer.publication import report_figures
 from ptychoformer.publication.claims import VERDICTS_ELSEWHERE, judge
 from ptychoformer.publication.curves import training_curves
-from ptychoformer.publication.harvest import FACTS, RUN_COLUMNS
-from ptychoformer.publication.inputs import Run, read_provenance
+from ptychoformer.publication.inputs import Run, read_histories, read_trained
 from ptychoformer.publication.report import make_report
 from ptychoformer.publication.report_claims import effect_text, read_verdicts, section_of, sections, tally
 from ptychoformer.publication.report_headline import headlines
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.report_reference import reference_conditions
+from ptychoformer.publication.store import FACTS, RUN_COLUMNS, read_scores
 from ptychoformer.publication.style import colour
 from ptychoformer.publication.tables import make_table
 from ptychoformer.publication.typeset import Layout, rows
@@ -65,13 +65,12 @@ def write_figures(folder, names=FIGURES):
     return {name: (folder / f"{name}.pdf", folder / f"{name}.png") for name in names}
 
 
-def write_reference(path, metrics):
-    """Harvested runs: the metrics of Table I as if they were full-size ones; with no metrics, the head of the table."""
-    facts = dict(zip(FACTS, (25, 32, "0.1.0", "ab12", DIGEST, "Linux", "cpu", 2735.5), strict=True))
+def write_reference(folder, metrics, experiment):
+    """Harvested runs: the metrics of Table I as if they were full-size ones; without metrics, no run."""
+    facts = dict(zip(FACTS, (25, 32, "0.1.0", "ab12", DIGEST, "Linux", "cpu", 2735.5, "2026-01-31"), strict=True))
     frame = (metrics if metrics is not None else pd.DataFrame(columns=RUN_COLUMNS)).assign(**facts)
     frame.loc[frame["loss"] == "none", list(FACTS)] = np.nan
-    write_csv(frame.assign(n_train=2928)[list(RUN_COLUMNS)], path)
-    return path
+    return experiment.keep_reference(folder, frame.assign(n_train=2928)[list(RUN_COLUMNS)])
 
 
 def write_benchmarks(results):
@@ -94,7 +93,7 @@ def write_inputs(folder, experiment, seeds=3, with_reference=True):
     """Arguments of `make_report`, and the files they name."""
     made = write_tables(folder, experiment, seeds)
     results = folder / "results"
-    reference = write_reference(folder / "runs.csv", pd.read_csv(made.metrics["table1"]) if with_reference else None)
+    reference = write_reference(folder / "reference", pd.read_csv(made.metrics["table1"]) if with_reference else None, experiment)
     judge(
         PUBLISHED / "claims.yaml",
         made.metrics,
@@ -112,8 +111,8 @@ def write_inputs(folder, experiment, seeds=3, with_reference=True):
         figures=write_figures(results / "publication" / "figures"),
         claims=folder / "claims.csv",
         reference=reference,
-        histories=histories,
-        checkpoints=checkpoints,
+        histories=read_histories(histories),
+        trained=read_trained(checkpoints),
         results=results,
         words=made.words,
         ours="ptychoformer",
@@ -490,7 +489,7 @@ class TestClaims:
 
 class TestReference:
     def test_numbers_are_those_of_the_runs(self, page, inputs):
-        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+        runs = read_scores(inputs["reference"])
         own = runs.query(f"dataset == 'clean' and model == 'dpi' and {HEADLINE}")
         psnr, ssim = (own.query("channel == 'amplitude' and metric == @name")["value"] for name in ("psnr", "ssim"))
         cells = f"DPI 3 (0, 1, 2) {psnr.mean():.2f} ± {psnr.std():.2f} {100 * ssim.mean():.2f} ± {100 * ssim.std():.2f}"
@@ -502,31 +501,33 @@ class TestReference:
             in page.words
         )
 
-    def test_a_seed_that_lacks_a_network_is_not_whole(self, inputs, tmp_path):
+    def test_a_seed_that_lacks_a_network_is_not_whole(self, inputs, tmp_path, experiment):
         """It is left out for every network that is compared, and the page says so."""
-        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
-        write_csv(runs[~((runs["seed"] == 1) & (runs["model"] == "dpi") & (runs["dataset"] == "clean"))], tmp_path / "runs.csv")
-        found = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+        runs = read_scores(inputs["reference"])
+        experiment.keep_reference(
+            tmp_path / "reference", runs[~((runs["seed"] == 1) & (runs["model"] == "dpi") & (runs["dataset"] == "clean"))]
+        )
+        found = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
         assert {condition.title.split(":")[0]: condition.whole for condition in found} == {"Noise-free": (0, 2), "Noisy": (0, 1, 2)}
         assert {row[1] for row in found[0].rows} == {"2 (0, 2)"}
         assert found[0].dropped == "PtychoNN 1; PtyNet 1; Ptychoformer 1"
         assert (found[1].dropped, found[0].lacks) == ("", ())
-        make_report(**inputs | dict(reference=tmp_path / "runs.csv", output=tmp_path / "report.html"))
+        make_report(**inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html"))
         words = Page((tmp_path / "report.html").read_text()).words
         assert "2 whole seeds of 10: interim; seeds left out, which not every network has: PtychoNN 1; PtyNet 1; Ptychoformer 1" in words
 
-    def test_networks_of_other_tables_take_no_seed_away(self, inputs, tmp_path):
-        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+    def test_networks_of_other_tables_take_no_seed_away(self, inputs, tmp_path, experiment):
+        runs = read_scores(inputs["reference"])
         extra = runs[(runs["model"] == "dpi") & (runs["seed"] == 0)].assign(model="transunet")
         alone = extra.assign(loss="mae")
-        write_csv(pd.concat([runs, extra, alone]), tmp_path / "runs.csv")
-        found = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+        experiment.keep_reference(tmp_path / "reference", pd.concat([runs, extra, alone]))
+        found = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
         seeds = {(condition.title.split(":")[0], "MAE" in condition.title): len(condition.whole) for condition in found}
         assert seeds == {(name, mae): 1 if mae else 3 for name in ("Noise-free", "Noisy") for mae in (False, True)}
 
     def test_the_papers_tests_are_those_of_an_independent_library(self, inputs):
         """The whole seeds alone are tested, in every column, and six pairs."""
-        runs = pd.read_csv(inputs["reference"])
+        runs = read_scores(inputs["reference"])
         found = reference_conditions(inputs["reference"], Labels.of(inputs["words"]), **HERE)[0]
         at = runs.query(f"dataset == 'clean' and {HEADLINE} and channel == 'amplitude' and metric == 'psnr' and loss == 'mse'")
         table = at.pivot(index="seed", columns="model", values="value")
@@ -545,38 +546,38 @@ class TestReference:
         assert pair[4] == ("below 0.0083" if test.pvalue < 0.05 / 6 else "not below 0.0083")
         assert len(found.anovas) == 8
 
-    def test_runs_of_another_block_are_shown_as_that(self, inputs, tmp_path):
-        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
-        write_csv(runs[runs["block"] == "lower_left"], tmp_path / "runs.csv")
-        (clean, _) = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+    def test_runs_of_another_block_are_shown_as_that(self, inputs, tmp_path, experiment):
+        runs = read_scores(inputs["reference"])
+        experiment.keep_reference(tmp_path / "reference", runs[runs["block"] == "lower_left"])
+        (clean, _) = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
         assert clean.title.endswith("the lower left block")
         assert not clean.is_headline
         assert clean.variation == ()
-        make_report(**inputs | dict(reference=tmp_path / "runs.csv", output=tmp_path / "report.html"))
+        make_report(**inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html"))
         words = Page((tmp_path / "report.html").read_text()).words
         assert "their scores below are of another block, so that no claim was judged on them" in words
         assert "not the headline’s block" in words
 
-    def test_a_network_that_is_missing_is_told(self, inputs, tmp_path):
-        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
-        write_csv(runs[runs["model"] != "dpi"], tmp_path / "runs.csv")
-        (clean, _) = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+    def test_a_network_that_is_missing_is_told(self, inputs, tmp_path, experiment):
+        runs = read_scores(inputs["reference"])
+        experiment.keep_reference(tmp_path / "reference", runs[runs["model"] != "dpi"])
+        (clean, _) = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
         assert (clean.lacks, clean.whole) == (("DPI",), (0, 1, 2))
         assert len([row for row in clean.pairs if row[0] == "Phase SSIM (%)"]) == 3
 
-    def test_a_network_named_na_is_one_of_them(self, inputs, tmp_path):
-        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
-        write_csv(pd.concat([runs, runs[runs["model"] == "dpi"].assign(model="NA")]), tmp_path / "runs.csv")
-        (clean, _) = reference_conditions(tmp_path / "runs.csv", Labels.of(inputs["words"]), **HERE)
+    def test_a_network_named_na_is_one_of_them(self, inputs, tmp_path, experiment):
+        runs = read_scores(inputs["reference"])
+        experiment.keep_reference(tmp_path / "reference", pd.concat([runs, runs[runs["model"] == "dpi"].assign(model="NA")]))
+        (clean, _) = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
         assert "NA" in [row[0] for row in clean.rows]
 
-    def test_pooled_versions_of_the_code_are_told(self, page, inputs, tmp_path):
+    def test_pooled_versions_of_the_code_are_told(self, page, inputs, tmp_path, experiment):
         claims_told = len(re.findall(r"\d+ versions of the code", page.words))
-        runs = pd.read_csv(inputs["reference"], dtype={"code_digest": str})
+        runs = read_scores(inputs["reference"])
         # Both digests are infinite to a careless reader.
         runs.loc[(runs["model"] == "dpi") & (runs["seed"] == 1) & (runs["dataset"] == "clean"), "code_digest"] = "98765e432109"
-        write_csv(runs, tmp_path / "runs.csv")
-        make_report(**inputs | dict(reference=tmp_path / "runs.csv", output=tmp_path / "report.html"))
+        experiment.keep_reference(tmp_path / "reference", runs)
+        make_report(**inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html"))
         words = Page((tmp_path / "report.html").read_text()).words
         assert (
             "Noise-free: 2,928 patterns, 25 epochs, batches of 32, MSE loss, the lower right block 3 whole seeds of 10: interim, 2 versions of the code"
@@ -639,14 +640,16 @@ class TestProvenance:
         weights.parent.mkdir(parents=True)
         sidecar(weights).write_text(json.dumps({"seconds": 1.0}))
         output = small["output"].with_name("novel.html")
-        make_report(**small | dict(checkpoints=[*small["checkpoints"], weights], output=output))
+        make_report(**small | dict(trained=small["trained"] | read_trained([weights]), output=output))
         assert "dark novel MAE 5 0" in Page(output.read_text()).words
 
     def test_a_broken_sidecar_is_named(self, tmp_path, experiment):
         _, checkpoints = experiment.write_training(tmp_path, seeds=1)
         sidecar(checkpoints[0]).write_text("{")
         with pytest.raises(InputError, match=r"provenance\.json cannot be read as provenance"):
-            read_provenance(checkpoints[0])
+            read_trained(checkpoints)
+        with pytest.raises(InputError, match=r"gone\.csv"):
+            read_histories([tmp_path / "clean/dpi/mse/n5/seed0/gone.csv"])
 
     def test_a_run_is_its_path(self):
         assert Run.of("results/training/clean/dpi/mse/n700/seed2/history.csv") == Run("clean", "dpi", "mse", 700, 2)
@@ -681,23 +684,21 @@ class TestFigures:
 
     def test_curves_show_every_run_in_its_colour(self, tmp_path, experiment):
         histories, _ = experiment.write_training(tmp_path, seeds=2, epochs=1)
-        document = training_curves(histories, experiment.CONDITIONS, experiment.MODELS).decode()
+        document = training_curves(read_histories(histories), experiment.CONDITIONS, experiment.MODELS).decode()
         for model in experiment.MODELS:
             assert colour(model).lower() in document
 
 
-@pytest.mark.parametrize("name", ["claims", "reference", "tables", "statistics", "figures", "pdf", "histories", "checkpoints"])
+@pytest.mark.parametrize("name", ["claims", "reference", "tables", "statistics", "figures", "pdf"])
 def test_a_missing_file_is_one_sentence(small, name, tmp_path):
-    gone = tmp_path / "gone.csv"
+    gone = tmp_path / "gone"
     changed = {
         "tables": small["tables"] | dict(table3=gone),
         "statistics": small["statistics"] | dict(table4=(small["statistics"]["table4"][0], gone)),
         "figures": small["figures"] | dict(fig7=(small["figures"]["fig7"][0], gone)),
         "pdf": small["figures"] | dict(fig7=(gone, small["figures"]["fig7"][1])),
-        "histories": [tmp_path / "clean/dpi/mse/n5/seed0/gone.csv"],
-        "checkpoints": [tmp_path / "clean/dpi/mse/n5/seed0/gone.csv"],
     }.get(name, gone)
-    with pytest.raises(InputError, match=r"gone\.(csv|pt)") as caught:
+    with pytest.raises(InputError, match="gone") as caught:
         make_report(**small | {"figures" if name == "pdf" else name: changed, "output": tmp_path / "report.html"})
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith(".")

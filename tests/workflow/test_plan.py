@@ -57,6 +57,55 @@ def test_paper_scale_trains_on_2928_patterns(project):
     assert "Training ptychoformer on 2928 patterns of clean (mse), seed 9" in finished.stdout
 
 
+FULL_SIZE = ("--configfile", "config/paper.yaml", "config/full-size.yaml")
+
+
+def keep_reference(project, runs, blocks="lower_right"):
+    """A store whose index has these runs, and a floor and a ceiling beside each, with all that figures need."""
+    folder = project.folder / "resources/reference"
+    columns = ["dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size"]
+    lines = [",".join(columns)]
+    for dataset, model, loss, size, seed in sorted(runs):
+        test, where = ("curved", "scan") if dataset == "straight" else (dataset, blocks)
+        lines.append(f"{dataset},{test},{model},{loss},{size},{seed},{where},bands spectra views,25,32")
+        lines += [f"{dataset},{test},{reference},none,{size},{seed},{where},views,," for reference in ("floor", "ceiling", "epie")]
+    (folder / "runs.csv").write_text("\n".join(lines) + "\n")
+    for name in ("scores.csv.gz", "views.h5"):
+        (folder / name).touch()
+
+
+def test_full_size_is_printed_without_data_or_training(project):
+    keep_reference(project, runs_asked_for(project, "config/paper.yaml"))
+    jobs = project.planned(*FULL_SIZE)
+    once = ["unpack", *TABLES, "fig4", "fig8", "fig9", "fig10", "claims", "report", "all"]
+    assert jobs == dict.fromkeys(once, 1) | {"statistics": 5}
+
+
+def test_what_the_reference_runs_lack_is_left_out_and_told(project):
+    everything = runs_asked_for(project, "config/paper.yaml")
+    keep_reference(project, [run for run in everything if run[1] not in ("transunet", "segformer") and run[2] == "mse" and run[3] != 50])
+    finished = project.snakemake(*FULL_SIZE, "--dry-run")
+    assert finished.returncode == 0, finished.stdout
+    jobs = project.planned(*FULL_SIZE)
+    assert "fig8" in jobs  # of other sizes
+    assert jobs["table4"] == 1  # of one loss
+    keep_reference(
+        project, [run for run in everything if run[0] == "clean" and run[3] == 2928 and run[1] != "segformer" and run[2] == "mse"]
+    )
+    jobs = project.planned(*FULL_SIZE)
+    assert {"table1", "table3", "table5", "fig4", "fig9", "report"} <= set(jobs)
+    assert not {"table2", "fig8"} & set(jobs)
+
+
+def test_reference_runs_of_another_block_print_nothing(project):
+    keep_reference(project, runs_asked_for(project, "config/paper.yaml"), blocks="lower_left")
+    runs = (project.folder / "resources/reference/runs.csv").read_text().splitlines()
+    (project.folder / "resources/reference/runs.csv").write_text("\n".join(line for line in runs if "curved" not in line))
+    finished = project.snakemake(*FULL_SIZE, "--dry-run")
+    assert finished.returncode
+    assert "harvested: resources/reference holds no whole seed of any experiment" in finished.stdout
+
+
 @pytest.mark.parametrize("target", [*TABLES, *FIGURES, "claims", "report"])
 def test_named_targets(project, target):
     jobs = project.planned(target)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ptychoformer.publication.harvest import BAND_RUN_COLUMNS, BANDS, RUN_COLUMNS, SEEDS_FIXED
+from ptychoformer.publication.holdings import SEEDS_FIXED
+from ptychoformer.publication.store import FACTS, KEPT, RUN, RUNS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,32 +32,32 @@ def config(reference, monkeypatch):
     return reference.configured(reference.CONFIG)
 
 
-def harvested(path, runs, bands=True, **changes):
-    """A harvest that holds ``(model, seed)`` runs of the paper's scale, with their bands."""
-    common = {"dataset": "clean", "test": "clean", "loss": "mse", "n_train": "2928", "block": "lower_right"} | PAPER
-    for table, columns in ((path, RUN_COLUMNS), (path.with_name(BANDS), BAND_RUN_COLUMNS))[: 1 + bands]:
-        with open(table, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows(common | {"model": model, "seed": str(seed)} | changes for model, seed in runs)
-    return path
+def harvested(folder, runs, bands=True, **changes):
+    """A store that holds ``(model, seed)`` runs of the paper's scale, with their bands."""
+    common = {"dataset": "clean", "test": "clean", "loss": "mse", "n_train": "2928", "blocks": "lower_right strip"} | PAPER
+    common |= {"parts": "bands spectra"} if bands else {}
+    with open(folder / RUNS, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, (*RUN, *KEPT, *FACTS), restval="")
+        writer.writeheader()
+        writer.writerows(common | {"model": model, "seed": str(seed)} | changes for model, seed in runs)
+    return folder
 
 
 def test_without_a_harvest_everything_is_left_clean_first_and_seed_by_seed(reference, config, tmp_path):
-    left = list(reference.remaining(config, tmp_path / "none.csv"))
+    left = list(reference.remaining(config, tmp_path))
     assert left == [(condition, seed) for condition in ("clean", "noisy") for seed in range(10)]
 
 
 def test_a_seed_is_done_when_every_network_has_it(reference, config, tmp_path):
     whole = [(model, seed) for model in NETWORKS for seed in (0, 2)]
-    path = harvested(tmp_path / "runs.csv", [*whole, ("ptychonn", 1)])
+    path = harvested(tmp_path, [*whole, ("ptychonn", 1)])
     left = list(reference.remaining(config, path))
     assert [seed for condition, seed in left if condition == "clean"] == [1, 3, 4, 5, 6, 7, 8, 9]
     assert len([seed for condition, seed in left if condition == "noisy"]) == 10
 
 
 def test_without_its_bands_a_seed_is_not_done(reference, config, tmp_path):
-    path = harvested(tmp_path / "runs.csv", [(model, 0) for model in NETWORKS], bands=False)
+    path = harvested(tmp_path, [(model, 0) for model in NETWORKS], bands=False)
     assert ("clean", 0) in list(reference.remaining(config, path))
 
 
@@ -66,10 +67,10 @@ def test_as_many_seeds_as_were_fixed_beforehand(config):
 
 @pytest.mark.parametrize(
     "other",
-    [{"n_train": "50"}, {"epochs": "10"}, {"batch_size": "8"}, {"loss": "mae"}, {"test": "curved"}, {"block": "lower_left"}],
+    [{"n_train": "50"}, {"epochs": "10"}, {"batch_size": "8"}, {"loss": "mae"}, {"test": "curved"}, {"blocks": "lower_left"}],
 )
 def test_runs_of_another_scale_or_block_do_not_count(reference, config, tmp_path, other):
-    path = harvested(tmp_path / "runs.csv", [(model, 0) for model in NETWORKS], **other)
+    path = harvested(tmp_path, [(model, 0) for model in NETWORKS], **other)
     assert ("clean", 0) in list(reference.remaining(config, path))
 
 

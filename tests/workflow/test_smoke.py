@@ -6,9 +6,11 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib.image
@@ -108,6 +110,30 @@ def test_the_report_opens_and_is_self_contained(finished_project):
         content = base64.b64decode(data)
         assert matplotlib.image.imread(BytesIO(content)).size if kind == "png" else ElementTree.fromstring(content).tag.endswith("svg")
     assert not [address for address in page.addresses if address.startswith(("http", "//"))]
+
+
+def test_what_was_harvested_prints_the_same_tables_without_training(finished_project, project, tmp_path):
+    harvest = [sys.executable, "-m", "ptychoformer.publication.harvest", str(finished_project.folder / "results/smoke"), "kept"]
+    environment = os.environ | {"PYTHONPATH": "src"}
+    subprocess.run([*harvest, "--config", "config.yaml", "config/smoke.yaml"], cwd=tmp_path, env=environment, check=True)
+    (tmp_path / "kept.yaml").write_text("pathvars: {results: results/kept}\nharvested: kept\n")
+    finished = project.snakemake("--configfile", "config/smoke.yaml", "kept.yaml")
+    assert finished.returncode == 0, finished.stdout
+    assert not (tmp_path / "results/kept/training").exists()
+    made, printed = finished_project.folder / "results/smoke", tmp_path / "results/kept"
+    for name in TABLES:
+        table = Path("publication/tables", f"{name}.csv")
+        assert (printed / table).read_bytes() == (made / table).read_bytes()
+        assert "Interim" in (printed / table).with_suffix(".md").read_text()
+    for name in ("fig9", "fig10"):
+        assert (printed / f"publication/figures/{name}.png").read_bytes() == (made / f"publication/figures/{name}.png").read_bytes()
+    for name in ("fig4", "fig8"):
+        first, second = (matplotlib.image.imread(folder / f"publication/figures/{name}.png") for folder in (printed, made))
+        assert np.abs(first - second).mean() < 1e-3
+    ours, theirs = (pd.read_csv(folder / "publication/claims.csv").query("source == 'local'") for folder in (printed, made))
+    assert ours["verdict"].tolist() == theirs["verdict"].tolist()
+    assert ours.loc[ours["n_seeds"] > 0, "interim"].all()
+    assert "nothing was trained here" in (printed / "report.html").read_text()
 
 
 def test_every_artefact_has_its_provenance(finished_project):

@@ -1,6 +1,5 @@
 # What every rules file uses: the checked config, catalogues, runs and their paths.
 
-import math
 import os
 import sys
 from pathlib import Path
@@ -9,16 +8,27 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from ptychoformer.configuration import complete, headline_of, load_schema, models_of, training_patterns, window_side
+from ptychoformer import configuration
+from ptychoformer.configuration import complete, headline_of, load_schema, models_of, window_side
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
 from ptychoformer.provenance import code_digest
+from ptychoformer.publication.holdings import SEEDS_FIXED, Holdings
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN
 
 try:
     config.update(complete(config, load_schema(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")))
 except InputError as error:
     raise WorkflowError(f"config: {error}") from None
+
+# A folder of runs to print instead of training any, or nothing; of the config, what it holds whole.
+HARVESTED = config["harvested"]
+try:
+    HOLDINGS = Holdings(HARVESTED, config) if HARVESTED else None
+except InputError as error:
+    raise WorkflowError(f"config: {error}") from None
+if HOLDINGS:
+    config.update(HOLDINGS.narrowed(config))
 
 if config["data_dir"]:
     config["data_dir"] = os.path.expanduser(config["data_dir"])
@@ -30,10 +40,8 @@ RUN = f"{CELL}/seed{{seed}}"
 # A run is tested on a dataset, its own or another.
 TESTED = f"{RUN}/on_{{test}}"
 
-# Without harvested runs there are no verdicts from them; nothing else is missing.
-REFERENCE_RUNS, REFERENCE_BANDS = (
-    [path for path in [f"resources/reference/{name}.csv"] if Path(path).is_file()] for name in ("runs", "bands")
-)
+# Runs that claims are judged on besides those of this config; where it prints these, there are no others. See `publication.store`.
+REFERENCE = "" if HARVESTED or not Path("resources/reference/runs.csv").is_file() else "resources/reference"
 TABLES = {
     "table1": dict(number="I", title="Noise-free and noisy conditions", metrics=["mse", "psnr", "ssim"]),
     "table2": dict(number="II", title="Out-of-distribution generalisation", metrics=["psnr", "ssim"]),
@@ -57,13 +65,13 @@ wildcard_constraints:
 
 def sizes_of(experiment, dataset):
     """The numbers of training patterns that an experiment asks of a dataset."""
-    there_are = training_patterns(config, dataset)
-    for asked in config["experiments"][experiment]["n_train"]:
-        if there_are and asked != "all" and asked > there_are:
-            raise WorkflowError(
-                f"config: experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are} training patterns."
-            )
-    return sorted({there_are if asked == "all" else asked for asked in config["experiments"][experiment]["n_train"]})
+    return configuration.sizes_of(config, experiment, dataset)
+
+
+def seeds_of(experiment, dataset, size):
+    """The seeds of an experiment; of harvested runs, those that all of its networks have there."""
+    part = HOLDINGS and HOLDINGS.parts.get(experiment)
+    return part.seeds.get((dataset, size), ()) if part else config["seeds"]
 
 
 def networks_of(experiment):
@@ -79,7 +87,7 @@ def combinations(experiment, networks):
         for dataset in entry["datasets"]
         for model, loss in networks
         for size in sizes_of(experiment, dataset)
-        for seed in config["seeds"]
+        for seed in seeds_of(experiment, dataset, size)
     ]
 
 
@@ -309,9 +317,39 @@ def metrics_of_experiment(wildcards):
     return paths(f"<results>/evaluation/{TESTED}/metrics.csv", tested)
 
 
+def tables_of_store(folder):
+    """The files of reference runs, as inputs; none without a folder."""
+    return sorted(map(str, [*Path(folder).glob("*.gz"), Path(folder, "runs.csv")])) if folder else []
+
+
+def runs_of_report():
+    """The runs of every experiment, each once."""
+    return list({tuple(run.values()): run for experiment in EXPERIMENTS for run in runs_of(experiment)}.values())
+
+
+def provenance_of_runs():
+    """Named inputs of the report: where its runs say how they were made."""
+    if HARVESTED:
+        return dict(store=tables_of_store(HARVESTED))
+    return dict(
+        histories=paths(f"<results>/training/{RUN}/history.csv", runs_of("table1")),
+        checkpoints=unique_paths(f"<results>/training/{RUN}/model.pt", runs_of_report()),
+    )
+
+
+def note_of_report():
+    """What the report has to say of harvested runs, in words."""
+    if not HARVESTED:
+        return ""
+    tables = [f"Table {TABLES[name]['number']}" for name in TABLES if name not in (*EXPERIMENTS, "measured")]
+    figures = [f"Figure {number}" for number in (4, 8, 9, 10) if f"fig{number}" not in FIGURES]
+    left_out = f" Left out for want of whole runs: {', '.join([*tables, *figures])}." if tables or figures else ""
+    return f"Printed from the reference runs in {HARVESTED}; nothing was trained here.{left_out}"
+
+
 def headline_run():
     """Our network on the first condition of Table I with the first seed: what Figures 1 to 3 are about."""
-    return runs_of("table1", dataset=first_dataset("table1"), model=our_network(), seed=config["seeds"][0])[0]
+    return runs_of("table1", dataset=first_dataset("table1"), model=our_network())[0]
 
 
 def our_network():
@@ -346,19 +384,14 @@ def runs_to_draw(experiment, **only):
     """The networks of an experiment side by side: on its first dataset, with its greatest training set and the first seed."""
     dataset = first_dataset(experiment)
     only = dict(n_train=sizes_of(experiment, dataset)[-1]) | only
-    return runs_of(experiment, dataset=dataset, seed=config["seeds"][0], **only)
-
-
-def sizes_to_draw():
-    """The two training sets whose reconstructions Figure 8 shows: a third of the greatest (the paper's 1000 of 2928), and the least."""
-    least, *others = sizes_of("sizes", first_dataset("sizes"))
-    return [min(others, key=lambda size: abs(math.log(3 * size / others[-1]))), least]
+    return runs_of(experiment, dataset=dataset, seed=seeds_of(experiment, dataset, only["n_train"])[0], **only)
 
 
 def runs_of_fig4():
     """The networks of Table I, and what all patterns together can tell."""
     networks = runs_to_draw("table1")
-    return [*networks, networks[0] | dict(model="epie", loss="none")]
+    many = networks[0] | dict(model="epie", loss="none")
+    return networks if HARVESTED and not are_kept([many], "views") else [*networks, many]
 
 
 def labels_of_fig4():
@@ -367,7 +400,31 @@ def labels_of_fig4():
 
 
 def runs_of_fig8():
-    return [run for size in sizes_to_draw() for run in runs_to_draw("sizes", n_train=size)]
+    sizes = configuration.sizes_to_draw(sizes_of("sizes", first_dataset("sizes")))
+    return [run for size in sizes for run in runs_to_draw("sizes", n_train=size)]
+
+
+def pictures_of(runs, patches):
+    """Named inputs of Figure 4 or 8: a dataset and scenes of it, with single patches where they are shown; or what is kept of them."""
+    if HARVESTED:
+        return dict(views=f"{HARVESTED}/views.h5")
+    parts = ("patches", "scene") if patches else ("scene",)
+    files = {"patches": "patches", "scene": "scenes"}
+    return files_to_draw(runs[0]) | {files[part]: paths(f"<results>/evaluation/{TESTED}/{part}.h5", runs) for part in parts}
+
+
+def shown_of(experiment, runs):
+    """What a figure shows of each training set, as `publication.views` keeps it."""
+    sizes = dict.fromkeys(run["n_train"] for run in runs)
+    place = {key: runs[0][key] for key in ("dataset", "seed")} | headline(experiment)
+    return [place | dict(n_train=size, models=[run["model"] for run in runs if run["n_train"] == size]) for size in sizes]
+
+
+def are_kept(runs, part):
+    """Whether the harvested runs hold a part of each of these."""
+    return all(
+        run["seed"] in HOLDINGS.seeds(run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"], part) for run in runs
+    )
 
 
 def alphas():
@@ -419,13 +476,30 @@ def scale_note(experiment):
     """What a reader must know of an experiment's size and object, in words."""
     datasets = config["experiments"][experiment]["datasets"]
     sizes = sorted({size for dataset in datasets for size in sizes_of(experiment, dataset)})
-    epochs, seeds = epochs_of(experiment), counted(len(config["seeds"]), "seed")
+    epochs, seeds = epochs_of(experiment), seeds_in_words(experiment)
     patterns = " or ".join(f"{size:,}" for size in sizes)
     note = f"Each network was trained on {patterns} patterns for {epochs}, with {seeds}."
     objects = [config["objects"][config["datasets"][dataset]["object"]] for dataset in datasets if not is_measured(dataset)]
     generated = any(entry["kind"] != "tiff" for entry in objects)
     caution = " The object is a generated one, not the paper's: differences from the paper are of scale and object too."
-    return note + caution if generated else note
+    return (note + caution if generated else note) + harvest_note(experiment)
+
+
+def seeds_in_words(experiment):
+    """How many seeds an experiment has."""
+    datasets = config["experiments"][experiment]["datasets"]
+    counts = {len(seeds_of(experiment, dataset, size)) for dataset in datasets for size in sizes_of(experiment, dataset)} - {0}
+    return counted(min(counts), "seed") if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
+
+
+def harvest_note(experiment):
+    """What a reader must know of harvested runs, in words."""
+    part = HOLDINGS and HOLDINGS.parts.get(experiment)
+    if not part:
+        return ""
+    interim = f" Interim: fewer than the {SEEDS_FIXED} seeds that were fixed beforehand." if part.interim else ""
+    absent = f" Not among the reference runs, or not whole there: {', '.join(part.absent)}." if part.absent else ""
+    return f" Reference runs, harvested from elsewhere.{interim}{absent}"
 
 
 def scale_in_words(experiment):
@@ -439,7 +513,7 @@ def scale_in_words(experiment):
 def scales_in_words():
     """The scale of every experiment; Figure 9's bands are measured on Table I's scenes."""
     scales = {experiment: scale_in_words(experiment) for experiment in EXPERIMENTS}
-    return scales | {"bands": scales["table1"]}
+    return scales | ({"bands": scales["table1"]} if "table1" in scales else {})
 
 
 def scale_of(experiment):
@@ -472,7 +546,27 @@ def check():
 
 check()
 
+
+def figures_of_harvest():
+    """The figures that can be drawn of harvested runs."""
+    held = set(HOLDINGS.parts)
+    figures = {
+        "fig4": "table1" in held and are_kept(runs_of_fig4(), "views"),
+        "fig8": {"sizes", "overlaps"} <= held and are_kept(runs_of_fig8(), "views"),
+        "fig9": "table1" in held and are_kept(runs_of_spectra(), "spectra"),
+        "fig10": "table4" in held,
+    }
+    return [name for name, can_be_drawn in figures.items() if can_be_drawn]
+
+
 # Experiments whose data are there; the others are made when they are asked for by name.
-EXPERIMENTS = [name for name in config["experiments"] if name != "measured" or measured_is_at_hand()]
+if HARVESTED:
+    EXPERIMENTS = [name for name in config["experiments"] if name in HOLDINGS.parts]
+    if not EXPERIMENTS:
+        raise WorkflowError(f"config: harvested: {HARVESTED} holds no whole seed of any experiment on the headline's block of this config.")
+    FIGURES = figures_of_harvest()
+else:
+    EXPERIMENTS = [name for name in config["experiments"] if name != "measured" or measured_is_at_hand()]
+    FIGURES = [f"fig{number}" for number in range(1, 11) if number != 5 or measured_is_at_hand()]
 SHOWN_TABLES = [name for name in TABLES if name in EXPERIMENTS]
-FIGURES = [f"fig{number}" for number in range(1, 11) if number != 5 or measured_is_at_hand()]
+BANDS = ["<results>/evaluation/table1/bands.csv"] if not HARVESTED or "fig9" in FIGURES else []

@@ -180,9 +180,7 @@ rule fig3:
 
 rule fig4:
     input:
-        **files_to_draw(runs_to_draw("table1")[0]),
-        patches=paths(f"<results>/evaluation/{TESTED}/patches.h5", runs_of_fig4()),
-        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_of_fig4()),
+        **pictures_of(runs_of_fig4(), patches=True),
     output:
         pdf="<results>/publication/figures/fig4.pdf",
         png="<results>/publication/figures/fig4.png",
@@ -199,7 +197,8 @@ rule fig4:
         models=labels_of_fig4(),
         condition=labels("datasets", [first_dataset("table1")]),
         headline=headline("table1"),
-        code=code_digest("publication.fig4"),
+        shown=shown_of("table1", runs_of_fig4()) if HARVESTED else [],
+        code=code_digest("publication.fig4", "publication.views"),
     message:
         "Drawing Figure 4: points and scenes"
     script:
@@ -335,10 +334,9 @@ rule fig7:
 
 rule fig8:
     input:
-        **files_to_draw(runs_of_fig8()[0]),
+        **pictures_of(runs_of_fig8(), patches=False),
         sizes="<results>/evaluation/sizes/metrics.csv",
         overlaps="<results>/evaluation/overlaps/metrics.csv",
-        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_of_fig8()),
     output:
         pdf="<results>/publication/figures/fig8.pdf",
         png="<results>/publication/figures/fig8.png",
@@ -357,7 +355,8 @@ rule fig8:
         runs=runs_of_fig8(),
         overlaps=overlaps(),
         headline=headline("sizes"),
-        code=code_digest("publication.fig8"),
+        shown=shown_of("sizes", runs_of_fig8()) if HARVESTED else [],
+        code=code_digest("publication.fig8", "publication.views"),
     message:
         "Drawing Figure 8: training sets and overlap"
     script:
@@ -419,9 +418,8 @@ rule fig10:
 rule claims:
     input:
         claims="resources/published/claims.yaml",
-        reference=REFERENCE_RUNS,
-        reference_bands=REFERENCE_BANDS,
-        bands="<results>/evaluation/table1/bands.csv",
+        reference=tables_of_store(REFERENCE),
+        bands=BANDS,
         metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=EXPERIMENTS),
     output:
         "<results>/publication/claims.csv",
@@ -438,6 +436,7 @@ rule claims:
         experiments=EXPERIMENTS,
         headline=headline("table1"),
         scales=scales_in_words(),
+        harvested=HARVESTED is not None,
         code=code_digest("publication.claims"),
     message:
         "Judging the paper's claims"
@@ -447,15 +446,14 @@ rule claims:
 
 rule report:
     input:
+        **provenance_of_runs(),
         tables=[f"<results>/publication/tables/{table}.csv" for table in SHOWN_TABLES],
         anovas=[f"<results>/evaluation/{table}/anova.csv" for table in SHOWN_TABLES],
         pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in SHOWN_TABLES],
         pdfs=[f"<results>/publication/figures/{figure}.pdf" for figure in FIGURES],
         pngs=[f"<results>/publication/figures/{figure}.png" for figure in FIGURES],
         claims="<results>/publication/claims.csv",
-        reference=REFERENCE_RUNS,
-        histories=paths(f"<results>/training/{RUN}/history.csv", runs_of("table1")),
-        checkpoints=unique_paths(f"<results>/training/{RUN}/model.pt", [run for experiment in EXPERIMENTS for run in runs_of(experiment)]),
+        reference=tables_of_store(REFERENCE),
     output:
         "<results>/report.html",
     log:
@@ -472,7 +470,9 @@ rule report:
         figures=FIGURES,
         ours=our_network(),
         scale=scale_of("table1"),
-        missing_scan=missing_scan(),
+        missing_scan="" if HARVESTED else missing_scan(),
+        runs=runs_of_report() if HARVESTED else [],
+        harvest_note=note_of_report(),
         code=code_digest("publication.report"),
     message:
         "Writing the report"

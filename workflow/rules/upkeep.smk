@@ -55,6 +55,8 @@ release_stale_locks()
 
 
 onstart:
+    if HARVESTED:
+        logger.info(note_of_report())
     leave_name()
     lift_rate_limit()
 

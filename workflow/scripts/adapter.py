@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,6 +51,11 @@ def job(snakemake) -> Iterator[dict]:
                 f"Error in {snakemake.rule}: {type(error).__name__}: {error} (where it happened stands in {snakemake.log[0]})", file=console
             )
             sys.exit(1)
+
+
+def folder_of(files: Iterable[str]) -> Path | None:
+    """Where files of one folder lie; None without files."""
+    return next((Path(file).parent for file in files), None)
 
 
 def _timed_imports() -> list[float]:

@@ -4,8 +4,15 @@ from adapter import job
 
 with job(snakemake):
     from ptychoformer.publication.fig4 import draw
+    from ptychoformer.publication.panels import load_views
+    from ptychoformer.publication.views import Shown, read_views
 
-    files, models = snakemake.input, snakemake.params.models
-    run_files = dict(zip(models, zip(files.patches, files.scenes, strict=True), strict=True))
-    (condition,) = snakemake.params.condition.values()
-    draw(files.dataset, run_files, models, condition, **snakemake.params.headline, **dict(snakemake.output.items()))
+    files, params = snakemake.input, snakemake.params
+    if params.shown:
+        (shown,) = params.shown
+        views = read_views(files.views, Shown(**shown))
+    else:
+        run_files = dict(zip(params.models, zip(files.patches, files.scenes, strict=True), strict=True))
+        views = load_views(files.dataset, run_files, **params.headline)
+    (condition,) = params.condition.values()
+    draw(views, params.models, condition, **params.headline, **dict(snakemake.output.items()))

@@ -3,9 +3,18 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig8 import draw
+    from ptychoformer.publication.fig8 import draw, load_rows, rows_of
+    from ptychoformer.publication.names import scene_name
+    from ptychoformer.publication.views import Shown, read_views
 
     files, params = snakemake.input, snakemake.params
-    scenes = {(run["n_train"], run["model"]): scene for run, scene in zip(params.runs, files.scenes, strict=True)}
+    if params.shown:
+        views = {shown["n_train"]: read_views(files.views, Shown(**shown)) for shown in params.shown}
+        first = next(iter(views.values()))
+        rows = rows_of({size: view.scene for size, view in views.items()}, first.ranges, scene_name(**params.headline))
+        pictures = rows, first.pixel_size
+    else:
+        scenes = {(run["n_train"], run["model"]): scene for run, scene in zip(params.runs, files.scenes, strict=True)}
+        pictures = load_rows(files.dataset, scenes, params.models, **params.headline)
     words = dict(models=params.models, overlap_models=params.overlap_models, overlaps=params.overlaps, **params.headline)
-    draw(files.sizes, files.overlaps, scenes, files.dataset, **words, **dict(snakemake.output.items()))
+    draw(files.sizes, files.overlaps, pictures, **words, **dict(snakemake.output.items()))

@@ -2,18 +2,27 @@
 
 from pathlib import Path
 
-from adapter import job
+from adapter import folder_of, job
 
 with job(snakemake):
+    from ptychoformer.publication.inputs import read_histories, read_trained
     from ptychoformer.publication.report import make_report
+    from ptychoformer.publication.unpack import histories, trained
 
     files, params, output = snakemake.input, snakemake.params, snakemake.output[0]
+    if params.runs:
+        store = folder_of(files.store)
+        of_runs = dict(histories=histories(store, params.runs), trained=trained(store, params.runs))
+    else:
+        of_runs = dict(histories=read_histories(files.histories), trained=read_trained(files.checkpoints))
     make_report(
         tables=dict(zip(params.words, files.tables, strict=True)),
         statistics=dict(zip(params.words, zip(files.anovas, files.pairs, strict=True), strict=True)),
         figures=dict(zip(params.figures, zip(files.pdfs, files.pngs, strict=True), strict=True)),
-        **{name: files[name] for name in ("claims", "histories", "checkpoints")},
-        reference=next(iter(files.reference), None),
+        claims=files.claims,
+        **of_runs,
+        reference=folder_of(files.reference),
+        harvest_note=params.harvest_note,
         results=Path(output).parent,
         ours=params.ours,
         words=params.words,

@@ -21,15 +21,15 @@ import pandas as pd
 from ptychoformer.publication.catalogue import SIZES, Claim, read_claims
 from ptychoformer.publication.contrasts import ELSEWHERE, Check, Missing, contrasts, left_out, runs_used
 from ptychoformer.publication.evidence import BAND_COLUMNS, COLUMNS, RUN, Numbers, band_metrics
-from ptychoformer.publication.harvest import SEEDS_FIXED
+from ptychoformer.publication.holdings import SEEDS_FIXED
 from ptychoformer.publication.inputs import read_table, versions_of_code
+from ptychoformer.publication.store import read_bands, read_scores
 from ptychoformer.publication.verdicts import HOLDS, UNDECIDED, Verdict, decide
 from ptychoformer.storage import write_csv
 
 BANDS = "bands"  # the experiment whose numbers are energy shares
 LOCAL, REFERENCE = "local", "reference"
 _SCHEDULE, _CODE = ["epochs", "batch_size"], "code_digest"
-_TRAINED = (*_SCHEDULE, _CODE)
 VERDICTS_ELSEWHERE = tuple(f"verdict_{name}" for name in ELSEWHERE)
 OUTPUT_COLUMNS = [
     *("id", "place", "statement", "judges", "verdict", *VERDICTS_ELSEWHERE, "effect", "low", "high", "unit", "n_seeds", "rival", "reason"),
@@ -41,12 +41,12 @@ def judge(
     claims_yaml: str | os.PathLike,
     metrics: Mapping[str, str | os.PathLike],
     bands_csv: str | os.PathLike | None,
-    reference_csv: str | os.PathLike | None,
-    reference_bands_csv: str | os.PathLike | None = None,
+    reference: str | os.PathLike | None,
     *,
     block: str,
     level: str,
     scales: Mapping[str, str],
+    harvested: bool = False,
     output_csv: str | os.PathLike,
 ) -> None:
     """Write the verdict on every claim, with the columns ``OUTPUT_COLUMNS``.
@@ -58,9 +58,10 @@ def judge(
     Args:
         metrics: experiment to its ``metrics.csv``; experiments that were not run may be absent, or their files.
         bands_csv: energy by frequency band, as `evaluation.spectra` writes it, of the headline's scenes.
-        reference_csv, reference_bands_csv: runs from elsewhere and their bands, as `harvest` writes them; None if there are none.
+        reference: folder of runs from elsewhere (`store`); None if there are none.
         block, level: the headline, of which a claim is that names none.
         scales: of the local runs, in words, by experiment (`bands` too); an experiment that was not run needs none.
+        harvested: whether the local runs are themselves from the store, where fewer seeds than were fixed beforehand are interim.
 
     Raises:
         InputError: a file that exists breaks its contract, or the claims do.
@@ -69,13 +70,13 @@ def judge(
     local = {name: Numbers(read_table(path, COLUMNS)) for name, path in metrics.items() if Path(path).is_file()}
     if bands_csv is not None and Path(bands_csv).is_file():
         local[BANDS] = Numbers(band_metrics(read_table(bands_csv, BAND_COLUMNS).assign(block=block)))
-    runs, bands = _runs(reference_csv), _bands(reference_bands_csv, level)
+    runs, bands = _runs(reference), _bands(reference, level)
     where, rows = (block, level), []
     for claim in claims:
         experiment = claim.test.experiment
-        rows.append(_row(claim, where, local.get(experiment), scales.get(experiment, ""), LOCAL))
+        rows.append(_row(claim, where, local.get(experiment), scales.get(experiment, ""), LOCAL, harvested))
         if found := _best_reference(claim.test.on(*where), bands if experiment == BANDS else runs):
-            rows.append(_row(claim, where, *found, REFERENCE))
+            rows.append(_row(claim, where, *found, REFERENCE, True))
     write_csv(pd.DataFrame(rows, columns=OUTPUT_COLUMNS), output_csv)
 
 
@@ -95,12 +96,12 @@ def verdict_of(test: Check, numbers: Numbers | None) -> Verdict:
     return verdict
 
 
-def _row(claim: Claim, where: tuple[str, str], numbers: Numbers | None, scale: str, source: str) -> dict[str, Any]:
+def _row(claim: Claim, where: tuple[str, str], numbers: Numbers | None, scale: str, source: str, harvested: bool) -> dict[str, Any]:
     verdict = verdict_of(claim.test.on(*where), numbers)
     others = {f"verdict_{name}": verdict_of(test, numbers).verdict for name, test in claim.test.elsewhere(*where).items()}
     about = {name: getattr(claim, name) for name in ("id", "place", "statement", "judges", "note")}
     about |= {"scale": scale, "source": source, "published_value": claim.published}
-    return about | vars(verdict) | others | {"interim": source == REFERENCE and verdict.n_seeds < SEEDS_FIXED}
+    return about | vars(verdict) | others | {"interim": harvested and 0 < verdict.n_seeds < SEEDS_FIXED}
 
 
 @dataclass(frozen=True)
@@ -119,20 +120,18 @@ class _Group:
         return f"{patterns} patterns, {self.epochs} epochs" + (f", {versions} versions of the code" if versions > 1 else "")
 
 
-def _runs(path: str | os.PathLike | None) -> list[_Group]:
+def _runs(folder: str | os.PathLike | None) -> list[_Group]:
     """Every group of runs that were trained alike."""
-    if path is None:
+    if folder is None:
         return []
     # Floors and ceilings have no epochs, and no claim names them.
-    return _groups(read_table(path, (*COLUMNS, *_TRAINED)).dropna(subset=_SCHEDULE))
+    return _groups(read_scores(folder).dropna(subset=_SCHEDULE))
 
 
-def _bands(path: str | os.PathLike | None, level: str) -> list[_Group]:
+def _bands(folder: str | os.PathLike | None, level: str) -> list[_Group]:
     """The same of the bands of scenes that were stitched as the headline's are."""
-    if path is None:
-        return []
-    table = read_table(path, (*BAND_COLUMNS, "block", "level", *_TRAINED))
-    return _groups(table[table["level"] == level], band_metrics)
+    table = None if folder is None else read_bands(folder)
+    return [] if table is None else _groups(table[table["level"] == level], band_metrics)
 
 
 def _groups(table: pd.DataFrame, as_metrics: Callable[[pd.DataFrame], pd.DataFrame] = lambda metrics: metrics) -> list[_Group]:

@@ -1,34 +1,30 @@
 """Training curves: the validation loss of every run, one panel per condition, one colour per network, one thin line per seed."""
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from ptychoformer.publication.inputs import HISTORY, Run, read_table
+from ptychoformer.publication.inputs import Run
 from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style, svg
 
 
-def training_curves(histories: Iterable[str | os.PathLike], conditions: Mapping[str, str], models: Mapping[str, str]) -> bytes:
+def training_curves(histories: Mapping[Run, pd.DataFrame], conditions: Mapping[str, str], models: Mapping[str, str]) -> bytes:
     """An SVG document.
 
     Args:
-        histories: ``history.csv`` of each run, at the run's path; runs of other datasets or networks are left out.
+        histories: run to its losses by epoch; runs of other datasets or networks are left out.
         conditions: dataset to label.
         models: network to label.
-
-    Raises:
-        InputError: a history cannot be read.
     """
-    runs = sorted((Run.of(path), path) for path in map(os.fspath, histories))
     with house_style():
         figure = Figure(figsize=(DOUBLE_COLUMN, 2.4), layout="constrained")
         panels = figure.subplots(1, len(conditions), sharey=True, squeeze=False)[0]
         for axes, (dataset, label) in zip(panels, conditions.items(), strict=True):
-            for run, path in runs:
+            for run in sorted(histories):
                 if run.dataset == dataset and run.model in models:
-                    history = read_table(path, HISTORY)
+                    history = histories[run]
                     # A line through one point is invisible.
                     look = {"linewidth": 0.7, "marker": "." if len(history) == 1 else "", "color": colour(run.model)}
                     axes.plot(history["epoch"], history["validation_loss"], **look)

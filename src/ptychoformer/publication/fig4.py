@@ -17,7 +17,7 @@ from ptychoformer.evaluation import CHANNELS
 from ptychoformer.publication.layout import Layout
 from ptychoformer.publication.lengths import round_length, with_prefix
 from ptychoformer.publication.names import scene_name
-from ptychoformer.publication.panels import TRUTH, UNITS, RunFiles, View, Views, load_views
+from ptychoformer.publication.panels import TRUTH, UNITS, View, Views
 from ptychoformer.publication.pictures import psnr_text, ticks_of
 from ptychoformer.publication.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, house_style, letter, save
 
@@ -32,8 +32,7 @@ _OUTLINE = [withStroke(linewidth=1.4, foreground="black")]
 
 
 def draw(
-    dataset: str | os.PathLike,
-    run_files: RunFiles,
+    views: Views,
     labels: Mapping[str, str],
     condition: str,
     *,
@@ -45,19 +44,14 @@ def draw(
     """Draw the figure for one dataset.
 
     Args:
-        dataset: CXI file.
-        run_files: network to its patches and its scene, in the order of the columns.
+        views: of the truth and of the networks, in the order of the columns.
         labels: network to the heading of its column.
         condition: label of the dataset, for example ``Noise-free``.
-        block: of the test patterns, see `training.split`.
-        level: of the scenes, see `stitch.read_scene`.
-
-    Raises:
-        InputError: a file is damaged, or the runs do not belong to the same dataset and seed.
+        block: of the test patterns, that the views are of.
+        level: of the scenes.
     """
-    views = load_views(dataset, run_files, block=block, level=level)
     with house_style():
-        save(compose(views, [labels[model] for model in run_files], condition, scene_name(block, level)), pdf, png)
+        save(compose(views, [labels[model] for model in views.scene.answers], condition, scene_name(block, level)), pdf, png)
 
 
 def compose(views: Views, headings: list[str], condition: str, scene: str) -> Figure:

@@ -15,7 +15,7 @@ from ptychoformer.evaluation import RELATIVE_PHASE, UNSEEN
 from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.publication.names import BLOCKS, REFERENCES, SHORT_REFERENCES, scene_name
-from ptychoformer.publication.panels import ranges_of, require_one_training, scene_view, truth_of
+from ptychoformer.publication.panels import View, ranges_of, require_one_training, scene_view, truth_of
 from ptychoformer.publication.pictures import Pictures, Row
 from ptychoformer.publication.responses import (
     PANELS,
@@ -45,8 +45,7 @@ DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
 def draw(
     sizes_csv: str | os.PathLike,
     overlaps_csv: str | os.PathLike,
-    scenes: Scenes,
-    dataset: str | os.PathLike,
+    pictures: tuple[list[Row], float],
     *,
     models: Mapping[str, str],
     overlap_models: Mapping[str, str],
@@ -61,8 +60,7 @@ def draw(
     Args:
         sizes_csv: metrics of one dataset, several ``n_train``.
         overlaps_csv: metrics of datasets whose overlap differs.
-        scenes: number of training patterns and network to its scenes, for two numbers, all of one dataset and seed.
-        dataset: their CXI file.
+        pictures: of two training sets, and the size of a pixel in metres, see `load_rows` and `rows_of`.
         models: network of (a) to (c) to its label, in the order of the columns.
         overlap_models: network of (d) to its label.
         overlaps: dataset to the overlap of neighbouring windows, 0 to 1.
@@ -70,9 +68,9 @@ def draw(
         level: of the scenes and their scores, see `stitch.read_scene`.
 
     Raises:
-        InputError: a file is damaged or lacks a network, a size or an overlap.
+        InputError: a file is damaged or lacks a network or an overlap.
     """
-    rows, pixel_size = load_rows(dataset, scenes, models, block=block, level=level)
+    rows, pixel_size = pictures
     scores, scores_by_overlap = (read_scenes(path, block=block, region=REGION, level=level) for path in (sizes_csv, overlaps_csv))
     sizes = _summary(scores, "n_train", sizes_csv, models)
     by_overlap = _summary(_with_overlap(scores_by_overlap, overlaps, overlaps_csv), "overlap", overlaps_csv, overlap_models)
@@ -83,6 +81,11 @@ def draw(
 def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, str], *, block: str, level: str) -> tuple[list[Row], float]:
     """The rows of pictures, the larger training set first, and the size of a pixel in metres.
 
+    Args:
+        dataset: CXI file.
+        scenes: number of training patterns and network to its scenes, for two numbers, all of the dataset and one seed.
+        models: networks, in the order of the columns.
+
     Raises:
         InputError: a file is damaged, scenes do not belong to the dataset, or there are not two sizes with every network.
     """
@@ -91,17 +94,29 @@ def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, s
         raise InputError(f"Fig. 8 shows scenes at two sizes of the training set, {len(counts)} were given.")
     scan = read_scan(dataset)
     split, scale = split_of(scan), common_scale(dataset)
-    truth, limits = truth_of(scan, scale), ranges_of(scale)
-    rows = []
-    for name, n_train in zip("ab", counts, strict=True):
+    truth, views = truth_of(scan, scale), {}
+    for n_train in counts:
         if missing := [model for model in models if (n_train, model) not in scenes]:
             raise InputError(f"Fig. 8 lacks the scene of {missing[0]} after training with {n_train} patterns.")
         files = {model: scenes[n_train, model] for model in models}
         require_one_training(files, block=block)
-        view = scene_view(split, truth, scale, files, block=block, level=level)
-        rows.append(Row(view, "amplitude", limits["amplitude"], name, f"{n_train:,} training patterns, {scene_name(block, level)}"))
-        rows.append(Row(view, "phase", limits["phase"]))
-    return rows, scan.pixel_size
+        views[n_train] = scene_view(split, truth, scale, files, block=block, level=level)
+    return rows_of(views, ranges_of(scale), scene_name(block, level)), scan.pixel_size
+
+
+def rows_of(views: Mapping[int, View], limits: Mapping[str, tuple[float, float]], scene: str) -> list[Row]:
+    """The rows of pictures, the larger training set first.
+
+    Args:
+        views: number of training patterns to the scenes after training with it, for two numbers.
+        limits: ends of the colour scales, by channel.
+        scene: what is shown, in words.
+    """
+    rows = []
+    for name, n_train in zip("ab", sorted(views, reverse=True), strict=True):
+        rows.append(Row(views[n_train], "amplitude", limits["amplitude"], name, f"{n_train:,} training patterns, {scene}"))
+        rows.append(Row(views[n_train], "phase", limits["phase"]))
+    return rows
 
 
 def _with_overlap(scenes: pd.DataFrame, overlaps: Mapping[str, float], path: str | os.PathLike) -> pd.DataFrame:

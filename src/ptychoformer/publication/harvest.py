@@ -1,36 +1,45 @@
-"""Finished runs of a results folder, gathered into one table that outlives the folder.
+"""Finished runs of a results folder, gathered into a store that outlives the folder (`store`).
 
-    python -m ptychoformer.publication.harvest results/paper resources/reference/runs.csv
+    python -m ptychoformer.publication.harvest results/paper resources/reference
 
-Every run's metrics are joined with the facts of its training from the sidecar of its weights. Rows of runs that the table already has are
-replaced, all others are kept, so that a table can grow over machines and days; the same runs give the same bytes, in whatever order.
-The energy by frequency band of runs whose scenes the folder has measured goes into ``bands.csv`` beside the table, in the same way.
+Every run's scores and losses are kept with the facts of its training from the sidecar of its weights, and what the folder has measured of
+its scene's frequencies. Runs that the store already has are replaced, all others are kept, so that a store can grow over machines and
+days; the same runs give the same bytes, in whatever order. Of one seed, the scenes that Figures 4 and 8 show are kept too: which these
+are, the config says.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ptychoformer.configuration import load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.evaluation import REFERENCES
+from ptychoformer.evaluation.spectra import SPECTRA as SPECTRUM_COLUMNS
 from ptychoformer.provenance import sidecar
+from ptychoformer.publication import store
 from ptychoformer.publication.evidence import BAND_COLUMNS, COLUMNS, RUN
-from ptychoformer.storage import read_text, write_csv
+from ptychoformer.publication.store import FACTS, Run
+from ptychoformer.publication.views import Shown, keep_views, shown_by
+from ptychoformer.storage import read_text
 
 TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networks that the paper compares
-# How many seeds there are to be, fixed before the first run as the paper's "ten independent experiments"; on fewer a result is interim.
-SEEDS_FIXED = 10
-FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds")
-RUN_COLUMNS = (*COLUMNS, *FACTS)
-BAND_RUN_COLUMNS = (*RUN, "block", "level", "channel", "band", "estimate", "truth", *FACTS)
-BANDS = "bands.csv"
+SCHEMA = "workflow/schemas/config.schema.yaml"
+CONFIG = ("config.yaml", "config/paper.yaml")
+# What is measured of the scenes of several runs together: the file, its columns, and the numbers among them.
+_MEASURED = {
+    store.BANDS: ("bands.csv", BAND_COLUMNS, ("estimate", "truth")),
+    store.SPECTRA: ("spectra.csv", SPECTRUM_COLUMNS, ("frequency", "value")),
+}
+_LOSSES = store.HISTORY_COLUMNS[len(RUN) :]
 
 
 @dataclass(frozen=True)
@@ -38,15 +47,15 @@ class Harvest:
     """What was found.
 
     Args:
-        runs: trained networks of the folder, by ``RUN`` as text.
-        new: those of them that the table did not have.
-        whole: dataset to the number of its whole seeds in the table: seeds that have every network of the paper's Table I, trained alike
+        runs: trained networks of the folder, by `RUN` as text.
+        new: those of them that the store did not have.
+        whole: dataset to the number of its whole seeds in the store: seeds that have every network of the paper's Table I, trained alike
             (``n_train``, loss MSE, epochs, batch size) and tested on the dataset itself. The largest ``n_train`` with a whole seed counts.
         skipped: folders of half-finished runs, with the reason.
     """
 
-    runs: tuple[tuple[str, ...], ...]
-    new: tuple[tuple[str, ...], ...]
+    runs: tuple[Run, ...]
+    new: tuple[Run, ...]
     whole: dict[str, int]
     skipped: tuple[str, ...]
 
@@ -60,116 +69,126 @@ class _Unfinished(Exception):
     """A run that cannot be taken yet; the message says why."""
 
 
-def harvest(results_folder: str | os.PathLike, output_csv: str | os.PathLike) -> Harvest:
-    """Merge the finished runs of a results folder into a table with the columns ``RUN_COLUMNS``, sorted, and their bands beside it.
+@dataclass
+class _Found:
+    """What a results folder holds of finished runs: their facts, rows of the tables of the store, and what was skipped, with the reason."""
 
-    Floors and ceilings are taken too; they have no facts of training. ``seconds`` is what training took. A run whose weights or sidecar
-    are missing, or whose metrics break off, is half-finished and left out.
+    facts: dict[Run, dict[str, str]] = field(default_factory=dict)
+    tables: dict[str, list[pd.DataFrame]] = field(default_factory=lambda: {name: [] for name in store.TABLES})
+    skipped: list[str] = field(default_factory=list)
+
+
+def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown: Iterable[Shown] = ()) -> Harvest:
+    """Merge the finished runs of a results folder into a store.
+
+    Floors and ceilings are taken too; they have no facts of training. ``seconds`` is what training took, ``date`` the day on which it
+    began. A run whose weights or sidecar are missing, or whose metrics break off, is half-finished and left out. Of a run that was trained
+    anew, nothing of the earlier training stays.
 
     Args:
         results_folder: has ``evaluation`` and ``training`` in it.
-        output_csv: made, or added to; so is ``bands.csv`` beside it, with the columns ``BAND_RUN_COLUMNS``, if the folder has any.
+        folder: of the store, made or added to.
+        shown: what Figures 4 and 8 show.
 
     Raises:
-        InputError: there is no such folder, or a table there is has other columns.
+        InputError: there is no such folder, or a table of the store has other columns.
     """
     results = Path(results_folder)
     if not (results / "evaluation").is_dir():
         raise InputError(f"{results} is no folder of results: it has no folder 'evaluation'.")
-    existing = _read_existing(Path(output_csv), RUN_COLUMNS)
-    frames, skipped = [], []
+    existing = store.read_existing(folder)
+    found = _Found()
     for path in sorted((results / "evaluation").rglob("metrics.csv")):
-        try:
-            frames.extend(_finished(path, results))
-        except _Unfinished as reason:
-            skipped.append(f"{path.parent.relative_to(results / 'evaluation')}: {reason}")
-    table, fresh = _merged(existing, frames)
-    write_csv(table, output_csv)
-    skipped += _harvest_bands(results, Path(output_csv).with_name(BANDS))
-    known = set(_runs(existing))
-    networks = tuple(run for run in sorted(set(_runs(fresh))) if run[RUN.index("model")] not in REFERENCES)
-    return Harvest(networks, tuple(run for run in networks if run not in known), _whole(table), tuple(skipped))
+        _take_run(path, results, found)
+    for name in _MEASURED:
+        _take_measured(name, results, found)
+    known = dict(zip(_keys(existing[store.RUNS]), existing[store.RUNS][list(FACTS)].itertuples(index=False, name=None), strict=True))
+    fresh = {run: tuple(facts.values()) for run, facts in found.facts.items()}
+    remade = {run for run, facts in fresh.items() if known.get(run, facts) != facts}
+    facts = pd.DataFrame([(*run, *values) for run, values in (known | fresh).items()], columns=[*RUN, *FACTS], dtype=str)
+    viewed, skipped = keep_views(Path(folder, store.VIEWS), results, shown, set(fresh), remade)
+    store.write(folder, facts, {name: _merged(name, existing[name], found, remade) for name in store.TABLES}, viewed)
+    networks = tuple(run for run in sorted(fresh) if run[RUN.index("model")] not in REFERENCES)
+    return Harvest(networks, tuple(run for run in networks if run not in known), _whole(facts), (*found.skipped, *skipped))
 
 
-def _harvest_bands(results: Path, output: Path) -> list[str]:
-    """Merge the bands of the runs that are finished; returns what was skipped, with the reason."""
-    existing = _read_existing(output, BAND_RUN_COLUMNS)
-    frames, skipped = [], []
-    for path in sorted((results / "evaluation").glob(f"*/{BANDS}")):
-        name = path.relative_to(results / "evaluation")
-        try:
-            rows = _bands(path)
-        except _Unfinished as reason:
-            skipped.append(f"{name}: {reason}")
-            continue
-        for run, own in rows.groupby(list(RUN)):
-            try:
-                frames.append(own.assign(**_facts(run, path, results)))
-            except _Unfinished as reason:
-                skipped.append(f"{'/'.join(run)} in {name}: {reason}")
-    if frames:
-        write_csv(_merged(existing, frames)[0], output)
-    return skipped
+def _keys(table: pd.DataFrame) -> list[Run]:
+    return list(table[list(RUN)].itertuples(index=False, name=None))
 
 
-def _merged(existing: pd.DataFrame, frames: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What there was, but for the runs that were made anew, and what is fresh, sorted; and what is fresh."""
-    fresh = pd.concat(frames, ignore_index=True)[list(existing)] if frames else existing.iloc[:0]
-    taken = set(_runs(fresh))
-    kept = existing[[run not in taken for run in existing[list(RUN)].itertuples(index=False, name=None)]]
-    return _sorted(pd.concat([kept, fresh], ignore_index=True)), fresh
+def _merged(name: str, existing: pd.DataFrame, found: _Found, remade: set[Run]) -> pd.DataFrame:
+    """What there was, but for the runs that have fresh rows or were trained anew, and what is fresh."""
+    fresh = pd.concat(found.tables[name], ignore_index=True) if found.tables[name] else existing.iloc[:0]
+    replaced = remade | set(store.runs_in(fresh))
+    kept = existing[[run not in replaced for run in _keys(existing)]]
+    return pd.concat([kept, fresh[list(store.TABLES[name])]], ignore_index=True)
 
 
-def _runs(table: pd.DataFrame) -> list[tuple[str, ...]]:
-    return list(table[list(RUN)].drop_duplicates().itertuples(index=False, name=None))
-
-
-def _sorted(table: pd.DataFrame) -> pd.DataFrame:
-    keys = [name for name in table if name not in ("value", "estimate", "truth", *FACTS)]
-    order = table[keys].assign(**{name: table[name].astype(int) for name in ("n_train", "seed")})
-    return table.loc[order.sort_values(keys).index].reset_index(drop=True)
-
-
-def _read_existing(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    if not path.is_file():
-        return pd.DataFrame(columns=list(columns), dtype=str)
-    table = read_text(path)
-    if tuple(table.columns) != columns:
-        raise InputError(f"{path}: the columns must be {', '.join(columns)}, found {', '.join(table.columns)}.")
-    return table
-
-
-def _finished(path: Path, results: Path) -> Iterator[pd.DataFrame]:
-    """The rows of one run's metrics with its facts; nothing for the metrics of a whole experiment.
-
-    Raises:
-        _Unfinished: the run is half-finished.
-    """
+def _take_run(path: Path, results: Path, found: _Found) -> None:
+    """Scores, losses and facts of one run; nothing of the metrics of a whole experiment."""
     run = _identity(path.relative_to(results / "evaluation").parent.parts)
     if run is None:
         return
-    rows = _whole_rows(path, COLUMNS, ["value"])
-    if any((rows[name] != value).any() for name, value in zip(RUN, run, strict=True)):
-        raise _Unfinished("its metrics are of another run")
-    yield rows.assign(**_facts(run, path, results))
+    try:
+        rows = _whole_rows(path, COLUMNS, ("value",))
+        if any((rows[name] != value).any() for name, value in zip(RUN, run, strict=True)):
+            raise _Unfinished("its metrics are of another run")
+        facts = _facts(run, path, results)
+        losses = _losses(run, results)
+    except _Unfinished as reason:
+        found.skipped.append(f"{path.parent.relative_to(results / 'evaluation')}: {reason}")
+        return
+    found.facts[run] = facts
+    found.tables[store.SCORES].append(rows)
+    if losses is not None:
+        found.tables[store.HISTORIES].append(losses)
 
 
-def _bands(path: Path) -> pd.DataFrame:
-    """The rows of a file of bands, with the block and the level of its scenes.
+def _losses(run: Run, results: Path) -> pd.DataFrame | None:
+    """The losses of every epoch of a run; None of a floor or ceiling.
 
     Raises:
-        _Unfinished: it is not whole, or does not say which scenes it is of.
+        _Unfinished: they are not whole.
     """
-    rows = _whole_rows(path, BAND_COLUMNS, ["estimate", "truth"])
+    if run[RUN.index("model")] in REFERENCES:
+        return None
+    rows = _whole_rows(_weights(run, results).with_name("history.csv"), _LOSSES, ("validation_loss",))
+    return rows.assign(**dict(zip(RUN, run, strict=True)))
+
+
+def _take_measured(name: str, results: Path, found: _Found) -> None:
+    """What was measured of the scenes of several runs, run by run."""
+    file, columns, numbers = _MEASURED[name]
+    for path in sorted((results / "evaluation").glob(f"*/{file}")):
+        where = path.relative_to(results / "evaluation")
+        try:
+            rows = _whole_rows(path, columns, numbers).assign(**_headline(path))
+        except _Unfinished as reason:
+            found.skipped.append(f"{where}: {reason}")
+            continue
+        for run, own in rows.groupby(list(RUN)):
+            try:
+                _facts(run, path, results)
+                found.tables[name].append(own)
+            except _Unfinished as reason:
+                found.skipped.append(f"{'/'.join(run)} in {where}: {reason}")
+
+
+def _headline(path: Path) -> dict[str, str]:
+    """Block and level of the scenes that a file was measured of.
+
+    Raises:
+        _Unfinished: its sidecar does not say.
+    """
     try:
         headline = json.loads(sidecar(path).read_text(encoding="utf-8"))["configuration"]["headline"]
-        return rows.assign(block=headline["block"], level=headline["level"])
+        return {"block": headline["block"], "level": headline["level"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _Unfinished(f"its sidecar lacks something ({error})") from error
 
 
-def _whole_rows(path: Path, columns: tuple[str, ...], numbers: list[str]) -> pd.DataFrame:
-    """A table as text.
+def _whole_rows(path: Path, columns: tuple[str, ...], numbers: Iterable[str]) -> pd.DataFrame:
+    """These columns of a table, as text.
 
     Raises:
         _Unfinished: it is not whole.
@@ -178,9 +197,9 @@ def _whole_rows(path: Path, columns: tuple[str, ...], numbers: list[str]) -> pd.
         rows = read_text(path)
     except InputError as error:
         raise _Unfinished(str(error)) from error
-    if set(rows.columns) != set(columns) or rows.empty or not all(_are_numbers(rows[name]) for name in numbers):
-        raise _Unfinished("its metrics are not whole")
-    return rows
+    if not set(columns) <= set(rows) or rows.empty or not all(_are_numbers(rows[name]) for name in numbers):
+        raise _Unfinished(f"its {path.stem} {'are' if path.stem.endswith('s') else 'is'} not whole")
+    return rows[list(columns)]
 
 
 def _are_numbers(values: pd.Series) -> bool:
@@ -188,7 +207,7 @@ def _are_numbers(values: pd.Series) -> bool:
     return bool(pd.to_numeric(values[values != ""], errors="coerce").notna().all())
 
 
-def _identity(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+def _identity(parts: tuple[str, ...]) -> Run | None:
     """Dataset, test, model, loss, n_train and seed of a folder of evaluation; None if it is no run's."""
     if len(parts) != 6 or not parts[-1].startswith("on_"):
         return None
@@ -197,12 +216,16 @@ def _identity(parts: tuple[str, ...]) -> tuple[str, ...] | None:
     return (dataset, test, model, loss, n_train, seed) if n_train.isdigit() and seed.isdigit() else None
 
 
-def _facts(run: tuple[str, ...], metrics: Path, results: Path) -> dict[str, str]:
-    """The facts of a run's training as text; empty for a floor or ceiling."""
+def _weights(run: Run, results: Path) -> Path:
     dataset, _, model, loss, n_train, seed = run
-    if model in REFERENCES:
+    return results / "training" / dataset / model / loss / f"n{n_train}" / f"seed{seed}" / "model.pt"
+
+
+def _facts(run: Run, metrics: Path, results: Path) -> dict[str, str]:
+    """The facts of a run's training as text; empty for a floor or ceiling."""
+    if run[RUN.index("model")] in REFERENCES:
         return dict.fromkeys(FACTS, "")
-    weights = results / "training" / dataset / model / loss / f"n{n_train}" / f"seed{seed}" / "model.pt"
+    weights = _weights(run, results)
     if not weights.is_file() or not sidecar(weights).is_file():
         raise _Unfinished("its weights or their sidecar are missing")
     if weights.with_name("state.pt").exists():
@@ -227,6 +250,7 @@ def _picked(found: dict[str, Any]) -> dict[str, Any]:
         "machine": found["machine"],
         "device": found["device"],
         "seconds": found["training_seconds"],
+        "date": datetime.fromtimestamp(found["started"], UTC).date().isoformat(),
     }
 
 
@@ -242,12 +266,12 @@ def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> set:
     return {seed for seed, models in runs.groupby("seed")["model"] if wanted <= set(models)}
 
 
-def _whole(table: pd.DataFrame) -> dict[str, int]:
+def _whole(runs: pd.DataFrame) -> dict[str, int]:
     """Dataset to how many of its seeds are whole, see `Harvest`; sorted."""
-    own = table[table["model"].isin(TABLE_1) & (table["loss"] == "mse") & (table["dataset"] == table["test"])]
+    own = runs[runs["model"].isin(TABLE_1) & (runs["loss"] == "mse") & (runs["dataset"] == runs["test"])]
     best: dict[str, tuple[bool, int, int]] = {}
-    for (dataset, n_train, *_), runs in own.groupby(["dataset", "n_train", "epochs", "batch_size"]):
-        seeds = len(whole_seeds(runs, TABLE_1))
+    for (dataset, n_train, *_), alike in own.groupby(["dataset", "n_train", "epochs", "batch_size"]):
+        seeds = len(whole_seeds(alike, TABLE_1))
         best[dataset] = max(best.get(dataset, (False, 0, 0)), (seeds > 0, int(n_train), seeds))
     return {dataset: seeds for dataset, (_, _, seeds) in sorted(best.items())}
 
@@ -256,13 +280,14 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m ptychoformer.publication.harvest",
-        description="Gather the finished runs of a results folder into one table; runs that the table has are replaced, others kept.",
+        description="Gather the finished runs of a results folder into a store; runs that the store has are replaced, others kept.",
     )
     parser.add_argument("results", help="folder of results, for example results/paper")
-    parser.add_argument("output", help="table to make or add to, for example resources/reference/runs.csv")
+    parser.add_argument("store", help="folder to make or add to, for example resources/reference")
+    parser.add_argument("--config", nargs="+", default=CONFIG, metavar="FILE", help="of the results, overlays last [%(default)s]")
     chosen = parser.parse_args(arguments)
     try:
-        print(harvest(chosen.results, chosen.output))
+        print(harvest(chosen.results, chosen.store, shown_by(load(chosen.config, SCHEMA))))
     except PtychoformerError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

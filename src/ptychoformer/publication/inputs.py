@@ -22,7 +22,7 @@ HISTORY = ("epoch", "validation_loss")
 # What a column of a table of the other rooms, or of this one, holds by its name; all others hold numbers.
 _TEXT = (
     *("factor", "held", "a", "b", "note", "condition", "method", "band", "quantity"),
-    *("package", "configuration_digest", "code_digest", "machine", "device"),
+    *("package", "configuration_digest", "code_digest", "machine", "device", "date", "blocks", "parts"),
     *("id", "place", "statement", "judges", "unit", "rival", "reason", "scale", "source"),
 )
 _FLAGS = ("significant", "best", "differs_from_best", "interim")
@@ -79,6 +79,24 @@ def versions_of_code(runs: pd.DataFrame) -> int:
         runs: ``model``, ``loss`` and ``code_digest``; at least one row.
     """
     return int(runs.groupby(["model", "loss"])["code_digest"].nunique().max())
+
+
+def read_histories(paths: Iterable[str | os.PathLike]) -> dict[Run, pd.DataFrame]:
+    """The losses of every epoch of each run, from its ``history.csv`` at the run's path.
+
+    Raises:
+        InputError: a history cannot be read, or a path is not a run's.
+    """
+    return {Run.of(path): read_table(path, HISTORY) for path in paths}
+
+
+def read_trained(checkpoints: Iterable[str | os.PathLike]) -> dict[Run, dict[str, Any]]:
+    """The provenance of each run, from the sidecar of its ``model.pt`` at the run's path.
+
+    Raises:
+        InputError: a sidecar cannot be read, or a path is not a run's.
+    """
+    return {Run.of(path): read_provenance(path) for path in checkpoints}
 
 
 def read_provenance(artefact: str | os.PathLike) -> dict[str, Any]:

@@ -18,12 +18,14 @@ from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.statistics import obstacle, paired
 from ptychoformer.files import write_text
 from ptychoformer.publication.claims import LOCAL
-from ptychoformer.publication.harvest import RUN_COLUMNS, SEEDS_FIXED, TABLE_1, whole_seeds
+from ptychoformer.publication.harvest import TABLE_1, whole_seeds
+from ptychoformer.publication.holdings import SEEDS_FIXED
 from ptychoformer.publication.inputs import PUBLISHED, read_table
 from ptychoformer.publication.names import REFERENCES as REFERENCE_LABELS
 from ptychoformer.publication.quantities import MISSING, QUANTITIES, channel_in_words, columns
 from ptychoformer.publication.report_claims import in_words, read_verdicts
 from ptychoformer.publication.report_labels import Labels
+from ptychoformer.publication.store import read_scores
 from ptychoformer.publication.typeset import BLOCK_TITLES
 from ptychoformer.publication.verdicts import UNDECIDED
 from ptychoformer.simulation.scan import LOWER_RIGHT, WHOLE_SCAN
@@ -41,7 +43,7 @@ class Sources:
     """What the block is made from.
 
     Args:
-        runs: of `harvest.harvest`.
+        runs: folder of the reference runs (`store`).
         published: the paper's Table I.
         laptop: folder of `keep`.
     """
@@ -101,11 +103,11 @@ def block_of_results(sources: Sources, full_size: Labels, laptop: Labels, *, blo
 
 def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iterator[str]:
     yield (
-        "**At full size** (`make reference`: the paper's own object and probe; `resources/reference/runs.csv`): stitched scenes, mean ±\n"
+        "**At full size** (`make reference`: the paper's own object and probe; `resources/reference`): stitched scenes, mean ±\n"
         "sample standard deviation over the seeds that every network has. Brackets hold the paper's Table I where the block is its own.\n"
         "Leads are differences within seeds, of the best over the next as they came out, not corrected for the number of comparisons."
     )
-    table = read_table(sources.runs, RUN_COLUMNS)
+    table = read_scores(sources.runs)
     table = table[(table["region"] == WHOLE) & (table["level"] == level) & (table["dataset"] == table["test"])]
     published = read_table(sources.published, PUBLISHED)
     for dataset in (name for name in labels.datasets if name in set(published["condition"])):

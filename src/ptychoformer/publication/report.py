@@ -19,8 +19,8 @@ from ptychoformer.files import write_text
 from ptychoformer.publication import report_claims, report_reference, report_runs, typeset, variation
 from ptychoformer.publication.claims import LOCAL, REFERENCE
 from ptychoformer.publication.curves import training_curves
-from ptychoformer.publication.harvest import SEEDS_FIXED
-from ptychoformer.publication.inputs import ANOVA, PAIRWISE, read_table
+from ptychoformer.publication.holdings import SEEDS_FIXED
+from ptychoformer.publication.inputs import ANOVA, PAIRWISE, Run, read_table
 from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
 from ptychoformer.publication.report_figures import pictures
 from ptychoformer.publication.report_headline import headlines
@@ -40,13 +40,14 @@ def make_report(
     figures: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
     claims: str | os.PathLike,
     reference: str | os.PathLike | None,
-    histories: Sequence[str | os.PathLike],
-    checkpoints: Sequence[str | os.PathLike],
+    histories: Mapping[Run, pd.DataFrame],
+    trained: Mapping[Run, Mapping[str, Any]],
     results: str | os.PathLike,
     words: Mapping[str, Mapping[str, Any]],
     ours: str,
     scale: Mapping[str, Any],
     missing_scan: str = "",
+    harvest_note: str = "",
     output: str | os.PathLike,
 ) -> None:
     """Write the page.
@@ -56,16 +57,16 @@ def make_report(
         statistics: the same names to ``anova.csv`` and ``pairwise.csv``.
         figures: ``fig1`` ... to PDF, which is linked to, and PNG, which is shown.
         claims: of `claims.judge`.
-        reference: of `harvest.harvest`; None if there is none.
-        histories: ``history.csv`` of each run of Table I.
-        checkpoints: ``model.pt`` of each run of every experiment, beside its sidecar of provenance; what jobs left of other runs is not
-            counted.
+        reference: folder of the reference runs (`store`); None if there is none.
+        histories: each run of Table I to its losses by epoch.
+        trained: each run of every experiment to its provenance; what jobs left of other runs is not counted.
         results: folder in which jobs left their benchmarks.
         words: the names of the tables to what they were made with: number, title, metrics, conditions, methods, factor, block, level
             and scale_note as `tables.make_table` takes them. Decides which tables are shown, in which order.
         ours: the network of Table I whose lead over the best of the others is the headline.
         scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by dots.
         missing_scan: the file for want of which the measured data were left out.
+        harvest_note: that the runs are not of this workflow, in words; empty if they are.
 
     Raises:
         InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
@@ -74,13 +75,14 @@ def make_report(
     layouts = {name: _layout(table) for name, table in words.items()}
     parts = [_table(name, layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words]
     verdicts = report_claims.read_verdicts(claims)
-    runs = report_runs.trained_runs(checkpoints, labels)
+    runs = report_runs.trained_runs(trained, labels)
     timing = report_runs.time_spent(results, runs)
     first = layouts[HEADLINE_TABLE]
     conditions, networks = first.conditions, first.methods
     headline = headlines(read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE), first, ours)
     page = _template().render(
         scale_note=words[HEADLINE_TABLE]["scale_note"],
+        harvest_note=harvest_note,
         scale=list(_flat(scale)),
         network_names=", ".join(networks.values()),
         tallies={source: report_claims.tally(verdicts, source) for source in (LOCAL, REFERENCE)},

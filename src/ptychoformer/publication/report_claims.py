@@ -11,7 +11,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import PATTERN, UNSEEN
 from ptychoformer.publication.catalogue import JUDGES
 from ptychoformer.publication.claims import LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
-from ptychoformer.publication.harvest import SEEDS_FIXED
+from ptychoformer.publication.holdings import SEEDS_FIXED
 from ptychoformer.publication.inputs import read_table
 from ptychoformer.publication.quantities import QUANTITIES, number
 from ptychoformer.publication.report_labels import Labels

@@ -9,11 +9,13 @@ import pandas as pd
 from ptychoformer.evaluation import REFERENCES, WHOLE
 from ptychoformer.evaluation.statistics import analyses
 from ptychoformer.publication import variation
-from ptychoformer.publication.harvest import RUN_COLUMNS, SEEDS_FIXED, TABLE_1, whole_seeds
-from ptychoformer.publication.inputs import read_table, versions_of_code
+from ptychoformer.publication.harvest import TABLE_1, whole_seeds
+from ptychoformer.publication.holdings import SEEDS_FIXED
+from ptychoformer.publication.inputs import versions_of_code
 from ptychoformer.publication.names import REFERENCES as REFERENCE_LABELS
 from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, columns, p_value
 from ptychoformer.publication.report_labels import Labels
+from ptychoformer.publication.store import read_scores
 from ptychoformer.publication.typeset import BLOCK_TITLES
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN
 
@@ -59,19 +61,19 @@ class Condition:
         return len(self.whole) < SEEDS_FIXED
 
 
-def reference_conditions(path: str | os.PathLike | None, labels: Labels, *, block: str, level: str) -> list[Condition]:
-    """What there is, the largest training sets first; none if there is no table, or nothing but its head.
+def reference_conditions(folder: str | os.PathLike | None, labels: Labels, *, block: str, level: str) -> list[Condition]:
+    """What there is, the largest training sets first; none if there is no store, or no run in it.
 
     Args:
-        path: table of `harvest`, or None.
+        folder: of the reference runs (`store`), or None.
         block, level: the headline. Runs that have no scores on this block are shown on every block that they have.
 
     Raises:
-        InputError: it is missing, or lacks a column.
+        InputError: a table of it is missing or breaks its contract.
     """
-    if path is None:
+    if folder is None:
         return []
-    table = read_table(path, RUN_COLUMNS)
+    table = read_scores(folder)
     is_reference, shown = table["model"].isin(REFERENCES), (table["region"] == WHOLE) & (table["level"] == level)
     runs, references = table[~is_reference & shown], table[is_reference & shown]
     return [

@@ -2,26 +2,22 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
-from ptychoformer.publication.inputs import Run, read_provenance
+from ptychoformer.publication.inputs import Run
 from ptychoformer.publication.quantities import MISSING, number
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.timing import Timing, read_jobs, summarise
 
-_FACTS = ("package", "configuration_digest", "device", "machine", "seconds")
+_FACTS = ("package", "configuration_digest", "code", "device", "machine", "date", "seconds")
 Trained = tuple[Run, Mapping[str, Any]]
 
 
-def trained_runs(checkpoints: Iterable[str | os.PathLike], labels: Labels) -> list[Trained]:
-    """Every run once with its provenance, in the order of the tables.
-
-    Raises:
-        InputError: a path is not a run's, or a sidecar cannot be read.
-    """
-    runs = {Run.of(path): read_provenance(path) for path in checkpoints}
+def trained_runs(runs: Mapping[Run, Mapping[str, Any]], labels: Labels) -> list[Trained]:
+    """Every run with its provenance, in the order of the tables."""
     return sorted(runs.items(), key=lambda pair: (_rank(labels.datasets, pair[0].dataset), -pair[0].n_train, *_place(pair[0], labels)))
 
 
@@ -38,10 +34,18 @@ def run_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
     return [
         [
             *(labels.dataset(run.dataset), labels.network(run.model), labels.loss(run.loss), str(run.n_train), str(run.seed)),
-            *(str(facts.get(name, MISSING)) for name in _FACTS),
+            *(_fact(facts, name) for name in _FACTS),
         ]
         for run, facts in runs
     ]
+
+
+def _fact(facts: Mapping[str, Any], name: str) -> str:
+    if name == "code":
+        return str(facts.get("configuration", {}).get("code", MISSING))
+    if name == "date" and "started" in facts:
+        return datetime.fromtimestamp(facts["started"], UTC).date().isoformat()
+    return str(facts.get(name) or MISSING)
 
 
 def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:

@@ -1,0 +1,160 @@
+"""What the reference runs suffice for: a config cut down to the experiments, conditions, networks and seeds that a store holds whole.
+
+Tables, tests and figures compare networks (or losses) seed by seed, so that of every experiment the largest complete part is shown: the
+networks, and the datasets and training sets with all of them, that make most runs, each over the seeds that all of its networks have.
+What is left out is told. Needs nothing but Python, so that the workflow can use it while it parses.
+"""
+
+import csv
+import os
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from ptychoformer.configuration import headline_of, models_of, sizes_of
+from ptychoformer.errors import InputError
+
+# How many seeds there are to be, fixed before the first run as the paper's "ten independent experiments"; on fewer a result is interim.
+SEEDS_FIXED = 10
+INDEX = "runs.csv"  # of a store
+_NEEDED = ("floor", "ceiling")  # references that a table cannot do without
+_MEASURED = "measured"  # the experiment whose data are no part of a store
+
+Method = tuple[str, str]  # network and loss
+Cell = tuple[str, int]  # dataset and number of training patterns
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is whole of an experiment.
+
+    Args:
+        methods: networks with their losses, in the order of the config.
+        seeds: cell to the seeds that all of them have, ascending; cells without such a seed are left out.
+        absent: what the config asks for besides, in words.
+    """
+
+    methods: tuple[Method, ...]
+    seeds: Mapping[Cell, tuple[int, ...]]
+    absent: tuple[str, ...]
+
+    @property
+    def interim(self) -> bool:
+        """Whether a cell has fewer seeds than were fixed beforehand."""
+        return min(map(len, self.seeds.values())) < SEEDS_FIXED
+
+
+class Holdings:
+    """The runs of a store that were trained as a config asks.
+
+    Args:
+        folder: of the store.
+        config: complete.
+
+    Raises:
+        InputError: there is no store.
+    """
+
+    def __init__(self, folder: str | os.PathLike, config: Mapping[str, Any]):
+        self._runs: dict[tuple[str, str, str, str, int], dict[int, set[str]]] = {}
+        try:
+            with Path(folder, INDEX).open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except OSError as error:
+            raise InputError(f"harvested: {folder} holds no reference runs ({error.strerror}: {INDEX}).") from error
+        for row in rows:
+            if _trained_as_asked(row, config):
+                key = (row["dataset"], row["test"], row["model"], row["loss"], int(row["n_train"]))
+                self._runs.setdefault(key, {})[int(row["seed"])] = {*row["blocks"].split(), *row["parts"].split()}
+        parts = {name: _part(name, config, self) for name in config["experiments"] if name != _MEASURED}
+        self.parts = {name: part for name, part in parts.items() if part}
+
+    def seeds(self, dataset: str, test: str | None, method: Method, size: int, having: str) -> set[int]:
+        """The seeds of a run that have scores on a block, or another part of what is kept."""
+        found = self._runs.get((dataset, test or dataset, *method, size), {})
+        return {seed for seed, kept in found.items() if having in kept}
+
+    def narrowed(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The config with what is whole alone; experiments of which nothing is stay as they are."""
+        config = deepcopy(dict(config))
+        for name, part in self.parts.items():
+            entry = config["experiments"][name]
+            entry["datasets"] = [dataset for dataset in entry["datasets"] if dataset in {dataset for dataset, _ in part.seeds}]
+            entry["losses"] = [loss for loss in entry["losses"] if loss in {loss for _, loss in part.methods}]
+            if len(entry["n_train"]) > 1:
+                entry["n_train"] = sorted({size for _, size in part.seeds})
+        for name, model in config["models"].items():
+            asked = config["experiments"] if model["experiments"] is None else model["experiments"]
+            model["experiments"] = [
+                experiment
+                for experiment in asked
+                if experiment not in self.parts or name in {network for network, _ in self.parts[experiment].methods}
+            ]
+        return config
+
+
+def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool:
+    """Whether a run was trained as long as the config asks, with its batches; references were not trained."""
+    if row["dataset"] not in config["datasets"]:
+        return False
+    if not row["epochs"]:
+        return True
+    epochs = config["datasets"][row["dataset"]].get("epochs") or config["training"]["epochs"]
+    return (row["epochs"], row["batch_size"]) == (str(epochs), str(config["training"]["batch_size"]))
+
+
+def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Part | None:
+    """The largest complete part of an experiment, or None if it has none."""
+    entry, block = config["experiments"][experiment], headline_of(config, experiment)["block"]
+    methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
+    cells = [(dataset, size) for dataset in entry["datasets"] for size in sizes_of(config, experiment, dataset)]
+    held = {
+        (cell, method): holdings.seeds(cell[0], entry["test"], method, cell[1], block) & set(config["seeds"])
+        for cell in cells
+        for method in methods
+    }
+    references = {cell: _with_references(entry["test"], cell, block, holdings) for cell in cells}
+    best: tuple[tuple[int, int], tuple[Method, ...], dict[Cell, tuple[int, ...]]] = ((0, 0), (), {})
+    for chosen in _candidates(held, cells, methods, config["seeds"]):
+        seeds = {cell: tuple(sorted(references[cell].intersection(*(held[cell, method] for method in chosen)))) for cell in cells}
+        seeds = {cell: whole for cell, whole in seeds.items() if whole}
+        size = (len(chosen) * sum(map(len, seeds.values())), len(chosen))
+        if size > best[0]:
+            best = (size, chosen, seeds)
+    _, chosen, seeds = best
+    if not seeds or (experiment == "sizes" and len(seeds) < 2):  # Figure 8 shows two sizes
+        return None
+    absent = [
+        *_names(config, experiment, [method for method in methods if method not in chosen]),
+        *_places(config, [cell for cell in cells if cell not in seeds], cells),
+    ]
+    return Part(chosen, seeds, tuple(absent))
+
+
+def _with_references(test: str | None, cell: Cell, block: str, holdings: Holdings) -> set[int]:
+    """The seeds that have what a table cannot do without."""
+    dataset, size = cell
+    return set.intersection(*(holdings.seeds(dataset, test, (name, "none"), size, block) for name in _NEEDED))
+
+
+def _candidates(held: Mapping, cells: Iterable[Cell], methods: list[Method], seeds: Iterable[int]) -> list[tuple[Method, ...]]:
+    """Sets of methods that some seed of some cell has, and what two of them have in common."""
+    found = {frozenset(method for method in methods if seed in held[cell, method]) for cell in cells for seed in seeds}
+    found |= {one & other for one, other in combinations(found, 2)}
+    return sorted(tuple(method for method in methods if method in chosen) for chosen in found if chosen)
+
+
+def _names(config: Mapping[str, Any], experiment: str, methods: Iterable[Method]) -> Iterable[str]:
+    """Networks in words, or losses where the experiment compares these."""
+    catalogue, place = ("losses", 1) if len(config["experiments"][experiment]["losses"]) > 1 else ("models", 0)
+    return [config[catalogue][method[place]]["label"] or method[place] for method in methods]
+
+
+def _places(config: Mapping[str, Any], missing: Iterable[Cell], cells: Iterable[Cell]) -> Iterable[str]:
+    """Conditions in words, or training sets where a condition has several."""
+    for dataset, size in missing:
+        label = config["datasets"][dataset]["label"] or dataset
+        yield label if sum(name == dataset for name, _ in cells) == 1 else f"{size:,} patterns"

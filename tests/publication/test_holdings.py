@@ -1,0 +1,117 @@
+"""What a store of reference runs suffices for: the largest complete part of every experiment, and what is left out told."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from ptychoformer.configuration import load, models_of, sizes_of
+from ptychoformer.errors import InputError
+from ptychoformer.publication.holdings import INDEX, SEEDS_FIXED, Holdings
+from ptychoformer.publication.store import FACTS, KEPT, RUN
+
+ROOT = Path(__file__).parents[2]
+TRAINED = {"epochs": "25", "batch_size": "32"}
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load([ROOT / "config.yaml", ROOT / "config/paper.yaml"], ROOT / "workflow/schemas/config.schema.yaml")
+
+
+def runs_of(config, experiment, seeds=range(SEEDS_FIXED)):
+    """Rows of ``runs.csv``: every run of an experiment, and its floors and ceilings."""
+    entry = config["experiments"][experiment]
+    methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
+    return [
+        {"dataset": dataset, "test": entry["test"] or dataset, "model": model, "loss": loss, "n_train": str(size), "seed": str(seed)}
+        | {"blocks": "scan" if entry["test"] else "lower_left lower_right strip"}
+        | ({} if loss == "none" else TRAINED)
+        for dataset in entry["datasets"]
+        for size in sizes_of(config, experiment, dataset)
+        for model, loss in [*methods, ("floor", "none"), ("ceiling", "none")]
+        for seed in seeds
+    ]
+
+
+def holdings(folder, config, rows):
+    with open(folder / INDEX, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, (*RUN, *KEPT, *FACTS), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    return Holdings(folder, config)
+
+
+def without(rows, **what):
+    """The rows but for those that have all these values; a value may be several."""
+    return [row for row in rows if not all(row[key] in ([value] if isinstance(value, str) else value) for key, value in what.items())]
+
+
+def test_everything_is_whole_and_leaves_the_config_as_it_is(tmp_path, config):
+    names = [name for name in config["experiments"] if name != "measured"]
+    found = holdings(tmp_path, config, [row for name in names for row in runs_of(config, name)])
+    assert set(found.parts) == set(names)
+    assert not any(part.interim or part.absent for part in found.parts.values())
+    narrowed = found.narrowed(config)
+    for name in names:
+        assert models_of(narrowed, name) == models_of(config, name)
+        assert narrowed["experiments"][name]["datasets"] == config["experiments"][name]["datasets"]
+        for dataset in config["experiments"][name]["datasets"]:
+            assert sizes_of(narrowed, name, dataset) == sizes_of(config, name, dataset)
+
+
+def test_a_store_of_other_training_or_of_another_block_holds_nothing(tmp_path, config):
+    rows = runs_of(config, "table1")
+    for change in ({"epochs": "12"}, {"batch_size": "8"}, {"blocks": "lower_left"}, {"n_train": "50"}):
+        assert not holdings(tmp_path, config, [row | change for row in rows]).parts
+
+
+def test_only_seeds_that_every_network_has_count_and_are_interim(tmp_path, config):
+    rows = without(runs_of(config, "table1"), model="dpi", dataset="noisy", seed=["1", "7"])
+    part = holdings(tmp_path, config, rows).parts["table1"]
+    assert part.seeds["clean", 2928] == tuple(range(10))
+    assert part.seeds["noisy", 2928] == (0, 2, 3, 4, 5, 6, 8, 9)
+    assert part.interim
+    assert part.absent == ()
+
+
+def test_a_straggler_takes_no_seeds_away(tmp_path, config):
+    rows = without(runs_of(config, "table1"), model="ptynet_large", seed=[str(seed) for seed in range(1, 10)])
+    found = holdings(tmp_path, config, rows)
+    assert found.parts["table1"].absent == ("PtyNet, large",)
+    assert len(found.parts["table1"].seeds["clean", 2928]) == 10
+    assert models_of(found.narrowed(config), "table1") == ["ptychonn", "ptynet", "dpi", "ptychoformer"]
+
+
+def test_a_condition_that_lacks_networks_is_left_out(tmp_path, config):
+    rows = without(runs_of(config, "overlaps"), dataset="overlap_25", model=["dpi", "ptychoformer", "ptynet"])
+    found = holdings(tmp_path, config, rows)
+    assert found.parts["overlaps"].absent == ("25 % overlap",)
+    assert found.narrowed(config)["experiments"]["overlaps"]["datasets"] == ["clean", "overlap_50", "overlap_0"]
+
+
+def test_sizes_and_losses_that_are_missing_are_named(tmp_path, config):
+    rows = without(runs_of(config, "sizes"), n_train=["500", "2000"]) + without(runs_of(config, "table4"), loss="weighted_30")
+    found = holdings(tmp_path, config, rows)
+    narrowed = found.narrowed(config)
+    assert found.parts["sizes"].absent == ("500 patterns", "2,000 patterns")
+    assert narrowed["experiments"]["sizes"]["n_train"] == [50, 100, 200, 1000, 2928]
+    assert found.parts["table4"].absent == ("Weighted, α = 0.3",)
+    assert "weighted_30" not in narrowed["experiments"]["table4"]["losses"]
+
+
+def test_figure_8_needs_two_sizes_and_a_table_its_floor(tmp_path, config):
+    assert not holdings(tmp_path, config, [row for row in runs_of(config, "sizes") if row["n_train"] == "50"]).parts
+    assert "table5" not in holdings(tmp_path, config, without(runs_of(config, "table5"), model="floor")).parts
+
+
+def test_seeds_with_another_part(tmp_path, config):
+    rows = [row | ({"parts": "bands views"} if row["seed"] == "3" else {}) for row in runs_of(config, "table1")]
+    found = holdings(tmp_path, config, rows)
+    assert found.seeds("clean", None, ("dpi", "mse"), 2928, "views") == {3}
+    assert found.seeds("clean", "curved", ("dpi", "mse"), 2928, "views") == set()
+
+
+def test_no_store_is_one_sentence(tmp_path, config):
+    with pytest.raises(InputError, match=r"harvested: .* holds no reference runs .*runs\.csv"):
+        Holdings(tmp_path, config)

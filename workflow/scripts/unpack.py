@@ -1,0 +1,12 @@
+"""Metrics and spectra of experiments from the reference runs."""
+
+from adapter import folder_of, job
+
+with job(snakemake):
+    from ptychoformer.publication.unpack import unpack, unpack_spectra
+
+    files, params, store = snakemake.output, snakemake.params, folder_of(snakemake.input)
+    unpack(store, dict(zip(files.metrics, params.runs, strict=True)))
+    if params.spectra:
+        outputs = dict(output_spectra_csv=files.spectra[0], output_bands_csv=files.bands[0])
+        unpack_spectra(store, params.spectra, **params.headline, **outputs)
