@@ -232,6 +232,11 @@ class TestMerging:
         with pytest.raises(InputError, match="columns"):
             harvest(results, tmp_path / "store")
 
+    def test_a_file_is_no_store(self, tmp_path, results):
+        (tmp_path / "runs.csv").touch()
+        with pytest.raises(InputError, match=r"runs\.csv is a file; the store is a folder"):
+            harvest(results, tmp_path / "runs.csv")
+
     def test_a_folder_without_results_is_refused(self, tmp_path):
         with pytest.raises(InputError, match="no folder 'evaluation'"):
             harvest(tmp_path, tmp_path / "store")

@@ -91,11 +91,13 @@ def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown:
         shown: what Figures 4 and 8 show.
 
     Raises:
-        InputError: there is no such folder, or a table of the store has other columns.
+        InputError: there is no such folder, the store is none, or a table of it has other columns.
     """
     results = Path(results_folder)
     if not (results / "evaluation").is_dir():
         raise InputError(f"{results} is no folder of results: it has no folder 'evaluation'.")
+    if Path(folder).is_file():
+        raise InputError(f"{folder} is a file; the store is a folder, such as resources/reference.")
     existing = store.read_existing(folder)
     found = _Found()
     for path in sorted((results / "evaluation").rglob("metrics.csv")):
