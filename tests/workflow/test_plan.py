@@ -46,6 +46,16 @@ def test_every_run_that_tables_and_figures_share_is_trained_once(project, overla
     assert {"claims", "report", *TABLES, *FIGURES} <= set(jobs)
 
 
+def test_on_a_gpu_one_job_trains_all_seeds_of_a_run_and_nothing_else_changes(project):
+    apart = project.planned("--configfile", "config/paper.yaml")
+    together = project.planned("--configfile", "config/paper.yaml", "config/gpu.yaml")
+    assert together.pop("train_together") * 10 == apart.pop("train") == 700
+    counts = ("all", "total")
+    assert {rule: count for rule, count in together.items() if rule not in counts} == {
+        rule: count for rule, count in apart.items() if rule not in counts
+    }
+
+
 def test_a_run_is_stitched_and_scored_by_one_job(project):
     jobs = project.planned()
     assert jobs["score"] == jobs["train"] + jobs["reference"] + jobs["many_pattern_reference"]
@@ -164,7 +174,7 @@ def rules_with_a_gpu(project):
     """Names of the rules whose resources hold a GPU, of their own or of the rule that they use."""
     text = "\n".join(path.read_text() for path in sorted((project.folder / "workflow/rules").glob("*.smk")))
     found = set()
-    for block in re.split(r"^(?=rule |use rule )", text, flags=re.MULTILINE)[1:]:
+    for block in re.split(r"^ *(?=rule |use rule )", text, flags=re.MULTILINE)[1:]:
         base, name = re.match(r"(?:use rule (\w+) as|rule) (\w+)", block).groups()
         if base in found or re.search(r"\bgpu=", block):
             found.add(name)

@@ -1,6 +1,7 @@
 """The whole workflow, run once; then what a user does next."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -17,13 +18,16 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.windows import windows
+from ptychoformer.training.checkpoint import load_checkpoint
 
 SMOKE = ("--configfile", "config/smoke.yaml")
+HOWS = ("smoke", "together")
 TABLES = [f"table{number}" for number in range(1, 6)]
 FIGURES = [f"fig{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10)]
 MEASURED = """
@@ -234,6 +238,26 @@ def test_a_toy_network_is_one_module_and_one_line_and_stands_in_every_table(fini
         rows = frame[(frame.condition if table == "table4" else frame.method) == "toy"]
         assert rows.ours_mean.notna().all()
         assert len(rows)
+
+
+def test_seeds_in_one_job_have_the_weights_and_metrics_of_seeds_in_jobs_of_their_own(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    (project.folder / "together.yaml").write_text("pathvars: {results: results/together}\ntraining: {seeds_together: true}\n")
+    run = "clean/dpi/mse/n24/seed{seed}"
+    metrics = [f"results/together/evaluation/{run}/on_clean/metrics.csv".format(seed=seed) for seed in (0, 1)]
+    finished = project.snakemake(*metrics, *SMOKE, "together.yaml")
+    assert finished.returncode == 0, finished.stdout
+    for seed, path in enumerate(metrics):
+        apart = project.folder / path.replace("together", "smoke")
+        assert (project.folder / path).read_bytes() == apart.read_bytes()
+        weights = [load_checkpoint(project.folder / f"results/{how}/training" / run.format(seed=seed) / "model.pt").weights for how in HOWS]
+        assert all(torch.equal(one, weights[1][name]) for name, one in weights[0].items())
+        provenance = [
+            json.loads((project.folder / f"results/{how}/training" / run.format(seed=seed) / "model.pt.provenance.json").read_text())
+            for how in HOWS
+        ]
+        assert provenance[0]["configuration_digest"] == provenance[1]["configuration_digest"]
+    assert not list((project.folder / "results/together").rglob("state.pt"))
 
 
 def test_a_measured_scan_is_reconstructed_trained_on_and_drawn(finished_project, tmp_path):
