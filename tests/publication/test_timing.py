@@ -75,6 +75,16 @@ def test_a_job_is_read_from_its_benchmark_and_its_provenance(tmp_path):
     assert read_jobs(tmp_path, {RUN}) == [Job("training", 999.5, 1012.0, pytest.approx(2.5), 345.0)]
 
 
+def test_a_job_of_all_seeds_and_one_of_a_rule_made_from_another_count_too(tmp_path):
+    cell = tmp_path / "training/clean/dpi/mse/n9"
+    leave(cell)
+    (cell / "model.pt.provenance.json").unlink()
+    leave(cell / "seed3", rule="train_together")
+    (cell / "seed3/train.benchmark.tsv").unlink()
+    leave(tmp_path / "evaluation/clean/epie/none/n9/seed3/on_clean", "reference", "patches.h5", rule="many_pattern_reference")
+    assert [job.room for job in read_jobs(tmp_path, {"clean/dpi/mse/n9/seed3"})] == ["training", "evaluation"]
+
+
 def test_what_is_left_of_runs_that_are_no_longer_asked_for_does_not_count(tmp_path):
     for room in ("training", "evaluation"):
         leave(tmp_path / room / RUN)

@@ -90,7 +90,7 @@ def test_a_trial_at_another_scale_is_kept_beside(trials, trial, finished, monkey
     finished.to_csv(trials.OUTPUT, index=False)
     assert trials.kept(config).empty
     monkeypatch.chdir(ROOT)
-    full = trials.configured("config/trials.yaml", "config/trials_full.yaml")
+    full = trials.configured("config/trials_full.yaml")
     monkeypatch.chdir(tmp_path)
     assert trials.scale(full) == {"n_train": 2928, "epochs": 25, "batch_size": 32}
     pd.testing.assert_frame_equal(trials.kept(full), finished, check_dtype=False)

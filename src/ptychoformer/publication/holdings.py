@@ -21,6 +21,7 @@ from ptychoformer.errors import InputError
 SEEDS_FIXED = 10
 INDEX = "runs.csv"  # of a store
 _NEEDED = ("floor", "ceiling")  # references that a table cannot do without
+_CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
 
 Method = tuple[str, str]  # network and loss
@@ -107,7 +108,7 @@ def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool
 
 
 def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Part | None:
-    """The largest complete part of an experiment, or None if it has none."""
+    """The largest complete part of an experiment, or None if it has none in which there is something to compare."""
     entry, block = config["experiments"][experiment], headline_of(config, experiment)["block"]
     methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
     cells = [(dataset, size) for dataset in entry["datasets"] for size in sizes_of(config, experiment, dataset)]
@@ -125,7 +126,8 @@ def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Par
         if size > best[0]:
             best = (size, chosen, seeds)
     _, chosen, seeds = best
-    if not seeds or (experiment == "sizes" and len(seeds) < 2):  # Figure 8 shows two sizes
+    alone = len(chosen) < min(2, len(methods)) or (experiment in _CURVES and len(seeds) < 2)
+    if not seeds or alone:
         return None
     absent = [
         *_names(config, experiment, [method for method in methods if method not in chosen]),

@@ -98,9 +98,10 @@ def _job(benchmark: Path, room: str) -> Job | None:
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise InputError(f"{benchmark} cannot be read as a benchmark of Snakemake; delete it.") from error
     name = benchmark.name.removesuffix(".benchmark.tsv")
-    for sidecar in sorted(benchmark.parent.glob("*.provenance.json")):
+    # A job of all seeds leaves its outputs in their folders; a rule made from another has that one's name in its own.
+    for sidecar in [*sorted(benchmark.parent.glob("*.provenance.json")), *sorted(benchmark.parent.glob("seed*/*.provenance.json"))]:
         facts = json.loads(sidecar.read_text(encoding="utf-8"))
-        if name in (facts["rule"], Path(facts["artefact"]).stem) and "started" in facts:
+        if (name in facts["rule"] or name == Path(facts["artefact"]).stem) and "started" in facts:
             end = facts["started"] + facts["seconds"]
             startup = min(max(seconds - facts["seconds"] + facts["import_seconds"], 0.0), seconds)
             return Job(room, end - seconds, end, startup, memory)

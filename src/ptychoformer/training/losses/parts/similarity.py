@@ -10,7 +10,7 @@ C1, C2 = 0.01**2, 0.03**2
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
-    """Mean structural similarity of images (batch, channels, h, w) with a peak of 1, as `evaluation.metrics.ssim_map` computes it."""
+    """Mean structural similarity of images (batch, channels, h, w) with a peak of 1, as `evaluation.scores.ssim_map` computes it."""
     both = torch.stack([first, second, first * first, second * second, first * second])
     mean_1, mean_2, square_1, square_2, product = _window_mean(both.flatten(0, 2)).unflatten(0, both.shape[:3])
     luminance = (2 * mean_1 * mean_2 + C1) / (mean_1**2 + mean_2**2 + C1)
