@@ -154,6 +154,7 @@ sys.exit(any(name in sys.modules for name in ("torch", "matplotlib", "pandas", "
 def test_defaults_are_those_of_the_workflow():
     schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
     training = {name: part["default"] for name, part in schema["properties"]["training"]["properties"].items()}
+    del training["seeds_together"]  # there is one
     options = cli.parser().parse_args(["train", "scan.cxi", "--object", "o.h5", "-o", "run"])
     assert commands.TRAINING | {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")} == training
     models = schema["properties"]["models"]["additionalProperties"]["properties"]

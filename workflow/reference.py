@@ -1,12 +1,13 @@
 """Work through the paper at its full size for as long as there is time, and keep what is finished.
 
 On a CPU it is Table I, seed by seed. A seed is a subject of the statistics only when every network has it, so that all networks of one seed
-come before the next seed, and the first condition before the second. A seed that the harvest holds is not run again. Of the first condition
-the bands of Figure 9 are kept too, measured seed by seed.
+come before the next seed, and the first condition before the second. What the store holds is not run again. Of the first condition the
+bands of Figure 9 are kept too, of seeds whose networks are all trained here: they are measured on scenes, which the store has not.
 
     python workflow/reference.py --hours 2 --data folder
 
-On a GPU, with so many trainings side by side on it, it is the whole paper with all seeds together, one experiment after the other:
+On a GPU, with so many trainings side by side on it, it is the whole paper with all seeds together, one group of experiments after the
+other, but for what the store holds with its bands:
 
     python workflow/reference.py --hours 0.2 --gpu 3 --data folder
 
@@ -19,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -27,7 +28,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import load, models_of, training_patterns
+from ptychoformer.configuration import headline_of, load, models_of, sizes_of, training_patterns
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.files import write_text
@@ -50,6 +51,7 @@ def main() -> int:
     deadline = time.monotonic() + 3600 * arguments.hours
     config = configured(CONFIG)
     results = config["pathvars"]["results"]
+    failed = 0
     for title, command in _together(config, arguments) if arguments.gpu else _seed_by_seed(config, arguments):
         print(f"Reference: {title}", flush=True)
         status = run_until(deadline, command)
@@ -57,40 +59,56 @@ def main() -> int:
             print(harvest(results, STORE, shown_by(config)), flush=True)
         if status is None:
             print("The time is up; the next run goes on from here.")
-            return 0
-        if status:
-            return status
-    print("Nothing is left to do.")
-    return 0
+            return failed
+        # One network that diverges is no reason to leave the others.
+        failed = failed or status
+    print("Nothing is left to do." if not failed else "Some jobs failed; the same command tries them again.")
+    return failed
 
 
 def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """What is left of Table I, with the commands that make it."""
-    for condition, seed in remaining(config, STORE):
+    for condition, seed, networks in remaining(config, STORE):
         overlays = (CONFIG, one_seed(config, seed))
-        yield f"{condition}, seed {seed}", snakemake_command(targets(config, condition, seed), overlays, arguments.data, arguments.cores)
+        wanted = targets(config, condition, seed, networks)
+        yield f"{condition}, seed {seed}: {', '.join(networks)}", snakemake_command(wanted, overlays, arguments.data, arguments.cores)
 
 
 def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
-    """Every experiment but the measured one, with the commands that make several at once."""
+    """What is left of every experiment but the measured one, with the commands that make several at once."""
     for experiments in ORDER:
-        wanted = list(dict.fromkeys(path for experiment in experiments for path in metrics_of(config, experiment)))
-        if "table1" in experiments:
+        wanted = list(dict.fromkeys(path for experiment in experiments for path in left_of(config, STORE, experiment)))
+        if any("/mse/" in path for path in wanted) and "table1" in experiments:
             wanted.append(f"{config['pathvars']['results']}/evaluation/table1/bands.csv")
-        yield ", ".join(experiments), snakemake_command(wanted, (CONFIG,), arguments.data, arguments.cores, arguments.gpu)
+        if wanted:
+            yield ", ".join(experiments), snakemake_command(wanted, (CONFIG,), arguments.data, arguments.cores, arguments.gpu)
 
 
-def metrics_of(config: dict, experiment: str) -> list[str]:
-    """The metrics of every run of an experiment, and of its references but for the iterative reconstruction, which takes CPUs long."""
-    entry = config["experiments"][experiment]
-    networks = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
-    networks += [(reference, "none") for reference in REFERENCES if reference != "epie"]
+def left_of(config: dict, folder: str | os.PathLike, experiment: str) -> list[str]:
+    """The metrics of every run of an experiment that the store does not hold, and of its references but for the iterative reconstruction,
+    which takes CPUs long."""
+    entry, holdings = config["experiments"][experiment], _holdings(folder, config)
+    methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
+    methods += [(reference, "none") for reference in REFERENCES if reference != "epie"]
     evaluation, wanted = f"{config['pathvars']['results']}/evaluation", []
     for dataset in entry["datasets"]:
-        sizes = {training_patterns(config, dataset) if size == "all" else size for size in entry["n_train"]}
-        runs = [f"n{size}/seed{seed}/on_{entry['test'] or dataset}" for size in sorted(sizes) for seed in config["seeds"]]
-        wanted += [f"{evaluation}/{dataset}/{model}/{loss}/{run}/metrics.csv" for model, loss in networks for run in runs]
+        for size in sizes_of(config, experiment, dataset):
+            for model, loss in methods:
+                parts = [headline_of(config, experiment)["block"]]
+                parts += ["bands"] if experiment == "table1" and _has_bands(config, dataset) and loss == "mse" else []
+                held = _held(holdings, dataset, entry["test"], (model, loss), size, parts)
+                place = f"{evaluation}/{dataset}/{model}/{loss}/n{size}"
+                wanted += [f"{place}/seed{seed}/on_{entry['test'] or dataset}/metrics.csv" for seed in config["seeds"] if seed not in held]
     return wanted
+
+
+def _holdings(folder: str | os.PathLike, config: dict) -> Holdings | None:
+    return Holdings(folder, config) if Path(folder, INDEX).is_file() else None
+
+
+def _held(holdings: Holdings | None, dataset: str, test: str | None, method: tuple[str, str], size: int, parts: Iterable[str]) -> set[int]:
+    """The seeds of which a store has all these parts."""
+    return set.intersection(*(holdings.seeds(dataset, test, method, size, part) for part in parts)) if holdings else set()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,18 +125,15 @@ def configured(*overlays: str | os.PathLike) -> dict:
     return load(("config.yaml", *overlays), SCHEMA)
 
 
-def remaining(config: dict, folder: str | os.PathLike) -> Iterator[tuple[str, int]]:
-    """Condition and seed of everything that the store does not hold of the headline's block, in the order in which it is wanted."""
-    holdings = Holdings(folder, config) if Path(folder, INDEX).is_file() else None
+def remaining(config: dict, folder: str | os.PathLike) -> Iterator[tuple[str, int, list[str]]]:
+    """Condition, seed and networks of all that the store does not hold of the headline's block, in the order in which it is wanted."""
+    holdings, networks = _holdings(folder, config), models_of(config, "table1")
     for condition in config["experiments"]["table1"]["datasets"]:
         size = training_patterns(config, condition)
-        parts = [config["evaluation"]["block"], *(["bands"] if _has_bands(config, condition) else [])]
-        held = [
-            holdings.seeds(condition, None, (model, "mse"), size, part) if holdings else set()
-            for model in models_of(config, "table1")
-            for part in parts
-        ]
-        yield from ((condition, seed) for seed in config["seeds"] if seed not in set.intersection(*held))
+        held = {name: _held(holdings, condition, None, (name, "mse"), size, [config["evaluation"]["block"]]) for name in networks}
+        for seed in config["seeds"]:
+            if missing := [name for name in networks if seed not in held[name]]:
+                yield condition, seed, missing
 
 
 def _has_bands(config: dict, condition: str) -> bool:
@@ -126,13 +141,14 @@ def _has_bands(config: dict, condition: str) -> bool:
     return condition == config["experiments"]["table1"]["datasets"][0]
 
 
-def targets(config: dict, condition: str, seed: int) -> list[str]:
-    """The metrics of every network of Table I, and of the references, and the bands of the first condition."""
-    networks = [(model, "mse") for model in models_of(config, "table1")] + [(reference, "none") for reference in REFERENCES]
+def targets(config: dict, condition: str, seed: int, networks: Sequence[str]) -> list[str]:
+    """The metrics of networks of Table I, and of the references, and the bands of the first condition if all its networks are wanted."""
+    methods = [(model, "mse") for model in networks] + [(reference, "none") for reference in REFERENCES]
     evaluation = f"{config['pathvars']['results']}/evaluation"
     run = f"n{training_patterns(config, condition)}/seed{seed}/on_{condition}/metrics.csv"
-    bands = [f"{evaluation}/table1/bands.csv"] if _has_bands(config, condition) else []
-    return [*(f"{evaluation}/{condition}/{model}/{loss}/{run}" for model, loss in networks), *bands]
+    whole = _has_bands(config, condition) and list(networks) == models_of(config, "table1")
+    bands = [f"{evaluation}/table1/bands.csv"] if whole else []
+    return [*(f"{evaluation}/{condition}/{model}/{loss}/{run}" for model, loss in methods), *bands]
 
 
 def one_seed(config: dict, seed: int) -> str:

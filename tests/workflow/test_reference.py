@@ -45,20 +45,37 @@ def harvested(folder, runs, bands=True, **changes):
 
 def test_without_a_harvest_everything_is_left_clean_first_and_seed_by_seed(reference, config, tmp_path):
     left = list(reference.remaining(config, tmp_path))
-    assert left == [(condition, seed) for condition in ("clean", "noisy") for seed in range(10)]
+    assert left == [(condition, seed, list(NETWORKS)) for condition in ("clean", "noisy") for seed in range(10)]
 
 
 def test_a_seed_is_done_when_every_network_has_it(reference, config, tmp_path):
     whole = [(model, seed) for model in NETWORKS for seed in (0, 2)]
     path = harvested(tmp_path, [*whole, ("ptychonn", 1)])
     left = list(reference.remaining(config, path))
-    assert [seed for condition, seed in left if condition == "clean"] == [1, 3, 4, 5, 6, 7, 8, 9]
-    assert len([seed for condition, seed in left if condition == "noisy"]) == 10
+    assert [seed for condition, seed, _ in left if condition == "clean"] == [1, 3, 4, 5, 6, 7, 8, 9]
+    assert len([seed for condition, seed, _ in left if condition == "noisy"]) == 10
+    assert left[0] == ("clean", 1, list(NETWORKS[1:]))  # what there is of a seed is not trained again
 
 
-def test_without_its_bands_a_seed_is_not_done(reference, config, tmp_path):
-    path = harvested(tmp_path, [(model, 0) for model in NETWORKS], bands=False)
-    assert ("clean", 0) in list(reference.remaining(config, path))
+def test_networks_that_the_store_has_are_not_trained_again_for_the_sake_of_bands(reference, config, tmp_path):
+    held = [(model, seed) for model in NETWORKS[:-1] for seed in range(10)]
+    path = harvested(tmp_path, held, bands=False)
+    assert next(reference.remaining(config, path)) == ("clean", 0, [NETWORKS[-1]])
+    wanted = reference.targets(config, "clean", 0, [NETWORKS[-1]])
+    assert [target for target in wanted if "/mse/" in target or "bands" in target] == [
+        f"results/paper/evaluation/clean/{NETWORKS[-1]}/mse/n2928/seed0/on_clean/metrics.csv"
+    ]
+
+
+def test_on_a_gpu_what_the_store_holds_with_its_bands_is_left_out(reference, config, tmp_path):
+    everything = reference.left_of(config, tmp_path, "table1")
+    networks = [path for path in everything if "/mse/" in path]
+    assert len(networks) == 2 * 10 * len(NETWORKS)
+    held = [(model, seed) for model in NETWORKS for seed in range(10)]
+    for bands, left in ((True, 0), (False, len(held))):
+        path = harvested(tmp_path, held, bands=bands)
+        clean = [path for path in reference.left_of(config, path, "table1") if "/clean/" in path and "/mse/" in path]
+        assert len(clean) == left
 
 
 def test_as_many_seeds_as_were_fixed_beforehand(config):
@@ -71,11 +88,11 @@ def test_as_many_seeds_as_were_fixed_beforehand(config):
 )
 def test_runs_of_another_scale_or_block_do_not_count(reference, config, tmp_path, other):
     path = harvested(tmp_path, [(model, 0) for model in NETWORKS], **other)
-    assert ("clean", 0) in list(reference.remaining(config, path))
+    assert ("clean", 0, list(NETWORKS)) in list(reference.remaining(config, path))
 
 
 def test_its_targets_are_table_i_of_one_seed(reference, config, project, tmp_path):
-    wanted = reference.targets(config, "clean", 4)
+    wanted = reference.targets(config, "clean", 4, NETWORKS)
     overlay = reference.one_seed(config | {"pathvars": {"results": str(tmp_path)}}, 4)
     jobs = project.planned(*wanted, "--configfile", "config/paper.yaml", overlay)
     # Besides the networks, the floor, the ceiling, what one pattern can tell, and the many-pattern reconstruction.

@@ -120,6 +120,9 @@ def fit_together(
     jobs = [_prepared(run, model, loss, n_train, training, code, device) for run in runs]
     failed = _train(jobs, training["epochs"], device)
     if failed:
+        for job in jobs:  # those that are whole need not be trained again
+            if job.training.epoch == training["epochs"]:
+                job.save_state()
         raise TrainingError(failed[0][1] if len(runs) == 1 else " ".join(f"Seed {seed}: {error}" for seed, error in failed))
     return [_finished(job, model, n_train, device) for job in jobs]
 
@@ -162,11 +165,16 @@ def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tupl
         failed += [(job.run.seed, error) for job, error in zip(going, errors, strict=True) if error]
         going = [job for job, error in zip(going, errors, strict=True) if not error]
         for job in going:
-            if device.type == "cpu" or time.monotonic() - job.saved > SECONDS_BETWEEN_STATES:
+            if _is_due(job, device):
                 job.save_state()
             say(_line(job, epochs))
         going = [job for job in going if job.training.epoch < epochs]
     return failed
+
+
+def _is_due(job: _Job, device: torch.device) -> bool:
+    """Whether the state of a run is to be written after an epoch."""
+    return device.type == "cpu" or time.monotonic() - job.saved > SECONDS_BETWEEN_STATES
 
 
 def _finished(job: _Job, model: Mapping[str, Any], n_train: int, device: torch.device) -> dict[str, Any]:

@@ -37,8 +37,16 @@ class Graphs:
         self._stream.wait_stream(torch.cuda.current_stream())
         return torch.cuda.stream(self._stream)
 
-    def capture(self, works: Mapping[str, Callable[[], None]]) -> None:
-        """Capture each of ``works``, by name, after some real calls of it. If one cannot be captured, none is, and a line says why."""
+    def wait(self) -> None:
+        """Return when the device has done the run's work."""
+        if self._stream is not None:
+            self._stream.synchronize()
+
+    def capture(self, works: Mapping[str, Callable[[], None]]) -> bool:
+        """Capture each of ``works``, by name, after some real calls of it; returns whether it could.
+
+        If one cannot be captured, none is, earlier ones neither, and a line says why.
+        """
         pool = torch.cuda.graph_pool_handle()
         try:
             for name, work in works.items():
@@ -52,6 +60,8 @@ class Graphs:
         except RuntimeError as error:
             self._graphs.clear()
             say(f"This network cannot be captured as a CUDA graph, its kernels are launched one by one ({str(error).splitlines()[0]}).")
+            return False
+        return True
 
     def replay(self, name: str) -> None:
         """Launch captured work; the device may still be at it when this returns."""

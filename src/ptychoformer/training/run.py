@@ -67,10 +67,13 @@ class Training:
         with self.in_use():
             before = copy.deepcopy(self.state())
             self.model.train()
-            self._graphs.capture(works)
+            captured = self._graphs.capture(works)
             self.model.eval()
-            self._graphs.capture({"validation": self._watch})
+            captured = captured and self._graphs.capture({"validation": self._watch})
             self.restore(before)
+        if not captured:
+            # A capture that broke off leaves its generator waiting for an end that does not come.
+            self._draws = Draws(self._device)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -173,10 +176,12 @@ class Training:
     def final_weights(self) -> dict[str, Tensor]:
         """Of the last epoch, as published, or of the best validation loss."""
         weights = self.best["weights"] if self.options["weights"] == "best" else self.model.state_dict()
-        return {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
+        with self._graphs.stream():
+            return {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on."""
+        """Everything that the next epoch depends on, as it is once the device has done what it was told."""
+        self._graphs.wait()
         return {
             "epoch": self.epoch,
             "history": self.history,

@@ -1,0 +1,118 @@
+"""Steps that are launched as a whole are the steps that are launched kernel by kernel."""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch import nn
+
+from ptychoformer.models import build
+from ptychoformer.training import run as run_module
+from ptychoformer.training.examples import Examples
+from ptychoformer.training.graphs import WARM_UPS, Graphs
+from ptychoformer.training.losses.mse import mean_squared_error
+from ptychoformer.training.run import Training, run_epoch
+
+OPTIONS = {
+    "epochs": 4,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "min_learning_rate": 1e-4,
+    "factor": 0.5,
+    "patience": 0,
+    "precision": "mixed",
+    "weights": "last",
+}
+
+
+class Pretended(Graphs):
+    """Graphs that keep the work itself and do it again when they are launched."""
+
+    def __init__(self, device):
+        self.possible, self._stream, self._graphs = True, None, {}
+
+    def stream(self):
+        return nullcontext()
+
+    def capture(self, works):
+        for name, work in works.items():
+            for _ in range(WARM_UPS + 1):
+                work()
+            self._graphs[name] = work
+        return True
+
+    def replay(self, name):
+        self._graphs[name]()
+
+
+def examples(count, device="cpu"):
+    random = torch.Generator().manual_seed(count)
+    inputs = torch.rand(count, 1, 32, 32, generator=random)
+    return Examples(inputs, inputs, torch.rand(count, 2, 32, 32, generator=random)).to(torch.device(device))
+
+
+def training(count, network=None, device="cpu", seed=0):
+    torch.manual_seed(3)
+    network = (network or build("ptynet", (32, 32), {})).to(device)
+    return Training(network, mean_squared_error, OPTIONS, seed, examples(count, device), examples(11, device))
+
+
+@pytest.mark.parametrize("count", [5, 8, 24, 29])  # one batch that is not whole, whole ones, and both
+def test_captured_steps_leave_the_weights_losses_and_rates_of_others(monkeypatch, count):
+    plain = training(count)
+    monkeypatch.setattr(run_module, "Graphs", Pretended)
+    captured = training(count)
+    captured.capture()
+    assert all(torch.equal(one, other) for one, other in zip(plain.model.parameters(), captured.model.parameters(), strict=True))
+    for _ in range(4):
+        assert run_epoch([plain]) == run_epoch([captured]) == [None]
+    for name, weights in plain.model.state_dict().items():
+        assert torch.equal(weights, captured.model.state_dict()[name]), name
+    names = ("epoch", "learning_rate", "train_loss", "validation_loss")
+    assert [[row[name] for name in names] for row in plain.history] == [[row[name] for name in names] for row in captured.history]
+
+
+class Stubborn(nn.Module):
+    """A network with dropout that looks at its values on the host, which no graph can hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Dropout(0.5))
+
+    def forward(self, patterns):
+        return self.layers(patterns) * (1.0 if patterns.mean().item() > 0 else -1.0)
+
+
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@cuda
+def test_on_a_device_losses_are_those_of_kernels_launched_one_by_one():
+    plain, captured = training(29, device="cuda"), training(29, device="cuda")
+    captured.capture()
+    for _ in range(3):
+        assert run_epoch([plain]) == run_epoch([captured]) == [None]
+    for one, other in zip(plain.history, captured.history, strict=True):
+        assert other["train_loss"] == pytest.approx(one["train_loss"], rel=0.01)
+        assert other["validation_loss"] == pytest.approx(one["validation_loss"], rel=0.01)
+
+
+@cuda
+def test_on_a_device_dropout_does_not_depend_on_what_trains_beside():
+    def made(seed):
+        return training(29, build("dpi", (32, 32), {"size": "small"}), "cuda", seed)
+
+    alone, beside = made(0), [made(0), made(1)]
+    for run in (alone, *beside):
+        run.capture()
+    run_epoch([alone]), run_epoch(beside)
+    assert beside[0].history[0]["train_loss"] == pytest.approx(alone.history[0]["train_loss"], rel=0.01)
+    assert beside[0].history[0]["train_loss"] != beside[1].history[0]["train_loss"]
+
+
+@cuda
+def test_on_a_device_a_network_that_cannot_be_captured_is_trained_all_the_same(capsys):
+    stubborn = training(29, Stubborn(), "cuda")
+    stubborn.capture()
+    assert "cannot be captured" in capsys.readouterr().err
+    assert run_epoch([stubborn]) == [None]
