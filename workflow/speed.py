@@ -1,4 +1,4 @@
-"""Measure training and prediction on the device at hand, and print what it finds as Markdown.
+"""Measure training on the device at hand, and print what it finds as Markdown.
 
 Each network is trained at the paper's full size for a few epochs: launched kernel by kernel in float32 with deterministic kernels, as
 captured steps, in the shortened precision, and with several seeds side by side. The datasets of the seeds are made by the workflow first:
@@ -63,7 +63,8 @@ def main() -> None:
             *(step(name, seeds, training | {"precision": precision}) for seeds in (data[:1], data) for precision in ("float32", "mixed")),
         ]
         print(f"| {name} | {' | '.join(f'{1e3 * seconds:.2f}' for seconds in steps)} |", flush=True)
-    print("\n| us a sample of a large batch, forward and backward | float32 | mixed |\n|---|---|---|")
+    batch = min(LARGE_BATCH, len(data[0][0]))
+    print(f"\n| us a sample, forward and backward, in a batch of {batch} | float32 | mixed |\n|---|---|---|")
     for name in arguments.networks or NETWORKS:
         times = [sample(name, data[0][0], training | {"precision": precision}) for precision in ("float32", "mixed")]
         print(f"| {name} | {' | '.join(f'{1e6 * seconds:.1f}' for seconds in times)} |", flush=True)

@@ -1,7 +1,7 @@
 """Try what networks start from, and Ptychoformer's blocks, on the paper's object: every network of the overlay with every seed.
 
 What counts is the validation loss of a block of training patterns; test patterns are scored nowhere. The losses of all epochs are kept in
-resources/reference/trials.csv, beside those of trials at other scales; those of the last epoch are printed as a table. An unfinished
+resources/reference/trials.csv, beside those of other trials; those of the last epoch are printed as a table. An unfinished
 training goes on where it was.
 
     python workflow/trials.py --data folder
@@ -46,7 +46,7 @@ def main() -> int:
     status = run_until(deadline, snakemake_command(wanted, arguments.overlay, arguments.data, arguments.cores, arguments.gpu))
     losses = collect(config, tried)
     if len(losses):
-        write_csv(pd.concat([kept(config), losses], ignore_index=True), OUTPUT)
+        write_csv(merged(losses), OUTPUT)
         print(table(config, losses))
     if status is None:
         print("The time is up; the next run goes on from here.")
@@ -77,12 +77,13 @@ def scale(config: dict) -> dict[str, int]:
     return {"n_train": n_train, **{name: config["training"][name] for name in SCALE[1:]}}
 
 
-def kept(config: dict) -> pd.DataFrame:
-    """The losses of trials at other scales that there are already."""
-    if not Path(OUTPUT).is_file():
-        return pd.DataFrame(columns=COLUMNS)
-    losses = read_csv(OUTPUT, TYPES, COLUMNS, "a table of trials")
-    return losses[(losses[SCALE] != list(scale(config).values())).any(axis=1)]
+def merged(fresh: pd.DataFrame) -> pd.DataFrame:
+    """The losses of trainings that were kept before, but for those that are fresh, and these, in order."""
+    trained = [*SCALE, "model", "blocks", "initialisation", "seed"]
+    earlier = read_csv(OUTPUT, TYPES, COLUMNS, "a table of trials") if Path(OUTPUT).is_file() else fresh.iloc[:0]
+    known = set(fresh[trained].itertuples(index=False, name=None))
+    earlier = earlier[[row not in known for row in earlier[trained].itertuples(index=False, name=None)]]
+    return pd.concat([earlier, fresh], ignore_index=True).sort_values([*trained, "epoch"], ignore_index=True)
 
 
 def histories(config: dict, tried: list[str]) -> dict[str, tuple[str, int]]:

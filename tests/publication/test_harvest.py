@@ -332,6 +332,13 @@ class TestBands:
         assert set(table.query("seed == '1' and band == 'mid'")["estimate"]) == {"0.016"}
         assert set(table.query("seed == '0' and band == 'mid'")["estimate"]) == {"0.015"}
 
+    def test_the_last_of_them_go_with_their_run(self, tmp_path, results):
+        make_bands(results, [1], ["dpi"])
+        harvest(results, tmp_path / "store")
+        make_run(tmp_path / "again", "dpi", 1, training_seconds=99.0)
+        harvest(tmp_path / "again", tmp_path / "store")
+        assert not (tmp_path / "store" / BANDS).exists()
+
     def test_without_bands_there_is_no_such_file(self, tmp_path, results):
         harvest(results, tmp_path / "store")
         assert not (tmp_path / "store" / BANDS).exists()

@@ -14,7 +14,7 @@ from ptychoformer.publication.store import FACTS, KEPT, RUN, RUNS
 ROOT = Path(__file__).resolve().parents[2]
 
 PAPER = {"epochs": "25", "batch_size": "32"}
-NETWORKS = ("ptychonn", "ptynet", "ptynet_large", "dpi", "ptychoformer")
+NETWORKS = ("ptychonn", "ptynet", "dpi", "ptychoformer", "ptynet_large")
 
 
 @pytest.fixture(scope="module")

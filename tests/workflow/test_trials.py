@@ -83,17 +83,20 @@ def test_the_table_has_means_and_sample_deviations_and_marks_the_lowest(trials, 
     assert "732 patterns of 'clean', of which 20% validate (block), 12 epochs, batches of 16." in lines[-1]
 
 
-def test_a_trial_at_another_scale_is_kept_beside(trials, trial, finished, monkeypatch, tmp_path):
-    config, _ = trial
-    assert trials.kept(config).empty
+def test_other_trials_are_kept_and_those_made_again_replaced(trials, finished):
+    pd.testing.assert_frame_equal(trials.merged(finished), finished.sort_values(list(finished)[:8], ignore_index=True))
     Path(trials.OUTPUT).parent.mkdir(parents=True)
-    finished.to_csv(trials.OUTPUT, index=False)
-    assert trials.kept(config).empty
+    finished.assign(n_train=2928).to_csv(trials.OUTPUT, index=False)
+    again = finished[(finished.model == "PtyNet") & (finished.seed == 0)].assign(n_train=2928, validation_loss=7.0)
+    both = trials.merged(again)
+    assert len(both) == len(finished)
+    assert (both.validation_loss == 7.0).sum() == len(again)
+    assert len(trials.merged(finished)) == 2 * len(finished)
+
+
+def test_the_full_trial_is_of_the_papers_size(trials, monkeypatch):
     monkeypatch.chdir(ROOT)
-    full = trials.configured("config/trials_full.yaml")
-    monkeypatch.chdir(tmp_path)
-    assert trials.scale(full) == {"n_train": 2928, "epochs": 25, "batch_size": 32}
-    pd.testing.assert_frame_equal(trials.kept(full), finished, check_dtype=False)
+    assert trials.scale(trials.configured("config/trials_full.yaml")) == {"n_train": 2928, "epochs": 25, "batch_size": 32}
 
 
 def test_without_a_finished_training_there_is_nothing_to_tell(trials, trial, monkeypatch, tmp_path):

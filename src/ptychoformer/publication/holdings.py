@@ -49,7 +49,7 @@ class Part:
 
 
 class Holdings:
-    """The runs of a store that were trained as a config asks.
+    """The runs of a store that were trained on the datasets of a config, for its epochs, in its batches; other keys are not compared.
 
     Args:
         folder: of the store.
@@ -98,7 +98,7 @@ class Holdings:
 
 
 def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool:
-    """Whether a run was trained as long as the config asks, with its batches; references were not trained."""
+    """Whether a run was trained for the epochs and in the batches that the config asks for; references were not trained."""
     if row["dataset"] not in config["datasets"]:
         return False
     if not row["epochs"]:

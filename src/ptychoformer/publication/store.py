@@ -122,6 +122,8 @@ def write(folder: str | os.PathLike, facts: pd.DataFrame, tables: Mapping[str, p
     for name, columns in TABLES.items():
         if len(table := tables.get(name, ())) or name == SCORES:
             write_csv(in_order(table[list(columns)]), Path(folder, name))
+        else:  # what was kept there is of runs that have been replaced
+            Path(folder, name).unlink(missing_ok=True)
 
 
 def _listed(rows: pd.DataFrame, column: str, name: str) -> pd.DataFrame:

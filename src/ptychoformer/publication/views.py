@@ -104,6 +104,8 @@ def keep_views(
         with create_hdf5(path) as file:
             for name, (about, views) in sorted(kept.items()):
                 _write(file.create_group(name), about, views)
+    else:  # what the file shows is of runs that have been replaced
+        Path(path).unlink(missing_ok=True)
     return [about.run(model) for about, _ in kept.values() for model in about.models], skipped
 
 
