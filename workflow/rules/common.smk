@@ -123,6 +123,11 @@ def unique_paths(pattern, runs):
     return list(dict.fromkeys(paths(pattern, runs)))
 
 
+def of_all_seeds(pattern):
+    """A path pattern for each of the seeds; the other wildcards stay."""
+    return [pattern.replace("{seed}", str(seed)) for seed in config["seeds"]]
+
+
 def labels(catalogue, names):
     """Names for tables and figures."""
     return {name: config[catalogue][name]["label"] or name for name in names}

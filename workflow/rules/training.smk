@@ -1,11 +1,6 @@
 # From a dataset to a trained network and what it sees in the test patterns; one job a run, or one for all seeds.
 
 
-def of_all_seeds(pattern):
-    """A path pattern for each of the seeds; the other wildcards stay."""
-    return [pattern.replace("{seed}", str(seed)) for seed in config["seeds"]]
-
-
 rule train:
     input:
         dataset=trained_on,
