@@ -12,10 +12,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(ROOT / "workflow"))
 
-from ptychoformer.configuration import headline_of, load, models_of
+from reference import CONFIG, configured
+
+from ptychoformer.configuration import headline_of, models_of
 from ptychoformer.errors import PtychoformerError
-from ptychoformer.publication.harvest import SCHEMA
 from ptychoformer.publication.readme import Sources, block_of_results, keep, write_block
 from ptychoformer.publication.report_labels import Labels
 
@@ -26,7 +28,7 @@ SOURCES = Sources("resources/reference", "resources/published/table1.csv", "reso
 def main() -> None:
     """Copy, render and write."""
     os.chdir(ROOT)
-    config = config_of("config.yaml")
+    config = configured()
     results = Path("results")  # where Snakemake has <results> at the default scale
     if (results / "report.html").is_file():
         metrics = {results / f"evaluation/{name}/metrics.csv": headline_of(config, name)["block"] for name in TOLD}
@@ -35,14 +37,9 @@ def main() -> None:
     write_block("README.md", rendered())
 
 
-def config_of(*names: str) -> dict:
-    """A config and its overlays, complete."""
-    return load(names, SCHEMA)
-
-
 def rendered() -> str:
     """The text between README's marks."""
-    laptop, paper = config_of("config.yaml"), config_of("config.yaml", "config/paper.yaml")
+    laptop, paper = configured(), configured(CONFIG)
     full_size = labels(paper, paper["experiments"]["table1"]["datasets"], models_of(paper, "table1"))
     return block_of_results(SOURCES, full_size, labels(laptop, laptop["datasets"], laptop["models"]), **headline_of(laptop, "table1"))
 

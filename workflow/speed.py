@@ -48,7 +48,6 @@ def main() -> None:
     """Print a table, row by row."""
     arguments = _parser().parse_args()
     torch.set_num_threads(1)
-    torch.backends.cudnn.benchmark = arguments.tune
     device = lookup_device()
     training = configured(CONFIG)["training"]
     data = [loaded(path, seed, training, arguments.patterns, device) for seed, path in enumerate(arguments.datasets)]
@@ -75,7 +74,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("datasets", nargs="+", help="CXI files of the workflow's, one a seed")
     parser.add_argument("--patterns", type=int, help="how many are trained on (default: all there are for it)")
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), help="which are measured (default: all)")
-    parser.add_argument("--tune", action="store_true", help="let cuDNN try which of its algorithms is the fastest")
     return parser
 
 

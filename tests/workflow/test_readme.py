@@ -27,5 +27,5 @@ def test_readme_says_what_the_tables_hold(readme):
 
 
 def test_the_experiments_that_it_speaks_of_are_there(readme):
-    config = readme.config_of("config.yaml")
+    config = readme.configured()
     assert set(readme.TOLD) <= set(config["experiments"])
