@@ -1,14 +1,17 @@
-"""Measure training on the device at hand, and print what it finds as Markdown.
+"""Measure training and predicting on the device at hand, and print what it finds as Markdown.
 
 Each network is trained at the paper's full size for a few epochs: launched kernel by kernel in float32 with deterministic kernels, as
-captured steps, in the shortened precision, and with several seeds side by side. The datasets of the seeds are made by the workflow first:
+captured steps, in the shortened precision, and with several seeds side by side. Then it predicts a scan: patterns a second of the network
+alone, and read from a file, predicted and stitched as ``ptychoformer predict`` does it. The datasets of the seeds are made first:
 
     python workflow/speed.py results/paper/simulation/datasets/clean/seed*.cxi
 """
 
 import argparse
 import sys
+import tempfile
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,15 @@ import torch
 from reference import CONFIG, configured
 
 from ptychoformer.device import device_name, lookup_device
+from ptychoformer.evaluation.network import TrainedNetwork
+from ptychoformer.evaluation.stream import predict_scene
 from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.models import build
+from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.losses.mse import mean_squared_error
-from ptychoformer.training.normalisation import training_normalisation
+from ptychoformer.training.normalisation import Normalisation, training_normalisation
 from ptychoformer.training.precision import set_precision
 from ptychoformer.training.run import Training, run_epoch
 from ptychoformer.training.split import split_of, validation_part
@@ -42,6 +49,7 @@ NETWORKS = {
     "SegFormer": ("segformer", {}),
 }
 LARGE_BATCH = 2048
+UNITY = Normalisation(0.0, 1.0, 0.0, 1.0)
 
 
 def main() -> None:
@@ -67,6 +75,9 @@ def main() -> None:
     for name in arguments.networks or NETWORKS:
         times = [sample(name, data[0][0], training | {"precision": precision}) for precision in ("float32", "mixed")]
         print(f"| {name} | {' | '.join(f'{1e6 * seconds:.1f}' for seconds in times)} |", flush=True)
+    print("\n| patterns predicted a second | network alone | with reading and stitching |\n|---|---|---|")
+    for name in arguments.networks or NETWORKS:
+        print(f"| {name} | {' | '.join(f'{rate:,.0f}' for rate in prediction(name, arguments.datasets[0]))} |", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -127,6 +138,23 @@ def sample(name: str, examples: Examples, training: Mapping[str, Any]) -> float:
         mean_squared_error(network(examples.inputs), examples.labels, examples.patterns).backward()
     _wait(examples)
     return (time.perf_counter() - began) / 3 / len(examples)
+
+
+def prediction(name: str, dataset: str) -> tuple[float, float]:
+    """Patterns a second that an untrained network predicts, alone and with all that `predict` does, of a scan of a few thousand."""
+    kind, options = NETWORKS[name]
+    entry = {"kind": kind, "options": options, "initialisation": None, "inputs": "log"}
+    with tempfile.TemporaryDirectory() as folder, open_prepared(dataset, {}, {}) as scan:
+        weights = build(kind, scan.window, options).state_dict()
+        save_checkpoint(Checkpoint(**entry, window=scan.window, normalisation=UNITY, weights=weights), Path(folder) / "model.pt")
+        network = TrainedNetwork(Path(folder) / "model.pt", threads=1)
+        batch = next(scan.frames(network.batch))
+        deque(network.stream([batch] * 3), maxlen=0)  # these are not counted
+        began = time.perf_counter()
+        deque(network.stream([batch] * 10), maxlen=0)
+        alone = 10 * len(batch) / (time.perf_counter() - began)
+        facts = [predict_scene(scan, network, network.normalisation, Path(folder) / "scene.h5") for _ in range(2)]
+    return alone, facts[-1]["patterns_per_second"]
 
 
 def _wait(examples: Examples) -> None:

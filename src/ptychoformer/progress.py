@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -11,14 +11,18 @@ SECONDS_BETWEEN_LINES = 10.0
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
-    """Pass ``items`` on while showing how many of ``total`` are done."""
+def progress(items: Iterable[Item], total: int, label: str, amount: Callable[[Item], int] = lambda item: 1) -> Iterator[Item]:
+    """Pass ``items`` on while showing how much of ``total`` is done; ``amount`` says how much of it an item is."""
     if sys.stderr.isatty():
-        yield from tqdm(items, total=total, desc=label, leave=False)
+        with tqdm(total=total, desc=label, leave=False) as bar:
+            for item in items:
+                yield item
+                bar.update(amount(item))
         return
-    last = time.monotonic()
-    for done, item in enumerate(items, start=1):
+    last, done = time.monotonic(), 0
+    for item in items:
         yield item
+        done += amount(item)
         if time.monotonic() - last > SECONDS_BETWEEN_LINES:
             say(f"{label}: {done} of {total}")
             last = time.monotonic()

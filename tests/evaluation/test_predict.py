@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.predict import predict
 from ptychoformer.measurement.cxi import read_patterns, read_scan
@@ -50,7 +51,7 @@ def test_every_kind_of_inputs_is_known_here():
 @pytest.mark.parametrize("inputs", INPUTS)
 def test_patches_are_what_the_network_says_of_the_test_patterns(tmp_path, make_scan, write_checkpoint, monkeypatch, inputs):
     scan = make_scan(rows=15, columns=6)
-    monkeypatch.setattr("ptychoformer.evaluation.predict.BATCH", 4)  # 18 patterns: four batches and a part of one
+    monkeypatch.setattr("ptychoformer.evaluation.network.BATCH", 4)  # 18 patterns: four batches and a part of one
     predict(scan, write_checkpoint(inputs=inputs), PTYNET | {"inputs": inputs}, tmp_path / "patches.h5")
     test = grid_split(read_scan(scan)).test
     torch.manual_seed(0)
@@ -99,3 +100,60 @@ def test_a_dataset_with_nan_leaves_nothing_behind(tmp_path, make_scan, checkpoin
     with pytest.raises(InputError, match="hold NaN or infinity"):
         predict(scan, checkpoint, PTYNET, tmp_path / "patches.h5")
     assert not (tmp_path / "patches.h5").exists()
+
+
+@pytest.fixture
+def batches():
+    random = np.random.default_rng(5)
+    return [random.poisson(9, (count, 32, 32)).astype(np.float32) for count in (4, 4, 4, 1)]
+
+
+def test_what_is_read_ahead_is_predicted_as_it_is_read(checkpoint, batches):
+    network = TrainedNetwork(checkpoint)
+    expected = list(network.stream(batches))
+    network.reads_ahead = True
+    found = list(network.stream(batches))
+    assert [patches.shape for patches in found] == [(len(batch), 2, 32, 32) for batch in batches]
+    for patches, others in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(patches, others)
+
+
+def test_few_batches_are_in_memory_while_they_are_read_ahead(checkpoint, batches):
+    network, made = TrainedNetwork(checkpoint), 0
+
+    def counted():
+        nonlocal made
+        for batch in batches * 3:
+            made += 1
+            yield batch
+
+    network.reads_ahead = True
+    for used, _ in enumerate(network.stream(counted())):
+        assert made <= used + 3  # this one, the one that is predicted, and the one that is made ready
+
+
+def test_no_batch_yields_no_patches(checkpoint):
+    network = TrainedNetwork(checkpoint)
+    for network.reads_ahead in (False, True):
+        assert list(network.stream([])) == []
+
+
+def test_an_error_of_what_is_read_ahead_comes_out_as_it_is(checkpoint, batches):
+    def damaged():
+        yield from batches[:2]
+        raise InputError("damaged")
+
+    network = TrainedNetwork(checkpoint)
+    network.reads_ahead = True
+    found = network.stream(damaged())
+    next(found)
+    with pytest.raises(InputError, match=r"^damaged$"):
+        list(found)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_predicts_what_a_cpu_does(checkpoint, batches, monkeypatch):
+    on_gpu = list(TrainedNetwork(checkpoint).stream(batches))
+    monkeypatch.setattr("ptychoformer.evaluation.network.lookup_device", lambda: torch.device("cpu"))
+    for patches, others in zip(on_gpu, TrainedNetwork(checkpoint).stream(batches), strict=True):
+        np.testing.assert_allclose(patches, others, atol=1e-4)

@@ -62,6 +62,16 @@ def prepared(positions, frames, window=WINDOW, optics=None, block=50):
     return PreparedScan(positions=positions, window=window, frames=blocks, **parts)
 
 
+class Network:
+    """A function of a batch of patterns in place of a network."""
+
+    def __init__(self, function, batch=64):
+        self.function, self.batch = function, batch
+
+    def stream(self, batches):
+        return map(self.function, batches)
+
+
 def answer(patterns):
     """A network that makes patches of patterns, and forgets nothing of them."""
     return np.stack([patterns, patterns[:, ::-1] ** 2], axis=1)
@@ -78,7 +88,7 @@ def test_a_streamed_scene_is_the_stitched_one(tmp_path, random_frames, order, we
     monkeypatch.setattr(band, "TILE", 8)
     corners = ORDERS[order] + 2  # off the origin
     frames = random_frames(len(corners))
-    predict_scene(prepared(corners + 0.4, frames), answer, NORMALISATION, tmp_path / "scene.h5", weighting=weighting)
+    predict_scene(prepared(corners + 0.4, frames), Network(answer), NORMALISATION, tmp_path / "scene.h5", weighting=weighting)
     with create_patches(tmp_path / "patches.h5", make_split(corners, WINDOW), NORMALISATION) as arrays:
         for array, values in zip(arrays, np.moveaxis(answer(frames), 1, 0), strict=True):
             array[:] = values
@@ -96,11 +106,20 @@ def test_a_streamed_scene_is_the_stitched_one(tmp_path, random_frames, order, we
         assert file["scene/phase"].attrs["units"] == "rad"
 
 
+@pytest.mark.parametrize("lengths", [(), (3,), (8,), (8, 8, 8), (5, 5, 5, 5), (1,) * 20, (8, 3, 8, 8, 2)])
+def test_batches_are_whole_whatever_comes_in(lengths):
+    patterns = np.arange(sum(lengths))
+    batches = list(stream._batches(np.split(patterns, np.cumsum(lengths)[:-1]), 8))
+    np.testing.assert_array_equal(np.concatenate([[], *batches]), patterns)
+    assert all(len(batch) == 8 for batch in batches[:-1])
+    assert all(0 < len(batch) <= 8 for batch in batches)
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_perfect_patches_make_the_exact_scene(tmp_path, order):
     corners = ORDERS[order] - ORDERS[order].min(axis=0)
     thing = np.random.default_rng(2).random(corners.max(axis=0) + WINDOW, np.float32)
-    predict_scene(prepared(corners, windows(thing, corners, WINDOW)), answer_both, UNITY, tmp_path / "scene.h5")
+    predict_scene(prepared(corners, windows(thing, corners, WINDOW)), Network(answer_both), UNITY, tmp_path / "scene.h5")
     covered = np.zeros(thing.shape, bool)
     for y, x in corners:
         covered[y : y + WINDOW[0], x : x + WINDOW[1]] = True
@@ -133,8 +152,8 @@ def test_a_streamed_synchronised_scene_is_that_of_memory(tmp_path, random_frames
     monkeypatch.setattr(band, "TILE", 8)
     corners = ORDERS[order] + 2
     scan, frames = prepared(corners + 0.4, random_frames(len(corners))), random_frames(len(corners))
-    predict_scene(scan, answer, NORMALISATION, tmp_path / "plain.h5", weighting=weighting)
-    predict_scene(scan, answer, NORMALISATION, tmp_path / "scene.h5", weighting=weighting, phase="synchronised", tie=tie)
+    predict_scene(scan, Network(answer), NORMALISATION, tmp_path / "plain.h5", weighting=weighting)
+    predict_scene(scan, Network(answer), NORMALISATION, tmp_path / "scene.h5", weighting=weighting, phase="synchronised", tie=tie)
     with h5py.File(tmp_path / "scene.h5") as file, h5py.File(tmp_path / "plain.h5") as plain:
         np.testing.assert_allclose(file["scene/phase"][:], in_memory(corners, frames, weighting, tie), atol=2e-6)
         np.testing.assert_array_equal(file["scene/plain_phase"][:], plain["scene/phase"][:])
@@ -153,7 +172,7 @@ def test_patches_with_arbitrary_constants_make_the_exact_scene(tmp_path, order):
     thing = np.random.default_rng(2).random(corners.max(axis=0) + WINDOW)
     constants = np.random.default_rng(3).normal(0, 0.5, (len(corners), 1, 1))
     scan = prepared(corners, windows(thing, corners, WINDOW) + constants)
-    predict_scene(scan, answer_both, UNITY, tmp_path / "scene.h5", phase="synchronised", tie=0.0)
+    predict_scene(scan, Network(answer_both), UNITY, tmp_path / "scene.h5", phase="synchronised", tie=0.0)
     with h5py.File(tmp_path / "scene.h5") as file:
         error = file["scene/phase"][:] - thing
         np.testing.assert_allclose(error[np.isfinite(error)], constants.mean(), atol=1e-6)
@@ -161,7 +180,7 @@ def test_patches_with_arbitrary_constants_make_the_exact_scene(tmp_path, order):
 
 
 def test_patches_that_do_not_overlap_stay_as_they_are(tmp_path, random_frames, capsys):
-    predict_scene(prepared(ORDERS["gaps"], random_frames(80)), answer, NORMALISATION, tmp_path / "scene.h5", phase="synchronised")
+    predict_scene(prepared(ORDERS["gaps"], random_frames(80)), Network(answer), NORMALISATION, tmp_path / "scene.h5", phase="synchronised")
     assert "No two patches overlap: there is nothing to synchronise" in capsys.readouterr().err
     with h5py.File(tmp_path / "scene.h5") as file:
         np.testing.assert_array_equal(file["scene/phase"][:], file["scene/plain_phase"][:])
@@ -169,7 +188,7 @@ def test_patches_that_do_not_overlap_stay_as_they_are(tmp_path, random_frames, c
 
 def test_another_stitching_of_phase_is_refused(tmp_path, random_frames):
     with pytest.raises(InputError, match="'unwrapped' is unknown, allowed are plain and synchronised"):
-        predict_scene(prepared(ORDERS["gaps"], random_frames(80)), answer, NORMALISATION, tmp_path / "scene.h5", phase="unwrapped")
+        predict_scene(prepared(ORDERS["gaps"], random_frames(80)), Network(answer), NORMALISATION, tmp_path / "scene.h5", phase="unwrapped")
 
 
 def test_rows_are_final_when_they_are_passed_on():
@@ -193,7 +212,7 @@ def test_the_band_runs_along_the_slow_axis(order, axis):
 
 def test_pixel_size_is_kept_and_the_rate_is_told(tmp_path, random_frames):
     scan = prepared(ORDERS["snake"], random_frames(280), optics=Optics(1e-10, 2e-8, 1.0))
-    facts = predict_scene(scan, answer, NORMALISATION, tmp_path / "scene.h5")
+    facts = predict_scene(scan, Network(answer), NORMALISATION, tmp_path / "scene.h5")
     with h5py.File(tmp_path / "scene.h5") as file:
         assert file["scene"].attrs["pixel_size"] == 2e-8
     assert facts["patterns"] == 280
@@ -204,7 +223,7 @@ def test_pixel_size_is_kept_and_the_rate_is_told(tmp_path, random_frames):
 def test_tiffs_are_what_imagej_reads(tmp_path, random_frames, order, monkeypatch):
     monkeypatch.setattr(stream, "TILE", 16)
     scan = prepared(ORDERS[order], random_frames(len(ORDERS[order])), optics=Optics(1e-10, 2e-8, 1.0))
-    predict_scene(scan, answer, NORMALISATION, tmp_path / "scene.h5")
+    predict_scene(scan, Network(answer), NORMALISATION, tmp_path / "scene.h5")
     with h5py.File(tmp_path / "scene.h5") as file:
         names = write_tiffs(file["scene"], tmp_path / "made" / "scene")
         images = [file["scene"][channel][:] for channel in ("amplitude", "phase")]
@@ -219,7 +238,7 @@ def test_tiffs_are_what_imagej_reads(tmp_path, random_frames, order, monkeypatch
 
 
 def test_tiffs_without_a_pixel_size_have_no_unit(tmp_path, random_frames):
-    predict_scene(prepared(ORDERS["gaps"], random_frames(80)), answer, NORMALISATION, tmp_path / "scene.h5")
+    predict_scene(prepared(ORDERS["gaps"], random_frames(80)), Network(answer), NORMALISATION, tmp_path / "scene.h5")
     with h5py.File(tmp_path / "scene.h5") as file:
         names = write_tiffs(file["scene"], tmp_path / "scene")
     with tifffile.TiffFile(names[0]) as file:
@@ -229,7 +248,7 @@ def test_tiffs_without_a_pixel_size_have_no_unit(tmp_path, random_frames):
 
 def test_too_large_a_tiff_is_refused(tmp_path, random_frames, monkeypatch):
     monkeypatch.setattr(stream, "LARGEST_TIFF", 1000)
-    predict_scene(prepared(ORDERS["snake"], random_frames(280)), answer, NORMALISATION, tmp_path / "scene.h5")
+    predict_scene(prepared(ORDERS["snake"], random_frames(280)), Network(answer), NORMALISATION, tmp_path / "scene.h5")
     with h5py.File(tmp_path / "scene.h5") as file, pytest.raises(OutputError, match="ImageJ reads TIFFs of up to 4 GB"):
         write_tiffs(file["scene"], tmp_path / "scene")
     assert not list(tmp_path.glob("*.tif"))
@@ -245,8 +264,8 @@ def test_nan_is_refused_and_nothing_is_left(tmp_path, random_frames):
 
     broken.calls = 0
     (tmp_path / "scene.h5").write_text("of an earlier prediction")
-    with pytest.raises(InputError, match=f"answers pattern {3 * stream.BATCH + 5} with NaN"):
-        predict_scene(prepared(ORDERS["snake"], random_frames(280)), broken, NORMALISATION, tmp_path / "scene.h5")
+    with pytest.raises(InputError, match=f"answers pattern {3 * 64 + 5} with NaN"):
+        predict_scene(prepared(ORDERS["snake"], random_frames(280)), Network(broken), NORMALISATION, tmp_path / "scene.h5")
     assert [path.name for path in tmp_path.iterdir()] == ["scene.h5"]
     assert (tmp_path / "scene.h5").read_text() == "of an earlier prediction"
 
@@ -266,7 +285,7 @@ def peak(scan, path, **how):
     """Bytes that Python and NumPy hold at most while a scan is predicted."""
     gc.collect()
     tracemalloc.start()
-    predict_scene(scan, answer_both, UNITY, path, **how)
+    predict_scene(scan, Network(answer_both), UNITY, path, **how)
     held = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return held
@@ -289,9 +308,9 @@ def test_synchronising_takes_numbers_of_each_pattern_and_no_patches(tmp_path):
 
 SCRIPT = """
 import resource, sys
-from test_stream import long_scan, predict_scene, answer_both, UNITY
+from test_stream import Network, long_scan, predict_scene, answer_both, UNITY
 rows, path, phase = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-facts = predict_scene(long_scan(rows), answer_both, UNITY, path, phase=phase)
+facts = predict_scene(long_scan(rows), Network(answer_both), UNITY, path, phase=phase)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, facts["patterns_per_second"])
 """
 

@@ -2,10 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
@@ -13,11 +17,19 @@ from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.inputs import network_input
 from ptychoformer.training.precision import set_precision
 
+BATCH = 64  # patterns that a CPU predicts at a time; more of them leave its caches
+PIXELS_ON_CUDA = 2**20  # that a GPU predicts at a time; with fewer it waits for the host
+Item = TypeVar("Item")
+
 
 class TrainedNetwork:
-    """From patterns (m, h, w), photons, to amplitude and phase patches (m, 2, h, w) float32 on the labels' scale.
+    """From patterns, photons, to amplitude and phase patches on the labels' scale.
 
     Patterns are prepared as they were in training: the checkpoint says how.
+
+    Attributes:
+        batch: how many patterns are best predicted at a time.
+        reads_ahead: whether a batch is made ready while others are predicted, which takes a thread of the CPU.
 
     Args:
         path: checkpoint.
@@ -40,6 +52,8 @@ class TrainedNetwork:
         except (RuntimeError, ImportError, TypeError) as error:  # of weights, a kind or options that this version does not know
             raise InputError(f"{path} holds a network '{trained.kind}' that this version of the code cannot build.") from error
         set_precision(self._network, "float32", self._device)
+        self.reads_ahead = self._device.type == "cuda"
+        self.batch = max(BATCH, PIXELS_ON_CUDA // (self.window[0] * self.window[1])) if self.reads_ahead else BATCH
 
     @property
     def device(self) -> str:
@@ -51,7 +65,51 @@ class TrainedNetwork:
         """SHA-256 of the checkpoint."""
         return hashlib.sha256(self._path.read_bytes()).hexdigest()
 
-    @torch.inference_mode()
-    def __call__(self, patterns: np.ndarray) -> np.ndarray:
+    def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Predict batches of patterns (m, h, w) in order; yields their patches (m, 2, h, w) float32.
+
+        With ``reads_ahead`` the device is at work on a batch while the one after it is made ready and the one before it is used.
+        """
+        ready = map(self._made_ready, batches)
+        if not self.reads_ahead:
+            yield from (_on_host(self._launched(seen)) for seen in ready)
+            return
+        earlier = None
+        for seen in _prefetched(ready):
+            launched = self._launched(seen)
+            if earlier:
+                yield _on_host(earlier)
+            earlier = launched
+        if earlier:
+            yield _on_host(earlier)
+
+    def _made_ready(self, patterns: np.ndarray) -> Tensor:
         seen = torch.from_numpy(network_input(patterns, self._inputs))
-        return self._network(seen.to(self._device)).float().cpu().numpy()
+        return seen.pin_memory() if self._device.type == "cuda" else seen
+
+    @torch.inference_mode()
+    def _launched(self, seen: Tensor) -> tuple[Tensor, torch.Event | None]:
+        """Patches on the host, which hold what was predicted once the event has come; without an event they do now."""
+        patches = self._network(seen.to(self._device, non_blocking=True)).float()
+        if self._device.type != "cuda":
+            return patches.cpu(), None
+        host = torch.empty(patches.shape, pin_memory=True)
+        host.copy_(patches, non_blocking=True)
+        return host, torch.cuda.current_stream().record_event()
+
+
+def _on_host(launched: tuple[Tensor, torch.Event | None]) -> np.ndarray:
+    patches, come = launched
+    if come:
+        come.synchronize()
+    return patches.numpy()
+
+
+def _prefetched(items: Iterator[Item]) -> Iterator[Item]:
+    """Pass ``items`` on in order while a thread makes the next one."""
+    end = object()
+    with ThreadPoolExecutor(1) as maker:
+        following = maker.submit(next, items, end)
+        while (item := following.result()) is not end:
+            following = maker.submit(next, items, end)
+            yield item

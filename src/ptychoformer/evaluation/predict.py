@@ -13,8 +13,6 @@ from ptychoformer.measurement.cxi import read_patterns, read_scan
 from ptychoformer.progress import progress
 from ptychoformer.training.split import Split, split_of, whole_scan
 
-BATCH = 64
-
 
 def predict(
     dataset: str | os.PathLike,
@@ -58,11 +56,12 @@ def predict_split(dataset: str | os.PathLike, network: TrainedNetwork, split: Sp
     Raises:
         InputError: the dataset is damaged.
     """
-    test = split.test
+    parts = [slice(start, start + network.batch) for start in range(0, len(split.test), network.batch)]
+    patterns = (read_patterns(dataset, split.test[part]) for part in parts)
     with create_patches(output, split, network.normalisation) as (amplitude, phase):
-        for start in progress(range(0, len(test), BATCH), -(-len(test) // BATCH), "predicting"):
-            batch = slice(start, min(start + BATCH, len(test)))
-            amplitude[batch], phase[batch] = np.moveaxis(network(read_patterns(dataset, test[batch])), 1, 0)
+        predicted = progress(network.stream(patterns), len(split.test), "predicting", len)
+        for part, patches in zip(parts, predicted, strict=True):
+            amplitude[part], phase[part] = np.moveaxis(patches, 1, 0)
 
 
 def _described(kind: str, options: Mapping[str, Any], initialisation: str | None, inputs: str) -> str:

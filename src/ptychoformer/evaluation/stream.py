@@ -20,9 +20,9 @@ then grows by numbers of each pattern: twelve bytes, while they are gathered twi
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from typing import Protocol
 
 import h5py
 import numpy as np
@@ -39,10 +39,17 @@ from ptychoformer.progress import progress, say
 from ptychoformer.storage import create_hdf5, describe, write
 from ptychoformer.training.normalisation import Normalisation
 
-BATCH = 64  # patterns predicted at a time
+BATCH = 64  # patches whose constants are added at a time
 LARGEST_TIFF = 2**32 - 2**16  # bytes; ImageJ knows no larger ones
 
-Network = Callable[[np.ndarray], np.ndarray]
+
+class Network(Protocol):
+    """What predicts: see `network.TrainedNetwork`."""
+
+    batch: int
+
+    def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Predict batches of patterns (m, h, w), photons; yields batches of patches (m, 2, h, w) on the labels' scale, in order."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def predict_scene(
     """Predict all patterns of a scan, in the order of its file, and stitch them.
 
     Args:
-        network: from patterns (m, h, w) photons to patches (m, 2, h, w) on the labels' scale.
+        network: as the patterns are to be predicted.
         normalisation: of those labels.
         output: HDF5 file.
         weighting: as in `stitch.window_weights`.
@@ -187,9 +194,8 @@ def _predicted(scan: PreparedScan, network: Network) -> Iterator[np.ndarray]:
     Raises:
         InputError: one holds NaN or infinity.
     """
-    patterns, start = (pattern for block in scan.frames(BATCH) for pattern in block), 0
-    for batch in _batches(progress(patterns, len(scan.positions), "predicting")):
-        patches = network(batch)
+    batches, start = _batches(scan.frames(network.batch), network.batch), 0
+    for patches in progress(network.stream(batches), len(scan.positions), "predicting", len):
         bad = ~np.isfinite(patches).all(axis=(1, 2, 3))
         if bad.any():
             raise InputError(f"The network answers pattern {start + bad.argmax()} with NaN or infinity; its checkpoint cannot be used.")
@@ -197,10 +203,18 @@ def _predicted(scan: PreparedScan, network: Network) -> Iterator[np.ndarray]:
         start += len(patches)
 
 
-def _batches(patterns: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    patterns = iter(patterns)
-    while batch := list(islice(patterns, BATCH)):
-        yield np.stack(batch)
+def _batches(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Patterns in batches of ``size``, but for the last, out of blocks of ``size`` at most."""
+    held, count = [], 0
+    for block in blocks:
+        held.append(block[: size - count])
+        rest = block[size - count :]
+        count += len(held[-1])
+        if count == size:
+            yield np.concatenate(held)
+            held, count = [rest], len(rest)
+    if count:
+        yield np.concatenate(held)
 
 
 def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike) -> list[str]:
