@@ -29,7 +29,7 @@ if HARVESTED:
 rule all:
     default_target: True
     input:
-        [getattr(rules, name).output for name in (*SHOWN_TABLES, *FIGURES)],
-        reconstruction_pictures() if "measured" in EXPERIMENTS else [],
+        [getattr(rules, name).output for name in (*SHOWN_TABLES, *SHOWN_FIGURES)],
+        reconstruction_pictures(),
         rules.claims.output,
-        rules.report.output if "table1" in EXPERIMENTS else [],
+        rules.report.output if "table1" in SHOWN else [],

@@ -21,7 +21,7 @@ from ptychoformer import cli, commands
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.network import TrainedNetwork
-from ptychoformer.files import alone_in
+from ptychoformer.files import locked
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.summary import nearest_step, overlap, probe_diameter, summarise
 from ptychoformer.measurement.windows import windows
@@ -127,7 +127,7 @@ def test_the_overlay_of_the_documentation_is_a_config():
     text = (ROOT / "docs" / "own-scan.md").read_text(encoding="utf-8")
     overlay = yaml.safe_load("\n".join(line[4:] for line in text[text.index("    pathvars:") :].split("\n\n")[0].splitlines()))
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    completed = complete(merged(config, overlay), load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml"))
+    completed = complete(merged(config, overlay), load_schema(ROOT))
     assert completed["datasets"]["mine"]["geometry"]["detector_pixel"] == 75e-6
 
 
@@ -482,11 +482,11 @@ def test_whatever_is_no_checkpoint_is_refused(scan, tmp_path, capsys, text):
 def test_two_trainings_do_not_write_into_one_folder(scan, tmp_path, capsys):
     run = tmp_path / "run"
     run.mkdir()
-    with alone_in(run):
+    with locked(run):
         assert main("train", scan, "--object", tmp_path / "object.h5", "-o", run) == 1
     assert "run is being written into by another process" in one_sentence(capsys)
     assert not list(run.iterdir())
-    with alone_in(run):  # it ends with the process, or before
+    with locked(run):  # it ends with the process, or before
         pass
 
 

@@ -8,11 +8,12 @@ import yaml
 from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
-from ptychoformer.configuration import complete, headline_of, load, load_schema, sizes_of, sizes_to_draw
+from ptychoformer.configuration import complete, load, load_schema
 from ptychoformer.errors import InputError
+from ptychoformer.experiments import headline_of, sizes_of, sizes_to_draw
 
 ROOT = Path(__file__).resolve().parents[1]
-SCHEMA = load_schema(ROOT / "workflow/schemas/config.schema.yaml")
+SCHEMA = load_schema(ROOT)
 
 
 def read(name):
@@ -56,14 +57,13 @@ def test_a_config_and_its_overlays_are_merged_as_snakemake_merges_them(tmp_path)
     config = {}
     for name in names:
         update_config(config, read(name))
-    schema = ROOT / "workflow/schemas/config.schema.yaml"
-    assert load([ROOT / name for name in names], schema) == complete(config, SCHEMA)
+    assert load([ROOT / name for name in names], ROOT) == complete(config, SCHEMA)
     with pytest.raises(InputError, match=r"gone\.yaml cannot be read as a config"):
-        load([tmp_path / "gone.yaml"], schema)
+        load([tmp_path / "gone.yaml"], ROOT)
 
 
 def test_figure_8_shows_a_third_of_the_patterns_and_the_least():
-    config = load([ROOT / "config.yaml", ROOT / "config/paper.yaml"], ROOT / "workflow/schemas/config.schema.yaml")
+    config = load([ROOT / "config.yaml", ROOT / "config/paper.yaml"], ROOT)
     assert sizes_to_draw(sizes_of(config, "sizes", "clean")) == [1000, 50]
     assert sizes_to_draw([24, 12]) == [24, 12]
 

@@ -16,8 +16,8 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from reference import CONFIG, configured
 
-from ptychoformer.configuration import headline_of, models_of
 from ptychoformer.errors import PtychoformerError
+from ptychoformer.experiments import headline_of, models_of
 from ptychoformer.publication.readme import Sources, block_of_results, keep, write_block
 from ptychoformer.publication.report_labels import Labels
 

@@ -28,11 +28,13 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import headline_of, load, models_of, sizes_of, training_patterns
+from ptychoformer.configuration import load
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation import REFERENCES
+from ptychoformer.experiments import Experiments, models_of, training_patterns
 from ptychoformer.files import write_text
-from ptychoformer.publication.harvest import SCHEMA, harvest
+from ptychoformer.paths import EVALUATION
+from ptychoformer.publication.harvest import harvest
 from ptychoformer.publication.holdings import INDEX, Holdings
 from ptychoformer.publication.views import shown_by
 
@@ -87,19 +89,16 @@ def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str
 def left_of(config: dict, folder: str | os.PathLike, experiment: str) -> list[str]:
     """The metrics of every run of an experiment that the store does not hold, and of its references but for the iterative reconstruction,
     which takes CPUs long."""
-    entry, holdings = config["experiments"][experiment], _holdings(folder, config)
-    methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
-    methods += [(reference, "none") for reference in REFERENCES if reference != "epie"]
-    evaluation, wanted = f"{config['pathvars']['results']}/evaluation", []
-    for dataset in entry["datasets"]:
-        for size in sizes_of(config, experiment, dataset):
-            for model, loss in methods:
-                parts = [headline_of(config, experiment)["block"]]
-                parts += ["bands"] if experiment == "table1" and _has_bands(config, dataset) and loss == "mse" else []
-                held = _held(holdings, dataset, entry["test"], (model, loss), size, parts)
-                place = f"{evaluation}/{dataset}/{model}/{loss}/n{size}"
-                wanted += [f"{place}/seed{seed}/on_{entry['test'] or dataset}/metrics.csv" for seed in config["seeds"] if seed not in held]
-    return wanted
+    experiments, holdings = Experiments(config), _holdings(folder, config)
+    wanted = experiments.runs(experiment) + [run for run in experiments.references(experiment) if run["model"] != "epie"]
+    block, metrics = experiments.headline(experiment)["block"], f"{config['pathvars']['results']}/{EVALUATION}/metrics.csv"
+    left = []
+    for run in wanted:
+        has_bands = experiment == "table1" and _has_bands(config, run["dataset"]) and run["loss"] == "mse"
+        method = run["model"], run["loss"]
+        held = _held(holdings, run["dataset"], run["test"], method, run["n_train"], [block, "bands"] if has_bands else [block])
+        left += [] if run["seed"] in held else [metrics.format(**run)]
+    return left
 
 
 def _holdings(folder: str | os.PathLike, config: dict) -> Holdings | None:
@@ -122,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def configured(*overlays: str | os.PathLike) -> dict:
     """The whole config with overlays, as the workflow sees it."""
-    return load(("config.yaml", *overlays), SCHEMA)
+    return load(("config.yaml", *overlays))
 
 
 def remaining(config: dict, folder: str | os.PathLike) -> Iterator[tuple[str, int, list[str]]]:
@@ -144,11 +143,11 @@ def _has_bands(config: dict, condition: str) -> bool:
 def targets(config: dict, condition: str, seed: int, networks: Sequence[str]) -> list[str]:
     """The metrics of networks of Table I, and of the references, and the bands of the first condition if all its networks are wanted."""
     methods = [(model, "mse") for model in networks] + [(reference, "none") for reference in REFERENCES]
-    evaluation = f"{config['pathvars']['results']}/evaluation"
-    run = f"n{training_patterns(config, condition)}/seed{seed}/on_{condition}/metrics.csv"
+    results = config["pathvars"]["results"]
+    place = {"dataset": condition, "test": condition, "n_train": training_patterns(config, condition), "seed": seed}
+    metrics = [f"{results}/{EVALUATION}/metrics.csv".format(**place, model=model, loss=loss) for model, loss in methods]
     whole = _has_bands(config, condition) and list(networks) == models_of(config, "table1")
-    bands = [f"{evaluation}/table1/bands.csv"] if whole else []
-    return [*(f"{evaluation}/{condition}/{model}/{loss}/{run}" for model, loss in methods), *bands]
+    return [*metrics, *([f"{results}/evaluation/table1/bands.csv"] if whole else [])]
 
 
 def one_seed(config: dict, seed: int) -> str:

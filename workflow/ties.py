@@ -23,6 +23,7 @@ from trials import histories, trial
 
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.ties import score_ties
+from ptychoformer.paths import SIMULATED_DATASET
 from ptychoformer.storage import write_csv
 
 OVERLAY = "config/ties.yaml"
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _scored(config: dict, checkpoint: Path, model: str, seed: int) -> pd.DataFrame:
     scale = config["experiments"]["table1"]
-    dataset = f"{config['pathvars']['results']}/simulation/datasets/{scale['datasets'][0]}/seed{seed}.cxi"
+    dataset = Path(config["pathvars"]["results"], SIMULATED_DATASET.format(dataset=scale["datasets"][0], seed=seed))
     how = {"n_train": scale["n_train"][0], "subset": config["training"]["subset"], "weighting": config["stitching"]["weighting"]}
     return score_ties(dataset, checkpoint, TIES, seed=seed, **how).assign(model=model, seed=seed)
 

@@ -24,8 +24,9 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from reference import configured, run_until, snakemake_command
 
-from ptychoformer.configuration import training_patterns
 from ptychoformer.errors import PtychoformerError
+from ptychoformer.experiments import training_patterns
+from ptychoformer.paths import TRAINING
 from ptychoformer.publication.inputs import HISTORY, read_table
 from ptychoformer.storage import read_csv, write_csv
 
@@ -89,12 +90,9 @@ def merged(fresh: pd.DataFrame) -> pd.DataFrame:
 def histories(config: dict, tried: list[str]) -> dict[str, tuple[str, int]]:
     """Where the losses of every network and seed are written."""
     experiment = config["experiments"]["table1"]
-    place = f"{config['pathvars']['results']}/training/{experiment['datasets'][0]}"
-    return {
-        f"{place}/{model}/{experiment['losses'][0]}/n{scale(config)['n_train']}/seed{seed}/history.csv": (model, seed)
-        for seed in config["seeds"]
-        for model in tried
-    }
+    history = f"{config['pathvars']['results']}/{TRAINING}/history.csv"
+    run = {"dataset": experiment["datasets"][0], "loss": experiment["losses"][0], "n_train": scale(config)["n_train"]}
+    return {history.format(**run, model=model, seed=seed): (model, seed) for seed in config["seeds"] for model in tried}
 
 
 def collect(config: dict, tried: list[str]) -> pd.DataFrame:

@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ptychoformer import __version__, commands
-from ptychoformer.configuration import network_kinds
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.evaluation.synchronise import PHASES, TIE
 from ptychoformer.measurement.readers import FORMATS, STEP
 from ptychoformer.measurement.readers.cxi import WAVELENGTHS
+from ptychoformer.networks import network_kinds
 from ptychoformer.provenance import PACKAGE
 from ptychoformer.training.inputs import INPUTS
 

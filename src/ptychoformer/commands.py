@@ -15,11 +15,11 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from ptychoformer.configuration import network_options, network_side
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.files import alone_in, write_text
+from ptychoformer.files import locked, write_text
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.summary import as_mapping, summarise
+from ptychoformer.networks import network_options, network_side
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
 from ptychoformer.publication.description import described
@@ -95,7 +95,7 @@ def train(options: Namespace) -> None:
     run = Path(options.output)
     files = {name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION)}
     check_outputs(files.values(), [options.scan, options.object])
-    with alone_in(run):
+    with locked(run):
         _train(options, files)
 
 
@@ -111,7 +111,7 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> None:
     check_window(model, prepared, options.bin)
     from ptychoformer.measurement.cxi import read_scan
     from ptychoformer.measurement.labelled import make_labelled
-    from ptychoformer.training.fit import fit, forget_state
+    from ptychoformer.training.fit import delete_state, fit
     from ptychoformer.training.split import split_of
 
     made = {"labels": None, "reconstruction": options.object, "output": files["dataset.cxi"], "object_output": files["object.h5"]}
@@ -125,7 +125,7 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> None:
     facts = fit(files["dataset.cxi"], **settings, **results)
     write_text(json.dumps(preparation, indent=2) + "\n", files[PREPARATION])
     record(files["model.pt"], settings | preparation | about_scan(options.scan), time.perf_counter() - began, facts)
-    forget_state(files["model.pt"])
+    delete_state(files["model.pt"])
     print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files['model.pt']}")
 
 

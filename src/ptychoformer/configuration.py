@@ -1,10 +1,10 @@
 """The config: completed with defaults, checked before any job, and wrong in one sentence that names the key and what is allowed."""
 
-import ast
 import difflib
 import math
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,12 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import SCENE, SYNCHRONISED
-from ptychoformer.provenance import PACKAGE
-from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN, grid_of, train_rows
+from ptychoformer.experiments import models_of, window_side
+from ptychoformer.networks import network_kinds, network_options, network_side
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
-_ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -30,26 +29,35 @@ _TYPES = {
 }
 
 
-# Lists of an experiment that may hold one entry only, since a table or a figure has no place for more.
-_SINGLE = {
-    "table1": ("losses", "n_train"),
-    "table2": ("losses", "n_train"),
-    "table3": ("losses", "n_train"),
-    "table4": ("datasets", "n_train"),
-    "table5": ("losses", "n_train"),
-    "sizes": ("datasets", "losses"),
-    "overlaps": ("losses", "n_train"),
-    "measured": ("datasets", "losses", "n_train"),
-}
+SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
 
 
-def load_schema(path: str | Path) -> dict[str, Any]:
-    """The schema file as a mapping."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
+    """The schema of the config as a mapping, with the experiments that the paper's contents name.
+
+    Args:
+        project: its folder.
+
+    Raises:
+        InputError: the contents cannot be read.
+    """
+    schema = yaml.safe_load(Path(project, SCHEMA).read_text(encoding="utf-8"))
+    experiments = read_contents(Path(project, CONTENTS)).experiments
+    schema["properties"]["experiments"] |= {
+        "required": list(experiments),
+        "properties": {
+            name: {"$ref": "#/$defs/experiment", "description": entry.description, "x-room-for-one": entry.room_for_one}
+            for name, entry in experiments.items()
+        },
+    }
+    return schema
 
 
-def load(paths: Iterable[str | Path], schema: str | Path) -> dict[str, Any]:
+def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -> dict[str, Any]:
     """A config file and its overlays, the last of which wins, merged as Snakemake merges them; complete.
+
+    Args:
+        project: folder with the schema.
 
     Raises:
         InputError: a file is missing or no YAML, or see `complete`.
@@ -60,7 +68,7 @@ def load(paths: Iterable[str | Path], schema: str | Path) -> dict[str, Any]:
             _overlay(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
         except (OSError, yaml.YAMLError) as error:
             raise InputError(f"{path} cannot be read as a config ({error}).") from error
-    return complete(merged, load_schema(schema))
+    return complete(merged, load_schema(project))
 
 
 def _overlay(config: dict[str, Any], changes: Mapping[str, Any]) -> None:
@@ -74,11 +82,14 @@ def _overlay(config: dict[str, Any], changes: Mapping[str, Any]) -> None:
 def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """The config with every default filled in, checked against the schema and in itself.
 
+    Args:
+        schema: of `load_schema`.
+
     Raises:
         InputError: one sentence about the first thing that is wrong.
     """
     completed = _complete("", deepcopy(dict(config)), schema, schema)
-    _check_references(completed)
+    _check_references(completed, schema)
     _check_model_options(completed["models"])
     _check_sizes(completed)
     return completed
@@ -118,7 +129,7 @@ def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
 
 
 def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Of the alternatives that a schema has for entries of different ``kind``, the one for this value."""
+    """The schema for a value: where there are alternatives for entries of different ``kind``, the one of its kind."""
     if "oneOf" not in schema or not isinstance(value, dict):
         return schema
     parts = [_resolve(part, root) for part in schema["oneOf"]]
@@ -184,7 +195,7 @@ def _known(name: Any, allowed: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"allowed are {', '.join(allowed)}."
 
 
-def _check_references(config: Mapping[str, Any]) -> None:
+def _check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     """What a schema cannot say: values that must fit each other, and entries that one part names and another must define."""
     for name, entry in config["objects"].items():
         low, high = entry["amplitude_range"] or (0, 1)
@@ -211,6 +222,7 @@ def _check_references(config: Mapping[str, Any]) -> None:
     for name, experiment in config["experiments"].items():
         if not models_of(config, name):
             raise InputError(f"experiments.{name}: no network takes part; one under models must name it, or be of all experiments.")
+        _check_room(name, experiment, schema["properties"]["experiments"]["properties"][name]["x-room-for-one"])
         _check_experiment(name, experiment, config)
 
 
@@ -225,60 +237,15 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
         )
 
 
-def window_side(config: Mapping[str, Any], dataset: str) -> int:
-    """Side of the patterns that networks see of a dataset, pixels."""
-    entry = config["datasets"][dataset]
-    if entry["kind"] == "measured":
-        return entry["patterns"]["crop"] // entry["patterns"]["bin"]
-    return config["probes"][entry["probe"]]["size"]
-
-
-def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
-    """How many patterns of a dataset may be trained on; None of a measured one, whose file alone can tell."""
-    entry = config["datasets"][dataset]
-    if entry["kind"] == "measured":
-        return None
-    window = window_side(config, dataset)
-    rows, columns = grid_of(config["objects"][entry["object"]]["shape"], window, entry["scan"]["overlap"])
-    return train_rows(rows) * columns
-
-
-def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[int]:
-    """The numbers of training patterns that an experiment asks of a dataset, ascending.
-
-    Raises:
-        InputError: it asks for more than there are.
-    """
-    there_are = training_patterns(config, dataset)
-    for asked in config["experiments"][experiment]["n_train"]:
-        if there_are and asked != "all" and asked > there_are:
-            raise InputError(
-                f"experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are} training patterns."
-            )
-    return sorted({there_are if asked == "all" else asked for asked in config["experiments"][experiment]["n_train"]})
-
-
-def sizes_to_draw(sizes: Sequence[int]) -> list[int]:
-    """The two training sets whose reconstructions Figure 8 shows: a third of the greatest (the paper's 1000 of 2928), and the least."""
-    least, *others = sorted(sizes)
-    return [min(others, key=lambda size: abs(math.log(3 * size / others[-1]))), least]
-
-
-def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
-    """What tables, figures and claims of an experiment are about: the ``block`` of the test patterns, and the ``level`` of its scenes."""
-    entry = config["experiments"][experiment]
-    level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
-    if entry["test"]:
-        return {"block": WHOLE_SCAN, "level": level}
-    measured = any(config["datasets"][dataset]["kind"] == "measured" for dataset in entry["datasets"])
-    return {"block": STRIP if measured else config["evaluation"]["block"], "level": level}
+def _check_room(name: str, experiment: Mapping[str, Any], room_for_one: Iterable[str]) -> None:
+    """What its table or figure has no place for."""
+    for key in room_for_one:
+        if len(found := experiment[key]) > 1:
+            raise InputError(f"experiments.{name}.{key}: {found} is not allowed; what it prints has room for one.")
 
 
 def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     """What its table or figure can show."""
-    for key in _SINGLE[name]:
-        if len(found := experiment[key]) > 1:
-            raise InputError(f"experiments.{name}.{key}: {found} is not allowed; what it prints has room for one.")
     expected = "measured" if name == "measured" else "simulated"
     for dataset in [*experiment["datasets"], *([experiment["test"]] if experiment["test"] else [])]:
         if (kind := config["datasets"][dataset]["kind"]) != expected:
@@ -300,11 +267,6 @@ def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[
         if len(set(sizes.values())) > 1:
             found = ", ".join(f"{size} pixels in '{dataset}'" for dataset, size in sizes.items())
             raise InputError(f"experiments.{name}.test: patterns must be of one size to be trained on and tested on, found {found}.")
-
-
-def models_of(config: Mapping[str, Any], experiment: str) -> list[str]:
-    """The networks that take part in an experiment, in the order of the catalogue."""
-    return [name for name, model in config["models"].items() if model["experiments"] is None or experiment in model["experiments"]]
 
 
 def _defined(key: str, entry: str, catalogue: Mapping[str, Any], catalogue_name: str) -> None:
@@ -335,43 +297,3 @@ def _check_sizes(config: Mapping[str, Any]) -> None:
                     measured = entry["kind"] == "measured"
                     key = f"datasets.{dataset}.patterns: a crop over bin of" if measured else f"probes.{entry['probe']}.size:"
                     raise InputError(f"{key} {size} is not allowed; model '{model}' of experiments.{name} needs a multiple of {multiple}.")
-
-
-def network_kinds() -> list[str]:
-    """Names of the modules in `models` that are networks."""
-    return sorted(path.stem for path in (PACKAGE / "models").glob("*.py") if path.stem != "__init__")
-
-
-def network_options(kind: str) -> dict[str, dict[str, Any]]:
-    """Keyword options of a network's ``build``, each with the schema that its annotation stands for.
-
-    Read from the source, since importing torch would add seconds to every start of the workflow.
-    """
-    build = next((node for node in _parsed(kind).body if isinstance(node, ast.FunctionDef) and node.name == "build"), None)
-    if build is None:
-        raise InputError(f"models/{kind}.py defines no function 'build(window, **options)', so it is no network.")
-    return {argument.arg: _schema_of(argument.annotation) for argument in build.args.kwonlyargs}
-
-
-def network_side(kind: str) -> int:
-    """Of which number the sides of a network's patterns must be multiples: its ``SIDE_MULTIPLE_OF``, or 1."""
-    for node in _parsed(kind).body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SIDE_MULTIPLE_OF"]:
-            return ast.literal_eval(node.value)
-    return 1
-
-
-def _parsed(kind: str) -> ast.Module:
-    try:
-        return ast.parse((PACKAGE / "models" / f"{kind}.py").read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise InputError(f"models/{kind}.py, line {error.lineno}: {error.msg}.") from error
-
-
-def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:
-    if isinstance(annotation, ast.Name) and annotation.id in _ANNOTATIONS:
-        return {"type": _ANNOTATIONS[annotation.id]}
-    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name) and annotation.value.id == "Literal":
-        values = ast.literal_eval(annotation.slice)
-        return {"enum": list(values) if isinstance(values, tuple) else [values]}
-    return {}

@@ -45,7 +45,7 @@ def _why_not_written(error: OSError) -> str | None:
 
 
 @contextmanager
-def alone_in(folder: str | os.PathLike) -> Iterator[None]:
+def locked(folder: str | os.PathLike) -> Iterator[None]:
     """Keep other processes that ask for it out of ``folder``; no file is left there, and a kill ends it.
 
     Raises:

@@ -155,7 +155,7 @@ def test_the_scene_is_measured_against_the_object_under_it(prediction, tmp_path)
 
 @pytest.mark.parametrize("level", ["scene", "synchronised"])
 def test_a_constant_phase_changes_no_score_of_the_relative_phase(prediction, tmp_path, level):
-    """Of each patch, whose own constant nobody can know, and of a scene as a whole."""
+    """Relative phase has the constant of each patch taken off, which nobody can know, and that of a scene as a whole."""
     files = prediction("floor", jitter=1)
     before = measured(files, tmp_path)
     with h5py.File(files[1], "r+") as patches, h5py.File(files[2], "r+") as scenes:

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from ptychoformer.evaluation.metrics import COLUMNS as METRICS
+from ptychoformer.evaluation.quantities import FACTORS, QUANTITIES, columns, number, p_value
 from ptychoformer.evaluation.statistics import GROUP
 from ptychoformer.publication.lengths import round_length, with_prefix
-from ptychoformer.publication.quantities import FACTORS, QUANTITIES, columns, number, p_value
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from ptychoformer.configuration import network_kinds, network_options
 from ptychoformer.errors import InputError
 from ptychoformer.models import INITIALISATIONS, build, own_initialisation, parameter_count
 from ptychoformer.models.parts.outputs import constrain
+from ptychoformer.networks import network_kinds, network_options
 
 # Counted by hand from the layers in docs/readings.md and in the modules' docstrings.
 PARAMETERS = [

@@ -1,6 +1,7 @@
 """A small experiment as files, by the contracts of the other rooms: scans of bars, networks that blur, metrics and their statistics."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from ptychoformer.contents import read_contents
 from ptychoformer.evaluation import SCORED
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.evaluation.statistics import analyse
@@ -17,12 +19,13 @@ from ptychoformer.measurement.cxi import Optics, create_dataset, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication import store
-from ptychoformer.publication.typeset import parts_of
+from ptychoformer.publication.typeset import Layout, parts_of
 from ptychoformer.storage import create_hdf5, read_text, write, write_csv
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split, split_of
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
+CONTENTS = read_contents(PUBLISHED / "contents.yaml")
 CONDITIONS = {"clean": "Noise-free", "noisy": "Noisy"}
 MODELS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
 # Mean over seeds of each network and reference; in MSE a lower number is better.
@@ -53,21 +56,23 @@ LOSSES = {
 VARIANTS = {"transunet": "TransUNet", "segformer": "SegFormer", "ptychoformer": "Ptychoformer"}
 
 
-def paper_table(number, title, conditions, methods, factor="model", metrics=("psnr", "ssim")) -> SimpleNamespace:
-    """A table of the paper: ``layout`` as arguments of `tables.make_table`, and its own numbers."""
-    layout = dict(number=number, title=title, factor=factor, conditions=conditions, methods=methods, metrics=metrics)
-    layout |= dict(block="scan" if number == "II" else "lower_right", level="scene")
-    return SimpleNamespace(layout=layout, published=PUBLISHED / f"table{['I', 'II', 'III', 'IV', 'V'].index(number) + 1}.csv", **layout)
+def paper_table(name, title, conditions, methods, factor="model") -> SimpleNamespace:
+    """A table of the paper: its layout, the same as ``words``, which rules carry, and the paper's own numbers."""
+    table = replace(CONTENTS.tables[name], title=title)
+    block = "scan" if table.number == "II" else "lower_right"
+    layout = Layout(name, table, factor, conditions, methods, block, level="scene")
+    words = vars(layout) | {"table": vars(table)}
+    return SimpleNamespace(layout=layout, words=words, published=PUBLISHED / f"{name}.csv", **vars(table) | vars(layout))
 
 
 TABLES = {
     table.number: table
     for table in (
-        paper_table("I", "Networks without and with noise", CONDITIONS, MODELS, metrics=tuple(MEANS)),
-        paper_table("II", "Out of distribution", {"straight": "Straight to curved"}, MODELS),
-        paper_table("III", "Ablations", {"clean": "Noise-free"}, ABLATIONS),
-        paper_table("IV", "Losses", {"ptychoformer": "Ptychoformer"}, LOSSES, factor="loss"),
-        paper_table("V", "Hybrids of CNN and transformer", {"clean": "Noise-free"}, VARIANTS),
+        paper_table("table1", "Networks without and with noise", CONDITIONS, MODELS),
+        paper_table("table2", "Out of distribution", {"straight": "Straight to curved"}, MODELS),
+        paper_table("table3", "Ablations", {"clean": "Noise-free"}, ABLATIONS),
+        paper_table("table4", "Losses", {"ptychoformer": "Ptychoformer"}, LOSSES, factor="loss"),
+        paper_table("table5", "Hybrids of CNN and transformer", {"clean": "Noise-free"}, VARIANTS),
     )
 }
 
@@ -79,7 +84,7 @@ def make_metrics(
     rows = [
         (dataset, dataset, model, "none" if model in ("floor", "ceiling") else "mse", 700, seed, *part, channel, metric, mean)
         for dataset in conditions
-        for part in parts_of("I", "lower_right", "scene")
+        for part in TABLES["I"].layout.parts
         if part.region in regions
         for channel in SCORED
         for metric, means in MEANS.items()
@@ -91,7 +96,7 @@ def make_metrics(
 
 def metrics_of(table: SimpleNamespace, seeds: int = 3) -> pd.DataFrame:
     """The rows of the experiment of any table: each method is 5 % better than the one before it."""
-    parts = parts_of(table.number, table.block, table.level)
+    parts = parts_of(table.further_parts, table.block, table.level)
     runs = [
         (condition, method, "mse", rank) if table.factor == "model" else ("clean", condition, method, rank)
         for condition in table.conditions
@@ -219,7 +224,9 @@ def keep_reference(folder: Path, scores: pd.DataFrame, bands: pd.DataFrame | Non
 def experiment() -> SimpleNamespace:
     """The names and makers of this module, for tests, which cannot import it."""
     made = (make_metrics, metrics_of, write_metrics, write_run, write_training, keep_reference)
-    return SimpleNamespace(TABLES=TABLES, CONDITIONS=CONDITIONS, MODELS=MODELS, **{function.__name__: function for function in made})
+    return SimpleNamespace(
+        TABLES=TABLES, CONTENTS=CONTENTS, CONDITIONS=CONDITIONS, MODELS=MODELS, **{function.__name__: function for function in made}
+    )
 
 
 @pytest.fixture

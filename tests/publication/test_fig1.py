@@ -11,7 +11,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.spectra import BANDS
 from ptychoformer.measurement.cxi import PATTERNS
 from ptychoformer.publication.fig1 import compose, draw
-from ptychoformer.publication.rings import azimuthal_means, likeness, load_rings, radii, to_polar
+from ptychoformer.publication.rings import azimuthal_means, intraclass_correlation, load_rings, radii, to_polar
 from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
 
 MIDDLES, DISTANCES = np.arange(10.0, 23.0), np.arange(9.0)
@@ -44,7 +44,7 @@ def test_a_spoke_stands_at_its_azimuth():
 
 def test_on_perfect_rings_only_ring_neighbours_are_alike():
     image = np.cos(2 * np.pi * radii(64) / 8)[None]
-    along, across = (likeness(image, MIDDLES, DISTANCES, way)[0] for way in ("along", "across"))
+    along, across = (intraclass_correlation(image, MIDDLES, DISTANCES, way)[0] for way in ("along", "across"))
     assert along.min() > 0.95
     assert across[4] < -0.8  # half a period apart
     assert across[8] > 0.8
@@ -53,7 +53,7 @@ def test_on_perfect_rings_only_ring_neighbours_are_alike():
 def test_on_spokes_only_radial_neighbours_are_alike():
     y, x = np.indices((64, 64)) - 32
     image = np.cos(8 * np.arctan2(y, x))[None]
-    along, across = (likeness(image, MIDDLES, DISTANCES, way)[0] for way in ("along", "across"))
+    along, across = (intraclass_correlation(image, MIDDLES, DISTANCES, way)[0] for way in ("along", "across"))
     assert across[:5].min() > 0.9
     assert along[4] < across[4] - 0.5
 
@@ -61,7 +61,7 @@ def test_on_spokes_only_radial_neighbours_are_alike():
 def test_isotropic_noise_prefers_no_direction_and_follows_its_correlation():
     sigma = 2.0
     images = gaussian_filter(np.random.default_rng(1).standard_normal((200, 64, 64)), (0, sigma, sigma), mode="wrap")
-    along, across = (likeness(images, MIDDLES, DISTANCES, way).mean(axis=0) for way in ("along", "across"))
+    along, across = (intraclass_correlation(images, MIDDLES, DISTANCES, way).mean(axis=0) for way in ("along", "across"))
     # The autocorrelation of white noise under a Gaussian of width sigma is one of width sqrt(2) sigma.
     expected = np.exp(-(DISTANCES**2) / (4 * sigma**2))
     np.testing.assert_allclose(along, expected, atol=0.06)

@@ -11,8 +11,8 @@ from ptychoformer.evaluation.metrics import COLUMNS, common_scale
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.publication.fig5 import compose, detail_of, draw, load_rows
-from ptychoformer.publication.responses import read_scenes, summarise
 from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style
+from ptychoformer.publication.sweeps import read_scenes, summarise
 from ptychoformer.storage import write_csv
 from ptychoformer.training.split import split_of
 

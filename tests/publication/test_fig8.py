@@ -14,8 +14,8 @@ from ptychoformer.evaluation import REFERENCES, SCORED
 from ptychoformer.evaluation.metrics import COLUMNS
 from ptychoformer.publication import names
 from ptychoformer.publication.fig8 import compose, draw, load_rows
-from ptychoformer.publication.responses import REFERENCE_DASHES, draw_lines, half_width, half_width_of, read_scenes, summarise
 from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.sweeps import draw_lines, half_width, half_width_of, read_scenes, summarise
 from ptychoformer.storage import write_csv
 from ptychoformer.training.normalisation import Normalisation
 
@@ -130,8 +130,9 @@ def test_plots_hold_the_means_dodged_by_less_than_they_are_apart(inputs):
 
 
 def test_every_reference_has_a_name_and_dashes_of_its_own(inputs, tmp_path, composed):
-    assert tuple(REFERENCE_DASHES) == tuple(names.REFERENCES) == REFERENCES
-    assert len(set(REFERENCE_DASHES.values())) == len(set(names.REFERENCES.values())) == len(REFERENCES)
+    assert tuple(names.REFERENCES) == REFERENCES
+    for part in ("label", "short", "colour", "dashes"):
+        assert len({getattr(reference, part) for reference in names.REFERENCES.values()}) == len(REFERENCES)
     draw_all(inputs, tmp_path)
     assert labels_of(composed[0]) == ["First", "Second", "Floor", "Ceiling (PSNR ∞)", "Ceiling of one pattern"]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ptychoformer.configuration import load, models_of, sizes_of
+from ptychoformer.configuration import load
 from ptychoformer.errors import InputError
+from ptychoformer.experiments import models_of, sizes_of
 from ptychoformer.publication.holdings import INDEX, SEEDS_FIXED, Holdings
 from ptychoformer.publication.store import FACTS, KEPT, RUN
 
@@ -16,7 +17,7 @@ TRAINED = {"epochs": "25", "batch_size": "32"}
 
 @pytest.fixture(scope="module")
 def config():
-    return load([ROOT / "config.yaml", ROOT / "config/paper.yaml"], ROOT / "workflow/schemas/config.schema.yaml")
+    return load([ROOT / "config.yaml", ROOT / "config/paper.yaml"], ROOT)
 
 
 def runs_of(config, experiment, seeds=range(SEEDS_FIXED)):

@@ -1,6 +1,7 @@
 """Every table is read by one strict reader: a network named NA is one from its metrics to the page."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from ptychoformer.evaluation import spectra, statistics
 from ptychoformer.publication import claims, inputs, store, tables
 from ptychoformer.publication.fig9 import read_runs
 from ptychoformer.publication.inputs import ANOVA, HISTORY, PAIRWISE, PUBLISHED, read_table
-from ptychoformer.publication.responses import read_scenes
+from ptychoformer.publication.sweeps import read_scenes
 from ptychoformer.publication.tables import make_table
 from ptychoformer.storage import write_csv
 
@@ -53,10 +54,10 @@ def test_a_network_named_na_is_in_the_statistics_the_table_and_the_figures(tmp_p
         read_table(test, columns)
     assert "NA" in set(read_table(files.pairwise, PAIRWISE)["a"])
     table = experiment.TABLES["I"]
-    layout = table.layout | dict(methods=experiment.MODELS | dict(NA="Novel"))
-    layout["methods"].pop("dpi")
+    methods = {name: label for name, label in experiment.MODELS.items() if name != "dpi"}
+    layout = replace(table.layout, methods=methods | {"NA": "Novel"})
     printed = {kind: tmp_path / f"table1.{kind}" for kind in ("csv", "md", "tex")}
-    make_table(files.metrics, table.published, files.pairwise, **layout, scale_note="", **printed)
+    make_table(files.metrics, table.published, files.pairwise, layout, scale_note="", **printed)
     assert "NA" in set(read_table(printed["csv"], tables.COLUMNS)["method"])
     assert "NA" in set(read_scenes(files.metrics, block="lower_right", region="whole", level="scene")["model"])
 
@@ -68,11 +69,11 @@ def test_a_network_named_na_has_bands_in_figure_9(tmp_path):
 
 
 def test_no_other_reader_is_used():
-    """But for Snakemake's benchmarks and a reconstruction's convergence, which name nothing."""
+    """But for a reconstruction's convergence, which names nothing."""
     readers = {
         path.stem
         for path in Path(publication.__file__).parent.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "read_csv"
     }
-    assert readers == {"timing", "snapshots"}
+    assert readers == {"snapshots"}

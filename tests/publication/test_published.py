@@ -13,7 +13,7 @@ DECIBELS = 10 / log(10)  # d(-10 log10 MSE) = -DECIBELS * d(MSE) / MSE
 
 
 def deviations(condition, channel):
-    """Of the PSNR, dB: printed, implied by the MSE's, and at least and at most within the rounding of both; by network."""
+    """PSNR by network, dB: printed, implied by the MSE's, and at least and at most within the rounding of both."""
     at = TABLE_1[(TABLE_1["condition"] == condition) & (TABLE_1["channel"] == channel)].set_index(["method", "metric"])
     mse, psnr = at.xs("mse", level="metric"), at.xs("psnr", level="metric")
     implied, slack = DECIBELS * mse["std"] / mse["mean"], DECIBELS * MSE_UNIT / 2 / mse["mean"]

@@ -20,7 +20,7 @@ from ptychoformer.provenance import sidecar
 from ptychoformer.publication import report_figures
 from ptychoformer.publication.claims import VERDICTS_ELSEWHERE, judge
 from ptychoformer.publication.curves import training_curves
-from ptychoformer.publication.inputs import Run, read_histories, read_trained
+from ptychoformer.publication.inputs import read_histories, read_trained
 from ptychoformer.publication.report import make_report
 from ptychoformer.publication.report_claims import effect_text, read_verdicts, section_of, sections, tally
 from ptychoformer.publication.report_headline import headlines
@@ -46,11 +46,11 @@ def write_tables(folder, experiment, seeds):
     for place, table in enumerate(experiment.TABLES.values(), 1):
         name = f"table{place}"
         frame = experiment.make_metrics(seeds=seeds) if place == 1 else experiment.metrics_of(table, seeds)
-        shown = frame[frame["metric"].isin(table.layout["metrics"])]
-        files = experiment.write_metrics(folder / "evaluation" / name, shown, table.layout["factor"])
+        shown = frame[frame["metric"].isin(table.metrics)]
+        files = experiment.write_metrics(folder / "evaluation" / name, shown, table.factor)
         printed = {kind: folder / "publication" / f"{name}.{kind}" for kind in ("csv", "md", "tex")}
-        made.words[name] = table.layout | dict(scale_note=f"{name} is smaller than <the paper>.")
-        make_table(files.metrics, table.published, files.pairwise, **made.words[name], **printed)
+        made.words[name] = table.words | dict(scale_note=f"{name} is smaller than <the paper>.")
+        make_table(files.metrics, table.published, files.pairwise, table.layout, scale_note=made.words[name]["scale_note"], **printed)
         made.tables[name], made.metrics[name] = printed["csv"], files.metrics
         made.statistics[name] = (files.anova, files.pairwise)
     return made
@@ -73,22 +73,6 @@ def write_reference(folder, metrics, experiment):
     return experiment.keep_reference(folder, frame.assign(n_train=2928)[list(RUN_COLUMNS)])
 
 
-def write_benchmarks(results):
-    """Two jobs side by side for a minute and a half, one of them half as long, one of a minute after them; and a run's of another day."""
-    run = "clean/dpi/mse/n700/seed{}"
-    for folder, seconds, end, memory in (
-        (f"training/{run.format(0)}", 90, 1090, 300),
-        (f"training/{run.format(1)}", 45, 1045, 450),
-        ("evaluation/table1", 60, 1150, 200),
-        (f"training/{run.format(99)}", 5000, 9000, 9000),
-    ):
-        path = results / folder / "job.benchmark.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\tmax_rss\n{seconds}\t{memory}\n")
-        facts = dict(artefact="made.csv", rule="job", started=end - seconds, seconds=seconds, import_seconds=0.0)
-        sidecar(path.with_name("made.csv")).write_text(json.dumps(facts))
-
-
 def write_inputs(folder, experiment, seeds=3, with_reference=True):
     """Arguments of `make_report`, and the files they name."""
     made = write_tables(folder, experiment, seeds)
@@ -104,16 +88,15 @@ def write_inputs(folder, experiment, seeds=3, with_reference=True):
         output_csv=folder / "claims.csv",
     )
     histories, checkpoints = experiment.write_training(folder, seeds)
-    write_benchmarks(results)
     return dict(
         tables=made.tables,
         statistics=made.statistics,
         figures=write_figures(results / "publication" / "figures"),
         claims=folder / "claims.csv",
+        contents=experiment.CONTENTS,
         reference=reference,
         histories=read_histories(histories),
         trained=read_trained(checkpoints),
-        results=results,
         words=made.words,
         ours="ptychoformer",
         scale={"seeds": list(range(seeds)), "training": {"epochs": 12}},
@@ -259,7 +242,7 @@ class TestStructure:
 class TestTables:
     def test_every_number_is_on_the_page(self, page, inputs, experiment):
         for path, table in zip(inputs["tables"].values(), experiment.TABLES.values(), strict=True):
-            layout = Layout(**table.layout)
+            layout = table.layout
             for part in layout.parts:
                 for row in rows(pd.read_csv(path), part, layout):
                     for cell in row.cells:
@@ -284,7 +267,7 @@ class TestHeadline:
     def test_intervals_are_those_of_an_independent_library(self, inputs, experiment):
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
         metrics = pd.read_csv(inputs["tables"]["table1"].parents[1] / "evaluation/table1/metrics.csv")
-        found = headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer")
+        found = headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer")
         assert len(found) == 12
         line = next(line for line in found if line.condition == "Noisy" and line.column == "Phase PSNR (dB)")
         at = metrics.query(f"dataset == 'noisy' and {HEADLINE} and channel == 'phase' and metric == 'psnr'")
@@ -301,18 +284,18 @@ class TestHeadline:
 
     def test_it_is_on_the_page(self, page, inputs, experiment):
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
-        for line in headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer"):
+        for line in headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer"):
             expected = f"{line.column} {line.ours} ({line.ours_interval}) {line.rival_name} {line.rival} ({line.rival_interval})"
             assert f"{expected} {line.lead} ({line.lead_interval}) {line.published_lead}" in page.words
 
     def test_a_metric_that_a_scan_is_too_small_for_is_left_out(self, inputs, experiment):
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
-        found = headlines(table[table["metric"] != "ssim"], pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer")
+        found = headlines(table[table["metric"] != "ssim"], pairwise, experiment.TABLES["I"].layout, "ptychoformer")
         assert {line.column for line in found} == {"Amplitude PSNR (dB)", "Phase PSNR (dB)", "Relative phase PSNR (dB)"}
 
     def test_one_seed_has_no_interval(self, small, experiment):
         table, pairwise = pd.read_csv(small["tables"]["table1"]), pd.read_csv(small["statistics"]["table1"][1])
-        for line in headlines(table, pairwise, Layout(**experiment.TABLES["I"].layout), "ptychoformer"):
+        for line in headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer"):
             assert (line.ours_interval, line.rival_interval, line.lead_interval) == ("", "", "")
 
     @pytest.fixture
@@ -334,7 +317,7 @@ class TestHeadline:
         assert "Metric Ptychoformer Best other network Lead" in page.words
         assert "DPI, Ptychoformer, Novel, and variants of Ptychoformer" in page.words
         table, pairwise = pd.read_csv(appended["tables"]["table1"]), pd.read_csv(appended["statistics"]["table1"][1])
-        layout = Layout(**{name: part for name, part in appended["words"]["table1"].items() if name != "scale_note"})
+        layout = Layout.of(appended["words"]["table1"])
         lines = headlines(table, pairwise, layout, "ptychoformer")
         assert {line.rival_name for line in lines} == {"Novel"}
         assert all(line.lead.startswith("−") for line in lines)
@@ -390,14 +373,14 @@ class TestClaims:
         assert effect_text(0.0003, "share") == "0.030 % of the energy"
         assert effect_text(0.0069, "mse") == "+0.69×10⁻²"
 
-    def test_reasons_are_in_a_readers_words(self, inputs):
+    def test_reasons_are_in_a_readers_words(self, inputs, experiment):
         row = dict(id="one", place="Table I", statement="It is so.", judges="size", verdict="undecided", effect=0.05, low=0.01, high=0.2)
         row |= dict(
             unit="fraction", n_seeds=3, rival="ptynet, phase psnr", source="local", scale="", published_value=0.042, interim=False, note=""
         )
         row |= dict.fromkeys(VERDICTS_ELSEWHERE, "")
         row |= dict(reason="the interval includes 0.042 for ptynet, phase psnr; dpi (2 of 3 comparisons)")
-        (section,) = sections(pd.DataFrame([row]), Labels.of(inputs["words"]))
+        (section,) = sections(pd.DataFrame([row]), Labels.of(inputs["words"]), experiment.CONTENTS)
         (claim,) = section.claims
         assert claim.local.because == "the interval includes 4.20 % for PtyNet, phase PSNR; DPI (2 of 3 comparisons)"
         assert (claim.local.effect, claim.local.interval, claim.local.seeds) == ("+5.00 %", "+1.00 to +20.00", "3 seeds")
@@ -470,12 +453,12 @@ class TestClaims:
             ("Section VI-Z2", "Section VI-Z"),
         ],
     )
-    def test_places_belong_to_sections(self, place, title):
-        assert section_of(place) == title
+    def test_places_belong_to_sections(self, experiment, place, title):
+        assert section_of(place, experiment.CONTENTS) == title
 
-    def test_every_claim_is_in_one_section(self, inputs):
+    def test_every_claim_is_in_one_section(self, inputs, experiment):
         table = read_verdicts(inputs["claims"])
-        found = sections(table, Labels.of(inputs["words"]))
+        found = sections(table, Labels.of(inputs["words"]), experiment.CONTENTS)
         assert len({section.title for section in found}) == len(found) == 9
         assert sorted(claim.id for section in found for claim in section.claims) == sorted(set(table["id"]))
 
@@ -614,19 +597,6 @@ class TestVariation:
         assert "A seed draws the order of the training patterns, the part of them that validates and the initial weights" in page.words
 
 
-class TestTime:
-    def test_rooms_are_summed(self, page):
-        assert "ran for 2.5 minutes, with up to 2 jobs at once" in page.words
-        # 195 seconds of work in 150 seconds of two cores.
-        assert "0.0 % went into starting programs, and in 35.0 % nothing ran" in page.words
-        assert "training 2 2.2 0.0 450" in page.words
-        assert "all 3 3.2 0.0 450" in page.words
-
-    def test_without_benchmarks_the_page_says_so(self, small, tmp_path):
-        make_report(**small | dict(results=tmp_path, output=small["output"].with_name("untimed.html")))
-        assert "No job left a benchmark" in Page(small["output"].with_name("untimed.html").read_text()).words
-
-
 class TestProvenance:
     @pytest.mark.parametrize("fact", ["31ab34cd56ef", "2.8.0", "3.11.9", "Linux x86_64", "training.epochs"])
     def test_facts_are_listed(self, page, fact):
@@ -651,17 +621,12 @@ class TestProvenance:
         with pytest.raises(InputError, match=r"gone\.csv"):
             read_histories([tmp_path / "clean/dpi/mse/n5/seed0/gone.csv"])
 
-    def test_a_run_is_its_path(self):
-        assert Run.of("results/training/clean/dpi/mse/n700/seed2/history.csv") == Run("clean", "dpi", "mse", 700, 2)
-        with pytest.raises(InputError, match="not the path of a run"):
-            Run.of("results/history.csv")
-
 
 class TestFigures:
-    def test_a_heavy_page_is_halved_and_shown_at_the_same_size(self, tmp_path, monkeypatch):
+    def test_a_heavy_page_is_halved_and_shown_at_the_same_size(self, tmp_path, monkeypatch, experiment):
         figures = write_figures(tmp_path, FIGURES[:2])
         monkeypatch.setattr(report_figures, "MOST_BYTES", 10)
-        picture = report_figures.pictures(figures, tmp_path / "report.html")[0]
+        picture = report_figures.pictures(figures, experiment.CONTENTS.figures, tmp_path / "report.html")[0]
         content = base64.b64decode(picture.source.split(",")[1])
         assert Image.open(io.BytesIO(content)).size == (150, 50)
         assert (picture.width, picture.height) == (135, 45)
@@ -672,15 +637,15 @@ class TestFigures:
         assert "**" not in text.split("<figure>", 1)[1].split("base64")[0]
         assert not re.search(r"<figcaption>[^<]*\*", text)
 
-    def test_a_figure_without_a_caption_is_named(self, tmp_path):
+    def test_a_figure_without_a_caption_is_named(self, tmp_path, experiment):
         with pytest.raises(InputError, match="figure 'fig11' has no caption"):
-            report_figures.pictures({"fig11": ("a.pdf", "a.png")}, tmp_path / "report.html")
+            report_figures.pictures({"fig11": ("a.pdf", "a.png")}, experiment.CONTENTS.figures, tmp_path / "report.html")
 
-    def test_what_is_no_picture_is_named(self, tmp_path):
+    def test_what_is_no_picture_is_named(self, tmp_path, experiment):
         figures = write_figures(tmp_path, FIGURES[:1])
         figures["fig1"][1].write_bytes(b"a picture")
         with pytest.raises(InputError, match=r"fig1\.png cannot be read as a picture"):
-            report_figures.pictures(figures, tmp_path / "report.html")
+            report_figures.pictures(figures, experiment.CONTENTS.figures, tmp_path / "report.html")
 
     def test_curves_show_every_run_in_its_colour(self, tmp_path, experiment):
         histories, _ = experiment.write_training(tmp_path, seeds=2, epochs=1)

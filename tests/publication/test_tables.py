@@ -1,6 +1,7 @@
 """Tables I to V: the paper's numbers, ours beside them, and the right ones in bold."""
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from ptychoformer.errors import InputError
 from ptychoformer.publication.tables import COLUMNS, compare, make_table, notes
-from ptychoformer.publication.typeset import Layout, Part, rows
+from ptychoformer.publication.typeset import Part, rows
 
 NOTE = "Trained on 700 patterns for 12 epochs & 3 % of that again."
 NUMBERS = ["I", "II", "III", "IV", "V"]
@@ -18,7 +19,7 @@ HEADLINE = Part("lower_right", "whole", "scene")
 
 def columns_of(table):
     """How many columns each part of a table has."""
-    layout = Layout(**table.layout)
+    layout = table.layout
     return [len(layout.columns(part)) for part in layout.parts]
 
 
@@ -36,7 +37,7 @@ def make(tmp_path, experiment):
         table = experiment.TABLES[number]
         files = experiment.write_metrics(tmp_path, metrics, table.factor)
         outputs = {kind: tmp_path / f"table.{kind}" for kind in ("csv", "md", "tex")}
-        make_table(files.metrics, table.published, files.pairwise, **table.layout | changes, scale_note=NOTE, **outputs)
+        make_table(files.metrics, table.published, files.pairwise, replace(table.layout, **changes), scale_note=NOTE, **outputs)
         return pd.read_csv(outputs["csv"]), outputs["md"].read_text(), outputs["tex"].read_text()
 
     return make
@@ -49,7 +50,7 @@ def made(request, tmp_path_factory, experiment):
     metrics = experiment.metrics_of(table)
     files = experiment.write_metrics(folder, metrics, table.factor)
     outputs = {kind: folder / f"table.{kind}" for kind in ("csv", "md", "tex")}
-    make_table(files.metrics, table.published, files.pairwise, **table.layout, scale_note=NOTE, **outputs)
+    make_table(files.metrics, table.published, files.pairwise, table.layout, scale_note=NOTE, **outputs)
     return table, metrics, pd.read_csv(outputs["csv"]), outputs["md"].read_text(), outputs["tex"].read_text()
 
 
@@ -157,11 +158,11 @@ class TestEveryTable:
         assert list(dict.fromkeys(tidy["method"])) == [*table.methods, "floor", "ceiling"]
         assert list(dict.fromkeys(tidy["condition"])) == list(table.conditions)
         parts = dict.fromkeys(zip(tidy["block"], tidy["region"], tidy["level"], strict=True))
-        assert tuple(parts) == Layout(**table.layout).parts
+        assert tuple(parts) == table.layout.parts
 
     def test_the_headline_comes_first_and_table_1_has_every_block_and_level(self, made):
         table, *_ = made
-        first, *others = Layout(**table.layout).parts
+        first, *others = table.layout.parts
         assert first == Part(table.block, "whole", "scene")
         if table.number == "I":
             assert {part.block for part in others} == {"lower_right", "lower_left", "strip"}
@@ -185,7 +186,7 @@ class TestEveryTable:
         keys = ["condition", "method", "channel", "metric"]
         expected = pd.read_csv(table.published).set_index(keys).rename(columns=lambda name: f"published_{name}").sort_index()
         parts = {Part(*place): found for place, found in published.groupby(["block", "region", "level"])}
-        first = Layout(**table.layout).parts[0]
+        first = table.layout.parts[0]
         assert set(parts) == {first, *([first._replace(level="released")] if table.number == "I" else [])}
         for found in parts.values():
             pd.testing.assert_frame_equal(found.set_index(keys)[list(expected)].sort_index(), expected)
@@ -194,21 +195,21 @@ class TestEveryTable:
     def test_the_papers_numbers_stand_beside_no_other_block_and_no_other_phase(self, experiment):
         layout = experiment.TABLES["I"].layout
         for block, level in (("lower_left", "scene"), ("strip", "synchronised"), ("lower_right", "synchronised")):
-            parts = Layout(**layout | {"block": block, "level": level}).published_parts
+            parts = replace(layout, block=block, level=level).published_parts
             assert all(part.block == "lower_right" and part.level in ("scene", "released") for part in parts)
             assert len(parts) == {"lower_left": 1, "strip": 0, "lower_right": 2}[block]
 
     def test_a_headline_elsewhere_has_a_table_without_the_papers_numbers(self, experiment, published):
         other = SimpleNamespace(**vars(experiment.TABLES["I"]) | {"block": "strip", "level": "synchronised"})
         pairwise = pd.DataFrame(columns=["factor", "dataset", "held", "block", "region", "level", "channel", "metric", "a", "b", "p"])
-        layout = Layout(**other.layout | {"block": "strip", "level": "synchronised"})
+        layout = replace(other.layout, block="strip", level="synchronised")
         table = compare(experiment.metrics_of(other), published("I"), pairwise, layout)
         assert tuple(table.loc[0, ["block", "region", "level"]]) == layout.parts[0]
         assert table["published_mean"].isna().all()
 
     def test_a_cell_has_the_papers_spread_where_it_prints_one(self, made):
         table, _, tidy, *_ = made
-        layout = Layout(**table.layout)
+        layout = table.layout
         body = rows(tidy, layout.parts[0], layout)
         cells = [cell for row in body for cell in row.cells if cell.published]
         assert len(cells) == len(pd.read_csv(table.published))
@@ -232,7 +233,7 @@ class TestEveryTable:
         table, _, _, markdown, latex = made
         number = NUMBERS.index(table.number) + 1
         assert markdown.startswith(f"# Table {table.number}: {table.title}\n")
-        parts = Layout(**table.layout).parts
+        parts = table.layout.parts
         assert all(f"\\label{{tab:table{number}-{'-'.join(part)}}}" in latex for part in parts)
         assert latex.count(f"\\caption{{{table.title} (the paper's Table {table.number}). ") == len(parts)
         assert ("no SSIM of images" in markdown) == (table.number == "I")
@@ -275,7 +276,7 @@ def test_bold_is_the_better_network_and_never_a_reference(make, experiment, metr
     table, markdown, latex = make(metrics)
     marked = table[table["best"] & (table["metric"] == metric)]
     assert set(marked["method"]) == {"ptynet"}
-    parts = Layout(**experiment.TABLES["I"].layout)
+    parts = experiment.TABLES["I"].layout
     assert len(marked) == 2 * sum(column[1] == metric for part in parts.parts for column in parts.columns(part))
     assert all("**" not in line for line in markdown.splitlines() if re.match(r"\| (Noise-free|Noisy) +\| (Floor|Ceiling)", line))
     assert not re.search(r"(Floor|Ceiling) &.*mathbf", latex)
@@ -296,7 +297,7 @@ def test_dagger_is_the_test_against_the_best(experiment, published):
     place |= {"channel": "amplitude", "metric": "mse", "alpha": 0.0083, "note": ""}
     pairs = [("ptychonn", "ptychoformer", 0.001, True), ("ptynet", "ptychoformer", 0.2, False), ("ptychonn", "ptynet", 0.001, True)]
     pairwise = pd.DataFrame([place | dict(a=a, b=b, p=p, significant=apart) for a, b, p, apart in pairs])
-    layout = Layout(**experiment.TABLES["I"].layout | {"conditions": {"clean": "Noise-free"}})
+    layout = replace(experiment.TABLES["I"].layout, conditions={"clean": "Noise-free"})
     table = compare(experiment.make_metrics(), published("I"), pairwise, layout)
     found = {model: cell(table, model, "mse")["differs_from_best"] for model in experiment.MODELS}
     assert found["ptychonn"] is True
@@ -395,22 +396,37 @@ def test_metrics_that_do_not_fit_are_refused_in_one_sentence(experiment, publish
     table = experiment.TABLES[number]
     pairwise = pd.DataFrame(columns=["factor", "dataset", "held", "block", "region", "level", "channel", "metric", "a", "b", "p"])
     with pytest.raises(InputError, match=sentence):
-        compare(spoil(experiment.metrics_of(table)), published(number), pairwise, Layout(**table.layout))
+        compare(spoil(experiment.metrics_of(table)), published(number), pairwise, table.layout)
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"number": "VI"}, "table 'VI' is unknown, allowed are I, II, III, IV, V"),
         ({"factor": "seed"}, "factor 'seed' is unknown, allowed are model, loss"),
         ({"block": "middle"}, "block 'middle' is unknown, allowed are lower_right, lower_left, strip, scan"),
         ({"level": "pattern"}, "level 'pattern' is unknown, allowed are scene, synchronised"),
+    ],
+)
+def test_a_layout_that_does_not_exist_is_refused(experiment, change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        replace(experiment.TABLES["I"].layout, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"further_parts": ("unseen", "upper")},
+            "part 'upper' is unknown, allowed are unseen, pattern, other_phase, released, other_blocks",
+        ),
+        ({"papers_block": "middle"}, "block 'middle' is unknown, allowed are lower_right, lower_left, strip, scan"),
         ({"metrics": ("psnr", "fsim")}, "metric 'fsim' is unknown, allowed are mse, psnr, ssim"),
     ],
 )
 def test_a_table_that_does_not_exist_is_refused(experiment, change, sentence):
+    layout = experiment.TABLES["I"].layout
     with pytest.raises(InputError, match=sentence):
-        Layout(**experiment.TABLES["I"].layout | change)
+        replace(layout, table=replace(layout.table, **change))
 
 
 def test_a_table_without_its_columns_is_refused(tmp_path, experiment):
@@ -419,5 +435,5 @@ def test_a_table_without_its_columns_is_refused(tmp_path, experiment):
     files.pairwise.write_text("dataset,p\nclean,0.1\n")
     outputs = {kind: tmp_path / f"table1.{kind}" for kind in ("csv", "md", "tex")}
     with pytest.raises(InputError, match="has no column test and no column factor"):
-        make_table(files.metrics, table.published, files.pairwise, **table.layout, scale_note="", **outputs)
+        make_table(files.metrics, table.published, files.pairwise, table.layout, scale_note="", **outputs)
     assert not outputs["csv"].exists()

@@ -25,7 +25,7 @@ def covered(phase: np.ndarray) -> np.ndarray:
 
 
 def line_widths(lines: np.ndarray) -> np.ndarray:
-    """Of (H, W) bool, in pixels, at the ridges of the distance to the nearest edge."""
+    """Widths of the features of (H, W) bool, in pixels, at the ridges of the distance to the nearest edge."""
     distance = ndimage.distance_transform_edt(lines)
     return 2 * distance[lines & (distance == ndimage.maximum_filter(distance, 3))] - 1
 

@@ -86,7 +86,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, m
     again, _ = train(tmp_path / "broken", scan, epochs=5)
     assert calls == [0, 1, 2, 2, 3, 4]  # nothing is trained twice while the state is there
     assert_same_bits(unbroken, again)
-    fit_module.forget_state(tmp_path / "broken/model.pt")
+    fit_module.delete_state(tmp_path / "broken/model.pt")
     assert not (tmp_path / "broken/state.pt").exists()
 
 

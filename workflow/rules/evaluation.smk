@@ -9,13 +9,13 @@ rule predict:
     input:
         test=tested_on,
         object=object_of_test,
-        checkpoint=f"<results>/training/{RUN}/model.pt",
+        checkpoint=f"<results>/{TRAINING}/model.pt",
     output:
-        f"<results>/evaluation/{TESTED}/patches.h5",
+        f"<results>/{EVALUATION}/patches.h5",
     log:
-        f"<results>/evaluation/{TESTED}/predict.log",
+        f"<results>/{EVALUATION}/predict.log",
     benchmark:
-        f"<results>/evaluation/{TESTED}/predict.benchmark.tsv"
+        f"<results>/{EVALUATION}/predict.benchmark.tsv"
     wildcard_constraints:
         model="|".join(config["models"]),
     conda:
@@ -37,11 +37,11 @@ rule reference:
     input:
         unpack(scans_of_run),
     output:
-        "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/on_{test}/patches.h5",
+        f"<results>/{REFERENCE_EVALUATION}/patches.h5",
     log:
-        "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/on_{test}/reference.log",
+        f"<results>/{REFERENCE_EVALUATION}/reference.log",
     benchmark:
-        "<results>/evaluation/{dataset}/{reference}/none/n{n_train}/seed{seed}/on_{test}/reference.benchmark.tsv"
+        f"<results>/{REFERENCE_EVALUATION}/reference.benchmark.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -61,11 +61,11 @@ use rule reference as many_pattern_reference with:
         unpack(scans_of_run),
         reconstruction=reconstruction_of_test,
     output:
-        "<results>/evaluation/{dataset}/epie/none/n{n_train}/seed{seed}/on_{test}/patches.h5",
+        f"<results>/{EPIE_EVALUATION}/patches.h5",
     log:
-        "<results>/evaluation/{dataset}/epie/none/n{n_train}/seed{seed}/on_{test}/reference.log",
+        f"<results>/{EPIE_EVALUATION}/reference.log",
     benchmark:
-        "<results>/evaluation/{dataset}/epie/none/n{n_train}/seed{seed}/on_{test}/reference.benchmark.tsv"
+        f"<results>/{EPIE_EVALUATION}/reference.benchmark.tsv"
     message:
         "Cutting patches from the reconstruction of {wildcards.test}, seed {wildcards.seed}"
 
@@ -73,15 +73,15 @@ use rule reference as many_pattern_reference with:
 rule score:
     input:
         unpack(scans_of_run),
-        patches=f"<results>/evaluation/{TESTED}/patches.h5",
+        patches=f"<results>/{EVALUATION}/patches.h5",
     output:
         # Together, since a job of its own would start Python and import for longer than it stitches.
-        scene=f"<results>/evaluation/{TESTED}/scene.h5",
-        metrics=f"<results>/evaluation/{TESTED}/metrics.csv",
+        scene=f"<results>/{EVALUATION}/scene.h5",
+        metrics=f"<results>/{EVALUATION}/metrics.csv",
     log:
-        f"<results>/evaluation/{TESTED}/score.log",
+        f"<results>/{EVALUATION}/score.log",
     benchmark:
-        f"<results>/evaluation/{TESTED}/score.benchmark.tsv"
+        f"<results>/{EVALUATION}/score.benchmark.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -89,7 +89,7 @@ rule score:
         mem_mb=1000,
     params:
         weighting=config["stitching"]["weighting"],
-        positions=stitched_at(),
+        positions=str(config["stitching"]["positions"]).lower(),  # YAML reads an unquoted true as a boolean
         tie=config["stitching"]["tie"],
         code=code_digest("evaluation.stitch", "evaluation.metrics"),
     message:
@@ -146,9 +146,9 @@ rule statistics:
 
 rule spectra:
     input:
-        datasets=[dataset_path(first_dataset("table1"), seed) for seed in config["seeds"]],
-        object=object_path(first_dataset("table1")),
-        scenes=paths(f"<results>/evaluation/{TESTED}/scene.h5", runs_of_spectra()),
+        datasets=[dataset_path(EXPERIMENTS.first_dataset("table1"), seed) for seed in config["seeds"]],
+        object=object_path(EXPERIMENTS.first_dataset("table1")),
+        scenes=files_of_runs(f"<results>/{EVALUATION}/scene.h5", EXPERIMENTS.runs_of_spectra()),
     output:
         spectra="<results>/evaluation/table1/spectra.csv",
         bands="<results>/evaluation/table1/bands.csv",
@@ -162,8 +162,8 @@ rule spectra:
     resources:
         mem_mb=1000,
     params:
-        runs=runs_of_spectra(),
-        headline=headline("table1"),
+        runs=EXPERIMENTS.runs_of_spectra(),
+        headline=EXPERIMENTS.headline("table1"),
         code=code_digest("evaluation.spectra"),
     message:
         "Measuring the spatial frequencies of the scenes"

@@ -9,7 +9,7 @@ rule unpack:
     input:
         tables_of_store(HARVESTED),
     output:
-        metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=EXPERIMENTS),
+        metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=SHOWN),
         bands=BANDS,
         spectra=["<results>/evaluation/table1/spectra.csv" for _ in BANDS],
     log:
@@ -22,9 +22,9 @@ rule unpack:
     resources:
         mem_mb=1000,
     params:
-        runs=[runs_of(experiment) + references_of(experiment) for experiment in EXPERIMENTS],
-        spectra=runs_of_spectra() if BANDS else [],
-        headline=headline("table1"),
+        runs=[EXPERIMENTS.runs(experiment) + EXPERIMENTS.references(experiment) for experiment in SHOWN],
+        spectra=EXPERIMENTS.runs_of_spectra() if BANDS else [],
+        headline=EXPERIMENTS.headline("table1"),
         code=code_digest("publication.unpack"),
     message:
         "Taking the metrics of experiments from the reference runs"

@@ -7,14 +7,14 @@ rule train:
         object=object_of_dataset,
     output:
         # The state of an unfinished training lies beside these, undeclared, so that a failed or killed job goes on where it was.
-        checkpoint=f"<results>/training/{RUN}/model.pt",
-        history=f"<results>/training/{RUN}/history.csv",
+        checkpoint=f"<results>/{TRAINING}/model.pt",
+        history=f"<results>/{TRAINING}/history.csv",
         # Predicted here, since a job of its own would start torch, and wait for a GPU, for a second of work.
-        patches=f"<results>/evaluation/{RUN}/on_{{dataset}}/patches.h5",
+        patches=f"<results>/{OWN_EVALUATION}/patches.h5",
     log:
-        f"<results>/training/{RUN}/train.log",
+        f"<results>/{TRAINING}/train.log",
     benchmark:
-        f"<results>/training/{RUN}/train.benchmark.tsv"
+        f"<results>/{TRAINING}/train.benchmark.tsv"
     wildcard_constraints:
         model="|".join(config["models"]),
     conda:
@@ -47,9 +47,9 @@ if config["training"]["seeds_together"]:
             datasets=lambda wildcards: [dataset_path(wildcards.dataset, seed) for seed in config["seeds"]],
             object=object_of_dataset,
         output:
-            checkpoints=of_all_seeds(f"<results>/training/{RUN}/model.pt"),
-            histories=of_all_seeds(f"<results>/training/{RUN}/history.csv"),
-            patches=of_all_seeds(f"<results>/evaluation/{RUN}/on_{{dataset}}/patches.h5"),
+            checkpoints=of_all_seeds(f"<results>/{TRAINING}/model.pt"),
+            histories=of_all_seeds(f"<results>/{TRAINING}/history.csv"),
+            patches=of_all_seeds(f"<results>/{OWN_EVALUATION}/patches.h5"),
         log:
             f"<results>/training/{CELL}/train.log",
         benchmark:
@@ -91,7 +91,7 @@ rule architecture:
         mem_mb=1000,
     params:
         model=network_of,
-        window=window_of(first_dataset("table1")),
+        window=window_of(EXPERIMENTS.first_dataset("table1")),
         code=inspection_code,
     message:
         "Describing the layers of {wildcards.model}"
@@ -103,13 +103,13 @@ rule attention:
     input:
         dataset=trained_on,
         object=object_of_dataset,
-        checkpoint=f"<results>/training/{RUN}/model.pt",
+        checkpoint=f"<results>/{TRAINING}/model.pt",
     output:
-        f"<results>/training/{RUN}/attention.h5",
+        f"<results>/{TRAINING}/attention.h5",
     log:
-        f"<results>/training/{RUN}/attention.log",
+        f"<results>/{TRAINING}/attention.log",
     benchmark:
-        f"<results>/training/{RUN}/attention.benchmark.tsv"
+        f"<results>/{TRAINING}/attention.benchmark.tsv"
     conda:
         "../../environment.yml"
     threads: 1

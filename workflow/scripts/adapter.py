@@ -7,7 +7,6 @@ with job(snakemake) as facts:
     make_object(...)
 """
 
-import builtins
 import os
 import sys
 import time
@@ -31,14 +30,13 @@ def job(snakemake) -> Iterator[dict]:
     """
     facts: dict = {}
     began, started = time.perf_counter(), round(time.time(), 3)
-    imports = _timed_imports()
     with _log(snakemake.log[0]) as console:
         try:
             yield facts
             parameters = {**dict(snakemake.params.items()), **dict(snakemake.wildcards.items())}
             own = {artefact: facts.pop(artefact, {}) for artefact in snakemake.output}
             for artefact in snakemake.output:
-                about = {"rule": snakemake.rule, "started": started, "import_seconds": round(imports[0], 3)}
+                about = {"rule": snakemake.rule, "started": started}
                 wildcards = own[artefact].pop("wildcards", {})
                 record(artefact, parameters | wildcards, time.perf_counter() - began, about | facts | own[artefact])
         except PtychoformerError as error:
@@ -56,25 +54,6 @@ def job(snakemake) -> Iterator[dict]:
 def folder_of(files: Iterable[str]) -> Path | None:
     """Where files of one folder lie; None without files."""
     return next((Path(file).parent for file in files), None)
-
-
-def _timed_imports() -> list[float]:
-    """A list of one number, the seconds that imports take from now on; imports within imports are part of theirs."""
-    seconds = [0.0]
-    plain, depth = builtins.__import__, 0
-
-    def timed(*arguments, **keywords):
-        nonlocal depth
-        began, depth = time.perf_counter(), depth + 1
-        try:
-            return plain(*arguments, **keywords)
-        finally:
-            depth -= 1
-            if depth == 0:
-                seconds[0] += time.perf_counter() - began
-
-    builtins.__import__ = timed
-    return seconds
 
 
 @contextmanager

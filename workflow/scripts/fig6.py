@@ -7,5 +7,5 @@ with job(snakemake):
 
     files, models = snakemake.input, snakemake.params.models
     run_files = dict(zip(models, zip(files.patches, files.scenes, strict=True), strict=True))
-    where = dict(training_dataset=files.training_dataset[0], **snakemake.params.headline)
+    where = dict(training_dataset=files.training_dataset, **snakemake.params.headline)
     draw(files.dataset, run_files, models, **where, **dict(snakemake.output.items()))

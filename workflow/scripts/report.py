@@ -1,10 +1,9 @@
 """Everything on one page."""
 
-from pathlib import Path
-
 from adapter import folder_of, job
 
 with job(snakemake):
+    from ptychoformer.contents import read_contents
     from ptychoformer.publication.inputs import read_histories, read_trained
     from ptychoformer.publication.report import make_report
     from ptychoformer.publication.unpack import histories, trained
@@ -20,10 +19,10 @@ with job(snakemake):
         statistics=dict(zip(params.words, zip(files.anovas, files.pairs, strict=True), strict=True)),
         figures=dict(zip(params.figures, zip(files.pdfs, files.pngs, strict=True), strict=True)),
         claims=files.claims,
+        contents=read_contents(files.contents),
         **of_runs,
         reference=folder_of(files.reference),
         harvest_note=params.harvest_note,
-        results=Path(output).parent,
         ours=params.ours,
         words=params.words,
         scale=params.scale,

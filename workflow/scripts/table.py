@@ -4,6 +4,8 @@ from adapter import job
 
 with job(snakemake):
     from ptychoformer.publication.tables import make_table
+    from ptychoformer.publication.typeset import Layout
 
-    files = snakemake.input
-    make_table(files.metrics, files.published, files.pairwise, **snakemake.params.words, **dict(snakemake.output.items()))
+    files, words = snakemake.input, snakemake.params.words
+    outputs = dict(snakemake.output.items())
+    make_table(files.metrics, files.published, files.pairwise, Layout.of(words), scale_note=words["scale_note"], **outputs)

@@ -4,7 +4,7 @@ from adapter import job
 
 with job(snakemake) as facts:
     from ptychoformer.evaluation.predict import predict
-    from ptychoformer.training.fit import Run, fit_together, forget_state
+    from ptychoformer.training.fit import Run, delete_state, fit_together
 
     datasets, made, how = snakemake.input.datasets, snakemake.output, snakemake.params
     seeds = snakemake.config["seeds"]
@@ -16,4 +16,4 @@ with job(snakemake) as facts:
         for artefact in (run.checkpoint, run.history, patches):
             facts[artefact] = about | {"wildcards": {"seed": str(run.seed)}}
     for run in runs:
-        forget_state(run.checkpoint)
+        delete_state(run.checkpoint)

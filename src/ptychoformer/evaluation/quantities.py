@@ -17,7 +17,9 @@ class Quantity:
         decimals: digits after the point.
         unit: of the printed number, in a heading.
         difference_unit: of a printed difference in a sentence, with the space before it.
+        effect_unit: of a difference in ``claims.csv``, not scaled.
         higher_is_better: False for errors.
+        released: whether the authors' release scores it.
     """
 
     name: str
@@ -25,7 +27,9 @@ class Quantity:
     decimals: int
     unit: str
     difference_unit: str
+    effect_unit: str
     higher_is_better: bool
+    released: bool = False
 
     @property
     def heading(self) -> str:
@@ -45,10 +49,16 @@ class Quantity:
         return f"{self.text(value)}{self.difference_unit}"
 
 
+# Scores of images (`evaluation.scores`), as columns of tables, and shares of the energy, which claims alone are about.
 QUANTITIES = {
-    "mse": Quantity("MSE", 100, 2, "×10⁻²", "×10⁻²", higher_is_better=False),
-    "psnr": Quantity("PSNR", 1, 2, "dB", " dB", higher_is_better=True),
-    "ssim": Quantity("SSIM", 100, 2, "%", " percentage points", higher_is_better=True),
+    "mse": Quantity("MSE", 100, 2, "×10⁻²", "×10⁻²", "mse", higher_is_better=False, released=True),
+    "psnr": Quantity("PSNR", 1, 2, "dB", " dB", "dB", higher_is_better=True, released=True),
+    "ssim": Quantity("SSIM", 100, 2, "%", " percentage points", "ssim", higher_is_better=True, released=True),
+}
+SHARES = {
+    "band_share": Quantity("Share", 100, 3, "%", " % of the energy", "share", higher_is_better=True),
+    "share_error": Quantity("Error of the share", 100, 3, "%", " % of the energy", "share", higher_is_better=False),
+    "share_deficit": Quantity("Lack of the share", 100, 3, "%", " % of the energy", "share", higher_is_better=True),
 }
 CHANNEL_NAMES = {"amplitude": "Amplitude", "phase": "Phase", RELATIVE_PHASE: "Relative phase"}
 MISSING = "–"

@@ -10,7 +10,7 @@ import yaml
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import LEVELS, PATTERN, REGIONS
-from ptychoformer.publication.contrasts import EACH, LARGEST, SMALLEST, UNITS, Check
+from ptychoformer.publication.contrasts import EACH, JUDGED, LARGEST, SMALLEST, Check
 from ptychoformer.publication.evidence import BAND
 from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
 
@@ -93,7 +93,7 @@ def _test(name: str, entry: dict[str, Any]) -> Check:
         ("comparison", (test.comparison,), COMPARISONS),
         ("effect", (test.effect,), EFFECTS),
         ("compare", (test.compare,), ("model", "loss")),
-        ("metric", test.metric, tuple(UNITS)),
+        ("metric", test.metric, tuple(JUDGED)),
         ("block", (test.block,), ("", *GRID_BLOCKS, WHOLE_SCAN)),
         ("region", test.region if test.level != BAND else (), REGIONS),
         ("level", (test.level,), ("", *LEVELS, BAND)),

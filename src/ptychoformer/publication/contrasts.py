@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from ptychoformer.evaluation import PATTERN, UNSEEN, WHOLE
+from ptychoformer.evaluation.quantities import QUANTITIES, SHARES
 from ptychoformer.publication.evidence import Numbers, Place
 from ptychoformer.publication.verdicts import Contrast
 from ptychoformer.simulation.scan import GRID_BLOCKS, STRIP, WHOLE_SCAN
 
 # Where a claim is judged once more: on the part of its block that training never saw, over single patterns, and on other blocks.
 ELSEWHERE = (UNSEEN, PATTERN, *GRID_BLOCKS)
-UNITS = {"psnr": "dB", "ssim": "ssim", "mse": "mse", "band_share": "share", "share_error": "share", "share_deficit": "share"}
-LOWER_IS_BETTER = {"mse", "share_error"}
+JUDGED = QUANTITIES | SHARES
 EACH, LARGEST, SMALLEST = "each", "largest", "smallest"
 
 
@@ -131,7 +131,7 @@ def _places(questions: Iterable[_Question]) -> list[Place]:
 def _look_up(question: _Question, numbers: Numbers, seeds: list[int]) -> Contrast:
     parts = [term.sign * numbers.at(term.place, seeds) for term in question.terms]
     reference = numbers.at(question.reference, seeds) if question.reference else np.ones(len(seeds))
-    unit = "fraction" if question.reference else UNITS[question.terms[0].place.metric]
+    unit = "fraction" if question.reference else JUDGED[question.terms[0].place.metric].effect_unit
     # An infinite PSNR makes a difference that is not a number; the contrast says so itself.
     with np.errstate(invalid="ignore"):
         return Contrast(question.name, unit, sum(parts), reference, float(np.abs(parts).max()), question.margin)
@@ -160,7 +160,7 @@ def _questions(test: Check, numbers: Numbers) -> Iterator[_Question]:
 
 def _compared(test: Check, spot: Place, numbers: Numbers) -> Iterator[tuple[str, list[_Term], Place | None]]:
     """Name, terms and reference of every comparison at one spot (one dataset, region, channel and metric)."""
-    sign = -1 if spot.metric in LOWER_IS_BETTER else 1
+    sign = 1 if JUDGED[spot.metric].higher_is_better else -1
     methods = [*test.better, *test.worse, *test.among]
     if test.drop:
         start, end = (_conditioned(test, spot, methods, part, numbers) for part in test.drop)

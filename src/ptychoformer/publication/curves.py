@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from ptychoformer.publication.inputs import Run
+from ptychoformer.paths import Run
 from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style, svg
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Circle, Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, NullLocator
 
-from ptychoformer.publication.quantities import number
+from ptychoformer.evaluation.quantities import number
 from ptychoformer.publication.rings import Rings, load_rings, to_polar
 from ptychoformer.publication.style import DOUBLE_COLUMN, house_style, save
 
@@ -54,7 +54,7 @@ def compose(rings: Rings, condition: str) -> Figure:
     _draw_patterns(patterns, rings, condition)
     _draw_decay(decay, rings)
     _draw_polar(polar, rings)
-    _draw_likeness(pairs, rings)
+    _draw_correlation(pairs, rings)
     return figure
 
 
@@ -155,7 +155,7 @@ def _draw_polar(part: SubFigure, rings: Rings) -> None:
     _tidy_bar(part.colorbar(shown, ax=axes, aspect=18, pad=0.02, extend="min"))
 
 
-def _draw_likeness(part: SubFigure, rings: Rings) -> None:
+def _draw_correlation(part: SubFigure, rings: Rings) -> None:
     inner, outer = rings.pair_radii
     _title(part, "d", f"Are ring neighbours more alike? (radii {inner:g} to {outer:g} pixels)")
     axes = part.subplots()

@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import WHOLE
+from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.inputs import read_table
 from ptychoformer.publication.names import scene_name
-from ptychoformer.publication.quantities import QUANTITIES
-from ptychoformer.publication.responses import PANELS, draw_lines, label_axes, read_scenes, select, summarise
 from ptychoformer.publication.style import SINGLE_COLUMN, axes_at, colour, house_style, save
+from ptychoformer.publication.sweeps import PANELS, draw_lines, label_axes, read_scenes, select, summarise
 
 HEIGHT, TOP = 3.2, 0.41  # inches; of the page and of the upper panels
 PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")
@@ -45,7 +45,7 @@ def draw(
         alphas: loss to alpha. Losses of 0 < alpha < 1 must have been measured; the pure ones, alpha 0 and 1, are drawn if they were.
         model: the network.
         block: of the test patterns, see `training.split`.
-        level: of the scores, see `responses.read_scenes`.
+        level: of the scores, see `sweeps.read_scenes`.
 
     Raises:
         InputError: a file is damaged, or a weighted loss was not measured.
@@ -58,7 +58,7 @@ def draw(
 def load(
     metrics_csv: str | os.PathLike, published_csv: str | os.PathLike, alphas: Mapping[str, float], model: str, *, block: str, level: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ours and the published values against ``alpha``, in printed units: see `responses.summarise`; the latter lack an interval.
+    """Ours and the published values against ``alpha``, in printed units: see `sweeps.summarise`; the latter lack an interval.
 
     Raises:
         InputError: see `draw`.

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from ptychoformer.evaluation import CHANNELS, WHOLE
 from ptychoformer.evaluation.metrics import common_scale
+from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.publication.names import scene_name
 from ptychoformer.publication.panels import (
@@ -25,9 +26,8 @@ from ptychoformer.publication.panels import (
     truth_of,
 )
 from ptychoformer.publication.pictures import Pictures, Row
-from ptychoformer.publication.quantities import QUANTITIES
-from ptychoformer.publication.responses import read_scenes, select, summarise
 from ptychoformer.publication.style import DOUBLE_COLUMN, axes_at, colour, house_style, letter, save
+from ptychoformer.publication.sweeps import read_scenes, select, summarise
 from ptychoformer.training.split import split_of
 
 METRICS = ("psnr", "ssim", "mse")

@@ -14,20 +14,19 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import RELATIVE_PHASE, UNSEEN
 from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.publication.names import BLOCKS, REFERENCES, SHORT_REFERENCES, scene_name
+from ptychoformer.publication.names import BLOCKS, REFERENCES, scene_name
 from ptychoformer.publication.panels import View, ranges_of, require_one_training, scene_view, truth_of
 from ptychoformer.publication.pictures import Pictures, Row
-from ptychoformer.publication.responses import (
+from ptychoformer.publication.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
+from ptychoformer.publication.sweeps import (
     PANELS,
-    REFERENCE_DASHES,
     draw_lines,
     label_axes,
-    look,
+    line_style,
     read_scenes,
     select,
     summarise,
 )
-from ptychoformer.publication.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
 from ptychoformer.training.split import split_of
 
 Scenes = Mapping[tuple[int, str], str | os.PathLike]
@@ -184,7 +183,7 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str])
         return
     for place, model in enumerate(measured):
         offset = (place - (len(measured) - 1) / 2) * DODGE[x]
-        draw_lines(axes, select(summary, model=model), x, look(models.index(model), model), offset, log=log)
+        draw_lines(axes, select(summary, model=model), x, line_style(models.index(model), model), offset, log=log)
     _draw_references(axes, summary, x, _reach(summary[summary["model"].isin([*measured, "floor"])]))
     if log:
         axes.set_xscale("log")
@@ -204,21 +203,21 @@ def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, reach: tuple[flo
     """Lines; decibels far above what networks reach leave the plot, whose scale is the networks', and stand at its upper edge."""
     low, high = reach
     far = []
-    for reference, dashes in REFERENCE_DASHES.items():
-        rows = select(summary, model=reference).sort_values(x)
+    for name, reference in REFERENCES.items():
+        rows = select(summary, model=name).sort_values(x)
         rows = rows[np.isfinite(rows["mean"])]
-        style = {"color": "grey", "linewidth": 0.6, "linestyle": dashes, "zorder": 1}
+        style = {"color": "grey", "linewidth": 0.6, "linestyle": reference.dashes, "zorder": 1}
         # One point is no line, and a reference has no marker.
         if len(rows) > 1:
             axes.plot(rows[x], rows["mean"], **style)
         elif len(rows):
             axes.axhline(rows["mean"].iloc[0], **style)
         if len(rows) and rows["metric"].iloc[0] == "psnr" and rows["mean"].max() > high + FAR * max(high - low, LEAST_SPAN):
-            far.append(rows["mean"].rename(reference))
+            far.append(rows["mean"].rename(name))
     if far:
         bottom, span = min(low, *(means.min() for means in far)), max(high - low, LEAST_SPAN)
         axes.set_ylim(bottom - 0.05 * span, high + ROOM * span)
-        text = "\n".join(f"{SHORT_REFERENCES[means.name]} {means.max():.0f} ↑" for means in far)
+        text = "\n".join(f"{REFERENCES[means.name].short} {means.max():.0f} ↑" for means in far)
         axes.text(0.99, 0.98, text, transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
 
 
@@ -233,15 +232,15 @@ def _apart(ticks: list[float], log: bool) -> list[float]:
 
 
 def _handles_of_networks(models: Mapping[str, str]) -> list[Line2D]:
-    return [Line2D([], [], label=label, markersize=3, **look(place, model)) for place, (model, label) in enumerate(models.items())]
+    return [Line2D([], [], label=label, markersize=3, **line_style(place, model)) for place, (model, label) in enumerate(models.items())]
 
 
 def _handles_of_references(*summaries: pd.DataFrame) -> list[Line2D]:
     measured = set().union(*(summary["model"] for summary in summaries))
     infinite = any(np.isinf(select(summary, model="ceiling", metric="psnr")["mean"]).any() for summary in summaries)
     handles = []
-    for reference, dashes in REFERENCE_DASHES.items():
-        if reference in measured:
-            label = REFERENCES[reference] + (" (PSNR ∞)" if reference == "ceiling" and infinite else "")
-            handles.append(Line2D([], [], color="grey", linewidth=0.6, linestyle=dashes, label=label))
+    for name, reference in REFERENCES.items():
+        if name in measured:
+            label = reference.label + (" (PSNR ∞)" if name == "ceiling" and infinite else "")
+            handles.append(Line2D([], [], color="grey", linewidth=0.6, linestyle=reference.dashes, label=label))
     return handles

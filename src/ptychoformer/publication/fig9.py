@@ -14,8 +14,8 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.spectra import BAND_ENERGIES, BANDS, MAX_FREQUENCY, OBJECT, SPECTRA
 from ptychoformer.publication.inputs import read_table
-from ptychoformer.publication.responses import half_width, look, select
 from ptychoformer.publication.style import DOUBLE_COLUMN, axes_at, colour, house_style, save
+from ptychoformer.publication.sweeps import half_width, line_style, select
 
 UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
 LEFT, RIGHT, TOP, GAP = 0.5, 0.06, 0.36, 0.08
@@ -72,7 +72,7 @@ def compose(spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str
     _draw_lower(figure, spectra, bands, models, lower_top)
     handles = [Line2D([], [], color="black", linewidth=0.9, label="truth")]
     handles += [
-        Line2D([], [], markersize=3, label=label, **NETWORK_STYLE, **look(place, model))
+        Line2D([], [], markersize=3, label=label, **NETWORK_STYLE, **line_style(place, model))
         for place, (model, label) in enumerate(models.items())
     ]
     handles.append(Line2D([], [], color="grey", linewidth=0.8, linestyle="--", label="half-bit threshold"))
@@ -175,7 +175,7 @@ def _draw_bands(axes: Axes, ratios: pd.DataFrame, models: Mapping[str, str]) -> 
         rows = select(ratios, model=model).set_index("band").loc[list(BANDS)]
         where = np.arange(len(BANDS)) + (place - (len(models) - 1) / 2) * step
         spread = np.array([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
-        style = {**look(place, model), "linestyle": "none"}
+        style = {**line_style(place, model), "linestyle": "none"}
         axes.errorbar(where, rows["mean"], spread, markersize=2.8, elinewidth=0.7, capsize=1.2, capthick=0.6, **style)
     truth = ratios.drop_duplicates("band").set_index("band").loc[list(BANDS), "truth"]
     axes.set_xticks(range(len(BANDS)), [f"{band}\n{_share(share)}" for band, share in truth.items()])
@@ -195,11 +195,11 @@ def _draw_correlation(axes: Axes, spectra: pd.DataFrame, channel: str, models: M
     axes.plot(threshold["frequency"], threshold["mean"], color="grey", linewidth=0.8, linestyle="--")
     for place, model in enumerate(models):
         curve = section(spectra[spectra["model"] == model], channel, "frc")
-        style = look(place, model) | {"marker": "", "linewidth": 0.8}
+        style = line_style(place, model) | {"marker": "", "linewidth": 0.8}
         axes.plot(curve["frequency"], curve["mean"], **style)
         # Where it first falls below the threshold, mean over seeds.
         falls = select(spectra, channel=channel, quantity="crossing", model=model)[["frequency", "value"]].mean()
-        mark = {"marker": look(place, model)["marker"], "markersize": 3.5, "markeredgecolor": "black", "markeredgewidth": 0.4}
+        mark = {"marker": line_style(place, model)["marker"], "markersize": 3.5, "markeredgecolor": "black", "markeredgewidth": 0.4}
         axes.plot(*falls, color=colour(model), zorder=3, **mark)
     axes.set(xlim=(0, 0.5), ylim=(-0.4, 1.02))
     axes.set_xlabel("frequency (cycles/pixel)", labelpad=1)

@@ -24,6 +24,7 @@ from ptychoformer.configuration import load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.spectra import SPECTRA as SPECTRUM_COLUMNS
+from ptychoformer.paths import TRAINING, names_of_run
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication import store
 from ptychoformer.publication.evidence import BAND_COLUMNS, COLUMNS, RUN
@@ -32,7 +33,6 @@ from ptychoformer.publication.views import Shown, keep_views, shown_by
 from ptychoformer.storage import read_text
 
 TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networks that the paper compares
-SCHEMA = "workflow/schemas/config.schema.yaml"
 CONFIG = ("config.yaml", "config/paper.yaml")
 # What is measured of the scenes of several runs together: the file, its columns, and the numbers among them.
 _MEASURED = {
@@ -128,9 +128,10 @@ def _merged(name: str, existing: pd.DataFrame, found: _Found, remade: set[Run]) 
 
 def _take_run(path: Path, results: Path, found: _Found) -> None:
     """Scores, losses and facts of one run; nothing of the metrics of a whole experiment."""
-    run = _identity(path.relative_to(results / "evaluation").parent.parts)
-    if run is None:
+    names = names_of_run(path.relative_to(results / "evaluation").parent)
+    if names is None:
         return
+    run = tuple(names[column] for column in RUN)
     try:
         rows = _whole_rows(path, COLUMNS, ("value",))
         if any((rows[name] != value).any() for name, value in zip(RUN, run, strict=True)):
@@ -209,18 +210,8 @@ def _are_numbers(values: pd.Series) -> bool:
     return bool(pd.to_numeric(values[values != ""], errors="coerce").notna().all())
 
 
-def _identity(parts: tuple[str, ...]) -> Run | None:
-    """Dataset, test, model, loss, n_train and seed of a folder of evaluation; None if it is no run's."""
-    if len(parts) != 6 or not parts[-1].startswith("on_"):
-        return None
-    dataset, model, loss, n_train, seed, test = parts
-    n_train, seed, test = n_train.removeprefix("n"), seed.removeprefix("seed"), test.removeprefix("on_")
-    return (dataset, test, model, loss, n_train, seed) if n_train.isdigit() and seed.isdigit() else None
-
-
 def _weights(run: Run, results: Path) -> Path:
-    dataset, _, model, loss, n_train, seed = run
-    return results / "training" / dataset / model / loss / f"n{n_train}" / f"seed{seed}" / "model.pt"
+    return results / TRAINING.format(**dict(zip(RUN, run, strict=True))) / "model.pt"
 
 
 def _facts(run: Run, metrics: Path, results: Path) -> dict[str, str]:
@@ -289,7 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", nargs="+", default=CONFIG, metavar="FILE", help="of the results, overlays last [%(default)s]")
     chosen = parser.parse_args(arguments)
     try:
-        print(harvest(chosen.results, chosen.store, shown_by(load(chosen.config, SCHEMA))))
+        print(harvest(chosen.results, chosen.store, shown_by(load(chosen.config))))
     except PtychoformerError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

@@ -14,8 +14,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from ptychoformer.configuration import headline_of, models_of, sizes_of
 from ptychoformer.errors import InputError
+from ptychoformer.experiments import headline_of, models_of, sizes_of
 
 # How many seeds there are to be, fixed before the first run as the paper's "ten independent experiments"; on fewer a result is interim.
 SEEDS_FIXED = 10

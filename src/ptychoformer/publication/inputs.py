@@ -1,16 +1,15 @@
-"""Reading what other rooms left: tables with the columns of their contract, runs by their path, sidecars of provenance."""
+"""Reading what other rooms left: tables with the columns of their contract, sidecars of provenance."""
 
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import COLUMNS
+from ptychoformer.paths import Run
 from ptychoformer.provenance import sidecar
 from ptychoformer.storage import read_csv
 
@@ -28,34 +27,6 @@ _TEXT = (
 _FLAGS = ("significant", "best", "differs_from_best", "interim")
 _WHOLE = ("n_seeds", "n_levels")
 TYPES = COLUMNS | dict.fromkeys(_TEXT, str) | dict.fromkeys(_FLAGS, bool) | dict.fromkeys(_WHOLE, int)
-
-
-@dataclass(frozen=True, order=True)
-class Run:
-    """One trained network; its identity is its path."""
-
-    dataset: str
-    model: str
-    loss: str
-    n_train: int
-    seed: int
-
-    @classmethod
-    def of(cls, path: str | os.PathLike) -> "Run":
-        """The run that the file ``.../{dataset}/{model}/{loss}/n{n_train}/seed{seed}/{file}`` belongs to.
-
-        Raises:
-            InputError: the path has another form.
-        """
-        try:
-            dataset, model, loss, n_train, seed = Path(path).parent.parts[-5:]
-            return cls(dataset, model, loss, int(n_train.removeprefix("n")), int(seed.removeprefix("seed")))
-        except ValueError as error:
-            raise InputError(f"{path} is not the path of a run, which ends in dataset/model/loss/n<patterns>/seed<seed>/file.") from error
-
-    def __str__(self) -> str:
-        """Its path, as `of` reads it."""
-        return f"{self.dataset}/{self.model}/{self.loss}/n{self.n_train}/seed{self.seed}"
 
 
 def read_table(path: str | os.PathLike, columns: Iterable[str], text: Iterable[str] = ()) -> pd.DataFrame:

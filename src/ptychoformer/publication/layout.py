@@ -49,7 +49,7 @@ class Layout:
 
     @property
     def height(self) -> float:
-        """Of the whole figure; a note of two lines ends it."""
+        """The height of the whole figure, which a note of two lines ends."""
         return self._scene_row(ROWS) + self.for_note + self.margin
 
     def point_box(self, place: int, row: int, column: int) -> Box:

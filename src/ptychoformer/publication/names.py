@@ -1,11 +1,35 @@
 """What references and parts of the test patterns are called, in tables and figures alike."""
 
+from dataclasses import dataclass
+
 from ptychoformer.evaluation import SYNCHRONISED
 from ptychoformer.simulation.scan import LOWER_LEFT, LOWER_RIGHT, STRIP, WHOLE_SCAN
 
-# Of `evaluation.references`, in full and where room is short.
-REFERENCES = {"floor": "Floor", "ceiling": "Ceiling", "one_pattern": "Ceiling of one pattern", "epie": "ePIE (many patterns)"}
-SHORT_REFERENCES = {"floor": "Floor", "ceiling": "Ceiling", "one_pattern": "One pattern", "epie": "ePIE"}
+
+@dataclass(frozen=True)
+class Reference:
+    """One of `evaluation.references` in tables and figures.
+
+    Args:
+        label: in full.
+        short: where room is short.
+        colour: ``#rrggbb``.
+        dashes: of its line, as Matplotlib takes them.
+    """
+
+    label: str
+    short: str
+    colour: str
+    dashes: str | tuple[float, tuple[float, ...]]
+
+
+REFERENCES = {
+    "floor": Reference("Floor", "Floor", "#999999", (0, (1, 1.2))),
+    "ceiling": Reference("Ceiling", "Ceiling", "#000000", (0, (5, 2))),
+    "one_pattern": Reference("Ceiling of one pattern", "One pattern", "#298BA3", "-"),
+    "epie": Reference("ePIE (many patterns)", "ePIE", "#666666", (0, (5, 1, 1, 1))),
+}
+REFERENCE_LABELS = {name: reference.label for name, reference in REFERENCES.items()}
 BLOCKS = {LOWER_RIGHT: "lower right block", LOWER_LEFT: "lower left block", STRIP: "test strip", WHOLE_SCAN: "whole scan"}
 
 

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
+from ptychoformer.evaluation.quantities import number
 from ptychoformer.publication.lengths import round_length, with_prefix
 from ptychoformer.publication.panels import TRUTH, UNITS, View
-from ptychoformer.publication.quantities import number
 from ptychoformer.publication.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, letter
 
 LEFT, GAP, MARGIN = 0.36, 0.03, 0.06
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def colourmap(self) -> Colormap:
-        """Of the channel; pixels that were not stitched are light grey."""
+        """The colour map of the channel, in which pixels that were not stitched are light grey."""
         return colormaps[COLOURMAPS[self.channel]].with_extremes(bad="lightgrey")
 
 
@@ -79,7 +79,7 @@ class Pictures:
 
     @property
     def width(self) -> float:
-        """Of a picture."""
+        """The width of a picture."""
         free = DOUBLE_COLUMN - LEFT - FOR_BARS - (self.columns - 1) * GAP
         return min(free / self.columns, self.widest)
 
@@ -90,7 +90,7 @@ class Pictures:
 
     @property
     def height(self) -> float:
-        """Of all rows with what stands above and below them."""
+        """The height of all rows, with what stands above and below them."""
         *_, (_, top, _, height) = self.boxes()
         return top + height + FOR_PSNR + MARGIN
 

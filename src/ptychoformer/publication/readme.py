@@ -15,14 +15,14 @@ import pandas as pd
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES, SCENE, WHOLE
 from ptychoformer.evaluation.metrics import read_metrics
+from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, channel_in_words, columns
 from ptychoformer.evaluation.statistics import obstacle, paired
 from ptychoformer.files import write_text
 from ptychoformer.publication.claims import LOCAL
 from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.holdings import SEEDS_FIXED
 from ptychoformer.publication.inputs import PUBLISHED, read_table
-from ptychoformer.publication.names import REFERENCES as REFERENCE_LABELS
-from ptychoformer.publication.quantities import MISSING, QUANTITIES, channel_in_words, columns
+from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report_claims import in_words, read_verdicts
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.store import read_scores

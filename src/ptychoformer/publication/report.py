@@ -15,13 +15,16 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from ptychoformer.contents import Contents
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
 from ptychoformer.files import write_text
+from ptychoformer.paths import Run
 from ptychoformer.publication import report_claims, report_reference, report_runs, typeset, variation
 from ptychoformer.publication.claims import LOCAL, REFERENCE
 from ptychoformer.publication.curves import training_curves
 from ptychoformer.publication.holdings import SEEDS_FIXED
-from ptychoformer.publication.inputs import ANOVA, PAIRWISE, Run, read_table
-from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
+from ptychoformer.publication.inputs import ANOVA, PAIRWISE, read_table
+from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report_figures import pictures
 from ptychoformer.publication.report_headline import headlines
 from ptychoformer.publication.report_labels import Labels
@@ -40,9 +43,9 @@ def make_report(
     figures: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
     claims: str | os.PathLike,
     reference: str | os.PathLike | None,
+    contents: Contents,
     histories: Mapping[Run, pd.DataFrame],
     trained: Mapping[Run, Mapping[str, Any]],
-    results: str | os.PathLike,
     words: Mapping[str, Mapping[str, Any]],
     ours: str,
     scale: Mapping[str, Any],
@@ -58,11 +61,11 @@ def make_report(
         figures: ``fig1`` ... to PDF, which is linked to, and PNG, which is shown.
         claims: of `claims.judge`.
         reference: folder of the reference runs (`store`); None if there is none.
+        contents: of the paper.
         histories: each run of Table I to its losses by epoch.
         trained: each run of every experiment to its provenance; what jobs left of other runs is not counted.
-        results: folder in which jobs left their benchmarks.
-        words: the names of the tables to what they were made with: number, title, metrics, conditions, methods, factor, block, level
-            and scale_note as `tables.make_table` takes them. Decides which tables are shown, in which order.
+        words: the names of the tables to what they were made with: the parts of a `typeset.Layout`, and ``scale_note`` as
+            `tables.make_table` takes it. Decides which tables are shown, in which order.
         ours: the network of Table I whose lead over the best of the others is the headline.
         scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by dots.
         missing_scan: the file for want of which the measured data were left out.
@@ -72,11 +75,10 @@ def make_report(
         InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
     """
     labels = Labels.of(words)
-    layouts = {name: _layout(table) for name, table in words.items()}
-    parts = [_table(name, layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words]
+    layouts = {name: typeset.Layout.of(table) for name, table in words.items()}
+    parts = [_table(layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words]
     verdicts = report_claims.read_verdicts(claims)
     runs = report_runs.trained_runs(trained, labels)
-    timing = report_runs.time_spent(results, runs)
     first = layouts[HEADLINE_TABLE]
     conditions, networks = first.conditions, first.methods
     headline = headlines(read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE), first, ours)
@@ -89,19 +91,17 @@ def make_report(
         verdicts=[(verdict, report_claims.SYMBOLS[verdict], report_claims.STYLES[verdict]) for verdict in report_claims.VERDICTS],
         headlines=_by_condition(headline),
         our_name=networks[ours],
-        claim_sections=report_claims.sections(verdicts, labels),
+        claim_sections=report_claims.sections(verdicts, labels, contents),
         block_title=typeset.BLOCK_TITLES[first.block],
         seeds_fixed=SEEDS_FIXED,
         tables=parts,
-        figures=pictures(figures, output, missing_scan),
+        figures=pictures(figures, contents.figures, output, missing_scan),
         varied_groups=_variation(tables[HEADLINE_TABLE], first),
         varied_names=[report_reference.score_name(*column) for column in report_reference.COLUMNS],
         reference=report_reference.reference_conditions(reference, labels, block=first.block, level=first.level),
         reference_headings=_headings(report_reference.COLUMNS),
         anova_headings=report_reference.ANOVA_HEADINGS,
         pair_headings=report_reference.PAIR_HEADINGS,
-        timing=timing,
-        rooms=report_runs.room_rows(timing),
         curves=_embedded(training_curves(histories, conditions, networks), "image/svg+xml"),
         runs=report_runs.run_rows(runs, labels),
         durations=report_runs.duration_rows(runs, labels),
@@ -110,23 +110,18 @@ def make_report(
     write_text(page, output)
 
 
-def _layout(words: Mapping[str, Any]) -> typeset.Layout:
-    names = {name: words[name] for name in ("number", "title", "factor", "conditions", "methods", "block", "level")}
-    return typeset.Layout(**names, metrics=tuple(words["metrics"]))
-
-
-def _table(name: str, layout: typeset.Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str) -> dict[str, Any]:
+def _table(layout: typeset.Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str) -> dict[str, Any]:
     """All that the page says under the heading of a table."""
     table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
     shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
     told = [(typeset.caption(part), _by_condition(_told(shown_anova, shown_pairs, layout, part))) for part in layout.parts]
     return {
-        "name": name,
-        "number": layout.number,
-        "title": layout.title,
+        "name": layout.name,
+        "number": layout.table.number,
+        "title": layout.table.title,
         "first_heading": layout.compared.headings[1],
         "plural": layout.compared.plural,
-        "parts": [_part(name, part, rows, layout) for part in layout.parts if (rows := typeset.rows(table, part, layout))],
+        "parts": [_part(part, rows, layout) for part in layout.parts if (rows := typeset.rows(table, part, layout))],
         "has_published": bool(table["published_mean"].notna().any()),
         "notes": notes(table, pairwise, layout, scale_note),
         "told": told,
@@ -134,10 +129,10 @@ def _table(name: str, layout: typeset.Layout, table_csv: str | os.PathLike, test
     }
 
 
-def _part(name: str, part: typeset.Part, rows: Sequence[typeset.Row], layout: typeset.Layout) -> dict[str, Any]:
+def _part(part: typeset.Part, rows: Sequence[typeset.Row], layout: typeset.Layout) -> dict[str, Any]:
     """One part of a table as the page shows it."""
     return {
-        "id": "-".join((name, *part)),
+        "id": "-".join((layout.name, *part)),
         "caption": typeset.caption(part),
         "groups": typeset.column_groups(part, layout),
         "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
@@ -157,7 +152,7 @@ def _shown(tests: pd.DataFrame, layout: typeset.Layout) -> pd.DataFrame:
 def _variation(table_csv: str | os.PathLike, layout: typeset.Layout) -> list[tuple[str, list[variation.Row]]]:
     """How a table's scores differ between seeds, and between blocks."""
     means = variation.means_of_table(read_table(table_csv, COLUMNS), layout.level)
-    methods = {**layout.methods, "floor": typeset.REFERENCES["floor"]}
+    methods = {**layout.methods, "floor": REFERENCE_LABELS["floor"]}
     found = variation.variation(means, layout.block)
     return _by_condition(variation.rows(found, layout.conditions, methods, report_reference.COLUMNS))
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ptychoformer.contents import Contents
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import PATTERN, UNSEEN
+from ptychoformer.evaluation.quantities import QUANTITIES, number
 from ptychoformer.publication.catalogue import JUDGES
 from ptychoformer.publication.claims import LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
+from ptychoformer.publication.contrasts import JUDGED
 from ptychoformer.publication.holdings import SEEDS_FIXED
 from ptychoformer.publication.inputs import read_table
-from ptychoformer.publication.quantities import QUANTITIES, number
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.typeset import BLOCK_TITLES
 from ptychoformer.publication.verdicts import FAILS, HOLDS, UNDECIDED
@@ -26,18 +28,6 @@ STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
 # Where claims are judged once more, by the names of `contrasts.ELSEWHERE`.
 _PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {name: f"on {BLOCK_TITLES[name]}" for name in GRID_BLOCKS}
 _BLOCK_COLUMNS = [f"verdict_{name}" for name in GRID_BLOCKS]
-# The paper's headings.
-_TITLES = {
-    "IV-B": "Performance comparison and analysis",
-    "IV-C": "Validation on experimental synchrotron data",
-    "IV-D": "Generalization capabilities comparison",
-    "IV-E": "Performance comparison under limited data",
-    "IV-F": "Ablation study",
-    "V-A": "Frequency analysis",
-    "V-B": "Loss function analysis",
-    "V-C": "Model variants",
-}
-_SECTION_OF_TABLE = {"Table I": "IV-B", "Table II": "IV-D", "Table III": "IV-F", "Table IV": "V-B", "Table V": "V-C"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +48,9 @@ class Unit:
         return number(value * self.scale, self.decimals)
 
 
-_UNITS = {"fraction": Unit(100, 2, " %"), "share": Unit(100, 3, " % of the energy", sign=False)} | {
-    name: Unit(QUANTITIES[metric].scale, QUANTITIES[metric].decimals, QUANTITIES[metric].difference_unit)
-    for name, metric in (("dB", "psnr"), ("ssim", "ssim"), ("mse", "mse"))
+_UNITS = {"fraction": Unit(100, 2, " %")} | {
+    quantity.effect_unit: Unit(quantity.scale, quantity.decimals, quantity.difference_unit, sign=metric in QUANTITIES)
+    for metric, quantity in JUDGED.items()
 }
 
 
@@ -182,7 +172,7 @@ def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
     return table
 
 
-def sections(table: pd.DataFrame, labels: Labels) -> list[Section]:
+def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Section]:
     """All claims by section of the paper, in the order in which sections and claims first occur; reasons name things by their labels."""
     found: dict[str, list[ClaimRow]] = {}
     for _, rows in table.groupby("id", sort=False):
@@ -192,17 +182,18 @@ def sections(table: pd.DataFrame, labels: Labels) -> list[Section]:
         published = _published(rows)
         about = {name: local[name] for name in ("id", "place", "statement", "judges", "note")}
         claim = ClaimRow(**about, published=published, local=_judgement(local, labels), reference=reference)
-        found.setdefault(section_of(claim.place), []).append(claim)
+        found.setdefault(section_of(claim.place, contents), []).append(claim)
     return [Section(title, tuple(claims)) for title, claims in found.items()]
 
 
-def section_of(place: str) -> str:
+def section_of(place: str, contents: Contents) -> str:
     """The heading under which a place of the paper belongs: ``Section IV-E1, Figure 8`` is in Section IV-E."""
     named = re.search(r"Section ([IVX]+-[A-Z])", place)
-    key = named.group(1) if named else _SECTION_OF_TABLE.get(place)
+    of_tables = {table.source: table.section for table in contents.tables.values()}
+    key = named.group(1) if named else of_tables.get(place)
     if key is None:
         return place.split(",")[0]
-    return f"Section {key}: {_TITLES[key]}" if key in _TITLES else f"Section {key}"
+    return f"Section {key}: {contents.sections[key]}" if key in contents.sections else f"Section {key}"
 
 
 def _published(rows: pd.DataFrame) -> str:
@@ -231,8 +222,8 @@ def _judgement(row: pd.Series, labels: Labels) -> Judgement:
         effect="" if pd.isna(row["effect"]) else effect_text(row["effect"], row["unit"]),
         interval=f"{unit.text(row['low'])} to {unit.text(row['high'])}" if has_interval else "",
         seeds=f"{seeds} seed{'' if seeds == 1 else 's'}" if seeds else "",
-        rival=labels.told(row["rival"]),
-        because="" if row["verdict"] == HOLDS else labels.told(_in_unit(row["reason"], row["unit"])),
+        rival=labels.with_labels(row["rival"]),
+        because="" if row["verdict"] == HOLDS else labels.with_labels(_in_unit(row["reason"], row["unit"])),
         scale=row["scale"],
         interim=f"Interim: {seeds} of the {SEEDS_FIXED} seeds fixed beforehand" if row["interim"] else "",
         elsewhere=tuple((words, row[f"verdict_{name}"]) for name, words in _PLACES.items() if seeds and _flipped(row, f"verdict_{name}")),

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
 from ptychoformer.publication.typeset import Layout, at_part
 
 _METRICS = ("psnr", "ssim")
@@ -49,7 +49,7 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
         InputError: the table has no such network.
     """
     if ours not in layout.methods:
-        raise InputError(f"Table {layout.number} has no network '{ours}' to call ours; it has {', '.join(layout.methods)}.")
+        raise InputError(f"Table {layout.table.number} has no network '{ours}' to call ours; it has {', '.join(layout.methods)}.")
     rivals = [method for method in layout.methods if method != ours]
     part = layout.parts[0]
     here = at_part(table, part).set_index(["condition", "channel", "metric", "method"]).sort_index()

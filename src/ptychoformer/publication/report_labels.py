@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptychoformer.publication.quantities import QUANTITIES
+from ptychoformer.evaluation.quantities import QUANTITIES
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Labels:
         """A loss; where no table compares losses, its name in capitals, as the common ones are known."""
         return self.losses.get(name, name.upper())
 
-    def told(self, sentence: str) -> str:
+    def with_labels(self, sentence: str) -> str:
         """A sentence in which networks, losses and metrics stand under their labels rather than under their names."""
         known = self.losses | self.networks | {metric: quantity.name for metric, quantity in QUANTITIES.items()}
         return re.sub(r"\w+", lambda word: known.get(word.group(), word.group()), sentence)

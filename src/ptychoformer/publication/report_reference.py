@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ptychoformer.evaluation import REFERENCES, WHOLE
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, columns, p_value
 from ptychoformer.evaluation.statistics import analyses
 from ptychoformer.publication import variation
 from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.holdings import SEEDS_FIXED
 from ptychoformer.publication.inputs import versions_of_code
-from ptychoformer.publication.names import REFERENCES as REFERENCE_LABELS
-from ptychoformer.publication.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, columns, p_value
+from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report_labels import Labels
 from ptychoformer.publication.store import read_scores
 from ptychoformer.publication.typeset import BLOCK_TITLES

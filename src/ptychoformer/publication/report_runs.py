@@ -1,16 +1,14 @@
-"""The provenance part of the report: every trained network, how long it took, with which libraries; and where the workflow's time went."""
+"""The provenance part of the report: every trained network, how long it took, and with which libraries."""
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
-from ptychoformer.publication.inputs import Run
-from ptychoformer.publication.quantities import MISSING, number
+from ptychoformer.evaluation.quantities import MISSING, number
+from ptychoformer.paths import Run
 from ptychoformer.publication.report_labels import Labels
-from ptychoformer.publication.timing import Timing, read_jobs, summarise
 
 _FACTS = ("package", "configuration_digest", "code", "device", "machine", "date", "seconds")
 Trained = tuple[Run, Mapping[str, Any]]
@@ -79,26 +77,3 @@ def libraries(runs: Iterable[Trained]) -> list[tuple[str, str]]:
         for name, version in facts.get("libraries", {}).items():
             found.setdefault(name, set()).add(version)
     return [(name, _listed(versions)) for name, versions in found.items()]
-
-
-def time_spent(results: str | os.PathLike, runs: Iterable[Trained]) -> Timing | None:
-    """Where the time of a results folder went, what is left of other runs aside; None if no job left a benchmark.
-
-    Raises:
-        InputError: a benchmark cannot be read.
-    """
-    jobs = read_jobs(results, {str(run) for run, _ in runs})
-    return summarise(jobs) if jobs else None
-
-
-def room_rows(timing: Timing | None) -> Sequence[list[str]]:
-    """One row a room: jobs, minutes of all of them, minutes of starting programs, greatest memory; then their sum."""
-    if timing is None:
-        return []
-    rooms = timing.rooms
-    total = {**rooms.sum(), "memory": rooms["memory"].max()}
-    table = pd.concat([rooms, pd.DataFrame([total], index=["all"])])
-    return [
-        [str(room), f"{int(row.jobs):,}", number(row.seconds / 60, 1), number(row.startup / 60, 1), f"{row.memory:,.0f}"]
-        for room, row in zip(table.index, table.itertuples(), strict=True)
-    ]

@@ -33,7 +33,7 @@ class Rings:
         decay: (3, radii) photons, ``BAND`` over patterns of the azimuthal mean at radii of 0, 1, ... pixels.
         distances: (m,) pixels, of the pairs below.
         alike: ``log``, log(1 + photons), and ``deviation``, the same less each pixel's mean over patterns, to direction (``DIRECTIONS``)
-            to (3, m), ``BAND`` over patterns of the `likeness` of two pixels.
+            to (3, m), ``BAND`` over patterns of the `intraclass_correlation` of two pixels.
         pair_radii: smallest and largest distance of a pair's middle from the centre, pixels.
         pixel_size: of the object, metres.
     """
@@ -51,7 +51,7 @@ class Rings:
 
     @property
     def side(self) -> int:
-        """Of a pattern, pixels; by this a radius is divided to become a spatial frequency in cycles per pixel."""
+        """Side of a pattern, pixels; a radius divided by it is a spatial frequency in cycles per pixel."""
         return len(self.typical)
 
 
@@ -84,7 +84,7 @@ def load_rings(dataset: str | os.PathLike) -> Rings:
         decay=np.quantile(azimuthal_means(patterns), BAND, axis=0),
         distances=distances,
         alike={
-            what: {way: np.quantile(likeness(images, middles, distances, way), BAND, axis=0) for way in DIRECTIONS}
+            what: {way: np.quantile(intraclass_correlation(images, middles, distances, way), BAND, axis=0) for way in DIRECTIONS}
             for what, images in (("log", logs), ("deviation", deviations))
         },
         pair_radii=(float(middles[0]), float(middles[-1])),
@@ -117,10 +117,10 @@ def to_polar(image: np.ndarray, angles: int) -> np.ndarray:
     return _sample(image[None], radius, angle)[0]
 
 
-def likeness(images: np.ndarray, radius: np.ndarray, distances: np.ndarray, way: str) -> np.ndarray:
+def intraclass_correlation(images: np.ndarray, radius: np.ndarray, distances: np.ndarray, way: str) -> np.ndarray:
     """How alike two pixels of an image are at a distance ``along`` the ring or ``across`` rings, (n, len(distances)).
 
-    Both ways take pairs around the same middles, on rings of ``radius`` at ``PAIR_ANGLES`` angles, and interpolate alike. Likeness
+    Both ways take pairs around the same middles, on rings of ``radius`` at ``PAIR_ANGLES`` angles, and interpolate alike. It
     is the intraclass correlation 1 - <(p - q)^2> / <(p - m)^2 + (q - m)^2>, m being the mean of both: 1 for equal values, 0 for
     unrelated ones, and, unlike Pearson's, lowered by a systematic difference such as the decay with radius (Fisher 1925).
 

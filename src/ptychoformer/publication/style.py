@@ -14,11 +14,12 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ptychoformer.files import atomic
+from ptychoformer.publication.names import REFERENCES
 
 DOUBLE_COLUMN, SINGLE_COLUMN = 7.16, 3.5  # inches, IEEE Transactions
 STYLE_FILE = Path(__file__).with_name("ptychoformer.mplstyle")
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart too.
+# Networks in Okabe and Ito's palette, which colour-blind readers can tell apart too.
 COLOURS = {
     "ptychoformer": "#D55E00",
     "ptychonn": "#0072B2",
@@ -26,9 +27,6 @@ COLOURS = {
     "dpi": "#E69F00",
     "transunet": "#CC79A7",
     "segformer": "#56B4E9",
-    "floor": "#999999",
-    "ceiling": "#000000",
-    "epie": "#666666",
 }
 COLOURMAPS = {"amplitude": "gray", "phase": "cividis", "error": "inferno", "pattern": "inferno"}
 Box = tuple[float, float, float, float]  # left, top, width and height, inches from the upper left corner of the page
@@ -38,7 +36,9 @@ _METADATA = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 def colour(model: str) -> str:
-    """The colour of a model in every figure, ``#rrggbb``; a model without an entry gets one that depends on its name alone."""
+    """The colour of a network or reference in every figure, ``#rrggbb``; a network without one gets it by its name alone."""
+    if model in REFERENCES:
+        return REFERENCES[model].colour
     if model in COLOURS:
         return COLOURS[model]
     hue = zlib.crc32(model.encode()) % 360 / 360

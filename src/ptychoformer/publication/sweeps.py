@@ -1,4 +1,4 @@
-"""How the quality of scenes answers to what an experiment varies: mean and 95 % interval over seeds against it."""
+"""The quality of scenes against what an experiment varies: mean and 95 % interval over seeds."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,11 @@ from scipy.stats import t as student
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.metrics import read_metrics
-from ptychoformer.publication.quantities import QUANTITIES
+from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.style import colour
 
 METRICS = ("psnr", "ssim")
 PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
-REFERENCE_DASHES = {"floor": (0, (1, 1.2)), "ceiling": (0, (5, 2)), "one_pattern": "-", "epie": (0, (5, 1, 1, 1))}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (8, 2)))
 CONFIDENCE = 0.95
@@ -82,25 +81,25 @@ def select(summary: pd.DataFrame, **wanted: str | int | float) -> pd.DataFrame:
     return summary
 
 
-def look(place: int, model: str) -> dict[str, object]:
+def line_style(place: int, model: str) -> dict[str, object]:
     """Colour, marker and dashes of the network at ``place``, which differ in grey print too."""
     return {"color": colour(model), "marker": MARKERS[place % len(MARKERS)], "linestyle": DASHES[place % len(DASHES)]}
 
 
 def draw_lines(
-    axes: Axes, summary: pd.DataFrame, x: str, look: Mapping[str, object], offset: float = 0.0, log: bool = False, line: bool = True
+    axes: Axes, summary: pd.DataFrame, x: str, style: Mapping[str, object], offset: float = 0.0, log: bool = False, line: bool = True
 ) -> None:
     """Means with their intervals against the column ``x``, from left to right.
 
     Args:
-        look: colour, marker and linestyle.
+        style: colour, marker and linestyle.
         offset: how far to dodge, in fractions of the axis' unit, or of its decade if it is logarithmic.
         line: whether the means are joined.
     """
     rows = summary.sort_values(x)
     where = rows[x].to_numpy(float)
     where = where * 10**offset if log else where + offset
-    style = dict(look) if line else {**look, "linestyle": "none"}
+    style = dict(style) if line else {**style, "linestyle": "none"}
     axes.errorbar(where, rows["mean"], rows["half"], markersize=3, linewidth=0.9, elinewidth=0.7, capsize=1.5, capthick=0.6, **style)
 
 

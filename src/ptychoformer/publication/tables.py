@@ -1,7 +1,7 @@
 """Tables I to V: networks or losses beside each other, ours beside the paper's, with a floor and a ceiling for scale."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,9 @@ import pandas as pd
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import RELEASED, SCORED
 from ptychoformer.evaluation.metrics import read_metrics
+from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import write_text
 from ptychoformer.publication.inputs import PAIRWISE, PUBLISHED, read_table
-from ptychoformer.publication.quantities import QUANTITIES
 from ptychoformer.publication.typeset import REFERENCES, Layout, Part, latex_document, markdown_document
 from ptychoformer.storage import write_csv
 
@@ -27,15 +27,8 @@ def make_table(
     metrics_csv: str | os.PathLike,
     published_csv: str | os.PathLike,
     pairwise_csv: str | os.PathLike,
+    layout: Layout,
     *,
-    number: str,
-    title: str,
-    factor: str,
-    conditions: Mapping[str, str],
-    methods: Mapping[str, str],
-    metrics: Sequence[str],
-    block: str,
-    level: str,
     scale_note: str,
     csv: str | os.PathLike,
     md: str | os.PathLike,
@@ -44,20 +37,12 @@ def make_table(
     """Write a table of the paper three times: tidy for programs, Markdown and LaTeX for readers.
 
     Args:
-        number: the paper's, ``I`` to ``V``; it decides which parts are shown, see `typeset.FURTHER_PARTS`.
-        title: in a few words, without a full stop.
-        factor: what is compared, ``model`` or ``loss``.
-        conditions: condition to its label, in the table's order: datasets if networks are compared, networks if losses are. A condition
-            or method that the paper has no row for has no published value.
-        methods: network or loss to its label, in the table's order; floor and ceiling are added.
-        metrics: of each channel, in the order of the columns.
-        block, level: of the test patterns and of their scenes, that the first part is about.
+        layout: what it shows. A condition or method that the paper has no row for has no published value.
         scale_note: a sentence or two on the scale of the runs, printed below the table; may be empty.
 
     Raises:
         InputError: a file breaks its contract, a condition or method was not measured, or a run lacks a value.
     """
-    layout = Layout(number, title, factor, conditions, methods, tuple(metrics), block, level)
     measured, published, pairwise = read_metrics(metrics_csv), read_table(published_csv, PUBLISHED), read_table(pairwise_csv, PAIRWISE)
     table = compare(measured, published, pairwise, layout)
     footnotes = notes(table, pairwise, layout, scale_note)
@@ -89,7 +74,7 @@ def compare(metrics: pd.DataFrame, published: pd.DataFrame, pairwise: pd.DataFra
         "condition": table["condition"].map(_ranks(layout.conditions)),
         "method": table["method"].map(_ranks([*layout.methods, *REFERENCES])),
         "channel": table["channel"].map(_ranks(SCORED)),
-        "metric": table["metric"].map(_ranks(layout.metrics)),
+        "metric": table["metric"].map(_ranks(layout.table.metrics)),
     })  # fmt: skip
     return table.loc[ranks.sort_values(list(ranks)).index, COLUMNS].reset_index(drop=True)
 
@@ -195,7 +180,7 @@ def _mark(table: pd.DataFrame, pairs: pd.DataFrame, methods: list[str]) -> pd.Da
 
 def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_note: str) -> list[str]:
     """Footnotes, one sentence or two each, for readers of any of the table's forms."""
-    *others, last = (QUANTITIES[metric].name for metric in layout.metrics)
+    *others, last = (QUANTITIES[metric].name for metric in layout.table.metrics)
     names = f"{', '.join(others)} and {last}" if others else last
     return [
         _seeds_note(table),

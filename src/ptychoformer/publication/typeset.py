@@ -1,18 +1,19 @@
 """A table of results as people read it: rows of cells, and these in Markdown and LaTeX; the report sets the same rows in HTML."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from ptychoformer.contents import Table
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS, PATTERN, RELEASED, SCENE, SCORED, SYNCHRONISED, UNSEEN, WHOLE
-from ptychoformer.publication.names import BLOCKS, REFERENCES
-from ptychoformer.publication.quantities import CHANNEL_NAMES, FACTORS, MISSING, QUANTITIES, Factor, columns
-from ptychoformer.simulation.scan import GRID_BLOCKS, LOWER_RIGHT, STRIP, WHOLE_SCAN
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, FACTORS, MISSING, QUANTITIES, Factor, columns
+from ptychoformer.publication.names import BLOCKS, REFERENCE_LABELS, REFERENCES
+from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
 
 BLOCK_TITLES = {name: f"the {words}" for name, words in BLOCKS.items()}
 BLOCK_TITLES[WHOLE_SCAN] = "the whole of an object that no network was trained on"
@@ -22,22 +23,16 @@ LEVEL_TITLES = {
     PATTERN: "Single patterns (mean over all)",
     RELEASED: "As the authors’ release scores",
 }
-# What stands in the parts of each table besides its first: the headline block, whole, at the headline level. OTHER is the other way to
-# stitch the phase.
-OTHER, OTHER_BLOCKS = "other", "other blocks"
-_UNSEEN, _PATTERN, _OTHER, _RELEASED = (UNSEEN, None), (WHOLE, PATTERN), (WHOLE, OTHER), (WHOLE, RELEASED)
+# Region and level of the parts that a table may show besides its first, the headline block, whole, at the headline level (None). OTHER is
+# the other way to stitch the phase; OTHER_BLOCKS are parts of their own.
+OTHER, OTHER_BLOCKS = "other", "other_blocks"
 FURTHER_PARTS = {
-    "I": (_UNSEEN, _PATTERN, _OTHER, _RELEASED, OTHER_BLOCKS),
-    "II": (_PATTERN, _OTHER),
-    "III": (_UNSEEN, _OTHER),
-    "IV": (_UNSEEN,),
-    "V": (_UNSEEN, _OTHER),
-    "of Figure 5": (_PATTERN, _OTHER),
+    "unseen": (UNSEEN, None),
+    "pattern": (WHOLE, PATTERN),
+    "other_phase": (WHOLE, OTHER),
+    "released": (WHOLE, RELEASED),
+    OTHER_BLOCKS: (WHOLE, None),
 }
-
-
-# Where the paper tested, for its tables that are not of the lower right block.
-PAPERS_BLOCK = {"II": WHOLE_SCAN, "of Figure 5": STRIP}
 
 
 class Part(NamedTuple):
@@ -48,15 +43,14 @@ class Part(NamedTuple):
     level: str
 
 
-def parts_of(number: str, block: str, level: str) -> tuple[Part, ...]:
-    """The parts of a table of the paper whose headline is this block at this level."""
+def parts_of(further_parts: Iterable[str], block: str, level: str) -> tuple[Part, ...]:
+    """The parts of a table whose headline is this block at this level."""
     other = {SCENE: SYNCHRONISED, SYNCHRONISED: SCENE}[level]
     parts = [Part(block, WHOLE, level)]
-    for further in FURTHER_PARTS[number]:
-        if further == OTHER_BLOCKS:
-            parts += [Part(name, WHOLE, level) for name in GRID_BLOCKS if name != block]
-        else:
-            parts.append(Part(block, further[0], {None: level, OTHER: other}.get(further[1], further[1])))
+    for name in further_parts:
+        region, its_level = FURTHER_PARTS[name]
+        blocks = [one for one in GRID_BLOCKS if one != block] if name == OTHER_BLOCKS else [block]
+        parts += [Part(its_block, region, {None: level, OTHER: other}.get(its_level, its_level)) for its_block in blocks]
     return tuple(parts)
 
 
@@ -70,53 +64,52 @@ _ESCAPES = str.maketrans(
 
 @dataclass(frozen=True)
 class Layout:
-    """What a table of the paper shows, in which order and under which names.
+    """What a table shows, in which order and under which names.
 
     Args:
-        number: the paper's, ``I`` to ``V``, or ``of Figure 5``, whose numbers the paper draws as bars alone.
-        title: in a few words, without a full stop.
+        name: of its experiment.
+        table: of the paper.
         factor: what is compared, ``model`` or ``loss``.
         conditions: what it is compared under to its label: datasets of networks, networks of losses.
         methods: network or loss to its label; floor and ceiling are added.
-        metrics: of each channel, as columns.
         block: of the test patterns, that the headline is about.
         level: of its scenes, ``scene`` or ``synchronised``.
 
     Raises:
-        InputError: the paper has no such table, or a factor, metric, block or level is unknown.
+        InputError: a part, factor, metric, block or level is unknown.
     """
 
-    number: str
-    title: str
+    name: str
+    table: Table
     factor: str
     conditions: Mapping[str, str]
     methods: Mapping[str, str]
-    metrics: tuple[str, ...]
     block: str
     level: str
 
     def __post_init__(self) -> None:
-        _require_known("table", [self.number], FURTHER_PARTS)
-        _require_known("block", [self.block], BLOCK_TITLES)
+        _require_known("part", self.table.further_parts, FURTHER_PARTS)
+        _require_known("block", [self.block, self.table.papers_block], BLOCK_TITLES)
         _require_known("level", [self.level], (SCENE, SYNCHRONISED))
         _require_known("factor", [self.factor], FACTORS)
-        _require_known("metric", self.metrics, QUANTITIES)
+        _require_known("metric", self.table.metrics, QUANTITIES)
 
-    @property
-    def source(self) -> str:
-        """Where the paper has it."""
-        return self.number.removeprefix("of ") if self.number.startswith("of ") else f"Table {self.number}"
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> "Layout":
+        """A layout from plain data: the arguments by their names, ``table`` as a mapping; other keys are left alone."""
+        parts = {field.name: words[field.name] for field in fields(cls)}
+        return cls(**parts | {"table": Table(**words["table"])})
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """What is shown, the headline first."""
-        return parts_of(self.number, self.block, self.level)
+        return parts_of(self.table.further_parts, self.block, self.level)
 
     @property
     def published_parts(self) -> tuple[Part, ...]:
         """The parts that the paper's own values may stand beside: plain scenes of its own block, and the score of the release."""
-        own = PAPERS_BLOCK.get(self.number, LOWER_RIGHT)
-        return tuple(part for part in self.parts if part.block == own and part.region == WHOLE and part.level in (SCENE, RELEASED))
+        own = (part for part in self.parts if part.block == self.table.papers_block and part.region == WHOLE)
+        return tuple(part for part in own if part.level in (SCENE, RELEASED))
 
     def channels(self, part: Part) -> tuple[str, ...]:
         """What a part has columns of: amplitude is stitched alike at both levels of scenes, and the release knew no relative phase."""
@@ -127,7 +120,8 @@ class Layout:
 
     def columns(self, part: Part) -> tuple[tuple[str, str], ...]:
         """Channel and metric of each column of a part."""
-        return columns(self.metrics, self.channels(part))
+        metrics = [name for name in self.table.metrics if part.level != RELEASED or QUANTITIES[name].released]
+        return columns(metrics, self.channels(part))
 
     @property
     def compared(self) -> Factor:
@@ -178,7 +172,7 @@ def at_part(table: pd.DataFrame, part: Part) -> pd.DataFrame:
 
 def rows(table: pd.DataFrame, part: Part, layout: Layout) -> list[Row]:
     """The rows of one part of the tidy table of `tables.compare`; none if it has no values."""
-    methods, columns = {**layout.methods, **REFERENCES}, layout.columns(part)
+    methods, columns = {**layout.methods, **REFERENCE_LABELS}, layout.columns(part)
     found = at_part(table, part).set_index(["condition", "method", "channel", "metric"])
     present = set(found.index.droplevel(["channel", "metric"]))
     return [
@@ -217,7 +211,7 @@ def place_in_words(part: Part) -> str:
 
 def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
     """All parts as Markdown tables with footnotes."""
-    parts, explained = [f"# Table {layout.number}: {layout.title}"], list(notes)
+    parts, explained = [f"# Table {layout.table.number}: {layout.table.title}"], list(notes)
     for part in layout.parts:
         if body := rows(table, part, layout):
             parts += [f"## {caption(part)}", _markdown_table(body, part, layout)]
@@ -251,13 +245,13 @@ def _latex_table(part: Part, body: Sequence[Row], layout: Layout, notes: Sequenc
     heads = " & ".join(f"\\multicolumn{{{width}}}{{c}}{{{name}}}" for name, width in groups)
     headings = " & ".join(map(_latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in columns))))
     has_published = any(cell.published for row in body for cell in row.cells)
-    shown = _latex(f"{layout.title} (the paper's {layout.source}). {caption(part)}")
+    shown = _latex(f"{layout.table.title} (the paper's {layout.table.source}). {caption(part)}")
     explained = (*(["Second lines: the paper's values and, in brackets, ours minus theirs."] if has_published else []), *notes)
     return "\n".join([
         r"\begin{table*}[t]",
         r"\centering\footnotesize",
         f"\\caption{{{shown}.}}",
-        f"\\label{{tab:table{1 + list(FURTHER_PARTS).index(layout.number)}-{'-'.join(part)}}}",
+        f"\\label{{tab:{layout.name}-{'-'.join(part)}}}",
         f"\\begin{{tabular}}{{ll{'c' * len(columns)}}}",
         r"\toprule",
         f" & & {heads} \\\\",

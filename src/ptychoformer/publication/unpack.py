@@ -10,9 +10,10 @@ import pandas as pd
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.spectra import BAND_ENERGIES, SPECTRA
+from ptychoformer.paths import Run
 from ptychoformer.publication import store
 from ptychoformer.publication.evidence import COLUMNS, RUN
-from ptychoformer.publication.inputs import HISTORY, Run
+from ptychoformer.publication.inputs import HISTORY
 from ptychoformer.storage import read_text, write_csv
 
 Runs = Iterable[Mapping[str, str | int]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ptychoformer.evaluation import WHOLE
-from ptychoformer.publication.quantities import MISSING, QUANTITIES
+from ptychoformer.evaluation.quantities import MISSING, QUANTITIES
 from ptychoformer.simulation.scan import LOWER_LEFT, LOWER_RIGHT
 
 BLOCKS = (LOWER_RIGHT, LOWER_LEFT)  # of one size, and nearly apart

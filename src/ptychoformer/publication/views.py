@@ -19,9 +19,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ptychoformer.configuration import headline_of, models_of, sizes_of, sizes_to_draw
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import CHANNELS, REFERENCES
+from ptychoformer.evaluation import CHANNELS, IDENTITY, REFERENCES
+from ptychoformer.experiments import headline_of, models_of, sizes_of, sizes_to_draw
+from ptychoformer.paths import EVALUATION, SIMULATED_DATASET
 from ptychoformer.publication.panels import View, Views, load_views
 from ptychoformer.storage import create_hdf5, describe, open_hdf5, read
 
@@ -94,7 +95,7 @@ def keep_views(
         if not files:
             continue
         try:
-            dataset = results / f"simulation/datasets/{wanted.dataset}/seed{wanted.seed}.cxi"
+            dataset = results / SIMULATED_DATASET.format(dataset=wanted.dataset, seed=wanted.seed)
             fresh = load_views(dataset, files, block=wanted.block, level=wanted.level)
         except InputError as error:
             skipped.append(f"views of {wanted.group}: {error}")
@@ -110,8 +111,7 @@ def keep_views(
 
 
 def _files(results: Path, shown: Shown, model: str) -> tuple[Path, Path]:
-    dataset, test, _, loss, n_train, seed = shown.run(model)
-    folder = results / "evaluation" / dataset / model / loss / f"n{n_train}" / f"seed{seed}" / f"on_{test}"
+    folder = results / EVALUATION.format(**dict(zip(IDENTITY, shown.run(model), strict=True)))
     return folder / "patches.h5", folder / "scene.h5"
 
 

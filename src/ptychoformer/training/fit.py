@@ -1,7 +1,7 @@
 """Training as published: Adam, ReduceLROnPlateau, a fixed number of epochs (Sec. IV-A), from a dataset to a checkpoint.
 
 The whole state of a run is written to one file beside its outputs, after every epoch on a CPU and now and then on a faster device, so that
-an interrupted training goes on where it was. It stays there until ``forget_state``, so that what the caller makes of the network next can
+an interrupted training goes on where it was. It stays there until ``delete_state``, so that what the caller makes of the network next can
 fail without a loss.
 On a CPU an interrupted run ends with the weights of an unbroken one, and runs that are trained side by side with those of runs alone, to
 the last bit. On an accelerator, kernels that torch has no deterministic form of may differ in the last digits; with ``deterministic`` it
@@ -193,7 +193,7 @@ def _finished(job: _Job, model: Mapping[str, Any], n_train: int, device: torch.d
     }
 
 
-def forget_state(checkpoint: str | Path) -> None:
+def delete_state(checkpoint: str | Path) -> None:
     """Delete the state of a finished training, once everything that is made of it is safe."""
     _state_beside(checkpoint).unlink(missing_ok=True)
 

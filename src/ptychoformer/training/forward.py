@@ -29,7 +29,7 @@ class Forward:
 
     @classmethod
     def of(cls, scan: Scan, normalisation: Normalisation, patterns: Tensor) -> "Forward":
-        """Of a dataset, on the device of its training patterns, log(1 + photons), (n, 1, h, w)."""
+        """The forward model of a dataset, on the device of its training patterns, log(1 + photons), (n, 1, h, w)."""
         probe = torch.from_numpy(scan.probe).to(patterns.device)
         return cls(probe, scan.coherence, scan.efficiency, normalisation, patterns.max().item())
 

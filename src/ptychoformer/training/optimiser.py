@@ -37,7 +37,7 @@ class Adam:
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """The learning rate of the next step."""
         return self._learning_rate
 
     @learning_rate.setter

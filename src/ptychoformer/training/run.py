@@ -54,7 +54,7 @@ class Training:
 
     @property
     def learning_rate(self) -> float:
-        """Of the epoch that comes next."""
+        """The learning rate of the next epoch."""
         return self.optimiser.learning_rate
 
     def capture(self) -> None:
@@ -109,7 +109,7 @@ class Training:
             self._watch()
 
     def losses(self) -> tuple[Tensor, float]:
-        """Of the epoch's batches, and of the validation part, once the device has found them.
+        """Wait for the losses of the epoch's batches and of the validation part, and return them.
 
         Looked at once an epoch: asking after every batch would make an accelerator wait for the host.
         """
@@ -174,7 +174,7 @@ class Training:
         return self.loss(prediction.float(), part.labels, part.patterns)
 
     def final_weights(self) -> dict[str, Tensor]:
-        """Of the last epoch, as published, or of the best validation loss."""
+        """The weights of the last epoch, as published, or those with the best validation loss."""
         weights = self.best["weights"] if self.options["weights"] == "best" else self.model.state_dict()
         with self._graphs.stream():
             return {name: tensor.cpu().contiguous() for name, tensor in weights.items()}

@@ -159,7 +159,7 @@ def open_source(path: Path) -> Iterator[Source]:
 
 
 def _axes(selection: h5py.h5s.SpaceID) -> int | None:
-    """Of the dataset from which a part is selected; None if all of it is, whatever its shape."""
+    """The number of axes of the dataset from which a part is selected; None if all of it is, whatever its shape."""
     return None if selection.get_select_type() == h5py.h5s.SEL_ALL else len(selection.shape)
 
 

@@ -1,0 +1,102 @@
+"""The paper's contents, as ``resources/published/contents.yaml`` lists them: sections, experiments, tables and figures."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ptychoformer.errors import InputError
+
+CONTENTS = "resources/published/contents.yaml"  # in the project's folder
+BELOW = "{below}"  # in a caption, for what stands below all pictures of reconstructions
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A set of runs that tables or figures read.
+
+    Args:
+        description: what it is for.
+        room_for_one: its lists in the config that may hold one entry only.
+    """
+
+    description: str
+    room_for_one: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper.
+
+    Args:
+        number: ``I`` to ``V``, or ``of Figure 5``, whose numbers the paper draws as bars alone.
+        title: in a few words, without a full stop.
+        section: of the paper, a key of `Contents.sections`.
+        metrics: of each channel, as columns.
+        papers_block: of the test patterns, where the paper tested.
+        further_parts: what it shows besides the headline, names of `typeset.FURTHER_PARTS`.
+    """
+
+    number: str
+    title: str
+    section: str
+    metrics: tuple[str, ...]
+    papers_block: str
+    further_parts: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """Where the paper has it: ``Table I``, ``Figure 5``."""
+        return self.number.removeprefix("of ") if self.number.startswith("of ") else f"Table {self.number}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the paper, with our caption, in which letters of panels stand between double asterisks."""
+
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All of it, in the order of the paper.
+
+    Args:
+        sections: ``IV-B`` and the like to the paper's heading.
+        experiments: by name.
+        tables: by the name of their experiment.
+        figures: ``fig1``, ``fig2``, ...
+    """
+
+    sections: Mapping[str, str]
+    experiments: Mapping[str, Experiment]
+    tables: Mapping[str, Table]
+    figures: Mapping[str, Figure]
+
+
+def read_contents(path: str | os.PathLike) -> Contents:
+    """Read the file.
+
+    Raises:
+        InputError: it is missing, is no YAML, or an entry lacks a key or has one too many.
+    """
+    try:
+        read = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        below = read["below"]
+        return Contents(
+            sections=read["sections"],
+            experiments={name: Experiment(**_frozen(entry)) for name, entry in read["experiments"].items()},
+            tables={name: Table(**_frozen(entry)) for name, entry in read["tables"].items()},
+            figures={
+                name: Figure(**entry | {"caption": entry["caption"].replace(BELOW, below)}) for name, entry in read["figures"].items()
+            },
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read as the paper's contents ({error}).") from error
+
+
+def _frozen(entry: Mapping[str, object]) -> dict[str, object]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}

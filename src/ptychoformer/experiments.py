@@ -1,0 +1,256 @@
+"""The runs that a config asks for, experiment by experiment.
+
+A run is a mapping with what its path names (see `paths`): dataset, test, model, loss, n_train and seed. Needs nothing but Python and the
+config, so that the workflow can use it while it parses.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
+from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN, grid_of, train_rows
+
+if TYPE_CHECKING:
+    from ptychoformer.publication.holdings import Holdings
+
+Run = dict[str, Any]
+
+
+def window_side(config: Mapping[str, Any], dataset: str) -> int:
+    """Side of the patterns that networks see of a dataset, pixels."""
+    entry = config["datasets"][dataset]
+    if entry["kind"] == "measured":
+        return entry["patterns"]["crop"] // entry["patterns"]["bin"]
+    return config["probes"][entry["probe"]]["size"]
+
+
+def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
+    """How many patterns of a dataset may be trained on; None of a measured one, whose file alone can tell."""
+    entry = config["datasets"][dataset]
+    if entry["kind"] == "measured":
+        return None
+    window = window_side(config, dataset)
+    rows, columns = grid_of(config["objects"][entry["object"]]["shape"], window, entry["scan"]["overlap"])
+    return train_rows(rows) * columns
+
+
+def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[int]:
+    """The numbers of training patterns that an experiment asks of a dataset, ascending.
+
+    Raises:
+        InputError: it asks for more than there are.
+    """
+    there_are = training_patterns(config, dataset)
+    for asked in config["experiments"][experiment]["n_train"]:
+        if there_are and asked != "all" and asked > there_are:
+            raise InputError(
+                f"experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are} training patterns."
+            )
+    return sorted({there_are if asked == "all" else asked for asked in config["experiments"][experiment]["n_train"]})
+
+
+def sizes_to_draw(sizes: Sequence[int]) -> list[int]:
+    """The two training sets whose reconstructions Figure 8 shows: a third of the greatest (the paper's 1000 of 2928), and the least."""
+    least, *others = sorted(sizes)
+    return [min(others, key=lambda size: abs(math.log(3 * size / others[-1]))), least]
+
+
+def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
+    """What tables, figures and claims of an experiment are about: the ``block`` of the test patterns, and the ``level`` of its scenes."""
+    entry = config["experiments"][experiment]
+    level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
+    if entry["test"]:
+        return {"block": WHOLE_SCAN, "level": level}
+    measured = any(config["datasets"][dataset]["kind"] == "measured" for dataset in entry["datasets"])
+    return {"block": STRIP if measured else config["evaluation"]["block"], "level": level}
+
+
+def models_of(config: Mapping[str, Any], experiment: str) -> list[str]:
+    """The networks that take part in an experiment, in the order of the catalogue."""
+    return [name for name, model in config["models"].items() if model["experiments"] is None or experiment in model["experiments"]]
+
+
+class Experiments:
+    """The experiments of a config.
+
+    Args:
+        config: complete; narrowed to the holdings if there are any.
+        holdings: of a store of runs that are printed in place of any that would be trained.
+    """
+
+    def __init__(self, config: Mapping[str, Any], holdings: "Holdings | None" = None):
+        self.config, self.holdings = config, holdings
+
+    def check(self) -> None:
+        """Look at every experiment before any job starts.
+
+        Raises:
+            InputError: one asks for what cannot be.
+        """
+        for experiment in self.config["experiments"]:
+            self.runs(experiment)
+        self.headline_run()
+        if len(self.sizes("sizes", self.first_dataset("sizes"))) < 2:
+            raise InputError("experiments.sizes.n_train: all sizes are the same; Figure 8 shows scenes of two sizes or more.")
+
+    def datasets(self, experiment: str) -> list[str]:
+        """The datasets that an experiment trains on."""
+        return self.config["experiments"][experiment]["datasets"]
+
+    def first_dataset(self, experiment: str) -> str:
+        """The dataset that figures show."""
+        return self.datasets(experiment)[0]
+
+    def is_measured(self, dataset: str) -> bool:
+        """Whether a dataset was measured rather than simulated."""
+        return self.config["datasets"][dataset]["kind"] == "measured"
+
+    def networks(self, experiment: str) -> list[str]:
+        """The networks of an experiment, in the order of the catalogue."""
+        return models_of(self.config, experiment)
+
+    def sizes(self, experiment: str, dataset: str) -> list[int]:
+        """The numbers of training patterns that an experiment asks of a dataset, ascending."""
+        return sizes_of(self.config, experiment, dataset)
+
+    def all_sizes(self, experiment: str) -> list[int]:
+        """The same of all its datasets, each once."""
+        return sorted({size for dataset in self.datasets(experiment) for size in self.sizes(experiment, dataset)})
+
+    def seeds(self, experiment: str, dataset: str, size: int) -> Sequence[int]:
+        """The seeds of an experiment; of runs in a store, those that all of its networks have there."""
+        part = self.holdings and self.holdings.parts.get(experiment)
+        return part.seeds.get((dataset, size), ()) if part else self.config["seeds"]
+
+    def epochs(self, dataset: str) -> int:
+        """How long networks are trained on a dataset."""
+        return self.config["datasets"][dataset].get("epochs") or self.config["training"]["epochs"]
+
+    def headline(self, experiment: str) -> dict[str, str]:
+        """Which block of the test patterns is shown, and which of its scenes."""
+        return headline_of(self.config, experiment)
+
+    def factor(self, experiment: str) -> str:
+        """What an experiment compares: networks, or losses where it has several."""
+        return "loss" if len(self.config["experiments"][experiment]["losses"]) > 1 else "model"
+
+    def runs(self, experiment: str, **only: Any) -> list[Run]:
+        """The runs of an experiment, or of a part of it (``dataset=...``, ``model=...``, ``seed=...``)."""
+        losses = self.config["experiments"][experiment]["losses"]
+        found = self._combinations(experiment, [(model, loss) for model in self.networks(experiment) for loss in losses])
+        return [run for run in found if all(run[key] == value for key, value in only.items())]
+
+    def references(self, experiment: str) -> list[Run]:
+        """The references of every dataset, size and seed of an experiment."""
+        wanted = self._combinations(experiment, [(reference, "none") for reference in REFERENCES])
+        # A measured scan is its own reconstruction.
+        return [run for run in wanted if not (run["model"] == "epie" and self.is_measured(run["test"]))]
+
+    def _combinations(self, experiment: str, methods: Iterable[tuple[str, str]]) -> list[Run]:
+        entry = self.config["experiments"][experiment]
+        return [
+            dict(dataset=dataset, test=entry["test"] or dataset, model=model, loss=loss, n_train=size, seed=seed)
+            for dataset in entry["datasets"]
+            for model, loss in methods
+            for size in self.sizes(experiment, dataset)
+            for seed in self.seeds(experiment, dataset, size)
+        ]
+
+    def all_runs(self, experiments: Iterable[str]) -> list[Run]:
+        """The runs of several experiments, each once."""
+        return list({tuple(run.values()): run for experiment in experiments for run in self.runs(experiment)}.values())
+
+    def our_network(self) -> str:
+        """The network that the paper is about.
+
+        Raises:
+            InputError: it does not take part in Table I.
+        """
+        for model in self.networks("table1"):
+            entry = self.config["models"][model]
+            if entry["kind"] == "ptychoformer" and entry["options"].get("attention", "paper") == "paper":
+                return model
+        raise InputError("experiments.table1: a network of kind ptychoformer with attention paper must take part; Figures 2 and 3 show it.")
+
+    def headline_run(self) -> Run:
+        """Our network on the first condition of Table I with the first seed: what Figures 1 to 3 are about."""
+        return self.runs("table1", dataset=self.first_dataset("table1"), model=self.our_network())[0]
+
+    def runs_to_draw(self, experiment: str, **only: Any) -> list[Run]:
+        """The networks of an experiment side by side: on its first dataset, with its greatest training set and the first seed."""
+        dataset = self.first_dataset(experiment)
+        only = dict(n_train=self.sizes(experiment, dataset)[-1]) | only
+        return self.runs(experiment, dataset=dataset, seed=self.seeds(experiment, dataset, only["n_train"])[0], **only)
+
+    def runs_of_fig4(self) -> list[Run]:
+        """The networks of Table I, and what all patterns together can tell, unless a store of runs lacks it."""
+        networks = self.runs_to_draw("table1")
+        many = networks[0] | dict(model="epie", loss="none")
+        return networks if self.holdings and not self.are_held([many], "views") else [*networks, many]
+
+    def labels_of_fig4(self) -> dict[str, str]:
+        """What Figure 4 calls them."""
+        known = self.labels("models", self.networks("table1")) | {"epie": "ePIE"}
+        return {run["model"]: known[run["model"]] for run in self.runs_of_fig4()}
+
+    def runs_of_fig8(self) -> list[Run]:
+        """The networks at the two sizes of the training set that are shown."""
+        sizes = sizes_to_draw(self.sizes("sizes", self.first_dataset("sizes")))
+        return [run for size in sizes for run in self.runs_to_draw("sizes", n_train=size)]
+
+    def runs_of_spectra(self) -> list[Run]:
+        """Those of Table I's first condition."""
+        return self.runs("table1", dataset=self.first_dataset("table1"))
+
+    def views(self, experiment: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
+        """What a figure shows of each training set, as `publication.views` keeps it."""
+        sizes = dict.fromkeys(run["n_train"] for run in runs)
+        place = {key: runs[0][key] for key in ("dataset", "seed")} | self.headline(experiment)
+        return [place | dict(n_train=size, models=[run["model"] for run in runs if run["n_train"] == size]) for size in sizes]
+
+    def are_held(self, runs: Iterable[Run], part: str) -> bool:
+        """Whether the holdings have a part of each of these runs."""
+        return all(
+            run["seed"] in self.holdings.seeds(run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"], part)
+            for run in runs
+        )
+
+    def held_figures(self) -> list[str]:
+        """The figures that can be drawn of the holdings."""
+        held = set(self.holdings.parts)
+        figures = {
+            "fig4": "table1" in held and self.are_held(self.runs_of_fig4(), "views"),
+            "fig8": {"sizes", "overlaps"} <= held and self.are_held(self.runs_of_fig8(), "views"),
+            "fig9": "table1" in held and self.are_held(self.runs_of_spectra(), "spectra"),
+            "fig10": "table4" in held,
+        }
+        return [name for name, can_be_drawn in figures.items() if can_be_drawn]
+
+    def weights_of_losses(self) -> dict[str, float]:
+        """Weight of the MSE in every loss of Table IV that is a weighted sum, or one of its ends."""
+        ends, losses = {"mse": 1.0, "nssim": 0.0}, self.config["losses"]
+        found = {loss: ends.get(losses[loss]["kind"], losses[loss].get("alpha")) for loss in self.config["experiments"]["table4"]["losses"]}
+        return {loss: alpha for loss, alpha in found.items() if alpha is not None}
+
+    def overlaps(self) -> dict[str, float]:
+        """Overlap of every dataset of Figure 8 (d)."""
+        return {dataset: self.config["datasets"][dataset]["scan"]["overlap"] for dataset in self.datasets("overlaps")}
+
+    def labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
+        """Names of a catalogue to what tables and figures call them."""
+        return {name: self.config[catalogue][name]["label"] or name for name in names}
+
+    def scale(self, experiment: str) -> dict[str, Any]:
+        """The subtree of the config that an experiment's numbers depend on."""
+        config, entry = self.config, self.config["experiments"][experiment]
+        names = [*entry["datasets"], *([entry["test"]] if entry["test"] else [])]
+        datasets = {name: config["datasets"][name] for name in names}
+        parts = {
+            catalogue: {
+                name: config[catalogue][name] for name in dict.fromkeys(dataset[part] for dataset in datasets.values() if part in dataset)
+            }
+            for catalogue, part in (("objects", "object"), ("probes", "probe"))
+        }
+        return {"seeds": config["seeds"], "n_train": entry["n_train"], "training": config["training"], "datasets": datasets, **parts}

@@ -1,0 +1,64 @@
+"""Where runs and datasets lie in a folder of results: the only place that spells the path of a run.
+
+Patterns for `str.format`, and for Snakemake's wildcards, relative to the folder of results.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptychoformer.errors import InputError
+
+CELL = "{dataset}/{model}/{loss}/n{n_train}"  # what is trained with every seed
+RUN = f"{CELL}/seed{{seed}}"
+TRAINING = f"training/{RUN}"
+EVALUATION = f"evaluation/{RUN}/on_{{test}}"  # a run is tested on a dataset, its own or another
+OWN_EVALUATION = f"evaluation/{RUN}/on_{{dataset}}"
+REFERENCE_EVALUATION = EVALUATION.replace("{model}/{loss}", "{reference}/none")
+EPIE_EVALUATION = EVALUATION.replace("{model}/{loss}", "epie/none")
+SIMULATED_DATASET = "simulation/datasets/{dataset}/seed{seed}.cxi"
+MEASURED_DATASET = "measurement/datasets/{dataset}.cxi"  # one for all seeds
+SIMULATED_OBJECT = "simulation/objects/{object}.h5"
+MEASURED_OBJECT = "measurement/objects/{dataset}.h5"
+
+_RUN = re.compile(r"(?P<dataset>[^/]+)/(?P<model>[^/]+)/(?P<loss>[^/]+)/n(?P<n_train>\d+)/seed(?P<seed>\d+)")
+_TESTED = re.compile(rf"{_RUN.pattern}/on_(?P<test>[^/]+)")
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One trained network; its identity is its path."""
+
+    dataset: str
+    model: str
+    loss: str
+    n_train: int
+    seed: int
+
+    @classmethod
+    def of(cls, path: str | os.PathLike) -> "Run":
+        """The run that a file in its folder belongs to.
+
+        Raises:
+            InputError: the path is not that of a run.
+        """
+        found = _RUN.fullmatch("/".join(Path(path).parent.parts[-5:]))
+        if not found:
+            raise InputError(f"{path} is not the path of a run, which ends in dataset/model/loss/n<patterns>/seed<seed>/file.")
+        parts = found.groupdict()
+        return cls(**parts | {"n_train": int(parts["n_train"]), "seed": int(parts["seed"])})
+
+    def __str__(self) -> str:
+        """Its path, as `of` reads it."""
+        return RUN.format(**vars(self))
+
+
+def names_of_run(folder: str | os.PathLike) -> dict[str, str] | None:
+    """What a folder of `EVALUATION` names, as text; None if it is no run's.
+
+    Args:
+        folder: relative to ``evaluation``.
+    """
+    found = _TESTED.fullmatch(Path(folder).as_posix())
+    return found.groupdict() if found else None

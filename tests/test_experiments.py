@@ -1,0 +1,169 @@
+"""The runs of a config: every combination of an experiment's lists, and the parts of them that tables and figures show."""
+
+from copy import deepcopy
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ptychoformer.configuration import load
+from ptychoformer.contents import CONTENTS, read_contents
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import REFERENCES
+from ptychoformer.experiments import Experiments
+from ptychoformer.paths import EVALUATION
+from ptychoformer.publication import notes
+from ptychoformer.publication.typeset import Layout
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = load([ROOT / "config.yaml"], ROOT)
+
+
+@pytest.fixture
+def experiments():
+    return Experiments(deepcopy(CONFIG))
+
+
+def kept(parts, views=()):
+    """A store that holds these parts whole, and views of these networks."""
+
+    def seeds(dataset, test, method, size, part):
+        return {0, 1} if part != "views" or method[0] in views else set()
+
+    return SimpleNamespace(parts=parts, seeds=seeds)
+
+
+def part(seeds, interim=False, absent=()):
+    return SimpleNamespace(seeds=seeds, interim=interim, absent=absent)
+
+
+@pytest.mark.parametrize("experiment", CONFIG["experiments"])
+def test_the_runs_are_every_combination_of_the_lists_once(experiments, experiment):
+    entry, found = CONFIG["experiments"][experiment], experiments.runs(experiment)
+    lists = entry["datasets"], experiments.networks(experiment), entry["losses"], entry["n_train"], CONFIG["seeds"]
+    names = ("dataset", "model", "loss", "n_train", "seed")
+    assert {tuple(run[name] for name in names) for run in found} == set(product(*lists))
+    assert all(run["test"] == (entry["test"] or run["dataset"]) for run in found)
+    assert len({EVALUATION.format(**run) for run in found}) == len(found)
+
+
+def test_a_part_of_an_experiment_can_be_asked_for(experiments):
+    assert experiments.runs("table1", dataset="noisy", model="dpi", seed=2) == [
+        {"dataset": "noisy", "test": "noisy", "model": "dpi", "loss": "mse", "n_train": 400, "seed": 2}
+    ]
+
+
+def test_every_dataset_has_its_references_but_a_measured_one_no_reconstruction(experiments):
+    assert {run["model"] for run in experiments.references("table2")} == set(REFERENCES)
+    assert {run["test"] for run in experiments.references("table2")} == {"curved"}
+    assert {run["model"] for run in experiments.references("measured")} == set(REFERENCES) - {"epie"}
+
+
+def test_runs_that_experiments_share_are_counted_once(experiments):
+    alone = [len(experiments.runs(name)) for name in ("table3", "table5")]
+    assert len(experiments.all_runs(["table3", "table5"])) == sum(alone) - len(CONFIG["seeds"])  # those of Ptychoformer
+
+
+def test_what_is_drawn_has_the_first_dataset_the_greatest_set_and_the_first_seed(experiments):
+    drawn = experiments.runs_to_draw("sizes")
+    assert [run["model"] for run in drawn] == experiments.networks("sizes")
+    assert {(run["dataset"], run["n_train"], run["seed"]) for run in drawn} == {("clean", 400, 0)}
+    assert {run["n_train"] for run in experiments.runs_of_fig8()} == {192, 50}
+    assert [run["model"] for run in experiments.runs_of_fig4()] == [*experiments.networks("table1"), "epie"]
+    assert experiments.labels_of_fig4()["epie"] == "ePIE"
+    shown = experiments.views("sizes", experiments.runs_of_fig8())
+    assert [view["n_train"] for view in shown] == [192, 50]
+    assert all(view["models"] == experiments.networks("sizes") and view["block"] == "lower_right" for view in shown)
+
+
+def test_losses_and_datasets_say_what_figures_draw_them_against(experiments):
+    weights = experiments.weights_of_losses()
+    assert weights == {"mse": 1.0, "nssim": 0.0, "weighted_20": 0.2, "weighted_50": 0.5, "weighted_90": 0.9}
+    assert experiments.overlaps() == {"clean": 0.75, "overlap_50": 0.5, "overlap_0": 0}
+
+
+def test_the_experiment_of_several_losses_compares_them(experiments):
+    assert {name for name in CONFIG["experiments"] if experiments.factor(name) == "loss"} == {"table4"}
+
+
+def test_measured_data_have_epochs_of_their_own(experiments):
+    assert (experiments.epochs("clean"), experiments.epochs("measured")) == (10, 30)
+
+
+def test_a_scale_holds_all_that_numbers_depend_on(experiments):
+    scale = experiments.scale("table2")
+    assert set(scale["datasets"]) == set(scale["objects"]) == {"straight", "curved"}
+    assert set(scale["probes"]) == {"zone_plate"}
+
+
+def test_the_papers_network_must_take_part(experiments):
+    experiments.config["models"]["ptychoformer"]["options"]["attention"] = "mhsa"
+    with pytest.raises(InputError, match=r"^experiments\.table1: a network of kind ptychoformer with attention paper must take part"):
+        experiments.check()
+
+
+def test_two_sizes_that_are_the_same_are_refused(experiments):
+    experiments.config["experiments"]["sizes"]["n_train"] = [2928, "all"]
+    assert experiments.sizes("sizes", "clean") == [2928]
+    with pytest.raises(InputError, match=r"^experiments\.sizes\.n_train: all sizes are the same"):
+        experiments.check()
+
+
+def test_of_a_store_the_seeds_that_it_holds_whole_are_shown():
+    stored = Experiments(CONFIG, kept({"table1": part({("clean", 400): (1, 2)})}))
+    assert {run["seed"] for run in stored.runs("table1", dataset="clean")} == {1, 2}
+    assert stored.runs("table1", dataset="noisy") == []
+    assert {run["seed"] for run in stored.runs("table3")} == {0, 1, 2}
+
+
+def test_figures_of_a_store_are_those_that_it_has_views_of():
+    cells = {("clean", 400): (0, 1), ("noisy", 400): (0, 1)}
+    networks = Experiments(CONFIG).networks("table1")
+    assert Experiments(CONFIG, kept({"table1": part(cells)})).held_figures() == ["fig9"]
+    with_views = Experiments(CONFIG, kept({"table1": part(cells)}, views=networks))
+    assert with_views.held_figures() == ["fig4", "fig9"]
+    assert [run["model"] for run in with_views.runs_of_fig4()] == networks
+
+
+class TestNotes:
+    def test_a_table_says_how_long_and_on_what_it_was_trained(self, experiments):
+        note = notes.scale_note(experiments, "table1")
+        assert note.startswith("Each network was trained on 400 patterns for 10 epochs, with 3 seeds. The object is a generated one")
+        assert "30 epochs, with 3 seeds." in notes.scale_note(experiments, "measured")
+        assert "generated" not in notes.scale_note(experiments, "measured")
+        assert "on 50 or 192 or 400 patterns" in notes.scale_note(experiments, "sizes")
+
+    def test_one_epoch_and_one_seed_are_singular(self, experiments):
+        experiments.config["seeds"], experiments.config["training"]["epochs"] = [4], 1
+        assert "for 1 epoch, with 1 seed." in notes.scale_note(experiments, "table1")
+
+    def test_the_papers_own_object_needs_no_caution(self):
+        paper = Experiments(load([ROOT / "config.yaml", ROOT / "config/paper.yaml"], ROOT))
+        assert notes.scale_note(paper, "table1") == "Each network was trained on 2,928 patterns for 25 epochs, with 10 seeds."
+        assert "generated" in notes.scale_note(paper, "table2")
+
+    def test_what_a_store_lacks_is_told(self):
+        cells = {("clean", 400): (0, 1, 2), ("noisy", 400): (0, 1)}
+        stored = Experiments(CONFIG, kept({"table1": part(cells, interim=True, absent=("DPI",))}))
+        note = notes.scale_note(stored, "table1")
+        assert "with 2 to 3 seeds." in note
+        assert note.endswith(
+            "Interim: fewer than the 10 seeds that were fixed beforehand. Not among the reference runs, or not whole there: DPI."
+        )
+
+    def test_words_hold_what_a_layout_is_made_of(self, experiments):
+        paper = read_contents(ROOT / CONTENTS)
+        for name, table in paper.tables.items():
+            layout = Layout.of(notes.words(experiments, name, table))
+            assert layout.table == table
+            assert set(layout.conditions if name == "table4" else layout.methods) == set(experiments.networks(name))
+        note = notes.harvest_note("a/store", paper, ["table1", "table3", "fig4"])
+        assert note.endswith("Left out for want of whole runs: Table II, Table IV, Table V, Figure 8, Figure 9, Figure 10.")
+        assert notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures]).endswith("nothing was trained here.")
+
+    def test_every_experiment_has_its_scale_and_the_bands_that_of_table_1(self, experiments):
+        scales = notes.scales(experiments, ["table1", "table4", "measured"])
+        assert scales["table1"] == scales["bands"] == "400 patterns of 'permalloy', 10 epochs"
+        assert scales["measured"] == "300 patterns of 'measured', 30 epochs"
+        assert "bands" not in notes.scales(experiments, ["table4"])
