@@ -8,9 +8,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
+from ptychoformer import plugins
 from ptychoformer.configuration import complete, load, load_schema
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import headline_of, sizes_of, sizes_to_draw
+from ptychoformer.plugins import loss_options
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = load_schema(ROOT)
@@ -182,7 +184,7 @@ def test_defaults_are_not_shared_between_entries():
         (
             "losses.mse.kind",
             "l1",
-            "losses.mse.kind: 'l1' is not allowed; it must be one of mse, mae, huber, npcc, nssim, nssim_diffraction, weighted.",
+            "losses.mse.kind: 'l1' is not allowed; it must be one of huber, mae, mse, npcc, nssim, nssim_diffraction, weighted.",
         ),
         ("optics", {"pixel_size": 1, "distance": 1}, "optics.wavelength is missing; it must be a number, greater than 0."),
         (
@@ -222,3 +224,24 @@ def test_yaml_s_true_is_a_place_to_stitch_at(positions):
     assert str(config["stitching"]["positions"]).lower() in ("recorded", "true")
     with pytest.raises(InputError, match=r"stitching\.positions: 'nominal' is not allowed; it must be recorded or true"):
         complete(merged(read("config.yaml"), {"stitching": {"positions": "nominal"}}), SCHEMA)
+
+
+def test_options_of_a_loss_are_those_of_its_build():
+    assert loss_options("huber") == {"delta": {"type": "number", "exclusiveMinimum": 0, "maximum": 100, "default": 1}}
+    assert loss_options("weighted") == {"alpha": {"type": "number", "minimum": 0, "maximum": 1}}
+    assert complete(read("config.yaml"), SCHEMA)["losses"]["huber"]["delta"] == 1
+    with pytest.raises(InputError, match=r"losses\.huber\.delta: 0 is not allowed; it must be a number, greater than 0 and at most 100\."):
+        complete(changed("losses.huber.delta", 0), SCHEMA)
+
+
+def test_a_module_that_is_no_loss_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugins, "PACKAGE", tmp_path)
+    (tmp_path / "training/losses").mkdir(parents=True)
+    (tmp_path / "training/losses/mine.py").write_text("def made(forward): ...")
+    with pytest.raises(
+        InputError, match=r"^training/losses/mine\.py defines no function 'build\(forward, \*\*options\)', so it is no loss\.$"
+    ):
+        load_schema(ROOT)
+    (tmp_path / "training/losses/mine.py").write_text("def build(forward) ...")
+    with pytest.raises(InputError, match=r"^training/losses/mine\.py, line 1: "):
+        load_schema(ROOT)

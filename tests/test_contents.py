@@ -8,7 +8,7 @@ import yaml
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.quantities import QUANTITIES
-from ptychoformer.publication.typeset import BLOCK_TITLES, FURTHER_PARTS
+from ptychoformer.publication.tables.typeset import BLOCK_TITLES, FURTHER_PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = read_contents(ROOT / CONTENTS)
@@ -36,7 +36,7 @@ def test_a_table_is_of_an_experiment_and_names_what_there_is(name):
 @pytest.mark.parametrize("name", PAPER.figures)
 def test_a_figure_has_a_script_and_a_module_of_its_name_and_a_caption(name):
     assert (ROOT / "workflow/scripts" / f"{name}.py").is_file()
-    assert (ROOT / "src/ptychoformer/publication" / f"{name}.py").is_file()
+    assert (ROOT / "src/ptychoformer/publication/figures" / f"{name}.py").is_file()
     assert not PAPER.figures[name].title.endswith(".")
     assert PAPER.figures[name].caption.endswith(".")
     assert "{" not in PAPER.figures[name].caption

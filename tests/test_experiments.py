@@ -13,8 +13,8 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.experiments import Experiments
 from ptychoformer.paths import EVALUATION
-from ptychoformer.publication import notes
-from ptychoformer.publication.typeset import Layout
+from ptychoformer.publication.tables import notes
+from ptychoformer.publication.tables.typeset import Layout
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = load([ROOT / "config.yaml"], ROOT)

@@ -18,8 +18,8 @@ from reference import CONFIG, configured
 
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.experiments import headline_of, models_of
-from ptychoformer.publication.readme import Sources, block_of_results, keep, write_block
-from ptychoformer.publication.report_labels import Labels
+from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.readme import Sources, block_of_results, keep, write_block
 
 TOLD = ("table1", "table2", "measured")  # the experiments that README speaks of
 SOURCES = Sources("resources/reference", "resources/published/table1.csv", "resources/laptop")

@@ -34,9 +34,9 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.experiments import Experiments, models_of, training_patterns
 from ptychoformer.files import write_text
 from ptychoformer.paths import EVALUATION
-from ptychoformer.publication.harvest import harvest
-from ptychoformer.publication.holdings import INDEX, Holdings
-from ptychoformer.publication.views import shown_by
+from ptychoformer.publication.store.harvest import harvest
+from ptychoformer.publication.store.holdings import INDEX, Holdings
+from ptychoformer.publication.store.views import shown_by
 
 CONFIG = "config/paper.yaml"
 STORE = "resources/reference"

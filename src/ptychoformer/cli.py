@@ -4,7 +4,6 @@ Exit codes: 0 fine, 1 an error that is one sentence, 2 a command line that canno
 """
 
 import argparse
-import ast
 import math
 import os
 import sys
@@ -16,8 +15,7 @@ from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.evaluation.synchronise import PHASES, TIE
 from ptychoformer.measurement.readers import FORMATS, STEP
 from ptychoformer.measurement.readers.cxi import WAVELENGTHS
-from ptychoformer.networks import network_kinds
-from ptychoformer.provenance import PACKAGE
+from ptychoformer.plugins import loss_kinds, loss_options, network_kinds
 from ptychoformer.training.inputs import INPUTS
 
 INITIALISATIONS = ("torch", "glorot")  # those of `models`, which would import torch
@@ -178,7 +176,7 @@ def _add_train(part: argparse.ArgumentParser) -> None:
     training.add_argument("--batch-size", type=_whole(1), default=32, metavar="N", help="patterns a step [%(default)s]")
     rate = _real(0, 1, low_excluded=True)
     training.add_argument("--learning-rate", type=rate, default=1e-3, metavar="R", help="of Adam at the start [%(default)s]")
-    training.add_argument("--loss", choices=loss_kinds(), default="mse", help="what is made small [%(default)s]")
+    training.add_argument("--loss", choices=_losses(), default="mse", help="what is made small [%(default)s]")
     _add_running(training, "of the choice of patterns, initial weights, order and dropout")
     _add_reading(part)
 
@@ -220,14 +218,9 @@ def _add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int 
     group.add_argument("--bin", type=_whole(1), default=bin, metavar="B", help=f"side of blocks that are summed{preparation or ' [1]'}")
 
 
-def loss_kinds() -> list[str]:
-    """Names of the losses that need no options, read from their sources, since importing them would import torch."""
-    kinds = []
-    for path in sorted((PACKAGE / "training" / "losses").glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and node.name == "build" and None not in node.args.kw_defaults:
-                kinds.append(path.stem)
-    return kinds
+def _losses() -> list[str]:
+    """Those that need no options."""
+    return [kind for kind in loss_kinds() if all("default" in option for option in loss_options(kind).values())]
 
 
 def _cores() -> int:

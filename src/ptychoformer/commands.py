@@ -19,11 +19,11 @@ from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import locked, write_text
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.summary import as_mapping, summarise
-from ptychoformer.networks import network_options, network_side
+from ptychoformer.plugins import network_options, network_side
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
-from ptychoformer.publication.description import described
-from ptychoformer.publication.lengths import with_prefix
+from ptychoformer.publication.figures.parts.lengths import with_prefix
+from ptychoformer.publication.scan.description import described
 
 # How networks are trained where nothing else is asked for: the defaults of `training` in the workflow's config schema, which a test holds
 # these against. Epochs, batch size and learning rate are options of the command.
@@ -51,7 +51,7 @@ def inspect(options: Namespace) -> None:
     summary = summarise(options.scan, reading(options), cropping(options))
     facts = as_mapping(summary)
     if options.png:
-        from ptychoformer.publication.snapshots import draw_scan
+        from ptychoformer.publication.scan.pictures import draw_scan
 
         pixel_size, metres = facts["pixel_size"], summary.metres is not None
         positions = summary.metres if metres else summary.pixels
@@ -71,7 +71,7 @@ def reconstruct(options: Namespace) -> None:
     facts = measurement.reconstruct(options.scan, reading(options), settings, output=options.output, convergence=convergence, **how)
     record(options.output, settings | about_scan(options.scan) | {"seed": options.seed}, time.perf_counter() - began, facts)
     if options.png:
-        from ptychoformer.publication.snapshots import draw_reconstruction
+        from ptychoformer.publication.scan.pictures import draw_reconstruction
 
         draw_reconstruction(options.output, convergence, options.png)
     print(f"{facts['patterns']} patterns in {facts['reconstruction_seconds']} s, R factor {facts['r_factor']:.4f}: {options.output}")
@@ -151,7 +151,7 @@ def predict(options: Namespace) -> None:
     settings = about_scan(options.scan) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
     record(options.output, settings, time.perf_counter() - began, facts)
     if options.png:
-        from ptychoformer.publication.snapshots import draw_scene
+        from ptychoformer.publication.scan.pictures import draw_scene
 
         draw_scene(options.output, options.png)
     if options.tiff:

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import models_of, window_side
-from ptychoformer.networks import network_kinds, network_options, network_side
+from ptychoformer.plugins import loss_kinds, loss_options, network_kinds, network_options, network_side
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
 _TYPES = {
@@ -33,7 +33,7 @@ SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
 
 
 def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
-    """The schema of the config as a mapping, with the experiments that the paper's contents name.
+    """The schema of the config as a mapping, with the experiments that the paper's contents name and the losses that there are.
 
     Args:
         project: its folder.
@@ -50,7 +50,18 @@ def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
             for name, entry in experiments.items()
         },
     }
+    schema["properties"]["losses"]["additionalProperties"] = {"oneOf": [_loss_schema(kind) for kind in loss_kinds()]}
     return schema
+
+
+def _loss_schema(kind: str) -> dict[str, Any]:
+    options = loss_options(kind)
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name, option in options.items() if "default" not in option],
+        "properties": {"kind": {"const": kind}, "label": {"$ref": "#/$defs/label"}, **options},
+    }
 
 
 def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN, grid_of, train_rows
 
 if TYPE_CHECKING:
-    from ptychoformer.publication.holdings import Holdings
+    from ptychoformer.publication.store.holdings import Holdings
 
 Run = dict[str, Any]
 
@@ -205,7 +205,7 @@ class Experiments:
         return self.runs("table1", dataset=self.first_dataset("table1"))
 
     def views(self, experiment: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
-        """What a figure shows of each training set, as `publication.views` keeps it."""
+        """What a figure shows of each training set, as `publication.store.views` keeps it."""
         sizes = dict.fromkeys(run["n_train"] for run in runs)
         place = {key: runs[0][key] for key in ("dataset", "seed")} | self.headline(experiment)
         return [place | dict(n_train=size, models=[run["model"] for run in runs if run["n_train"] == size]) for size in sizes]

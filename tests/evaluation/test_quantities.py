@@ -7,7 +7,7 @@ import pytest
 from ptychoformer.evaluation.metrics import COLUMNS as METRICS
 from ptychoformer.evaluation.quantities import FACTORS, QUANTITIES, columns, number, p_value
 from ptychoformer.evaluation.statistics import GROUP
-from ptychoformer.publication.lengths import round_length, with_prefix
+from ptychoformer.publication.figures.parts.lengths import round_length, with_prefix
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import nn
 from ptychoformer.errors import InputError
 from ptychoformer.models import INITIALISATIONS, build, own_initialisation, parameter_count
 from ptychoformer.models.parts.outputs import constrain
-from ptychoformer.networks import network_kinds, network_options
+from ptychoformer.plugins import network_kinds, network_options
 
 # Counted by hand from the layers in docs/readings.md and in the modules' docstrings.
 PARAMETERS = [
@@ -204,5 +204,5 @@ def test_options_are_read_from_the_source_without_importing_torch():
         "decoder": ["convolutional", "dense"],
         "constraints": ["physical", "none"],
     }
-    assert network_options("dpi") == {"size": {"enum": ["large", "small"]}}
+    assert network_options("dpi") == {"size": {"enum": ["large", "small"], "default": "large"}}
     assert network_options("ptychonn") == {}

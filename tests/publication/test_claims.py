@@ -13,13 +13,13 @@ import yaml
 from scipy import stats
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.catalogue import read_claims
-from ptychoformer.publication.claims import OUTPUT_COLUMNS, VERDICTS_ELSEWHERE, judge, verdict_of
-from ptychoformer.publication.contrasts import Check, contrasts
-from ptychoformer.publication.evidence import COLUMNS, Numbers, Place, band_metrics
-from ptychoformer.publication.holdings import SEEDS_FIXED
-from ptychoformer.publication.inputs import read_table
-from ptychoformer.publication.verdicts import FAILS, HOLDS, UNDECIDED, Contrast, decide
+from ptychoformer.publication.claims.catalogue import read_claims
+from ptychoformer.publication.claims.contrasts import Check, contrasts
+from ptychoformer.publication.claims.evidence import Numbers, Place, band_metrics
+from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS, VERDICTS_ELSEWHERE, judge, verdict_of
+from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED, Contrast, decide
+from ptychoformer.publication.inputs import COLUMNS, read_table
+from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 CLAIMS = PUBLISHED / "claims.yaml"

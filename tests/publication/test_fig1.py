@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.spectra import BANDS
 from ptychoformer.measurement.cxi import PATTERNS
-from ptychoformer.publication.fig1 import compose, draw
-from ptychoformer.publication.rings import azimuthal_means, intraclass_correlation, load_rings, radii, to_polar
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.figures.fig1 import compose, draw
+from ptychoformer.publication.figures.parts.rings import azimuthal_means, intraclass_correlation, load_rings, radii, to_polar
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
 
 MIDDLES, DISTANCES = np.arange(10.0, 23.0), np.arange(9.0)
 

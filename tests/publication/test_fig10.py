@@ -7,8 +7,8 @@ import pytest
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import SCORED
 from ptychoformer.evaluation.metrics import COLUMNS
-from ptychoformer.publication.fig10 import compose, draw, load
-from ptychoformer.publication.style import SINGLE_COLUMN, house_style
+from ptychoformer.publication.figures.fig10 import compose, draw, load
+from ptychoformer.publication.figures.parts.style import SINGLE_COLUMN, house_style
 from ptychoformer.storage import write_csv
 
 ALPHAS = {"weighted_20": 0.2, "weighted_50": 0.5, "weighted_90": 0.9, "mse": 1.0, "nssim": 0.0}

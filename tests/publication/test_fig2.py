@@ -7,9 +7,9 @@ import pytest
 from matplotlib.patches import FancyBboxPatch
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.architecture import read_network
-from ptychoformer.publication.fig2 import compose, draw
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.figures.fig2 import compose, draw
+from ptychoformer.publication.figures.parts.architecture import read_network
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
 from ptychoformer.training.inspection import describe
 
 VARIANTS = {

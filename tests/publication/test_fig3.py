@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.fig3 import compose, draw, load_attention
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.figures.fig3 import compose, draw, load_attention
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
 from ptychoformer.storage import create_hdf5, write
 
 SHAPE = (12, 16)

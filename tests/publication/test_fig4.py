@@ -14,10 +14,10 @@ from ptychoformer.evaluation.metrics import common_scale, measure, read_metrics
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
-from ptychoformer.publication.fig4 import compose, draw
-from ptychoformer.publication.layout import Layout
-from ptychoformer.publication.panels import load_views
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.figures.fig4 import compose, draw
+from ptychoformer.publication.figures.parts.layout import Layout
+from ptychoformer.publication.figures.parts.panels import load_views
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import split_of
 

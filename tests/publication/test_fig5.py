@@ -10,9 +10,9 @@ from ptychoformer.evaluation import SCORED
 from ptychoformer.evaluation.metrics import COLUMNS, common_scale
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
-from ptychoformer.publication.fig5 import compose, detail_of, draw, load_rows
-from ptychoformer.publication.style import DOUBLE_COLUMN, colour, house_style
-from ptychoformer.publication.sweeps import read_scenes, summarise
+from ptychoformer.publication.figures.fig5 import compose, detail_of, draw, load_rows
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, colour, house_style
+from ptychoformer.publication.figures.parts.sweeps import read_scenes, summarise
 from ptychoformer.storage import write_csv
 from ptychoformer.training.split import split_of
 

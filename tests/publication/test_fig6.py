@@ -9,8 +9,8 @@ from ptychoformer.evaluation import SCORED
 from ptychoformer.evaluation.metrics import common_scale, measure, read_metrics
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
-from ptychoformer.publication.fig6 import compose, draw, load_rows
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.figures.fig6 import compose, draw, load_rows
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import whole_scan
 

@@ -5,8 +5,8 @@ import pytest
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.publication.fig7 import compose, draw, lit_pixels, unseen_part
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.figures.fig7 import compose, draw, lit_pixels, unseen_part
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
 from ptychoformer.training.split import split_of, training_subset
 
 BLOCKS = {"lower_right": "lower right block", "lower_left": "lower left block", "strip": "test strip"}
@@ -79,7 +79,8 @@ def test_files(tmp_path, dataset, subset):
 def test_the_largest_training_set_stands_first(tmp_path, dataset, monkeypatch):
     shown = []
     monkeypatch.setattr(
-        "ptychoformer.publication.fig7.compose", lambda split, indices, *rest: shown.extend(indices) or compose(split, indices, *rest)
+        "ptychoformer.publication.figures.fig7.compose",
+        lambda split, indices, *rest: shown.extend(indices) or compose(split, indices, *rest),
     )
     draw(dataset, sizes=[10, 320, 40], seed=0, subset="square", block="lower_right", pdf=tmp_path / "a.pdf", png=tmp_path / "a.png")
     assert shown == [320, 40, 10]

@@ -13,9 +13,9 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES, SCORED
 from ptychoformer.evaluation.metrics import COLUMNS
 from ptychoformer.publication import names
-from ptychoformer.publication.fig8 import compose, draw, load_rows
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
-from ptychoformer.publication.sweeps import draw_lines, half_width, half_width_of, read_scenes, summarise
+from ptychoformer.publication.figures.fig8 import compose, draw, load_rows
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.figures.parts.sweeps import draw_lines, half_width, half_width_of, read_scenes, summarise
 from ptychoformer.storage import write_csv
 from ptychoformer.training.normalisation import Normalisation
 
@@ -216,7 +216,7 @@ def test_two_sizes_are_needed(inputs):
 def composed(monkeypatch):
     """What `draw` composes, figure after figure."""
     figures = []
-    monkeypatch.setattr("ptychoformer.publication.fig8.compose", lambda *parts: figures.append(compose(*parts)) or figures[-1])
+    monkeypatch.setattr("ptychoformer.publication.figures.fig8.compose", lambda *parts: figures.append(compose(*parts)) or figures[-1])
     return figures
 
 
@@ -278,9 +278,9 @@ def test_pictures_of_both_sizes_are_on_the_scale_of_the_metrics(inputs, tmp_path
 
 def test_no_figure_depends_on_another():
     for number in (1, 2, 3, 4, 6, 7, 8, 9, 10):
-        reached, waiting = set(), [f"publication.fig{number}"]
+        reached, waiting = set(), [f"publication.figures.fig{number}"]
         while waiting:
             name = waiting.pop()
             reached.add(name)
             waiting += [other for other in provenance._imports(name) if other not in reached]
-        assert [name for name in reached if name.startswith("publication.fig")] == [f"publication.fig{number}"]
+        assert [name for name in reached if name.startswith("publication.figures.fig")] == [f"publication.figures.fig{number}"]

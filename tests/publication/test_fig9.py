@@ -7,8 +7,8 @@ from scipy import stats
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.spectra import BANDS, spectra
-from ptychoformer.publication.fig9 import band_ratios, compose, draw
-from ptychoformer.publication.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.figures.fig9 import band_ratios, compose, draw
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
 from ptychoformer.storage import write_csv
 
 MODELS = {"ptychonn": "First", "ptychoformer": "Second"}

@@ -8,8 +8,8 @@ import pytest
 from ptychoformer.configuration import load
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import models_of, sizes_of
-from ptychoformer.publication.holdings import INDEX, SEEDS_FIXED, Holdings
-from ptychoformer.publication.store import FACTS, KEPT, RUN
+from ptychoformer.publication.store.files import FACTS, KEPT, RUN
+from ptychoformer.publication.store.holdings import INDEX, SEEDS_FIXED, Holdings
 
 ROOT = Path(__file__).parents[2]
 TRAINED = {"epochs": "25", "batch_size": "32"}

@@ -10,11 +10,14 @@ import pytest
 from ptychoformer import publication
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import spectra, statistics
-from ptychoformer.publication import claims, inputs, store, tables
-from ptychoformer.publication.fig9 import read_runs
+from ptychoformer.publication import inputs
+from ptychoformer.publication.claims import judge as claims
+from ptychoformer.publication.figures.fig9 import read_runs
+from ptychoformer.publication.figures.parts.sweeps import read_scenes
 from ptychoformer.publication.inputs import ANOVA, HISTORY, PAIRWISE, PUBLISHED, read_table
-from ptychoformer.publication.sweeps import read_scenes
-from ptychoformer.publication.tables import make_table
+from ptychoformer.publication.store import files as store
+from ptychoformer.publication.tables import compare as tables
+from ptychoformer.publication.tables.compare import make_table
 from ptychoformer.storage import write_csv
 
 TABLES = {
@@ -70,10 +73,11 @@ def test_a_network_named_na_has_bands_in_figure_9(tmp_path):
 
 def test_no_other_reader_is_used():
     """But for a reconstruction's convergence, which names nothing."""
+    folder = Path(publication.__file__).parent
     readers = {
-        path.stem
-        for path in Path(publication.__file__).parent.glob("*.py")
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "read_csv"
     }
-    assert readers == {"snapshots"}
+    assert readers == {"scan/pictures.py"}

@@ -11,10 +11,10 @@ from scipy import stats
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import COLUMNS
-from ptychoformer.publication.claims import OUTPUT_COLUMNS
-from ptychoformer.publication.readme import BEGIN, CLAIM_COLUMNS, END, Sources, block_of_results, keep, write_block
-from ptychoformer.publication.report_labels import Labels
-from ptychoformer.publication.store import FACTS, RUN_COLUMNS
+from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS
+from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.readme import BEGIN, CLAIM_COLUMNS, END, Sources, block_of_results, keep, write_block
+from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS
 from ptychoformer.storage import write_csv
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published" / "table1.csv"

@@ -17,19 +17,19 @@ from statsmodels.stats.anova import AnovaRM
 
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import sidecar
-from ptychoformer.publication import report_figures
-from ptychoformer.publication.claims import VERDICTS_ELSEWHERE, judge
-from ptychoformer.publication.curves import training_curves
+from ptychoformer.publication.claims.judge import VERDICTS_ELSEWHERE, judge
+from ptychoformer.publication.figures.parts.style import colour
 from ptychoformer.publication.inputs import read_histories, read_trained
-from ptychoformer.publication.report import make_report
-from ptychoformer.publication.report_claims import effect_text, read_verdicts, section_of, sections, tally
-from ptychoformer.publication.report_headline import headlines
-from ptychoformer.publication.report_labels import Labels
-from ptychoformer.publication.report_reference import reference_conditions
-from ptychoformer.publication.store import FACTS, RUN_COLUMNS, read_scores
-from ptychoformer.publication.style import colour
-from ptychoformer.publication.tables import make_table
-from ptychoformer.publication.typeset import Layout, rows
+from ptychoformer.publication.report import figures as report_figures
+from ptychoformer.publication.report.claims import effect_text, read_verdicts, section_of, sections, tally
+from ptychoformer.publication.report.curves import training_curves
+from ptychoformer.publication.report.headline import headlines
+from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.page import make_report
+from ptychoformer.publication.report.reference import reference_conditions
+from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS, read_scores
+from ptychoformer.publication.tables.compare import make_table
+from ptychoformer.publication.tables.typeset import Layout, rows
 from ptychoformer.storage import write_csv
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"

@@ -5,7 +5,7 @@ import re
 import pytest
 from matplotlib.figure import Figure
 
-from ptychoformer.publication.style import COLOURS, colour, house_style, save, svg
+from ptychoformer.publication.figures.parts.style import COLOURS, colour, house_style, save, svg
 
 
 def test_colours_are_distinct_and_fixed_by_name():

@@ -6,9 +6,9 @@ import pytest
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.spectra import BAND_ENERGIES, SPECTRA
 from ptychoformer.paths import Run
-from ptychoformer.publication import store
-from ptychoformer.publication.evidence import COLUMNS, RUN
-from ptychoformer.publication.unpack import histories, trained, unpack, unpack_spectra
+from ptychoformer.publication.inputs import COLUMNS, RUN
+from ptychoformer.publication.store import files as store
+from ptychoformer.publication.store.unpack import histories, trained, unpack, unpack_spectra
 
 FACTS = dict(zip(store.FACTS, ("25", "32", "0.1.0", "ab12", "0012345678e9", "Linux", "NVIDIA H100", "12.5", "2026-01-31"), strict=True))
 HEADLINE = dict(block="lower_right", level="scene")

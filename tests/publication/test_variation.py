@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ptychoformer.publication.variation import MEANS, means_of_table, means_over_seeds, rows, variation
+from ptychoformer.publication.report.variation import MEANS, means_of_table, means_over_seeds, rows, variation
 
 COLUMNS = [("amplitude", "psnr"), ("phase", "ssim")]
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.panels import load_views
-from ptychoformer.publication.views import STEP, Shown, keep_views, read_views
+from ptychoformer.publication.figures.parts.panels import load_views
+from ptychoformer.publication.store.views import STEP, Shown, keep_views, read_views
 from ptychoformer.storage import create_hdf5
 
 MODELS = ("ptychonn", "ptychoformer", "epie")

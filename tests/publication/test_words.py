@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ptychoformer.publication.typeset import Part
-from ptychoformer.publication.words import anova_sentence, pair_sentence, statements
+from ptychoformer.publication.tables.typeset import Part
+from ptychoformer.publication.tables.words import anova_sentence, pair_sentence, statements
 
 PLACE = {"dataset": "clean", "test": "clean", "factor": "model", "held": "mse", "n_train": 700}
 PART = Part("lower_right", "whole", "scene")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ptychoformer.publication.readme import BEGIN, END
+from ptychoformer.publication.report.readme import BEGIN, END
 
 ROOT = Path(__file__).resolve().parents[2]
 

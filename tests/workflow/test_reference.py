@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ptychoformer.publication.holdings import SEEDS_FIXED
-from ptychoformer.publication.store import FACTS, KEPT, RUN, RUNS
+from ptychoformer.publication.store.files import FACTS, KEPT, RUN, RUNS
+from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
 ROOT = Path(__file__).resolve().parents[2]
 

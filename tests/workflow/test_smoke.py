@@ -26,6 +26,7 @@ from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.checkpoint import load_checkpoint
 
+ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ("--configfile", "config/smoke.yaml")
 HOWS = ("smoke", "together")
 TABLES = [f"table{number}" for number in range(1, 6)]
@@ -38,13 +39,6 @@ datasets:
     scan: {file: mine.cxi, url: null, sha256: null}
     patterns: {crop: 32, bin: 1}
     reconstruction: {iterations: 12, averaged: 3, positions_from: null}
-"""
-TOY = """
-from torch import nn
-
-
-def build(window, *, width: int = 4):
-    return nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 2, 3, padding=1))
 """
 
 
@@ -117,7 +111,7 @@ def test_the_report_opens_and_is_self_contained(finished_project):
 
 
 def test_what_was_harvested_prints_the_same_tables_without_training(finished_project, project, tmp_path):
-    harvest = [sys.executable, "-m", "ptychoformer.publication.harvest", str(finished_project.folder / "results/smoke"), "kept"]
+    harvest = [sys.executable, "-m", "ptychoformer.publication.store.harvest", str(finished_project.folder / "results/smoke"), "kept"]
     environment = os.environ | {"PYTHONPATH": "src"}
     subprocess.run([*harvest, "--config", "config.yaml", "config/smoke.yaml"], cwd=tmp_path, env=environment, check=True)
     (tmp_path / "kept.yaml").write_text("pathvars: {results: results/kept}\nharvested: kept\n")
@@ -162,7 +156,7 @@ def test_a_second_run_has_nothing_to_do(finished_project):
 
 def test_a_figure_alone_is_drawn_again_when_its_module_changes(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
-    module = project.folder / "src/ptychoformer/publication/fig4.py"
+    module = project.folder / "src/ptychoformer/publication/figures/fig4.py"
     module.write_text(module.read_text() + "\n\nUNUSED = 1\n")
     assert project.planned("fig4", *SMOKE) == {"fig4": 1}
     assert project.planned(*SMOKE) == {"fig4": 1, "report": 1, "all": 1}  # the report shows the figure
@@ -222,10 +216,26 @@ def test_figures_that_were_deleted_are_drawn_again_without_torch(finished_projec
         assert (project.folder / name).read_bytes() == (finished_project.folder / name).read_bytes(), figure
 
 
-def test_a_toy_network_is_one_module_and_one_line_and_stands_in_every_table(finished_project, tmp_path):
+def follow(recipe, project):
+    """Do in a project what docs/extending.md says under a heading; returns the files that are new and those that were edited."""
+    section = (ROOT / "docs/extending.md").read_text().split(f"\n## {recipe}\n")[1].split("\n## ")[0]
+    new, edited, path = [], [], None
+    for named, kind, block in re.findall(r"^`([\w/.]+)`$|^```(\w+)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
+        path = named or path
+        if kind == "python":
+            assert not (project.folder / path).exists()
+            (project.folder / path).write_text(block)
+            new.append(path)
+        elif kind == "diff":
+            old, fresh = ("".join(line[1:] for line in block.splitlines(keepends=True) if line[0] in signs) for signs in (" -", " +"))
+            project.edit(path, old, fresh)
+            edited.append(path)
+    return new, edited
+
+
+def test_a_network_is_one_module_and_one_line_and_stands_in_every_table(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
-    (project.folder / "src/ptychoformer/models/toy.py").write_text(TOY)
-    project.edit("config.yaml", "models:\n", "models:\n  toy: {kind: toy, label: Toy}\n")
+    assert follow("A network", project) == (["src/ptychoformer/models/toy.py"], ["config.yaml"])
     planned = project.planned(*TABLES, *SMOKE)
     conditions, straight, losses = 2, 1, 2  # Tables III and V share their run with I, and so does the first loss
     assert planned["train"] == 2 * (conditions + straight + losses)
@@ -238,6 +248,64 @@ def test_a_toy_network_is_one_module_and_one_line_and_stands_in_every_table(fini
         rows = frame[(frame.condition if table == "table4" else frame.method) == "toy"]
         assert rows.ours_mean.notna().all()
         assert len(rows)
+
+
+def test_a_loss_is_one_module_and_two_lines(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    assert follow("A loss", project) == (["src/ptychoformer/training/losses/charbonnier.py"], ["config.yaml", "config/smoke.yaml"])
+    assert project.planned("table4", *SMOKE)["train"] == 2  # a seed each
+    finished = project.snakemake("table4", *SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    frame = pd.read_csv(project.folder / "results/smoke/publication/tables/table4.csv")
+    assert frame[frame.method == "charbonnier"].ours_mean.notna().all()
+    project.edit("config.yaml", "kind: charbonnier}", "kind: charbonnier, epsilon: 0}")
+    assert "losses.charbonnier.epsilon: 0 is not allowed; it must be a number, greater than 0." in project.snakemake("-n", *SMOKE).stdout
+
+
+def test_a_figure_is_two_files_and_two_entries(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    new, edited = follow("A figure", project)
+    assert new == ["src/ptychoformer/publication/figures/fig11.py", "workflow/scripts/fig11.py"]
+    assert edited == ["workflow/rules/publication.smk", "resources/published/contents.yaml"]
+    assert project.planned(*SMOKE) == {"all": 1, "fig11": 1, "report": 1}
+    finished = project.snakemake(*SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    assert (project.folder / "results/smoke/publication/figures/fig11.pdf").stat().st_size > 1000
+    assert "a point for every run of Table I" in (project.folder / "results/smoke/report.html").read_text()
+
+
+def test_a_table_is_entries_alone(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    new, edited = follow("A table", project)
+    assert new == []
+    assert set(edited) == {"resources/published/contents.yaml", "config.yaml", "config/smoke.yaml"}
+    assert project.planned("table6", *SMOKE)["train"] == 2  # the ablation; Ptychoformer is Table I's
+    finished = project.snakemake("table6", *SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    frame = pd.read_csv(project.folder / "results/smoke/publication/tables/table6.csv")
+    assert set(frame.method) >= {"without_nlb", "ptychoformer", "floor", "ceiling"}
+    assert frame.published_mean.isna().all()
+
+
+@pytest.mark.slow
+def test_a_metric_is_two_files_and_an_entry_and_nothing_is_trained_for_it(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    new, edited = follow("A metric", project)
+    assert new == []
+    assert [path for path in edited if path.startswith("src/")] == [
+        f"src/ptychoformer/evaluation/{name}.py" for name in ("scores", "quantities")
+    ]
+    planned = project.planned("table1", *SMOKE)
+    assert not {"train", "predict", "reference", "dataset"} & set(planned)
+    finished = project.snakemake("table1", *SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    frame = pd.read_csv(project.folder / "results/smoke/publication/tables/table1.csv")
+    shown = frame[frame.metric == "mae"]
+    assert set(shown.channel) == {"amplitude", "phase", "relative_phase"}
+    assert "released" not in set(shown.level)
+    networks = shown[shown.method.isin(["dpi", "ptychonn"])]
+    roots = frame[(frame.metric == "mse") & frame.method.isin(networks.method) & (frame.level != "released")]
+    assert (networks[networks.channel != "relative_phase"].ours_mean.to_numpy() <= np.sqrt(roots.ours_mean.to_numpy()) + 1e-9).all()
 
 
 def test_seeds_in_one_job_have_the_weights_and_metrics_of_seeds_in_jobs_of_their_own(finished_project, tmp_path):
@@ -293,7 +361,7 @@ def write_measured_scan(path):
 
 def test_a_comment_changes_nothing(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
-    for module in ("publication/fig4.py", "simulation/diffraction.py", "training/fit.py"):
+    for module in ("publication/figures/fig4.py", "simulation/diffraction.py", "training/fit.py"):
         path = project.folder / "src/ptychoformer" / module
         path.write_text(path.read_text() + "\n# A remark.\n")
     assert project.planned(*SMOKE) == {}

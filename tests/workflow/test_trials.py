@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ptychoformer.networks import network_kinds
+from ptychoformer.plugins import network_kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,8 +15,8 @@ from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments, window_side
 from ptychoformer.paths import CELL, EPIE_EVALUATION, EVALUATION, OWN_EVALUATION, REFERENCE_EVALUATION, TRAINING
 from ptychoformer.provenance import code_digest
-from ptychoformer.publication import notes
-from ptychoformer.publication.holdings import Holdings
+from ptychoformer.publication.tables import notes
+from ptychoformer.publication.store.holdings import Holdings
 
 try:
     config.update(complete(config, load_schema(workflow.basedir)))
@@ -35,7 +35,7 @@ if config["data_dir"]:
     if not Path(config["data_dir"]).is_dir():
         raise WorkflowError(f"config: data_dir: there is no folder '{config['data_dir']}'; it must be a folder, or null to download.")
 
-# Runs that claims are judged on besides those of this config; where it prints these, there are no others. See `publication.store`.
+# Runs that claims are judged on besides those of this config; where it prints these, there are no others. See `publication.store.files`.
 REFERENCE = "" if HARVESTED or not Path("resources/reference/runs.csv").is_file() else "resources/reference"
 
 
@@ -253,6 +253,12 @@ def pictures_of(runs, *parts):
         return dict(views=f"{HARVESTED}/views.h5")
     names = dict(patches="patches.h5", scenes="scene.h5")
     return files_to_draw(runs[0]) | {part: files_of_runs(f"<results>/{EVALUATION}/{names[part]}", runs) for part in parts}
+
+
+def published_values(table):
+    """The paper's own numbers in a table, where there are any."""
+    file = f"resources/published/{table}.csv"
+    return [file] if Path(file).is_file() else []
 
 
 def tables_of_store(folder):

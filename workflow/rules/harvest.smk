@@ -25,7 +25,7 @@ rule unpack:
         runs=[EXPERIMENTS.runs(experiment) + EXPERIMENTS.references(experiment) for experiment in SHOWN],
         spectra=EXPERIMENTS.runs_of_spectra() if BANDS else [],
         headline=EXPERIMENTS.headline("table1"),
-        code=code_digest("publication.unpack"),
+        code=code_digest("publication.store.unpack"),
     message:
         "Taking the metrics of experiments from the reference runs"
     script:

@@ -9,7 +9,7 @@ for table in PAPER.tables:
         input:
             metrics=f"<results>/evaluation/{table}/metrics.csv",
             pairwise=f"<results>/evaluation/{table}/pairwise.csv",
-            published=f"resources/published/{table}.csv",
+            published=published_values(table),
         output:
             csv=f"<results>/publication/tables/{table}.csv",
             md=f"<results>/publication/tables/{table}.md",
@@ -25,7 +25,7 @@ for table in PAPER.tables:
             mem_mb=500,
         params:
             words=notes.words(EXPERIMENTS, table, PAPER.tables[table]),
-            code=code_digest("publication.tables"),
+            code=code_digest("publication.tables.compare"),
         message:
             f"Printing Table {PAPER.tables[table].number}"
         script:
@@ -52,7 +52,7 @@ FIGURES = {
             headline=EXPERIMENTS.headline("table1"),
             shown=EXPERIMENTS.views("table1", EXPERIMENTS.runs_of_fig4()) if HARVESTED else [],
         ),
-        code=["publication.views"],
+        code=["publication.store.views"],
     ),
     "fig5": dict(
         input=dict(metrics="<results>/evaluation/measured/metrics.csv")
@@ -93,7 +93,7 @@ FIGURES = {
             headline=EXPERIMENTS.headline("sizes"),
             shown=EXPERIMENTS.views("sizes", EXPERIMENTS.runs_of_fig8()) if HARVESTED else [],
         ),
-        code=["publication.views"],
+        code=["publication.store.views"],
     ),
     "fig9": dict(
         input=dict(spectra="<results>/evaluation/table1/spectra.csv", bands="<results>/evaluation/table1/bands.csv"),
@@ -130,7 +130,7 @@ for figure, drawn in FIGURES.items():
             mem_mb=1000,
         params:
             **drawn.get("params", {}),
-            code=code_digest(f"publication.{figure}", *drawn.get("code", [])),
+            code=code_digest(f"publication.figures.{figure}", *drawn.get("code", [])),
         message:
             f"Drawing Figure {figure.removeprefix('fig')}: {PAPER.figures[figure].title}"
         script:
@@ -153,7 +153,7 @@ rule reconstruction_picture:
     resources:
         mem_mb=1000,
     params:
-        code=code_digest("publication.snapshots"),
+        code=code_digest("publication.scan.pictures"),
     message:
         "Drawing the reconstruction of {wildcards.dataset} and its convergence"
     script:
@@ -182,7 +182,7 @@ rule claims:
         headline=EXPERIMENTS.headline("table1"),
         scales=notes.scales(EXPERIMENTS, SHOWN),
         harvested=HARVESTED is not None,
-        code=code_digest("publication.claims"),
+        code=code_digest("publication.claims.judge"),
     message:
         "Judging the paper's claims"
     script:
@@ -219,7 +219,7 @@ rule report:
         missing_scan=missing_scan(),
         runs=EXPERIMENTS.all_runs(SHOWN) if HARVESTED else [],
         harvest_note=notes.harvest_note(HARVESTED, PAPER, [*SHOWN, *SHOWN_FIGURES]) if HARVESTED else "",
-        code=code_digest("publication.report"),
+        code=code_digest("publication.report.page"),
     message:
         "Writing the report"
     script:

@@ -3,7 +3,7 @@
 from adapter import folder_of, job
 
 with job(snakemake):
-    from ptychoformer.publication.claims import judge
+    from ptychoformer.publication.claims.judge import judge
 
     files, params = snakemake.input, snakemake.params
     metrics = dict(zip(params.experiments, files.metrics, strict=True))

@@ -3,7 +3,7 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig1 import draw
+    from ptychoformer.publication.figures.fig1 import draw
 
     (condition,) = snakemake.params.condition.values()
     draw(snakemake.input.dataset, condition=condition, **dict(snakemake.output.items()))

@@ -3,7 +3,7 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig10 import draw
+    from ptychoformer.publication.figures.fig10 import draw
 
     files, params = snakemake.input, snakemake.params
     chosen = dict(alphas=params.alphas, model=params.model, **params.headline)

@@ -3,6 +3,6 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig2 import draw
+    from ptychoformer.publication.figures.fig2 import draw
 
     draw(snakemake.input.architecture, **dict(snakemake.output.items()))

@@ -3,6 +3,6 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig3 import draw
+    from ptychoformer.publication.figures.fig3 import draw
 
     draw(*snakemake.input.attention, **dict(snakemake.output.items()))

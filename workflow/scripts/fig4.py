@@ -3,9 +3,9 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig4 import draw
-    from ptychoformer.publication.panels import load_views
-    from ptychoformer.publication.views import Shown, read_views
+    from ptychoformer.publication.figures.fig4 import draw
+    from ptychoformer.publication.figures.parts.panels import load_views
+    from ptychoformer.publication.store.views import Shown, read_views
 
     files, params = snakemake.input, snakemake.params
     if params.shown:

@@ -3,7 +3,7 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig6 import draw
+    from ptychoformer.publication.figures.fig6 import draw
 
     files, models = snakemake.input, snakemake.params.models
     run_files = dict(zip(models, zip(files.patches, files.scenes, strict=True), strict=True))

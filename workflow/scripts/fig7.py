@@ -3,7 +3,7 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig7 import draw
+    from ptychoformer.publication.figures.fig7 import draw
 
     params = snakemake.params
     chosen = dict(sizes=params.sizes, seed=params.seed, subset=params.subset, block=params.block)

@@ -3,9 +3,9 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig8 import draw, load_rows, rows_of
+    from ptychoformer.publication.figures.fig8 import draw, load_rows, rows_of
     from ptychoformer.publication.names import scene_name
-    from ptychoformer.publication.views import Shown, read_views
+    from ptychoformer.publication.store.views import Shown, read_views
 
     files, params = snakemake.input, snakemake.params
     if params.shown:

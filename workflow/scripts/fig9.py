@@ -3,6 +3,6 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.fig9 import draw
+    from ptychoformer.publication.figures.fig9 import draw
 
     draw(snakemake.input.spectra, snakemake.input.bands, models=snakemake.params.models, **dict(snakemake.output.items()))

@@ -3,6 +3,6 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.snapshots import draw_reconstruction
+    from ptychoformer.publication.scan.pictures import draw_reconstruction
 
     draw_reconstruction(snakemake.input.reconstruction, snakemake.input.convergence, snakemake.output[0])

@@ -5,8 +5,8 @@ from adapter import folder_of, job
 with job(snakemake):
     from ptychoformer.contents import read_contents
     from ptychoformer.publication.inputs import read_histories, read_trained
-    from ptychoformer.publication.report import make_report
-    from ptychoformer.publication.unpack import histories, trained
+    from ptychoformer.publication.report.page import make_report
+    from ptychoformer.publication.store.unpack import histories, trained
 
     files, params, output = snakemake.input, snakemake.params, snakemake.output[0]
     if params.runs:

@@ -3,9 +3,10 @@
 from adapter import job
 
 with job(snakemake):
-    from ptychoformer.publication.tables import make_table
-    from ptychoformer.publication.typeset import Layout
+    from ptychoformer.publication.tables.compare import make_table
+    from ptychoformer.publication.tables.typeset import Layout
 
     files, words = snakemake.input, snakemake.params.words
     outputs = dict(snakemake.output.items())
-    make_table(files.metrics, files.published, files.pairwise, Layout.of(words), scale_note=words["scale_note"], **outputs)
+    published = next(iter(files.published), None)
+    make_table(files.metrics, published, files.pairwise, Layout.of(words), scale_note=words["scale_note"], **outputs)

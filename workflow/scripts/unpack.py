@@ -3,7 +3,7 @@
 from adapter import folder_of, job
 
 with job(snakemake):
-    from ptychoformer.publication.unpack import unpack, unpack_spectra
+    from ptychoformer.publication.store.unpack import unpack, unpack_spectra
 
     files, params, store = snakemake.output, snakemake.params, folder_of(snakemake.input)
     unpack(store, dict(zip(files.metrics, params.runs, strict=True)))

@@ -7,12 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from ptychoformer import evaluation
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import COLUMNS
 from ptychoformer.paths import Run
 from ptychoformer.provenance import sidecar
 from ptychoformer.storage import read_csv
 
+RUN = tuple(evaluation.IDENTITY)
+COLUMNS = tuple(evaluation.COLUMNS)
+BAND_COLUMNS = (*RUN, "channel", "band", "estimate", "truth")
 GROUP = ("dataset", "test", "factor", "held", "n_train", "block", "region", "level", "channel", "metric")
 ANOVA = (*GROUP, "n_seeds", "n_levels", "F", "df_effect", "df_error", "p", "p_gg", "eta_squared", "eta_low", "eta_high", "note")
 PAIRWISE = (*GROUP, "a", "b", "n_seeds", "difference", "low", "high", "p", "alpha", "significant", "d_z", "note")
@@ -26,7 +29,7 @@ _TEXT = (
 )
 _FLAGS = ("significant", "best", "differs_from_best", "interim")
 _WHOLE = ("n_seeds", "n_levels")
-TYPES = COLUMNS | dict.fromkeys(_TEXT, str) | dict.fromkeys(_FLAGS, bool) | dict.fromkeys(_WHOLE, int)
+TYPES = evaluation.COLUMNS | dict.fromkeys(_TEXT, str) | dict.fromkeys(_FLAGS, bool) | dict.fromkeys(_WHOLE, int)
 
 
 def read_table(path: str | os.PathLike, columns: Iterable[str], text: Iterable[str] = ()) -> pd.DataFrame:

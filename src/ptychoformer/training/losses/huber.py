@@ -1,5 +1,7 @@
 """Huber's loss (Sec. V-B)."""
 
+from typing import Annotated
+
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
@@ -7,7 +9,7 @@ from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss
 
 
-def build(_forward: Forward, *, delta: float) -> Loss:
+def build(_forward: Forward, *, delta: Annotated[float, {"exclusiveMinimum": 0, "maximum": 100}] = 1) -> Loss:
     """x^2 / 2 for errors up to ``delta``, delta (|x| - delta / 2) beyond, in place of Eq. 14's x^2."""
 
     def loss(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The paper's weighted loss (Sec. V-B)."""
 
+from typing import Annotated
+
 from torch import Tensor
 
 from ptychoformer.training.forward import Forward
@@ -8,7 +10,7 @@ from ptychoformer.training.losses.mse import mean_squared_error
 from ptychoformer.training.losses.nssim import negative_similarity
 
 
-def build(_forward: Forward, *, alpha: float) -> Loss:
+def build(_forward: Forward, *, alpha: Annotated[float, {"minimum": 0, "maximum": 1}]) -> Loss:
     """alpha MSE + (1 - alpha) NSSIM, both of images."""
 
     def loss(prediction: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:

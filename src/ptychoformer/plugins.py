@@ -1,0 +1,85 @@
+"""What the sources of networks and losses say of them, read without importing torch, which would add seconds to the workflow's start.
+
+A network is a module of `models` and a loss one of `training.losses`; the options of either are the keyword arguments of its ``build``,
+with their annotations: a type, a ``Literal``, or ``Annotated`` with a type and the keywords of JSON schema that bound it.
+"""
+
+import ast
+from typing import Any
+
+from ptychoformer.errors import InputError
+from ptychoformer.provenance import PACKAGE
+
+NETWORKS, LOSSES = "models", "training/losses"  # folders of the package
+_ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
+
+
+def network_kinds() -> list[str]:
+    """Names of all networks."""
+    return _kinds(NETWORKS)
+
+
+def loss_kinds() -> list[str]:
+    """Names of all losses."""
+    return _kinds(LOSSES)
+
+
+def network_options(kind: str) -> dict[str, dict[str, Any]]:
+    """Options of a network, each with its schema.
+
+    Raises:
+        InputError: the module is no network.
+    """
+    return _options(NETWORKS, kind, "build(window, **options)")
+
+
+def loss_options(kind: str) -> dict[str, dict[str, Any]]:
+    """Options of a loss, each with its schema; one without a default must be given.
+
+    Raises:
+        InputError: the module is no loss.
+    """
+    return _options(LOSSES, kind, "build(forward, **options)")
+
+
+def network_side(kind: str) -> int:
+    """The number that the sides of a network's patterns must be multiples of: its ``SIDE_MULTIPLE_OF``, or 1."""
+    for node in _parsed(NETWORKS, kind).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SIDE_MULTIPLE_OF"]:
+            return ast.literal_eval(node.value)
+    return 1
+
+
+def _kinds(folder: str) -> list[str]:
+    return sorted(path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__")
+
+
+def _options(folder: str, kind: str, expected: str) -> dict[str, dict[str, Any]]:
+    build = next((node for node in _parsed(folder, kind).body if isinstance(node, ast.FunctionDef) and node.name == "build"), None)
+    if build is None:
+        raise InputError(f"{folder}/{kind}.py defines no function '{expected}', so it is no {'network' if folder == NETWORKS else 'loss'}.")
+    options = zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
+    return {
+        option.arg: _schema_of(option.annotation) | ({} if default is None else {"default": ast.literal_eval(default)})
+        for option, default in options
+    }
+
+
+def _parsed(folder: str, kind: str) -> ast.Module:
+    try:
+        return ast.parse((PACKAGE / folder / f"{kind}.py").read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"{folder}/{kind}.py, line {error.lineno}: {error.msg}.") from error
+
+
+def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:
+    if isinstance(annotation, ast.Name) and annotation.id in _ANNOTATIONS:
+        return {"type": _ANNOTATIONS[annotation.id]}
+    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
+        if annotation.value.id == "Literal":
+            values = ast.literal_eval(annotation.slice)
+            return {"enum": list(values) if isinstance(values, tuple) else [values]}
+        if annotation.value.id == "Annotated" and isinstance(annotation.slice, ast.Tuple):
+            kind, bounds = annotation.slice.elts
+            return _schema_of(kind) | ast.literal_eval(bounds)
+    return {}

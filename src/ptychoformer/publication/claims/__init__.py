@@ -1,0 +1,1 @@
+"""From the claims of the paper to verdicts."""

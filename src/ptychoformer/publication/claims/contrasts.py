@@ -1,0 +1,282 @@
+"""From the numbers of an experiment to the contrasts that a claim makes, seed by seed.
+
+Every contrast is a signed sum of metrics of the same seed, divided by another metric for a relative effect:
+
+- better less worse, for each pair of networks (or losses), turned so that positive is better: in MSE and other errors lower is better;
+- the advantage at one condition less that at another (``smaller_drop``): (better_to - worse_to) - (better_from - worse_from);
+- each step along an ordered list (``increasing``): of one network, or of its advantage over each rival;
+- a number on its own, where nothing is compared (a band's share of the energy).
+
+Only seeds that have every number a claim names count, so that all contrasts of a claim are over the same seeds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import combinations, pairwise, product
+from typing import Any
+
+import numpy as np
+
+from ptychoformer.evaluation import PATTERN, UNSEEN, WHOLE
+from ptychoformer.evaluation.quantities import QUANTITIES, SHARES
+from ptychoformer.publication.claims.evidence import Numbers, Place
+from ptychoformer.publication.claims.verdicts import Contrast
+from ptychoformer.simulation.scan import GRID_BLOCKS, STRIP, WHOLE_SCAN
+
+# Where a claim is judged once more: on the part of its block that training never saw, over single patterns, and on other blocks.
+ELSEWHERE = (UNSEEN, PATTERN, *GRID_BLOCKS)
+JUDGED = QUANTITIES | SHARES
+EACH, LARGEST, SMALLEST = "each", "largest", "smallest"
+
+
+class Missing(Exception):
+    """Runs that a claim needs are not there; the message says which."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a claim says, for a machine; the keys and their values are described at the head of ``claims.yaml``."""
+
+    experiment: str
+    comparison: str
+    dataset: tuple[str, ...]
+    channel: tuple[str, ...]
+    metric: tuple[str, ...]
+    better: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
+    among: tuple[str, ...] = ()
+    test: str | None = None
+    block: str = ""
+    region: tuple[str, ...] = (WHOLE,)
+    level: str = ""
+    also: tuple[str, ...] = ()
+    n_train: str | None = None
+    compare: str = "model"
+    held: str = "mse"
+    effect: str = "difference"
+    value: float = 0.0
+    significance: float = 0.05
+    margin: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    along: Mapping[str, Any] = field(default_factory=dict)
+    drop: tuple[Mapping[str, str], ...] = ()
+
+    def on(self, block: str, level: str) -> "Check":
+        """The same, where it names neither block nor level, on these."""
+        return replace(self, block=self.block or block, level=self.level or level)
+
+    def elsewhere(self, block: str, level: str) -> dict[str, "Check"]:
+        """What is asked once more, by its name of `ELSEWHERE`, of a claim that is judged on this block and level.
+
+        A claim on a whole block of a scan on a grid is asked of its unseen part; one that names no block, of every other block; and any at
+        the levels that it names under ``also``.
+        """
+        here = self.on(block, level)
+        found = {name: replace(here, level=name) for name in self.also}
+        # A claim that names the strip is about a measured scan, all of whose test patterns are unseen.
+        if self.region == (WHOLE,) and here.block != WHOLE_SCAN and self.block != STRIP:
+            found[UNSEEN] = replace(here, region=(UNSEEN,))
+        if self.region == (WHOLE,) and not self.block:
+            found |= {name: replace(here, block=name) for name in GRID_BLOCKS if name != here.block}
+        return found
+
+
+@dataclass(frozen=True)
+class _Term:
+    sign: int
+    place: Place
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A contrast before its numbers are looked up; without ``reference`` it is a plain difference."""
+
+    name: str
+    terms: tuple[_Term, ...]
+    reference: Place | None
+    margin: float
+
+    @property
+    def places(self) -> list[Place]:
+        return [term.place for term in self.terms] + ([self.reference] if self.reference else [])
+
+
+def contrasts(test: Check, numbers: Numbers) -> list[Contrast]:
+    """What a claim compares, over all seeds that have everything it names.
+
+    Raises:
+        Missing: there is no such seed.
+    """
+    questions = list(_questions(test, numbers))
+    places = _places(questions)
+    seeds = sorted(numbers.whole(places))
+    if not seeds:
+        raise Missing(_what_is_missing(test, places, numbers))
+    return [_look_up(question, numbers, seeds) for question in questions]
+
+
+def runs_used(test: Check, numbers: Numbers) -> set[tuple]:
+    """Every run (the values of `evidence.RUN`) whose numbers the contrasts use; none if there is no seed that has everything.
+
+    Raises:
+        Missing: there is no run to ask for.
+    """
+    places = _places(_questions(test, numbers))
+    return {(*place.trained, seed) for place in places for seed in numbers.whole(places)}
+
+
+def _places(questions: Iterable[_Question]) -> list[Place]:
+    return list(dict.fromkeys(place for question in questions for place in question.places))
+
+
+def _look_up(question: _Question, numbers: Numbers, seeds: list[int]) -> Contrast:
+    parts = [term.sign * numbers.at(term.place, seeds) for term in question.terms]
+    reference = numbers.at(question.reference, seeds) if question.reference else np.ones(len(seeds))
+    unit = "fraction" if question.reference else JUDGED[question.terms[0].place.metric].effect_unit
+    # An infinite PSNR makes a difference that is not a number; the contrast says so itself.
+    with np.errstate(invalid="ignore"):
+        return Contrast(question.name, unit, sum(parts), reference, float(np.abs(parts).max()), question.margin)
+
+
+def _spots(test: Check) -> list[Place]:
+    """Every dataset, region, channel and metric that a claim is about; model, loss and ``n_train`` are left open."""
+    return [
+        Place(dataset, test.test or dataset, "", "", 0, test.block, region, test.level, channel, metric)
+        for dataset, region, channel, metric in product(test.dataset, test.region, test.channel, test.metric)
+    ]
+
+
+def _questions(test: Check, numbers: Numbers) -> Iterator[_Question]:
+    for spot in _spots(test):
+        dataset, region, channel, metric = spot.dataset, spot.region, spot.channel, spot.metric
+        where = [
+            *([dataset] if len(test.dataset) > 1 else []),
+            *([f"{channel} {metric}"] if len(test.channel) * len(test.metric) > 1 else []),
+            *([region] if len(test.region) > 1 else []),
+        ]
+        margin = test.margin.get(channel, {}).get(metric, np.nan)
+        for pair, terms, reference in _compared(test, spot, numbers):
+            yield _Question(", ".join([pair, *where]), tuple(terms), reference, margin)
+
+
+def _compared(test: Check, spot: Place, numbers: Numbers) -> Iterator[tuple[str, list[_Term], Place | None]]:
+    """Name, terms and reference of every comparison at one spot (one dataset, region, channel and metric)."""
+    sign = 1 if JUDGED[spot.metric].higher_is_better else -1
+    methods = [*test.better, *test.worse, *test.among]
+    if test.drop:
+        start, end = (_conditioned(test, spot, methods, part, numbers) for part in test.drop)
+        yield from _between(test, start, end, sign)
+    elif test.along:
+        yield from _steps(test, spot, sign, numbers)
+    else:
+        for size in _sizes(test, spot, methods, numbers):
+            here = spot._replace(n_train=size)
+            suffix = f" at {size} patterns" if test.n_train == EACH else ""
+            for name, better, worse in _pairs(test):
+                terms = [_Term(sign, _method(test, here, better))] + ([_Term(-sign, _method(test, here, worse))] if worse else [])
+                base = {"relative_to_better": better, "relative_to_worse": worse}.get(test.effect)
+                yield name + suffix, terms, _method(test, here, base) if base else None
+
+
+def _pairs(test: Check) -> Iterator[tuple[str, str, str]]:
+    """Name, better and worse (empty if there is none) of every pair."""
+    if test.among:
+        yield from ((f"{a} less {b}", a, b) for a, b in combinations(test.among, 2))
+    elif not test.worse:
+        yield from ((better, better, "") for better in test.better)
+    else:
+        several = len(test.better) > 1
+        yield from ((f"{better} over {worse}" if several else worse, better, worse) for better, worse in product(test.better, test.worse))
+
+
+def _method(test: Check, spot: Place, name: str) -> Place:
+    return spot._replace(model=name, loss=test.held) if test.compare == "model" else spot._replace(model=test.held, loss=name)
+
+
+def _steps(test: Check, spot: Place, sign: int, numbers: Numbers) -> Iterator[tuple[str, list[_Term], None]]:
+    ((key, order),) = test.along.items()
+    if key == test.compare:  # along an ordered list of losses or of models
+        present = _present(test, spot, numbers)
+        if len(present) < 2:
+            raise Missing(f"{test.experiment} has fewer than two of {', '.join(order)} on {spot.dataset}")
+        here = spot._replace(n_train=_one_size(test, spot, present, numbers))
+        for start, end in pairwise(present):
+            yield f"{start} to {end}", [_Term(sign, _method(test, here, end)), _Term(-sign, _method(test, here, start))], None
+        return
+    methods = [*test.better, *test.worse]
+    if key == "n_train":
+        sizes = _sizes(test, spot, methods, numbers)
+        stops = [(f"{size} patterns", spot._replace(n_train=size)) for size in (sizes if order == "rising" else reversed(sizes))]
+    else:
+        stops = [(name, _conditioned(test, spot, methods, {"dataset": name}, numbers)) for name in order]
+    for (start_name, start), (end_name, end) in pairwise(stops):
+        for name, terms, reference in _between(test, start, end, sign):
+            yield f"{name}, {start_name} to {end_name}", terms, reference
+
+
+def _between(test: Check, start: Place, end: Place, sign: int) -> Iterator[tuple[str, list[_Term], None]]:
+    """How much more there is at the end than at the start: of the lead over each rival, or of one network if it has none."""
+    for name, better, worse in _pairs(test):
+        terms = [_Term(sign, _method(test, end, better)), _Term(-sign, _method(test, start, better))]
+        if worse:
+            terms += [_Term(-sign, _method(test, end, worse)), _Term(sign, _method(test, start, worse))]
+        yield name, terms, None
+
+
+def _present(test: Check, spot: Place, numbers: Numbers) -> list[str]:
+    """Those of an ordered list of losses or models that were run, in its order."""
+    return [name for name in test.along[test.compare] if numbers.sizes([_method(test, spot, name)])]
+
+
+def left_out(test: Check, numbers: Numbers) -> list[str]:
+    """Entries of the ordered list of ``increasing`` that were not run: a rise without them is not all that was claimed."""
+    if test.compare not in test.along:
+        return []
+    present = [set(_present(test, spot, numbers)) for spot in _spots(test)]
+    return [name for name in test.along[test.compare] if not all(name in names for names in present)]
+
+
+def _conditioned(test: Check, spot: Place, methods: list[str], part: Mapping[str, str], numbers: Numbers) -> Place:
+    """The spot at one of the conditions between which a claim compares: a dataset, or the largest or smallest training set."""
+    if dataset := part.get("dataset"):
+        spot = spot._replace(dataset=dataset, test=test.test or dataset)
+        return spot._replace(n_train=_one_size(test, spot, methods, numbers))
+    sizes = _every_size(test, spot, methods, numbers)
+    return spot._replace(n_train=sizes[-1] if part["n_train"] == LARGEST else sizes[0])
+
+
+def _sizes(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> list[int]:
+    every = test.n_train == EACH or "n_train" in test.along
+    return _every_size(test, spot, methods, numbers) if every else [_one_size(test, spot, methods, numbers)]
+
+
+def _every_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> list[int]:
+    sizes = numbers.sizes(_method(test, spot, name) for name in methods)
+    if len(sizes) < 2:
+        found = f"only training sets of {sizes[0]} patterns" if sizes else "no runs"
+        raise Missing(f"{found} of {', '.join(methods)} on {spot.dataset} in {test.experiment}; at least two sizes are needed")
+    return sizes
+
+
+def _one_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> int:
+    """The largest training set with a whole seed, or the largest of all; 0 if there is none."""
+    places = [_method(test, spot, name) for name in methods]
+    sizes = numbers.sizes(places)
+    whole = [size for size in sizes if numbers.whole(place._replace(n_train=size) for place in places)]
+    return max(whole or sizes or [0])
+
+
+def _what_is_missing(test: Check, places: list[Place], numbers: Numbers) -> str:
+    absent = [place for place in places if not numbers.seeds(place)]
+    if not absent:
+        return f"no seed of {test.experiment} has every run that the claim names"
+    not_run = [place for place in absent if not numbers.has_run(place)]
+    if not_run:
+        by_dataset: dict[str, dict[str, None]] = {}
+        for place in not_run:
+            on = place.dataset + (f" with {place.n_train} patterns" if place.n_train else "")
+            on += f", tested on {place.test}" if place.test != place.dataset else ""
+            by_dataset.setdefault(on, {})[place.model if test.compare == "model" else place.loss] = None
+        return f"no runs in {test.experiment} of " + "; ".join(f"{', '.join(names)} on {on}" for on, names in by_dataset.items())
+    place = absent[0]
+    what = f"{place.channel} {place.metric} of {place.model} on {place.test}"
+    return f"{test.experiment} has no {what} (block {place.block}, {place.region}, {place.level})"

@@ -1,0 +1,96 @@
+"""What the runs of an experiment scored, by place (run, block, region, channel, metric) and seed: the numbers that claims are judged on."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ptychoformer.errors import InputError
+from ptychoformer.publication.inputs import COLUMNS, RUN
+
+BAND = "band"  # the level of energy shares
+
+
+class Place(NamedTuple):
+    """Where one number per seed is found."""
+
+    dataset: str
+    test: str
+    model: str
+    loss: str
+    n_train: int
+    block: str
+    region: str
+    level: str
+    channel: str
+    metric: str
+
+    @property
+    def trained(self) -> tuple[str, str, str, str, int]:
+        """The run without its seed."""
+        return self.dataset, self.test, self.model, self.loss, self.n_train
+
+
+class Numbers:
+    """Metrics by place and seed.
+
+    Args:
+        frame: rows with ``COLUMNS``; further columns are ignored.
+
+    Raises:
+        InputError: a number is given twice.
+    """
+
+    def __init__(self, frame: pd.DataFrame):
+        keys = [name for name in COLUMNS if name != "value"]
+        if (twice := frame.duplicated(keys)).any():
+            raise InputError(f"The metrics of {'/'.join(map(str, frame.loc[twice.idxmax(), list(RUN)]))} were given twice.")
+        self._values: dict[Place, dict[int, float]] = {}
+        self._sizes: dict[Place, set[int]] = {}
+        ordered = frame[["seed", "value", *Place._fields]]
+        for seed, value, *where in ordered.itertuples(index=False, name=None):
+            place = Place(*where)
+            self._values.setdefault(place, {})[int(seed)] = float(value)
+            self._sizes.setdefault(place._replace(n_train=0), set()).add(place.n_train)
+        self._runs = {place.trained for place in self._values}
+
+    def seeds(self, place: Place) -> set[int]:
+        """Seeds that have a number there."""
+        return set(self._values.get(place, ()))
+
+    def at(self, place: Place, seeds: Iterable[int]) -> np.ndarray:
+        """The numbers of these seeds."""
+        return np.array([self._values[place][seed] for seed in seeds])
+
+    def sizes(self, places: Iterable[Place]) -> list[int]:
+        """Every ``n_train`` for which one of the places (whose own ``n_train`` is ignored) has a number, ascending."""
+        return sorted(set().union(*(self._sizes.get(place._replace(n_train=0), ()) for place in places)))
+
+    def whole(self, places: Iterable[Place]) -> set[int]:
+        """Seeds that have a number at all of the places."""
+        return set.intersection(*(self.seeds(place) for place in places))
+
+    def has_run(self, place: Place) -> bool:
+        """Whether the run has any number, there or elsewhere."""
+        return place.trained in self._runs
+
+
+def band_metrics(bands: pd.DataFrame) -> pd.DataFrame:
+    """Energy shares as metrics: level ``band``, the band as region.
+
+    ``band_share`` is the share of the estimate, ``share_error`` its distance from the truth's, ``share_deficit`` what the truth has more.
+    For the band ``outside_low`` they are those of mid and high together.
+
+    Args:
+        bands: rows with ``BAND_COLUMNS`` and ``block``.
+    """
+    keys = [*RUN, "block", "channel"]
+    outside = bands[bands["band"] != "low"].groupby(keys, as_index=False)[["estimate", "truth"]].sum().assign(band="outside_low")
+    both = pd.concat([bands, outside], ignore_index=True)
+    missing = both["truth"] - both["estimate"]
+    parts = [
+        both.assign(metric=metric, value=value)
+        for metric, value in (("band_share", both["estimate"]), ("share_error", missing.abs()), ("share_deficit", missing))
+    ]
+    return pd.concat(parts, ignore_index=True).rename(columns={"band": "region"}).assign(level=BAND)[list(COLUMNS)]

@@ -1,0 +1,228 @@
+"""Fig. 4: two single scan points and the stitched scene, the truth beside every network, each with its error."""
+
+import os
+import textwrap
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from ptychoformer.evaluation import CHANNELS
+from ptychoformer.publication.figures.parts.layout import Layout
+from ptychoformer.publication.figures.parts.lengths import round_length, with_prefix
+from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View, Views
+from ptychoformer.publication.figures.parts.pictures import psnr_text, ticks_of
+from ptychoformer.publication.figures.parts.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, house_style, letter, save
+from ptychoformer.publication.names import scene_name
+
+# Rows of every view: a channel, and whether it is its error.
+ROWS = tuple((channel, is_error) for channel in CHANNELS for is_error in (False, True))
+MARK = "#56B4E9"
+PATTERN_DECADES = 4
+ABOVE = 0.2  # of letters over panels, where the headings of columns stand below them
+LETTER_ROOM = 0.12  # inches, of a square with a letter in it
+NOTE_LETTERS = 150  # in a line of the note
+_OUTLINE = [withStroke(linewidth=1.4, foreground="black")]
+
+
+def draw(
+    views: Views,
+    labels: Mapping[str, str],
+    condition: str,
+    *,
+    block: str,
+    level: str,
+    pdf: str | os.PathLike,
+    png: str | os.PathLike,
+) -> None:
+    """Draw the figure for one dataset.
+
+    Args:
+        views: of the truth and of the networks, in the order of the columns.
+        labels: network to the heading of its column.
+        condition: label of the dataset, for example ``Noise-free``.
+        block: of the test patterns, that the views are of.
+        level: of the scenes.
+    """
+    with house_style():
+        save(compose(views, [labels[model] for model in views.scene.answers], condition, scene_name(block, level)), pdf, png)
+
+
+def compose(views: Views, headings: list[str], condition: str, scene: str) -> Figure:
+    """The figure, one heading per network; ``scene`` says what the scene is."""
+    layout = Layout(1 + len(headings), views.scene.truth["amplitude"].shape)
+    figure = Figure(figsize=(DOUBLE_COLUMN, layout.height))
+    page = Page(figure, views)
+    for place, (view, name) in enumerate(zip(views.points, "ab", strict=True)):
+        _draw_point(page, layout, place, view, [TRUTH, *headings])
+        letter(figure, layout.point_box(place, 0, 0), name, f"{condition}, scan point {views.indices[place]}", ABOVE)
+    _draw_scene(page, layout, [TRUTH, *headings])
+    letter(figure, layout.scene_box(0, 0), "c", f"{condition}, {scene}", ABOVE)
+    _draw_note(page, layout)
+    return figure
+
+
+class Page:
+    """A figure with the colour scales that all of its panels share.
+
+    Args:
+        figure: to draw on.
+        views: that the scales must fit.
+    """
+
+    def __init__(self, figure: Figure, views: Views):
+        self.figure, self.views = figure, views
+        self.scales = {(channel, False): Normalize(*views.ranges[channel]) for channel in CHANNELS}
+        self.scales |= {(channel, True): Normalize(0, views.error_limit(channel)) for channel in CHANNELS}
+        peak = float(views.patterns.max()) or 1.0
+        self.pattern_scale = LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True)
+
+    def image(self, box: Box, image: np.ndarray, scale: Normalize, colours: Colormap) -> Axes:
+        """A panel without ticks; pixels without a value are light grey."""
+        axes = axes_at(self.figure, box)
+        axes.imshow(image, norm=scale, cmap=colours, aspect="auto")
+        axes.set(xticks=[], yticks=[])
+        # A thin frame, since white pixels on a white page would have no edge.
+        axes.spines[:].set(visible=True, color="grey", linewidth=0.3)
+        return axes
+
+    def panel(self, box: Box, view: View, model: str | None, row: tuple[str, bool]) -> Axes:
+        """The image or the error of a network in one channel, or the truth if ``model`` is None."""
+        channel, is_error = row
+        images = view.truth if model is None else view.answers[model]
+        return self.image(box, view.error(model, channel) if is_error else images[channel], self.scales[row], _colours(row))
+
+
+def _draw_point(page: Page, layout: Layout, place: int, view: View, headings: list[str]) -> None:
+    for row, what in enumerate(ROWS):
+        for column, model in enumerate([None, *view.answers]):
+            if model is None and what[1]:
+                continue
+            axes = page.panel(layout.point_box(place, row, column), view, model, what)
+            if row == 0:
+                axes.set_title(headings[column], fontsize=6, pad=2)
+            if row == 0 and model is None:
+                _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
+            if model is None and place == 0:
+                _row_label(axes, _row_name(what))
+        if place == 0 and what[1]:
+            _row_label(_blank(page, layout.point_box(place, row, 0)), _row_name(what))
+    _draw_pattern(page, layout, place)
+
+
+def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
+    """The truth has no error, so its error panels hold the diffraction pattern and its colour bar."""
+    colours = colormaps[COLOURMAPS["pattern"]]
+    axes = page.image(layout.point_box(place, 1, 0), page.views.patterns[place], page.pattern_scale, colours)
+    axes.text(0.04, 0.95, "pattern", transform=axes.transAxes, color="white", fontsize=6, va="top", path_effects=_OUTLINE)
+    left, top, side, _ = layout.point_box(place, 3, 0)
+    # Narrower than the panel, so that the last tick's label ends within it.
+    beside = axes_at(page.figure, (left + 0.06, top + 0.12, side - 0.24, 0.06))
+    bar = page.figure.colorbar(ScalarMappable(page.pattern_scale, colours), beside, orientation="horizontal")
+    bar.outline.set_visible(False)
+    bar.ax.minorticks_off()
+    # Powers of ten would need exponents too small to read.
+    bar.ax.xaxis.set_major_formatter("{x:g}")
+    bar.set_label("pattern,\nphotons", fontsize=6, labelpad=1)
+
+
+def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
+    view = page.views.scene
+    for row, what in enumerate(ROWS):
+        for column, model in enumerate([None, *view.answers]):
+            if model is None and what[1]:
+                _row_label(_blank(page, layout.scene_box(row, column)), _row_name(what))
+                continue
+            axes = page.panel(layout.scene_box(row, column), view, model, what)
+            if row == 0:
+                axes.set_title(headings[column], fontsize=7, pad=2)
+            if model is None:
+                _row_label(axes, _row_name(what))
+                _mark_unseen(axes, page.views.unseen_from)
+            if not what[1]:
+                axes.set_xlabel(psnr_text(view, model, what[0], page.views.ranges[what[0]]), fontsize=6, labelpad=2)
+            if row == 0 and model is None:
+                _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
+                _mark_points(axes, page.views)
+        _colour_bar(page, layout, row)
+
+
+def _colours(row: tuple[str, bool]) -> Colormap:
+    return colormaps[COLOURMAPS["error" if row[1] else row[0]]].with_extremes(bad="lightgrey")
+
+
+def _row_name(row: tuple[str, bool]) -> str:
+    channel, is_error = row
+    return f"{channel.capitalize()}\nerror" if is_error else channel.capitalize()
+
+
+def _row_label(axes: Axes, text: str) -> None:
+    axes.set_ylabel(text, fontsize=6, labelpad=3, linespacing=1.0)
+
+
+def _blank(page: Page, box: Box) -> Axes:
+    axes = axes_at(page.figure, box)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.patch.set_visible(False)
+    return axes
+
+
+def _colour_bar(page: Page, layout: Layout, row: int) -> None:
+    what = ROWS[row]
+    # Errors above the limit and values beyond the labels' range are drawn in the last colour: the pointed end says so.
+    extend = "max" if what[1] else "neither"
+    bar = page.figure.colorbar(ScalarMappable(page.scales[what], _colours(what)), axes_at(page.figure, layout.bar_box(row)), extend=extend)
+    bar.outline.set_visible(False)
+    bar.set_label(UNITS[what[0]], fontsize=6, labelpad=2)
+    bar.locator = ticks_of(layout.scene[1])
+    bar.update_ticks()
+
+
+def _scale_bar(axes: Axes, shape: tuple[int, int], pixel_size: float) -> None:
+    """A bar of a round length, up to two fifths of the panel, in its lower right corner."""
+    height, width = shape
+    length = round_length(0.4 * width * pixel_size)
+    thickness = 0.025 * height
+    left, top = 0.95 * width - 0.5 - length / pixel_size, 0.95 * height - 0.5 - thickness
+    axes.add_patch(Rectangle((left, top), length / pixel_size, thickness, facecolor="white", edgecolor="black", linewidth=0.4))
+    # Flush with the bar's right end, since a label wider than a short bar would leave the panel.
+    style = {"color": "white", "fontsize": 6, "ha": "right", "path_effects": _OUTLINE}
+    axes.annotate(with_prefix(length), (left + length / pixel_size, top), (0, 1), textcoords="offset points", **style)
+
+
+def _mark_unseen(axes: Axes, row: int | None) -> None:
+    if row is not None:
+        axes.axhline(row - 0.5, color=MARK, linewidth=1, linestyle=(0, (4, 2)), path_effects=_OUTLINE)
+
+
+def _mark_points(axes: Axes, views: Views) -> None:
+    for view, name in zip(views.points, "ab", strict=True):
+        y, x = np.subtract(view.corner, views.scene.corner)
+        height, width = view.truth["amplitude"].shape
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=MARK, linewidth=0.7))
+        # A letter has no room in the squares of a strip, and stands below them.
+        corner = (x, y) if axes.bbox.height * height > LETTER_ROOM * axes.figure.dpi * len(views.scene.truth["phase"]) else (x, y + height)
+        style = {"color": MARK, "fontsize": 6.5, "ha": "left", "va": "top", "path_effects": _OUTLINE}
+        axes.annotate(name, corner, (1, -1), textcoords="offset points", **style)
+
+
+def _draw_note(page: Page, layout: Layout) -> None:
+    """What the marks mean, in small text at the foot of the page."""
+    sentences = [
+        "Squares: points a and b.",
+        "Under a scene: its PSNR, of phase plain and relative, which is with its mean error taken off.",
+    ]
+    if page.views.unseen_from is not None:
+        sentences.insert(1, "Dashed: below it, no training pattern reaches.")
+    if "epie" in page.views.scene.answers:
+        sentences.append("ePIE: from all patterns, the probe known.")
+    width, height = page.figure.get_size_inches()
+    text = textwrap.fill(" ".join(sentences), NOTE_LETTERS)
+    page.figure.text(layout.left / width, layout.margin / height, text, fontsize=6, va="bottom", linespacing=1.3)

@@ -1,0 +1,246 @@
+"""Fig. 8: reconstructions at two sizes of the training set, and quality against the size and against the scan's overlap."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import RELATIVE_PHASE, UNSEEN
+from ptychoformer.evaluation.metrics import common_scale
+from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.publication.figures.parts.panels import View, ranges_of, require_one_training, scene_view, truth_of
+from ptychoformer.publication.figures.parts.pictures import Pictures, Row
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
+from ptychoformer.publication.figures.parts.sweeps import (
+    PANELS,
+    draw_lines,
+    label_axes,
+    line_style,
+    read_scenes,
+    select,
+    summarise,
+)
+from ptychoformer.publication.names import BLOCKS, REFERENCES, scene_name
+from ptychoformer.training.split import split_of
+
+Scenes = Mapping[tuple[int, str], str | os.PathLike]
+WIDEST_PICTURE = 0.95  # so that the figure and its caption fit on a page
+PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
+LEFT, RIGHT, FOR_LEGENDS = 0.42, 0.1, 0.36
+REGION = UNSEEN  # the only one that means the same at every overlap
+PLOTS = (*PANELS, (RELATIVE_PHASE, "psnr"))
+FAR, ROOM = 1.0, 0.3  # above what networks reach, in parts of that: where a reference leaves the plot, and what the plot then leaves free
+LEAST_SPAN = 1.0  # decibels that a plot shows at least
+BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # what a label covers
+DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
+
+
+def draw(
+    sizes_csv: str | os.PathLike,
+    overlaps_csv: str | os.PathLike,
+    pictures: tuple[list[Row], float],
+    *,
+    models: Mapping[str, str],
+    overlap_models: Mapping[str, str],
+    overlaps: Mapping[str, float],
+    block: str,
+    level: str,
+    pdf: str | os.PathLike,
+    png: str | os.PathLike,
+) -> None:
+    """Draw the figure.
+
+    Args:
+        sizes_csv: metrics of one dataset, several ``n_train``.
+        overlaps_csv: metrics of datasets whose overlap differs.
+        pictures: of two training sets, and the size of a pixel in metres, see `load_rows` and `rows_of`.
+        models: network of (a) to (c) to its label, in the order of the columns.
+        overlap_models: network of (d) to its label.
+        overlaps: dataset to the overlap of neighbouring windows, 0 to 1.
+        block: of the test patterns, see `training.split`.
+        level: of the scenes and their scores, see `stitch.read_scene`.
+
+    Raises:
+        InputError: a file is damaged or lacks a network or an overlap.
+    """
+    rows, pixel_size = pictures
+    scores, scores_by_overlap = (read_scenes(path, block=block, region=REGION, level=level) for path in (sizes_csv, overlaps_csv))
+    sizes = _summary(scores, "n_train", sizes_csv, models)
+    by_overlap = _summary(_with_overlap(scores_by_overlap, overlaps, overlaps_csv), "overlap", overlaps_csv, overlap_models)
+    with house_style():
+        save(compose(rows, pixel_size, sizes, by_overlap, models, overlap_models, BLOCKS[block]), pdf, png)
+
+
+def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, str], *, block: str, level: str) -> tuple[list[Row], float]:
+    """The rows of pictures, the larger training set first, and the size of a pixel in metres.
+
+    Args:
+        dataset: CXI file.
+        scenes: number of training patterns and network to its scenes, for two numbers, all of the dataset and one seed.
+        models: networks, in the order of the columns.
+
+    Raises:
+        InputError: a file is damaged, scenes do not belong to the dataset, or there are not two sizes with every network.
+    """
+    counts = sorted({n_train for n_train, _ in scenes}, reverse=True)
+    if len(counts) != 2:
+        raise InputError(f"Fig. 8 shows scenes at two sizes of the training set, {len(counts)} were given.")
+    scan = read_scan(dataset)
+    split, scale = split_of(scan), common_scale(dataset)
+    truth, views = truth_of(scan, scale), {}
+    for n_train in counts:
+        if missing := [model for model in models if (n_train, model) not in scenes]:
+            raise InputError(f"Fig. 8 lacks the scene of {missing[0]} after training with {n_train} patterns.")
+        files = {model: scenes[n_train, model] for model in models}
+        require_one_training(files, block=block)
+        views[n_train] = scene_view(split, truth, scale, files, block=block, level=level)
+    return rows_of(views, ranges_of(scale), scene_name(block, level)), scan.pixel_size
+
+
+def rows_of(views: Mapping[int, View], limits: Mapping[str, tuple[float, float]], scene: str) -> list[Row]:
+    """The rows of pictures, the larger training set first.
+
+    Args:
+        views: number of training patterns to the scenes after training with it, for two numbers.
+        limits: ends of the colour scales, by channel.
+        scene: what is shown, in words.
+    """
+    rows = []
+    for name, n_train in zip("ab", sorted(views, reverse=True), strict=True):
+        rows.append(Row(views[n_train], "amplitude", limits["amplitude"], name, f"{n_train:,} training patterns, {scene}"))
+        rows.append(Row(views[n_train], "phase", limits["phase"]))
+    return rows
+
+
+def _with_overlap(scenes: pd.DataFrame, overlaps: Mapping[str, float], path: str | os.PathLike) -> pd.DataFrame:
+    if missing := [name for name in overlaps if name not in set(scenes["dataset"])]:
+        raise InputError(f"{path} holds no scores of the dataset '{missing[0]}'.")
+    chosen = scenes[scenes["dataset"].isin(overlaps)]
+    return chosen.assign(overlap=100 * chosen["dataset"].map(overlaps))
+
+
+def _summary(scenes: pd.DataFrame, x: str, path: str | os.PathLike, models: Mapping[str, str]) -> pd.DataFrame:
+    if missing := [model for model in models if model not in set(scenes["model"])]:
+        raise InputError(f"{path} holds no scores of the network '{missing[0]}'.")
+    # Of amplitude one pattern can tell as much as the ceiling's: two lines would be one.
+    same = (scenes["model"] == "one_pattern") & (scenes["channel"] == "amplitude")
+    return summarise(scenes[scenes["model"].isin([*models, *REFERENCES]) & ~same], ["model", x])
+
+
+def compose(
+    rows: list[Row],
+    pixel_size: float,
+    sizes: pd.DataFrame,
+    by_overlap: pd.DataFrame,
+    models: Mapping[str, str],
+    overlap_models: Mapping[str, str],
+    block: str,
+) -> Figure:
+    """The figure: pictures above, two rows of plots below, and what their lines are; ``block`` is what it is called."""
+    everyone = {**models, **overlap_models}
+    pictures = Pictures(rows, WIDEST_PICTURE)
+    step = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT
+    figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + 2 * step + FOR_LEGENDS))
+    pictures.draw(figure, list(models.values()), pixel_size)
+    for place, (summary, x, name, title) in enumerate(
+        (
+            (sizes, "n_train", "c", f"Unseen part of the {block}, against the size of the training set"),
+            (by_overlap, "overlap", "d", f"Unseen part of the {block}, against the overlap of the scan"),
+        )
+    ):
+        top = pictures.height + place * step + ABOVE_PLOT
+        letter(figure, (0.06, top, 0, 0), name, title, above=0.24)
+        for column, (channel, metric) in enumerate(PLOTS):
+            axes = axes_at(figure, _plot_box(column, top))
+            _draw_plot(axes, select(summary, channel=channel, metric=metric), x, list(everyone))
+            label_axes(axes, channel, metric)
+    for bottom, handles in ((0.16, _handles_of_networks(everyone)), (0.0, _handles_of_references(sizes, by_overlap))):
+        at = (0.5, bottom / figure.get_figheight())
+        figure.legend(handles=handles, loc="lower center", bbox_to_anchor=at, ncols=max(1, len(handles)), borderaxespad=0.2)
+    return figure
+
+
+def _plot_box(column: int, top: float) -> tuple[float, float, float, float]:
+    width = (DOUBLE_COLUMN - LEFT - RIGHT - (len(PLOTS) - 1) * BETWEEN_PLOTS) / len(PLOTS)
+    return LEFT + column * (width + BETWEEN_PLOTS), top, width, PLOT_HEIGHT
+
+
+def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str]) -> None:
+    """One quantity of the networks ``models`` that were measured, whose places set colours and markers in both rows of plots."""
+    log = x == "n_train"
+    axes.set_xlabel("training patterns" if log else "overlap (%)", labelpad=1)
+    measured = [model for model in models if model in set(summary["model"])]
+    shown = sorted(summary.loc[summary["model"].isin(measured), x].unique())
+    if not shown:  # in small scans no window of the SSIM lies in the region
+        axes.text(0.5, 0.5, "region too small", transform=axes.transAxes, ha="center", va="center", fontsize=6)
+        axes.set(xticks=[], yticks=[])
+        return
+    for place, model in enumerate(measured):
+        offset = (place - (len(measured) - 1) / 2) * DODGE[x]
+        draw_lines(axes, select(summary, model=model), x, line_style(models.index(model), model), offset, log=log)
+    _draw_references(axes, summary, x, _reach(summary[summary["model"].isin([*measured, "floor"])]))
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(FixedLocator(_apart(shown, log)))
+    axes.xaxis.set_major_formatter("{x:g}")
+
+
+def _reach(networks: pd.DataFrame) -> tuple[float, float]:
+    """The lowest and the highest of what networks and the floor have to show."""
+    half = networks["half"].fillna(0)
+    return (networks["mean"] - half).min(), (networks["mean"] + half).max()
+
+
+def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, reach: tuple[float, float]) -> None:
+    """Lines; decibels far above what networks reach leave the plot, whose scale is the networks', and stand at its upper edge."""
+    low, high = reach
+    far = []
+    for name, reference in REFERENCES.items():
+        rows = select(summary, model=name).sort_values(x)
+        rows = rows[np.isfinite(rows["mean"])]
+        style = {"color": "grey", "linewidth": 0.6, "linestyle": reference.dashes, "zorder": 1}
+        # One point is no line, and a reference has no marker.
+        if len(rows) > 1:
+            axes.plot(rows[x], rows["mean"], **style)
+        elif len(rows):
+            axes.axhline(rows["mean"].iloc[0], **style)
+        if len(rows) and rows["metric"].iloc[0] == "psnr" and rows["mean"].max() > high + FAR * max(high - low, LEAST_SPAN):
+            far.append(rows["mean"].rename(name))
+    if far:
+        bottom, span = min(low, *(means.min() for means in far)), max(high - low, LEAST_SPAN)
+        axes.set_ylim(bottom - 0.05 * span, high + ROOM * span)
+        text = "\n".join(f"{REFERENCES[means.name].short} {means.max():.0f} ↑" for means in far)
+        axes.text(0.99, 0.98, text, transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
+
+
+def _apart(ticks: list[float], log: bool) -> list[float]:
+    """The ticks whose labels do not meet, from the largest down."""
+    place = np.log10(ticks) if log else np.asarray(ticks, float)
+    kept = [len(ticks) - 1]
+    for index in range(len(ticks) - 2, -1, -1):
+        if place[kept[-1]] - place[index] >= 0.2 * (place[-1] - place[0]):
+            kept.append(index)
+    return [ticks[index] for index in reversed(kept)]
+
+
+def _handles_of_networks(models: Mapping[str, str]) -> list[Line2D]:
+    return [Line2D([], [], label=label, markersize=3, **line_style(place, model)) for place, (model, label) in enumerate(models.items())]
+
+
+def _handles_of_references(*summaries: pd.DataFrame) -> list[Line2D]:
+    measured = set().union(*(summary["model"] for summary in summaries))
+    infinite = any(np.isinf(select(summary, model="ceiling", metric="psnr")["mean"]).any() for summary in summaries)
+    handles = []
+    for name, reference in REFERENCES.items():
+        if name in measured:
+            label = reference.label + (" (PSNR ∞)" if name == "ceiling" and infinite else "")
+            handles.append(Line2D([], [], color="grey", linewidth=0.6, linestyle=reference.dashes, label=label))
+    return handles

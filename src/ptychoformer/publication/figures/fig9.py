@@ -1,0 +1,205 @@
+"""Fig. 9: what scenes keep of the object's frequencies: sections of the power spectrum, energy by band, Fourier ring correlation."""
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.evaluation.spectra import BAND_ENERGIES, BANDS, MAX_FREQUENCY, OBJECT, SPECTRA
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, colour, house_style, save
+from ptychoformer.publication.figures.parts.sweeps import half_width, line_style, select
+from ptychoformer.publication.inputs import read_table
+
+UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
+LEFT, RIGHT, TOP, GAP = 0.5, 0.06, 0.36, 0.08
+SECTION, ROW_GAP = 0.95, 0.1
+LOWER, BELOW, FOR_LEGEND = 1.35, 0.36, 0.22
+BETWEEN = 0.62
+NETWORK_STYLE = {"linewidth": 0.9}
+
+
+def draw(
+    spectra_csv: str | os.PathLike,
+    bands_csv: str | os.PathLike,
+    *,
+    models: Mapping[str, str],
+    pdf: str | os.PathLike,
+    png: str | os.PathLike,
+) -> None:
+    """Draw the figure of one dataset's runs, means over their seeds.
+
+    Args:
+        spectra_csv, bands_csv: as written by `evaluation.spectra.spectra`.
+        models: network to label, in the order of the columns.
+
+    Raises:
+        InputError: a file breaks its contract, lacks a network, or holds two runs of a network and seed.
+    """
+    spectra, bands = read_runs(spectra_csv, SPECTRA, models), read_runs(bands_csv, BAND_ENERGIES, models)
+    with house_style():
+        save(compose(spectra, bands, models), pdf, png)
+
+
+def read_runs(path: str | os.PathLike, columns: tuple[str, ...], models: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of the networks ``models``, one run per network and seed.
+
+    Raises:
+        InputError: see `draw`.
+    """
+    table = read_table(path, columns)
+    table = table[table["model"].isin(models)]
+    if missing := [model for model in models if model not in set(table["model"])]:
+        raise InputError(f"{path} holds no spectra of the network '{missing[0]}'.")
+    runs = table[["dataset", "test", "model", "loss", "n_train", "seed"]].drop_duplicates()
+    if runs.duplicated(["model", "seed"]).any() or runs[["dataset", "test"]].drop_duplicates().shape[0] > 1:
+        raise InputError(f"{path} holds several datasets, or two runs of one network and seed; Fig. 9 shows one condition.")
+    return table
+
+
+def compose(spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str]) -> Figure:
+    """The figure: sections above, bands and ring correlation below, one legend."""
+    lower_top = TOP + 2 * SECTION + ROW_GAP + BELOW + 0.34
+    height = lower_top + LOWER + BELOW + FOR_LEGEND
+    figure = Figure(figsize=(DOUBLE_COLUMN, height))
+    _draw_sections(figure, spectra, models)
+    _draw_lower(figure, spectra, bands, models, lower_top)
+    handles = [Line2D([], [], color="black", linewidth=0.9, label="truth")]
+    handles += [
+        Line2D([], [], markersize=3, label=label, **NETWORK_STYLE, **line_style(place, model))
+        for place, (model, label) in enumerate(models.items())
+    ]
+    handles.append(Line2D([], [], color="grey", linewidth=0.8, linestyle="--", label="half-bit threshold"))
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2)
+    return figure
+
+
+def _letter(axes: Axes, name: str, text: str, left: float) -> None:
+    """Letter and title above the panel, ``left`` points to the left of its edge."""
+    style = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "baseline"}
+    axes.annotate(name, (0, 1), (-left, 14), fontsize=9, fontweight="bold", **style)
+    axes.annotate(text, (0, 1), (-left + 10, 14), **style)
+
+
+def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, str]) -> None:
+    width = (DOUBLE_COLUMN - LEFT - RIGHT - (len(models) - 1) * GAP) / len(models)
+    for row, channel in enumerate(CHANNELS):
+        truth = section(spectra, channel, "psd_diagonal_truth")
+        # A design on a grid has next to no energy at some frequencies of its diagonal: what lies far below the others is not shown.
+        limits = truth["mean"].quantile(0.25) / 3, 3 * truth["mean"].max()
+        for column, (model, label) in enumerate(models.items()):
+            box = (LEFT + column * (width + GAP), TOP + row * (SECTION + ROW_GAP), width, SECTION)
+            axes = axes_at(figure, box)
+            curve = section(spectra[spectra["model"] == model], channel, "psd_diagonal")
+            axes.plot(truth["frequency"], truth["mean"], color="black", linewidth=0.6)
+            axes.fill_between(curve["frequency"], curve["low"], curve["high"], color=colour(model), alpha=0.3, linewidth=0)
+            axes.plot(curve["frequency"], curve["mean"], color=colour(model), **NETWORK_STYLE)
+            axes.set(yscale="log", xlim=(0, MAX_FREQUENCY), ylim=limits)
+            axes.yaxis.set_major_locator(LogLocator(numticks=5))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            for limit in (1, 2):
+                axes.axvline(limit * MAX_FREQUENCY / 3, color="grey", linewidth=0.4, linestyle=":")
+            if row == 0:
+                axes.set_title(label, pad=2)
+                axes.tick_params(labelbottom=False)
+            if column == 0:
+                axes.set_ylabel(f"{channel} PSD\n({UNITS[channel]})", linespacing=1.1, labelpad=2)
+            else:
+                axes.tick_params(labelleft=False)
+            if (row, column) == (0, 0):
+                _letter(axes, "a", "Diagonal section", 34)
+            if row == 1:
+                axes.set_xlabel("frequency (cycles/pixel)", labelpad=1)
+
+
+def section(spectra: pd.DataFrame, channel: str, quantity: str) -> pd.DataFrame:
+    """Mean, lowest and highest value over seeds at each ``frequency``."""
+    groups = select(spectra, channel=channel, quantity=quantity).groupby("frequency")["value"]
+    return groups.agg(mean="mean", low="min", high="max").reset_index()
+
+
+def _draw_lower(figure: Figure, spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str], top: float) -> None:
+    channels = (*CHANNELS, OBJECT)
+    # Two panels of bands and three of ring correlation; within a group they share the axis of the first.
+    width = (DOUBLE_COLUMN - LEFT - RIGHT - BETWEEN - 3 * GAP) / 5
+    ratios = band_ratios(bands)
+    limits = _ratio_limits(ratios)
+    for column, channel in enumerate(CHANNELS):
+        axes = axes_at(figure, (LEFT + column * (width + GAP), top, width, LOWER))
+        _draw_bands(axes, select(ratios, channel=channel), models)
+        axes.set(yscale="log", ylim=limits)
+        axes.set_title(channel.capitalize(), pad=2)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.tick_params(labelleft=column == 0)
+        if column == 0:
+            axes.set_ylabel("energy share / true share", labelpad=2)
+            _letter(axes, "b", "Energy by band", 34)
+    for column, channel in enumerate(channels):
+        left = LEFT + 2 * (width + GAP) - GAP + BETWEEN + column * (width + GAP)
+        axes = axes_at(figure, (left, top, width, LOWER))
+        _draw_correlation(axes, spectra, channel, models)
+        axes.set_title("Complex object" if channel == OBJECT else channel.capitalize(), pad=2)
+        axes.tick_params(labelleft=column == 0)
+        if column == 0:
+            axes.set_ylabel("ring correlation", labelpad=2)
+            _letter(axes, "c", "Fourier ring correlation with the truth, marked where it falls below the threshold", 30)
+
+
+def band_ratios(bands: pd.DataFrame) -> pd.DataFrame:
+    """By ``model``, ``channel`` and ``band``: geometric ``mean`` over seeds of the share over the true share, and its 95 % interval.
+
+    The interval ``low`` to ``high`` is of the logarithm's mean, by Student's t, NaN of a single seed; ``truth`` is the mean true share.
+    """
+    logarithm = np.log(np.maximum(bands["estimate"], np.finfo(float).tiny) / bands["truth"])
+    groups = bands.assign(logarithm=logarithm).groupby(["model", "channel", "band"])
+    table = groups.agg(mean=("logarithm", "mean"), half=("logarithm", half_width), truth=("truth", "mean")).reset_index()
+    return table.assign(mean=np.exp(table["mean"]), low=np.exp(table["mean"] - table["half"]), high=np.exp(table["mean"] + table["half"]))
+
+
+def _ratio_limits(ratios: pd.DataFrame) -> tuple[float, float]:
+    """Whole decades around the means and one; wide intervals of few seeds may leave the panel."""
+    low, high = np.floor(np.log10(ratios["mean"].min()) - 0.1), np.ceil(np.log10(ratios["mean"].max()) + 0.1)
+    return 10.0 ** min(low, -1), 10.0 ** max(high, 1)
+
+
+def _draw_bands(axes: Axes, ratios: pd.DataFrame, models: Mapping[str, str]) -> None:
+    axes.axhline(1, color="black", linewidth=0.9)
+    step = 0.7 / len(models)
+    for place, model in enumerate(models):
+        rows = select(ratios, model=model).set_index("band").loc[list(BANDS)]
+        where = np.arange(len(BANDS)) + (place - (len(models) - 1) / 2) * step
+        spread = np.array([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
+        style = {**line_style(place, model), "linestyle": "none"}
+        axes.errorbar(where, rows["mean"], spread, markersize=2.8, elinewidth=0.7, capsize=1.2, capthick=0.6, **style)
+    truth = ratios.drop_duplicates("band").set_index("band").loc[list(BANDS), "truth"]
+    axes.set_xticks(range(len(BANDS)), [f"{band}\n{_share(share)}" for band, share in truth.items()])
+    axes.set_xlim(-0.55, len(BANDS) - 0.45)
+    axes.set_xlabel("band, its true share", labelpad=1)
+
+
+def _share(share: float) -> str:
+    """Percent with as many digits as it takes to tell the bands apart."""
+    percent = 100 * share
+    return f"{percent:.1f} %" if percent >= 10 else f"{percent:.2g} %"
+
+
+def _draw_correlation(axes: Axes, spectra: pd.DataFrame, channel: str, models: Mapping[str, str]) -> None:
+    axes.axhline(0, color="lightgrey", linewidth=0.5)
+    threshold = section(spectra, channel, "half_bit")
+    axes.plot(threshold["frequency"], threshold["mean"], color="grey", linewidth=0.8, linestyle="--")
+    for place, model in enumerate(models):
+        curve = section(spectra[spectra["model"] == model], channel, "frc")
+        style = line_style(place, model) | {"marker": "", "linewidth": 0.8}
+        axes.plot(curve["frequency"], curve["mean"], **style)
+        # Where it first falls below the threshold, mean over seeds.
+        falls = select(spectra, channel=channel, quantity="crossing", model=model)[["frequency", "value"]].mean()
+        mark = {"marker": line_style(place, model)["marker"], "markersize": 3.5, "markeredgecolor": "black", "markeredgewidth": 0.4}
+        axes.plot(*falls, color=colour(model), zorder=3, **mark)
+    axes.set(xlim=(0, 0.5), ylim=(-0.4, 1.02))
+    axes.set_xlabel("frequency (cycles/pixel)", labelpad=1)

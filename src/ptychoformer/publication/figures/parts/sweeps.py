@@ -1,0 +1,109 @@
+"""The quality of scenes against what an experiment varies: mean and 95 % interval over seeds."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy.stats import t as student
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import CHANNELS
+from ptychoformer.evaluation.metrics import read_metrics
+from ptychoformer.evaluation.quantities import QUANTITIES
+from ptychoformer.publication.figures.parts.style import colour
+
+METRICS = ("psnr", "ssim")
+PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (8, 2)))
+CONFIDENCE = 0.95
+
+
+def half_width(values: Sequence[float] | np.ndarray) -> float:
+    """Half of the 95 % confidence interval of the mean by Student's t; NaN of a single value, which has none."""
+    values = np.asarray(values, float)
+    return half_width_of(values.std(ddof=1), len(values)) if len(values) > 1 else np.nan
+
+
+def half_width_of(std: float, count: int) -> float:
+    """`half_width` of ``count`` values whose sample standard deviation is ``std``; NaN of fewer than two."""
+    return float(student.ppf((1 + CONFIDENCE) / 2, count - 1) * std / np.sqrt(count)) if count > 1 else np.nan
+
+
+def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, level: str) -> pd.DataFrame:
+    """Scores of the scenes of a block over a region of it, as rows of metrics; empty values are left out.
+
+    Args:
+        region: ``whole``, all of the block, or ``unseen``, its part that no training pattern lights. How large a share of the block
+            is unseen depends on the scan's overlap, so that scans of different overlap are comparable over that part alone.
+        level: ``scene`` or ``synchronised``, how the phase was stitched.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds no such score.
+    """
+    table = read_metrics(metrics_csv)
+    wanted = (table["block"] == block) & (table["region"] == region) & (table["level"] == level)
+    scenes = table[wanted].dropna(subset="value")
+    if scenes.empty:
+        raise InputError(f"{metrics_csv} holds no scores of the level '{level}' on the block '{block}' over the region '{region}'.")
+    return scenes
+
+
+def summarise(scenes: pd.DataFrame, by: Sequence[str], metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """Mean over seeds, half width of its interval and number of seeds for each combination of ``by``, channel and metric.
+
+    The columns are those of ``by`` and ``channel``, ``metric``, ``mean``, ``half``, ``n_seeds``; printed units (dB, %).
+
+    Raises:
+        InputError: a seed occurs twice in a group, so that the scores are not of one thing.
+    """
+    keys = [*by, "channel", "metric"]
+    scenes = scenes[scenes["metric"].isin(metrics)]
+    twice = scenes[scenes.duplicated([*keys, "seed"])]
+    if len(twice):
+        row = twice.iloc[0]
+        where = ", ".join(f"{name} {row[name]}" for name in by)
+        raise InputError(f"The metrics hold two runs of seed {row['seed']} for {where}; a figure needs one.")
+    scaled = scenes.assign(value=scenes["value"] * scenes["metric"].map(lambda metric: QUANTITIES[metric].scale))
+    # The PSNR of a perfect scene is infinite: it has a mean but no interval, and no place on an axis.
+    with np.errstate(invalid="ignore"):
+        groups = scaled.groupby(keys)["value"]
+        summary = groups.agg(mean="mean", half=half_width, n_seeds="count")
+    return summary.reset_index()
+
+
+def select(summary: pd.DataFrame, **wanted: str | int | float) -> pd.DataFrame:
+    """The rows in which every named column has the given value."""
+    for name, value in wanted.items():
+        summary = summary[summary[name] == value]
+    return summary
+
+
+def line_style(place: int, model: str) -> dict[str, object]:
+    """Colour, marker and dashes of the network at ``place``, which differ in grey print too."""
+    return {"color": colour(model), "marker": MARKERS[place % len(MARKERS)], "linestyle": DASHES[place % len(DASHES)]}
+
+
+def draw_lines(
+    axes: Axes, summary: pd.DataFrame, x: str, style: Mapping[str, object], offset: float = 0.0, log: bool = False, line: bool = True
+) -> None:
+    """Means with their intervals against the column ``x``, from left to right.
+
+    Args:
+        style: colour, marker and linestyle.
+        offset: how far to dodge, in fractions of the axis' unit, or of its decade if it is logarithmic.
+        line: whether the means are joined.
+    """
+    rows = summary.sort_values(x)
+    where = rows[x].to_numpy(float)
+    where = where * 10**offset if log else where + offset
+    style = dict(style) if line else {**style, "linestyle": "none"}
+    axes.errorbar(where, rows["mean"], rows["half"], markersize=3, linewidth=0.9, elinewidth=0.7, capsize=1.5, capthick=0.6, **style)
+
+
+def label_axes(axes: Axes, channel: str, metric: str) -> None:
+    """The metric with its unit beside the axis, the channel above."""
+    axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
+    axes.set_title(channel.capitalize().replace("_", " "), pad=3)

@@ -1,0 +1,273 @@
+"""The claims of the report: verdicts with what they rest on, local and reference runs side by side, grouped by section of the paper."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ptychoformer.contents import Contents
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import PATTERN, UNSEEN
+from ptychoformer.evaluation.quantities import QUANTITIES, number
+from ptychoformer.publication.claims.catalogue import JUDGES
+from ptychoformer.publication.claims.contrasts import JUDGED
+from ptychoformer.publication.claims.judge import LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
+from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
+from ptychoformer.publication.inputs import read_table
+from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.store.holdings import SEEDS_FIXED
+from ptychoformer.publication.tables.typeset import BLOCK_TITLES
+from ptychoformer.simulation.scan import GRID_BLOCKS
+
+VERDICTS = (HOLDS, FAILS, UNDECIDED)
+# A verdict is told by its word and its symbol; the style adds a colour to them.
+SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?"}
+STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
+# Where claims are judged once more, by the names of `contrasts.ELSEWHERE`.
+_PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {name: f"on {BLOCK_TITLES[name]}" for name in GRID_BLOCKS}
+_BLOCK_COLUMNS = [f"verdict_{name}" for name in GRID_BLOCKS]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How an effect of ``claims.csv`` is printed: number * scale, rounded, with its unit and, for a difference, its sign."""
+
+    scale: float
+    decimals: int
+    suffix: str
+    sign: bool = True
+
+    def text(self, value: float) -> str:
+        """The number without its unit."""
+        return number(value * self.scale, self.decimals, sign=self.sign)
+
+    def unsigned(self, value: float) -> str:
+        """The number without its unit and without a plus."""
+        return number(value * self.scale, self.decimals)
+
+
+_UNITS = {"fraction": Unit(100, 2, " %")} | {
+    quantity.effect_unit: Unit(quantity.scale, quantity.decimals, quantity.difference_unit, sign=metric in QUANTITIES)
+    for metric, quantity in JUDGED.items()
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one set of runs says of a claim, as text; what it does not have is empty.
+
+    Args:
+        interval: from where to where, without the unit.
+        because: the reason, given where a claim does not hold or is undecided.
+        rival: the comparison that the effect is of.
+        interim: that there are to be more seeds, in words.
+        elsewhere: where the claim was judged once more with another verdict, in words, and that verdict.
+    """
+
+    verdict: str
+    effect: str
+    interval: str
+    seeds: str
+    rival: str
+    because: str
+    scale: str
+    interim: str
+    elsewhere: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A claim.
+
+    Args:
+        published: the paper's own effect, or empty.
+        note: on the paper's own evidence, or empty.
+        reference: None where no reference run could be looked at.
+    """
+
+    id: str
+    place: str
+    statement: str
+    judges: str
+    published: str
+    note: str
+    local: Judgement
+    reference: Judgement | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """The claims of one section of the paper."""
+
+    title: str
+    claims: tuple[ClaimRow, ...]
+
+    @property
+    def tally(self) -> str:
+        """Local verdicts in words."""
+        return in_words([claim.local.verdict for claim in self.claims])
+
+
+@dataclass(frozen=True)
+class Again:
+    """How claims come out elsewhere.
+
+    Args:
+        where: in words.
+        judged: claims with runs that were judged there too.
+        flips: those of them with another verdict there.
+        lost: those of the flips that hold on the headline.
+    """
+
+    where: str
+    judged: int
+    flips: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many claims have which verdict.
+
+    Args:
+        counts: verdict to number.
+        not_run: those of the undecided for which not one seed has everything that they name.
+        elsewhere: each place where some were judged once more, then all other blocks together.
+        interim: those with fewer seeds than were fixed beforehand.
+        by_kind: rows of a table: what is judged, then a number for each verdict.
+    """
+
+    counts: dict[str, int]
+    not_run: int
+    elsewhere: tuple[Again, ...]
+    interim: int
+    by_kind: list[list[str]]
+
+    @property
+    def total(self) -> int:
+        """Claims."""
+        return sum(self.counts.values())
+
+
+def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
+    """The table of `judge.judge`.
+
+    Raises:
+        InputError: it is missing, or breaks its contract.
+    """
+    table = read_table(path, OUTPUT_COLUMNS, text=("verdict", *VERDICTS_ELSEWHERE))
+    known = {"verdict": VERDICTS, "source": (LOCAL, REFERENCE), "judges": JUDGES}
+    # A claim has a verdict elsewhere only where that is another question.
+    known |= dict.fromkeys(VERDICTS_ELSEWHERE, (*VERDICTS, ""))
+    for column, allowed in known.items():
+        if wrong := [value for value in table[column] if value not in allowed]:
+            raise InputError(f"{path}: {column} '{wrong[0]}' is unknown, allowed are {', '.join(filter(None, allowed))}.")
+    if table.duplicated(["id", "source"]).any():
+        raise InputError(f"{path} judges the claim '{table.loc[table.duplicated(['id', 'source']), 'id'].iloc[0]}' twice.")
+    local = set(table.loc[table["source"] == LOCAL, "id"])
+    if missing := [name for name in table["id"] if name not in local]:
+        raise InputError(f"{path} has no local verdict on the claim '{missing[0]}'.")
+    return table
+
+
+def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Section]:
+    """All claims by section of the paper, in the order in which sections and claims first occur; reasons name things by their labels."""
+    found: dict[str, list[ClaimRow]] = {}
+    for _, rows in table.groupby("id", sort=False):
+        by_source = {row["source"]: row for _, row in rows.iterrows()}
+        local = by_source[LOCAL]
+        reference = _judgement(by_source[REFERENCE], labels) if REFERENCE in by_source else None
+        published = _published(rows)
+        about = {name: local[name] for name in ("id", "place", "statement", "judges", "note")}
+        claim = ClaimRow(**about, published=published, local=_judgement(local, labels), reference=reference)
+        found.setdefault(section_of(claim.place, contents), []).append(claim)
+    return [Section(title, tuple(claims)) for title, claims in found.items()]
+
+
+def section_of(place: str, contents: Contents) -> str:
+    """The heading under which a place of the paper belongs: ``Section IV-E1, Figure 8`` is in Section IV-E."""
+    named = re.search(r"Section ([IVX]+-[A-Z])", place)
+    of_tables = {table.source: table.section for table in contents.tables.values()}
+    key = named.group(1) if named else of_tables.get(place)
+    if key is None:
+        return place.split(",")[0]
+    return f"Section {key}: {contents.sections[key]}" if key in contents.sections else f"Section {key}"
+
+
+def _published(rows: pd.DataFrame) -> str:
+    """The paper's own effect; its unit is the test's, which only a row with an effect names."""
+    units = [unit for unit in rows["unit"] if unit]
+    value = rows["published_value"].iloc[0]
+    # A claim that could not be looked at has no unit; the paper's number alone could be misread, so it is left to the statement.
+    return effect_text(value, units[0]) if units and not pd.isna(value) else ""
+
+
+def effect_text(value: float, unit: str) -> str:
+    """An effect of ``claims.csv`` with its unit, as a reader expects it: fractions in per cent, SSIM in percentage points."""
+    known = _unit(unit)
+    return f"{known.text(value)}{known.suffix}"
+
+
+def _unit(name: str) -> Unit:
+    return _UNITS.get(name, Unit(1, 4, f" {name}"))
+
+
+def _judgement(row: pd.Series, labels: Labels) -> Judgement:
+    seeds, unit = int(row["n_seeds"]), _unit(row["unit"])
+    has_interval = row[["low", "high"]].notna().all()
+    return Judgement(
+        verdict=row["verdict"],
+        effect="" if pd.isna(row["effect"]) else effect_text(row["effect"], row["unit"]),
+        interval=f"{unit.text(row['low'])} to {unit.text(row['high'])}" if has_interval else "",
+        seeds=f"{seeds} seed{'' if seeds == 1 else 's'}" if seeds else "",
+        rival=labels.with_labels(row["rival"]),
+        because="" if row["verdict"] == HOLDS else labels.with_labels(_in_unit(row["reason"], row["unit"])),
+        scale=row["scale"],
+        interim=f"Interim: {seeds} of the {SEEDS_FIXED} seeds fixed beforehand" if row["interim"] else "",
+        elsewhere=tuple((words, row[f"verdict_{name}"]) for name, words in _PLACES.items() if seeds and _flipped(row, f"verdict_{name}")),
+    )
+
+
+def _flipped(rows: pd.DataFrame | pd.Series, column: str) -> pd.Series | bool:
+    """Whether the verdict elsewhere is another one, of each row or of a single one."""
+    return (rows[column] != "") & (rows[column] != rows["verdict"])
+
+
+def _in_unit(reason: str, unit: str) -> str:
+    """A reason whose bounds are printed as its effect is: ``0.042`` of a fraction as ``4.20 %``."""
+    known = _UNITS.get(unit)
+    return re.sub(r"\b\d+\.\d+\b", lambda bound: f"{known.unsigned(float(bound.group()))}{known.suffix}", reason) if known else reason
+
+
+def tally(table: pd.DataFrame, source: str) -> Tally:
+    """Verdicts of one source, counted."""
+    rows = table[table["source"] == source]
+    kinds = [(kind, rows[rows["judges"] == kind]) for kind in JUDGES]
+    lines = [(f"{kind}s", part) for kind, part in kinds if len(part)] + [("all", rows)]
+    places = [(words, [f"verdict_{name}"]) for name, words in _PLACES.items()] + [("on any other block", _BLOCK_COLUMNS)]
+    again = [_again(rows[rows["n_seeds"] > 0], *place) for place in places]
+    return Tally(
+        counts={verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS},
+        not_run=int(((rows["verdict"] == UNDECIDED) & (rows["n_seeds"] == 0)).sum()),
+        elsewhere=tuple(found for found in again if found.judged),
+        interim=int(rows["interim"].sum()),
+        by_kind=[[name, *(str((part["verdict"] == verdict).sum()) for verdict in VERDICTS), str(len(part))] for name, part in lines],
+    )
+
+
+def _again(rows: pd.DataFrame, where: str, columns: Sequence[str]) -> Again:
+    """The claims that come out otherwise in any of these columns."""
+    judged = pd.concat([rows[column] != "" for column in columns], axis=1).any(axis=1)
+    flipped = pd.concat([_flipped(rows, column) for column in columns], axis=1).any(axis=1)
+    return Again(where, int(judged.sum()), int(flipped.sum()), int((rows.loc[flipped, "verdict"] == HOLDS).sum()))
+
+
+def in_words(verdicts: Sequence[str]) -> str:
+    """How many of these verdicts are which."""
+    holding, failing, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
+    parts = [f"{holding} hold{'s' if holding == 1 else ''}"] if holding else []
+    parts += [f"{failing} do{'es' if failing == 1 else ''} not hold"] if failing else []
+    parts += [f"{open_} undecided"] if open_ else []
+    return ", ".join(parts)

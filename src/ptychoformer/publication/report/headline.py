@@ -1,0 +1,104 @@
+"""The headline of the report: our network of Table I, the best of the others, and the lead between them, each with its interval."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import pandas as pd
+from scipy.special import stdtrit
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
+from ptychoformer.publication.tables.typeset import Layout, at_part
+
+_METRICS = ("psnr", "ssim")
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One column of Table I under one condition, as text.
+
+    Args:
+        column: channel and metric with its unit.
+        ours, rival: mean over seeds; ``*_interval`` its 95 % interval, empty for a single seed.
+        rival_name: the best of the other networks.
+        lead: how much better ours is, positive if it is; its interval is that of the paired difference, empty where it was not tested.
+        published_lead: the paper's own lead over that same network.
+    """
+
+    condition: str
+    column: str
+    ours: str
+    ours_interval: str
+    rival_name: str
+    rival: str
+    rival_interval: str
+    lead: str
+    lead_interval: str
+    published_lead: str
+
+
+def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours: str) -> list[Headline]:
+    """PSNR and SSIM of the first part of a table of networks.
+
+    Args:
+        table: of `compare.compare`.
+        pairwise: of `evaluation.statistics`.
+        ours: the network whose lead is told; any other of the table may be the best of the others.
+
+    Raises:
+        InputError: the table has no such network.
+    """
+    if ours not in layout.methods:
+        raise InputError(f"Table {layout.table.number} has no network '{ours}' to call ours; it has {', '.join(layout.methods)}.")
+    rivals = [method for method in layout.methods if method != ours]
+    part = layout.parts[0]
+    here = at_part(table, part).set_index(["condition", "channel", "metric", "method"]).sort_index()
+    pairs = at_part(pairwise, part)
+    places = [(condition, *column) for condition in layout.conditions for column in layout.columns(part) if column[1] in _METRICS]
+    # A scan may be too small for a metric, which then is not in the table.
+    found = [place for place in places if rivals and place in here.index]
+    return [_headline(here.loc[place], _of(pairs, *place), ours, rivals, layout, place) for place in found]
+
+
+def _of(pairs: pd.DataFrame, condition: str, channel: str, metric: str) -> pd.DataFrame:
+    return pairs[(pairs["dataset"] == condition) & (pairs["channel"] == channel) & (pairs["metric"] == metric)]
+
+
+def _headline(
+    rows: pd.DataFrame, pairs: pd.DataFrame, ours: str, rivals: list[str], layout: Layout, place: tuple[str, str, str]
+) -> Headline:
+    condition, channel, metric = place
+    quantity = QUANTITIES[metric]
+    turn = 1 if quantity.higher_is_better else -1
+    best = (turn * rows.loc[rivals, "ours_mean"]).idxmax()
+    published = turn * (rows.at[ours, "published_mean"] - rows.at[best, "published_mean"])
+    return Headline(
+        condition=layout.conditions[condition],
+        column=f"{CHANNEL_NAMES[channel]} {quantity.name} ({quantity.unit})",
+        ours=quantity.text(rows.at[ours, "ours_mean"]),
+        ours_interval=_interval_of_mean(rows.loc[ours], quantity),
+        rival_name=layout.methods[best],
+        rival=quantity.text(rows.at[best, "ours_mean"]),
+        rival_interval=_interval_of_mean(rows.loc[best], quantity),
+        lead=quantity.text(turn * (rows.at[ours, "ours_mean"] - rows.at[best, "ours_mean"]), sign=True),
+        lead_interval=_interval_of_lead(pairs, ours, best, turn, quantity),
+        published_lead=MISSING if pd.isna(published) else quantity.text(published, sign=True),
+    )
+
+
+def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
+    """Student's 95 % interval of a mean over seeds."""
+    seeds = int(row["n_seeds"])
+    if seeds < 2 or pd.isna(row["ours_std"]):
+        return ""
+    half = float(stdtrit(seeds - 1, 0.975)) * row["ours_std"] / sqrt(seeds)
+    return f"{quantity.text(row['ours_mean'] - half)} to {quantity.text(row['ours_mean'] + half)}"
+
+
+def _interval_of_lead(pairs: pd.DataFrame, ours: str, rival: str, turn: int, quantity: Quantity) -> str:
+    found = pairs[((pairs["a"] == ours) & (pairs["b"] == rival)) | ((pairs["a"] == rival) & (pairs["b"] == ours))]
+    if found.empty or found.iloc[0][["low", "high"]].isna().any():
+        return ""
+    row = found.iloc[0]
+    ends = sorted((turn if row["a"] == ours else -turn) * row[name] for name in ("low", "high"))
+    return " to ".join(quantity.text(end, sign=True) for end in ends)

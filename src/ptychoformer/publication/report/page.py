@@ -1,0 +1,210 @@
+"""The report: every claim, table, figure and test of a run of the workflow on one page that needs nothing but itself.
+
+The page holds no time of making and no path of a machine: but for the times that jobs took, the same inputs give the same bytes.
+"""
+
+import base64
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from ptychoformer.contents import Contents
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
+from ptychoformer.files import write_text
+from ptychoformer.paths import Run
+from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
+from ptychoformer.publication.inputs import ANOVA, PAIRWISE, read_table
+from ptychoformer.publication.names import REFERENCE_LABELS
+from ptychoformer.publication.report import claims as report_claims
+from ptychoformer.publication.report import reference as report_reference
+from ptychoformer.publication.report import runs as report_runs
+from ptychoformer.publication.report import variation
+from ptychoformer.publication.report.curves import training_curves
+from ptychoformer.publication.report.figures import pictures
+from ptychoformer.publication.report.headline import headlines
+from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.store.holdings import SEEDS_FIXED
+from ptychoformer.publication.tables import typeset
+from ptychoformer.publication.tables.compare import COLUMNS, is_shown, notes
+from ptychoformer.publication.tables.words import statements
+
+TEMPLATE = Path(__file__).with_name("page.html.j2")
+HEADLINE_TABLE = "table1"
+Statistics = tuple[str | os.PathLike, str | os.PathLike]
+
+
+def make_report(
+    *,
+    tables: Mapping[str, str | os.PathLike],
+    statistics: Mapping[str, Statistics],
+    figures: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
+    claims: str | os.PathLike,
+    reference: str | os.PathLike | None,
+    contents: Contents,
+    histories: Mapping[Run, pd.DataFrame],
+    trained: Mapping[Run, Mapping[str, Any]],
+    words: Mapping[str, Mapping[str, Any]],
+    ours: str,
+    scale: Mapping[str, Any],
+    missing_scan: str = "",
+    harvest_note: str = "",
+    output: str | os.PathLike,
+) -> None:
+    """Write the page.
+
+    Args:
+        tables: ``table1`` ... to the tidy CSV of `compare.make_table`.
+        statistics: the same names to ``anova.csv`` and ``pairwise.csv``.
+        figures: ``fig1`` ... to PDF, which is linked to, and PNG, which is shown.
+        claims: of `judge.judge`.
+        reference: folder of the reference runs (`store`); None if there is none.
+        contents: of the paper.
+        histories: each run of Table I to its losses by epoch.
+        trained: each run of every experiment to its provenance; what jobs left of other runs is not counted.
+        words: the names of the tables to what they were made with: the parts of a `typeset.Layout`, and ``scale_note`` as
+            `compare.make_table` takes it. Decides which tables are shown, in which order.
+        ours: the network of Table I whose lead over the best of the others is the headline.
+        scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by dots.
+        missing_scan: the file for want of which the measured data were left out.
+        harvest_note: that the runs are not of this workflow, in words; empty if they are.
+
+    Raises:
+        InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
+    """
+    labels = Labels.of(words)
+    layouts = {name: typeset.Layout.of(table) for name, table in words.items()}
+    parts = [_table(layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words]
+    verdicts = report_claims.read_verdicts(claims)
+    runs = report_runs.trained_runs(trained, labels)
+    first = layouts[HEADLINE_TABLE]
+    conditions, networks = first.conditions, first.methods
+    headline = headlines(read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE), first, ours)
+    page = _template().render(
+        scale_note=words[HEADLINE_TABLE]["scale_note"],
+        harvest_note=harvest_note,
+        scale=list(_flat(scale)),
+        network_names=", ".join(networks.values()),
+        tallies={source: report_claims.tally(verdicts, source) for source in (LOCAL, REFERENCE)},
+        verdicts=[(verdict, report_claims.SYMBOLS[verdict], report_claims.STYLES[verdict]) for verdict in report_claims.VERDICTS],
+        headlines=_by_condition(headline),
+        our_name=networks[ours],
+        claim_sections=report_claims.sections(verdicts, labels, contents),
+        block_title=typeset.BLOCK_TITLES[first.block],
+        seeds_fixed=SEEDS_FIXED,
+        tables=parts,
+        figures=pictures(figures, contents.figures, output, missing_scan),
+        varied_groups=_variation(tables[HEADLINE_TABLE], first),
+        varied_names=[report_reference.score_name(*column) for column in report_reference.COLUMNS],
+        reference=report_reference.reference_conditions(reference, labels, block=first.block, level=first.level),
+        reference_headings=_headings(report_reference.COLUMNS),
+        anova_headings=report_reference.ANOVA_HEADINGS,
+        pair_headings=report_reference.PAIR_HEADINGS,
+        curves=_embedded(training_curves(histories, conditions, networks), "image/svg+xml"),
+        runs=report_runs.run_rows(runs, labels),
+        durations=report_runs.duration_rows(runs, labels),
+        libraries=report_runs.libraries(runs),
+    )
+    write_text(page, output)
+
+
+def _table(layout: typeset.Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str) -> dict[str, Any]:
+    """All that the page says under the heading of a table."""
+    table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
+    shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
+    told = [(typeset.caption(part), _by_condition(_told(shown_anova, shown_pairs, layout, part))) for part in layout.parts]
+    return {
+        "name": layout.name,
+        "number": layout.table.number,
+        "title": layout.table.title,
+        "first_heading": layout.compared.headings[1],
+        "plural": layout.compared.plural,
+        "parts": [_part(part, rows, layout) for part in layout.parts if (rows := typeset.rows(table, part, layout))],
+        "has_published": bool(table["published_mean"].notna().any()),
+        "notes": notes(table, pairwise, layout, scale_note),
+        "told": told,
+        "numbers": [("Analyses of variance", *_as_text(shown_anova)), (f"Pairs of {layout.compared.plural}", *_as_text(shown_pairs))],
+    }
+
+
+def _part(part: typeset.Part, rows: Sequence[typeset.Row], layout: typeset.Layout) -> dict[str, Any]:
+    """One part of a table as the page shows it."""
+    return {
+        "id": "-".join((layout.name, *part)),
+        "caption": typeset.caption(part),
+        "groups": typeset.column_groups(part, layout),
+        "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
+        "rows": _by_condition(rows),
+    }
+
+
+def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: typeset.Layout, part: typeset.Part) -> list:
+    return statements(anova, pairwise, layout.conditions, layout.methods, part, layout.factor)
+
+
+def _shown(tests: pd.DataFrame, layout: typeset.Layout) -> pd.DataFrame:
+    """The rows of a table of tests that belong to what the table of results shows."""
+    return tests[is_shown(tests, layout) & tests[layout.compared.condition_of_tests].isin(layout.conditions)]
+
+
+def _variation(table_csv: str | os.PathLike, layout: typeset.Layout) -> list[tuple[str, list[variation.Row]]]:
+    """How a table's scores differ between seeds, and between blocks."""
+    means = variation.means_of_table(read_table(table_csv, COLUMNS), layout.level)
+    methods = {**layout.methods, "floor": REFERENCE_LABELS["floor"]}
+    found = variation.variation(means, layout.block)
+    return _by_condition(variation.rows(found, layout.conditions, methods, report_reference.COLUMNS))
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"tied": _tied, "lettered": _lettered}
+    return environment.get_template(TEMPLATE.name)
+
+
+def _tied(sentence: str) -> str:
+    """The sentence, whose formulas no end of line tears apart."""
+    return re.sub(r" ([=<>]) ", "\u00a0\\1\u00a0", sentence)
+
+
+def _lettered(caption: str) -> Markup:
+    """A caption, escaped, with the letters of its panels bold."""
+    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", str(escape(caption))))
+
+
+def _headings(columns: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in columns]
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _by_condition(items: Iterable[Any]) -> list[tuple[str, list[Any]]]:
+    return [(condition, list(group)) for condition, group in groupby(items, key=lambda item: item.condition)]
+
+
+def _embedded(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _as_text(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of a table of tests."""
+    return list(table), [[_text(value) for value in row] for row in table.itertuples(index=False)]
+
+
+def _text(value: Any) -> str:
+    if pd.isna(value):
+        return MISSING
+    return f"{value:.4g}".replace("-", "−") if isinstance(value, float) else str(value)

@@ -1,0 +1,231 @@
+"""What README says of results: a marked block of Markdown that is made from tables, so that no sentence outlives its numbers.
+
+The tables are the reference runs (`harvest`), and a small copy of what a whole run of the workflow at laptop scale found (`keep`), for
+results themselves are not kept. ``make readme`` copies, renders and writes; a test holds the page to the tables.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import REFERENCES, SCENE, WHOLE
+from ptychoformer.evaluation.metrics import read_metrics
+from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, channel_in_words, columns
+from ptychoformer.evaluation.statistics import obstacle, paired
+from ptychoformer.files import write_text
+from ptychoformer.publication.claims.judge import LOCAL
+from ptychoformer.publication.claims.verdicts import UNDECIDED
+from ptychoformer.publication.inputs import PUBLISHED, read_table
+from ptychoformer.publication.names import REFERENCE_LABELS
+from ptychoformer.publication.report.claims import in_words, read_verdicts
+from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.store.files import read_scores
+from ptychoformer.publication.store.harvest import TABLE_1, whole_seeds
+from ptychoformer.publication.store.holdings import SEEDS_FIXED
+from ptychoformer.publication.tables.typeset import BLOCK_TITLES
+from ptychoformer.simulation.scan import LOWER_RIGHT, WHOLE_SCAN
+from ptychoformer.storage import write_csv
+
+BEGIN, END = "<!-- results: begin, made by `make readme` -->", "<!-- results: end -->"
+METRICS, CLAIMS = "metrics.csv", "claims.csv"
+CLAIM_COLUMNS = ("id", "judges", "verdict", "n_seeds", "scale", "source")
+_SHOWN = columns(("psnr", "ssim"))
+_SCHEDULE = ["n_train", "epochs", "batch_size"]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the block is made from.
+
+    Args:
+        runs: folder of the reference runs (`store`).
+        published: the paper's Table I.
+        laptop: folder of `keep`.
+    """
+
+    runs: str | os.PathLike
+    published: str | os.PathLike
+    laptop: str | os.PathLike
+
+
+def keep(claims_csv: str | os.PathLike, metrics: Mapping[str | os.PathLike, str], level: str, folder: str | os.PathLike) -> None:
+    """Copy what README speaks of from the results of a whole run of the workflow.
+
+    Args:
+        claims_csv: of `judge.judge`.
+        metrics: ``metrics.csv`` of an experiment to the block that it is shown on.
+        level: of the scenes that are shown.
+        folder: gets ``metrics.csv``, scores of whole blocks in PSNR and SSIM, and ``claims.csv``, the verdicts.
+
+    Raises:
+        InputError: a file is missing or breaks its contract.
+    """
+    parts = []
+    for path, block in metrics.items():
+        rows = read_metrics(path)
+        parts.append(rows[(rows["block"] == block) & (rows["region"] == WHOLE) & (rows["level"] == level) & (rows["metric"] != "mse")])
+    write_csv(pd.concat(parts, ignore_index=True).drop_duplicates(), Path(folder) / METRICS)
+    write_csv(read_verdicts(claims_csv)[list(CLAIM_COLUMNS)], Path(folder) / CLAIMS)
+
+
+def write_block(readme: str | os.PathLike, text: str) -> None:
+    """Put a text between the two marks of a page.
+
+    Raises:
+        InputError: the page has not both marks, in their order.
+    """
+    page = Path(readme).read_text(encoding="utf-8")
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise InputError(f"{readme} must have the lines '{BEGIN}' and '{END}', in this order.")
+    write_text(f"{before}{BEGIN}\n{text}{END}{after}", readme)
+
+
+def block_of_results(sources: Sources, full_size: Labels, laptop: Labels, *, block: str, level: str) -> str:
+    """The text between the marks.
+
+    Args:
+        full_size, laptop: datasets and networks of Table I at full size, and of everything at laptop scale, in the order in which they
+            are told.
+        block, level: the headline.
+
+    Raises:
+        InputError: a table is missing or breaks its contract.
+    """
+    return "\n\n".join([*_full_size(sources, full_size, block, level), *_laptop(Path(sources.laptop), laptop)]) + "\n"
+
+
+def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iterator[str]:
+    yield (
+        "**At full size** (`make reference`: the paper's own object and probe; `resources/reference`): stitched scenes, mean ±\n"
+        "sample standard deviation over the seeds that every network has. Brackets hold the paper's Table I where the block is its own.\n"
+        "Leads are differences within seeds, of the best over the next as they came out, not corrected for the number of comparisons."
+    )
+    table = read_scores(sources.runs)
+    table = table[(table["region"] == WHOLE) & (table["level"] == level) & (table["dataset"] == table["test"])]
+    published = read_table(sources.published, PUBLISHED)
+    for dataset in (name for name in labels.datasets if name in set(published["condition"])):
+        here = table[table["dataset"] == dataset]
+        blocks = [name for name in BLOCK_TITLES if name in set(here.loc[here["model"].isin(TABLE_1) & (here["loss"] == "mse"), "block"])]
+        if block not in blocks:
+            other = " (those below are of another block, on which no claim is judged)" if blocks else ""
+            yield f"*{labels.dataset(dataset)}, {BLOCK_TITLES[block]}*: no runs yet{other}."
+        for name in [block] if block in blocks else blocks:
+            # What the paper prints is of its own block.
+            theirs = published[(published["condition"] == dataset) & (name == LOWER_RIGHT) & (level == SCENE)]
+            yield from _condition(here[here["block"] == name], theirs, f"{labels.dataset(dataset)}, {BLOCK_TITLES[name]}", labels)
+
+
+def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: Labels) -> Iterator[str]:
+    """The largest training sets of Table I's networks as a table, and who leads."""
+    runs = rows[rows["model"].isin(labels.networks) & (rows["loss"] == "mse")]
+    schedule = _schedule(runs[runs["model"].isin(TABLE_1)])
+    runs = runs[(runs[_SCHEDULE] == pd.Series(schedule, _SCHEDULE)).all(axis=1)]
+    seeds = whole_seeds(runs, TABLE_1 & set(runs["model"]))
+    if not seeds:
+        yield f"*{title}*: no seed has every network yet."
+        return
+    runs = runs[runs["seed"].isin(seeds)]
+    # A network that the paper's Table I has not takes no seed away; it is shown once it has all of them.
+    networks = [name for name in labels.networks if seeds == set(runs.loc[runs["model"] == name, "seed"])]
+    references = rows[rows["model"].isin(REFERENCES) & (rows["n_train"] == schedule[0]) & rows["seed"].isin(seeds)]
+    interim = f" of {SEEDS_FIXED}: interim" if len(seeds) < SEEDS_FIXED else ""
+    about = f"{title}, {schedule[0]:,} patterns, {int(schedule[1])} epochs, {_counted(len(seeds), 'seed')}{interim}"
+    missing = [labels.network(name) for name in labels.networks if name in TABLE_1 - set(networks)]
+    yield f"*{about}*" + (f" (no runs of {', '.join(missing)})" if missing else "") + ":"
+    yield _markdown(pd.concat([runs[runs["model"].isin(networks)], references]), networks, published, labels)
+    yield _leads(runs, networks, labels)
+
+
+def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
+    """How the runs that are told were trained: the largest training sets, then most whole seeds, then most epochs."""
+    found = {key: len(whole_seeds(part, set(runs["model"]))) for key, part in runs.groupby(_SCHEDULE)}
+    return max(found, key=lambda key: (key[0], found[key], key[1:]))
+
+
+def _markdown(rows: pd.DataFrame, networks: list[str], published: pd.DataFrame, labels: Labels) -> str:
+    """Networks, and references that are not perfect in all, below each other; the best network of a column is bold."""
+    # The PSNR of a perfect scene is infinite and its spread undefined.
+    with np.errstate(invalid="ignore"):
+        found = rows.groupby(["model", "channel", "metric"])["value"].agg(["mean", "std"])
+    shown = [column for column in _SHOWN if any((name, *column) in found.index for name in networks)]
+    theirs = published.set_index(["method", "channel", "metric"])["mean"]
+    lines = [["", *(f"{channel_in_words(channel)} {QUANTITIES[metric].name} ({QUANTITIES[metric].unit})" for channel, metric in shown)]]
+    lines.append(["---"] * len(lines[0]))
+    decibels = [column for column in shown if column[1] == "psnr"]
+    finite = {name for (name, *column), mean in found["mean"].items() if tuple(column) in decibels and np.isfinite(mean)}
+    references = [name for name in REFERENCES if name in finite]
+    best = {column: max(QUANTITIES[column[1]].printed(found["mean"][name, *column]) for name in networks) for column in shown}
+    for name in [*networks, *references]:
+        cells = [_cell(found, theirs, (name, *column), None if name in references else best[column]) for column in shown]
+        lines.append([REFERENCE_LABELS.get(name) or labels.network(name), *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], best: float | None) -> str:
+    if key not in found.index:
+        return MISSING
+    quantity, (mean, std) = QUANTITIES[key[-1]], found.loc[key]
+    text = quantity.text(mean) + ("" if pd.isna(std) or key[0] in REFERENCES else f" ± {quantity.text(std)}")
+    bold = f"**{text}**" if quantity.printed(mean) == best else text
+    return f"{bold} ({quantity.text(published[key])})" if key in published.index else bold
+
+
+def _leads(runs: pd.DataFrame, networks: list[str], labels: Labels) -> str:
+    """Who has the highest mean of what, and by how much."""
+    found = [_lead(runs[(runs["channel"] == channel) & (runs["metric"] == metric)], networks, labels) for channel, metric in _SHOWN]
+    return f"Highest means, and their lead over the next (95 % interval): {'; '.join(filter(None, found))}."
+
+
+def _lead(rows: pd.DataFrame, networks: list[str], labels: Labels) -> str:
+    if len(networks) < 2 or rows.empty:
+        return ""
+    channel, metric = rows[["channel", "metric"]].iloc[0]
+    table, quantity = rows.pivot(index="seed", columns="model", values="value"), QUANTITIES[metric]
+    first, second, *_ = table[networks].mean().sort_values(ascending=False, kind="stable").index
+    interval = "not tested"
+    if not obstacle(table[[first, second]]):
+        test = paired(table, first, second)
+        interval = f"{quantity.text(test.low)} to {quantity.text(test.high)}"
+    lead = quantity.difference((table[first] - table[second]).mean())
+    return f"{channel_in_words(channel)} {quantity.name} {labels.network(first)}, by {lead} over {labels.network(second)} ({interval})"
+
+
+def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
+    if not (folder / METRICS).is_file():
+        yield "**At laptop scale** (`make paper`): no numbers are kept here yet; the report of a run has them."
+        return
+    rows, claims = read_metrics(folder / METRICS), read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict"])
+    yield f"**At laptop scale** (`make paper`; `resources/laptop`), scenes again. {_verdicts(claims[claims['source'] == LOCAL])}"
+    order = {name: rank for rank, name in enumerate(labels.datasets)}
+    pairs = sorted(set(zip(rows["dataset"], rows["test"], strict=True)), key=lambda pair: order.get(pair[0], len(order)))
+    yield "\n".join(_bullet(rows[(rows["dataset"] == dataset) & (rows["test"] == test)], labels) for dataset, test in pairs)
+
+
+def _bullet(rows: pd.DataFrame, labels: Labels) -> str:
+    runs = rows[~rows["model"].isin(REFERENCES)]
+    networks = [name for name in labels.networks if name in set(runs["model"])]
+    seeds, (dataset, test, block) = whole_seeds(runs, networks), rows[["dataset", "test", "block"]].iloc[0]
+    where = "" if block == WHOLE_SCAN else f", {BLOCK_TITLES[block]}"
+    about = f"{labels.dataset(dataset, test)}{where}, {runs['n_train'].max():,} patterns, {_counted(len(seeds), 'seed')}"
+    psnr = rows[(rows["channel"] == "amplitude") & (rows["metric"] == "psnr") & rows["seed"].isin(seeds)].groupby("model")["value"].mean()
+    scale = [f"{REFERENCE_LABELS[name]} {QUANTITIES['psnr'].text(psnr[name])}" for name in REFERENCES if name in psnr]
+    networks_at = ", ".join(f"{labels.network(name)} {QUANTITIES['psnr'].text(psnr[name])}" for name in networks)
+    leads = _leads(runs[runs["seed"].isin(seeds)], networks, labels)
+    return f"- *{about}.* Amplitude PSNR (dB): {networks_at}; {', '.join(scale)}. {leads}"
+
+
+def _verdicts(claims: pd.DataFrame) -> str:
+    not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
+    want = f" ({not_run} for want of runs)" if not_run else ""
+    return f"Of {len(claims)} claims {in_words(list(claims['verdict']))}{want}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,79 @@
+"""The provenance part of the report: every trained network, how long it took, and with which libraries."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from ptychoformer.evaluation.quantities import MISSING, number
+from ptychoformer.paths import Run
+from ptychoformer.publication.report.labels import Labels
+
+_FACTS = ("package", "configuration_digest", "code", "device", "machine", "date", "seconds")
+Trained = tuple[Run, Mapping[str, Any]]
+
+
+def trained_runs(runs: Mapping[Run, Mapping[str, Any]], labels: Labels) -> list[Trained]:
+    """Every run with its provenance, in the order of the tables."""
+    return sorted(runs.items(), key=lambda pair: (_rank(labels.datasets, pair[0].dataset), -pair[0].n_train, *_place(pair[0], labels)))
+
+
+def _place(run: Run, labels: Labels) -> tuple:
+    return _rank(labels.networks, run.model), _rank(labels.losses, run.loss), run
+
+
+def _rank(names: Mapping[str, str], name: str) -> int:
+    return list(names).index(name) if name in names else len(names)
+
+
+def run_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
+    """One row a run: what it is, and the facts of its provenance."""
+    return [
+        [
+            *(labels.dataset(run.dataset), labels.network(run.model), labels.loss(run.loss), str(run.n_train), str(run.seed)),
+            *(_fact(facts, name) for name in _FACTS),
+        ]
+        for run, facts in runs
+    ]
+
+
+def _fact(facts: Mapping[str, Any], name: str) -> str:
+    if name == "code":
+        return str(facts.get("configuration", {}).get("code", MISSING))
+    if name == "date" and "started" in facts:
+        return datetime.fromtimestamp(facts["started"], UTC).date().isoformat()
+    return str(facts.get(name) or MISSING)
+
+
+def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
+    """One row a network, dataset and size: losses, runs, mean seconds, devices."""
+    found = pd.DataFrame(
+        [(*(labels.dataset(run.dataset), f"{run.n_train:,}", labels.network(run.model), run.loss), *_time(facts)) for run, facts in runs],
+        columns=["condition", "patterns", "network", "loss", "seconds", "device"],
+    )
+    rows = found.groupby(["condition", "patterns", "network"], sort=False).agg(
+        losses=("loss", "nunique"), runs=("loss", "size"), seconds=("seconds", "mean"), device=("device", _listed)
+    )
+    return [
+        [*place, str(row.losses), str(row.runs), number(row.seconds, 0), row.device]
+        for place, row in zip(rows.index, rows.itertuples(), strict=True)
+    ]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(set(names)))
+
+
+def _time(facts: Mapping[str, Any]) -> tuple[float, str]:
+    # Of the training alone: the job may have gone on from an earlier one's state.
+    return float(facts.get("training_seconds", "nan")), str(facts.get("device", MISSING))
+
+
+def libraries(runs: Iterable[Trained]) -> list[tuple[str, str]]:
+    """Every version of every library that a run was trained with."""
+    found: dict[str, set[str]] = {}
+    for _, facts in runs:
+        for name, version in facts.get("libraries", {}).items():
+            found.setdefault(name, set()).add(version)
+    return [(name, _listed(versions)) for name, versions in found.items()]

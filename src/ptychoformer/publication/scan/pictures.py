@@ -1,0 +1,234 @@
+"""Pictures of one scan, one reconstruction and one predicted scene, for whoever has nothing else: PNG files of one row of panels."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.measurement.gauge import LIT
+from ptychoformer.publication.figures.parts.pictures import scale_bar
+from ptychoformer.publication.figures.parts.style import COLOURMAPS, axes_at, house_style, save
+from ptychoformer.storage import open_hdf5, read
+
+PANEL = 2.2  # greatest side of a picture, inches
+SCENE_PANEL, NARROWEST = 3.4, 0.8  # a scale bar and its label need some width
+BEFORE, BAR_GAP, BAR, FOR_TICKS = 0.12, 0.05, 0.07, 0.5  # left of a picture, and right of it for its colour bar
+ABOVE, BELOW = 0.3, 0.34  # a title, a scale bar or the label of an axis
+PATTERN_DECADES = 5
+TAILS = 0.01  # of the values at either end that may leave the colour scale
+LARGEST_PICTURE = 1024  # pixels along a side that a scene is averaged down to
+UNITS = {"amplitude": "arb. units", "phase": "rad"}
+AXIS_UNITS = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with its colour bar.
+
+    Args:
+        title: above it.
+        image: (h, w), NaN where there is nothing to show.
+        scale: from values to colours.
+        colours: name of a colour map.
+        label: of the colour bar.
+        pixel_size: of the scale bar, metres; None for a scale in pixels.
+        step: pixels, along a side, that one of ``image`` stands for.
+    """
+
+    title: str
+    image: np.ndarray
+    scale: Normalize
+    colours: str
+    label: str
+    pixel_size: float | None = None
+    step: int = 1
+
+
+class Row:
+    """A figure with places for panels from left to right.
+
+    Args:
+        count: of panels.
+        width, height: of a panel, inches.
+    """
+
+    def __init__(self, count: int, width: float, height: float):
+        self.width, self.height = width, height
+        self.pitch = BEFORE + width + BAR_GAP + BAR + FOR_TICKS
+        self.figure = Figure(figsize=(count * self.pitch, ABOVE + self.height + BELOW))
+
+    def picture(self, place: int, picture: Picture) -> Axes:
+        """Draw an image as large as its panel allows, its scale bar below."""
+        rows, columns = picture.image.shape
+        width, height = (size * min(self.width / columns, self.height / rows) for size in (columns, rows))
+        left, top = place * self.pitch + BEFORE, ABOVE
+        axes = axes_at(self.figure, (left, top, width, height))
+        colours = colormaps[picture.colours].with_extremes(bad="lightgrey")
+        far = (columns * picture.step - 0.5, rows * picture.step - 0.5)
+        axes.imshow(picture.image, norm=picture.scale, cmap=colours, aspect="auto", extent=(-0.5, far[0], far[1], -0.5))
+        axes.set(xticks=[], yticks=[])
+        # A thin frame, since white pixels on a white page would have no edge.
+        axes.spines[:].set(visible=True, color="grey", linewidth=0.3)
+        axes.set_title(picture.title, pad=3)
+        scale_bar(axes, columns * picture.step, picture.pixel_size)
+        self._colour_bar(picture, (left + width + BAR_GAP, top, BAR, height))
+        return axes
+
+    def _colour_bar(self, picture: Picture, box: tuple[float, float, float, float]) -> None:
+        bar = self.figure.colorbar(ScalarMappable(picture.scale, picture.colours), axes_at(self.figure, box))
+        bar.outline.set_visible(False)
+        bar.set_label(picture.label, fontsize=6, labelpad=2)
+        if isinstance(picture.scale, LogNorm):
+            bar.ax.yaxis.set_minor_locator(NullLocator())
+        else:
+            bar.locator = MaxNLocator(5)
+            bar.update_ticks()
+
+    def plot(self, place: int, title: str) -> Axes:
+        """Axes for a curve or points, with room for ticks on their left."""
+        left = place * self.pitch + BEFORE + 0.4
+        axes = axes_at(self.figure, (left, ABOVE, self.width, self.height))
+        axes.set_title(title, pad=3)
+        return axes
+
+
+def draw_scan(
+    mean: np.ndarray,
+    positions: np.ndarray,
+    probe: np.ndarray | None,
+    pixel_size: float | None,
+    unit: str,
+    png: str | os.PathLike,
+) -> None:
+    """The mean pattern on a logarithmic scale, the positions in the order of the scan, and the probe if it is known.
+
+    Args:
+        mean: (h, w) photons.
+        positions: (n, 2) y and x, in ``unit``.
+        probe: (h, w) complex, in whatever units the file has.
+        pixel_size: of the probe, metres.
+        unit: ``metres`` or ``pixels``.
+    """
+    with house_style():
+        row = Row(2 if probe is None else 3, PANEL, PANEL)
+        peak = max(float(mean.max()), np.finfo(np.float32).tiny)
+        row.picture(
+            0, Picture("Mean pattern", mean, LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True), COLOURMAPS["pattern"], "photons")
+        )
+        if probe is not None:
+            modulus = np.abs(probe)
+            title = "Probe as recorded, modulus"
+            row.picture(1, Picture(title, modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "arb. units", pixel_size))
+        _draw_positions(row.plot(1 if probe is None else 2, f"{len(positions)} positions, first dark, last bright"), positions, unit)
+        save(row.figure, png)
+
+
+def _draw_positions(axes: Axes, positions: np.ndarray, unit: str) -> None:
+    factor, name = _axis_unit(positions) if unit == "metres" else (1.0, unit)
+    y, x = (positions - positions.min(axis=0)).T / factor
+    # Dots that do not hide each other, coloured from the first to the last.
+    axes.scatter(x, y, s=min(6.0, 3000 / len(x)), c=np.arange(len(x)), cmap="viridis", linewidths=0, rasterized=True)
+    axes.set(xlabel=f"x ({name})", ylabel=f"y ({name})")
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.invert_yaxis()
+
+
+def _axis_unit(positions: np.ndarray) -> tuple[float, str]:
+    """What to divide metres by, and its name."""
+    largest = float(np.ptp(positions, axis=0).max())
+    return next((unit for unit in AXIS_UNITS if largest >= unit[0]), AXIS_UNITS[-1])
+
+
+def draw_reconstruction(reconstruction: str | os.PathLike, convergence: str | os.PathLike, png: str | os.PathLike) -> None:
+    """Amplitude, phase, probe, and the R factor of every iteration.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    with open_hdf5(reconstruction) as file:
+        images = {channel: read(file, f"object/{channel}", 2)[:] for channel in CHANNELS}
+        light, probe = read(file, "object/light", 2)[:], read(file, "probe/wavefield", 2)[:]
+        pixel_size, r_factor = file.attrs.get("pixel_size"), file.attrs["r_factor"]
+    lit = light > LIT * light.max()
+    rows, columns = np.nonzero(lit)
+    # What no light fell on is noise around the picture, and would decide its colours.
+    seen = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    with house_style():
+        row = Row(4, PANEL, PANEL)
+        for place, channel in enumerate(CHANNELS):
+            scale = _linear(images[channel][lit], TAILS)
+            label = {"amplitude": "1 where it is clear", "phase": "rad"}[channel]
+            shown = Picture(channel.capitalize(), images[channel][seen], scale, COLOURMAPS[channel], label, pixel_size)
+            row.picture(place, shown)
+        modulus = np.abs(probe)
+        row.picture(2, Picture("Probe, modulus", modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "√photons", pixel_size))
+        _draw_convergence(row.plot(3, f"R factor, {r_factor:.3f} of the result (dotted)"), pd.read_csv(convergence), r_factor)
+        save(row.figure, png)
+
+
+def _draw_convergence(axes: Axes, history: pd.DataFrame, result: float) -> None:
+    axes.plot(history["iteration"], history["r_factor"], color="black")
+    axes.axhline(result, color="black", linewidth=0.6, linestyle=(0, (1, 1)))
+    axes.set(xlabel="iteration", ylabel="R factor", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    low, high = min(history["r_factor"].min(), result), history["r_factor"].max()
+    ticks = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
+    axes.set_yticks([tick for tick in ticks if low / 1.3 <= tick <= high * 1.3])
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+
+
+def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike) -> None:
+    """Amplitude and phase of a predicted scene, averaged down to what a picture can show; the whole of it is never in memory.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with open_hdf5(scene_file) as file:
+        images = {channel: read(file, f"scene/{channel}", 2) for channel in CHANNELS}
+        height, width = images["amplitude"].shape
+        step = -(-max(height, width) // LARGEST_PICTURE)
+        small = {channel: decimated(image, step) for channel, image in images.items()}
+        attributes: Mapping[str, Any] = dict(file["scene"].attrs)
+    with house_style():
+        row = Row(2, max(SCENE_PANEL * min(width / height, 1), NARROWEST), SCENE_PANEL * min(height / width, 1))
+        for place, channel in enumerate(CHANNELS):
+            image = small[channel]
+            shown = {"pixel_size": attributes.get("pixel_size"), "step": step}
+            row.picture(place, Picture(channel.capitalize(), image, _linear(image, TAILS), COLOURMAPS[channel], UNITS[channel], **shown))
+        save(row.figure, png)
+
+
+def decimated(image: h5py.Dataset, step: int) -> np.ndarray:
+    """Means (ceil(H / step), ceil(W / step)) over blocks of ``step`` x ``step`` pixels that are not NaN; some rows are read at a time."""
+    height, width = image.shape
+    at_once = step * max(1, 2**20 // (width * step))
+    parts = [_block_means(image[row : row + at_once], step) for row in range(0, height, at_once)]
+    return np.concatenate(parts)
+
+
+def _block_means(rows: np.ndarray, step: int) -> np.ndarray:
+    if step == 1:
+        return rows
+    padded = np.pad(rows, [(0, -side % step) for side in rows.shape], constant_values=np.nan)
+    blocks = padded.reshape(padded.shape[0] // step, step, -1, step)
+    count = np.isfinite(blocks).sum(axis=(1, 3))
+    return np.divide(np.nansum(blocks, axis=(1, 3)), count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+def _linear(values: np.ndarray, tails: float) -> Normalize:
+    """A colour scale for finite ``values`` but the most extreme ones."""
+    finite = values[np.isfinite(values)]
+    low, high = np.quantile(finite, (tails, 1 - tails)) if finite.size else (0.0, 1.0)
+    return Normalize(low, high if high > low else low + 1)

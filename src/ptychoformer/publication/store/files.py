@@ -1,0 +1,142 @@
+"""The reference runs on disk: finished runs in one folder, small enough to be kept with the code.
+
+    runs.csv            one row a run: how, where and when it was trained, the blocks that its scores are of, what else is kept of it
+    scores.csv.gz       every score of every run, with the columns of metrics
+    bands.csv.gz        the energy by frequency band of scenes (`evaluation.spectra`), whose block and level are named
+    spectra.csv.gz      their spectra and ring correlations
+    histories.csv.gz    the losses of every epoch
+    views.h5            what Figures 4 and 8 show of one seed (`views`)
+
+Tables are sorted by what they are about, so that the same runs give the same bytes, in whatever order they were added.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ptychoformer.errors import InputError
+from ptychoformer.publication.inputs import BAND_COLUMNS, COLUMNS, RUN, read_table
+from ptychoformer.publication.store.holdings import INDEX
+from ptychoformer.storage import read_text, write_csv
+
+RUNS, SCORES, BANDS, SPECTRA, HISTORIES = INDEX, "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz"
+VIEWS = "views.h5"
+FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds", "date")
+# What a run's row of ``runs.csv`` says besides its facts: blocks of its scores, and which other parts of it are kept.
+KEPT = ("blocks", "parts")
+RUN_COLUMNS = (*COLUMNS, *FACTS)
+HISTORY_COLUMNS = (*RUN, "epoch", "learning_rate", "train_loss", "validation_loss")
+SPECTRUM_COLUMNS = (*RUN, "block", "level", "channel", "quantity", "frequency", "value")
+BAND_RUN_COLUMNS = (*RUN, "block", "level", *BAND_COLUMNS[len(RUN) :])
+TABLES = {SCORES: COLUMNS, BANDS: BAND_RUN_COLUMNS, SPECTRA: SPECTRUM_COLUMNS, HISTORIES: HISTORY_COLUMNS}
+# Tables by what they say rather than by where it belongs.
+_VALUES = ("value", "estimate", "truth", "learning_rate", "train_loss", "validation_loss", *KEPT, *FACTS)
+_NUMBERS = ("n_train", "seed", "frequency", "epoch")
+_NAMES = {BANDS: "bands", SPECTRA: "spectra", HISTORIES: "history"}
+VIEWED = "views"
+PARTS = (*_NAMES.values(), VIEWED)
+
+Run = tuple[str, ...]
+
+
+def read_scores(folder: str | os.PathLike) -> pd.DataFrame:
+    """Every score with the facts of its run: the columns ``RUN_COLUMNS``; a floor or ceiling has no facts.
+
+    Raises:
+        InputError: a table is missing or breaks its contract.
+    """
+    return _with_facts(folder, SCORES)[list(RUN_COLUMNS)]
+
+
+def read_bands(folder: str | os.PathLike) -> pd.DataFrame | None:
+    """The energy by frequency band of every scene that was measured, with the facts of its run; None if none was.
+
+    Raises:
+        InputError: a table is missing or breaks its contract.
+    """
+    return _with_facts(folder, BANDS) if Path(folder, BANDS).is_file() else None
+
+
+def read_runs(folder: str | os.PathLike) -> pd.DataFrame:
+    """A row a run, with the columns of ``runs.csv``.
+
+    Raises:
+        InputError: it is missing or breaks its contract.
+    """
+    return read_table(Path(folder, RUNS), (*RUN, *KEPT, *FACTS))
+
+
+def read_part(folder: str | os.PathLike, name: str) -> pd.DataFrame:
+    """One of ``TABLES`` with its types.
+
+    Raises:
+        InputError: it is missing or breaks its contract.
+    """
+    return read_table(Path(folder, name), TABLES[name])
+
+
+def _with_facts(folder: str | os.PathLike, name: str) -> pd.DataFrame:
+    rows = read_part(folder, name).merge(read_runs(folder), on=list(RUN), how="left", indicator=True)
+    if len(lost := rows[rows.pop("_merge") != "both"]):
+        raise InputError(f"{Path(folder, RUNS)} has no row of the run {'/'.join(map(str, lost.iloc[0][list(RUN)]))}, which {name} has.")
+    return rows
+
+
+def read_existing(folder: str | os.PathLike) -> dict[str, pd.DataFrame]:
+    """``runs.csv`` and all of ``TABLES`` as text, without rows where there is no file.
+
+    Raises:
+        InputError: a file is no table, or has other columns.
+    """
+    return {name: _existing(Path(folder, name), columns) for name, columns in {RUNS: (*RUN, *KEPT, *FACTS), **TABLES}.items()}
+
+
+def _existing(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    if not path.is_file():
+        return pd.DataFrame(columns=list(columns), dtype=str)
+    table = read_text(path)
+    if tuple(table.columns) != columns:
+        raise InputError(f"{path}: the columns must be {', '.join(columns)}, found {', '.join(table.columns)}.")
+    return table
+
+
+def write(folder: str | os.PathLike, facts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], viewed: Iterable[Run] = ()) -> None:
+    """Write the store, all values as text.
+
+    Args:
+        facts: a row a run, with `RUN` and ``FACTS``.
+        tables: of ``TABLES``, scores at least; another one that is empty leaves no file.
+        viewed: runs that ``views.h5`` has.
+    """
+    blocks = tables[SCORES][[*RUN, "block"]].drop_duplicates()
+    parts = [tables[name][list(RUN)].drop_duplicates().assign(part=part) for name, part in _NAMES.items() if name in tables]
+    parts.append(pd.DataFrame([(*run, VIEWED) for run in viewed], columns=[*RUN, "part"], dtype=str))
+    listed = (_listed(blocks, "block", "blocks"), _listed(pd.concat(parts), "part", "parts"))
+    runs = facts
+    for column in listed:
+        runs = runs.merge(column, on=list(RUN), how="left")
+    write_csv(in_order(runs.fillna("")[[*RUN, *KEPT, *FACTS]]), Path(folder, RUNS))
+    for name, columns in TABLES.items():
+        if len(table := tables.get(name, ())) or name == SCORES:
+            write_csv(in_order(table[list(columns)]), Path(folder, name))
+        else:  # what was kept there is of runs that have been replaced
+            Path(folder, name).unlink(missing_ok=True)
+
+
+def _listed(rows: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    """The values that each run has in a column, side by side in one cell."""
+    return rows.groupby(list(RUN))[column].agg(lambda values: " ".join(sorted(values))).rename(name).reset_index()
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows by what they are about."""
+    keys = [name for name in table if name not in _VALUES]
+    order = table[keys].assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in _NUMBERS if name in keys})
+    return table.loc[order.sort_values(keys, kind="stable").index].reset_index(drop=True)
+
+
+def runs_in(table: pd.DataFrame) -> list[Run]:
+    """The runs of a table, each once."""
+    return list(table[list(RUN)].drop_duplicates().itertuples(index=False, name=None))

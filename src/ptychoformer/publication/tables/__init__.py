@@ -1,0 +1,1 @@
+"""From metrics and their statistics to tables, and to sentences about them."""

@@ -1,0 +1,84 @@
+"""What readers must know of an experiment's scale and of where its runs come from, in words."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from ptychoformer.contents import Contents, Table
+from ptychoformer.experiments import Experiments
+from ptychoformer.publication.store.holdings import SEEDS_FIXED
+
+
+def words(experiments: Experiments, experiment: str, table: Table) -> dict[str, Any]:
+    """What a table is called, and how its rows are: the parts of a `typeset.Layout`, and the ``scale_note`` below it."""
+    factor, entry = experiments.factor(experiment), experiments.config["experiments"][experiment]
+    datasets = experiments.labels("datasets", entry["datasets"])
+    networks = experiments.labels("models", experiments.networks(experiment))
+    by_model = dict(conditions=datasets, methods=networks)
+    by_loss = dict(conditions=networks, methods=experiments.labels("losses", entry["losses"]))
+    return (
+        dict(name=experiment, table=vars(table), factor=factor, scale_note=scale_note(experiments, experiment))
+        | (by_model if factor == "model" else by_loss)
+        | experiments.headline(experiment)
+    )
+
+
+def scale_note(experiments: Experiments, experiment: str) -> str:
+    """The sentences below a table on its size and its object."""
+    config, datasets = experiments.config, experiments.datasets(experiment)
+    patterns = " or ".join(f"{size:,}" for size in experiments.all_sizes(experiment))
+    epochs, seeds = _epochs(experiments, experiment), _seeds(experiments, experiment)
+    note = f"Each network was trained on {patterns} patterns for {epochs}, with {seeds}."
+    simulated = [config["datasets"][dataset] for dataset in datasets if not experiments.is_measured(dataset)]
+    generated = any(config["objects"][dataset["object"]]["kind"] != "tiff" for dataset in simulated)
+    caution = " The object is a generated one, not the paper's: differences from the paper are of scale and object too."
+    return (note + caution if generated else note) + _holdings_note(experiments, experiment)
+
+
+def scales(experiments: Experiments, names: Iterable[str]) -> dict[str, str]:
+    """How much each experiment's networks were trained, and on what; Figure 9's bands are measured on Table I's scenes."""
+    found = {name: _scale(experiments, name) for name in names}
+    return found | ({"bands": found["table1"]} if "table1" in found else {})
+
+
+def harvest_note(harvested: str, contents: Contents, shown: Collection[str]) -> str:
+    """What the report has to say of runs that are printed from a store.
+
+    Args:
+        harvested: the store's folder.
+        shown: experiments and figures that are printed.
+    """
+    tables = [table.source for name, table in contents.tables.items() if name not in shown and name != "measured"]
+    figures = [f"Figure {number}" for number in (4, 8, 9, 10) if f"fig{number}" not in shown]
+    left_out = f" Left out for want of whole runs: {', '.join([*tables, *figures])}." if tables or figures else ""
+    return f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out}"
+
+
+def _scale(experiments: Experiments, experiment: str) -> str:
+    datasets = experiments.config["datasets"]
+    objects = dict.fromkeys(datasets[dataset].get("object", dataset) for dataset in experiments.datasets(experiment))
+    sizes = ", ".join(f"{size:,}" for size in experiments.all_sizes(experiment))
+    return f"{sizes} patterns of '{', '.join(objects)}', {_epochs(experiments, experiment)}"
+
+
+def _epochs(experiments: Experiments, experiment: str) -> str:
+    *others, last = sorted({experiments.epochs(dataset) for dataset in experiments.datasets(experiment)})
+    return f"{', '.join(map(str, others))} or {_counted(last, 'epoch')}" if others else _counted(last, "epoch")
+
+
+def _seeds(experiments: Experiments, experiment: str) -> str:
+    cells = [(dataset, size) for dataset in experiments.datasets(experiment) for size in experiments.sizes(experiment, dataset)]
+    counts = {len(experiments.seeds(experiment, *cell)) for cell in cells} - {0}
+    return _counted(min(counts), "seed") if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
+
+
+def _holdings_note(experiments: Experiments, experiment: str) -> str:
+    part = experiments.holdings and experiments.holdings.parts.get(experiment)
+    if not part:
+        return ""
+    interim = f" Interim: fewer than the {SEEDS_FIXED} seeds that were fixed beforehand." if part.interim else ""
+    absent = f" Not among the reference runs, or not whole there: {', '.join(part.absent)}." if part.absent else ""
+    return f" Reference runs, harvested from elsewhere.{interim}{absent}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,301 @@
+"""A table of results as people read it: rows of cells, and these in Markdown and LaTeX; the report sets the same rows in HTML."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+from ptychoformer.contents import Table
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import CHANNELS, PATTERN, RELEASED, SCENE, SCORED, SYNCHRONISED, UNSEEN, WHOLE
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, FACTORS, MISSING, QUANTITIES, Factor, columns
+from ptychoformer.publication.names import BLOCKS, REFERENCE_LABELS, REFERENCES
+from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
+
+BLOCK_TITLES = {name: f"the {words}" for name, words in BLOCKS.items()}
+BLOCK_TITLES[WHOLE_SCAN] = "the whole of an object that no network was trained on"
+LEVEL_TITLES = {
+    SCENE: "Stitched scenes",
+    SYNCHRONISED: "Scenes stitched with synchronised phases",
+    PATTERN: "Single patterns (mean over all)",
+    RELEASED: "As the authors’ release scores",
+}
+# Region and level of the parts that a table may show besides its first, the headline block, whole, at the headline level (None). OTHER is
+# the other way to stitch the phase; OTHER_BLOCKS are parts of their own.
+OTHER, OTHER_BLOCKS = "other", "other_blocks"
+FURTHER_PARTS = {
+    "unseen": (UNSEEN, None),
+    "pattern": (WHOLE, PATTERN),
+    "other_phase": (WHOLE, OTHER),
+    "released": (WHOLE, RELEASED),
+    OTHER_BLOCKS: (WHOLE, None),
+}
+
+
+class Part(NamedTuple):
+    """A part of a table: what of the test patterns it is about, and how they are scored (`evaluation.metrics`)."""
+
+    block: str
+    region: str
+    level: str
+
+
+def parts_of(further_parts: Iterable[str], block: str, level: str) -> tuple[Part, ...]:
+    """The parts of a table whose headline is this block at this level."""
+    other = {SCENE: SYNCHRONISED, SYNCHRONISED: SCENE}[level]
+    parts = [Part(block, WHOLE, level)]
+    for name in further_parts:
+        region, its_level = FURTHER_PARTS[name]
+        blocks = [one for one in GRID_BLOCKS if one != block] if name == OTHER_BLOCKS else [block]
+        parts += [Part(its_block, region, {None: level, OTHER: other}.get(its_level, its_level)) for its_block in blocks]
+    return tuple(parts)
+
+
+_ESCAPES = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "µ": r"$\mu$"}
+    | {"α": r"$\alpha$", "’": "'", "±": r"$\pm$", "−": "$-$", "∞": r"$\infty$", "†": r"$^{\dagger}$", "×": r"$\times$"}
+    | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "<": "$<$", ">": "$>$"}
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a table shows, in which order and under which names.
+
+    Args:
+        name: of its experiment.
+        table: of the paper.
+        factor: what is compared, ``model`` or ``loss``.
+        conditions: what it is compared under to its label: datasets of networks, networks of losses.
+        methods: network or loss to its label; floor and ceiling are added.
+        block: of the test patterns, that the headline is about.
+        level: of its scenes, ``scene`` or ``synchronised``.
+
+    Raises:
+        InputError: a part, factor, metric, block or level is unknown.
+    """
+
+    name: str
+    table: Table
+    factor: str
+    conditions: Mapping[str, str]
+    methods: Mapping[str, str]
+    block: str
+    level: str
+
+    def __post_init__(self) -> None:
+        _require_known("part", self.table.further_parts, FURTHER_PARTS)
+        _require_known("block", [self.block, self.table.papers_block], BLOCK_TITLES)
+        _require_known("level", [self.level], (SCENE, SYNCHRONISED))
+        _require_known("factor", [self.factor], FACTORS)
+        _require_known("metric", self.table.metrics, QUANTITIES)
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> "Layout":
+        """A layout from plain data: the arguments by their names, ``table`` as a mapping; other keys are left alone."""
+        parts = {field.name: words[field.name] for field in fields(cls)}
+        return cls(**parts | {"table": Table(**words["table"])})
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What is shown, the headline first."""
+        return parts_of(self.table.further_parts, self.block, self.level)
+
+    @property
+    def published_parts(self) -> tuple[Part, ...]:
+        """The parts that the paper's own values may stand beside: plain scenes of its own block, and the score of the release."""
+        own = (part for part in self.parts if part.block == self.table.papers_block and part.region == WHOLE)
+        return tuple(part for part in own if part.level in (SCENE, RELEASED))
+
+    def channels(self, part: Part) -> tuple[str, ...]:
+        """What a part has columns of: amplitude is stitched alike at both levels of scenes, and the release knew no relative phase."""
+        if part.level == RELEASED:
+            return CHANNELS
+        is_other = part.level in (SCENE, SYNCHRONISED) and part.level != self.level
+        return tuple(channel for channel in SCORED if not (is_other and channel == "amplitude"))
+
+    def columns(self, part: Part) -> tuple[tuple[str, str], ...]:
+        """Channel and metric of each column of a part."""
+        metrics = [name for name in self.table.metrics if part.level != RELEASED or QUANTITIES[name].released]
+        return columns(metrics, self.channels(part))
+
+    @property
+    def compared(self) -> Factor:
+        """What is compared, in words."""
+        return FACTORS[self.factor]
+
+
+def _require_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"The {kind} '{unknown[0]}' is unknown, allowed are {', '.join(known)}.")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric of one method, as text.
+
+    Args:
+        ours: mean, and standard deviation if there is more than one seed.
+        published: the paper's mean, or empty.
+        published_std: the paper's standard deviation, or empty, for it does not always print one.
+        difference: ours minus published with its sign, or empty.
+        best: to be printed bold.
+        differs: to be marked with a dagger.
+    """
+
+    ours: str
+    published: str
+    published_std: str
+    difference: str
+    best: bool
+    differs: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method under one condition; ``cells`` follow `Layout.columns` of its part."""
+
+    condition: str
+    method: str
+    is_reference: bool
+    cells: tuple[Cell, ...]
+
+
+def at_part(table: pd.DataFrame, part: Part) -> pd.DataFrame:
+    """The rows of a table that belong to a part."""
+    return table[(table["block"] == part.block) & (table["region"] == part.region) & (table["level"] == part.level)]
+
+
+def rows(table: pd.DataFrame, part: Part, layout: Layout) -> list[Row]:
+    """The rows of one part of the tidy table of `compare.compare`; none if it has no values."""
+    methods, columns = {**layout.methods, **REFERENCE_LABELS}, layout.columns(part)
+    found = at_part(table, part).set_index(["condition", "method", "channel", "metric"])
+    present = set(found.index.droplevel(["channel", "metric"]))
+    return [
+        Row(label, methods[method], method in REFERENCES, tuple(_cell(found, (condition, method, *column)) for column in columns))
+        for condition, label in layout.conditions.items()
+        for method in methods
+        if (condition, method) in present
+    ]
+
+
+def _cell(found: pd.DataFrame, key: tuple[str, ...]) -> Cell:
+    if key not in found.index:
+        return Cell(MISSING, "", "", "", best=False, differs=False)
+    row, quantity = found.loc[key], QUANTITIES[key[-1]]
+    has_published, has_std = pd.notna(row["published_mean"]), pd.notna(row["published_std"])
+    return Cell(
+        ours=quantity.text(row["ours_mean"]) + ("" if pd.isna(row["ours_std"]) else f" ± {quantity.text(row['ours_std'])}"),
+        published=quantity.text(row["published_mean"]) if has_published else "",
+        published_std=quantity.text(row["published_std"]) if has_std else "",
+        difference=quantity.text(row["difference"], sign=True) if has_published else "",
+        best=bool(row["best"]),
+        differs=bool(pd.notna(row["differs_from_best"]) and row["differs_from_best"]),
+    )
+
+
+def caption(part: Part) -> str:
+    """What a part of a table shows."""
+    return f"{LEVEL_TITLES[part.level]} on {place_in_words(part)}"
+
+
+def place_in_words(part: Part) -> str:
+    """What of the test patterns a part is about."""
+    block = BLOCK_TITLES[part.block]
+    return block if part.region == WHOLE else f"the part of {block} that no training pattern illuminates"
+
+
+def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
+    """All parts as Markdown tables with footnotes."""
+    parts, explained = [f"# Table {layout.table.number}: {layout.table.title}"], list(notes)
+    for part in layout.parts:
+        if body := rows(table, part, layout):
+            parts += [f"## {caption(part)}", _markdown_table(body, part, layout)]
+    if table["published_mean"].notna().any():
+        explained.insert(0, "In brackets: the paper's mean; ours minus the paper's.")
+    parts.append("\n".join(f"- {note}" for note in explained))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_table(body: Sequence[Row], part: Part, layout: Layout) -> str:
+    headings = [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in layout.columns(part)]
+    lines = [[row.condition, row.method, *map(_markdown_cell, row.cells)] for row in body]
+    return tabulate(lines, [*layout.compared.headings, *headings], tablefmt="pipe", disable_numparse=True)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    ours = f"**{cell.ours}**" if cell.best else f"{cell.ours} †" if cell.differs else cell.ours
+    return f"{ours} ({cell.published}; {cell.difference})" if cell.published else ours
+
+
+def latex_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
+    """All parts as floats for a two-column page, to be read with ``\\input``; needs the package booktabs."""
+    floats = [_latex_table(part, body, layout, notes) for part in layout.parts if (body := rows(table, part, layout))]
+    return "\n".join(["% Needs \\usepackage{booktabs}.", *floats])
+
+
+def _latex_table(part: Part, body: Sequence[Row], layout: Layout, notes: Sequence[str]) -> str:
+    columns, groups = layout.columns(part), column_groups(part, layout)
+    ends = 2 + np.cumsum([width for _, width in groups])
+    rules = " ".join(f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end, (_, width) in zip(ends, groups, strict=True))
+    heads = " & ".join(f"\\multicolumn{{{width}}}{{c}}{{{name}}}" for name, width in groups)
+    headings = " & ".join(map(_latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in columns))))
+    has_published = any(cell.published for row in body for cell in row.cells)
+    shown = _latex(f"{layout.table.title} (the paper's {layout.table.source}). {caption(part)}")
+    explained = (*(["Second lines: the paper's values and, in brackets, ours minus theirs."] if has_published else []), *notes)
+    return "\n".join([
+        r"\begin{table*}[t]",
+        r"\centering\footnotesize",
+        f"\\caption{{{shown}.}}",
+        f"\\label{{tab:{layout.name}-{'-'.join(part)}}}",
+        f"\\begin{{tabular}}{{ll{'c' * len(columns)}}}",
+        r"\toprule",
+        f" & & {heads} \\\\",
+        rules,
+        f"{headings} \\\\",
+        *_latex_body(body),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\par\smallskip",
+        f"\\begin{{minipage}}{{\\textwidth}}\\scriptsize {' '.join(map(_latex, explained))}\\end{{minipage}}",
+        r"\end{table*}",
+        "",
+    ])  # fmt: skip
+
+
+def column_groups(part: Part, layout: Layout) -> list[tuple[str, int]]:
+    """Name of each channel of a part, and how many columns it has."""
+    columns = layout.columns(part)
+    return [(CHANNEL_NAMES[name], sum(channel == name for channel, _ in columns)) for name in layout.channels(part)]
+
+
+def _latex_body(body: Sequence[Row]) -> list[str]:
+    lines, condition = [], None
+    for row in body:
+        lines += [] if row.condition == condition else [r"\midrule"]
+        first = "" if row.condition == condition else _latex(row.condition)
+        lines.append(f"{first} & {_latex(row.method)} & {' & '.join(map(_latex_ours, row.cells))} \\\\")
+        if any(cell.published for cell in row.cells):
+            lines.append(f" & \\quad published & {' & '.join(map(_latex_published, row.cells))} \\\\")
+        condition = row.condition
+    return lines
+
+
+def _latex_ours(cell: Cell) -> str:
+    # In math so that the sign and the digits turn bold together.
+    inner = cell.ours.replace("±", r"\pm").replace("−", "-").replace("∞", r"\infty")
+    if cell.ours == MISSING:
+        return "--"
+    return f"$\\mathbf{{{inner}}}$" if cell.best else f"${inner}^{{\\dagger}}$" if cell.differs else f"${inner}$"
+
+
+def _latex_published(cell: Cell) -> str:
+    return f"\\textit{{{_latex(cell.published)}}} ({_latex(cell.difference)})" if cell.published else ""
+
+
+def _latex(text: str) -> str:
+    return text.translate(_ESCAPES).replace("⁻²", "$^{-2}$")
