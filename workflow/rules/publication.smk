@@ -130,11 +130,13 @@ for figure, drawn in FIGURES.items():
             mem_mb=1000,
         params:
             **drawn.get("params", {}),
+            figure=figure,
             code=code_digest(f"publication.figures.{figure}", *drawn.get("code", [])),
         message:
             f"Drawing Figure {figure.removeprefix('fig')}: {PAPER.figures[figure].title}"
         script:
-            f"../scripts/{figure}.py"
+            # Named by a parameter, since this is read when the job runs, and the loop is at its end.
+            "../scripts/{params.figure}.py"
 
 
 rule reconstruction_picture:
