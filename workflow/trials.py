@@ -25,9 +25,9 @@ sys.path.insert(0, str(ROOT / "workflow"))
 from reference import configured, run_until, snakemake_command
 
 from ptychoformer.errors import PtychoformerError
+from ptychoformer.evaluation.columns import HISTORY, read_table
 from ptychoformer.experiments import training_patterns
 from ptychoformer.paths import TRAINING
-from ptychoformer.publication.inputs import HISTORY, read_table
 from ptychoformer.storage import read_csv, write_csv
 
 OVERLAY = "config/trials.yaml"

@@ -12,7 +12,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import COLUMNS, collect, common_scale, measure, read_metrics
+from ptychoformer.evaluation.columns import SCORES
+from ptychoformer.evaluation.metrics import collect, common_scale, measure, read_metrics
 from ptychoformer.evaluation.patches import create_patches, open_patches
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.evaluation.stitch import stitch
@@ -72,7 +73,7 @@ def test_rows_are_tidy_and_complete(prediction, tmp_path):
     files = prediction("floor")
     measure(files[0], *files, IDENTITY, tmp_path / "metrics.csv")
     frame = read_metrics(tmp_path / "metrics.csv")
-    assert list(frame.columns) == list(COLUMNS)
+    assert list(frame.columns) == list(SCORES)
     # Blocks; scene, synchronised and pattern by region and channel, the release's score of amplitude and phase; metrics.
     assert len(frame) == 3 * (3 * 2 * 3 + 2) * 3
     assert not frame.duplicated(subset=["block", "region", "level", "channel", "metric"]).any()
@@ -251,7 +252,7 @@ def test_files_that_do_not_belong_together_are_refused(prediction, make_dataset,
 
 def rows(**changes) -> pd.DataFrame:
     row = IDENTITY | {"block": "strip", "region": "whole", "level": "scene", "channel": "phase", "metric": "psnr", "value": 20.5} | changes
-    return pd.DataFrame([row])[list(COLUMNS)]
+    return pd.DataFrame([row])[list(SCORES)]
 
 
 def written(tmp_path, *frames):

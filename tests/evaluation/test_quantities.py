@@ -4,9 +4,8 @@ import math
 
 import pytest
 
-from ptychoformer.evaluation.metrics import COLUMNS as METRICS
+from ptychoformer.evaluation.columns import GROUP, SCORES
 from ptychoformer.evaluation.quantities import FACTORS, QUANTITIES, columns, number, p_value
-from ptychoformer.evaluation.statistics import GROUP
 from ptychoformer.publication.figures.parts.lengths import round_length, with_prefix
 
 
@@ -42,7 +41,7 @@ def test_columns_are_the_metrics_of_each_channel():
 
 def test_a_factor_names_columns_that_exist():
     for factor in FACTORS.values():
-        assert factor.condition in METRICS
+        assert factor.condition in SCORES
         assert factor.condition_of_tests in GROUP
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import COLUMNS
+from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.evaluation.statistics import (
     analyse,
     d_z_interval,
@@ -42,7 +42,7 @@ def metrics_of(table: pd.DataFrame, factor: str = "model", **changes) -> pd.Data
     group |= {"block": "lower_right", "region": "whole", "level": "scene", "channel": "phase", "metric": "psnr"}
     return pd.DataFrame(
         [group | {factor: level, "seed": seed, "value": table.loc[seed, level]} | changes for seed in table.index for level in table]
-    )[list(COLUMNS)]
+    )[list(SCORES)]
 
 
 @pytest.fixture

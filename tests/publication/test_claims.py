@@ -13,12 +13,12 @@ import yaml
 from scipy import stats
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.columns import SCORES, read_table
 from ptychoformer.publication.claims.catalogue import read_claims
 from ptychoformer.publication.claims.contrasts import Check, contrasts
 from ptychoformer.publication.claims.evidence import Numbers, Place, band_metrics
 from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS, VERDICTS_ELSEWHERE, judge, verdict_of
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED, Contrast, decide
-from ptychoformer.publication.inputs import COLUMNS, read_table
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
@@ -36,7 +36,7 @@ def rows(dataset, model, values, *, loss="mse", n_train=640, channel="amplitude"
     """One number per seed, of the whole block of the headline."""
     place = dict(dataset=dataset, test=test or dataset, model=model, loss=loss, n_train=n_train, **HERE)
     place |= dict(region="whole", channel=channel, metric=metric)
-    return pd.DataFrame([place | dict(seed=seed, value=value) for seed, value in enumerate(values)])[list(COLUMNS)]
+    return pd.DataFrame([place | dict(seed=seed, value=value) for seed, value in enumerate(values)])[list(SCORES)]
 
 
 def networks(means, *, seeds=8, spread=0.05, draw=3, **place):
@@ -59,7 +59,7 @@ def published_metrics():
         block = "scan" if number == 2 else HERE["block"]
         frame = frame.assign(n_train=2928, seed=0, block=block, region="whole", level="scene")
         frame = frame.assign(channel=table["channel"], metric=table["metric"])
-        parts.append((f"table{number}", frame.assign(value=table["mean"])[list(COLUMNS)]))
+        parts.append((f"table{number}", frame.assign(value=table["mean"])[list(SCORES)]))
     return dict(parts)
 
 
@@ -591,7 +591,7 @@ class TestJudge:
     def test_fewer_reference_seeds_than_were_fixed_are_interim(self, tmp_path, seeds, interim):
         runs = networks(MEANS, seeds=seeds).assign(epochs=25, batch_size=32, code_digest=DIGESTS[0])
         self.keep(tmp_path / "reference", runs)
-        runs[list(COLUMNS)].to_csv(tmp_path / "table1.csv", index=False)
+        runs[list(SCORES)].to_csv(tmp_path / "table1.csv", index=False)
         table = self.judge(tmp_path, {"table1": tmp_path / "table1.csv"}, tmp_path / "reference").set_index(["id", "source"])
         assert table.loc[("clean-amplitude-psnr", "reference"), ["n_seeds", "interim"]].tolist() == [seeds, interim]
         assert not table.loc[("clean-amplitude-psnr", "local"), "interim"]
@@ -613,7 +613,7 @@ class TestJudge:
         frame = pd.read_csv(table1)
         extra = [frame[frame["model"] == "dpi"].assign(model=name) for name in ("NA", "075")]
         pd.concat([frame, *extra]).to_csv(table1, index=False)
-        read = read_table(table1, COLUMNS)
+        read = read_table(table1, SCORES)
         assert {"NA", "075"} < set(read["model"])
         assert Numbers(read).seeds(Place("clean", "clean", "NA", "mse", 640, "lower_right", "whole", "scene", "amplitude", "psnr")) == {
             0,

@@ -6,7 +6,7 @@ import pytest
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import SCORED
-from ptychoformer.evaluation.metrics import COLUMNS
+from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.publication.figures.fig10 import compose, draw, load
 from ptychoformer.publication.figures.parts.style import SINGLE_COLUMN, house_style
 from ptychoformer.storage import write_csv
@@ -31,7 +31,7 @@ def write_inputs(folder, losses=tuple(ALPHAS), seeds=3):
         for channel in SCORED
         for metric, value in {"mse": 0.04, "psnr": 14.0, "ssim": 0.8}.items()
     ]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(SCORES))
     others = [elsewhere(frame, region="unseen"), elsewhere(frame, block="lower_left"), elsewhere(frame, level="synchronised")]
     write_csv(pd.concat([frame, *others]), folder / "metrics.csv")
     published = [

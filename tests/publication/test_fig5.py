@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from ptychoformer.evaluation import SCORED
-from ptychoformer.evaluation.metrics import COLUMNS, common_scale
+from ptychoformer.evaluation.columns import SCORES
+from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.publication.figures.fig5 import compose, detail_of, draw, load_rows
@@ -49,7 +50,7 @@ def metrics(tmp_path):
         for region, level in (("whole", "scene"), ("unseen", "scene"), ("whole", "synchronised"), ("whole", "pattern"))
         for metric, value in best.items()
     ]
-    write_csv(pd.DataFrame(rows)[list(COLUMNS)], tmp_path / "metrics.csv")
+    write_csv(pd.DataFrame(rows)[list(SCORES)], tmp_path / "metrics.csv")
     return tmp_path / "metrics.csv"
 
 

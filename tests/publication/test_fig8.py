@@ -11,7 +11,7 @@ from scipy import stats
 from ptychoformer import provenance
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES, SCORED
-from ptychoformer.evaluation.metrics import COLUMNS
+from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.publication import names
 from ptychoformer.publication.figures.fig8 import compose, draw, load_rows
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
@@ -45,7 +45,7 @@ def metrics(datasets, sizes, seeds=3):
             v -= DROP * (region == "unseen") + 5 * ((block, level) != ("lower_right", "scene")) - CONSTANT * (channel == "relative_phase")
             loss = "mse" if model in MODELS else "none"
             rows.append((dataset, dataset, model, loss, n_train, seed, block, region, level, channel, metric, v))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(SCORES))
 
 
 def read(path, region="whole"):

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import columns as contract
+from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication.claims.judge import judge
-from ptychoformer.publication.inputs import BAND_COLUMNS, COLUMNS, RUN
 from ptychoformer.publication.store.files import (
     BAND_RUN_COLUMNS,
     BANDS,
@@ -45,7 +46,7 @@ def make_run(results, model, seed=0, *, dataset="clean", test="clean", loss="mse
     place |= HERE | dict(region="whole")
     values = {("amplitude", "mse"): 0.0400000001, ("amplitude", "psnr"): psnr, ("phase", "ssim"): None}
     frame = pd.DataFrame([place | dict(channel=channel, metric=metric, value=value) for (channel, metric), value in values.items()])[
-        list(COLUMNS)
+        list(contract.SCORES)
     ]
     metrics.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(metrics, index=False)
@@ -158,7 +159,7 @@ class TestOtherExperiments:
             ("straight", "curved", "mse", "640"),
             ("overlap_0", "overlap_0", "mse", "40"),
         }
-        assert not read(tmp_path / "store" / SCORES).duplicated([name for name in COLUMNS if name != "value"]).any()
+        assert not read(tmp_path / "store" / SCORES).duplicated([name for name in contract.SCORES if name != "value"]).any()
 
     def test_smaller_training_sets_are_not_counted_with_the_largest(self, tmp_path, results):
         make_whole(results, range(5), n_train=50)
@@ -300,7 +301,7 @@ def make_bands(results, seeds=(0, 1), models=NETWORKS, shift=0.0, started=300.0,
     ]
     path = results / "evaluation" / "table1" / "bands.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows)[list(BAND_COLUMNS)].to_csv(path, index=False)
+    pd.DataFrame(rows)[list(BAND_ENERGIES)].to_csv(path, index=False)
     sidecar(path).write_text(json.dumps({"started": started, "configuration": {"headline": HERE | headline}}))
     return path
 

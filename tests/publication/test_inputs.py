@@ -9,22 +9,20 @@ import pytest
 
 from ptychoformer import publication
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import spectra, statistics
-from ptychoformer.publication import inputs
+from ptychoformer.evaluation.columns import ANOVA, BAND_ENERGIES, HISTORY, PAIRWISE, PUBLISHED, SPECTRA, TYPES, read_table
 from ptychoformer.publication.claims import judge as claims
 from ptychoformer.publication.figures.fig9 import read_runs
 from ptychoformer.publication.figures.parts.sweeps import read_scenes
-from ptychoformer.publication.inputs import ANOVA, HISTORY, PAIRWISE, PUBLISHED, read_table
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.tables import compare as tables
 from ptychoformer.publication.tables.compare import make_table
 from ptychoformer.storage import write_csv
 
 TABLES = {
-    "anova": statistics.ANOVA_COLUMNS,
-    "pairwise": statistics.PAIRWISE_COLUMNS,
-    "spectra": spectra.SPECTRA,
-    "bands": spectra.BAND_ENERGIES,
+    "anova": ANOVA,
+    "pairwise": PAIRWISE,
+    "spectra": SPECTRA,
+    "bands": BAND_ENERGIES,
     "runs": store.RUN_COLUMNS,
     **store.TABLES,
     "tables": tables.COLUMNS,
@@ -40,9 +38,9 @@ def test_texts_are_read_as_text(tmp_path, name):
     """Whatever a column of text holds, it comes back; a column of numbers refuses it."""
     columns = list(TABLES[name])
     for column in columns:
-        row = {other: {int: "1", bool: "True"}.get(inputs.TYPES.get(other), "1") for other in columns} | {column: "NA"}
+        row = {other: {int: "1", bool: "True"}.get(TYPES.get(other), "1") for other in columns} | {column: "NA"}
         pd.DataFrame([row]).to_csv(tmp_path / "table.csv", index=False)
-        if inputs.TYPES.get(column) is str:
+        if TYPES.get(column) is str:
             assert read_table(tmp_path / "table.csv", columns)[column].tolist() == ["NA"]
         else:
             assert column not in TEXT
@@ -67,8 +65,8 @@ def test_a_network_named_na_is_in_the_statistics_the_table_and_the_figures(tmp_p
 
 def test_a_network_named_na_has_bands_in_figure_9(tmp_path):
     run = dict(dataset="clean", test="clean", model="NA", loss="mse", n_train=5, seed=0, channel="amplitude")
-    write_csv(pd.DataFrame([run | dict(band="low", estimate=0.9, truth=0.8)])[list(spectra.BAND_ENERGIES)], tmp_path / "bands.csv")
-    assert len(read_runs(tmp_path / "bands.csv", spectra.BAND_ENERGIES, {"NA": "Novel"})) == 1
+    write_csv(pd.DataFrame([run | dict(band="low", estimate=0.9, truth=0.8)])[list(BAND_ENERGIES)], tmp_path / "bands.csv")
+    assert len(read_runs(tmp_path / "bands.csv", BAND_ENERGIES, {"NA": "Novel"})) == 1
 
 
 def test_no_other_reader_is_used():

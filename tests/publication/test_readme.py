@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import COLUMNS
+from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.readme import BEGIN, CLAIM_COLUMNS, END, Sources, block_of_results, keep, write_block
@@ -41,7 +41,7 @@ def scores(dataset="clean", seeds=3, models=MEANS, test=None, **place):
             ("ceiling", "none", np.inf),
         )
     ]
-    return pd.DataFrame(rows)[list(COLUMNS)]
+    return pd.DataFrame(rows)[list(SCORES)]
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ import pandas as pd
 import pytest
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.spectra import BAND_ENERGIES, SPECTRA
+from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN, SCORES, SPECTRA
 from ptychoformer.paths import Run
-from ptychoformer.publication.inputs import COLUMNS, RUN
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.unpack import histories, trained, unpack, unpack_spectra
 
@@ -49,7 +48,7 @@ def test_metrics_of_an_experiment_in_the_order_of_its_runs(folder, tmp_path):
     wanted = [run("ptynet", 1), run("dpi", 0), run("floor", 0, "none"), run("epie", 0, "none")]
     unpack(folder, {tmp_path / "metrics.csv": wanted})
     table = as_text(tmp_path / "metrics.csv")
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == list(SCORES)
     assert list(dict.fromkeys(table["model"])) == ["ptynet", "dpi", "floor"]  # a reference may be absent
     assert table["value"].tolist() == ["0.0400000001", "inf", ""] * 3
 

@@ -3,9 +3,6 @@
 The names of what is scored stand here, so that the workflow need not import what makes them.
 """
 
-# What a run is known by, and the columns of its metrics, with the type of their values.
-IDENTITY = {"dataset": str, "test": str, "model": str, "loss": str, "n_train": int, "seed": int}
-COLUMNS = IDENTITY | {"block": str, "region": str, "level": str, "channel": str, "metric": str, "value": float}
 # Results that stand beside those of every network, as models of their own names (`evaluation.references`).
 REFERENCES = ("floor", "ceiling", "one_pattern", "epie")
 # Levels of a score (`evaluation.metrics`): two ways to stitch a scene, the mean over single patterns, and how the authors' release scores.

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import CHANNELS, COLUMNS, IDENTITY, PATTERN, RELATIVE_PHASE, RELEASED, SCENE, SYNCHRONISED, UNSEEN, WHOLE
+from ptychoformer.evaluation import CHANNELS, PATTERN, RELATIVE_PHASE, RELEASED, SCENE, SYNCHRONISED, UNSEEN, WHOLE
+from ptychoformer.evaluation.columns import IDENTITY, SCORE_TYPES, SCORES
 from ptychoformer.evaluation.patches import Patches, chunks, open_patches
 from ptychoformer.evaluation.scores import SSIM_RADIUS, Images, Region, psnr, scores_by_region, ssim_map, unless_rounding, without_constant
 from ptychoformer.evaluation.stitch import Scene, read_scene
@@ -85,7 +86,7 @@ def measure(
                 *_released_rows(patches.block(block), truth, common),
             )
         ]
-    write_rows(COLUMNS, ([*(identity[name] for name in IDENTITY), *row] for row in rows), output)
+    write_rows(SCORES, ([*(identity[name] for name in IDENTITY), *row] for row in rows), output)
 
 
 def _check_that_they_belong_together(split: Split, patches: Patches, dataset: str | os.PathLike) -> None:
@@ -192,7 +193,7 @@ def collect(files: Iterable[str | os.PathLike], output: str | os.PathLike) -> No
     if not frames:
         raise InputError(f"There are no metrics to collect into {output}.")
     frame = pd.concat(frames, ignore_index=True)
-    repeated = frame.duplicated(subset=[name for name in COLUMNS if name != "value"])
+    repeated = frame.duplicated(subset=[name for name in SCORES if name != "value"])
     if repeated.any():
         run = frame.loc[repeated.idxmax(), list(IDENTITY)]
         raise InputError(f"The metrics of the run {'/'.join(map(str, run))} were given twice.")
@@ -205,9 +206,9 @@ def read_metrics(path: str | os.PathLike) -> "pd.DataFrame":
     Raises:
         InputError: the file is missing or empty, or its columns or numbers are not those of metrics.
     """
-    frame = read_csv(path, COLUMNS, what="metrics")
-    if list(frame.columns) != list(COLUMNS):
-        raise InputError(f"{path}: the columns must be {', '.join(COLUMNS)}, found {', '.join(frame.columns)}.")
+    frame = read_csv(path, SCORE_TYPES, what="metrics")
+    if list(frame.columns) != list(SCORES):
+        raise InputError(f"{path}: the columns must be {', '.join(SCORES)}, found {', '.join(frame.columns)}.")
     if frame.empty:
         raise InputError(f"{path} holds no metrics.")
     if (frame.drop(columns="value") == "").any(axis=None):

@@ -21,14 +21,12 @@ import numpy as np
 import pandas as pd
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.metrics import IDENTITY
+from ptychoformer.evaluation.columns import BAND_ENERGIES, IDENTITY, SPECTRA
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import Scan, read_scan
 from ptychoformer.storage import write_csv
 
-SPECTRA = (*IDENTITY, "channel", "quantity", "frequency", "value")
-BAND_ENERGIES = (*IDENTITY, "channel", "band", "estimate", "truth")
 BANDS = ("low", "mid", "high")
 OBJECT = "object"  # the channel of the complex object
 MAX_FREQUENCY = np.sqrt(0.5)  # cycles/pixel, in the corner of the spectrum

@@ -18,10 +18,10 @@ from statsmodels.stats.anova import AnovaRM
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
+from ptychoformer.evaluation.columns import ANOVA, GROUP, PAIRWISE
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.storage import PRECISION, write_csv
 
-GROUP = ["dataset", "test", "factor", "held", "n_train", "block", "region", "level", "channel", "metric"]
 HELD = {"model": "loss", "loss": "model"}  # by factor
 SIGNIFICANCE = 0.05
 TAIL = 0.025  # on either side of a 95 % interval
@@ -71,13 +71,6 @@ class Paired:
     d_z: float = nan
     d_low: float = nan
     d_high: float = nan
-
-
-ANOVA_COLUMNS = [*GROUP, "n_seeds", "n_levels", *asdict(Anova()), "note"]
-PAIRWISE_COLUMNS = [
-    *[*GROUP, "a", "b", "n_seeds", "difference", "low", "high", "t", "df", "p"],
-    *["p_bonferroni", "alpha", "significant", "d_z", "d_low", "d_high", "note"],
-]
 
 
 def obstacle(table: pd.DataFrame) -> str:
@@ -224,12 +217,12 @@ def analyses(metrics: pd.DataFrame, factor: str = "model", source: str | os.Path
     their number in the group.
 
     Args:
-        metrics: rows with the columns of `evaluation.COLUMNS`.
+        metrics: rows with the columns of `columns.SCORES`.
         factor: what is compared, ``model`` or ``loss``; the other is held, and its name stands in the column ``held``.
         source: of the rows, for the sentence of an error.
 
     Returns:
-        Tables with the columns ``ANOVA_COLUMNS`` and ``PAIRWISE_COLUMNS``.
+        Tables with the columns `columns.ANOVA` and `columns.PAIRWISE`.
 
     Raises:
         InputError: the factor is unknown, or there are two values for one seed of a level.
@@ -240,12 +233,12 @@ def analyses(metrics: pd.DataFrame, factor: str = "model", source: str | os.Path
     if metrics.duplicated(subset=[*GROUP, factor, "seed"]).any():
         raise InputError(f"{source} holds two values for one seed of a {factor}.")
     anovas, pairs = [], []
-    for key, rows in metrics.groupby(GROUP, sort=False):
+    for key, rows in metrics.groupby(list(GROUP), sort=False):
         group = dict(zip(GROUP, key, strict=True))
         table = rows.pivot(index="seed", columns=factor, values="value")[list(rows[factor].unique())]
         anovas.append(group | _anova_row(table))
         pairs.extend(group | row for row in _pair_rows(table))
-    return pd.DataFrame(anovas, columns=ANOVA_COLUMNS), pd.DataFrame(pairs, columns=PAIRWISE_COLUMNS)
+    return pd.DataFrame(anovas, columns=ANOVA), pd.DataFrame(pairs, columns=PAIRWISE)
 
 
 def _anova_row(table: pd.DataFrame) -> dict:

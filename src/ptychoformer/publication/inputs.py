@@ -1,4 +1,4 @@
-"""Reading what other rooms left: tables with the columns of their contract, sidecars of provenance."""
+"""Reading what trainings left: their histories, and their sidecars of provenance."""
 
 import json
 import os
@@ -7,41 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from ptychoformer import evaluation
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.columns import HISTORY, read_table
 from ptychoformer.paths import Run
 from ptychoformer.provenance import sidecar
-from ptychoformer.storage import read_csv
-
-RUN = tuple(evaluation.IDENTITY)
-COLUMNS = tuple(evaluation.COLUMNS)
-BAND_COLUMNS = (*RUN, "channel", "band", "estimate", "truth")
-GROUP = ("dataset", "test", "factor", "held", "n_train", "block", "region", "level", "channel", "metric")
-ANOVA = (*GROUP, "n_seeds", "n_levels", "F", "df_effect", "df_error", "p", "p_gg", "eta_squared", "eta_low", "eta_high", "note")
-PAIRWISE = (*GROUP, "a", "b", "n_seeds", "difference", "low", "high", "p", "alpha", "significant", "d_z", "note")
-PUBLISHED = ("condition", "method", "channel", "metric", "mean", "std")
-HISTORY = ("epoch", "validation_loss")
-# What a column of a table of the other rooms, or of this one, holds by its name; all others hold numbers.
-_TEXT = (
-    *("factor", "held", "a", "b", "note", "condition", "method", "band", "quantity"),
-    *("package", "configuration_digest", "code_digest", "machine", "device", "date", "blocks", "parts"),
-    *("id", "place", "statement", "judges", "unit", "rival", "reason", "scale", "source"),
-)
-_FLAGS = ("significant", "best", "differs_from_best", "interim")
-_WHOLE = ("n_seeds", "n_levels")
-TYPES = evaluation.COLUMNS | dict.fromkeys(_TEXT, str) | dict.fromkeys(_FLAGS, bool) | dict.fromkeys(_WHOLE, int)
-
-
-def read_table(path: str | os.PathLike, columns: Iterable[str], text: Iterable[str] = ()) -> pd.DataFrame:
-    """A CSV file that has at least these columns: text as it stands, however much it looks like a number or a gap, and numbers.
-
-    Args:
-        text: columns of text besides those that `TYPES` knows.
-
-    Raises:
-        InputError: it is missing, is no CSV, lacks a column, or holds something else than a number where one belongs.
-    """
-    return read_csv(path, TYPES | dict.fromkeys(text, str), columns)
 
 
 def versions_of_code(runs: pd.DataFrame) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.inputs import COLUMNS, RUN
+from ptychoformer.evaluation.columns import RUN, SCORES
 
 BAND = "band"  # the level of energy shares
 
@@ -36,14 +36,14 @@ class Numbers:
     """Metrics by place and seed.
 
     Args:
-        frame: rows with ``COLUMNS``; further columns are ignored.
+        frame: rows with ``SCORES``; further columns are ignored.
 
     Raises:
         InputError: a number is given twice.
     """
 
     def __init__(self, frame: pd.DataFrame):
-        keys = [name for name in COLUMNS if name != "value"]
+        keys = [name for name in SCORES if name != "value"]
         if (twice := frame.duplicated(keys)).any():
             raise InputError(f"The metrics of {'/'.join(map(str, frame.loc[twice.idxmax(), list(RUN)]))} were given twice.")
         self._values: dict[Place, dict[int, float]] = {}
@@ -83,7 +83,7 @@ def band_metrics(bands: pd.DataFrame) -> pd.DataFrame:
     For the band ``outside_low`` they are those of mid and high together.
 
     Args:
-        bands: rows with ``BAND_COLUMNS`` and ``block``.
+        bands: rows with ``BAND_ENERGIES`` and ``block``.
     """
     keys = [*RUN, "block", "channel"]
     outside = bands[bands["band"] != "low"].groupby(keys, as_index=False)[["estimate", "truth"]].sum().assign(band="outside_low")
@@ -93,4 +93,4 @@ def band_metrics(bands: pd.DataFrame) -> pd.DataFrame:
         both.assign(metric=metric, value=value)
         for metric, value in (("band_share", both["estimate"]), ("share_error", missing.abs()), ("share_deficit", missing))
     ]
-    return pd.concat(parts, ignore_index=True).rename(columns={"band": "region"}).assign(level=BAND)[list(COLUMNS)]
+    return pd.concat(parts, ignore_index=True).rename(columns={"band": "region"}).assign(level=BAND)[list(SCORES)]

@@ -18,11 +18,12 @@ from typing import Any
 
 import pandas as pd
 
+from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN, SCORES, read_table
 from ptychoformer.publication.claims.catalogue import SIZES, Claim, read_claims
 from ptychoformer.publication.claims.contrasts import ELSEWHERE, Check, Missing, contrasts, left_out, runs_used
 from ptychoformer.publication.claims.evidence import Numbers, band_metrics
 from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED, Verdict, decide
-from ptychoformer.publication.inputs import BAND_COLUMNS, COLUMNS, RUN, read_table, versions_of_code
+from ptychoformer.publication.inputs import versions_of_code
 from ptychoformer.publication.store.files import read_bands, read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.storage import write_csv
@@ -67,9 +68,9 @@ def judge(
         InputError: a file that exists breaks its contract, or the claims do.
     """
     claims = read_claims(claims_yaml)
-    local = {name: Numbers(read_table(path, COLUMNS)) for name, path in metrics.items() if Path(path).is_file()}
+    local = {name: Numbers(read_table(path, SCORES)) for name, path in metrics.items() if Path(path).is_file()}
     if bands_csv is not None and Path(bands_csv).is_file():
-        local[BANDS] = Numbers(band_metrics(read_table(bands_csv, BAND_COLUMNS).assign(block=block)))
+        local[BANDS] = Numbers(band_metrics(read_table(bands_csv, BAND_ENERGIES).assign(block=block)))
     runs, bands = _runs(reference), _bands(reference, level)
     where, rows = (block, level), []
     for claim in claims:

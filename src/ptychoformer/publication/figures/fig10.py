@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import WHOLE
+from ptychoformer.evaluation.columns import read_table
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.figures.parts.style import SINGLE_COLUMN, axes_at, colour, house_style, save
 from ptychoformer.publication.figures.parts.sweeps import PANELS, draw_lines, label_axes, read_scenes, select, summarise
-from ptychoformer.publication.inputs import read_table
 from ptychoformer.publication.names import scene_name
 
 HEIGHT, TOP = 3.2, 0.41  # inches; of the page and of the upper panels

@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.columns import BAND_ENERGIES, SPECTRA, read_table
 from ptychoformer.evaluation.patches import CHANNELS
-from ptychoformer.evaluation.spectra import BAND_ENERGIES, BANDS, MAX_FREQUENCY, OBJECT, SPECTRA
+from ptychoformer.evaluation.spectra import BANDS, MAX_FREQUENCY, OBJECT
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, colour, house_style, save
 from ptychoformer.publication.figures.parts.sweeps import half_width, line_style, select
-from ptychoformer.publication.inputs import read_table
 
 UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
 LEFT, RIGHT, TOP, GAP = 0.5, 0.06, 0.36, 0.08

@@ -10,12 +10,12 @@ import pandas as pd
 from ptychoformer.contents import Contents
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import PATTERN, UNSEEN
+from ptychoformer.evaluation.columns import read_table
 from ptychoformer.evaluation.quantities import QUANTITIES, number
 from ptychoformer.publication.claims.catalogue import JUDGES
 from ptychoformer.publication.claims.contrasts import JUDGED
 from ptychoformer.publication.claims.judge import LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
-from ptychoformer.publication.inputs import read_table
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.typeset import BLOCK_TITLES

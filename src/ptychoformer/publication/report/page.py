@@ -16,11 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from ptychoformer.contents import Contents
+from ptychoformer.evaluation.columns import ANOVA, PAIRWISE, read_table
 from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
 from ptychoformer.files import write_text
 from ptychoformer.paths import Run
 from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
-from ptychoformer.publication.inputs import ANOVA, PAIRWISE, read_table
 from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report import claims as report_claims
 from ptychoformer.publication.report import reference as report_reference

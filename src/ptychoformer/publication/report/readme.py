@@ -14,13 +14,13 @@ import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES, SCENE, WHOLE
+from ptychoformer.evaluation.columns import PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, channel_in_words, columns
 from ptychoformer.evaluation.statistics import obstacle, paired
 from ptychoformer.files import write_text
 from ptychoformer.publication.claims.judge import LOCAL
 from ptychoformer.publication.claims.verdicts import UNDECIDED
-from ptychoformer.publication.inputs import PUBLISHED, read_table
 from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report.claims import in_words, read_verdicts
 from ptychoformer.publication.report.labels import Labels

@@ -17,7 +17,8 @@ from pathlib import Path
 import pandas as pd
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.inputs import BAND_COLUMNS, COLUMNS, RUN, read_table
+from ptychoformer.evaluation import columns as contract
+from ptychoformer.evaluation.columns import RUN, read_table
 from ptychoformer.publication.store.holdings import INDEX
 from ptychoformer.storage import read_text, write_csv
 
@@ -26,11 +27,11 @@ VIEWS = "views.h5"
 FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds", "date")
 # What a run's row of ``runs.csv`` says besides its facts: blocks of its scores, and which other parts of it are kept.
 KEPT = ("blocks", "parts")
-RUN_COLUMNS = (*COLUMNS, *FACTS)
+RUN_COLUMNS = (*contract.SCORES, *FACTS)
 HISTORY_COLUMNS = (*RUN, "epoch", "learning_rate", "train_loss", "validation_loss")
 SPECTRUM_COLUMNS = (*RUN, "block", "level", "channel", "quantity", "frequency", "value")
-BAND_RUN_COLUMNS = (*RUN, "block", "level", *BAND_COLUMNS[len(RUN) :])
-TABLES = {SCORES: COLUMNS, BANDS: BAND_RUN_COLUMNS, SPECTRA: SPECTRUM_COLUMNS, HISTORIES: HISTORY_COLUMNS}
+BAND_RUN_COLUMNS = (*RUN, "block", "level", *contract.BAND_ENERGIES[len(RUN) :])
+TABLES = {SCORES: contract.SCORES, BANDS: BAND_RUN_COLUMNS, SPECTRA: SPECTRUM_COLUMNS, HISTORIES: HISTORY_COLUMNS}
 # Tables by what they say rather than by where it belongs.
 _VALUES = ("value", "estimate", "truth", "learning_rate", "train_loss", "validation_loss", *KEPT, *FACTS)
 _NUMBERS = ("n_train", "seed", "frequency", "epoch")

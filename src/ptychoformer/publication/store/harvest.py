@@ -23,10 +23,10 @@ import pandas as pd
 from ptychoformer.configuration import load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.evaluation import REFERENCES
-from ptychoformer.evaluation.spectra import SPECTRA as SPECTRUM_COLUMNS
+from ptychoformer.evaluation import columns as contract
+from ptychoformer.evaluation.columns import RUN
 from ptychoformer.paths import TRAINING, names_of_run
 from ptychoformer.provenance import sidecar
-from ptychoformer.publication.inputs import BAND_COLUMNS, COLUMNS, RUN
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
 from ptychoformer.publication.store.views import Shown, keep_views, shown_by
@@ -36,8 +36,8 @@ TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networ
 CONFIG = ("config.yaml", "config/paper.yaml")
 # What is measured of the scenes of several runs together: the file, its columns, and the numbers among them.
 _MEASURED = {
-    store.BANDS: ("bands.csv", BAND_COLUMNS, ("estimate", "truth")),
-    store.SPECTRA: ("spectra.csv", SPECTRUM_COLUMNS, ("frequency", "value")),
+    store.BANDS: ("bands.csv", contract.BAND_ENERGIES, ("estimate", "truth")),
+    store.SPECTRA: ("spectra.csv", contract.SPECTRA, ("frequency", "value")),
 }
 _LOSSES = store.HISTORY_COLUMNS[len(RUN) :]
 
@@ -133,7 +133,7 @@ def _take_run(path: Path, results: Path, found: _Found) -> None:
         return
     run = tuple(names[column] for column in RUN)
     try:
-        rows = _whole_rows(path, COLUMNS, ("value",))
+        rows = _whole_rows(path, contract.SCORES, ("value",))
         if any((rows[name] != value).any() for name, value in zip(RUN, run, strict=True)):
             raise _Unfinished("its metrics are of another run")
         facts = _facts(run, path, results)

@@ -9,9 +9,9 @@ import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
-from ptychoformer.evaluation.spectra import BAND_ENERGIES, SPECTRA
+from ptychoformer.evaluation import columns as contract
+from ptychoformer.evaluation.columns import RUN
 from ptychoformer.paths import Run
-from ptychoformer.publication.inputs import COLUMNS, HISTORY, RUN
 from ptychoformer.publication.store import files as store
 from ptychoformer.storage import read_text, write_csv
 
@@ -30,7 +30,7 @@ def unpack(folder: str | os.PathLike, metrics: Mapping[str | os.PathLike, Runs])
     """
     scores = _text(folder, store.SCORES)
     for path, runs in metrics.items():
-        write_csv(_rows(scores, runs, folder)[list(COLUMNS)], path)
+        write_csv(_rows(scores, runs, folder)[list(contract.SCORES)], path)
 
 
 def unpack_spectra(
@@ -52,7 +52,10 @@ def unpack_spectra(
     Raises:
         InputError: a table is missing or breaks its contract, or has nothing of a run.
     """
-    for name, columns, path in ((store.SPECTRA, SPECTRA, output_spectra_csv), (store.BANDS, BAND_ENERGIES, output_bands_csv)):
+    for name, columns, path in (
+        (store.SPECTRA, contract.SPECTRA, output_spectra_csv),
+        (store.BANDS, contract.BAND_ENERGIES, output_bands_csv),
+    ):
         table = _text(folder, name)
         write_csv(_rows(table[(table["block"] == block) & (table["level"] == level)], runs, folder)[list(columns)], path)
 
@@ -85,7 +88,7 @@ def histories(folder: str | os.PathLike, runs: Runs) -> dict[Run, pd.DataFrame]:
         return {}
     wanted = {_run(run) for run in runs}
     table = store.read_part(folder, store.HISTORIES)
-    found = {_run(dict(zip(RUN, key, strict=True))): rows[list(HISTORY)] for key, rows in table.groupby(list(RUN), sort=False)}
+    found = {_run(dict(zip(RUN, key, strict=True))): rows[list(contract.HISTORY)] for key, rows in table.groupby(list(RUN), sort=False)}
     return {run: rows for run, rows in found.items() if run in wanted}
 
 

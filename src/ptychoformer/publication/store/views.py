@@ -20,7 +20,8 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import CHANNELS, IDENTITY, REFERENCES
+from ptychoformer.evaluation import CHANNELS, REFERENCES
+from ptychoformer.evaluation.columns import IDENTITY
 from ptychoformer.experiments import headline_of, models_of, sizes_of, sizes_to_draw
 from ptychoformer.paths import EVALUATION, SIMULATED_DATASET
 from ptychoformer.publication.figures.parts.panels import View, Views, load_views

@@ -8,10 +8,10 @@ import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import RELEASED, SCORED
+from ptychoformer.evaluation.columns import PAIRWISE, PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import write_text
-from ptychoformer.publication.inputs import PAIRWISE, PUBLISHED, read_table
 from ptychoformer.publication.tables.typeset import REFERENCES, Layout, Part, latex_document, markdown_document
 from ptychoformer.storage import write_csv
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ptychoformer.evaluation import PATTERN, RELEASED, SCENE, SYNCHRONISED
+from ptychoformer.evaluation.columns import GROUP
 from ptychoformer.evaluation.quantities import FACTORS, QUANTITIES, channel_in_words, columns, number, p_value
-from ptychoformer.publication.inputs import GROUP
 from ptychoformer.publication.tables.typeset import Part
 
 SIGNIFICANCE = 0.05
