@@ -173,7 +173,13 @@ def test_defaults_are_those_of_the_workflow():
 def test_losses_are_those_without_required_options(capsys):
     with pytest.raises(SystemExit):
         cli.main(["train", "scan.cxi", "object.h5", "-o", "run", "--loss", "weighted"])
-    assert "choose from huber, mae, mse, npcc, nssim, nssim_diffraction" in capsys.readouterr().err.replace("'", "")
+    offered = capsys.readouterr().err.replace("'", "").split("choose from ")[1].strip(" )\n").split(", ")
+    assert {"huber", "mae", "mse", "npcc", "nssim", "nssim_diffraction"} <= set(offered)
+
+
+def test_a_loss_is_recorded_with_its_options():
+    assert commands.loss_entry("mse") == {"kind": "mse"}
+    assert commands.loss_entry("huber") == {"kind": "huber", "delta": 1}
 
 
 # inspect

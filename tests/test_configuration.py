@@ -184,7 +184,7 @@ def test_defaults_are_not_shared_between_entries():
         (
             "losses.mse.kind",
             "l1",
-            "losses.mse.kind: 'l1' is not allowed; it must be one of huber, mae, mse, npcc, nssim, nssim_diffraction, weighted.",
+            f"losses.mse.kind: 'l1' is not allowed; it must be one of {', '.join(plugins.loss_kinds())}.",
         ),
         ("optics", {"pixel_size": 1, "distance": 1}, "optics.wavelength is missing; it must be a number, greater than 0."),
         (

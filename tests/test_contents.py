@@ -30,7 +30,7 @@ def test_a_table_is_of_an_experiment_and_names_what_there_is(name):
     assert set(table.metrics) <= set(QUANTITIES)
     assert set(table.further_parts) <= set(FURTHER_PARTS)
     assert table.papers_block in BLOCK_TITLES
-    assert (ROOT / "resources/published" / f"{name}.csv").is_file()
+    assert (ROOT / "resources/published" / f"{name}.csv").is_file() == table.published
 
 
 @pytest.mark.parametrize("name", PAPER.figures)
@@ -56,6 +56,15 @@ def test_lists_of_one_are_lists_of_the_config(name):
         (lambda content: "[", "cannot be read as the paper's contents"),
         (lambda content: content.replace("number: II\n", "numero: II\n"), "numero"),
         (lambda content: content.replace("below:", "above:"), "below"),
+        (
+            lambda content: content.replace("section: V-C", "section: V-Z"),
+            r"tables\.table5\.section: 'V-Z' is no section; there are IV-B, ",
+        ),
+        (
+            lambda content: content.replace("tables:\n  table1:", "tables:\n  table0:"),
+            r"tables\.table0: there is no experiment of this name",
+        ),
+        (lambda content: content.replace("[losses, n_train]}", "[losses, seeds]}"), r"room_for_one: 'seeds' is no list of an experiment"),
     ],
 )
 def test_contents_that_are_damaged_are_one_sentence(tmp_path, spoil, words):

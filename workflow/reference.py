@@ -34,7 +34,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.experiments import Experiments, models_of, training_patterns
 from ptychoformer.files import write_text
 from ptychoformer.paths import EVALUATION
-from ptychoformer.publication.store.harvest import harvest
+from ptychoformer.publication.harvest import harvest
 from ptychoformer.publication.store.holdings import INDEX, Holdings
 from ptychoformer.publication.store.views import shown_by
 
@@ -78,7 +78,9 @@ def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple
 
 def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """What is left of every experiment but the measured one, with the commands that make several at once."""
-    for experiments in ORDER:
+    ordered = {name for group in ORDER for name in group}
+    others = tuple(name for name in config["experiments"] if name not in ordered and name != "measured")
+    for experiments in (*ORDER, others):
         wanted = list(dict.fromkeys(path for experiment in experiments for path in left_of(config, STORE, experiment)))
         if any("/mse/" in path for path in wanted) and "table1" in experiments:
             wanted.append(f"{config['pathvars']['results']}/evaluation/table1/bands.csv")

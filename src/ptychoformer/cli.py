@@ -100,15 +100,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 2 on a command line that cannot be understood, 0 after ``--help``.
     """
-    options = parser().parse_args(arguments)
+    afterwards = ""
     try:
+        options = parser().parse_args(arguments)
+        afterwards = options.afterwards
         options.run(options)
     except PtychoformerError as error:
         return _failed(f"Error: {error}", 1)
     except MemoryError:
         return _failed("Error: The memory does not suffice; use fewer pixels (--crop, --bin) or another machine.", 1)
     except KeyboardInterrupt:
-        return _failed(f"Interrupted. {options.afterwards}", 130)
+        return _failed(f"Interrupted. {afterwards}", 130)
     return 0
 
 

@@ -15,11 +15,12 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from ptychoformer.configuration import in_words
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import locked, write_text
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.summary import as_mapping, summarise
-from ptychoformer.plugins import network_options, network_side
+from ptychoformer.plugins import loss_options, network_options, network_side
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
 from ptychoformer.publication.figures.parts.lengths import with_prefix
@@ -119,7 +120,7 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> None:
     n_train = options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
     training = TRAINING | {"epochs": options.epochs, "batch_size": options.batch_size, "learning_rate": options.learning_rate}
     training["min_learning_rate"] = min(training["min_learning_rate"], options.learning_rate)
-    settings = {"model": model, "loss": {"kind": options.loss}, "n_train": n_train, "seed": options.seed, "training": training}
+    settings = {"model": model, "loss": loss_entry(options.loss), "n_train": n_train, "seed": options.seed, "training": training}
     code = code_digest("training.fit", f"models.{options.model}", f"training.losses.{options.loss}")
     results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": options.threads, "code": code}
     facts = fit(files["dataset.cxi"], **settings, **results)
@@ -265,10 +266,13 @@ def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             chosen[name] = value
         if not Draft202012Validator(allowed[name]).is_valid(chosen[name]):
-            choice = allowed[name]
-            words = f"one of {', '.join(map(str, choice['enum']))}" if "enum" in choice else f"of type {choice['type']}"
-            raise InputError(f"--option {name}: {value!r} is not allowed; it must be {words}.")
+            raise InputError(f"--option {name}: {value!r} is not allowed; it must be {in_words(allowed[name])}.")
     return chosen
+
+
+def loss_entry(kind: str) -> dict[str, Any]:
+    """A loss with the defaults of its options, as an entry of the config's catalogue."""
+    return {"kind": kind} | {name: option["default"] for name, option in loss_options(kind).items()}
 
 
 def check_window(model: Mapping[str, Any], prepared: PreparedScan, bin: int) -> None:

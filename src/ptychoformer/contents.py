@@ -10,6 +10,7 @@ import yaml
 from ptychoformer.errors import InputError
 
 CONTENTS = "resources/published/contents.yaml"  # in the project's folder
+LISTS = ("datasets", "losses", "n_train")  # of an experiment in the config
 BELOW = "{below}"  # in a caption, for what stands below all pictures of reconstructions
 
 
@@ -37,6 +38,7 @@ class Table:
         metrics: of each channel, as columns.
         papers_block: of the test patterns, where the paper tested.
         further_parts: what it shows besides the headline, names of `typeset.FURTHER_PARTS`.
+        published: whether the paper has it, so that its numbers are in ``resources/published``.
     """
 
     number: str
@@ -45,6 +47,7 @@ class Table:
     metrics: tuple[str, ...]
     papers_block: str
     further_parts: tuple[str, ...]
+    published: bool = True
 
     @property
     def source(self) -> str:
@@ -81,12 +84,12 @@ def read_contents(path: str | os.PathLike) -> Contents:
     """Read the file.
 
     Raises:
-        InputError: it is missing, is no YAML, or an entry lacks a key or has one too many.
+        InputError: it is missing, is no YAML, an entry lacks a key or has one too many, or names what there is not.
     """
     try:
         read = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         below = read["below"]
-        return Contents(
+        found = Contents(
             sections=read["sections"],
             experiments={name: Experiment(**_frozen(entry)) for name, entry in read["experiments"].items()},
             tables={name: Table(**_frozen(entry)) for name, entry in read["tables"].items()},
@@ -96,6 +99,20 @@ def read_contents(path: str | os.PathLike) -> Contents:
         )
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read as the paper's contents ({error}).") from error
+    _check(found, path)
+    return found
+
+
+def _check(contents: Contents, path: str | os.PathLike) -> None:
+    for name, experiment in contents.experiments.items():
+        if unknown := [key for key in experiment.room_for_one if key not in LISTS]:
+            allowed = ", ".join(LISTS)
+            raise InputError(f"{path}: experiments.{name}.room_for_one: '{unknown[0]}' is no list of an experiment; allowed are {allowed}.")
+    for name, table in contents.tables.items():
+        if name not in contents.experiments:
+            raise InputError(f"{path}: tables.{name}: there is no experiment of this name; there are {', '.join(contents.experiments)}.")
+        if table.section not in contents.sections:
+            raise InputError(f"{path}: tables.{name}.section: '{table.section}' is no section; there are {', '.join(contents.sections)}.")
 
 
 def _frozen(entry: Mapping[str, object]) -> dict[str, object]:

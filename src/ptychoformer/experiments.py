@@ -6,16 +6,14 @@ config, so that the workflow can use it while it parses.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN, grid_of, train_rows
 
-if TYPE_CHECKING:
-    from ptychoformer.publication.store.holdings import Holdings
-
 Run = dict[str, Any]
+FIGURES_OF_A_STORE = ("fig4", "fig8", "fig9", "fig10")  # what a store keeps suffices for these
 
 
 def window_side(config: Mapping[str, Any], dataset: str) -> int:
@@ -72,6 +70,15 @@ def models_of(config: Mapping[str, Any], experiment: str) -> list[str]:
     return [name for name, model in config["models"].items() if model["experiments"] is None or experiment in model["experiments"]]
 
 
+class Holdings(Protocol):
+    """What a store of runs holds whole: see `publication.store.holdings`."""
+
+    parts: Mapping[str, Any]
+
+    def seeds(self, dataset: str, test: str | None, method: tuple[str, str], size: int, having: str) -> set[int]:
+        """The seeds of a run that have a part of what is kept."""
+
+
 class Experiments:
     """The experiments of a config.
 
@@ -80,7 +87,7 @@ class Experiments:
         holdings: of a store of runs that are printed in place of any that would be trained.
     """
 
-    def __init__(self, config: Mapping[str, Any], holdings: "Holdings | None" = None):
+    def __init__(self, config: Mapping[str, Any], holdings: Holdings | None = None):
         self.config, self.holdings = config, holdings
 
     def check(self) -> None:
@@ -220,13 +227,13 @@ class Experiments:
     def held_figures(self) -> list[str]:
         """The figures that can be drawn of the holdings."""
         held = set(self.holdings.parts)
-        figures = {
+        can_be_drawn = {
             "fig4": "table1" in held and self.are_held(self.runs_of_fig4(), "views"),
             "fig8": {"sizes", "overlaps"} <= held and self.are_held(self.runs_of_fig8(), "views"),
             "fig9": "table1" in held and self.are_held(self.runs_of_spectra(), "spectra"),
             "fig10": "table4" in held,
         }
-        return [name for name, can_be_drawn in figures.items() if can_be_drawn]
+        return [name for name in FIGURES_OF_A_STORE if can_be_drawn[name]]
 
     def weights_of_losses(self) -> dict[str, float]:
         """Weight of the MSE in every loss of Table IV that is a weighted sum, or one of its ends."""

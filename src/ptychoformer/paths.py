@@ -55,7 +55,7 @@ class Run:
 
 
 def names_of_run(folder: str | os.PathLike) -> dict[str, str] | None:
-    """What a folder of `EVALUATION` names, as text; None if it is no run's.
+    """The dataset, model, loss, n_train, seed and test of a run's folder, as text; None if the folder is no run's.
 
     Args:
         folder: relative to ``evaluation``.

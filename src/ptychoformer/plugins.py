@@ -59,10 +59,15 @@ def _options(folder: str, kind: str, expected: str) -> dict[str, dict[str, Any]]
     if build is None:
         raise InputError(f"{folder}/{kind}.py defines no function '{expected}', so it is no {'network' if folder == NETWORKS else 'loss'}.")
     options = zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
-    return {
-        option.arg: _schema_of(option.annotation) | ({} if default is None else {"default": ast.literal_eval(default)})
-        for option, default in options
-    }
+    try:
+        return {
+            option.arg: _schema_of(option.annotation) | ({} if default is None else {"default": ast.literal_eval(default)})
+            for option, default in options
+        }
+    except ValueError as error:
+        raise InputError(
+            f"{folder}/{kind}.py: defaults and bounds of the options of 'build' must be literals, such as 4 or 'paper', not names."
+        ) from error
 
 
 def _parsed(folder: str, kind: str) -> ast.Module:
@@ -80,6 +85,6 @@ def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:
             values = ast.literal_eval(annotation.slice)
             return {"enum": list(values) if isinstance(values, tuple) else [values]}
         if annotation.value.id == "Annotated" and isinstance(annotation.slice, ast.Tuple):
-            kind, bounds = annotation.slice.elts
+            kind, bounds, *_ = annotation.slice.elts
             return _schema_of(kind) | ast.literal_eval(bounds)
     return {}

@@ -1,5 +1,7 @@
 """Predictions are the network's, in the order of the test strip."""
 
+from threading import Event
+
 import numpy as np
 import pytest
 import torch
@@ -51,7 +53,7 @@ def test_every_kind_of_inputs_is_known_here():
 @pytest.mark.parametrize("inputs", INPUTS)
 def test_patches_are_what_the_network_says_of_the_test_patterns(tmp_path, make_scan, write_checkpoint, monkeypatch, inputs):
     scan = make_scan(rows=15, columns=6)
-    monkeypatch.setattr("ptychoformer.evaluation.network.BATCH", 4)  # 18 patterns: four batches and a part of one
+    monkeypatch.setattr("ptychoformer.evaluation.predict.BATCH", 4)  # 18 patterns: four batches and a part of one
     predict(scan, write_checkpoint(inputs=inputs), PTYNET | {"inputs": inputs}, tmp_path / "patches.h5")
     test = grid_split(read_scan(scan)).test
     torch.manual_seed(0)
@@ -130,6 +132,26 @@ def test_few_batches_are_in_memory_while_they_are_read_ahead(checkpoint, batches
     network.reads_ahead = True
     for used, _ in enumerate(network.stream(counted())):
         assert made <= used + 3  # this one, the one that is predicted, and the one that is made ready
+
+
+def test_a_batch_is_made_ready_before_an_earlier_one_is_used(checkpoint, batches):
+    network, third, ended = TrainedNetwork(checkpoint), Event(), Event()
+
+    def watched():
+        try:
+            for number, batch in enumerate(batches):
+                if number == 2:
+                    third.set()
+                yield batch
+        finally:
+            ended.set()
+
+    network.reads_ahead = True
+    found = network.stream(watched())
+    next(found)
+    assert third.wait(20)  # while nobody has asked for the second batch's patches
+    found.close()
+    assert ended.wait(20)
 
 
 def test_no_batch_yields_no_patches(checkpoint):

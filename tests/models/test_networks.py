@@ -34,8 +34,8 @@ VARIANTS = [(kind, options) for kind, options, _ in PARAMETERS] + [
 ]
 
 
-def test_every_network_has_a_known_size():
-    assert {kind for kind, *_ in PARAMETERS} == set(network_kinds())
+def test_every_network_of_the_paper_is_there():
+    assert {kind for kind, *_ in PARAMETERS} <= set(network_kinds())
 
 
 @pytest.mark.parametrize(("kind", "options", "count"), PARAMETERS)

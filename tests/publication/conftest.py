@@ -62,7 +62,8 @@ def paper_table(name, title, conditions, methods, factor="model") -> SimpleNames
     block = "scan" if table.number == "II" else "lower_right"
     layout = Layout(name, table, factor, conditions, methods, block, level="scene")
     words = vars(layout) | {"table": vars(table)}
-    return SimpleNamespace(layout=layout, words=words, published=PUBLISHED / f"{name}.csv", **vars(table) | vars(layout))
+    parts = vars(table) | vars(layout) | {"published": PUBLISHED / f"{name}.csv"}
+    return SimpleNamespace(layout=layout, words=words, **parts)
 
 
 TABLES = {

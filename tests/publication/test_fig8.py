@@ -131,7 +131,7 @@ def test_plots_hold_the_means_dodged_by_less_than_they_are_apart(inputs):
 
 def test_every_reference_has_a_name_and_dashes_of_its_own(inputs, tmp_path, composed):
     assert tuple(names.REFERENCES) == REFERENCES
-    for part in ("label", "short", "colour", "dashes"):
+    for part in ("label", "short", "dashes"):
         assert len({getattr(reference, part) for reference in names.REFERENCES.values()}) == len(REFERENCES)
     draw_all(inputs, tmp_path)
     assert labels_of(composed[0]) == ["First", "Second", "Floor", "Ceiling (PSNR ∞)", "Ceiling of one pattern"]

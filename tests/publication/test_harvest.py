@@ -14,6 +14,7 @@ from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication.claims.judge import judge
+from ptychoformer.publication.harvest import harvest
 from ptychoformer.publication.store.files import (
     BAND_RUN_COLUMNS,
     BANDS,
@@ -26,7 +27,6 @@ from ptychoformer.publication.store.files import (
     read_part,
     read_scores,
 )
-from ptychoformer.publication.store.harvest import harvest
 
 SOURCE = Path(__file__).parents[2] / "src"
 CLAIMS = Path(__file__).parents[2] / "resources" / "published" / "claims.yaml"
@@ -366,7 +366,7 @@ def test_a_network_named_na_is_harvested_and_read_as_a_network(tmp_path):
 
 class TestCommand:
     def run(self, *arguments):
-        command = [sys.executable, "-m", "ptychoformer.publication.store.harvest", *map(str, arguments)]
+        command = [sys.executable, "-m", "ptychoformer.publication.harvest", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}, check=False)
 
     def test_it_tells_what_it_added(self, tmp_path, results):

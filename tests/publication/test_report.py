@@ -196,7 +196,7 @@ class TestStructure:
             assert set(anchors) | set(made.named_by) <= set(made.ids)
 
     def test_every_table_and_figure_is_there(self, page):
-        assert {"summary", "claims", "variation", "reference", "time", "training", "provenance"} <= set(page.ids)
+        assert {"summary", "claims", "variation", "reference", "training", "provenance"} <= set(page.ids)
         assert {f"table{number}" for number in range(1, 6)} | {f"fig{number}" for number in range(1, 11)} <= set(page.ids)
         assert "Skipped: the measured scan star.npz is not at hand." in page.words
 
@@ -307,7 +307,7 @@ class TestHeadline:
         files = experiment.write_metrics(tmp_path / "evaluation", pd.concat([frame, novel]))
         words = inputs["words"]["table1"] | dict(methods=experiment.MODELS | dict(novel="Novel"))
         printed = {kind: tmp_path / f"table1.{kind}" for kind in ("csv", "md", "tex")}
-        make_table(files.metrics, PUBLISHED / "table1.csv", files.pairwise, **words, **printed)
+        make_table(files.metrics, PUBLISHED / "table1.csv", files.pairwise, Layout.of(words), scale_note="", **printed)
         changed = dict(tables=dict(table1=printed["csv"]), statistics=dict(table1=(files.anova, files.pairwise)), words=dict(table1=words))
         return inputs | {name: inputs[name] | part for name, part in changed.items()} | dict(output=tmp_path / "report.html")
 

@@ -111,7 +111,7 @@ def test_the_report_opens_and_is_self_contained(finished_project):
 
 
 def test_what_was_harvested_prints_the_same_tables_without_training(finished_project, project, tmp_path):
-    harvest = [sys.executable, "-m", "ptychoformer.publication.store.harvest", str(finished_project.folder / "results/smoke"), "kept"]
+    harvest = [sys.executable, "-m", "ptychoformer.publication.harvest", str(finished_project.folder / "results/smoke"), "kept"]
     environment = os.environ | {"PYTHONPATH": "src"}
     subprocess.run([*harvest, "--config", "config.yaml", "config/smoke.yaml"], cwd=tmp_path, env=environment, check=True)
     (tmp_path / "kept.yaml").write_text("pathvars: {results: results/kept}\nharvested: kept\n")
@@ -233,58 +233,46 @@ def follow(recipe, project):
     return new, edited
 
 
-def test_a_network_is_one_module_and_one_line_and_stands_in_every_table(finished_project, tmp_path):
-    project = finished_project.copy(tmp_path / "copy")
-    assert follow("A network", project) == (["src/ptychoformer/models/toy.py"], ["config.yaml"])
-    planned = project.planned(*TABLES, *SMOKE)
-    conditions, straight, losses = 2, 1, 2  # Tables III and V share their run with I, and so does the first loss
-    assert planned["train"] == 2 * (conditions + straight + losses)
-    finished = project.snakemake(*TABLES, *SMOKE)
-    assert finished.returncode == 0, finished.stdout
-    for table in TABLES:
-        text = (project.folder / f"results/smoke/publication/tables/{table}.md").read_text()
-        assert "Toy" in text, table
-        frame = pd.read_csv(project.folder / f"results/smoke/publication/tables/{table}.csv")
-        rows = frame[(frame.condition if table == "table4" else frame.method) == "toy"]
-        assert rows.ours_mean.notna().all()
-        assert len(rows)
-
-
-def test_a_loss_is_one_module_and_two_lines(finished_project, tmp_path):
-    project = finished_project.copy(tmp_path / "copy")
-    assert follow("A loss", project) == (["src/ptychoformer/training/losses/charbonnier.py"], ["config.yaml", "config/smoke.yaml"])
-    assert project.planned("table4", *SMOKE)["train"] == 2  # a seed each
-    finished = project.snakemake("table4", *SMOKE)
-    assert finished.returncode == 0, finished.stdout
-    frame = pd.read_csv(project.folder / "results/smoke/publication/tables/table4.csv")
-    assert frame[frame.method == "charbonnier"].ours_mean.notna().all()
-    project.edit("config.yaml", "kind: charbonnier}", "kind: charbonnier, epsilon: 0}")
-    assert "losses.charbonnier.epsilon: 0 is not allowed; it must be a number, greater than 0." in project.snakemake("-n", *SMOKE).stdout
-
-
-def test_a_figure_is_two_files_and_two_entries(finished_project, tmp_path):
+def test_a_figure_is_two_files_and_two_entries_and_nothing_else_is_made_anew(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     new, edited = follow("A figure", project)
     assert new == ["src/ptychoformer/publication/figures/fig11.py", "workflow/scripts/fig11.py"]
     assert edited == ["workflow/rules/publication.smk", "resources/published/contents.yaml"]
     assert project.planned(*SMOKE) == {"all": 1, "fig11": 1, "report": 1}
-    finished = project.snakemake(*SMOKE)
-    assert finished.returncode == 0, finished.stdout
-    assert (project.folder / "results/smoke/publication/figures/fig11.pdf").stat().st_size > 1000
-    assert "a point for every run of Table I" in (project.folder / "results/smoke/report.html").read_text()
+    project.edit("workflow/scripts/fig11.py", "with job(snakemake):", "# Nothing.\nwith job(snakemake):")
+    project.edit("resources/published/contents.yaml", "  fig11:\n", "  fig12:\n")
+    assert "Figure fig11 must stand in resources/published/contents.yaml and in FIGURES" in project.snakemake("-n", *SMOKE).stdout
 
 
-def test_a_table_is_entries_alone(finished_project, tmp_path):
+def test_a_network_a_loss_a_figure_and_a_table_more_are_in_all_that_is_printed(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
+    assert follow("A network", project) == (["src/ptychoformer/models/toy.py"], ["config.yaml"])
+    conditions, straight, losses = 2, 1, 2  # Tables III and V share their run with I, and so does the first loss
+    assert project.planned(*TABLES, *SMOKE)["train"] == 2 * (conditions + straight + losses)
+    new, edited = follow("A loss", project)
+    assert new == ["src/ptychoformer/training/losses/charbonnier.py"]
+    assert set(edited) == {"config.yaml", "config/smoke.yaml"}
     new, edited = follow("A table", project)
     assert new == []
-    assert set(edited) == {"resources/published/contents.yaml", "config.yaml", "config/smoke.yaml"}
-    assert project.planned("table6", *SMOKE)["train"] == 2  # the ablation; Ptychoformer is Table I's
-    finished = project.snakemake("table6", *SMOKE)
+    assert set(edited) == {"resources/published/contents.yaml", "config.yaml", "config/smoke.yaml", "config/paper.yaml"}
+    follow("A figure", project)
+    finished = project.snakemake(*SMOKE)
     assert finished.returncode == 0, finished.stdout
-    frame = pd.read_csv(project.folder / "results/smoke/publication/tables/table6.csv")
-    assert set(frame.method) >= {"without_nlb", "ptychoformer", "floor", "ceiling"}
-    assert frame.published_mean.isna().all()
+    tables = project.folder / "results/smoke/publication/tables"
+    frames = {name: pd.read_csv(tables / f"{name}.csv") for name in (*TABLES, "table6")}
+    for name, frame in frames.items():
+        assert "Toy" in (tables / f"{name}.md").read_text(), name
+        rows = frame[(frame.condition if name == "table4" else frame.method) == "toy"]
+        assert rows.ours_mean.notna().all()
+        assert len(rows)
+    assert frames["table4"][frames["table4"].method == "charbonnier"].ours_mean.notna().all()
+    assert {"without_nlb", "ptychoformer", "toy", "floor", "ceiling"} <= set(frames["table6"].method)
+    assert frames["table6"].published_mean.isna().all()
+    page = (project.folder / "results/smoke/report.html").read_text()
+    assert "Table VI: The ablation under noise" in page
+    assert "a point for every run of Table I" in page
+    project.edit("config.yaml", "kind: charbonnier}", "kind: charbonnier, epsilon: 0}")
+    assert "losses.charbonnier.epsilon: 0 is not allowed; it must be a number, greater than 0." in project.snakemake("-n", *SMOKE).stdout
 
 
 @pytest.mark.slow

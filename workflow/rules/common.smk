@@ -210,6 +210,11 @@ def measured_is_at_hand():
     return all(file_is_at_hand(part["file"]) for entry in entries for part in (entry["scan"], entry["labels"]) if part)
 
 
+def kept_pictures_of(runs, *parts):
+    """The same, or what the store of printed runs keeps of them."""
+    return dict(views=f"{HARVESTED}/views.h5") if HARVESTED else pictures_of(runs, *parts)
+
+
 def missing_scan():
     """The file that Figure 5 is left out for, or nothing."""
     left_out = not HARVESTED and not measured_is_at_hand()
@@ -248,17 +253,14 @@ def files_to_draw(run):
 
 
 def pictures_of(runs, *parts):
-    """Named inputs of a figure that shows networks side by side: a dataset, with `patches` or `scenes` of each; or what is kept of them."""
-    if HARVESTED:
-        return dict(views=f"{HARVESTED}/views.h5")
+    """Named inputs of a figure that shows networks side by side: a dataset, with `patches` or `scenes` of each."""
     names = dict(patches="patches.h5", scenes="scene.h5")
     return files_to_draw(runs[0]) | {part: files_of_runs(f"<results>/{EVALUATION}/{names[part]}", runs) for part in parts}
 
 
 def published_values(table):
-    """The paper's own numbers in a table, where there are any."""
-    file = f"resources/published/{table}.csv"
-    return [file] if Path(file).is_file() else []
+    """The paper's own numbers in a table, if it has them."""
+    return [f"resources/published/{table}.csv"] if PAPER.tables[table].published else []
 
 
 def tables_of_store(folder):
@@ -287,3 +289,4 @@ else:
     SHOWN_FIGURES = [name for name in PAPER.figures if name != "fig5" or measured_is_at_hand()]
 SHOWN_TABLES = [name for name in PAPER.tables if name in SHOWN]
 BANDS = ["<results>/evaluation/table1/bands.csv"] if not HARVESTED or "fig9" in SHOWN_FIGURES else []
+HARVEST_NOTE = notes.harvest_note(HARVESTED, PAPER, [*SHOWN, *SHOWN_FIGURES]) if HARVESTED else ""

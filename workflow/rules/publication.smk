@@ -45,7 +45,7 @@ FIGURES = {
         input=dict(attention=files_of_runs(f"<results>/{TRAINING}/attention.h5", [EXPERIMENTS.headline_run()])),
     ),
     "fig4": dict(
-        input=pictures_of(EXPERIMENTS.runs_of_fig4(), "patches", "scenes"),
+        input=kept_pictures_of(EXPERIMENTS.runs_of_fig4(), "patches", "scenes"),
         params=dict(
             models=EXPERIMENTS.labels_of_fig4(),
             condition=EXPERIMENTS.labels("datasets", [EXPERIMENTS.first_dataset("table1")]),
@@ -84,7 +84,7 @@ FIGURES = {
     ),
     "fig8": dict(
         input=dict(sizes="<results>/evaluation/sizes/metrics.csv", overlaps="<results>/evaluation/overlaps/metrics.csv")
-        | pictures_of(EXPERIMENTS.runs_of_fig8(), "scenes"),
+        | kept_pictures_of(EXPERIMENTS.runs_of_fig8(), "scenes"),
         params=dict(
             models=EXPERIMENTS.labels("models", EXPERIMENTS.networks("sizes")),
             overlap_models=EXPERIMENTS.labels("models", EXPERIMENTS.networks("overlaps")),
@@ -108,6 +108,11 @@ FIGURES = {
         ),
     ),
 }
+
+if different := set(FIGURES) ^ set(PAPER.figures):
+    raise WorkflowError(
+        f"Figure {min(different)} must stand in {CONTENTS} and in FIGURES of workflow/rules/publication.smk, found in one of them."
+    )
 
 for figure, drawn in FIGURES.items():
 
@@ -220,7 +225,7 @@ rule report:
         scale=EXPERIMENTS.scale("table1"),
         missing_scan=missing_scan(),
         runs=EXPERIMENTS.all_runs(SHOWN) if HARVESTED else [],
-        harvest_note=notes.harvest_note(HARVESTED, PAPER, [*SHOWN, *SHOWN_FIGURES]) if HARVESTED else "",
+        harvest_note=HARVEST_NOTE,
         code=code_digest("publication.report.page"),
     message:
         "Writing the report"

@@ -56,7 +56,7 @@ release_stale_locks()
 
 onstart:
     if HARVESTED:
-        logger.info(note_of_report())
+        logger.info(HARVEST_NOTE)
     leave_name()
     lift_rate_limit()
 

@@ -70,7 +70,7 @@ class TrainedNetwork:
 
         With ``reads_ahead`` the device is at work on a batch while the one after it is made ready and the one before it is used.
         """
-        ready = map(self._made_ready, batches)
+        ready = (torch.from_numpy(network_input(patterns, self._inputs)) for patterns in batches)
         if not self.reads_ahead:
             yield from (_on_host(self._launched(seen)) for seen in ready)
             return
@@ -83,25 +83,22 @@ class TrainedNetwork:
         if earlier:
             yield _on_host(earlier)
 
-    def _made_ready(self, patterns: np.ndarray) -> Tensor:
-        seen = torch.from_numpy(network_input(patterns, self._inputs))
-        return seen.pin_memory() if self._device.type == "cuda" else seen
-
     @torch.inference_mode()
     def _launched(self, seen: Tensor) -> tuple[Tensor, torch.Event | None]:
-        """Patches on the host, which hold what was predicted once the event has come; without an event they do now."""
-        patches = self._network(seen.to(self._device, non_blocking=True)).float()
+        """Start to predict; returns the host's memory for the patches, and the event after which it is filled (None: it is)."""
         if self._device.type != "cuda":
-            return patches.cpu(), None
+            return self._network(seen.to(self._device)).float().cpu(), None
+        # Only from and to pinned memory a GPU copies while it computes.
+        patches = self._network(seen.pin_memory().to(self._device, non_blocking=True)).float()
         host = torch.empty(patches.shape, pin_memory=True)
         host.copy_(patches, non_blocking=True)
         return host, torch.cuda.current_stream().record_event()
 
 
 def _on_host(launched: tuple[Tensor, torch.Event | None]) -> np.ndarray:
-    patches, come = launched
-    if come:
-        come.synchronize()
+    patches, filled = launched
+    if filled:
+        filled.synchronize()
     return patches.numpy()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.network import TrainedNetwork
+from ptychoformer.evaluation.network import BATCH, TrainedNetwork
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.measurement.cxi import read_patterns, read_scan
 from ptychoformer.progress import progress
@@ -56,7 +56,8 @@ def predict_split(dataset: str | os.PathLike, network: TrainedNetwork, split: Sp
     Raises:
         InputError: the dataset is damaged.
     """
-    parts = [slice(start, start + network.batch) for start in range(0, len(split.test), network.batch)]
+    # Of one size on every device, since the last digits of what a network says depend on it.
+    parts = [slice(start, start + BATCH) for start in range(0, len(split.test), BATCH)]
     patterns = (read_patterns(dataset, split.test[part]) for part in parts)
     with create_patches(output, split, network.normalisation) as (amplitude, phase):
         predicted = progress(network.stream(patterns), len(split.test), "predicting", len)

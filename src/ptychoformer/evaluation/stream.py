@@ -99,7 +99,7 @@ def predict_scene(
     """Predict all patterns of a scan, in the order of its file, and stitch them.
 
     Args:
-        network: as the patterns are to be predicted.
+        network: what predicts the patterns.
         normalisation: of those labels.
         output: HDF5 file.
         weighting: as in `stitch.window_weights`.

@@ -13,21 +13,19 @@ class Reference:
     Args:
         label: in full.
         short: where room is short.
-        colour: ``#rrggbb``.
         dashes: of its line, as Matplotlib takes them.
     """
 
     label: str
     short: str
-    colour: str
     dashes: str | tuple[float, tuple[float, ...]]
 
 
 REFERENCES = {
-    "floor": Reference("Floor", "Floor", "#999999", (0, (1, 1.2))),
-    "ceiling": Reference("Ceiling", "Ceiling", "#000000", (0, (5, 2))),
-    "one_pattern": Reference("Ceiling of one pattern", "One pattern", "#298BA3", "-"),
-    "epie": Reference("ePIE (many patterns)", "ePIE", "#666666", (0, (5, 1, 1, 1))),
+    "floor": Reference("Floor", "Floor", (0, (1, 1.2))),
+    "ceiling": Reference("Ceiling", "Ceiling", (0, (5, 2))),
+    "one_pattern": Reference("Ceiling of one pattern", "One pattern", "-"),
+    "epie": Reference("ePIE (many patterns)", "ePIE", (0, (5, 1, 1, 1))),
 }
 REFERENCE_LABELS = {name: reference.label for name, reference in REFERENCES.items()}
 BLOCKS = {LOWER_RIGHT: "lower right block", LOWER_LEFT: "lower left block", STRIP: "test strip", WHOLE_SCAN: "whole scan"}

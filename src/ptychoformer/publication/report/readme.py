@@ -21,11 +21,11 @@ from ptychoformer.evaluation.statistics import obstacle, paired
 from ptychoformer.files import write_text
 from ptychoformer.publication.claims.judge import LOCAL
 from ptychoformer.publication.claims.verdicts import UNDECIDED
+from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report.claims import in_words, read_verdicts
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.files import read_scores
-from ptychoformer.publication.store.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.typeset import BLOCK_TITLES
 from ptychoformer.simulation.scan import LOWER_RIGHT, WHOLE_SCAN
@@ -34,7 +34,8 @@ from ptychoformer.storage import write_csv
 BEGIN, END = "<!-- results: begin, made by `make readme` -->", "<!-- results: end -->"
 METRICS, CLAIMS = "metrics.csv", "claims.csv"
 CLAIM_COLUMNS = ("id", "judges", "verdict", "n_seeds", "scale", "source")
-_SHOWN = columns(("psnr", "ssim"))
+SHOWN = ("psnr", "ssim")
+_SHOWN = columns(SHOWN)
 _SCHEDULE = ["n_train", "epochs", "batch_size"]
 
 
@@ -68,9 +69,10 @@ def keep(claims_csv: str | os.PathLike, metrics: Mapping[str | os.PathLike, str]
     parts = []
     for path, block in metrics.items():
         rows = read_metrics(path)
-        parts.append(rows[(rows["block"] == block) & (rows["region"] == WHOLE) & (rows["level"] == level) & (rows["metric"] != "mse")])
+        parts.append(rows[(rows["block"] == block) & (rows["region"] == WHOLE) & (rows["level"] == level) & rows["metric"].isin(SHOWN)])
     write_csv(pd.concat(parts, ignore_index=True).drop_duplicates(), Path(folder) / METRICS)
-    write_csv(read_verdicts(claims_csv)[list(CLAIM_COLUMNS)], Path(folder) / CLAIMS)
+    verdicts = read_verdicts(claims_csv)
+    write_csv(verdicts.loc[verdicts["source"] == LOCAL, list(CLAIM_COLUMNS)], Path(folder) / CLAIMS)
 
 
 def write_block(readme: str | os.PathLike, text: str) -> None:

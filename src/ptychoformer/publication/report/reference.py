@@ -9,12 +9,12 @@ import pandas as pd
 from ptychoformer.evaluation import REFERENCES, WHOLE
 from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, columns, p_value
 from ptychoformer.evaluation.statistics import analyses
+from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.inputs import versions_of_code
 from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report import variation
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.files import read_scores
-from ptychoformer.publication.store.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.typeset import BLOCK_TITLES
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from ptychoformer.contents import Contents, Table
-from ptychoformer.experiments import Experiments
+from ptychoformer.experiments import FIGURES_OF_A_STORE, Experiments
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
 
@@ -48,7 +48,7 @@ def harvest_note(harvested: str, contents: Contents, shown: Collection[str]) -> 
         shown: experiments and figures that are printed.
     """
     tables = [table.source for name, table in contents.tables.items() if name not in shown and name != "measured"]
-    figures = [f"Figure {number}" for number in (4, 8, 9, 10) if f"fig{number}" not in shown]
+    figures = [f"Figure {name.removeprefix('fig')}" for name in FIGURES_OF_A_STORE if name not in shown]
     left_out = f" Left out for want of whole runs: {', '.join([*tables, *figures])}." if tables or figures else ""
     return f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out}"
 

@@ -14,7 +14,6 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ptychoformer.files import atomic
-from ptychoformer.publication.names import REFERENCES
 
 DOUBLE_COLUMN, SINGLE_COLUMN = 7.16, 3.5  # inches, IEEE Transactions
 STYLE_FILE = Path(__file__).with_name("ptychoformer.mplstyle")
@@ -36,9 +35,7 @@ _METADATA = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 def colour(model: str) -> str:
-    """The colour of a network or reference in every figure, ``#rrggbb``; a network without one gets it by its name alone."""
-    if model in REFERENCES:
-        return REFERENCES[model].colour
+    """The colour of a network in every figure, ``#rrggbb``; one without an entry gets a colour by its name alone."""
     if model in COLOURS:
         return COLOURS[model]
     hue = zlib.crc32(model.encode()) % 360 / 360

@@ -1,6 +1,6 @@
 """Finished runs of a results folder, gathered into a store that outlives the folder (`store`).
 
-    python -m ptychoformer.publication.store.harvest results/paper resources/reference
+    python -m ptychoformer.publication.harvest results/paper resources/reference
 
 Every run's scores and losses are kept with the facts of its training from the sidecar of its weights, and what the folder has measured of
 its scene's frequencies. Runs that the store already has are replaced, all others are kept, so that a store can grow over machines and
@@ -272,7 +272,7 @@ def _whole(runs: pd.DataFrame) -> dict[str, int]:
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m ptychoformer.publication.store.harvest",
+        prog="python -m ptychoformer.publication.harvest",
         description="Gather the finished runs of a results folder into a store; runs that the store has are replaced, others kept.",
     )
     parser.add_argument("results", help="folder of results, for example results/paper")
