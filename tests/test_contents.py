@@ -8,7 +8,7 @@ import yaml
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.quantities import QUANTITIES
-from ptychoformer.publication.tables.typeset import BLOCK_TITLES, FURTHER_PARTS
+from ptychoformer.publication.tables.layout import BLOCK_TITLES, FURTHER_PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = read_contents(ROOT / CONTENTS)

@@ -14,7 +14,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.experiments import Experiments
 from ptychoformer.paths import EVALUATION
 from ptychoformer.publication.tables import notes
-from ptychoformer.publication.tables.typeset import Layout
+from ptychoformer.publication.tables.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = load([ROOT / "config.yaml"], ROOT)

@@ -37,7 +37,7 @@ class Table:
         section: of the paper, a key of `Contents.sections`.
         metrics: of each channel, as columns.
         papers_block: of the test patterns, where the paper tested.
-        further_parts: what it shows besides the headline, names of `typeset.FURTHER_PARTS`.
+        further_parts: what it shows besides the headline, names of `layout.FURTHER_PARTS`.
         published: whether the paper has it, so that its numbers are in ``resources/published``.
     """
 

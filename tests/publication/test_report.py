@@ -29,7 +29,8 @@ from ptychoformer.publication.report.page import make_report
 from ptychoformer.publication.report.reference import reference_conditions
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS, read_scores
 from ptychoformer.publication.tables.compare import make_table
-from ptychoformer.publication.tables.typeset import Layout, rows
+from ptychoformer.publication.tables.layout import Layout
+from ptychoformer.publication.tables.typeset import rows
 from ptychoformer.storage import write_csv
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"

@@ -10,7 +10,8 @@ import pytest
 
 from ptychoformer.errors import InputError
 from ptychoformer.publication.tables.compare import COLUMNS, compare, make_table, notes
-from ptychoformer.publication.tables.typeset import Part, rows
+from ptychoformer.publication.tables.layout import Part
+from ptychoformer.publication.tables.typeset import rows
 
 NOTE = "Trained on 700 patterns for 12 epochs & 3 % of that again."
 NUMBERS = ["I", "II", "III", "IV", "V"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ptychoformer.publication.tables.typeset import Part
+from ptychoformer.publication.tables.layout import Part
 from ptychoformer.publication.tables.words import anova_sentence, pair_sentence, statements
 
 PLACE = {"dataset": "clean", "test": "clean", "factor": "model", "held": "mse", "n_train": 700}

@@ -4,7 +4,7 @@ from adapter import job
 
 with job(snakemake):
     from ptychoformer.publication.tables.compare import make_table
-    from ptychoformer.publication.tables.typeset import Layout
+    from ptychoformer.publication.tables.layout import Layout
 
     files, words = snakemake.input, snakemake.params.words
     outputs = dict(snakemake.output.items())

@@ -24,49 +24,12 @@ from scipy.fft import fft2, fftshift, ifft2, ifftshift
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.geometry import Preparation, corners_of, crop_side, crop_start, lengths_of, optics_of
 from ptychoformer.measurement.pixels import Filling, Survey, beam_centre, blind_pixels, defects, survey
 from ptychoformer.measurement.readers import STEP, RawScan, open_scan
-from ptychoformer.measurement.readers.scan import LENGTHS
 
 BLOCK = 2**22  # pixels read at a time
-SMALLEST_WINDOW = 4  # pixels along a side
-LARGEST_OBJECT = 2**16
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
-SQUARE = 0.01  # largest relative difference between the sides of a detector pixel
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What to make of a scan.
-
-    Args:
-        centre: (y, x) detector pixel with the zero frequency; None where the file says, or else where the beam falls.
-        crop: side of the square around it, detector pixels; None for the largest one.
-        bin: side of the blocks of pixels that are summed.
-        wavelength: metres, in place of the file's.
-        distance: from object to detector, metres, in place of the file's.
-        detector_pixel: side of a detector pixel, metres, in place of the file's.
-
-    Raises:
-        InputError: a value is not possible.
-    """
-
-    centre: tuple[int, int] | None = None
-    crop: int | None = None
-    bin: int = 1
-    wavelength: float | None = None
-    distance: float | None = None
-    detector_pixel: float | None = None
-
-    def __post_init__(self):
-        if self.bin < 1:
-            raise InputError(f"bin must be at least 1, found {self.bin}.")
-        if self.crop is not None and (self.crop % self.bin or self.crop < SMALLEST_WINDOW * self.bin):
-            raise InputError(f"crop must be a multiple of bin, {self.bin}, and at least {SMALLEST_WINDOW * self.bin}, found {self.crop}.")
-        for name in ("wavelength", "distance", "detector_pixel"):
-            value = getattr(self, name)
-            if value is not None and not LENGTHS[0] <= value <= LENGTHS[1]:
-                raise InputError(f"{name} must be {LENGTHS[0]:g} to {LENGTHS[1]:g} metres, found {value}.")
 
 
 @dataclass(frozen=True)
@@ -163,9 +126,9 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     preparation = preparation or Preparation()
     mean, bad, warnings = _examined(raw)
     centre = preparation.centre or (_middle(raw.frame) if raw.centred else beam_centre(mean))
-    crop = _crop(raw, centre, preparation)
+    crop = crop_side(raw, centre, preparation)
     window = crop // preparation.bin
-    cut = partial(_cut, start=_start(centre, crop, preparation.bin), crop=crop)
+    cut = partial(_cut, start=crop_start(centre, crop, preparation.bin), crop=crop)
     bad = cut(bad[None], beyond=True)[0]
     if bad.all():
         raise InputError(f"{raw.path}: no detector pixel is good in the crop of {crop} pixels around {centre}.")
@@ -175,16 +138,16 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         for block in raw.frames(min(size, _at_once(raw))):
             yield _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
 
-    optics = _optics(raw, preparation, crop)
+    optics = optics_of(raw, preparation, crop)
     if optics is None:
-        missing = ", ".join(name.replace("_", " ") for name, value in _lengths(raw, preparation).items() if value is None)
+        missing = ", ".join(name.replace("_", " ") for name, value in lengths_of(raw, preparation).items() if value is None)
         warnings += (f"{raw.path} records no {missing}: lengths are in pixels.",)
     probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
     if held < LEAST_LIGHT:
         light = f"{100 * held:.0f}% of the probe's light"
         warnings += (f"{raw.path}: the window of {window} pixels holds {light}; a smaller bin makes it wider, a smaller crop its pixels.",)
     return PreparedScan(
-        positions=_positions(raw, preparation, crop),
+        positions=corners_of(raw, preparation, crop),
         window=(window, window),
         grid=raw.grid,
         optics=optics,
@@ -245,30 +208,6 @@ def _remarks(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _start(centre: tuple[int, int], crop: int, bin: int) -> tuple[int, int]:
-    """First row and column of a crop whose block with the zero frequency has the index n // 2."""
-    before = (bin - 1) // 2 + bin * (crop // bin // 2)
-    return centre[0] - before, centre[1] - before
-
-
-def _crop(raw: RawScan, centre: tuple[int, int], preparation: Preparation) -> int:
-    """Side of the crop around ``centre``: the one asked for, or the largest even number of blocks."""
-    bin, frame = preparation.bin, f"the frame of {raw.frame[0]} x {raw.frame[1]} pixels"
-    if not all(0 <= at < side for at, side in zip(centre, raw.frame, strict=True)):
-        raise InputError(f"{raw.path}: the centre {centre} does not lie in {frame}.")
-    within, beyond = (bin - 1) // 2, bin // 2  # of a block, before the zero frequency, and in no frame
-    room = [(at - within + beyond, side + beyond + within - at, side // 2) for at, side in zip(centre, raw.frame, strict=True)]
-    largest = 2 * bin * (min(map(min, room)) // bin)
-    if preparation.crop is None and largest >= SMALLEST_WINDOW * bin:
-        return largest
-    crop = preparation.crop or SMALLEST_WINDOW * bin
-    starts = _start(centre, crop, bin)
-    fits = all(-beyond <= first and first + crop <= side + beyond for first, side in zip(starts, raw.frame, strict=True))
-    if not fits or crop > min(raw.frame):
-        raise InputError(f"{raw.path}: a crop of {crop} pixels around {centre} does not fit in {frame}; {largest} would.")
-    return crop
-
-
 def _cut(patterns: np.ndarray, start: tuple[int, int], crop: int, beyond: float) -> np.ndarray:
     """The square from ``start`` of ``patterns`` (m, h, w), which are ``beyond`` outside their frame."""
     inside = [slice(max(first, 0), first + crop) for first in start]
@@ -299,49 +238,3 @@ def _central(image: np.ndarray, side: int) -> np.ndarray:
     image = np.pad(image, [(gap, max(side - gap - length, 0)) for gap, length in zip(before, image.shape, strict=True)])
     top, left = (length // 2 - side // 2 if length > side else 0 for length in image.shape)
     return image[top : top + side, left : left + side]
-
-
-def _lengths(raw: RawScan, preparation: Preparation) -> dict[str, float | tuple[float, float] | None]:
-    """Wavelength, distance and detector pixel (y, x), the preparation's rather than the file's."""
-    own = preparation.detector_pixel
-    return {
-        "wavelength": preparation.wavelength or raw.wavelength,
-        "distance": preparation.distance or raw.distance,
-        "detector_pixel": (own, own) if own else raw.detector_pixel,
-    }
-
-
-def _optics(raw: RawScan, preparation: Preparation, crop: int) -> Optics | None:
-    lengths = _lengths(raw, preparation)
-    if None in lengths.values():
-        return None
-    wavelength, distance, (y, x) = lengths.values()
-    if abs(y - x) > SQUARE * max(y, x):
-        raise InputError(f"{raw.path}: a detector pixel must be square, found {y:g} m by {x:g} m.")
-    return Optics(wavelength, wavelength * distance / (crop * (y + x) / 2), distance)
-
-
-def _positions(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
-    """(n, 2) corners of the prepared window, pixels of its object, none below 0."""
-    window = crop // preparation.bin
-    frame = np.array(raw.frame)
-    # Half a frame before the first window's centre; one more pixel if it is odd, so that no corner of any crop is negative.
-    corners = (_offsets(raw, preparation) + (frame + 1) // 2) * (crop / frame) - window // 2
-    corners = raw.positions if raw.unit == "window pixels" else corners
-    extent = np.ceil(corners.max(axis=0)) + window
-    if not extent.max() <= LARGEST_OBJECT:
-        size = " x ".join(f"{side:.4g}" for side in extent)
-        raise InputError(f"{raw.path}: the positions span an object of {size} pixels, at most {LARGEST_OBJECT} can be; check its lengths.")
-    return corners
-
-
-def _offsets(raw: RawScan, preparation: Preparation) -> np.ndarray:
-    """(n, 2) positions from the smallest ones, pixels of the object that the whole frame samples."""
-    offsets = raw.positions - raw.positions.min(axis=0)
-    if raw.unit != "metres":
-        return offsets
-    lengths = _lengths(raw, preparation)
-    if missing := [name for name, value in lengths.items() if value is None]:
-        raise InputError(f"{raw.path} records positions in metres but no {' and no '.join(missing)}, which the preparation must give.")
-    wavelength, distance, detector_pixel = lengths.values()
-    return offsets * np.array(raw.frame) * np.array(detector_pixel) / (wavelength * distance)

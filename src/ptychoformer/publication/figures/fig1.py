@@ -13,6 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, NullLocator
 
 from ptychoformer.evaluation.quantities import number
+from ptychoformer.publication.figures.parts.bars import frame
 from ptychoformer.publication.figures.parts.rings import Rings, load_rings, to_polar
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style, save
 
@@ -84,7 +85,7 @@ def _draw_patterns(part: SubFigure, rings: Rings, condition: str) -> None:
         shown = axes.imshow(image, norm=_scale(rings), cmap=_colours(), extent=(*edge, *edge[::-1]))
         axes.set_title(title, pad=3)
         axes.set(xticks=FREQUENCIES, yticks=FREQUENCIES, xlim=edge, ylim=edge[::-1], xlabel="$q_x$ (cycles/pixel)")
-        axes.spines[:].set(visible=True, linewidth=0.3, color="grey")
+        frame(axes)
         for third, colour in zip((1, 2, 3), THIRDS.values(), strict=True):
             # The last ring touches the frame, where a line of full width would be cut.
             radius = third / 3 * NYQUIST
@@ -151,7 +152,7 @@ def _draw_polar(part: SubFigure, rings: Rings) -> None:
     axes.set(xlabel="azimuth (degrees)", ylabel="$|q|$ (cycles/pixel)")
     axes.xaxis.set_major_locator(FixedLocator([-180, -90, 0, 90, 180]))
     axes.yaxis.set_major_locator(FixedLocator([0, 0.1, 0.2, 0.3, 0.4, 0.5]))
-    axes.spines[:].set(visible=True, linewidth=0.3, color="grey")
+    frame(axes)
     _tidy_bar(part.colorbar(shown, ax=axes, aspect=18, pad=0.02, extend="min"))
 
 

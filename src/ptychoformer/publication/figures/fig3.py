@@ -4,13 +4,13 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from ptychoformer.errors import InputError
+from ptychoformer.publication.figures.parts.bars import frame
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style, save
 from ptychoformer.storage import open_hdf5, read
 
@@ -89,7 +89,7 @@ def _draw_matrices(part: SubFigure, attention: Attention) -> None:
         signed = matrix.min() < 0
         largest = float(np.abs(matrix).max()) or 1.0
         shown = axes.imshow(matrix, cmap="RdBu_r" if signed else "Reds", norm=Normalize(-largest if signed else 0, largest))
-        _frame(axes)
+        frame(axes)
         # The equations' centre lies beside the zero frequency: they count pixels from 1.
         height, width = matrix.shape
         axes.plot(width // 2, height // 2, marker="+", markersize=5, color=MARK, markeredgewidth=1, path_effects=_OUTLINE)
@@ -125,7 +125,7 @@ def _draw_learned(part: SubFigure, attention: Attention) -> None:
             if row == 0:
                 panels[0, 1 + column].set_title(f"block {column // heads + 1}, head {column % heads + 1}", pad=3)
         for axes in panels[row]:
-            _frame(axes)
+            frame(axes)
             axes.set(xticks=[], yticks=[])
             axes.plot(
                 *pixel[::-1], marker="o", markersize=5, markerfacecolor="none", color=MARK, markeredgewidth=1.1, path_effects=_OUTLINE
@@ -138,10 +138,6 @@ def _draw_learned(part: SubFigure, attention: Attention) -> None:
     _tidy_bar(bar, "attention relative to an equal share for every key")
     bar.ax.xaxis.set_major_locator(FixedLocator(ticks))
     bar.ax.xaxis.set_major_formatter("{x:g}")
-
-
-def _frame(axes: Axes) -> None:
-    axes.spines[:].set(visible=True, linewidth=0.3, color="grey")
 
 
 def _tidy_bar(bar, label: str) -> None:

@@ -11,13 +11,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 
 from ptychoformer.evaluation import CHANNELS
+from ptychoformer.publication.figures.parts.bars import OUTLINE, colour_bar, frame, inner_scale_bar, ticks_of
 from ptychoformer.publication.figures.parts.layout import Layout
-from ptychoformer.publication.figures.parts.lengths import round_length, with_prefix
 from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View, Views
-from ptychoformer.publication.figures.parts.pictures import psnr_text, ticks_of
+from ptychoformer.publication.figures.parts.pictures import psnr_text
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, house_style, letter, save
 from ptychoformer.publication.names import scene_name
 
@@ -28,7 +27,6 @@ PATTERN_DECADES = 4
 ABOVE = 0.2  # of letters over panels, where the headings of columns stand below them
 LETTER_ROOM = 0.12  # inches, of a square with a letter in it
 NOTE_LETTERS = 150  # in a line of the note
-_OUTLINE = [withStroke(linewidth=1.4, foreground="black")]
 
 
 def draw(
@@ -88,8 +86,7 @@ class Page:
         axes = axes_at(self.figure, box)
         axes.imshow(image, norm=scale, cmap=colours, aspect="auto")
         axes.set(xticks=[], yticks=[])
-        # A thin frame, since white pixels on a white page would have no edge.
-        axes.spines[:].set(visible=True, color="grey", linewidth=0.3)
+        frame(axes)
         return axes
 
     def panel(self, box: Box, view: View, model: str | None, row: tuple[str, bool]) -> Axes:
@@ -108,7 +105,7 @@ def _draw_point(page: Page, layout: Layout, place: int, view: View, headings: li
             if row == 0:
                 axes.set_title(headings[column], fontsize=6, pad=2)
             if row == 0 and model is None:
-                _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
+                inner_scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
             if model is None and place == 0:
                 _row_label(axes, _row_name(what))
         if place == 0 and what[1]:
@@ -120,7 +117,7 @@ def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
     """The truth has no error, so its error panels hold the diffraction pattern and its colour bar."""
     colours = colormaps[COLOURMAPS["pattern"]]
     axes = page.image(layout.point_box(place, 1, 0), page.views.patterns[place], page.pattern_scale, colours)
-    axes.text(0.04, 0.95, "pattern", transform=axes.transAxes, color="white", fontsize=6, va="top", path_effects=_OUTLINE)
+    axes.text(0.04, 0.95, "pattern", transform=axes.transAxes, color="white", fontsize=6, va="top", path_effects=OUTLINE)
     left, top, side, _ = layout.point_box(place, 3, 0)
     # Narrower than the panel, so that the last tick's label ends within it.
     beside = axes_at(page.figure, (left + 0.06, top + 0.12, side - 0.24, 0.06))
@@ -148,7 +145,7 @@ def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
             if not what[1]:
                 axes.set_xlabel(psnr_text(view, model, what[0], page.views.ranges[what[0]]), fontsize=6, labelpad=2)
             if row == 0 and model is None:
-                _scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
+                inner_scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
                 _mark_points(axes, page.views)
         _colour_bar(page, layout, row)
 
@@ -178,28 +175,13 @@ def _colour_bar(page: Page, layout: Layout, row: int) -> None:
     what = ROWS[row]
     # Errors above the limit and values beyond the labels' range are drawn in the last colour: the pointed end says so.
     extend = "max" if what[1] else "neither"
-    bar = page.figure.colorbar(ScalarMappable(page.scales[what], _colours(what)), axes_at(page.figure, layout.bar_box(row)), extend=extend)
-    bar.outline.set_visible(False)
-    bar.set_label(UNITS[what[0]], fontsize=6, labelpad=2)
-    bar.locator = ticks_of(layout.scene[1])
-    bar.update_ticks()
-
-
-def _scale_bar(axes: Axes, shape: tuple[int, int], pixel_size: float) -> None:
-    """A bar of a round length, up to two fifths of the panel, in its lower right corner."""
-    height, width = shape
-    length = round_length(0.4 * width * pixel_size)
-    thickness = 0.025 * height
-    left, top = 0.95 * width - 0.5 - length / pixel_size, 0.95 * height - 0.5 - thickness
-    axes.add_patch(Rectangle((left, top), length / pixel_size, thickness, facecolor="white", edgecolor="black", linewidth=0.4))
-    # Flush with the bar's right end, since a label wider than a short bar would leave the panel.
-    style = {"color": "white", "fontsize": 6, "ha": "right", "path_effects": _OUTLINE}
-    axes.annotate(with_prefix(length), (left + length / pixel_size, top), (0, 1), textcoords="offset points", **style)
+    ticks = ticks_of(layout.scene[1])
+    colour_bar(page.figure, layout.bar_box(row), page.scales[what], _colours(what), UNITS[what[0]], ticks, extend)
 
 
 def _mark_unseen(axes: Axes, row: int | None) -> None:
     if row is not None:
-        axes.axhline(row - 0.5, color=MARK, linewidth=1, linestyle=(0, (4, 2)), path_effects=_OUTLINE)
+        axes.axhline(row - 0.5, color=MARK, linewidth=1, linestyle=(0, (4, 2)), path_effects=OUTLINE)
 
 
 def _mark_points(axes: Axes, views: Views) -> None:
@@ -209,7 +191,7 @@ def _mark_points(axes: Axes, views: Views) -> None:
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=MARK, linewidth=0.7))
         # A letter has no room in the squares of a strip, and stands below them.
         corner = (x, y) if axes.bbox.height * height > LETTER_ROOM * axes.figure.dpi * len(views.scene.truth["phase"]) else (x, y + height)
-        style = {"color": MARK, "fontsize": 6.5, "ha": "left", "va": "top", "path_effects": _OUTLINE}
+        style = {"color": MARK, "fontsize": 6.5, "ha": "left", "va": "top", "path_effects": OUTLINE}
         axes.annotate(name, corner, (1, -1), textcoords="offset points", **style)
 
 

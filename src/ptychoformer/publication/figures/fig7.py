@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle as Outline
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.publication.figures.parts.pictures import scale_bar
+from ptychoformer.publication.figures.parts.bars import frame, scale_bar
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
 from ptychoformer.publication.names import BLOCKS
 from ptychoformer.simulation.scan import STRIP
@@ -95,7 +95,7 @@ def _draw_panel(axes: Axes, split: Split, lit: np.ndarray, block: str) -> None:
     # Light greys, so that the outlines stand out.
     axes.imshow(amplitude, cmap="gray", vmin=2 * amplitude.min() - amplitude.max(), vmax=amplitude.max())
     axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(visible=True, color="grey", linewidth=0.3)
+    frame(axes)
     # A border of unlit pixels closes outlines that reach the object's edge.
     height, width = lit.shape
     rim = np.pad(lit, 1).astype(float)

@@ -18,7 +18,7 @@ from ptychoformer.publication.claims.judge import LOCAL, OUTPUT_COLUMNS, REFEREN
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
-from ptychoformer.publication.tables.typeset import BLOCK_TITLES
+from ptychoformer.publication.tables.layout import BLOCK_TITLES
 from ptychoformer.simulation.scan import GRID_BLOCKS
 
 VERDICTS = (HOLDS, FAILS, UNDECIDED)

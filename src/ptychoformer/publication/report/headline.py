@@ -8,7 +8,8 @@ from scipy.special import stdtrit
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
-from ptychoformer.publication.tables.typeset import Layout, at_part
+from ptychoformer.publication.tables.layout import Layout
+from ptychoformer.publication.tables.typeset import at_part
 
 _METRICS = ("psnr", "ssim")
 

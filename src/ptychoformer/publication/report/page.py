@@ -33,6 +33,7 @@ from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables import typeset
 from ptychoformer.publication.tables.compare import COLUMNS, is_shown, notes
+from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout, Part, caption, column_groups
 from ptychoformer.publication.tables.words import statements
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -68,7 +69,7 @@ def make_report(
         contents: of the paper.
         histories: each run of Table I to its losses by epoch.
         trained: each run of every experiment to its provenance; what jobs left of other runs is not counted.
-        words: the names of the tables to what they were made with: the parts of a `typeset.Layout`, and ``scale_note`` as
+        words: the names of the tables to what they were made with: the parts of a `layout.Layout`, and ``scale_note`` as
             `compare.make_table` takes it. Decides which tables are shown, in which order.
         ours: the network of Table I whose lead over the best of the others is the headline.
         scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by dots.
@@ -79,7 +80,7 @@ def make_report(
         InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
     """
     labels = Labels.of(words)
-    layouts = {name: typeset.Layout.of(table) for name, table in words.items()}
+    layouts = {name: Layout.of(table) for name, table in words.items()}
     parts = [_table(layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words]
     verdicts = report_claims.read_verdicts(claims)
     runs = report_runs.trained_runs(trained, labels)
@@ -96,7 +97,7 @@ def make_report(
         headlines=_by_condition(headline),
         our_name=networks[ours],
         claim_sections=report_claims.sections(verdicts, labels, contents),
-        block_title=typeset.BLOCK_TITLES[first.block],
+        block_title=BLOCK_TITLES[first.block],
         seeds_fixed=SEEDS_FIXED,
         tables=parts,
         figures=pictures(figures, contents.figures, output, missing_scan),
@@ -114,11 +115,11 @@ def make_report(
     write_text(page, output)
 
 
-def _table(layout: typeset.Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str) -> dict[str, Any]:
+def _table(layout: Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str) -> dict[str, Any]:
     """All that the page says under the heading of a table."""
     table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
     shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
-    told = [(typeset.caption(part), _by_condition(_told(shown_anova, shown_pairs, layout, part))) for part in layout.parts]
+    told = [(caption(part), _by_condition(_told(shown_anova, shown_pairs, layout, part))) for part in layout.parts]
     return {
         "name": layout.name,
         "number": layout.table.number,
@@ -133,27 +134,27 @@ def _table(layout: typeset.Layout, table_csv: str | os.PathLike, tests: Statisti
     }
 
 
-def _part(part: typeset.Part, rows: Sequence[typeset.Row], layout: typeset.Layout) -> dict[str, Any]:
+def _part(part: Part, rows: Sequence[typeset.Row], layout: Layout) -> dict[str, Any]:
     """One part of a table as the page shows it."""
     return {
         "id": "-".join((layout.name, *part)),
-        "caption": typeset.caption(part),
-        "groups": typeset.column_groups(part, layout),
+        "caption": caption(part),
+        "groups": column_groups(part, layout),
         "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
         "rows": _by_condition(rows),
     }
 
 
-def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: typeset.Layout, part: typeset.Part) -> list:
+def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, part: Part) -> list:
     return statements(anova, pairwise, layout.conditions, layout.methods, part, layout.factor)
 
 
-def _shown(tests: pd.DataFrame, layout: typeset.Layout) -> pd.DataFrame:
+def _shown(tests: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """The rows of a table of tests that belong to what the table of results shows."""
     return tests[is_shown(tests, layout) & tests[layout.compared.condition_of_tests].isin(layout.conditions)]
 
 
-def _variation(table_csv: str | os.PathLike, layout: typeset.Layout) -> list[tuple[str, list[variation.Row]]]:
+def _variation(table_csv: str | os.PathLike, layout: Layout) -> list[tuple[str, list[variation.Row]]]:
     """How a table's scores differ between seeds, and between blocks."""
     means = variation.means_of_table(read_table(table_csv, COLUMNS), layout.level)
     methods = {**layout.methods, "floor": REFERENCE_LABELS["floor"]}

@@ -27,7 +27,7 @@ from ptychoformer.publication.report.claims import in_words, read_verdicts
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.files import read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
-from ptychoformer.publication.tables.typeset import BLOCK_TITLES
+from ptychoformer.publication.tables.layout import BLOCK_TITLES
 from ptychoformer.simulation.scan import LOWER_RIGHT, WHOLE_SCAN
 from ptychoformer.storage import write_csv
 

@@ -16,7 +16,7 @@ from ptychoformer.publication.report import variation
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.files import read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
-from ptychoformer.publication.tables.typeset import BLOCK_TITLES
+from ptychoformer.publication.tables.layout import BLOCK_TITLES
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN
 
 COLUMNS = columns(("psnr", "ssim"))

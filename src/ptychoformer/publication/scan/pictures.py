@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.measurement.gauge import LIT
-from ptychoformer.publication.figures.parts.pictures import scale_bar
+from ptychoformer.publication.figures.parts.bars import colour_bar, frame, scale_bar
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, axes_at, house_style, save
 from ptychoformer.storage import open_hdf5, read
 
@@ -78,22 +77,17 @@ class Row:
         far = (columns * picture.step - 0.5, rows * picture.step - 0.5)
         axes.imshow(picture.image, norm=picture.scale, cmap=colours, aspect="auto", extent=(-0.5, far[0], far[1], -0.5))
         axes.set(xticks=[], yticks=[])
-        # A thin frame, since white pixels on a white page would have no edge.
-        axes.spines[:].set(visible=True, color="grey", linewidth=0.3)
+        frame(axes)
         axes.set_title(picture.title, pad=3)
         scale_bar(axes, columns * picture.step, picture.pixel_size)
         self._colour_bar(picture, (left + width + BAR_GAP, top, BAR, height))
         return axes
 
     def _colour_bar(self, picture: Picture, box: tuple[float, float, float, float]) -> None:
-        bar = self.figure.colorbar(ScalarMappable(picture.scale, picture.colours), axes_at(self.figure, box))
-        bar.outline.set_visible(False)
-        bar.set_label(picture.label, fontsize=6, labelpad=2)
-        if isinstance(picture.scale, LogNorm):
+        logarithmic = isinstance(picture.scale, LogNorm)
+        bar = colour_bar(self.figure, box, picture.scale, picture.colours, picture.label, None if logarithmic else MaxNLocator(5))
+        if logarithmic:
             bar.ax.yaxis.set_minor_locator(NullLocator())
-        else:
-            bar.locator = MaxNLocator(5)
-            bar.update_ticks()
 
     def plot(self, place: int, title: str) -> Axes:
         """Axes for a curve or points, with room for ticks on their left."""

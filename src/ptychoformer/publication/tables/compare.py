@@ -12,7 +12,8 @@ from ptychoformer.evaluation.columns import PAIRWISE, PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import write_text
-from ptychoformer.publication.tables.typeset import REFERENCES, Layout, Part, latex_document, markdown_document
+from ptychoformer.publication.tables.layout import Layout, Part
+from ptychoformer.publication.tables.typeset import REFERENCES, latex_document, markdown_document
 from ptychoformer.storage import write_csv
 
 _PART = list(Part._fields)

@@ -9,7 +9,7 @@ from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
 
 def words(experiments: Experiments, experiment: str, table: Table) -> dict[str, Any]:
-    """What a table is called, and how its rows are: the parts of a `typeset.Layout`, and the ``scale_note`` below it."""
+    """What a table is called, and how its rows are: the parts of a `layout.Layout`, and the ``scale_note`` below it."""
     factor, entry = experiments.factor(experiment), experiments.config["experiments"][experiment]
     datasets = experiments.labels("datasets", entry["datasets"])
     networks = experiments.labels("models", experiments.networks(experiment))

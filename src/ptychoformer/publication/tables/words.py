@@ -8,7 +8,7 @@ import pandas as pd
 from ptychoformer.evaluation import PATTERN, RELEASED, SCENE, SYNCHRONISED
 from ptychoformer.evaluation.columns import GROUP
 from ptychoformer.evaluation.quantities import FACTORS, QUANTITIES, channel_in_words, columns, number, p_value
-from ptychoformer.publication.tables.typeset import Part
+from ptychoformer.publication.tables.layout import Part
 
 SIGNIFICANCE = 0.05
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}

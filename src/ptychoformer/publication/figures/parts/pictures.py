@@ -9,14 +9,11 @@ from dataclasses import dataclass
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import ScaledTranslation
 
 from ptychoformer.evaluation.quantities import number
-from ptychoformer.publication.figures.parts.lengths import round_length, with_prefix
+from ptychoformer.publication.figures.parts.bars import colour_bar, frame, scale_bar, ticks_of
 from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, letter
 
@@ -131,8 +128,7 @@ class Pictures:
         image = (row.view.truth if model is None else row.view.answers[model])[row.channel]
         axes.imshow(image, norm=row.colours, cmap=row.colourmap, aspect="auto")
         axes.set(xticks=[], yticks=[])
-        # A thin frame, since white pixels on a white page would have no edge.
-        axes.spines[:].set(visible=True, color="grey", linewidth=0.3)
+        frame(axes)
         if below := psnr_text(row.view, model, row.channel, row.limits):
             axes.set_xlabel(below, fontsize=6, labelpad=2)
         return axes
@@ -141,17 +137,8 @@ class Pictures:
         left, top, width, height = box
         right = left + self.columns * (width + GAP)
         # Shorter than its row, so that the end labels of two bars do not meet.
-        place = axes_at(figure, (right + 0.03, top + 0.05, 0.07, height - 0.1))
-        bar = figure.colorbar(ScalarMappable(row.colours, row.colourmap), place)
-        bar.outline.set_visible(False)
-        bar.set_label(UNITS[row.channel], fontsize=6, labelpad=2)
-        bar.locator = ticks_of(height)
-        bar.update_ticks()
-
-
-def ticks_of(height: float) -> MaxNLocator:
-    """Ticks of a colour bar beside a row of ``height`` inches, as many as have room."""
-    return MaxNLocator(4 if height > 0.6 else 2 if height > 0.3 else 1)
+        place = right + 0.03, top + 0.05, 0.07, height - 0.1
+        colour_bar(figure, place, row.colours, row.colourmap, UNITS[row.channel], ticks_of(height))
 
 
 def psnr_text(view: View, model: str | None, channel: str, limits: tuple[float, float]) -> str:
@@ -162,15 +149,3 @@ def psnr_text(view: View, model: str | None, channel: str, limits: tuple[float, 
     if channel == "phase":
         values.append(view.psnr(model, channel, limits, relative=True))
     return f"{' | '.join(number(value, 1) for value in values)} dB"
-
-
-def scale_bar(axes: Axes, width: int, pixel_size: float | None) -> None:
-    """A bar of a round length, up to two fifths of a picture ``width`` pixels wide, below its left end, where nothing hides it."""
-    length = round_length(0.4 * width * (pixel_size or 1))
-    below = axes.get_xaxis_transform() + ScaledTranslation(0, -0.085, axes.figure.dpi_scale_trans)
-    end = length / (pixel_size or 1) - 0.5
-    axes.plot((-0.5, end), (0, 0), color="black", linewidth=2, solid_capstyle="butt", transform=below, clip_on=False)
-    style = {"fontsize": 6, "ha": "left", "va": "center_baseline", "textcoords": "offset points"}
-    axes.annotate(
-        with_prefix(length) if pixel_size else f"{length:g} pixels", (end, 0), (3, 0), xycoords=below, annotation_clip=False, **style
-    )

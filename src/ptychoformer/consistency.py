@@ -1,0 +1,108 @@
+"""What a schema cannot say of a config: values that must fit each other, and entries that one part names and another must define."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ptychoformer.errors import InputError
+from ptychoformer.experiments import models_of, window_side
+from ptychoformer.plugins import network_side
+
+
+def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Check a complete config in itself.
+
+    Raises:
+        InputError: one sentence about the first thing that is wrong.
+    """
+    for name, entry in config["objects"].items():
+        low, high = entry["amplitude_range"] or (0, 1)
+        if low >= high:
+            raise InputError(f"objects.{name}.amplitude_range: [{low}, {high}] is not allowed; the first must be less than the second.")
+    for name, entry in config["probes"].items():
+        if entry["kind"] == "zone_plate" and entry["stop"] >= entry["outer"]:
+            raise InputError(f"probes.{name}.stop: {entry['stop']} is not allowed; it must be less than outer, {entry['outer']}.")
+    for name, dataset in config["datasets"].items():
+        if dataset["kind"] == "measured":
+            _check_measured(name, dataset)
+            continue
+        _defined(f"datasets.{name}.object", dataset["object"], config["objects"], "objects")
+        _defined(f"datasets.{name}.probe", dataset["probe"], config["probes"], "probes")
+    for name, experiment in config["experiments"].items():
+        tested = [] if experiment["test"] is None else [experiment["test"]]
+        named = [("datasets", "datasets", experiment["datasets"]), ("test", "datasets", tested), ("losses", "losses", experiment["losses"])]
+        for key, catalogue, entries in named:
+            for entry in entries:
+                _defined(f"experiments.{name}.{key}", entry, config[catalogue], catalogue)
+    for name, model in config["models"].items():
+        for experiment in model["experiments"] or []:
+            _defined(f"models.{name}.experiments", experiment, config["experiments"], "experiments")
+    for name, experiment in config["experiments"].items():
+        if not models_of(config, name):
+            raise InputError(f"experiments.{name}: no network takes part; one under models must name it, or be of all experiments.")
+        _check_room(name, experiment, schema["properties"]["experiments"]["properties"][name]["x-room-for-one"])
+        _check_experiment(name, experiment, config)
+
+
+def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
+    for part in ("patterns", "reconstruction"):
+        crop, bin = dataset[part]["crop"], dataset[part]["bin"]
+        if crop is not None and crop % bin:
+            raise InputError(f"datasets.{name}.{part}.crop: {crop} is not allowed; it must be a multiple of bin, {bin}.")
+    if dataset["labels"] is not None and set(dataset["labels"]) - {"file", "url", "sha256"}:
+        raise InputError(
+            f"datasets.{name}.labels: {dataset['labels']} is not allowed; it must be a mapping of file, url and sha256, or null."
+        )
+
+
+def _check_room(name: str, experiment: Mapping[str, Any], room_for_one: Iterable[str]) -> None:
+    """Refuse more than one entry in lists whose table or figure has room for one."""
+    for key in room_for_one:
+        if len(found := experiment[key]) > 1:
+            raise InputError(f"experiments.{name}.{key}: {found} is not allowed; what it prints has room for one.")
+
+
+def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """What its table or figure can show."""
+    expected = "measured" if name == "measured" else "simulated"
+    for dataset in [*experiment["datasets"], *([experiment["test"]] if experiment["test"] else [])]:
+        if (kind := config["datasets"][dataset]["kind"]) != expected:
+            raise InputError(
+                f"experiments.{name}: dataset '{dataset}' is not allowed; it is {kind}, and only {expected} ones have a place there."
+            )
+    if name == "measured" and "all" in experiment["n_train"]:
+        raise InputError("experiments.measured.n_train: 'all' is not allowed for a measured dataset; it must be a number.")
+    if name == "sizes" and len(experiment["n_train"]) < 2:
+        raise InputError(f"experiments.sizes.n_train: {experiment['n_train']} is not allowed; Figure 8 shows scenes of two sizes or more.")
+    if (experiment["test"] is None) == (name == "table2"):
+        allowed = "a dataset that is not trained on" if name == "table2" else "null: only table2 is tested on another dataset"
+        found = "null" if experiment["test"] is None else f"'{experiment['test']}'"
+        raise InputError(f"experiments.{name}.test: {found} is not allowed; it must be {allowed}.")
+    if (test := experiment["test"]) is not None:
+        if test in experiment["datasets"]:
+            raise InputError(f"experiments.{name}.test: '{test}' is not allowed; it is trained on.")
+        sizes = {dataset: window_side(config, dataset) for dataset in [*experiment["datasets"], test]}
+        if len(set(sizes.values())) > 1:
+            found = ", ".join(f"{size} pixels in '{dataset}'" for dataset, size in sizes.items())
+            raise InputError(f"experiments.{name}.test: patterns must be of one size to be trained on and tested on, found {found}.")
+
+
+def _defined(key: str, entry: str, catalogue: Mapping[str, Any], catalogue_name: str) -> None:
+    if entry not in catalogue:
+        raise InputError(f"{key}: '{entry}' is not defined under {catalogue_name}; defined are {', '.join(catalogue) or 'none'}.")
+
+
+def check_sizes(config: Mapping[str, Any]) -> None:
+    """Check that every network can read the patterns of every dataset that it is trained on.
+
+    Raises:
+        InputError: one cannot.
+    """
+    for name, experiment in config["experiments"].items():
+        for dataset in experiment["datasets"]:
+            entry = config["datasets"][dataset]
+            for model in models_of(config, name):
+                size, multiple = window_side(config, dataset), network_side(config["models"][model]["kind"])
+                if size % multiple:
+                    measured = entry["kind"] == "measured"
+                    key = f"datasets.{dataset}.patterns: a crop over bin of" if measured else f"probes.{entry['probe']}.size:"
+                    raise InputError(f"{key} {size} is not allowed; model '{model}' of experiments.{name} needs a multiple of {multiple}.")

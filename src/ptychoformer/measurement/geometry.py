@@ -1,0 +1,118 @@
+"""Where a crop of a measured scan lies on the detector, and which pixels of the object its windows are: see `preparation`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.cxi import Optics
+from ptychoformer.measurement.readers import RawScan
+from ptychoformer.measurement.readers.scan import LENGTHS
+
+SMALLEST_WINDOW = 4  # pixels along a side
+LARGEST_OBJECT = 2**16
+SQUARE = 0.01  # largest relative difference between the sides of a detector pixel
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What to make of a scan.
+
+    Args:
+        centre: (y, x) detector pixel with the zero frequency; None where the file says, or else where the beam falls.
+        crop: side of the square around it, detector pixels; None for the largest one.
+        bin: side of the blocks of pixels that are summed.
+        wavelength: metres, in place of the file's.
+        distance: from object to detector, metres, in place of the file's.
+        detector_pixel: side of a detector pixel, metres, in place of the file's.
+
+    Raises:
+        InputError: a value is not possible.
+    """
+
+    centre: tuple[int, int] | None = None
+    crop: int | None = None
+    bin: int = 1
+    wavelength: float | None = None
+    distance: float | None = None
+    detector_pixel: float | None = None
+
+    def __post_init__(self):
+        if self.bin < 1:
+            raise InputError(f"bin must be at least 1, found {self.bin}.")
+        if self.crop is not None and (self.crop % self.bin or self.crop < SMALLEST_WINDOW * self.bin):
+            raise InputError(f"crop must be a multiple of bin, {self.bin}, and at least {SMALLEST_WINDOW * self.bin}, found {self.crop}.")
+        for name in ("wavelength", "distance", "detector_pixel"):
+            value = getattr(self, name)
+            if value is not None and not LENGTHS[0] <= value <= LENGTHS[1]:
+                raise InputError(f"{name} must be {LENGTHS[0]:g} to {LENGTHS[1]:g} metres, found {value}.")
+
+
+def crop_start(centre: tuple[int, int], crop: int, bin: int) -> tuple[int, int]:
+    """First row and column of a crop whose block with the zero frequency has the index n // 2."""
+    before = (bin - 1) // 2 + bin * (crop // bin // 2)
+    return centre[0] - before, centre[1] - before
+
+
+def crop_side(raw: RawScan, centre: tuple[int, int], preparation: Preparation) -> int:
+    """Side of the crop around ``centre``: the one asked for, or the largest even number of blocks."""
+    bin, frame = preparation.bin, f"the frame of {raw.frame[0]} x {raw.frame[1]} pixels"
+    if not all(0 <= at < side for at, side in zip(centre, raw.frame, strict=True)):
+        raise InputError(f"{raw.path}: the centre {centre} does not lie in {frame}.")
+    within, beyond = (bin - 1) // 2, bin // 2  # of a block, before the zero frequency, and in no frame
+    room = [(at - within + beyond, side + beyond + within - at, side // 2) for at, side in zip(centre, raw.frame, strict=True)]
+    largest = 2 * bin * (min(map(min, room)) // bin)
+    if preparation.crop is None and largest >= SMALLEST_WINDOW * bin:
+        return largest
+    crop = preparation.crop or SMALLEST_WINDOW * bin
+    starts = crop_start(centre, crop, bin)
+    fits = all(-beyond <= first and first + crop <= side + beyond for first, side in zip(starts, raw.frame, strict=True))
+    if not fits or crop > min(raw.frame):
+        raise InputError(f"{raw.path}: a crop of {crop} pixels around {centre} does not fit in {frame}; {largest} would.")
+    return crop
+
+
+def lengths_of(raw: RawScan, preparation: Preparation) -> dict[str, float | tuple[float, float] | None]:
+    """Wavelength, distance and detector pixel (y, x), the preparation's rather than the file's."""
+    own = preparation.detector_pixel
+    return {
+        "wavelength": preparation.wavelength or raw.wavelength,
+        "distance": preparation.distance or raw.distance,
+        "detector_pixel": (own, own) if own else raw.detector_pixel,
+    }
+
+
+def optics_of(raw: RawScan, preparation: Preparation, crop: int) -> Optics | None:
+    lengths = lengths_of(raw, preparation)
+    if None in lengths.values():
+        return None
+    wavelength, distance, (y, x) = lengths.values()
+    if abs(y - x) > SQUARE * max(y, x):
+        raise InputError(f"{raw.path}: a detector pixel must be square, found {y:g} m by {x:g} m.")
+    return Optics(wavelength, wavelength * distance / (crop * (y + x) / 2), distance)
+
+
+def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
+    """(n, 2) corners of the prepared window, pixels of its object, none below 0."""
+    window = crop // preparation.bin
+    frame = np.array(raw.frame)
+    # Half a frame before the first window's centre; one more pixel if it is odd, so that no corner of any crop is negative.
+    corners = (_offsets(raw, preparation) + (frame + 1) // 2) * (crop / frame) - window // 2
+    corners = raw.positions if raw.unit == "window pixels" else corners
+    extent = np.ceil(corners.max(axis=0)) + window
+    if not extent.max() <= LARGEST_OBJECT:
+        size = " x ".join(f"{side:.4g}" for side in extent)
+        raise InputError(f"{raw.path}: the positions span an object of {size} pixels, at most {LARGEST_OBJECT} can be; check its lengths.")
+    return corners
+
+
+def _offsets(raw: RawScan, preparation: Preparation) -> np.ndarray:
+    """(n, 2) positions from the smallest ones, pixels of the object that the whole frame samples."""
+    offsets = raw.positions - raw.positions.min(axis=0)
+    if raw.unit != "metres":
+        return offsets
+    lengths = lengths_of(raw, preparation)
+    if missing := [name for name, value in lengths.items() if value is None]:
+        raise InputError(f"{raw.path} records positions in metres but no {' and no '.join(missing)}, which the preparation must give.")
+    wavelength, distance, detector_pixel = lengths.values()
+    return offsets * np.array(raw.frame) * np.array(detector_pixel) / (wavelength * distance)
