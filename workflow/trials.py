@@ -25,13 +25,14 @@ sys.path.insert(0, str(ROOT / "workflow"))
 from reference import configured, run_until, snakemake_command
 
 from ptychoformer.errors import PtychoformerError
-from ptychoformer.evaluation.columns import HISTORY, read_table
+from ptychoformer.evaluation.columns import read_table
 from ptychoformer.experiments import training_patterns
 from ptychoformer.paths import TRAINING
 from ptychoformer.storage import read_csv, write_csv
 
 OVERLAY = "config/trials.yaml"
 OUTPUT = "resources/reference/trials.csv"
+LOSSES = ["epoch", "validation_loss"]
 SCALE = ["n_train", "epochs", "batch_size"]
 COLUMNS = [*SCALE, "model", "blocks", "initialisation", "seed", "epoch", "validation_loss"]
 TYPES = dict.fromkeys((*SCALE, "seed", "epoch"), int) | dict.fromkeys(("model", "blocks", "initialisation"), str)
@@ -103,7 +104,7 @@ def collect(config: dict, tried: list[str]) -> pd.DataFrame:
             entry = config["models"][model]
             about = {"model": entry["label"] or model, "blocks": entry["options"].get("blocks", "")}
             about |= {"initialisation": entry["initialisation"] or "own", "seed": seed} | scale(config)
-            found.append(read_table(path, HISTORY)[list(HISTORY)].assign(**about)[COLUMNS])
+            found.append(read_table(path, LOSSES)[LOSSES].assign(**about)[COLUMNS])
     return pd.concat(found[1:] or found, ignore_index=True)
 
 
