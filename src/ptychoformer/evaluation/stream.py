@@ -39,7 +39,7 @@ from ptychoformer.progress import progress, say
 from ptychoformer.storage import create_hdf5, describe, write
 from ptychoformer.training.normalisation import Normalisation
 
-BATCH = 64  # patches whose constants are added at a time
+BATCH = 64  # patches stitched at a time
 LARGEST_TIFF = 2**32 - 2**16  # bytes; ImageJ knows no larger ones
 
 
@@ -161,7 +161,7 @@ def _stitch(
             disagreement.pass_rows(start, sums[1])
 
     band = Band(layout.corners, layout.weights, len(CHANNELS), finish)
-    for patches in _predicted(scan, network):
+    for patches in _in_parts(_predicted(scan, network)):
         patches = patches.swapaxes(2, 3) if layout.turned else patches
         if disagreement:
             disagreement.pass_patches(patches[:, 1])
@@ -201,6 +201,12 @@ def _predicted(scan: PreparedScan, network: Network) -> Iterator[np.ndarray]:
             raise InputError(f"The network answers pattern {start + bad.argmax()} with NaN or infinity; its checkpoint cannot be used.")
         yield patches
         start += len(patches)
+
+
+def _in_parts(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Patches in parts of at most ``BATCH``, whose sums stay in a core's cache, out of batches as large as the network likes them."""
+    for batch in batches:
+        yield from (batch[start : start + BATCH] for start in range(0, len(batch), BATCH))
 
 
 def _batches(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
