@@ -1,6 +1,8 @@
 """What the documentation names is there."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,10 @@ def test_links_between_pages_lead_somewhere(page):
 def test_every_page_is_linked_from_readme_or_another_page():
     linked = {(page.parent / target).resolve() for page in PAGES for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())}
     assert set(DOCS) <= linked
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "workflow").glob("*.py")), ids=lambda script: script.name)
+def test_the_scripts_of_workflow_say_what_they_do(script):
+    finished = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert "usage:" in finished.stdout

@@ -5,6 +5,7 @@
 Of the run, what README speaks of is copied into `resources/laptop`, since results themselves are not kept.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ SOURCES = Sources("resources/reference", "resources/published/table1.csv", "reso
 
 def main() -> None:
     """Copy, render and write."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     os.chdir(ROOT)
     config = configured()
     results = Path("results")  # where Snakemake has <results> at the default scale

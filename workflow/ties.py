@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from reference import snakemake_command
-from trials import histories, trial
+from reference import configured, snakemake_command
+from trials import histories
 
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.ties import score_ties
@@ -35,7 +35,7 @@ def main() -> int:
     """Exit status 0 if all is done, Snakemake's own if it failed."""
     arguments = _parser().parse_args()
     os.chdir(ROOT)
-    config, _ = trial(OVERLAY)
+    config = configured(OVERLAY)
     runs = {Path(path).with_name("model.pt"): run for path, run in histories(config, arguments.models).items()}
     status = subprocess.run(snakemake_command(map(str, runs), [OVERLAY], arguments.data), check=False).returncode
     if status:

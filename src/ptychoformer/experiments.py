@@ -5,7 +5,7 @@ config, so that the workflow can use it while it parses.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ptychoformer.errors import InputError
@@ -13,7 +13,6 @@ from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN, grid_of, train_rows
 
 Run = dict[str, Any]
-FIGURES_OF_A_STORE = ("fig4", "fig8", "fig9", "fig10")  # what a store keeps suffices for these
 
 
 def window_side(config: Mapping[str, Any], dataset: str) -> int:
@@ -226,14 +225,7 @@ class Experiments:
 
     def held_figures(self) -> list[str]:
         """The figures that can be drawn of the holdings."""
-        held = set(self.holdings.parts)
-        can_be_drawn = {
-            "fig4": "table1" in held and self.are_held(self.runs_of_fig4(), "views"),
-            "fig8": {"sizes", "overlaps"} <= held and self.are_held(self.runs_of_fig8(), "views"),
-            "fig9": "table1" in held and self.are_held(self.runs_of_spectra(), "spectra"),
-            "fig10": "table4" in held,
-        }
-        return [name for name in FIGURES_OF_A_STORE if can_be_drawn[name]]
+        return [name for name, can_be_drawn in FIGURES_OF_A_STORE.items() if can_be_drawn(self, set(self.holdings.parts))]
 
     def weights_of_losses(self) -> dict[str, float]:
         """Weight of the MSE in every loss of Table IV that is a weighted sum, or one of its ends."""
@@ -261,3 +253,12 @@ class Experiments:
             for catalogue, part in (("objects", "object"), ("probes", "probe"))
         }
         return {"seeds": config["seeds"], "n_train": entry["n_train"], "training": config["training"], "datasets": datasets, **parts}
+
+
+# Figures that what a store keeps may suffice for, with what says whether it does of the experiments that are held.
+FIGURES_OF_A_STORE: dict[str, Callable[[Experiments, set[str]], bool]] = {
+    "fig4": lambda experiments, held: "table1" in held and experiments.are_held(experiments.runs_of_fig4(), "views"),
+    "fig8": lambda experiments, held: {"sizes", "overlaps"} <= held and experiments.are_held(experiments.runs_of_fig8(), "views"),
+    "fig9": lambda experiments, held: "table1" in held and experiments.are_held(experiments.runs_of_spectra(), "spectra"),
+    "fig10": lambda experiments, held: "table4" in held,
+}

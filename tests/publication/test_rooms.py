@@ -5,7 +5,7 @@ from pathlib import Path
 from ptychoformer import provenance, publication
 
 FOLDER = Path(publication.__file__).parent
-# Room to the rooms that it may import from, besides itself and what lies beside them (names and columns).
+# Room to the rooms that it may import from, besides itself and what lies beside them (names and inputs).
 BELOW = {
     "figures": set(),
     "scan": {"figures"},

@@ -239,7 +239,8 @@ def test_a_figure_is_two_files_and_two_entries_and_nothing_else_is_made_anew(fin
     assert new == ["src/ptychoformer/publication/figures/fig11.py", "workflow/scripts/fig11.py"]
     assert edited == ["workflow/rules/publication.smk", "resources/published/contents.yaml"]
     assert project.planned(*SMOKE) == {"all": 1, "fig11": 1, "report": 1}
-    project.edit("workflow/scripts/fig11.py", "with job(snakemake):", "# Nothing.\nwith job(snakemake):")
+    project.edit("workflow/scripts/fig2.py", "with job(snakemake):", "number = 2\nwith job(snakemake):")
+    assert project.planned("fig1", "fig2", *SMOKE) == {"fig2": 1}
     project.edit("resources/published/contents.yaml", "  fig11:\n", "  fig12:\n")
     assert "Figure fig11 must stand in resources/published/contents.yaml and in FIGURES" in project.snakemake("-n", *SMOKE).stdout
 

@@ -27,6 +27,7 @@ try:
     EXPERIMENTS = Experiments(config, HOLDINGS)
     EXPERIMENTS.check()
     PAPER = read_contents(Path(workflow.basedir) / CONTENTS)
+    notes.check_tables(EXPERIMENTS, PAPER)
 except InputError as error:
     raise WorkflowError(f"config: {error}") from None
 
@@ -210,11 +211,6 @@ def measured_is_at_hand():
     return all(file_is_at_hand(part["file"]) for entry in entries for part in (entry["scan"], entry["labels"]) if part)
 
 
-def kept_pictures_of(runs, *parts):
-    """The same, or what the store of printed runs keeps of them."""
-    return dict(views=f"{HARVESTED}/views.h5") if HARVESTED else pictures_of(runs, *parts)
-
-
 def missing_scan():
     """The file that Figure 5 is left out for, or nothing."""
     left_out = not HARVESTED and not measured_is_at_hand()
@@ -256,6 +252,11 @@ def pictures_of(runs, *parts):
     """Named inputs of a figure that shows networks side by side: a dataset, with `patches` or `scenes` of each."""
     names = dict(patches="patches.h5", scenes="scene.h5")
     return files_to_draw(runs[0]) | {part: files_of_runs(f"<results>/{EVALUATION}/{names[part]}", runs) for part in parts}
+
+
+def kept_pictures_of(runs, *parts):
+    """The same, or what the store of printed runs keeps of them."""
+    return dict(views=f"{HARVESTED}/views.h5") if HARVESTED else pictures_of(runs, *parts)
 
 
 def published_values(table):

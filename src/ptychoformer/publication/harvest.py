@@ -39,7 +39,6 @@ _MEASURED = {
     store.BANDS: ("bands.csv", contract.BAND_ENERGIES, ("estimate", "truth")),
     store.SPECTRA: ("spectra.csv", contract.SPECTRA, ("frequency", "value")),
 }
-_LOSSES = store.HISTORY_COLUMNS[len(RUN) :]
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def _losses(run: Run, results: Path) -> pd.DataFrame | None:
     """
     if run[RUN.index("model")] in REFERENCES:
         return None
-    rows = _whole_rows(_weights(run, results).with_name("history.csv"), _LOSSES, ("validation_loss",))
+    rows = _whole_rows(_weights(run, results).with_name("history.csv"), contract.HISTORY, ("validation_loss",))
     return rows.assign(**dict(zip(RUN, run, strict=True)))
 
 

@@ -204,7 +204,7 @@ def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
         yield "**At laptop scale** (`make paper`): no numbers are kept here yet; the report of a run has them."
         return
     rows, claims = read_metrics(folder / METRICS), read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict"])
-    yield f"**At laptop scale** (`make paper`; `resources/laptop`), scenes again. {_verdicts(claims[claims['source'] == LOCAL])}"
+    yield f"**At laptop scale** (`make paper`; `resources/laptop`), scenes again. {_verdicts(claims)}"
     order = {name: rank for rank, name in enumerate(labels.datasets)}
     pairs = sorted(set(zip(rows["dataset"], rows["test"], strict=True)), key=lambda pair: order.get(pair[0], len(order)))
     yield "\n".join(_bullet(rows[(rows["dataset"] == dataset) & (rows["test"] == test)], labels) for dataset, test in pairs)

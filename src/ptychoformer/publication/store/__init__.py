@@ -1,1 +1,1 @@
-"""The reference runs: gathered from results, kept in one folder, and taken out again."""
+"""The reference runs: kept in one folder, which `harvest` fills, and taken out again."""

@@ -28,8 +28,8 @@ FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest
 # What a run's row of ``runs.csv`` says besides its facts: blocks of its scores, and which other parts of it are kept.
 KEPT = ("blocks", "parts")
 RUN_COLUMNS = (*contract.SCORES, *FACTS)
-HISTORY_COLUMNS = (*RUN, "epoch", "learning_rate", "train_loss", "validation_loss")
-SPECTRUM_COLUMNS = (*RUN, "block", "level", "channel", "quantity", "frequency", "value")
+HISTORY_COLUMNS = (*RUN, *contract.HISTORY)
+SPECTRUM_COLUMNS = (*RUN, "block", "level", *contract.SPECTRA[len(RUN) :])
 BAND_RUN_COLUMNS = (*RUN, "block", "level", *contract.BAND_ENERGIES[len(RUN) :])
 TABLES = {SCORES: contract.SCORES, BANDS: BAND_RUN_COLUMNS, SPECTRA: SPECTRUM_COLUMNS, HISTORIES: HISTORY_COLUMNS}
 # Tables by what they say rather than by where it belongs.
@@ -37,7 +37,6 @@ _VALUES = ("value", "estimate", "truth", "learning_rate", "train_loss", "validat
 _NUMBERS = ("n_train", "seed", "frequency", "epoch")
 _NAMES = {BANDS: "bands", SPECTRA: "spectra", HISTORIES: "history"}
 VIEWED = "views"
-PARTS = (*_NAMES.values(), VIEWED)
 
 Run = tuple[str, ...]
 

@@ -3,9 +3,11 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from ptychoformer.contents import Contents, Table
+from ptychoformer.contents import CONTENTS, Contents, Table
+from ptychoformer.errors import InputError
 from ptychoformer.experiments import FIGURES_OF_A_STORE, Experiments
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
+from ptychoformer.publication.tables.layout import Layout
 
 
 def words(experiments: Experiments, experiment: str, table: Table) -> dict[str, Any]:
@@ -20,6 +22,19 @@ def words(experiments: Experiments, experiment: str, table: Table) -> dict[str, 
         | (by_model if factor == "model" else by_loss)
         | experiments.headline(experiment)
     )
+
+
+def check_tables(experiments: Experiments, contents: Contents) -> None:
+    """Look at what every table is to show before any job starts.
+
+    Raises:
+        InputError: a part, metric or block is unknown; the sentence names the table.
+    """
+    for name, table in contents.tables.items():
+        try:
+            Layout.of(words(experiments, name, table))
+        except InputError as error:
+            raise InputError(f"{CONTENTS}: tables.{name}: {error}") from error
 
 
 def scale_note(experiments: Experiments, experiment: str) -> str:
