@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from ptychoformer.configuration import in_words
+from ptychoformer.configuration import allowed_values
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import locked, write_text
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
@@ -266,7 +266,7 @@ def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             chosen[name] = value
         if not Draft202012Validator(allowed[name]).is_valid(chosen[name]):
-            raise InputError(f"--option {name}: {value!r} is not allowed; it must be {in_words(allowed[name])}.")
+            raise InputError(f"--option {name}: {value!r} is not allowed; it must be {allowed_values(allowed[name])}.")
     return chosen
 
 

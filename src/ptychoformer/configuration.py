@@ -121,7 +121,7 @@ def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str
             if name not in value and "default" in (part := _resolve(part, root)):
                 value[name] = deepcopy(part["default"])
             if name not in value and name in schema.get("required", ()):
-                raise InputError(f"{_join(key, name)} is missing; it must be {in_words(part)}.")
+                raise InputError(f"{_join(key, name)} is missing; it must be {allowed_values(part)}.")
         return {name: _complete(_join(key, name), part, properties.get(name, others or {}), root) for name, part in value.items()}
     if isinstance(value, list):
         return [_complete(f"{key}[{place}]", item, schema.get("items", {}), root) for place, item in enumerate(value)]
@@ -157,7 +157,7 @@ def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
     own = {name: rule for name, rule in schema.items() if name not in _PARTS}
     infinite = isinstance(value, float) and not math.isfinite(value)
     if infinite or next(Draft202012Validator(own).iter_errors(value), None):
-        raise InputError(f"{key}: {_shown(value)} is not allowed; it must be {in_words(schema)}.{_hint(value, schema)}")
+        raise InputError(f"{key}: {_shown(value)} is not allowed; it must be {allowed_values(schema)}.{_hint(value, schema)}")
 
 
 def _shown(value: Any) -> str:
@@ -165,7 +165,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def in_words(schema: Mapping[str, Any]) -> str:
+def allowed_values(schema: Mapping[str, Any]) -> str:
     """What a schema asks for, in words: its own (``x-allowed``), or those of its keywords."""
     if "x-allowed" in schema:
         return schema["x-allowed"]

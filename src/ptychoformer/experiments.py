@@ -33,6 +33,11 @@ def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
     return train_rows(rows) * columns
 
 
+def epochs_of(config: Mapping[str, Any], dataset: str) -> int:
+    """How long networks are trained on a dataset: as it says itself, or as ``training`` does."""
+    return config["datasets"][dataset].get("epochs") or config["training"]["epochs"]
+
+
 def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[int]:
     """The numbers of training patterns that an experiment asks of a dataset, ascending.
 
@@ -132,7 +137,7 @@ class Experiments:
 
     def epochs(self, dataset: str) -> int:
         """How long networks are trained on a dataset."""
-        return self.config["datasets"][dataset].get("epochs") or self.config["training"]["epochs"]
+        return epochs_of(self.config, dataset)
 
     def headline(self, experiment: str) -> dict[str, str]:
         """Which block of the test patterns is shown, and which of its scenes."""

@@ -14,7 +14,7 @@ CELL = "{dataset}/{model}/{loss}/n{n_train}"  # what is trained with every seed
 RUN = f"{CELL}/seed{{seed}}"
 TRAINING = f"training/{RUN}"
 EVALUATION = f"evaluation/{RUN}/on_{{test}}"  # a run is tested on a dataset, its own or another
-OWN_EVALUATION = f"evaluation/{RUN}/on_{{dataset}}"
+OWN_EVALUATION = EVALUATION.replace("{test}", "{dataset}")
 REFERENCE_EVALUATION = EVALUATION.replace("{model}/{loss}", "{reference}/none")
 EPIE_EVALUATION = EVALUATION.replace("{model}/{loss}", "epie/none")
 SIMULATED_DATASET = "simulation/datasets/{dataset}/seed{seed}.cxi"
@@ -22,8 +22,11 @@ MEASURED_DATASET = "measurement/datasets/{dataset}.cxi"  # one for all seeds
 SIMULATED_OBJECT = "simulation/objects/{object}.h5"
 MEASURED_OBJECT = "measurement/objects/{dataset}.h5"
 
-_RUN = re.compile(r"(?P<dataset>[^/]+)/(?P<model>[^/]+)/(?P<loss>[^/]+)/n(?P<n_train>\d+)/seed(?P<seed>\d+)")
-_TESTED = re.compile(rf"{_RUN.pattern}/on_(?P<test>[^/]+)")
+
+def _matching(pattern: str) -> re.Pattern:
+    """The regular expression of paths of a pattern, with a group for each of its parts."""
+    digits = dict.fromkeys(("n_train", "seed"), r"\d+")
+    return re.compile(re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{digits.get(part[1], '[^/]+')})", pattern))
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +46,7 @@ class Run:
         Raises:
             InputError: the path is not that of a run.
         """
-        found = _RUN.fullmatch("/".join(Path(path).parent.parts[-5:]))
+        found = _matching(RUN).fullmatch("/".join(Path(path).parent.parts[-5:]))
         if not found:
             raise InputError(f"{path} is not the path of a run, which ends in dataset/model/loss/n<patterns>/seed<seed>/file.")
         parts = found.groupdict()
@@ -60,5 +63,5 @@ def names_of_run(folder: str | os.PathLike) -> dict[str, str] | None:
     Args:
         folder: relative to ``evaluation``.
     """
-    found = _TESTED.fullmatch(Path(folder).as_posix())
+    found = _matching(EVALUATION).fullmatch(f"evaluation/{Path(folder).as_posix()}")
     return found.groupdict() if found else None

@@ -27,7 +27,7 @@ try:
     EXPERIMENTS = Experiments(config, HOLDINGS)
     EXPERIMENTS.check()
     PAPER = read_contents(Path(workflow.basedir) / CONTENTS)
-    notes.check_tables(EXPERIMENTS, PAPER)
+    WORDS = notes.words_of_tables(EXPERIMENTS, PAPER)
 except InputError as error:
     raise WorkflowError(f"config: {error}") from None
 

@@ -24,7 +24,7 @@ for table in PAPER.tables:
         resources:
             mem_mb=500,
         params:
-            words=notes.words(EXPERIMENTS, table, PAPER.tables[table]),
+            words=WORDS[table],
             code=code_digest("publication.tables.compare"),
         message:
             f"Printing Table {PAPER.tables[table].number}"
@@ -219,7 +219,7 @@ rule report:
     resources:
         mem_mb=1000,
     params:
-        words={table: notes.words(EXPERIMENTS, table, PAPER.tables[table]) for table in SHOWN_TABLES},
+        words={table: WORDS[table] for table in SHOWN_TABLES},
         figures=SHOWN_FIGURES,
         ours=EXPERIMENTS.our_network(),
         scale=EXPERIMENTS.scale("table1"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer.errors import InputError
-from ptychoformer.experiments import headline_of, models_of, sizes_of
+from ptychoformer.experiments import epochs_of, headline_of, models_of, sizes_of
 
 # How many seeds there are to be, fixed before the first run as the paper's "ten independent experiments"; on fewer a result is interim.
 SEEDS_FIXED = 10
@@ -103,8 +103,7 @@ def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool
         return False
     if not row["epochs"]:
         return True
-    epochs = config["datasets"][row["dataset"]].get("epochs") or config["training"]["epochs"]
-    return (row["epochs"], row["batch_size"]) == (str(epochs), str(config["training"]["batch_size"]))
+    return (row["epochs"], row["batch_size"]) == (str(epochs_of(config, row["dataset"])), str(config["training"]["batch_size"]))
 
 
 def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Part | None:

@@ -22,7 +22,7 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS, REFERENCES
 from ptychoformer.evaluation.columns import IDENTITY
-from ptychoformer.experiments import headline_of, models_of, sizes_of, sizes_to_draw
+from ptychoformer.experiments import Experiments
 from ptychoformer.paths import EVALUATION, SIMULATED_DATASET
 from ptychoformer.publication.figures.parts.panels import View, Views, load_views
 from ptychoformer.storage import create_hdf5, describe, open_hdf5, read
@@ -64,13 +64,11 @@ class Shown:
 
 def shown_by(config: Mapping[str, Any]) -> list[Shown]:
     """What Figures 4 and 8 show of a whole run of a config."""
+    experiments = Experiments(config)
     found: dict[tuple[str, int], dict[str, None]] = {}
-    for experiment, others in (("table1", ["epie"]), ("sizes", [])):
-        dataset = config["experiments"][experiment]["datasets"][0]
-        sizes = sizes_of(config, experiment, dataset)
-        for size in sizes[-1:] if experiment == "table1" else sizes_to_draw(sizes):
-            found.setdefault((dataset, size), {}).update(dict.fromkeys([*models_of(config, experiment), *others]))
-    headline = headline_of(config, "table1")
+    for run in (*experiments.runs_of_fig4(), *experiments.runs_of_fig8()):
+        found.setdefault((run["dataset"], run["n_train"]), {})[run["model"]] = None
+    headline = experiments.headline("table1")
     return [Shown(dataset, size, config["seeds"][0], tuple(models), **headline) for (dataset, size), models in found.items()]
 
 

@@ -24,17 +24,19 @@ def words(experiments: Experiments, experiment: str, table: Table) -> dict[str, 
     )
 
 
-def check_tables(experiments: Experiments, contents: Contents) -> None:
-    """Look at what every table is to show before any job starts.
+def words_of_tables(experiments: Experiments, contents: Contents) -> dict[str, dict[str, Any]]:
+    """The `words` of every table, checked before any job starts.
 
     Raises:
         InputError: a part, metric or block is unknown; the sentence names the table.
     """
-    for name, table in contents.tables.items():
+    found = {name: words(experiments, name, table) for name, table in contents.tables.items()}
+    for name, its_words in found.items():
         try:
-            Layout.of(words(experiments, name, table))
+            Layout.of(its_words)
         except InputError as error:
             raise InputError(f"{CONTENTS}: tables.{name}: {error}") from error
+    return found
 
 
 def scale_note(experiments: Experiments, experiment: str) -> str:
