@@ -6,8 +6,8 @@ bands of Figure 9 are kept too, of seeds whose networks are all trained here: th
 
     python workflow/reference.py --hours 2 --data folder
 
-On a GPU, with so many trainings side by side on it, it is the whole paper with all seeds together, one group of experiments after the
-other, but for what the store holds with its bands:
+On a GPU, with so many trainings side by side on it, it is the whole paper with all seeds together, the experiments that settle most
+claims first, but for what the store holds with its bands:
 
     python workflow/reference.py --hours 0.2 --gpu 3 --data folder
 
@@ -41,8 +41,8 @@ from ptychoformer.publication.store.views import shown_by
 CONFIG = "config/paper.yaml"
 STORE = "resources/reference"
 GRACE = 120.0
-# On a GPU: what settles most claims comes first, and what is asked for together overlaps in time.
-ORDER = (("table1", "table3"), ("overlaps", "table5", "table2", "sizes"), ("table4",))
+# On a GPU: what settles most claims for its time.
+FIRST = ("table3", "overlaps", "table5", "table2", "sizes")
 GPU_OVERLAY = "config/gpu.yaml"
 
 
@@ -77,15 +77,14 @@ def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple
 
 
 def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
-    """What is left of every experiment but the measured one, with the commands that make several at once."""
-    ordered = {name for group in ORDER for name in group}
-    others = tuple(name for name in config["experiments"] if name not in ordered and name != "measured")
-    for experiments in (*ORDER, others):
-        wanted = list(dict.fromkeys(path for experiment in experiments for path in left_of(config, STORE, experiment)))
-        if any("/mse/" in path for path in wanted) and "table1" in experiments:
-            wanted.append(f"{config['pathvars']['results']}/evaluation/table1/bands.csv")
-        if wanted:
-            yield ", ".join(experiments), snakemake_command(wanted, (CONFIG,), arguments.data, arguments.cores, arguments.gpu)
+    """What is left of every experiment but the measured one, with the command that makes all of it: a GPU waits for none to be planned."""
+    left = {name: left_of(config, STORE, name) for name in config["experiments"] if name != "measured"}
+    wanted = [path for paths in left.values() for path in paths]
+    if any("/mse/" in path for path in left["table1"]):
+        wanted.append(f"{config['pathvars']['results']}/evaluation/table1/bands.csv")
+    if wanted:
+        first = [path for name in FIRST for path in left[name]]
+        yield "the whole paper", snakemake_command(wanted, (CONFIG,), arguments.data, arguments.cores, arguments.gpu, first)
 
 
 def left_of(config: dict, folder: str | os.PathLike, experiment: str) -> list[str]:
@@ -160,7 +159,12 @@ def one_seed(config: dict, seed: int) -> str:
 
 
 def snakemake_command(
-    wanted: Iterable[str], overlays: Iterable[str], data: str | None, cores: str = "all", gpu: int | None = None
+    wanted: Iterable[str],
+    overlays: Iterable[str],
+    data: str | None,
+    cores: str = "all",
+    gpu: int | None = None,
+    first: Iterable[str] = (),
 ) -> list[str]:
     """The command that makes these files with overlays of the config.
 
@@ -168,11 +172,13 @@ def snakemake_command(
         data: folder with copies of others' files, or None.
         cores: for Snakemake.
         gpu: how many jobs, each with all seeds, may use this machine's GPUs at once; None without one.
+        first: which of them come before the others.
     """
-    together = [GPU_OVERLAY] if gpu else []
-    command = [sys.executable, "-m", "snakemake", *wanted, "--cores", cores, "--rerun-incomplete", "--configfile", *overlays, *together]
-    command += ["--config", f"data_dir={data}"] if data else []
-    return [*command, "--resources", f"gpu={gpu}"] if gpu else command
+    options = ["--cores", cores, "--rerun-incomplete", "--configfile", *overlays, *([GPU_OVERLAY] if gpu else [])]
+    options += ["--config", f"data_dir={data}"] if data else []
+    options += ["--resources", f"gpu={gpu}"] if gpu else []
+    options += ["--prioritize", *dict.fromkeys(first)] if first else []
+    return [sys.executable, "-m", "snakemake", *dict.fromkeys(wanted), *options]
 
 
 def run_until(deadline: float, command: list[str]) -> int | None:

@@ -1,8 +1,9 @@
 """Measure training and predicting on the device at hand, and print what it finds as Markdown.
 
 Each network is trained at the paper's full size for a few epochs: launched kernel by kernel in float32 with deterministic kernels, as
-captured steps, in the shortened precision, and with several seeds side by side. Then it predicts a scan: patterns a second of the network
-alone, and read from a file, predicted and stitched as ``ptychoformer predict`` does it. The datasets of the seeds are made first:
+captured steps, in the shortened precision, on a GPU with fused kernels, and with several seeds side by side. Then it predicts a scan:
+patterns a second of the network alone, and read from a file, predicted and stitched as ``ptychoformer predict`` does it. The datasets of
+the seeds are made first:
 
     python workflow/speed.py results/paper/simulation/datasets/clean/seed*.cxi
 """
@@ -48,6 +49,12 @@ NETWORKS = {
     "TransUNet": ("transunet", {}),
     "SegFormer": ("segformer", {}),
 }
+# How steps are captured.
+WAYS = {
+    "float32": {"precision": "float32", "compile": False},
+    "mixed": {"precision": "mixed", "compile": False},
+    "mixed, compiled": {"precision": "mixed", "compile": True},
+}
 LARGE_BATCH = 2048
 UNITY = Normalisation(0.0, 1.0, 0.0, 1.0)
 
@@ -61,19 +68,20 @@ def main() -> None:
     data = [loaded(path, seed, training, arguments.patterns, device) for seed, path in enumerate(arguments.datasets)]
     print(f"{device_name(device)}, torch {torch.__version__}, {len(data[0][0])} patterns, batches of {training['batch_size']}\n")
     several = f"{len(data)} seeds"
-    columns = ("kernel by kernel, float32, deterministic", "float32", "mixed", f"float32, {several}", f"mixed, {several}")
+    ways = {way: options for way, options in WAYS.items() if device.type == "cuda" or not options["compile"]}
+    columns = ("kernel by kernel, float32, deterministic", *ways, *(f"{way}, {several}" for way in ways))
     print(f"| ms a step | {' | '.join(columns)} |")
-    print("|---|---|---|---|---|---|", flush=True)
+    print("|---" * (1 + len(columns)) + "|", flush=True)
     for name in arguments.networks or NETWORKS:
         steps = [
-            step(name, data[:1], training | {"precision": "float32"}, captured=False, deterministic=True),
-            *(step(name, seeds, training | {"precision": precision}) for seeds in (data[:1], data) for precision in ("float32", "mixed")),
+            step(name, data[:1], training | WAYS["float32"], captured=False, deterministic=True),
+            *(step(name, seeds, training | way) for seeds in (data[:1], data) for way in ways.values()),
         ]
         print(f"| {name} | {' | '.join(f'{1e3 * seconds:.2f}' for seconds in steps)} |", flush=True)
     batch = min(LARGE_BATCH, len(data[0][0]))
-    print(f"\n| us a sample, forward and backward, in a batch of {batch} | float32 | mixed |\n|---|---|---|")
+    print(f"\n| us a sample, forward and backward, in a batch of {batch} | {' | '.join(ways)} |\n{'|---' * (1 + len(ways))}|")
     for name in arguments.networks or NETWORKS:
-        times = [sample(name, data[0][0], training | {"precision": precision}) for precision in ("float32", "mixed")]
+        times = [sample(name, data[0][0], training | way) for way in ways.values()]
         print(f"| {name} | {' | '.join(f'{1e6 * seconds:.1f}' for seconds in times)} |", flush=True)
     print("\n| patterns predicted a second | network alone | with reading and stitching |\n|---|---|---|")
     for name in arguments.networks or NETWORKS:
@@ -118,9 +126,10 @@ def step(
     """Seconds of a step of one seed, in an epoch of as many seeds as there are data; its validation counts."""
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     runs = [made(name, seed, own, training) for seed, own in enumerate(data)]
-    if captured:
-        for run in runs:
-            run.capture()
+    for run in runs if captured else []:
+        if training["compile"]:
+            run.compile()
+        run.capture()
     for _ in range(2):  # the first is not counted
         run_epoch(runs)
     return runs[0].history[-1]["seconds"] / runs[0].batches
@@ -130,6 +139,7 @@ def sample(name: str, examples: Examples, training: Mapping[str, Any]) -> float:
     """Seconds of a sample, forward and backward, in a batch that fills the device."""
     torch.use_deterministic_algorithms(False)
     network, examples = made(name, 0, (examples, examples), training).model.train(), examples.part(slice(LARGE_BATCH))
+    network = torch.compile(network, dynamic=False) if training["compile"] else network
     for number in range(6):
         if number == 3:  # those before are not counted
             _wait(examples)

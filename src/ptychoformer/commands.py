@@ -38,6 +38,7 @@ TRAINING = {
     "weights": "last",
     "precision": "mixed",
     "deterministic": False,
+    "compile": False,
 }
 # Of `datasets.*.reconstruction` there: the probe is refined from the second iteration on, positions from the fifth, and the result is the
 # mean of the last twenty iterations.

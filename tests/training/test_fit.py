@@ -32,6 +32,7 @@ TRAINING = {
     "weights": "last",
     "precision": "mixed",
     "deterministic": False,
+    "compile": False,
 }
 # One with dropout and batch normalisation.
 DPI = {"kind": "dpi", "options": {"size": "small"}, "initialisation": None, "inputs": "log"}

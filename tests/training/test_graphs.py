@@ -1,6 +1,7 @@
-"""Steps that are launched as a whole are the steps that are launched kernel by kernel."""
+"""Steps that are launched as a whole, or whose kernels are fused, are the steps that are launched kernel by kernel."""
 
 from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
@@ -72,6 +73,37 @@ def test_captured_steps_leave_the_weights_losses_and_rates_of_others(monkeypatch
     assert [[row[name] for name in names] for row in plain.history] == [[row[name] for name in names] for row in captured.history]
 
 
+@pytest.mark.parametrize("count", [5, 24, 29])
+def test_compiling_leaves_the_state_and_whole_batches_pass_through_what_was_compiled(monkeypatch, count):
+    plain, compiled = training(count), training(count)
+    # Without a backend that fuses, the compiled network is the network to the last bit.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    compiled.compile()
+    assert all(torch.equal(one, other) for one, other in zip(plain.model.parameters(), compiled.model.parameters(), strict=True))
+    assert (compiled._compiled is compiled.model) == (count < OPTIONS["batch_size"])
+    for _ in range(2):
+        assert run_epoch([plain]) == run_epoch([compiled]) == [None]
+    for name, weights in plain.model.state_dict().items():
+        assert torch.equal(weights, compiled.model.state_dict()[name]), name
+
+
+def test_a_network_that_torch_cannot_compile_is_trained_all_the_same(monkeypatch, capsys):
+    def broken(model, **_):
+        def call(inputs):
+            model(inputs)  # batch norm has seen something
+            raise OSError("no compiler\nat length")
+
+        return call
+
+    plain, refused = training(29), training(29)
+    monkeypatch.setattr(torch, "compile", broken)
+    refused.compile()
+    assert "cannot be compiled, its kernels are not fused (OSError: no compiler)." in capsys.readouterr().err
+    assert run_epoch([plain]) == run_epoch([refused]) == [None]
+    for name, weights in plain.model.state_dict().items():
+        assert torch.equal(weights, refused.model.state_dict()[name]), name
+
+
 class Stubborn(nn.Module):
     """A network with dropout that looks at its values on the host, which no graph can hold."""
 
@@ -98,12 +130,28 @@ def test_on_a_device_losses_are_those_of_kernels_launched_one_by_one():
 
 
 @cuda
-def test_on_a_device_dropout_does_not_depend_on_what_trains_beside():
+def test_on_a_device_fused_kernels_give_the_same_losses():
+    plain, fused = (training(29, build("ptychoformer", (32, 32), {}), "cuda") for _ in range(2))
+    fused.compile()
+    for run in (plain, fused):
+        run.capture()
+    assert fused._compiled is not fused.model
+    for _ in range(3):
+        assert run_epoch([plain]) == run_epoch([fused]) == [None]
+    for one, other in zip(plain.history, fused.history, strict=True):
+        assert other["train_loss"] == pytest.approx(one["train_loss"], rel=0.02)
+
+
+@cuda
+@pytest.mark.parametrize("compiled", [False, True])
+def test_on_a_device_dropout_does_not_depend_on_what_trains_beside(compiled):
     def made(seed):
         return training(29, build("dpi", (32, 32), {"size": "small"}), "cuda", seed)
 
     alone, beside = made(0), [made(0), made(1)]
     for run in (alone, *beside):
+        if compiled:
+            run.compile()
         run.capture()
     run_epoch([alone]), run_epoch(beside)
     assert beside[0].history[0]["train_loss"] == pytest.approx(alone.history[0]["train_loss"], rel=0.01)

@@ -159,6 +159,8 @@ def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tupl
     failed: list[tuple[int, TrainingError]] = []
     going = [job for job in jobs if job.training.epoch < epochs]
     for job in going:
+        if job.training.options["compile"]:
+            job.training.compile()
         job.training.capture()
     while going:
         errors = run_epoch([job.training for job in going])

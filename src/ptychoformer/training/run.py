@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ptychoformer.errors import TrainingError
-from ptychoformer.progress import progress
+from ptychoformer.progress import progress, say
 from ptychoformer.randomness import generator, integer_seed
 from ptychoformer.training.dropout import Draws
 from ptychoformer.training.examples import Examples
@@ -45,6 +45,7 @@ class Training:
         self.schedule = Plateau(self.optimiser, factor=options["factor"], patience=options["patience"], floor=options["min_learning_rate"])
         self.batches = math.ceil(len(examples) / options["batch_size"])
         self._device = examples.inputs.device
+        self._compiled: nn.Module = model  # what whole batches pass through
         self._draws, self._graphs = Draws(self._device), Graphs(self._device)
         # What an epoch reads and writes lies at places that stay, as captured steps need it.
         self._order = torch.zeros(len(examples), dtype=torch.long, device=self._device)
@@ -56,6 +57,23 @@ class Training:
     def learning_rate(self) -> float:
         """The learning rate of the next epoch."""
         return self.optimiser.learning_rate
+
+    def compile(self) -> None:
+        """Have torch fuse the kernels that a whole batch passes through, if it can; the state of the run stays as it is.
+
+        Other batches and the validation part are few: for a shape of their own each would have to be compiled again.
+        """
+        if len(self.examples) < self.options["batch_size"]:
+            return
+        before, compiled = copy.deepcopy(self.state()), torch.compile(self.model, dynamic=False)
+        try:
+            with self.in_use():
+                self.model.train()
+                self._fit(self._order[: self.options["batch_size"]], compiled)
+            self._compiled = compiled
+        except Exception as error:  # a compiler that is missing, or whatever this one makes of the network: it trains without
+            say(f"This network cannot be compiled, its kernels are not fused ({type(error).__name__}: {str(error).splitlines()[0]}).")
+        self.restore(before)
 
     def capture(self) -> None:
         """Make each step one launch where the device can; the state of the run stays as it is."""
@@ -92,12 +110,14 @@ class Training:
     def fit_batch(self, number: int) -> None:
         """Take the step of a batch; the device may still be at it when this returns."""
         size = self.options["batch_size"]
-        captured = "whole" if (number + 1) * size <= len(self.examples) else "last"
+        whole = (number + 1) * size <= len(self.examples)
+        captured = "whole" if whole else "last"
         if captured in self._graphs:
             self._graphs.replay(captured)
             return
         with self.in_use():
-            self._losses[number] = self._fit(self._order[number * size : (number + 1) * size])
+            network = self._compiled if whole else self.model
+            self._losses[number] = self._fit(self._order[number * size : (number + 1) * size], network)
 
     def validate(self) -> None:
         """Find the validation loss; the device may still be at it when this returns."""
@@ -142,8 +162,8 @@ class Training:
             if self.options["weights"] == "best" and validation_loss <= self.best.get("loss", math.inf):
                 self.best = {"loss": validation_loss, "weights": {name: part.clone() for name, part in self.model.state_dict().items()}}
 
-    def _fit(self, batch: Tensor) -> Tensor:
-        loss = self._loss(self.examples.part(batch))
+    def _fit(self, batch: Tensor, network: nn.Module) -> Tensor:
+        loss = self._loss(self.examples.part(batch), network)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -154,23 +174,23 @@ class Training:
         size = self.options["batch_size"]
         whole = len(self.examples) // size
         batch = self._order[: whole * size].view(whole, size).index_select(0, self._number)[0]
-        self._losses.index_copy_(0, self._number, self._fit(batch)[None])
+        self._losses.index_copy_(0, self._number, self._fit(batch, self._compiled)[None])
         self._number.add_(1).remainder_(whole)
 
     def _fit_last(self) -> None:
         """Fit the last batch of the epoch, which is smaller than the others."""
         size = self.options["batch_size"]
-        self._losses[-1].copy_(self._fit(self._order[len(self.examples) // size * size :]))
+        self._losses[-1].copy_(self._fit(self._order[len(self.examples) // size * size :], self.model))
 
     @torch.no_grad()
     def _watch(self) -> None:
         size, examples = self.options["batch_size"], self.validation
         parts = (examples.part(slice(start, start + size)) for start in range(0, len(examples), size))
-        self._validation_loss.copy_(sum(self._loss(part) * len(part) for part in parts) / len(examples))
+        self._validation_loss.copy_(sum(self._loss(part, self.model) * len(part) for part in parts) / len(examples))
 
-    def _loss(self, part: Examples) -> Tensor:
+    def _loss(self, part: Examples, network: nn.Module) -> Tensor:
         with autocast(self.options["precision"], self._device):
-            prediction = self.model(part.inputs)
+            prediction = network(part.inputs)
         return self.loss(prediction.float(), part.labels, part.patterns)
 
     def final_weights(self) -> dict[str, Tensor]:
