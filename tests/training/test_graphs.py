@@ -1,6 +1,6 @@
 """Steps that are launched as a whole, or whose kernels are fused, are the steps that are launched kernel by kernel."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import pytest
@@ -104,6 +104,27 @@ def test_a_network_that_torch_cannot_compile_is_trained_all_the_same(monkeypatch
         assert torch.equal(weights, refused.model.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("change", ["compile", "capture", "restore"])
+def test_a_state_is_restored_on_the_stream_of_the_steps_before_it(monkeypatch, change):
+    class Watched(Pretended):
+        entered = 0
+
+        @contextmanager
+        def stream(self):
+            self.entered += 1
+            yield
+            self.entered -= 1
+
+    monkeypatch.setattr(run_module, "Graphs", Watched)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    run, where = training(29), []
+    load = run.model.load_state_dict
+    monkeypatch.setattr(run.model, "load_state_dict", lambda state: (where.append(run._graphs.entered), load(state)))
+    run.restore(run.state()) if change == "restore" else getattr(run, change)()
+    assert len(where) == 1
+    assert where[0] > 0
+
+
 class Stubborn(nn.Module):
     """A network with dropout that looks at its values on the host, which no graph can hold."""
 
@@ -132,10 +153,12 @@ def test_on_a_device_losses_are_those_of_kernels_launched_one_by_one():
 @cuda
 def test_on_a_device_fused_kernels_give_the_same_losses():
     plain, fused = (training(29, build("ptychoformer", (32, 32), {}), "cuda") for _ in range(2))
+    initial = {name: weights.clone() for name, weights in fused.model.state_dict().items()}
     fused.compile()
+    assert fused._compiled is not fused.model
+    assert all(torch.equal(initial[name], weights) for name, weights in fused.model.state_dict().items())
     for run in (plain, fused):
         run.capture()
-    assert fused._compiled is not fused.model
     for _ in range(3):
         assert run_epoch([plain]) == run_epoch([fused]) == [None]
     for one, other in zip(plain.history, fused.history, strict=True):

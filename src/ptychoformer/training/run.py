@@ -66,9 +66,9 @@ class Training:
         if len(self.examples) < self.options["batch_size"]:
             return
         before, compiled = copy.deepcopy(self.state()), torch.compile(self.model, dynamic=False)
+        self.model.train()
         try:
             with self.in_use():
-                self.model.train()
                 self._fit(self._order[: self.options["batch_size"]], compiled)
             self._compiled = compiled
         except Exception as error:  # a compiler that is missing, or whatever this one makes of the network: it trains without
@@ -212,11 +212,12 @@ class Training:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what ``state`` returned."""
+        """Go on from what ``state`` returned, once the device has done what it was told."""
         self.epoch, self.history, self.best = state["epoch"], state["history"], state["best"]
-        self.model.load_state_dict(state["model"])
-        self.optimiser.restore(state["optimiser"])
-        self.schedule.restore(state["schedule"])
+        with self._graphs.stream():  # on another one a step that is still at work would write over what is restored
+            self.model.load_state_dict(state["model"])
+            self.optimiser.restore(state["optimiser"])
+            self.schedule.restore(state["schedule"])
 
 
 def run_epoch(runs: Sequence[Training]) -> list[TrainingError | None]:
