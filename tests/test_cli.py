@@ -17,7 +17,8 @@ import torch
 import yaml
 from PIL import Image
 
-from ptychoformer import cli, commands
+from ptychoformer import cli
+from ptychoformer.cli import inspect, outputs, reconstruct, train
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.network import TrainedNetwork
@@ -108,7 +109,7 @@ def test_help_teaches(command, capsys):
 
 
 def test_examples_of_help_can_be_parsed():
-    for text in (cli.INSPECT_EXAMPLES, cli.RECONSTRUCT_EXAMPLES, cli.TRAIN_EXAMPLES, cli.PREDICT_EXAMPLES):
+    for text in (command.EXAMPLES for command in cli.COMMANDS.values()):
         for line in text.splitlines()[1:]:
             words = line.split("   (")[0].split()
             assert words[0] == "ptychoformer"
@@ -156,18 +157,18 @@ def test_defaults_are_those_of_the_workflow():
     training = {name: part["default"] for name, part in schema["properties"]["training"]["properties"].items()}
     del training["seeds_together"]  # there is one
     options = cli.parser().parse_args(["train", "scan.cxi", "--object", "o.h5", "-o", "run"])
-    assert commands.TRAINING | {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")} == training
+    assert train.TRAINING | {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")} == training
     models = schema["properties"]["models"]["additionalProperties"]["properties"]
     assert {name: getattr(options, name) for name in ("initialisation", "inputs")} == {
         name: models[name]["default"] for name in ("initialisation", "inputs")
     }
-    assert {*cli.INITIALISATIONS, None} == {*INITIALISATIONS, None} == set(models["initialisation"]["enum"])
+    assert {*train.INITIALISATIONS, None} == {*INITIALISATIONS, None} == set(models["initialisation"]["enum"])
     assert list(INPUTS) == models["inputs"]["enum"]
     options = cli.parser().parse_args(["reconstruct", "scan.cxi", "-o", "o.h5", "--refine-positions"])
     reconstruction = {
         name: part["default"] for name, part in schema["$defs"]["measured"]["properties"]["reconstruction"]["properties"].items()
     }
-    assert commands.reconstruction_settings(options) == reconstruction
+    assert reconstruct.reconstruction_settings(options) == reconstruction
 
 
 def test_losses_are_those_without_required_options(capsys):
@@ -178,8 +179,8 @@ def test_losses_are_those_without_required_options(capsys):
 
 
 def test_a_loss_is_recorded_with_its_options():
-    assert commands.loss_entry("mse") == {"kind": "mse"}
-    assert commands.loss_entry("huber") == {"kind": "huber", "delta": 1}
+    assert train.loss_entry("mse") == {"kind": "mse"}
+    assert train.loss_entry("huber") == {"kind": "huber", "delta": 1}
 
 
 # inspect
@@ -468,14 +469,14 @@ def test_every_mistake_gets_one_sentence(mistakes, capsys):
 
 def test_a_side_that_is_no_power_of_two_gets_a_suggestion():
     with pytest.raises(InputError, match="a power of two, found 96 x 96; --crop 128 would do"):
-        commands.check_window({"kind": "ptychoformer", "options": {}}, SimpleNamespace(window=(96, 96)), bin=2)
+        train.check_window({"kind": "ptychoformer", "options": {}}, SimpleNamespace(window=(96, 96)), bin=2)
 
 
 def test_a_folder_that_may_not_be_written_to_is_found_before_the_work(scan, tmp_path, monkeypatch, capsys):
     def forbidden(dir):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(commands.tempfile, "TemporaryFile", forbidden)
+    monkeypatch.setattr(outputs.tempfile, "TemporaryFile", forbidden)
     assert main("reconstruct", scan, "-o", tmp_path / "object.h5") == 1
     assert f"cannot be written into the folder {tmp_path}: Permission denied" in one_sentence(capsys)
 
@@ -541,7 +542,7 @@ def test_an_interruption_is_one_line(scan, monkeypatch, capsys):
     def interrupted(_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "inspect", interrupted)
+    monkeypatch.setattr(inspect, "run", interrupted)
     assert main("inspect", scan) == 130
     assert capsys.readouterr().err == "Interrupted. Nothing was written.\n"
 

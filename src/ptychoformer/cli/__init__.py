@@ -1,0 +1,66 @@
+"""The command ``ptychoformer``: one scan, four commands, no workflow.
+
+Each command is a module with what it does, in words (``SUMMARY``, ``ABOUT``, ``EXAMPLES``, ``AFTERWARDS``) and in code (``add_options``,
+``run``). Libraries that take long to import are imported by the command that needs them.
+
+Exit codes: 0 fine, 1 an error that is one sentence, 2 a command line that cannot be understood, 130 interrupted.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ptychoformer import __version__
+from ptychoformer.cli import inspect, predict, reconstruct, train
+from ptychoformer.errors import PtychoformerError
+
+ABOUT = """\
+From the diffraction patterns of a scan to pictures of its object.
+
+inspect      what a file holds: counts, geometry, overlap, warnings
+reconstruct  the object from all patterns together, by iteration: slow and exact, and what a network learns from
+train        a network that takes one pattern to its part of the object
+predict      a whole scan with that network, as fast as patterns come
+
+A scan is a CXI or NXcxi_ptycho file, an .npz.bz2 of the APS Velociprobe, or an .npz or .npy of frames on a raster.
+Each command explains itself: ptychoformer predict --help."""
+COMMANDS = {"inspect": inspect, "reconstruct": reconstruct, "train": train, "predict": predict}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line, by default that of the process; returns the exit code.
+
+    Raises:
+        SystemExit: 2 on a command line that cannot be understood, 0 after ``--help``.
+    """
+    afterwards = ""
+    try:
+        options = parser().parse_args(arguments)
+        afterwards = options.afterwards
+        options.run(options)
+    except PtychoformerError as error:
+        return _failed(f"Error: {error}", 1)
+    except MemoryError:
+        return _failed("Error: The memory does not suffice; use fewer pixels (--crop, --bin) or another machine.", 1)
+    except KeyboardInterrupt:
+        return _failed(f"Interrupted. {afterwards}", 130)
+    return 0
+
+
+def _failed(line: str, code: int) -> int:
+    print(line, file=sys.stderr)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line may hold."""
+    whole = argparse.ArgumentParser("ptychoformer", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parts = whole.add_subparsers(metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        words = {"help": command.SUMMARY, "description": command.ABOUT, "epilog": command.EXAMPLES}
+        part = parts.add_parser(name, **words, formatter_class=argparse.RawDescriptionHelpFormatter)
+        part.add_argument("scan", metavar="SCAN", help="file with the patterns and positions of a scan")
+        part.set_defaults(run=command.run, afterwards=command.AFTERWARDS)
+        command.add_options(part)
+    return whole

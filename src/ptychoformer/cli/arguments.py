@@ -1,0 +1,110 @@
+"""What several commands may be told, and how their arguments are checked."""
+
+import argparse
+import math
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ptychoformer.measurement.readers import FORMATS, STEP
+from ptychoformer.measurement.readers.cxi import WAVELENGTHS
+
+
+def add_running(group: argparse._ArgumentGroup, seed: str) -> None:
+    """Add what has a computation repeat itself, and how fast it is."""
+    group.add_argument("--seed", type=whole(0), default=0, metavar="N", help=f"{seed} [%(default)s]")
+    group.add_argument("--threads", type=whole(1), default=cores(), metavar="N", help="of the CPU [%(default)s]")
+
+
+def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int | None = 1) -> None:
+    """Add how a scan is read, and what is made of its patterns; ``preparation`` says what is done where the latter is left out."""
+    group = part.add_argument_group("how the scan is read", "What is left out is as the file says; lengths in metres.")
+    group.add_argument("--format", choices=FORMATS, help="[recognised by what the file holds]")
+    # Within reach of any instrument, so that micrometres taken for metres are noticed.
+    group.add_argument("--wavelength", type=real(*WAVELENGTHS), metavar="METRES", help="of the beam")
+    group.add_argument("--distance", type=real(1e-4, 1e3), metavar="METRES", help="from object to detector")
+    group.add_argument("--detector-pixel", type=real(1e-7, 1e-2), metavar="METRES", help="side of a detector pixel")
+    group.add_argument("--centre", type=whole(0), nargs=2, metavar=("Y", "X"), help="detector pixel with the zero frequency [found]")
+    group.add_argument(
+        "--step",
+        type=real(0, math.inf, low_excluded=True),
+        metavar="PIXELS",
+        help=f"of a nanoprobe's raster, between neighbours [{STEP:g}]",
+    )
+    crop = f"side of the square around the centre, detector pixels{preparation or ' [the largest]'}"
+    group.add_argument("--crop", type=whole(1), metavar="C", help=crop)
+    group.add_argument("--bin", type=whole(1), default=bin, metavar="B", help=f"side of blocks that are summed{preparation or ' [1]'}")
+
+
+def reading(options: Namespace) -> dict[str, Any]:
+    """How the scan is read, as `preparation.open_prepared` takes it."""
+    scan = {"geometry": {name: getattr(options, name) for name in ("wavelength", "distance", "detector_pixel")}}
+    scan |= {"format": options.format, "centre": tuple(options.centre) if options.centre else None}
+    return scan | ({"step": options.step} if options.step else {})
+
+
+def cropping(options: Namespace) -> dict[str, int | None]:
+    """What is made of its patterns."""
+    return {"crop": options.crop, "bin": options.bin}
+
+
+def about_scan(path: str) -> dict[str, Any]:
+    """What tells one scan from another, for the provenance."""
+    return {"scan": Path(path).name, "scan_bytes": Path(path).stat().st_size}
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Returns a parser of integers of at least ``least``."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"'{text}' is not allowed; it must be an integer of at least {least}")
+        return value
+
+    return parse
+
+
+def real(low: float, high: float, *, low_excluded: bool = False, high_excluded: bool = False) -> Callable[[str], float]:
+    """Returns a parser of finite numbers between two bounds."""
+    bounds = [f"{'greater than' if low_excluded else 'at least'} {low:g}"]
+    if high < math.inf:
+        bounds.append(f"{'less than' if high_excluded else 'at most'} {high:g}")
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        inside = (
+            low <= value <= high and math.isfinite(value) and not (low_excluded and value == low) and not (high_excluded and value == high)
+        )
+        if not inside:
+            raise argparse.ArgumentTypeError(f"'{text}' is not allowed; it must be a number {' and '.join(bounds)}")
+        return value
+
+    return parse
+
+
+def hdf5_name(text: str) -> str:
+    """Take the name of an HDF5 file."""
+    if not text.lower().endswith((".h5", ".hdf5")):
+        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; the name of an HDF5 file must end in .h5 or .hdf5")
+    return text
+
+
+def png_name(text: str) -> str:
+    """Take the name of a picture."""
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; the name of a picture must end in .png")
+    return text

@@ -1,0 +1,131 @@
+"""The command ``ptychoformer predict``."""
+
+import argparse
+import json
+import math
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ptychoformer.cli.arguments import about_scan, add_reading, cores, hdf5_name, png_name, reading, real, whole
+from ptychoformer.cli.outputs import check_outputs
+from ptychoformer.cli.train import PREPARATION
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.stitch import WEIGHTINGS
+from ptychoformer.evaluation.synchronise import PHASES, TIE
+from ptychoformer.measurement.preparation import PreparedScan, open_prepared
+from ptychoformer.progress import say
+from ptychoformer.provenance import record
+from ptychoformer.publication.figures.parts.lengths import with_prefix
+
+SUMMARY = "predict and stitch a scan with a trained network"
+ABOUT = """\
+Predict every pattern of a scan with a trained network and stitch the answers, in one pass.
+
+The scan may be as long as it likes: only the rows of the scene that patterns still to come can touch are in memory (of a scan in random
+order these are all rows). Patterns are cropped and binned as those that the network was trained on.
+
+A pattern does not tell the mean phase of its window. With --phase synchronised, patches that overlap tell each other: the constants with
+which they agree best, weakly tied to the network's own, are added to them. This takes some numbers of each pattern in memory.
+
+SCENE.h5 holds scene/amplitude, scene/phase in radians (NaN where no pattern lies), and the positions; SCENE.h5.provenance.json says what it
+was made from. A network knows objects like those it was trained on, at the same size of pixel: compare with a reconstruction."""
+EXAMPLES = """\
+examples:
+  ptychoformer predict scan.cxi --checkpoint run -o scene.h5 --png scene.png
+  ptychoformer predict scan.cxi --checkpoint run -o scene.h5 --phase synchronised --tie 0.1
+  ptychoformer predict next.cxi --checkpoint run -o next.h5 --tiff next       (next_amplitude.tif, next_phase.tif for ImageJ)
+  ptychoformer predict scan.cxi --checkpoint run/model.pt -o scene.h5 --crop 64 --bin 2"""
+AFTERWARDS = "Nothing was written."  # said when it was interrupted
+SAME_PIXEL = 0.01  # largest relative difference between pixel sizes that count as the same
+
+
+def add_options(part: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    part.add_argument("--checkpoint", required=True, metavar="RUN", help="folder that `train` made, or a model.pt")
+    part.add_argument("-o", "--output", required=True, type=hdf5_name, metavar="SCENE.h5", help="HDF5 file to write")
+    part.add_argument("--png", type=png_name, metavar="FILE", help="picture of the scene")
+    part.add_argument("--tiff", metavar="PREFIX", help="write PREFIX_amplitude.tif and PREFIX_phase.tif for ImageJ")
+    part.add_argument("--weighting", choices=WEIGHTINGS, default="radial", help="radial: patches count most at their centre [%(default)s]")
+    part.add_argument("--phase", choices=PHASES, default="plain", help="how phase is stitched [%(default)s]")
+    tie = "of synchronised phase to the network's own: 0 none, a large one is as good as plain [%(default)s]"
+    part.add_argument("--tie", type=real(0, math.inf), default=TIE, metavar="T", help=tie)
+    part.add_argument("--threads", type=whole(1), default=cores(), metavar="N", help="of the CPU [%(default)s]")
+    add_reading(part, preparation=" [as in training]", bin=None)
+
+
+def run(options: Namespace) -> None:
+    """Predict a scan pattern by pattern, and stitch the scene as it comes."""
+    checkpoint = checkpoint_in(options.checkpoint)
+    tiffs = [f"{options.tiff}_amplitude.tif", f"{options.tiff}_phase.tif"] if options.tiff else []
+    check_outputs([options.output, options.png, *tiffs], [options.scan, checkpoint])
+    from ptychoformer.evaluation.network import TrainedNetwork
+    from ptychoformer.evaluation.stream import predict_scene, write_tiffs
+
+    trained = prepared_as(checkpoint)
+    patterns = {"crop": options.crop or trained.get("crop"), "bin": options.bin or trained.get("bin") or 1}
+    network, began = TrainedNetwork(checkpoint, options.threads), time.perf_counter()
+    with open_prepared(options.scan, reading(options), patterns) as prepared:
+        for warning in prepared.warnings:
+            say(warning)
+        _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
+        stitching = {"weighting": options.weighting, "phase": options.phase}
+        stitching |= {"tie": options.tie} if options.phase == "synchronised" else {}
+        facts = predict_scene(prepared, network, network.normalisation, options.output, **stitching)
+    facts |= {"device": network.device}
+    settings = about_scan(options.scan) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
+    record(options.output, settings, time.perf_counter() - began, facts)
+    if options.png:
+        from ptychoformer.publication.scan.pictures import draw_scene
+
+        draw_scene(options.output, options.png)
+    if options.tiff:
+        from ptychoformer.storage import open_hdf5
+
+        with open_hdf5(options.output) as file:
+            write_tiffs(file["scene"], options.tiff)
+    print(f"{facts['patterns']} patterns in {facts['prediction_seconds']:.1f} s, {facts['patterns_per_second']:.0f} patterns per second")
+
+
+def _check_that_it_fits(path: str, prepared: PreparedScan, checkpoint: Path, window: tuple[int, int], trained: Mapping[str, Any]) -> None:
+    if prepared.window != window:
+        found, expected = (" x ".join(map(str, shape)) for shape in (prepared.window, window))
+        bin = trained.get("bin", max(1, prepared.crop // window[0]))
+        raise InputError(
+            f"{checkpoint} was trained on patterns of {expected} pixels, {path} gives {found}; "
+            f"--crop {trained.get('crop', bin * window[0])} --bin {bin} would fit."
+        )
+    own, pixel_size = prepared.optics.pixel_size if prepared.optics else None, trained.get("pixel_size")
+    if own and pixel_size:
+        if abs(own / pixel_size - 1) > SAME_PIXEL:
+            found, expected = with_prefix(own), with_prefix(pixel_size)
+            say(f"{checkpoint} was trained on pixels of {expected}, {path} has {found}: the network knows no others.")
+    elif trained and prepared.crop != trained["crop"]:
+        pair = f"--crop {prepared.crop}, {checkpoint} was trained with --crop {trained['crop']}"
+        say(f"{pair}: on the same detector the object's pixels differ, and the network knows no others.")
+
+
+def checkpoint_in(path: str) -> Path:
+    """The checkpoint itself, or that of a run's folder."""
+    return Path(path) / "model.pt" if Path(path).is_dir() else Path(path)
+
+
+def prepared_as(checkpoint: Path) -> Mapping[str, Any]:
+    """How the patterns that a network was trained on were prepared; empty if that was not written beside the checkpoint.
+
+    Raises:
+        InputError: what was written there is no longer that.
+    """
+    path = checkpoint.with_name(PREPARATION)
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} cannot be read as JSON; delete it, and give --crop and --bin.") from error
+    whole = isinstance(found, dict) and all(isinstance(found.get(name), int) and found[name] > 0 for name in ("crop", "bin"))
+    if not whole:
+        raise InputError(f"{path} must hold 'crop' and 'bin', integers of at least 1; delete it, and give --crop and --bin.")
+    return found

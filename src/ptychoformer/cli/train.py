@@ -1,0 +1,174 @@
+"""The command ``ptychoformer train``."""
+
+import argparse
+import json
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from ptychoformer.cli.arguments import about_scan, add_reading, add_running, cropping, reading, real, whole
+from ptychoformer.cli.outputs import check_outputs
+from ptychoformer.configuration import allowed_values
+from ptychoformer.errors import InputError
+from ptychoformer.files import locked, write_text
+from ptychoformer.measurement.preparation import PreparedScan, open_prepared
+from ptychoformer.plugins import loss_kinds, loss_options, network_kinds, network_options, network_side
+from ptychoformer.progress import say
+from ptychoformer.provenance import code_digest, record
+from ptychoformer.training.inputs import INPUTS
+
+SUMMARY = "train a network on a reconstructed scan"
+ABOUT = """\
+Train a network on a scan whose object was reconstructed: what it learns is to take one pattern to its part of the object.
+
+--crop and --bin decide what it sees: a crop of c detector pixels, summed in blocks of b x b, makes patterns of c / b pixels. A smaller
+crop makes the object's pixels coarser, larger blocks make its windows narrower. The lowest fifth of the scan is never trained on, nor is
+what overlaps it, so that RUN's answers there are those to expect of a new scan.
+
+RUN gets model.pt, history.csv (the losses of every epoch), preparation.json (what predict has to know), and the labelled scan, dataset.cxi
+and object.h5. The state of training is kept in RUN/state.pt: interrupted, the same command goes on after the last whole epoch."""
+EXAMPLES = """\
+examples:
+  ptychoformer train scan.cxi --object object.h5 -o run --crop 64
+  ptychoformer train scan.cxi --object object.h5 -o run --crop 128 --bin 4 --model ptychonn --epochs 50
+  ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --option attention=none --loss mae"""
+AFTERWARDS = "The same command goes on after the last whole epoch."  # said when it was interrupted
+# How networks are trained where nothing else is asked for: the defaults of `training` in the workflow's config schema, which a test holds
+# these against. Epochs, batch size and learning rate are options of the command.
+TRAINING = {
+    "min_learning_rate": 1e-4,
+    "factor": 0.5,
+    "patience": 2,
+    "subset": "scattered",
+    "validation_fraction": 0.05,
+    "validation": "random",
+    "weights": "last",
+    "precision": "mixed",
+    "deterministic": False,
+    "compile": False,
+}
+PREPARATION = "preparation.json"  # in the folder of a run
+INITIALISATIONS = ("torch", "glorot")  # those of `models`, which would import torch
+
+
+def add_options(part: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    part.add_argument("--object", required=True, metavar="OBJECT.h5", help="what `reconstruct` made of the same scan")
+    part.add_argument("-o", "--output", required=True, metavar="RUN", help="folder to write into")
+    training = part.add_argument_group("training")
+    training.add_argument("--model", choices=network_kinds(), default="ptychoformer", help="network [%(default)s]")
+    training.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the network, as often as you like; an unknown name lists them",
+    )
+    training.add_argument("--initialisation", choices=INITIALISATIONS, help="weights to start from [the network's own choice]")
+    training.add_argument("--inputs", choices=tuple(INPUTS), default="log", help="what is made of the photons it sees [%(default)s]")
+    training.add_argument("--patterns", type=whole(2), metavar="N", help="to train on, drawn by the seed [all that may be]")
+    training.add_argument("--epochs", type=whole(1), default=25, metavar="N", help="passes over them [%(default)s]")
+    training.add_argument("--batch-size", type=whole(1), default=32, metavar="N", help="patterns a step [%(default)s]")
+    rate = real(0, 1, low_excluded=True)
+    training.add_argument("--learning-rate", type=rate, default=1e-3, metavar="R", help="of Adam at the start [%(default)s]")
+    training.add_argument("--loss", choices=losses(), default="mse", help="what is made small [%(default)s]")
+    add_running(training, "of the choice of patterns, initial weights, order and dropout")
+    add_reading(part)
+
+
+def losses() -> list[str]:
+    """The losses that need no options."""
+    return [kind for kind in loss_kinds() if all("default" in option for option in loss_options(kind).values())]
+
+
+def run(options: Namespace) -> None:
+    """Train a network on a scan whose object was reconstructed."""
+    run = Path(options.output)
+    files = {name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION)}
+    check_outputs(files.values(), [options.scan, options.object])
+    with locked(run):
+        _train(options, files)
+
+
+def _train(options: Namespace, files: Mapping[str, Path]) -> None:
+    model = {"kind": options.model, "options": network_choices(options.model, options.option)}
+    model |= {"initialisation": options.initialisation, "inputs": options.inputs}
+    began = time.perf_counter()
+    with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
+        preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
+        preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None
+    for warning in prepared.warnings:
+        say(warning)
+    check_window(model, prepared, options.bin)
+    from ptychoformer.measurement.cxi import read_scan
+    from ptychoformer.measurement.labelled import make_labelled
+    from ptychoformer.training.fit import delete_state, fit
+    from ptychoformer.training.split import split_of
+
+    made = {"labels": None, "reconstruction": options.object, "output": files["dataset.cxi"], "object_output": files["object.h5"]}
+    make_labelled(options.scan, reading(options), {"crop": prepared.crop, "bin": options.bin}, **made)
+    n_train = options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
+    training = TRAINING | {"epochs": options.epochs, "batch_size": options.batch_size, "learning_rate": options.learning_rate}
+    training["min_learning_rate"] = min(training["min_learning_rate"], options.learning_rate)
+    settings = {"model": model, "loss": loss_entry(options.loss), "n_train": n_train, "seed": options.seed, "training": training}
+    code = code_digest("training.fit", f"models.{options.model}", f"training.losses.{options.loss}")
+    results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": options.threads, "code": code}
+    facts = fit(files["dataset.cxi"], **settings, **results)
+    write_text(json.dumps(preparation, indent=2) + "\n", files[PREPARATION])
+    record(files["model.pt"], settings | preparation | about_scan(options.scan), time.perf_counter() - began, facts)
+    delete_state(files["model.pt"])
+    print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files['model.pt']}")
+
+
+def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
+    """Options of a network from ``name=value``, checked against what its ``build`` takes.
+
+    Raises:
+        InputError: there is no such option, or its value is not allowed.
+    """
+    allowed, chosen = network_options(kind), {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if name not in allowed or not equals:
+            raise InputError(f"--option {text} is not name=value with an option of {kind}; allowed are {', '.join(allowed) or 'none'}.")
+        try:
+            chosen[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            chosen[name] = value
+        if not Draft202012Validator(allowed[name]).is_valid(chosen[name]):
+            raise InputError(f"--option {name}: {value!r} is not allowed; it must be {allowed_values(allowed[name])}.")
+    return chosen
+
+
+def loss_entry(kind: str) -> dict[str, Any]:
+    """A loss with the defaults of its options, as an entry of the config's catalogue."""
+    return {"kind": kind} | {name: option["default"] for name, option in loss_options(kind).items()}
+
+
+def check_window(model: Mapping[str, Any], prepared: PreparedScan, bin: int) -> None:
+    """Whether a network can be built for the patterns of a scan.
+
+    Raises:
+        InputError: it cannot; the sentence suggests a crop.
+    """
+    side, multiple = prepared.window[0], network_side(model["kind"])
+    fitting = multiple
+    while 2 * fitting <= side:
+        fitting *= 2
+    advice = f"--crop {fitting * bin} would do" if fitting <= side else f"--bin {bin} leaves too few of them"
+    if side % multiple:
+        raise InputError(f"{model['kind']} needs patterns whose sides are multiples of {multiple} pixels, found {side} x {side}; {advice}.")
+    import torch
+
+    from ptychoformer.models import build
+
+    try:
+        with torch.device("meta"):  # shapes without numbers
+            build(model["kind"], prepared.window, model["options"])
+    except InputError as error:
+        raise InputError(f"{str(error).rstrip('.')}; {advice}.") from error
