@@ -45,7 +45,7 @@ def write_inputs(folder, losses=tuple(ALPHAS), seeds=3):
 
 
 def test_values_in_printed_units_against_alpha(tmp_path):
-    ours, theirs = load(*write_inputs(tmp_path), ALPHAS, "ptychoformer", **HEADLINE)
+    ours, theirs, _ = load(*write_inputs(tmp_path), ALPHAS, "ptychoformer", **HEADLINE)
     row = ours[(ours["alpha"] == 0.5) & (ours["channel"] == "phase") & (ours["metric"] == "ssim")]
     assert row["mean"].item() == pytest.approx(100 * (0.8 + 0.01 + 0.05))
     assert set(theirs["alpha"]) == {0.9, 1.0}
@@ -68,11 +68,46 @@ def test_pure_losses_stand_apart_and_are_not_joined(tmp_path):
 
 def test_without_pure_losses_and_with_one_seed(tmp_path):
     inputs = write_inputs(tmp_path, ("weighted_20", "weighted_50", "weighted_90"), seeds=1)
-    ours, theirs = load(*inputs, ALPHAS, "ptychoformer", **HEADLINE)
+    ours, theirs, floor = load(*inputs, ALPHAS, "ptychoformer", **HEADLINE)
     assert ours["half"].isna().all()
     with house_style():
-        labels = [text.get_text() for text in compose(ours, theirs, "ptychoformer", "scene of a block").legends[0].get_texts()]
+        labels = [text.get_text() for text in compose(ours, theirs, floor, "ptychoformer", "scene of a block").legends[0].get_texts()]
     assert labels == ["weighted", "published"]
+
+
+def test_the_floor_is_drawn_where_it_was_measured(tmp_path):
+    metrics, published = write_inputs(tmp_path)
+    table = pd.read_csv(metrics)
+    floor = table[table["loss"] == "mse"].assign(model="floor", loss="none", value=lambda rows: rows["value"] / 2)
+    write_csv(pd.concat([table, floor]), metrics)
+    with house_style():
+        figure = compose(*load(metrics, published, ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block")
+    assert "Floor" in [text.get_text() for text in figure.legends[0].get_texts()]
+    upper_left = figure.axes[0]
+    level = floor.query(
+        "channel == 'amplitude' and metric == 'psnr' and region == 'whole' and block == 'lower_right' and level == 'scene'"
+    )["value"].mean()
+    assert any(line.get_ydata()[0] == pytest.approx(level, rel=0.05) for line in upper_left.lines if len(set(line.get_ydata())) == 1)
+    assert upper_left.get_ylim()[0] < level
+
+
+def test_an_interval_that_dwarfs_the_means_is_cut_and_marked_and_no_axis_passes_100_percent(tmp_path):
+    metrics, published = write_inputs(tmp_path)
+    table = pd.read_csv(metrics)
+    wide = (table["loss"] == "nssim") & table["metric"].isin(["psnr", "ssim"])
+    table.loc[wide, "value"] += table.loc[wide, "seed"].map({0: -0.3, 1: 0.0, 2: 0.3}) * table.loc[wide, "value"]
+    write_csv(table, metrics)
+    with house_style():
+        figure = compose(*load(metrics, published, ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block")
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        cut = [line for line in axes.lines if line.get_gid() == "cut"]
+        assert {line.get_marker() for line in cut} == {"v", "^"}
+        means = np.concatenate([container.lines[0].get_ydata() for container in axes.containers])
+        assert low < means.min()
+        assert means.max() < high
+        if "SSIM" in axes.get_ylabel():
+            assert high < 102
 
 
 def test_files(tmp_path):

@@ -12,6 +12,7 @@ from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_st
 from ptychoformer.storage import write_csv
 
 MODELS = {"ptychonn": "First", "ptychoformer": "Second"}
+HEADLINE = dict(block="lower_right", level="scene")
 
 
 @pytest.fixture
@@ -50,7 +51,9 @@ def test_networks_that_blur_lose_what_is_not_low(files):
 def test_panels_hold_what_the_files_hold(files):
     curves, bands = (pd.read_csv(path) for path in files)
     with house_style():
-        figure = compose(curves, bands, MODELS)
+        figure = compose(curves, bands, MODELS, "scene of a block")
+    named = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert "Diagonal section of the scene of a block; bands end at 0.24 and 0.47 cycles/pixel (dotted)" in named
     assert len(figure.axes) == 2 * len(MODELS) + 2 + 3
     section = curves[(curves["model"] == "ptychonn") & (curves["seed"] == 0) & (curves["channel"] == "amplitude")]
     truth, first = figure.axes[0].lines[:2]
@@ -66,7 +69,7 @@ def test_panels_hold_what_the_files_hold(files):
 
 def test_files(files, tmp_path):
     for name in ("first", "second"):
-        draw(*files, models=MODELS, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+        draw(*files, models=MODELS, **HEADLINE, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
     assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
     assert f"{DOUBLE_COLUMN * 72:.2f}".encode() in (tmp_path / "first.pdf").read_bytes()
 
@@ -74,8 +77,8 @@ def test_files(files, tmp_path):
 def test_other_networks_and_mixed_conditions_are_refused(files, tmp_path):
     output = {"pdf": tmp_path / "a.pdf", "png": tmp_path / "a.png"}
     with pytest.raises(InputError, match="no spectra of the network 'dpi'"):
-        draw(*files, models={"dpi": "DPI"}, **output)
+        draw(*files, models={"dpi": "DPI"}, **HEADLINE, **output)
     table = pd.read_csv(files[1])
     write_csv(pd.concat([table, table.assign(n_train=5)]), tmp_path / "mixed.csv")
     with pytest.raises(InputError, match="two runs of one network and seed"):
-        draw(files[0], tmp_path / "mixed.csv", models=MODELS, **output)
+        draw(files[0], tmp_path / "mixed.csv", models=MODELS, **HEADLINE, **output)

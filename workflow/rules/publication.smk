@@ -97,7 +97,10 @@ FIGURES = {
     ),
     "fig9": dict(
         input=dict(spectra="<results>/evaluation/table1/spectra.csv", bands="<results>/evaluation/table1/bands.csv"),
-        params=dict(models=EXPERIMENTS.labels("models", EXPERIMENTS.networks("table1"))),
+        params=dict(
+            models=EXPERIMENTS.labels("models", EXPERIMENTS.networks("table1")),
+            headline=EXPERIMENTS.headline("table1"),
+        ),
     ),
     "fig10": dict(
         input=dict(metrics="<results>/evaluation/table4/metrics.csv", published="resources/published/table4.csv"),

@@ -5,4 +5,5 @@ from adapter import job
 with job(snakemake):
     from ptychoformer.publication.figures.fig9 import draw
 
-    draw(snakemake.input.spectra, snakemake.input.bands, models=snakemake.params.models, **dict(snakemake.output.items()))
+    chosen = dict(models=snakemake.params.models, **snakemake.params.headline)
+    draw(snakemake.input.spectra, snakemake.input.bands, **chosen, **dict(snakemake.output.items()))

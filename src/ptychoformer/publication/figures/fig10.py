@@ -14,8 +14,8 @@ from ptychoformer.evaluation import WHOLE
 from ptychoformer.evaluation.columns import read_table
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.figures.parts.style import SINGLE_COLUMN, axes_at, colour, house_style, save
-from ptychoformer.publication.figures.parts.sweeps import PANELS, draw_lines, label_axes, read_scenes, select, summarise
-from ptychoformer.publication.names import scene_name
+from ptychoformer.publication.figures.parts.sweeps import PANELS, draw_lines, label_axes, limit, reach_of, read_scenes, select, summarise
+from ptychoformer.publication.names import REFERENCES, scene_name
 
 HEIGHT, TOP = 3.2, 0.41  # inches; of the page and of the upper panels
 PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")
@@ -23,6 +23,7 @@ PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")
 ENDS = {0.0: "NSSIM", 1.0: "MSE"}
 APART = 0.08
 PUBLISHED_LOOK = {"marker": "o", "linestyle": "none", "markersize": 4.5, "color": "black", "fillstyle": "none", "markeredgewidth": 0.7}
+FLOOR_LOOK = {"color": "grey", "linewidth": 0.8, "linestyle": REFERENCES["floor"].dashes, "zorder": 1}
 TICKS = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -50,20 +51,22 @@ def draw(
     Raises:
         InputError: a file is damaged, or a weighted loss was not measured.
     """
-    ours, theirs = load(metrics_csv, published_csv, alphas, model, block=block, level=level)
+    ours, theirs, floor = load(metrics_csv, published_csv, alphas, model, block=block, level=level)
     with house_style():
-        save(compose(ours, theirs, model, scene_name(block, level)), pdf, png)
+        save(compose(ours, theirs, floor, model, scene_name(block, level)), pdf, png)
 
 
 def load(
     metrics_csv: str | os.PathLike, published_csv: str | os.PathLike, alphas: Mapping[str, float], model: str, *, block: str, level: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ours and the published values against ``alpha``, in printed units: see `sweeps.summarise`; the latter lack an interval.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Ours and the published values against ``alpha``, in printed units, and the floor's: see `sweeps.summarise`. The published ones lack
+    an interval; without a floor in the metrics its table is empty.
 
     Raises:
         InputError: see `draw`.
     """
     scenes = read_scenes(metrics_csv, block=block, region=WHOLE, level=level)
+    floor = summarise(scenes[scenes["model"] == "floor"], [])
     scenes = scenes[(scenes["model"] == model) & scenes["loss"].isin(alphas)]
     missing = [loss for loss, alpha in alphas.items() if alpha not in ENDS and loss not in set(scenes["loss"])]
     if missing or scenes.empty:
@@ -73,17 +76,18 @@ def load(
     published = published[(published["condition"] == model) & published["method"].isin(alphas) & published["metric"].isin(QUANTITIES)]
     scale = published["metric"].map(lambda metric: QUANTITIES[metric].scale)
     theirs = published.assign(alpha=published["method"].map(alphas), mean=published["mean"] * scale, half=np.nan)
-    return ours, theirs[["alpha", "channel", "metric", "mean", "half"]]
+    return ours, theirs[["alpha", "channel", "metric", "mean", "half"]], floor
 
 
-def compose(ours: pd.DataFrame, theirs: pd.DataFrame, model: str, scene: str) -> Figure:
+def compose(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model: str, scene: str) -> Figure:
     """Two columns of panels, amplitude and phase; PSNR above SSIM. ``scene`` says of what."""
     figure = Figure(figsize=(SINGLE_COLUMN, HEIGHT))
     figure.text(0.5, 1 - 0.14 / HEIGHT, scene.capitalize(), ha="center", va="baseline")
     for letter, (channel, metric) in zip("acbd", PANELS, strict=True):
         column, row = int(channel == "phase"), int(metric == "ssim")
         axes = axes_at(figure, (0.42 + column * 1.76, TOP + row * 1.22, 1.28, 1.0))
-        _draw_panel(axes, select(ours, channel=channel, metric=metric), select(theirs, channel=channel, metric=metric), model)
+        parts = (select(table, channel=channel, metric=metric) for table in (ours, theirs, floor))
+        _draw_panel(axes, *parts, model=model, metric=metric)
         label_axes(axes, channel, metric)
         if row == 0:
             axes.tick_params(labelbottom=False)
@@ -98,16 +102,21 @@ def compose(ours: pd.DataFrame, theirs: pd.DataFrame, model: str, scene: str) ->
         handles.append(
             Line2D([], [], marker="o", linestyle="none", markersize=3.5, color="black", markerfacecolor="none", label="published")
         )
+    if len(floor):
+        handles.append(Line2D([], [], label=REFERENCES["floor"].label, **FLOOR_LOOK))
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2)
     return figure
 
 
-def _draw_panel(axes: Axes, ours: pd.DataFrame, theirs: pd.DataFrame, model: str) -> None:
+def _draw_panel(axes: Axes, ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, *, model: str, metric: str) -> None:
     pure = ours["alpha"].isin(ENDS)
     draw_lines(axes, ours[~pure], "alpha", {"color": colour(model), "marker": "o"})
     draw_lines(axes, _set_apart(ours[pure]), "alpha", {"color": colour(model), "marker": "s"}, line=False)
     apart = _set_apart(theirs)
     axes.plot(apart["alpha"], apart["mean"], **PUBLISHED_LOOK)
+    for level in floor["mean"]:
+        axes.axhline(level, **FLOOR_LOOK)
+    limit(axes, *reach_of(pd.concat([ours, theirs, floor]), metric), metric)
     ends = [end for end in ENDS if end in {*ours["alpha"], *theirs["alpha"]}]
     places = _set_apart(pd.DataFrame({"alpha": ends}))["alpha"]
     for place, end in zip(places, ends, strict=True):

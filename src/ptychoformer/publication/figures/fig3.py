@@ -96,6 +96,7 @@ def _draw_matrices(part: SubFigure, attention: Attention) -> None:
         axes.set(xlabel="$q_x$ (pixel)")
         bar = part.colorbar(shown, ax=axes, aspect=18, pad=0.03, shrink=0.9)
         bar.outline.set_visible(False)
+        bar.set_label(title.split(",")[0].split(":")[0], fontsize=6.5, labelpad=1)
         bar.locator = MaxNLocator(5)
         bar.update_ticks()
         if signed:

@@ -18,10 +18,13 @@ from ptychoformer.publication.figures.parts.panels import View, ranges_of, requi
 from ptychoformer.publication.figures.parts.pictures import Pictures, Row
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
 from ptychoformer.publication.figures.parts.sweeps import (
+    LEAST_SPAN,
     PANELS,
     draw_lines,
     label_axes,
+    limit,
     line_style,
+    reach_of,
     read_scenes,
     select,
     summarise,
@@ -36,7 +39,6 @@ LEFT, RIGHT, FOR_LEGENDS = 0.42, 0.1, 0.36
 REGION = UNSEEN  # the only one that means the same at every overlap
 PLOTS = (*PANELS, (RELATIVE_PHASE, "psnr"))
 FAR, ROOM = 1.0, 0.3  # above what networks reach, in parts of that: where a reference leaves the plot, and what the plot then leaves free
-LEAST_SPAN = 1.0  # decibels that a plot shows at least
 BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # what a label covers
 DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
 
@@ -184,7 +186,7 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str])
     for place, model in enumerate(measured):
         offset = (place - (len(measured) - 1) / 2) * DODGE[x]
         draw_lines(axes, select(summary, model=model), x, line_style(models.index(model), model), offset, log=log)
-    _draw_references(axes, summary, x, _reach(summary[summary["model"].isin([*measured, "floor"])]))
+    _draw_references(axes, summary, x, summary[summary["model"].isin([*measured, "floor"])])
     if log:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
@@ -193,32 +195,32 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str])
     axes.xaxis.set_major_formatter("{x:g}")
 
 
-def _reach(networks: pd.DataFrame) -> tuple[float, float]:
-    """The lowest and the highest of what networks and the floor have to show."""
-    half = networks["half"].fillna(0)
-    return (networks["mean"] - half).min(), (networks["mean"] + half).max()
-
-
-def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, reach: tuple[float, float]) -> None:
-    """Lines; decibels far above what networks reach leave the plot, whose scale is the networks', and stand at its upper edge."""
-    low, high = reach
-    far = []
+def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, networks: pd.DataFrame) -> None:
+    """Draw lines, and have the axis show them beside ``networks``; decibels far above what networks reach leave the plot, whose scale is
+    the networks', and stand at its upper edge."""
+    metric = summary["metric"].iloc[0]
+    low, high = reach_of(networks, metric)
+    span = max(high - low, LEAST_SPAN[metric])
+    shown, far = [low, high], []
     for name, reference in REFERENCES.items():
         rows = select(summary, model=name).sort_values(x)
         rows = rows[np.isfinite(rows["mean"])]
+        if rows.empty:
+            continue
         style = {"color": "grey", "linewidth": 0.6, "linestyle": reference.dashes, "zorder": 1}
         # One point is no line, and a reference has no marker.
         if len(rows) > 1:
             axes.plot(rows[x], rows["mean"], **style)
-        elif len(rows):
+        else:
             axes.axhline(rows["mean"].iloc[0], **style)
-        if len(rows) and rows["metric"].iloc[0] == "psnr" and rows["mean"].max() > high + FAR * max(high - low, LEAST_SPAN):
-            far.append(rows["mean"].rename(name))
+        if metric == "psnr" and rows["mean"].max() > high + FAR * span:
+            far.append(f"{reference.short} {rows['mean'].max():.0f} ↑")
+            shown.append(rows["mean"].min() if rows["mean"].min() < high else low)
+        else:
+            shown += [rows["mean"].min(), rows["mean"].max()]
+    limit(axes, min(shown), max(shown) + (ROOM * span if far else 0), metric)
     if far:
-        bottom, span = min(low, *(means.min() for means in far)), max(high - low, LEAST_SPAN)
-        axes.set_ylim(bottom - 0.05 * span, high + ROOM * span)
-        text = "\n".join(f"{REFERENCES[means.name].short} {means.max():.0f} ↑" for means in far)
-        axes.text(0.99, 0.98, text, transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
+        axes.text(0.99, 0.98, "\n".join(far), transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
 
 
 def _apart(ticks: list[float], log: bool) -> list[float]:

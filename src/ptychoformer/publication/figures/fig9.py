@@ -16,6 +16,7 @@ from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.spectra import BANDS, MAX_FREQUENCY, OBJECT
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, colour, house_style, save
 from ptychoformer.publication.figures.parts.sweeps import half_width, line_style, select
+from ptychoformer.publication.names import scene_name
 
 UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
 LEFT, RIGHT, TOP, GAP = 0.5, 0.06, 0.36, 0.08
@@ -30,6 +31,8 @@ def draw(
     bands_csv: str | os.PathLike,
     *,
     models: Mapping[str, str],
+    block: str,
+    level: str,
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
@@ -38,13 +41,14 @@ def draw(
     Args:
         spectra_csv, bands_csv: as written by `evaluation.spectra.spectra`.
         models: network to label, in the order of the columns.
+        block: of the test patterns, and ``level``, of the scenes: whose spectra these are.
 
     Raises:
         InputError: a file breaks its contract, lacks a network, or holds two runs of a network and seed.
     """
     spectra, bands = read_runs(spectra_csv, SPECTRA, models), read_runs(bands_csv, BAND_ENERGIES, models)
     with house_style():
-        save(compose(spectra, bands, models), pdf, png)
+        save(compose(spectra, bands, models, scene_name(block, level)), pdf, png)
 
 
 def read_runs(path: str | os.PathLike, columns: tuple[str, ...], models: Mapping[str, str]) -> pd.DataFrame:
@@ -63,12 +67,12 @@ def read_runs(path: str | os.PathLike, columns: tuple[str, ...], models: Mapping
     return table
 
 
-def compose(spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str]) -> Figure:
-    """The figure: sections above, bands and ring correlation below, one legend."""
+def compose(spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str], scene: str) -> Figure:
+    """The figure: sections above, bands and ring correlation below, one legend; ``scene`` says of what."""
     lower_top = TOP + 2 * SECTION + ROW_GAP + BELOW + 0.34
     height = lower_top + LOWER + BELOW + FOR_LEGEND
     figure = Figure(figsize=(DOUBLE_COLUMN, height))
-    _draw_sections(figure, spectra, models)
+    _draw_sections(figure, spectra, models, scene)
     _draw_lower(figure, spectra, bands, models, lower_top)
     handles = [Line2D([], [], color="black", linewidth=0.9, label="truth")]
     handles += [
@@ -87,7 +91,7 @@ def _letter(axes: Axes, name: str, text: str, left: float) -> None:
     axes.annotate(text, (0, 1), (-left + 10, 14), **style)
 
 
-def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, str]) -> None:
+def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, str], scene: str) -> None:
     width = (DOUBLE_COLUMN - LEFT - RIGHT - (len(models) - 1) * GAP) / len(models)
     for row, channel in enumerate(CHANNELS):
         truth = section(spectra, channel, "psd_diagonal_truth")
@@ -113,7 +117,8 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
             else:
                 axes.tick_params(labelleft=False)
             if (row, column) == (0, 0):
-                _letter(axes, "a", "Diagonal section", 34)
+                ends = " and ".join(f"{limit * MAX_FREQUENCY / 3:.2f}" for limit in (1, 2))
+                _letter(axes, "a", f"Diagonal section of the {scene}; bands end at {ends} cycles/pixel (dotted)", 34)
             if row == 1:
                 axes.set_xlabel("frequency (cycles/pixel)", labelpad=1)
 
@@ -139,7 +144,7 @@ def _draw_lower(figure: Figure, spectra: pd.DataFrame, bands: pd.DataFrame, mode
         axes.tick_params(labelleft=column == 0)
         if column == 0:
             axes.set_ylabel("energy share / true share", labelpad=2)
-            _letter(axes, "b", "Energy by band", 34)
+            _letter(axes, "b", "Energy by band, 95 % interval", 34)
     for column, channel in enumerate(channels):
         left = LEFT + 2 * (width + GAP) - GAP + BETWEEN + column * (width + GAP)
         axes = axes_at(figure, (left, top, width, LOWER))

@@ -19,6 +19,10 @@ PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (8, 2)))
 CONFIDENCE = 0.95
+LEAST_SPAN = {"psnr": 1.0, "ssim": 5.0}  # dB and %, that a plot shows at least
+REACH = 0.75  # how far intervals stretch a plot beyond its means, in parts of what these span
+MARGIN = 0.06
+LARGEST = {"ssim": 100.0}
 
 
 def half_width(values: Sequence[float] | np.ndarray) -> float:
@@ -66,7 +70,7 @@ def summarise(scenes: pd.DataFrame, by: Sequence[str], metrics: Sequence[str] = 
         row = twice.iloc[0]
         where = ", ".join(f"{name} {row[name]}" for name in by)
         raise InputError(f"The metrics hold two runs of seed {row['seed']} for {where}; a figure needs one.")
-    scaled = scenes.assign(value=scenes["value"] * scenes["metric"].map(lambda metric: QUANTITIES[metric].scale))
+    scaled = scenes.assign(value=scenes["value"] * scenes["metric"].map(lambda metric: QUANTITIES[metric].scale).astype(float))
     # The PSNR of a perfect scene is infinite: it has a mean but no interval, and no place on an axis.
     with np.errstate(invalid="ignore"):
         groups = scaled.groupby(keys)["value"]
@@ -101,6 +105,27 @@ def draw_lines(
     where = where * 10**offset if log else where + offset
     style = dict(style) if line else {**style, "linestyle": "none"}
     axes.errorbar(where, rows["mean"], rows["half"], markersize=3, linewidth=0.9, elinewidth=0.7, capsize=1.5, capthick=0.6, **style)
+
+
+def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
+    """The lowest and the highest value of a plot that shows all means, and of their intervals what does not dwarf the means."""
+    means, half = summary["mean"], summary["half"].fillna(0)
+    room = REACH * max(means.max() - means.min(), LEAST_SPAN[metric])
+    low, high = (means - half).min(), (means + half).max()
+    return max(low, means.min() - room), min(high, means.max() + room, max(LARGEST.get(metric, np.inf), means.max()))
+
+
+def limit(axes: Axes, low: float, high: float, metric: str) -> None:
+    """Have the axis show from ``low`` to ``high``, and mark every interval that it cuts with an arrowhead at its edge."""
+    margin = MARGIN * max(high - low, LEAST_SPAN[metric])
+    bottom, top = low - margin, high + margin
+    axes.set_ylim(bottom, top)
+    for bars in axes.containers:
+        colour_of_bar = bars.lines[2][0].get_color()
+        for (x, start), (_, end) in filter(len, bars.lines[2][0].get_segments()):  # a single seed has no interval
+            for beyond, edge, head in ((start < bottom, bottom, "v"), (end > top, top, "^")):
+                if beyond:
+                    axes.plot(x, edge, marker=head, markersize=3, color=colour_of_bar, linestyle="none", clip_on=False, gid="cut")
 
 
 def label_axes(axes: Axes, channel: str, metric: str) -> None:
