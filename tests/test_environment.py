@@ -9,6 +9,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from ptychoformer import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 LOCK = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.lock").read_text().lower(), re.MULTILINE))
@@ -45,3 +47,20 @@ def test_conda_python_is_the_one_the_package_asks_for():
 
 def test_torch_is_the_pinned_one():
     assert LOCK["torch"] == "2.13.0"
+
+
+def test_the_citation_is_of_this_version_and_names_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__
+    assert citation["references"][0]["title"].startswith("Ptychoformer: A Physics-Guided Deep Learning Framework")
+
+
+def test_actions_run_what_must_pass_before_a_change_lands():
+    steps = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]["test"]["steps"]
+    assert "bash .ci/run" in [step.get("run") for step in steps]
+
+
+@pytest.mark.parametrize("form", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.md")), ids=lambda form: form.name)
+def test_forms_of_issues_have_a_name_and_a_line_about_them(form):
+    head = yaml.safe_load(form.read_text(encoding="utf-8").split("---")[1])
+    assert {"name", "about"} <= set(head)
