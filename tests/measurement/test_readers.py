@@ -22,7 +22,7 @@ from scipy import constants
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.preparation import Preparation, prepare
-from ptychoformer.measurement.readers import hdf5, merge_labels, open_scan
+from ptychoformer.measurement.readers import guard, hdf5, merge_labels, open_scan
 from ptychoformer.measurement.windows import windows
 
 DETECTOR = "entry_1/instrument_1/detector_1"
@@ -404,7 +404,7 @@ def test_a_file_that_crashes_hdf5_or_keeps_it_for_ever_is_refused(write, monkeyp
             grief()
         return small(source, name, *kinds)
 
-    monkeypatch.setattr(hdf5, "MOST_SECONDS", 1)
+    monkeypatch.setattr(guard, "MOST_SECONDS", 1)
     monkeypatch.setattr(hdf5.Source, "small", fatal)
     path = write("cxi")
     refused(path, rf"{path.name} cannot be read, it may be damaged or truncated \(HDF5 tried and ended: {told}")

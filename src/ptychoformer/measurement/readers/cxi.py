@@ -19,7 +19,8 @@ from scipy import constants
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import PATTERNS
-from ptychoformer.measurement.readers.hdf5 import Source, open_source, rehearse
+from ptychoformer.measurement.readers.guard import rehearse
+from ptychoformer.measurement.readers.hdf5 import Source, open_source
 from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, check_positions, counted, saturation, sound
 
 DATA = (PATTERNS, "entry_1/instrument_1/detector_1/data")

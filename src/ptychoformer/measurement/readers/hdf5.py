@@ -1,37 +1,25 @@
-"""Numbers in HDF5 files of others. HDF5 follows links to any file, and believes any size; here both are looked at first."""
+"""Numbers in HDF5 files of others. HDF5 follows links to any file, and believes any size; `guard` looks at both first."""
 
-import faulthandler
-import importlib
 import math
-import os
-import resource
-import signal
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.readers.guard import Reach
 from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, MOST_EXPANSION, decoding
-
-MOST_LINKS = 64  # followed to reach one dataset; links in a circle need more
-DEEPEST_VIEW = 4  # virtual datasets of virtual datasets
-MOST_SECONDS = 5  # of a processor, to read all of a scan but its patterns
-FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGXCPU}
 
 
 class Source:
     """An HDF5 file, and those beside it and below that it links to."""
 
-    def __init__(self, path: Path, opened: ExitStack, folder: Path | None = None):
+    def __init__(self, path: Path, opened: ExitStack):
         self.path = path
-        self._opened = opened
-        self._folder = folder or path.parent.resolve()
-        self._root = self._open(path)
+        self._reach = Reach(path.parent.resolve(), opened)
+        self._root = self._reach.open(path)
 
     def array(self, name: str, kinds: str = "biuf") -> h5py.Dataset | None:
         """The dataset ``name``, if there is one, whose values can be read without surprises.
@@ -44,14 +32,14 @@ class Source:
         """
         where = f"{self.path}: '{name}'"
         with decoding(where):
-            found = self._find(where, self._root, name)
+            found = self._reach.find(where, self._root, name)
             if found is None:
                 return None
             if not isinstance(found, h5py.Dataset):
                 raise InputError(f"{where} must be a dataset, found a group.")
             if found.dtype.kind not in kinds:
                 raise InputError(f"{where} must hold numbers, found {found.dtype}.")
-            stored = self._stored(where, found, DEEPEST_VIEW)
+            stored = self._reach.stored(where, found)
             # Only now: of some virtual datasets HDF5 learns the shape from their sources.
             if found.shape is None:
                 raise InputError(f"{where} is empty.")
@@ -76,73 +64,8 @@ class Source:
     def attribute(self, name: str, attribute: str) -> object:
         """An attribute of the group or dataset ``name``; None if either is missing."""
         with decoding(f"{self.path}: '{name}'"):
-            found = self._find(f"{self.path}: '{name}'", self._root, name)
+            found = self._reach.find(f"{self.path}: '{name}'", self._root, name)
             return None if found is None else found.attrs.get(attribute)
-
-    def _find(self, where: str, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-        """What ``name`` leads to from ``group``, one link after another."""
-        parts = list(reversed(name.split("/")))
-        followed = 0
-        while parts:
-            part = parts.pop()
-            if part in ("", "."):
-                continue
-            link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
-            if link is None:
-                return None
-            if isinstance(link, h5py.HardLink):
-                group = group[part]
-                continue
-            followed += 1
-            if followed > MOST_LINKS:
-                raise InputError(f"{where} is behind links that lead in a circle.")
-            if isinstance(link, h5py.ExternalLink):
-                group = self._open(self._beside(where, Path(group.file.filename), link.filename))
-            elif link.path.startswith("/"):
-                group = group.file
-            parts += reversed(link.path.split("/"))
-        return group
-
-    def _beside(self, where: str, origin: Path, name: str) -> Path:
-        """The file ``name`` that ``origin`` refers to: a regular one in the folder of this scan, so never a device that blocks."""
-        target = (origin.parent / name).resolve()
-        if not target.is_file():
-            raise InputError(f"{where} is in the file '{name}', which is missing or no regular file.")
-        if not target.is_relative_to(self._folder):
-            raise InputError(f"{where} is in the file '{name}', which is not in the folder of this one; copy it there.")
-        return target
-
-    def _open(self, path: Path) -> h5py.File:
-        return self._opened.enter_context(h5py.File(path, "r"))
-
-    def _stored(self, where: str, dataset: h5py.Dataset, depth: int) -> int:
-        """Bytes on disk from which the values are made, none of them out of reach."""
-        if dataset.external:
-            raise InputError(f"{where} keeps its values in files that are not HDF5 ({dataset.external[0][0]}); write them into this one.")
-        if dataset.is_virtual:
-            return self._stored_elsewhere(where, dataset, depth)
-        _check_filters(where, dataset)
-        if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > LARGEST_ARRAY:
-            raise InputError(f"{where} is stored in chunks of shape {dataset.chunks}, which are larger than {LARGEST_ARRAY} bytes.")
-        return min(dataset.id.get_storage_size(), Path(dataset.file.filename).stat().st_size)
-
-    def _stored_elsewhere(self, where: str, dataset: h5py.Dataset, depth: int) -> int:
-        if not depth:
-            raise InputError(f"{where} is a view of views of views; write its values into one file.")
-        origin = Path(dataset.file.filename)
-        stored = 0
-        # HDF5 shows zeros in place of sources that it does not find.
-        for name, path, axes in {(view.file_name, view.dset_name, _axes(view.src_space)) for view in dataset.virtual_sources()}:
-            with ExitStack() as opened:
-                source = Source(origin if name == "." else self._beside(where, origin, name), opened, self._folder)
-                found = source._find(where, source._root, path)
-                if not isinstance(found, h5py.Dataset):
-                    raise InputError(f"{where} is a view of the dataset '{path}' in the file '{name}', which does not hold it.")
-                stored += source._stored(where, found, depth - 1)
-                # Only now, as above; HDF5 would read for ever.
-                if axes not in (None, found.ndim):
-                    raise InputError(f"{where} is a view of '{path}' with {axes} axes, found shape {found.shape}.")
-        return stored
 
 
 @contextmanager
@@ -156,76 +79,3 @@ def open_source(path: Path) -> Iterator[Source]:
         with decoding(path):
             source = Source(path, opened)
         yield source
-
-
-def _axes(selection: h5py.h5s.SpaceID) -> int | None:
-    """The number of axes of the dataset from which a part is selected; None if all of it is, whatever its shape."""
-    return None if selection.get_select_type() == h5py.h5s.SEL_ALL else len(selection.shape)
-
-
-def rehearse(path: Path, reading: Callable[[], object]) -> None:
-    """Do ``reading`` in a process that may come to grief, before this one does: damaged views crash HDF5, or keep it for ever.
-
-    Where a process cannot be started or waited for, nothing is learnt.
-
-    Raises:
-        InputError: HDF5 crashed on the file, or did not come back.
-    """
-    # A Ctrl-C is for the parent alone: the child must not leave by the caller's handlers.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        child = _forked()
-        if child == 0:
-            _read_and_end(reading)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    if child is None:
-        return
-    try:
-        _, status = os.waitpid(child, 0)
-    except ChildProcessError:  # SIGCHLD is ignored here
-        return
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in FAULTS:
-        reason = signal.strsignal(os.WTERMSIG(status))
-        raise InputError(f"{path} cannot be read, it may be damaged or truncated (HDF5 tried and ended: {reason}).")
-
-
-def _forked() -> int | None:
-    """As `os.fork`; None if the system has no room for another process."""
-    with warnings.catch_warnings():
-        # Python 3.12 warns of threads; the child needs no lock of theirs, and h5py sees to its own.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            return os.fork()
-        except OSError:
-            return None
-
-
-def _read_and_end(reading: Callable[[], object]) -> NoReturn:
-    """Without a report of a crash, a core dump, or more than a few seconds of a processor."""
-    try:
-        faulthandler.disable()
-        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-        reading()
-    finally:
-        os._exit(0)  # what Python can raise is raised, and told, when the parent reads
-
-
-def _check_filters(where: str, dataset: h5py.Dataset) -> None:
-    """Whether every compression is at hand, hdf5plugin being asked if one is not."""
-    properties = dataset.id.get_create_plist()
-    for code, _, _, name in (properties.get_filter(index) for index in range(properties.get_nfilters())):
-        if h5py.h5z.filter_avail(code) or (_plugins() and h5py.h5z.filter_avail(code)):
-            continue
-        label = name.decode(errors="replace") or "of no name"
-        raise InputError(f"{where} is compressed by HDF5 filter {code} ({label}), which is missing; the package hdf5plugin may have it.")
-
-
-def _plugins() -> bool:
-    try:
-        importlib.import_module("hdf5plugin")
-    except ImportError:
-        return False
-    return True
