@@ -422,7 +422,7 @@ def wrong(scan, run, folder):
     return {
         "missing": (("inspect", nothing), "does not exist"),
         "folder": (("inspect", folder), "is no regular file"),
-        "truncated": (("inspect", truncated), "may be damaged or truncated"),
+        "truncated": (("inspect", truncated), "is still being written or copied, or was truncated"),
         "NaN": (("inspect", poisoned), "pattern 7 holds NaN"),
         "NaN predicted": (("predict", poisoned, "--checkpoint", run, "-o", other), "pattern 7 holds NaN"),
         "another format": (("inspect", scan, "--format", "velociprobe"), "cannot be read"),

@@ -11,7 +11,9 @@ import pytest
 from scipy import constants
 from scipy.fft import ifftshift
 
+from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
+from ptychoformer.measurement.readers import open_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.randomness import generator
 from ptychoformer.simulation.diffraction import diffraction
@@ -155,3 +157,45 @@ def write(tmp_path, measured):
 def arrays(measured):
     """The arrays of a Velociprobe file."""
     return velociprobe_arrays(measured)
+
+
+@pytest.fixture
+def read():
+    """Open a scan, and read all its frames."""
+
+    def opened(path, size=5, **options):
+        with open_scan(path, **options) as raw:
+            return raw, np.concatenate(list(raw.frames(size)))
+
+    return opened
+
+
+@pytest.fixture
+def refused(read):
+    """Check that a scan is refused in one sentence."""
+
+    def check(path, match, **options):
+        with pytest.raises(InputError, match=match) as caught:
+            read(path, **options)
+        assert len(str(caught.value).splitlines()) == 1
+
+    return check
+
+
+@pytest.fixture
+def put():
+    """Change entries of an HDF5 file: each a value, a value and its unit, or None for none."""
+
+    def changed(path, **entries):
+        with h5py.File(path, "r+") as file:
+            for name, value in entries.items():
+                if name in file:
+                    del file[name]
+                value, units = value if isinstance(value, tuple) else (value, None)
+                if value is not None:
+                    file[name] = value
+                if units is not None:
+                    file[name].attrs["units"] = units
+        return path
+
+    return changed

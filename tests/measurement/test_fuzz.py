@@ -313,7 +313,7 @@ def mutate(format, base, path, random):
         path.write_bytes(data)
     elif format == "nxcxi" and random.random() < 0.3:
         path.write_bytes(damaged_view(base, random))
-    elif format in ("cxi", "nxcxi"):
+    elif format in ("cxi", "nxcxi", "hdf5"):
         lying_hdf5(base, path, random)
     elif format == "velociprobe":
         unpacked = lying_zip(bz2.decompress(base), random)
@@ -328,11 +328,19 @@ def mutate(format, base, path, random):
 # The trial
 
 
+def reading(format, seed):
+    """What `open_scan` is told of a file: of one without a format its paths, of others sometimes the format."""
+    if format == "hdf5":
+        motion = "entry_1/sample_1/geometry_1/translation"
+        return {"data": "entry_1/data_1/data", "positions": motion, "positions_unit": ["m", "pixel"][seed % 2]}
+    return {"format": None if seed % 2 else {"nxcxi": "cxi"}.get(format, format)}
+
+
 def outcome(path, format, seed):
     """``scan``, or the sentence that says why there is none."""
     preparation = [Preparation(), Preparation(crop=12, bin=2), Preparation(wavelength=1e-10, distance=1.0, detector_pixel=5e-5)][seed % 3]
     try:
-        with open_scan(path, format=None if seed % 2 else {"nxcxi": "cxi"}.get(format, format)) as raw:
+        with open_scan(path, **reading(format, seed)) as raw:
             scan = prepare(raw, preparation)
             count = 0
             for block in scan.frames(5):
@@ -395,9 +403,9 @@ def trial(format, base, folder, seeds):
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("seeds", [range(QUICK), pytest.param(range(QUICK, ALL), marks=pytest.mark.slow)], ids=["quick", "all"])
-@pytest.mark.parametrize("format", ["cxi", "nxcxi", "velociprobe", "nanoprobe"])
+@pytest.mark.parametrize("format", ["cxi", "nxcxi", "hdf5", "velociprobe", "nanoprobe"])
 def test_every_file_ends_in_a_scan_or_a_sentence(tmp_path, write, simulate, format, seeds):
-    path = write(format, scan=simulate(window=16, step=4, radius=2.5))
+    path = write("cxi" if format == "hdf5" else format, scan=simulate(window=16, step=4, radius=2.5))
     base = path.read_bytes()
     folder = tmp_path / "mutants"
     folder.mkdir()

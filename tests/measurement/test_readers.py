@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import tracemalloc
 import zipfile
@@ -147,9 +148,6 @@ def test_the_window_moves_against_the_sample_along_the_axes_of_the_detector(writ
     for axes in (-1, 1):
         raw, _ = contents(write("cxi", axes=axes))
         np.testing.assert_allclose(from_origin(raw.positions) / measured.optics.pixel_size, measured.corners, atol=1e-6)
-    raw, _ = contents(changed(write("cxi", axes=1), lambda file: file.__delitem__(f"{DETECTOR}/basis_vectors")))
-    np.testing.assert_allclose(from_origin(raw.positions) / measured.optics.pixel_size, measured.corners, atol=1e-6)
-    assert "records no basis_vectors" in raw.warnings[0]
 
 
 def test_a_raster_with_four_axes_is_one_scan(write, measured):
@@ -472,16 +470,36 @@ def test_values_in_bare_files_are_not_read(tmp_path, write):
     refused(changed(write("cxi"), outside), "keeps its values in files that are not HDF5")
 
 
-def test_a_missing_compression_names_the_package_that_may_have_it(write, monkeypatch):
+def test_a_missing_compression_is_named(write, monkeypatch):
     monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: False)
     monkeypatch.setitem(sys.modules, "hdf5plugin", None)
-    refused(write("cxi"), r"compressed by HDF5 filter 2 \(shuffle\), which is missing; the package hdf5plugin may have it")
+    refused(write("cxi"), r"compressed by HDF5 filter 2 \(shuffle\), which neither h5py nor hdf5plugin can undo")
     # It registers its filters when it is imported.
     monkeypatch.setitem(sys.modules, "hdf5plugin", SimpleNamespace())
     tried = []
     monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: tried.append(code) or len(tried) % 2 == 0)
     contents(write("cxi"))
     assert tried
+
+
+@pytest.mark.parametrize("compression", [{"compression": 32008, "compression_opts": (0, 2)}, {"compression": 32004}])
+def test_what_an_eiger_compresses_is_read(write, measured, compression):
+    """Bitshuffle with LZ4, and LZ4 alone, as hdf5plugin writes them and registers them only where they are needed."""
+    path = write("cxi")
+    code = "import h5py, hdf5plugin, pickle, sys\npath, name, values, options = pickle.load(sys.stdin.buffer)\n"
+    code += "with h5py.File(path, 'r+') as file:\n    del file[name]\n    file.create_dataset(name, data=values, chunks=(1, 32, 32), **options)\n"
+    given = pickle.dumps((str(path), f"{DETECTOR}/data", measured.patterns.astype(np.uint32), compression))
+    subprocess.run([sys.executable, "-c", code], input=given, check=True)
+    with h5py.File(path) as file:
+        filters = file[f"{DETECTOR}/data"].id.get_create_plist()
+        assert filters.get_filter(0)[0] == compression["compression"]
+    np.testing.assert_array_equal(contents(path)[1], measured.patterns)
+
+
+def test_nothing_imports_a_compression_that_no_scan_needs(write):
+    code = "import sys\nfrom ptychoformer.measurement.readers import open_scan\nwith open_scan(sys.argv[1]) as raw: next(raw.frames(1))\n"
+    code += "sys.exit('hdf5plugin' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, write("cxi")], env=os.environ | {"PYTHONPATH": ":".join(sys.path)}).returncode == 0
 
 
 def test_a_damaged_chunk_is_named(write):
@@ -652,7 +670,7 @@ def test_formats_are_recognised_by_what_a_file_holds(tmp_path, write):
     (tmp_path / "text").write_text("a table")
     refused(tmp_path / "text", r"is neither HDF5 \(cxi\), .npz.bz2 \(velociprobe\), .npz nor .npy \(nanoprobe\)")
     (tmp_path / "empty").touch()
-    refused(tmp_path / "empty", "is neither")
+    refused(tmp_path / "empty", "empty is empty")
     refused(tmp_path / "gone", "does not exist")
     refused(tmp_path, "is no regular file")
     os.mkfifo(tmp_path / "pipe")
@@ -662,7 +680,7 @@ def test_formats_are_recognised_by_what_a_file_holds(tmp_path, write):
 def test_a_format_may_be_named(write):
     refused(write("nanoprobe"), "'data' is not in the archive", format="velociprobe")
     refused(write("nanoprobe"), "cannot be read", format="cxi")
-    refused(write("nanoprobe"), "There is no format 'spec' of scans; it must be one of cxi, velociprobe, nanoprobe", format="spec")
+    refused(write("nanoprobe"), "There is no format 'spec' of scans; it must be one of cxi, velociprobe, nanoprobe, hdf5", format="spec")
     refused(write("nanoprobe"), "step must be a number of pixels greater than 0, found 0", step=0)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer.measurement.readers import FORMATS, STEP
-from ptychoformer.measurement.readers.cxi import WAVELENGTHS
+from ptychoformer.measurement.readers.beam import WAVELENGTHS
 
 
 def add_running(group: argparse._ArgumentGroup, seed: str) -> None:

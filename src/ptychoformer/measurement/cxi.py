@@ -7,7 +7,7 @@ CXI groups hold the patterns and the mask alone.
 
     entry_1/data_1/data                        patterns (n, h, w), photons, zero frequency at (h // 2, w // 2)
     entry_1/data_1/translation                 (n, 3) sample translation x, y, z, metres, as recorded by the stage
-    entry_1/instrument_1/source_1/energy       joules (h c / wavelength);  .../wavelength  metres
+    entry_1/instrument_1/source_1/energy       joules, of one particle;  .../wavelength  metres;  .../probe  which one, if no photon
     entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data (link);  mask (h, w), 0 where good;
                                                basis_vectors (2, 3), x, y, z of a step along q_y and along q_x, metres
     entry_1/sample_1/geometry_1/translation    (link)
@@ -46,11 +46,13 @@ class Optics:
         wavelength: metres.
         pixel_size: of object and probe, metres.
         distance: from object to detector, metres.
+        particle: that makes the patterns, a key of `particles.MASSES`.
     """
 
     wavelength: float
     pixel_size: float
     distance: float
+    particle: str = "photon"
 
     def detector_pixel_size(self, pixels: int) -> float:
         """Metres; a detector of ``pixels`` of this size samples the object at ``pixel_size``."""
@@ -133,17 +135,19 @@ def create_dataset(
 
 
 def _write_geometry(file: h5py.File, detector: h5py.Group, positions: np.ndarray, window: tuple[int, int], optics: Optics) -> None:
-    from scipy.constants import Planck, speed_of_light  # takes a tenth of a second, which only a writer should pay
+    from ptychoformer.measurement.particles import energy_of  # scipy's constants take a tenth of a second, which only a writer should pay
 
     write(detector, "distance", optics.distance, "m", "")
     y, x = (optics.detector_pixel_size(pixels) for pixels in window)
     write(detector, "y_pixel_size", y, "m", "")
     write(detector, "x_pixel_size", x, "m", "")
-    # Without these a reader takes rows and columns to run against y and x, and finds the conjugate object upside down.
+    # Without these CXI has rows and columns run against y and x, and a reader finds the conjugate object upside down.
     write(detector, "basis_vectors", np.array([[0, y, 0], [x, 0, 0]]), "m", "q_y_q_x,xyz")
     source = file.create_group("entry_1/instrument_1/source_1")
     write(source, "wavelength", optics.wavelength, "m", "")
-    write(source, "energy", Planck * speed_of_light / optics.wavelength, "J", "")
+    write(source, "energy", energy_of(optics.wavelength, optics.particle), "J", "")
+    if optics.particle != "photon":
+        source["probe"] = optics.particle
     translation = np.zeros((len(positions), 3))
     translation[:, :2] = -positions[:, ::-1] * optics.pixel_size
     write(file["entry_1/data_1"], "translation", translation, "m", "pattern,xyz")

@@ -89,7 +89,7 @@ def optics_of(raw: RawScan, preparation: Preparation, crop: int) -> Optics | Non
     wavelength, distance, (y, x) = lengths.values()
     if abs(y - x) > SQUARE * max(y, x):
         raise InputError(f"{raw.path}: a detector pixel must be square, found {y:g} m by {x:g} m.")
-    return Optics(wavelength, wavelength * distance / (crop * (y + x) / 2), distance)
+    return Optics(wavelength, wavelength * distance / (crop * (y + x) / 2), distance, raw.particle)
 
 
 def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:

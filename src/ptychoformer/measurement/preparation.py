@@ -26,10 +26,11 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.geometry import Preparation, corners_of, crop_side, crop_start, lengths_of, optics_of
 from ptychoformer.measurement.pixels import Filling, Survey, beam_centre, blind_pixels, defects, survey
-from ptychoformer.measurement.readers import STEP, RawScan, open_scan
+from ptychoformer.measurement.readers import RawScan, open_described, open_scan
 
 BLOCK = 2**22  # pixels read at a time
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
+OFF = 0.1  # of a frame's side, between the recorded centre and the one that the patterns show
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,13 @@ def open_prepared(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Ma
     """A scan opened and prepared as the config describes it; see `readers.open_scan` and `prepare`.
 
     Args:
-        scan: how it is read: ``format``, ``step``, ``geometry`` (``wavelength``, ``distance``, ``detector_pixel``) and ``centre``; what is
+        scan: how it is read: `readers.READING`, ``geometry`` (``wavelength``, ``distance``, ``detector_pixel``) and ``centre``; what is
             missing or None is as the file says.
         patterns: ``crop`` and ``bin``.
     """
     crop, bin = patterns.get("crop"), patterns.get("bin", 1)
     centre = tuple(scan["centre"]) if scan.get("centre") else None
-    with open_scan(path, format=scan.get("format"), step=scan.get("step", STEP)) as raw:
+    with open_described(path, scan) as raw:
         yield prepare(raw, Preparation(centre=centre, crop=crop, bin=bin, **scan.get("geometry", {})))
 
 
@@ -81,16 +82,14 @@ def import_scan(
     path: str | os.PathLike,
     preparation: Preparation,
     output: str | os.PathLike,
-    *,
-    format: str | None = None,
-    step: float = STEP,
+    **reading: Any,
 ) -> tuple[str, ...]:
     """Write a measured scan as a dataset (see `measurement.cxi`), some patterns at a time; returns warnings, full sentences for people.
 
     The group ``ptychography`` gets the attributes ``source`` (a name), ``format``, ``crop``, ``bin``, ``centre_y`` and ``centre_x``.
 
     Args:
-        format, step: as in `readers.open_scan`.
+        reading: as in `readers.open_scan`.
 
     Raises:
         InputError: the file or the preparation cannot be used.
@@ -98,7 +97,7 @@ def import_scan(
     """
     if Path(output).resolve() == Path(path).resolve():
         raise InputError(f"{path} would be replaced by what is made of it; name another output.")
-    with open_scan(path, format=format, step=step) as raw:
+    with open_scan(path, **reading) as raw:
         scan = prepare(raw, preparation)
         origin = {"source": raw.path.name, "format": raw.format, "crop": scan.crop, "bin": preparation.bin}
         origin |= {"centre_y": scan.centre[0], "centre_x": scan.centre[1]}
@@ -125,7 +124,9 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     """
     preparation = preparation or Preparation()
     mean, bad, warnings = _examined(raw)
-    centre = preparation.centre or (_middle(raw.frame) if raw.centred else beam_centre(mean))
+    centre = preparation.centre or raw.centre or (_middle(raw.frame) if raw.centred else beam_centre(mean))
+    if centre == raw.centre and max(abs(a - b) / side for a, b, side in zip(centre, beam_centre(mean), raw.frame, strict=True)) > OFF:
+        warnings += (f"{raw.path} puts the beam at detector pixel {centre}, its patterns rather at {beam_centre(mean)}.",)
     crop = crop_side(raw, centre, preparation)
     window = crop // preparation.bin
     cut = partial(_cut, start=crop_start(centre, crop, preparation.bin), crop=crop)

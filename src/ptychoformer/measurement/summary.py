@@ -10,8 +10,9 @@ import numpy as np
 from scipy import constants
 from scipy.spatial import KDTree
 
+from ptychoformer.measurement.particles import energy_of
 from ptychoformer.measurement.preparation import Preparation, PreparedScan, prepare
-from ptychoformer.measurement.readers import STEP, RawScan, open_scan
+from ptychoformer.measurement.readers import RawScan, open_described
 
 BLOCK = 1024
 LENGTHS = ("wavelength", "distance", "detector_pixel")
@@ -23,7 +24,8 @@ class Summary:
 
     Args:
         path: of the file.
-        format: ``cxi``, ``velociprobe`` or ``nanoprobe``.
+        format: one of `readers.FORMATS`.
+        particle: that makes the patterns, a key of `particles.MASSES`.
         frame: (h, w) detector pixels of the file's frames.
         scan: the prepared scan; its frames can no longer be read.
         bin: side of the blocks of detector pixels that were summed.
@@ -37,6 +39,7 @@ class Summary:
 
     path: Path
     format: str
+    particle: str
     frame: tuple[int, int]
     scan: PreparedScan
     bin: int
@@ -58,7 +61,7 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
         InputError: the file or the preparation cannot be used.
     """
     geometry, bin = scan.get("geometry", {}), patterns.get("bin", 1)
-    with open_scan(path, format=scan.get("format"), step=scan.get("step", STEP)) as raw:
+    with open_described(path, scan) as raw:
         lengths = _lengths(raw, geometry)
         lost = raw.unit == "metres" and None in lengths.values()
         # Positions in metres have no pixels without a geometry; the patterns can be looked at all the same.
@@ -67,7 +70,7 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
         photons, mean, brightest = _counts(prepared)
         pixels = None if lost else prepared.positions
         metres = prepared.positions * prepared.optics.pixel_size if prepared.optics else raw.positions if lost else None
-    return Summary(Path(path), raw.format, raw.frame, prepared, bin, photons, mean, brightest, lengths, pixels, metres)
+    return Summary(Path(path), raw.format, raw.particle, raw.frame, prepared, bin, photons, mean, brightest, lengths, pixels, metres)
 
 
 def _lengths(raw: RawScan, geometry: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -123,7 +126,8 @@ def as_mapping(summary: Summary) -> dict[str, Any]:
         "photons": {"mean": float(summary.photons.mean()), "min": float(summary.photons.min()), "max": float(summary.photons.max())},
         "brightest_pixel": summary.brightest,
         **lengths,
-        "energy_kev": constants.h * constants.c / lengths["wavelength"] / constants.eV / 1e3 if lengths["wavelength"] else None,
+        "particle": summary.particle,
+        "energy_kev": energy_of(lengths["wavelength"], summary.particle) / constants.eV / 1e3 if lengths["wavelength"] else None,
         "pixel_size": scan.optics.pixel_size if scan.optics else None,
         "extent_pixels": None if summary.pixels is None else _extent(summary.pixels),
         "extent_metres": None if summary.metres is None else _extent(summary.metres),

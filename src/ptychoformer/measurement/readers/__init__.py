@@ -2,31 +2,45 @@
 
 import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.readers import nanoprobe, velociprobe
+from ptychoformer.measurement.readers.by_path import AXES, UNITS, open_by_path
 from ptychoformer.measurement.readers.cxi import open_cxi
 from ptychoformer.measurement.readers.nanoprobe import STEP, merge_labels, open_nanoprobe
 from ptychoformer.measurement.readers.scan import RawScan, decoding
 from ptychoformer.measurement.readers.velociprobe import open_velociprobe
 
-__all__ = ["FORMATS", "STEP", "RawScan", "merge_labels", "open_scan"]
+__all__ = ["AXES", "FORMATS", "READING", "STEP", "UNITS", "RawScan", "merge_labels", "open_described", "open_scan"]
 
-FORMATS = ("cxi", "velociprobe", "nanoprobe")
+FORMATS = ("cxi", "velociprobe", "nanoprobe", "hdf5")
+READING = ("format", "step", "data", "positions", "positions_unit", "positions_axes")  # how a scan is read, as `open_scan` takes it
 
 
 @contextmanager
-def open_scan(path: str | os.PathLike, *, format: str | None = None, step: float = STEP) -> Iterator[RawScan]:
+def open_scan(
+    path: str | os.PathLike,
+    *,
+    format: str | None = None,
+    step: float = STEP,
+    data: str | None = None,
+    positions: str | None = None,
+    positions_unit: str | None = None,
+    positions_axes: str = AXES,
+) -> Iterator[RawScan]:
     """A measured scan, whose frames can be read until the context ends.
 
     Args:
-        format: ``cxi``, ``velociprobe`` or ``nanoprobe``; None to recognise it.
+        format: ``cxi``, ``velociprobe``, ``nanoprobe`` or ``hdf5``; None to recognise it.
         step: of the format nanoprobe, which records none: pixels of the prepared window between neighbours of the raster.
+        data, positions: of the format hdf5, which they imply: paths of datasets in the file; see `by_path`.
+        positions_unit, positions_axes: of these positions, as in `by_path.open_by_path`.
 
     Raises:
         InputError: the file is missing, of another format, damaged, or lies about itself.
@@ -36,23 +50,35 @@ def open_scan(path: str | os.PathLike, *, format: str | None = None, step: float
         raise InputError(f"{path} {'is no regular file' if path.exists() else 'does not exist'}.")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read by you; change its permissions.")
-    match format or _recognised(path):
+    format = format or ("hdf5" if data or positions else _recognised(path))
+    if format != "hdf5" and (data or positions):
+        raise InputError(f"Paths of datasets are of the format hdf5, not of {format}.")
+    match format:
         case "cxi":
             opened = open_cxi(path)
         case "velociprobe":
             opened = open_velociprobe(path)
         case "nanoprobe":
             opened = open_nanoprobe(path, step)
+        case "hdf5":
+            opened = open_by_path(path, data, positions, positions_unit, positions_axes)
         case other:
             raise InputError(f"There is no format '{other}' of scans; it must be one of {', '.join(FORMATS)}.")
     with opened as raw:
         yield raw
 
 
+def open_described(path: str | os.PathLike, scan: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
+    """`open_scan` with those of its options that ``scan`` holds and that are not None."""
+    return open_scan(path, **{name: scan[name] for name in READING if scan.get(name) is not None})
+
+
 def _recognised(path: Path) -> str:
     """The format of a file by its first bytes, and of an archive by its members."""
     with path.open("rb") as file:
         first = file.read(8)
+    if not first:
+        raise InputError(f"{path} is empty.")
     if first.startswith(nanoprobe.MAGIC):
         return "nanoprobe"
     if first.startswith(velociprobe.MAGIC):

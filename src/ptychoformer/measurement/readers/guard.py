@@ -4,6 +4,7 @@ import faulthandler
 import importlib
 import math
 import os
+import re
 import resource
 import signal
 import warnings
@@ -19,6 +20,7 @@ from ptychoformer.measurement.readers.scan import LARGEST_ARRAY
 
 MOST_LINKS = 64  # followed to reach one dataset; links in a circle need more
 DEEPEST_VIEW = 4  # virtual datasets of virtual datasets
+MOST_SOURCES = 10_000  # of a view whose sources are numbered
 MOST_SECONDS = 5  # of a processor, to read all of a scan but its patterns
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGXCPU}
 
@@ -26,18 +28,32 @@ FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.S
 class Reach:
     """The HDF5 files that a scan may consist of: its own, and those beside it and below.
 
+    Where the scan is a symbolic link, so is what lies beside the file that it leads to, as HDF5 looks in both folders. Symbolic links in
+    these folders were put there by their owner, and may lead anywhere.
+
     Args:
-        folder: that holds all of them.
+        path: of the scan.
         opened: closes what is opened here.
     """
 
-    def __init__(self, folder: Path, opened: ExitStack):
-        self._folder = folder
+    def __init__(self, path: Path, opened: ExitStack):
+        self._scan = path
         self._opened = opened
+        self._folders = (path.parent.resolve(), path.resolve().parent)
 
-    def open(self, path: Path) -> h5py.File:
-        """An HDF5 file, open until the scan is closed."""
-        return self._opened.enter_context(h5py.File(path, "r"))
+    def open(self, path: Path, where: str = "") -> h5py.File:
+        """An HDF5 file, open until the scan is closed; ``where`` names what is looked for in it, if it is not the scan's own.
+
+        Raises:
+            InputError: it is still being written, or was left so.
+            OSError: it cannot be read as HDF5.
+        """
+        try:
+            return self._opened.enter_context(h5py.File(path, "r"))
+        except OSError as error:
+            if state := _unfinished(error):
+                raise InputError(f"{where} is in the file '{path}', which {state}" if where else f"{path} {state}") from error
+            raise
 
     def find(self, where: str, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
         """What ``name`` leads to from ``group``, one link after another."""
@@ -57,19 +73,21 @@ class Reach:
             if followed > MOST_LINKS:
                 raise InputError(f"{where} is behind links that lead in a circle.")
             if isinstance(link, h5py.ExternalLink):
-                group = self.open(self._beside(where, Path(group.file.filename), link.filename))
+                group = self.open(self._beside(where, Path(group.file.filename), link.filename), where)
             elif link.path.startswith("/"):
                 group = group.file
             parts += reversed(link.path.split("/"))
         return group
 
     def _beside(self, where: str, origin: Path, name: str) -> Path:
-        """The file ``name`` that ``origin`` refers to: a regular one in the folder of this scan, so never a device that blocks."""
-        target = (origin.parent / name).resolve()
-        if not target.is_file():
+        """The file ``name`` that ``origin`` refers to, as HDF5 finds it: a regular one in reach, so never a device that blocks."""
+        target = _found(origin, name)
+        if target is None or not target.is_file():
             raise InputError(f"{where} is in the file '{name}', which is missing or no regular file.")
-        if not target.is_relative_to(self._folder):
-            raise InputError(f"{where} is in the file '{name}', which is not in the folder of this one; copy it there.")
+        beside = any(target.is_relative_to(folder) for folder in (origin.absolute().parent, origin.resolve().parent))
+        if not (beside and ".." not in Path(name).parts) and not any(target.resolve().is_relative_to(folder) for folder in self._folders):
+            place = "" if target == Path(name) or ".." in Path(name).parts else f" ({target})"
+            raise InputError(f"{where} is in the file '{name}'{place}, which is not in the folder of this one; copy it there.")
         return target
 
     def stored(self, where: str, dataset: h5py.Dataset, depth: int = DEEPEST_VIEW) -> int:
@@ -86,21 +104,80 @@ class Reach:
     def _stored_elsewhere(self, where: str, dataset: h5py.Dataset, depth: int) -> int:
         if not depth:
             raise InputError(f"{where} is a view of views of views; write its values into one file.")
-        origin = Path(dataset.file.filename)
-        stored = 0
-        # HDF5 shows zeros in place of sources that it does not find.
-        for name, path, axes in {(view.file_name, view.dset_name, _axes(view.src_space)) for view in dataset.virtual_sources()}:
-            with ExitStack() as opened:
-                source = Reach(self._folder, opened)
-                file = source.open(origin if name == "." else self._beside(where, origin, name))
-                found = source.find(where, file, path)
-                if not isinstance(found, h5py.Dataset):
-                    raise InputError(f"{where} is a view of the dataset '{path}' in the file '{name}', which does not hold it.")
-                stored += source.stored(where, found, depth - 1)
-                # Only now, as above; HDF5 would read for ever.
-                if axes not in (None, found.ndim):
-                    raise InputError(f"{where} is a view of '{path}' with {axes} axes, found shape {found.shape}.")
+        origin, stored = Path(dataset.file.filename), 0
+        views = {(view.file_name, view.dset_name, _axes(view.src_space), _numbered(view)) for view in dataset.virtual_sources()}
+        for name, path, axes, numbered in views:
+            for block in range(MOST_SOURCES if numbered else 1):
+                source = (_of_block(name, block), _of_block(path, block)) if numbered else (_plain(name), _plain(path))
+                # HDF5 ends a numbered view at the first source that is not there, and shows zeros in place of any other.
+                if block and not self._holds(where, origin, *source):
+                    break
+                stored += self._stored_in(where, origin, *source, axes, depth)
+            else:
+                if numbered:
+                    raise InputError(f"{where} is a view of more than {MOST_SOURCES} numbered sources; write its values into one file.")
         return stored
+
+    def _holds(self, where: str, origin: Path, name: str, path: str) -> bool:
+        """Whether a source of a view is there, of whatever kind it may be."""
+        if name != "." and _found(origin, name) is None:
+            return False
+        with ExitStack() as opened:
+            source = Reach(self._scan, opened)
+            file = source.open(origin if name == "." else self._beside(where, origin, name), where)
+            return source.find(where, file, path) is not None
+
+    def _stored_in(self, where: str, origin: Path, name: str, path: str, axes: int | None, depth: int) -> int:
+        """Bytes of the dataset ``path`` in the file ``name``, of which ``where`` is a view."""
+        with ExitStack() as opened:
+            source = Reach(self._scan, opened)
+            file = source.open(origin if name == "." else self._beside(where, origin, name), where)
+            found = source.find(where, file, path)
+            if not isinstance(found, h5py.Dataset):
+                raise InputError(f"{where} is a view of the dataset '{path}' in the file '{name}', which does not hold it.")
+            stored = source.stored(where, found, depth - 1)
+            # Only now: of some virtual datasets HDF5 learns the shape from their sources. HDF5 would read for ever.
+            if axes not in (None, found.ndim):
+                raise InputError(f"{where} is a view of '{path}' with {axes} axes, found shape {found.shape}.")
+        return stored
+
+
+def _found(origin: Path, name: str) -> Path | None:
+    """What HDF5 opens as ``name`` from ``origin``: beside it, here, or beside what it is a symbolic link to; None if nothing is there."""
+    folders = (origin.absolute().parent, Path.cwd(), origin.resolve().parent)
+    absolute = Path(name).is_absolute()
+    places = [Path(name)] * absolute + [folder / (Path(name).name if absolute else name) for folder in folders]
+    return next((place for place in places if place.exists()), None)
+
+
+def _unfinished(error: OSError) -> str:
+    """What HDF5's own words say about a file that somebody writes, or wrote until it crashed; empty if they say nothing of the kind."""
+    words = str(error)
+    if isinstance(error, BlockingIOError):
+        return "is open in a program that writes it; wait until that has closed it."
+    if "already open for write" in words:
+        return "is still open for writing, or was when its writer crashed; wait until it is closed, or repair it with h5clear -s."
+    if sizes := re.search(r"truncated file: eof = (\d+), .*stored_eof = (\d+)", words):
+        return "has {} of the {} bytes that it should have: it is still being written or copied, or was truncated.".format(*sizes.groups())
+    return ""
+
+
+def _numbered(view: object) -> bool:
+    """Whether the names of a view's sources hold ``%b``, the number of a block of the whole."""
+    space = view.vspace
+    if space.get_select_type() != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
+        return False
+    return h5py.h5s.UNLIMITED in space.get_regular_hyperslab()[2] and any(
+        re.search("(?<!%)(%%)*%b", name) for name in (view.file_name, view.dset_name)
+    )
+
+
+def _of_block(name: str, block: int) -> str:
+    return re.sub("%[%b]", lambda found: "%" if found[0] == "%%" else str(block), name)
+
+
+def _plain(name: str) -> str:
+    return name.replace("%%", "%")
 
 
 def _axes(selection: h5py.h5s.SpaceID) -> int | None:
@@ -165,7 +242,7 @@ def _check_filters(where: str, dataset: h5py.Dataset) -> None:
         if h5py.h5z.filter_avail(code) or (_plugins() and h5py.h5z.filter_avail(code)):
             continue
         label = name.decode(errors="replace") or "of no name"
-        raise InputError(f"{where} is compressed by HDF5 filter {code} ({label}), which is missing; the package hdf5plugin may have it.")
+        raise InputError(f"{where} is compressed by HDF5 filter {code} ({label}), which neither h5py nor hdf5plugin can undo.")
 
 
 def _plugins() -> bool:

@@ -18,7 +18,7 @@ class Source:
 
     def __init__(self, path: Path, opened: ExitStack):
         self.path = path
-        self._reach = Reach(path.parent.resolve(), opened)
+        self._reach = Reach(path, opened)
         self._root = self._reach.open(path)
 
     def array(self, name: str, kinds: str = "biuf") -> h5py.Dataset | None:
@@ -61,6 +61,24 @@ class Source:
                 raise InputError(f"{self.path}: '{name}' must not be larger than {LARGEST_ARRAY} bytes, found shape {found.shape}.")
             return np.asarray(found[()])
 
+    def text(self, name: str) -> str | None:
+        """What the dataset ``name`` says, without white space around it; None if there is none, or it holds no single text."""
+        where = f"{self.path}: '{name}'"
+        with decoding(where):
+            found = self._reach.find(where, self._root, name)
+            if not isinstance(found, h5py.Dataset) or h5py.check_string_dtype(found.dtype) is None or found.size != 1:
+                return None
+            self._reach.stored(where, found)
+            value = np.asarray(found[()]).item()
+            return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
+
+    def holds(self, name: str, dataset: h5py.Dataset | None = None) -> bool:
+        """Whether anything is at ``name``, or this very ``dataset``."""
+        where = f"{self.path}: '{name}'"
+        with decoding(where):
+            found = self._reach.find(where, self._root, name)
+            return found is not None if dataset is None else found == dataset
+
     def attribute(self, name: str, attribute: str) -> object:
         """An attribute of the group or dataset ``name``; None if either is missing."""
         with decoding(f"{self.path}: '{name}'"):
@@ -79,3 +97,11 @@ def open_source(path: Path) -> Iterator[Source]:
         with decoding(path):
             source = Source(path, opened)
         yield source
+
+
+def blocks(data: h5py.Dataset, size: int) -> Iterator[np.ndarray]:
+    """At most ``size`` patterns (m, h, w) at a time; of a raster, never more than what is left of a row."""
+    *rows, columns = data.shape[:-2]
+    for row in np.ndindex(*rows):
+        for start in range(0, columns, size):
+            yield data[(*row, slice(start, start + size))]

@@ -27,7 +27,7 @@ class RawScan:
 
     Args:
         path: of the file.
-        format: ``cxi``, ``velociprobe`` or ``nanoprobe``.
+        format: one of `readers.FORMATS`.
         frame: (h, w) detector pixels.
         positions: (n, 2) float64, y and x of the window on the object, from any origin.
         unit: of ``positions``: metres, pixels of the object as the whole frame samples it, or pixels of whatever window is prepared.
@@ -38,6 +38,8 @@ class RawScan:
         mask: (h, w) bool, True where the file says that the detector is not to be trusted.
         saturation: largest count that the file can hold, which stands for overexposed and for blind pixels; None if there is no limit.
         centred: whether the zero frequency is known to be at (h // 2, w // 2) of the frames.
+        centre: (y, x) detector pixel that the beam hits, as the file says.
+        particle: that makes the patterns, a key of `particles.MASSES`.
         probe: (h, w) complex64, square root of recorded photons; known, or a first guess.
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32 and finite, in order; each call starts anew.
@@ -56,6 +58,8 @@ class RawScan:
     mask: np.ndarray | None = None
     saturation: float | None = None
     centred: bool = False
+    centre: tuple[int, int] | None = None
+    particle: str = "photon"
     probe: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
 

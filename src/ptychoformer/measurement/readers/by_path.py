@@ -1,0 +1,133 @@
+"""Scans in any HDF5 file, by the paths of the datasets that hold patterns and positions: facilities without a format need no code.
+
+    data          (n, h, w), or (rows, columns, h, w) of a raster; rows of a frame run down, columns to the right, as the sample sees them
+    positions     (n, 2) or (n, 3), or either with n last; x, y[, z]; or two datasets of n numbers, ``X,Y``
+
+Positions are those of the sample in the laboratory, seen along the beam x to the left and y up, as in CXI; or, what is the same, those of
+the window on the object, x to the right and y down. ``axes`` says which number is which, if they are others.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.readers.guard import rehearse
+from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
+from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
+from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, saturation
+
+UNITS = ("m", "mm", "um", "nm", "pixel")
+AXES = "x,y"
+
+
+@contextmanager
+def open_by_path(path: Path, data: str | None, positions: str | None, unit: str | None, axes: str) -> Iterator[RawScan]:
+    """The scan whose patterns are the dataset ``data`` and whose positions are ``positions``.
+
+    Args:
+        positions: the path of one dataset, or of two with a comma between them.
+        unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` says. A pixel is one of the object as the whole frame
+            samples it.
+        axes: what the first and the second number of a position are: ``x`` and ``y`` in either order, with a minus where they run the
+            other way.
+
+    Raises:
+        InputError: a path or the unit is missing, or the file cannot be used as they say.
+    """
+    if not data or not positions:
+        raise InputError(f"{path}: the format hdf5 needs the path of the patterns (data) and that of the positions.")
+    if unit is not None and unit not in UNITS:
+        raise InputError(f"The unit of positions must be one of {', '.join(UNITS)}, found '{unit}'.")
+    order = _order(axes)
+
+    def glance() -> None:
+        with open_source(path) as source:
+            next(_read(source, data, positions, unit, order).frames(1))
+
+    rehearse(path, glance)
+    with open_source(path) as source:
+        yield _read(source, data, positions, unit, order)
+
+
+def _order(axes: str) -> np.ndarray:
+    """(2, 2) from the numbers of a position as they are stored to y and x."""
+    found = re.fullmatch(r"\s*([+-]?)([xy])\s*,\s*([+-]?)([xy])\s*", axes)
+    if found is None or found[2] == found[4]:
+        raise InputError(
+            f"The axes of positions must be x and y with a comma between them, and a minus where one is turned, found '{axes}'."
+        )
+    order = np.zeros((2, 2))
+    for column, (sign, axis) in enumerate(((found[1], found[2]), (found[3], found[4]))):
+        order["yx".index(axis), column] = -1 if sign == "-" else 1
+    return order
+
+
+def _read(source: Source, data: str, positions: str, unit: str | None, order: np.ndarray) -> RawScan:
+    patterns = source.array(data)
+    where = f"{source.path}: '{data}'"
+    if patterns is None:
+        raise InputError(f"{where} is not in the file.")
+    check_frames(where, patterns.shape)
+    count = math.prod(patterns.shape[:-2])
+    stored, names = _stored(source, positions, count)
+    factor, pixels = _factor(source, names, unit)
+    with np.errstate(over="ignore", invalid="ignore"):  # of positions that are infinite, which are named later
+        window = stored @ order.T * factor
+    check_positions(f"{source.path}: '{positions}'", window, count)
+    return RawScan(
+        path=source.path,
+        format="hdf5",
+        frame=patterns.shape[-2:],
+        positions=window,
+        unit="frame pixels" if pixels else "metres",
+        frames=lambda size: counted(where, blocks(patterns, size)),
+        saturation=saturation(patterns.dtype),
+    )
+
+
+def _stored(source: Source, positions: str, count: int) -> tuple[np.ndarray, list[str]]:
+    """The first two numbers (n, 2) of each position, float64, and the datasets that they are from."""
+    names = [name.strip() for name in positions.split(",")]
+    if len(names) > 2 or not all(names):
+        raise InputError(f"{source.path}: positions must be one dataset, or two with a comma between them, found '{positions}'.")
+    arrays = [source.small(name) for name in names]
+    if missing := [name for name, array in zip(names, arrays, strict=True) if array is None]:
+        raise InputError(f"{source.path}: '{missing[0]}' is not in the file.")
+    if len(names) == 2:
+        if any(array.size != count for array in arrays):
+            shapes = " and ".join(str(array.shape) for array in arrays)
+            raise InputError(f"{source.path}: '{positions}' must hold {count} numbers each, one a pattern, found shapes {shapes}.")
+        return np.stack([array.ravel() for array in arrays], axis=1).astype(np.float64), names
+    (array,) = arrays
+    rows = array.reshape(-1, array.shape[-1]) if array.ndim == 3 and array.size else array  # of a raster
+    upright = rows.ndim == 2 and rows.shape[1] in (2, 3) and len(rows) == count
+    lying = rows.ndim == 2 and rows.shape[0] in (2, 3) and rows.shape[1] == count
+    if upright and lying:
+        raise InputError(f"{source.path}: '{positions}' of shape {array.shape} may be stored by pattern or by axis; name two datasets.")
+    if not upright and not lying:
+        allowed = f"({count}, 2), ({count}, 3), (2, {count}) or (3, {count})"
+        raise InputError(f"{source.path}: '{positions}' must have one of the shapes {allowed} for {count} patterns, found {array.shape}.")
+    return (rows if upright else rows.T)[:, :2].astype(np.float64), names
+
+
+def _factor(source: Source, names: list[str], unit: str | None) -> tuple[float, bool]:
+    """Metres, or pixels, of one in the stored numbers, and whether they are pixels.
+
+    Raises:
+        InputError: nothing says the unit, or two say different ones.
+    """
+    named = ",".join(names)
+    known = LENGTH_UNITS | dict.fromkeys(PIXELS, math.nan)
+    units = {found for name in names if (found := unit_of(source, name))} | ({unit} if unit else set())
+    if not units:
+        raise InputError(f"{source.path}: '{named}' records no unit; name it, one of {', '.join(UNITS)}.")
+    factors = {str(value): value for value in (value_of(f"{source.path}: '{named}'", found, known) for found in sorted(units))}
+    if len(factors) > 1:
+        raise InputError(f"{source.path}: '{named}' cannot be in {' and in '.join(sorted(units))}; correct what is wrong.")
+    (factor,) = factors.values()
+    return (1.0, True) if math.isnan(factor) else (factor, False)

@@ -1,0 +1,233 @@
+"""The detector of a CXI or NXcxi_ptycho file: where its pixels are, which are good, and what its counts mean.
+
+The laboratory's z runs along the beam, y up, and the sample is at its origin. ``basis_vectors`` lead from one row, and from one column, of
+pixels to the next; the specification's default is -y for rows and -x for columns, an image as the sample sees it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.particles import energy_of
+from ptychoformer.measurement.readers.hdf5 import Source
+from ptychoformer.measurement.readers.quantities import AGREEING, ALIKE, LENGTH_UNITS, PIXELS, quantity, scale, unit_of
+from ptychoformer.measurement.readers.scan import LENGTHS, saturation, sound
+
+DETECTOR = "entry_1/instrument_1/detector_1"
+CORNER = f"{DETECTOR}/corner_position"
+DEFAULT_AXES = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
+INCLINED = 0.1  # of a row or column to the plane across the beam, about 6 degrees: beyond it the far field is not sampled evenly
+SKEWED = 0.01  # cosine of the angle between rows and columns
+BORDER = 4  # pixels, within which no detector has its beam
+HAS_SIGNAL = 0x1000  # the one flag in a CXI mask that speaks for a pixel
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the detector is.
+
+    Args:
+        directions: (2, 3) unit vectors along which rows and columns follow each other.
+        pixel: (y, x) sides, metres; one that is not recorded is as long as the other, None if neither is.
+        distance: from the sample, metres.
+        centre: (y, x) pixel that the beam hits.
+        warnings: full sentences for people.
+    """
+
+    directions: np.ndarray
+    pixel: tuple[float, float] | None
+    distance: float | None
+    centre: tuple[int, int] | None
+    warnings: tuple[str, ...]
+
+
+def geometry(source: Source, frame: tuple[int, int]) -> Geometry:
+    """All that the file says, and what the specification says where the file does not.
+
+    Raises:
+        InputError: something is no number, in no known unit, or contradicts something else.
+    """
+    axes = _axes(source)
+    pixel = _pixel(source, axes)
+    directions = DEFAULT_AXES if axes is None else axes / np.linalg.norm(axes, axis=1, keepdims=True)
+    corner = _corner(source)
+    distance = _distance(source, directions, corner)
+    centre, warnings = _centre(source, frame, directions, pixel, corner)
+    if axes is None:
+        default = "rows run along -y of the laboratory and columns along -x, as CXI has it"
+        warnings = (f"{source.path} records no basis_vectors: {default}.", *warnings)
+    return Geometry(directions, pixel, distance, centre, warnings)
+
+
+def _axes(source: Source) -> np.ndarray | None:
+    """Steps (2, 3) in x, y, z from one row, and from one column, to the next, metres; None if not recorded."""
+    name = f"{DETECTOR}/basis_vectors"
+    axes = _one_of_all(source, name, 2)
+    if axes is None:
+        return None
+    axes = axes.T if axes.shape == (3, 2) else axes
+    good = axes.shape == (2, 3) and sound(axes).all()
+    axes = axes * scale(source, name, LENGTH_UNITS) if good else axes
+    if not good or not (np.linalg.norm(axes[:, :2], axis=1) >= LENGTHS[0]).all():
+        raise InputError(f"{source.path}: '{name}' must be a vector for rows and one for columns, (2, 3), found {axes.tolist()!s:.200}.")
+    unit = axes / np.linalg.norm(axes, axis=1, keepdims=True)
+    if np.abs(unit[:, 2]).max() > INCLINED or abs(unit[0] @ unit[1]) > SKEWED:
+        raise InputError(f"{source.path}: '{name}' must be at right angles to each other and to the beam, found {axes.tolist()}.")
+    return axes
+
+
+def _one_of_all(source: Source, name: str, ndim: int) -> np.ndarray | None:
+    """An array of ``ndim`` axes, float64, which may be recorded once for each pattern if it is always the same."""
+    found = source.small(name)
+    if found is None:
+        return None
+    found = found.astype(np.float64)
+    if found.ndim <= ndim or not found.size or not sound(found).all():
+        return found
+    every = found.reshape(-1, *found.shape[-ndim:])
+    spread = every.max(axis=0) - every.min(axis=0)
+    if spread.max() > ALIKE * np.abs(every[..., :2]).max():  # of the plane of the detector, whose distance is much longer
+        raise InputError(f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ.")
+    return every.mean(axis=0)
+
+
+def _pixel(source: Source, axes: np.ndarray | None) -> tuple[float, float] | None:
+    y, x = (quantity(source, f"{DETECTOR}/{axis}_pixel_size", LENGTH_UNITS) for axis in "yx")
+    steps = None if axes is None else np.linalg.norm(axes, axis=1)
+    if y is None and x is None:
+        return None if steps is None else tuple(steps.tolist())
+    y, x = y or x, x or y
+    # Steps of 1 are directions alone: no pixel is a metre wide.
+    if steps is not None and not np.allclose(steps, 1, rtol=1e-6) and not np.allclose(np.sort(steps), np.sort([y, x]), rtol=AGREEING):
+        found = f"'basis_vectors' of {steps[0]:.4g} and {steps[1]:.4g} m, and pixels of {y:.4g} by {x:.4g} m"
+        raise InputError(f"{source.path} states two sizes of a detector pixel, {found}; correct or delete one.")
+    return y, x
+
+
+def _corner(source: Source) -> np.ndarray | None:
+    """(3,) x, y, z of the outer corner of the first pixel, metres."""
+    corner = _one_of_all(source, CORNER, 1)
+    if corner is None:
+        return None
+    if corner.shape != (3,) or not sound(corner).all():
+        raise InputError(f"{source.path}: '{CORNER}' must be x, y and z, found {corner.tolist()!s:.200}.")
+    return corner * scale(source, CORNER, LENGTH_UNITS)
+
+
+def _distance(source: Source, directions: np.ndarray, corner: np.ndarray | None) -> float | None:
+    stated = quantity(source, f"{DETECTOR}/distance", LENGTH_UNITS)
+    reached = 0.0 if corner is None else abs(float(corner @ np.cross(*directions)))
+    if not LENGTHS[0] <= reached <= LENGTHS[1]:  # a detector in the sample is none
+        return stated
+    if stated and abs(reached / stated - 1) > AGREEING:
+        two = f"'distance' of {stated:.4g} m and 'corner_position' at {reached:.4g} m"
+        raise InputError(f"{source.path} states two distances of the detector, {two}; correct or delete one.")
+    return stated or reached
+
+
+def _centre(
+    source: Source, frame: tuple[int, int], directions: np.ndarray, pixel: tuple[float, float] | None, corner: np.ndarray | None
+) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
+    """The pixel (y, x) that the beam hits, and a warning if what says so cannot be."""
+    name, at = f"{DETECTOR}/beam_center_x", _beam_centre(source, pixel)
+    # A corner on the beam is one that nobody measured.
+    if at is None and corner is not None and pixel is not None and np.any(corner[:2]):
+        name, at = CORNER, np.linalg.solve((directions * np.array(pixel)[:, None])[:, :2].T, -corner[:2])
+    if at is None:
+        return None, ()
+    if not all(BORDER <= place <= side - BORDER for place, side in zip(at, frame, strict=True)):
+        place = f"pixel ({at[0]:.4g}, {at[1]:.4g}) of a frame of {frame[0]} x {frame[1]}"
+        return None, (f"{source.path}: '{name}' puts the beam at {place}, and is ignored.",)
+    return (int(at[0]), int(at[1])), ()
+
+
+def _beam_centre(source: Source, pixel: tuple[float, float] | None) -> tuple[float, float] | None:
+    """What NeXus records, in pixels (y, x) from the outer corner of the first one."""
+    at = []
+    for axis, side in zip("yx", pixel or (None, None), strict=True):
+        name = f"{DETECTOR}/beam_center_{axis}"
+        found = source.small(name)
+        if found is None or found.size != 1 or not sound(found).all():
+            return None
+        in_pixels = unit_of(source, name).lower() in PIXELS
+        if not in_pixels and side is None:
+            return None
+        at.append(float(found.item()) * (1.0 if in_pixels else scale(source, name, LENGTH_UNITS) / side))
+    return at[0], at[1]
+
+
+def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
+    """(h, w) bool, True where the file's flags speak against a pixel."""
+    name = f"{DETECTOR}/mask"
+    flags = source.small(name)
+    if flags is None:
+        return None
+    if flags.ndim < 2 or not flags.size or flags.shape[-2:] != frame:
+        raise InputError(f"{source.path}: '{name}' must have the patterns' shape {frame}, found {flags.shape}.")
+    every = flags.reshape(-1, *frame)
+    if (every != every[0]).any():
+        raise InputError(f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ.")
+    bad = (every[0] != 0) & (every[0] != HAS_SIGNAL)
+    if bad.all():
+        raise InputError(f"{source.path}: '{name}' leaves no pixel; a CXI mask is 0 where the detector is good.")
+    return bad
+
+
+def correction(
+    source: Source, data: h5py.Dataset, wavelength: float | None, particle: str
+) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[str, ...]]:
+    """What makes photons of patterns (m, h, w): the dark frame is subtracted, and counts are divided by those of a photon. Counts at the
+    limit of their type stay there, as they say nothing.
+
+    Raises:
+        InputError: the dark frame does not fit, or there is an image without the sample, with which nothing is done.
+    """
+    _check_white(source)
+    dark, limit = _dark(source, data.shape[-2:]), saturation(data.dtype)
+    gain, remarks = _gain(source, wavelength, particle)
+    if dark is not None:
+        remarks.append(f"{source.path}: 'data_dark' is subtracted, {dark.mean():.4g} counts a pixel.")
+    if dark is None and gain == 1:
+        return lambda block: block, tuple(remarks)
+
+    def corrected(block: np.ndarray) -> np.ndarray:
+        photons = (block.astype(np.float32) - (0 if dark is None else dark)) / np.float32(gain)
+        return photons if limit is None else np.where(block == int(limit), np.float32(limit), photons)
+
+    return corrected, tuple(remarks)
+
+
+def _dark(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
+    """(h, w) float32, the mean of what was recorded with the shutter closed; None if nothing was."""
+    name = f"{DETECTOR}/data_dark"
+    found = source.small(name)
+    if found is None or not found.any():
+        return None
+    if found.ndim < 2 or found.shape[-2:] != frame or not sound(found).all():
+        raise InputError(f"{source.path}: '{name}' must be finite and have the patterns' shape {frame}, found shape {found.shape}.")
+    return found.reshape(-1, *frame).mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def _check_white(source: Source) -> None:
+    name = f"{DETECTOR}/data_white"
+    found = source.small(name)
+    if found is not None and found.size and (found != found.flat[0]).any():
+        told = "holds an image without the sample, which is not applied: a flat field and a beam need different corrections"
+        raise InputError(f"{source.path}: '{name}' {told}; correct the patterns, and delete it.")
+
+
+def _gain(source: Source, wavelength: float | None, particle: str) -> tuple[float, list[str]]:
+    """Counts of one photon, 1 if the file does not say, and what people should know of it."""
+    name = f"{DETECTOR}/counts_per_joule"
+    per_joule = quantity(source, name, None)
+    if per_joule is None:
+        return 1.0, []
+    if wavelength is None:
+        return 1.0, [f"{source.path}: '{name}' is ignored, as the file does not say how much energy a photon has."]
+    gain = per_joule * energy_of(wavelength, particle)
+    if abs(gain - 1) <= ALIKE:
+        return 1.0, []
+    return gain, [f"{source.path}: counts are divided by {gain:.4g} a photon, as '{name}' says."]

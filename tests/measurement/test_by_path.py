@@ -1,0 +1,158 @@
+"""A scan in any HDF5 file, by the paths of its datasets: every shape that positions have is told apart, or refused."""
+
+import h5py
+import numpy as np
+import pytest
+
+from ptychoformer.measurement.preparation import open_prepared
+from ptychoformer.measurement.summary import summarise
+
+PATHS = {"data": "scan/eiger/frames", "positions": "scan/stage"}
+
+
+@pytest.fixture
+def store(tmp_path, measured):
+    """Write patterns and whatever positions are given, x first, metres."""
+
+    def written(positions=None, units=None, patterns=None, **more):
+        path = tmp_path / "any.h5"
+        positions = positions_of(measured) if positions is None else positions
+        with h5py.File(path, "w") as file:
+            file[PATHS["data"]] = measured.patterns if patterns is None else patterns
+            for name, value in {PATHS["positions"]: positions, **more}.items():
+                file[name] = value
+                if units is not None:
+                    file[name].attrs["units"] = units
+        return path
+
+    return written
+
+
+def positions_of(measured, columns=2):
+    """x, y[, z] of the sample, metres."""
+    found = np.zeros((len(measured.corners), columns))
+    found[:, :2] = measured.corners[:, ::-1] * measured.optics.pixel_size
+    return found
+
+
+def corners(raw, measured):
+    return (raw.positions - raw.positions.min(axis=0)) / (measured.optics.pixel_size if raw.unit == "metres" else 1)
+
+
+def test_patterns_and_positions_are_those_of_the_paths(store, read, measured):
+    raw, frames = read(store(), positions_unit="m", **PATHS)
+    np.testing.assert_array_equal(frames, measured.patterns)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+    assert (raw.format, raw.unit, raw.frame) == ("hdf5", "metres", (32, 32))
+    assert raw.wavelength is raw.distance is raw.detector_pixel is None
+
+
+def test_it_is_the_scan_that_a_cxi_file_holds(store, write, read, measured):
+    """The same motion of the sample means the same window in both formats."""
+    cxi, _ = read(write("cxi", axes=-1))
+    with h5py.File(write("cxi", axes=-1)) as file:
+        motion = file["entry_1/data_1/translation"][:]
+    raw, _ = read(store(motion), positions_unit="m", **PATHS)
+    np.testing.assert_allclose(raw.positions, cxi.positions, atol=1e-15)
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize("turned", [False, True])
+def test_positions_may_have_two_or_three_numbers_along_either_axis(store, read, measured, columns, turned):
+    positions = positions_of(measured, columns)
+    raw, _ = read(store(positions.T if turned else positions), positions_unit="m", **PATHS)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+
+
+def test_a_raster_may_have_its_own_axes(store, read, measured):
+    patterns, positions = measured.patterns.reshape(3, 4, 32, 32), positions_of(measured).reshape(3, 4, 2)
+    raw, frames = read(store(positions, patterns=patterns), positions_unit="m", **PATHS)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+    np.testing.assert_array_equal(frames, measured.patterns)
+
+
+@pytest.mark.parametrize("shape", [(12,), (12, 1), (3, 4)])
+def test_positions_may_be_two_datasets(store, read, measured, shape):
+    x, y = (part.reshape(shape) for part in positions_of(measured).T)
+    path = store(motor_x=x, motor_y=y)
+    raw, _ = read(path, data=PATHS["data"], positions="motor_x, /motor_y", positions_unit="m")
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("axes", "signs", "order"), [("x,y", (1, 1), 1), ("y,x", (1, 1), -1), ("-x,+y", (-1, 1), 1), (" -y , -x", (-1, -1), -1)]
+)
+def test_axes_say_which_number_is_which(store, read, measured, axes, signs, order):
+    positions = positions_of(measured)[:, ::order] * signs
+    raw, _ = read(store(positions), positions_unit="m", positions_axes=axes, **PATHS)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+
+
+@pytest.mark.parametrize(("unit", "size"), [("m", 1), ("mm", 1e-3), ("um", 1e-6), ("nm", 1e-9)])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_positions_have_a_unit_that_is_recorded_or_named(store, read, measured, unit, size, recorded):
+    path = store(positions_of(measured) / size, units=unit if recorded else None)
+    raw, _ = read(path, positions_unit=None if recorded else unit, **PATHS)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+
+
+def test_positions_in_pixels_need_no_geometry(store, measured):
+    described = PATHS | {"positions_unit": "pixel", "format": "hdf5"}
+    with open_prepared(store(measured.corners[:, ::-1]), described, {"crop": 32}) as scan:
+        np.testing.assert_allclose(scan.positions - scan.positions.min(axis=0), measured.corners)
+    assert summarise(store(measured.corners[:, ::-1]), described, {}).format == "hdf5"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "'scan/stage' records no unit; name it, one of m, mm, um, nm, pixel"),
+        ({"positions_unit": "inch"}, "The unit of positions must be one of m, mm, um, nm, pixel, found 'inch'"),
+        ({"positions": None}, "the format hdf5 needs the path of the patterns .data. and that of the positions"),
+        ({"data": None}, "the format hdf5 needs the path of the patterns"),
+        ({"data": "scan/gone"}, "'scan/gone' is not in the file"),
+        ({"data": "scan"}, "'scan' must be a dataset, found a group"),
+        ({"positions": "scan/x,scan/y", "positions_unit": "m"}, "'scan/x' is not in the file"),
+        ({"positions": "a,b,c", "positions_unit": "m"}, "positions must be one dataset, or two with a comma between them, found 'a,b,c'"),
+        ({"positions": "scan/stage,", "positions_unit": "m"}, "positions must be one dataset, or two with a comma"),
+        (
+            {"positions": "scan/stage,scan/stage", "positions_unit": "m"},
+            r"must hold 12 numbers each, one a pattern, found shapes \(12, 2\) and",
+        ),
+        ({"positions_axes": "x,x"}, "must be x and y with a comma between them, and a minus where one is turned, found 'x,x'"),
+        ({"positions_axes": "rows"}, "must be x and y with a comma between them"),
+        ({"format": "cxi"}, "Paths of datasets are of the format hdf5, not of cxi"),
+    ],
+)
+def test_what_is_not_said_is_not_guessed(store, refused, options, sentence):
+    refused(store(), sentence, **PATHS | {"format": "hdf5"} | options)
+
+
+@pytest.mark.parametrize(
+    ("positions", "sentence"),
+    [
+        (np.ones((11, 2)), r"must have one of the shapes \(12, 2\), \(12, 3\), \(2, 12\) or \(3, 12\) for 12 patterns, found \(11, 2\)"),
+        (np.ones((12, 4)), r"found \(12, 4\)"),
+        (np.ones(24), r"found \(24,\)"),
+        (np.ones(()), r"found \(\)"),
+        (np.ones((12, 2)), "all 12 positions are the same"),
+        (np.full((12, 2), np.nan), "12 positions are NaN or infinite"),
+    ],
+)
+def test_positions_that_do_not_fit_are_refused(store, refused, positions, sentence):
+    refused(store(positions), sentence, positions_unit="m", **PATHS)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_as_many_positions_as_numbers_of_each_are_ambiguous(store, refused, measured, count):
+    path = store(np.random.default_rng(0).random((count, count)), patterns=measured.patterns[:count])
+    refused(path, "may be stored by pattern or by axis; name two datasets", positions_unit="m", **PATHS)
+
+
+def test_two_units_are_refused(store, refused):
+    refused(store(units="mm"), "cannot be in mm and in um; correct what is wrong", positions_unit="um", **PATHS)
+    refused(store(units="volt"), "'scan/stage' is in 'volt', which is none of m, cm, mm", **PATHS)
+
+
+def test_one_unit_may_be_said_twice(store, read):
+    assert read(store(units="micrometers"), positions_unit="um", **PATHS)[0].unit == "metres"
