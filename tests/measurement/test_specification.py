@@ -203,6 +203,29 @@ def test_unknown_units_are_refused(write, refused, name, unit, sentence):
     refused(path, sentence)
 
 
+@pytest.mark.parametrize("energy", [5e-324, 1e-200, 1e300])
+def test_energies_beyond_all_beams_are_ignored_in_words(beam, read, energy):
+    raw, _ = read(beam(**{f"{SOURCE}/energy": energy}))
+    assert raw.wavelength is None
+    assert "which is not that of a beam, and is ignored" in raw.warnings[0]
+
+
+def test_directions_without_a_length_say_nothing_about_pixels(write, put, read):
+    path = put(write("cxi"), **{f"{DETECTOR}/basis_vectors": [[0, -1.0, 0], [-1.0, 0, 0]]})
+    assert read(path)[0].detector_pixel is not None
+    assert read(put(path, **{f"{DETECTOR}/{axis}_pixel_size": None for axis in "xy"}))[0].detector_pixel is None
+
+
+def test_what_patterns_in_another_file_are_is_read_there(tmp_path, write, refused, measured):
+    path = write("cxi")
+    with h5py.File(tmp_path / "frames.h5", "w") as other, h5py.File(path, "r+") as file:
+        other["raw"] = measured.patterns
+        other["raw"].attrs["axes"] = "module_identifier:y:x"
+        del file["entry_1/data_1/data"]
+        file["entry_1/data_1/data"] = h5py.ExternalLink("frames.h5", "/raw")
+    refused(path, "'entry_1/data_1/data' holds the modules of a detector one by one")
+
+
 def test_two_wavelengths_are_refused_but_not_the_energy_of_a_storage_ring(write, put, beam, read, refused):
     refused(
         put(write("cxi"), **{f"{SOURCE}/energy": 9 * KEV}), r"states two wavelengths of its photons, '.*wavelength' of .* and '.*energy' of"

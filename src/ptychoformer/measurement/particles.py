@@ -11,7 +11,7 @@ MASSES = {"photon": 0.0, "electron": constants.m_e, "neutron": constants.m_n, "p
 def wavelength_of(energy: float, particle: str = "photon") -> float:
     """Metres, of a particle with the kinetic ``energy``, joules: h c / sqrt(E^2 + 2 E m c^2), relativistic as de Broglie's is."""
     rest = MASSES[particle] * constants.c**2
-    return constants.h * constants.c / math.sqrt(energy * (energy + 2 * rest))
+    return constants.h * constants.c / (math.sqrt(energy) * math.sqrt(energy + 2 * rest))
 
 
 def energy_of(wavelength: float, particle: str = "photon") -> float:

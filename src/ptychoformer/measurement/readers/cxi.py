@@ -48,11 +48,11 @@ def open_cxi(path: Path) -> Iterator[RawScan]:
 
 
 def _read(source: Source) -> RawScan:
-    data = _first(source, DATA)
+    name, data = next(((name, found) for name in DATA if (found := source.array(name)) is not None), (None, None))
     if data is None:
         raise InputError(f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}.")
-    where = f"{source.path}: '{data.name}'"
-    _check_meaning(source, where, data)
+    where = f"{source.path}: '{name}'"
+    _check_meaning(source, name, data)
     check_frames(where, data.shape)
     count, frame = math.prod(data.shape[:-2]), data.shape[-2:]
     particle = particle_of(source)
@@ -83,28 +83,24 @@ def _read(source: Source) -> RawScan:
     )
 
 
-def _first(source: Source, names: tuple[str, ...]) -> h5py.Dataset | None:
-    return next((found for name in names if (found := source.array(name)) is not None), None)
-
-
-def _check_meaning(source: Source, where: str, data: h5py.Dataset) -> None:
-    """Whether the axes and the values of the patterns are those of diffraction patterns.
+def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
+    """Whether the axes and the values of the patterns, found as ``name``, are those of diffraction patterns.
 
     Raises:
         InputError: the file says that they are something else.
     """
-    axes = source.attribute(data.name, "axes")
+    where, axes = f"{source.path}: '{name}'", source.attribute(name, "axes")
     axes = axes.decode(errors="replace") if isinstance(axes, bytes) else axes
-    names = [name.strip() for name in axes.split(":")] if isinstance(axes, str) else []
+    names = [axis.strip() for axis in axes.split(":")] if isinstance(axes, str) else []
     if "module_identifier" in names:
         raise InputError(f"{where} holds the modules of a detector one by one; assemble them to frames.")
     if len(names) == data.ndim and {"y", "x"} & set(names) and names[-2:] != ["y", "x"]:
         raise InputError(f"{where} must have y and x as its last axes, found '{axes}'.")
     if not source.holds(f"{IMAGE}/data", data) or source.holds(f"{DETECTOR}/data", data):
         return
-    for name, allowed in (("data_type", "intensity"), ("data_space", "diffraction")):
-        if (found := source.text(f"{IMAGE}/{name}")) not in (None, allowed):
-            raise InputError(f"{source.path}: '{IMAGE}/{name}' must be '{allowed}', found '{found}'.")
+    for entry, allowed in (("data_type", "intensity"), ("data_space", "diffraction")):
+        if (found := source.text(f"{IMAGE}/{entry}")) not in (None, allowed):
+            raise InputError(f"{source.path}: '{IMAGE}/{entry}' must be '{allowed}', found '{found}'.")
     if (shifted := source.small(f"{IMAGE}/is_fft_shifted")) is not None and shifted.any():
         raise InputError(f"{source.path}: '{IMAGE}/is_fft_shifted' must be 0, found 1; put the zero frequency into the middle.")
 

@@ -22,6 +22,7 @@ DEFAULT_AXES = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
 INCLINED = 0.1  # of a row or column to the plane across the beam, about 6 degrees: beyond it the far field is not sampled evenly
 SKEWED = 0.01  # cosine of the angle between rows and columns
 BORDER = 4  # pixels, within which no detector has its beam
+GAINS = (1e-6, 1e9)  # counts a photon
 HAS_SIGNAL = 0x1000  # the one flag in a CXI mask that speaks for a pixel
 
 
@@ -95,13 +96,13 @@ def _one_of_all(source: Source, name: str, ndim: int) -> np.ndarray | None:
 
 
 def _pixel(source: Source, axes: np.ndarray | None) -> tuple[float, float] | None:
+    """Sides (y, x), metres; None if neither is recorded. Steps of 1 are directions alone: no pixel is a metre wide."""
     y, x = (quantity(source, f"{DETECTOR}/{axis}_pixel_size", LENGTH_UNITS) for axis in "yx")
-    steps = None if axes is None else np.linalg.norm(axes, axis=1)
+    steps = None if axes is None or np.allclose(np.linalg.norm(axes, axis=1), 1) else np.linalg.norm(axes, axis=1)
     if y is None and x is None:
         return None if steps is None else tuple(steps.tolist())
     y, x = y or x, x or y
-    # Steps of 1 are directions alone: no pixel is a metre wide.
-    if steps is not None and not np.allclose(steps, 1, rtol=1e-6) and not np.allclose(np.sort(steps), np.sort([y, x]), rtol=AGREEING):
+    if steps is not None and not np.allclose(np.sort(steps), np.sort([y, x]), rtol=AGREEING, atol=0):
         found = f"'basis_vectors' of {steps[0]:.4g} and {steps[1]:.4g} m, and pixels of {y:.4g} by {x:.4g} m"
         raise InputError(f"{source.path} states two sizes of a detector pixel, {found}; correct or delete one.")
     return y, x
@@ -168,7 +169,7 @@ def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
     if flags.ndim < 2 or not flags.size or flags.shape[-2:] != frame:
         raise InputError(f"{source.path}: '{name}' must have the patterns' shape {frame}, found {flags.shape}.")
     every = flags.reshape(-1, *frame)
-    if (every != every[0]).any():
+    if (every[1:] != every[0]).any():
         raise InputError(f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ.")
     bad = (every[0] != 0) & (every[0] != HAS_SIGNAL)
     if bad.all():
@@ -194,7 +195,8 @@ def correction(
         return lambda block: block, tuple(remarks)
 
     def corrected(block: np.ndarray) -> np.ndarray:
-        photons = (block.astype(np.float32) - (0 if dark is None else dark)) / np.float32(gain)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is named later
+            photons = (block.astype(np.float32) - (0 if dark is None else dark)) / np.float32(gain)
         return photons if limit is None else np.where(block == int(limit), np.float32(limit), photons)
 
     return corrected, tuple(remarks)
@@ -228,6 +230,8 @@ def _gain(source: Source, wavelength: float | None, particle: str) -> tuple[floa
     if wavelength is None:
         return 1.0, [f"{source.path}: '{name}' is ignored, as the file does not say how much energy a photon has."]
     gain = per_joule * energy_of(wavelength, particle)
+    if not GAINS[0] <= gain <= GAINS[1]:
+        raise InputError(f"{source.path}: '{name}' means {gain:.4g} counts a photon, which no detector has.")
     if abs(gain - 1) <= ALIKE:
         return 1.0, []
     return gain, [f"{source.path}: counts are divided by {gain:.4g} a photon, as '{name}' says."]
