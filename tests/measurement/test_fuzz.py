@@ -204,6 +204,30 @@ def odd_attributes(file, random):
         own["probe"] = random.random([(16, 16), (16, 15), (0, 0), (16,)][random.integers(4)]) * 10.0 ** random.integers(-50, 300)
 
 
+def odd_statements(file, random):
+    """Entries that a file need not have, of any shape, size and kind."""
+    names = ["data_dark", "data_white", "corner_position", "counts_per_joule", "beam_center_x", "beam_center_y", "mask", "basis_vectors"]
+    names = [f"detector_1/{name}" for name in names] + [
+        "source_1/probe",
+        "source_1/energy",
+        "beam_1/incident_wavelength",
+        "monochromator_1/energy",
+    ]
+    for name in random.choice(names, 3, replace=False):
+        name = f"entry_1/instrument_1/{name}"
+        if name in file:
+            del file[name]
+        shapes = [(), (3,), (12,), (12, 3), (2, 3), (12, 2, 3), (16, 16), (12, 16, 16), (0, 16, 16), (0,)]
+        values = random.standard_normal(shapes[random.integers(len(shapes))]) * 10.0 ** random.integers(-30, 30)
+        values = [values, np.abs(values), np.ones_like(values), np.full_like(values, [np.nan, np.inf, 1e300, 5e-324][random.integers(4)])]
+        texts = ["electron", "x-ray", "", b"\xff", ["electron", "neutron"]]
+        file[name] = texts[random.integers(len(texts))] if random.random() < 0.2 else values[random.integers(4)]
+        if random.random() < 0.3:
+            odd_units(file, random)
+    data = file["entry_1/data_1/data"]
+    data.attrs["axes"] = ["translation:y:x", "y:x:translation", b"\xff:y:x", 5, "", h5py.Empty("S1"), ["y", "x"]][random.integers(7)]
+
+
 def damaged_chunk(file, random):
     """Bytes of a stored chunk, which only its decompression notices."""
     name = anywhere(file, random)
@@ -217,7 +241,7 @@ def damaged_chunk(file, random):
 
 HDF5 = (
     removed, a_group, another_type, another_shape, emptiness, a_huge_claim, odd_numbers, a_link_elsewhere, a_link_here, a_view_elsewhere,
-    bare_values, odd_units, odd_attributes, damaged_chunk,
+    bare_values, odd_units, odd_attributes, odd_statements, odd_statements, damaged_chunk,
 )  # fmt: skip
 
 

@@ -411,5 +411,6 @@ def test_processed_images_are_patterns_only_if_they_say_so(write, put, read, ref
 def test_of_several_entries_the_first_is_read(write, read):
     path = write("cxi")
     with h5py.File(path, "r+") as file:
-        file.create_group("entry_2")
+        file["entry_2"] = h5py.ExternalLink("gone.cxi", "/entry_1")
+        file["entry_1/image_1/data"] = h5py.ExternalLink("gone.cxi", "/entry_1/image_1/data")
     assert "holds more than one entry: entry_1 is read" in read(path)[0].warnings[0]

@@ -96,7 +96,7 @@ def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
         raise InputError(f"{where} holds the modules of a detector one by one; assemble them to frames.")
     if len(names) == data.ndim and {"y", "x"} & set(names) and names[-2:] != ["y", "x"]:
         raise InputError(f"{where} must have y and x as its last axes, found '{axes}'.")
-    if not source.holds(f"{IMAGE}/data", data) or source.holds(f"{DETECTOR}/data", data):
+    if not source.leads_to(f"{IMAGE}/data", data) or source.leads_to(f"{DETECTOR}/data", data):
         return
     for entry, allowed in (("data_type", "intensity"), ("data_space", "diffraction")):
         if (found := source.text(f"{IMAGE}/{entry}")) not in (None, allowed):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import h5py
@@ -72,12 +72,16 @@ class Source:
             value = np.asarray(found[()]).item()
             return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
 
-    def holds(self, name: str, dataset: h5py.Dataset | None = None) -> bool:
-        """Whether anything is at ``name``, or this very ``dataset``."""
-        where = f"{self.path}: '{name}'"
-        with decoding(where):
-            found = self._reach.find(where, self._root, name)
-            return found is not None if dataset is None else found == dataset
+    def holds(self, name: str) -> bool:
+        """Whether the file's root has an entry ``name``, wherever it may lead."""
+        with decoding(self.path):
+            return self._root.get(name, getlink=True) is not None
+
+    def leads_to(self, name: str, dataset: h5py.Dataset) -> bool:
+        """Whether ``name`` is this very ``dataset``; a link that leads nowhere is not."""
+        with suppress(InputError), decoding(self.path):
+            return self._reach.find(f"{self.path}: '{name}'", self._root, name) == dataset
+        return False
 
     def attribute(self, name: str, attribute: str) -> object:
         """An attribute of the group or dataset ``name``; None if either is missing."""
