@@ -50,7 +50,7 @@ def open_cxi(path: Path) -> Iterator[RawScan]:
 def _read(source: Source) -> RawScan:
     name, data = next(((name, found) for name in DATA if (found := source.array(name)) is not None), (None, None))
     if data is None:
-        raise InputError(f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}.")
+        raise InputError(f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}; if it is no CXI file, name its datasets.")
     where = f"{source.path}: '{name}'"
     _check_meaning(source, name, data)
     check_frames(where, data.shape)

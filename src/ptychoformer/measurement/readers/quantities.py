@@ -71,7 +71,7 @@ def value_of(where: str, unit: str, units: dict[str, float]) -> float:
     for spelling in (unit, unit.lower(), unit.lower().removesuffix("s")):
         if spelling in units:
             return units[spelling]
-    raise InputError(f"{where} is in '{unit}', which is none of {', '.join(units)}.")
+    raise InputError(f"{where} is in '{unit:.40}', which is none of {', '.join(units)}.")
 
 
 def unit_of(source: Source, name: str) -> str:
