@@ -202,7 +202,8 @@ def reconstruction_of_scan(wildcards):
 def options_of_scan(wildcards):
     """How a measured scan is read, whatever is made of it."""
     entry = config["datasets"][wildcards.dataset]
-    return {key: entry[key] for key in ("format", "step", "geometry", "centre")}
+    by_path = ("data", "positions", "positions_unit", "positions_axes")
+    return {key: entry[key] for key in ("format", "step", *by_path, "geometry", "centre")}
 
 
 def measured_is_at_hand():

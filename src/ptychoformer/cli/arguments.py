@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ptychoformer.measurement.readers import FORMATS, STEP
+from ptychoformer.measurement.readers import AXES, FORMATS, STEP, UNITS
 from ptychoformer.measurement.readers.beam import WAVELENGTHS
 
 
@@ -22,6 +22,10 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
     """Add how a scan is read, and what is made of its patterns; ``preparation`` says what is done where the latter is left out."""
     group = part.add_argument_group("how the scan is read", "What is left out is as the file says; lengths in metres.")
     group.add_argument("--format", choices=FORMATS, help="[recognised by what the file holds]")
+    group.add_argument("--data", metavar="PATH", help="dataset with the patterns, of an HDF5 file without a format")
+    group.add_argument("--positions", metavar="PATH", help="and with the positions x, y[, z]; or two datasets, X,Y")
+    group.add_argument("--positions-unit", choices=UNITS, help="[as the dataset says]")
+    group.add_argument("--positions-axes", metavar="AXES", help=f"what two numbers of a position are, --positions-axes=-x,y [{AXES}]")
     # Within reach of any instrument, so that micrometres taken for metres are noticed.
     group.add_argument("--wavelength", type=real(*WAVELENGTHS), metavar="METRES", help="of the beam")
     group.add_argument("--distance", type=real(1e-4, 1e3), metavar="METRES", help="from object to detector")
@@ -41,6 +45,7 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
 def reading(options: Namespace) -> dict[str, Any]:
     """How the scan is read, as `preparation.open_prepared` takes it."""
     scan = {"geometry": {name: getattr(options, name) for name in ("wavelength", "distance", "detector_pixel")}}
+    scan |= {name: getattr(options, name) for name in ("data", "positions", "positions_unit", "positions_axes")}
     scan |= {"format": options.format, "centre": tuple(options.centre) if options.centre else None}
     return scan | ({"step": options.step} if options.step else {})
 
