@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from ptychoformer.consistency import check_references, check_sizes
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
+from ptychoformer.outside import is_outside, source_of
 from ptychoformer.plugins import loss_kinds, loss_options, network_kinds, network_options
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
@@ -208,12 +209,21 @@ def _known(name: Any, allowed: Iterable[str]) -> str:
 
 def _check_model_options(models: Mapping[str, Any]) -> None:
     for name, model in models.items():
-        kinds = network_kinds()
-        if model["kind"] not in kinds:
-            raise InputError(f"models.{name}.kind: there is no network '{model['kind']}'; there are {', '.join(kinds)}.")
+        _check_kind(f"models.{name}.kind", model["kind"])
         choices = network_options(model["kind"])
         for option, value in model["options"].items():
             key = f"models.{name}.options.{option}"
             if option not in choices:
                 raise InputError(f"{key} is not an option of {model['kind']}; allowed are {', '.join(choices) or 'none'}.")
             _check(key, value, choices[option])
+
+
+def _check_kind(key: str, kind: str) -> None:
+    if is_outside(kind):
+        try:
+            source_of(kind)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from error
+    elif kind not in (kinds := network_kinds()):
+        own = "one of your own is named by the path of its .py file, or by the dotted name that imports it"
+        raise InputError(f"{key}: there is no network '{kind}'; there are {', '.join(kinds)}; {own}.")

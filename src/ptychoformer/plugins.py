@@ -1,14 +1,17 @@
 """What the sources of networks and losses say of them, read without importing torch, which would add seconds to the workflow's start.
 
-A network is a module of `models` and a loss one of `training.losses`; the options of either are the keyword arguments of its ``build``,
-with their annotations: a type, a ``Literal``, or ``Annotated`` with a type and the keywords of JSON schema that bound it.
+A network is a module of `models`, or one of a user's own (`outside`), and a loss one of `training.losses`; the options of either are the
+keyword arguments of its ``build``, with their annotations: a type, a ``Literal``, or ``Annotated`` with a type and the keywords of JSON
+schema that bound it.
 """
 
 import ast
+from pathlib import Path
 from typing import Any
 
+from ptychoformer import outside
 from ptychoformer.errors import InputError
-from ptychoformer.provenance import PACKAGE
+from ptychoformer.provenance import OUTSIDE, PACKAGE, parsed
 
 NETWORKS, LOSSES = "models", "training/losses"  # folders of the package
 _ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
@@ -17,6 +20,25 @@ _ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "b
 def network_kinds() -> list[str]:
     """Names of all networks."""
     return _kinds(NETWORKS)
+
+
+def network_source(kind: str) -> Path:
+    """The file of a network.
+
+    Raises:
+        InputError: there is none, of a network outside the package.
+    """
+    return _source(NETWORKS, kind)
+
+
+def loss_source(kind: str) -> Path:
+    """The file of a loss."""
+    return _source(LOSSES, kind)
+
+
+def network_code(kind: str) -> str:
+    """What `provenance.code_digest` calls a network."""
+    return f"{OUTSIDE}{kind}" if outside.is_outside(kind) else f"{NETWORKS}.{kind}"
 
 
 def loss_kinds() -> list[str]:
@@ -57,7 +79,9 @@ def _kinds(folder: str) -> list[str]:
 def _options(folder: str, kind: str, expected: str) -> dict[str, dict[str, Any]]:
     build = next((node for node in _parsed(folder, kind).body if isinstance(node, ast.FunctionDef) and node.name == "build"), None)
     if build is None:
-        raise InputError(f"{folder}/{kind}.py defines no function '{expected}', so it is no {'network' if folder == NETWORKS else 'loss'}.")
+        raise InputError(
+            f"{_shown(folder, kind)} defines no function '{expected}', so it is no {'network' if folder == NETWORKS else 'loss'}."
+        )
     options = zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
     try:
         return {
@@ -66,15 +90,21 @@ def _options(folder: str, kind: str, expected: str) -> dict[str, dict[str, Any]]
         }
     except ValueError as error:
         raise InputError(
-            f"{folder}/{kind}.py: defaults and bounds of the options of 'build' must be literals, such as 4 or 'paper', not names."
+            f"{_shown(folder, kind)}: defaults and bounds of the options of 'build' must be literals, such as 4 or 'paper', not names."
         ) from error
 
 
 def _parsed(folder: str, kind: str) -> ast.Module:
-    try:
-        return ast.parse((PACKAGE / folder / f"{kind}.py").read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise InputError(f"{folder}/{kind}.py, line {error.lineno}: {error.msg}.") from error
+    return parsed(_source(folder, kind), _shown(folder, kind))
+
+
+def _source(folder: str, kind: str) -> Path:
+    return outside.source_of(kind) if outside.is_outside(kind) else PACKAGE / folder / f"{kind}.py"
+
+
+def _shown(folder: str, kind: str) -> str:
+    """What a user knows the module by."""
+    return kind if outside.is_outside(kind) else f"{folder}/{kind}.py"
 
 
 def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:

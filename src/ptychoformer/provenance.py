@@ -4,16 +4,18 @@ import ast
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ptychoformer import __version__
+from ptychoformer import __version__, outside
+from ptychoformer.errors import InputError
 from ptychoformer.files import write_text
 
 PACKAGE = Path(__file__).parent
+OUTSIDE = "outside:"  # before the name of a module that is not of the package: see `outside`
 LIBRARIES = ("numpy", "scipy", "h5py", "torch", "scikit-image", "statsmodels", "pandas", "matplotlib", "snakemake")
 
 
@@ -24,11 +26,40 @@ def digest(value: Any) -> str:
 
 @cache
 def code_digest(*modules: str) -> str:
-    """Digest of the named modules (``"training.fit"``) and of every module of the package that they import.
+    """Digest of the named modules (``"training.fit"``, ``"outside:networks/mine.py"``) and of every module of the package that they
+    import; of a module of another package also of those of that package.
 
     Comments, docstrings and layout do not count, so that only a change that could change a result re-runs anything; files beside a
     module that it names (a style sheet, a template) do.
     """
+    return digest({name: _code(name) for name in _reached(modules)})
+
+
+def source_digest(kind: str) -> str:
+    """Digest of a module outside the package, and of what it imports of its own package alone."""
+    return digest({name: _code(name) for name in _reached([f"{OUTSIDE}{kind}"]) if name.startswith(OUTSIDE)})
+
+
+def parsed(path: Path, name: str) -> ast.Module:
+    """The syntax tree of a file of Python.
+
+    Args:
+        name: of the file, for the user.
+
+    Raises:
+        InputError: it cannot be read or is no Python; with the line.
+    """
+    try:
+        return ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        place = f", line {error.lineno}" if error.lineno else ""
+        raise InputError(f"{name}{place}: {error.msg}.") from error
+    except (OSError, ValueError) as error:  # the latter of a file with null bytes
+        raise InputError(f"{name} cannot be read as Python ({error}).") from error
+
+
+def _reached(modules: Iterable[str]) -> list[str]:
+    """Modules and all that they import, sorted."""
     names: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -36,10 +67,12 @@ def code_digest(*modules: str) -> str:
         if name not in names:
             names.add(name)
             waiting.extend(_imports(name))
-    return digest({name: _code(name) for name in sorted(names)})
+    return sorted(names)
 
 
 def _path(module: str) -> Path:
+    if module.startswith(OUTSIDE):
+        return outside.source_of(module.removeprefix(OUTSIDE))
     base = PACKAGE.joinpath(*module.split("."))
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
@@ -47,7 +80,7 @@ def _path(module: str) -> Path:
 @cache
 def _nodes(module: str) -> list[ast.AST]:
     """The syntax tree without its docstrings, and every node under it."""
-    nodes: list[ast.AST] = [ast.parse(_path(module).read_text(encoding="utf-8"))]
+    nodes: list[ast.AST] = [parsed(_path(module), module.removeprefix(OUTSIDE))]
     for node in nodes:  # grows as it goes
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
@@ -60,7 +93,14 @@ def _code(module: str) -> list[str]:
     folder, nodes = _path(module).parent, _nodes(module)
     names = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value}
     beside = sorted(name for name in names if "/" not in name and len(name) < 100 and (folder / name).is_file())
-    return [ast.unparse(nodes[0]), *((folder / name).read_text(encoding="utf-8") for name in beside)]
+    return [ast.unparse(nodes[0]), *(_content(folder / name) for name in beside)]
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:  # weights that a network starts from, for example
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @cache
@@ -75,7 +115,19 @@ def _imports(module: str) -> tuple[str, ...]:
             continue
         inside = (name.removeprefix("ptychoformer.") for name in names if name.startswith("ptychoformer."))
         found.update(name for name in inside if _path(name).is_file())
-    return tuple(sorted(found))
+    return tuple(sorted(found | _neighbours(module)))
+
+
+def _neighbours(module: str) -> set[str]:
+    """What a module outside imports of its own package."""
+    kind, found = module.removeprefix(OUTSIDE), set()
+    for node in _nodes(module) if kind != module else ():
+        if isinstance(node, ast.Import):
+            found.update(outside.neighbour(kind, alias.name, 0) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = outside.neighbour(kind, node.module or "", node.level)
+            found.update([base, *(f"{base}.{alias.name}" for alias in node.names)] if base else [])
+    return {f"{OUTSIDE}{name}" for name in found if name and outside.is_there(name)}
 
 
 @cache

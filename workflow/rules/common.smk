@@ -14,6 +14,7 @@ from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments, window_side
 from ptychoformer.paths import CELL, EPIE_EVALUATION, EVALUATION, OWN_EVALUATION, REFERENCE_EVALUATION, TRAINING
+from ptychoformer.plugins import network_code
 from ptychoformer.provenance import code_digest
 from ptychoformer.publication.tables import notes
 from ptychoformer.publication.store.holdings import Holdings
@@ -226,13 +227,13 @@ def reconstruction_pictures():
 
 def inspection_code(wildcards):
     """Digest of what looks into a network, and of that network."""
-    return code_digest("training.inspection", f"models.{config['models'][wildcards.model]['kind']}")
+    return code_digest("training.inspection", network_code(config["models"][wildcards.model]["kind"]))
 
 
 def training_code(wildcards):
     """Digest of what training runs: the loop, and this network and this loss rather than all of them."""
     network, loss = config["models"][wildcards.model]["kind"], config["losses"][wildcards.loss]["kind"]
-    return code_digest("training.fit", f"models.{network}", f"training.losses.{loss}")
+    return code_digest("training.fit", network_code(network), f"training.losses.{loss}")
 
 
 def factor_of(wildcards):

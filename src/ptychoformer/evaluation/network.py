@@ -36,7 +36,7 @@ class TrainedNetwork:
         threads: of the CPU.
 
     Raises:
-        InputError: the checkpoint is missing or damaged.
+        InputError: the checkpoint is missing or damaged, or its network cannot be built.
     """
 
     def __init__(self, path: str | os.PathLike, threads: int = 1):
@@ -51,6 +51,8 @@ class TrainedNetwork:
             self._network = trained.network().to(self._device, memory_format=torch.channels_last)
         except (RuntimeError, ImportError, TypeError) as error:  # of weights, a kind or options that this version does not know
             raise InputError(f"{path} holds a network '{trained.kind}' that this version of the code cannot build.") from error
+        except InputError as error:
+            raise InputError(f"{path} holds a network that cannot be built: {error}") from error
         set_precision(self._network, "float32", self._device)
         self.reads_ahead = self._device.type == "cuda"
         self.batch = max(BATCH, PIXELS_ON_CUDA // (self.window[0] * self.window[1])) if self.reads_ahead else BATCH

@@ -4,36 +4,59 @@ Every module here is one network, known to the config by the module's name. It h
 ``nn.Module`` that maps a pattern as `training.inputs` prepares it, (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w), on the
 labels' scale. Nothing else has to change for a new one: its keyword options, with their annotations, are what the config accepts. Two
 constants may stand beside it: ``SIDE_MULTIPLE_OF`` says which sizes of patterns it can read, so that the config can be checked before any
-job, and ``INITIALISATION``, one of ``INITIALISATIONS``, how it starts where the config does not say; torch's own without it.
+job, and ``INITIALISATION``, one of ``INITIALISATIONS``, how it starts where the config does not say; torch's own without it. Such a module
+may also lie outside the package (`outside`); `training.contract` tries a network before it is trained.
 """
 
 from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from torch import nn
 
+from ptychoformer import outside
+from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.models.parts.initial import INITIALISATIONS
+from ptychoformer.plugins import network_source
+
+
+def module_of(kind: str) -> ModuleType:
+    """The module of a network.
+
+    Raises:
+        InputError: of one outside the package, there is none or it cannot be imported.
+    """
+    return outside.load(kind) if outside.is_outside(kind) else import_module(f"{__name__}.{kind}")
 
 
 def build(kind: str, window: tuple[int, int], options: Mapping[str, Any], initialisation: str | None = None) -> nn.Module:
-    """The network in the module ``kind`` for patterns of ``window`` (h, w) pixels.
+    """The network of a kind for patterns of ``window`` (h, w) pixels.
 
     Args:
         options: of the network.
         initialisation: one of ``INITIALISATIONS``; None is the network's own.
 
     Raises:
-        InputError: the network cannot be built for this window.
+        InputError: the network cannot be built for this window, or not at all.
     """
-    network = import_module(f"{__name__}.{kind}").build(window, **options)
-    INITIALISATIONS[initialisation or own_initialisation(kind)](network)
+    module = module_of(kind)
+    try:
+        network = module.build(window, **options)
+        if isinstance(network, nn.Module):
+            INITIALISATIONS[initialisation or own_initialisation(kind)](network)
+    except (PtychoformerError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"The network '{kind}' cannot be built: {outside.told(error, network_source(kind))}.") from error
+    if not isinstance(network, nn.Module):
+        raise InputError(f"'build' of the network '{kind}' returns {type(network).__name__}; expected is a torch.nn.Module.")
     return network
 
 
 def own_initialisation(kind: str) -> str:
     """How a network starts where nobody says otherwise."""
-    return getattr(import_module(f"{__name__}.{kind}"), "INITIALISATION", "torch")
+    return getattr(module_of(kind), "INITIALISATION", "torch")
 
 
 def parameter_count(model: nn.Module) -> int:

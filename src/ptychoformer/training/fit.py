@@ -1,8 +1,8 @@
 """Training as published: Adam, ReduceLROnPlateau, a fixed number of epochs (Sec. IV-A), from a dataset to a checkpoint.
 
 The whole state of a run is written to one file beside its outputs, after every epoch on a CPU and now and then on a faster device, so that
-an interrupted training goes on where it was. It stays there until ``delete_state``, so that what the caller makes of the network next can
-fail without a loss.
+an interrupted training goes on where it was, and its history so far to another (``history.unfinished.csv``). The state stays there until
+``delete_state``, so that what the caller makes of the network next can fail without a loss.
 On a CPU an interrupted run ends with the weights of an unbroken one, and runs that are trained side by side with those of runs alone, to
 the last bit. On an accelerator, kernels that torch has no deterministic form of may differ in the last digits; with ``deterministic`` it
 uses those that it has.
@@ -23,12 +23,15 @@ from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import TrainingError
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.models import build, own_initialisation, parameter_count
+from ptychoformer.outside import is_outside
+from ptychoformer.plugins import network_source
 from ptychoformer.progress import say
-from ptychoformer.provenance import digest
+from ptychoformer.provenance import digest, source_digest
 from ptychoformer.randomness import integer_seed
 from ptychoformer.storage import write_csv
 from ptychoformer.tensors import load_state, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.contract import Conditions, check_loss, check_network
 from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import make_loss
@@ -71,6 +74,7 @@ class _Job:
 
     def save_state(self) -> None:
         save(self.training.state() | {"identity": self.identity}, _state_beside(self.run.checkpoint))
+        write_csv(pd.DataFrame(self.training.history), _growing(self.run.history))
         self.saved = time.monotonic()
 
 
@@ -112,12 +116,13 @@ def fit_together(
 
     Raises:
         InputError: a dataset is damaged, or has fewer than ``n_train`` training patterns.
-        TrainingError: a loss is no longer finite; the other runs are trained to their end before.
+        TrainingError: network or loss are not what a training needs (`training.contract`); or a loss is no longer finite, and the other
+            runs are trained to their end before.
     """
     torch.set_num_threads(threads)
     device = lookup_device()
     torch.use_deterministic_algorithms(device.type == "cpu" or training["deterministic"], warn_only=True)
-    jobs = [_prepared(run, model, loss, n_train, training, code, device) for run in runs]
+    jobs = [_prepared(run, model, loss, n_train, training, code, device, tried=place > 0) for place, run in enumerate(runs)]
     failed = _train(jobs, training["epochs"], device)
     if failed:
         for job in jobs:  # those that are whole need not be trained again
@@ -128,9 +133,17 @@ def fit_together(
 
 
 def _prepared(
-    run: Run, model: Mapping[str, Any], loss: Mapping[str, Any], n_train: int, training: Mapping[str, Any], code: str, device: torch.device
+    run: Run,
+    model: Mapping[str, Any],
+    loss: Mapping[str, Any],
+    n_train: int,
+    training: Mapping[str, Any],
+    code: str,
+    device: torch.device,
+    *,
+    tried: bool,
 ) -> _Job:
-    """A run, as it starts or as it was left."""
+    """A run, as it starts or as it was left; network and loss are tried, unless they were."""
     scan = read_scan(run.dataset)
     subset = training_subset(split_of(scan), n_train, run.seed, training["subset"])
     normalisation = training_normalisation(scan, subset)
@@ -139,13 +152,18 @@ def _prepared(
     identity = digest([dict(model), dict(loss), n_train, run.seed, dict(training), code, torch.__version__, _fingerprint(examples)])
     examples, validation = examples.to(device), validation.to(device)
 
+    forward = Forward.of(scan, normalisation, examples.patterns)
+    measure = make_loss(loss, forward)
+    if not tried:
+        greatest, sizes = examples.inputs.max().item(), (len(examples), training["batch_size"])
+        conditions = Conditions(tuple(scan.window), greatest, *sizes, training["precision"], device)
+        check_loss(loss, measure, forward, conditions)
+        check_network(model, conditions)
     torch.manual_seed(integer_seed(run.seed, "weights"))
     network = build(model["kind"], scan.window, model["options"], model["initialisation"])
     network = network.to(device, memory_format=torch.channels_last)
     set_precision(network, training["precision"], device)
-    making = Training(
-        network, make_loss(loss, Forward.of(scan, normalisation, examples.patterns)), training, run.seed, examples, validation
-    )
+    making = Training(network, measure, training, run.seed, examples, validation)
     counts = f"{parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate"
     say(f"{model['kind']}, seed {run.seed}: {counts}, on {device}")
     if state := load_state(_state_beside(run.checkpoint), identity):
@@ -183,8 +201,10 @@ def _finished(job: _Job, model: Mapping[str, Any], n_train: int, device: torch.d
     """Write what a run has made; returns its facts."""
     making = job.training
     write_csv(pd.DataFrame(making.history), job.run.history)
+    _growing(job.run.history).unlink(missing_ok=True)
     entry = dict(model) | {"options": dict(model["options"])}
-    made = Checkpoint(**entry, window=job.window, normalisation=job.normalisation, weights=making.final_weights())
+    source = source_digest(model["kind"]) if is_outside(model["kind"]) else ""
+    made = Checkpoint(**entry, window=job.window, normalisation=job.normalisation, weights=making.final_weights(), source=source)
     save_checkpoint(made, job.run.checkpoint)
     return {
         "device": device_name(device),
@@ -192,7 +212,7 @@ def _finished(job: _Job, model: Mapping[str, Any], n_train: int, device: torch.d
         "initial_weights": model["initialisation"] or own_initialisation(model["kind"]),
         "patterns": n_train,
         "training_seconds": round(sum(row["seconds"] for row in making.history), 1),
-    }
+    } | ({"network_file": str(network_source(model["kind"]).resolve()), "network_digest": source} if source else {})
 
 
 def delete_state(checkpoint: str | Path) -> None:
@@ -202,6 +222,12 @@ def delete_state(checkpoint: str | Path) -> None:
 
 def _state_beside(checkpoint: str | Path) -> Path:
     return Path(checkpoint).with_name("state.pt")
+
+
+def _growing(history: str | Path) -> Path:
+    """The history of an unfinished training. No rule declares it, so that a failed job keeps it, and the history of the network that lies
+    beside it stays that network's own."""
+    return Path(history).with_name(f"{Path(history).stem}.unfinished.csv")
 
 
 def _fingerprint(examples: Examples) -> int:

@@ -5,7 +5,6 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,7 @@ def describe(model: Mapping[str, Any], window: tuple[int, int], output_json: str
     """
     kind, options = model["kind"], model["options"]
     network = models.build(kind, window, options).eval()
-    defaults = inspect.signature(import_module(f"{models.__name__}.{kind}").build).parameters
+    defaults = inspect.signature(models.module_of(kind).build).parameters
     description = {
         "kind": kind,
         "options": {name: value.default for name, value in defaults.items() if name != "window"} | dict(options),

@@ -1,0 +1,305 @@
+"""What training and prediction take for granted of networks and losses, tried on a few random patterns before anything trains.
+
+A breach is one sentence: what would otherwise fail after an hour, or train, predict and be scored by broadcasting. The trial leaves no
+trace: all that it draws and builds is its own.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from ptychoformer.errors import PtychoformerError, TrainingError
+from ptychoformer.models import build
+from ptychoformer.outside import told
+from ptychoformer.plugins import loss_source, network_source
+from ptychoformer.progress import say
+from ptychoformer.training.forward import Forward
+from ptychoformer.training.losses import Loss
+from ptychoformer.training.optimiser import Adam
+from ptychoformer.training.precision import autocast, set_precision
+
+PATTERNS = 2
+# Of the greatest value that is compared. Rounding of float32 in batches of other sizes is a hundredth of it on a CPU; a GPU's is more.
+TOLERANCE = 1e-4
+LEARNING_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a training will ask of a network.
+
+    Args:
+        window: (h, w) of the patterns.
+        greatest: value that a prepared pattern holds.
+        count: of the patterns that are fitted.
+        batch_size: of these.
+        precision: the training's.
+        device: where it computes.
+    """
+
+    window: tuple[int, int]
+    greatest: float
+    count: int
+    batch_size: int
+    precision: str
+    device: torch.device
+
+    def sizes(self) -> list[int]:
+        """How many patterns to try in training mode: as in a whole batch and in the last one, but few."""
+        whole = min(self.batch_size, self.count)
+        return list(dict.fromkeys(min(size, PATTERNS) for size in (whole, self.count % whole or whole)))
+
+    def images(self, channels: int) -> Tensor:
+        """Random values (PATTERNS, channels, h, w) from 0 to 1."""
+        return torch.rand(PATTERNS, channels, *self.window, device=self.device)
+
+
+def check_network(model: Mapping[str, Any], conditions: Conditions) -> None:
+    """Try what a training and a prediction ask of a network.
+
+    Args:
+        model: catalogue entry with ``kind``, ``options`` and ``initialisation``.
+
+    Raises:
+        InputError: the network cannot be built.
+        TrainingError: one sentence about the first thing that it cannot do.
+    """
+    with _own_draws(conditions.device):
+        _Trial(model, conditions).run()
+
+
+class _Trial:
+    """A network of its own that is tried, and what it is tried on."""
+
+    def __init__(self, model: Mapping[str, Any], conditions: Conditions):
+        self.model, self.conditions, self.name = model, conditions, f"The network '{model['kind']}'"
+        self.network = self.made(model["initialisation"])
+        self.patterns = conditions.greatest * conditions.images(1)
+
+    def made(self, initialisation: str | None) -> nn.Module:
+        """A network before any training."""
+        network = build(self.model["kind"], self.conditions.window, self.model["options"], initialisation)
+        if lazy := [name for name, part in network.state_dict(keep_vars=True).items() if isinstance(part, Tensor) and is_lazy(part)]:
+            raise TrainingError(f"{self.name} leaves the shape of {lazy[0]} to the first pattern; its layers must be given their sizes.")
+        with self._telling("cannot be moved to the device of the training"):
+            return network.to(self.conditions.device, memory_format=torch.channels_last)
+
+    def run(self) -> None:
+        """Try everything."""
+        if not any(parameter.requires_grad for parameter in self.network.parameters()):
+            raise TrainingError(f"{self.name} has no parameter that can be trained; expected is one at least.")
+        set_precision(self.network, self.conditions.precision, self.conditions.device)
+        whole, *last = self.conditions.sizes()
+        self._step(self._fitted(whole))
+        for size in last:
+            self._fitted(size)
+        # Predictions are in float32, whatever trained.
+        set_precision(self.network, "float32", self.conditions.device)
+        self.network.eval()
+        restored = self._restored()
+        with torch.inference_mode():
+            self._check_predictions(restored)
+
+    def _fitted(self, size: int) -> Tensor:
+        """What the network says of a batch in training."""
+        self.network.train()
+        how = f"on a batch of {_counted(size)} of {_shape(self.conditions.window)} pixels in training"
+        advice = ""
+        if size == 1 and (count := self.conditions.count) > 1 and self.conditions.batch_size > 1:
+            advice = (
+                f", which the last of {count} patterns in batches of {self.conditions.batch_size} is; another number of patterns or batch "
+                "size would do, and so would a norm that does not count over the batch"
+            )
+        elif size == 1:
+            advice = ", which is all there is; larger batches would do, and so would a norm that does not count over the batch"
+        return self._answer(self.patterns[:size], how, advice, precision=self.conditions.precision)
+
+    def _step(self, prediction: Tensor) -> None:
+        """Fit a batch; the network is then as it could be after a training."""
+        if not prediction.requires_grad:
+            raise TrainingError(f"{self.name} returns a tensor that no gradient leads back from; it must not be detached.")
+        optimiser = Adam(self.network.parameters(), LEARNING_RATE)
+        with self._telling("cannot be fitted"):
+            (prediction.float() - torch.rand_like(prediction.float())).square().mean().backward()
+        trained = {name: part for name, part in self.network.named_parameters() if part.requires_grad}
+        reached = {name: part.grad for name, part in trained.items() if part.grad is not None}
+        if not reached:
+            raise TrainingError(f"{self.name} has no parameter that a gradient reaches; its output must depend on one at least.")
+        if wild := [name for name, gradient in reached.items() if not gradient.sum().isfinite()]:
+            raise TrainingError(f"{self.name} has a gradient of {wild[0]} that is NaN or infinite; expected are finite ones.")
+        if idle := sorted(set(trained) - set(reached)):
+            more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
+            say(f"{self.name} has parameters that no gradient reaches, so that they stay as they are: {', '.join(idle[:3])}{more}.")
+        with self._telling("has parameters that Adam cannot adjust"):
+            optimiser.step()
+
+    def _check_predictions(self, restored: nn.Module) -> None:
+        """Try a network as predictions use it, and what its saved weights make of another."""
+        one = self.patterns[:1]
+        together, alone = self._answer(self.patterns, "in evaluation"), self._answer(one, "on a batch of one pattern in evaluation")
+        if not _same(together[:1], alone):
+            if not _same(self._answer(one, "in evaluation"), alone):
+                raise TrainingError(
+                    f"{self.name} answers a pattern differently from call to call in evaluation; nothing may be drawn there."
+                )
+            raise TrainingError(
+                f"{self.name} answers a pattern differently when others are beside it in its batch in evaluation; expected is an answer to "
+                "each alone."
+            )
+        if not _same(self._answer(one, "with its saved weights", network=restored), alone):
+            raise TrainingError(
+                f"{self.name} answers differently once its weights are saved and loaded; all that it learns or draws must be parameters or "
+                "buffers."
+            )
+
+    def _restored(self) -> nn.Module:
+        """The network as a checkpoint brings it back."""
+        weights = self.network.state_dict()
+        if strange := [name for name, part in weights.items() if not isinstance(part, Tensor)]:
+            raise TrainingError(f"{self.name} keeps {strange[0]} among its weights, which is no tensor; a checkpoint holds nothing else.")
+        restored = self.made("torch")
+        if {*map(id, restored.parameters())} & {*map(id, self.network.parameters())}:
+            raise TrainingError(
+                f"{self.name} is the same at every call of 'build', which must make a new one; runs would share its weights."
+            )
+        set_precision(restored, "float32", self.conditions.device)
+        with self._telling("cannot load its own weights"):
+            restored.load_state_dict(weights)
+        return restored.eval()
+
+    def _answer(self, patterns: Tensor, how: str, advice: str = "", precision: str = "float32", network: nn.Module | None = None) -> Tensor:
+        """What a network says of patterns, checked."""
+        given = patterns.clone()
+        with self._telling(f"fails {how}{advice}"), autocast(precision, self.conditions.device):
+            output = (network or self.network)(given)
+        if not isinstance(output, Tensor):
+            raise TrainingError(f"{self.name} returns {type(output).__name__} {how}; expected is a tensor.")
+        expected = (len(patterns), 2, *self.conditions.window)
+        if tuple(output.shape) != expected:
+            found, wanted = _shape(output.shape), _shape(expected)
+            raise TrainingError(f"{self.name} returns a tensor of {found} {how}; expected is (batch, amplitude and phase, h, w), {wanted}.")
+        if not output.is_floating_point():
+            raise TrainingError(f"{self.name} returns {_type(output)} {how}; expected are real floating-point numbers.")
+        if output.device != patterns.device:
+            raise TrainingError(
+                f"{self.name} returns a tensor on {output.device} {how}; expected is one on {patterns.device}, as its input."
+            )
+        if not output.isfinite().all():
+            raise TrainingError(f"{self.name} returns NaN or infinity {how}; expected are finite numbers.")
+        if not torch.equal(given, patterns):
+            raise TrainingError(f"{self.name} changes its input {how}; it must work on a copy.")
+        return output
+
+    def _telling(self, what: str) -> AbstractContextManager:
+        return _telling(f"{self.name} {what}", network_source(self.model["kind"]))
+
+
+def check_loss(entry: Mapping[str, Any], loss: Loss, forward: Forward, conditions: Conditions) -> None:
+    """Try what a training asks of a loss.
+
+    Args:
+        entry: of the catalogue, with ``kind``.
+        loss: made of it.
+        forward: from labels to their patterns.
+
+    Raises:
+        TrainingError: one sentence about the first thing that is wrong.
+    """
+    with _own_draws(conditions.device):
+        # Half right, so that it matters which label is whose.
+        labels = conditions.images(2)
+        images = ((0.5 * labels + 0.5 * conditions.images(2)).requires_grad_(), labels, forward.log_intensity(labels))
+        value = _value(entry, loss, *images)
+        name = f"The loss '{entry['kind']}'"
+        if not value.requires_grad:
+            raise TrainingError(f"{name} is a number that no gradient leads back from; it must not be detached from the prediction.")
+        with _telling(f"{name} cannot be differentiated", loss_source(entry["kind"])):
+            (gradient,) = torch.autograd.grad(value, images[0], allow_unused=True)
+        if gradient is None or not gradient.any():
+            raise TrainingError(f"{name} does not depend on the prediction; expected is one that falls as it nears the labels.")
+        if not gradient.isfinite().all():
+            raise TrainingError(f"{name} has a gradient that is NaN or infinite; expected is a finite one.")
+        for channel, part in zip(("amplitude", "phase"), gradient.unbind(1), strict=True):
+            if not part.any():
+                say(f"{name} does not depend on the predicted {channel}, which stays untrained.")
+        _check_batches(entry, loss, images)
+
+
+def _check_batches(entry: Mapping[str, Any], loss: Loss, images: tuple[Tensor, Tensor, Tensor]) -> None:
+    """Whether a loss compares each prediction with its own label, and is a mean over the batch."""
+    prediction, labels, patterns = (part.detach() for part in images)
+    one, other = (_value(entry, loss, prediction, part.roll(turn, 0), patterns.roll(turn, 0)) for turn, part in ((0, labels), (1, labels)))
+    if _same(one, other):
+        raise TrainingError(
+            f"The loss '{entry['kind']}' is the same whichever label belongs to which prediction; expected is one that compares each with "
+            "its own, and shapes that are not broadcast over the batch."
+        )
+    twice = _value(entry, loss, *(part.repeat(2, 1, 1, 1) for part in (prediction, labels, patterns)))
+    if not _same(one, twice):
+        raise TrainingError(
+            f"The loss '{entry['kind']}' of a batch in which every pattern comes twice is {twice.item():.6g}, and {one.item():.6g} of that "
+            "in which it comes once; expected is a mean over the batch."
+        )
+    _value(entry, loss, *(part[:1] for part in (prediction, labels, patterns)))
+
+
+def _value(entry: Mapping[str, Any], loss: Loss, *images: Tensor) -> Tensor:
+    """A loss of prediction, labels and patterns, checked."""
+    name, how = f"The loss '{entry['kind']}'", f"of a batch of {_counted(len(images[0]))}"
+    given = [part.clone() for part in images]
+    with _telling(f"{name} fails on a batch of {_counted(len(images[0]))}", loss_source(entry["kind"])):
+        value = loss(*given)
+    if not isinstance(value, Tensor):
+        raise TrainingError(f"{name} {how} is {type(value).__name__}; expected is a tensor that holds one number.")
+    if value.shape != ():
+        raise TrainingError(f"{name} {how} is a tensor of {_shape(value.shape)}; expected is one number, a mean.")
+    if not value.is_floating_point():
+        raise TrainingError(f"{name} {how} is {_type(value)}; expected is a real floating-point number.")
+    if not value.isfinite():
+        raise TrainingError(f"{name} {how} is {value.item()}; expected is a finite number.")
+    if not all(map(torch.equal, given, images)):
+        raise TrainingError(f"{name} changes what it is given; it must work on a copy.")
+    return value
+
+
+@contextmanager
+def _own_draws(device: torch.device) -> Iterator[None]:
+    """Draw random numbers that nobody else misses."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        yield
+
+
+@contextmanager
+def _telling(what: str, source: Path) -> Iterator[None]:
+    """Say in one sentence what went wrong, and on which line of a network's or loss's source."""
+    try:
+        yield
+    except (PtychoformerError, MemoryError):
+        raise
+    except Exception as error:
+        raise TrainingError(f"{what}: {told(error, source)}.") from error
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two answers are equal but for rounding."""
+    one, other = one.detach().float(), other.detach().float()
+    return bool((one - other).abs().max() <= TOLERANCE * torch.maximum(one.abs().max(), other.abs().max()))
+
+
+def _counted(size: int) -> str:
+    return "one pattern" if size == 1 else f"{size} patterns"
+
+
+def _shape(sides: Iterable[int]) -> str:
+    return " x ".join(map(str, sides)) or "no axes"
+
+
+def _type(values: Tensor) -> str:
+    return str(values.dtype).removeprefix("torch.")

@@ -1,0 +1,216 @@
+"""Networks of a user's own, outside the package: found, checked, built, digested, and wrong in one sentence."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from ptychoformer import provenance
+from ptychoformer.errors import InputError
+from ptychoformer.models import build, own_initialisation
+from ptychoformer.outside import load, source_of
+from ptychoformer.plugins import network_code, network_options, network_side
+from ptychoformer.provenance import code_digest, source_digest
+
+NET = """from typing import Annotated
+from torch import nn
+
+SIDE_MULTIPLE_OF = 4
+INITIALISATION = "glorot"
+
+
+def build(window, *, width: Annotated[int, {"minimum": 1}] = 4):
+    return nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.Conv2d(width, 2, 3, padding=1))
+"""
+
+
+def fresh():
+    for cached in (code_digest, provenance._nodes, provenance._code, provenance._imports):
+        cached.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _digests_of_files_that_are_edited():
+    fresh()
+    yield
+    fresh()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch, request):
+    """A package that can be imported, of a name of its own: ``net`` uses ``parts.blocks``, and nothing uses ``other``."""
+    name = "own_" + "".join(letter if letter.isalnum() else "_" for letter in request.node.name)
+    sources = {
+        "__init__.py": "",
+        "net.py": f"import torch\nfrom .parts import blocks\nimport {name}.constants\n\ndef build(window):\n    return blocks.made()\n",
+        "parts/__init__.py": "",
+        "parts/blocks.py": "from torch import nn\nfrom ..deep import SIZE\n\ndef made():\n    return nn.Conv2d(1, 2, SIZE)\n",
+        "deep.py": "SIZE = 1\n",
+        "constants.py": "A = 1\n",
+        "other.py": "raise RuntimeError('nobody asked for this')\n",
+    }
+    for path, source in sources.items():
+        (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / path).write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path / name
+    for module in [module for module in sys.modules if module.split(".")[0] == name]:
+        del sys.modules[module]
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    return tmp_path / "net.py"
+
+
+def test_a_file_is_a_network_with_options_sides_and_weights_to_start_from(file):
+    kind = str(file)
+    assert network_options(kind) == {"width": {"type": "integer", "minimum": 1, "default": 4}}
+    assert network_side(kind) == 4
+    assert own_initialisation(kind) == "glorot"
+    network = build(kind, (8, 8), {"width": 3})
+    assert network[0].weight.shape == (3, 1, 3, 3)
+    assert not network[0].bias.any()
+    assert load(kind) is load(kind)
+
+
+def test_a_path_is_one_from_the_working_folder_or_from_home(file, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    monkeypatch.setenv("HOME", str(file.parent))
+    for kind in ("net.py", "./net.py", "~/net.py"):
+        assert source_of(kind).resolve() == file
+        assert load(kind) is load(str(file))
+
+
+def test_a_dotted_name_is_a_network_that_may_use_its_package(package):
+    kind = f"{package.name}.net"
+    assert source_of(kind) == package / "net.py"
+    assert not [name for name in sys.modules if name.startswith(package.name)]  # nothing has run yet
+    assert build(kind, (8, 8), {})(torch.zeros(1, 1, 8, 8)).shape == (1, 2, 8, 8)
+
+
+def test_two_files_of_one_name_are_two_networks(tmp_path):
+    for name, width in (("a", 1), ("b", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "net.py").write_text(NET.replace("] = 4", f"] = {width}"))
+    assert [build(str(tmp_path / name / "net.py"), (8, 8), {})[0].out_channels for name in "ab"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("gone.py", r"there is no file 'gone\.py' in /"),
+        ("/gone/net.py", r"there is no file '/gone/net\.py'\.$"),
+        ("nets/mine", r"'nets/mine' is not allowed; the path of a module must end in \.py"),
+        ("nets/mine.txt", r"must end in \.py"),
+        ("gone.mine", r"there is no module 'gone\.mine' that can be imported; its package must be installed, or its folder on PYTHONPATH"),
+        ("json.mine", r"there is no module 'json\.mine'"),
+        ("json.decoder.mine", r"there is no module 'json\.decoder\.mine'"),
+        ("a..b", r"'a\.\.b' is not allowed; it must be the path of a \.py file, or the dotted name of a module"),
+        (".mine", "is not allowed"),
+        ("my-nets.mine", "is not allowed"),
+        ("numpy._core._multiarray_umath", "is not a module with a source in Python"),
+    ],
+)
+def test_a_network_that_is_not_there_is_one_sentence(kind, words):
+    with pytest.raises(InputError, match=words):
+        network_options(kind)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def made(window): ...", r"net\.py defines no function 'build\(window, \*\*options\)', so it is no network"),
+        ("build = 3", "defines no function"),
+        ("x = 1\ndef build(window:\n", r"net\.py, line 2: "),
+        ("x = 1\n\0", r"net\.py.*null bytes"),
+        ("# -*- coding: moon -*-\n", r"net\.py.*: .*moon"),
+        ("N = 4\ndef build(window, *, width: int = N): ...", "defaults and bounds of the options of 'build' must be literals"),
+    ],
+)
+def test_a_file_that_is_no_network_is_one_sentence(file, source, words):
+    file.write_text(source)
+    with pytest.raises(InputError, match=words):
+        network_options(str(file))
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (
+            "\nimport gone_for_good\n",
+            r"net\.py' cannot be imported: ModuleNotFoundError: No module named 'gone_for_good' \(net\.py, line 2\)\.$",
+        ),
+        ("from torch import moon\n", r"ImportError: cannot import name 'moon' .* \(net\.py, line 1\)\.$"),
+        ("\n\nx = 1 / 0\n", r"ZeroDivisionError: division by zero \(net\.py, line 3\)\.$"),
+        ("raise SystemExit\n", r"SystemExit: no message \(net\.py, line 1\)\.$"),
+        ("def f():\n    raise ValueError('a\\nb')\nf()\n", r"ValueError: a \(net\.py, line 2\)\.$"),
+    ],
+)
+def test_a_file_that_fails_while_it_is_imported_names_the_line(file, before, words):
+    file.write_text(before + NET)
+    for _ in range(2):  # the second time too
+        with pytest.raises(InputError, match=words):
+            build(str(file), (8, 8), {})
+
+
+def test_a_module_of_a_package_that_fails_while_it_is_imported_names_the_line(package):
+    (package / "deep.py").write_text("SIZE = 1\ndef f(:\n")
+    with pytest.raises(InputError, match=r"net' cannot be imported: SyntaxError: .* \(deep\.py, line 2\)"):
+        load(f"{package.name}.net")
+    with pytest.raises(InputError, match=r"deep, line 2: "):
+        code_digest(network_code(f"{package.name}.net"))
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "changes"),
+    [
+        ("net.py", "made()", "made().float()", True),
+        ("net.py", "\ndef build", "\n# The network.\ndef build", False),
+        ("parts/blocks.py", "nn.Conv2d(1, 2,", "nn.Conv2d(1, 3,", True),
+        ("deep.py", "1", "3", True),
+        ("constants.py", "1", "2", True),
+        ("other.py", "nobody", "somebody", False),
+    ],
+)
+def test_what_a_network_of_a_package_is_made_of_changes_its_digests_and_nothing_else_does(package, path, old, new, changes):
+    kind = f"{package.name}.net"
+    before = code_digest("training.fit", network_code(kind)), source_digest(kind)
+    text = (package / path).read_text()
+    assert old in text
+    (package / path).write_text(text.replace(old, new))
+    fresh()
+    after = code_digest("training.fit", network_code(kind)), source_digest(kind)
+    assert [one != other for one, other in zip(before, after, strict=True)] == [changes] * 2
+
+
+def test_the_digest_of_a_file_follows_its_code_what_it_loads_and_the_package_it_builds_on(file):
+    kind = str(file)
+    digests = [code_digest(network_code(kind))]
+    for source in (
+        NET.replace("width, 3", "width, 5"),
+        NET + "\nfrom ptychoformer.models.parts.outputs import constrain\n",
+        NET + "\nW = 'w.bin'\n",
+    ):
+        file.write_text(source)
+        (file.parent / "w.bin").write_bytes(b"\xff\xfe")
+        fresh()
+        digests.append(code_digest(network_code(kind)))
+    (file.parent / "w.bin").write_bytes(b"\xff\xfd")
+    fresh()
+    assert len({*digests, code_digest(network_code(kind))}) == 5
+    assert "models.parts.outputs" not in provenance._imports(network_code(kind))
+
+
+def test_an_own_network_is_found_without_torch(file):
+    program = f"""
+import sys
+sys.modules["torch"] = None
+from ptychoformer.plugins import network_code, network_options, network_side
+from ptychoformer.provenance import code_digest
+network_options({str(file)!r}), network_side({str(file)!r}), code_digest("training.fit", network_code({str(file)!r}))
+"""
+    finished = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True)
+    assert finished.returncode == 0, finished.stderr
