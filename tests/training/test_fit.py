@@ -13,6 +13,9 @@ import pytest
 import torch
 
 from ptychoformer.errors import InputError, OutputError, TrainingError
+from ptychoformer.evaluation.network import TrainedNetwork
+from ptychoformer.evaluation.predict import predict
+from ptychoformer.provenance import _code, _imports, _nodes, code_digest
 from ptychoformer.tensors import load, save
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training.checkpoint import load_checkpoint
@@ -324,3 +327,160 @@ def test_provenance_is_told_how_the_network_started(tmp_path, make_scan):
         files = {"checkpoint": tmp_path / "model.pt", "history": tmp_path / "history.csv"}
         facts = fit(make_scan(), model=model, loss={"kind": "mse"}, n_train=20, seed=0, training=TRAINING | {"epochs": 1}, **files)
         assert facts["initial_weights"] == how
+
+
+OWN = """
+from torch import nn
+
+def build(window, *, channels: int = 2):
+    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Dropout(0.2), nn.Conv2d(4, channels, 1))
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """The entry of a network in a file of a user's own."""
+    for cached in (code_digest, _nodes, _code, _imports):
+        cached.cache_clear()
+    (tmp_path / "own.py").write_text(OWN)
+    return {"kind": str(tmp_path / "own.py"), "options": {}, "initialisation": None, "inputs": "log"}
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+@pytest.mark.parametrize("precision", ["mixed", "bfloat16"])
+def test_the_trial_before_a_training_changes_no_bit_of_it(tmp_path, make_scan, own, monkeypatch, precision, seeds):
+    scan = make_scan()
+    for place, model in enumerate((DPI, own)):
+        tried = train_together(tmp_path / f"tried{place}", scan, seeds, model, precision=precision)
+        with monkeypatch.context() as without:
+            without.setattr(fit_module, "check_network", lambda *_: None)
+            without.setattr(fit_module, "check_loss", lambda *_: None)
+            untried = train_together(tmp_path / f"untried{place}", scan, seeds, model, precision=precision)
+        for one, other in zip(tried, untried, strict=True):
+            assert_same_bits(one, other)
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+def test_a_network_of_one_channel_is_told_before_anything_is_written(tmp_path, make_scan, own, loss):
+    """It would have been trained and scored by broadcasting."""
+    folder = tmp_path / "run"
+    files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
+    narrow = own | {"options": {"channels": 1}}
+    with pytest.raises(TrainingError, match=r"own.py' returns a tensor of 2 x 1 x 32 x 32 .*; expected is .* 2 x 2 x 32 x 32\.$"):
+        fit(make_scan(), model=narrow, loss={"kind": loss}, n_train=20, seed=0, training=TRAINING, **files)
+    assert not folder.exists()
+
+
+def test_a_loss_that_broadcasts_is_told_before_anything_is_written(tmp_path, make_scan, monkeypatch):
+    module = ModuleType("ptychoformer.training.losses.mine")
+    module.build = lambda forward: lambda prediction, labels, patterns: (prediction[:, None] - labels[None]).square().mean()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    folder = tmp_path / "run"
+    files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
+    with pytest.raises(TrainingError, match="The loss 'mine' is the same whichever label belongs to which prediction"):
+        fit(make_scan(), model=DPI, loss={"kind": "mine"}, n_train=20, seed=0, training=TRAINING, **files)
+    assert not folder.exists()
+
+
+def test_a_last_batch_of_one_pattern_is_found_in_the_numbers_of_the_training(tmp_path, make_scan, own):
+    norm = "nn.Conv2d(4, 4, 32), nn.BatchNorm2d(4), nn.Upsample(32), "
+    (tmp_path / "own.py").write_text(OWN.replace("nn.Dropout(0.2), ", norm))
+    with pytest.raises(TrainingError, match="which the last of 18 patterns in batches of 17 is; another number"):
+        train(tmp_path / "run", make_scan(), own, batch_size=17)
+    train(tmp_path / "run", make_scan(), own, batch_size=16, epochs=1)
+
+
+def test_a_trained_network_of_ones_own_predicts_what_it_learned(tmp_path, make_scan, own):
+    scan, run = make_scan(), tmp_path / "run"
+    weights, _ = train(run, scan, own)
+    assert predict(scan, run / "model.pt", own, tmp_path / "patches.h5") == {"device": "cpu"}
+    patterns = np.ones((2, 32, 32), np.float32)
+    (patches,) = TrainedNetwork(run / "model.pt").stream([patterns])
+    first, _, last = fit_module.build(own["kind"], (32, 32), {})
+    first.load_state_dict({name.removeprefix("0."): part for name, part in weights.items() if name.startswith("0.")})
+    last.load_state_dict({name.removeprefix("2."): part for name, part in weights.items() if name.startswith("2.")})
+    seen = torch.from_numpy(network_input(patterns, "log"))
+    torch.testing.assert_close(torch.from_numpy(patches), last(first(seen)).detach())
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda file: file.unlink(), r"run/model\.pt holds a network that cannot be built: there is no file '.*own\.py'\.$"),
+        (
+            lambda file: file.write_text(OWN.replace("4, 3", "4, 5")),
+            "own.py' was edited since the network was trained; bring back what it was",
+        ),
+        (lambda file: file.write_text(OWN.replace("0.2", "0.3")), "was edited since the network was trained"),
+        (lambda file: file.write_text("def build(window:"), r"cannot be built: .*own\.py, line 1: "),
+    ],
+)
+def test_a_checkpoint_whose_own_network_is_not_what_it_was_is_one_sentence(tmp_path, make_scan, own, edit, words):
+    train(tmp_path / "run", make_scan(), own, epochs=1)
+    edit(tmp_path / "own.py")
+    for cached in (code_digest, _nodes, _code, _imports):
+        cached.cache_clear()
+    with pytest.raises(InputError, match=words):
+        TrainedNetwork(tmp_path / "run/model.pt")
+
+
+def test_a_comment_in_ones_own_network_leaves_its_checkpoints_alone(tmp_path, make_scan, own):
+    train(tmp_path / "run", make_scan(), own, epochs=1)
+    (tmp_path / "own.py").write_text("# Two convolutions.\n" + OWN)
+    for cached in (code_digest, _nodes, _code, _imports):
+        cached.cache_clear()
+    TrainedNetwork(tmp_path / "run/model.pt")
+
+
+def test_provenance_is_told_where_ones_own_network_lies(tmp_path, make_scan, own):
+    files = {"checkpoint": tmp_path / "model.pt", "history": tmp_path / "history.csv"}
+    made = {"loss": {"kind": "mse"}, "n_train": 20, "seed": 0, "training": TRAINING | {"epochs": 1}}
+    facts = fit(make_scan(), model=own, **made, **files)
+    assert facts["network_file"] == str(tmp_path / "own.py")
+    assert facts["network_digest"] == load(tmp_path / "model.pt")["source"]
+    assert not {"network_file", "network_digest"} & set(fit(make_scan(), model=DPI, **made, **files))
+    assert "source" not in load(tmp_path / "model.pt")
+
+
+def test_the_history_of_an_unfinished_training_grows_by_the_epoch_and_is_the_beginning_of_the_whole(tmp_path, make_scan, monkeypatch):
+    scan, run = make_scan(), tmp_path / "run"
+    run_epoch, grown = fit_module.run_epoch, []
+
+    def looks_and_breaks(runs):
+        if (run / "history.unfinished.csv").exists():
+            grown.append((run / "history.unfinished.csv").read_bytes())
+        assert not (run / "history.csv").exists()
+        if len(grown) == 3:
+            raise KeyboardInterrupt
+        return run_epoch(runs)
+
+    monkeypatch.setattr(fit_module, "run_epoch", looks_and_breaks)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, scan, epochs=5)
+    assert (run / "history.unfinished.csv").read_bytes() == grown[-1]
+    monkeypatch.setattr(fit_module, "run_epoch", run_epoch)
+    _, history = train(run, scan, epochs=5)
+    whole = (run / "history.csv").read_bytes()
+    assert [part.count(b"\n") for part in grown] == [2, 3, 4]
+    assert all(whole.startswith(part) for part in grown)
+    assert len(history) == 5
+    assert not (run / "history.unfinished.csv").exists()
+
+
+def test_a_history_that_lies_beside_a_trained_network_is_not_replaced_before_that_is(tmp_path, make_scan, monkeypatch):
+    scan, run = make_scan(), tmp_path / "run"
+    train(run, scan)
+    fit_module.delete_state(run / "model.pt")
+    before = {name: (run / name).read_bytes() for name in ("model.pt", "history.csv")}
+    run_epoch = fit_module.run_epoch
+
+    def breaks(runs):
+        if runs[0].epoch == 2:
+            raise KeyboardInterrupt
+        return run_epoch(runs)
+
+    monkeypatch.setattr(fit_module, "run_epoch", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, scan, learning_rate=1e-4)
+    assert {name: (run / name).read_bytes() for name in before} == before
+    assert len(pd.read_csv(run / "history.unfinished.csv")) == 2
