@@ -261,3 +261,33 @@ def test_a_scan_that_is_nowhere_is_named_before_anything_runs(project):
     assert "config: datasets.mine.scan.file: there is no 'nofile.cxi' in data_dir, which is not set, and no url" in finished.stdout
     # What does not need it is planned all the same.
     assert project.snakemake("table1", "--dry-run", "--configfile", "mine.yaml").returncode == 0
+
+
+def test_a_network_outside_the_repository_is_planned_like_any_other(project, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def build(window, *, width: int = 4):\n    ...\n")
+    before = runs_asked_for(project)
+    project.edit("config.yaml", "  ptychonn: {label", f"  mine: {{kind: {file}, options: {{width: 8}}}}\n  ptychonn: {{label")
+    new = runs_asked_for(project) - before
+    assert {model for _, model, *_ in new} == {"mine"}
+    assert project.planned()["train"] == len(before | new)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (None, "config: models.mine.kind: there is no file '"),
+        ("def build(window:\n", "mine.py, line 1: "),
+        ("def built(window): ...\n", "mine.py defines no function 'build(window, **options)', so it is no network."),
+        ("def build(window): ...\n", "config: models.mine.options.width is not an option of "),
+    ],
+)
+def test_a_network_outside_the_repository_that_is_none_is_one_sentence(project, tmp_path, source, words):
+    if source:
+        (tmp_path / "mine.py").write_text(source)
+    entry = f"  mine: {{kind: {tmp_path / 'mine.py'}, options: {{width: 8}}}}\n"
+    project.edit("config.yaml", "  ptychonn: {label", f"{entry}  ptychonn: {{label")
+    finished = project.snakemake()
+    assert finished.returncode != 0
+    assert words in finished.stdout
+    assert "Traceback" not in finished.stdout
