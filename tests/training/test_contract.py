@@ -70,8 +70,11 @@ BREACHES = {
     "half of the window": (forward("return self.layer(x)[..., ::2, ::2]"), r"returns a tensor of 2 x 2 x 8 x 8"),
     "no batch": (forward("return self.layer(x)[0]"), r"returns a tensor of 2 x 16 x 16"),
     "a pair": (forward("return self.layer(x).unbind(1)"), "returns tuple on a batch of 2 patterns .*; expected is a tensor"),
-    "complex": (forward("return self.layer(x).to(torch.complex64)"), "returns complex64 .*; expected are real floating-point numbers"),
-    "integers": (forward("return self.layer(x).long()"), "returns int64 .*; expected are real"),
+    "complex": (
+        forward("return self.layer(x).to(torch.complex64)"),
+        "returns torch.complex64 .*; expected are real floating-point numbers",
+    ),
+    "integers": (forward("return self.layer(x).long()"), "returns torch.int64 .*; expected are real"),
     "NaN": (forward("return self.layer(x).log() + math.nan"), "returns NaN or infinity"),
     "infinite in training": (forward("return self.layer(x) / (0 if self.training else 1)"), "returns NaN or infinity .* in training"),
     "infinite in evaluation": (forward("return self.layer(x) / (1 if self.training else 0)"), "returns NaN or infinity in evaluation"),
@@ -157,7 +160,7 @@ def test_a_norm_over_a_last_batch_of_one_pattern_says_what_would_help(tried):
     with pytest.raises(TrainingError) as caught:
         tried(NORM, replace(CONDITIONS, count=17))
     text = str(caught.value)
-    assert "fails on a batch of one pattern of 16 x 16 pixels in training, which the last of 17 patterns in batches of 8 is" in text
+    assert "fails on a batch of one pattern of 16 x 16 pixels in training, which is the last of 17 patterns in batches of 8" in text
     assert "another number of patterns or batch size would do, and so would a norm that does not count over the batch" in text
     assert "ValueError: Expected more than 1 value per channel when training" in text
     for conditions in (replace(CONDITIONS, batch_size=1), replace(CONDITIONS, count=1)):
@@ -219,7 +222,7 @@ LOSSES = {
     "an axis too many": (lambda p, t, _: squares(p, t).mean()[None], "is a tensor of 1; expected is one number"),
     "a number": (lambda p, t, _: squares(p, t).mean().item(), "is float; expected is a tensor that holds one number"),
     "nothing": (lambda p, t, _: None, "is NoneType; expected"),
-    "complex": (lambda p, t, _: (1j * squares(p, t)).mean(), "is complex64; expected is a real floating-point number"),
+    "complex": (lambda p, t, _: (1j * squares(p, t)).mean(), "is torch.complex64; expected is a real floating-point number"),
     "NaN": (lambda p, t, _: squares(p, t).mean() * torch.nan, "is nan; expected is a finite number"),
     "infinity": (lambda p, t, _: 1 / (0 * squares(p, t).mean()), "is inf; expected is a finite number"),
     "a wild gradient": (lambda p, t, _: (p - p).abs().sqrt().mean() + squares(p, t).mean(), "has a gradient that is NaN or infinite"),

@@ -385,7 +385,7 @@ def test_a_loss_that_broadcasts_is_told_before_anything_is_written(tmp_path, mak
 def test_a_last_batch_of_one_pattern_is_found_in_the_numbers_of_the_training(tmp_path, make_scan, own):
     norm = "nn.Conv2d(4, 4, 32), nn.BatchNorm2d(4), nn.Upsample(32), "
     (tmp_path / "own.py").write_text(OWN.replace("nn.Dropout(0.2), ", norm))
-    with pytest.raises(TrainingError, match="which the last of 18 patterns in batches of 17 is; another number"):
+    with pytest.raises(TrainingError, match="which is the last of 18 patterns in batches of 17; another number"):
         train(tmp_path / "run", make_scan(), own, batch_size=17)
     train(tmp_path / "run", make_scan(), own, batch_size=16, epochs=1)
 

@@ -110,14 +110,12 @@ class _Trial:
         """What the network says of a batch in training."""
         self.network.train()
         how = f"on a batch of {_counted(size)} of {_shape(self.conditions.window)} pixels in training"
-        advice = ""
-        if size == 1 and (count := self.conditions.count) > 1 and self.conditions.batch_size > 1:
-            advice = (
-                f", which the last of {count} patterns in batches of {self.conditions.batch_size} is; another number of patterns or batch "
-                "size would do, and so would a norm that does not count over the batch"
-            )
-        elif size == 1:
-            advice = ", which is all there is; larger batches would do, and so would a norm that does not count over the batch"
+        advice, count, batch_size = "", self.conditions.count, self.conditions.batch_size
+        if size == 1:
+            which, other = "all there is", "larger batches"
+            if count > 1 and batch_size > 1:
+                which, other = f"the last of {count} patterns in batches of {batch_size}", "another number of patterns or batch size"
+            advice = f", which is {which}; {other} would do, and so would a norm that does not count over the batch"
         return self._answer(self.patterns[:size], how, advice, precision=self.conditions.precision)
 
     def _step(self, prediction: Tensor) -> None:
@@ -185,7 +183,7 @@ class _Trial:
             found, wanted = _shape(output.shape), _shape(expected)
             raise TrainingError(f"{self.name} returns a tensor of {found} {how}; expected is (batch, amplitude and phase, h, w), {wanted}.")
         if not output.is_floating_point():
-            raise TrainingError(f"{self.name} returns {_type(output)} {how}; expected are real floating-point numbers.")
+            raise TrainingError(f"{self.name} returns {output.dtype} {how}; expected are real floating-point numbers.")
         if output.device != patterns.device:
             raise TrainingError(
                 f"{self.name} returns a tensor on {output.device} {how}; expected is one on {patterns.device}, as its input."
@@ -260,7 +258,7 @@ def _value(entry: Mapping[str, Any], loss: Loss, *images: Tensor) -> Tensor:
     if value.shape != ():
         raise TrainingError(f"{name} {how} is a tensor of {_shape(value.shape)}; expected is one number, a mean.")
     if not value.is_floating_point():
-        raise TrainingError(f"{name} {how} is {_type(value)}; expected is a real floating-point number.")
+        raise TrainingError(f"{name} {how} is {value.dtype}; expected is a real floating-point number.")
     if not value.isfinite():
         raise TrainingError(f"{name} {how} is {value.item()}; expected is a finite number.")
     if not all(map(torch.equal, given, images)):
@@ -299,7 +297,3 @@ def _counted(size: int) -> str:
 
 def _shape(sides: Iterable[int]) -> str:
     return " x ".join(map(str, sides)) or "no axes"
-
-
-def _type(values: Tensor) -> str:
-    return str(values.dtype).removeprefix("torch.")
