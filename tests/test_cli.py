@@ -157,7 +157,7 @@ def test_defaults_are_those_of_the_workflow():
     training = {name: part["default"] for name, part in schema["properties"]["training"]["properties"].items()}
     del training["seeds_together"]  # there is one
     options = cli.parser().parse_args(["train", "scan.cxi", "--object", "o.h5", "-o", "run"])
-    assert train.TRAINING | {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")} == training
+    assert train.training_options(options, 2928) == training  # the paper's number of training patterns
     models = schema["properties"]["models"]["additionalProperties"]["properties"]
     assert {name: getattr(options, name) for name in ("initialisation", "inputs")} == {
         name: models[name]["default"] for name in ("initialisation", "inputs")
@@ -267,14 +267,11 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     assert main("train", scan, "--object", made / "object.h5", "-o", made / "run", *arguments) == 0
     run = made / "run"
     assert sorted(path.name for path in run.iterdir()) == sorted(
-        ["dataset.cxi", "history.csv", "model.pt", "model.pt.provenance.json", "object.h5", "preparation.json"]
+        ["dataset.cxi", "history.csv", "judgement.json", "model.pt", "model.pt.provenance.json", "object.h5", "preparation.json"]
     )
-    assert json.loads((run / "preparation.json").read_text()) == {
-        "crop": 32,
-        "bin": 1,
-        "window": [32, 32],
-        "pixel_size": pytest.approx(1e-8),
-    }
+    prepared = json.loads((run / "preparation.json").read_text())
+    assert all(0.05 < deviation < 0.5 for deviation in prepared.pop("label_deviation").values())
+    assert prepared == {"crop": 32, "bin": 1, "window": [32, 32], "pixel_size": pytest.approx(1e-8)}
     trained = json.loads((run / "model.pt.provenance.json").read_text())
     expected = {"kind": "ptychoformer", "options": {"attention": "none"}, "initialisation": "glorot", "inputs": "sqrt"}
     assert trained["configuration"]["model"] == TrainedNetwork(run / "model.pt").model == expected
@@ -564,7 +561,16 @@ def test_a_checkpoint_of_no_known_network_is_refused(scan, tmp_path, capsys):
     assert "holds a network 'oracle'" in one_sentence(capsys)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"crop": 0, "bin": 1}', '{"crop": "a"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"crop": 0, "bin": 1}',
+        '{"crop": "a"}',
+        *(f'{{"crop": 1, "bin": 1, "label_deviation": {part}}}' for part in ("3", '{"phase": "a"}')),
+    ],
+)
 def test_a_damaged_preparation_is_refused(scan, tmp_path, capsys, content):
     (tmp_path / "model.pt").write_text("")
     (tmp_path / "preparation.json").write_text(content)

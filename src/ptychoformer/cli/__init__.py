@@ -3,7 +3,8 @@
 Each command is a module with what it does, in words (``SUMMARY``, ``ABOUT``, ``EXAMPLES``, ``AFTERWARDS``) and in code (``add_options``,
 ``run``). Libraries that take long to import are imported by the command that needs them.
 
-Exit codes: 0 fine, 1 an error that is one sentence, 2 a command line that cannot be understood, 130 interrupted.
+Exit codes: 0 fine, 1 an error that is one sentence, 2 a command line that cannot be understood, 3 a network that learnt nothing (``train
+--strict``), 130 interrupted.
 """
 
 import argparse
@@ -37,14 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser().parse_args(arguments)
         afterwards = options.afterwards
-        options.run(options)
+        return options.run(options) or 0
     except PtychoformerError as error:
         return _failed(f"Error: {error}", 1)
     except MemoryError:
         return _failed("Error: The memory does not suffice; use fewer pixels (--crop, --bin) or another machine.", 1)
     except KeyboardInterrupt:
         return _failed(f"Interrupted. {afterwards}", 130)
-    return 0
 
 
 def _failed(line: str, code: int) -> int:

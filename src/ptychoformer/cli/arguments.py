@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import os
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,12 @@ from ptychoformer.measurement.readers.beam import WAVELENGTHS
 def add_running(group: argparse._ArgumentGroup, seed: str) -> None:
     """Add what has a computation repeat itself, and how fast it is."""
     group.add_argument("--seed", type=whole(0), default=0, metavar="N", help=f"{seed} [%(default)s]")
-    group.add_argument("--threads", type=whole(1), default=cores(), metavar="N", help="of the CPU [%(default)s]")
+    add_threads(group)
+
+
+def add_threads(group: argparse._ActionsContainer) -> None:
+    """Add the number of threads, which `threads.threads_of` chooses where it is left out."""
+    group.add_argument("--threads", type=whole(1), metavar="N", help="of the CPU [free cores]")
 
 
 def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int | None = 1) -> None:
@@ -58,11 +62,6 @@ def cropping(options: Namespace) -> dict[str, int | None]:
 def about_scan(path: str) -> dict[str, Any]:
     """What tells one scan from another, for the provenance."""
     return {"scan": Path(path).name, "scan_bytes": Path(path).stat().st_size}
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def whole(least: int) -> Callable[[str], int]:

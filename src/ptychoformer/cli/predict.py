@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ptychoformer.cli.arguments import about_scan, add_reading, cores, hdf5_name, png_name, reading, real, whole
+from ptychoformer.cli.arguments import about_scan, add_reading, add_threads, hdf5_name, png_name, reading, real
 from ptychoformer.cli.outputs import check_outputs
+from ptychoformer.cli.threads import threads_of
 from ptychoformer.cli.train import PREPARATION
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
@@ -19,6 +20,7 @@ from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.progress import say
 from ptychoformer.provenance import record
 from ptychoformer.publication.figures.parts.lengths import with_prefix
+from ptychoformer.training.normalisation import Normalisation
 
 SUMMARY = "predict and stitch a scan with a trained network"
 ABOUT = """\
@@ -39,6 +41,9 @@ examples:
   ptychoformer predict next.cxi --checkpoint run -o next.h5 --tiff next       (next_amplitude.tif, next_phase.tif for ImageJ)
   ptychoformer predict scan.cxi --checkpoint run/model.pt -o scene.h5 --crop 64 --bin 2"""
 AFTERWARDS = "Nothing was written."  # said when it was interrupted
+# A scene whose standard deviation is a smaller part of that of the labels has no structure. Networks that had not left their first plateau
+# made scenes of 0.03.
+LEAST_DEVIATION = 0.2
 SAME_PIXEL = 0.01  # largest relative difference between pixel sizes that count as the same
 
 
@@ -52,7 +57,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
     part.add_argument("--phase", choices=PHASES, default="plain", help="how phase is stitched [%(default)s]")
     tie = "of synchronised phase to the network's own: 0 none, a large one is as good as plain [%(default)s]"
     part.add_argument("--tie", type=real(0, math.inf), default=TIE, metavar="T", help=tie)
-    part.add_argument("--threads", type=whole(1), default=cores(), metavar="N", help="of the CPU [%(default)s]")
+    add_threads(part)
     add_reading(part, preparation=" [as in training]", bin=None)
 
 
@@ -66,7 +71,8 @@ def run(options: Namespace) -> None:
 
     trained = prepared_as(checkpoint)
     patterns = {"crop": options.crop or trained.get("crop"), "bin": options.bin or trained.get("bin") or 1}
-    network, began = TrainedNetwork(checkpoint, options.threads), time.perf_counter()
+    threads = threads_of(options)
+    network, began = TrainedNetwork(checkpoint, threads), time.perf_counter()
     with open_prepared(options.scan, reading(options), patterns) as prepared:
         for warning in prepared.warnings:
             say(warning)
@@ -74,7 +80,7 @@ def run(options: Namespace) -> None:
         stitching = {"weighting": options.weighting, "phase": options.phase}
         stitching |= {"tie": options.tie} if options.phase == "synchronised" else {}
         facts = predict_scene(prepared, network, network.normalisation, options.output, **stitching)
-    facts |= {"device": network.device}
+    facts |= {"device": network.device, "threads": threads}
     settings = about_scan(options.scan) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
     record(options.output, settings, time.perf_counter() - began, facts)
     if options.png:
@@ -86,6 +92,7 @@ def run(options: Namespace) -> None:
 
         with open_hdf5(options.output) as file:
             write_tiffs(file["scene"], options.tiff)
+    _warn_if_flat(options.output, trained, network.normalisation)
     print(f"{facts['patterns']} patterns in {facts['prediction_seconds']:.1f} s, {facts['patterns_per_second']:.0f} patterns per second")
 
 
@@ -105,6 +112,20 @@ def _check_that_it_fits(path: str, prepared: PreparedScan, checkpoint: Path, win
     elif trained and prepared.crop != trained["crop"]:
         pair = f"--crop {prepared.crop}, {checkpoint} was trained with --crop {trained['crop']}"
         say(f"{pair}: on the same detector the object's pixels differ, and the network knows no others.")
+
+
+def _warn_if_flat(scene: str, trained: Mapping[str, Any], scale: Normalisation) -> None:
+    """Warn of channels of a scene that hardly vary, where it is known how much the training labels did."""
+    from ptychoformer.evaluation.stream import scene_deviations
+
+    flat = []
+    for channel, deviation in scene_deviations(scene).items():
+        low, high = scale.limits(channel)
+        expected = trained.get("label_deviation", {}).get(channel, 0.0) * (high - low)
+        if deviation < LEAST_DEVIATION * expected:
+            flat.append(f"{channel} has a standard deviation of {deviation:.2g}, the training labels had {expected:.2g}")
+    if flat:
+        say(f"{scene} has no structure ({'; '.join(flat)}): the network has learnt nothing, or this is no object of the kind it knows.")
 
 
 def checkpoint_in(path: str) -> Path:
@@ -128,4 +149,7 @@ def prepared_as(checkpoint: Path) -> Mapping[str, Any]:
     whole = isinstance(found, dict) and all(isinstance(found.get(name), int) and found[name] > 0 for name in ("crop", "bin"))
     if not whole:
         raise InputError(f"{path} must hold 'crop' and 'bin', integers of at least 1; delete it, and give --crop and --bin.")
+    deviations = found.get("label_deviation", {})
+    if not isinstance(deviations, dict) or not all(isinstance(value, int | float) and value >= 0 for value in deviations.values()):
+        raise InputError(f"{path}: 'label_deviation' must hold numbers of at least 0; delete it, and give --crop and --bin.")
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 from ptychoformer.cli.arguments import about_scan, add_reading, add_running, cropping, hdf5_name, png_name, reading, real, whole
 from ptychoformer.cli.outputs import beside, check_outputs
+from ptychoformer.cli.threads import threads_of
 from ptychoformer.provenance import code_digest, record
 
 SUMMARY = "reconstruct the object from all patterns"
@@ -51,9 +52,10 @@ def run(options: Namespace) -> None:
     from ptychoformer.measurement import reconstruct as measurement
 
     settings = reconstruction_settings(options)
-    began, code = time.perf_counter(), code_digest("measurement.reconstruct")
-    how = {"seed": options.seed, "threads": options.threads, "code": code}
+    began, code, threads = time.perf_counter(), code_digest("measurement.reconstruct"), threads_of(options)
+    how = {"seed": options.seed, "threads": threads, "code": code}
     facts = measurement.reconstruct(options.scan, reading(options), settings, output=options.output, convergence=convergence, **how)
+    facts |= {"threads": threads}
     record(options.output, settings | about_scan(options.scan) | {"seed": options.seed}, time.perf_counter() - began, facts)
     if options.png:
         from ptychoformer.publication.scan.pictures import draw_reconstruction

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from jsonschema import Draft202012Validator
 
 from ptychoformer.cli.arguments import about_scan, add_reading, add_running, cropping, reading, real, whole
 from ptychoformer.cli.outputs import check_outputs
+from ptychoformer.cli.threads import threads_of
 from ptychoformer.configuration import allowed_values
 from ptychoformer.errors import InputError
 from ptychoformer.files import locked, write_text
@@ -30,8 +32,13 @@ Train a network on a scan whose object was reconstructed: what it learns is to t
 crop makes the object's pixels coarser, larger blocks make its windows narrower. The lowest fifth of the scan is never trained on, nor is
 what overlaps it, so that RUN's answers there are those to expect of a new scan.
 
-RUN gets model.pt, history.csv (the losses of every epoch), preparation.json (what predict has to know), and the labelled scan, dataset.cxi
-and object.h5. The state of training is kept in RUN/state.pt: interrupted, the same command goes on after the last whole epoch."""
+Batch size and epochs are chosen by the number of patterns: as many steps as the paper's networks took. At the end RUN is judged by the
+lowest fifth of the scan: in amplitude and phase, is it better than the mean of the training labels, which knows nothing of a pattern? If
+in neither, --strict makes that exit code 3, for scripts; otherwise it is 0, whatever was learnt.
+
+RUN gets model.pt, history.csv (the losses of every epoch), judgement.json (the scores), preparation.json (what predict has to know), and
+the labelled scan, dataset.cxi and object.h5. The state of training is kept in RUN/state.pt: interrupted, the same command goes on after
+the last whole epoch."""
 EXAMPLES = """\
 examples:
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64
@@ -39,7 +46,7 @@ examples:
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --option attention=none --loss mae"""
 AFTERWARDS = "The same command goes on after the last whole epoch."  # said when it was interrupted
 # How networks are trained where nothing else is asked for: the defaults of `training` in the workflow's config schema, which a test holds
-# these against. Epochs, batch size and learning rate are options of the command.
+# these against. The learning rate is an option of the command; epochs and batch size are too, or `training.pace` chooses them.
 TRAINING = {
     "min_learning_rate": 1e-4,
     "factor": 0.5,
@@ -52,7 +59,8 @@ TRAINING = {
     "deterministic": False,
     "compile": False,
 }
-PREPARATION = "preparation.json"  # in the folder of a run
+PREPARATION, JUDGEMENT = "preparation.json", "judgement.json"  # in the folder of a run
+NOTHING_LEARNT = 3  # exit code with --strict
 INITIALISATIONS = ("torch", "glorot")  # those of `models`, which would import torch
 
 
@@ -72,11 +80,12 @@ def add_options(part: argparse.ArgumentParser) -> None:
     training.add_argument("--initialisation", choices=INITIALISATIONS, help="weights to start from [the network's own choice]")
     training.add_argument("--inputs", choices=tuple(INPUTS), default="log", help="what is made of the photons it sees [%(default)s]")
     training.add_argument("--patterns", type=whole(2), metavar="N", help="to train on, drawn by the seed [all that may be]")
-    training.add_argument("--epochs", type=whole(1), default=25, metavar="N", help="passes over them [%(default)s]")
-    training.add_argument("--batch-size", type=whole(1), default=32, metavar="N", help="patterns a step [%(default)s]")
+    training.add_argument("--epochs", type=whole(1), metavar="N", help="passes over them [as many steps as the paper's, 25 at least]")
+    training.add_argument("--batch-size", type=whole(1), metavar="N", help="patterns a step [4 to 32, by their number]")
     rate = real(0, 1, low_excluded=True)
     training.add_argument("--learning-rate", type=rate, default=1e-3, metavar="R", help="of Adam at the start [%(default)s]")
     training.add_argument("--loss", choices=losses(), default="mse", help="what is made small [%(default)s]")
+    training.add_argument("--strict", action="store_true", help="exit code 3 if it is no better than the mean of the training labels")
     add_running(training, "of the choice of patterns, initial weights, order and dropout")
     add_reading(part)
 
@@ -86,43 +95,83 @@ def losses() -> list[str]:
     return [kind for kind in loss_kinds() if all("default" in option for option in loss_options(kind).values())]
 
 
-def run(options: Namespace) -> None:
-    """Train a network on a scan whose object was reconstructed."""
+def run(options: Namespace) -> int:
+    """Train a network on a scan whose object was reconstructed, and judge it; returns the exit code."""
     run = Path(options.output)
-    files = {name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION)}
+    files = {name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION, JUDGEMENT)}
     check_outputs(files.values(), [options.scan, options.object])
     with locked(run):
-        _train(options, files)
+        judged = _train(options, files)
+    return NOTHING_LEARNT if options.strict and not judged["better"] else 0
 
 
-def _train(options: Namespace, files: Mapping[str, Path]) -> None:
+def _train(options: Namespace, files: Mapping[str, Path]) -> dict[str, Any]:
     model = {"kind": options.model, "options": network_choices(options.model, options.option)}
     model |= {"initialisation": options.initialisation, "inputs": options.inputs}
-    began = time.perf_counter()
-    with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
-        preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
-        preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None
-    for warning in prepared.warnings:
-        say(warning)
-    check_window(model, prepared, options.bin)
+    began, preparation = time.perf_counter(), _prepared(options, model)
     from ptychoformer.measurement.cxi import read_scan
     from ptychoformer.measurement.labelled import make_labelled
     from ptychoformer.training.fit import delete_state, fit
     from ptychoformer.training.split import split_of
 
     made = {"labels": None, "reconstruction": options.object, "output": files["dataset.cxi"], "object_output": files["object.h5"]}
-    make_labelled(options.scan, reading(options), {"crop": prepared.crop, "bin": options.bin}, **made)
+    make_labelled(options.scan, reading(options), {"crop": preparation["crop"], "bin": options.bin}, **made)
     n_train = options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
-    training = TRAINING | {"epochs": options.epochs, "batch_size": options.batch_size, "learning_rate": options.learning_rate}
-    training["min_learning_rate"] = min(training["min_learning_rate"], options.learning_rate)
-    settings = {"model": model, "loss": loss_entry(options.loss), "n_train": n_train, "seed": options.seed, "training": training}
+    settings = {"model": model, "loss": loss_entry(options.loss), "n_train": n_train, "seed": options.seed}
+    settings["training"] = training_options(options, n_train)
     code = code_digest("training.fit", f"models.{options.model}", f"training.losses.{options.loss}")
-    results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": options.threads, "code": code}
-    facts = fit(files["dataset.cxi"], **settings, **results)
+    threads = threads_of(options)
+    results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": threads, "code": code}
+    facts = fit(files["dataset.cxi"], **settings, **results) | {"threads": threads}
+    preparation["label_deviation"], judged = _judged(files, settings, threads)
     write_text(json.dumps(preparation, indent=2) + "\n", files[PREPARATION])
+    write_text(json.dumps(judged, indent=2) + "\n", files[JUDGEMENT])
     record(files["model.pt"], settings | preparation | about_scan(options.scan), time.perf_counter() - began, facts)
     delete_state(files["model.pt"])
     print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files['model.pt']}")
+    return judged
+
+
+def _prepared(options: Namespace, model: Mapping[str, Any]) -> dict[str, Any]:
+    """What `predict` has to know of how the patterns are prepared, once a network can be built for them."""
+    with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
+        preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
+        preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None
+    for warning in prepared.warnings:
+        say(warning)
+    check_window(model, prepared, options.bin)
+    return preparation
+
+
+def training_options(options: Namespace, n_train: int) -> dict[str, Any]:
+    """How a network is trained on ``n_train`` patterns, the config's ``training``."""
+    from ptychoformer.training.pace import batches, pace
+    from ptychoformer.training.split import validation_part
+
+    training = TRAINING | {"learning_rate": options.learning_rate}
+    training["min_learning_rate"] = min(training["min_learning_rate"], options.learning_rate)
+    how = (training["validation_fraction"], training["validation"], options.seed)
+    fitted = len(validation_part(np.arange(n_train), *how)[0])
+    batch_size, epochs = pace(fitted, options.batch_size, options.epochs)
+    say(f"batches of {batch_size}, {epochs} epochs: {epochs * batches(fitted, batch_size)} steps")
+    return training | {"batch_size": batch_size, "epochs": epochs}
+
+
+def _judged(files: Mapping[str, Path], settings: Mapping[str, Any], threads: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """Say whether the network has learnt anything; returns the standard deviation of its training labels, and what was found."""
+    from ptychoformer.evaluation import CHANNELS
+    from ptychoformer.evaluation.judgement import judge, label_statistics, sentence, table
+    from ptychoformer.evaluation.network import TrainedNetwork
+    from ptychoformer.measurement.cxi import read_scan
+    from ptychoformer.training.split import split_of, training_subset
+
+    scan, network = read_scan(files["dataset.cxi"]), TrainedNetwork(files["model.pt"], threads)
+    subset = training_subset(split_of(scan), settings["n_train"], settings["seed"], settings["training"]["subset"])
+    means, deviations = label_statistics(scan, subset, network.normalisation)
+    judged = judge(files["dataset.cxi"], network, means)
+    print(f"On {judged['patterns']} patterns of the part that was never trained on:\n{table(judged)}")
+    print(f"The network is {sentence(judged)}")
+    return dict(zip(CHANNELS, map(float, deviations), strict=True)), judged
 
 
 def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ then grows by numbers of each pattern: twelve bytes, while they are gathered twi
 (48 at an overlap of 75 %), and about a hundred more.
 """
 
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +37,7 @@ from ptychoformer.evaluation.synchronise import PHASES, TIE, overlapping, solved
 from ptychoformer.files import atomic
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.progress import progress, say
-from ptychoformer.storage import create_hdf5, describe, write
+from ptychoformer.storage import create_hdf5, describe, open_hdf5, write
 from ptychoformer.training.normalisation import Normalisation
 
 BATCH = 64  # patches stitched at a time
@@ -221,6 +222,25 @@ def _batches(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
             held, count = [rest], len(rest)
     if count:
         yield np.concatenate(held)
+
+
+def scene_deviations(path: str | os.PathLike) -> dict[str, float]:
+    """The standard deviation of each channel of a scene's file, over what was stitched; some rows are in memory at a time."""
+    with open_hdf5(path) as file:
+        return {channel: _deviation(file["scene"][channel]) for channel in CHANNELS}
+
+
+def _deviation(image: h5py.Dataset) -> float:
+    sums = np.zeros(3)  # of 1, values and squares; values about the first one, lest squares of a far mean drown them
+    about = None
+    for row in range(0, len(image), TILE):
+        values = image[row : row + TILE].astype(np.float64)
+        values = values[np.isfinite(values)]
+        if values.size:
+            about = values[0] if about is None else about
+            sums += values.size, (values - about).sum(), ((values - about) ** 2).sum()
+    _, mean, square = sums / max(sums[0], 1)
+    return math.sqrt(max(0.0, square - mean**2))
 
 
 def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike) -> list[str]:

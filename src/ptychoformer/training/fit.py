@@ -180,6 +180,7 @@ def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tupl
         if job.training.options["compile"]:
             job.training.compile()
         job.training.capture()
+    began, first = time.monotonic(), True
     while going:
         errors = run_epoch([job.training for job in going])
         failed += [(job.run.seed, error) for job, error in zip(going, errors, strict=True) if error]
@@ -188,8 +189,18 @@ def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tupl
             if _is_due(job, device):
                 job.save_state()
             say(_line(job, epochs))
+        if first:
+            _say_how_long(time.monotonic() - began, max((epochs - job.training.epoch for job in going), default=0))
+            first = False
         going = [job for job in going if job.training.epoch < epochs]
     return failed
+
+
+def _say_how_long(seconds: float, epochs: int) -> None:
+    """Estimate from the ``seconds`` of one epoch how long those that are left will take."""
+    if epochs:
+        left = seconds * epochs
+        say(f"{epochs} epochs are left: about {f'{left / 60:.0f} minutes' if left >= 90 else f'{left:.0f} seconds'}.")
 
 
 def _is_due(job: _Job, device: torch.device) -> bool:

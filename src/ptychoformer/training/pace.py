@@ -1,0 +1,35 @@
+"""How many patterns a step takes, and how often a network sees them, where nobody says so."""
+
+import math
+
+# The paper: 25 epochs of batches of 32 (Sec. IV-A) over the 95 % of about 2900 patterns that are fitted.
+EPOCHS, LARGEST_BATCH = 25, 32
+BATCHES = 87  # an epoch
+STEPS = EPOCHS * BATCHES
+SMALLEST_BATCH = 4
+
+
+def pace(fitted: int, batch_size: int | None = None, epochs: int | None = None) -> tuple[int, int]:
+    """Choose batch size and epochs for a number of patterns, as far as they are left open.
+
+    What a network needs to leave its first plateau is steps, not passes over the patterns. So it gets as many steps as the paper's did,
+    of which as many make an epoch, since the learning rate falls by epochs: from batches of 32 at about 2900 patterns down to batches of
+    4, below which there are more epochs. More patterns than the paper's get its batches and epochs, hence more steps.
+
+    Args:
+        fitted: patterns that are fitted, the validation part left out.
+
+    Returns:
+        Patterns a batch, and epochs.
+    """
+    if batch_size is None:
+        power = round(math.log2(max(1, fitted / BATCHES)))
+        batch_size = min(LARGEST_BATCH, max(SMALLEST_BATCH, 2**power))
+    if epochs is None:
+        epochs = max(EPOCHS, math.ceil(STEPS / batches(fitted, batch_size)))
+    return batch_size, epochs
+
+
+def batches(fitted: int, batch_size: int) -> int:
+    """How many batches, and hence steps, make an epoch; the last one may be smaller."""
+    return math.ceil(fitted / batch_size)
