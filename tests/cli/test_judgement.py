@@ -7,14 +7,18 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import Normalize
+from PIL import Image
 
 from ptychoformer import cli
+from ptychoformer.errors import TrainingError
 from ptychoformer.evaluation.judgement import judge, label_statistics, sentence
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.evaluation.stream import scene_deviations
 from ptychoformer.measurement.cxi import create_dataset, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.models import build
+from ptychoformer.publication.scan.pictures import Picture, draw_scene
 from ptychoformer.simulation.diffraction import diffraction
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.normalisation import Normalisation, label_windows, training_normalisation
@@ -92,6 +96,18 @@ def test_noise_is_no_better(scan):
     assert judged(scan, lambda truth: random.permutation(truth.ravel()).reshape(truth.shape))["better"] == []
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_network_that_answers_no_number_is_refused(scan, value):
+    def answer(truth):
+        answers = truth.copy()
+        answers[5, 1, 3, 4] = value
+        return answers
+
+    first = split_of(read_scan(scan)).test[5]
+    with pytest.raises(TrainingError, match=f"answers pattern {first} with NaN or infinity"):
+        judged(scan, answer)
+
+
 def test_constants_of_phase_which_no_pattern_tells_do_not_count(scan):
     random = np.random.default_rng(0)
     found = judged(scan, lambda truth: truth + np.multiply.outer(random.normal(0, 3, len(truth)), [[[0]], [[1]]]))
@@ -163,7 +179,7 @@ def trained(measured, run, *arguments):
 
 
 def test_a_network_that_learns_nothing_is_told_and_strictly_an_error(measured, tmp_path, capsys):
-    arguments = ("--epochs", 1, "--learning-rate", 1e-12)
+    arguments = ("--epochs", 1, "--learning-rate", 1e-12, "--patterns", 8)
     for name, strict, code in (("run", (), 0), ("strict", ("--strict",), 3)):
         assert trained(measured, tmp_path / name, *arguments, *strict) == code
         shown = capsys.readouterr()
@@ -175,10 +191,10 @@ def test_a_network_that_learns_nothing_is_told_and_strictly_an_error(measured, t
 
 
 def test_a_network_that_learns_is_told_by_how_much(measured, tmp_path, capsys):
-    assert trained(measured, tmp_path / "run", "--strict", "--epochs", 30) == 0
+    assert trained(measured, tmp_path / "run", "--strict", "--epochs", 15) == 0
     shown = capsys.readouterr()
     assert "The network is better than the mean of the training labels by " in shown.out
-    assert "29 epochs are left: about " in shown.err
+    assert "14 epochs are left: about " in shown.err
     found = json.loads((tmp_path / "run" / "judgement.json").read_text())
     for channel in found["better"]:
         gain = found[channel]["psnr"] - found[channel]["floor_psnr"]
@@ -207,3 +223,25 @@ def test_a_scene_without_structure_is_told(measured, tmp_path, capsys, expected,
     for channel in told:
         spread = expected[channel] * {"amplitude": 0.5, "phase": 2.0}[channel]
         assert f"{channel} has a standard deviation of 0, the training labels had {spread:g}" in warned[0]
+
+
+@pytest.mark.parametrize(("deviation", "least", "most"), [(1e-3, 1, 30), (0.1, 200, 255)])
+def test_a_picture_shows_a_flat_scene_flat(tmp_path, deviation, least, most):
+    """The colours of a scene with labels from 0.5 to 1 span at least a tenth."""
+    image = np.random.default_rng(0).normal(0.8, deviation, (64, 64))
+    with h5py.File(tmp_path / "scene.h5", "w") as file:
+        file["scene/amplitude"] = file["scene/phase"] = image
+        file["scene"].attrs.update(Normalisation(0.5, 1.0, -1.0, 1.0).as_attributes())
+    draw_scene(tmp_path / "scene.h5", tmp_path / "scene.png")
+    with Image.open(tmp_path / "scene.png") as picture:
+        grey = np.asarray(picture.convert("L"))
+    height, width = grey.shape
+    inside = grey[height // 4 : height // 2, width // 8 : width // 4]  # of the left panel, the amplitude
+    assert least <= np.ptp(inside) <= most
+
+
+@pytest.mark.parametrize(("low", "high", "ends"), [(0, 1, "neither"), (0.1, 1, "min"), (0, 0.9, "max"), (0.1, 0.9, "both")])
+def test_a_colour_bar_points_where_values_lie_beyond_it(low, high, ends):
+    image = np.linspace(0, 1, 12).reshape(3, 4)
+    image[1, 1] = np.nan
+    assert Picture("", image, Normalize(low, high), "gray", "").beyond == ends

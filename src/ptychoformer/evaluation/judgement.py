@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ptychoformer.errors import TrainingError
 from ptychoformer.evaluation import CHANNELS, RELATIVE_PHASE
 from ptychoformer.evaluation.network import BATCH, TrainedNetwork
 from ptychoformer.evaluation.scores import psnr, unless_rounding
@@ -36,6 +37,7 @@ def judge(dataset: str | os.PathLike, network: TrainedNetwork, floor: np.ndarray
 
     Raises:
         InputError: the dataset is damaged.
+        TrainingError: the network answers a pattern with NaN or infinity.
     """
     split = split_of(read_scan(dataset))
     sums: dict[str, np.ndarray] = {}
@@ -63,6 +65,11 @@ def _tested(dataset: str | os.PathLike, network: TrainedNetwork, split: Split) -
     answers = network.stream(read_patterns(dataset, part) for part in parts)
     for part, answer in zip(parts, answers, strict=True):
         windows = zip(CHANNELS, label_windows(split.scan, part), strict=True)
+        bad = ~np.isfinite(answer).all(axis=(1, 2, 3))
+        if bad.any():
+            raise TrainingError(
+                f"The network answers pattern {part[bad][0]} with NaN or infinity; lower the learning rate or try another seed."
+            )
         truth = np.stack([getattr(network.normalisation, channel)(images) for channel, images in windows], axis=1)
         yield answer.astype(np.float64), truth.astype(np.float64)
 

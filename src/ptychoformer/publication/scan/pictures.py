@@ -14,7 +14,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.evaluation.patches import CHANNELS, read_normalisation
 from ptychoformer.measurement.gauge import LIT
 from ptychoformer.publication.figures.parts.bars import colour_bar, frame, scale_bar
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, axes_at, house_style, save
@@ -26,6 +26,7 @@ BEFORE, BAR_GAP, BAR, FOR_TICKS = 0.12, 0.05, 0.07, 0.5  # left of a picture, an
 ABOVE, BELOW = 0.3, 0.34  # a title, a scale bar or the label of an axis
 PATTERN_DECADES = 5
 TAILS = 0.01  # of the values at either end that may leave the colour scale
+LEAST_CONTRAST = 0.2  # of the labels' range that the colours of a scene span at least, so that a flat one looks flat
 LARGEST_PICTURE = 1024  # pixels along a side that a scene is averaged down to
 UNITS = {"amplitude": "arb. units", "phase": "rad"}
 AXIS_UNITS = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
@@ -52,6 +53,13 @@ class Picture:
     label: str
     pixel_size: float | None = None
     step: int = 1
+
+    @property
+    def beyond(self) -> str:
+        """At which ends of the colour scale values lie beyond it: ``neither``, ``min``, ``max`` or ``both``."""
+        with np.errstate(invalid="ignore"):  # NaN is neither
+            below, above = (self.image < self.scale.vmin).any(), (self.image > self.scale.vmax).any()
+        return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[bool(below), bool(above)]
 
 
 class Row:
@@ -85,7 +93,8 @@ class Row:
 
     def _colour_bar(self, picture: Picture, box: tuple[float, float, float, float]) -> None:
         logarithmic = isinstance(picture.scale, LogNorm)
-        bar = colour_bar(self.figure, box, picture.scale, picture.colours, picture.label, None if logarithmic else MaxNLocator(5))
+        ticks = None if logarithmic else MaxNLocator(5)
+        bar = colour_bar(self.figure, box, picture.scale, picture.colours, picture.label, ticks, picture.beyond)
         if logarithmic:
             bar.ax.yaxis.set_minor_locator(NullLocator())
 
@@ -194,13 +203,15 @@ def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike) -> None:
         height, width = images["amplitude"].shape
         step = -(-max(height, width) // LARGEST_PICTURE)
         small = {channel: decimated(image, step) for channel, image in images.items()}
+        labels = read_normalisation(file["scene"])
         attributes: Mapping[str, Any] = dict(file["scene"].attrs)
     with house_style():
         row = Row(2, max(SCENE_PANEL * min(width / height, 1), NARROWEST), SCENE_PANEL * min(height / width, 1))
         for place, channel in enumerate(CHANNELS):
-            image = small[channel]
+            image, (low, high) = small[channel], labels.limits(channel)
+            scale = _linear(image, TAILS, LEAST_CONTRAST * (high - low))
             shown = {"pixel_size": attributes.get("pixel_size"), "step": step}
-            row.picture(place, Picture(channel.capitalize(), image, _linear(image, TAILS), COLOURMAPS[channel], UNITS[channel], **shown))
+            row.picture(place, Picture(channel.capitalize(), image, scale, COLOURMAPS[channel], UNITS[channel], **shown))
         save(row.figure, png)
 
 
@@ -221,8 +232,10 @@ def _block_means(rows: np.ndarray, step: int) -> np.ndarray:
     return np.divide(np.nansum(blocks, axis=(1, 3)), count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
-def _linear(values: np.ndarray, tails: float) -> Normalize:
-    """A colour scale for finite ``values`` but the most extreme ones."""
+def _linear(values: np.ndarray, tails: float, least: float = 0.0) -> Normalize:
+    """A colour scale for finite ``values`` but the most extreme ones, at least ``least`` wide."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, (tails, 1 - tails)) if finite.size else (0.0, 1.0)
+    wider = max(0.0, least - (high - low)) / 2
+    low, high = low - wider, high + wider
     return Normalize(low, high if high > low else low + 1)
