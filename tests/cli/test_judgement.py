@@ -194,7 +194,7 @@ def test_a_network_that_learns_is_told_by_how_much(measured, tmp_path, capsys):
     assert trained(measured, tmp_path / "run", "--strict", "--epochs", 15) == 0
     shown = capsys.readouterr()
     assert "The network is better than the mean of the training labels by " in shown.out
-    assert "14 epochs are left: about " in shown.err
+    assert "epochs left: 14, about " in shown.err
     found = json.loads((tmp_path / "run" / "judgement.json").read_text())
     for channel in found["better"]:
         gain = found[channel]["psnr"] - found[channel]["floor_psnr"]

@@ -1,7 +1,7 @@
 """How many threads a command computes with: as many as there are cores that nobody else uses.
 
-Threads of one step wait for each other, so that a step lasts until the slowest has its turn. On two busy cores two threads reconstructed
-nine times slower than one.
+Threads of one step wait for each other, so that a step lasts until the slowest has its turn. On two cores that ten other processes wanted,
+two threads reconstructed more than fifteen times slower than one.
 """
 
 import math

@@ -200,7 +200,7 @@ def _say_how_long(seconds: float, epochs: int) -> None:
     """Estimate from the ``seconds`` of one epoch how long those that are left will take."""
     if epochs:
         left = seconds * epochs
-        say(f"{epochs} epochs are left: about {f'{left / 60:.0f} minutes' if left >= 90 else f'{left:.0f} seconds'}.")
+        say(f"epochs left: {epochs}, about {f'{left / 60:.0f} minutes' if left >= 90 else f'{left:.0f} seconds'}")
 
 
 def _is_due(job: _Job, device: torch.device) -> bool:
