@@ -16,6 +16,9 @@ def pace(fitted: int, batch_size: int | None = None, epochs: int | None = None) 
     of which as many make an epoch, since the learning rate falls by epochs: from batches of 32 at about 2900 patterns down to batches of
     4, below which there are more epochs. More patterns than the paper's get its batches and epochs, hence more steps.
 
+    Measured with 298 patterns of a Siemens star: in batches of 4 Ptychoformer left the plateau after about 600 steps, in the ninth of 29
+    epochs, and ended at a quarter of the plateau's validation loss; in batches of 32 it was still there after fourteen, 140 steps.
+
     Args:
         fitted: patterns that are fitted, the validation part left out.
 
