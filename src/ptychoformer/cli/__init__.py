@@ -1,4 +1,4 @@
-"""The command ``ptychoformer``: one scan, four commands, no workflow.
+"""The command ``ptychoformer``: one scan, a few commands, no workflow.
 
 Each command is a module with what it does, in words (``SUMMARY``, ``ABOUT``, ``EXAMPLES``, ``AFTERWARDS``) and in code (``add_options``,
 ``run``). Libraries that take long to import are imported by the command that needs them.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from ptychoformer import __version__
-from ptychoformer.cli import inspect, predict, reconstruct, train
+from ptychoformer.cli import export, inspect, predict, reconstruct, train
 from ptychoformer.errors import PtychoformerError
 
 ABOUT = """\
@@ -22,10 +22,11 @@ inspect      what a file holds: counts, geometry, overlap, warnings
 reconstruct  the object from all patterns together, by iteration: slow and exact, and what a network learns from
 train        a network that takes one pattern to its part of the object
 predict      a whole scan with that network, as fast as patterns come
+export       that network as an ONNX file, for a program without this package
 
 A scan is a CXI or NXcxi_ptycho file, an .npz.bz2 of the APS Velociprobe, or an .npz or .npy of frames on a raster.
 Each command explains itself: ptychoformer predict --help."""
-COMMANDS = {"inspect": inspect, "reconstruct": reconstruct, "train": train, "predict": predict}
+COMMANDS = {"inspect": inspect, "reconstruct": reconstruct, "train": train, "predict": predict, "export": export}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +61,6 @@ def parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         words = {"help": command.SUMMARY, "description": command.ABOUT, "epilog": command.EXAMPLES}
         part = parts.add_parser(name, **words, formatter_class=argparse.RawDescriptionHelpFormatter)
-        part.add_argument("scan", metavar="SCAN", help="file with the patterns and positions of a scan")
         part.set_defaults(run=command.run, afterwards=command.AFTERWARDS)
         command.add_options(part)
     return whole

@@ -23,7 +23,8 @@ def add_threads(group: argparse._ActionsContainer) -> None:
 
 
 def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int | None = 1) -> None:
-    """Add how a scan is read, and what is made of its patterns; ``preparation`` says what is done where the latter is left out."""
+    """Add a scan, how it is read, and what is made of its patterns; ``preparation`` says what is done where the latter is left out."""
+    part.add_argument("scan", metavar="SCAN", help="file with the patterns and positions of a scan")
     group = part.add_argument_group("how the scan is read", "What is left out is as the file says; lengths in metres.")
     group.add_argument("--format", choices=FORMATS, help="[recognised by what the file holds]")
     group.add_argument("--data", metavar="PATH", help="dataset with the patterns, of an HDF5 file without a format")
@@ -104,6 +105,13 @@ def hdf5_name(text: str) -> str:
     """Take the name of an HDF5 file."""
     if not text.lower().endswith((".h5", ".hdf5")):
         raise argparse.ArgumentTypeError(f"'{text}' is not allowed; the name of an HDF5 file must end in .h5 or .hdf5")
+    return text
+
+
+def onnx_name(text: str) -> str:
+    """Take the name of an ONNX file."""
+    if not text.lower().endswith(".onnx"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; the name of an ONNX file must end in .onnx")
     return text
 
 

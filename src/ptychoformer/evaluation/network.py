@@ -1,4 +1,4 @@
-"""A trained network as a function of patterns. The only module here that imports torch."""
+"""A trained network as a function of patterns. It and `deployment` are the modules here that import torch."""
 
 import hashlib
 import os
@@ -29,6 +29,7 @@ class TrainedNetwork:
 
     Attributes:
         batch: how many patterns are best predicted at a time.
+        network: the module, on the device.
         reads_ahead: whether a batch is made ready while others are predicted, which takes a thread of the CPU.
 
     Args:
@@ -48,12 +49,12 @@ class TrainedNetwork:
         self._path = Path(path)
         self._device = lookup_device()
         try:
-            self._network = trained.network().to(self._device, memory_format=torch.channels_last)
+            self.network = trained.network().to(self._device, memory_format=torch.channels_last)
         except (RuntimeError, ImportError, TypeError) as error:  # of weights, a kind or options that this version does not know
             raise InputError(f"{path} holds a network '{trained.kind}' that this version of the code cannot build.") from error
         except InputError as error:
             raise InputError(f"{path} holds a network that cannot be built: {error}") from error
-        set_precision(self._network, "float32", self._device)
+        set_precision(self.network, "float32", self._device)
         self.reads_ahead = self._device.type == "cuda"
         self.batch = max(BATCH, PIXELS_ON_CUDA // (self.window[0] * self.window[1])) if self.reads_ahead else BATCH
 
@@ -89,9 +90,9 @@ class TrainedNetwork:
     def _launched(self, seen: Tensor) -> tuple[Tensor, torch.Event | None]:
         """Start to predict; returns the host's memory for the patches, and the event after which it is filled (None: it is)."""
         if self._device.type != "cuda":
-            return self._network(seen.to(self._device)).float().cpu(), None
+            return self.network(seen.to(self._device)).float().cpu(), None
         # Only from and to pinned memory a GPU copies while it computes.
-        patches = self._network(seen.pin_memory().to(self._device, non_blocking=True)).float()
+        patches = self.network(seen.pin_memory().to(self._device, non_blocking=True)).float()
         host = torch.empty(patches.shape, pin_memory=True)
         host.copy_(patches, non_blocking=True)
         return host, torch.cuda.current_stream().record_event()

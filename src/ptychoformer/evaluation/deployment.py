@@ -1,0 +1,118 @@
+"""A trained network as an ONNX file that needs neither this package nor torch: photons in, amplitude and phase out.
+
+    photons             (pattern, h, w) float32: input, zero frequency at (h // 2, w // 2); below zero counts as none
+    amplitude, phase    (pattern, h, w) float32: outputs, arbitrary units and radians
+
+How the checkpoint prepares photons, and what 0 and 1 of its answers stand for, are nodes of the graph. Frames are centred, cropped and
+binned by whoever holds them; the file's ``metadata_props`` say how (see `export_network`).
+"""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ptychoformer import __version__
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.network import TrainedNetwork
+from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.files import atomic
+from ptychoformer.training.normalisation import Normalisation
+
+PHOTONS = "photons"
+LEAST_ROOT = 1e-6  # as in `training.inputs`
+
+
+def _roots_over_their_greatest(photons: Tensor) -> Tensor:
+    roots = photons.sqrt()
+    return roots / roots.amax(dim=(1, 2), keepdim=True).clamp(min=LEAST_ROOT)
+
+
+# `training.inputs.INPUTS`, which knows no torch, as nodes of a graph; a test holds them against each other.
+PREPARATIONS: dict[str, Callable[[Tensor], Tensor]] = {"log": torch.log1p, "sqrt": torch.sqrt, "sqrt_max": _roots_over_their_greatest}
+
+
+class Deployed(nn.Module):
+    """A network with all that stands before and behind it.
+
+    Args:
+        network: from prepared patterns (n, 1, h, w) to patches (n, 2, h, w) on the labels' scale.
+        inputs: how patterns are prepared, one of `training.inputs.INPUTS`.
+        normalisation: of the labels.
+    """
+
+    def __init__(self, network: nn.Module, inputs: str, normalisation: Normalisation):
+        super().__init__()
+        self.network, self.normalisation = network, normalisation
+        self.prepare = PREPARATIONS[inputs]
+
+    def forward(self, photons: Tensor) -> tuple[Tensor, Tensor]:
+        """Photons (n, h, w) to amplitude, arbitrary units, and phase, radians, each (n, h, w)."""
+        patches = self.network(self.prepare(photons.clamp(min=0)).unsqueeze(1))
+        amplitude, phase = (self.normalisation.restored(channel, patches[:, place]) for place, channel in enumerate(CHANNELS))
+        return amplitude, phase
+
+
+def export_network(checkpoint: str | os.PathLike, preparation: Mapping[str, Any], output: str | os.PathLike) -> dict[str, str]:
+    """Write the network of a checkpoint as one ONNX file, for any number of patterns at a time.
+
+    Args:
+        checkpoint: as `training.checkpoint` writes it.
+        preparation: ``crop``, ``bin`` and ``pixel_size`` (metres) of the patterns that it was trained on, as far as they are known.
+        output: ONNX file.
+
+    Returns:
+        What the file says of itself (``metadata_props``), each value as JSON: ``package``, ``package_version``, ``network``, ``window``
+        (h, w) of its patterns, ``checkpoint`` (SHA-256), and what is known of the preparation.
+
+    Raises:
+        InputError: the checkpoint cannot be used, or a package that writes ONNX is missing.
+        OutputError: the file cannot be written.
+    """
+    _require_packages()
+    trained = TrainedNetwork(checkpoint)
+    deployed = Deployed(trained.network.cpu(), trained.model["inputs"], trained.normalisation).eval()
+    example = torch.zeros(2, *trained.window)  # one pattern would be taken for the only number there can be
+    with _quiet(), torch.no_grad():
+        names = {"input_names": [PHOTONS], "output_names": list(CHANNELS)}
+        dynamic = {"dynamic_shapes": {PHOTONS: {0: torch.export.Dim("pattern")}}}
+        program = torch.onnx.export(deployed, (example,), dynamo=True, verbose=False, **names, **dynamic)
+    facts = {"package": "ptychoformer-repro", "package_version": __version__, "network": trained.kind}
+    facts |= {"window": trained.window, "checkpoint": trained.digest}
+    facts |= {name: preparation[name] for name in ("crop", "bin", "pixel_size") if preparation.get(name)}
+    metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()}
+    program.model.metadata_props.update(metadata)
+    with atomic(output) as temporary:
+        program.save(temporary, external_data=False)
+    return metadata
+
+
+def _require_packages() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"ONNX files are written by the packages onnx and onnxscript, but {error.name} is not installed; "
+            "pip install onnx onnxscript, or the extra 'export' of this package."
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what torch's exporter says of packages and versions that do not matter here from the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
