@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import h5py
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import tifffile
@@ -36,7 +37,7 @@ from ptychoformer.training.normalisation import Normalisation
 ROOT = Path(__file__).resolve().parents[1]
 WINDOW = 32
 OPTICS = Optics(wavelength=1.4e-10, pixel_size=1e-8, distance=2.0)
-COMMANDS = ("inspect", "reconstruct", "train", "predict")
+COMMANDS = ("inspect", "reconstruct", "train", "predict", "export")
 NORMALISATION = Normalisation(0.5, 1.0, -1.0, 1.0)
 
 
@@ -445,6 +446,9 @@ def wrong(scan, run, folder):
         "damaged checkpoint": (("predict", scan, "--checkpoint", text, "-o", other), "cannot be read as a checkpoint"),
         "checkpoint of another window": ((*predict, "--bin", 1), "patterns of 16 x 16 pixels"),
         "window fits": ((*predict, "--bin", 1), "; --crop 32 --bin 2 would fit"),
+        "no run to export": (("export", folder / "none", "--onnx", folder / "n.onnx"), "none does not exist"),
+        "damaged run to export": (("export", text, "--onnx", folder / "n.onnx"), "cannot be read as a checkpoint"),
+        "a scan to export": (("export", own, "--onnx", folder / "n.onnx"), "cannot be read as a checkpoint"),
         "reconstruction of a scene": ((*reconstruct, "--crop", 9, "--bin", 3), "crop must be a multiple of bin"),
     }
 
@@ -510,6 +514,8 @@ def test_a_mistake_has_no_traceback(tmp_path):
         ([], "required: COMMAND"),
         (["guess"], "invalid choice: 'guess'"),
         (["inspect"], "required: SCAN"),
+        (["export"], "required: RUN, --onnx"),
+        (["export", "run", "--onnx", "network.pb"], "the name of an ONNX file must end in .onnx"),
         (["inspect", "s.cxi", "--png", "s.pdf"], "must end in .png"),
         (["inspect", "s.cxi", "--wavelength", "nan"], "'nan' is not allowed; it must be a number at least 1e-14 and at most 1e-05"),
         (["inspect", "s.cxi", "--detector-pixel", "75"], "'75' is not allowed; it must be a number at least 1e-07 and at most 0.01"),
@@ -559,6 +565,23 @@ def test_a_checkpoint_of_no_known_network_is_refused(scan, tmp_path, capsys):
     save_network(tmp_path / "model.pt", "oracle", (32, 32), {})
     assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
     assert "holds a network 'oracle'" in one_sentence(capsys)
+
+
+@pytest.mark.parametrize("pixel_size", ["-1e-8", "0", '"10 nm"', "[1]", "NaN", "Infinity"])
+def test_a_damaged_pixel_size_is_refused(scan, tmp_path, capsys, pixel_size):
+    (tmp_path / "preparation.json").write_text(f'{{"crop": 32, "bin": 2, "pixel_size": {pixel_size}}}')
+    assert main("predict", scan, "--checkpoint", tmp_path / "model.pt", "-o", tmp_path / "o.h5") == 1
+    assert "'pixel_size' must be a number of metres greater than 0, or null" in one_sentence(capsys)
+
+
+def test_a_run_is_exported_with_what_its_folder_says(run, tmp_path, capsys):
+    assert main("export", run, "--onnx", tmp_path / "deep" / "network.onnx") == 0
+    assert capsys.readouterr().out == f"ptychonn for patterns of [16, 16] pixels: {tmp_path / 'deep' / 'network.onnx'}\n"
+    said = {entry.key: entry.value for entry in onnx.load(tmp_path / "deep" / "network.onnx").metadata_props}
+    assert (said["crop"], said["bin"], said["window"], said["pixel_size"]) == ("32", "2", "[16, 16]", "1e-08")
+    (tmp_path / "model.pt").write_bytes((run / "model.pt").read_bytes())
+    assert main("export", tmp_path / "model.pt", "--onnx", tmp_path / "network.onnx") == 0
+    assert "the file cannot say how frames are cropped and binned" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,9 @@ def _failed(line: str, code: int) -> int:
     return code
 
 
-def parser() -> argparse.ArgumentParser:
-    """What the command line may hold."""
-    whole = argparse.ArgumentParser("ptychoformer", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """What the command line may hold; ``kind`` of parser decides what becomes of one that cannot be understood."""
+    whole = kind("ptychoformer", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parts = whole.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():

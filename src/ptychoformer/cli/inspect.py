@@ -34,11 +34,9 @@ def run(options: Namespace) -> None:
     """Print what a scan holds."""
     check_outputs([options.png], [options.scan])
     summary = summarise(options.scan, reading(options), cropping(options))
-    facts = as_mapping(summary)
     if options.png:
         from ptychoformer.publication.scan.pictures import draw_scan
 
-        pixel_size, metres = facts["pixel_size"], summary.metres is not None
-        positions = summary.metres if metres else summary.pixels
-        draw_scan(summary.mean, positions, summary.scan.probe, pixel_size, "metres" if metres else "pixels", options.png)
+        draw_scan(summary, options.png)
+    facts = as_mapping(summary)
     print(json.dumps(facts, indent=2) if options.json else described(facts))

@@ -152,4 +152,7 @@ def prepared_as(checkpoint: Path) -> Mapping[str, Any]:
     deviations = found.get("label_deviation", {})
     if not isinstance(deviations, dict) or not all(isinstance(value, int | float) and value >= 0 for value in deviations.values()):
         raise InputError(f"{path}: 'label_deviation' must hold numbers of at least 0; delete it, and give --crop and --bin.")
+    size = found.get("pixel_size")
+    if size is not None and not (isinstance(size, int | float) and 0 < size < math.inf):
+        raise InputError(f"{path}: 'pixel_size' must be a number of metres greater than 0, or null, found {size!r}.")
     return found

@@ -101,6 +101,7 @@ def create_dataset(
     grid: tuple[int, int] | None = None,
     object_file: str | os.PathLike | None = None,
     condition: Mapping[str, float | int | bool | str] | None = None,
+    dtype: np.typing.DTypeLike = np.float32,
 ) -> Iterator[h5py.Dataset]:
     """Everything of a dataset but its patterns; yields the empty pattern array (n, h, w) to be filled chunk by chunk.
 
@@ -109,11 +110,12 @@ def create_dataset(
         positions: (n, 2), whole pixels if they are integers.
         mask: (h, w) bool, True where the detector is not to be trusted.
         condition: (detector, jitter, seed) is stored as attributes of the group ``ptychography``.
+        dtype: of the patterns; an integer has a largest count, which readers take for overexposed or blind.
     """
     with create_hdf5(path) as file:
         file["cxi_version"] = 160
         detector = file.create_group("entry_1/instrument_1/detector_1")
-        patterns = file.create_dataset(PATTERNS, (len(positions), *window), np.float32, chunks=(1, *window))
+        patterns = file.create_dataset(PATTERNS, (len(positions), *window), dtype, chunks=(1, *window))
         yield describe(patterns, "photons", "pattern,q_y,q_x")
         detector["data"] = h5py.SoftLink(f"/{PATTERNS}")
         if mask is not None:

@@ -1,5 +1,9 @@
-"""Pictures of one scan, one reconstruction and one predicted scene, for whoever has nothing else: PNG files of one row of panels."""
+"""Pictures of one scan, one reconstruction, one training and one predicted scene, for whoever has nothing else: one row of panels each.
 
+Every ``draw_...`` returns its figure, and writes it as PNG where it is given a name.
+"""
+
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ptychoformer.evaluation.patches import CHANNELS, read_normalisation
 from ptychoformer.measurement.gauge import LIT
+from ptychoformer.measurement.summary import Summary
 from ptychoformer.publication.figures.parts.bars import colour_bar, frame, scale_bar
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, axes_at, house_style, save
 from ptychoformer.storage import open_hdf5, read
@@ -30,6 +35,7 @@ LEAST_CONTRAST = 0.2  # of the labels' range that the colours of a scene span at
 LARGEST_PICTURE = 1024  # pixels along a side that a scene is averaged down to
 UNITS = {"amplitude": "arb. units", "phase": "rad"}
 AXIS_UNITS = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
+NOTEBOOK_DPI = 150
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,16 @@ class Picture:
         return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[bool(below), bool(above)]
 
 
+class Shown(Figure):
+    """A figure that a notebook shows by itself, whether or not it uses pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with house_style():
+            self.savefig(buffer, format="png", dpi=NOTEBOOK_DPI)
+        return buffer.getvalue()
+
+
 class Row:
     """A figure with places for panels from left to right.
 
@@ -73,7 +89,7 @@ class Row:
     def __init__(self, count: int, width: float, height: float):
         self.width, self.height = width, height
         self.pitch = BEFORE + width + BAR_GAP + BAR + FOR_TICKS
-        self.figure = Figure(figsize=(count * self.pitch, ABOVE + self.height + BELOW))
+        self.figure = Shown(figsize=(count * self.pitch, ABOVE + self.height + BELOW))
 
     def picture(self, place: int, picture: Picture) -> Axes:
         """Draw an image as large as its panel allows, its scale bar below."""
@@ -106,23 +122,11 @@ class Row:
         return axes
 
 
-def draw_scan(
-    mean: np.ndarray,
-    positions: np.ndarray,
-    probe: np.ndarray | None,
-    pixel_size: float | None,
-    unit: str,
-    png: str | os.PathLike,
-) -> None:
-    """The mean pattern on a logarithmic scale, the positions in the order of the scan, and the probe if it is known.
-
-    Args:
-        mean: (h, w) photons.
-        positions: (n, 2) y and x, in ``unit``.
-        probe: (h, w) complex, in whatever units the file has.
-        pixel_size: of the probe, metres.
-        unit: ``metres`` or ``pixels``.
-    """
+def draw_scan(summary: Summary, png: str | os.PathLike | None = None) -> Figure:
+    """The mean pattern on a logarithmic scale, the positions in the order of the scan, and the probe if it is known."""
+    mean, probe = summary.mean, summary.scan.probe
+    pixel_size = summary.scan.optics.pixel_size if summary.scan.optics else None
+    positions, unit = (summary.pixels, "pixels") if summary.metres is None else (summary.metres, "metres")
     with house_style():
         row = Row(2 if probe is None else 3, PANEL, PANEL)
         peak = max(float(mean.max()), np.finfo(np.float32).tiny)
@@ -134,7 +138,13 @@ def draw_scan(
             title = "Probe as recorded, modulus"
             row.picture(1, Picture(title, modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "arb. units", pixel_size))
         _draw_positions(row.plot(1 if probe is None else 2, f"{len(positions)} positions, first dark, last bright"), positions, unit)
-        save(row.figure, png)
+        return _saved(row.figure, png)
+
+
+def _saved(figure: Figure, png: str | os.PathLike | None) -> Figure:
+    if png:
+        save(figure, png)
+    return figure
 
 
 def _draw_positions(axes: Axes, positions: np.ndarray, unit: str) -> None:
@@ -153,7 +163,7 @@ def _axis_unit(positions: np.ndarray) -> tuple[float, str]:
     return next((unit for unit in AXIS_UNITS if largest >= unit[0]), AXIS_UNITS[-1])
 
 
-def draw_reconstruction(reconstruction: str | os.PathLike, convergence: str | os.PathLike, png: str | os.PathLike) -> None:
+def draw_reconstruction(reconstruction: str | os.PathLike, convergence: str | os.PathLike, png: str | os.PathLike | None = None) -> Figure:
     """Amplitude, phase, probe, and the R factor of every iteration.
 
     Raises:
@@ -177,7 +187,7 @@ def draw_reconstruction(reconstruction: str | os.PathLike, convergence: str | os
         modulus = np.abs(probe)
         row.picture(2, Picture("Probe, modulus", modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "√photons", pixel_size))
         _draw_convergence(row.plot(3, f"R factor, {r_factor:.3f} of the result (dotted)"), pd.read_csv(convergence), r_factor)
-        save(row.figure, png)
+        return _saved(row.figure, png)
 
 
 def _draw_convergence(axes: Axes, history: pd.DataFrame, result: float) -> None:
@@ -192,7 +202,24 @@ def _draw_convergence(axes: Axes, history: pd.DataFrame, result: float) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
 
 
-def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike) -> None:
+def draw_history(history: pd.DataFrame) -> Figure:
+    """Training and validation loss of every epoch, on a logarithmic scale.
+
+    Args:
+        history: ``epoch``, ``train_loss`` and ``validation_loss``.
+    """
+    with house_style():
+        row = Row(1, SCENE_PANEL, PANEL)
+        axes = row.plot(0, "Losses")
+        axes.plot(history["epoch"], history["train_loss"], color="grey", marker=".", label="training")
+        axes.plot(history["epoch"], history["validation_loss"], color="black", marker=".", label="validation")
+        axes.set(xlabel="epoch", ylabel="loss", yscale="log")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.legend()
+        return row.figure
+
+
+def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike | None = None) -> Figure:
     """Amplitude and phase of a predicted scene, averaged down to what a picture can show; the whole of it is never in memory.
 
     Raises:
@@ -212,7 +239,7 @@ def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike) -> None:
             scale = _linear(image, TAILS, LEAST_CONTRAST * (high - low))
             shown = {"pixel_size": attributes.get("pixel_size"), "step": step}
             row.picture(place, Picture(channel.capitalize(), image, scale, COLOURMAPS[channel], UNITS[channel], **shown))
-        save(row.figure, png)
+        return _saved(row.figure, png)
 
 
 def decimated(image: h5py.Dataset, step: int) -> np.ndarray:

@@ -1,0 +1,158 @@
+"""One scan in a notebook: the commands of the command line as functions.
+
+    from ptychoformer import open_scan, predict, reconstruct, train
+
+    scan = open_scan("scan.cxi", crop=64)
+    obj = reconstruct(scan, iterations=60)
+    run = train(scan, obj, epochs=25)
+    scene = predict(scan, run)
+
+Each function runs the command of its name (`open_scan` is ``inspect``). Keywords that it does not name itself are that command's options,
+``refine_positions=True`` for ``--refine-positions``, with the same defaults and checks, and errors are the same sentences. Files lie in
+``folder`` if one is given; without, in a temporary folder that is deleted with the object that a function returns.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+from numpy.typing import ArrayLike
+
+from ptychoformer.cli.arguments import cropping, reading
+from ptychoformer.cli.keywords import call, parsed
+from ptychoformer.cli.outputs import check_outputs
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.arrays import Unit, write_arrays
+from ptychoformer.measurement.summary import LENGTHS, summarise
+from ptychoformer.notebook.results import Folder, Reconstruction, Run, Scan, Scene
+
+__all__ = ["open_scan", "predict", "reconstruct", "train"]
+
+Source = str | os.PathLike | ArrayLike | h5py.Dataset
+
+
+def open_scan(
+    source: Source,
+    positions: ArrayLike | None = None,
+    *,
+    unit: Unit | None = None,
+    probe: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    folder: str | os.PathLike | None = None,
+    crop: int | None = None,
+    bin: int | None = None,
+    centre: tuple[int, int] | None = None,
+    wavelength: float | None = None,
+    distance: float | None = None,
+    detector_pixel: float | None = None,
+    format: str | None = None,
+    step: float | None = None,
+) -> Scan:
+    """Look at a scan in a file of any format that can be read, or in arrays.
+
+    Args:
+        source: file; or patterns (n, h, w), photons, zero frequency at (h // 2, w // 2) unless ``centre`` says otherwise.
+        positions: with patterns: (n, 2), y and x of the window on the object (the sample's motion, negated), from any origin.
+        unit: of the positions: ``pixels`` of the object as the whole frame samples it, or ``metres``, which need ``wavelength``,
+            ``distance`` and ``detector_pixel``. It must be said where one of these is given.
+        probe: with patterns: (h, w) complex, square root of photons, if it is known.
+        mask: with patterns: (h, w) bool, True where the detector is not to be trusted.
+        folder: where arrays are kept as ``scan.cxi``.
+        crop: side of the square around the centre, detector pixels; None for the largest. `predict` crops and bins as in training.
+        bin: side of blocks of pixels that are summed.
+        centre: (y, x) detector pixel with the zero frequency; None to find it.
+        wavelength, distance, detector_pixel: metres, in place of the file's.
+        format: of the file; None to recognise it.
+        step: of a nanoprobe's raster, pixels of the window.
+
+    Raises:
+        InputError: the scan or an option cannot be used.
+        OutputError: arrays cannot be written.
+    """
+    if isinstance(source, str | os.PathLike):
+        if any(part is not None for part in (positions, unit, probe, mask, folder)):
+            raise InputError(f"positions, unit, probe, mask and folder go with arrays; {source} is a file, which holds its own.")
+        path, place = Path(source), None
+    elif positions is None:
+        raise InputError("Patterns in an array need their positions, (n, 2).")
+    else:
+        place = Folder(folder)
+        path = place.path / "scan.cxi"
+    options = {"crop": crop, "bin": bin, "centre": centre, "format": format, "step": step}
+    options |= {"wavelength": wavelength, "distance": distance, "detector_pixel": detector_pixel}
+    ready = parsed("inspect", path, **options)
+    if place:
+        check_outputs([path], [])
+        lengths = {name: getattr(ready, name) for name in LENGTHS}
+        write_arrays(path, source, positions, unit=unit, lengths=lengths, probe=probe, mask=mask)
+    return Scan(path, options, summarise(path, reading(ready), cropping(ready)), place)
+
+
+def reconstruct(scan: Scan | str | os.PathLike, *, folder: str | os.PathLike | None = None, **options: Any) -> Reconstruction:
+    """Reconstruct the object from all patterns of a scan together, and with it the probe.
+
+    Args:
+        scan: opened, or its file.
+        folder: gets ``object.h5`` and ``object.convergence.csv``; interrupted, the same call with it goes on where it was.
+        options: ``iterations``, ``engine`` (rpie, epie), ``regularisation``, ``momentum``, ``probe_known``, ``refine_positions``, ``seed``,
+            ``threads`` and others of ``ptychoformer reconstruct``; and those of `open_scan`, in place of the scan's.
+
+    Raises:
+        InputError: the scan or an option cannot be used.
+        TrainingError: the reconstruction diverged.
+    """
+    scan, place = _opened(scan), Folder(folder)
+    output = place.path / "object.h5"
+    call("reconstruct", scan.path, output=output, **scan.options | options)
+    return Reconstruction(output, place)
+
+
+def train(
+    scan: Scan | str | os.PathLike, obj: Reconstruction | str | os.PathLike, *, folder: str | os.PathLike | None = None, **options: Any
+) -> Run:
+    """Train a network on a reconstructed scan; the lowest fifth of the scan is never trained on.
+
+    Args:
+        scan: opened, or its file.
+        obj: what `reconstruct` made of it, or its file.
+        folder: of the run, gets ``model.pt`` and ``history.csv``; interrupted, the same call with it goes on after the last whole epoch.
+        options: ``model``, ``option`` (of the network, a mapping), ``epochs``, ``batch_size``, ``learning_rate``, ``loss``, ``inputs``,
+            ``initialisation``, ``patterns``, ``seed``, ``threads`` and others of ``ptychoformer train``; and those of `open_scan`, in
+            place of the scan's.
+
+    Raises:
+        InputError: the scan, the object or an option cannot be used.
+        TrainingError: the loss is no longer finite.
+    """
+    scan, place = _opened(scan), Folder(folder)
+    labels = obj.path if isinstance(obj, Reconstruction) else obj
+    call("train", scan.path, object=labels, output=place.path, **scan.options | options)
+    return Run(place.path / "model.pt", place)
+
+
+def predict(
+    scan: Scan | str | os.PathLike, run: Run | str | os.PathLike, *, folder: str | os.PathLike | None = None, **options: Any
+) -> Scene:
+    """Predict every pattern of a scan with a trained network, and stitch the answers.
+
+    Args:
+        scan: opened, or its file; its patterns are cropped and binned as in training, whatever it was opened with.
+        run: what `train` returned, the folder of a run, or a ``model.pt``.
+        folder: gets ``scene.h5``.
+        options: ``phase`` (plain, synchronised), ``tie``, ``weighting``, ``threads`` and others of ``ptychoformer predict``; ``crop`` and
+            ``bin`` where nothing is known of the training.
+
+    Raises:
+        InputError: the scan, the run or an option cannot be used.
+        OutputError: the scene cannot be written.
+    """
+    scan, place = _opened(scan), Folder(folder)
+    output, checkpoint = place.path / "scene.h5", run.checkpoint if isinstance(run, Run) else run
+    read_as = {name: value for name, value in scan.options.items() if name not in ("crop", "bin")}
+    call("predict", scan.path, checkpoint=checkpoint, output=output, **read_as | options)
+    return Scene(output, place)
+
+
+def _opened(scan: Scan | str | os.PathLike) -> Scan:
+    return scan if isinstance(scan, Scan) else open_scan(scan)
