@@ -576,7 +576,7 @@ def test_a_damaged_pixel_size_is_refused(scan, tmp_path, capsys, pixel_size):
 
 def test_a_run_is_exported_with_what_its_folder_says(run, tmp_path, capsys):
     assert main("export", run, "--onnx", tmp_path / "deep" / "network.onnx") == 0
-    assert capsys.readouterr().out == f"ptychonn for patterns of [16, 16] pixels: {tmp_path / 'deep' / 'network.onnx'}\n"
+    assert capsys.readouterr().out == f"ptychonn for patterns of 16 x 16 pixels: {tmp_path / 'deep' / 'network.onnx'}\n"
     said = {entry.key: entry.value for entry in onnx.load(tmp_path / "deep" / "network.onnx").metadata_props}
     assert (said["crop"], said["bin"], said["window"], said["pixel_size"]) == ("32", "2", "[16, 16]", "1e-08")
     (tmp_path / "model.pt").write_bytes((run / "model.pt").read_bytes())

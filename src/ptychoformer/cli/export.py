@@ -1,6 +1,7 @@
 """The command ``ptychoformer export``."""
 
 import argparse
+import json
 from argparse import Namespace
 
 from ptychoformer.cli.arguments import onnx_name
@@ -15,18 +16,17 @@ Write a trained network as one ONNX file, for a program at the beamline that has
 It takes photons (pattern, h, w), float32, any number of patterns at a time, and answers with amplitude and phase (radians) of the same
 shape: how the network's patterns are prepared and its answers scaled is in the file. What a detector's frame needs before, it does not
 do: the zero frequency goes to (h // 2, w // 2), bad pixels are filled, the square around it is cropped and summed in blocks. The file's
-metadata say how: window, crop and bin, in detector pixels, and the pixel size of the object in metres, where they are known."""
-EXAMPLES = """\
-examples:
-  ptychoformer export run --onnx network.onnx
-  ptychoformer export run/model.pt --onnx network.onnx
+metadata say how: window, crop and bin, in detector pixels, and the pixel size of the object in metres, where they are known. In Python:
 
-in Python, with onnxruntime:
   session = onnxruntime.InferenceSession("network.onnx")
   amplitude, phase = session.run(None, {"photons": patterns})
   session.get_modelmeta().custom_metadata_map    {'window': '[32, 32]', 'crop': '64', 'bin': '2', ...}
 
-It needs the packages onnx and onnxscript: pip install 'ptychoformer-repro[export]', or by their names."""
+It needs the packages onnx and onnxscript: pip install onnx onnxscript."""
+EXAMPLES = """\
+examples:
+  ptychoformer export run --onnx network.onnx
+  ptychoformer export run/model.pt --onnx network.onnx"""
 AFTERWARDS = "Nothing was written."  # said when it was interrupted
 
 
@@ -46,4 +46,5 @@ def run(options: Namespace) -> None:
     from ptychoformer.evaluation.deployment import export_network
 
     facts = export_network(checkpoint, preparation, options.onnx)
-    print(f"{facts['network']} for patterns of {facts['window']} pixels: {options.onnx}")
+    window = " x ".join(map(str, json.loads(facts["window"])))
+    print(f"{facts['network']} for patterns of {window} pixels: {options.onnx}")
