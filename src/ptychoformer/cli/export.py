@@ -26,7 +26,8 @@ It needs the packages onnx and onnxscript: pip install onnx onnxscript."""
 EXAMPLES = """\
 examples:
   ptychoformer export run --onnx network.onnx
-  ptychoformer export run/model.pt --onnx network.onnx"""
+  ptychoformer export run/model.pt --onnx network.onnx
+  ptychoformer export results/training/clean/ptychonn/mse/n400/seed0/model.pt --onnx network.onnx      (of the workflow)"""
 AFTERWARDS = "Nothing was written."  # said when it was interrupted
 
 
