@@ -196,6 +196,25 @@ def test_inspect_says_what_a_scan_holds(scan, tmp_path, capsys):
         assert min(picture.size) > 500
 
 
+def test_patterns_that_are_left_out_are_told_and_kept_if_asked(tmp_path, capsys):
+    path = write_scan(tmp_path / "scan.cxi", rows=4, columns=5)
+    with h5py.File(path, "a") as file:
+        file["entry_1/data_1/data"][3:5] = 0
+    assert main("inspect", path) == 0
+    text = capsys.readouterr().out
+    assert "  left out        2 empty (3-4)\n" in text
+    assert "2 of 20 patterns hold no light, they are left out (--keep-frames keeps them): 3-4." in text
+    for options, numbers in ((), [0, 1, 2, *range(5, 20)]), (("--keep-frames",), list(range(20))):
+        assert main("reconstruct", path, "-o", tmp_path / "object.h5", "--iterations", 1, "--threads", 1, *options) == 0
+        with h5py.File(tmp_path / "object.h5") as file:
+            assert file["numbers"][:].tolist() == numbers
+            assert len(file["positions"]) == len(numbers)
+    capsys.readouterr()
+    assert main("inspect", path, "--keep-frames", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["left_out"]["empty"] == []
+
+
 def test_inspect_prints_the_same_as_json(scan, capsys):
     assert main("inspect", scan, "--json", "--crop", 16) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -12,7 +12,7 @@ import pytest
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
-from ptychoformer.measurement.pixels import Filling, Survey, beam_centre, defects
+from ptychoformer.measurement.pixels import Filling, beam_centre, defects, survey
 from ptychoformer.measurement.preparation import Preparation, import_scan, prepare, rescaled_probe
 from ptychoformer.measurement.readers import RawScan, open_scan
 from ptychoformer.randomness import generator
@@ -226,12 +226,12 @@ def test_gaps_that_a_detector_marks_with_an_impossible_count_are_masked(marker, 
 def test_single_overexposed_and_negative_counts_are_told():
     patterns = np.full((4, 32, 32), 60000.0)
     patterns[1, 4, 4], patterns[2, 5, 5], patterns[3] = 65535, -7, 0
-    scan, frames = prepared(raw_scan(patterns, saturation=65535.0), centre=(16, 16))
+    scan, frames = prepared(raw_scan(patterns, saturation=65535.0), centre=(16, 16), keep_frames=True)
     assert not scan.mask.any()
     assert scan.warnings[:-1] == (
         "scan: some patterns are overexposed, pixels that reach 65535: 1.",
         "scan: counts below zero, down to -7, are set to zero.",
-        "scan: some patterns are empty, 1 of 4, the first is pattern 3.",
+        "scan: 1 of 4 patterns hold no light, they are used, as was asked for: 3.",
     )
     assert frames.min() == 0
 
@@ -241,8 +241,8 @@ def test_a_scan_without_light_or_without_good_pixels_is_refused():
         prepare(raw_scan(np.zeros((3, 16, 16))))
     with pytest.raises(InputError, match="no detector pixel is good, all are masked or blind"):
         prepare(raw_scan(np.full((3, 16, 16), 255), saturation=255.0))
-    mask = np.ones((32, 32), bool)
-    mask[0] = False
+    mask = np.zeros((32, 32), bool)
+    mask[8:24] = True
     with pytest.raises(InputError, match=r"no detector pixel is good in the crop of 16 pixels around \(16, 16\)"):
         prepare(raw_scan(np.ones((3, 32, 32)), mask=mask), Preparation(centre=(16, 16), crop=16))
 
@@ -251,8 +251,7 @@ def test_a_lone_peak_as_wide_as_oversampling_makes_it_is_no_defect():
     """The narrowest diffraction peak of a probe in half its window has the next zero two pixels away."""
     peak = np.sinc((np.arange(32) - 16) / 2) ** 2
     mean = 1e6 * np.outer(peak, peak)
-    seen = Survey(np.ones(10), mean, mean.astype(np.float32), mean.astype(np.float32))
-    hot, dead = defects(seen, mean)
+    hot, dead = defects(survey([np.repeat(mean[None].astype(np.float32), 10, axis=0)], np.ones(10, bool), np.ones((32, 32), bool)), mean)
     assert not hot.any()
     assert not dead.any()
 

@@ -204,7 +204,7 @@ def options_of_scan(wildcards):
     """How a measured scan is read, whatever is made of it."""
     entry = config["datasets"][wildcards.dataset]
     by_path = ("data", "positions", "positions_unit", "positions_axes")
-    return {key: entry[key] for key in ("format", "step", *by_path, "geometry", "centre")}
+    return {key: entry[key] for key in ("format", "step", *by_path, "geometry", "centre", "keep_frames")}
 
 
 def measured_is_at_hand():

@@ -42,6 +42,8 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
         metavar="PIXELS",
         help=f"of a nanoprobe's raster, between neighbours [{STEP:g}]",
     )
+    kept = "use patterns without light, repeated ones, and those far brighter or dimmer than the others; otherwise they are left out"
+    group.add_argument("--keep-frames", action="store_true", help=kept)
     crop = f"side of the square around the centre, detector pixels{preparation or ' [the largest]'}"
     group.add_argument("--crop", type=whole(1), metavar="C", help=crop)
     group.add_argument("--bin", type=whole(1), default=bin, metavar="B", help=f"side of blocks that are summed{preparation or ' [1]'}")
@@ -50,7 +52,7 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
 def reading(options: Namespace) -> dict[str, Any]:
     """How the scan is read, as `preparation.open_prepared` takes it."""
     scan = {"geometry": {name: getattr(options, name) for name in ("wavelength", "distance", "detector_pixel")}}
-    scan |= {name: getattr(options, name) for name in ("data", "positions", "positions_unit", "positions_axes")}
+    scan |= {name: getattr(options, name) for name in ("data", "positions", "positions_unit", "positions_axes", "keep_frames")}
     scan |= {"format": options.format, "centre": tuple(options.centre) if options.centre else None}
     return scan | ({"step": options.step} if options.step else {})
 

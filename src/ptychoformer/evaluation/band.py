@@ -90,6 +90,17 @@ def _least_to_come(rows: np.ndarray) -> np.ndarray:
 
 def band_axis(corners: np.ndarray, window: tuple[int, int]) -> int:
     """The axis, 0 or 1, along which a scan has the smaller band."""
+    along_rows, along_columns = _held(corners, window)
+    return int(along_columns < along_rows)
+
+
+def band_pixels(corners: np.ndarray, window: tuple[int, int]) -> int:
+    """Pixels of the smaller band at its largest, in which rows are taken a tile at a time."""
+    sides = np.ptp(corners, axis=0) + window
+    return int(min(min(held + TILE * across, sides.prod()) for held, across in zip(_held(corners, window), sides[::-1], strict=True)))
+
+
+def _held(corners: np.ndarray, window: tuple[int, int]) -> np.ndarray:
+    """Pixels (2,) of a scan's band along each axis, at its largest."""
     held = np.max(np.maximum.accumulate(corners) - np.minimum.accumulate(corners[::-1])[::-1], axis=0) + window
-    height, width = np.ptp(corners, axis=0) + window
-    return int(held[1] * height < held[0] * width)
+    return held * (np.ptp(corners, axis=0) + window)[::-1]

@@ -29,13 +29,14 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.evaluation.band import TILE, Band, band_axis, means
+from ptychoformer.evaluation.band import TILE, Band, band_axis, band_pixels, means
 from ptychoformer.evaluation.disagreement import Disagreement
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import window_weights
 from ptychoformer.evaluation.synchronise import PHASES, TIE, overlapping, solved
 from ptychoformer.files import atomic
 from ptychoformer.measurement.preparation import PreparedScan
+from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
 from ptychoformer.storage import create_hdf5, describe, open_hdf5, write
 from ptychoformer.training.normalisation import Normalisation
@@ -119,6 +120,7 @@ def predict_scene(
     corners = np.floor(scan.positions + 0.5).astype(np.int64)
     origin = corners.min(axis=0)
     weights = window_weights(scan.window, weighting)
+    _check_memory(corners - origin, scan.window)
     synchronised = phase == "synchronised"
     began = time.perf_counter()
     with create_hdf5(output) as file:
@@ -137,6 +139,24 @@ def predict_scene(
     seconds = time.perf_counter() - began
     rate = round(len(corners) / seconds, 1)
     return {"patterns": len(corners), "prediction_seconds": round(seconds, 3), "patterns_per_second": rate}
+
+
+def _check_memory(corners: np.ndarray, window: tuple[int, int]) -> None:
+    """Whether the sums of the scene's band can be held.
+
+    Raises:
+        InputError: they cannot.
+    """
+    height, width = corners.max(axis=0) + window
+    # Twice, as they are copied while they grow.
+    needed = 2.0 * (len(CHANNELS) + 1) * np.float64().nbytes * band_pixels(corners, window)
+
+    def advice(part: float) -> str:
+        """Sides that are as many times smaller."""
+        fitting = " x ".join(str(int(side * np.sqrt(part))) for side in (height, width))
+        return f"{fitting} would fit, or patterns that run row by row; check the scan's positions and lengths"
+
+    check_memory(f"A scene of {height} x {width} pixels", needed, advice)
 
 
 def _create_image(group: h5py.Group, name: str, shape: tuple[int, int]) -> h5py.Dataset:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
+from ptychoformer.measurement.plausibility import likely_unit, nearest_step
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.readers.scan import LENGTHS
 
@@ -25,6 +26,7 @@ class Preparation:
         wavelength: metres, in place of the file's.
         distance: from object to detector, metres, in place of the file's.
         detector_pixel: side of a detector pixel, metres, in place of the file's.
+        keep_frames: whether patterns are used that should not be, see `frames`.
 
     Raises:
         InputError: a value is not possible.
@@ -36,6 +38,7 @@ class Preparation:
     wavelength: float | None = None
     distance: float | None = None
     detector_pixel: float | None = None
+    keep_frames: bool = False
 
     def __post_init__(self):
         if self.bin < 1:
@@ -82,6 +85,16 @@ def lengths_of(raw: RawScan, preparation: Preparation) -> dict[str, float | tupl
     }
 
 
+def known_lengths(raw: RawScan, preparation: Preparation, optics: Optics | None) -> dict[str, float]:
+    """The lengths of `plausibility.INSTRUMENTS`, metres, that are known."""
+    lengths = {name.replace("_", " "): value for name, value in lengths_of(raw, preparation).items()}
+    if lengths["detector pixel"]:
+        lengths["detector pixel"] = float(np.mean(lengths["detector pixel"]))
+    lengths["extent of the scan"] = float(np.ptp(raw.positions, axis=0).max()) if raw.unit == "metres" else None
+    lengths["pixel of the object"] = optics.pixel_size if optics else None
+    return {name: value for name, value in lengths.items() if value}
+
+
 def optics_of(raw: RawScan, preparation: Preparation, crop: int) -> Optics | None:
     lengths = lengths_of(raw, preparation)
     if None in lengths.values():
@@ -102,7 +115,9 @@ def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
     extent = np.ceil(corners.max(axis=0)) + window
     if not extent.max() <= LARGEST_OBJECT:
         size = " x ".join(f"{side:.4g}" for side in extent)
-        raise InputError(f"{raw.path}: the positions span an object of {size} pixels, at most {LARGEST_OBJECT} can be; check its lengths.")
+        unit = likely_unit(nearest_step(corners) / window, known_lengths(raw, preparation, None))
+        most = f"at most {LARGEST_OBJECT} can be; check its lengths"
+        raise InputError(f"{raw.path}: the positions span an object of {size} pixels, {most}{unit}.")
     return corners
 
 

@@ -63,7 +63,7 @@ def make_labelled(
 
 def _published(labels: str | os.PathLike, prepared: PreparedScan, step: float) -> np.ndarray:
     transmission = merge_labels(Path(labels), step)
-    rows, columns = prepared.grid or (0, 0)
+    rows, columns = prepared.raster or (0, 0)
     expected = tuple(int(np.rint(step * (count - 1))) + side for count, side in zip((rows, columns), prepared.window, strict=True))
     if transmission.shape != expected:
         raise InputError(

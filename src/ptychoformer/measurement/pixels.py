@@ -13,8 +13,14 @@ from ptychoformer.errors import InputError
 HOT = 10.0
 # A dead pixel counts nothing where its neighbours count this many photons in the whole scan, which chance does in one of 20,000.
 ALIVE = 10.0
+# A gap counts nothing between pixels, or between whole lines of them, that count this many in the scan.
+BESIDE_A_GAP = 1000.0
+# How probable it may be that a pixel which counts photons counts the same in every pattern.
+CHANCE = 1e-9
 # Of the beam's peak; what is fainter is scattered by the object, and need not lie around the beam.
 BEAM = 0.1
+# A counter that is full stands at its largest count again and again, which chance does not let large counts do.
+OFTEN, LARGE = 10, 100
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 SURROUNDINGS = np.pad(NEIGHBOURS, 1, constant_values=True)
 _OFFSETS = np.argwhere(NEIGHBOURS) - 1
@@ -22,32 +28,70 @@ _OFFSETS = np.argwhere(NEIGHBOURS) - 1
 
 @dataclass(frozen=True)
 class Survey:
-    """What a detector (h, w) recorded in a whole scan of n patterns.
+    """What a detector (h, w) recorded in a scan of n patterns. Pixels are those of the ``count`` patterns that are used.
 
     Args:
-        total: (n,) counts of each pattern.
-        mean: (h, w) float64.
-        lowest: (h, w) float32.
-        highest: (h, w) float32.
+        total: (n,) counts of each pattern on the pixels that are trusted.
+        digest: (n, 2) uint64, the same for patterns that are the same bit for bit.
+        whole: whether all counts are whole numbers.
+        count: patterns that are used.
+        mean: (h, w) float64, 0 where there is no number.
+        lowest: (h, w) float32, inf where there is no number.
+        highest: (h, w) float32, -inf where there is no number.
+        peaks: (h, w) how often a pixel stood at its highest count.
+        broken: (h, w) the first pattern in which a pixel holds no number; -1 if it always does.
     """
 
     total: np.ndarray
+    digest: np.ndarray
+    whole: bool
+    count: int
     mean: np.ndarray
     lowest: np.ndarray
     highest: np.ndarray
+    peaks: np.ndarray
+    broken: np.ndarray
+
+    @property
+    def constant(self) -> np.ndarray:
+        """(h, w) bool: the same number in every pattern, or none in any."""
+        return (self.lowest == self.highest) | (self.highest == -np.inf)
 
 
-def survey(blocks: Iterable[np.ndarray], frame: tuple[int, int]) -> Survey:
-    """Look at all patterns once, ``blocks`` of (m, h, w) at a time."""
-    total, summed = [], np.zeros(frame)
+def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) -> Survey:
+    """Look at all patterns once, ``blocks`` of (m, h, w) at a time, NaN where there is no number.
+
+    Args:
+        used: (n,) bool, patterns that tell of pixels.
+        trusted: (h, w) bool, pixels that tell of patterns.
+    """
+    frame = trusted.shape
+    keys = np.random.default_rng(0).integers(0, 2**64, (trusted.size, 2), np.uint64)
+    total, digest, whole, summed, start = [], [], True, np.zeros(frame), 0
     lowest, highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
+    peaks, broken = np.zeros(frame, np.int64), np.full(frame, -1)
     for block in blocks:
-        total.append(block.sum(axis=(1, 2), dtype=np.float64))
+        digest.append(np.ascontiguousarray(block).reshape(len(block), -1).view(np.uint32).astype(np.uint64) @ keys)
+        part = used[start : start + len(block)]
+        holes = np.isnan(block)
+        if holes.any():
+            new = (holes & part[:, None, None]).any(axis=0) & (broken < 0)
+            broken[new] = start + (holes & part[:, None, None]).argmax(axis=0)[new]
+            block = np.where(holes, np.float32(0), block)
+        total.append(np.sum(block, axis=(1, 2), dtype=np.float64, where=trusted))
+        start += len(block)
+        if not part.any():
+            continue
+        block, holes = (block, holes) if part.all() else (block[part], holes[part])
+        whole = whole and bool((block == np.rint(block)).all())
         summed += block.sum(axis=0, dtype=np.float64)
-        np.minimum(lowest, block.min(axis=0), out=lowest)
-        np.maximum(highest, block.max(axis=0), out=highest)
-    total = np.concatenate(total)
-    return Survey(total, summed / len(total), lowest, highest)
+        np.minimum(lowest, block.min(axis=0, where=~holes, initial=np.inf), out=lowest)
+        top = block.max(axis=0, where=~holes, initial=-np.inf)
+        peaks = np.where(top > highest, 0, peaks) + np.where(top >= highest, (block == top).sum(axis=0), 0)
+        np.maximum(highest, top, out=highest)
+    count = int(used.sum())
+    seen = np.concatenate(total), np.concatenate(digest), whole, count, summed / max(count, 1)
+    return Survey(*seen, lowest, highest, peaks, broken)
 
 
 class Filling:
@@ -85,9 +129,17 @@ class Filling:
 
 
 def blind_pixels(seen: Survey, saturation: float | None) -> np.ndarray:
-    """(h, w) bool: always at the largest count there is, or below zero, which is how detectors mark gaps and defects."""
-    blind = seen.highest < 0
-    return blind if saturation is None else blind | (seen.lowest >= np.float32(saturation))
+    """(h, w) bool: pixels that count nothing, by what detectors and their software mark gaps and defects with: no number, one below zero,
+    the largest that there is (``saturation``), or any other that never changes, as light does."""
+    blind = seen.highest < 0  # no number too
+    if saturation is not None:
+        blind |= seen.lowest >= np.float32(saturation)
+    steady = seen.constant & (seen.highest > 0)
+    if (~seen.constant & (seen.highest > 0)).any():  # else nothing in the scan changes, and that tells nothing
+        # A Poisson variate of mean v is most often v, with a probability of (2 pi v)^(-1/2).
+        chance = -seen.count / 2 * np.log(2 * np.pi * np.where(steady, seen.highest, 1.0))
+        blind |= steady & (chance < np.log(CHANCE))
+    return blind
 
 
 def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +147,8 @@ def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     A hot pixel outshines the 24 around it but for two, a dead one counts less than its eight neighbours but for one: they may be bad too.
     Compared with the median of its neighbours, the fringes and sharp edges of a beam would be defects. The direct beam, with the brightest
-    neighbours of all, is never hot: behind an object that scatters little it can be as narrow as a pixel.
+    neighbours of all, is never hot: behind an object that scatters little it can be as narrow as a pixel. Gaps between the modules of a
+    detector, which may count nothing, are dead too; where no light falls beside them they cannot be told, and do not matter.
 
     Args:
         mean: (h, w) pattern in which the pixels already known to be bad are filled.
@@ -105,7 +158,42 @@ def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # In the dark, where nothing around it counts, a hot pixel is one brighter than the detector is on average.
     hot = mean > HOT * np.maximum(brightest, 0) + max(mean.mean(), 0)
     hot.flat[median_filter(mean, footprint=NEIGHBOURS, mode="mirror").argmax()] = False
-    return hot, (seen.highest <= 0) & (len(seen.total) * darkest >= ALIVE)
+    never, counts = seen.highest <= 0, seen.count * mean
+    return hot, never & ((seen.count * darkest >= ALIVE) | _gaps(counts, never))
+
+
+def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:
+    """(h, w) bool: pixels that ``never`` count with many ``counts`` in the scan on both sides of them, in a row or a column, and whole
+    rows and columns that never count between others that do."""
+    gaps = np.zeros_like(never)
+    for axis in (0, 1):
+        lines = never.all(axis=axis)
+        gaps |= np.expand_dims(lines & (_beside(counts.sum(axis=axis), ~lines, 0) >= BESIDE_A_GAP), axis)
+    for _ in range(2):  # where two gaps cross, pixels lie between those of gaps
+        counts, known = np.where(gaps, BESIDE_A_GAP, counts), ~never | gaps
+        gaps |= never & (np.maximum(*(_beside(counts, known, axis) for axis in (0, 1))) >= BESIDE_A_GAP)
+    return gaps
+
+
+def _beside(counts: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
+    """The lesser of the ``counts`` of the nearest ``known`` pixels before and behind each one along ``axis``; 0 if one is missing."""
+
+    def before(counts: np.ndarray, known: np.ndarray) -> np.ndarray:
+        places = np.arange(counts.shape[axis]).reshape([-1 if at == axis else 1 for at in range(counts.ndim)])
+        last = np.maximum.accumulate(np.where(known, places, -1), axis=axis)
+        return np.where(last < 0, 0.0, np.take_along_axis(counts, np.maximum(last, 0), axis))
+
+    behind = np.flip(before(np.flip(counts, axis), np.flip(known, axis)), axis)
+    return np.minimum(before(counts, known), behind)
+
+
+def full_pixels(seen: Survey, good: np.ndarray, saturation: float | None) -> tuple[float, int]:
+    """The largest count of ``good`` pixels (h, w), and how many of them reach it with a counter that is full there."""
+    largest = float(seen.highest[good].max())
+    full = good & (seen.highest == np.float32(largest))
+    known = saturation is not None and largest >= np.float32(saturation)
+    clipped = largest >= LARGE and seen.peaks[full].sum() >= OFTEN and not seen.constant[good].all()
+    return largest, int(full.sum()) if known or clipped else 0
 
 
 def beam_centre(mean: np.ndarray) -> tuple[int, int]:

@@ -13,7 +13,7 @@ that one preparation has at y is at y c' / c in another one. The centre of the f
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from scipy.fft import fft2, fftshift, ifft2, ifftshift
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics, create_dataset
-from ptychoformer.measurement.geometry import Preparation, corners_of, crop_side, crop_start, lengths_of, optics_of
-from ptychoformer.measurement.pixels import Filling, Survey, beam_centre, blind_pixels, defects, survey
+from ptychoformer.measurement.examination import at_once, examine
+from ptychoformer.measurement.geometry import Preparation, corners_of, crop_side, crop_start, known_lengths, lengths_of, optics_of
+from ptychoformer.measurement.pixels import Filling, beam_centre
+from ptychoformer.measurement.plausibility import doubts
 from ptychoformer.measurement.readers import RawScan, open_described, open_scan
 
-BLOCK = 2**22  # pixels read at a time
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
 OFF = 0.1  # of a frame's side, between the recorded centre and the one that the patterns show
 
@@ -40,7 +41,7 @@ class PreparedScan:
     Args:
         positions: (n, 2) float64, y and x of the window's upper left corner, pixels of the object, none below 0.
         window: (h, w) of the patterns.
-        grid: (rows, columns) of a raster, whose patterns run row by row.
+        grid: (rows, columns) of a raster, whose patterns run row by row, none of them left out.
         optics: with the pixel size of the object; None if lengths are not known.
         mask: (h, w) bool, True where most of what a pixel is made of is bad.
         probe: (h, w) complex64, the raw scan's first guess as it looks in this window.
@@ -49,6 +50,10 @@ class PreparedScan:
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` patterns at a time, (m, h, w) float32 photons, zero frequency at (h // 2, w // 2),
             without bad pixels; each call starts anew.
+        raster: (rows, columns) of the file's patterns, some of which may be left out.
+        numbers: (n,) of the patterns in the file.
+        bad: how many pixels of the whole frame are bad, by kind; see `examination.Examined`.
+        unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
     """
 
     positions: np.ndarray
@@ -61,6 +66,10 @@ class PreparedScan:
     crop: int
     warnings: tuple[str, ...]
     frames: Callable[[int], Iterator[np.ndarray]]
+    raster: tuple[int, int] | None = None
+    numbers: np.ndarray | None = None
+    bad: Mapping[str, int] = field(default_factory=dict)
+    unusable: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @contextmanager
@@ -68,14 +77,15 @@ def open_prepared(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Ma
     """A scan opened and prepared as the config describes it; see `readers.open_scan` and `prepare`.
 
     Args:
-        scan: how it is read: `readers.READING`, ``geometry`` (``wavelength``, ``distance``, ``detector_pixel``) and ``centre``; what is
-            missing or None is as the file says.
+        scan: how it is read: `readers.READING`, ``geometry`` (``wavelength``, ``distance``, ``detector_pixel``), ``centre`` and
+            ``keep_frames``; what is missing or None is as the file says.
         patterns: ``crop`` and ``bin``.
     """
     crop, bin = patterns.get("crop"), patterns.get("bin", 1)
     centre = tuple(scan["centre"]) if scan.get("centre") else None
     with open_described(path, scan) as raw:
-        yield prepare(raw, Preparation(centre=centre, crop=crop, bin=bin, **scan.get("geometry", {})))
+        kept = scan.get("keep_frames", False)
+        yield prepare(raw, Preparation(centre=centre, crop=crop, bin=bin, keep_frames=kept, **scan.get("geometry", {})))
 
 
 def import_scan(
@@ -116,28 +126,34 @@ def write_patterns(scan: PreparedScan, patterns: h5py.Dataset) -> None:
 
 
 def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedScan:
-    """``raw`` after one pass over its frames; the result reads them again, so it lives as long as ``raw``.
+    """``raw`` after it was examined; the result reads them again, so it lives as long as ``raw``.
 
     Raises:
-        InputError: the frames are damaged, the crop does not fit around the centre, or positions in metres lack the wavelength,
-            the distance or the detector's pixel size.
+        InputError: the frames cannot be used (`examination.examine`), the crop does not fit around the centre, or positions in metres lack
+            the wavelength, the distance or the detector's pixel size.
     """
     preparation = preparation or Preparation()
-    mean, bad, warnings = _examined(raw)
-    centre = preparation.centre or raw.centre or (_middle(raw.frame) if raw.centred else beam_centre(mean))
-    if centre == raw.centre and max(abs(a - b) / side for a, b, side in zip(centre, beam_centre(mean), raw.frame, strict=True)) > OFF:
-        warnings += (f"{raw.path} puts the beam at detector pixel {centre}, its patterns rather at {beam_centre(mean)}.",)
+    found = examine(raw, preparation.keep_frames)
+    warnings, used, shown = found.warnings, found.used, beam_centre(found.mean)
+    centre = preparation.centre or raw.centre or (_middle(raw.frame) if raw.centred else shown)
+    if centre == raw.centre and max(abs(a - b) / side for a, b, side in zip(centre, shown, raw.frame, strict=True)) > OFF:
+        warnings += (f"{raw.path} puts the beam at detector pixel {centre}, its patterns rather at {shown}.",)
     crop = crop_side(raw, centre, preparation)
     window = crop // preparation.bin
     cut = partial(_cut, start=crop_start(centre, crop, preparation.bin), crop=crop)
-    bad = cut(bad[None], beyond=True)[0]
+    bad = cut(found.any_bad[None], beyond=True)[0]
     if bad.all():
         raise InputError(f"{raw.path}: no detector pixel is good in the crop of {crop} pixels around {centre}.")
     fill = Filling(bad)
 
     def frames(size: int) -> Iterator[np.ndarray]:
-        for block in raw.frames(min(size, _at_once(raw))):
-            yield _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
+        start = 0
+        for block in raw.frames(min(size, at_once(raw))):
+            part = used[start : start + len(block)]
+            start += len(block)
+            if part.any():
+                block = block if part.all() else block[part]
+                yield _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
 
     optics = optics_of(raw, preparation, crop)
     if optics is None:
@@ -147,10 +163,15 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     if held < LEAST_LIGHT:
         light = f"{100 * held:.0f}% of the probe's light"
         warnings += (f"{raw.path}: the window of {window} pixels holds {light}; a smaller bin makes it wider, a smaller crop its pixels.",)
+    positions = corners_of(raw, preparation, crop)[used]
+    if np.ptp(positions, axis=0).any():
+        warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
+    elif np.ptp(raw.positions, axis=0).any():
+        raise InputError(f"{raw.path}: all patterns that can be used have the same position; a scan moves the sample.")
     return PreparedScan(
-        positions=corners_of(raw, preparation, crop),
+        positions=positions,
         window=(window, window),
-        grid=raw.grid,
+        grid=raw.grid if used.all() else None,
         optics=optics,
         mask=_binned(bad[None].astype(np.float32), preparation.bin)[0] > preparation.bin**2 / 2,
         probe=probe,
@@ -158,6 +179,10 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         crop=crop,
         warnings=raw.warnings + warnings,
         frames=frames,
+        raster=raw.grid,
+        numbers=np.flatnonzero(used),
+        bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
+        unusable=found.unusable,
     )
 
 
@@ -168,45 +193,8 @@ def _prepared_probe(probe: np.ndarray, crop: int, window: int) -> tuple[np.ndarr
     return held, inside / total if total else 1.0
 
 
-def _at_once(raw: RawScan) -> int:
-    """Patterns whose frames may be in memory together."""
-    return max(1, BLOCK // (raw.frame[0] * raw.frame[1]))
-
-
 def _middle(frame: tuple[int, int]) -> tuple[int, int]:
     return frame[0] // 2, frame[1] // 2
-
-
-def _examined(raw: RawScan) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """The mean pattern (h, w), repaired; bad pixels (h, w) bool; and warnings."""
-    seen = survey(raw.frames(_at_once(raw)), raw.frame)
-    if not seen.highest.max() > 0:
-        raise InputError(f"{raw.path}: no pixel of any pattern counts a photon.")
-    bad = blind_pixels(seen, raw.saturation)
-    bad |= False if raw.mask is None else raw.mask
-    if bad.all():
-        raise InputError(f"{raw.path}: no detector pixel is good, all are masked or blind.")
-    hot, dead = defects(seen, Filling(bad)(seen.mean[None].copy())[0])
-    hot, dead = hot & ~bad, dead & ~bad
-    bad |= hot | dead
-    if bad.all():
-        raise InputError(f"{raw.path}: no detector pixel is good, all are masked, blind, hot or dead.")
-    remarks = _remarks(raw, seen, ~bad)
-    if hot.any() or dead.any():
-        remarks = (f"{raw.path}: {hot.sum()} hot and {dead.sum()} dead detector pixels are masked.", *remarks)
-    return Filling(bad)(seen.mean[None])[0], bad, remarks
-
-
-def _remarks(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
-    """What is odd about the counts of good pixels, but can be lived with."""
-    remarks = []
-    if raw.saturation is not None and (count := np.sum(seen.highest[good] >= np.float32(raw.saturation))):
-        remarks.append(f"{raw.path}: some patterns are overexposed, pixels that reach {raw.saturation:.0f}: {count}.")
-    if (lowest := seen.lowest[good].min()) < 0:
-        remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
-    if (empty := seen.total <= 0).any():
-        remarks.append(f"{raw.path}: some patterns are empty, {empty.sum()} of {len(empty)}, the first is pattern {empty.argmax()}.")
-    return tuple(remarks)
 
 
 def _cut(patterns: np.ndarray, start: tuple[int, int], crop: int, beyond: float) -> np.ndarray:

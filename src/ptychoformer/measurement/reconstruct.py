@@ -6,11 +6,13 @@
     probe/wavefield           (h, w) complex64, square root of photons
     positions                 (n, 2) float64, y and x of the window's corner on the object, pixels, refined if that was asked for
     recorded_positions        (n, 2) float64, the same as recorded
+    numbers                   (n,) int64, of these patterns in the scan's file, some of which may be left out
 
 Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that were used along a side), ``bin``, and
 ``pixel_size`` in metres if it is known.
 """
 
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -24,8 +26,10 @@ import torch
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.gauge import fix_gauge
-from ptychoformer.measurement.iterative import Reconstruction
+from ptychoformer.measurement.geometry import SMALLEST_WINDOW
+from ptychoformer.measurement.iterative import MARGIN, TINY, Reconstruction
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
+from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
 from ptychoformer.storage import create_hdf5, write, write_csv
@@ -34,6 +38,8 @@ from ptychoformer.tensors import load_state, save
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
 PART_FOR_STATES = 0.05  # of the time at most goes into writing them
 BLOCK = 1024
+# Of a pixel of the object, complex64: itself, what it was, its velocity and its sum, and as much again while these are made.
+BYTES_OF_OBJECT = 64
 
 
 def reconstruct(
@@ -72,6 +78,7 @@ def reconstruct(
     with open_prepared(path, scan, options) as prepared:
         for warning in prepared.warnings:
             say(warning)
+        _check_memory(path, prepared)
         amplitudes = torch.from_numpy(_amplitudes(prepared.frames(BLOCK), len(prepared.positions), prepared.window))
     if prepared.probe is None and options["probe_from"] is None:
         raise InputError(f"{path} holds no probe, so it cannot be known; the probe must be refined (probe_from).")
@@ -93,6 +100,26 @@ def reconstruct(
     return {"device": device_name(device), "r_factor": r_factor, "patterns": len(amplitudes), "reconstruction_seconds": round(seconds, 1)}
 
 
+def _check_memory(path: str | os.PathLike, scan: PreparedScan) -> None:
+    """Whether the patterns and the object can be held.
+
+    Raises:
+        InputError: they cannot; the sentence names a crop that would do.
+    """
+    window = scan.window[0]
+    height, width = np.ceil(scan.positions.max(axis=0)) + window + 2 * MARGIN
+    needed = 4.0 * len(scan.positions) * window**2 + BYTES_OF_OBJECT * height * width
+
+    def advice(part: float) -> str:
+        """A crop of a part of the detector makes patterns and object as many times smaller along each side."""
+        bin = scan.crop // window
+        crop = int(scan.crop * math.sqrt(part)) // (2 * bin) * 2 * bin
+        return (f"--crop {crop} would fit; " if crop >= SMALLEST_WINDOW * bin else "") + "check the scan's positions and lengths"
+
+    what = f"{path}: an object of {height:.0f} x {width:.0f} pixels, with {len(scan.positions)} patterns of {window} x {window},"
+    check_memory(what, needed, advice)
+
+
 def _amplitudes(blocks: Iterable[np.ndarray], count: int, window: tuple[int, int]) -> np.ndarray:
     """Square roots of all patterns (n, h, w) float32, zero frequency at [0, 0]."""
     amplitudes, start = np.empty((count, *window), np.float32), 0
@@ -103,15 +130,24 @@ def _amplitudes(blocks: Iterable[np.ndarray], count: int, window: tuple[int, int
 
 
 def first_probe(amplitudes: torch.Tensor) -> np.ndarray:
-    """A probe (h, w) complex64 that nobody measured: flat in phase on the detector, with the mean pattern's amplitude."""
-    mean = amplitudes.square().mean(dim=0).sqrt().numpy()
-    return np.fft.fftshift(np.fft.ifft2(mean, norm="ortho")).astype(np.complex64)
+    """A probe (h, w) complex64 that nobody measured: flat in phase on the detector, with the amplitude of the mean of all patterns, each
+    divided by its photons, so that no bright one tells its shape alone."""
+    total, mean = _photons(amplitudes), torch.zeros(amplitudes.shape[1:], dtype=torch.float64)
+    for part, photons in zip(amplitudes.split(BLOCK), total.split(BLOCK), strict=True):
+        mean += (part.square() / photons.clamp_min(TINY)[:, None, None]).sum(dim=0)
+    return np.fft.fftshift(np.fft.ifft2((mean / len(total) * total.median()).sqrt().numpy(), norm="ortho")).astype(np.complex64)
 
 
 def _as_bright_as(probe: np.ndarray, amplitudes: torch.Tensor) -> np.ndarray:
-    """The same probe with as many photons as the brightest pattern: no object amplifies."""
-    brightest = amplitudes.square().sum(dim=(1, 2)).max().item()
+    """The same probe with as many photons as the brightest pattern, since no object amplifies; but for the brightest tenth, of which one
+    may be brighter by a fault."""
+    brightest = np.quantile(_photons(amplitudes).numpy(), 0.9, method="lower")
     return probe * np.float32(np.sqrt(brightest / max(np.sum(np.abs(probe) ** 2), 1e-30)))
+
+
+def _photons(amplitudes: torch.Tensor) -> torch.Tensor:
+    """(n,) of each pattern."""
+    return torch.cat([part.square().sum(dim=(1, 2)) for part in amplitudes.split(BLOCK)])
 
 
 def _fingerprint(amplitudes: torch.Tensor) -> list[float]:
@@ -146,3 +182,4 @@ def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output:
         write(file, "probe/wavefield", probe, "sqrt(photons)", "y,x")
         write(file, "positions", run.positions, "pixels", "pattern,yx")
         write(file, "recorded_positions", run.recorded, "pixels", "pattern,yx")
+        write(file, "numbers", prepared.numbers, "", "pattern")

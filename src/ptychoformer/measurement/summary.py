@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from scipy import constants
-from scipy.spatial import KDTree
 
 from ptychoformer.measurement.particles import energy_of
+from ptychoformer.measurement.plausibility import nearest_step, overlap, probe_diameter
 from ptychoformer.measurement.preparation import Preparation, PreparedScan, prepare
 from ptychoformer.measurement.readers import RawScan, open_described
 
@@ -29,7 +29,7 @@ class Summary:
         frame: (h, w) detector pixels of the file's frames.
         scan: the prepared scan; its frames can no longer be read.
         bin: side of the blocks of detector pixels that were summed.
-        photons: (n,) in the window of each pattern.
+        photons: (n,) in the window of each pattern that is used.
         mean: (h, w) mean pattern.
         brightest: photons in the brightest pixel of any pattern.
         lengths: wavelength, distance and detector pixel (y), metres, given or of the file; None if nobody recorded one.
@@ -52,7 +52,7 @@ class Summary:
 
 
 def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mapping[str, Any]) -> Summary:
-    """Look at a scan of any format that can be read, in two passes over its patterns.
+    """Look at a scan of any format that can be read, in a few passes over its patterns.
 
     Args:
         scan, patterns: as in `preparation.open_prepared`.
@@ -66,7 +66,8 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
         lost = raw.unit == "metres" and None in lengths.values()
         # Positions in metres have no pixels without a geometry; the patterns can be looked at all the same.
         usable = replace(raw, positions=np.zeros_like(raw.positions), unit="window pixels") if lost else raw
-        prepared = prepare(usable, Preparation(scan.get("centre"), patterns.get("crop"), bin, **geometry))
+        kept = scan.get("keep_frames", False)
+        prepared = prepare(usable, Preparation(scan.get("centre"), patterns.get("crop"), bin, keep_frames=kept, **geometry))
         photons, mean, brightest = _counts(prepared)
         pixels = None if lost else prepared.positions
         metres = prepared.positions * prepared.optics.pixel_size if prepared.optics else raw.positions if lost else None
@@ -88,25 +89,6 @@ def _counts(scan: PreparedScan) -> tuple[np.ndarray, np.ndarray, float]:
     return photons, total / len(photons), brightest
 
 
-def nearest_step(positions: np.ndarray) -> float:
-    """Median distance from a position (n, 2) to its nearest neighbour elsewhere; exposures that were repeated in place do not count."""
-    places = np.unique(positions, axis=0)
-    return float(np.median(KDTree(places).query(places, k=2)[0][:, 1]))
-
-
-def probe_diameter(probe: np.ndarray) -> float:
-    """Diameter, pixels, of the disc with the effective area (sum I)^2 / sum I^2 of a probe's intensity I: that of a disc, four sigma of a
-    Gaussian."""
-    intensity = np.abs(probe).astype(np.float64) ** 2
-    area = intensity.sum() ** 2 / max(np.sum(intensity**2), np.finfo(float).tiny)
-    return float(2 * np.sqrt(area / np.pi))
-
-
-def overlap(step: float, size: float) -> float:
-    """The linear overlap, 0 to 1, of neighbours of ``size`` that lie ``step`` apart."""
-    return max(0.0, 1 - step / size) if size > 0 else 0.0
-
-
 def as_mapping(summary: Summary) -> dict[str, Any]:
     """All numbers, for JSON; lengths in metres and pixels of the object, None if not known."""
     scan, lengths = summary.scan, summary.lengths
@@ -123,6 +105,8 @@ def as_mapping(summary: Summary) -> dict[str, Any]:
         "bin": summary.bin,
         "window": list(scan.window),
         "bad_pixels": int(scan.mask.sum()),
+        "bad_pixels_of_frame": scan.bad,
+        "left_out": {reason: np.setdiff1d(numbers, scan.numbers).tolist() for reason, numbers in scan.unusable.items()},
         "photons": {"mean": float(summary.photons.mean()), "min": float(summary.photons.min()), "max": float(summary.photons.max())},
         "brightest_pixel": summary.brightest,
         **lengths,

@@ -79,6 +79,7 @@ def _read(source: Source) -> RawScan:
         centre=detector.centre if own is None else None,
         particle=particle,
         probe=None if own is None else _probe(source, frame),
+        simulated=own is not None and source.attribute("ptychography", "photons") is not None,
         warnings=(detector.warnings if own is None else ()) + warnings + corrected + _others(source),
     )
 

@@ -42,7 +42,9 @@ class RawScan:
         particle: that makes the patterns, a key of `particles.MASSES`.
         probe: (h, w) complex64, square root of recorded photons; known, or a first guess.
         warnings: full sentences for people.
-        frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32 and finite, in order; each call starts anew.
+        frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32, NaN where the file holds no number, in order; each
+            call starts anew.
+        simulated: whether the file says that it was simulated: none of its patterns is at fault.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class RawScan:
     centre: tuple[int, int] | None = None
     particle: str = "photon"
     probe: np.ndarray | None = None
+    simulated: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -119,18 +122,14 @@ def saturation(dtype: np.dtype) -> float | None:
 
 
 def counted(where: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """``blocks`` of patterns as float32, checked as they pass.
+    """``blocks`` of patterns as float32, NaN where they hold infinity or a number beyond all counts.
 
     Raises:
-        InputError: a pattern holds NaN or infinity, or the file breaks off.
+        InputError: the file breaks off.
     """
-    start = 0
     with decoding(where):
         for block in blocks:
             with np.errstate(over="ignore", invalid="ignore"):
                 patterns = block.astype(np.float32, copy=False)
-            good = sound(patterns).all(axis=(1, 2))
-            if not good.all():
-                raise InputError(f"{where}: pattern {start + good.argmin()} holds NaN or infinity; mask or repair it.")
-            start += len(block)
-            yield patterns
+            good = sound(patterns)
+            yield patterns if good.all() else np.where(good, patterns, np.float32(np.nan))

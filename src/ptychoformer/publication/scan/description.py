@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from ptychoformer.measurement.frames import ranges
 from ptychoformer.publication.figures.parts.lengths import with_prefix
 
 
@@ -18,8 +21,9 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("format", facts["format"]),
         ("patterns", f"{facts['patterns']}{grid}, frames of {_by(facts['frame'])} pixels"),
+        ("left out", _left_out(facts["left_out"])),
         ("window", f"{window} pixels: crop {facts['crop']}, bin {facts['bin']}, around detector pixel {tuple(facts['centre'])}"),
-        ("bad pixels", f"{facts['bad_pixels']} of {facts['window'][0] * facts['window'][1]}"),
+        ("bad pixels", _bad_pixels(facts)),
         ("photons", f"{photons['mean']:.4g} a pattern, {photons['min']:.4g} to {photons['max']:.4g}"),
         ("brightest pixel", f"{facts['brightest_pixel']:.4g} photons"),
         ("geometry", _geometry(facts)),
@@ -29,6 +33,16 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("probe", _probe(facts)),
         ("overlap", _overlap(facts)),
     ]
+
+
+def _left_out(numbers: Mapping[str, list[int]]) -> str:
+    found = [f"{len(those)} {reason} ({ranges(np.array(those))})" for reason, those in numbers.items() if those]
+    return ", ".join(found) or "none"
+
+
+def _bad_pixels(facts: Mapping[str, Any]) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in facts["bad_pixels_of_frame"].items() if count)
+    return f"{facts['bad_pixels']} of {facts['window'][0] * facts['window'][1]}" + (f"; of the whole frame {kinds}" if kinds else "")
 
 
 def _by(sides: list[int]) -> str:

@@ -1,0 +1,157 @@
+"""Which pixels and patterns of a measured scan can be used, judged by the patterns themselves.
+
+Each is judged by the other: a pixel by the patterns that are used, a pattern by the pixels that are good. So the scan is looked at again
+until neither changes, which takes one pass over a scan without faults, two over one with bad pixels, and three with both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.frames import REASONS, sentences, unusable
+from ptychoformer.measurement.pixels import Filling, Survey, blind_pixels, defects, full_pixels, survey
+from ptychoformer.measurement.readers import RawScan
+
+BLOCK = 2**22  # pixels read at a time
+# From the third pass on a pixel that was bad stays bad, or one that flashes in some patterns and these patterns could take turns for ever.
+MOST_PASSES, SETTLED = 8, 2
+LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What an examination found.
+
+    Args:
+        mean: (h, w) float64, of the patterns that are used, bad pixels filled.
+        bad: (h, w) bool for each kind of bad pixel: ``masked`` in the file, ``blind``, ``hot`` and ``dead``; none is of two kinds.
+        used: (n,) bool.
+        unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
+        warnings: full sentences for people.
+    """
+
+    mean: np.ndarray
+    bad: dict[str, np.ndarray]
+    used: np.ndarray
+    unusable: dict[str, np.ndarray]
+    warnings: tuple[str, ...]
+
+    @property
+    def any_bad(self) -> np.ndarray:
+        """(h, w) bool."""
+        return _united(self.bad)
+
+
+def at_once(raw: RawScan) -> int:
+    """Patterns whose frames may be in memory together."""
+    return max(1, BLOCK // (raw.frame[0] * raw.frame[1]))
+
+
+def examine(raw: RawScan, keep_frames: bool) -> Examined:
+    """Look at all patterns, and judge them and the detector's pixels.
+
+    Args:
+        keep_frames: whether patterns are used that should not be. Those of a simulated scan always are, which is as it should be.
+
+    Raises:
+        InputError: there is no light, no good pixel, or fewer than two patterns are left; the mask takes away nearly all of the light;
+            or a pattern is damaged.
+    """
+    count, kept = len(raw.positions), keep_frames or raw.simulated
+    masked = np.zeros(raw.frame, bool) if raw.mask is None else raw.mask
+    used, united, bad, about_mask = np.ones(count, bool), masked, {}, ()
+    for turn in range(MOST_PASSES):
+        seen = survey(raw.frames(at_once(raw)), used, ~united)
+        if not seen.highest.max() > 0:
+            raise InputError(f"{raw.path}: no pixel of any pattern counts a photon.")
+        if turn == 0 and raw.mask is not None:
+            about_mask = _about_mask(raw, seen)
+        now = bad_pixels(raw, seen, masked)
+        bad = {kind: those | (bad[kind] & ~_united(now)) for kind, those in now.items()} if turn >= SETTLED else now
+        reasons = {} if raw.simulated else unusable(seen)
+        before, used, united = (used, united), used if kept else ~_united(reasons), _united(bad)
+        if united.all():
+            raise InputError(f"{raw.path}: no detector pixel is good, all are masked, blind, hot or dead.")
+        if used.sum() < 2:
+            raise InputError(f"{raw.path}: {used.sum()} of {count} patterns can be used; the others {_why(reasons)}.")
+        if np.array_equal(before[0], used) and np.array_equal(before[1], united):
+            break
+    numbers = {reason: np.flatnonzero(those) for reason, those in reasons.items()}
+    _check_numbers(raw, seen, ~united)
+    warnings = about_mask + _about_pixels(raw, seen, bad) + _about_counts(raw, seen, ~united) + sentences(raw.path, numbers, count, kept)
+    return Examined(Filling(united)(seen.mean[None])[0], bad, used, numbers, warnings)
+
+
+def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:
+    """The kinds of `Examined.bad`."""
+    blind = blind_pixels(seen, raw.saturation) & ~masked
+    if (masked | blind).all():
+        raise InputError(f"{raw.path}: no detector pixel is good, all are masked or blind.")
+    hot, dead = defects(seen, Filling(masked | blind)(seen.mean[None].copy())[0])
+    good = ~(masked | blind)
+    return {"masked": masked, "blind": blind, "hot": hot & good, "dead": dead & good & ~hot}
+
+
+def _united(those: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.logical_or.reduce(list(those.values()))
+
+
+def _why(reasons: Mapping[str, np.ndarray]) -> str:
+    return " or ".join(REASONS[reason] for reason, those in reasons.items() if those.any())
+
+
+def _about_mask(raw: RawScan, seen: Survey) -> tuple[str, ...]:
+    """A warning if the mask leaves nearly nothing of what pixels that are good by their data count; single bright ones are no light.
+
+    Raises:
+        InputError: so it does, and leaves less than half of the pixels.
+    """
+    united = _united(bad_pixels(raw, seen, np.zeros(raw.frame, bool)))
+    if united.all():
+        return ()
+    light = np.where(united, 0, np.maximum(median_filter(Filling(united)(seen.mean[None].copy())[0], 3, mode="mirror"), 0))
+    taken, part = 1 - light[~raw.mask].sum() / max(light.sum(), np.finfo(float).tiny), raw.mask.mean()
+    if not light.any() or taken <= 1 - LEAST_LIGHT:
+        return ()
+    sentence = f"{raw.path}: the mask excludes {raw.mask.sum()} of {raw.mask.size} pixels and {taken:.0%} of the light"
+    if part > 0.5:
+        raise InputError(f"{sentence}; it may be inverted: it must be 0 where the detector is good, and another number where it is bad.")
+    return (f"{sentence}.",)
+
+
+def _check_numbers(raw: RawScan, seen: Survey, good: np.ndarray) -> None:
+    """Whether good pixels hold a number in every pattern that is used.
+
+    Raises:
+        InputError: one does not.
+    """
+    if (broken := good & (seen.broken >= 0)).any():
+        y, x = np.argwhere(broken)[0]
+        where = f"detector pixel ({y}, {x})" if broken.sum() == 1 else f"{broken.sum()} detector pixels, the first is ({y}, {x})"
+        pattern = seen.broken[broken].min()
+        raise InputError(f"{raw.path}: pattern {pattern} holds NaN or infinity that no mask covers, in {where}; mask or repair it.")
+
+
+def _about_pixels(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    warnings = []
+    if (blind := bad["blind"]).any():
+        values = np.unique(seen.highest[blind])
+        shown = ", ".join("NaN" if value == -np.inf else f"{value:.6g}" for value in values[:3]) + (", ..." if len(values) > 3 else "")
+        warnings.append(f"{raw.path}: {blind.sum()} detector pixels are masked that count nothing, but always say {shown}.")
+    if bad["hot"].any() or bad["dead"].any():
+        warnings.append(f"{raw.path}: {bad['hot'].sum()} hot and {bad['dead'].sum()} dead detector pixels are masked.")
+    return tuple(warnings)
+
+
+def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
+    """What is odd about the counts of good pixels, but can be lived with."""
+    remarks = []
+    largest, full = full_pixels(seen, good, raw.saturation)
+    if full and not raw.simulated:
+        remarks.append(f"{raw.path}: some patterns are overexposed, pixels that reach {largest:.10g}: {full}.")
+    if (lowest := seen.lowest[good].min()) < 0:
+        remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
+    return tuple(remarks)

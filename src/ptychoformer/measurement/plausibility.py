@@ -1,0 +1,86 @@
+"""Whether a scan, its window and its lengths go together: a length in another unit than metres shows in the step and the extent."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.spatial import KDTree
+
+# Lengths of instruments, metres, from electron microscopes to visible light.
+INSTRUMENTS = {
+    "wavelength": (1e-13, 2e-6),
+    "distance": (1e-3, 100.0),
+    "detector pixel": (1e-6, 1e-3),
+    "extent of the scan": (1e-10, 0.1),
+    "pixel of the object": (1e-13, 1e-4),
+}
+UNITS = {1e-3: "millimetres", 1e-6: "micrometres", 1e-9: "nanometres"}
+STEPS = (0.01, 1.0)  # of the window
+MOST_WINDOWS = 1000  # along a side of a scan
+
+
+def nearest_step(positions: np.ndarray) -> float:
+    """Median distance from a position (n, 2) to its nearest neighbour elsewhere; exposures that were repeated in place do not count."""
+    places = np.unique(positions, axis=0)
+    return float(np.median(KDTree(places).query(places, k=2)[0][:, 1]))
+
+
+def probe_diameter(probe: np.ndarray) -> float:
+    """Diameter, pixels, of the disc with the effective area (sum I)^2 / sum I^2 of a probe's intensity I: that of a disc, four sigma of a
+    Gaussian."""
+    intensity = np.abs(probe).astype(np.float64) ** 2
+    area = intensity.sum() ** 2 / max(np.sum(intensity**2), np.finfo(float).tiny)
+    return float(2 * np.sqrt(area / np.pi))
+
+
+def overlap(step: float, size: float) -> float:
+    """The linear overlap, 0 to 1, of neighbours of ``size`` that lie ``step`` apart."""
+    return max(0.0, 1 - step / size) if size > 0 else 0.0
+
+
+def doubts(path: object, positions: np.ndarray, window: int, probe: np.ndarray | None, lengths: Mapping[str, float]) -> tuple[str, ...]:
+    """Sentences about what no instrument records.
+
+    Args:
+        positions: (n, 2) pixels of the object, not all the same.
+        window: its side, pixels.
+        probe: (h, w), if it is known.
+        lengths: in metres, of those in `INSTRUMENTS` that are known.
+    """
+    extent, step = float(np.ptp(positions, axis=0).max()), nearest_step(positions)
+    found = [f"{path}: {odd}{likely_unit(step / window, lengths)}." for odd in _odd(extent, step, window)]
+    strange = [name for name, value in lengths.items() if not INSTRUMENTS[name][0] <= value <= INSTRUMENTS[name][1]]
+    if strange and not found:
+        shown = " and ".join(f"{name} of {lengths[name]:.4g} m" for name in strange)
+        found.append(f"{path}: no instrument has a {shown}; lengths must be in metres.")
+    if probe is not None and not found and step >= (size := probe_diameter(probe)):
+        found.append(f"{path}: the step of {step:.4g} pixels is no shorter than the probe's diameter, {size:.4g}: an overlap of 0 %.")
+    return tuple(found)
+
+
+def _odd(extent: float, step: float, window: int) -> list[str]:
+    """What is odd about the scan; the first counts."""
+    if extent < 1:
+        return [f"the whole scan lies within {extent:.3g} of a pixel of the object"]
+    if extent > MOST_WINDOWS * window:
+        return [f"the scan is {extent:.4g} pixels wide, more than {MOST_WINDOWS} windows of {window}"]
+    if step >= window:
+        return [f"the step of {step:.4g} pixels is no shorter than the window, {window}: an overlap of 0 %"]
+    return []
+
+
+def likely_unit(step: float, lengths: Mapping[str, float]) -> str:
+    """Which length may be in which unit, if a unit would make ``step``, a part of the window, that of a scan; empty if none would."""
+    told = []
+    for unit, name in UNITS.items():
+        # The step in pixels goes with the scan's extent and the detector's pixel, and against wavelength and distance.
+        shrinks = STEPS[0] <= step * unit < STEPS[1]
+        grows = STEPS[0] <= step / unit < STEPS[1]
+        suspects = ["extent of the scan", "detector pixel"] if shrinks else ["distance", "wavelength"] if grows else []
+        told += [(suspect, name, unit) for suspect in suspects if suspect in lengths and _fits(suspect, lengths[suspect] * unit)]
+    sure = [(suspect, *rest) for suspect, *rest in told if not _fits(suspect, lengths[suspect])]
+    words = [f"the {suspect} ({lengths[suspect]:.4g} m) may be in {name}" for suspect, name, unit in sure or told]
+    return f"; {' or '.join(words)}: a length must be in metres, or its attribute 'units' say otherwise" if words else ""
+
+
+def _fits(name: str, length: float) -> bool:
+    return INSTRUMENTS[name][0] <= length <= INSTRUMENTS[name][1]

@@ -1,0 +1,35 @@
+"""How much memory there is, asked before much of it is taken."""
+
+import os
+import resource
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ptychoformer.errors import InputError
+
+CGROUP = Path("/sys/fs/cgroup/memory.max")  # of a container, or a cluster's job
+GIGABYTE = 1e9
+MOST = 0.9  # of all memory is what is advised to be used
+
+
+def memory() -> float:
+    """Bytes that this process may have: the machine's, less where the process or its container has a limit."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), resource.getrlimit(resource.RLIMIT_AS)[0]]
+    with suppress(OSError, ValueError):  # there is none, or it says "max"
+        limits.append(int(CGROUP.read_text(encoding="utf-8")))
+    return float(min(limit for limit in limits if limit > 0))
+
+
+def check_memory(what: str, needed: float, advice: Callable[[float], str]) -> None:
+    """Whether ``what`` that takes ``needed`` bytes can be held.
+
+    Args:
+        advice: what to do, in words, if but a part of ``needed``, less than 1, can be had.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if needed > (there := memory()):
+        words = advice(MOST * there / needed)
+        raise InputError(f"{what} takes {needed / GIGABYTE:.3g} GB of memory, and there are {there / GIGABYTE:.3g} GB; {words}.")

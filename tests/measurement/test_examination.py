@@ -1,0 +1,227 @@
+"""Pixels and patterns are judged by the data, whatever marks them; what is good stays."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.examination import examine
+from ptychoformer.measurement.frames import ranges
+from ptychoformer.measurement.preparation import Preparation, prepare
+from ptychoformer.measurement.readers import RawScan
+from ptychoformer.measurement.reconstruct import _as_bright_as, first_probe
+from ptychoformer.randomness import generator
+
+COUNT, SIDE = 60, 48
+Y, X = np.indices((SIDE, SIDE)) - SIDE // 2
+GAP = ((Y >= -6) & (Y < -3)) | ((X >= 4) & (X < 8))  # between four modules
+AMID = GAP & (np.hypot(Y, X) < 12)  # where light falls beside it
+
+
+@pytest.fixture
+def patterns():
+    """Counts (n, h, w) of a beam whose tails are dark, behind an object that lets through 60 to 100 %."""
+    random = generator(0, "examination")
+    expected = 3000 * np.exp(-(Y**2 + X**2) / (2 * 6.0**2))
+    return random.poisson(expected * random.uniform(0.6, 1, (COUNT, 1, 1))).astype(np.float32)
+
+
+def scan_of(patterns, **parts):
+    def frames(size):
+        for start in range(0, len(patterns), size):
+            yield patterns[start : start + size].copy()
+
+    positions = np.indices((len(patterns) // 6, 6)).reshape(2, -1).T * 5.0
+    return RawScan(Path("scan"), "cxi", patterns.shape[1:], positions, "frame pixels", frames, centred=True, **parts)
+
+
+def left_out(patterns, **parts):
+    found = examine(scan_of(patterns, **parts), keep_frames=False)
+    return {reason: numbers.tolist() for reason, numbers in found.unusable.items() if len(numbers)}
+
+
+def test_a_scan_without_faults_keeps_all_of_it(patterns):
+    found = examine(scan_of(patterns), keep_frames=False)
+    assert not found.any_bad.any()
+    assert found.used.all()
+    assert found.warnings == ()
+    np.testing.assert_allclose(found.mean, patterns.mean(axis=0, dtype=float))
+
+
+# Pixels
+
+
+@pytest.mark.parametrize("marker", [2.0**32 - 1, 2.0**31 - 1, 65535.0, 1e9, 5.0, -1.0, -2.0, np.nan])
+def test_gaps_are_bad_whatever_marks_them(patterns, marker):
+    patterns[:, GAP] = marker
+    found = examine(scan_of(patterns), keep_frames=False)
+    np.testing.assert_array_equal(found.bad["blind"], GAP)
+    np.testing.assert_array_equal(found.any_bad, GAP)
+    assert found.used.all()
+    shown = "NaN" if np.isnan(marker) else f"{np.float32(marker):.6g}"
+    assert found.warnings == (f"scan: {GAP.sum()} detector pixels are masked that count nothing, but always say {shown}.",)
+
+
+def test_gaps_that_count_nothing_are_bad_where_light_falls_and_along_the_whole_detector(patterns):
+    patterns[:, GAP] = 0
+    bad = examine(scan_of(patterns), keep_frames=False).any_bad
+    np.testing.assert_array_equal(bad, GAP)
+
+
+def test_a_module_that_is_missing_amid_light_is_bad_and_the_dark_is_not(patterns):
+    hole = (np.abs(Y) < 3) & (np.abs(X + 2) < 4)
+    patterns[:, hole | (np.hypot(Y, X) > 20)] = 0  # a beam stop, and a dark that counts nothing
+    np.testing.assert_array_equal(examine(scan_of(patterns), keep_frames=False).any_bad, hole)
+
+
+def test_a_pixel_that_is_stuck_is_bad_and_a_dark_one_is_not(patterns):
+    patterns[:, SIDE // 2 + 3, SIDE // 2 - 3] = 1500  # what its neighbours count, but always
+    bad = examine(scan_of(patterns), keep_frames=False).any_bad
+    assert np.argwhere(bad).tolist() == [[SIDE // 2 + 3, SIDE // 2 - 3]]
+
+
+def test_a_pixel_that_flashes_never_counts_as_light(patterns):
+    clean, sick = patterns.copy(), [4, 20, 33]
+    patterns[sick, 30, 30] = 1e9
+    scan = prepare(scan_of(patterns))
+    frames = np.concatenate(list(scan.frames(60)))
+    assert scan.mask[30, 30] or not np.isin(sick, scan.numbers).any()
+    assert frames.max() <= clean.max()
+    assert scan.mask.sum() <= 1
+
+
+def test_few_counts_that_are_the_same_by_chance_are_good():
+    random = generator(1, "chance")
+    for count, mean in ((6, 1.0), (6, 0.3), (12, 2.0)):
+        found = examine(scan_of(random.poisson(mean, (count, 256, 256)).astype(np.float32)), keep_frames=False)
+        assert not found.any_bad.any()
+
+
+def test_a_counter_that_is_full_is_told_and_always_full_is_bad(patterns):
+    full = np.minimum(patterns, 1500)
+    found = examine(scan_of(full), keep_frames=False)
+    reached = full.max(axis=0) == 1500
+    always = full.min(axis=0) == 1500
+    np.testing.assert_array_equal(found.any_bad, always)
+    assert f"scan: some patterns are overexposed, pixels that reach 1500: {(reached & ~always).sum()}." in found.warnings
+
+
+def test_an_inverted_mask_is_refused_and_one_that_covers_bad_pixels_is_not(patterns):
+    hot = np.zeros((SIDE, SIDE), bool)
+    hot[5, 9] = hot[30, 24] = True
+    patterns[:, hot] = generator(0, "hot").poisson(3e4, (COUNT, 2))
+    patterns[:, GAP] = 2.0**32 - 1
+    assert examine(scan_of(patterns, mask=hot | GAP), keep_frames=False).bad["masked"].sum() == (hot | GAP).sum()
+    wrong = f"scan: the mask excludes {(~(hot | GAP)).sum()} of {SIDE**2} pixels and 100% of the light; it may be inverted"
+    for mask in (~(hot | GAP), ~GAP, ~hot):
+        with pytest.raises(InputError, match="it may be inverted: it must be 0 where the detector is good") as refused:
+            examine(scan_of(patterns, mask=mask), keep_frames=False)
+    with pytest.raises(InputError, match=re.escape(wrong)):
+        examine(scan_of(patterns, mask=~(hot | GAP)), keep_frames=False)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_mask_of_the_direct_beam_is_told_and_used(patterns):
+    found = examine(scan_of(patterns, mask=np.hypot(Y, X) < 16), keep_frames=False)
+    assert found.warnings == (f"scan: the mask excludes {(np.hypot(Y, X) < 16).sum()} of {SIDE**2} pixels and 97% of the light.",)
+    assert found.used.all()
+
+
+@pytest.mark.parametrize("where", [np.s_[:, 3, 4], np.s_[7:9, 3, 4], np.s_[0, :, 3]])
+def test_numbers_that_are_none_are_harmless_under_a_mask_and_refused_elsewhere(patterns, where):
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[3, 4] = mask[:, 3] = True
+    whole = prepare(scan_of(patterns, mask=mask))
+    expected = np.concatenate(list(whole.frames(7)))
+    patterns[where] = np.nan
+    scan = prepare(scan_of(patterns, mask=mask))
+    np.testing.assert_array_equal(np.concatenate(list(scan.frames(7))), expected)
+    if where[0] != slice(None):
+        with pytest.raises(InputError, match=r"pattern [07] holds NaN or infinity that no mask covers, in .*detector pixel"):
+            examine(scan_of(patterns), keep_frames=False)
+
+
+# Patterns
+
+
+def test_patterns_without_light_are_left_out(patterns):
+    patterns[30:34] = 0
+    patterns[50] = np.nan
+    assert left_out(patterns) == {"empty": [30, 31, 32, 33, 50]}
+    patterns[:, GAP] = 2.0**32 - 1
+    assert left_out(patterns) == {"empty": [30, 31, 32, 33, 50]}
+    patterns[30:34, GAP] = 0  # as a file has them that were never written
+    assert left_out(patterns) == {"empty": [30, 31, 32, 33, 50]}
+    np.testing.assert_array_equal(examine(scan_of(patterns), keep_frames=False).any_bad, GAP)
+
+
+def test_repeated_patterns_are_left_out_but_for_the_first(patterns):
+    patterns[11:13] = patterns[10]
+    patterns[40] = patterns[3]
+    assert left_out(patterns) == {"repeated": [11, 12, 40]}
+    assert left_out(patterns / 7) == {"repeated": [11, 12, 40]}
+
+
+def test_patterns_far_from_all_others_are_left_out(patterns):
+    patterns[5] = generator(2, "dump").poisson(0.5, (SIDE, SIDE))
+    patterns[6] *= 20
+    patterns[7] = 65535
+    assert left_out(patterns) == {"dim": [5], "bright": [6, 7]}
+    assert not examine(scan_of(patterns), keep_frames=False).any_bad.any()
+    patterns[20:45] = generator(3, "off").poisson(0.01, (25, SIDE, SIDE))  # the beam was off for long
+    assert left_out(patterns)["dim"] == [5, *range(20, 45)]
+
+
+def test_an_object_that_is_opaque_in_part_loses_no_pattern(patterns):
+    random = generator(4, "opaque")
+    part = patterns / patterns.max()
+    for transmission in (np.geomspace(0.02, 1, COUNT), np.where(np.arange(COUNT) < 20, 0.1, 1.0), np.where(np.arange(COUNT) < 4, 1, 0.12)):
+        assert left_out(random.poisson(5000 * transmission[:, None, None] * part).astype(np.float32)) == {}
+
+
+def test_patterns_that_are_left_out_are_so_everywhere_and_kept_if_asked(patterns):
+    patterns[1] = 0
+    patterns[9] = patterns[8]
+    scan = prepare(scan_of(patterns, grid=(10, 6)))
+    good = np.setdiff1d(np.arange(COUNT), [1, 9])
+    np.testing.assert_array_equal(scan.numbers, good)
+    np.testing.assert_array_equal(np.concatenate(list(scan.frames(7))), patterns[good])
+    assert scan.grid is None
+    assert scan.raster == (10, 6)
+    assert "scan: 1 of 60 patterns repeat an earlier one, they are left out (--keep-frames keeps them): 9." in scan.warnings
+    kept = prepare(scan_of(patterns, grid=(10, 6)), Preparation(keep_frames=True))
+    np.testing.assert_array_equal(np.concatenate(list(kept.frames(7))), patterns)
+    np.testing.assert_array_equal(kept.positions[good], scan.positions)
+    assert kept.grid == (10, 6)
+    assert "scan: 1 of 60 patterns hold no light, they are used, as was asked for: 1." in kept.warnings
+
+
+def test_simulated_patterns_are_never_at_fault(patterns):
+    patterns[9] = patterns[8]
+    assert left_out(patterns, simulated=True) == {}
+
+
+def test_a_scan_of_which_nothing_is_left_is_refused(patterns):
+    patterns[1:] = 0
+    with pytest.raises(InputError, match="1 of 60 patterns can be used; the others hold no light"):
+        examine(scan_of(patterns), keep_frames=False)
+
+
+def test_numbers_are_told_as_ranges():
+    assert ranges(np.array([3, 7, 8, 9])) == "3, 7-9"
+    assert ranges(np.arange(0, 20, 2)) == "0, 2, 4, 6 and 6 more"
+
+
+def test_one_bright_pattern_sets_no_probe(patterns):
+    import torch
+
+    amplitudes = torch.from_numpy(np.sqrt(patterns))
+    usual = first_probe(amplitudes)
+    scale = np.sum(np.abs(_as_bright_as(usual, amplitudes)) ** 2)
+    np.testing.assert_allclose(scale, patterns.sum(axis=(1, 2)).max(), rtol=0.1)
+    amplitudes[17] = torch.from_numpy(np.sqrt(1e4 * np.roll(patterns[17], 9, axis=1)))
+    changed = first_probe(amplitudes)
+    assert np.abs(np.vdot(usual, changed)) / np.linalg.norm(usual) / np.linalg.norm(changed) > 0.97
+    np.testing.assert_allclose(np.sum(np.abs(_as_bright_as(changed, amplitudes)) ** 2), scale, rtol=0.02)

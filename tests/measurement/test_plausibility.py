@@ -1,0 +1,124 @@
+"""Lengths in another unit than metres are noticed, and named; those of real instruments are not."""
+
+import re
+
+import h5py
+import numpy as np
+import pytest
+
+from ptychoformer import memory
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation import stream
+from ptychoformer.measurement.plausibility import doubts
+from ptychoformer.measurement.reconstruct import reconstruct
+from ptychoformer.measurement.summary import summarise
+
+CORNERS = np.indices((10, 10)).reshape(2, -1).T * 8.0
+LENGTHS = {"wavelength": 1.55e-10, "distance": 2.0, "detector pixel": 75e-6, "extent of the scan": 2.3e-6, "pixel of the object": 3.2e-8}
+WINDOW = 64
+
+
+def doubts_if(**wrong):
+    """What is doubted if lengths are so many times too large."""
+    names = {"extent": "extent of the scan", "pixel": "detector pixel"}
+    lengths = dict(LENGTHS)
+    for name, factor in wrong.items():
+        lengths[names.get(name, name)] *= factor
+    pixel = lengths["wavelength"] * lengths["distance"] / lengths["detector pixel"]
+    factor = LENGTHS["wavelength"] * LENGTHS["distance"] / LENGTHS["detector pixel"] / pixel * wrong.get("extent", 1)
+    lengths["pixel of the object"] = LENGTHS["pixel of the object"] * wrong.get("extent", 1) / factor
+    return doubts("scan", CORNERS * factor, WINDOW, None, lengths)
+
+
+def test_a_scan_of_plausible_lengths_raises_no_doubt():
+    assert doubts_if() == ()
+    electrons = {"wavelength": 2.5e-12, "distance": 1.0, "detector pixel": 55e-6, "extent of the scan": 2e-8, "pixel of the object": 2e-11}
+    light = {"wavelength": 6e-7, "distance": 0.05, "detector pixel": 5e-6, "extent of the scan": 5e-3, "pixel of the object": 3e-6}
+    for lengths in (electrons, light, {}):
+        assert doubts("scan", CORNERS, WINDOW, None, lengths) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "words"),
+    [
+        ("distance", 1e3, "the distance (2000 m) may be in millimetres"),
+        ("distance", 1e6, "the distance (2e+06 m) may be in micrometres"),
+        ("wavelength", 1e9, "the wavelength (0.155 m) may be in nanometres"),
+        ("extent", 1e6, "the extent of the scan (2.3 m) may be in micrometres"),
+        ("extent", 1e9, "the extent of the scan (2300 m) may be in nanometres"),
+        ("pixel", 1e6, "the detector pixel (75 m) may be in micrometres"),
+        ("pixel", 1e3, "the detector pixel (0.075 m) may be in millimetres"),
+    ],
+)
+def test_a_length_in_another_unit_is_named(name, factor, words):
+    (sentence,) = doubts_if(**{name: factor})
+    assert words in sentence
+    assert " or the " not in sentence
+
+
+def test_a_scan_without_overlap_is_doubted():
+    (sentence,) = doubts("scan", CORNERS * 8, WINDOW, None, {})
+    assert sentence == "scan: the step of 64 pixels is no shorter than the window, 64: an overlap of 0 %."
+    y, x = np.indices((WINDOW, WINDOW)) - WINDOW // 2
+    (sentence,) = doubts("scan", CORNERS, WINDOW, np.hypot(y, x) < 3.5, {})
+    assert "no shorter than the probe's diameter" in sentence
+    assert doubts("scan", CORNERS, WINDOW, np.hypot(y, x) < 9, {}) == ()
+
+
+def test_lengths_that_hide_each_other_are_named():
+    (sentence,) = doubts_if(distance=1e3, extent=1e3)
+    assert sentence == "scan: no instrument has a distance of 2000 m; lengths must be in metres."
+
+
+def test_memory_that_is_not_there_is_not_taken(monkeypatch):
+    monkeypatch.setattr(memory, "memory", lambda: 8e9)
+    memory.check_memory("An object", 7e9, str)
+    with pytest.raises(InputError, match=r"An object takes 72 GB of memory, and there are 8 GB; 0\.1\."):
+        memory.check_memory("An object", 72e9, "{:g}".format)
+
+
+def test_memory_is_what_the_system_says_or_a_limit_below(monkeypatch, tmp_path):
+    assert 1e8 < memory.memory() < 1e15
+    monkeypatch.setattr(memory, "CGROUP", tmp_path / "limit")
+    whole = memory.memory()
+    for text, expected in (("max\n", whole), ("123456789\n", 123456789), ("9" * 30, whole)):
+        (tmp_path / "limit").write_text(text)
+        assert memory.memory() == expected
+
+
+def test_the_crop_that_is_named_fits(monkeypatch, write, measured, tmp_path):
+    options = {
+        "engine": "rpie",
+        "regularisation": 0.8,
+        "iterations": 1,
+        "momentum": 0.0,
+        "averaged": 1,
+        "probe_from": 1,
+        "positions_from": None,
+    }
+    where = {"output": tmp_path / "object.h5", "convergence": tmp_path / "object.csv"}
+    path = write("cxi")
+    monkeypatch.setattr(memory, "memory", lambda: 250e3)
+    with pytest.raises(
+        InputError, match=r"an object of .* pixels, with 12 patterns of 32 x 32, takes .* --crop (\d+) would fit"
+    ) as refused:
+        reconstruct(path, {}, options, **where)
+    assert not list(tmp_path.glob("object*"))
+    crop = int(re.search(r"--crop (\d+)", str(refused.value)).group(1))
+    assert crop < 32
+    reconstruct(path, {}, options | {"crop": crop}, **where)
+
+
+def test_a_scan_of_whose_positions_none_can_be_had_is_still_looked_at(write, measured):
+    path = write("cxi", patterns=measured.patterns)
+    with h5py.File(path, "a") as file:
+        del file["entry_1/instrument_1/detector_1/distance"]
+    assert summarise(path, {}, {}).pixels is None
+
+
+def test_a_scene_that_memory_cannot_hold_is_refused_and_one_in_rows_is_not():
+    rows = np.indices((3000, 3000)).reshape(2, -1).T * 20
+    stream._check_memory(rows, (32, 32))
+    spread = np.random.default_rng(0).permutation(np.array([[0, 0], [2**24, 2**24], [5, 2**20], [2**23, 7]]))
+    with pytest.raises(InputError, match=r"A scene of 16777248 x 16777248 pixels takes .* would fit, or patterns that run row by row"):
+        stream._check_memory(spread, (32, 32))
