@@ -291,6 +291,10 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     )
     prepared = json.loads((run / "preparation.json").read_text())
     assert all(0.05 < deviation < 0.5 for deviation in prepared.pop("label_deviation").values())
+    seen = prepared.pop("seen")
+    assert np.shape(seen["mean_pattern"]) == (16, 16)
+    assert np.sum(seen["mean_pattern"]) == pytest.approx(1, abs=1e-3)
+    assert seen["photons"] == sorted(seen["photons"])
     assert prepared == {"crop": 32, "bin": 1, "window": [32, 32], "pixel_size": pytest.approx(1e-8)}
     trained = json.loads((run / "model.pt.provenance.json").read_text())
     expected = {"kind": "ptychoformer", "options": {"attention": "none"}, "initialisation": "glorot", "inputs": "sqrt"}

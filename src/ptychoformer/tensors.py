@@ -1,10 +1,13 @@
 """Tensors as files: written whole or not at all, and read without running what they hold."""
 
+import hashlib
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ptychoformer.errors import InputError
@@ -38,8 +41,22 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     return content
 
 
-def load_state(path: str | os.PathLike, identity: str) -> dict[str, Any] | None:
-    """The state that an interrupted job saved with the same ``identity``; None, and a line that says why, if there is no such state."""
+def fingerprint(*arrays: np.ndarray | torch.Tensor | None) -> str:
+    """Hexadecimal digits that change with the type, the shape and every number of ``arrays``; None stands for one that is missing."""
+    seen = hashlib.sha256()
+    for array in arrays:
+        whole = None if array is None else np.ascontiguousarray(array)
+        seen.update(b"none" if whole is None else f"{whole.dtype}{whole.shape}".encode())
+        seen.update(b"" if whole is None else whole)
+    return seen.hexdigest()
+
+
+def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The state that an interrupted job saved with the same ``identity``; None, and a line that says why, if there is no such state.
+
+    Args:
+        identity: all that a result depends on, digests or values that JSON knows, under names that stand after "the" in a sentence.
+    """
     if not Path(path).exists():
         return None
     try:
@@ -47,7 +64,12 @@ def load_state(path: str | os.PathLike, identity: str) -> dict[str, Any] | None:
     except InputError as error:
         say(f"Starting anew: {error}")
         return None
-    if state.get("identity") != identity:
-        say(f"Starting anew: {path} belongs to another configuration, dataset or version of the code.")
+    before = state.get("identity")
+    if not isinstance(before, dict) or before.keys() != identity.keys():
+        say(f"Starting anew: {path} was written by another version of the code.")
+        return None
+    if changed := [f"the {name}" for name in identity if before[name] != identity[name]]:
+        *others, last = changed
+        say(f"Starting anew: {', '.join(others)}{' and ' if others else ''}{last} changed since {path} was written.")
         return None
     return state

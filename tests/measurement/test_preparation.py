@@ -355,12 +355,26 @@ def test_lengths_that_nobody_recorded_must_be_given(measured):
         prepare(raw, Preparation(wavelength=1e-15, detector_pixel=1e-4))
 
 
-def test_steps_of_the_nanoprobe_are_pixels_of_the_prepared_window(write):
-    for crop, bin in ((32, 1), (16, 1), (24, 3)):
-        with open_scan(write("nanoprobe"), step=2.0) as raw:
-            scan = prepare(raw, Preparation(centre=(16, 16), crop=crop, bin=bin))
-            assert scan.grid == (3, 4)
-            np.testing.assert_array_equal(scan.positions, 2 * np.indices((3, 4)).reshape(2, -1).T)
+@pytest.mark.parametrize("step", [2.0, 2.5])
+def test_a_raster_is_as_long_whatever_is_made_of_its_patterns(write, step):
+    lengths = dict(wavelength=1.4e-10, distance=2.0, detector_pixel=5e-5)
+    whole_frame = 1.4e-10 * 2.0 / (32 * 5e-5)
+    corners = {}
+    for crop, bin in ((32, 1), (16, 1), (24, 3), (32, 2)):
+        with open_scan(write("nanoprobe"), step=step) as raw:
+            scan = prepare(raw, Preparation(centre=(16, 16), crop=crop, bin=bin, **lengths))
+        assert scan.grid == (3, 4)
+        corners[crop, bin] = scan.positions
+        metres = (scan.positions - scan.positions[0]) * scan.optics.pixel_size
+        np.testing.assert_allclose(metres, step * whole_frame * np.indices((3, 4)).reshape(2, -1).T, atol=1e-15)
+    np.testing.assert_array_equal(corners[16, 1] - corners[16, 1][0], (corners[32, 1] - corners[32, 1][0]) / 2)
+
+
+def test_a_raster_is_as_long_in_both_directions_of_a_frame_that_is_no_square(write, simulate, tmp_path):
+    np.save(tmp_path / "scan.npy", np.pad(simulate().patterns.reshape(3, 4, 32, 32), [(0, 0), (0, 0), (0, 0), (8, 24)]).astype(np.uint16))
+    with open_scan(tmp_path / "scan.npy", step=2.0) as raw:
+        scan = prepare(raw, Preparation(centre=(16, 24), crop=32))
+    np.testing.assert_allclose(scan.positions - scan.positions[0], 2 * np.indices((3, 4)).reshape(2, -1).T)
 
 
 # Import

@@ -58,8 +58,8 @@ def test_a_scan_is_what_was_measured(write, measured, format, size):
     assert frames.dtype == np.float32
     assert raw.frame == (32, 32)
     if format == "nanoprobe":
-        np.testing.assert_array_equal(raw.positions, 3 * np.indices((3, 4)).reshape(2, -1).T)
-        assert (raw.unit, raw.grid) == ("window pixels", (3, 4))
+        np.testing.assert_array_equal(raw.positions, 4 * np.indices((3, 4)).reshape(2, -1).T)
+        assert (raw.unit, raw.grid) == ("frame pixels", (3, 4))
     else:
         unit, scale = ("frame pixels", 1) if format == "velociprobe" else ("metres", measured.optics.pixel_size)
         assert raw.unit == unit

@@ -7,6 +7,7 @@ import sys
 import time
 from types import ModuleType
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -172,14 +173,97 @@ def test_a_seed_that_fails_is_named_and_costs_the_others_nothing(tmp_path, make_
     assert_same_bits(alone, state["model"])
 
 
-def test_state_of_another_configuration_is_not_continued(tmp_path, make_scan, capsys):
+def broken_off(folder, scan, monkeypatch, epoch=1, **training):
+    """Leave the state of a training that was interrupted after ``epoch``."""
+    run_epoch = fit_module.run_epoch
+
+    def break_off(runs):
+        if runs[0].epoch == epoch:
+            raise KeyboardInterrupt
+        return run_epoch(runs)
+
+    monkeypatch.setattr(fit_module, "run_epoch", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, scan, **training)
+    monkeypatch.setattr(fit_module, "run_epoch", run_epoch)
+
+
+def turned(file):
+    file["entry_1/data_1/data"][:] = file["entry_1/data_1/data"][:][:, ::-1]
+
+
+def probe_doubled(file):
+    file["ptychography/probe"][:] *= 2
+
+
+def moved(file):
+    file["ptychography/positions"][7] -= 1
+
+
+def pixels_of_another_size(file):
+    file["ptychography"].attrs["pixel_size"] *= 2
+
+
+def object_doubled(file):
+    file["ptychography/object/amplitude"][:] *= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (turned, "the patterns changed since"),
+        (probe_doubled, "the probe changed since"),
+        (moved, "the positions changed since"),
+        (pixels_of_another_size, "the geometry changed since"),
+        (object_doubled, "the normalisation of the labels changed since"),
+    ],
+)
+def test_state_of_another_dataset_is_not_continued(tmp_path, make_scan, monkeypatch, capsys, change, named):
+    scan = make_scan(jitter=2)
+    broken_off(tmp_path / "stale", scan, monkeypatch)
+    with h5py.File(scan, "r+") as file:
+        change(file)
+    capsys.readouterr()
+    weights, _ = train(tmp_path / "stale", scan)
+    assert f"Starting anew: {named}" in capsys.readouterr().err
+    assert_same_bits(weights, train(tmp_path / "fresh", scan)[0])
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (dict(batch_size=4), "the batch size changed since"),
+        (dict(model=PTYCHONN, patience=1), "the network and the patience changed since"),
+        (dict(seed=1), "the seed, the patterns and the labels changed since"),
+        (dict(epochs=1), "state.pt is that of 2 epochs, 1 are asked for."),
+    ],
+)
+def test_state_of_another_configuration_is_not_continued(tmp_path, make_scan, monkeypatch, capsys, changed, named):
     scan = make_scan()
-    fresh, _ = train(tmp_path / "fresh", scan, batch_size=4)
+    broken_off(tmp_path / "stale", scan, monkeypatch, epoch=2)
+    capsys.readouterr()
+    weights, _ = train(tmp_path / "stale", scan, **changed)
+    said = capsys.readouterr().err
+    assert "Starting anew: " in said
+    assert named in said
+    assert_same_bits(weights, train(tmp_path / "fresh", scan, **changed)[0])
+
+
+@pytest.mark.parametrize("weights", ["last", "best"])
+def test_more_epochs_go_on_to_where_an_unbroken_run_ends(tmp_path, make_scan, monkeypatch, capsys, weights):
+    scan = make_scan()
+    broken_off(tmp_path / "longer", scan, monkeypatch, epoch=2, weights=weights)
+    capsys.readouterr()
+    found, _ = train(tmp_path / "longer", scan, epochs=5, weights=weights)
+    assert "Going on after epoch 2." in capsys.readouterr().err
+    assert_same_bits(found, train(tmp_path / "fresh", scan, epochs=5, weights=weights)[0])
+
+
+def test_state_of_an_earlier_version_is_not_continued(tmp_path, make_scan, capsys):
     stale = tmp_path / "stale"
     stale.mkdir()
     save({"identity": "another"}, stale / "state.pt")
-    weights, _ = train(stale, scan, batch_size=4)
-    assert_same_bits(fresh, weights)
+    train(stale, make_scan(), epochs=1)
     assert "Starting anew" in capsys.readouterr().err
 
 

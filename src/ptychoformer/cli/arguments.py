@@ -40,7 +40,7 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
         "--step",
         type=real(0, math.inf, low_excluded=True),
         metavar="PIXELS",
-        help=f"of a nanoprobe's raster, between neighbours [{STEP:g}]",
+        help=f"of a nanoprobe's raster, between neighbours, as the whole frame samples the object [{STEP:g}]",
     )
     kept = "use patterns without light, repeated ones, and those far brighter or dimmer than the others; otherwise they are left out"
     group.add_argument("--keep-frames", action="store_true", help=kept)

@@ -6,6 +6,7 @@ import math
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.evaluation.synchronise import PHASES, TIE
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
+from ptychoformer.measurement.resemblance import Tally, differences, is_summary
 from ptychoformer.progress import say
 from ptychoformer.provenance import record
 from ptychoformer.publication.figures.parts.lengths import with_prefix
@@ -79,7 +81,11 @@ def run(options: Namespace) -> None:
         _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
         stitching = {"weighting": options.weighting, "phase": options.phase}
         stitching |= {"tie": options.tie} if options.phase == "synchronised" else {}
-        facts = predict_scene(prepared, network, network.normalisation, options.output, **stitching)
+        tally = Tally()
+        watched = replace(prepared, frames=lambda size: tally.passing(prepared.frames(size)))
+        facts = predict_scene(watched, network, network.normalisation, options.output, **stitching)
+    if "seen" in trained and (found := differences(tally.summary(), trained["seen"])):
+        say(f"{options.scan} is unlike what {checkpoint} was trained on: {', and '.join(found)}; the network knows no others.")
     facts |= {"device": network.device, "threads": threads}
     settings = about_scan(options.scan) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
     record(options.output, settings, time.perf_counter() - began, facts)
@@ -155,4 +161,6 @@ def prepared_as(checkpoint: Path) -> Mapping[str, Any]:
     size = found.get("pixel_size")
     if size is not None and not (isinstance(size, int | float) and 0 < size < math.inf):
         raise InputError(f"{path}: 'pixel_size' must be a number of metres greater than 0, or null, found {size!r}.")
+    if "seen" in found and not is_summary(found["seen"]):
+        raise InputError(f"{path}: 'seen' must hold 'photons' and 'mean_pattern', as train wrote them; take it out, or train again.")
     return found

@@ -41,6 +41,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
     engine.add_argument("--momentum", type=real(0, 1, high_excluded=True), default=0.0, metavar="M", help="0 to less than 1 [%(default)s]")
     engine.add_argument("--probe-known", action="store_true", help="take the scan's own probe as it is; otherwise it is refined")
     engine.add_argument("--refine-positions", action="store_true", help="let positions move by what the patterns say")
+    engine.add_argument("--unwrap", action="store_true", help="take jumps by 2 pi out of the phase")
     add_running(engine, "of the order of patterns")
     add_reading(part)
 
@@ -74,4 +75,5 @@ def reconstruction_settings(options: Namespace) -> dict[str, Any]:
         "averaged": AVERAGED,
         "probe_from": None if options.probe_known else PROBE_FROM,
         "positions_from": POSITIONS_FROM if options.refine_positions else None,
+        "unwrap": options.unwrap,
     }

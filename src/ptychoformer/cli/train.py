@@ -61,6 +61,7 @@ TRAINING = {
 }
 PREPARATION, JUDGEMENT = "preparation.json", "judgement.json"  # in the folder of a run
 NOTHING_LEARNT = 3  # exit code with --strict
+BLOCK = 1024  # patterns looked at together
 INITIALISATIONS = ("torch", "glorot")  # those of `models`, which would import torch
 
 
@@ -124,7 +125,8 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> dict[str, Any]:
     results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": threads, "code": code}
     facts = fit(files["dataset.cxi"], **settings, **results) | {"threads": threads}
     preparation["label_deviation"], judged = _judged(files, settings, threads)
-    write_text(json.dumps(preparation, indent=2) + "\n", files[PREPARATION])
+    seen = {"seen": _seen(files["dataset.cxi"])}  # numbers that say nothing to a reader of the provenance
+    write_text(json.dumps(preparation | seen, indent=2) + "\n", files[PREPARATION])
     write_text(json.dumps(judged, indent=2) + "\n", files[JUDGEMENT])
     record(files["model.pt"], settings | preparation | about_scan(options.scan), time.perf_counter() - began, facts)
     delete_state(files["model.pt"])
@@ -172,6 +174,18 @@ def _judged(files: Mapping[str, Path], settings: Mapping[str, Any], threads: int
     print(f"On {judged['patterns']} patterns of the part that was never trained on:\n{table(judged)}")
     print(f"The network is {sentence(judged)}")
     return dict(zip(CHANNELS, map(float, deviations), strict=True)), judged
+
+
+def _seen(dataset: Path) -> dict[str, Any]:
+    """What patterns that may be trained on look like: see `measurement.resemblance`."""
+    from ptychoformer.measurement.cxi import read_patterns, read_scan
+    from ptychoformer.measurement.resemblance import Tally
+    from ptychoformer.training.split import split_of
+
+    tally, train = Tally(), split_of(read_scan(dataset)).train
+    for _ in tally.passing(read_patterns(dataset, train[start : start + BLOCK]) for start in range(0, len(train), BLOCK)):
+        pass
+    return tally.summary()
 
 
 def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Examined:
         mean: (h, w) float64, of the patterns that are used, bad pixels filled.
         bad: (h, w) bool for each kind of bad pixel: ``masked`` in the file, ``blind``, ``hot`` and ``dead``; none is of two kinds.
         used: (n,) bool.
+        counts: (n,) float64, of each pattern on the good pixels of the whole frame.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
         warnings: full sentences for people.
     """
@@ -36,6 +37,7 @@ class Examined:
     mean: np.ndarray
     bad: dict[str, np.ndarray]
     used: np.ndarray
+    counts: np.ndarray
     unusable: dict[str, np.ndarray]
     warnings: tuple[str, ...]
 
@@ -82,7 +84,7 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
     numbers = {reason: np.flatnonzero(those) for reason, those in reasons.items()}
     _check_numbers(raw, seen, ~united)
     warnings = about_mask + _about_pixels(raw, seen, bad) + _about_counts(raw, seen, ~united) + sentences(raw.path, numbers, count, kept)
-    return Examined(Filling(united)(seen.mean[None])[0], bad, used, numbers, warnings)
+    return Examined(Filling(united)(seen.mean[None])[0], bad, used, seen.total, numbers, warnings)
 
 
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:

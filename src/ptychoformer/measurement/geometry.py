@@ -111,7 +111,6 @@ def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
     frame = np.array(raw.frame)
     # Half a frame before the first window's centre; one more pixel if it is odd, so that no corner of any crop is negative.
     corners = (_offsets(raw, preparation) + (frame + 1) // 2) * (crop / frame) - window // 2
-    corners = raw.positions if raw.unit == "window pixels" else corners
     extent = np.ceil(corners.max(axis=0)) + window
     if not extent.max() <= LARGEST_OBJECT:
         size = " x ".join(f"{side:.4g}" for side in extent)

@@ -210,10 +210,12 @@ class Reconstruction:
         return plain | {name: getattr(self, name) for name in _TENSORS}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what ``state`` returned."""
+        """Go on from what ``state`` returned, of a run whose options may differ in ``average_from`` alone, as if they had not."""
         self.iteration, self.history, self.positions = state["iteration"], state["history"], state["positions"].numpy()
         for name in _TENSORS:
             setattr(self, name, state[name].to(self.probe.device))
+        if not self._is_on("average_from"):  # the other run may have begun to average
+            self.object_sum, self.probe_sum = torch.zeros_like(self.object), torch.zeros_like(self.probe)
 
 
 def _moves(batch: Batch, change: Tensor) -> np.ndarray:

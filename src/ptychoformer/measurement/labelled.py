@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from scipy.signal import resample
 
-from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset, read_transmission
+from ptychoformer.measurement.matching import Origin, check_reconstruction, label_step, read_origin
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared, rescaled_probe, write_patterns
-from ptychoformer.measurement.readers import STEP, merge_labels
+from ptychoformer.measurement.readers import merge_labels
+from ptychoformer.measurement.wrapping import at_pixels, told_phase, with_turns_of, wrapped_phase
+from ptychoformer.progress import say
 from ptychoformer.storage import create_hdf5, open_hdf5, read, write
 
 PADDING = 32  # pixels, mirrored, over which the periodic borders of a Fourier transform fade
@@ -50,43 +52,42 @@ def make_labelled(
     with open_prepared(path, scan, patterns) as prepared:
         places = {"positions": _whole(prepared.positions)}
         if labels:
-            transmission = _published(labels, prepared, scan.get("step", STEP))
+            step = label_step(labels, path, prepared)
+            places["positions"] = np.rint(step * np.indices(prepared.raster).reshape(2, -1).T[prepared.numbers]).astype(np.int64)
+            transmission = merge_labels(labels, step)
+            phase, told = np.angle(transmission), np.ones(transmission.shape, bool)
         else:
-            factor, places["true_positions"] = _refined(prepared, reconstruction)
-            transmission = resampled(read_transmission(reconstruction), factor)
-        transmission = _with_room_for(transmission, places.values(), prepared.window)
-        _write_object(transmission, prepared, object_output)
+            origin = read_origin(reconstruction)
+            check_reconstruction(reconstruction, origin, path, prepared)
+            places["true_positions"] = _refined(prepared, origin)
+            transmission = resampled(read_transmission(reconstruction), prepared.crop / origin.crop)
+            phase, told = _phase(transmission, reconstruction, prepared.crop / origin.crop)
+        if where := wrapped_phase(phase, told):
+            say(f"The labels of {labels or reconstruction} wrap, {where}: a network takes jumps by 2 pi for edges (reconstruct --unwrap).")
+        shown = (_with_room_for(image, places.values(), prepared.window) for image in (np.abs(transmission), phase))
+        _write_object(*shown, prepared, object_output)
         contents = {"window": prepared.window, "probe": _probe(prepared, reconstruction), "optics": prepared.optics, "mask": prepared.mask}
         with create_dataset(output, **places, **contents, object_file=object_output, condition={"source": Path(path).name}) as data:
             write_patterns(prepared, data)
-
-
-def _published(labels: str | os.PathLike, prepared: PreparedScan, step: float) -> np.ndarray:
-    transmission = merge_labels(Path(labels), step)
-    rows, columns = prepared.raster or (0, 0)
-    expected = tuple(int(np.rint(step * (count - 1))) + side for count, side in zip((rows, columns), prepared.window, strict=True))
-    if transmission.shape != expected:
-        raise InputError(
-            f"{labels} holds patches that make an object of {transmission.shape} pixels, but the scan's raster of {rows} x {columns} "
-            f"windows of {prepared.window[0]} pixels makes one of {expected}; crop and bin must give the patches' size."
-        )
-    return transmission
 
 
 def _whole(positions: np.ndarray) -> np.ndarray:
     return np.floor(positions + 0.5).astype(np.int64)
 
 
-def _refined(prepared: PreparedScan, reconstruction: str | os.PathLike) -> tuple[float, np.ndarray]:
-    """How many of the dataset's pixels a pixel of the reconstruction is, and where (n, 2) its windows are according to it."""
+def _refined(prepared: PreparedScan, origin: Origin) -> np.ndarray:
+    """Where (n, 2) the dataset's windows are according to its reconstruction."""
+    return np.maximum(_whole(prepared.positions + prepared.crop / origin.crop * (origin.moved - origin.recorded)), 0)
+
+
+def _phase(transmission: np.ndarray, reconstruction: str | os.PathLike, factor: float) -> tuple[np.ndarray, np.ndarray]:
+    """Phase of a resampled reconstruction (H, W), unwrapped if that is, and where it is told, bool."""
+    phase = np.angle(transmission)
     with open_hdf5(reconstruction) as file:
-        if "recorded_positions" not in file or not {"crop", "bin"} <= set(file.attrs):
-            raise InputError(f"{reconstruction} is no reconstruction of this project (ptychoformer reconstruct).")
-        moved, recorded = (read(file, name, 2)[:] for name in ("positions", "recorded_positions"))
-        factor = prepared.crop / float(file.attrs["crop"])
-    if len(moved) != len(prepared.positions):
-        raise InputError(f"{reconstruction} is a reconstruction from {len(moved)} patterns, the scan has {len(prepared.positions)}.")
-    return factor, np.maximum(_whole(prepared.positions + factor * (moved - recorded)), 0)
+        if file.attrs.get("unwrapped", False):
+            phase = with_turns_of(phase, read(file, "object/phase", 2)[:], factor)
+        light = at_pixels(read(file, "object/light", 2)[:], phase.shape, factor)
+    return phase, told_phase(np.abs(transmission), light)
 
 
 def resampled(transmission: np.ndarray, factor: float) -> np.ndarray:
@@ -112,17 +113,17 @@ def _probe(prepared: PreparedScan, reconstruction: str | os.PathLike | None) -> 
     return prepared.probe if prepared.probe is not None else np.zeros(prepared.window, np.complex64)
 
 
-def _with_room_for(transmission: np.ndarray, places: Iterable[np.ndarray], window: tuple[int, int]) -> np.ndarray:
-    """The object with its border repeated until every window lies on it."""
+def _with_room_for(image: np.ndarray, places: Iterable[np.ndarray], window: tuple[int, int]) -> np.ndarray:
+    """An image of the object with its border repeated until every window lies on it."""
     needed = np.max([corners.max(axis=0) for corners in places], axis=0) + window
-    missing = np.maximum(needed - transmission.shape, 0)
-    return np.pad(transmission, [(0, int(extra)) for extra in missing], mode="edge")
+    missing = np.maximum(needed - image.shape, 0)
+    return np.pad(image, [(0, int(extra)) for extra in missing], mode="edge")
 
 
-def _write_object(transmission: np.ndarray, prepared: PreparedScan, path: str | os.PathLike) -> None:
+def _write_object(amplitude: np.ndarray, phase: np.ndarray, prepared: PreparedScan, path: str | os.PathLike) -> None:
     with create_hdf5(path) as file:
         group = file.create_group("object")
         group.attrs["kind"] = "measured"
         group.attrs.update({"pixel_size": prepared.optics.pixel_size} if prepared.optics else {})
-        write(group, "amplitude", np.abs(transmission).astype(np.float32), "", "y,x")
-        write(group, "phase", np.angle(transmission).astype(np.float32), "rad", "y,x")
+        write(group, "amplitude", amplitude.astype(np.float32), "", "y,x")
+        write(group, "phase", phase.astype(np.float32), "rad", "y,x")

@@ -40,6 +40,7 @@ class PreparedScan:
 
     Args:
         positions: (n, 2) float64, y and x of the window's upper left corner, pixels of the object, none below 0.
+        counts: (n,) float64, what each whole frame counts, before anything is repaired or cropped: it tells one scan from another.
         window: (h, w) of the patterns.
         grid: (rows, columns) of a raster, whose patterns run row by row, none of them left out.
         optics: with the pixel size of the object; None if lengths are not known.
@@ -57,6 +58,7 @@ class PreparedScan:
     """
 
     positions: np.ndarray
+    counts: np.ndarray
     window: tuple[int, int]
     grid: tuple[int, int] | None
     optics: Optics | None
@@ -170,6 +172,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         raise InputError(f"{raw.path}: all patterns that can be used have the same position; a scan moves the sample.")
     return PreparedScan(
         positions=positions,
+        counts=found.counts[used],
         window=(window, window),
         grid=raw.grid if used.all() else None,
         optics=optics,

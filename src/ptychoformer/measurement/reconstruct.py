@@ -1,15 +1,17 @@
 """From the patterns of a scan to a file with its object and probe: `measurement.iterative`, run to the end and put into conventions.
 
     object/amplitude          (H, W) float32, clear parts are 1 if the probe was not known
-    object/phase              (H, W) float32, radians, from -pi to pi
+    object/phase              (H, W) float32, radians, from -pi to pi, or beyond if jumps by 2 pi were taken out
     object/light              (H, W) float32, photons that fell on each pixel
     probe/wavefield           (h, w) complex64, square root of photons
     positions                 (n, 2) float64, y and x of the window's corner on the object, pixels, refined if that was asked for
     recorded_positions        (n, 2) float64, the same as recorded
     numbers                   (n,) int64, of these patterns in the scan's file, some of which may be left out
+    counts                    (n,) float64, of each whole frame as recorded
 
-Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that were used along a side), ``bin``, and
-``pixel_size`` in metres if it is known.
+Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that were used along a side), ``bin``,
+``centre`` (y, x of the detector pixel with the zero frequency), whether the phase was ``unwrapped``, and ``pixel_size`` in metres if it
+is known. `measurement.matching` holds them against the scan that the object is used with.
 """
 
 import math
@@ -29,11 +31,12 @@ from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.geometry import SMALLEST_WINDOW
 from ptychoformer.measurement.iterative import MARGIN, TINY, Reconstruction
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
+from ptychoformer.measurement.wrapping import told_phase, unwrapped, wrapped_phase
 from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
 from ptychoformer.storage import create_hdf5, write, write_csv
-from ptychoformer.tensors import load_state, save
+from ptychoformer.tensors import fingerprint, load_state, save
 
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
 PART_FOR_STATES = 0.05  # of the time at most goes into writing them
@@ -55,11 +58,14 @@ def reconstruct(
 ) -> dict[str, Any]:
     """Reconstruct a scan from a file of any format that can be read; an interrupted reconstruction goes on where it was.
 
+    It starts anew, and says why, if anything has changed that the result depends on. Another number of iterations is no such thing as long
+    as those that were done are also those of the longer or shorter run: none of them averaged that is not to be, or left out that is.
+
     Args:
         path: measured scan, or a dataset of this project.
         scan: how it is read, see `preparation.open_prepared`.
         options: of `Reconstruction`, but ``averaged``, the number of last iterations whose mean is the result, in place of
-            ``average_from``; and ``iterations``, ``crop`` and ``bin`` of the patterns.
+            ``average_from``; and ``iterations``, ``crop`` and ``bin`` of the patterns; ``unwrap`` takes jumps by 2 pi out of the phase.
         output: HDF5 file.
         convergence: CSV, a row for each iteration: ``iteration``, ``r_factor`` (before each update), ``seconds``.
         seed: of the order of patterns.
@@ -90,7 +96,7 @@ def reconstruct(
     run = Reconstruction(amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device), timed, seed)
     say(f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options['engine']}, on {device}")
     state_file = Path(output).with_name(f"{Path(output).stem}.state.pt")
-    _run_to_the_end(run, state_file, digest([dict(options), dict(scan), seed, code, _fingerprint(amplitudes)]))
+    _run_to_the_end(run, state_file, _identity(run, prepared, code))
     r_factor = run.finish()
     say(f"R factor {r_factor:.4f} after {run.iteration} iterations")
     _write(run, prepared, r_factor, output)
@@ -150,20 +156,50 @@ def _photons(amplitudes: torch.Tensor) -> torch.Tensor:
     return torch.cat([part.square().sum(dim=(1, 2)) for part in amplitudes.split(BLOCK)])
 
 
-def _fingerprint(amplitudes: torch.Tensor) -> list[float]:
-    return [*amplitudes.shape, amplitudes.sum(dtype=torch.float64).item(), amplitudes[-1].double().square().sum().item()]
+def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[str, Any]:
+    """All that the state of a run depends on, as `tensors.load_state` compares it."""
+    return {
+        "crop": prepared.crop,
+        "bin": prepared.crop // prepared.window[0],
+        "centre": [int(at) for at in prepared.centre],
+        "geometry": digest(prepared.optics and vars(prepared.optics)),
+        "patterns": fingerprint(run.amplitudes.cpu()),
+        "positions": fingerprint(prepared.positions),
+        "mask": fingerprint(prepared.mask),
+        "probe": fingerprint(prepared.probe),
+        "engine": run.options["engine"],
+        "regularisation": run.weight,
+        "momentum": run.options["momentum"],
+        "refinement of the probe": run.options["probe_from"],
+        "refinement of the positions": run.options["positions_from"],
+        "seed": run.seed,
+        "code": code,
+        "version of PyTorch": str(torch.__version__),
+    }
 
 
-def _run_to_the_end(run: Reconstruction, state_file: Path, identity: str) -> None:
+def _restore(run: Reconstruction, state: Mapping[str, Any], state_file: Path) -> None:
+    """Put ``run`` where it was left, unless it would have averaged other iterations by then."""
+    done, averages = state["iteration"], state["average_from"]
+    first, last = run.options["average_from"], run.options["iterations"]
+    if done > last or (done >= first and averages != first):
+        holds = f"{done} iterations, averaged from {averages} on"
+        say(f"Starting anew: {state_file} holds {holds}, which the mean of iterations {first} to {last} cannot be made of.")
+        return
+    run.restore(state)
+    say(f"Going on after iteration {run.iteration}.")
+
+
+def _run_to_the_end(run: Reconstruction, state_file: Path, identity: Mapping[str, Any]) -> None:
     if state := load_state(state_file, identity):
-        run.restore(state)
-        say(f"Going on after iteration {run.iteration}.")
+        _restore(run, state, state_file)
+    kept = {"identity": identity, "average_from": run.options["average_from"]}
     left = range(run.iteration, run.options["iterations"])
     saved, wait = time.monotonic(), SECONDS_BETWEEN_STATES
     for _ in progress(left, len(left), "iterations"):
         run.run_iteration()
         if (began := time.monotonic()) - saved > wait:
-            save(run.state() | {"identity": identity}, state_file)
+            save(run.state() | kept, state_file)
             saved = time.monotonic()
             wait = max(SECONDS_BETWEEN_STATES, (saved - began) / PART_FOR_STATES)
 
@@ -172,14 +208,22 @@ def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output:
     light = run.light()
     probe = run.probe.cpu().numpy()
     transmission, probe = fix_gauge(run.finished_object(), probe, light, probe_known=run.options["probe_from"] is None)
+    phase, told = np.angle(transmission), told_phase(np.abs(transmission), light)
+    unwrap = bool(run.options.get("unwrap"))
+    phase = unwrapped(phase, told) if unwrap else phase
+    if where := wrapped_phase(phase, told):
+        cure = "dislocations of the phase, which nothing unwraps" if unwrap else "--unwrap (reconstruction.unwrap) takes out what is 2 pi"
+        say(f"{output}: {where}; {cure}.")
     with create_hdf5(output) as file:
+        file.attrs["unwrapped"] = unwrap
         file.attrs.update({"r_factor": r_factor, "iterations": run.iteration, "engine": run.options["engine"]})
-        file.attrs.update({"crop": prepared.crop, "bin": prepared.crop // prepared.window[0]})
+        file.attrs.update({"crop": prepared.crop, "bin": prepared.crop // prepared.window[0], "centre": prepared.centre})
         file.attrs.update({"pixel_size": prepared.optics.pixel_size} if prepared.optics else {})
         write(file, "object/amplitude", np.abs(transmission), "", "y,x")
-        write(file, "object/phase", np.angle(transmission), "rad", "y,x")
+        write(file, "object/phase", phase, "rad", "y,x")
         write(file, "object/light", light.astype(np.float32), "photons", "y,x")
         write(file, "probe/wavefield", probe, "sqrt(photons)", "y,x")
         write(file, "positions", run.positions, "pixels", "pattern,yx")
         write(file, "recorded_positions", run.recorded, "pixels", "pattern,yx")
         write(file, "numbers", prepared.numbers, "", "pattern")
+        write(file, "counts", prepared.counts, "counts", "pattern")

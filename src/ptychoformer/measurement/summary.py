@@ -65,7 +65,7 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
         lengths = _lengths(raw, geometry)
         lost = raw.unit == "metres" and None in lengths.values()
         # Positions in metres have no pixels without a geometry; the patterns can be looked at all the same.
-        usable = replace(raw, positions=np.zeros_like(raw.positions), unit="window pixels") if lost else raw
+        usable = replace(raw, positions=np.zeros_like(raw.positions), unit="frame pixels") if lost else raw
         kept = scan.get("keep_frames", False)
         prepared = prepare(usable, Preparation(scan.get("centre"), patterns.get("crop"), bin, keep_frames=kept, **geometry))
         photons, mean, brightest = _counts(prepared)

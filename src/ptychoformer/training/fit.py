@@ -9,19 +9,17 @@ uses those that it has.
 """
 
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import TrainingError
-from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.measurement.cxi import Scan, read_scan
 from ptychoformer.models import build, own_initialisation, parameter_count
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import network_source
@@ -29,7 +27,7 @@ from ptychoformer.progress import say
 from ptychoformer.provenance import digest, source_digest
 from ptychoformer.randomness import integer_seed
 from ptychoformer.storage import write_csv
-from ptychoformer.tensors import load_state, save
+from ptychoformer.tensors import fingerprint, load_state, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.contract import Conditions, check_loss, check_network
 from ptychoformer.training.examples import Examples, load_examples
@@ -69,7 +67,7 @@ class _Job:
     window: tuple[int, int]
     normalisation: Normalisation
     training: Training
-    identity: str
+    identity: dict[str, Any]
     saved: float = field(default_factory=time.monotonic)
 
     def save_state(self) -> None:
@@ -149,7 +147,9 @@ def _prepared(
     normalisation = training_normalisation(scan, subset)
     parts = validation_part(subset, training["validation_fraction"], training["validation"], run.seed)
     examples, validation = (load_examples(run.dataset, scan, part, normalisation, model["inputs"]) for part in parts)
-    identity = digest([dict(model), dict(loss), n_train, run.seed, dict(training), code, torch.__version__, _fingerprint(examples)])
+    chosen = {"network": digest(dict(model)), "loss": digest(dict(loss)), "code": code, "seed": run.seed}
+    chosen["number of training patterns"] = n_train
+    identity = chosen | _schedule(training) | _data(scan, normalisation, examples, validation)
     examples, validation = examples.to(device), validation.to(device)
 
     forward = Forward.of(scan, normalisation, examples.patterns)
@@ -167,9 +167,37 @@ def _prepared(
     counts = f"{parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate"
     say(f"{model['kind']}, seed {run.seed}: {counts}, on {device}")
     if state := load_state(_state_beside(run.checkpoint), identity):
-        making.restore(state)
-        say(f"Going on after epoch {making.epoch}.")
+        _restore(making, state, _state_beside(run.checkpoint))
     return _Job(run, tuple(scan.window), normalisation, making, identity)
+
+
+def _schedule(training: Mapping[str, Any]) -> dict[str, Any]:
+    """How an epoch is trained, as `tensors.load_state` compares it; how many there are to be changes none of them."""
+    return {name.replace("_", " "): value for name, value in training.items() if name != "epochs"}
+
+
+def _data(scan: Scan, normalisation: Normalisation, examples: Examples, validation: Examples) -> dict[str, Any]:
+    """What a run is trained on and watched by, as `tensors.load_state` compares it."""
+    parts = (examples, validation)
+    return {
+        "patterns": fingerprint(*(array for part in parts for array in (part.inputs, part.patterns))),
+        "labels": fingerprint(*(part.labels for part in parts)),
+        "normalisation of the labels": normalisation.as_attributes(),
+        "positions": fingerprint(scan.positions, scan.true_positions),
+        "probe": fingerprint(scan.probe),
+        "geometry": scan.pixel_size,
+        "detector": [scan.efficiency, scan.coherence],
+        "version of PyTorch": str(torch.__version__),
+    }
+
+
+def _restore(making: Training, state: Mapping[str, Any], path: Path) -> None:
+    """Put a run where it was left, if it is not beyond the last epoch that is asked for."""
+    if state["epoch"] > making.options["epochs"]:
+        say(f"Starting anew: {path} is that of {state['epoch']} epochs, {making.options['epochs']} are asked for.")
+        return
+    making.restore(state)
+    say(f"Going on after epoch {making.epoch}.")
 
 
 def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tuple[int, TrainingError]]:
@@ -239,11 +267,6 @@ def _growing(history: str | Path) -> Path:
     """The history of an unfinished training. No rule declares it, so that a failed job keeps it, and the history of the network that lies
     beside it stays that network's own."""
     return Path(history).with_name(f"{Path(history).stem}.unfinished.csv")
-
-
-def _fingerprint(examples: Examples) -> int:
-    """Checksum of all inputs and labels."""
-    return zlib.crc32(np.ascontiguousarray(examples.labels.cpu()), zlib.crc32(np.ascontiguousarray(examples.inputs.cpu())))
 
 
 def _line(job: _Job, epochs: int) -> str:

@@ -13,11 +13,11 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.readers import nanoprobe, velociprobe
 from ptychoformer.measurement.readers.by_path import AXES, UNITS, open_by_path
 from ptychoformer.measurement.readers.cxi import open_cxi
-from ptychoformer.measurement.readers.nanoprobe import STEP, merge_labels, open_nanoprobe
+from ptychoformer.measurement.readers.nanoprobe import STEP, label_raster, merge_labels, open_nanoprobe
 from ptychoformer.measurement.readers.scan import RawScan, decoding
 from ptychoformer.measurement.readers.velociprobe import open_velociprobe
 
-__all__ = ["AXES", "FORMATS", "READING", "STEP", "UNITS", "RawScan", "merge_labels", "open_described", "open_scan"]
+__all__ = ["AXES", "FORMATS", "READING", "STEP", "UNITS", "RawScan", "label_raster", "merge_labels", "open_described", "open_scan"]
 
 FORMATS = ("cxi", "velociprobe", "nanoprobe", "hdf5")
 READING = ("format", "step", "data", "positions", "positions_unit", "positions_axes")  # how a scan is read, as `open_scan` takes it
@@ -38,7 +38,7 @@ def open_scan(
 
     Args:
         format: ``cxi``, ``velociprobe``, ``nanoprobe`` or ``hdf5``; None to recognise it.
-        step: of the format nanoprobe, which records none: pixels of the prepared window between neighbours of the raster.
+        step: of the format nanoprobe, which records none: pixels between neighbours of the raster, as the whole frame samples the object.
         data, positions: of the format hdf5, which they imply: paths of datasets in the file; see `by_path`.
         positions_unit, positions_axes: of these positions, as in `by_path.open_by_path`.
 

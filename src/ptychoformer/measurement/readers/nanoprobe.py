@@ -3,9 +3,12 @@
     arr_0 of a .npz, or a .npy    (rows, columns, h, w)    counts; 3.4 GB, so they are read in order and never held
     another .npy                  (rows, columns, p, p)    complex, the reconstructed object in the window of each frame
 
-No geometry and no positions are recorded: neighbours on the raster lie ``step`` pixels of the object apart.
+No geometry and no positions are recorded: neighbours on the raster lie ``step`` pixels of the object apart, as the largest square of the
+whole frame samples it. A crop makes the object's pixels coarser, so that there are fewer of them between neighbours, and the scan stays as
+long as it was.
 """
 
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +21,13 @@ from ptychoformer.measurement.readers import npy
 from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, decoding, saturation
 
 MAGIC = b"\x93NUMPY"
-STEP = 3.0  # pixels of the labels between neighbours, as published
+STEP = 4.0  # as published: 3 pixels of the labels, which a crop of 192 of the frame's 256 pixels gives
 LARGEST_OBJECT = 2**14  # pixels along a side of merged labels
 
 
 @contextmanager
 def open_nanoprobe(path: Path, step: float = STEP) -> Iterator[RawScan]:
-    """The scan in a ``.npz`` or ``.npy`` whose neighbours lie ``step`` pixels of the prepared window apart.
+    """The scan in a ``.npz`` or ``.npy`` whose neighbours lie ``step`` pixels of the whole frame's object apart.
 
     Raises:
         InputError: the file is damaged or does not hold frames on a raster, or the step is no length.
@@ -36,14 +39,15 @@ def open_nanoprobe(path: Path, step: float = STEP) -> Iterator[RawScan]:
         if len(array.shape) != 4:
             raise InputError(f"{array.where} must have the axes (rows, columns, h, w), found shape {array.shape}.")
         rows, columns, *frame = array.shape
-        positions = step * np.indices((rows, columns)).reshape(2, -1).T
+        # A frame that is no square samples the object more finely along its longer side.
+        positions = step * np.indices((rows, columns)).reshape(2, -1).T * (np.array(frame) / min(frame))
         check_positions(array.where, positions, rows * columns)
         yield RawScan(
             path=path,
             format="nanoprobe",
             frame=tuple(frame),
             positions=positions,
-            unit="window pixels",
+            unit="frame pixels",
             frames=lambda size: counted(array.where, npy.blocks(array, 2, size)),
             grid=(rows, columns),
             saturation=saturation(array.dtype),
@@ -65,7 +69,26 @@ def _array(path: Path, name: str, kinds: str) -> Iterator[npy.Array]:
         yield npy.member(str(path), archive, name, kinds)
 
 
-def merge_labels(path: Path, step: float = STEP) -> np.ndarray:
+def label_raster(path: str | os.PathLike) -> tuple[int, int, int]:
+    """Rows, columns and side of the patches at ``path``.
+
+    Raises:
+        InputError: the file is damaged, or its patches are not square.
+    """
+    with _patches(Path(path)) as array:
+        return array.shape[:3]
+
+
+@contextmanager
+def _patches(path: Path) -> Iterator[npy.Array]:
+    """The array of published labels."""
+    with _array(path, "arr_0", "c") as array:
+        if len(array.shape) != 4 or array.shape[2] != array.shape[3]:
+            raise InputError(f"{array.where} must have the axes (rows, columns, p, p), found shape {array.shape}.")
+        yield array
+
+
+def merge_labels(path: str | os.PathLike, step: float) -> np.ndarray:
     """The object (H, W) complex64 of which the patches at ``path`` are windows; where they overlap, it is their mean.
 
     The patch of row i and column j has its upper left corner at (i step, j step), rounded to a pixel; a patch is never held with others
@@ -74,10 +97,7 @@ def merge_labels(path: Path, step: float = STEP) -> np.ndarray:
     Raises:
         InputError: the file is damaged, its patches are not square or hold NaN, or the step leaves gaps.
     """
-    path = Path(path)
-    with _array(path, "arr_0", "c") as array:
-        if len(array.shape) != 4 or array.shape[2] != array.shape[3]:
-            raise InputError(f"{array.where} must have the axes (rows, columns, p, p), found shape {array.shape}.")
+    with _patches(Path(path)) as array:
         rows, columns, side, _ = array.shape
         if not 1 <= step <= side:
             raise InputError(f"{array.where}: step must be 1 to {side} pixels, the side of a patch, found {step}.")

@@ -30,7 +30,7 @@ class RawScan:
         format: one of `readers.FORMATS`.
         frame: (h, w) detector pixels.
         positions: (n, 2) float64, y and x of the window on the object, from any origin.
-        unit: of ``positions``: metres, pixels of the object as the whole frame samples it, or pixels of whatever window is prepared.
+        unit: of ``positions``: metres, or pixels of the object as the whole frame samples it.
         grid: (rows, columns) of a raster, whose patterns run row by row.
         wavelength: metres.
         distance: from object to detector, metres.
@@ -51,7 +51,7 @@ class RawScan:
     format: str
     frame: tuple[int, int]
     positions: np.ndarray
-    unit: Literal["metres", "frame pixels", "window pixels"]
+    unit: Literal["metres", "frame pixels"]
     frames: Callable[[int], Iterator[np.ndarray]]
     grid: tuple[int, int] | None = None
     wavelength: float | None = None

@@ -1,0 +1,141 @@
+"""Whether a reconstruction, or labels that were published, belong to the scan that they are used with."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.preparation import PreparedScan
+from ptychoformer.measurement.readers import label_raster
+from ptychoformer.storage import open_hdf5, read
+
+SAME_PLACE = 0.1  # pixels by which positions may differ that count as the same
+SAME_PIXEL = 0.01  # largest relative difference between pixel sizes that count as the same
+SAME_COUNT = 1e-3  # and between the counts of a pattern: what another summation of the same frames may differ by
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a reconstruction was made of.
+
+    Args:
+        crop: detector pixels along a side.
+        bin: side of the blocks that were summed.
+        centre: (y, x) detector pixel with the zero frequency; None in files of earlier versions.
+        pixel_size: metres; None if the geometry was not known.
+        recorded: (n, 2) corners of the windows, pixels of the reconstruction.
+        moved: (n, 2) the same after refinement.
+        counts: (n,) of the whole frames; None in files of earlier versions.
+    """
+
+    crop: int
+    bin: int
+    centre: tuple[int, int] | None
+    pixel_size: float | None
+    recorded: np.ndarray
+    moved: np.ndarray
+    counts: np.ndarray | None
+
+
+def read_origin(path: str | os.PathLike) -> Origin:
+    """What the reconstruction at ``path`` was made of.
+
+    Raises:
+        InputError: it is no reconstruction of this project, or its parts do not fit each other.
+    """
+    with open_hdf5(path) as file:
+        if "recorded_positions" not in file or not _whole(file.attrs, "crop", 1) or not _whole(file.attrs, "bin", 1):
+            raise InputError(f"{path} is no reconstruction of this project (ptychoformer reconstruct).")
+        attributes = file.attrs
+        origin = Origin(
+            crop=int(attributes["crop"]),
+            bin=int(attributes["bin"]),
+            centre=tuple(int(at) for at in attributes["centre"]) if _whole(attributes, "centre", 2) else None,
+            pixel_size=float(attributes["pixel_size"]) if "pixel_size" in attributes else None,
+            recorded=read(file, "recorded_positions", 2)[:],
+            moved=read(file, "positions", 2)[:],
+            counts=read(file, "counts", 1)[:] if "counts" in file else None,
+        )
+        _check_that_parts_fit(path, file, origin)
+    return origin
+
+
+def _whole(attributes: Mapping, name: str, count: int) -> bool:
+    """Whether an attribute holds ``count`` integers, 0 or greater; a single one is greater than 0."""
+    value = np.asarray(attributes.get(name, "missing"))
+    return value.dtype.kind in "iu" and value.size == count and value.min() >= (count == 1)
+
+
+def _check_that_parts_fit(path: str | os.PathLike, file: h5py.File, origin: Origin) -> None:
+    side, probe, shape = origin.crop // origin.bin, read(file, "probe/wavefield", 2).shape, read(file, "object/phase", 2).shape
+    if probe != (side, side):
+        raise InputError(f"{path}: a probe of {probe} pixels does not fit a crop of {origin.crop} and a bin of {origin.bin} pixels.")
+    if origin.recorded.shape != origin.moved.shape or origin.recorded.shape[1:] != (2,):
+        raise InputError(f"{path}: positions {origin.moved.shape} and recorded_positions {origin.recorded.shape} must be (n, 2) both.")
+    if not (np.isfinite(origin.recorded).all() and np.isfinite(origin.moved).all()):
+        raise InputError(f"{path}: positions or recorded_positions hold NaN or infinity.")
+    if (np.ceil(origin.recorded.max(axis=0)) + side > shape).any() or (origin.recorded < 0).any():
+        raise InputError(f"{path}: recorded_positions have windows beyond the object of {shape} pixels.")
+
+
+def check_reconstruction(path: str | os.PathLike, origin: Origin, scan: str | os.PathLike, prepared: PreparedScan) -> None:
+    """Check that the reconstruction at ``path`` was made of the same patterns, positions and geometry as ``scan``.
+
+    Raises:
+        InputError: it was not.
+    """
+    if len(origin.recorded) != len(prepared.positions):
+        raise InputError(f"{path} is a reconstruction from {len(origin.recorded)} patterns, {scan} has {len(prepared.positions)}.")
+    # Of any preparation, the centres of the windows lie at the same parts of a frame.
+    own = (prepared.positions + prepared.window[0] // 2) / prepared.crop
+    distance = np.abs((origin.recorded + origin.crop // origin.bin // 2) - own * origin.crop).max()
+    if distance > SAME_PLACE:
+        raise InputError(
+            f"{path} was reconstructed at other positions than those of {scan}, {distance:.3g} pixels apart; it must be made of the same "
+            "scan, read with the same lengths and step."
+        )
+    if origin.counts is not None and (other := ~np.isclose(origin.counts, prepared.counts, rtol=SAME_COUNT, atol=0)).any():
+        first = int(other.argmax())
+        raise InputError(
+            f"{path} was reconstructed from other patterns than those of {scan}: {other.sum()} of {len(other)} differ in what they count, "
+            f"pattern {first} counted {origin.counts[first]:.6g} and has {prepared.counts[first]:.6g}."
+        )
+    if origin.centre and origin.centre != tuple(prepared.centre):
+        y, x = origin.centre
+        raise InputError(f"{path} was reconstructed around detector pixel {y} {x}, {scan} is cut around another; give --centre {y} {x}.")
+    _check_pixel_size(path, origin, scan, prepared)
+
+
+def _check_pixel_size(path: str | os.PathLike, origin: Origin, scan: str | os.PathLike, prepared: PreparedScan) -> None:
+    if origin.pixel_size and prepared.optics:
+        expected = prepared.optics.pixel_size * prepared.crop / origin.crop
+        if abs(origin.pixel_size / expected - 1) > SAME_PIXEL:
+            raise InputError(
+                f"{path} was reconstructed with pixels of {origin.pixel_size:.4g} m, the geometry of {scan} makes them {expected:.4g} m; "
+                "read both with the same lengths."
+            )
+
+
+def label_step(labels: str | os.PathLike, scan: str | os.PathLike, prepared: PreparedScan) -> float:
+    """Pixels from a patch of published ``labels`` to the next, which are those from a window of the scan to the next.
+
+    Raises:
+        InputError: the patches are not those of the scan's windows.
+    """
+    rows, columns, side = label_raster(labels)
+    if prepared.raster != (rows, columns) or prepared.window != (side, side):
+        raster = "no raster" if prepared.raster is None else "a raster of {} x {}".format(*prepared.raster)
+        raise InputError(
+            f"{labels} holds {rows} x {columns} patches of {side} pixels, but {scan} is {raster}, with windows of "
+            f"{prepared.window[0]} pixels; labels must be those of the scan, and crop and bin give their size."
+        )
+    places = np.indices(prepared.raster).reshape(2, -1).T[prepared.numbers]
+    offsets, places = (at - at.min(axis=0) for at in (prepared.positions, places))
+    longest = int(places.max(axis=0).argmax())
+    step = float(offsets[:, longest].max() / places[:, longest].max())
+    if (distance := np.abs(offsets - step * places).max()) > SAME_PLACE:
+        raise InputError(f"{labels} are patches on a raster, from which positions of {scan} lie up to {distance:.3g} pixels away.")
+    return step
