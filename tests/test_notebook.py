@@ -1,5 +1,7 @@
 """Three lines in a notebook do what the command line does."""
 
+import argparse
+import inspect
 import json
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 
 import ptychoformer
 from ptychoformer import cli, open_scan, predict, reconstruct, train
+from ptychoformer.cli.arguments import add_reading
 from ptychoformer.cli.keywords import parsed
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.measurement.windows import windows
@@ -137,6 +140,20 @@ def test_arrays_are_read_as_they_are(scan):
     assert scan.pixel_size == pytest.approx(PIXEL)
     assert not scan.mask.any()
     assert "54, frames of 16 x 16 pixels" in repr(scan)
+
+
+def test_every_option_of_how_a_scan_is_read_is_a_keyword():
+    part = argparse.ArgumentParser()
+    add_reading(part)
+    options = {action.dest for action in part._actions} - {"help", "scan"}
+    assert options <= set(inspect.signature(open_scan).parameters)
+
+
+def test_a_file_of_no_format_is_read_by_the_paths_of_its_datasets(scan, tmp_path):
+    with h5py.File(tmp_path / "any.h5", "w") as file:
+        file["detector/frames"], file["stage/xy"] = PATTERNS, -POSITIONS[:, ::-1] * PIXEL
+    found = open_scan(tmp_path / "any.h5", data="detector/frames", positions="stage/xy", positions_unit="m", **LENGTHS)
+    np.testing.assert_allclose(np.ptp(found.positions, axis=0), np.ptp(scan.positions, axis=0), rtol=1e-6)
 
 
 def test_positions_in_metres_are_those_in_pixels(scan):
@@ -284,7 +301,7 @@ def test_the_cells_of_the_notebook_are_stripped_and_run(tmp_path, monkeypatch):
     assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
     for cell in cells:
         exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)
-    assert names["obj"].r_factor[-1] < 0.5 * names["obj"].r_factor[0]
+    assert names["obj"].r_factor[-1] < min(0.15, 0.6 * names["obj"].r_factor[0])
     assert names["run"].history["train_loss"].is_monotonic_decreasing
     with h5py.File("scene.h5") as file:
         np.testing.assert_array_equal(file["scene/phase"], names["scene"].phase)

@@ -163,7 +163,7 @@ def test_labels_want_a_raster(tmp_path, write, simulate, path):
         labelled(tmp_path, path, labels=labels)
     offgrid = write("cxi", name="dataset.cxi")
     with open_prepared(offgrid, {}, dict(crop=16, bin=1)) as prepared:
-        jittered = replace(prepared, grid=(3, 4))
+        jittered = replace(prepared, raster=(3, 4))
     with pytest.raises(InputError, match=r"are patches on a raster, from which positions of scan.cxi lie up to 1\.\d+ pixels away"):
         label_step(labels, "scan.cxi", jittered)
 

@@ -34,7 +34,7 @@ Source = str | os.PathLike | ArrayLike | h5py.Dataset
 
 def open_scan(
     source: Source,
-    positions: ArrayLike | None = None,
+    positions: ArrayLike | str | None = None,
     *,
     unit: Unit | None = None,
     probe: ArrayLike | None = None,
@@ -48,12 +48,17 @@ def open_scan(
     detector_pixel: float | None = None,
     format: str | None = None,
     step: float | None = None,
+    data: str | None = None,
+    positions_unit: str | None = None,
+    positions_axes: str | None = None,
+    keep_frames: bool = False,
 ) -> Scan:
     """Look at a scan in a file of any format that can be read, or in arrays.
 
     Args:
         source: file; or patterns (n, h, w), photons, zero frequency at (h // 2, w // 2) unless ``centre`` says otherwise.
-        positions: with patterns: (n, 2), y and x of the window on the object (the sample's motion, negated), from any origin.
+        positions: with patterns: (n, 2), y and x of the window on the object (the sample's motion, negated), from any origin. With a
+            file: the path of the dataset that holds them.
         unit: of the positions: ``pixels`` of the object as the whole frame samples it, or ``metres``, which need ``wavelength``,
             ``distance`` and ``detector_pixel``. It must be said where one of these is given.
         probe: with patterns: (h, w) complex, square root of photons, if it is known.
@@ -64,12 +69,20 @@ def open_scan(
         centre: (y, x) detector pixel with the zero frequency; None to find it.
         wavelength, distance, detector_pixel: metres, in place of the file's.
         format: of the file; None to recognise it.
-        step: of a nanoprobe's raster, pixels of the window.
+        step: of a nanoprobe's raster, pixels of the object as the whole frame samples it.
+        data: path of the dataset with the patterns, in an HDF5 file of no format.
+        positions_unit, positions_axes: of positions in such a file, see `measurement.readers.by_path`.
+        keep_frames: use patterns too that seem to be at fault.
 
     Raises:
         InputError: the scan or an option cannot be used.
         OutputError: arrays cannot be written.
     """
+    options = {"crop": crop, "bin": bin, "centre": centre, "format": format, "step": step, "data": data, "keep_frames": keep_frames}
+    options |= {"wavelength": wavelength, "distance": distance, "detector_pixel": detector_pixel}
+    options |= {"positions_unit": positions_unit, "positions_axes": positions_axes}
+    if isinstance(positions, str):
+        options, positions = options | {"positions": positions}, None
     if isinstance(source, str | os.PathLike):
         if any(part is not None for part in (positions, unit, probe, mask, folder)):
             raise InputError(f"positions, unit, probe, mask and folder go with arrays; {source} is a file, which holds its own.")
@@ -79,8 +92,6 @@ def open_scan(
     else:
         place = Folder(folder)
         path = place.path / "scan.cxi"
-    options = {"crop": crop, "bin": bin, "centre": centre, "format": format, "step": step}
-    options |= {"wavelength": wavelength, "distance": distance, "detector_pixel": detector_pixel}
     ready = parsed("inspect", path, **options)
     if place:
         check_outputs([path], [])
