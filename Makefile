@@ -2,10 +2,22 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake --cores all
+# Modules rather than the scripts in .venv/bin, which hold the path of the folder that they were installed in.
+SNAKEMAKE := $(BIN)/python -m snakemake --cores all
 # make paper DATA=folder        folder with the paper's own object and other data
 # make paper ARGS="fig4 -n"     anything else for Snakemake
-CONFIG := $(if $(DATA),--config data_dir=$(DATA))
+quoted = '$(subst ','\'',$(1))'
+# In quotes of YAML too, in which 20191008 is no number, and in blanks, since Snakemake strips quotes at the ends.
+CONFIG := $(if $(value DATA),--config $(call quoted,data_dir= '$(subst ','',$(value DATA))' ))
+FOLDER := $(if $(value DATA),--data $(call quoted,$(value DATA)))
+
+# Snakemake heeds the last --config and the last --configfile only.
+ifneq (,$(and $(value DATA),$(filter --config -C,$(ARGS))))
+$(error DATA and a --config in ARGS exclude each other: write data_dir=folder into that --config)
+endif
+ifneq (,$(and $(filter smoke full-size,$(MAKECMDGOALS)),$(filter --configfile --configfiles,$(ARGS))))
+$(error make smoke and make full-size have a --configfile of their own: use make paper with that of ARGS, or .venv/bin/python -m snakemake)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help paper smoke full-size reference trials ties readme test test-all lint format clean
@@ -13,11 +25,16 @@ CONFIG := $(if $(DATA),--config data_dir=$(DATA))
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-.venv/installed: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; try: make $@ PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check --progress-bar off --quiet --requirement requirements.lock
-	touch $@
+# What is installed is what the lock says, whatever the times of files in a copied folder are.
+INSTALLED := $(shell cmp -s requirements.lock .venv/installed && $(BIN)/python -c "" 2>/dev/null && echo yes)
+.venv/installed: $(if $(INSTALLED),,install)
+
+.PHONY: install
+install:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; try: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	$(BIN)/python -c "" 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet --requirement requirements.lock
+	cp requirements.lock .venv/installed
 
 paper: .venv/installed  ## the whole paper at laptop scale, into results/
 	$(SNAKEMAKE) $(ARGS) $(CONFIG)
@@ -29,33 +46,33 @@ full-size: .venv/installed  ## the paper at full size, printed from resources/re
 	$(SNAKEMAKE) $(ARGS) --configfile config/paper.yaml config/full-size.yaml
 
 reference: .venv/installed  ## Table I at the paper's full size, for HOURS=2, into resources/reference/
-	$(BIN)/python workflow/reference.py --hours $(or $(HOURS),2) $(if $(DATA),--data $(DATA))
+	$(BIN)/python workflow/reference.py --hours $(or $(HOURS),2) $(FOLDER)
 
 trials: .venv/installed  ## which initial weights and blocks validate best on the paper's object, into resources/reference/
-	$(BIN)/python workflow/trials.py $(if $(HOURS),--hours $(HOURS)) $(if $(DATA),--data $(DATA))
+	$(BIN)/python workflow/trials.py $(if $(HOURS),--hours $(HOURS)) $(FOLDER)
 
 ties: .venv/installed  ## which tie of synchronised stitching gains most on held-out training patterns, into resources/reference/
-	$(BIN)/python workflow/ties.py $(if $(DATA),--data $(DATA)) $(ARGS)
+	$(BIN)/python workflow/ties.py $(FOLDER) $(ARGS)
 
 readme: .venv/installed  ## what README says of results, from the tables of results/ and resources/
 	$(BIN)/python workflow/readme.py
 
 test: .venv/installed  ## the tests
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 test-all: .venv/installed  ## the tests, slow ones too
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/installed  ## style of Python and Snakemake code
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m snakefmt --check Snakefile workflow
+	$(BIN)/python -m snakemake --lint
 
 format: .venv/installed  ## put Python and Snakemake code into style
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m snakefmt Snakefile workflow
 
 clean:  ## remove .venv; results stay
 	rm -rf .venv

@@ -4,12 +4,15 @@
 #   snakemake --cores all table1                              one table (or fig1 ... fig10, claims, report)
 #   snakemake --cores all --configfile config/smoke.yaml      another scale
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.14")
 
 
-configfile: "config.yaml"
+# Beside this file, wherever --directory is.
+configfile: os.path.relpath(os.path.join(workflow.basedir, "config.yaml"))
 
 
 include: "workflow/rules/common.smk"
@@ -33,3 +36,8 @@ rule all:
         reconstruction_pictures(),
         rules.claims.output,
         rules.report.output if "table1" in SHOWN else [],
+    message:
+        "Everything is made"
+
+
+name_targets()

@@ -2,7 +2,9 @@
 
 import errno
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -529,6 +531,18 @@ def test_a_mistake_has_no_traceback(tmp_path):
     assert done.stderr == f"Error: {tmp_path / 'none.cxi'} does not exist.\n"
     assert done.stdout == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["inspect", "SCAN"], ["inspect", "SCAN", "--json"]])
+@pytest.mark.parametrize("errors_too", [False, True])
+def test_a_reader_who_has_seen_enough_is_no_error(scan, arguments, errors_too):
+    end, pipe = os.pipe()
+    os.close(end)
+    command = [sys.executable, "-m", "ptychoformer", *(str(scan) if argument == "SCAN" else argument for argument in arguments)]
+    done = subprocess.run(command, stdout=pipe, stderr=pipe if errors_too else subprocess.PIPE, text=True)
+    os.close(pipe)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert not done.stderr
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,29 @@ def test_every_scale_is_complete_and_completing_twice_changes_nothing(overlay):
     assert completed["datasets"]["clean"]["detector"]["poisson"] is False
 
 
+@pytest.mark.parametrize(
+    ("path", "read_as", "meant"),
+    [
+        ("seeds", ["0", "1"], [0, 1]),
+        ("experiments.table1.n_train", ["400"], [400]),
+        ("training.learning_rate", "1e-3", 1e-3),
+        ("training.epochs", "1e1", 10),
+        ("training.epochs", 1.0e1, 10),
+        ("datasets.clean.detector.poisson", "true", True),
+        ("models.dpi.experiments", "null", None),
+        ("models.without_nlb.options", {"attention": "none"}, {"attention": "none"}),
+        ("data_dir", "20191008", "20191008"),
+        ("data_dir", "null", "null"),
+    ],
+)
+def test_what_yaml_and_the_command_line_read_as_text_is_what_it_stands_for(path, read_as, meant):
+    found = complete(changed(path, read_as), SCHEMA)
+    for name in path.split("."):
+        found = found[name]
+    assert found == meant
+    assert type(found) is type(meant)
+
+
 def test_a_config_and_its_overlays_are_merged_as_snakemake_merges_them(tmp_path):
     names = ["config.yaml", "config/paper.yaml", "config/full-size.yaml"]
     config = {}
@@ -88,7 +111,48 @@ def test_defaults_are_not_shared_between_entries():
         ("training.epochs", 0, "training.epochs: 0 is not allowed; it must be an integer, at least 1 and at most 10000."),
         ("training.epochs", 2.5, "training.epochs: 2.5 is not allowed; it must be an integer"),
         ("training.epochs", "many", "training.epochs: 'many' is not allowed; it must be an integer"),
-        ("training.learning_rate", "1e-3", "YAML reads 1e-3 as text: write 1.0e-3."),
+        ("training.learning_rate", "1e-3 s", "training.learning_rate: '1e-3 s' is not allowed; it must be a number"),
+        ("training.learning_rate", "Infinity", "training.learning_rate: 'Infinity' is not allowed; it must be a number"),
+        ("datasets.clean", None, "datasets.clean: null is not allowed; it must be a mapping."),
+        ("objects.permalloy", None, "objects.permalloy: null is not allowed; it must be a mapping."),
+        ("probes.zone_plate", "npy", "probes.zone_plate: 'npy' is not allowed; it must be a mapping."),
+        ("losses.mae", None, "losses.mae: null is not allowed; it must be a mapping."),
+        ("losses.mae", [], "losses.mae: [] is not allowed; it must be a mapping."),
+        ("datasets.clean.kind", {"a": 1}, "datasets.clean.kind: {'a': 1} is not allowed; it must be one of simulated, measured."),
+        ("objects.permalloy.kind", {"a": 1}, "objects.permalloy.kind: {'a': 1} is not allowed; it must be one of permalloy,"),
+        ("losses.mse.kind", ["mse"], "losses.mse.kind: ['mse'] is not allowed; it must be one of"),
+        ("models.dpi.kind", {"a": 1}, "models.dpi.kind: {'a': 1} is not allowed; it must be text."),
+        (
+            "data_dir",
+            20191008,
+            'data_dir: 20191008 is not allowed; it must be text or null. In quotes it is text: data_dir: "..." in a file,',
+        ),
+        ("data_dir", {"a": "b"}, "data_dir: {'a': 'b'} is not allowed; it must be text or null. In quotes it is text"),
+        ("models.dpi.label", True, "models.dpi.label: true is not allowed; it must be text or null. In quotes it is text"),
+        ("pathvars.results", "a {b}", "pathvars.results: 'a {b}' is not allowed; it must be the name of a folder without {, }, < and >."),
+        ("pathvars.results", "a<b>", "pathvars.results: 'a<b>' is not allowed; it must be the name of a folder"),
+        ("pathvars.results", "", "pathvars.results: '' is not allowed; it must be the name of a folder"),
+        (
+            "datasets.measured.scan.file",
+            "/home/scan.cxi",
+            "datasets.measured.scan.file: '/home/scan.cxi' is not allowed; it must be a path",
+        ),
+        (
+            "objects.ad_ltem.phase.file",
+            "../p.tiff",
+            "objects.ad_ltem.phase.file: '../p.tiff' is not allowed; it must be a path below data_dir",
+        ),
+        ("probes.ptynet.probe.file", "", "probes.ptynet.probe.file: '' is not allowed; it must be a path below data_dir"),
+        (
+            "datasets.measured.labels",
+            {"file": "a/../../b.npy"},
+            "datasets.measured.labels.file: 'a/../../b.npy' is not allowed; it must be",
+        ),
+        (
+            "probes.ptynet.probe.file",
+            "ad_ltem/design_amp.tiff",
+            "probes.ptynet.probe.file: 'ad_ltem/design_amp.tiff' is not allowed; objects.ad_ltem.amplitude has another url or sha256 for it.",
+        ),
         ("training.validation", "blok", "training.validation: 'blok' is not allowed; it must be one of random, block."),
         (
             "datasets.clean.scan.overlap",
@@ -163,7 +227,7 @@ def test_defaults_are_not_shared_between_entries():
         ("models.ptychoformer.options.blocks", "both", "it must be one of paper, release."),
         ("models.dpi.initialisation", "he", "models.dpi.initialisation: 'he' is not allowed; it must be one of torch, glorot, null."),
         ("models.dpi.inputs", "cube", "models.dpi.inputs: 'cube' is not allowed; it must be one of log, sqrt, sqrt_max."),
-        ("models.dpi.inputs", None, "models.dpi.inputs: None is not allowed; it must be one of log, sqrt, sqrt_max."),
+        ("models.dpi.inputs", None, "models.dpi.inputs: null is not allowed; it must be one of log, sqrt, sqrt_max."),
         (
             "models.ptychonn.options",
             {"width": 3},
@@ -194,7 +258,7 @@ def test_defaults_are_not_shared_between_entries():
             "models.floor: the name must be letters, digits, '_' and '-', and none of 'floor', 'ceiling', 'one_pattern' and 'epie'",
         ),
         ("datasets.a/b", {"object": "permalloy", "probe": "zone_plate"}, "datasets.a/b: the name must be letters, digits, '_' and '-'"),
-        ("datasets", None, "datasets: None is not allowed; it must be a mapping."),
+        ("datasets", None, "datasets: null is not allowed; it must be a mapping."),
     ],
 )
 def test_a_wrong_key_is_named_with_what_is_allowed(path, value, sentence):

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from ptychoformer.configuration import load
 from ptychoformer.contents import CONTENTS, read_contents
@@ -167,3 +169,15 @@ class TestNotes:
         assert scales["table1"] == scales["bands"] == "400 patterns of 'permalloy', 10 epochs"
         assert scales["measured"] == "300 patterns of 'measured', 30 epochs"
         assert "bands" not in notes.scales(experiments, ["table4"])
+
+
+def test_a_dollar_in_a_label_begins_no_formula_of_a_figure(experiments):
+    experiments.config["models"]["dpi"]["label"] = r"a $\foo$ of $5"
+    drawn = experiments.drawn_labels("models", ["dpi", "ptychonn"])
+    assert drawn == {"dpi": r"a \$\foo\$ of \$5", "ptychonn": "PtychoNN"}
+    assert experiments.labels("models", ["dpi"]) == {"dpi": r"a $\foo$ of $5"}
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    text = figure.text(0.1, 0.1, drawn["dpi"])
+    figure.draw_without_rendering()
+    assert text.get_window_extent().width > 0

@@ -9,7 +9,7 @@ data=${2:+$(realpath "$2")}
 cd "$(dirname "$0")/.."
 python=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
 scans=$(for seed in 0 1 2 3 4 5 6 7 8 9; do echo "results/paper/simulation/datasets/clean/seed$seed.cxi"; done)
-"$python" -m snakemake $scans --cores all --quiet all --configfile config/paper.yaml ${data:+--config data_dir="$data"}
+"$python" -m snakemake $scans --cores all --quiet all --configfile config/paper.yaml ${data:+--config data_dir=" '${data//\'/\'\'}' "}
 "$python" -m pytest -q tests/training/test_graphs.py
 "$python" workflow/speed.py $scans --networks Ptychoformer DPI PtychoNN PtyNet
 "$python" workflow/reference.py --hours "$("$python" -c "print($minutes / 60)")" --gpu "${JOBS:-3}" ${data:+--data "$data"}

@@ -15,6 +15,7 @@ An unfinished training goes on where it was. The seeds are those of the config, 
 """
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -175,7 +176,8 @@ def snakemake_command(
         first: which of them come before the others.
     """
     options = ["--cores", cores, "--rerun-incomplete", "--configfile", *overlays, *([GPU_OVERLAY] if gpu else [])]
-    options += ["--config", f"data_dir={data}"] if data else []
+    # In quotes, in which 20191008 is no number, and in blanks, since Snakemake strips quotes at the ends.
+    options += ["--config", f"data_dir= {json.dumps(data)} "] if data else []
     options += ["--resources", f"gpu={gpu}"] if gpu else []
     options += ["--prioritize", *dict.fromkeys(first)] if first else []
     return [sys.executable, "-m", "snakemake", *dict.fromkeys(wanted), *options]

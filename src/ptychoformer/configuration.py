@@ -1,10 +1,11 @@
 """The config: completed with defaults, checked before any job, and wrong in one sentence that names the key and what is allowed."""
 
 import difflib
+import json
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
 
 def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
     schema = _alternative(key, value, _resolve(schema, root), root)
+    value = _meant(value, schema)
     _check(key, value, schema)
     if isinstance(value, dict):
         properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
@@ -142,27 +144,47 @@ def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
 
 def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema for a value: where there are alternatives for entries of different ``kind``, the one of its kind."""
-    if "oneOf" not in schema or not isinstance(value, dict):
+    if "oneOf" not in schema:
         return schema
+    if not isinstance(value, dict):
+        return {"type": "object"}
     parts = [_resolve(part, root) for part in schema["oneOf"]]
     alternatives = {part["properties"]["kind"]["const"]: part for part in parts}
     default = next((kind for kind, part in alternatives.items() if "default" in part["properties"]["kind"]), None)
-    if (kind := value.get("kind", default)) not in alternatives:
-        found = f"{value['kind']!r} is not allowed" if "kind" in value else "is missing"
+    kind = value.get("kind", default)
+    if not isinstance(kind, str) or kind not in alternatives:
+        found = f"{_shown(kind)} is not allowed" if "kind" in value else "is missing"
         raise InputError(f"{_join(key, 'kind')}: {found}; it must be one of {', '.join(alternatives)}.")
     return alternatives[kind]
 
 
-def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
-    # Parts are checked when their own turn comes, under their own name.
+def _meant(value: Any, schema: Mapping[str, Any]) -> Any:
+    """What a value stands for that was read as something else.
+
+    YAML reads 1e-3 as text, and so does Snakemake all parts of a list on the command line; 1.0e+3 is a whole number too.
+    """
+    if isinstance(value, str) and not _fits(value, schema):
+        with suppress(ValueError):
+            value = read if _fits(read := json.loads(value), schema) else value
+    if isinstance(value, float) and value.is_integer() and "integer" in _types(schema):
+        return int(value)
+    return value
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether a value is allowed by itself; its parts are checked when their own turn comes, under their own name."""
     own = {name: rule for name, rule in schema.items() if name not in _PARTS}
     infinite = isinstance(value, float) and not math.isfinite(value)
-    if infinite or next(Draft202012Validator(own).iter_errors(value), None):
-        raise InputError(f"{key}: {_shown(value)} is not allowed; it must be {allowed_values(schema)}.{_hint(value, schema)}")
+    return not infinite and Draft202012Validator(own).is_valid(value)
+
+
+def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
+    if not _fits(value, schema):
+        raise InputError(f"{key}: {_shown(value)} is not allowed; it must be {allowed_values(schema)}.{_hint(key, value, schema)}")
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -172,8 +194,7 @@ def allowed_values(schema: Mapping[str, Any]) -> str:
         return schema["x-allowed"]
     if "enum" in schema:
         return f"one of {', '.join('null' if value is None else str(value) for value in schema['enum'])}"
-    types = schema.get("type", [])
-    words = " or ".join(_TYPES[name] for name in ([types] if isinstance(types, str) else types)) or schema.get("description", "given")
+    words = " or ".join(_TYPES[name] for name in _types(schema)) or schema.get("description", "given")
     bounds = [
         f"{phrase} {schema[name]}"
         for name, phrase in (
@@ -194,12 +215,15 @@ def allowed_values(schema: Mapping[str, Any]) -> str:
     return f"{words}, {' and '.join(bounds)}" if bounds else words
 
 
-def _hint(value: Any, schema: Mapping[str, Any]) -> str:
-    numeric = {"number", "integer"} & set([schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ()))
-    if numeric and isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value):
-        mantissa, exponent = re.split("[eE]", value)
-        return f" YAML reads {value} as text: write {mantissa}.0e{int(exponent):+d}."
+def _hint(key: str, value: Any, schema: Mapping[str, Any]) -> str:
+    if "string" in _types(schema) and "enum" not in schema and not isinstance(value, str | None):
+        return f' In quotes it is text: {key}: "..." in a file, --config \'{key}= "..." \' on the command line.'
     return ""
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    types = schema.get("type", [])
+    return [types] if isinstance(types, str) else types
 
 
 def _known(name: Any, allowed: Iterable[str]) -> str:
@@ -215,7 +239,8 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
             key = f"models.{name}.options.{option}"
             if option not in choices:
                 raise InputError(f"{key} is not an option of {model['kind']}; allowed are {', '.join(choices) or 'none'}.")
-            _check(key, value, choices[option])
+            model["options"][option] = _meant(value, choices[option])
+            _check(key, model["options"][option], choices[option])
 
 
 def _check_kind(key: str, kind: str) -> None:

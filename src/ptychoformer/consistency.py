@@ -1,11 +1,13 @@
 """What a schema cannot say of a config: values that must fit each other, and entries that one part names and another must define."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import models_of, window_side
 from ptychoformer.plugins import network_side
+from ptychoformer.provided import files_named
 
 
 def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
@@ -14,6 +16,7 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
     Raises:
         InputError: one sentence about the first thing that is wrong.
     """
+    _check_files(config)
     for name, entry in config["objects"].items():
         low, high = entry["amplitude_range"] or (0, 1)
         if low >= high:
@@ -48,10 +51,21 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
         crop, bin = dataset[part]["crop"], dataset[part]["bin"]
         if crop is not None and crop % bin:
             raise InputError(f"datasets.{name}.{part}.crop: {crop} is not allowed; it must be a multiple of bin, {bin}.")
-    if dataset["labels"] is not None and set(dataset["labels"]) - {"file", "url", "sha256"}:
+    if dataset["labels"] is not None and not {"file"} <= set(dataset["labels"]) <= {"file", "url", "sha256"}:
         raise InputError(
             f"datasets.{name}.labels: {dataset['labels']} is not allowed; it must be a mapping of file, url and sha256, or null."
         )
+
+
+def _check_files(config: Mapping[str, Any]) -> None:
+    """Refuse files outside of ``data_dir``, and two files that would be kept under one name."""
+    sources: dict[str, tuple[str, tuple]] = {}
+    for key, part in files_named(config):
+        file, source = part["file"], (part.get("url"), part.get("sha256"))
+        if not isinstance(file, str) or not file or PurePath(file).is_absolute() or ".." in PurePath(file).parts:
+            raise InputError(f"{key}.file: {file!r} is not allowed; it must be a path below data_dir, which may be any folder.")
+        if any(source) and sources.setdefault(file, (key, source))[1] != source:
+            raise InputError(f"{key}.file: '{file}' is not allowed; {sources[file][0]} has another url or sha256 for it.")
 
 
 def _check_room(name: str, experiment: Mapping[str, Any], room_for_one: Iterable[str]) -> None:

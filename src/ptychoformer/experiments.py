@@ -203,7 +203,7 @@ class Experiments:
 
     def labels_of_fig4(self) -> dict[str, str]:
         """What Figure 4 calls them."""
-        known = self.labels("models", self.networks("table1")) | {"epie": "ePIE"}
+        known = self.drawn_labels("models", self.networks("table1")) | {"epie": "ePIE"}
         return {run["model"]: known[run["model"]] for run in self.runs_of_fig4()}
 
     def runs_of_fig8(self) -> list[Run]:
@@ -243,8 +243,12 @@ class Experiments:
         return {dataset: self.config["datasets"][dataset]["scan"]["overlap"] for dataset in self.datasets("overlaps")}
 
     def labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
-        """Names of a catalogue to what tables and figures call them."""
+        """Names of a catalogue to what tables call them."""
         return {name: self.config[catalogue][name]["label"] or name for name in names}
+
+    def drawn_labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
+        """The same for figures, where a dollar would begin a formula."""
+        return {name: label.replace("$", r"\$") for name, label in self.labels(catalogue, names).items()}
 
     def scale(self, experiment: str) -> dict[str, Any]:
         """The subtree of the config that an experiment's numbers depend on."""

@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,21 +13,26 @@ from ptychoformer.errors import OutputError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+ABANDONED = 600.0  # seconds in which nobody wrote into a shared file
 
 
 @contextmanager
-def atomic(path: str | os.PathLike) -> Iterator[Path]:
+def atomic(path: str | os.PathLike, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary name beside ``path`` (same suffix); rename it on success, remove it on any failure.
 
-    The name is always the same, so that the next attempt writes over what a killed process left behind.
+    The name is always the same, so that the next attempt writes over what a killed process left behind; unless the file is ``shared``:
+    where several processes may write it at once each has a name of its own, and what killed ones left is removed when it is old.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    own = f".{uuid.uuid4().hex}" if shared else ""
+    temporary = path.with_name(f".{path.stem}.partial{own}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if shared:
+            _remove_abandoned(path)
         yield temporary
         temporary.replace(path)
     except OSError as error:
@@ -34,6 +41,13 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    begun = f".{path.stem}.partial."
+    for other in path.parent.iterdir():
+        if other.name.startswith(begun) and other.suffix == path.suffix and time.time() - other.lstat().st_mtime > ABANDONED:
+            other.unlink(missing_ok=True)
 
 
 def _why_not_written(error: OSError) -> str | None:

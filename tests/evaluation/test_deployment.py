@@ -160,4 +160,4 @@ print(*sorted(content))
 """
     finished = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    assert set(finished.stdout.split()) == set(Checkpoint.__dataclass_fields__)
+    assert set(finished.stdout.split()) == set(Checkpoint.__dataclass_fields__) - {"source"}  # of networks outside of the package

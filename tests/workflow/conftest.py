@@ -21,6 +21,7 @@ class Project:
     @classmethod
     def fresh(cls, folder: Path) -> "Project":
         """As cloned, without results."""
+        folder.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():

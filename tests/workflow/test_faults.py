@@ -3,14 +3,21 @@
 import inspect
 import os
 import resource
+import shlex
+import shutil
+import site
 import subprocess
+import venv
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
 from snakemake.cli import get_argument_parser
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import MaxJobsPerTimespan
+
+from .conftest import ROOT, Project
 
 OBJECT = "results/simulation/objects/ad_ltem.h5"
 DATASET = "results/smoke/simulation/datasets/clean/seed0.cxi"
@@ -52,7 +59,7 @@ def test_a_missing_file_that_cannot_be_downloaded_is_one_sentence_and_a_local_co
     ("checked", "sentence"),
     [
         (True, "Error in provided_file: data/ad_ltem/design_amp.tiff is another file than expected: its SHA-256 is"),
-        (False, "Error in object: resources/files/ad_ltem/design_amp.tiff cannot be read as TIFF"),
+        (False, "/ad_ltem/design_amp.tiff cannot be read as TIFF"),
     ],
 )
 def test_a_truncated_tiff_is_one_sentence(project, checked, sentence):
@@ -68,6 +75,129 @@ def test_a_truncated_tiff_is_one_sentence(project, checked, sentence):
     assert sentence in finished.stdout
     assert "Traceback" not in finished.stdout
     assert not (project.folder / OBJECT).exists()
+
+
+OWN = """
+data_dir: {folder}
+objects:
+  mine: {{kind: tiff, shape: [128, 128], amplitude: {{file: a.tiff}}, phase: {{file: p.tiff}}}}
+probes:
+  mine: {{kind: npy, size: 32, probe: {{file: probe.npy}}}}
+datasets:
+  mine: {{object: mine, probe: mine, scan: {{overlap: 0.5}}}}
+"""
+MADE = "results/smoke/simulation/datasets/mine/seed0.cxi"
+
+
+def write_own_files(folder, seed):
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    for name in ("a", "p"):
+        tifffile.imwrite(folder / f"{name}.tiff", random.random((128, 128), np.float32))
+    np.save(folder / "probe.npy", random.random((32, 32)) + 0j)
+
+
+def test_a_users_files_are_what_lies_there_now(project):
+    def planned(folder):
+        (project.folder / "mine.yaml").write_text(OWN.format(folder=folder))
+        return project.planned(MADE, *SMOKE, "mine.yaml")
+
+    def run():
+        finished = project.snakemake(MADE, *SMOKE, "mine.yaml")
+        assert finished.returncode == 0, finished.stdout
+
+    write_own_files(project.folder / "day1", 1)
+    assert planned("day1") == {"own_file": 3, "object": 1, "probe": 1, "dataset": 1}
+    run()
+    # The same bytes, touched and moved, without the copies.
+    shutil.copytree(project.folder / "day1", project.folder / "moved", copy_function=shutil.copyfile)
+    shutil.rmtree(project.folder / "resources/files")
+    assert planned("moved") == {}
+    # Another content in place, of the same size and with the time of before.
+    probe = project.folder / "day1/probe.npy"
+    before = probe.stat()
+    np.save(probe, np.load(probe) + 1)
+    os.utime(probe, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert planned("day1") == {"own_file": 1, "probe": 1, "dataset": 1}
+    # Another day, the same names.
+    write_own_files(project.folder / "day2", 2)
+    assert planned("day2") == {"own_file": 3, "object": 1, "probe": 1, "dataset": 1}
+    run()
+    with h5py.File(project.folder / "results/smoke/simulation/objects/mine.h5") as file:
+        assert np.array_equal(file["object/amplitude"], tifffile.imread(project.folder / "day2/a.tiff"))
+
+
+ODD = "é #1 & 5% 'a'"
+
+
+@pytest.fixture
+def odd_project(tmp_path):
+    """In a folder with blanks and other letters, with a Python in it; next to it a folder for results."""
+    project = Project.fresh(tmp_path / ODD)
+    for name in ("Makefile", "requirements.lock"):
+        shutil.copy2(ROOT / name, project.folder / name)
+    venv.create(project.folder / ".venv", with_pip=False)
+    packages = next((project.folder / ".venv/lib").glob("python*/site-packages"))
+    (packages / "all.pth").write_text("\n".join(site.getsitepackages()))
+    shutil.copyfile(ROOT / "requirements.lock", project.folder / ".venv/installed")
+    return project
+
+
+def made(project, *arguments):
+    """What `make` says in the project's folder."""
+    environment = {key: value for key, value in project.environment().items() if key not in ("MAKEFLAGS", "MAKELEVEL")}
+    everything = dict(cwd=project.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.run(["make", *arguments], **everything)
+
+
+def test_blanks_and_other_letters_in_every_path(odd_project):
+    write_own_files(odd_project.folder / f"data {{b}} {ODD}", 1)
+    overlay = OWN.format(folder=f'"data {{b}} {ODD}"') + f'pathvars: {{results: "results {ODD}"}}\n'
+    (odd_project.folder / "mine.yaml").write_text(overlay)
+    target = f"results {ODD}/simulation/datasets/mine/seed0.cxi"
+    command = [".venv/bin/python", "-m", "snakemake", "--cores", "2", target, *SMOKE, "mine.yaml"]
+    finished = subprocess.run(command, cwd=odd_project.folder, env=odd_project.environment(), text=True, capture_output=True)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert (odd_project.folder / target).stat().st_size
+
+
+@pytest.mark.parametrize("folder", ["20191008", "my data", "a: b #c", "it's", "on", '"q"'])
+def test_any_folder_can_be_given_to_make(odd_project, folder):
+    asked = ("smoke", f"DATA={folder}", "ARGS=-n fig1")
+    assert f"data_dir: there is no folder '{folder}'" in made(odd_project, *asked).stdout
+    (odd_project.folder / folder).mkdir()
+    os.utime(odd_project.folder / ".venv/installed", (0, 0))  # as in a copied folder: content says what is installed
+    finished = made(odd_project, *asked)
+    assert finished.returncode == 0, finished.stdout
+    assert "pip" not in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("paper", "DATA=x", "ARGS=--config seeds=[0]"), "DATA and a --config in ARGS exclude each other"),
+        (("smoke", "ARGS=fig1 --configfile mine.yaml"), "make smoke and make full-size have a --configfile of their own"),
+    ],
+)
+def test_what_snakemake_would_silently_forget_is_refused(odd_project, arguments, sentence):
+    finished = made(odd_project, *arguments)
+    assert finished.returncode != 0
+    assert sentence in finished.stdout
+
+
+def test_a_brace_in_the_projects_folder_is_one_sentence(tmp_path):
+    finished = Project.fresh(tmp_path / "a{b}").snakemake("-n")
+    assert finished.returncode != 0
+    assert "a{b}'; Snakemake needs one without { and }, which it reads as variables." in finished.stdout
+    assert "Traceback" not in finished.stdout
+
+
+def test_a_closed_pipe_loses_nothing(project):
+    command = f"{shlex.join(project.command(DATASET, *SMOKE))} 2>&1 | head -3"
+    finished = subprocess.run(command, shell=True, cwd=project.folder, env=project.environment(), text=True, capture_output=True)
+    assert "Traceback" not in finished.stdout + finished.stderr
+    finished = project.snakemake(DATASET, *SMOKE)
+    assert finished.returncode == 0, finished.stdout
 
 
 def test_a_data_dir_that_is_not_there_is_one_sentence(project):

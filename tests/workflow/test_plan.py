@@ -291,3 +291,44 @@ def test_a_network_outside_the_repository_that_is_none_is_one_sentence(project, 
     assert finished.returncode != 0
     assert words in finished.stdout
     assert "Traceback" not in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("fig44", "There is no target 'fig44'; did you mean fig4 or"),
+        ("results/publication/tables/tabel3.tex", "did you mean results/publication/tables/table3.tex or"),
+        ("everything", "there are all, table1, table2, table3, table4, table5, measured, fig1,"),
+        ("results/simulation/objects/gold.h5", "There is no target 'results/simulation/objects/gold.h5'"),
+        ("results/simulation/datasets/klean/seed0.cxi", "There is no target 'results/simulation/datasets/klean/seed0.cxi'"),
+    ],
+)
+def test_a_mistyped_target_names_those_that_exist(project, target, sentence):
+    finished = project.snakemake("table1", target, "--dry-run")
+    assert finished.returncode != 0
+    assert sentence in finished.stdout
+    assert "Traceback" not in finished.stdout
+
+
+def test_parts_of_a_list_on_the_command_line_are_numbers(project):
+    assert project.planned("table1", "--config", "seeds=[0, 1]")["train"] * 3 == project.planned("table1")["train"] * 2
+
+
+def test_results_may_lie_in_another_folder_than_the_project(project):
+    elsewhere = project.folder / "else where"
+    assert project.planned("--directory", str(elsewhere)) == project.planned()
+    keep_reference(project, runs_asked_for(project, "config/paper.yaml"))
+    assert project.planned(*FULL_SIZE, "--directory", str(elsewhere)) == project.planned(*FULL_SIZE)
+    target = "results/smoke/simulation/objects/permalloy.h5"
+    finished = project.snakemake(target, "--configfile", "config/smoke.yaml", "--directory", str(elsewhere))
+    assert finished.returncode == 0, finished.stdout
+    assert (elsewhere / target).exists()
+    assert not (project.folder / "results").exists()
+
+
+def test_what_runs_is_printed_and_not_why(project):
+    finished = project.snakemake("--dry-run")
+    assert "Simulating the scan noisy, seed 2" in finished.stdout
+    assert "Reason:" not in finished.stdout
+    assert "results/publication" not in finished.stdout  # no lists of files
+    assert "Reason:" in project.snakemake("table1", "--dry-run", "--quiet", "host").stdout

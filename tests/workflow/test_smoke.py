@@ -117,6 +117,8 @@ def test_what_was_harvested_prints_the_same_tables_without_training(finished_pro
     (tmp_path / "kept.yaml").write_text("pathvars: {results: results/kept}\nharvested: kept\n")
     finished = project.snakemake("--configfile", "config/smoke.yaml", "kept.yaml")
     assert finished.returncode == 0, finished.stdout
+    assert re.search(r"The report is results/kept/report\.html; it took \d+ min \d+ s\.", finished.stdout)
+    assert "Reason:" not in finished.stdout
     assert not (tmp_path / "results/kept/training").exists()
     made, printed = finished_project.folder / "results/smoke", tmp_path / "results/kept"
     for name in TABLES:

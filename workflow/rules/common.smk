@@ -16,15 +16,21 @@ from ptychoformer.experiments import Experiments, window_side
 from ptychoformer.paths import CELL, EPIE_EVALUATION, EVALUATION, OWN_EVALUATION, REFERENCE_EVALUATION, TRAINING
 from ptychoformer.plugins import network_code
 from ptychoformer.provenance import code_digest
+from ptychoformer.provided import BY_CONTENT, ProvidedFiles, check_project, data_folder, options_of
 from ptychoformer.publication.tables import notes
 from ptychoformer.publication.store.holdings import Holdings
 
+PROJECT = os.path.relpath(workflow.basedir)  # from where results go, which --directory may say
+
 try:
+    check_project(workflow.basedir)
     config.update(complete(config, load_schema(workflow.basedir)))
     # A folder of runs to print instead of training any, or nothing; the config is cut down to what it holds whole.
-    HARVESTED = config["harvested"]
+    HARVESTED = config["harvested"] and str(Path(PROJECT, config["harvested"]))
     HOLDINGS = Holdings(HARVESTED, config) if HARVESTED else None
     config.update(HOLDINGS.narrowed(config) if HOLDINGS else {})
+    config["data_dir"] = data_folder(config["data_dir"])
+    PROVIDED = ProvidedFiles(config, memory=".snakemake/checksums")
     EXPERIMENTS = Experiments(config, HOLDINGS)
     EXPERIMENTS.check()
     PAPER = read_contents(Path(workflow.basedir) / CONTENTS)
@@ -32,18 +38,15 @@ try:
 except InputError as error:
     raise WorkflowError(f"config: {error}") from None
 
-if config["data_dir"]:
-    config["data_dir"] = os.path.expanduser(config["data_dir"])
-    if not Path(config["data_dir"]).is_dir():
-        raise WorkflowError(f"config: data_dir: there is no folder '{config['data_dir']}'; it must be a folder, or null to download.")
-
 # Runs that claims are judged on besides those of this config; where it prints these, there are no others. See `publication.store.files`.
-REFERENCE = "" if HARVESTED or not Path("resources/reference/runs.csv").is_file() else "resources/reference"
+REFERENCE = "" if HARVESTED or not Path(PROJECT, "resources/reference/runs.csv").is_file() else str(Path(PROJECT, "resources/reference"))
 
 
 wildcard_constraints:
-    dataset=r"[^/]+",
-    test=r"[^/]+",
+    object="|".join(config["objects"]),
+    probe="|".join(config["probes"]),
+    dataset="|".join(config["datasets"]),
+    test="|".join(config["datasets"]),
     model=r"[^/]+",
     loss=r"[^/]+",
     reference="floor|ceiling|one_pattern",
@@ -62,27 +65,22 @@ def of_all_seeds(pattern):
     return [pattern.replace("{seed}", str(seed)) for seed in config["seeds"]]
 
 
-def is_file(part):
-    """Whether a part of a catalogue's entry names a file of somebody else's."""
-    return isinstance(part, dict) and "file" in part
-
-
-def files_of(entry):
-    """Where the files lie that an entry of a catalogue names, by their role."""
-    return {role: f"<resources>/files/{part['file']}" for role, part in entry.items() if is_file(part)}
-
-
-def options_of(entry):
-    """The other parts of an entry: where a file came from changes no result."""
-    return {key: part for key, part in entry.items() if not is_file(part)}
+def files_of(catalogue, name, roles=None):
+    """Where the files lie that an entry of a catalogue names, by their role; content, not time, says whether a user's own file is another."""
+    try:
+        kept = PROVIDED.of(catalogue, name, roles)
+    except InputError as error:
+        raise WorkflowError(f"config: {error}") from None
+    kept = {role: f"<resources>/files/{file}" for role, file in kept.items()}
+    return {role: ancient(path) if f"/{BY_CONTENT}/" in path else path for role, path in kept.items()}
 
 
 def object_files(wildcards):
-    return files_of(config["objects"][wildcards.object])
+    return files_of("objects", wildcards.object)
 
 
 def probe_files(wildcards):
-    return files_of(config["probes"][wildcards.probe])
+    return files_of("probes", wildcards.probe)
 
 
 def options_of_object(wildcards):
@@ -95,8 +93,7 @@ def options_of_probe(wildcards):
 
 def source_of_file(wildcards):
     """Address and checksum of a file."""
-    parts = [part for catalogue in ("objects", "probes", "datasets") for entry in config[catalogue].values() for part in entry.values()]
-    return next({key: part.get(key) for key in ("url", "sha256")} for part in parts if is_file(part) and part["file"] == wildcards.file)
+    return PROVIDED.source(wildcards.file)
 
 
 def network_of(wildcards):
@@ -178,20 +175,9 @@ def options_of_reconstruction(wildcards):
     return config["iterative"] | dict(probe_from=None) | (dict(positions_from=None) if exact else {})
 
 
-def file_is_at_hand(file):
-    """Whether a file of somebody else's needs no download."""
-    return any(Path(folder, file).is_file() for folder in ("resources/files", config["data_dir"]) if folder)
-
-
 def scan_files(wildcards):
     """The measured scan of a dataset, and labels that were published with it."""
-    entry = config["datasets"][wildcards.dataset]
-    wanted = {role: entry[role] for role in ("scan", "labels") if entry[role]}
-    for role, part in wanted.items():
-        if not (part.get("url") or file_is_at_hand(part["file"])):
-            key, folder = f"datasets.{wildcards.dataset}.{role}.file", config["data_dir"] or "data_dir, which is not set"
-            raise WorkflowError(f"config: {key}: there is no '{part['file']}' in {folder}, and no url to download it from.")
-    return files_of(wanted)
+    return files_of("datasets", wildcards.dataset, ("scan", "labels"))
 
 
 def reconstruction_of_scan(wildcards):
@@ -210,7 +196,7 @@ def options_of_scan(wildcards):
 def measured_is_at_hand():
     """Whether Figure 5 can be made without a download that nobody asked for."""
     entries = [config["datasets"][dataset] for dataset in EXPERIMENTS.datasets("measured")]
-    return all(file_is_at_hand(part["file"]) for entry in entries for part in (entry["scan"], entry["labels"]) if part)
+    return all(PROVIDED.at_hand(part) for entry in entries for part in (entry["scan"], entry["labels"]) if part)
 
 
 def missing_scan():
@@ -261,9 +247,14 @@ def kept_pictures_of(runs, *parts):
     return dict(views=f"{HARVESTED}/views.h5") if HARVESTED else pictures_of(runs, *parts)
 
 
+def published(name):
+    """A file of the paper's own numbers and statements."""
+    return str(Path(PROJECT, "resources/published", name))
+
+
 def published_values(table):
     """The paper's own numbers in a table, if it has them."""
-    return [f"resources/published/{table}.csv"] if PAPER.tables[table].published else []
+    return [published(f"{table}.csv")] if PAPER.tables[table].published else []
 
 
 def tables_of_store(folder):

@@ -36,7 +36,7 @@ for table in PAPER.tables:
 FIGURES = {
     "fig1": dict(
         input=files_to_draw(EXPERIMENTS.headline_run()),
-        params=dict(condition=EXPERIMENTS.labels("datasets", [EXPERIMENTS.first_dataset("table1")])),
+        params=dict(condition=EXPERIMENTS.drawn_labels("datasets", [EXPERIMENTS.first_dataset("table1")])),
     ),
     "fig2": dict(
         input=dict(architecture=f"<results>/training/architectures/{EXPERIMENTS.our_network()}.json"),
@@ -48,7 +48,7 @@ FIGURES = {
         input=kept_pictures_of(EXPERIMENTS.runs_of_fig4(), "patches", "scenes"),
         params=dict(
             models=EXPERIMENTS.labels_of_fig4(),
-            condition=EXPERIMENTS.labels("datasets", [EXPERIMENTS.first_dataset("table1")]),
+            condition=EXPERIMENTS.drawn_labels("datasets", [EXPERIMENTS.first_dataset("table1")]),
             headline=EXPERIMENTS.headline("table1"),
             shown=EXPERIMENTS.views("table1", EXPERIMENTS.runs_of_fig4()) if HARVESTED else [],
         ),
@@ -58,7 +58,7 @@ FIGURES = {
         input=dict(metrics="<results>/evaluation/measured/metrics.csv")
         | pictures_of(EXPERIMENTS.runs_to_draw("measured"), "patches", "scenes"),
         params=dict(
-            models=EXPERIMENTS.labels("models", EXPERIMENTS.networks("measured")),
+            models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("measured")),
             headline=EXPERIMENTS.headline("measured"),
         ),
     ),
@@ -69,7 +69,7 @@ FIGURES = {
         )
         | pictures_of(EXPERIMENTS.runs_to_draw("table2"), "patches", "scenes"),
         params=dict(
-            models=EXPERIMENTS.labels("models", EXPERIMENTS.networks("table2")),
+            models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("table2")),
             headline=EXPERIMENTS.headline("table2"),
         ),
     ),
@@ -86,8 +86,8 @@ FIGURES = {
         input=dict(sizes="<results>/evaluation/sizes/metrics.csv", overlaps="<results>/evaluation/overlaps/metrics.csv")
         | kept_pictures_of(EXPERIMENTS.runs_of_fig8(), "scenes"),
         params=dict(
-            models=EXPERIMENTS.labels("models", EXPERIMENTS.networks("sizes")),
-            overlap_models=EXPERIMENTS.labels("models", EXPERIMENTS.networks("overlaps")),
+            models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("sizes")),
+            overlap_models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("overlaps")),
             runs=EXPERIMENTS.runs_of_fig8(),
             overlaps=EXPERIMENTS.overlaps(),
             headline=EXPERIMENTS.headline("sizes"),
@@ -98,12 +98,12 @@ FIGURES = {
     "fig9": dict(
         input=dict(spectra="<results>/evaluation/table1/spectra.csv", bands="<results>/evaluation/table1/bands.csv"),
         params=dict(
-            models=EXPERIMENTS.labels("models", EXPERIMENTS.networks("table1")),
+            models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("table1")),
             headline=EXPERIMENTS.headline("table1"),
         ),
     ),
     "fig10": dict(
-        input=dict(metrics="<results>/evaluation/table4/metrics.csv", published="resources/published/table4.csv"),
+        input=dict(metrics="<results>/evaluation/table4/metrics.csv", published=published("table4.csv")),
         params=dict(
             alphas=EXPERIMENTS.weights_of_losses(),
             model=EXPERIMENTS.our_network(),
@@ -172,7 +172,7 @@ rule reconstruction_picture:
 
 rule claims:
     input:
-        claims="resources/published/claims.yaml",
+        claims=published("claims.yaml"),
         reference=tables_of_store(REFERENCE),
         bands=BANDS,
         metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=SHOWN),
@@ -202,7 +202,7 @@ rule claims:
 rule report:
     input:
         **provenance_of_runs(),
-        contents="resources/published/contents.yaml",
+        contents=published("contents.yaml"),
         tables=[f"<results>/publication/tables/{table}.csv" for table in SHOWN_TABLES],
         anovas=[f"<results>/evaluation/{table}/anova.csv" for table in SHOWN_TABLES],
         pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in SHOWN_TABLES],

@@ -3,11 +3,14 @@
 
 rule provided_file:
     output:
-        "<resources>/files/{file}",
+        # Not deleted before it is replaced: another workflow may be reading it.
+        update("<resources>/files/{file}"),
     log:
         "<results>/simulation/files/{file}.log",
     benchmark:
         "<results>/simulation/files/{file}.benchmark.tsv"
+    wildcard_constraints:
+        file=f"(?!{BY_CONTENT}/).+",
     conda:
         "../../environment.yml"
     threads: 1
@@ -19,6 +22,26 @@ rule provided_file:
         "Fetching {wildcards.file} from data_dir or its authors"
     script:
         "../scripts/provide_file.py"
+
+
+rule own_file:
+    output:
+        update(f"<resources>/files/{BY_CONTENT}/{{digest}}/{{file}}"),
+    log:
+        f"<results>/simulation/files/{BY_CONTENT}/{{digest}}/{{file}}.log",
+    benchmark:
+        f"<results>/simulation/files/{BY_CONTENT}/{{digest}}/{{file}}.benchmark.tsv"
+    wildcard_constraints:
+        digest="[0-9a-f]+",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    message:
+        "Copying {wildcards.file} from data_dir"
+    script:
+        "../scripts/keep_file.py"
 
 
 rule object:

@@ -8,6 +8,8 @@ Exit codes: 0 fine, 1 an error that is one sentence, 2 a command line that canno
 """
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -35,6 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 2 on a command line that cannot be understood, 0 after ``--help``.
     """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, as `head` has; what is still to be flushed goes nowhere.
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     afterwards = ""
     try:
         options = parser().parse_args(arguments)

@@ -21,7 +21,7 @@ def provide(file: str, url: str | None, sha256: str | None, data_dir: str | os.P
     """
     local = Path(data_dir or "", file)
     if data_dir and local.is_file():
-        with atomic(output) as temporary:
+        with atomic(output, shared=True) as temporary:
             shutil.copyfile(local, temporary)
             _check(temporary, sha256, f"{local} is another file than expected")
     elif url:
@@ -30,13 +30,28 @@ def provide(file: str, url: str | None, sha256: str | None, data_dir: str | os.P
         raise InputError(f"{file} is not under data_dir ({data_dir or 'which is not set'}), and the config gives no url for it.")
 
 
+def keep(local: str | os.PathLike, digest: str, output: str | os.PathLike) -> None:
+    """Copy a user's own file, whose SHA-256 began with ``digest`` when the work was planned.
+
+    Raises:
+        InputError: it is no longer there, cannot be read, or holds something else by now.
+    """
+    with atomic(output, shared=True) as temporary:
+        try:
+            shutil.copyfile(local, temporary)
+        except FileNotFoundError as error:
+            raise InputError(f"{local} is no longer there.") from error
+        if not pooch.file_hash(str(temporary), alg="sha256").startswith(digest):
+            raise InputError(f"{local} changed since the work was planned; run the same command again.")
+
+
 def fetch(url: str, sha256: str | None, output: str | os.PathLike) -> None:
     """Download ``url`` to ``output``, whole and with the hexadecimal checksum ``sha256``, or not at all.
 
     Raises:
         InputError: the address cannot be reached or does not answer with this file.
     """
-    with atomic(output) as temporary:
+    with atomic(output, shared=True) as temporary:
         try:
             pooch.HTTPDownloader(timeout=TIMEOUT)(url, str(temporary), None)
         except requests.RequestException as error:

@@ -97,7 +97,7 @@ def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str])
 
 def _markdown_table(body: Sequence[Row], part: Part, layout: Layout) -> str:
     headings = [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in layout.columns(part)]
-    lines = [[row.condition, row.method, *map(_markdown_cell, row.cells)] for row in body]
+    lines = [[*(name.replace("|", r"\|") for name in (row.condition, row.method)), *map(_markdown_cell, row.cells)] for row in body]
     return tabulate(lines, [*layout.compared.headings, *headings], tablefmt="pipe", disable_numparse=True)
 
 

@@ -1,0 +1,138 @@
+"""Files of somebody else's that entries of the config name: where they come from, and the names under which the workflow keeps them.
+
+Needs nothing but Python, so that the workflow can use it while it parses.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ptychoformer.errors import InputError, OutputError
+from ptychoformer.files import atomic
+
+FILES = "resources/files"  # in the project's folder
+BY_CONTENT = "by_content"
+DIGITS = 16  # of a SHA-256 in the name of a folder
+ESCAPES = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "%{}<>"})  # what means something in Snakemake's paths, and in these
+
+
+def check_project(folder: str) -> None:
+    """Check that Snakemake can work with the project where it lies.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if set("{}") & set(folder):
+        raise InputError(f"the project's folder is '{folder}'; Snakemake needs one without {{ and }}, which it reads as variables.")
+
+
+def data_folder(folder: str | None) -> str | None:
+    """Return ``data_dir``, in which ``~`` is a home folder.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not folder:
+        return None
+    if not (found := Path(folder).expanduser()).is_dir():
+        raise InputError(f"data_dir: there is no folder '{found}'; it must be a folder, or null to download.")
+    return str(found)
+
+
+def is_file(part: Any) -> bool:
+    """Say whether a part of a catalogue's entry names a file."""
+    return isinstance(part, dict) and "file" in part
+
+
+def options_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the other parts of an entry."""
+    return {key: part for key, part in entry.items() if not is_file(part)}
+
+
+def files_named(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the key and the part of every entry of a catalogue that names a file."""
+    for catalogue in ("objects", "probes", "datasets"):
+        for name, entry in config[catalogue].items():
+            yield from ((f"{catalogue}.{name}.{role}", part) for role, part in entry.items() if is_file(part))
+
+
+class ProvidedFiles:
+    """The files that a config names.
+
+    One with a checksum in the config, or downloaded, is kept under its own name. What it holds may not change, or is the server's.
+    A user's own file is whatever lies in ``data_dir`` now: it is kept under a name that holds a digest of its content, so that another
+    content is another input of the jobs that read it, and the same content, touched or moved, is the same input.
+
+    Args:
+        config: complete.
+        memory: folder for the digests of files that were read before.
+    """
+
+    def __init__(self, config: Mapping[str, Any], memory: str | os.PathLike):
+        self._config, self._memory = config, Path(memory)
+
+    def of(self, catalogue: str, name: str, roles: Iterable[str] | None = None) -> dict[str, str]:
+        """Map the roles of an entry's files (all, or those named) to paths below `FILES`.
+
+        Raises:
+            InputError: a file is nowhere, or cannot be read.
+        """
+        entry = self._config[catalogue][name]
+        wanted = {role: part for role, part in entry.items() if is_file(part) and (roles is None or role in roles)}
+        return {role: self._kept(part, f"{catalogue}.{name}.{role}.file") for role, part in wanted.items()}
+
+    def at_hand(self, part: Mapping[str, Any]) -> bool:
+        """Say whether a file needs no download: it is the user's own, or was downloaded before."""
+        return self._own(part) is not None or (_has_source(part) and Path(FILES, _name(part)).is_file())
+
+    def source(self, file: str) -> dict[str, Any]:
+        """Return the address (``url``) and checksum (``sha256``) of a file that is kept under its own name."""
+        part = next(part for _, part in files_named(self._config) if _name(part) == file and _has_source(part))
+        return {key: part.get(key) for key in ("url", "sha256")}
+
+    def _own(self, part: Mapping[str, Any]) -> Path | None:
+        path = Path(self._config["data_dir"] or "", part["file"])
+        return path if self._config["data_dir"] and path.is_file() else None
+
+    def _kept(self, part: Mapping[str, Any], key: str) -> str:
+        if not (part.get("url") or self.at_hand(part)):
+            folder = self._config["data_dir"] or "data_dir, which is not set"
+            raise InputError(f"{key}: there is no '{part['file']}' in {folder}, and no url to download it from.")
+        if part.get("sha256") or not (own := self._own(part)):
+            return _name(part)
+        try:
+            return f"{BY_CONTENT}/{sha256_of(own, self._memory)[:DIGITS]}/{_name(part)}"
+        except OSError as error:
+            raise InputError(f"{key}: {own} cannot be read ({error.strerror}).") from error
+
+
+def _name(part: Mapping[str, Any]) -> str:
+    return part["file"].translate(ESCAPES)
+
+
+def _has_source(part: Mapping[str, Any]) -> bool:
+    return bool(part.get("url") or part.get("sha256"))
+
+
+def sha256_of(path: Path, memory: Path) -> str:
+    """Return the SHA-256 of a file, which is read only if ``memory`` has not seen it with this size and these times.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found = os.stat(path)
+    seen = [str(path.absolute()), found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    note = memory / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:DIGITS]}.json"
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        if (known := json.loads(note.read_text(encoding="utf-8")))["seen"] == seen:
+            return known["sha256"]
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    # A folder that cannot be written to costs no more than reading the file again.
+    with suppress(OSError, OutputError), atomic(note, shared=True) as temporary:
+        temporary.write_text(json.dumps({"seen": seen, "sha256": digest}), encoding="utf-8")
+    return digest
