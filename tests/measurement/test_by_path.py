@@ -121,7 +121,7 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
         ),
         ({"positions_axes": "x,x"}, "must be x and y with a comma between them, and a minus where one is turned, found 'x,x'"),
         ({"positions_axes": "rows"}, "must be x and y with a comma between them"),
-        ({"format": "cxi"}, "Paths of datasets are of the format hdf5, not of cxi"),
+        ({"format": "cxi"}, "Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of cxi"),
     ],
 )
 def test_what_is_not_said_is_not_guessed(store, refused, options, sentence):

@@ -322,7 +322,7 @@ def test_a_dark_frame_is_subtracted(write, put, read, measured, stack):
     assert "'data_dark' is subtracted" in raw.warnings[0]
 
 
-def test_counts_become_photons_but_saturated_ones_stay(write, put, read, measured):
+def test_counts_become_photons_and_saturated_ones_the_most_that_there_can_be(write, put, read, measured):
     gain, limit = 4, 2**16 - 1
     counts = np.minimum(gain * measured.patterns + 1, limit).astype(np.uint16)
     counts[:, 3, 4] = limit
@@ -332,6 +332,7 @@ def test_counts_become_photons_but_saturated_ones_stay(write, put, read, measure
     full = counts == limit
     np.testing.assert_allclose(frames[~full], measured.patterns[~full], rtol=1e-5, atol=1e-3)
     assert (frames[full] == raw.saturation).all()
+    assert raw.saturation == pytest.approx(limit / gain)
     assert any("counts are divided by 4 a photon" in warning for warning in raw.warnings)
 
 

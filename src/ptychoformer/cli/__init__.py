@@ -26,7 +26,8 @@ train        a network that takes one pattern to its part of the object
 predict      a whole scan with that network, as fast as patterns come
 export       that network as an ONNX file, for a program without this package
 
-A scan is a CXI or NXcxi_ptycho file, an .npz.bz2 of the APS Velociprobe, or an .npz or .npy of frames on a raster.
+A scan is a CXI or NXcxi_ptycho file, an .npz.bz2 of the APS Velociprobe, an .npz or .npy of frames on a raster, or any
+HDF5 file with --data and --positions.
 Each command explains itself: ptychoformer predict --help."""
 COMMANDS = {"inspect": inspect, "reconstruct": reconstruct, "train": train, "predict": predict, "export": export}
 

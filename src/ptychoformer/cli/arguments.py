@@ -62,9 +62,9 @@ def cropping(options: Namespace) -> dict[str, int | None]:
     return {"crop": options.crop, "bin": options.bin}
 
 
-def about_scan(path: str) -> dict[str, Any]:
-    """What tells one scan from another, for the provenance."""
-    return {"scan": Path(path).name, "scan_bytes": Path(path).stat().st_size}
+def about_scan(options: Namespace) -> dict[str, Any]:
+    """What tells one scan, read in one way, from another, for the provenance."""
+    return {"scan": Path(options.scan).name, "scan_bytes": Path(options.scan).stat().st_size, "reading": reading(options)}
 
 
 def whole(least: int) -> Callable[[str], int]:

@@ -17,6 +17,7 @@ from ptychoformer.cli.train import PREPARATION
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.evaluation.synchronise import PHASES, TIE
+from ptychoformer.measurement.matching import SAME_PIXEL
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.resemblance import Tally, differences, is_summary
 from ptychoformer.progress import say
@@ -46,7 +47,6 @@ AFTERWARDS = "Nothing was written."  # said when it was interrupted
 # A scene whose standard deviation is a smaller part of that of the labels has no structure. Networks that had not left their first plateau
 # made scenes of 0.03.
 LEAST_DEVIATION = 0.2
-SAME_PIXEL = 0.01  # largest relative difference between pixel sizes that count as the same
 
 
 def add_options(part: argparse.ArgumentParser) -> None:
@@ -87,7 +87,7 @@ def run(options: Namespace) -> None:
     if "seen" in trained and (found := differences(tally.summary(), trained["seen"])):
         say(f"{options.scan} is unlike what {checkpoint} was trained on: {', and '.join(found)}; the network knows no others.")
     facts |= {"device": network.device, "threads": threads}
-    settings = about_scan(options.scan) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
+    settings = about_scan(options) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
     record(options.output, settings, time.perf_counter() - began, facts)
     if options.png:
         from ptychoformer.publication.scan.pictures import draw_scene

@@ -57,7 +57,7 @@ def run(options: Namespace) -> None:
     how = {"seed": options.seed, "threads": threads, "code": code}
     facts = measurement.reconstruct(options.scan, reading(options), settings, output=options.output, convergence=convergence, **how)
     facts |= {"threads": threads}
-    record(options.output, settings | about_scan(options.scan) | {"seed": options.seed}, time.perf_counter() - began, facts)
+    record(options.output, settings | about_scan(options) | {"seed": options.seed}, time.perf_counter() - began, facts)
     if options.png:
         from ptychoformer.publication.scan.pictures import draw_reconstruction
 

@@ -128,7 +128,7 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> dict[str, Any]:
     seen = {"seen": _seen(files["dataset.cxi"])}  # numbers that say nothing to a reader of the provenance
     write_text(json.dumps(preparation | seen, indent=2) + "\n", files[PREPARATION])
     write_text(json.dumps(judged, indent=2) + "\n", files[JUDGEMENT])
-    record(files["model.pt"], settings | preparation | about_scan(options.scan), time.perf_counter() - began, facts)
+    record(files["model.pt"], settings | preparation | about_scan(options), time.perf_counter() - began, facts)
     delete_state(files["model.pt"])
     print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files['model.pt']}")
     return judged

@@ -73,8 +73,11 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
             about_mask = _about_mask(raw, seen)
         now = bad_pixels(raw, seen, masked)
         bad = {kind: those | (bad[kind] & ~_united(now)) for kind, those in now.items()} if turn >= SETTLED else now
-        reasons = {} if raw.simulated else unusable(seen)
-        before, used, united = (used, united), used if kept else ~_united(reasons), _united(bad)
+        before, united = (used, united), _united(bad)
+        # By pixels that are none, such as gaps that say -1, no pattern is judged.
+        settled = np.array_equal(before[1], united) or turn == MOST_PASSES - 1
+        reasons = unusable(seen, raw.positions) if settled and not raw.simulated else {}
+        used = ~_united(reasons) if reasons and not kept else used
         if united.all():
             raise InputError(f"{raw.path}: no detector pixel is good, all are masked, blind, hot or dead.")
         if used.sum() < 2:
@@ -88,7 +91,9 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
 
 
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:
-    """The kinds of `Examined.bad`."""
+    """The kinds of `Examined.bad`; a simulated detector has no faults."""
+    if raw.simulated:
+        return {"masked": masked} | {kind: np.zeros_like(masked) for kind in ("blind", "hot", "dead")}
     blind = blind_pixels(seen, raw.saturation) & ~masked
     if (masked | blind).all():
         raise InputError(f"{raw.path}: no detector pixel is good, all are masked or blind.")
@@ -109,7 +114,7 @@ def _about_mask(raw: RawScan, seen: Survey) -> tuple[str, ...]:
     """A warning if the mask leaves nearly nothing of what pixels that are good by their data count; single bright ones are no light.
 
     Raises:
-        InputError: so it does, and leaves less than half of the pixels.
+        InputError: it does, and masks more than half of the pixels.
     """
     united = _united(bad_pixels(raw, seen, np.zeros(raw.frame, bool)))
     if united.all():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from ptychoformer.measurement.pixels import Survey
 
@@ -18,14 +19,15 @@ FEW = 0.1
 FAR = 10.0
 # Nor are patterns with a hundredth of the median worth having, however many they are: a beam that was off for a while.
 DARK = 0.01
+AROUND = 4  # nearest positions that a pattern is compared with
 FEWEST = 8  # patterns that make a distribution
 # Two counted patterns with fewer photons may be the same by chance.
 ENOUGH = 100
 SHOWN = 4  # ranges of numbers in a sentence
 
 
-def unusable(seen: Survey) -> dict[str, np.ndarray]:
-    """Which of n patterns are not to be used: (n,) bool for each of `REASONS`, no pattern under two of them."""
+def unusable(seen: Survey, positions: np.ndarray) -> dict[str, np.ndarray]:
+    """Which of n patterns at ``positions`` (n, 2) are not to be used: (n,) bool for each of `REASONS`, no pattern under two of them."""
     lit = seen.total > 0
     repeated = lit & _repeated(seen)
     if np.sum(lit & ~repeated) < 2:  # then it is no frame that was written twice, but a scan in which nothing changes
@@ -36,16 +38,21 @@ def unusable(seen: Survey) -> dict[str, np.ndarray]:
         total = seen.total[usual]
         lowest, highest = np.quantile(total, FEW, method="higher"), np.quantile(total, 1 - FEW, method="lower")
         found["dim"] = usual & (seen.total < max(lowest / FAR, DARK * np.median(total)))
-        found["bright"] = usual & (seen.total > FAR * highest)
+        bright = usual & (seen.total > FAR * highest)
+        # What makes patterns all around as bright is the object.
+        around = KDTree(positions).query(positions, 1 + AROUND)[1][:, 1:]
+        found["bright"] = bright & (bright[around].sum(axis=1) < AROUND / 2)
     return found
 
 
 def _repeated(seen: Survey) -> np.ndarray:
-    """(n,) bool: the same, bit for bit, as an earlier pattern."""
+    """(n,) bool: the same counts as an earlier pattern. Without noise, which whole numbers show, equal parts of an object look equal."""
+    if not seen.whole:
+        return np.zeros(len(seen.digest), bool)
     _, first = np.unique(seen.digest, axis=0, return_index=True)
     repeated = np.ones(len(seen.digest), bool)
     repeated[first] = False
-    return repeated & ((seen.total >= ENOUGH) | (not seen.whole))
+    return repeated & (seen.total >= ENOUGH)
 
 
 def sentences(path: object, left_out: Mapping[str, np.ndarray], count: int, kept: bool) -> tuple[str, ...]:

@@ -88,7 +88,8 @@ def check_reconstruction(path: str | os.PathLike, origin: Origin, scan: str | os
         InputError: it was not.
     """
     if len(origin.recorded) != len(prepared.positions):
-        raise InputError(f"{path} is a reconstruction from {len(origin.recorded)} patterns, {scan} has {len(prepared.positions)}.")
+        both = f"{len(origin.recorded)} patterns, {scan} has {len(prepared.positions)} that are used"
+        raise InputError(f"{path} is a reconstruction from {both}; both must be read with the same --keep-frames.")
     # Of any preparation, the centres of the windows lie at the same parts of a frame.
     own = (prepared.positions + prepared.window[0] // 2) / prepared.crop
     distance = np.abs((origin.recorded + origin.crop // origin.bin // 2) - own * origin.crop).max()
@@ -101,7 +102,7 @@ def check_reconstruction(path: str | os.PathLike, origin: Origin, scan: str | os
         first = int(other.argmax())
         raise InputError(
             f"{path} was reconstructed from other patterns than those of {scan}: {other.sum()} of {len(other)} differ in what they count, "
-            f"pattern {first} counted {origin.counts[first]:.6g} and has {prepared.counts[first]:.6g}."
+            f"pattern {prepared.numbers[first]} counted {origin.counts[first]:.6g} and has {prepared.counts[first]:.6g}."
         )
     if origin.centre and origin.centre != tuple(prepared.centre):
         y, x = origin.centre

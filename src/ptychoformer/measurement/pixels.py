@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_dilation, distance_transform_edt, median_filter, rank_filter
+from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, label, median_filter, rank_filter
 from scipy.sparse import csr_array
 
 from ptychoformer.errors import InputError
@@ -13,8 +13,8 @@ from ptychoformer.errors import InputError
 HOT = 10.0
 # A dead pixel counts nothing where its neighbours count this many photons in the whole scan, which chance does in one of 20,000.
 ALIVE = 10.0
-# A gap counts nothing between pixels, or between whole lines of them, that count this many in the scan.
-BESIDE_A_GAP = 1000.0
+# A gap between modules is whole lines, at most so many, that count nothing between lines that count this many in the scan.
+WIDEST_GAP, BESIDE_A_GAP = 40, 1000.0
 # How probable it may be that a pixel which counts photons counts the same in every pattern.
 CHANCE = 1e-9
 # Of the beam's peak; what is fainter is scattered by the object, and need not lie around the beam.
@@ -157,34 +157,26 @@ def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     darkest = rank_filter(mean, 1, footprint=NEIGHBOURS, mode="mirror")
     # In the dark, where nothing around it counts, a hot pixel is one brighter than the detector is on average.
     hot = mean > HOT * np.maximum(brightest, 0) + max(mean.mean(), 0)
-    hot.flat[median_filter(mean, footprint=NEIGHBOURS, mode="mirror").argmax()] = False
+    around = median_filter(mean, footprint=NEIGHBOURS, mode="mirror")
+    hot.flat[(around if around.any() else mean).argmax()] = False
     never, counts = seen.highest <= 0, seen.count * mean
-    return hot, never & ((seen.count * darkest >= ALIVE) | _gaps(counts, never))
+    # A few photons, alone in the dark, are light like any other.
+    return hot & (counts >= ALIVE), never & ((seen.count * darkest >= ALIVE) | _gaps(counts, never))
 
 
 def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:
-    """(h, w) bool: pixels that ``never`` count with many ``counts`` in the scan on both sides of them, in a row or a column, and whole
-    rows and columns that never count between others that do."""
+    """(h, w) bool: whole rows and columns that ``never`` count between others that do, as gaps between the modules of a detector are. (A
+    dark region that light surrounds may be the hole of a beam, and is none.)"""
     gaps = np.zeros_like(never)
     for axis in (0, 1):
         lines = never.all(axis=axis)
-        gaps |= np.expand_dims(lines & (_beside(counts.sum(axis=axis), ~lines, 0) >= BESIDE_A_GAP), axis)
-    for _ in range(2):  # where two gaps cross, pixels lie between those of gaps
-        counts, known = np.where(gaps, BESIDE_A_GAP, counts), ~never | gaps
-        gaps |= never & (np.maximum(*(_beside(counts, known, axis) for axis in (0, 1))) >= BESIDE_A_GAP)
+        groups, found = label(lines)
+        for place in find_objects(groups, found):
+            first, last = place[0].start, place[0].stop
+            if first > 0 and last < len(lines) and last - first <= WIDEST_GAP:
+                beside = min(counts.take(at, axis=1 - axis).sum() for at in (first - 1, last))
+                gaps |= np.expand_dims((groups == groups[first]) & (beside >= BESIDE_A_GAP), axis)
     return gaps
-
-
-def _beside(counts: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
-    """The lesser of the ``counts`` of the nearest ``known`` pixels before and behind each one along ``axis``; 0 if one is missing."""
-
-    def before(counts: np.ndarray, known: np.ndarray) -> np.ndarray:
-        places = np.arange(counts.shape[axis]).reshape([-1 if at == axis else 1 for at in range(counts.ndim)])
-        last = np.maximum.accumulate(np.where(known, places, -1), axis=axis)
-        return np.where(last < 0, 0.0, np.take_along_axis(counts, np.maximum(last, 0), axis))
-
-    behind = np.flip(before(np.flip(counts, axis), np.flip(known, axis)), axis)
-    return np.minimum(before(counts, known), behind)
 
 
 def full_pixels(seen: Survey, good: np.ndarray, saturation: float | None) -> tuple[float, int]:

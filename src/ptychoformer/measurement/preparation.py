@@ -13,7 +13,7 @@ that one preparation has at y is at y c' / c in another one. The centre of the f
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     preparation = preparation or Preparation()
     found = examine(raw, preparation.keep_frames)
     warnings, used, shown = found.warnings, found.used, beam_centre(found.mean)
+    everything, raw = raw, replace(raw, positions=raw.positions[used])  # what is left out says nothing of where the object lies
     centre = preparation.centre or raw.centre or (_middle(raw.frame) if raw.centred else shown)
     if centre == raw.centre and max(abs(a - b) / side for a, b, side in zip(centre, shown, raw.frame, strict=True)) > OFF:
         warnings += (f"{raw.path} puts the beam at detector pixel {centre}, its patterns rather at {shown}.",)
@@ -150,7 +151,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
 
     def frames(size: int) -> Iterator[np.ndarray]:
         start = 0
-        for block in raw.frames(min(size, at_once(raw))):
+        for block in everything.frames(min(size, at_once(everything))):
             part = used[start : start + len(block)]
             start += len(block)
             if part.any():
@@ -165,7 +166,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     if held < LEAST_LIGHT:
         light = f"{100 * held:.0f}% of the probe's light"
         warnings += (f"{raw.path}: the window of {window} pixels holds {light}; a smaller bin makes it wider, a smaller crop its pixels.",)
-    positions = corners_of(raw, preparation, crop)[used]
+    positions = corners_of(raw, preparation, crop)
     if np.ptp(positions, axis=0).any():
         warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
     elif np.ptp(raw.positions, axis=0).any():

@@ -70,7 +70,7 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
         prepared = prepare(usable, Preparation(scan.get("centre"), patterns.get("crop"), bin, keep_frames=kept, **geometry))
         photons, mean, brightest = _counts(prepared)
         pixels = None if lost else prepared.positions
-        metres = prepared.positions * prepared.optics.pixel_size if prepared.optics else raw.positions if lost else None
+        metres = prepared.positions * prepared.optics.pixel_size if prepared.optics else raw.positions[prepared.numbers] if lost else None
     return Summary(Path(path), raw.format, raw.particle, raw.frame, prepared, bin, photons, mean, brightest, lengths, pixels, metres)
 
 

@@ -132,7 +132,7 @@ class Reconstruction(_Made):
 
     @cached_property
     def phase(self) -> np.ndarray:
-        """(H, W) float32, radians, from -pi to pi."""
+        """(H, W) float32, radians, from -pi to pi, or beyond if it was unwrapped."""
         return self._array("object/phase")
 
     @cached_property

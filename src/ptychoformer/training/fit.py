@@ -67,6 +67,7 @@ class _Job:
     window: tuple[int, int]
     normalisation: Normalisation
     training: Training
+    source: str  # digest of a user's own network as it was when the training began, else empty
     identity: dict[str, Any]
     saved: float = field(default_factory=time.monotonic)
 
@@ -159,6 +160,8 @@ def _prepared(
         conditions = Conditions(tuple(scan.window), greatest, *sizes, training["precision"], device)
         check_loss(loss, measure, forward, conditions)
         check_network(model, conditions)
+    # Before the network is built: its file may be edited while it trains.
+    source = source_digest(model["kind"]) if is_outside(model["kind"]) else ""
     torch.manual_seed(integer_seed(run.seed, "weights"))
     network = build(model["kind"], scan.window, model["options"], model["initialisation"])
     network = network.to(device, memory_format=torch.channels_last)
@@ -168,7 +171,7 @@ def _prepared(
     say(f"{model['kind']}, seed {run.seed}: {counts}, on {device}")
     if state := load_state(_state_beside(run.checkpoint), identity):
         _restore(making, state, _state_beside(run.checkpoint))
-    return _Job(run, tuple(scan.window), normalisation, making, identity)
+    return _Job(run, tuple(scan.window), normalisation, making, source, identity)
 
 
 def _schedule(training: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,8 +245,7 @@ def _finished(job: _Job, model: Mapping[str, Any], n_train: int, device: torch.d
     write_csv(pd.DataFrame(making.history), job.run.history)
     _growing(job.run.history).unlink(missing_ok=True)
     entry = dict(model) | {"options": dict(model["options"])}
-    source = source_digest(model["kind"]) if is_outside(model["kind"]) else ""
-    made = Checkpoint(**entry, window=job.window, normalisation=job.normalisation, weights=making.final_weights(), source=source)
+    made = Checkpoint(**entry, window=job.window, normalisation=job.normalisation, weights=making.final_weights(), source=job.source)
     save_checkpoint(made, job.run.checkpoint)
     return {
         "device": device_name(device),
@@ -251,7 +253,7 @@ def _finished(job: _Job, model: Mapping[str, Any], n_train: int, device: torch.d
         "initial_weights": model["initialisation"] or own_initialisation(model["kind"]),
         "patterns": n_train,
         "training_seconds": round(sum(row["seconds"] for row in making.history), 1),
-    } | ({"network_file": str(network_source(model["kind"]).resolve()), "network_digest": source} if source else {})
+    } | ({"network_file": str(network_source(model["kind"]).resolve()), "network_digest": job.source} if job.source else {})
 
 
 def delete_state(checkpoint: str | Path) -> None:

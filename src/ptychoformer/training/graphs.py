@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from ptychoformer.progress import say
+from ptychoformer.progress import first_line, say
 
 # Libraries that a kernel needs are loaded, and buffers found, at its first calls.
 WARM_UPS = 3
@@ -59,7 +59,7 @@ class Graphs:
                 self._graphs[name] = graph
         except RuntimeError as error:
             self._graphs.clear()
-            say(f"This network cannot be captured as a CUDA graph, its kernels are launched one by one ({str(error).splitlines()[0]}).")
+            say(f"This network cannot be captured as a CUDA graph, its kernels are launched one by one ({first_line(error)}).")
             return False
         return True
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ptychoformer.errors import TrainingError
-from ptychoformer.progress import progress, say
+from ptychoformer.progress import first_line, progress, say
 from ptychoformer.randomness import generator, integer_seed
 from ptychoformer.training.dropout import Draws
 from ptychoformer.training.examples import Examples
@@ -65,15 +65,16 @@ class Training:
         """
         if len(self.examples) < self.options["batch_size"]:
             return
-        before, compiled = copy.deepcopy(self.state()), torch.compile(self.model, dynamic=False)
+        compiled = torch.compile(self.model, dynamic=False)
         self.model.train()
-        try:
-            with self.in_use():
+        with self.in_use():
+            before = copy.deepcopy(self.state())
+            try:
                 self._fit(self._order[: self.options["batch_size"]], compiled)
-            self._compiled = compiled
-        except Exception as error:  # a compiler that is missing, or whatever this one makes of the network: it trains without
-            say(f"This network cannot be compiled, its kernels are not fused ({type(error).__name__}: {str(error).splitlines()[0]}).")
-        self.restore(before)
+                self._compiled = compiled
+            except Exception as error:  # a compiler that is missing, or whatever this one makes of the network: it trains without
+                say(f"This network cannot be compiled, its kernels are not fused ({type(error).__name__}: {first_line(error)}).")
+            self.restore(before)
 
     def capture(self) -> None:
         """Make each step one launch where the device can; the state of the run stays as it is."""

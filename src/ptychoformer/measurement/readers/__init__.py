@@ -51,8 +51,8 @@ def open_scan(
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read by you; change its permissions.")
     format = format or ("hdf5" if data or positions else _recognised(path))
-    if format != "hdf5" and (data or positions):
-        raise InputError(f"Paths of datasets are of the format hdf5, not of {format}.")
+    if format != "hdf5" and (data or positions or positions_unit or positions_axes != AXES):
+        raise InputError(f"Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of {format}.")
     match format:
         case "cxi":
             opened = open_cxi(path)

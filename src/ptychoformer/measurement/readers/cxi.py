@@ -23,7 +23,7 @@ from ptychoformer.measurement.readers.detector import DETECTOR, correction, geom
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale
-from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, saturation, sound
+from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, sound
 
 DATA = (PATTERNS, f"{DETECTOR}/data")
 IMAGE = "entry_1/image_1"
@@ -58,7 +58,7 @@ def _read(source: Source) -> RawScan:
     particle = particle_of(source)
     metres, warnings = wavelength(source, particle)
     detector = geometry(source, frame)
-    correct, corrected = correction(source, data, metres, particle)
+    correct, full, corrected = correction(source, data, metres, particle)
     own = source.small("ptychography/positions")
     positions = _translations(source, count, detector.directions) if own is None else _pixels(source.path, own)
     check_positions(str(source.path), positions, count)
@@ -74,7 +74,7 @@ def _read(source: Source) -> RawScan:
         distance=detector.distance,
         detector_pixel=detector.pixel,
         mask=mask(source, frame),
-        saturation=saturation(data.dtype),
+        saturation=full,
         centred=own is not None,
         centre=detector.centre if own is None else None,
         particle=particle,

@@ -179,9 +179,11 @@ def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
 
 def correction(
     source: Source, data: h5py.Dataset, wavelength: float | None, particle: str
-) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[str, ...]]:
-    """What makes photons of patterns (m, h, w): the dark frame is subtracted, and counts are divided by those of a photon. Counts at the
-    limit of their type stay there, as they say nothing.
+) -> tuple[Callable[[np.ndarray], np.ndarray], float | None, tuple[str, ...]]:
+    """What makes photons of patterns (m, h, w): the dark frame is subtracted, and counts are divided by those of a photon.
+
+    Returns:
+        The function; the photons at which every count at the limit of its type is put, as it says no more; and what people should know.
 
     Raises:
         InputError: the dark frame does not fit, or there is an image without the sample, with which nothing is done.
@@ -192,14 +194,15 @@ def correction(
     if dark is not None:
         remarks.append(f"{source.path}: 'data_dark' is subtracted, {dark.mean():.4g} counts a pixel.")
     if dark is None and gain == 1:
-        return lambda block: block, tuple(remarks)
+        return lambda block: block, limit, tuple(remarks)
+    full = None if limit is None else limit / gain
 
     def corrected(block: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is named later
             photons = (block.astype(np.float32) - (0 if dark is None else dark)) / np.float32(gain)
-        return photons if limit is None else np.where(block == int(limit), np.float32(limit), photons)
+        return photons if full is None else np.where(block == np.iinfo(data.dtype).max, np.float32(full), photons)
 
-    return corrected, tuple(remarks)
+    return corrected, full, tuple(remarks)
 
 
 def _dark(source: Source, frame: tuple[int, int]) -> np.ndarray | None:

@@ -114,9 +114,9 @@ def _draw_panel(axes: Axes, ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.
     draw_lines(axes, _set_apart(ours[pure]), "alpha", {"color": colour(model), "marker": "s"}, line=False)
     apart = _set_apart(theirs)
     axes.plot(apart["alpha"], apart["mean"], **PUBLISHED_LOOK)
-    for level in floor["mean"]:
+    for level in floor["mean"][np.isfinite(floor["mean"])]:
         axes.axhline(level, **FLOOR_LOOK)
-    limit(axes, *reach_of(pd.concat([ours, theirs, floor]), metric), metric)
+    limit(axes, *reach_of(pd.concat([ours, theirs, floor.assign(half=np.nan)]), metric), metric)
     ends = [end for end in ENDS if end in {*ours["alpha"], *theirs["alpha"]}]
     places = _set_apart(pd.DataFrame({"alpha": ends}))["alpha"]
     for place, end in zip(places, ends, strict=True):

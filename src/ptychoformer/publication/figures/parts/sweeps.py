@@ -109,6 +109,7 @@ def draw_lines(
 
 def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
     """The lowest and the highest value of a plot that shows all means, and of their intervals what does not dwarf the means."""
+    summary = summary[np.isfinite(summary["mean"])]
     means, half = summary["mean"], summary["half"].fillna(0)
     room = REACH * max(means.max() - means.min(), LEAST_SPAN[metric])
     low, high = (means - half).min(), (means + half).max()
@@ -117,6 +118,8 @@ def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
 
 def limit(axes: Axes, low: float, high: float, metric: str) -> None:
     """Have the axis show from ``low`` to ``high``, and mark every interval that it cuts with an arrowhead at its edge."""
+    if not np.isfinite([low, high]).all():  # nothing to be shown
+        return
     margin = MARGIN * max(high - low, LEAST_SPAN[metric])
     bottom, top = low - margin, high + margin
     axes.set_ylim(bottom, top)
