@@ -15,3 +15,8 @@ class OutputError(PtychoformerError):
 
 class TrainingError(PtychoformerError):
     """Training cannot go on, for example because the loss is no longer finite."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error of a library says, or its type where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

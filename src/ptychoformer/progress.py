@@ -31,8 +31,3 @@ def progress(items: Iterable[Item], total: int, label: str, amount: Callable[[It
 def say(line: str) -> None:
     """One line that does not tear a running bar."""
     tqdm.write(line, file=sys.stderr)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, or that it says nothing."""
-    return (str(error).splitlines() or ["no message"])[0]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, first_line
 from ptychoformer.files import atomic
 
 if TYPE_CHECKING:  # pandas takes a quarter of a second to import, and most jobs write no table
@@ -91,11 +91,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except OSError as error:
-        raise InputError(f"{path} cannot be read as HDF5, it may be truncated ({_first_line(error)}).") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be read as HDF5, it may be truncated ({first_line(error)}).") from error
 
 
 def read(file: h5py.File, name: str, ndim: int) -> h5py.Dataset:

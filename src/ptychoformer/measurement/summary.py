@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from scipy import constants
 
+from ptychoformer.measurement.geometry import lengths_of
 from ptychoformer.measurement.particles import energy_of
 from ptychoformer.measurement.plausibility import nearest_step, overlap, probe_diameter
 from ptychoformer.measurement.preparation import Preparation, PreparedScan, prepare
-from ptychoformer.measurement.readers import RawScan, open_described
+from ptychoformer.measurement.readers import open_described
 
 BLOCK = 1024
 LENGTHS = ("wavelength", "distance", "detector_pixel")
@@ -62,21 +63,17 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
     """
     geometry, bin = scan.get("geometry", {}), patterns.get("bin", 1)
     with open_described(path, scan) as raw:
-        lengths = _lengths(raw, geometry)
+        preparation = Preparation(scan.get("centre"), patterns.get("crop"), bin, keep_frames=scan.get("keep_frames", False), **geometry)
+        lengths = lengths_of(raw, preparation)
         lost = raw.unit == "metres" and None in lengths.values()
         # Positions in metres have no pixels without a geometry; the patterns can be looked at all the same.
         usable = replace(raw, positions=np.zeros_like(raw.positions), unit="frame pixels") if lost else raw
-        kept = scan.get("keep_frames", False)
-        prepared = prepare(usable, Preparation(scan.get("centre"), patterns.get("crop"), bin, keep_frames=kept, **geometry))
+        prepared = prepare(usable, preparation)
+        lengths |= {"detector_pixel": lengths["detector_pixel"] and lengths["detector_pixel"][0]}
         photons, mean, brightest = _counts(prepared)
         pixels = None if lost else prepared.positions
         metres = prepared.positions * prepared.optics.pixel_size if prepared.optics else raw.positions[prepared.numbers] if lost else None
     return Summary(Path(path), raw.format, raw.particle, raw.frame, prepared, bin, photons, mean, brightest, lengths, pixels, metres)
-
-
-def _lengths(raw: RawScan, geometry: Mapping[str, float | None]) -> dict[str, float | None]:
-    recorded = (raw.wavelength, raw.distance, raw.detector_pixel[0] if raw.detector_pixel else None)
-    return {name: geometry.get(name) or value for name, value in zip(LENGTHS, recorded, strict=True)}
 
 
 def _counts(scan: PreparedScan) -> tuple[np.ndarray, np.ndarray, float]:

@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from ptychoformer.progress import first_line, say
+from ptychoformer.errors import first_line
+from ptychoformer.progress import say
 
 # Libraries that a kernel needs are loaded, and buffers found, at its first calls.
 WARM_UPS = 3

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ptychoformer.errors import TrainingError
-from ptychoformer.progress import first_line, progress, say
+from ptychoformer.errors import TrainingError, first_line
+from ptychoformer.progress import progress, say
 from ptychoformer.randomness import generator, integer_seed
 from ptychoformer.training.dropout import Draws
 from ptychoformer.training.examples import Examples

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, first_line
 
 SMALLEST_FRAME = 8  # pixels along a side
 LARGEST_FRAME = 4096
@@ -75,8 +75,7 @@ def decoding(where: object) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # h5py, zipfile and NumPy let through whatever they stumble over: KeyError, struct.error, MemoryError, ...
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{where} cannot be read, it may be damaged or truncated ({reason}).") from error
+        raise InputError(f"{where} cannot be read, it may be damaged or truncated ({first_line(error)}).") from error
 
 
 def check_frames(where: str, shape: tuple[int, ...]) -> None:
