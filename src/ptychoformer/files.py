@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ptychoformer.errors import OutputError
@@ -46,8 +46,10 @@ def atomic(path: str | os.PathLike, shared: bool = False) -> Iterator[Path]:
 def _remove_abandoned(path: Path) -> None:
     begun = f".{path.stem}.partial."
     for other in path.parent.iterdir():
-        if other.name.startswith(begun) and other.suffix == path.suffix and time.time() - other.lstat().st_mtime > ABANDONED:
-            other.unlink(missing_ok=True)
+        if other.name.startswith(begun) and other.suffix == path.suffix:
+            with suppress(FileNotFoundError):  # its writer ended meanwhile
+                if time.time() - other.lstat().st_mtime > ABANDONED:
+                    other.unlink()
 
 
 def _why_not_written(error: OSError) -> str | None:

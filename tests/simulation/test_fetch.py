@@ -88,6 +88,17 @@ def test_writers_of_a_shared_file_do_not_see_each_other(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_writer_that_ends_while_another_begins_disturbs_nobody(tmp_path):
+    class Ended(type(tmp_path)):
+        def iterdir(self):
+            others = [*super().iterdir(), self / ".probe.partial.ended.npy"]  # seen a moment before it was renamed
+            return iter(others)
+
+    with atomic(Ended(tmp_path) / "probe.npy", shared=True) as temporary:
+        temporary.write_bytes(b"whole")
+    assert (tmp_path / "probe.npy").read_bytes() == b"whole"
+
+
 def test_what_a_killed_writer_left_is_removed_when_it_is_old(tmp_path):
     left = [tmp_path / f".probe.partial.{name}.npy" for name in ("old", "young")]
     other = tmp_path / ".other.partial.old.npy"
