@@ -59,7 +59,9 @@ def write_scan(path, rows=14, columns=8, step=6, probe_known=True, optics=OPTICS
     y, x = np.indices((WINDOW, WINDOW)) - WINDOW // 2
     probe = (np.exp(-(y**2 + x**2) / (2 * 5.0**2)) * np.exp(0.02j * (y**2 + x**2))).astype(np.complex64)
     probe *= np.sqrt(2e5 / np.sum(np.abs(probe) ** 2))
-    parts = dict(window=probe.shape, positions=corners.astype(float), optics=optics, probe=probe if probe_known else None)
+    parts = dict(
+        window=probe.shape, positions=corners.astype(float), optics=optics, probe=probe if probe_known else None
+    )
     with create_dataset(path, **parts) as data:
         data[:] = np.rint(diffraction(probe * windows(thing, corners, probe.shape)))
     return path
@@ -129,14 +131,20 @@ def test_the_page_of_documentation_can_be_typed():
 
 def test_the_overlay_of_the_documentation_is_a_config():
     text = (ROOT / "docs" / "own-scan.md").read_text(encoding="utf-8")
-    overlay = yaml.safe_load("\n".join(line[4:] for line in text[text.index("    pathvars:") :].split("\n\n")[0].splitlines()))
+    overlay = yaml.safe_load(
+        "\n".join(line[4:] for line in text[text.index("    pathvars:") :].split("\n\n")[0].splitlines())
+    )
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     completed = complete(merged(config, overlay), load_schema(ROOT))
     assert completed["datasets"]["mine"]["geometry"]["detector_pixel"] == 75e-6
 
 
 def merged(config, overlay):
-    both = {key: merged(config[key], overlay[key]) for key in config.keys() & overlay.keys() if isinstance(config[key], dict)}
+    both = {
+        key: merged(config[key], overlay[key])
+        for key in config.keys() & overlay.keys()
+        if isinstance(config[key], dict)
+    }
     return config | overlay | both
 
 
@@ -169,7 +177,8 @@ def test_defaults_are_those_of_the_workflow():
     assert list(INPUTS) == models["inputs"]["enum"]
     options = cli.parser().parse_args(["reconstruct", "scan.cxi", "-o", "o.h5", "--refine-positions"])
     reconstruction = {
-        name: part["default"] for name, part in schema["$defs"]["measured"]["properties"]["reconstruction"]["properties"].items()
+        name: part["default"]
+        for name, part in schema["$defs"]["measured"]["properties"]["reconstruction"]["properties"].items()
     }
     assert reconstruct.reconstruction_settings(options) == reconstruction
 
@@ -192,7 +201,12 @@ def test_a_loss_is_recorded_with_its_options():
 def test_inspect_says_what_a_scan_holds(scan, tmp_path, capsys):
     assert main("inspect", scan, "--png", tmp_path / "deep" / "scan.png") == 0
     text = capsys.readouterr().out
-    for words in ("112, frames of 32 x 32 pixels", "wavelength 140 pm (8.856 keV)", "10 nm", "recorded, 14.1 pixels across"):
+    for words in (
+        "112, frames of 32 x 32 pixels",
+        "wavelength 140 pm (8.856 keV)",
+        "10 nm",
+        "recorded, 14.1 pixels across",
+    ):
         assert words in text
     with Image.open(tmp_path / "deep" / "scan.png") as picture:
         assert min(picture.size) > 500
@@ -289,7 +303,15 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     assert main("train", scan, "--object", made / "object.h5", "-o", made / "run", *arguments) == 0
     run = made / "run"
     assert sorted(path.name for path in run.iterdir()) == sorted(
-        ["dataset.cxi", "history.csv", "judgement.json", "model.pt", "model.pt.provenance.json", "object.h5", "preparation.json"]
+        [
+            "dataset.cxi",
+            "history.csv",
+            "judgement.json",
+            "model.pt",
+            "model.pt.provenance.json",
+            "object.h5",
+            "preparation.json",
+        ]
     )
     prepared = json.loads((run / "preparation.json").read_text())
     assert all(0.05 < deviation < 0.5 for deviation in prepared.pop("label_deviation").values())
@@ -301,7 +323,18 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     trained = json.loads((run / "model.pt.provenance.json").read_text())
     expected = {"kind": "ptychoformer", "options": {"attention": "none"}, "initialisation": "glorot", "inputs": "sqrt"}
     assert trained["configuration"]["model"] == TrainedNetwork(run / "model.pt").model == expected
-    done = called("predict", scan, "--checkpoint", run, "-o", made / "scene.h5", "--png", made / "scene.png", "--tiff", made / "scene")
+    done = called(
+        "predict",
+        scan,
+        "--checkpoint",
+        run,
+        "-o",
+        made / "scene.h5",
+        "--png",
+        made / "scene.png",
+        "--tiff",
+        made / "scene",
+    )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"112 patterns in [\d.]+ s, \d+ patterns per second\n", done.stdout)
     check_scene(made, scan, run)
@@ -338,7 +371,9 @@ def test_a_small_picture_is_made_of_means(tmp_path, step):
     assert found.shape == (-(-50 // step), -(-31 // step))
     for (row, column), value in np.ndenumerate(found):
         block = image[row * step : (row + 1) * step, column * step : (column + 1) * step]
-        np.testing.assert_allclose(value, np.mean(block[np.isfinite(block)]) if np.isfinite(block).any() else np.nan, rtol=1e-5)
+        np.testing.assert_allclose(
+            value, np.mean(block[np.isfinite(block)]) if np.isfinite(block).any() else np.nan, rtol=1e-5
+        )
 
 
 def test_a_scene_is_that_of_the_networks_patches(scan, run, tmp_path):
@@ -353,7 +388,18 @@ def test_a_scene_is_that_of_the_networks_patches(scan, run, tmp_path):
 def test_phase_is_synchronised_when_asked_for(scan, run, tmp_path):
     images = {}
     for phase in ("plain", "synchronised"):
-        arguments = ("--phase", phase, "--tie", 0.5, "--threads", 1, "--png", tmp_path / f"{phase}.png", "--tiff", tmp_path / phase)
+        arguments = (
+            "--phase",
+            phase,
+            "--tie",
+            0.5,
+            "--threads",
+            1,
+            "--png",
+            tmp_path / f"{phase}.png",
+            "--tiff",
+            tmp_path / phase,
+        )
         assert main("predict", scan, "--checkpoint", run, "-o", tmp_path / f"{phase}.h5", *arguments) == 0
         with h5py.File(tmp_path / f"{phase}.h5") as file:
             images |= {f"{phase} {name}": array[:] for name, array in file["scene"].items()}
@@ -399,11 +445,26 @@ def test_a_broken_off_training_goes_on(scan, tmp_path, monkeypatch, capsys):
             raise KeyboardInterrupt
         return run_epoch(runs)
 
-    arguments = ("train", scan, "--object", object_file, "-o", tmp_path / "run", "--epochs", 2, "--model", "ptynet", "--threads", 1)
+    arguments = (
+        "train",
+        scan,
+        "--object",
+        object_file,
+        "-o",
+        tmp_path / "run",
+        "--epochs",
+        2,
+        "--model",
+        "ptynet",
+        "--threads",
+        1,
+    )
     monkeypatch.setattr(fit, "run_epoch", broken_off)
     capsys.readouterr()
     assert main(*arguments) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "Interrupted. The same command goes on after the last whole epoch."
+    assert (
+        capsys.readouterr().err.splitlines()[-1] == "Interrupted. The same command goes on after the last whole epoch."
+    )
     monkeypatch.setattr(fit, "run_epoch", run_epoch)
     assert main(*arguments) == 0
     assert "Going on after epoch 1." in capsys.readouterr().err
@@ -464,9 +525,15 @@ def wrong(scan, run, folder):
         "wrong value": ((*train, "--option", "attention=some"), "must be one of paper, release, mhsa, none"),
         "no value": ((*train, "--option", "attention"), "is not name=value"),
         "window of training": ((*train, "--crop", 24), "multiples of 32 pixels, found 24 x 24; --bin 1 leaves too few"),
-        "window suggested": ((*train, "--crop", 28, "--model", "dpi"), "multiples of 16 pixels, found 28 x 28; --crop 16 would do"),
+        "window suggested": (
+            (*train, "--crop", 28, "--model", "dpi"),
+            "multiples of 16 pixels, found 28 x 28; --crop 16 would do",
+        ),
         "no checkpoint": (("predict", scan, "--checkpoint", folder / "none", "-o", other), "does not exist"),
-        "a scene for an object": (("train", scan, "--object", scene, "-o", folder / "run"), "is no reconstruction of this project"),
+        "a scene for an object": (
+            ("train", scan, "--object", scene, "-o", folder / "run"),
+            "is no reconstruction of this project",
+        ),
         "nowhere to write": (("reconstruct", scan, "-o", "/proc/o.h5"), "cannot be written into the folder /proc"),
         "damaged checkpoint": (("predict", scan, "--checkpoint", text, "-o", other), "cannot be read as a checkpoint"),
         "checkpoint of another window": ((*predict, "--bin", 1), "patterns of 16 x 16 pixels"),
@@ -538,7 +605,12 @@ def test_a_mistake_has_no_traceback(tmp_path):
 def test_a_reader_who_has_seen_enough_is_no_error(scan, arguments, errors_too):
     end, pipe = os.pipe()
     os.close(end)
-    command = [sys.executable, "-m", "ptychoformer", *(str(scan) if argument == "SCAN" else argument for argument in arguments)]
+    command = [
+        sys.executable,
+        "-m",
+        "ptychoformer",
+        *(str(scan) if argument == "SCAN" else argument for argument in arguments),
+    ]
     done = subprocess.run(command, stdout=pipe, stderr=pipe if errors_too else subprocess.PIPE, text=True)
     os.close(pipe)
     assert done.returncode == 128 + signal.SIGPIPE
@@ -554,8 +626,14 @@ def test_a_reader_who_has_seen_enough_is_no_error(scan, arguments, errors_too):
         (["export"], "required: RUN, --onnx"),
         (["export", "run", "--onnx", "network.pb"], "the name of an ONNX file must end in .onnx"),
         (["inspect", "s.cxi", "--png", "s.pdf"], "must end in .png"),
-        (["inspect", "s.cxi", "--wavelength", "nan"], "'nan' is not allowed; it must be a number at least 1e-14 and at most 1e-05"),
-        (["inspect", "s.cxi", "--detector-pixel", "75"], "'75' is not allowed; it must be a number at least 1e-07 and at most 0.01"),
+        (
+            ["inspect", "s.cxi", "--wavelength", "nan"],
+            "'nan' is not allowed; it must be a number at least 1e-14 and at most 1e-05",
+        ),
+        (
+            ["inspect", "s.cxi", "--detector-pixel", "75"],
+            "'75' is not allowed; it must be a number at least 1e-07 and at most 0.01",
+        ),
         (["reconstruct", "s.cxi", "-o", "o.png"], "the name of an HDF5 file must end in .h5 or .hdf5"),
         (["inspect", "s.cxi", "--bin", "0"], "must be an integer of at least 1"),
         (["reconstruct", "s.cxi"], "required: -o/--output"),
@@ -566,8 +644,14 @@ def test_a_reader_who_has_seen_enough_is_no_error(scan, arguments, errors_too):
         (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--inputs", "cube"], "invalid choice: 'cube'"),
         (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--initialisation", "he"], "invalid choice: 'he'"),
         (["predict", "s.cxi", "-o", "s.h5"], "required: --checkpoint"),
-        (["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--phase", "unwrapped"], "invalid choice: 'unwrapped'"),
-        (["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--tie", "-1"], "'-1' is not allowed; it must be a number at least 0"),
+        (
+            ["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--phase", "unwrapped"],
+            "invalid choice: 'unwrapped'",
+        ),
+        (
+            ["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--tie", "-1"],
+            "'-1' is not allowed; it must be a number at least 0",
+        ),
         (["predict", "s.cxi", "--checkpoint", "r", "-o", "s.h5", "--turbo"], "unrecognized arguments: --turbo"),
     ],
 )
@@ -589,7 +673,10 @@ def test_an_interruption_is_one_line(scan, monkeypatch, capsys):
 
 def test_a_network_that_answers_nan_leaves_an_earlier_scene(scan, tmp_path, capsys):
     network = build("ptychonn", (32, 32), {})
-    weights = {name: torch.full_like(part, torch.nan) if part.is_floating_point() else part for name, part in network.state_dict().items()}
+    weights = {
+        name: torch.full_like(part, torch.nan) if part.is_floating_point() else part
+        for name, part in network.state_dict().items()
+    }
     save_network(tmp_path / "model.pt", "ptychonn", (32, 32), weights)
     (tmp_path / "scene.h5").write_text("earlier")
     assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1

@@ -108,18 +108,34 @@ def test_defaults_are_not_shared_between_entries():
         ("trainin", {}, "trainin is not a key of the config; did you mean 'training'?"),
         ("training.epoch", 3, "training.epoch is not a key of the config; did you mean 'epochs'?"),
         ("datasets.clean.detector.nois", 1, "datasets.clean.detector.nois is not a key of the config; allowed are"),
-        ("training.epochs", 0, "training.epochs: 0 is not allowed; it must be an integer, at least 1 and at most 10000."),
+        (
+            "training.epochs",
+            0,
+            "training.epochs: 0 is not allowed; it must be an integer, at least 1 and at most 10000.",
+        ),
         ("training.epochs", 2.5, "training.epochs: 2.5 is not allowed; it must be an integer"),
         ("training.epochs", "many", "training.epochs: 'many' is not allowed; it must be an integer"),
         ("training.learning_rate", "1e-3 s", "training.learning_rate: '1e-3 s' is not allowed; it must be a number"),
-        ("training.learning_rate", "Infinity", "training.learning_rate: 'Infinity' is not allowed; it must be a number"),
+        (
+            "training.learning_rate",
+            "Infinity",
+            "training.learning_rate: 'Infinity' is not allowed; it must be a number",
+        ),
         ("datasets.clean", None, "datasets.clean: null is not allowed; it must be a mapping."),
         ("objects.permalloy", None, "objects.permalloy: null is not allowed; it must be a mapping."),
         ("probes.zone_plate", "npy", "probes.zone_plate: 'npy' is not allowed; it must be a mapping."),
         ("losses.mae", None, "losses.mae: null is not allowed; it must be a mapping."),
         ("losses.mae", [], "losses.mae: [] is not allowed; it must be a mapping."),
-        ("datasets.clean.kind", {"a": 1}, "datasets.clean.kind: {'a': 1} is not allowed; it must be one of simulated, measured."),
-        ("objects.permalloy.kind", {"a": 1}, "objects.permalloy.kind: {'a': 1} is not allowed; it must be one of permalloy,"),
+        (
+            "datasets.clean.kind",
+            {"a": 1},
+            "datasets.clean.kind: {'a': 1} is not allowed; it must be one of simulated, measured.",
+        ),
+        (
+            "objects.permalloy.kind",
+            {"a": 1},
+            "objects.permalloy.kind: {'a': 1} is not allowed; it must be one of permalloy,",
+        ),
         ("losses.mse.kind", ["mse"], "losses.mse.kind: ['mse'] is not allowed; it must be one of"),
         ("models.dpi.kind", {"a": 1}, "models.dpi.kind: {'a': 1} is not allowed; it must be text."),
         (
@@ -128,8 +144,16 @@ def test_defaults_are_not_shared_between_entries():
             'data_dir: 20191008 is not allowed; it must be text or null. In quotes it is text: data_dir: "..." in a file,',
         ),
         ("data_dir", {"a": "b"}, "data_dir: {'a': 'b'} is not allowed; it must be text or null. In quotes it is text"),
-        ("models.dpi.label", True, "models.dpi.label: true is not allowed; it must be text or null. In quotes it is text"),
-        ("pathvars.results", "a {b}", "pathvars.results: 'a {b}' is not allowed; it must be the name of a folder without {, }, < and >."),
+        (
+            "models.dpi.label",
+            True,
+            "models.dpi.label: true is not allowed; it must be text or null. In quotes it is text",
+        ),
+        (
+            "pathvars.results",
+            "a {b}",
+            "pathvars.results: 'a {b}' is not allowed; it must be the name of a folder without {, }, < and >.",
+        ),
         ("pathvars.results", "a<b>", "pathvars.results: 'a<b>' is not allowed; it must be the name of a folder"),
         ("pathvars.results", "", "pathvars.results: '' is not allowed; it must be the name of a folder"),
         (
@@ -142,7 +166,11 @@ def test_defaults_are_not_shared_between_entries():
             "../p.tiff",
             "objects.ad_ltem.phase.file: '../p.tiff' is not allowed; it must be a path below data_dir",
         ),
-        ("probes.ptynet.probe.file", "", "probes.ptynet.probe.file: '' is not allowed; it must be a path below data_dir"),
+        (
+            "probes.ptynet.probe.file",
+            "",
+            "probes.ptynet.probe.file: '' is not allowed; it must be a path below data_dir",
+        ),
         (
             "datasets.measured.labels",
             {"file": "a/../../b.npy"},
@@ -165,7 +193,11 @@ def test_defaults_are_not_shared_between_entries():
             "nowhere",
             "datasets.clean.object: 'nowhere' is not defined under objects; defined are permalloy, ad_ltem, straight, curved.",
         ),
-        ("datasets.clean.probe", "nowhere", "datasets.clean.probe: 'nowhere' is not defined under probes; defined are zone_plate, ptynet."),
+        (
+            "datasets.clean.probe",
+            "nowhere",
+            "datasets.clean.probe: 'nowhere' is not defined under probes; defined are zone_plate, ptynet.",
+        ),
         (
             "models.ptychonn.experiments",
             ["table1", "table9"],
@@ -186,24 +218,68 @@ def test_defaults_are_not_shared_between_entries():
             64,
             "experiments.table1.n_train: 64 is not allowed; it must be a list of integers of at least 2, or of the word all.",
         ),
-        ("experiments.table2.test", "wavy", "experiments.table2.test: 'wavy' is not defined under datasets; defined are clean, noisy,"),
-        ("experiments.table2.test", None, "experiments.table2.test: null is not allowed; it must be a dataset that is not trained on."),
-        ("experiments.table2.test", "straight", "experiments.table2.test: 'straight' is not allowed; it is trained on."),
-        ("experiments.measured.datasets", ["clean"], "experiments.measured: dataset 'clean' is not allowed; it is simulated"),
-        ("experiments.overlaps.datasets", ["measured"], "experiments.overlaps: dataset 'measured' is not allowed; it is measured"),
+        (
+            "experiments.table2.test",
+            "wavy",
+            "experiments.table2.test: 'wavy' is not defined under datasets; defined are clean, noisy,",
+        ),
+        (
+            "experiments.table2.test",
+            None,
+            "experiments.table2.test: null is not allowed; it must be a dataset that is not trained on.",
+        ),
+        (
+            "experiments.table2.test",
+            "straight",
+            "experiments.table2.test: 'straight' is not allowed; it is trained on.",
+        ),
+        (
+            "experiments.measured.datasets",
+            ["clean"],
+            "experiments.measured: dataset 'clean' is not allowed; it is simulated",
+        ),
+        (
+            "experiments.overlaps.datasets",
+            ["measured"],
+            "experiments.overlaps: dataset 'measured' is not allowed; it is measured",
+        ),
         ("experiments.table3.test", "curved", "experiments.table3.test: 'curved' is not allowed; it must be null"),
         (
             "experiments.table1.losses",
             ["mse", "mae"],
             "experiments.table1.losses: ['mse', 'mae'] is not allowed; what it prints has room for one.",
         ),
-        ("experiments.sizes.datasets", ["clean", "noisy"], "experiments.sizes.datasets: ['clean', 'noisy'] is not allowed"),
-        ("experiments.sizes.n_train", [50], "experiments.sizes.n_train: [50] is not allowed; Figure 8 shows scenes of two sizes or more."),
+        (
+            "experiments.sizes.datasets",
+            ["clean", "noisy"],
+            "experiments.sizes.datasets: ['clean', 'noisy'] is not allowed",
+        ),
+        (
+            "experiments.sizes.n_train",
+            [50],
+            "experiments.sizes.n_train: [50] is not allowed; Figure 8 shows scenes of two sizes or more.",
+        ),
         ("experiments.overlaps.n_train", [50, 60], "experiments.overlaps.n_train: [50, 60] is not allowed"),
-        ("experiments.table4.datasets", ["clean", "noisy"], "experiments.table4.datasets: ['clean', 'noisy'] is not allowed"),
-        ("experiments.table4.losses", ["l2"], "experiments.table4.losses: 'l2' is not defined under losses; defined are mse, mae,"),
-        ("losses.weighted_90", {"kind": "weighted"}, "losses.weighted_90.alpha is missing; it must be a number, at least 0 and at most 1."),
-        ("losses.mse", {"kind": "mse", "alpha": 0.5}, "losses.mse.alpha is not a key of the config; allowed are kind, label."),
+        (
+            "experiments.table4.datasets",
+            ["clean", "noisy"],
+            "experiments.table4.datasets: ['clean', 'noisy'] is not allowed",
+        ),
+        (
+            "experiments.table4.losses",
+            ["l2"],
+            "experiments.table4.losses: 'l2' is not defined under losses; defined are mse, mae,",
+        ),
+        (
+            "losses.weighted_90",
+            {"kind": "weighted"},
+            "losses.weighted_90.alpha is missing; it must be a number, at least 0 and at most 1.",
+        ),
+        (
+            "losses.mse",
+            {"kind": "mse", "alpha": 0.5},
+            "losses.mse.alpha is not a key of the config; allowed are kind, label.",
+        ),
         ("seeds", [], "seeds: [] is not allowed; it must be a list of different integers, such as [0, 1, 2]."),
         ("seeds", [1, 1], "it must be a list of different integers, such as [0, 1, 2]."),
         ("models.dpi.experiments", ["table1", "table1"], "a list of names under experiments, or null for all of them."),
@@ -213,7 +289,11 @@ def test_defaults_are_not_shared_between_entries():
             "moon",
             "objects.permalloy.kind: 'moon' is not allowed; it must be one of permalloy, straight, curved, tiff.",
         ),
-        ("objects.new", {"shape": [64, 64]}, "objects.new.kind: is missing; it must be one of permalloy, straight, curved, tiff."),
+        (
+            "objects.new",
+            {"shape": [64, 64]},
+            "objects.new.kind: is missing; it must be one of permalloy, straight, curved, tiff.",
+        ),
         ("objects.ad_ltem.amplitude.sha256", "short", "objects.ad_ltem.amplitude.sha256: 'short' is not allowed"),
         (
             "models.ptychonn.kind",
@@ -222,11 +302,27 @@ def test_defaults_are_not_shared_between_entries():
             "is named by the path of its .py file, or by the dotted name that imports it.",
         ),
         ("models.dpi.options", {"width": 3}, "models.dpi.options.width is not an option of dpi; allowed are size."),
-        ("models.dpi.options", {"size": "huge"}, "models.dpi.options.size: 'huge' is not allowed; it must be one of large, small."),
-        ("models.ptynet.options", {"size": 3}, "models.ptynet.options.size: 3 is not allowed; it must be one of small, large."),
+        (
+            "models.dpi.options",
+            {"size": "huge"},
+            "models.dpi.options.size: 'huge' is not allowed; it must be one of large, small.",
+        ),
+        (
+            "models.ptynet.options",
+            {"size": 3},
+            "models.ptynet.options.size: 3 is not allowed; it must be one of small, large.",
+        ),
         ("models.ptychoformer.options.blocks", "both", "it must be one of paper, release."),
-        ("models.dpi.initialisation", "he", "models.dpi.initialisation: 'he' is not allowed; it must be one of torch, glorot, null."),
-        ("models.dpi.inputs", "cube", "models.dpi.inputs: 'cube' is not allowed; it must be one of log, sqrt, sqrt_max."),
+        (
+            "models.dpi.initialisation",
+            "he",
+            "models.dpi.initialisation: 'he' is not allowed; it must be one of torch, glorot, null.",
+        ),
+        (
+            "models.dpi.inputs",
+            "cube",
+            "models.dpi.inputs: 'cube' is not allowed; it must be one of log, sqrt, sqrt_max.",
+        ),
         ("models.dpi.inputs", None, "models.dpi.inputs: null is not allowed; it must be one of log, sqrt, sqrt_max."),
         (
             "models.ptychonn.options",
@@ -251,13 +347,21 @@ def test_defaults_are_not_shared_between_entries():
             "l1",
             f"losses.mse.kind: 'l1' is not allowed; it must be one of {', '.join(plugins.loss_kinds())}.",
         ),
-        ("optics", {"pixel_size": 1, "distance": 1}, "optics.wavelength is missing; it must be a number, greater than 0."),
+        (
+            "optics",
+            {"pixel_size": 1, "distance": 1},
+            "optics.wavelength is missing; it must be a number, greater than 0.",
+        ),
         (
             "models.floor",
             {"kind": "dpi"},
             "models.floor: the name must be letters, digits, '_' and '-', and none of 'floor', 'ceiling', 'one_pattern' and 'epie'",
         ),
-        ("datasets.a/b", {"object": "permalloy", "probe": "zone_plate"}, "datasets.a/b: the name must be letters, digits, '_' and '-'"),
+        (
+            "datasets.a/b",
+            {"object": "permalloy", "probe": "zone_plate"},
+            "datasets.a/b: the name must be letters, digits, '_' and '-'",
+        ),
         ("datasets", None, "datasets: null is not allowed; it must be a mapping."),
     ],
 )
@@ -287,7 +391,9 @@ def test_the_headline_is_one_of_the_config_where_a_scan_has_it(changes, experime
 def test_yaml_s_true_is_a_place_to_stitch_at(positions):
     config = complete(merged(read("config.yaml"), {"stitching": {"positions": positions}}), SCHEMA)
     assert str(config["stitching"]["positions"]).lower() in ("recorded", "true")
-    with pytest.raises(InputError, match=r"stitching\.positions: 'nominal' is not allowed; it must be recorded or true"):
+    with pytest.raises(
+        InputError, match=r"stitching\.positions: 'nominal' is not allowed; it must be recorded or true"
+    ):
         complete(merged(read("config.yaml"), {"stitching": {"positions": "nominal"}}), SCHEMA)
 
 
@@ -295,7 +401,10 @@ def test_options_of_a_loss_are_those_of_its_build():
     assert loss_options("huber") == {"delta": {"type": "number", "exclusiveMinimum": 0, "maximum": 100, "default": 1}}
     assert loss_options("weighted") == {"alpha": {"type": "number", "minimum": 0, "maximum": 1}}
     assert complete(read("config.yaml"), SCHEMA)["losses"]["huber"]["delta"] == 1
-    with pytest.raises(InputError, match=r"losses\.huber\.delta: 0 is not allowed; it must be a number, greater than 0 and at most 100\."):
+    with pytest.raises(
+        InputError,
+        match=r"losses\.huber\.delta: 0 is not allowed; it must be a number, greater than 0 and at most 100\.",
+    ):
         complete(changed("losses.huber.delta", 0), SCHEMA)
 
 
@@ -304,7 +413,8 @@ def test_a_module_that_is_no_loss_is_named(tmp_path, monkeypatch):
     (tmp_path / "training/losses").mkdir(parents=True)
     (tmp_path / "training/losses/mine.py").write_text("def made(forward): ...")
     with pytest.raises(
-        InputError, match=r"^training/losses/mine\.py defines no function 'build\(forward, \*\*options\)', so it is no loss\.$"
+        InputError,
+        match=r"^training/losses/mine\.py defines no function 'build\(forward, \*\*options\)', so it is no loss\.$",
     ):
         load_schema(ROOT)
     (tmp_path / "training/losses/mine.py").write_text("def build(forward) ...")

@@ -64,7 +64,10 @@ def test_lists_of_one_are_lists_of_the_config(name):
             lambda content: content.replace("tables:\n  table1:", "tables:\n  table0:"),
             r"tables\.table0: there is no experiment of this name",
         ),
-        (lambda content: content.replace("[losses, n_train]}", "[losses, seeds]}"), r"room_for_one: 'seeds' is no list of an experiment"),
+        (
+            lambda content: content.replace("[losses, n_train]}", "[losses, seeds]}"),
+            r"room_for_one: 'seeds' is no list of an experiment",
+        ),
     ],
 )
 def test_contents_that_are_damaged_are_one_sentence(tmp_path, spoil, words):

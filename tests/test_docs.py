@@ -43,7 +43,11 @@ def test_links_between_pages_lead_somewhere(page):
 
 
 def test_every_page_is_linked_from_readme_or_another_page():
-    linked = {(page.parent / target).resolve() for page in PAGES for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())}
+    linked = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())
+    }
     assert set(DOCS) <= linked
 
 

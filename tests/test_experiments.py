@@ -101,7 +101,9 @@ def test_a_scale_holds_all_that_numbers_depend_on(experiments):
 
 def test_the_papers_network_must_take_part(experiments):
     experiments.config["models"]["ptychoformer"]["options"]["attention"] = "mhsa"
-    with pytest.raises(InputError, match=r"^experiments\.table1: a network of kind ptychoformer with attention paper must take part"):
+    with pytest.raises(
+        InputError, match=r"^experiments\.table1: a network of kind ptychoformer with attention paper must take part"
+    ):
         experiments.check()
 
 
@@ -131,7 +133,9 @@ def test_figures_of_a_store_are_those_that_it_has_views_of():
 class TestNotes:
     def test_a_table_says_how_long_and_on_what_it_was_trained(self, experiments):
         note = notes.scale_note(experiments, "table1")
-        assert note.startswith("Each network was trained on 400 patterns for 10 epochs, with 3 seeds. The object is a generated one")
+        assert note.startswith(
+            "Each network was trained on 400 patterns for 10 epochs, with 3 seeds. The object is a generated one"
+        )
         assert "30 epochs, with 3 seeds." in notes.scale_note(experiments, "measured")
         assert "generated" not in notes.scale_note(experiments, "measured")
         assert "on 50 or 192 or 400 patterns" in notes.scale_note(experiments, "sizes")
@@ -142,7 +146,10 @@ class TestNotes:
 
     def test_the_papers_own_object_needs_no_caution(self):
         paper = Experiments(load([ROOT / "config.yaml", ROOT / "config/paper.yaml"], ROOT))
-        assert notes.scale_note(paper, "table1") == "Each network was trained on 2,928 patterns for 25 epochs, with 10 seeds."
+        assert (
+            notes.scale_note(paper, "table1")
+            == "Each network was trained on 2,928 patterns for 25 epochs, with 10 seeds."
+        )
         assert "generated" in notes.scale_note(paper, "table2")
 
     def test_what_a_store_lacks_is_told(self):
@@ -161,8 +168,12 @@ class TestNotes:
             assert layout.table == table
             assert set(layout.conditions if name == "table4" else layout.methods) == set(experiments.networks(name))
         note = notes.harvest_note("a/store", paper, ["table1", "table3", "fig4"])
-        assert note.endswith("Left out for want of whole runs: Table II, Table IV, Table V, Figure 8, Figure 9, Figure 10.")
-        assert notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures]).endswith("nothing was trained here.")
+        assert note.endswith(
+            "Left out for want of whole runs: Table II, Table IV, Table V, Figure 8, Figure 9, Figure 10."
+        )
+        assert notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures]).endswith(
+            "nothing was trained here."
+        )
 
     def test_every_experiment_has_its_scale_and_the_bands_that_of_table_1(self, experiments):
         scales = notes.scales(experiments, ["table1", "table4", "measured"])

@@ -101,7 +101,9 @@ def test_a_run_and_its_scene_are_those_of_the_commands(scan, obj, run, tmp_path)
 
 def test_a_scene_is_predicted_as_the_network_was_trained_however_the_scan_was_opened(scan, run):
     opened = open_scan(scan.path, crop=8, **LENGTHS)
-    np.testing.assert_array_equal(predict(opened, run, threads=1).phase, predict(scan, run.checkpoint.parent, threads=1).phase)
+    np.testing.assert_array_equal(
+        predict(opened, run, threads=1).phase, predict(scan, run.checkpoint.parent, threads=1).phase
+    )
 
 
 def test_files_do_in_place_of_objects(scan, obj, run, tmp_path):
@@ -115,14 +117,26 @@ def test_files_do_in_place_of_objects(scan, obj, run, tmp_path):
     ("arguments", "keywords"),
     [
         (["inspect", "s.cxi"], {}),
-        (["inspect", "s.cxi", "--centre", "7", "9", "--crop", "8", "--json"], {"centre": (7, 9), "crop": np.int64(8), "json": True}),
-        (["inspect", "s.cxi", "--wavelength", "1.4e-10"], {"wavelength": np.float64(1.4e-10), "bin": None, "json": np.False_}),
-        (["reconstruct", "s.cxi", "--output=o.h5", "--refine-positions"], {"output": Path("o.h5"), "refine_positions": True}),
+        (
+            ["inspect", "s.cxi", "--centre", "7", "9", "--crop", "8", "--json"],
+            {"centre": (7, 9), "crop": np.int64(8), "json": True},
+        ),
+        (
+            ["inspect", "s.cxi", "--wavelength", "1.4e-10"],
+            {"wavelength": np.float64(1.4e-10), "bin": None, "json": np.False_},
+        ),
+        (
+            ["reconstruct", "s.cxi", "--output=o.h5", "--refine-positions"],
+            {"output": Path("o.h5"), "refine_positions": True},
+        ),
         (
             ["train", "s.cxi", "--object=o.h5", "--output=r", "--option=attention=none", "--option=blocks=release"],
             {"object": "o.h5", "output": "r", "option": {"attention": "none", "blocks": "release"}},
         ),
-        (["predict", "s.cxi", "--checkpoint=r", "--output=s.h5", "--tie=0.5"], {"checkpoint": "r", "output": "s.h5", "tie": 0.5}),
+        (
+            ["predict", "s.cxi", "--checkpoint=r", "--output=s.h5", "--tie=0.5"],
+            {"checkpoint": "r", "output": "s.h5", "tie": 0.5},
+        ),
         (["export", "run", "--onnx", "n.onnx"], {"onnx": "n.onnx"}),
     ],
 )
@@ -231,7 +245,9 @@ def test_everything_can_be_plotted(scan, obj, run):
 def test_the_package_is_imported_as_cheaply_as_before():
     heavy = ("torch", "matplotlib", "pandas", "numpy", "h5py")
     program = f"import sys, ptychoformer; print(*[name for name in {heavy} if name in sys.modules])"
-    program += f"\nfrom ptychoformer import open_scan, train\nprint(*[name for name in {heavy[:3]} if name in sys.modules])"
+    program += (
+        f"\nfrom ptychoformer import open_scan, train\nprint(*[name for name in {heavy[:3]} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
@@ -262,16 +278,40 @@ MISTAKES = {
     "positions lost": (lambda scan: open_scan(PATTERNS, LOST), "the first is that of pattern 3"),
     "no motion": (lambda scan: open_scan(PATTERNS, np.zeros((54, 2))), "all 54 positions are the same"),
     "which unit": (lambda scan: open_scan(PATTERNS, POSITIONS, **LENGTHS), "must be said where a length is given"),
-    "no such unit": (lambda scan: open_scan(PATTERNS, POSITIONS, unit="nm"), "must be 'pixels' (of the object) or 'metres', found 'nm'"),
-    "metres of what": (lambda scan: open_scan(PATTERNS, POSITIONS, unit="metres", distance=2.0), "need wavelength, detector_pixel too"),
-    "millimetres": (lambda scan: open_scan(PATTERNS, POSITIONS, unit="metres", **LENGTHS | {"distance": 2e3}), "'2000.0' is not allowed"),
+    "no such unit": (
+        lambda scan: open_scan(PATTERNS, POSITIONS, unit="nm"),
+        "must be 'pixels' (of the object) or 'metres', found 'nm'",
+    ),
+    "metres of what": (
+        lambda scan: open_scan(PATTERNS, POSITIONS, unit="metres", distance=2.0),
+        "need wavelength, detector_pixel too",
+    ),
+    "millimetres": (
+        lambda scan: open_scan(PATTERNS, POSITIONS, unit="metres", **LENGTHS | {"distance": 2e3}),
+        "'2000.0' is not allowed",
+    ),
     "metres for pixels": (lambda scan: open_scan(PATTERNS, POSITIONS, unit="metres", **LENGTHS), "span an object of"),
-    "probe": (lambda scan: open_scan(PATTERNS, POSITIONS, probe=PROBE[1:]), "probe must have the patterns' shape (16, 16), found (15, 16)"),
-    "mask of integers": (lambda scan: open_scan(PATTERNS, POSITIONS, mask=np.ones((16, 16))), "mask must be bool, True where"),
+    "probe": (
+        lambda scan: open_scan(PATTERNS, POSITIONS, probe=PROBE[1:]),
+        "probe must have the patterns' shape (16, 16), found (15, 16)",
+    ),
+    "mask of integers": (
+        lambda scan: open_scan(PATTERNS, POSITIONS, mask=np.ones((16, 16))),
+        "mask must be bool, True where",
+    ),
     "crop": (lambda scan: open_scan(PATTERNS, POSITIONS, crop=99), "a crop of 99 pixels"),
-    "crop of half a pixel": (lambda scan: open_scan(PATTERNS, POSITIONS, crop=8.5), "'8.5' is not allowed; it must be an integer"),
-    "no iterations": (lambda scan: reconstruct(scan, iterations=0), "reconstruct: argument --iterations: '0' is not allowed"),
-    "misspelt": (lambda scan: reconstruct(scan, iteration=4), "unrecognized arguments: --iteration=4; `ptychoformer reconstruct --help`"),
+    "crop of half a pixel": (
+        lambda scan: open_scan(PATTERNS, POSITIONS, crop=8.5),
+        "'8.5' is not allowed; it must be an integer",
+    ),
+    "no iterations": (
+        lambda scan: reconstruct(scan, iterations=0),
+        "reconstruct: argument --iterations: '0' is not allowed",
+    ),
+    "misspelt": (
+        lambda scan: reconstruct(scan, iteration=4),
+        "unrecognized arguments: --iteration=4; `ptychoformer reconstruct --help`",
+    ),
     "abbreviated": (lambda scan: reconstruct(scan, iter=4), "unrecognized arguments: --iter=4"),
     "help": (lambda scan: reconstruct(scan, help=True), "unrecognized arguments: --help"),
     "no object": (lambda scan: train(scan, "none.h5", model="ptychonn"), "none.h5 does not exist"),

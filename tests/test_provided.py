@@ -91,7 +91,9 @@ def test_a_file_that_is_nowhere_is_named(keep, write, tmp_path, data_dir):
     stale = tmp_path / "project/resources/files/day/scan.cxi"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"an old copy")
-    with pytest.raises(InputError, match=r"datasets\.mine\.labels\.file: there is no 'day/scan\.cxi' in .*, and no url"):
+    with pytest.raises(
+        InputError, match=r"datasets\.mine\.labels\.file: there is no 'day/scan\.cxi' in .*, and no url"
+    ):
         keep(folder, labels=OWN)
 
 
@@ -102,5 +104,7 @@ def test_folders_that_cannot_be_used_are_named(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"data_dir: there is no folder '.*nowhere'"):
         data_folder(str(tmp_path / "nowhere"))
     check_project("/home/é #1 & 'a b'")
-    with pytest.raises(InputError, match=r"the project's folder is '/home/\{a\}'; Snakemake needs one without \{ and \}"):
+    with pytest.raises(
+        InputError, match=r"the project's folder is '/home/\{a\}'; Snakemake needs one without \{ and \}"
+    ):
         check_project("/home/{a}")

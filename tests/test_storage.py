@@ -32,7 +32,9 @@ def fail_half_way(target, failure):
         raise failure
 
 
-@pytest.mark.parametrize("failure", [ValueError("bug"), KeyboardInterrupt(), OSError(errno.ENOENT, "gone"), RuntimeError("odd")])
+@pytest.mark.parametrize(
+    "failure", [ValueError("bug"), KeyboardInterrupt(), OSError(errno.ENOENT, "gone"), RuntimeError("odd")]
+)
 def test_a_failure_leaves_the_old_file_and_passes_on(tmp_path, failure):
     target = tmp_path / "a.txt"
     target.write_text("old")
@@ -99,7 +101,9 @@ for name, fill in kinds.items():
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a POSIX matter")
 def test_a_disk_that_fills_up_is_one_sentence_and_no_file(tmp_path):
     folder = tmp_path / "results"
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(folder)], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(folder)], capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     full = "cannot be written: the disk is full; free some space and run the same command again. Nothing was left half-written."
     sentences = [f"{folder / name} {full}" for name in ("a.h5", "b.h5", "a.txt", "a.csv")]
@@ -125,7 +129,11 @@ def test_hdf5_keeps_numbers_units_and_axes(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "ndim", "reason"),
-    [("b", 2, "holds no dataset 'b'"), ("group", 2, "holds no dataset 'group'"), ("a", 3, r"'a' must have 3 axes, found shape \(2, 5\)")],
+    [
+        ("b", 2, "holds no dataset 'b'"),
+        ("group", 2, "holds no dataset 'group'"),
+        ("a", 3, r"'a' must have 3 axes, found shape \(2, 5\)"),
+    ],
 )
 def test_what_is_missing_from_an_hdf5_file_is_named(tmp_path, name, ndim, reason):
     with h5py.File(tmp_path / "a.h5", "w") as file:
@@ -147,7 +155,11 @@ def test_the_same_numbers_are_the_same_csv_bytes(tmp_path):
     frame = pd.DataFrame({"metric": ["psnr", "ssim"], "value": [1 / 3, 12345.6789012]})
     for name in ("a.csv", "b.csv"):
         write_csv(frame, tmp_path / name)
-    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes() == b"metric,value\npsnr,0.333333333\nssim,12345.6789\n"
+    assert (
+        (tmp_path / "a.csv").read_bytes()
+        == (tmp_path / "b.csv").read_bytes()
+        == b"metric,value\npsnr,0.333333333\nssim,12345.6789\n"
+    )
 
 
 TYPES = {"name": str, "seed": int, "best": bool}
@@ -202,10 +214,14 @@ def test_a_compressed_table_is_the_same_table_in_the_same_bytes(tmp_path):
         write_csv(frame, tmp_path / name)
     assert (tmp_path / "one.csv.gz").read_bytes() == (tmp_path / "two.csv.gz").read_bytes()
     assert gzip.decompress((tmp_path / "one.csv.gz").read_bytes()) == (tmp_path / "plain.csv").read_bytes()
-    pd.testing.assert_frame_equal(read_csv(tmp_path / "one.csv.gz", {"model": str}), read_csv(tmp_path / "plain.csv", {"model": str}))
+    pd.testing.assert_frame_equal(
+        read_csv(tmp_path / "one.csv.gz", {"model": str}), read_csv(tmp_path / "plain.csv", {"model": str})
+    )
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: b"model,value", lambda content: content[:30] + b"0" * 30])
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-9], lambda content: b"model,value", lambda content: content[:30] + b"0" * 30]
+)
 def test_a_damaged_compressed_table_is_named(tmp_path, damage):
     write_csv(pd.DataFrame({"model": ["dpi"] * 99, "value": np.arange(99)}), tmp_path / "table.csv.gz")
     (tmp_path / "table.csv.gz").write_bytes(damage((tmp_path / "table.csv.gz").read_bytes()))

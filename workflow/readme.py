@@ -1,8 +1,10 @@
-"""Write what README says of results anew, from the reference runs and from a whole run of the workflow at laptop scale, if there is one.
+"""Write what README says of results anew, from the reference runs and from a whole run of the
+workflow at laptop scale, if there is one.
 
     python workflow/readme.py
 
-Of the run, what README speaks of is copied into `resources/laptop`, since results themselves are not kept.
+Of the run, what README speaks of is copied into `resources/laptop`, since results themselves are
+not kept.
 """
 
 import argparse
@@ -43,12 +45,17 @@ def rendered() -> str:
     """The text between README's marks."""
     laptop, paper = configured(), configured(CONFIG)
     full_size = labels(paper, paper["experiments"]["table1"]["datasets"], models_of(paper, "table1"))
-    return block_of_results(SOURCES, full_size, labels(laptop, laptop["datasets"], laptop["models"]), **headline_of(laptop, "table1"))
+    return block_of_results(
+        SOURCES, full_size, labels(laptop, laptop["datasets"], laptop["models"]), **headline_of(laptop, "table1")
+    )
 
 
 def labels(config: dict, datasets: Iterable[str], models: Iterable[str]) -> Labels:
     """What these are called."""
-    named = ({name: config[part][name]["label"] or name for name in names} for part, names in (("datasets", datasets), ("models", models)))
+    named = (
+        {name: config[part][name]["label"] or name for name in names}
+        for part, names in (("datasets", datasets), ("models", models))
+    )
     return Labels(*named)
 
 

@@ -1,17 +1,20 @@
 """Work through the paper at its full size for as long as there is time, and keep what is finished.
 
-On a CPU it is Table I, seed by seed. A seed is a subject of the statistics only when every network has it, so that all networks of one seed
-come before the next seed, and the first condition before the second. What the store holds is not run again. Of the first condition the
-bands of Figure 9 are kept too, of seeds whose networks are all trained here: they are measured on scenes, which the store has not.
+On a CPU it is Table I, seed by seed. A seed is a subject of the statistics only when every network
+has it, so that all networks of one seed come before the next seed, and the first condition before
+the second. What the store holds is not run again. Of the first condition the bands of Figure 9 are
+kept too, of seeds whose networks are all trained here: they are measured on scenes, which the store
+has not.
 
     python workflow/reference.py --hours 2 --data folder
 
-On a GPU, with so many trainings side by side on it, it is the whole paper with all seeds together, the experiments that settle most
-claims first, but for what the store holds with its bands:
+On a GPU, with so many trainings side by side on it, it is the whole paper with all seeds together,
+the experiments that settle most claims first, but for what the store holds with its bands:
 
     python workflow/reference.py --hours 0.2 --gpu 3 --data folder
 
-An unfinished training goes on where it was. The seeds are those of the config, fixed beforehand: on fewer of them a result is interim.
+An unfinished training goes on where it was. The seeds are those of the config, fixed beforehand: on
+fewer of them a result is interim.
 """
 
 import argparse
@@ -74,31 +77,47 @@ def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple
     for condition, seed, networks in remaining(config, STORE):
         overlays = (CONFIG, one_seed(config, seed))
         wanted = targets(config, condition, seed, networks)
-        yield f"{condition}, seed {seed}: {', '.join(networks)}", snakemake_command(wanted, overlays, arguments.data, arguments.cores)
+        yield (
+            f"{condition}, seed {seed}: {', '.join(networks)}",
+            snakemake_command(wanted, overlays, arguments.data, arguments.cores),
+        )
 
 
 def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
-    """What is left of every experiment but the measured one, with the command that makes all of it: a GPU waits for none to be planned."""
+    """What is left of every experiment but the measured one, with the command that makes all of
+    it: a GPU waits for none to be planned.
+    """
     left = {name: left_of(config, STORE, name) for name in config["experiments"] if name != "measured"}
     wanted = [path for paths in left.values() for path in paths]
     if any("/mse/" in path for path in left["table1"]):
         wanted.append(f"{config['pathvars']['results']}/evaluation/table1/bands.csv")
     if wanted:
         first = [path for name in FIRST for path in left[name]]
-        yield "the whole paper", snakemake_command(wanted, (CONFIG,), arguments.data, arguments.cores, arguments.gpu, first)
+        yield (
+            "the whole paper",
+            snakemake_command(wanted, (CONFIG,), arguments.data, arguments.cores, arguments.gpu, first),
+        )
 
 
 def left_of(config: dict, folder: str | os.PathLike, experiment: str) -> list[str]:
-    """The metrics of every run of an experiment that the store does not hold, and of its references but for the iterative reconstruction,
-    which takes CPUs long."""
+    """The metrics of every run of an experiment that the store does not hold, and of its references
+    but for the iterative reconstruction, which takes CPUs long.
+    """
     experiments, holdings = Experiments(config), _holdings(folder, config)
-    wanted = experiments.runs(experiment) + [run for run in experiments.references(experiment) if run["model"] != "epie"]
-    block, metrics = experiments.headline(experiment)["block"], f"{config['pathvars']['results']}/{EVALUATION}/metrics.csv"
+    wanted = experiments.runs(experiment) + [
+        run for run in experiments.references(experiment) if run["model"] != "epie"
+    ]
+    block, metrics = (
+        experiments.headline(experiment)["block"],
+        f"{config['pathvars']['results']}/{EVALUATION}/metrics.csv",
+    )
     left = []
     for run in wanted:
         has_bands = experiment == "table1" and _has_bands(config, run["dataset"]) and run["loss"] == "mse"
         method = run["model"], run["loss"]
-        held = _held(holdings, run["dataset"], run["test"], method, run["n_train"], [block, "bands"] if has_bands else [block])
+        held = _held(
+            holdings, run["dataset"], run["test"], method, run["n_train"], [block, "bands"] if has_bands else [block]
+        )
         left += [] if run["seed"] in held else [metrics.format(**run)]
     return left
 
@@ -107,9 +126,13 @@ def _holdings(folder: str | os.PathLike, config: dict) -> Holdings | None:
     return Holdings(folder, config) if Path(folder, INDEX).is_file() else None
 
 
-def _held(holdings: Holdings | None, dataset: str, test: str | None, method: tuple[str, str], size: int, parts: Iterable[str]) -> set[int]:
+def _held(
+    holdings: Holdings | None, dataset: str, test: str | None, method: tuple[str, str], size: int, parts: Iterable[str]
+) -> set[int]:
     """The seeds of which a store has all these parts."""
-    return set.intersection(*(holdings.seeds(dataset, test, method, size, part) for part in parts)) if holdings else set()
+    return (
+        set.intersection(*(holdings.seeds(dataset, test, method, size, part) for part in parts)) if holdings else set()
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -117,7 +140,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, default=2.0, help="how long to work (default 2)")
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
     parser.add_argument("--cores", default="all", help="for Snakemake (default all)")
-    parser.add_argument("--gpu", type=int, help="the whole paper on this machine's GPUs, with so many trainings side by side")
+    parser.add_argument(
+        "--gpu", type=int, help="the whole paper on this machine's GPUs, with so many trainings side by side"
+    )
     return parser
 
 
@@ -127,23 +152,32 @@ def configured(*overlays: str | os.PathLike) -> dict:
 
 
 def remaining(config: dict, folder: str | os.PathLike) -> Iterator[tuple[str, int, list[str]]]:
-    """Condition, seed and networks of all that the store does not hold of the headline's block, in the order in which it is wanted."""
+    """Condition, seed and networks of all that the store does not hold of the headline's block,
+    in the order in which it is wanted.
+    """
     holdings, networks = _holdings(folder, config), models_of(config, "table1")
     for condition in config["experiments"]["table1"]["datasets"]:
         size = training_patterns(config, condition)
-        held = {name: _held(holdings, condition, None, (name, "mse"), size, [config["evaluation"]["block"]]) for name in networks}
+        held = {
+            name: _held(holdings, condition, None, (name, "mse"), size, [config["evaluation"]["block"]])
+            for name in networks
+        }
         for seed in config["seeds"]:
             if missing := [name for name in networks if seed not in held[name]]:
                 yield condition, seed, missing
 
 
 def _has_bands(config: dict, condition: str) -> bool:
-    """Whether the bands of a condition's scenes are measured, which are those of Table I's first condition."""
+    """Whether the bands of a condition's scenes are measured, which are those of Table I's
+    first condition.
+    """
     return condition == config["experiments"]["table1"]["datasets"][0]
 
 
 def targets(config: dict, condition: str, seed: int, networks: Sequence[str]) -> list[str]:
-    """The metrics of networks of Table I, and of the references, and the bands of the first condition if all its networks are wanted."""
+    """The metrics of networks of Table I, and of the references, and the bands of the first
+    condition if all its networks are wanted.
+    """
     methods = [(model, "mse") for model in networks] + [(reference, "none") for reference in REFERENCES]
     results = config["pathvars"]["results"]
     place = {"dataset": condition, "test": condition, "n_train": training_patterns(config, condition), "seed": seed}
@@ -153,7 +187,9 @@ def targets(config: dict, condition: str, seed: int, networks: Sequence[str]) ->
 
 
 def one_seed(config: dict, seed: int) -> str:
-    """An overlay of the config that has this seed only: the bands are measured of all its seeds at once."""
+    """An overlay of the config that has this seed only: the bands are measured of all its seeds
+    at once.
+    """
     path = f"{config['pathvars']['results']}/reference.yaml"
     write_text(yaml.safe_dump({"seeds": [seed]}), path)
     return path
@@ -172,11 +208,13 @@ def snakemake_command(
     Args:
         data: folder with copies of others' files, or None.
         cores: for Snakemake.
-        gpu: how many jobs, each with all seeds, may use this machine's GPUs at once; None without one.
+        gpu: how many jobs, each with all seeds, may use this machine's GPUs at once; None without
+            one.
         first: which of them come before the others.
     """
     options = ["--cores", cores, "--rerun-incomplete", "--configfile", *overlays, *([GPU_OVERLAY] if gpu else [])]
-    # In quotes, in which 20191008 is no number, and in blanks, since Snakemake strips quotes at the ends.
+    # In quotes, in which 20191008 is no number, and in blanks, since Snakemake strips quotes at the
+    # ends.
     options += ["--config", f"data_dir= {json.dumps(data)} "] if data else []
     options += ["--resources", f"gpu={gpu}"] if gpu else []
     options += ["--prioritize", *dict.fromkeys(first)] if first else []
@@ -184,13 +222,17 @@ def snakemake_command(
 
 
 def run_until(deadline: float, command: list[str]) -> int | None:
-    """Exit status of the command; None if it had to be stopped, as by Ctrl-C, since the time was up.
+    """Exit status of the command; None if it had to be stopped, as by Ctrl-C, since the time was
+    up.
 
     Raises:
         KeyboardInterrupt: the user stopped this program, and it the command.
     """
-    # A shell that runs this in the background makes it deaf to SIGINT, which the command must not inherit.
-    process = subprocess.Popen(command, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    # A shell that runs this in the background makes it deaf to SIGINT, which the command must not
+    # inherit.
+    process = subprocess.Popen(
+        command, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
     try:
         return process.wait(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
@@ -200,7 +242,9 @@ def run_until(deadline: float, command: list[str]) -> int | None:
 
 
 def _stop(process: subprocess.Popen) -> None:
-    """End a process group that may still be running: as by Ctrl-C, and by force if that takes too long or the user insists."""
+    """End a process group that may still be running: as by Ctrl-C, and by force if that takes
+    too long or the user insists.
+    """
     if process.poll() is not None:
         return
     os.killpg(process.pid, signal.SIGINT)

@@ -1,9 +1,10 @@
 """Measure training and predicting on the device at hand, and print what it finds as Markdown.
 
-Each network is trained at the paper's full size for a few epochs: launched kernel by kernel in float32 with deterministic kernels, as
-captured steps, in the shortened precision, on a GPU with fused kernels, and with several seeds side by side. Then it predicts a scan:
-patterns a second of the network alone, and read from a file, predicted and stitched as ``ptychoformer predict`` does it. The datasets of
-the seeds are made first:
+Each network is trained at the paper's full size for a few epochs: launched kernel by kernel in
+float32 with deterministic kernels, as captured steps, in the shortened precision, on a GPU with
+fused kernels, and with several seeds side by side. Then it predicts a scan: patterns a second of
+the network alone, and read from a file, predicted and stitched as ``ptychoformer predict`` does it.
+The datasets of the seeds are made first:
 
     python workflow/speed.py results/paper/simulation/datasets/clean/seed*.cxi
 """
@@ -66,7 +67,10 @@ def main() -> None:
     device = lookup_device()
     training = configured(CONFIG)["training"]
     data = [loaded(path, seed, training, arguments.patterns, device) for seed, path in enumerate(arguments.datasets)]
-    print(f"{device_name(device)}, torch {torch.__version__}, {len(data[0][0])} patterns, batches of {training['batch_size']}\n")
+    print(
+        f"{device_name(device)}, torch {torch.__version__}, {len(data[0][0])} patterns, batches of"
+        f" {training['batch_size']}\n"
+    )
     several = f"{len(data)} seeds"
     ways = {way: options for way, options in WAYS.items() if device.type == "cuda" or not options["compile"]}
     columns = ("kernel by kernel, float32, deterministic", *ways, *(f"{way}, {several}" for way in ways))
@@ -79,13 +83,18 @@ def main() -> None:
         ]
         print(f"| {name} | {' | '.join(f'{1e3 * seconds:.2f}' for seconds in steps)} |", flush=True)
     batch = min(LARGE_BATCH, len(data[0][0]))
-    print(f"\n| us a sample, forward and backward, in a batch of {batch} | {' | '.join(ways)} |\n{'|---' * (1 + len(ways))}|")
+    print(
+        f"\n| us a sample, forward and backward, in a batch of {batch} | {' | '.join(ways)}"
+        f" |\n{'|---' * (1 + len(ways))}|"
+    )
     for name in arguments.networks or NETWORKS:
         times = [sample(name, data[0][0], training | way) for way in ways.values()]
         print(f"| {name} | {' | '.join(f'{1e6 * seconds:.1f}' for seconds in times)} |", flush=True)
     print("\n| patterns predicted a second | network alone | with reading and stitching |\n|---|---|---|")
     for name in arguments.networks or NETWORKS:
-        print(f"| {name} | {' | '.join(f'{rate:,.0f}' for rate in prediction(name, arguments.datasets[0]))} |", flush=True)
+        print(
+            f"| {name} | {' | '.join(f'{rate:,.0f}' for rate in prediction(name, arguments.datasets[0]))} |", flush=True
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def loaded(path: str, seed: int, training: Mapping[str, Any], patterns: int | None, device: torch.device) -> tuple[Examples, Examples]:
+def loaded(
+    path: str, seed: int, training: Mapping[str, Any], patterns: int | None, device: torch.device
+) -> tuple[Examples, Examples]:
     """Examples and validation part of a dataset, on the device."""
     scan = read_scan(path)
     subset = split_of(scan).train[:patterns]
@@ -111,7 +122,9 @@ def made(name: str, seed: int, data: tuple[Examples, Examples], training: Mappin
     examples, validation = data
     kind, options = NETWORKS[name]
     torch.manual_seed(seed)
-    network = build(kind, tuple(examples.inputs.shape[-2:]), options).to(examples.inputs.device, memory_format=torch.channels_last)
+    network = build(kind, tuple(examples.inputs.shape[-2:]), options).to(
+        examples.inputs.device, memory_format=torch.channels_last
+    )
     set_precision(network, training["precision"], examples.inputs.device)
     return Training(network, mean_squared_error, training, seed, examples, validation)
 
@@ -123,7 +136,9 @@ def step(
     captured: bool = True,
     deterministic: bool = False,
 ) -> float:
-    """Seconds of a step of one seed, in an epoch of as many seeds as there are data; its validation counts."""
+    """Seconds of a step of one seed, in an epoch of as many seeds as there are data; its
+    validation counts.
+    """
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     runs = [made(name, seed, own, training) for seed, own in enumerate(data)]
     for run in runs if captured else []:
@@ -151,12 +166,16 @@ def sample(name: str, examples: Examples, training: Mapping[str, Any]) -> float:
 
 
 def prediction(name: str, dataset: str) -> tuple[float, float]:
-    """Patterns a second that an untrained network predicts, alone and with all that `predict` does, of a scan of a few thousand."""
+    """Patterns a second that an untrained network predicts, alone and with all that `predict`
+    does, of a scan of a few thousand.
+    """
     kind, options = NETWORKS[name]
     entry = {"kind": kind, "options": options, "initialisation": None, "inputs": "log"}
     with tempfile.TemporaryDirectory() as folder, open_prepared(dataset, {}, {}) as scan:
         weights = build(kind, scan.window, options).state_dict()
-        save_checkpoint(Checkpoint(**entry, window=scan.window, normalisation=UNITY, weights=weights), Path(folder) / "model.pt")
+        save_checkpoint(
+            Checkpoint(**entry, window=scan.window, normalisation=UNITY, weights=weights), Path(folder) / "model.pt"
+        )
         network = TrainedNetwork(Path(folder) / "model.pt", threads=1)
         batch = next(scan.frames(network.batch))
         deque(network.stream([batch] * 3), maxlen=0)  # these are not counted

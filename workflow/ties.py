@@ -1,6 +1,8 @@
-"""Choose how strongly synchronised stitching ties constants, on training patterns of the paper's object that networks were not trained on.
+"""Choose how strongly synchronised stitching ties constants, on training patterns of the paper's
+object that networks were not trained on.
 
-What the networks named by --models gain in decibels over plain stitching is written to resources/reference/ties.csv and printed as a table.
+What the networks named by --models gain in decibels over plain stitching is written to
+resources/reference/ties.csv and printed as a table.
 
     python workflow/ties.py --data folder --models ptynet ptychonn
 """
@@ -49,30 +51,49 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
-    parser.add_argument("--models", nargs="+", default=["ptynet", "ptychonn", "dpi", "ptychoformer"], help="default %(default)s")
+    parser.add_argument(
+        "--models", nargs="+", default=["ptynet", "ptychonn", "dpi", "ptychoformer"], help="default %(default)s"
+    )
     return parser
 
 
 def _scored(config: dict, checkpoint: Path, model: str, seed: int) -> pd.DataFrame:
     scale = config["experiments"]["table1"]
     dataset = Path(config["pathvars"]["results"], SIMULATED_DATASET.format(dataset=scale["datasets"][0], seed=seed))
-    how = {"n_train": scale["n_train"][0], "subset": config["training"]["subset"], "weighting": config["stitching"]["weighting"]}
+    how = {
+        "n_train": scale["n_train"][0],
+        "subset": config["training"]["subset"],
+        "weighting": config["stitching"]["weighting"],
+    }
     return score_ties(dataset, checkpoint, TIES, seed=seed, **how).assign(model=model, seed=seed)
 
 
 def table(rows: pd.DataFrame) -> str:
-    """The gain over plain stitching by tie and network as Markdown: means over seeds, then over networks."""
+    """The gain over plain stitching by tie and network as Markdown: means over seeds, then over
+    networks.
+    """
     keys = ["model", "seed"]
     plain = rows[rows["tie"] == math.inf].set_index(keys)[["phase", "relative_phase"]]
     gains = rows[rows["tie"] < math.inf].set_index([*keys, "tie"])[["phase", "relative_phase"]].sub(plain)
     means = gains.groupby(["tie", "model"], sort=False).mean().unstack("model")
     models = list(dict.fromkeys(rows["model"]))
     counts = rows.groupby("model")["seed"].nunique()
-    lines = [f"| tie | {' | '.join(f'{model} ({counts[model]})' for model in models)} | mean |", f"|---|{'---|' * (len(models) + 1)}"]
+    lines = [
+        f"| tie | {' | '.join(f'{model} ({counts[model]})' for model in models)} | mean |",
+        f"|---|{'---|' * (len(models) + 1)}",
+    ]
     for tie, found in means.iterrows():
         cells = [f"{found['phase', model]:+.2f} / {found['relative_phase', model]:+.2f}" for model in models]
-        lines.append(f"| {tie:g} | {' | '.join(cells)} | {found['phase'].mean():+.2f} / {found['relative_phase'].mean():+.2f} |")
-    return "\n".join([*lines, "", "Gain in PSNR of phase / relative phase over plain stitching, dB; the number of seeds in brackets."])
+        lines.append(
+            f"| {tie:g} | {' | '.join(cells)} | {found['phase'].mean():+.2f} / {found['relative_phase'].mean():+.2f} |"
+        )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Gain in PSNR of phase / relative phase over plain stitching, dB; the number of seeds in brackets.",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Try what networks start from, and Ptychoformer's blocks, on the paper's object: every network of the overlay with every seed.
+"""Try what networks start from, and Ptychoformer's blocks, on the paper's object: every network of
+the overlay with every seed.
 
-What counts is the validation loss of a block of training patterns; test patterns are scored nowhere. The losses of all epochs are kept in
-resources/reference/trials.csv, beside those of other trials; those of the last epoch are printed as a table. An unfinished
-training goes on where it was.
+What counts is the validation loss of a block of training patterns; test patterns are scored
+nowhere. The losses of all epochs are kept in resources/reference/trials.csv, beside those of other
+trials; those of the last epoch are printed as a table. An unfinished training goes on where it was.
 
     python workflow/trials.py --data folder
 """
@@ -45,7 +46,9 @@ def main() -> int:
     config, tried = configured(*arguments.overlay), networks(arguments.overlay)
     deadline = time.monotonic() + 3600 * arguments.hours
     wanted = histories(config, tried)
-    status = run_until(deadline, snakemake_command(wanted, arguments.overlay, arguments.data, arguments.cores, arguments.gpu))
+    status = run_until(
+        deadline, snakemake_command(wanted, arguments.overlay, arguments.data, arguments.cores, arguments.gpu)
+    )
     losses = collect(config, tried)
     if len(losses):
         write_csv(merged(losses), OUTPUT)
@@ -60,8 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, default=math.inf, help="how long to work (default: until all is done)")
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
     parser.add_argument("--cores", default="all", help="for Snakemake (default all)")
-    parser.add_argument("--gpu", type=int, help="with all seeds together on this machine's GPUs, so many networks side by side")
-    parser.add_argument("--overlay", nargs="+", default=[OVERLAY], help=f"which networks, and how they are trained (default {OVERLAY})")
+    parser.add_argument(
+        "--gpu", type=int, help="with all seeds together on this machine's GPUs, so many networks side by side"
+    )
+    parser.add_argument(
+        "--overlay", nargs="+", default=[OVERLAY], help=f"which networks, and how they are trained (default {OVERLAY})"
+    )
     return parser
 
 
@@ -80,7 +87,9 @@ def scale(config: dict) -> dict[str, int]:
 
 
 def merged(fresh: pd.DataFrame) -> pd.DataFrame:
-    """The losses of trainings that were kept before, but for those that are fresh, and these, in order."""
+    """The losses of trainings that were kept before, but for those that are fresh, and these,
+    in order.
+    """
     trained = [*SCALE, "model", "blocks", "initialisation", "seed"]
     earlier = read_csv(OUTPUT, TYPES, COLUMNS, "a table of trials") if Path(OUTPUT).is_file() else fresh.iloc[:0]
     known = set(fresh[trained].itertuples(index=False, name=None))
@@ -109,9 +118,13 @@ def collect(config: dict, tried: list[str]) -> pd.DataFrame:
 
 
 def table(config: dict, losses: pd.DataFrame) -> str:
-    """The last epoch's losses as Markdown: mean and sample standard deviation over seeds, the lowest of a network in bold."""
+    """The last epoch's losses as Markdown: mean and sample standard deviation over seeds, the
+    lowest of a network in bold.
+    """
     last = losses[losses.epoch == losses.epoch.max()]
-    scores = last.groupby(["model", "blocks", "initialisation"], sort=False).validation_loss.agg(["mean", "std", "count"])
+    scores = last.groupby(["model", "blocks", "initialisation"], sort=False).validation_loss.agg(
+        ["mean", "std", "count"]
+    )
     starts = list(dict.fromkeys(last.initialisation))
     lines = [f"| validation loss | {' | '.join(starts)} |", f"|---|{'---|' * len(starts)}"]
     for name, variants in scores.groupby("model", sort=False):
@@ -125,9 +138,12 @@ def table(config: dict, losses: pd.DataFrame) -> str:
         [
             *lines,
             "",
-            f"Mean ± sample standard deviation over seeds, their number in brackets; {scale(config)['n_train']} patterns of "
-            f"'{config['experiments']['table1']['datasets'][0]}', of which {training['validation_fraction']:.0%} validate "
-            f"({training['validation']}), {training['epochs']} epochs, batches of {training['batch_size']}.",
+            (
+                f"Mean ± sample standard deviation over seeds, their number in brackets; {scale(config)['n_train']}"
+                f" patterns of '{config['experiments']['table1']['datasets'][0]}', of which"
+                f" {training['validation_fraction']:.0%} validate ({training['validation']}), {training['epochs']}"
+                f" epochs, batches of {training['batch_size']}."
+            ),
         ]
     )
 

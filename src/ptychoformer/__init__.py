@@ -1,6 +1,8 @@
-"""Ptychoformer, reproduced: simulation, training, evaluation and publication of deep-learning ptychography.
+"""Ptychoformer, reproduced: simulation, training, evaluation and publication of deep-learning
+ptychography.
 
-``open_scan``, ``reconstruct``, ``train`` and ``predict`` are those of `notebook`, which is imported when one of them is asked for.
+``open_scan``, ``reconstruct``, ``train`` and ``predict`` are those of `notebook`, which is imported
+when one of them is asked for.
 """
 
 from importlib import import_module

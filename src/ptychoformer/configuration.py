@@ -1,4 +1,6 @@
-"""The config: completed with defaults, checked before any job, and wrong in one sentence that names the key and what is allowed."""
+"""The config: completed with defaults, checked before any job, and wrong in one sentence that
+names the key and what is allowed.
+"""
 
 import difflib
 import json
@@ -35,7 +37,8 @@ SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
 
 
 def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
-    """The schema of the config as a mapping, with the experiments that the paper's contents name and the losses that there are.
+    """The schema of the config as a mapping, with the experiments that the paper's contents name
+    and the losses that there are.
 
     Args:
         project: its folder.
@@ -67,7 +70,8 @@ def _loss_schema(kind: str) -> dict[str, Any]:
 
 
 def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -> dict[str, Any]:
-    """A config file and its overlays, the last of which wins, merged as Snakemake merges them; complete.
+    """A config file and its overlays, the last of which wins, merged as Snakemake merges them;
+    complete.
 
     Args:
         project: folder with the schema.
@@ -125,7 +129,10 @@ def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str
                 value[name] = deepcopy(part["default"])
             if name not in value and name in schema.get("required", ()):
                 raise InputError(f"{_join(key, name)} is missing; it must be {allowed_values(part)}.")
-        return {name: _complete(_join(key, name), part, properties.get(name, others or {}), root) for name, part in value.items()}
+        return {
+            name: _complete(_join(key, name), part, properties.get(name, others or {}), root)
+            for name, part in value.items()
+        }
     if isinstance(value, list):
         return [_complete(f"{key}[{place}]", item, schema.get("items", {}), root) for place, item in enumerate(value)]
     return value
@@ -143,7 +150,9 @@ def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
 
 
 def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema for a value: where there are alternatives for entries of different ``kind``, the one of its kind."""
+    """The schema for a value: where there are alternatives for entries of different ``kind``,
+    the one of its kind.
+    """
     if "oneOf" not in schema:
         return schema
     if not isinstance(value, dict):
@@ -161,7 +170,8 @@ def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[
 def _meant(value: Any, schema: Mapping[str, Any]) -> Any:
     """What a value stands for that was read as something else.
 
-    YAML reads 1e-3 as text, and so does Snakemake all parts of a list on the command line; 1.0e+3 is a whole number too.
+    YAML reads 1e-3 as text, and so does Snakemake all parts of a list on the command line; 1.0e+3
+    is a whole number too.
     """
     if isinstance(value, str) and not _fits(value, schema):
         with suppress(ValueError):
@@ -172,7 +182,9 @@ def _meant(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether a value is allowed by itself; its parts are checked when their own turn comes, under their own name."""
+    """Whether a value is allowed by itself; its parts are checked when their own turn comes,
+    under their own name.
+    """
     own = {name: rule for name, rule in schema.items() if name not in _PARTS}
     infinite = isinstance(value, float) and not math.isfinite(value)
     return not infinite and Draft202012Validator(own).is_valid(value)
@@ -180,11 +192,15 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
 
 def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
     if not _fits(value, schema):
-        raise InputError(f"{key}: {_shown(value)} is not allowed; it must be {allowed_values(schema)}.{_hint(key, value, schema)}")
+        raise InputError(
+            f"{key}: {_shown(value)} is not allowed; it must be {allowed_values(schema)}.{_hint(key, value, schema)}"
+        )
 
 
 def _shown(value: Any) -> str:
-    text = {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
+    text = (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
+    )
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -238,7 +254,9 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
         for option, value in model["options"].items():
             key = f"models.{name}.options.{option}"
             if option not in choices:
-                raise InputError(f"{key} is not an option of {model['kind']}; allowed are {', '.join(choices) or 'none'}.")
+                raise InputError(
+                    f"{key} is not an option of {model['kind']}; allowed are {', '.join(choices) or 'none'}."
+                )
             model["options"][option] = _meant(value, choices[option])
             _check(key, model["options"][option], choices[option])
 

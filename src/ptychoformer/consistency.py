@@ -1,4 +1,6 @@
-"""What a schema cannot say of a config: values that must fit each other, and entries that one part names and another must define."""
+"""What a schema cannot say of a config: values that must fit each other, and entries that one
+part names and another must define.
+"""
 
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
@@ -20,10 +22,15 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
     for name, entry in config["objects"].items():
         low, high = entry["amplitude_range"] or (0, 1)
         if low >= high:
-            raise InputError(f"objects.{name}.amplitude_range: [{low}, {high}] is not allowed; the first must be less than the second.")
+            raise InputError(
+                f"objects.{name}.amplitude_range: [{low}, {high}] is not allowed; the first must be less than the"
+                " second."
+            )
     for name, entry in config["probes"].items():
         if entry["kind"] == "zone_plate" and entry["stop"] >= entry["outer"]:
-            raise InputError(f"probes.{name}.stop: {entry['stop']} is not allowed; it must be less than outer, {entry['outer']}.")
+            raise InputError(
+                f"probes.{name}.stop: {entry['stop']} is not allowed; it must be less than outer, {entry['outer']}."
+            )
     for name, dataset in config["datasets"].items():
         if dataset["kind"] == "measured":
             _check_measured(name, dataset)
@@ -32,7 +39,11 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
         _defined(f"datasets.{name}.probe", dataset["probe"], config["probes"], "probes")
     for name, experiment in config["experiments"].items():
         tested = [] if experiment["test"] is None else [experiment["test"]]
-        named = [("datasets", "datasets", experiment["datasets"]), ("test", "datasets", tested), ("losses", "losses", experiment["losses"])]
+        named = [
+            ("datasets", "datasets", experiment["datasets"]),
+            ("test", "datasets", tested),
+            ("losses", "losses", experiment["losses"]),
+        ]
         for key, catalogue, entries in named:
             for entry in entries:
                 _defined(f"experiments.{name}.{key}", entry, config[catalogue], catalogue)
@@ -41,7 +52,9 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
             _defined(f"models.{name}.experiments", experiment, config["experiments"], "experiments")
     for name, experiment in config["experiments"].items():
         if not models_of(config, name):
-            raise InputError(f"experiments.{name}: no network takes part; one under models must name it, or be of all experiments.")
+            raise InputError(
+                f"experiments.{name}: no network takes part; one under models must name it, or be of all experiments."
+            )
         _check_room(name, experiment, schema["properties"]["experiments"]["properties"][name]["x-room-for-one"])
         _check_experiment(name, experiment, config)
 
@@ -50,10 +63,13 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
     for part in ("patterns", "reconstruction"):
         crop, bin = dataset[part]["crop"], dataset[part]["bin"]
         if crop is not None and crop % bin:
-            raise InputError(f"datasets.{name}.{part}.crop: {crop} is not allowed; it must be a multiple of bin, {bin}.")
+            raise InputError(
+                f"datasets.{name}.{part}.crop: {crop} is not allowed; it must be a multiple of bin, {bin}."
+            )
     if dataset["labels"] is not None and not {"file"} <= set(dataset["labels"]) <= {"file", "url", "sha256"}:
         raise InputError(
-            f"datasets.{name}.labels: {dataset['labels']} is not allowed; it must be a mapping of file, url and sha256, or null."
+            f"datasets.{name}.labels: {dataset['labels']} is not allowed; it must be a mapping of file, url and sha256,"
+            " or null."
         )
 
 
@@ -63,9 +79,13 @@ def _check_files(config: Mapping[str, Any]) -> None:
     for key, part in files_named(config):
         file, source = part["file"], (part.get("url"), part.get("sha256"))
         if not isinstance(file, str) or not file or PurePath(file).is_absolute() or ".." in PurePath(file).parts:
-            raise InputError(f"{key}.file: {file!r} is not allowed; it must be a path below data_dir, which may be any folder.")
+            raise InputError(
+                f"{key}.file: {file!r} is not allowed; it must be a path below data_dir, which may be any folder."
+            )
         if any(source) and sources.setdefault(file, (key, source))[1] != source:
-            raise InputError(f"{key}.file: '{file}' is not allowed; {sources[file][0]} has another url or sha256 for it.")
+            raise InputError(
+                f"{key}.file: '{file}' is not allowed; {sources[file][0]} has another url or sha256 for it."
+            )
 
 
 def _check_room(name: str, experiment: Mapping[str, Any], room_for_one: Iterable[str]) -> None:
@@ -81,14 +101,22 @@ def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[
     for dataset in [*experiment["datasets"], *([experiment["test"]] if experiment["test"] else [])]:
         if (kind := config["datasets"][dataset]["kind"]) != expected:
             raise InputError(
-                f"experiments.{name}: dataset '{dataset}' is not allowed; it is {kind}, and only {expected} ones have a place there."
+                f"experiments.{name}: dataset '{dataset}' is not allowed; it is {kind}, and only {expected} ones have a"
+                " place there."
             )
     if name == "measured" and "all" in experiment["n_train"]:
-        raise InputError("experiments.measured.n_train: 'all' is not allowed for a measured dataset; it must be a number.")
+        raise InputError(
+            "experiments.measured.n_train: 'all' is not allowed for a measured dataset; it must be a number."
+        )
     if name == "sizes" and len(experiment["n_train"]) < 2:
-        raise InputError(f"experiments.sizes.n_train: {experiment['n_train']} is not allowed; Figure 8 shows scenes of two sizes or more.")
+        raise InputError(
+            f"experiments.sizes.n_train: {experiment['n_train']} is not allowed; Figure 8 shows scenes of two sizes or"
+            " more."
+        )
     if (experiment["test"] is None) == (name == "table2"):
-        allowed = "a dataset that is not trained on" if name == "table2" else "null: only table2 is tested on another dataset"
+        allowed = (
+            "a dataset that is not trained on" if name == "table2" else "null: only table2 is tested on another dataset"
+        )
         found = "null" if experiment["test"] is None else f"'{experiment['test']}'"
         raise InputError(f"experiments.{name}.test: {found} is not allowed; it must be {allowed}.")
     if (test := experiment["test"]) is not None:
@@ -97,12 +125,16 @@ def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[
         sizes = {dataset: window_side(config, dataset) for dataset in [*experiment["datasets"], test]}
         if len(set(sizes.values())) > 1:
             found = ", ".join(f"{size} pixels in '{dataset}'" for dataset, size in sizes.items())
-            raise InputError(f"experiments.{name}.test: patterns must be of one size to be trained on and tested on, found {found}.")
+            raise InputError(
+                f"experiments.{name}.test: patterns must be of one size to be trained on and tested on, found {found}."
+            )
 
 
 def _defined(key: str, entry: str, catalogue: Mapping[str, Any], catalogue_name: str) -> None:
     if entry not in catalogue:
-        raise InputError(f"{key}: '{entry}' is not defined under {catalogue_name}; defined are {', '.join(catalogue) or 'none'}.")
+        raise InputError(
+            f"{key}: '{entry}' is not defined under {catalogue_name}; defined are {', '.join(catalogue) or 'none'}."
+        )
 
 
 def check_sizes(config: Mapping[str, Any]) -> None:
@@ -118,5 +150,12 @@ def check_sizes(config: Mapping[str, Any]) -> None:
                 size, multiple = window_side(config, dataset), network_side(config["models"][model]["kind"])
                 if size % multiple:
                     measured = entry["kind"] == "measured"
-                    key = f"datasets.{dataset}.patterns: a crop over bin of" if measured else f"probes.{entry['probe']}.size:"
-                    raise InputError(f"{key} {size} is not allowed; model '{model}' of experiments.{name} needs a multiple of {multiple}.")
+                    key = (
+                        f"datasets.{dataset}.patterns: a crop over bin of"
+                        if measured
+                        else f"probes.{entry['probe']}.size:"
+                    )
+                    raise InputError(
+                        f"{key} {size} is not allowed; model '{model}' of experiments.{name} needs a multiple of"
+                        f" {multiple}."
+                    )

@@ -1,4 +1,6 @@
-"""The paper's contents, as ``resources/published/contents.yaml`` lists them: sections, experiments, tables and figures."""
+"""The paper's contents, as ``resources/published/contents.yaml`` lists them: sections,
+experiments, tables and figures.
+"""
 
 import os
 from collections.abc import Mapping
@@ -57,7 +59,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the paper, with our caption, in which letters of panels stand between double asterisks."""
+    """A figure of the paper, with our caption, in which letters of panels stand between double
+    asterisks.
+    """
 
     title: str
     caption: str
@@ -84,7 +88,8 @@ def read_contents(path: str | os.PathLike) -> Contents:
     """Read the file.
 
     Raises:
-        InputError: it is missing, is no YAML, an entry lacks a key or has one too many, or names what there is not.
+        InputError: it is missing, is no YAML, an entry lacks a key or has one too many, or names
+            what there is not.
     """
     try:
         read = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -94,7 +99,8 @@ def read_contents(path: str | os.PathLike) -> Contents:
             experiments={name: Experiment(**_frozen(entry)) for name, entry in read["experiments"].items()},
             tables={name: Table(**_frozen(entry)) for name, entry in read["tables"].items()},
             figures={
-                name: Figure(**entry | {"caption": entry["caption"].replace(BELOW, below)}) for name, entry in read["figures"].items()
+                name: Figure(**entry | {"caption": entry["caption"].replace(BELOW, below)})
+                for name, entry in read["figures"].items()
             },
         )
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
@@ -107,12 +113,21 @@ def _check(contents: Contents, path: str | os.PathLike) -> None:
     for name, experiment in contents.experiments.items():
         if unknown := [key for key in experiment.room_for_one if key not in LISTS]:
             allowed = ", ".join(LISTS)
-            raise InputError(f"{path}: experiments.{name}.room_for_one: '{unknown[0]}' is no list of an experiment; allowed are {allowed}.")
+            raise InputError(
+                f"{path}: experiments.{name}.room_for_one: '{unknown[0]}' is no list of an experiment; allowed are"
+                f" {allowed}."
+            )
     for name, table in contents.tables.items():
         if name not in contents.experiments:
-            raise InputError(f"{path}: tables.{name}: there is no experiment of this name; there are {', '.join(contents.experiments)}.")
+            raise InputError(
+                f"{path}: tables.{name}: there is no experiment of this name; there are"
+                f" {', '.join(contents.experiments)}."
+            )
         if table.section not in contents.sections:
-            raise InputError(f"{path}: tables.{name}.section: '{table.section}' is no section; there are {', '.join(contents.sections)}.")
+            raise InputError(
+                f"{path}: tables.{name}.section: '{table.section}' is no section; there are"
+                f" {', '.join(contents.sections)}."
+            )
 
 
 def _frozen(entry: Mapping[str, object]) -> dict[str, object]:

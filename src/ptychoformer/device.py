@@ -1,4 +1,6 @@
-"""Where tensors live, looked up once a job. Of several CUDA cards a job takes the one that the fewest jobs hold."""
+"""Where tensors live, looked up once a job. Of several CUDA cards a job takes the one that the
+fewest jobs hold.
+"""
 
 import fcntl
 import os
@@ -14,13 +16,17 @@ from ptychoformer.progress import say
 
 @cache
 def lookup_device() -> torch.device:
-    """The accelerator that torch finds (CUDA, MPS, ...), or the CPU; a CUDA card becomes torch's current one and is held until this process
-    ends."""
+    """The accelerator that torch finds (CUDA, MPS, ...), or the CPU; a CUDA card becomes torch's
+    current one and is held until this process ends.
+    """
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if found is None or found.type != "cuda":
         return found or torch.device("cpu")
     # CUDA_VISIBLE_DEVICES renumbers the cards; a card's UUID stays the same.
-    card = torch.device("cuda", _taken([str(torch.cuda.get_device_properties(place).uuid) for place in range(torch.cuda.device_count())]))
+    card = torch.device(
+        "cuda",
+        _taken([str(torch.cuda.get_device_properties(place).uuid) for place in range(torch.cuda.device_count())]),
+    )
     torch.cuda.set_device(card)
     return card
 
@@ -31,7 +37,9 @@ def device_name(device: torch.device) -> str:
 
 
 def _taken(cards: Sequence[str]) -> int:
-    """Take one of the cards, named by their UUIDs; returns its place. Where no file can be locked it is the first."""
+    """Take one of the cards, named by their UUIDs; returns its place. Where no file can be
+    locked it is the first.
+    """
     try:
         return _least_held(cards, Path(tempfile.gettempdir()) / f"ptychoformer-cards-{os.getuid()}")
     except OSError as error:
@@ -42,7 +50,8 @@ def _taken(cards: Sequence[str]) -> int:
 def _least_held(cards: Sequence[str], folder: Path) -> int:
     """Hold the card that the fewest processes hold; returns its place.
 
-    A holder is a locked file ``{card}.*`` in ``folder``. Its lock ends with its process, however that ends.
+    A holder is a locked file ``{card}.*`` in ``folder``. Its lock ends with its process, however
+    that ends.
 
     Raises:
         OSError: the folder cannot be written to, or knows no locks.

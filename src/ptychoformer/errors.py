@@ -1,4 +1,6 @@
-"""The errors a user is meant to read: one sentence that names the key or file, what was found and what is allowed."""
+"""The errors a user is meant to read: one sentence that names the key or file, what was found
+and what is allowed.
+"""
 
 
 class PtychoformerError(Exception):

@@ -1,7 +1,7 @@
 """The runs that a config asks for, experiment by experiment.
 
-A run is a mapping with what its path names (see `paths`): dataset, test, model, loss, n_train and seed. Needs nothing but Python and the
-config, so that the workflow can use it while it parses.
+A run is a mapping with what its path names (see `paths`): dataset, test, model, loss, n_train and
+seed. Needs nothing but Python and the config, so that the workflow can use it while it parses.
 """
 
 import math
@@ -24,7 +24,9 @@ def window_side(config: Mapping[str, Any], dataset: str) -> int:
 
 
 def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
-    """How many patterns of a dataset may be trained on; None of a measured one, whose file alone can tell."""
+    """How many patterns of a dataset may be trained on; None of a measured one, whose file
+    alone can tell.
+    """
     entry = config["datasets"][dataset]
     if entry["kind"] == "measured":
         return None
@@ -48,19 +50,24 @@ def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[i
     for asked in config["experiments"][experiment]["n_train"]:
         if there_are and asked != "all" and asked > there_are:
             raise InputError(
-                f"experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are} training patterns."
+                f"experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are}"
+                " training patterns."
             )
     return sorted({there_are if asked == "all" else asked for asked in config["experiments"][experiment]["n_train"]})
 
 
 def sizes_to_draw(sizes: Sequence[int]) -> list[int]:
-    """The two training sets whose reconstructions Figure 8 shows: a third of the greatest (the paper's 1000 of 2928), and the least."""
+    """The two training sets whose reconstructions Figure 8 shows: a third of the greatest (the
+    paper's 1000 of 2928), and the least.
+    """
     least, *others = sorted(sizes)
     return [min(others, key=lambda size: abs(math.log(3 * size / others[-1]))), least]
 
 
 def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
-    """What tables, figures and claims of an experiment are about: the ``block`` of the test patterns, and the ``level`` of its scenes."""
+    """What tables, figures and claims of an experiment are about: the ``block`` of the test
+    patterns, and the ``level`` of its scenes.
+    """
     entry = config["experiments"][experiment]
     level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
     if entry["test"]:
@@ -71,7 +78,11 @@ def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
 
 def models_of(config: Mapping[str, Any], experiment: str) -> list[str]:
     """The networks that take part in an experiment, in the order of the catalogue."""
-    return [name for name, model in config["models"].items() if model["experiments"] is None or experiment in model["experiments"]]
+    return [
+        name
+        for name, model in config["models"].items()
+        if model["experiments"] is None or experiment in model["experiments"]
+    ]
 
 
 class Holdings(Protocol):
@@ -104,7 +115,9 @@ class Experiments:
             self.runs(experiment)
         self.headline_run()
         if len(self.sizes("sizes", self.first_dataset("sizes"))) < 2:
-            raise InputError("experiments.sizes.n_train: all sizes are the same; Figure 8 shows scenes of two sizes or more.")
+            raise InputError(
+                "experiments.sizes.n_train: all sizes are the same; Figure 8 shows scenes of two sizes or more."
+            )
 
     def datasets(self, experiment: str) -> list[str]:
         """The datasets that an experiment trains on."""
@@ -131,7 +144,9 @@ class Experiments:
         return sorted({size for dataset in self.datasets(experiment) for size in self.sizes(experiment, dataset)})
 
     def seeds(self, experiment: str, dataset: str, size: int) -> Sequence[int]:
-        """The seeds of an experiment; of runs in a store, those that all of its networks have there."""
+        """The seeds of an experiment; of runs in a store, those that all of its networks have
+        there.
+        """
         part = self.holdings and self.holdings.parts.get(experiment)
         return part.seeds.get((dataset, size), ()) if part else self.config["seeds"]
 
@@ -148,9 +163,13 @@ class Experiments:
         return "loss" if len(self.config["experiments"][experiment]["losses"]) > 1 else "model"
 
     def runs(self, experiment: str, **only: Any) -> list[Run]:
-        """The runs of an experiment, or of a part of it (``dataset=...``, ``model=...``, ``seed=...``)."""
+        """The runs of an experiment, or of a part of it (``dataset=...``, ``model=...``,
+        ``seed=...``).
+        """
         losses = self.config["experiments"][experiment]["losses"]
-        found = self._combinations(experiment, [(model, loss) for model in self.networks(experiment) for loss in losses])
+        found = self._combinations(
+            experiment, [(model, loss) for model in self.networks(experiment) for loss in losses]
+        )
         return [run for run in found if all(run[key] == value for key, value in only.items())]
 
     def references(self, experiment: str) -> list[Run]:
@@ -183,20 +202,29 @@ class Experiments:
             entry = self.config["models"][model]
             if entry["kind"] == "ptychoformer" and entry["options"].get("attention", "paper") == "paper":
                 return model
-        raise InputError("experiments.table1: a network of kind ptychoformer with attention paper must take part; Figures 2 and 3 show it.")
+        raise InputError(
+            "experiments.table1: a network of kind ptychoformer with attention paper must take part; Figures 2 and 3"
+            " show it."
+        )
 
     def headline_run(self) -> Run:
-        """Our network on the first condition of Table I with the first seed: what Figures 1 to 3 are about."""
+        """Our network on the first condition of Table I with the first seed: what Figures 1 to
+        3 are about.
+        """
         return self.runs("table1", dataset=self.first_dataset("table1"), model=self.our_network())[0]
 
     def runs_to_draw(self, experiment: str, **only: Any) -> list[Run]:
-        """The networks of an experiment side by side: on its first dataset, with its greatest training set and the first seed."""
+        """The networks of an experiment side by side: on its first dataset, with its greatest
+        training set and the first seed.
+        """
         dataset = self.first_dataset(experiment)
         only = dict(n_train=self.sizes(experiment, dataset)[-1]) | only
         return self.runs(experiment, dataset=dataset, seed=self.seeds(experiment, dataset, only["n_train"])[0], **only)
 
     def runs_of_fig4(self) -> list[Run]:
-        """The networks of Table I, and what all patterns together can tell, unless a store of runs lacks it."""
+        """The networks of Table I, and what all patterns together can tell, unless a store of
+        runs lacks it.
+        """
         networks = self.runs_to_draw("table1")
         many = networks[0] | dict(model="epie", loss="none")
         return networks if self.holdings and not self.are_held([many], "views") else [*networks, many]
@@ -219,23 +247,34 @@ class Experiments:
         """What a figure shows of each training set, as `publication.store.views` keeps it."""
         sizes = dict.fromkeys(run["n_train"] for run in runs)
         place = {key: runs[0][key] for key in ("dataset", "seed")} | self.headline(experiment)
-        return [place | dict(n_train=size, models=[run["model"] for run in runs if run["n_train"] == size]) for size in sizes]
+        return [
+            place | dict(n_train=size, models=[run["model"] for run in runs if run["n_train"] == size])
+            for size in sizes
+        ]
 
     def are_held(self, runs: Iterable[Run], part: str) -> bool:
         """Whether the holdings have a part of each of these runs."""
         return all(
-            run["seed"] in self.holdings.seeds(run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"], part)
+            run["seed"]
+            in self.holdings.seeds(run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"], part)
             for run in runs
         )
 
     def held_figures(self) -> list[str]:
         """The figures that can be drawn of the holdings."""
-        return [name for name, can_be_drawn in FIGURES_OF_A_STORE.items() if can_be_drawn(self, set(self.holdings.parts))]
+        return [
+            name for name, can_be_drawn in FIGURES_OF_A_STORE.items() if can_be_drawn(self, set(self.holdings.parts))
+        ]
 
     def weights_of_losses(self) -> dict[str, float]:
-        """Weight of the MSE in every loss of Table IV that is a weighted sum, or one of its ends."""
+        """Weight of the MSE in every loss of Table IV that is a weighted sum, or one of its
+        ends.
+        """
         ends, losses = {"mse": 1.0, "nssim": 0.0}, self.config["losses"]
-        found = {loss: ends.get(losses[loss]["kind"], losses[loss].get("alpha")) for loss in self.config["experiments"]["table4"]["losses"]}
+        found = {
+            loss: ends.get(losses[loss]["kind"], losses[loss].get("alpha"))
+            for loss in self.config["experiments"]["table4"]["losses"]
+        }
         return {loss: alpha for loss, alpha in found.items() if alpha is not None}
 
     def overlaps(self) -> dict[str, float]:
@@ -257,17 +296,31 @@ class Experiments:
         datasets = {name: config["datasets"][name] for name in names}
         parts = {
             catalogue: {
-                name: config[catalogue][name] for name in dict.fromkeys(dataset[part] for dataset in datasets.values() if part in dataset)
+                name: config[catalogue][name]
+                for name in dict.fromkeys(dataset[part] for dataset in datasets.values() if part in dataset)
             }
             for catalogue, part in (("objects", "object"), ("probes", "probe"))
         }
-        return {"seeds": config["seeds"], "n_train": entry["n_train"], "training": config["training"], "datasets": datasets, **parts}
+        return {
+            "seeds": config["seeds"],
+            "n_train": entry["n_train"],
+            "training": config["training"],
+            "datasets": datasets,
+            **parts,
+        }
 
 
-# Figures that what a store keeps may suffice for, with what says whether it does of the experiments that are held.
+# Figures that what a store keeps may suffice for, with what says whether it does of the experiments
+# that are held.
 FIGURES_OF_A_STORE: dict[str, Callable[[Experiments, set[str]], bool]] = {
     "fig4": lambda experiments, held: "table1" in held and experiments.are_held(experiments.runs_of_fig4(), "views"),
-    "fig8": lambda experiments, held: {"sizes", "overlaps"} <= held and experiments.are_held(experiments.runs_of_fig8(), "views"),
-    "fig9": lambda experiments, held: "table1" in held and experiments.are_held(experiments.runs_of_spectra(), "spectra"),
+    "fig8": (
+        lambda experiments, held: (
+            {"sizes", "overlaps"} <= held and experiments.are_held(experiments.runs_of_fig8(), "views")
+        )
+    ),
+    "fig9": (
+        lambda experiments, held: "table1" in held and experiments.are_held(experiments.runs_of_spectra(), "spectra")
+    ),
     "fig10": lambda experiments, held: "table4" in held,
 }

@@ -1,4 +1,6 @@
-"""Files that are written whole or not at all. Needs nothing but Python, so that the workflow can use it while it parses."""
+"""Files that are written whole or not at all. Needs nothing but Python, so that the workflow
+can use it while it parses.
+"""
 
 import errno
 import fcntl
@@ -18,10 +20,12 @@ ABANDONED = 600.0  # seconds in which nobody wrote into a shared file
 
 @contextmanager
 def atomic(path: str | os.PathLike, shared: bool = False) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` (same suffix); rename it on success, remove it on any failure.
+    """Yield a temporary name beside ``path`` (same suffix); rename it on success, remove it on any
+    failure.
 
-    The name is always the same, so that the next attempt writes over what a killed process left behind; unless the file is ``shared``:
-    where several processes may write it at once each has a name of its own, and what killed ones left is removed when it is old.
+    The name is always the same, so that the next attempt writes over what a killed process left
+    behind; unless the file is ``shared``: where several processes may write it at once each has a
+    name of its own, and what killed ones left is removed when it is old.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written to.
@@ -62,7 +66,8 @@ def _why_not_written(error: OSError) -> str | None:
 
 @contextmanager
 def locked(folder: str | os.PathLike) -> Iterator[None]:
-    """Keep other processes that ask for it out of ``folder``; no file is left there, and a kill ends it.
+    """Keep other processes that ask for it out of ``folder``; no file is left there, and a kill
+    ends it.
 
     Raises:
         OutputError: another process is there.
@@ -72,7 +77,9 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise OutputError(f"{folder} is being written into by another process; wait for it, or name another folder.") from error
+            raise OutputError(
+                f"{folder} is being written into by another process; wait for it, or name another folder."
+            ) from error
         yield
     finally:
         os.close(descriptor)

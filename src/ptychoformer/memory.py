@@ -14,7 +14,9 @@ MOST = 0.9  # of all memory is what is advised to be used
 
 
 def memory() -> float:
-    """Bytes that this process may have: the machine's, less where the process or its container has a limit."""
+    """Bytes that this process may have: the machine's, less where the process or its container
+    has a limit.
+    """
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), resource.getrlimit(resource.RLIMIT_AS)[0]]
     with suppress(OSError, ValueError):  # there is none, or it says "max"
         limits.append(int(CGROUP.read_text(encoding="utf-8")))
@@ -32,4 +34,6 @@ def check_memory(what: str, needed: float, advice: Callable[[float], str]) -> No
     """
     if needed > (there := memory()):
         words = advice(MOST * there / needed)
-        raise InputError(f"{what} takes {needed / GIGABYTE:.3g} GB of memory, and there are {there / GIGABYTE:.3g} GB; {words}.")
+        raise InputError(
+            f"{what} takes {needed / GIGABYTE:.3g} GB of memory, and there are {there / GIGABYTE:.3g} GB; {words}."
+        )

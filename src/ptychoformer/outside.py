@@ -1,6 +1,8 @@
-"""Modules of a user's own that a config names: a file of Python by its path, or an importable module by its dotted name.
+"""Modules of a user's own that a config names: a file of Python by its path, or an importable
+module by its dotted name.
 
-Where they lie is found without running them, and without torch, so that the workflow can ask while it parses.
+Where they lie is found without running them, and without torch, so that the workflow can ask while
+it parses.
 """
 
 import importlib
@@ -21,7 +23,8 @@ def is_outside(kind: str) -> bool:
 
 
 def source_of(kind: str) -> Path:
-    """The file that a kind outside the package names; a relative path is one from the working folder.
+    """The file that a kind outside the package names; a relative path is one from the working
+    folder.
 
     Raises:
         InputError: there is no such file or module.
@@ -37,14 +40,18 @@ def source_of(kind: str) -> Path:
         raise InputError(f"'{kind}' is not allowed; it must be the path of a .py file, or the dotted name of a module.")
     spec = _spec(kind)
     if spec is None:
-        raise InputError(f"there is no module '{kind}' that can be imported; its package must be installed, or its folder on PYTHONPATH.")
+        raise InputError(
+            f"there is no module '{kind}' that can be imported; its package must be installed, or its folder on"
+            " PYTHONPATH."
+        )
     if not (spec.origin or "").endswith(".py"):
         raise InputError(f"'{kind}' is not a module with a source in Python.")
     return Path(spec.origin)
 
 
 def neighbour(kind: str, name: str, level: int) -> str:
-    """The full name that an ``import`` in a module outside means; empty if it is of another package than the module.
+    """The full name that an ``import`` in a module outside means; empty if it is of another package
+    than the module.
 
     Args:
         name: as it is written, "" in ``from . import x``.
@@ -81,11 +88,17 @@ def load(kind: str) -> ModuleType:
 
 
 def told(error: BaseException, source: Path) -> str:
-    """An error in words: its type, the first line of its message, and the last line of ``source`` that led to it."""
+    """An error in words: its type, the first line of its message, and the last line of
+    ``source`` that led to it.
+    """
     words = str(error).strip().splitlines() or ["no message"]
     if isinstance(error, SyntaxError) and error.filename:
         return f"{type(error).__name__}: {error.msg} ({Path(error.filename).name}, line {error.lineno})"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == source.resolve()]
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() == source.resolve()
+    ]
     place = f" ({source.name}, line {lines[-1]})" if lines else ""
     return f"{type(error).__name__}: {words[0].rstrip('.')}{place}"
 
@@ -95,7 +108,9 @@ def _is_path(kind: str) -> bool:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where a module lies; unlike `importlib.util.find_spec` this does not run the packages above it."""
+    """Where a module lies; unlike `importlib.util.find_spec` this does not run the packages
+    above it.
+    """
     top, *parts = name.split(".")
     try:
         spec = importlib.util.find_spec(top)

@@ -48,7 +48,9 @@ class Run:
         """
         found = _matching(RUN).fullmatch("/".join(Path(path).parent.parts[-5:]))
         if not found:
-            raise InputError(f"{path} is not the path of a run, which ends in dataset/model/loss/n<patterns>/seed<seed>/file.")
+            raise InputError(
+                f"{path} is not the path of a run, which ends in dataset/model/loss/n<patterns>/seed<seed>/file."
+            )
         parts = found.groupdict()
         return cls(**parts | {"n_train": int(parts["n_train"]), "seed": int(parts["seed"])})
 
@@ -58,7 +60,8 @@ class Run:
 
 
 def names_of_run(folder: str | os.PathLike) -> dict[str, str] | None:
-    """The dataset, model, loss, n_train, seed and test of a run's folder, as text; None if the folder is no run's.
+    """The dataset, model, loss, n_train, seed and test of a run's folder, as text; None if the
+    folder is no run's.
 
     Args:
         folder: relative to ``evaluation``.

@@ -1,8 +1,10 @@
-"""What the sources of networks and losses say of them, read without importing torch, which would add seconds to the workflow's start.
+"""What the sources of networks and losses say of them, read without importing torch, which would
+add seconds to the workflow's start.
 
-A network is a module of `models`, or one of a user's own (`outside`), and a loss one of `training.losses`; the options of either are the
-keyword arguments of its ``build``, with their annotations: a type, a ``Literal``, or ``Annotated`` with a type and the keywords of JSON
-schema that bound it.
+A network is a module of `models`, or one of a user's own (`outside`), and a loss one of
+`training.losses`; the options of either are the keyword arguments of its ``build``, with their
+annotations: a type, a ``Literal``, or ``Annotated`` with a type and the keywords of JSON schema
+that bound it.
 """
 
 import ast
@@ -65,7 +67,9 @@ def loss_options(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def network_side(kind: str) -> int:
-    """The number that the sides of a network's patterns must be multiples of: its ``SIDE_MULTIPLE_OF``, or 1."""
+    """The number that the sides of a network's patterns must be multiples of: its
+    ``SIDE_MULTIPLE_OF``, or 1.
+    """
     for node in _parsed(NETWORKS, kind).body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SIDE_MULTIPLE_OF"]:
             return ast.literal_eval(node.value)
@@ -77,20 +81,27 @@ def _kinds(folder: str) -> list[str]:
 
 
 def _options(folder: str, kind: str, expected: str) -> dict[str, dict[str, Any]]:
-    build = next((node for node in _parsed(folder, kind).body if isinstance(node, ast.FunctionDef) and node.name == "build"), None)
+    build = next(
+        (node for node in _parsed(folder, kind).body if isinstance(node, ast.FunctionDef) and node.name == "build"),
+        None,
+    )
     if build is None:
         raise InputError(
-            f"{_shown(folder, kind)} defines no function '{expected}', so it is no {'network' if folder == NETWORKS else 'loss'}."
+            f"{_shown(folder, kind)} defines no function '{expected}', so it is no"
+            f" {'network' if folder == NETWORKS else 'loss'}."
         )
     options = zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
     try:
         return {
-            option.arg: _schema_of(option.annotation) | ({} if default is None else {"default": ast.literal_eval(default)})
+            option.arg: (
+                _schema_of(option.annotation) | ({} if default is None else {"default": ast.literal_eval(default)})
+            )
             for option, default in options
         }
     except ValueError as error:
         raise InputError(
-            f"{_shown(folder, kind)}: defaults and bounds of the options of 'build' must be literals, such as 4 or 'paper', not names."
+            f"{_shown(folder, kind)}: defaults and bounds of the options of 'build' must be literals, such as 4 or"
+            " 'paper', not names."
         ) from error
 
 

@@ -11,8 +11,12 @@ SECONDS_BETWEEN_LINES = 10.0
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], total: int, label: str, amount: Callable[[Item], int] = lambda item: 1) -> Iterator[Item]:
-    """Pass ``items`` on while showing how much of ``total`` is done; ``amount`` says how much of it an item is."""
+def progress(
+    items: Iterable[Item], total: int, label: str, amount: Callable[[Item], int] = lambda item: 1
+) -> Iterator[Item]:
+    """Pass ``items`` on while showing how much of ``total`` is done; ``amount`` says how much
+    of it an item is.
+    """
     if sys.stderr.isatty():
         with tqdm(total=total, desc=label, leave=False) as bar:
             for item in items:

@@ -1,4 +1,6 @@
-"""Where a result came from: digests of code and configuration, and the sidecar file that stands beside every artefact."""
+"""Where a result came from: digests of code and configuration, and the sidecar file that stands
+beside every artefact.
+"""
 
 import ast
 import hashlib
@@ -26,11 +28,12 @@ def digest(value: Any) -> str:
 
 @cache
 def code_digest(*modules: str) -> str:
-    """Digest of the named modules (``"training.fit"``, ``"outside:networks/mine.py"``) and of every module of the package that they
-    import; of a module of another package also of those of that package.
+    """Digest of the named modules (``"training.fit"``, ``"outside:networks/mine.py"``) and of every
+    module of the package that they import; of a module of another package also of those of that
+    package.
 
-    Comments, docstrings and layout do not count, so that only a change that could change a result re-runs anything; files beside a
-    module that it names (a style sheet, a template) do.
+    Comments, docstrings and layout do not count, so that only a change that could change a result
+    re-runs anything; files beside a module that it names (a style sheet, a template) do.
     """
     return digest({name: _code(name) for name in _reached(modules)})
 
@@ -82,7 +85,10 @@ def _nodes(module: str) -> list[ast.AST]:
     """The syntax tree without its docstrings, and every node under it."""
     nodes: list[ast.AST] = [parsed(_path(module), module.removeprefix(OUTSIDE))]
     for node in nodes:  # grows as it goes
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:]
         nodes.extend(ast.iter_child_nodes(node))
     return nodes
@@ -91,7 +97,11 @@ def _nodes(module: str) -> list[ast.AST]:
 @cache
 def _code(module: str) -> list[str]:
     folder, nodes = _path(module).parent, _nodes(module)
-    names = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value}
+    names = {
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value
+    }
     beside = sorted(name for name in names if "/" not in name and len(name) < 100 and (folder / name).is_file())
     return [ast.unparse(nodes[0]), *(_content(folder / name) for name in beside)]
 
@@ -149,7 +159,9 @@ def sidecar(artefact: str | Path) -> Path:
 
 
 def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, facts: Mapping[str, Any]) -> None:
-    """Write the sidecar of ``artefact``: configuration and its digest, versions, machine, seconds, and ``facts`` such as the device."""
+    """Write the sidecar of ``artefact``: configuration and its digest, versions, machine,
+    seconds, and ``facts`` such as the device.
+    """
     content = {
         "artefact": Path(artefact).name,
         "package": __version__,

@@ -1,4 +1,5 @@
-"""Files of somebody else's that entries of the config name: where they come from, and the names under which the workflow keeps them.
+"""Files of somebody else's that entries of the config name: where they come from, and the names
+under which the workflow keeps them.
 
 Needs nothing but Python, so that the workflow can use it while it parses.
 """
@@ -17,7 +18,8 @@ from ptychoformer.files import atomic
 FILES = "resources/files"  # in the project's folder
 BY_CONTENT = "by_content"
 DIGITS = 16  # of a SHA-256 in the name of a folder
-ESCAPES = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "%{}<>"})  # what means something in Snakemake's paths, and in these
+# what means something in Snakemake's paths, and in these
+ESCAPES = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "%{}<>"})
 
 
 def check_project(folder: str) -> None:
@@ -27,7 +29,9 @@ def check_project(folder: str) -> None:
         InputError: it cannot.
     """
     if set("{}") & set(folder):
-        raise InputError(f"the project's folder is '{folder}'; Snakemake needs one without {{ and }}, which it reads as variables.")
+        raise InputError(
+            f"the project's folder is '{folder}'; Snakemake needs one without {{ and }}, which it reads as variables."
+        )
 
 
 def data_folder(folder: str | None) -> str | None:
@@ -63,9 +67,10 @@ def files_named(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 class ProvidedFiles:
     """The files that a config names.
 
-    One with a checksum in the config, or downloaded, is kept under its own name. What it holds may not change, or is the server's.
-    A user's own file is whatever lies in ``data_dir`` now: it is kept under a name that holds a digest of its content, so that another
-    content is another input of the jobs that read it, and the same content, touched or moved, is the same input.
+    One with a checksum in the config, or downloaded, is kept under its own name. What it holds may
+    not change, or is the server's. A user's own file is whatever lies in ``data_dir`` now: it is
+    kept under a name that holds a digest of its content, so that another content is another input
+    of the jobs that read it, and the same content, touched or moved, is the same input.
 
     Args:
         config: complete.
@@ -90,7 +95,9 @@ class ProvidedFiles:
         return self._own(part) is not None or (_has_source(part) and Path(FILES, _name(part)).is_file())
 
     def source(self, file: str) -> dict[str, Any]:
-        """Return the address (``url``) and checksum (``sha256``) of a file that is kept under its own name."""
+        """Return the address (``url``) and checksum (``sha256``) of a file that is kept under
+        its own name.
+        """
         part = next(part for _, part in files_named(self._config) if _name(part) == file and _has_source(part))
         return {key: part.get(key) for key in ("url", "sha256")}
 
@@ -119,7 +126,8 @@ def _has_source(part: Mapping[str, Any]) -> bool:
 
 
 def sha256_of(path: Path, memory: Path) -> str:
-    """Return the SHA-256 of a file, which is read only if ``memory`` has not seen it with this size and these times.
+    """Return the SHA-256 of a file, which is read only if ``memory`` has not seen it with this size
+    and these times.
 
     Raises:
         OSError: it cannot be read.

@@ -1,7 +1,8 @@
 """The one door to randomness: a generator for every (seed, purpose).
 
-The same seed gives the same noise, jitter, split, order and initial weights to every model, so that models are compared on
-equal terms; different purposes never share a stream, so that drawing more of one does not change another.
+The same seed gives the same noise, jitter, split, order and initial weights to every model, so that
+models are compared on equal terms; different purposes never share a stream, so that drawing more of
+one does not change another.
 """
 
 import zlib

@@ -1,4 +1,6 @@
-"""HDF5 and CSV as contracts: self-describing, written whole or not at all, and read with errors a user understands."""
+"""HDF5 and CSV as contracts: self-describing, written whole or not at all, and read with errors
+a user understands.
+"""
 
 import csv
 import gzip
@@ -21,7 +23,8 @@ if TYPE_CHECKING:  # pandas takes a quarter of a second to import, and most jobs
     import pandas as pd
 
 
-# Tables are written with nine significant digits: what differs by less than this part of itself is rounding.
+# Tables are written with nine significant digits: what differs by less than this part of itself is
+# rounding.
 DIGITS = "%.9g"
 PRECISION = 1e-8
 
@@ -47,8 +50,9 @@ def create_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
 class _Stream(io.FileIO):
     """The file under an HDF5 file, on a disk that may fill up.
 
-    HDF5 makes the process crash at its end if it cannot write what it still holds when a file closes. So the first failure is raised
-    where it happens, or kept while the file closes, and whatever HDF5 writes after it is thrown away.
+    HDF5 makes the process crash at its end if it cannot write what it still holds when a file
+    closes. So the first failure is raised where it happens, or kept while the file closes, and
+    whatever HDF5 writes after it is thrown away.
     """
 
     failure: OSError | None = None
@@ -109,7 +113,9 @@ def read(file: h5py.File, name: str, ndim: int) -> h5py.Dataset:
 
 
 def write(group: h5py.Group, name: str, data: np.ndarray | float, units: str, axes: str) -> h5py.Dataset:
-    """Store an array with what it means: ``units`` (``""`` if it has none) and comma-separated ``axes``."""
+    """Store an array with what it means: ``units`` (``""`` if it has none) and comma-separated
+    ``axes``.
+    """
     return describe(group.create_dataset(name, data=data), units, axes)
 
 
@@ -121,7 +127,9 @@ def describe(dataset: h5py.Dataset, units: str, axes: str) -> h5py.Dataset:
 
 
 def write_csv(frame: "pd.DataFrame", path: str | os.PathLike) -> None:
-    """A tidy CSV, nine significant digits, the same bytes for the same numbers; compressed if the name ends in ``.gz``."""
+    """A tidy CSV, nine significant digits, the same bytes for the same numbers; compressed if
+    the name ends in ``.gz``.
+    """
     with atomic(path) as temporary:
         if temporary.suffix != ".gz":
             frame.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")
@@ -171,11 +179,15 @@ def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=head, dtype=str)
 
 
-def read_csv(path: str | os.PathLike, types: Mapping[str, type], required: Iterable[str] = (), what: str = "a table") -> "pd.DataFrame":
-    """A CSV file whose names are names, ``NA`` and ``075`` too: only an empty number, or an empty true or false, is a missing one.
+def read_csv(
+    path: str | os.PathLike, types: Mapping[str, type], required: Iterable[str] = (), what: str = "a table"
+) -> "pd.DataFrame":
+    """A CSV file whose names are names, ``NA`` and ``075`` too: only an empty number, or an empty
+    true or false, is a missing one.
 
     Args:
-        types: column to ``str``, ``bool``, ``int`` (never missing) or ``float``; a column that is not named holds floats.
+        types: column to ``str``, ``bool``, ``int`` (never missing) or ``float``; a column that is
+            not named holds floats.
         required: columns that it must have.
         what: the file is, for the sentence of an error.
 
@@ -191,7 +203,9 @@ def read_csv(path: str | os.PathLike, types: Mapping[str, type], required: Itera
         if wrong.any():
             found = table.loc[wrong.idxmax(), name]
             allowed = {bool: "True or False", int: "a whole number", float: "a number"}[kind]
-            raise InputError(f"{path} cannot be read as {what} (the column {name} holds '{found}', which is not {allowed}).")
+            raise InputError(
+                f"{path} cannot be read as {what} (the column {name} holds '{found}', which is not {allowed})."
+            )
         table[name] = values
     return table
 

@@ -34,7 +34,8 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
         raise InputError(f"{path} does not exist.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of a file that is something else, torch lets through whatever its unpickler stumbles over
+    # of a file that is something else, torch lets through whatever its unpickler stumbles over
+    except Exception as error:
         raise InputError(f"{path} cannot be read as a checkpoint, it may be truncated.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} is no checkpoint of this project.")
@@ -42,7 +43,9 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def fingerprint(*arrays: np.ndarray | torch.Tensor | None) -> str:
-    """Hexadecimal digits that change with the type, the shape and every number of ``arrays``; None stands for one that is missing."""
+    """Hexadecimal digits that change with the type, the shape and every number of ``arrays``;
+    None stands for one that is missing.
+    """
     seen = hashlib.sha256()
     for array in arrays:
         whole = None if array is None else np.ascontiguousarray(array)
@@ -52,10 +55,12 @@ def fingerprint(*arrays: np.ndarray | torch.Tensor | None) -> str:
 
 
 def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The state that an interrupted job saved with the same ``identity``; None, and a line that says why, if there is no such state.
+    """The state that an interrupted job saved with the same ``identity``; None, and a line that
+    says why, if there is no such state.
 
     Args:
-        identity: all that a result depends on, digests or values that JSON knows, under names that stand after "the" in a sentence.
+        identity: all that a result depends on, digests or values that JSON knows, under names that
+            stand after "the" in a sentence.
     """
     if not Path(path).exists():
         return None

@@ -43,7 +43,10 @@ def judged(path, answer):
     split = split_of(scan)
     scale = training_normalisation(scan, split.train)
     truth = np.stack(
-        [getattr(scale, name)(part) for name, part in zip(("amplitude", "phase"), label_windows(scan, split.test), strict=True)]
+        [
+            getattr(scale, name)(part)
+            for name, part in zip(("amplitude", "phase"), label_windows(scan, split.test), strict=True)
+        ]
     )
     answers = answer(truth.swapaxes(0, 1)).astype(np.float32)
 
@@ -115,7 +118,9 @@ def test_constants_of_phase_which_no_pattern_tells_do_not_count(scan):
     assert found["phase"]["gain"] < 0
 
 
-@pytest.mark.parametrize(("known", "words"), [(0, "in amplitude, but no better in phase."), (1, "in phase, but no better in amplitude.")])
+@pytest.mark.parametrize(
+    ("known", "words"), [(0, "in amplitude, but no better in phase."), (1, "in phase, but no better in amplitude.")]
+)
 def test_what_was_not_learnt_is_named(scan, known, words):
     def answer(truth):
         flat = np.full_like(truth, 0.5)
@@ -166,7 +171,9 @@ def measured(tmp_path_factory):
     thing = (0.8 + 0.2 * np.sin(y / 5) * np.cos(x / 7)) * np.exp(0.5j * np.sin(y / 9 + x / 6))
     y, x = np.indices((16, 16)) - 8
     probe = (np.exp(-(y**2 + x**2) / 18) * np.exp(0.04j * (y**2 + x**2)) * 30).astype(np.complex64)
-    with create_dataset(folder / "scan.cxi", window=(16, 16), positions=corners.astype(float), optics=None, probe=probe) as data:
+    with create_dataset(
+        folder / "scan.cxi", window=(16, 16), positions=corners.astype(float), optics=None, probe=probe
+    ) as data:
         data[:] = np.rint(diffraction(probe * windows(thing, corners, (16, 16))))
     arguments = ("--iterations", 10, "--probe-known", "--threads", 1)
     assert main("reconstruct", folder / "scan.cxi", "-o", folder / "object.h5", *arguments) == 0
@@ -206,7 +213,12 @@ def test_a_network_that_learns_is_told_by_how_much(measured, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("expected", "told"),
-    [({"amplitude": 0.2, "phase": 0.2}, ["amplitude", "phase"]), ({"amplitude": 0.0, "phase": 0.2}, ["phase"]), ({}, []), (None, [])],
+    [
+        ({"amplitude": 0.2, "phase": 0.2}, ["amplitude", "phase"]),
+        ({"amplitude": 0.0, "phase": 0.2}, ["phase"]),
+        ({}, []),
+        (None, []),
+    ],
 )
 def test_a_scene_without_structure_is_told(measured, tmp_path, capsys, expected, told):
     network = build("ptychonn", (16, 16), {})
@@ -240,7 +252,9 @@ def test_a_picture_shows_a_flat_scene_flat(tmp_path, deviation, least, most):
     assert least <= np.ptp(inside) <= most
 
 
-@pytest.mark.parametrize(("low", "high", "ends"), [(0, 1, "neither"), (0.1, 1, "min"), (0, 0.9, "max"), (0.1, 0.9, "both")])
+@pytest.mark.parametrize(
+    ("low", "high", "ends"), [(0, 1, "neither"), (0.1, 1, "min"), (0, 0.9, "max"), (0.1, 0.9, "both")]
+)
 def test_a_colour_bar_points_where_values_lie_beyond_it(low, high, ends):
     image = np.linspace(0, 1, 12).reshape(3, 4)
     image[1, 1] = np.nan

@@ -25,7 +25,9 @@ def patterns(photons=1e4, width=3.0, shift=0, seed=0, count=12):
 
 def summary(frames, block=5):
     tally = Tally()
-    assert sum(len(part) for part in tally.passing(frames[start : start + block] for start in range(0, len(frames), block))) == len(frames)
+    assert sum(
+        len(part) for part in tally.passing(frames[start : start + block] for start in range(0, len(frames), block))
+    ) == len(frames)
     return tally.summary()
 
 
@@ -41,14 +43,18 @@ def run(tmp_path):
     torch.manual_seed(0)
     entry = {"kind": "ptychonn", "options": {}, "initialisation": None, "inputs": "log"}
     weights = build("ptychonn", (SIDE, SIDE), {}).state_dict()
-    checkpoint = Checkpoint(**entry, window=(SIDE, SIDE), normalisation=Normalisation(0.5, 1.0, -1.0, 1.0), weights=weights)
+    checkpoint = Checkpoint(
+        **entry, window=(SIDE, SIDE), normalisation=Normalisation(0.5, 1.0, -1.0, 1.0), weights=weights
+    )
     save_checkpoint(checkpoint, tmp_path / "model.pt")
     return SimpleNamespace(folder=tmp_path, preparation=tmp_path / "preparation.json")
 
 
 def predicted(run, frames, capsys):
     scan = write(run.folder / "scan.cxi", frames)
-    code = cli.main(["predict", str(scan), "--checkpoint", str(run.folder), "-o", str(run.folder / "scene.h5"), "--threads", "1"])
+    code = cli.main(
+        ["predict", str(scan), "--checkpoint", str(run.folder), "-o", str(run.folder / "scene.h5"), "--threads", "1"]
+    )
     return code, capsys.readouterr().err
 
 
@@ -94,7 +100,9 @@ def test_a_run_of_an_earlier_version_is_used_without(run, capsys):
     assert "is unlike" not in said
 
 
-@pytest.mark.parametrize("seen", [None, {}, {"photons": [1, 2], "mean_pattern": [[1]]}, {"photons": [1, 2, "x"], "mean_pattern": [[1]]}])
+@pytest.mark.parametrize(
+    "seen", [None, {}, {"photons": [1, 2], "mean_pattern": [[1]]}, {"photons": [1, 2, "x"], "mean_pattern": [[1]]}]
+)
 def test_a_damaged_summary_is_refused(run, capsys, seen):
     run.preparation.write_text(json.dumps({"crop": SIDE, "bin": 1, "seen": seen}))
     code, said = predicted(run, patterns(), capsys)

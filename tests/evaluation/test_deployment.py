@@ -107,14 +107,22 @@ def test_the_file_says_what_it_takes(tmp_path):
     export_network(checkpoint(tmp_path / "model.pt", "ptychonn"), PREPARED, file)
     said = session_of(file).get_modelmeta().custom_metadata_map
     assert {name: json.loads(said[name]) for name in PREPARED} == PREPARED
-    assert (said["package"], said["package_version"], said["network"]) == ("ptychoformer-repro", __version__, "ptychonn")
+    assert (said["package"], said["package_version"], said["network"]) == (
+        "ptychoformer-repro",
+        __version__,
+        "ptychonn",
+    )
     assert said["checkpoint"] == TrainedNetwork(tmp_path / "model.pt").digest
-    assert [entry.name for entry in tmp_path.iterdir() if entry.suffix != ".pt"] == ["network.onnx"]  # one file, and no rest
+    assert [entry.name for entry in tmp_path.iterdir() if entry.suffix != ".pt"] == [
+        "network.onnx"
+    ]  # one file, and no rest
 
 
 def test_what_nobody_knows_is_not_said(tmp_path):
     file = tmp_path / "network.onnx"
-    said = export_network(checkpoint(tmp_path / "model.pt", "ptychonn"), {"crop": 32, "bin": 1, "pixel_size": None}, file)
+    said = export_network(
+        checkpoint(tmp_path / "model.pt", "ptychonn"), {"crop": 32, "bin": 1, "pixel_size": None}, file
+    )
     assert said == session_of(file).get_modelmeta().custom_metadata_map
     assert "pixel_size" not in said
 
@@ -160,4 +168,6 @@ print(*sorted(content))
 """
     finished = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    assert set(finished.stdout.split()) == set(Checkpoint.__dataclass_fields__) - {"source"}  # of networks outside of the package
+    assert set(finished.stdout.split()) == set(Checkpoint.__dataclass_fields__) - {
+        "source"
+    }  # of networks outside of the package

@@ -44,7 +44,11 @@ def prediction(make_dataset, tmp_path):
 def measured(files, tmp_path) -> pd.Series:
     """Values by block, region, level, channel and metric."""
     measure(files[0], *files, IDENTITY, tmp_path / "metrics.csv")
-    return read_metrics(tmp_path / "metrics.csv").set_index(["block", "region", "level", "channel", "metric"])["value"].sort_index()
+    return (
+        read_metrics(tmp_path / "metrics.csv")
+        .set_index(["block", "region", "level", "channel", "metric"])["value"]
+        .sort_index()
+    )
 
 
 def test_ceiling_without_jitter_is_perfect_and_with_jitter_only_its_patterns_are(prediction, tmp_path):
@@ -85,7 +89,14 @@ def test_another_dataset_is_measured_as_a_whole(make_dataset, tmp_path):
     how = {"n_train": 50, "seed": 1, "subset": "scattered", "transferred": True}
     reference_patches("floor", dataset, other, **how, output=tmp_path / "patches.h5")
     stitch(tmp_path / "patches.h5", "radial", tmp_path / "scene.h5")
-    measure(dataset, other, tmp_path / "patches.h5", tmp_path / "scene.h5", IDENTITY | {"test": "other"}, tmp_path / "metrics.csv")
+    measure(
+        dataset,
+        other,
+        tmp_path / "patches.h5",
+        tmp_path / "scene.h5",
+        IDENTITY | {"test": "other"},
+        tmp_path / "metrics.csv",
+    )
     frame = read_metrics(tmp_path / "metrics.csv")
     assert set(zip(frame["block"], frame["region"], strict=True)) == {("scan", "whole")}
     assert len(frame) == (3 * 3 + 2) * 3  # levels and channels, the release's score; metrics
@@ -117,9 +128,13 @@ def test_a_scene_scores_alike_on_whatever_scale_its_network_was_trained(make_dat
 def test_synchronising_leaves_the_amplitude_of_a_scene_as_it_is(prediction, tmp_path):
     dataset, patches, scene = prediction("floor")
     with h5py.File(patches, "r+") as file:
-        file["patches/phase"][:] += np.random.default_rng(4).normal(0, 0.3, (len(file["patches/phase"]), 1, 1)).astype(np.float32)
+        file["patches/phase"][:] += (
+            np.random.default_rng(4).normal(0, 0.3, (len(file["patches/phase"]), 1, 1)).astype(np.float32)
+        )
     stitch(patches, "radial", scene)
-    plain, synchronised = (measured((dataset, patches, scene), tmp_path).xs(level, level="level") for level in ("scene", "synchronised"))
+    plain, synchronised = (
+        measured((dataset, patches, scene), tmp_path).xs(level, level="level") for level in ("scene", "synchronised")
+    )
     same = plain.index.get_level_values("channel") == "amplitude"
     pd.testing.assert_series_equal(synchronised[same], plain[same])
     assert (synchronised[~same].dropna() != plain[~same].dropna()).all()
@@ -176,7 +191,9 @@ def test_constants_of_patches_change_no_score_of_scenes_synchronised_without_a_t
     """From patches with arbitrary constants to the scores of every block."""
     dataset, patches, scene = prediction()
     with h5py.File(patches, "r+") as file:
-        file["patches/phase"][:] += np.random.default_rng(4).normal(0, 0.3, (len(file["patches/phase"]), 1, 1)).astype(np.float32)
+        file["patches/phase"][:] += (
+            np.random.default_rng(4).normal(0, 0.3, (len(file["patches/phase"]), 1, 1)).astype(np.float32)
+        )
     stitch(patches, "radial", scene, tie=0.0)
     found = measured((dataset, patches, scene), tmp_path).xs(("relative_phase", "psnr"), level=("channel", "metric"))
     assert (found.xs("synchronised", level="level") > 120).all()  # single precision
@@ -191,7 +208,9 @@ def test_the_release_pools_its_errors_and_flattens_its_patches(prediction, tmp_p
         for channel in ("amplitude", "phase"):
             file[f"patches/{channel}"][:] += 0.2 * rng.normal(size=file[f"patches/{channel}"].shape)
     scan, scale = read_scan(dataset), common_scale(dataset)
-    monkeypatch.setattr("ptychoformer.evaluation.patches.PIXELS_PER_CHUNK", 7 * 144)  # chunks meet within an SSIM window
+    monkeypatch.setattr(
+        "ptychoformer.evaluation.patches.PIXELS_PER_CHUNK", 7 * 144
+    )  # chunks meet within an SSIM window
     found = measured((dataset, patches_file, scene), tmp_path)
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
     with open_patches(patches_file) as patches:
@@ -199,7 +218,8 @@ def test_the_release_pools_its_errors_and_flattens_its_patches(prediction, tmp_p
             own = patches.block(block)
             estimate = own.normalisation.restored("phase", own.read("phase", slice(None)).astype(float))
             rows = [
-                scale.phase(part).reshape(len(own.index), -1) for part in (estimate, windows(scan.phase, own.true_positions, own.window))
+                scale.phase(part).reshape(len(own.index), -1)
+                for part in (estimate, windows(scan.phase, own.true_positions, own.window))
             ]
             scored = found[block, "whole", "released", "phase"]
             assert scored["psnr"] == pytest.approx(-10 * log10(((rows[0] - rows[1]) ** 2).mean(dtype=float)), rel=1e-5)
@@ -223,7 +243,10 @@ def test_unseen_is_blind_to_pixels_and_patterns_that_training_could_see(predicti
     assert np.isfinite(before[unseen]).all()
     pd.testing.assert_series_equal(after[unseen], before[unseen])
     # A constant patch has no error of its relative phase.
-    assert (after[whole].drop(index="relative_phase", level="channel") != before[whole].drop(index="relative_phase", level="channel")).all()
+    assert (
+        after[whole].drop(index="relative_phase", level="channel")
+        != before[whole].drop(index="relative_phase", level="channel")
+    ).all()
 
 
 def test_where_no_window_is_unseen_the_rows_are_there_but_empty(prediction, tmp_path):
@@ -251,7 +274,11 @@ def test_files_that_do_not_belong_together_are_refused(prediction, make_dataset,
 
 
 def rows(**changes) -> pd.DataFrame:
-    row = IDENTITY | {"block": "strip", "region": "whole", "level": "scene", "channel": "phase", "metric": "psnr", "value": 20.5} | changes
+    row = (
+        IDENTITY
+        | {"block": "strip", "region": "whole", "level": "scene", "channel": "phase", "metric": "psnr", "value": 20.5}
+        | changes
+    )
     return pd.DataFrame([row])[list(SCORES)]
 
 
@@ -265,7 +292,9 @@ def written(tmp_path, *frames):
 def test_collect_keeps_order_names_infinities_and_gaps(tmp_path):
     frames = [rows(seed=3, value=inf), rows(seed=1, value=np.nan), rows(seed=2, dataset="NA", model="075")]
     collect(written(tmp_path, *frames), tmp_path / "all.csv")
-    pd.testing.assert_frame_equal(read_metrics(tmp_path / "all.csv"), pd.concat(frames, ignore_index=True), check_dtype=False)
+    pd.testing.assert_frame_equal(
+        read_metrics(tmp_path / "all.csv"), pd.concat(frames, ignore_index=True), check_dtype=False
+    )
 
 
 @pytest.mark.parametrize(

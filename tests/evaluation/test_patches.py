@@ -73,7 +73,9 @@ def test_the_file_describes_itself(prediction):
 
 def test_a_patch_that_was_never_filled_is_named(tmp_path, make_split):
     path = tmp_path / "patches.h5"
-    with create_patches(path, make_split(np.zeros((9, 2), int), (4, 4), test=np.array([7, 8])), NORMALISATION) as arrays:
+    with create_patches(
+        path, make_split(np.zeros((9, 2), int), (4, 4), test=np.array([7, 8])), NORMALISATION
+    ) as arrays:
         for array in arrays:
             array[0] = 1
     with open_patches(path) as patches, pytest.raises(InputError, match="pattern 8 holds NaN"):

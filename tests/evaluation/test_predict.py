@@ -51,7 +51,9 @@ def test_every_kind_of_inputs_is_known_here():
 
 
 @pytest.mark.parametrize("inputs", INPUTS)
-def test_patches_are_what_the_network_says_of_the_test_patterns(tmp_path, make_scan, write_checkpoint, monkeypatch, inputs):
+def test_patches_are_what_the_network_says_of_the_test_patterns(
+    tmp_path, make_scan, write_checkpoint, monkeypatch, inputs
+):
     scan = make_scan(rows=15, columns=6)
     monkeypatch.setattr("ptychoformer.evaluation.predict.BATCH", 4)  # 18 patterns: four batches and a part of one
     predict(scan, write_checkpoint(inputs=inputs), PTYNET | {"inputs": inputs}, tmp_path / "patches.h5")
@@ -79,7 +81,10 @@ def test_another_dataset_is_predicted_as_a_whole(tmp_path, make_scan, checkpoint
     ("change", "words"),
     [
         ({"kind": "dpi"}, "'dpi' with options {}, initialisation of its own, inputs log"),
-        ({"options": {"size": "large"}}, "'ptynet' with options {'size': 'large'}, initialisation of its own, inputs log"),
+        (
+            {"options": {"size": "large"}},
+            "'ptynet' with options {'size': 'large'}, initialisation of its own, inputs log",
+        ),
         ({"initialisation": "torch"}, "'ptynet' with options {}, initialisation torch, inputs log"),
         ({"inputs": "sqrt_max"}, "'ptynet' with options {}, initialisation of its own, inputs sqrt_max"),
     ],

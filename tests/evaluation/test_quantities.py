@@ -46,17 +46,22 @@ def test_a_factor_names_columns_that_exist():
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(1e-9, "p < 0.0001"), (0.0083, "p = 0.0083"), (0.0496, "p = 0.050"), (0.42, "p = 0.42"), (1.0, "p > 0.99")]
+    ("p", "text"),
+    [(1e-9, "p < 0.0001"), (0.0083, "p = 0.0083"), (0.0496, "p = 0.050"), (0.42, "p = 0.42"), (1.0, "p > 0.99")],
 )
 def test_p_value(p, text):
     assert p_value(p) == text
 
 
-@pytest.mark.parametrize(("limit", "length"), [(1.0, 1), (1.9, 1), (2.0, 2), (4.9, 2), (7.0, 5), (2.56e-7, 2e-7), (1e-9, 1e-9)])
+@pytest.mark.parametrize(
+    ("limit", "length"), [(1.0, 1), (1.9, 1), (2.0, 2), (4.9, 2), (7.0, 5), (2.56e-7, 2e-7), (1e-9, 1e-9)]
+)
 def test_scale_bars_have_the_longest_round_length_that_fits(limit, length):
     assert round_length(limit) == pytest.approx(length)
 
 
-@pytest.mark.parametrize(("length", "text"), [(2e-7, "200 nm"), (1e-6, "1 µm"), (5e-12, "5 pm"), (2e-14, "0.02 pm"), (2.0, "2 m")])
+@pytest.mark.parametrize(
+    ("length", "text"), [(2e-7, "200 nm"), (1e-6, "1 µm"), (5e-12, "5 pm"), (2e-14, "0.02 pm"), (2.0, "2 m")]
+)
 def test_lengths_have_prefixes(length, text):
     assert with_prefix(length) == text

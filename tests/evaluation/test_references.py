@@ -17,7 +17,9 @@ from ptychoformer.training.split import grid_split, training_subset
 
 def read(kind, dataset, tmp_path, n_train=50, seed=1, test=None):
     how = {"n_train": n_train, "seed": seed, "subset": "scattered"}
-    reference_patches(kind, dataset, test or dataset, **how, transferred=test is not None, output=tmp_path / "patches.h5")
+    reference_patches(
+        kind, dataset, test or dataset, **how, transferred=test is not None, output=tmp_path / "patches.h5"
+    )
     with open_patches(tmp_path / "patches.h5") as patches:
         return patches.amplitude[:], patches.phase[:], patches.index, patches.positions, patches.normalisation
 
@@ -42,10 +44,15 @@ def test_floor_is_the_constant_with_the_least_error_on_the_training_labels(make_
     dataset = make_dataset()
     amplitude, phase, *_, normalisation = read("floor", dataset, tmp_path)
     labels = training_labels(dataset)
-    for patches, normalised in ((amplitude, normalisation.amplitude(labels[0])), (phase, normalisation.phase(labels[1]))):
+    for patches, normalised in (
+        (amplitude, normalisation.amplitude(labels[0])),
+        (phase, normalisation.phase(labels[1])),
+    ):
         constant = patches.flat[0]
         assert (patches == constant).all()
-        best, lower, higher = (((normalised - value) ** 2).mean(dtype=float) for value in (constant, constant - 1e-3, constant + 1e-3))
+        best, lower, higher = (
+            ((normalised - value) ** 2).mean(dtype=float) for value in (constant, constant - 1e-3, constant + 1e-3)
+        )
         assert best < min(lower, higher)
 
 
@@ -53,7 +60,10 @@ def test_ceiling_is_the_object_where_the_windows_really_were(make_dataset, tmp_p
     dataset = make_dataset(jitter=2)
     scan = read_scan(dataset)
     amplitude, phase, index, _, normalisation = read("ceiling", dataset, tmp_path)
-    for patches, truth in ((amplitude, normalisation.amplitude(scan.amplitude)), (phase, normalisation.phase(scan.phase))):
+    for patches, truth in (
+        (amplitude, normalisation.amplitude(scan.amplitude)),
+        (phase, normalisation.phase(scan.phase)),
+    ):
         np.testing.assert_array_equal(patches, windows(truth, scan.true_positions[index], scan.window))
 
 
@@ -61,7 +71,9 @@ def test_one_pattern_tells_the_shape_and_nothing_of_its_constant(make_dataset, t
     dataset = make_dataset(jitter=2)
     scan = read_scan(dataset)
     amplitude, phase, index, _, normalisation = read("one_pattern", dataset, tmp_path)
-    np.testing.assert_array_equal(amplitude, windows(normalisation.amplitude(scan.amplitude), scan.true_positions[index], scan.window))
+    np.testing.assert_array_equal(
+        amplitude, windows(normalisation.amplitude(scan.amplitude), scan.true_positions[index], scan.window)
+    )
     known = normalisation.phase(training_labels(dataset)[1]).mean(dtype=float)
     np.testing.assert_allclose(phase.mean(axis=(1, 2), dtype=float), known, atol=1e-6)
     error = phase - windows(normalisation.phase(scan.phase), scan.true_positions[index], scan.window)
@@ -69,7 +81,9 @@ def test_one_pattern_tells_the_shape_and_nothing_of_its_constant(make_dataset, t
 
 
 @pytest.mark.parametrize("kind", ["floor", "ceiling"])
-def test_on_another_dataset_the_whole_scan_is_test_and_the_scale_is_still_that_of_training(kind, make_dataset, tmp_path):
+def test_on_another_dataset_the_whole_scan_is_test_and_the_scale_is_still_that_of_training(
+    kind, make_dataset, tmp_path
+):
     dataset, other = make_dataset(), make_dataset(rows=12, seed=5)
     scan = read_scan(other)
     amplitude, _, index, positions, normalisation = read(kind, dataset, tmp_path, test=other)

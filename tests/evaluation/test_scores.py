@@ -35,7 +35,9 @@ def test_identical_images_are_perfect():
 def test_ssim_of_a_stack_is_that_of_skimage(shape):
     truth, estimate = noisy_images(*shape)
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0, "full": True}
-    means, maps = zip(*(structural_similarity(a, b, **settings) for a, b in zip(truth, estimate, strict=True)), strict=True)
+    means, maps = zip(
+        *(structural_similarity(a, b, **settings) for a, b in zip(truth, estimate, strict=True)), strict=True
+    )
     np.testing.assert_allclose(ssim_map(estimate, truth), maps, atol=1e-6)
     np.testing.assert_allclose(scores(estimate, truth, np.full(shape[1:], True))["ssim"], means, atol=1e-6)
 
@@ -60,7 +62,11 @@ def test_a_region_too_small_for_a_window_has_no_ssim_and_an_empty_one_nothing():
 
 def test_regions_scored_together_have_the_scores_that_they_have_alone():
     truth, estimate = noisy_images(30, 40)
-    parts = [np.full(truth.shape, True), np.random.default_rng(1).random(truth.shape) < 0.999, np.zeros(truth.shape, bool)]
+    parts = [
+        np.full(truth.shape, True),
+        np.random.default_rng(1).random(truth.shape) < 0.999,
+        np.zeros(truth.shape, bool),
+    ]
     together = scores_by_region(Images.of(estimate), Images.of(truth), [Region(part) for part in parts])
     for part, found in zip(parts, together, strict=True):
         np.testing.assert_equal(found, scores(estimate, truth, part))

@@ -150,7 +150,9 @@ def test_a_perfect_scene_is_resolved_and_keeps_all_energy(tmp_path, make_dataset
     dataset = make_dataset()
     scan = read_scan(dataset)
     # Constants that the object exceeds: spectra are of the object's own units, whatever the labels were.
-    scene = write_scene(tmp_path / "scene.h5", scan, (scan.amplitude, scan.phase), Normalisation(0.6, 0.9, -2.5, 1.0), hole)
+    scene = write_scene(
+        tmp_path / "scene.h5", scan, (scan.amplitude, scan.phase), Normalisation(0.6, 0.9, -2.5, 1.0), hole
+    )
     spectra({0: dataset}, [(scene, run())], **PLACE, **files)
     bands, curves = pd.read_csv(files["output_bands_csv"]), pd.read_csv(files["output_spectra_csv"])
     assert list(bands) == list(BAND_ENERGIES)
@@ -160,7 +162,10 @@ def test_a_perfect_scene_is_resolved_and_keeps_all_energy(tmp_path, make_dataset
     assert set(curves["channel"]) == {"amplitude", "phase", "object"}
     np.testing.assert_allclose(curves.loc[curves["quantity"] == "frc", "value"], 1, atol=1e-5)
     assert (curves.loc[curves["quantity"] == "crossing", "frequency"] == 0.5).all()
-    kinds = {quantity: rows["value"].to_numpy() for quantity, rows in curves[curves["channel"] == "phase"].groupby("quantity")}
+    kinds = {
+        quantity: rows["value"].to_numpy()
+        for quantity, rows in curves[curves["channel"] == "phase"].groupby("quantity")
+    }
     np.testing.assert_allclose(kinds["psd_diagonal"], kinds["psd_diagonal_truth"], rtol=1e-3)
     if not hole:
         truth = power_spectrum(scan.phase[grid_split(scan).rectangle(PLACE["block"])].astype(float))

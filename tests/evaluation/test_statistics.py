@@ -41,7 +41,11 @@ def metrics_of(table: pd.DataFrame, factor: str = "model", **changes) -> pd.Data
     group = {"dataset": "clean", "test": "clean", "loss": "mse", "model": "dpi", "n_train": 100}
     group |= {"block": "lower_right", "region": "whole", "level": "scene", "channel": "phase", "metric": "psnr"}
     return pd.DataFrame(
-        [group | {factor: level, "seed": seed, "value": table.loc[seed, level]} | changes for seed in table.index for level in table]
+        [
+            group | {factor: level, "seed": seed, "value": table.loc[seed, level]} | changes
+            for seed in table.index
+            for level in table
+        ]
     )[list(SCORES)]
 
 
@@ -52,7 +56,10 @@ def analysed(tmp_path):
     def run(*frames, factor="model"):
         pd.concat(frames).to_csv(tmp_path / "metrics.csv", index=False)
         analyse(*(tmp_path / name for name in ("metrics.csv", "anova.csv", "pairwise.csv")), factor)
-        return tuple(pd.read_csv(tmp_path / name, keep_default_na=False, na_values=[""]) for name in ("anova.csv", "pairwise.csv"))
+        return tuple(
+            pd.read_csv(tmp_path / name, keep_default_na=False, na_values=[""])
+            for name in ("anova.csv", "pairwise.csv")
+        )
 
     return run
 
@@ -212,7 +219,10 @@ def test_one_seed_gives_differences_and_no_p(analysed):
         (BUSHTUCKER[["grub"]], "needs at least 2 models, has 1"),
         (BUSHTUCKER.replace({"grub": {9.0: nan}}), "grub has no finite value for seed 3"),
         (BUSHTUCKER.replace({"grub": {9.0: np.inf}}), "grub has no finite value for seed 3"),
-        (BUSHTUCKER[["grub"]].assign(stick=BUSHTUCKER["grub"] + 0.1), "the differences between the models do not vary over the seeds"),
+        (
+            BUSHTUCKER[["grub"]].assign(stick=BUSHTUCKER["grub"] + 0.1),
+            "the differences between the models do not vary over the seeds",
+        ),
     ],
 )
 def test_what_cannot_be_tested_says_why(analysed, table, note):

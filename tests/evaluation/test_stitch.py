@@ -27,7 +27,12 @@ def stitched(make_split):
     """The scene of patches (m, h, w) at positions (m, 2)."""
 
     def make(positions, amplitude, phase, weighting="radial", level="scene", block="scan", **how):
-        split = make_split(positions, amplitude.shape[1:], blocks=how.pop("blocks", None), true_positions=how.pop("true_positions", None))
+        split = make_split(
+            positions,
+            amplitude.shape[1:],
+            blocks=how.pop("blocks", None),
+            true_positions=how.pop("true_positions", None),
+        )
         with tempfile.TemporaryDirectory() as folder:
             file, scene = Path(folder, "patches.h5"), Path(folder, "scene.h5")
             with create_patches(file, split, NORMALISATION) as arrays:
@@ -95,7 +100,9 @@ def test_synchronised_stitching_undoes_whatever_constants_patches_have(stitched)
     amplitude, phase = (windows(image, positions, (6, 8)) for image in images)
     shifted = phase + rng.normal(size=(len(phase), 1, 1)).astype(np.float32)
     exact = stitched(positions, amplitude, phase)
-    plain, synchronised = (stitched(positions, amplitude, shifted, level=level, tie=0.0) for level in ("scene", "synchronised"))
+    plain, synchronised = (
+        stitched(positions, amplitude, shifted, level=level, tie=0.0) for level in ("scene", "synchronised")
+    )
     error = synchronised.phase - exact.phase
     np.testing.assert_allclose(error, error.mean(), atol=2e-6)
     assert np.std(plain.phase - exact.phase) > 0.1
@@ -106,7 +113,10 @@ def test_every_block_is_stitched_from_its_own_patches_alone(stitched):
     positions, values = rng.integers(0, 30, (40, 2)), rng.random((2, 40, 8, 8), dtype=np.float32)
     blocks = {"first": np.arange(15), "last": np.arange(15, 40)}
     for name, places in blocks.items():
-        part, alone = stitched(positions, *values, blocks=blocks, block=name), stitched(positions[places], *values[:, places])
+        part, alone = (
+            stitched(positions, *values, blocks=blocks, block=name),
+            stitched(positions[places], *values[:, places]),
+        )
         assert part.origin == alone.origin
         np.testing.assert_array_equal(part.phase, alone.phase)
 
@@ -119,7 +129,9 @@ def test_patches_stitched_where_they_really_were_show_the_object_and_elsewhere_d
     patches = [windows(image, true, (12, 12)) for image in images]
     scenes = {at: stitched(recorded, *patches, true_positions=true, at=at) for at in ("recorded", "true")}
     frame = np.s_[5 : 33 + 12, 5 : 33 + 12]
-    assert scenes["true"].rectangle == scenes["recorded"].rectangle == frame  # whichever way, scenes of a block lie on the same pixels
+    assert (
+        scenes["true"].rectangle == scenes["recorded"].rectangle == frame
+    )  # whichever way, scenes of a block lie on the same pixels
     covered = np.isfinite(scenes["true"].amplitude)
     assert covered.mean() > 0.95
     np.testing.assert_allclose(scenes["true"].amplitude[covered], images[0][frame][covered], atol=1e-6)

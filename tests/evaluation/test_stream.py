@@ -58,7 +58,9 @@ def prepared(positions, frames, window=WINDOW, optics=None, block=50):
         for start in range(0, len(positions), min(size, block)):
             yield frames[start : start + min(size, block)]
 
-    parts = dict(grid=None, optics=optics, mask=np.zeros(window, bool), probe=None, centre=(0, 0), crop=window[0], warnings=())
+    parts = dict(
+        grid=None, optics=optics, mask=np.zeros(window, bool), probe=None, centre=(0, 0), crop=window[0], warnings=()
+    )
     return PreparedScan(positions=positions, counts=np.zeros(len(positions)), window=window, frames=blocks, **parts)
 
 
@@ -88,7 +90,9 @@ def test_a_streamed_scene_is_the_stitched_one(tmp_path, random_frames, order, we
     monkeypatch.setattr(band, "TILE", 8)
     corners = ORDERS[order] + 2  # off the origin
     frames = random_frames(len(corners))
-    predict_scene(prepared(corners + 0.4, frames), Network(answer), NORMALISATION, tmp_path / "scene.h5", weighting=weighting)
+    predict_scene(
+        prepared(corners + 0.4, frames), Network(answer), NORMALISATION, tmp_path / "scene.h5", weighting=weighting
+    )
     with create_patches(tmp_path / "patches.h5", make_split(corners, WINDOW), NORMALISATION) as arrays:
         for array, values in zip(arrays, np.moveaxis(answer(frames), 1, 0), strict=True):
             array[:] = values
@@ -119,7 +123,9 @@ def test_batches_are_whole_whatever_comes_in(lengths):
 def test_perfect_patches_make_the_exact_scene(tmp_path, order):
     corners = ORDERS[order] - ORDERS[order].min(axis=0)
     thing = np.random.default_rng(2).random(corners.max(axis=0) + WINDOW, np.float32)
-    predict_scene(prepared(corners, windows(thing, corners, WINDOW)), Network(answer_both), UNITY, tmp_path / "scene.h5")
+    predict_scene(
+        prepared(corners, windows(thing, corners, WINDOW)), Network(answer_both), UNITY, tmp_path / "scene.h5"
+    )
     covered = np.zeros(thing.shape, bool)
     for y, x in corners:
         covered[y : y + WINDOW[0], x : x + WINDOW[1]] = True
@@ -153,7 +159,9 @@ def test_a_streamed_synchronised_scene_is_that_of_memory(tmp_path, random_frames
     corners = ORDERS[order] + 2
     scan, frames = prepared(corners + 0.4, random_frames(len(corners))), random_frames(len(corners))
     predict_scene(scan, Network(answer), NORMALISATION, tmp_path / "plain.h5", weighting=weighting)
-    predict_scene(scan, Network(answer), NORMALISATION, tmp_path / "scene.h5", weighting=weighting, phase="synchronised", tie=tie)
+    predict_scene(
+        scan, Network(answer), NORMALISATION, tmp_path / "scene.h5", weighting=weighting, phase="synchronised", tie=tie
+    )
     with h5py.File(tmp_path / "scene.h5") as file, h5py.File(tmp_path / "plain.h5") as plain:
         np.testing.assert_allclose(file["scene/phase"][:], in_memory(corners, frames, weighting, tie), atol=2e-6)
         np.testing.assert_array_equal(file["scene/plain_phase"][:], plain["scene/phase"][:])
@@ -163,7 +171,9 @@ def test_a_streamed_synchronised_scene_is_that_of_memory(tmp_path, random_frames
         assert plain["scene"].attrs["phase"] == "plain"
         assert "tie" not in plain["scene"].attrs
         assert "plain_phase" not in plain["scene"]
-        assert dict(file["scene/plain_phase"].attrs) == dict(file["scene/phase"].attrs) == {"units": "rad", "axes": "y,x"}
+        assert (
+            dict(file["scene/plain_phase"].attrs) == dict(file["scene/phase"].attrs) == {"units": "rad", "axes": "y,x"}
+        )
 
 
 @pytest.mark.parametrize("order", sorted(set(ORDERS) - {"gaps"}))
@@ -180,7 +190,13 @@ def test_patches_with_arbitrary_constants_make_the_exact_scene(tmp_path, order):
 
 
 def test_patches_that_do_not_overlap_stay_as_they_are(tmp_path, random_frames, capsys):
-    predict_scene(prepared(ORDERS["gaps"], random_frames(80)), Network(answer), NORMALISATION, tmp_path / "scene.h5", phase="synchronised")
+    predict_scene(
+        prepared(ORDERS["gaps"], random_frames(80)),
+        Network(answer),
+        NORMALISATION,
+        tmp_path / "scene.h5",
+        phase="synchronised",
+    )
     assert "No two patches overlap: there is nothing to synchronise" in capsys.readouterr().err
     with h5py.File(tmp_path / "scene.h5") as file:
         np.testing.assert_array_equal(file["scene/phase"][:], file["scene/plain_phase"][:])
@@ -188,7 +204,13 @@ def test_patches_that_do_not_overlap_stay_as_they_are(tmp_path, random_frames, c
 
 def test_another_stitching_of_phase_is_refused(tmp_path, random_frames):
     with pytest.raises(InputError, match="'unwrapped' is unknown, allowed are plain and synchronised"):
-        predict_scene(prepared(ORDERS["gaps"], random_frames(80)), Network(answer), NORMALISATION, tmp_path / "scene.h5", phase="unwrapped")
+        predict_scene(
+            prepared(ORDERS["gaps"], random_frames(80)),
+            Network(answer),
+            NORMALISATION,
+            tmp_path / "scene.h5",
+            phase="unwrapped",
+        )
 
 
 def test_rows_are_final_when_they_are_passed_on():
@@ -265,7 +287,9 @@ def test_nan_is_refused_and_nothing_is_left(tmp_path, random_frames):
     broken.calls = 0
     (tmp_path / "scene.h5").write_text("of an earlier prediction")
     with pytest.raises(InputError, match=f"answers pattern {3 * 64 + 5} with NaN"):
-        predict_scene(prepared(ORDERS["snake"], random_frames(280)), Network(broken), NORMALISATION, tmp_path / "scene.h5")
+        predict_scene(
+            prepared(ORDERS["snake"], random_frames(280)), Network(broken), NORMALISATION, tmp_path / "scene.h5"
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["scene.h5"]
     assert (tmp_path / "scene.h5").read_text() == "of an earlier prediction"
 
@@ -301,7 +325,9 @@ def test_memory_does_not_grow_with_the_number_of_patterns(tmp_path):
 
 def test_synchronising_takes_numbers_of_each_pattern_and_no_patches(tmp_path):
     how, window = {"phase": "synchronised"}, (48, 48)
-    few, many = (peak(long_scan(rows, columns=5, window=window), tmp_path / f"{rows}.h5", **how) for rows in (100, 2000))
+    few, many = (
+        peak(long_scan(rows, columns=5, window=window), tmp_path / f"{rows}.h5", **how) for rows in (100, 2000)
+    )
     overlaps = 24  # of each pattern with others
     assert many < few + 10_000 * (24 * overlaps + 250) < few + 0.1 * 10_000 * 48 * 48 * 4
 
@@ -324,5 +350,7 @@ def test_a_hundred_thousand_patterns(tmp_path, phase, allowed):
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
         found[rows] = [float(word) for word in done.stdout.split()]
     (few, _), (many, rate) = found[20], found[1000]
-    print(f"{phase}: peak {few / 1024:.0f} MB for 2,000 patterns, {many / 1024:.0f} MB for 100,000 at {rate:.0f} patterns per second")
+    print(
+        f"{phase}: peak {few / 1024:.0f} MB for 2,000 patterns, {many / 1024:.0f} MB for 100,000 at {rate:.0f} patterns per second"
+    )
     assert many < few + allowed * 1024  # kilobytes; 100,000 positions take 1.6 MB

@@ -7,14 +7,24 @@ from hypothesis import strategies as st
 
 from ptychoformer.evaluation import synchronise
 from ptychoformer.evaluation.stitch import window_weights
-from ptychoformer.evaluation.synchronise import autocorrelation, corrections, overlap_system, overlapping, pulled, pushed, solved
+from ptychoformer.evaluation.synchronise import (
+    autocorrelation,
+    corrections,
+    overlap_system,
+    overlapping,
+    pulled,
+    pushed,
+    solved,
+)
 from ptychoformer.measurement.windows import windows
 
 WINDOW = (8, 6)
 
 
 def grid(rows, columns, step, jitter=0):
-    corners = np.indices((rows, columns)).reshape(2, -1).T * step + np.random.default_rng(4).integers(0, jitter + 1, (rows * columns, 2))
+    corners = np.indices((rows, columns)).reshape(2, -1).T * step + np.random.default_rng(4).integers(
+        0, jitter + 1, (rows * columns, 2)
+    )
     return corners - corners.min(axis=0)
 
 
@@ -46,7 +56,9 @@ def synchronised(corners, weights, patches, tie):
     parts = [(slice(0, some), patches[:some]), (slice(some, None), patches[some:])]
     constants = corrections(parts, corners, weights, weighted, total, tie)
     with np.errstate(invalid="ignore"):
-        return (weighted + pushed(constants, corners, weights, total.shape)) / np.where(total > 0, total, np.nan), constants
+        return (weighted + pushed(constants, corners, weights, total.shape)) / np.where(
+            total > 0, total, np.nan
+        ), constants
 
 
 def groups_of(corners, window):
@@ -162,7 +174,9 @@ def test_groups_that_do_not_overlap_know_nothing_of_each_other(tie):
 def test_the_system_is_that_of_overlaps():
     corners, weights = SCANS["random"], window_weights(WINDOW, "radial")
     system = overlap_system(corners, weights).toarray()
-    placed = np.stack([sums(corners, weights, np.eye(len(corners))[i][:, None, None] * np.ones((1, *WINDOW)))[0] for i in range(60)])
+    placed = np.stack(
+        [sums(corners, weights, np.eye(len(corners))[i][:, None, None] * np.ones((1, *WINDOW)))[0] for i in range(60)]
+    )
     products = np.einsum("iyx,jyx->ij", placed, placed)
     np.testing.assert_allclose(system, np.diag(products.sum(axis=1)) - products, atol=1e-12)
     np.testing.assert_allclose(autocorrelation(weights)[0, 0], np.sum(weights**2))

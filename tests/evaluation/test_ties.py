@@ -33,7 +33,9 @@ def checkpoint(tmp_path):
     return write
 
 
-def test_constants_of_true_patches_are_found_without_a_tie_and_left_alone_with_a_strong_one(make_dataset, checkpoint, monkeypatch):
+def test_constants_of_true_patches_are_found_without_a_tie_and_left_alone_with_a_strong_one(
+    make_dataset, checkpoint, monkeypatch
+):
     dataset = make_dataset(rows=20, step=8, window=32)
     seen = []
 

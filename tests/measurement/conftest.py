@@ -51,7 +51,14 @@ def simulated(grid=(3, 4), window=32, step=7, radius=5.0, photons=2e5):
     probe = np.exp(-(y**2 + x**2) / (2 * radius**2)) * np.exp(0.02j * (y**2 + x**2))
     probe *= np.sqrt(photons / np.sum(np.abs(probe) ** 2))
     patterns = np.rint(diffraction(probe * windows(thing, corners, (window, window)))).astype(np.float32)
-    return Measured(grid, corners, thing, probe.astype(np.complex64), patterns, Optics(wavelength=1.4e-10, pixel_size=8e-9, distance=2.0))
+    return Measured(
+        grid,
+        corners,
+        thing,
+        probe.astype(np.complex64),
+        patterns,
+        Optics(wavelength=1.4e-10, pixel_size=8e-9, distance=2.0),
+    )
 
 
 def write_cxi(path, measured, patterns=None, axes=-1, raster=False):
@@ -62,7 +69,10 @@ def write_cxi(path, measured, patterns=None, axes=-1, raster=False):
     motion[:, :2] = -axes * measured.corners[:, ::-1] * measured.optics.pixel_size + [3e-5, -7e-5]
     with h5py.File(path, "w") as file:
         file["cxi_version"] = 160
-        detector, source = file.create_group("entry_1/instrument_1/detector_1"), file.create_group("entry_1/instrument_1/source_1")
+        detector, source = (
+            file.create_group("entry_1/instrument_1/detector_1"),
+            file.create_group("entry_1/instrument_1/source_1"),
+        )
         shape = (*measured.grid, *patterns.shape[1:]) if raster else patterns.shape
         detector.create_dataset("data", data=patterns.reshape(shape), compression="gzip", shuffle=True)
         detector["basis_vectors"] = axes * np.array([[0, pixel, 0], [pixel, 0, 0]])
@@ -86,7 +96,9 @@ def write_nxcxi(path, measured):
     with h5py.File(path, "w") as file:
         instrument = file.create_group("entry_1/instrument_1")
         name = "entry_1/instrument_1/detector_1/data"
-        file.create_dataset(name, data=measured.patterns.reshape(rows, columns, *shape).astype(np.uint32), chunks=(1, 2, *shape))
+        file.create_dataset(
+            name, data=measured.patterns.reshape(rows, columns, *shape).astype(np.uint32), chunks=(1, 2, *shape)
+        )
         whole = h5py.VirtualSource(".", name, (rows, columns, *shape), np.uint32)
         layout = h5py.VirtualLayout((rows * columns, *shape), np.uint32)
         for i, (row, column) in enumerate(product(range(rows), range(columns))):

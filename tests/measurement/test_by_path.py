@@ -80,7 +80,8 @@ def test_positions_may_be_two_datasets(store, read, measured, shape):
 
 
 @pytest.mark.parametrize(
-    ("axes", "signs", "order"), [("x,y", (1, 1), 1), ("y,x", (1, 1), -1), ("-x,+y", (-1, 1), 1), (" -y , -x", (-1, -1), -1)]
+    ("axes", "signs", "order"),
+    [("x,y", (1, 1), 1), ("y,x", (1, 1), -1), ("-x,+y", (-1, 1), 1), (" -y , -x", (-1, -1), -1)],
 )
 def test_axes_say_which_number_is_which(store, read, measured, axes, signs, order):
     positions = positions_of(measured)[:, ::order] * signs
@@ -113,15 +114,24 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
         ({"data": "scan/gone"}, "'scan/gone' is not in the file"),
         ({"data": "scan"}, "'scan' must be a dataset, found a group"),
         ({"positions": "scan/x,scan/y", "positions_unit": "m"}, "'scan/x' is not in the file"),
-        ({"positions": "a,b,c", "positions_unit": "m"}, "positions must be one dataset, or two with a comma between them, found 'a,b,c'"),
+        (
+            {"positions": "a,b,c", "positions_unit": "m"},
+            "positions must be one dataset, or two with a comma between them, found 'a,b,c'",
+        ),
         ({"positions": "scan/stage,", "positions_unit": "m"}, "positions must be one dataset, or two with a comma"),
         (
             {"positions": "scan/stage,scan/stage", "positions_unit": "m"},
             r"must hold 12 numbers each, one a pattern, found shapes \(12, 2\) and",
         ),
-        ({"positions_axes": "x,x"}, "must be x and y with a comma between them, and a minus where one is turned, found 'x,x'"),
+        (
+            {"positions_axes": "x,x"},
+            "must be x and y with a comma between them, and a minus where one is turned, found 'x,x'",
+        ),
         ({"positions_axes": "rows"}, "must be x and y with a comma between them"),
-        ({"format": "cxi"}, "Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of cxi"),
+        (
+            {"format": "cxi"},
+            "Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of cxi",
+        ),
     ],
 )
 def test_what_is_not_said_is_not_guessed(store, refused, options, sentence):
@@ -131,7 +141,10 @@ def test_what_is_not_said_is_not_guessed(store, refused, options, sentence):
 @pytest.mark.parametrize(
     ("positions", "sentence"),
     [
-        (np.ones((11, 2)), r"must have one of the shapes \(12, 2\), \(12, 3\), \(2, 12\) or \(3, 12\) for 12 patterns, found \(11, 2\)"),
+        (
+            np.ones((11, 2)),
+            r"must have one of the shapes \(12, 2\), \(12, 3\), \(2, 12\) or \(3, 12\) for 12 patterns, found \(11, 2\)",
+        ),
         (np.ones((12, 4)), r"found \(12, 4\)"),
         (np.ones(24), r"found \(24,\)"),
         (np.ones(()), r"found \(\)"),

@@ -94,7 +94,12 @@ def test_what_nobody_recorded_of_a_measured_scan_is_none(tmp_path, make_scan):
 
 
 def test_labels_are_cut_at_whole_pixels(tmp_path, make_scan):
-    places = dict(window=(32, 32), positions=np.array([[0.0, 3.4]]), probe=np.ones((32, 32)), object_file=f"{make_scan()}.object.h5")
+    places = dict(
+        window=(32, 32),
+        positions=np.array([[0.0, 3.4]]),
+        probe=np.ones((32, 32)),
+        object_file=f"{make_scan()}.object.h5",
+    )
     with create_dataset(tmp_path / "measured.cxi", **places) as patterns:
         patterns[:] = 1
     with pytest.raises(InputError, match="positions must be whole pixels of the object, found float64"):
@@ -131,7 +136,9 @@ def test_an_interrupted_dataset_leaves_no_file(tmp_path):
     optics = Optics(wavelength=1e-10, pixel_size=1e-8, distance=2.0)
 
     def interrupted():
-        with create_dataset(tmp_path / "scan.cxi", **arguments, object_file="o.h5", optics=optics, condition={}) as patterns:
+        with create_dataset(
+            tmp_path / "scan.cxi", **arguments, object_file="o.h5", optics=optics, condition={}
+        ) as patterns:
             patterns[0] = 1
             raise KeyboardInterrupt
 

@@ -61,7 +61,9 @@ def test_gaps_are_bad_whatever_marks_them(patterns, marker):
     np.testing.assert_array_equal(found.any_bad, GAP)
     assert found.used.all()
     shown = "NaN" if np.isnan(marker) else f"{np.float32(marker):.6g}"
-    assert found.warnings == (f"scan: {GAP.sum()} detector pixels are masked that count nothing, but always say {shown}.",)
+    assert found.warnings == (
+        f"scan: {GAP.sum()} detector pixels are masked that count nothing, but always say {shown}.",
+    )
 
 
 def test_gaps_that_count_nothing_are_bad_where_light_falls_and_along_the_whole_detector(patterns):
@@ -122,7 +124,9 @@ def test_a_counter_that_is_full_is_told_and_always_full_is_bad(patterns):
     reached = full.max(axis=0) == 1500
     always = full.min(axis=0) == 1500
     np.testing.assert_array_equal(found.any_bad, always)
-    assert f"scan: some patterns are overexposed, pixels that reach 1500: {(reached & ~always).sum()}." in found.warnings
+    assert (
+        f"scan: some patterns are overexposed, pixels that reach 1500: {(reached & ~always).sum()}." in found.warnings
+    )
 
 
 def test_an_inverted_mask_is_refused_and_one_that_covers_bad_pixels_is_not(patterns):
@@ -131,7 +135,9 @@ def test_an_inverted_mask_is_refused_and_one_that_covers_bad_pixels_is_not(patte
     patterns[:, hot] = generator(0, "hot").poisson(3e4, (COUNT, 2))
     patterns[:, GAP] = 2.0**32 - 1
     assert examine(scan_of(patterns, mask=hot | GAP), keep_frames=False).bad["masked"].sum() == (hot | GAP).sum()
-    wrong = f"scan: the mask excludes {(~(hot | GAP)).sum()} of {SIDE**2} pixels and 100% of the light; it may be inverted"
+    wrong = (
+        f"scan: the mask excludes {(~(hot | GAP)).sum()} of {SIDE**2} pixels and 100% of the light; it may be inverted"
+    )
     for mask in (~(hot | GAP), ~GAP, ~hot):
         with pytest.raises(InputError, match="it may be inverted: it must be 0 where the detector is good") as refused:
             examine(scan_of(patterns, mask=mask), keep_frames=False)
@@ -142,7 +148,9 @@ def test_an_inverted_mask_is_refused_and_one_that_covers_bad_pixels_is_not(patte
 
 def test_a_mask_of_the_direct_beam_is_told_and_used(patterns):
     found = examine(scan_of(patterns, mask=np.hypot(Y, X) < 16), keep_frames=False)
-    assert found.warnings == (f"scan: the mask excludes {(np.hypot(Y, X) < 16).sum()} of {SIDE**2} pixels and 97% of the light.",)
+    assert found.warnings == (
+        f"scan: the mask excludes {(np.hypot(Y, X) < 16).sum()} of {SIDE**2} pixels and 97% of the light.",
+    )
     assert found.used.all()
 
 
@@ -156,7 +164,9 @@ def test_numbers_that_are_none_are_harmless_under_a_mask_and_refused_elsewhere(p
     scan = prepare(scan_of(patterns, mask=mask))
     np.testing.assert_array_equal(np.concatenate(list(scan.frames(7))), expected)
     if where[0] != slice(None):
-        with pytest.raises(InputError, match=r"pattern [07] holds NaN or infinity that no mask covers, in .*detector pixel"):
+        with pytest.raises(
+            InputError, match=r"pattern [07] holds NaN or infinity that no mask covers, in .*detector pixel"
+        ):
             examine(scan_of(patterns), keep_frames=False)
 
 
@@ -178,7 +188,9 @@ def test_repeated_patterns_are_left_out_but_for_the_first(patterns):
     patterns[11:13] = patterns[10]
     patterns[40] = patterns[3]
     assert left_out(patterns) == {"repeated": [11, 12, 40]}
-    assert left_out(patterns / 7) == {}  # whatever is no count may be without noise, where equal parts of an object look equal
+    assert (
+        left_out(patterns / 7) == {}
+    )  # whatever is no count may be without noise, where equal parts of an object look equal
 
 
 def test_patterns_far_from_all_others_are_left_out(patterns):
@@ -194,7 +206,11 @@ def test_patterns_far_from_all_others_are_left_out(patterns):
 def test_an_object_that_is_opaque_in_part_loses_no_pattern(patterns):
     random = generator(4, "opaque")
     part = patterns / patterns.max()
-    for transmission in (np.geomspace(0.02, 1, COUNT), np.where(np.arange(COUNT) < 20, 0.1, 1.0), np.where(np.arange(COUNT) < 4, 1, 0.12)):
+    for transmission in (
+        np.geomspace(0.02, 1, COUNT),
+        np.where(np.arange(COUNT) < 20, 0.1, 1.0),
+        np.where(np.arange(COUNT) < 4, 1, 0.12),
+    ):
         assert left_out(random.poisson(5000 * transmission[:, None, None] * part).astype(np.float32)) == {}
 
 
@@ -222,7 +238,10 @@ def test_patterns_that_are_left_out_are_so_everywhere_and_kept_if_asked(patterns
     np.testing.assert_array_equal(np.concatenate(list(scan.frames(7))), patterns[good])
     assert scan.grid is None
     assert scan.raster == (10, 6)
-    assert "scan: 1 of 60 patterns repeat an earlier one, they are left out (--keep-frames keeps them): 9." in scan.warnings
+    assert (
+        "scan: 1 of 60 patterns repeat an earlier one, they are left out (--keep-frames keeps them): 9."
+        in scan.warnings
+    )
     kept = prepare(scan_of(patterns, grid=(10, 6)), Preparation(keep_frames=True))
     np.testing.assert_array_equal(np.concatenate(list(kept.frames(7))), patterns)
     np.testing.assert_array_equal(kept.positions[good], scan.positions)

@@ -63,7 +63,9 @@ def damaged_view(data, random):
     data = bytearray(data)
     at = data.find(b"GCOL")
     start = at + random.integers(4096)
-    for offset in range(random.integers(1, 129)) if random.random() < 0.5 else random.integers(4096, size=random.integers(1, 9)):
+    for offset in (
+        range(random.integers(1, 129)) if random.random() < 0.5 else random.integers(4096, size=random.integers(1, 9))
+    ):
         data[(start + offset) % len(data)] = [0, 0xFF, random.integers(256)][random.integers(3)]
     return bytes(data)
 
@@ -102,7 +104,17 @@ def a_group(file, name, shape, dtype, random):
 
 @replaced_by
 def another_type(file, name, shape, dtype, random):
-    types = ["S5", h5py.string_dtype(), h5py.ref_dtype, h5py.vlen_dtype(np.int32), [("a", "f4"), ("b", "S3")], "c16", "?", ">f2", "V7"]
+    types = [
+        "S5",
+        h5py.string_dtype(),
+        h5py.ref_dtype,
+        h5py.vlen_dtype(np.int32),
+        [("a", "f4"), ("b", "S3")],
+        "c16",
+        "?",
+        ">f2",
+        "V7",
+    ]
     file.create_dataset(name, shape, np.dtype(types[random.integers(len(types))]))
 
 
@@ -176,7 +188,9 @@ def a_link_here(file, name, shape, dtype, random):
 def a_view_elsewhere(file, name, shape, dtype, random):
     targets = ["missing.h5", "/dev/zero", "pipe", ".", "base", Path(file.filename).name, "%b.h5"]
     layout = h5py.VirtualLayout(shape, dtype)
-    source = h5py.VirtualSource(targets[random.integers(len(targets))], [name, "nowhere", "/entry_1"][random.integers(3)], shape, dtype)
+    source = h5py.VirtualSource(
+        targets[random.integers(len(targets))], [name, "nowhere", "/entry_1"][random.integers(3)], shape, dtype
+    )
     layout[...] = source
     file.create_virtual_dataset(name, layout)
 
@@ -201,12 +215,23 @@ def odd_attributes(file, random):
         positions = random.random((12, [2, 2, 2, 3][random.integers(4)])) * 10.0 ** random.integers(-3, 12)
         own["positions"] = positions
     if random.random() < 0.5:
-        own["probe"] = random.random([(16, 16), (16, 15), (0, 0), (16,)][random.integers(4)]) * 10.0 ** random.integers(-50, 300)
+        own["probe"] = random.random([(16, 16), (16, 15), (0, 0), (16,)][random.integers(4)]) * 10.0 ** random.integers(
+            -50, 300
+        )
 
 
 def odd_statements(file, random):
     """Entries that a file need not have, of any shape, size and kind."""
-    names = ["data_dark", "data_white", "corner_position", "counts_per_joule", "beam_center_x", "beam_center_y", "mask", "basis_vectors"]
+    names = [
+        "data_dark",
+        "data_white",
+        "corner_position",
+        "counts_per_joule",
+        "beam_center_x",
+        "beam_center_y",
+        "mask",
+        "basis_vectors",
+    ]
     names = [f"detector_1/{name}" for name in names] + [
         "source_1/probe",
         "source_1/energy",
@@ -219,13 +244,20 @@ def odd_statements(file, random):
             del file[name]
         shapes = [(), (3,), (12,), (12, 3), (2, 3), (12, 2, 3), (16, 16), (12, 16, 16), (0, 16, 16), (0,)]
         values = random.standard_normal(shapes[random.integers(len(shapes))]) * 10.0 ** random.integers(-30, 30)
-        values = [values, np.abs(values), np.ones_like(values), np.full_like(values, [np.nan, np.inf, 1e300, 5e-324][random.integers(4)])]
+        values = [
+            values,
+            np.abs(values),
+            np.ones_like(values),
+            np.full_like(values, [np.nan, np.inf, 1e300, 5e-324][random.integers(4)]),
+        ]
         texts = ["electron", "x-ray", "", b"\xff", ["electron", "neutron"]]
         file[name] = texts[random.integers(len(texts))] if random.random() < 0.2 else values[random.integers(4)]
         if random.random() < 0.3:
             odd_units(file, random)
     data = file["entry_1/data_1/data"]
-    data.attrs["axes"] = ["translation:y:x", "y:x:translation", b"\xff:y:x", 5, "", h5py.Empty("S1"), ["y", "x"]][random.integers(7)]
+    data.attrs["axes"] = ["translation:y:x", "y:x:translation", b"\xff:y:x", 5, "", h5py.Empty("S1"), ["y", "x"]][
+        random.integers(7)
+    ]
 
 
 def damaged_chunk(file, random):
@@ -290,7 +322,9 @@ def lying_npy(data, random):
             ]
             header = {"descr": array.dtype.str, "fortran_order": False, "shape": shapes[random.integers(len(shapes))]}
             if random.random() < 0.3:
-                header["descr"] = [["|O"], "<f99", "|V8", [("a", "<f4")], "import os", "|S1000000000", ("<f4", (3,))][random.integers(7)]
+                header["descr"] = [["|O"], "<f99", "|V8", [("a", "<f4")], "import os", "|S1000000000", ("<f4", (3,))][
+                    random.integers(7)
+                ]
             if random.random() < 0.2:
                 header["fortran_order"] = "maybe"
             text = repr(header).encode() + b"(" * (random.integers(2) * random.integers(3000)) + b"\n"
@@ -305,7 +339,9 @@ def lying_zip(data, random):
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
     name = sorted(members)[random.integers(len(members))]
-    method = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA][random.choice(4, p=[0.4, 0.4, 0.1, 0.1])]
+    method = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA][
+        random.choice(4, p=[0.4, 0.4, 0.1, 0.1])
+    ]
     match random.integers(4):
         case 0 | 1:
             members[name] = lying_npy(members[name], random)
@@ -320,7 +356,9 @@ def lying_zip(data, random):
         at = made.find(b"PK\x01\x02")
         while at >= 0:  # sizes, checksum, flags and offset in the central directory
             field, width = [(20, 4), (24, 4), (16, 4), (8, 2), (10, 2), (42, 4)][random.integers(6)]
-            made[at + field : at + field + width] = random.bytes(width) if random.random() < 0.5 else b"\xff" * (width - 1) + b"\x7f"
+            made[at + field : at + field + width] = (
+                random.bytes(width) if random.random() < 0.5 else b"\xff" * (width - 1) + b"\x7f"
+            )
             at = made.find(b"PK\x01\x02", at + 4) if random.random() < 0.5 else -1
         return bytes(made)
     return buffer.getvalue()
@@ -362,7 +400,11 @@ def reading(format, seed):
 
 def outcome(path, format, seed):
     """``scan``, or the sentence that says why there is none."""
-    preparation = [Preparation(), Preparation(crop=12, bin=2), Preparation(wavelength=1e-10, distance=1.0, detector_pixel=5e-5)][seed % 3]
+    preparation = [
+        Preparation(),
+        Preparation(crop=12, bin=2),
+        Preparation(wavelength=1e-10, distance=1.0, detector_pixel=5e-5),
+    ][seed % 3]
     try:
         with open_scan(path, **reading(format, seed)) as raw:
             scan = prepare(raw, preparation)
@@ -426,7 +468,9 @@ def trial(format, base, folder, seeds):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("seeds", [range(QUICK), pytest.param(range(QUICK, ALL), marks=pytest.mark.slow)], ids=["quick", "all"])
+@pytest.mark.parametrize(
+    "seeds", [range(QUICK), pytest.param(range(QUICK, ALL), marks=pytest.mark.slow)], ids=["quick", "all"]
+)
 @pytest.mark.parametrize("format", ["cxi", "nxcxi", "hdf5", "velociprobe", "nanoprobe"])
 def test_every_file_ends_in_a_scan_or_a_sentence(tmp_path, write, simulate, format, seeds):
     path = write("cxi" if format == "hdf5" else format, scan=simulate(window=16, step=4, radius=2.5))

@@ -66,7 +66,9 @@ def similarity(found, truth, margin=20):
     for y in range(found.shape[0] - len(part) + 1):
         for x in range(found.shape[1] - len(part) + 1):
             ratio = found[y : y + len(part), x : x + len(part)] * part.conj()
-            slopes = [np.angle(np.sum(np.delete(ratio, 0, axis) * np.delete(ratio, -1, axis).conj())) for axis in (0, 1)]
+            slopes = [
+                np.angle(np.sum(np.delete(ratio, 0, axis) * np.delete(ratio, -1, axis).conj())) for axis in (0, 1)
+            ]
             rows, columns = np.ogrid[: len(part), : len(part)]
             flat = found[y : y + len(part), x : x + len(part)] * np.exp(-1j * (slopes[0] * rows + slopes[1] * columns))
             one, other = flat - flat.mean(), part - part.mean()

@@ -120,7 +120,13 @@ def test_positions_between_pixels_are_honoured():
 def test_an_unknown_probe_is_found_with_the_object():
     y, x = np.indices((WINDOW, WINDOW)) - WINDOW / 2
     guess = (np.exp(-(x**2 + y**2) / 40) * 10).astype(np.complex64)
-    run = start(GRID + np.random.default_rng(2).integers(0, 2, GRID.shape) * (GRID < 40), guess, engine="rpie", momentum=0.0, probe_from=2)
+    run = start(
+        GRID + np.random.default_rng(2).integers(0, 2, GRID.shape) * (GRID < 40),
+        guess,
+        engine="rpie",
+        momentum=0.0,
+        probe_from=2,
+    )
     assert finish(run, 150) < 0.02
     light = run.light()
     found, probe = fix_gauge(run.finished_object(), run.probe.numpy(), light, probe_known=False)
@@ -135,7 +141,9 @@ def test_wrong_positions_are_found():
     true = np.clip(GRID + random.integers(-1, 2, GRID.shape), 0, 44)
     run = start(true, recorded=GRID, engine="rpie", momentum=0.0, positions_from=5)
     finish(run, 80)
-    before, after = (np.hypot(*(found - true - (found - true).mean(axis=0)).T).mean() for found in (GRID, run.positions))
+    before, after = (
+        np.hypot(*(found - true - (found - true).mean(axis=0)).T).mean() for found in (GRID, run.positions)
+    )
     assert after < 0.3 * before
 
 

@@ -13,7 +13,9 @@ from ptychoformer.storage import open_hdf5
 
 WINDOW = 32
 OPTICS = Optics(wavelength=1e-10, pixel_size=1e-8, distance=2.0)
-OPTIONS = dict(engine="rpie", regularisation=0.3, iterations=60, momentum=0.0, averaged=10, probe_from=None, positions_from=None)
+OPTIONS = dict(
+    engine="rpie", regularisation=0.3, iterations=60, momentum=0.0, averaged=10, probe_from=None, positions_from=None
+)
 
 
 def wave(y, x):

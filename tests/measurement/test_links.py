@@ -50,7 +50,9 @@ def view_of(name, shape):
 @pytest.fixture(params=["link", "view"])
 def to(request, measured):
     """A link to the dataset ``data`` of another file, of either kind."""
-    return lambda name: h5py.ExternalLink(name, "/data") if request.param == "link" else view_of(name, measured.patterns.shape)
+    return lambda name: (
+        h5py.ExternalLink(name, "/data") if request.param == "link" else view_of(name, measured.patterns.shape)
+    )
 
 
 # Symbolic links
@@ -97,7 +99,9 @@ def test_a_link_in_a_file_that_is_linked_to_starts_there(tmp_path, linked, read,
     frames_in(tmp_path / "raw/frames.h5", measured.patterns)
     with h5py.File(tmp_path / "raw/master.h5", "w") as file:
         file["data"] = h5py.ExternalLink("frames.h5", "data")
-    np.testing.assert_array_equal(read(linked("scan.cxi", h5py.ExternalLink("raw/master.h5", "/data")))[1], measured.patterns)
+    np.testing.assert_array_equal(
+        read(linked("scan.cxi", h5py.ExternalLink("raw/master.h5", "/data")))[1], measured.patterns
+    )
 
 
 @pytest.mark.parametrize("target", ["/entry_1/here", "../here", "here"])
@@ -127,11 +131,16 @@ def test_files_that_nobody_put_beside_the_scan_are_not_opened(tmp_path, linked, 
     refused(path, r"is in the file '.*secret\.h5', which is not in the folder of this one; copy it there")
 
 
-def test_a_file_that_hdf5_finds_where_one_happens_to_work_is_not_opened(tmp_path, linked, to, refused, measured, monkeypatch):
+def test_a_file_that_hdf5_finds_where_one_happens_to_work_is_not_opened(
+    tmp_path, linked, to, refused, measured, monkeypatch
+):
     (tmp_path / "work").mkdir()
     frames_in(tmp_path / "here/frames.h5", measured.patterns)
     monkeypatch.chdir(tmp_path / "here")
-    refused(linked("work/scan.cxi", to("frames.h5")), r"is in the file 'frames\.h5' \(.*here/frames\.h5\), which is not in the folder")
+    refused(
+        linked("work/scan.cxi", to("frames.h5")),
+        r"is in the file 'frames\.h5' \(.*here/frames\.h5\), which is not in the folder",
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,7 +236,9 @@ def writer():
 
     def start(path, swmr):
         process = subprocess.Popen(
-            [sys.executable, "-c", WRITING, str(path), "latest" if swmr else ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", WRITING, str(path), "latest" if swmr else ""],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         started.append(process)
         assert process.stdout.readline() == b"ready\n"
@@ -268,11 +279,17 @@ def test_frames_that_are_still_being_written_are_named(tmp_path, linked, to, wri
     frames = as_latest(frames_in(tmp_path / "frames.h5", measured.patterns))
     path = linked("scan.cxi", to("frames.h5"))
     writer(frames, swmr)
-    refused(path, rf"'{DATA}' is in the file '.*frames\.h5', which is (still open for writing|open in a program that writes it)")
+    refused(
+        path,
+        rf"'{DATA}' is in the file '.*frames\.h5', which is (still open for writing|open in a program that writes it)",
+    )
 
 
 def test_a_file_that_is_shorter_than_it_says_is_still_on_its_way(write, refused):
     path = write("cxi")
     size = path.stat().st_size
     os.truncate(path, size - 100)
-    refused(path, rf"has {size - 100} of the {size} bytes that it should have: it is still being written or copied, or was truncated")
+    refused(
+        path,
+        rf"has {size - 100} of the {size} bytes that it should have: it is still being written or copied, or was truncated",
+    )

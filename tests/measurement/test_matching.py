@@ -17,7 +17,9 @@ from ptychoformer.measurement.reconstruct import reconstruct
 from ptychoformer.measurement.windows import windows
 
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONS = dict(engine="rpie", regularisation=0.3, iterations=2, momentum=0.0, averaged=1, probe_from=2, positions_from=None)
+OPTIONS = dict(
+    engine="rpie", regularisation=0.3, iterations=2, momentum=0.0, averaged=1, probe_from=2, positions_from=None
+)
 TRANSLATION = "entry_1/sample_1/geometry_1/translation"
 DETECTOR = "entry_1/instrument_1/detector_1"
 
@@ -76,7 +78,11 @@ def other_order(file):
         (other_patterns, {}, "other patterns than those of .*scan.cxi: 12 of 12 differ"),
         (other_order, {}, "other patterns"),
         (None, dict(geometry=dict(distance=1.0)), "other positions"),
-        (None, dict(centre=(16, 15)), r"around detector pixel 16 16, .*scan.cxi is cut around another; give --centre 16 16\."),
+        (
+            None,
+            dict(centre=(16, 15)),
+            r"around detector pixel 16 16, .*scan.cxi is cut around another; give --centre 16 16\.",
+        ),
     ],
 )
 def test_an_object_of_another_scan_is_refused(tmp_path, path, object_of, change, scan, sentence):
@@ -108,11 +114,17 @@ def test_a_raster_is_read_with_the_step_that_its_object_was_made_with(tmp_path, 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda file: file.attrs.update({"crop": 16}), r"a probe of \(32, 32\) pixels does not fit a crop of 16 and a bin of 1"),
+        (
+            lambda file: file.attrs.update({"crop": 16}),
+            r"a probe of \(32, 32\) pixels does not fit a crop of 16 and a bin of 1",
+        ),
         (lambda file: file.attrs.update({"crop": "all"}), "is no reconstruction of this project"),
         (lambda file: file.attrs.update({"bin": 0}), "is no reconstruction of this project"),
         (lambda file: file["positions"].__setitem__((3, 0), np.nan), "hold NaN or infinity"),
-        (lambda file: file["recorded_positions"].__setitem__((3, 0), 1e3), r"have windows beyond the object of \(\d+, \d+\) pixels"),
+        (
+            lambda file: file["recorded_positions"].__setitem__((3, 0), 1e3),
+            r"have windows beyond the object of \(\d+, \d+\) pixels",
+        ),
     ],
 )
 def test_a_damaged_reconstruction_is_named(tmp_path, path, object_of, change, sentence):
@@ -135,7 +147,9 @@ def test_an_object_of_an_earlier_version_is_read(tmp_path, path, object_of):
 
 def patches(tmp_path, whole, step, grid=(3, 4), side=16):
     corners = np.rint(step * np.indices(grid).reshape(2, -1).T).astype(int)
-    np.save(tmp_path / "labels.npy", windows(whole, corners, (side, side)).reshape(*grid, side, side).astype(np.complex64))
+    np.save(
+        tmp_path / "labels.npy", windows(whole, corners, (side, side)).reshape(*grid, side, side).astype(np.complex64)
+    )
     return tmp_path / "labels.npy"
 
 
@@ -153,7 +167,10 @@ def test_labels_of_another_raster_are_refused_even_where_they_make_as_large_an_o
     whole = simulate(grid=(6, 8)).object
     for grid, side in (((3, 4), 14), ((4, 5), 14), ((4, 3), 16)):
         labels = patches(tmp_path, whole, 2.0, grid, side)
-        with pytest.raises(InputError, match=rf"{grid[0]} x {grid[1]} patches of {side} pixels, .*a raster of 3 x 4, with windows of 16"):
+        with pytest.raises(
+            InputError,
+            match=rf"{grid[0]} x {grid[1]} patches of {side} pixels, .*a raster of 3 x 4, with windows of 16",
+        ):
             labelled(tmp_path, write("nanoprobe"), labels=labels)
 
 
@@ -164,7 +181,9 @@ def test_labels_want_a_raster(tmp_path, write, simulate, path):
     offgrid = write("cxi", name="dataset.cxi")
     with open_prepared(offgrid, {}, dict(crop=16, bin=1)) as prepared:
         jittered = replace(prepared, raster=(3, 4))
-    with pytest.raises(InputError, match=r"are patches on a raster, from which positions of scan.cxi lie up to 1\.\d+ pixels away"):
+    with pytest.raises(
+        InputError, match=r"are patches on a raster, from which positions of scan.cxi lie up to 1\.\d+ pixels away"
+    ):
         label_step(labels, "scan.cxi", jittered)
 
 

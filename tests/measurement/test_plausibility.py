@@ -14,7 +14,13 @@ from ptychoformer.measurement.reconstruct import reconstruct
 from ptychoformer.measurement.summary import summarise
 
 CORNERS = np.indices((10, 10)).reshape(2, -1).T * 8.0
-LENGTHS = {"wavelength": 1.55e-10, "distance": 2.0, "detector pixel": 75e-6, "extent of the scan": 2.3e-6, "pixel of the object": 3.2e-8}
+LENGTHS = {
+    "wavelength": 1.55e-10,
+    "distance": 2.0,
+    "detector pixel": 75e-6,
+    "extent of the scan": 2.3e-6,
+    "pixel of the object": 3.2e-8,
+}
 WINDOW = 64
 
 
@@ -32,8 +38,20 @@ def doubts_if(**wrong):
 
 def test_a_scan_of_plausible_lengths_raises_no_doubt():
     assert doubts_if() == ()
-    electrons = {"wavelength": 2.5e-12, "distance": 1.0, "detector pixel": 55e-6, "extent of the scan": 2e-8, "pixel of the object": 2e-11}
-    light = {"wavelength": 6e-7, "distance": 0.05, "detector pixel": 5e-6, "extent of the scan": 5e-3, "pixel of the object": 3e-6}
+    electrons = {
+        "wavelength": 2.5e-12,
+        "distance": 1.0,
+        "detector pixel": 55e-6,
+        "extent of the scan": 2e-8,
+        "pixel of the object": 2e-11,
+    }
+    light = {
+        "wavelength": 6e-7,
+        "distance": 0.05,
+        "detector pixel": 5e-6,
+        "extent of the scan": 5e-3,
+        "pixel of the object": 3e-6,
+    }
     for lengths in (electrons, light, {}):
         assert doubts("scan", CORNERS, WINDOW, None, lengths) == ()
 
@@ -120,5 +138,7 @@ def test_a_scene_that_memory_cannot_hold_is_refused_and_one_in_rows_is_not():
     rows = np.indices((3000, 3000)).reshape(2, -1).T * 20
     stream._check_memory(rows, (32, 32))
     spread = np.random.default_rng(0).permutation(np.array([[0, 0], [2**24, 2**24], [5, 2**20], [2**23, 7]]))
-    with pytest.raises(InputError, match=r"A scene of 16777248 x 16777248 pixels takes .* would fit, or patterns that run row by row"):
+    with pytest.raises(
+        InputError, match=r"A scene of 16777248 x 16777248 pixels takes .* would fit, or patterns that run row by row"
+    ):
         stream._check_memory(spread, (32, 32))

@@ -93,7 +93,9 @@ def test_a_whole_frame_can_be_binned_by_any_power_of_two():
         scan, frames = prepared(raw_scan(np.ones((2, 128, 128)), centred=True), bin=bin)
         assert scan.window == (128 // bin, 128 // bin)
         np.testing.assert_allclose(frames, bin**2)
-        assert np.argwhere(scan.mask).tolist() == ([[0, 0]] if bin == 8 else [])  # of which 25 of 64 pixels are in the frame
+        assert np.argwhere(scan.mask).tolist() == (
+            [[0, 0]] if bin == 8 else []
+        )  # of which 25 of 64 pixels are in the frame
 
 
 def test_a_crop_that_does_not_fit_names_one_that_does():
@@ -169,12 +171,16 @@ def test_hot_and_dead_pixels_are_found_and_filled():
     assert "scan: 5 hot and 3 dead detector pixels are masked." in scan.warnings
     good = ~scan.mask
     np.testing.assert_array_equal(frames[:, good], whole[:, good])
-    np.testing.assert_allclose(frames[:, 30, 30], whole[:, [29, 29, 29, 30, 30, 31, 31, 31], [29, 30, 31, 29, 31, 29, 30, 31]].mean(axis=1))
+    np.testing.assert_allclose(
+        frames[:, 30, 30], whole[:, [29, 29, 29, 30, 30, 31, 31, 31], [29, 30, 31, 29, 31, 29, 30, 31]].mean(axis=1)
+    )
     filled, truth = frames[:, ~good].mean(axis=0), expected[~good]
     np.testing.assert_allclose(filled, truth, rtol=0.4)
 
 
-@pytest.mark.parametrize(("outer", "defocus"), [(0.1, 0.0), (0.3, 0.0), (0.8, 0.0), (0.1, 6.3e-3), (0.3, 6.3e-3), (0.8, 2e-3)])
+@pytest.mark.parametrize(
+    ("outer", "defocus"), [(0.1, 0.0), (0.3, 0.0), (0.8, 0.0), (0.1, 6.3e-3), (0.3, 6.3e-3), (0.8, 2e-3)]
+)
 def test_no_pixel_of_a_simulated_detector_is_bad(outer, defocus, measured):
     optics = Optics(wavelength=2.508e-12, pixel_size=5e-9, distance=1.0)
     probe = zone_plate(32, outer, 0.012, defocus, optics)
@@ -217,7 +223,9 @@ def test_gaps_that_a_detector_marks_with_an_impossible_count_are_masked(marker, 
     patterns[0, 20, 20] = largest
     scan, frames = prepared(raw_scan(patterns, saturation=largest), centre=(16, 16))
     np.testing.assert_array_equal(
-        scan.mask, np.isin(np.arange(32), range(10, 14))[:, None] & np.ones(32, bool) | (scan.mask & (frames.max(axis=0) < largest))
+        scan.mask,
+        np.isin(np.arange(32), range(10, 14))[:, None] & np.ones(32, bool)
+        | (scan.mask & (frames.max(axis=0) < largest)),
     )
     assert scan.mask[10:14].all()
     assert frames[:, 10:14].max() < 60
@@ -251,7 +259,9 @@ def test_a_lone_peak_as_wide_as_oversampling_makes_it_is_no_defect():
     """The narrowest diffraction peak of a probe in half its window has the next zero two pixels away."""
     peak = np.sinc((np.arange(32) - 16) / 2) ** 2
     mean = 1e6 * np.outer(peak, peak)
-    hot, dead = defects(survey([np.repeat(mean[None].astype(np.float32), 10, axis=0)], np.ones(10, bool), np.ones((32, 32), bool)), mean)
+    hot, dead = defects(
+        survey([np.repeat(mean[None].astype(np.float32), 10, axis=0)], np.ones(10, bool), np.ones((32, 32), bool)), mean
+    )
     assert not hot.any()
     assert not dead.any()
 
@@ -273,7 +283,9 @@ def test_binning_keeps_photons(measured, bin):
 def smooth_object(y, x):
     """A complex transmission that any sampling resolves, at coordinates in pixels of the whole frame's object."""
     bumps = ((30, 40, 9, 0.8), (55, 52, 7, 0.5), (48, 25, 8, -0.9))
-    phase = sum(height * np.exp(-((y - top) ** 2 + (x - left) ** 2) / (2 * width**2)) for top, left, width, height in bumps)
+    phase = sum(
+        height * np.exp(-((y - top) ** 2 + (x - left) ** 2) / (2 * width**2)) for top, left, width, height in bumps
+    )
     return np.exp(1j * phase) * (1 - 0.2 * np.exp(-((y - 40) ** 2 + (x - 60) ** 2) / 100))
 
 
@@ -294,7 +306,9 @@ def test_any_preparation_images_the_same_object_in_the_same_place(crop, bin):
     # A block is a sum over detector pixels beside the zero frequency, each of which sees the wave with a ramp.
     y, x = (np.indices(scan.window) - scan.window[0] // 2) / crop
     offsets = np.arange(bin) - (bin - 1) // 2
-    expected = sum(diffraction(waves * np.exp(-2j * np.pi * (dy * y + dx * x))) for dy in offsets for dx in offsets) / bin**2
+    expected = (
+        sum(diffraction(waves * np.exp(-2j * np.pi * (dy * y + dx * x))) for dy in offsets for dx in offsets) / bin**2
+    )
     np.testing.assert_allclose(frames, expected, atol=1e-2 * expected.max())
 
 
@@ -341,7 +355,10 @@ def test_a_frame_need_not_be_square_but_its_pixels_must(measured):
     assert scan.optics.pixel_size == pytest.approx(optics.pixel_size)
     np.testing.assert_allclose(scan.positions - scan.positions.min(axis=0), measured.corners, atol=1e-6)
     with pytest.raises(InputError, match="a detector pixel must be square, found"):
-        prepare(raw_scan(wide, metres, "metres", detector_pixel=(pixel, 1.02 * pixel), **lengths), Preparation(centre=(16, 26)))
+        prepare(
+            raw_scan(wide, metres, "metres", detector_pixel=(pixel, 1.02 * pixel), **lengths),
+            Preparation(centre=(16, 26)),
+        )
 
 
 def test_lengths_that_nobody_recorded_must_be_given(measured):
@@ -371,7 +388,10 @@ def test_a_raster_is_as_long_whatever_is_made_of_its_patterns(write, step):
 
 
 def test_a_raster_is_as_long_in_both_directions_of_a_frame_that_is_no_square(write, simulate, tmp_path):
-    np.save(tmp_path / "scan.npy", np.pad(simulate().patterns.reshape(3, 4, 32, 32), [(0, 0), (0, 0), (0, 0), (8, 24)]).astype(np.uint16))
+    np.save(
+        tmp_path / "scan.npy",
+        np.pad(simulate().patterns.reshape(3, 4, 32, 32), [(0, 0), (0, 0), (0, 0), (8, 24)]).astype(np.uint16),
+    )
     with open_scan(tmp_path / "scan.npy", step=2.0) as raw:
         scan = prepare(raw, Preparation(centre=(16, 24), crop=32))
     np.testing.assert_allclose(scan.positions - scan.positions[0], 2 * np.indices((3, 4)).reshape(2, -1).T)

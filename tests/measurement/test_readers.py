@@ -90,7 +90,9 @@ def test_a_format_without_geometry_says_that_lengths_are_in_pixels(write, format
     with open_scan(write(format)) as raw:
         assert raw.wavelength is raw.distance is raw.detector_pixel is None
         scan = prepare(raw)
-        assert scan.warnings[-1] == f"{raw.path} records no wavelength, distance, detector pixel: lengths are in pixels."
+        assert (
+            scan.warnings[-1] == f"{raw.path} records no wavelength, distance, detector pixel: lengths are in pixels."
+        )
         assert scan.optics is None
         known = prepare(raw, Preparation(wavelength=1e-10, distance=1.0, detector_pixel=1e-4))
         assert not any("lengths" in warning for warning in known.warnings)
@@ -197,8 +199,13 @@ def test_a_mask_is_zero_where_the_detector_is_good(write):
     flags[3, 4], flags[5, 6], flags[7, 8] = 1, 0x1000, 0x1001  # 0x1000 is a pixel with signal
     raw, _ = contents(replaced(write("cxi"), f"{DETECTOR}/mask", flags))
     assert np.argwhere(raw.mask).tolist() == [[3, 4], [7, 8]]
-    refused(replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((32, 32))), "mask' leaves no pixel; a CXI mask is 0 where")
-    refused(replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((31, 32))), r"must have the patterns' shape \(32, 32\), found \(31, 32\)")
+    refused(
+        replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((32, 32))), "mask' leaves no pixel; a CXI mask is 0 where"
+    )
+    refused(
+        replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((31, 32))),
+        r"must have the patterns' shape \(32, 32\), found \(31, 32\)",
+    )
 
 
 def test_a_dataset_of_this_project_is_read_exactly(tmp_path, measured):
@@ -226,8 +233,16 @@ def test_a_dataset_of_this_project_is_read_exactly(tmp_path, measured):
         ("entry_1/data_1/data", np.zeros((0, 32, 32)), "must hold 2 to 4000000 patterns, found 0"),
         ("entry_1/data_1/data", np.ones((1, 32, 32)), "must hold 2 to 4000000 patterns, found 1"),
         ("entry_1/data_1/data", np.ones((11, 32, 32)), "11 patterns do not fit 12 positions"),
-        ("entry_1/data_1/data", np.ones((12, 4, 32)), "must hold patterns of 8 x 8 to 4096 x 4096 pixels, found 4 x 32"),
-        ("entry_1/data_1/data", np.ones((12, 32)), r"must have the axes \(n, h, w\) or \(rows, columns, h, w\), found shape \(12, 32\)"),
+        (
+            "entry_1/data_1/data",
+            np.ones((12, 4, 32)),
+            "must hold patterns of 8 x 8 to 4096 x 4096 pixels, found 4 x 32",
+        ),
+        (
+            "entry_1/data_1/data",
+            np.ones((12, 32)),
+            r"must have the axes \(n, h, w\) or \(rows, columns, h, w\), found shape \(12, 32\)",
+        ),
         ("entry_1/data_1/data", 3.0, r"must have the axes .* found shape \(\)"),
         ("entry_1/data_1/data", h5py.Empty("f4"), "is empty"),
         ("entry_1/data_1/data", "text", "must hold numbers, found object"),
@@ -235,7 +250,11 @@ def test_a_dataset_of_this_project_is_read_exactly(tmp_path, measured):
         ("entry_1/data_1/data", np.zeros((12, 32, 32), [("a", "f4"), ("b", "i2")]), "must hold numbers, found"),
         ("entry_1/data_1/translation", np.zeros((12, 4)), r"must have the shape \(n, 3\) or \(n, 2\), found \(12, 4\)"),
         ("entry_1/data_1/translation", np.zeros((12, 3)), "all 12 positions are the same"),
-        ("entry_1/data_1/translation", np.zeros((3, 4, 0)), r"must have the shape \(n, 3\) or \(n, 2\), found \(12, 0\)"),
+        (
+            "entry_1/data_1/translation",
+            np.zeros((3, 4, 0)),
+            r"must have the shape \(n, 3\) or \(n, 2\), found \(12, 0\)",
+        ),
         (
             "entry_1/data_1/translation",
             np.pad([[np.nan] * 3], ((7, 4), (0, 0))),
@@ -263,7 +282,9 @@ def test_missing_groups_are_named(write, gone):
     path = changed(write("cxi"), lambda file: file.__delitem__(gone))
     match gone:
         case "entry_1":
-            refused(path, "holds no patterns, neither at entry_1/data_1/data nor at entry_1/instrument_1/detector_1/data")
+            refused(
+                path, "holds no patterns, neither at entry_1/data_1/data nor at entry_1/instrument_1/detector_1/data"
+            )
         case "entry_1/data_1":  # what it links to is still there
             contents(path)
         case "entry_1/instrument_1":
@@ -294,7 +315,10 @@ def test_a_dataset_that_declares_more_than_is_stored_is_refused_before_it_is_rea
         del file[f"{DETECTOR}/data"]
         file.create_dataset(f"{DETECTOR}/data", **huge)[:2, :64, :64] = 1
 
-    refused(changed(write("cxi"), declare), r"claims the shape \(1000, 4096, 4096\) of float64, of which 65536 bytes are stored")
+    refused(
+        changed(write("cxi"), declare),
+        r"claims the shape \(1000, 4096, 4096\) of float64, of which 65536 bytes are stored",
+    )
 
 
 def test_a_huge_chunk_is_refused(write):
@@ -331,7 +355,8 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path, write, monkeypatch):
 
     write("cxi", name="elsewhere.cxi")
     refused(
-        link_to(written, "../elsewhere.cxi"), r"is in the file '\.\./elsewhere\.cxi', which is not in the folder of this one; copy it there"
+        link_to(written, "../elsewhere.cxi"),
+        r"is in the file '\.\./elsewhere\.cxi', which is not in the folder of this one; copy it there",
     )
     for blocking in (tmp_path / "pipe", "/dev/zero", "/dev/stdin", "missing.h5", "loop", "."):
         refused(link_to(written, blocking), "is in the file '.*', which is missing or no regular file|cannot be read")
@@ -393,7 +418,10 @@ def test_a_view_of_all_of_its_source_is_read(write):
 
 @pytest.mark.parametrize(
     ("grief", "told"),
-    [(lambda: os.kill(os.getpid(), signal.SIGSEGV), "Segmentation fault"), (lambda: deque(count()), "CPU time limit exceeded")],
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "Segmentation fault"),
+        (lambda: deque(count()), "CPU time limit exceeded"),
+    ],
 )
 def test_a_file_that_crashes_hdf5_or_keeps_it_for_ever_is_refused(write, monkeypatch, grief, told):
     """The child reads what this process would read, and comes to grief in its place."""
@@ -454,7 +482,9 @@ def test_a_view_of_an_endless_view_of_a_pipe_is_refused(tmp_path, write):
     def view(opened):
         shape = opened["entry_1/instrument_1/detector_1/data"].shape[-2:]
         endless = h5py.VirtualLayout((12, *shape), "f4", maxshape=(None, *shape))
-        endless[: h5py.h5s.UNLIMITED] = h5py.VirtualSource("pipe", "data", (12, *shape), maxshape=(None, *shape))[: h5py.h5s.UNLIMITED]
+        endless[: h5py.h5s.UNLIMITED] = h5py.VirtualSource("pipe", "data", (12, *shape), maxshape=(None, *shape))[
+            : h5py.h5s.UNLIMITED
+        ]
         opened.create_virtual_dataset("endless", endless)
         del opened["entry_1/data_1/data"]
         layout = h5py.VirtualLayout((12, *shape), "f4")
@@ -501,7 +531,12 @@ def test_what_an_eiger_compresses_is_read(write, measured, compression):
 def test_nothing_imports_a_compression_that_no_scan_needs(write):
     code = "import sys\nfrom ptychoformer.measurement.readers import open_scan\nwith open_scan(sys.argv[1]) as raw: next(raw.frames(1))\n"
     code += "sys.exit('hdf5plugin' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code, write("cxi")], env=os.environ | {"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code, write("cxi")], env=os.environ | {"PYTHONPATH": ":".join(sys.path)}
+        ).returncode
+        == 0
+    )
 
 
 def test_a_damaged_chunk_is_named(write):
@@ -550,13 +585,21 @@ def test_small_arrays_may_be_stored_column_by_column(tmp_path, arrays, measured)
     [
         ("data", None, "'data' is not in the archive"),
         ("scan", None, "'scan' is not in the archive"),
-        ("data", np.ones((2, 12, 32, 32)), r"'data' must be one view, a 1 and 3 more axes, found shape \(2, 12, 32, 32\)"),
+        (
+            "data",
+            np.ones((2, 12, 32, 32)),
+            r"'data' must be one view, a 1 and 3 more axes, found shape \(2, 12, 32, 32\)",
+        ),
         ("data", np.ones((1, 11, 32, 32)), "11 patterns do not fit 12 positions"),
         ("data", np.ones((1, 12, 32, 32), complex), "must hold numbers .*, found complex128"),
         ("data", np.array(5.0), r"must be one view, a 1 and 3 more axes, found shape \(\)"),
         ("scan", np.ones((1, 12, 3)), r"must hold y and x of each position, found shape \(1, 12, 3\)"),
         ("scan", np.full((1, 12, 2), np.nan), "12 positions are NaN or infinite, the first is that of pattern 0"),
-        ("probe", np.ones((1, 1, 1, 1, 16, 16)), r"a probe of shape \(1, 1, 1, 1, 16, 16\) does not fit patterns of 32 x 32 pixels"),
+        (
+            "probe",
+            np.ones((1, 1, 1, 1, 16, 16)),
+            r"a probe of shape \(1, 1, 1, 1, 16, 16\) does not fit patterns of 32 x 32 pixels",
+        ),
         ("probe", np.full((1, 32, 32), np.nan), "'probe' holds NaN or infinity"),
         ("scan", np.array([[None, None]] * 12, object), "must hold numbers .*, found object"),
     ],
@@ -584,14 +627,18 @@ def member(path, name, header, content=b"", compression=zipfile.ZIP_STORED):
 
 def test_an_array_that_is_not_as_large_as_it_says_is_refused(tmp_path):
     header = {"descr": "<u2", "fortran_order": False, "shape": (161, 161, 256, 256)}
-    refused(member(tmp_path / "scan.npz", "arr_0", header, bytes(1000)), r"says that it holds uint16 of shape \(161, 161, 256, 256\)")
+    refused(
+        member(tmp_path / "scan.npz", "arr_0", header, bytes(1000)),
+        r"says that it holds uint16 of shape \(161, 161, 256, 256\)",
+    )
     header["shape"] = (10**4000, 10**4000)
     refused(member(tmp_path / "scan.npz", "arr_0", header), "cannot be read|says that it holds")
     header = {"descr": "|O", "fortran_order": False, "shape": (2, 2, 8, 8)}
     refused(member(tmp_path / "scan.npz", "arr_0", header, pickle.dumps([1])), "must hold numbers .*, found object")
     header = {"descr": "<u2", "fortran_order": False, "shape": (2, 2, 8, 8)}
     refused(
-        member(tmp_path / "scan.npz", "arr_0", header, bytes(512), zipfile.ZIP_LZMA), "in a way that numpy.savez_compressed does not use"
+        member(tmp_path / "scan.npz", "arr_0", header, bytes(512), zipfile.ZIP_LZMA),
+        "in a way that numpy.savez_compressed does not use",
     )
 
 
@@ -682,7 +729,11 @@ def test_formats_are_recognised_by_what_a_file_holds(tmp_path, write):
 def test_a_format_may_be_named(write):
     refused(write("nanoprobe"), "'data' is not in the archive", format="velociprobe")
     refused(write("nanoprobe"), "cannot be read", format="cxi")
-    refused(write("nanoprobe"), "There is no format 'spec' of scans; it must be one of cxi, velociprobe, nanoprobe, hdf5", format="spec")
+    refused(
+        write("nanoprobe"),
+        "There is no format 'spec' of scans; it must be one of cxi, velociprobe, nanoprobe, hdf5",
+        format="spec",
+    )
     refused(write("nanoprobe"), "step must be a number of pixels greater than 0, found 0", step=0)
 
 

@@ -39,7 +39,9 @@ def test_without_basis_vectors_rows_run_down_and_columns_to_the_right(write, put
     # cdtools takes the same default.
     with h5py.File(path) as file:
         basis = cdtools.tools.data.get_detector_geometry(file)[1].T
-        probe = cdtools.tools.data.get_ptycho_translations(file) @ (basis / np.linalg.norm(basis, axis=1, keepdims=True)).T
+        probe = (
+            cdtools.tools.data.get_ptycho_translations(file) @ (basis / np.linalg.norm(basis, axis=1, keepdims=True)).T
+        )
     np.testing.assert_allclose((probe - probe.min(axis=0)) / measured.optics.pixel_size, measured.corners, atol=1e-3)
 
 
@@ -51,17 +53,27 @@ def test_a_detector_that_is_turned_about_the_beam_sees_the_same_motion(write, pu
     rotation = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
     with h5py.File(path) as file:
         basis, motion = file[f"{DETECTOR}/basis_vectors"][:], file["entry_1/data_1/translation"][:]
-    put(path, **{f"{DETECTOR}/basis_vectors": basis @ rotation.T, "entry_1/sample_1/geometry_1/translation": motion @ rotation.T})
+    put(
+        path,
+        **{
+            f"{DETECTOR}/basis_vectors": basis @ rotation.T,
+            "entry_1/sample_1/geometry_1/translation": motion @ rotation.T,
+        },
+    )
     np.testing.assert_allclose(positions_of(path), measured.corners, atol=1e-6)
 
 
-def test_basis_vectors_may_be_transposed_in_any_unit_once_a_pattern_or_without_a_length(write, put, measured, positions_of):
+def test_basis_vectors_may_be_transposed_in_any_unit_once_a_pattern_or_without_a_length(
+    write, put, measured, positions_of
+):
     path = write("cxi")
     with h5py.File(path) as file:
         basis = file[f"{DETECTOR}/basis_vectors"][:]
     noisy = basis * (1 + 1e-4 * np.random.default_rng(0).random((12, 1, 1)))
     for value in (basis.T, (basis * 1e3, "mm"), noisy, basis / np.abs(basis).max()):
-        np.testing.assert_allclose(positions_of(put(path, **{f"{DETECTOR}/basis_vectors": value})), measured.corners, atol=1e-2)
+        np.testing.assert_allclose(
+            positions_of(put(path, **{f"{DETECTOR}/basis_vectors": value})), measured.corners, atol=1e-2
+        )
 
 
 @pytest.mark.parametrize(
@@ -71,8 +83,14 @@ def test_basis_vectors_may_be_transposed_in_any_unit_once_a_pattern_or_without_a
         (lambda basis: (basis, "mm"), "states two sizes of a detector pixel, 'basis_vectors' of .* and pixels of"),
         (lambda basis: 2 * basis, "states two sizes of a detector pixel"),
         (lambda basis: (basis, "parsec"), "basis_vectors' is in 'parsec', which is none of m, cm"),
-        (lambda basis: basis + [[0, 0, 0.5 * np.abs(basis).max()]] * 2, "must be at right angles to each other and to the beam"),
-        (lambda basis: basis + 0.1 * np.flipud(basis) * [[1], [0]], "must be at right angles to each other and to the beam"),
+        (
+            lambda basis: basis + [[0, 0, 0.5 * np.abs(basis).max()]] * 2,
+            "must be at right angles to each other and to the beam",
+        ),
+        (
+            lambda basis: basis + 0.1 * np.flipud(basis) * [[1], [0]],
+            "must be at right angles to each other and to the beam",
+        ),
     ],
 )
 def test_axes_that_contradict_something_are_refused(write, put, refused, change, sentence):
@@ -118,7 +136,9 @@ def beam(write, put):
     return written
 
 
-@pytest.mark.parametrize("name", ["electron", "Electron", b"electrons ", np.array([b"electron"]), np.array(["electron"], object)])
+@pytest.mark.parametrize(
+    "name", ["electron", "Electron", b"electrons ", np.array([b"electron"]), np.array(["electron"], object)]
+)
 def test_electrons_have_a_relativistic_wavelength_and_their_own_energy(beam, read, name, tmp_path, measured):
     path = beam(**{f"{SOURCE}/energy": (200.0, "keV"), f"{SOURCE}/probe": name})
     raw, _ = read(path)
@@ -126,7 +146,9 @@ def test_electrons_have_a_relativistic_wavelength_and_their_own_energy(beam, rea
     facts = as_mapping(summarise(path, {}, {}))
     assert (facts["particle"], facts["energy_kev"]) == ("electron", pytest.approx(200))
     # What is made of the scan says so too.
-    with create_dataset(tmp_path / "own.cxi", window=(32, 32), positions=measured.corners, optics=prepare_optics(path)) as patterns:
+    with create_dataset(
+        tmp_path / "own.cxi", window=(32, 32), positions=measured.corners, optics=prepare_optics(path)
+    ) as patterns:
         patterns[:] = measured.patterns
     again, _ = read(tmp_path / "own.cxi")
     assert (again.particle, again.wavelength) == ("electron", raw.wavelength)
@@ -152,12 +174,20 @@ def test_thermal_neutrons_are_waves_too(beam, read):
 
 def test_unknown_particles_are_refused(beam, refused):
     refused(
-        beam(**{f"{SOURCE}/energy": 8 * KEV, f"{SOURCE}/probe": "helium ion"}), "probe' is 'helium ion', which is none of photon, x-ray"
+        beam(**{f"{SOURCE}/energy": 8 * KEV, f"{SOURCE}/probe": "helium ion"}),
+        "probe' is 'helium ion', which is none of photon, x-ray",
     )
 
 
 @pytest.mark.parametrize(
-    "place", ["source_1/energy", "monochromator_1/energy", "beam_1/incident_energy", "beam_1/incident_beam_energy", "beam_1/energy"]
+    "place",
+    [
+        "source_1/energy",
+        "monochromator_1/energy",
+        "beam_1/incident_energy",
+        "beam_1/incident_beam_energy",
+        "beam_1/energy",
+    ],
 )
 @pytest.mark.parametrize(
     ("value", "unit"),
@@ -180,7 +210,16 @@ def test_energies_are_read_in_every_place_and_unit(beam, read, place, value, uni
 
 @pytest.mark.parametrize(
     ("value", "unit"),
-    [(2.0, "m"), (2000.0, "mm"), (200.0, "cm"), (2e6, "µm"), (2e6, "microns"), (2e9, "NM"), (2e10, "Angstroms"), (2.0, " meters ")],
+    [
+        (2.0, "m"),
+        (2000.0, "mm"),
+        (200.0, "cm"),
+        (2e6, "µm"),
+        (2e6, "microns"),
+        (2e9, "NM"),
+        (2e10, "Angstroms"),
+        (2.0, " meters "),
+    ],
 )
 def test_lengths_are_read_in_every_unit(write, put, read, value, unit):
     assert read(put(write("cxi"), **{f"{DETECTOR}/distance": (value, unit)}))[0].distance == pytest.approx(2)
@@ -228,9 +267,12 @@ def test_what_patterns_in_another_file_are_is_read_there(tmp_path, write, refuse
 
 def test_two_wavelengths_are_refused_but_not_the_energy_of_a_storage_ring(write, put, beam, read, refused):
     refused(
-        put(write("cxi"), **{f"{SOURCE}/energy": 9 * KEV}), r"states two wavelengths of its photons, '.*wavelength' of .* and '.*energy' of"
+        put(write("cxi"), **{f"{SOURCE}/energy": 9 * KEV}),
+        r"states two wavelengths of its photons, '.*wavelength' of .* and '.*energy' of",
     )
-    refused(beam(**{f"{SOURCE}/energy": 9 * KEV, f"{INSTRUMENT}/monochromator_1/energy": 8 * KEV}), "states two wavelengths")
+    refused(
+        beam(**{f"{SOURCE}/energy": 9 * KEV, f"{INSTRUMENT}/monochromator_1/energy": 8 * KEV}), "states two wavelengths"
+    )
     # As if electrons were photons.
     refused(put(write("cxi"), **{f"{SOURCE}/probe": "electron"}), "states two wavelengths of its electrons")
     raw, _ = read(beam(**{f"{SOURCE}/energy": (3.0, "GeV"), f"{INSTRUMENT}/beam_1/energy": (8.0, "keV")}))
@@ -241,7 +283,9 @@ def test_two_wavelengths_are_refused_but_not_the_energy_of_a_storage_ring(write,
 # Numbers of every pattern
 
 
-@pytest.mark.parametrize("name", [f"{DETECTOR}/distance", f"{DETECTOR}/x_pixel_size", f"{SOURCE}/energy", f"{SOURCE}/wavelength"])
+@pytest.mark.parametrize(
+    "name", [f"{DETECTOR}/distance", f"{DETECTOR}/x_pixel_size", f"{SOURCE}/energy", f"{SOURCE}/wavelength"]
+)
 def test_a_number_of_every_pattern_is_one_number_within_an_encoders_noise(write, put, read, refused, name):
     path = write("cxi")
     with h5py.File(path) as file:
@@ -249,9 +293,13 @@ def test_a_number_of_every_pattern_is_one_number_within_an_encoders_noise(write,
     expected, _ = read(path)
     noise = np.random.default_rng(0).uniform(-4e-4, 4e-4, 12)
     raw, _ = read(put(path, **{name: value * (1 + noise)}))
-    assert (raw.wavelength, raw.distance) == (pytest.approx(expected.wavelength, rel=1e-3), pytest.approx(expected.distance, rel=1e-3))
+    assert (raw.wavelength, raw.distance) == (
+        pytest.approx(expected.wavelength, rel=1e-3),
+        pytest.approx(expected.distance, rel=1e-3),
+    )
     refused(
-        put(path, **{name: value * (1 + 10 * noise)}), r"must be one number greater than 0, found .* to .* \(patterns may differ by 0.1%\)"
+        put(path, **{name: value * (1 + 10 * noise)}),
+        r"must be one number greater than 0, found .* to .* \(patterns may differ by 0.1%\)",
     )
 
 
@@ -267,7 +315,10 @@ def test_a_corner_position_says_where_the_beam_is_and_how_far(write, put, read, 
     path = put(write("cxi"), **{f"{DETECTOR}/corner_position": corner(measured, 14, 17), f"{DETECTOR}/distance": None})
     raw, _ = read(path)
     assert (raw.centre, raw.distance) == ((14, 17), pytest.approx(2))
-    assert read(put(path, **{f"{DETECTOR}/corner_position": (corner(measured, 14, 17) * 1e3, "mm")}))[0].centre == (14, 17)
+    assert read(put(path, **{f"{DETECTOR}/corner_position": (corner(measured, 14, 17) * 1e3, "mm")}))[0].centre == (
+        14,
+        17,
+    )
     opposite = corner(measured, 14, 17) * [-1, -1, 1]
     assert read(put(write("cxi", axes=1), **{f"{DETECTOR}/corner_position": opposite}))[0].centre == (14, 17)
 
@@ -278,7 +329,10 @@ def test_a_corner_that_nobody_measured_says_nothing(write, put, read, measured):
         assert (raw.centre, raw.distance, raw.warnings) == (None, pytest.approx(2), ())
     raw, _ = read(put(write("cxi"), **{f"{DETECTOR}/corner_position": corner(measured, 1, -200)}))
     assert raw.centre is None
-    assert r"corner_position' puts the beam at pixel (1.5, -199.5) of a frame of 32 x 32, and is ignored" in raw.warnings[0]
+    assert (
+        r"corner_position' puts the beam at pixel (1.5, -199.5) of a frame of 32 x 32, and is ignored"
+        in raw.warnings[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -290,7 +344,10 @@ def test_a_corner_that_nobody_measured_says_nothing(write, put, read, measured):
         ),
         (lambda measured: np.ones(2), "corner_position' must be x, y and z"),
         (lambda measured: np.array([np.nan, 0, 2]), "corner_position' must be x, y and z"),
-        (lambda measured: np.stack([corner(measured, row, 16) for row in range(12)]), "corner_position' must be the same for all patterns"),
+        (
+            lambda measured: np.stack([corner(measured, row, 16) for row in range(12)]),
+            "corner_position' must be the same for all patterns",
+        ),
     ],
 )
 def test_corners_that_contradict_something_are_refused(write, put, refused, measured, value, sentence):
@@ -327,7 +384,13 @@ def test_counts_become_photons_and_saturated_ones_the_most_that_there_can_be(wri
     counts = np.minimum(gain * measured.patterns + 1, limit).astype(np.uint16)
     counts[:, 3, 4] = limit
     path = write("cxi", patterns=counts)
-    put(path, **{f"{DETECTOR}/counts_per_joule": gain / energy_of(1.4e-10), f"{DETECTOR}/data_dark": np.ones((32, 32), np.uint16)})
+    put(
+        path,
+        **{
+            f"{DETECTOR}/counts_per_joule": gain / energy_of(1.4e-10),
+            f"{DETECTOR}/data_dark": np.ones((32, 32), np.uint16),
+        },
+    )
     raw, frames = read(path)
     full = counts == limit
     np.testing.assert_allclose(frames[~full], measured.patterns[~full], rtol=1e-5, atol=1e-3)
@@ -337,7 +400,11 @@ def test_counts_become_photons_and_saturated_ones_the_most_that_there_can_be(wri
 
 
 def test_what_holds_nothing_is_ignored(write, put, read, measured):
-    nothing = {"data_dark": np.zeros((32, 32)), "data_white": np.ones((32, 32)), "counts_per_joule": 1 / energy_of(1.4e-10)}
+    nothing = {
+        "data_dark": np.zeros((32, 32)),
+        "data_white": np.ones((32, 32)),
+        "counts_per_joule": 1 / energy_of(1.4e-10),
+    }
     raw, frames = read(put(write("cxi"), **{f"{DETECTOR}/{name}": value for name, value in nothing.items()}))
     np.testing.assert_array_equal(frames, measured.patterns)
     assert raw.warnings == ()
@@ -347,7 +414,11 @@ def test_what_holds_nothing_is_ignored(write, put, read, measured):
     ("name", "value", "sentence"),
     [
         ("data_white", np.eye(32), "data_white' holds an image without the sample, which is not applied"),
-        ("data_dark", np.ones((31, 32)), r"data_dark' must be finite and have the patterns' shape \(32, 32\), found shape \(31, 32\)"),
+        (
+            "data_dark",
+            np.ones((31, 32)),
+            r"data_dark' must be finite and have the patterns' shape \(32, 32\), found shape \(31, 32\)",
+        ),
         ("data_dark", np.full((32, 32), np.nan), "data_dark' must be finite"),
         (
             "mask",

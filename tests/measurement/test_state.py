@@ -10,7 +10,9 @@ from ptychoformer.measurement import reconstruct as module
 from ptychoformer.measurement.iterative import Reconstruction
 from ptychoformer.tensors import save
 
-OPTIONS = dict(engine="rpie", regularisation=0.3, iterations=6, momentum=0.2, averaged=2, probe_from=2, positions_from=None)
+OPTIONS = dict(
+    engine="rpie", regularisation=0.3, iterations=6, momentum=0.2, averaged=2, probe_from=2, positions_from=None
+)
 DETECTOR = "entry_1/instrument_1/detector_1"
 
 
@@ -125,7 +127,9 @@ def test_what_is_given_as_the_file_says_it_changes_nothing(reconstruct, path):
         (6, 4, 2, False),  # more were done
     ],
 )
-def test_another_number_of_iterations_ends_where_an_unbroken_run_does(reconstruct, path, stop, iterations, averaged, goes_on):
+def test_another_number_of_iterations_ends_where_an_unbroken_run_does(
+    reconstruct, path, stop, iterations, averaged, goes_on
+):
     reconstruct(path, stop=stop)
     said, found = reconstruct(path, iterations=iterations, averaged=averaged)
     assert (f"Going on after iteration {stop - 1}." in said) == goes_on

@@ -11,7 +11,9 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.measurement.wrapping import told_phase, unwrapped, with_turns_of, wrapped_phase
 from ptychoformer.simulation.diffraction import diffraction
 
-OPTIONS = dict(engine="rpie", regularisation=0.3, iterations=40, momentum=0.0, averaged=5, probe_from=None, positions_from=None)
+OPTIONS = dict(
+    engine="rpie", regularisation=0.3, iterations=40, momentum=0.0, averaged=5, probe_from=None, positions_from=None
+)
 Y, X = np.indices((60, 70), float)
 HILL = 9 * np.exp(-((Y - 30) ** 2 + (X - 32) ** 2) / 300)
 EVERYWHERE = np.ones(HILL.shape, bool)
@@ -21,7 +23,9 @@ def wrapped(phase):
     return np.angle(np.exp(1j * phase))
 
 
-@pytest.mark.parametrize("phase", [HILL, -HILL, 0.3 * X + 0.2 * Y, 40 + HILL], ids=["hill", "valley", "wedge", "offset"])
+@pytest.mark.parametrize(
+    "phase", [HILL, -HILL, 0.3 * X + 0.2 * Y, 40 + HILL], ids=["hill", "valley", "wedge", "offset"]
+)
 def test_a_smooth_phase_is_found_but_for_a_constant(phase):
     found = unwrapped(wrapped(phase), EVERYWHERE)
     turns = (found - phase) / (2 * np.pi)

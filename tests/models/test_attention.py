@@ -48,7 +48,9 @@ def test_factored_attention_equals_the_dense_formula_and_its_gradients(reading, 
     torch.testing.assert_close(*results, rtol=tolerance, atol=tolerance)
     cotangent = torch.randn_like(results[0])
     inputs = (tokens, *layer.parameters())
-    for factored, dense in zip(*(torch.autograd.grad((result * cotangent).sum(), inputs) for result in results), strict=True):
+    for factored, dense in zip(
+        *(torch.autograd.grad((result * cotangent).sum(), inputs) for result in results), strict=True
+    ):
         torch.testing.assert_close(factored, dense, rtol=10 * tolerance, atol=10 * tolerance)
 
 

@@ -64,7 +64,11 @@ def test_every_parameter_gets_a_gradient(kind, options, initialisation):
     torch.manual_seed(0)
     network = build(kind, (32, 32), options, initialisation)
     network(torch.rand(4, 1, 32, 32) * 8).square().sum().backward()
-    without = [name for name, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.isfinite().all()]
+    without = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None or not parameter.grad.isfinite().all()
+    ]
     assert not without
     # The keys' bias shifts all logits of a query alike where keys are not weighted, so its gradient may vanish; nothing else may.
     silent = [name for name, parameter in network.named_parameters() if not parameter.grad.any()]
@@ -160,7 +164,9 @@ def test_the_release_widens_before_it_pools():
     """A ReLU and a mean do not commute: pooled features of the release are never negative, and see single pixels."""
     torch.manual_seed(0)
     patterns = torch.rand(2, 1, 32, 32) * 8
-    branches = {name: build("ptychoformer", (32, 32), {"blocks": name}).eval().nonlocal_ for name in ("paper", "release")}
+    branches = {
+        name: build("ptychoformer", (32, 32), {"blocks": name}).eval().nonlocal_ for name in ("paper", "release")
+    }
     seen = []
     branches["release"].widen.register_forward_hook(lambda layer, inputs, output: seen.append(output))
     pooled = branches["release"](patterns)
@@ -183,7 +189,9 @@ def test_dropout_of_dpi_lies_between_levels():
     network = build("dpi", (32, 32), {}).train()
     assert network.dropout.p == 0.2
     calls = []
-    network.dropout.register_forward_hook(lambda layer, inputs, output: calls.append((tuple(output.shape[1:3]), inputs[0].shape[1])))
+    network.dropout.register_forward_hook(
+        lambda layer, inputs, output: calls.append((tuple(output.shape[1:3]), inputs[0].shape[1]))
+    )
     network(torch.rand(4, 1, 32, 32))
     # Five levels down, of which four also go across, and four up.
     assert len(calls) == 5 + 4 + 4

@@ -105,7 +105,10 @@ def test_two_files_of_one_name_are_two_networks(tmp_path):
         ("/gone/net.py", r"there is no file '/gone/net\.py'\.$"),
         ("nets/mine", r"'nets/mine' is not allowed; the path of a module must end in \.py"),
         ("nets/mine.txt", r"must end in \.py"),
-        ("gone.mine", r"there is no module 'gone\.mine' that can be imported; its package must be installed, or its folder on PYTHONPATH"),
+        (
+            "gone.mine",
+            r"there is no module 'gone\.mine' that can be imported; its package must be installed, or its folder on PYTHONPATH",
+        ),
         ("json.mine", r"there is no module 'json\.mine'"),
         ("json.decoder.mine", r"there is no module 'json\.decoder\.mine'"),
         ("a..b", r"'a\.\.b' is not allowed; it must be the path of a \.py file, or the dotted name of a module"),
@@ -127,7 +130,10 @@ def test_a_network_that_is_not_there_is_one_sentence(kind, words):
         ("x = 1\ndef build(window:\n", r"net\.py, line 2: "),
         ("x = 1\n\0", r"net\.py.*null bytes"),
         ("# -*- coding: moon -*-\n", r"net\.py.*: .*moon"),
-        ("N = 4\ndef build(window, *, width: int = N): ...", "defaults and bounds of the options of 'build' must be literals"),
+        (
+            "N = 4\ndef build(window, *, width: int = N): ...",
+            "defaults and bounds of the options of 'build' must be literals",
+        ),
     ],
 )
 def test_a_file_that_is_no_network_is_one_sentence(file, source, words):
@@ -175,7 +181,9 @@ def test_a_module_of_a_package_that_fails_while_it_is_imported_names_the_line(pa
         ("other.py", "nobody", "somebody", False),
     ],
 )
-def test_what_a_network_of_a_package_is_made_of_changes_its_digests_and_nothing_else_does(package, path, old, new, changes):
+def test_what_a_network_of_a_package_is_made_of_changes_its_digests_and_nothing_else_does(
+    package, path, old, new, changes
+):
     kind = f"{package.name}.net"
     before = code_digest("training.fit", network_code(kind)), source_digest(kind)
     text = (package / path).read_text()

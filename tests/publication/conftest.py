@@ -83,7 +83,18 @@ def make_metrics(
 ) -> pd.DataFrame:
     """The rows of the experiment of Table I: ``MEANS`` and a spread of 1 % over seeds that differs for every value."""
     rows = [
-        (dataset, dataset, model, "none" if model in ("floor", "ceiling") else "mse", 700, seed, *part, channel, metric, mean)
+        (
+            dataset,
+            dataset,
+            model,
+            "none" if model in ("floor", "ceiling") else "mse",
+            700,
+            seed,
+            *part,
+            channel,
+            metric,
+            mean,
+        )
         for dataset in conditions
         for part in TABLES["I"].layout.parts
         if part.region in regions
@@ -104,9 +115,24 @@ def metrics_of(table: SimpleNamespace, seeds: int = 3) -> pd.DataFrame:
         for rank, method in enumerate(table.methods)
     ]
     datasets = dict.fromkeys(dataset for dataset, *_ in runs)
-    runs += [(dataset, reference, "none", rank) for dataset in datasets for rank, reference in ((-10, "floor"), (10, "ceiling"))]
+    runs += [
+        (dataset, reference, "none", rank)
+        for dataset in datasets
+        for rank, reference in ((-10, "floor"), (10, "ceiling"))
+    ]
     rows = [
-        (dataset, "curved" if table.number == "II" else dataset, model, loss, 700, seed, *part, channel, metric, best * 1.05**rank)
+        (
+            dataset,
+            "curved" if table.number == "II" else dataset,
+            model,
+            loss,
+            700,
+            seed,
+            *part,
+            channel,
+            metric,
+            best * 1.05**rank,
+        )
         for dataset, model, loss, rank in runs
         for part in parts
         for channel in SCORED
@@ -119,7 +145,20 @@ def metrics_of(table: SimpleNamespace, seeds: int = 3) -> pd.DataFrame:
 
 
 def _spread(rows: list[tuple]) -> pd.DataFrame:
-    names = ["dataset", "test", "model", "loss", "n_train", "seed", "block", "region", "level", "channel", "metric", "value"]
+    names = [
+        "dataset",
+        "test",
+        "model",
+        "loss",
+        "n_train",
+        "seed",
+        "block",
+        "region",
+        "level",
+        "channel",
+        "metric",
+        "value",
+    ]
     frame = pd.DataFrame(rows, columns=names)
     networks = frame["loss"] != "none"
     frame.loc[networks, "value"] *= 1 + 0.01 * np.random.default_rng(1).standard_normal(networks.sum())
@@ -128,7 +167,9 @@ def _spread(rows: list[tuple]) -> pd.DataFrame:
 
 def write_metrics(folder: Path, frame: pd.DataFrame, factor: str = "model") -> SimpleNamespace:
     """The metrics and what `evaluation.statistics` makes of them, as files."""
-    files = SimpleNamespace(metrics=folder / "metrics.csv", anova=folder / "anova.csv", pairwise=folder / "pairwise.csv")
+    files = SimpleNamespace(
+        metrics=folder / "metrics.csv", anova=folder / "anova.csv", pairwise=folder / "pairwise.csv"
+    )
     write_csv(frame, files.metrics)
     analyse(files.metrics, files.anova, files.pairwise, factor)
     return files
@@ -197,11 +238,26 @@ def write_training(folder: Path, seeds: int = 3, epochs: int = 12) -> tuple[list
                 run = folder / "training" / dataset / model / "mse" / "n700" / f"seed{seed}"
                 epoch = np.arange(1, epochs + 1)
                 loss = 0.02 + (0.1 + 0.002 * seed) * np.exp(-epoch * (0.2 + 0.05 * place)) + 0.003 * (3 - place)
-                history = {"epoch": epoch, "learning_rate": 1e-3, "train_loss": 0.9 * loss, "validation_loss": loss, "seconds": 1.0}
+                history = {
+                    "epoch": epoch,
+                    "learning_rate": 1e-3,
+                    "train_loss": 0.9 * loss,
+                    "validation_loss": loss,
+                    "seconds": 1.0,
+                }
                 write_csv(pd.DataFrame(history), run / "history.csv")
                 (run / "model.pt").touch()
-                facts = {"package": "0.1.0", "configuration_digest": f"{place}{seed}ab34cd56ef", "device": "cpu", "machine": "Linux x86_64"}
-                facts |= {"seconds": 70.0 + place, "training_seconds": 61.5 + place, "libraries": {"python": "3.11.9", "torch": "2.8.0"}}
+                facts = {
+                    "package": "0.1.0",
+                    "configuration_digest": f"{place}{seed}ab34cd56ef",
+                    "device": "cpu",
+                    "machine": "Linux x86_64",
+                }
+                facts |= {
+                    "seconds": 70.0 + place,
+                    "training_seconds": 61.5 + place,
+                    "libraries": {"python": "3.11.9", "torch": "2.8.0"},
+                }
                 sidecar(run / "model.pt").write_text(json.dumps(facts))
                 histories.append(run / "history.csv")
                 checkpoints.append(run / "model.pt")
@@ -226,7 +282,11 @@ def experiment() -> SimpleNamespace:
     """The names and makers of this module, for tests, which cannot import it."""
     made = (make_metrics, metrics_of, write_metrics, write_run, write_training, keep_reference)
     return SimpleNamespace(
-        TABLES=TABLES, CONTENTS=CONTENTS, CONDITIONS=CONDITIONS, MODELS=MODELS, **{function.__name__: function for function in made}
+        TABLES=TABLES,
+        CONTENTS=CONTENTS,
+        CONDITIONS=CONDITIONS,
+        MODELS=MODELS,
+        **{function.__name__: function for function in made},
     )
 
 
@@ -239,4 +299,6 @@ def dataset(tmp_path) -> Path:
 @pytest.fixture
 def run_files(tmp_path, dataset) -> dict[str, tuple[Path, Path]]:
     """Patches and scenes of two networks."""
-    return {model: write_run(tmp_path, dataset, model, blur) for model, blur in (("ptychonn", 2.0), ("ptychoformer", 1.0))}
+    return {
+        model: write_run(tmp_path, dataset, model, blur) for model, blur in (("ptychonn", 2.0), ("ptychoformer", 1.0))
+    }

@@ -29,7 +29,15 @@ HIGHER = {"psnr", "ssim"}
 DIGESTS = ("12345e678901", "98765e432109")  # both infinite to a careless reader
 OURS = dict(better=("ptychoformer",), worse=("ptychonn", "ptynet", "dpi"))
 HERE = dict(block="lower_right", level="scene")
-PLAIN = dict(experiment="table1", dataset=("clean",), channel=("amplitude",), metric=("psnr",), comparison="greater", **HERE, **OURS)
+PLAIN = dict(
+    experiment="table1",
+    dataset=("clean",),
+    channel=("amplitude",),
+    metric=("psnr",),
+    comparison="greater",
+    **HERE,
+    **OURS,
+)
 
 
 def rows(dataset, model, values, *, loss="mse", n_train=640, channel="amplitude", metric="psnr", test=None):
@@ -43,7 +51,10 @@ def networks(means, *, seeds=8, spread=0.05, draw=3, **place):
     """Networks with these means, each seed shifted for all alike and each number by ``spread``."""
     rng = np.random.default_rng(draw)
     shared = 5 * spread * rng.standard_normal(seeds)
-    parts = [rows("clean", name, mean + shared + spread * rng.standard_normal(seeds), **place) for name, mean in means.items()]
+    parts = [
+        rows("clean", name, mean + shared + spread * rng.standard_normal(seeds), **place)
+        for name, mean in means.items()
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -55,7 +66,9 @@ def published_metrics():
         by_loss = number == 4
         dataset = "clean" if by_loss else table["condition"]
         frame = pd.DataFrame(index=table.index).assign(dataset=dataset, test="curved" if number == 2 else dataset)
-        frame = frame.assign(model=table["condition"] if by_loss else table["method"], loss=table["method"] if by_loss else "mse")
+        frame = frame.assign(
+            model=table["condition"] if by_loss else table["method"], loss=table["method"] if by_loss else "mse"
+        )
         block = "scan" if number == 2 else HERE["block"]
         frame = frame.assign(n_train=2928, seed=0, block=block, region="whole", level="scene")
         frame = frame.assign(channel=table["channel"], metric=table["metric"])
@@ -82,7 +95,9 @@ class TestFile:
         assert verdict.n_seeds == 1
         assert verdict.effect == pytest.approx(claim.published, abs=6e-5)
 
-    @pytest.mark.parametrize("claim", [claim for claim in CATALOGUE if claim.judges == "size"], ids=lambda claim: claim.id)
+    @pytest.mark.parametrize(
+        "claim", [claim for claim in CATALOGUE if claim.judges == "size"], ids=lambda claim: claim.id
+    )
     def test_sizes_are_what_was_published(self, claim):
         assert claim.test.value == pytest.approx(claim.published, rel=0.01)
 
@@ -97,7 +112,9 @@ class TestFile:
         """What a note says in per cent, and of which two numbers, follows from the tables, and is the size that is judged."""
         tables, noted = published_metrics(), 0
         for claim in CATALOGUE:
-            if found := re.match(r"The paper says ([\d.]+) %; by Table \w+ that is ([\d.]+) against ([\d.]+) dB\.", claim.note):
+            if found := re.match(
+                r"The paper says ([\d.]+) %; by Table \w+ that is ([\d.]+) against ([\d.]+) dB\.", claim.note
+            ):
                 percent, first, second = map(float, found.groups())
                 numbers = Numbers(tables[claim.test.experiment])
                 # The text divides by the rival's decibels, or, of what is taken away from Ptychoformer, by its own.
@@ -113,27 +130,44 @@ class TestFile:
         """Every ranking and sign that Tables I to V can show is shown by the means that they print."""
         tables = published_metrics()
         for claim in CATALOGUE:
-            if claim.test.experiment in tables and claim.test.comparison == "greater" and claim.id != "losses-alpha-optimum":
+            if (
+                claim.test.experiment in tables
+                and claim.test.comparison == "greater"
+                and claim.id != "losses-alpha-optimum"
+            ):
                 if claim.id == "losses-alpha-ends":  # alpha = 0.2 is in Figure 10 alone
                     continue
-                assert min(contrast.effect for contrast in contrasts(claim.test, Numbers(tables[claim.test.experiment]))) > 0, claim.id
+                assert (
+                    min(contrast.effect for contrast in contrasts(claim.test, Numbers(tables[claim.test.experiment])))
+                    > 0
+                ), claim.id
 
     def test_margins_are_half_of_the_lead_in_table_1(self):
         table = pd.read_csv(PUBLISHED / "table1.csv")
         for claim in (claim for claim in CATALOGUE if claim.test.comparison == "no_difference"):
             for channel, metric in product(claim.test.channel, claim.test.metric):
-                column = table.query("condition == @claim.test.dataset[0] and channel == @channel and metric == @metric").set_index(
-                    "method"
-                )
+                column = table.query(
+                    "condition == @claim.test.dataset[0] and channel == @channel and metric == @metric"
+                ).set_index("method")
                 ours, others = column["mean"]["ptychoformer"], column["mean"].drop("ptychoformer")
                 lead = ours - others.max() if metric in HIGHER else others.min() - ours
                 assert claim.test.margin[channel][metric] == pytest.approx(lead / 2, abs=1e-9), claim.id
 
     @pytest.mark.parametrize("key", ["id", "place", "quote", "statement", "judges", "scope", "test"])
     def test_a_missing_part_is_named(self, tmp_path, key):
-        test = dict(experiment="table1", dataset="clean", channel="amplitude", metric="psnr", better="a", worse="b", comparison="greater")
+        test = dict(
+            experiment="table1",
+            dataset="clean",
+            channel="amplitude",
+            metric="psnr",
+            better="a",
+            worse="b",
+            comparison="greater",
+        )
         claim = dict(id="one", place="there", quote="said", statement="So.", judges="ranking", scope="all", test=test)
-        (tmp_path / "claims.yaml").write_text(yaml.safe_dump({"claims": [{name: part for name, part in claim.items() if name != key}]}))
+        (tmp_path / "claims.yaml").write_text(
+            yaml.safe_dump({"claims": [{name: part for name, part in claim.items() if name != key}]})
+        )
         with pytest.raises(InputError, match=f"'{key}' is missing"):
             read_claims(tmp_path / "claims.yaml")
 
@@ -160,7 +194,15 @@ class TestFile:
         ],
     )
     def test_a_wrong_entry_is_named(self, tmp_path, change, complaint):
-        test = dict(experiment="table1", dataset="clean", channel="amplitude", metric="psnr", better="a", worse="b", comparison="greater")
+        test = dict(
+            experiment="table1",
+            dataset="clean",
+            channel="amplitude",
+            metric="psnr",
+            better="a",
+            worse="b",
+            comparison="greater",
+        )
         claim = dict(id="one", place="there", quote="said", statement="So.", judges="ranking", scope="all", test=test)
         claim |= {key: test | value if key == "test" else value for key, value in change.items()}
         (tmp_path / "claims.yaml").write_text(yaml.safe_dump({"claims": [claim]}))
@@ -308,7 +350,10 @@ class TestDecide:
     @pytest.mark.parametrize("seed", range(20))
     def test_the_verdict_can_be_read_from_the_interval(self, seed):
         rng = np.random.default_rng(seed)
-        made = [contrast(rng.normal(center, 1, 5), unit=unit) for center, unit in zip(rng.normal(0, 2, 3), rng.choice(["dB", "ssim"], 3))]
+        made = [
+            contrast(rng.normal(center, 1, 5), unit=unit)
+            for center, unit in zip(rng.normal(0, 2, 3), rng.choice(["dB", "ssim"], 3))
+        ]
         verdict = decide(made, "greater")
         assert verdict.verdict == (HOLDS if verdict.low > 0 else FAILS if verdict.high < 0 else UNDECIDED)
 
@@ -326,7 +371,12 @@ class TestEvidence:
     def test_seeds_are_paired(self):
         """A lead that is small beside the spread of either network, but the same in each seed, is found."""
         shift = np.array([0, 5, -3, 8.0])
-        frame = pd.concat([rows("clean", "ptychoformer", 13.5 + shift + [0, 0.01, 0.02, -0.01]), rows("clean", "ptychonn", 13 + shift)])
+        frame = pd.concat(
+            [
+                rows("clean", "ptychoformer", 13.5 + shift + [0, 0.01, 0.02, -0.01]),
+                rows("clean", "ptychonn", 13 + shift),
+            ]
+        )
         assert verdict_of(Check(**PLAIN | dict(worse=("ptychonn",))), Numbers(frame)).verdict == HOLDS
 
     def test_only_seeds_with_every_method_count(self):
@@ -379,7 +429,10 @@ class TestEvidence:
         assert found.effect == pytest.approx(2 - drop, abs=0.2)
 
     def test_a_drop_between_datasets(self):
-        start, end = networks(MEANS), networks({name: mean - 3 + (name == "ptychoformer") for name, mean in MEANS.items()}, draw=4)
+        start, end = (
+            networks(MEANS),
+            networks({name: mean - 3 + (name == "ptychoformer") for name, mean in MEANS.items()}, draw=4),
+        )
         end = end.assign(dataset="overlap_0", test="overlap_0", n_train=40)
         test = Check(**PLAIN | dict(comparison="smaller_drop", drop=({"dataset": "clean"}, {"dataset": "overlap_0"})))
         assert verdict_of(test, Numbers(pd.concat([start, end]))).effect == pytest.approx(1, abs=0.2)
@@ -387,24 +440,40 @@ class TestEvidence:
     ALPHAS = tuple(f"weighted_{alpha}" for alpha in (20, 30, 40))
 
     @pytest.mark.parametrize(
-        ("means", "verdict"), [((13, 14, 15), HOLDS), ((13, 15, 14), FAILS), ((13, 14, 14), UNDECIDED), ((13, None, 15), UNDECIDED)]
+        ("means", "verdict"),
+        [((13, 14, 15), HOLDS), ((13, 15, 14), FAILS), ((13, 14, 14), UNDECIDED), ((13, None, 15), UNDECIDED)],
     )
     def test_a_rise_needs_every_step(self, means, verdict):
         rng = np.random.default_rng(5)
         shared = rng.standard_normal(8)
         frame = pd.concat(
-            rows("clean", "ptychoformer", mean + shared + 0.05 * np.arange(8) * (-1) ** np.arange(8) * (1 + place), loss=loss)
+            rows(
+                "clean",
+                "ptychoformer",
+                mean + shared + 0.05 * np.arange(8) * (-1) ** np.arange(8) * (1 + place),
+                loss=loss,
+            )
             for place, (loss, mean) in enumerate(zip(self.ALPHAS, means, strict=True))
             if mean is not None
         )
-        test = PLAIN | dict(comparison="increasing", compare="loss", held="ptychoformer", better=(), worse=(), along={"loss": self.ALPHAS})
+        test = PLAIN | dict(
+            comparison="increasing",
+            compare="loss",
+            held="ptychoformer",
+            better=(),
+            worse=(),
+            along={"loss": self.ALPHAS},
+        )
         found = verdict_of(Check(**test), Numbers(frame))
         assert found.verdict == verdict
         if None in means:
             assert "weighted_30 were not run" in found.reason
 
     def test_a_lead_that_grows_as_training_sets_shrink(self):
-        frames = [networks(MEANS | {"ptychoformer": 14 + lead}, n_train=size, draw=size) for size, lead in ((640, 0), (160, 1), (50, 2))]
+        frames = [
+            networks(MEANS | {"ptychoformer": 14 + lead}, n_train=size, draw=size)
+            for size, lead in ((640, 0), (160, 1), (50, 2))
+        ]
         test = PLAIN | dict(comparison="increasing")
         numbers = Numbers(pd.concat(frames))
         assert verdict_of(Check(**test, along={"n_train": "falling"}), numbers).verdict == HOLDS
@@ -425,7 +494,10 @@ def bands(shares, truth, seeds=5):
         for band, share, true in zip(("low", "mid", "high"), parts, truth, strict=True):
             noise = rng.standard_normal(seeds)
             estimates = share + 0.01 * min(share, 1 - share) * (noise - noise.mean())
-            found += [place | dict(model=model, seed=seed, band=band, estimate=e, truth=true) for seed, e in enumerate(estimates)]
+            found += [
+                place | dict(model=model, seed=seed, band=band, estimate=e, truth=true)
+                for seed, e in enumerate(estimates)
+            ]
     return pd.DataFrame(found)
 
 
@@ -434,13 +506,17 @@ class TestBands:
         frame = band_metrics(bands({"dpi": SHARES["ptychonn"]}, TRUTH, seeds=1).assign(block="lower_right")).set_index(
             ["region", "metric"]
         )["value"]
-        assert frame["outside_low", "band_share"] == pytest.approx(frame["mid", "band_share"] + frame["high", "band_share"])
+        assert frame["outside_low", "band_share"] == pytest.approx(
+            frame["mid", "band_share"] + frame["high", "band_share"]
+        )
         assert frame["mid", "share_deficit"] == pytest.approx(0.0038 - frame["mid", "band_share"])
         assert frame["low", "share_error"] == pytest.approx(-frame["low", "share_deficit"])
 
     def test_the_papers_own_numbers_support_its_claims(self):
         numbers = Numbers(band_metrics(bands(SHARES, TRUTH).assign(block="lower_right")))
-        verdicts = {claim.id: verdict_of(claim.test, numbers) for claim in CATALOGUE if claim.test.experiment == "bands"}
+        verdicts = {
+            claim.id: verdict_of(claim.test, numbers) for claim in CATALOGUE if claim.test.experiment == "bands"
+        }
         assert verdicts["bands-closer-than-ptychonn"].verdict == HOLDS
         assert verdicts["bands-closer-than-ptychonn"].effect == pytest.approx(0.0002, rel=0.1)
         for name in ("bands-low-share", "bands-mid-share", "bands-high-share"):
@@ -503,7 +579,11 @@ class TestJudge:
         small = pd.read_csv(table1).assign(epochs=12, batch_size=8, code_digest=DIGESTS[0])
         large = pd.read_csv(table1).assign(epochs=25, batch_size=32, n_train=2928, code_digest=DIGESTS[0])
         self.keep(tmp_path / "reference", pd.concat([small, large[large["seed"] < 3]]))
-        row = self.judge(tmp_path, {}, tmp_path / "reference").query("id == 'clean-all-metrics' and source == 'reference'").iloc[0]
+        row = (
+            self.judge(tmp_path, {}, tmp_path / "reference")
+            .query("id == 'clean-all-metrics' and source == 'reference'")
+            .iloc[0]
+        )
         assert (row["scale"], row["n_seeds"]) == ("2,928 patterns, 25 epochs", 3)
 
     @pytest.mark.parametrize(
@@ -522,7 +602,11 @@ class TestJudge:
         runs = runs[(runs["dataset"] == "clean") & ~((runs["model"] == "ptynet") & (runs["seed"] > 1))]
         runs["code_digest"] = [DIGESTS[run in changed] for run in zip(runs["model"], runs["seed"], strict=True)]
         self.keep(tmp_path / "reference", runs)
-        row = self.judge(tmp_path, {}, tmp_path / "reference").query("id == 'clean-all-metrics' and source == 'reference'").iloc[0]
+        row = (
+            self.judge(tmp_path, {}, tmp_path / "reference")
+            .query("id == 'clean-all-metrics' and source == 'reference'")
+            .iloc[0]
+        )
         assert row["n_seeds"] == 2
         assert row["scale"] == f"640 patterns, 25 epochs{versions}"
 
@@ -535,7 +619,11 @@ class TestJudge:
         runs["epochs"] = np.where(runs["model"] == "ptychoformer", 25, 12)
         self.keep(tmp_path / "reference", runs)
         table = self.judge(tmp_path, {}, tmp_path / "reference")
-        assert not ((table["source"] == "reference") & table["id"].str.startswith("clean-") & (table["id"] != "clean-cnns-alike")).any()
+        assert not (
+            (table["source"] == "reference")
+            & table["id"].str.startswith("clean-")
+            & (table["id"] != "clean-cnns-alike")
+        ).any()
 
     @pytest.mark.parametrize(
         ("place", "column"),
@@ -564,11 +652,18 @@ class TestJudge:
 
     def test_a_claim_is_judged_elsewhere_where_that_is_another_question(self, tmp_path, table1):
         table = self.judge(tmp_path, {"table1": table1}).set_index("id")
-        asked = {name: set(table.index[table[f"verdict_{name}"].notna()]) for name in ("unseen", "pattern", "lower_left", "strip")}
+        asked = {
+            name: set(table.index[table[f"verdict_{name}"].notna()])
+            for name in ("unseen", "pattern", "lower_left", "strip")
+        }
         claims = {claim.id: claim.test for claim in read_claims(CLAIMS)}
         assert table["verdict_lower_right"].isna().all()  # the headline's own
         assert asked["pattern"] == {name for name, test in claims.items() if test.dataset == ("noisy",)}
-        assert asked["lower_left"] == asked["strip"] == {name for name, test in claims.items() if not test.block and test.level != "band"}
+        assert (
+            asked["lower_left"]
+            == asked["strip"]
+            == {name for name, test in claims.items() if not test.block and test.level != "band"}
+        )
         assert asked["unseen"] == asked["strip"]  # of a measured scan, all test patterns are unseen
         assert len(asked["pattern"]) == 7
 
@@ -592,14 +687,19 @@ class TestJudge:
         runs = networks(MEANS, seeds=seeds).assign(epochs=25, batch_size=32, code_digest=DIGESTS[0])
         self.keep(tmp_path / "reference", runs)
         runs[list(SCORES)].to_csv(tmp_path / "table1.csv", index=False)
-        table = self.judge(tmp_path, {"table1": tmp_path / "table1.csv"}, tmp_path / "reference").set_index(["id", "source"])
+        table = self.judge(tmp_path, {"table1": tmp_path / "table1.csv"}, tmp_path / "reference").set_index(
+            ["id", "source"]
+        )
         assert table.loc[("clean-amplitude-psnr", "reference"), ["n_seeds", "interim"]].tolist() == [seeds, interim]
         assert not table.loc[("clean-amplitude-psnr", "local"), "interim"]
 
     def test_bands_are_judged_on_reference_runs_too(self, tmp_path):
         trained = dict(epochs=25, batch_size=32, code_digest=DIGESTS[0])
         stitched = bands(SHARES, TRUTH).assign(**HERE, **trained)
-        others = [stitched.assign(block="lower_left", estimate=0.5), stitched.assign(level="synchronised", estimate=0.5)]
+        others = [
+            stitched.assign(block="lower_left", estimate=0.5),
+            stitched.assign(level="synchronised", estimate=0.5),
+        ]
         scores = networks(MEANS).assign(**trained)
         self.keep(tmp_path / "reference", scores[scores["seed"] < 0], pd.concat([stitched, *others]))
         judge(CLAIMS, {}, None, tmp_path / "reference", **HERE, scales={}, output_csv=tmp_path / "claims.csv")
@@ -615,7 +715,9 @@ class TestJudge:
         pd.concat([frame, *extra]).to_csv(table1, index=False)
         read = read_table(table1, SCORES)
         assert {"NA", "075"} < set(read["model"])
-        assert Numbers(read).seeds(Place("clean", "clean", "NA", "mse", 640, "lower_right", "whole", "scene", "amplitude", "psnr")) == {
+        assert Numbers(read).seeds(
+            Place("clean", "clean", "NA", "mse", 640, "lower_right", "whole", "scene", "amplitude", "psnr")
+        ) == {
             0,
             1,
             2,

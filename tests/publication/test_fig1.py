@@ -11,7 +11,13 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.spectra import BANDS
 from ptychoformer.measurement.cxi import PATTERNS
 from ptychoformer.publication.figures.fig1 import compose, draw
-from ptychoformer.publication.figures.parts.rings import azimuthal_means, intraclass_correlation, load_rings, radii, to_polar
+from ptychoformer.publication.figures.parts.rings import (
+    azimuthal_means,
+    intraclass_correlation,
+    load_rings,
+    radii,
+    to_polar,
+)
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
 
 MIDDLES, DISTANCES = np.arange(10.0, 23.0), np.arange(9.0)
@@ -31,7 +37,9 @@ def test_azimuthal_means_keep_the_photons_of_a_disc():
 
 def test_rings_are_horizontal_lines_in_polar_coordinates():
     polar = to_polar(radii(64), 90)
-    np.testing.assert_allclose(polar[:-2], np.broadcast_to(np.arange(len(polar))[:-2, None] / 2, polar[:-2].shape), atol=0.15)
+    np.testing.assert_allclose(
+        polar[:-2], np.broadcast_to(np.arange(len(polar))[:-2, None] / 2, polar[:-2].shape), atol=0.15
+    )
 
 
 def test_a_spoke_stands_at_its_azimuth():
@@ -61,7 +69,9 @@ def test_on_spokes_only_radial_neighbours_are_alike():
 def test_isotropic_noise_prefers_no_direction_and_follows_its_correlation():
     sigma = 2.0
     images = gaussian_filter(np.random.default_rng(1).standard_normal((200, 64, 64)), (0, sigma, sigma), mode="wrap")
-    along, across = (intraclass_correlation(images, MIDDLES, DISTANCES, way).mean(axis=0) for way in ("along", "across"))
+    along, across = (
+        intraclass_correlation(images, MIDDLES, DISTANCES, way).mean(axis=0) for way in ("along", "across")
+    )
     # The autocorrelation of white noise under a Gaussian of width sigma is one of width sqrt(2) sigma.
     expected = np.exp(-(DISTANCES**2) / (4 * sigma**2))
     np.testing.assert_allclose(along, expected, atol=0.06)
@@ -101,7 +111,11 @@ def test_axes_have_units_and_no_text_is_too_small_or_beyond_the_page(dataset):
     with house_style():
         figure = compose(load_rings(dataset), "Noise-free")
         figure.draw_without_rendering()
-        texts = [text for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if text.get_text() and text.get_visible()]
+        texts = [
+            text
+            for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
+            if text.get_text() and text.get_visible()
+        ]
         assert min(text.get_fontsize() for text in texts) >= 6
         drawn = figure.get_tightbbox().padded(-0.01)
     assert 0 <= drawn.x0 < drawn.x1 <= DOUBLE_COLUMN
@@ -109,7 +123,11 @@ def test_axes_have_units_and_no_text_is_too_small_or_beyond_the_page(dataset):
     words = " ".join(text.get_text() for text in texts)
     for unit in ("cycles/pixel", "1/nm", "photons per pixel", "degrees"):
         assert unit in words
-    decay = next(axes for axes in figure.findobj(lambda artist: hasattr(artist, "get_xlim")) if "azimuthal mean" in axes.get_ylabel())
+    decay = next(
+        axes
+        for axes in figure.findobj(lambda artist: hasattr(artist, "get_xlim"))
+        if "azimuthal mean" in axes.get_ylabel()
+    )
     # Pixels of 5 nm: half a cycle per pixel is 0.1 / nm.
     assert decay.child_axes[0].get_xlim()[1] == pytest.approx(0.1)
 
@@ -123,7 +141,12 @@ def test_thirds_are_not_called_as_the_bands_of_figure_9(dataset):
 
 
 def test_scans_without_a_photon_can_be_drawn(tmp_path, make_scan):
-    draw(make_scan(patterns=np.full((30, 32, 32), -0.5)), condition="Dark", pdf=tmp_path / "dark.pdf", png=tmp_path / "dark.png")
+    draw(
+        make_scan(patterns=np.full((30, 32, 32), -0.5)),
+        condition="Dark",
+        pdf=tmp_path / "dark.pdf",
+        png=tmp_path / "dark.png",
+    )
     assert (tmp_path / "dark.png").stat().st_size > 10_000
 
 
@@ -136,7 +159,11 @@ def test_the_decay_is_shown_as_it_is_measured(dataset):
     rings = load_rings(dataset)
     with house_style():
         figure = compose(rings, "Noise-free")
-    decay = next(axes for axes in figure.findobj(lambda artist: hasattr(artist, "get_xlim")) if "azimuthal mean" in axes.get_ylabel())
+    decay = next(
+        axes
+        for axes in figure.findobj(lambda artist: hasattr(artist, "get_xlim"))
+        if "azimuthal mean" in axes.get_ylabel()
+    )
     frequency, median = decay.lines[0].get_data()
     np.testing.assert_array_equal(median, rings.decay[1])
     np.testing.assert_allclose(frequency, np.arange(9) / 16)

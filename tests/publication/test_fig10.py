@@ -32,7 +32,11 @@ def write_inputs(folder, losses=tuple(ALPHAS), seeds=3):
         for metric, value in {"mse": 0.04, "psnr": 14.0, "ssim": 0.8}.items()
     ]
     frame = pd.DataFrame(rows, columns=list(SCORES))
-    others = [elsewhere(frame, region="unseen"), elsewhere(frame, block="lower_left"), elsewhere(frame, level="synchronised")]
+    others = [
+        elsewhere(frame, region="unseen"),
+        elsewhere(frame, block="lower_left"),
+        elsewhere(frame, level="synchronised"),
+    ]
     write_csv(pd.concat([frame, *others]), folder / "metrics.csv")
     published = [
         ("ptychoformer", method, channel, metric, mean, "")
@@ -40,7 +44,10 @@ def write_inputs(folder, losses=tuple(ALPHAS), seeds=3):
         for channel in ("amplitude", "phase")
         for metric, mean in {"psnr": 15.1, "ssim": 0.885}.items()
     ]
-    write_csv(pd.DataFrame(published, columns=["condition", "method", "channel", "metric", "mean", "std"]), folder / "table4.csv")
+    write_csv(
+        pd.DataFrame(published, columns=["condition", "method", "channel", "metric", "mean", "std"]),
+        folder / "table4.csv",
+    )
     return folder / "metrics.csv", folder / "table4.csv"
 
 
@@ -49,12 +56,16 @@ def test_values_in_printed_units_against_alpha(tmp_path):
     row = ours[(ours["alpha"] == 0.5) & (ours["channel"] == "phase") & (ours["metric"] == "ssim")]
     assert row["mean"].item() == pytest.approx(100 * (0.8 + 0.01 + 0.05))
     assert set(theirs["alpha"]) == {0.9, 1.0}
-    assert theirs.loc[(theirs["alpha"] == 0.9) & (theirs["metric"] == "ssim"), "mean"].tolist() == pytest.approx([88.5, 88.5])
+    assert theirs.loc[(theirs["alpha"] == 0.9) & (theirs["metric"] == "ssim"), "mean"].tolist() == pytest.approx(
+        [88.5, 88.5]
+    )
 
 
 def test_pure_losses_stand_apart_and_are_not_joined(tmp_path):
     with house_style():
-        figure = compose(*load(*write_inputs(tmp_path), ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block")
+        figure = compose(
+            *load(*write_inputs(tmp_path), ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block"
+        )
     for axes in figure.axes:
         weighted, pure = (container.lines[0] for container in axes.containers)
         np.testing.assert_allclose(weighted.get_xdata(), [0.2, 0.5, 0.9])
@@ -71,7 +82,10 @@ def test_without_pure_losses_and_with_one_seed(tmp_path):
     ours, theirs, floor = load(*inputs, ALPHAS, "ptychoformer", **HEADLINE)
     assert ours["half"].isna().all()
     with house_style():
-        labels = [text.get_text() for text in compose(ours, theirs, floor, "ptychoformer", "scene of a block").legends[0].get_texts()]
+        labels = [
+            text.get_text()
+            for text in compose(ours, theirs, floor, "ptychoformer", "scene of a block").legends[0].get_texts()
+        ]
     assert labels == ["weighted", "published"]
 
 
@@ -81,13 +95,19 @@ def test_the_floor_is_drawn_where_it_was_measured(tmp_path):
     floor = table[table["loss"] == "mse"].assign(model="floor", loss="none", value=lambda rows: rows["value"] / 2)
     write_csv(pd.concat([table, floor]), metrics)
     with house_style():
-        figure = compose(*load(metrics, published, ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block")
+        figure = compose(
+            *load(metrics, published, ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block"
+        )
     assert "Floor" in [text.get_text() for text in figure.legends[0].get_texts()]
     upper_left = figure.axes[0]
     level = floor.query(
         "channel == 'amplitude' and metric == 'psnr' and region == 'whole' and block == 'lower_right' and level == 'scene'"
     )["value"].mean()
-    assert any(line.get_ydata()[0] == pytest.approx(level, rel=0.05) for line in upper_left.lines if len(set(line.get_ydata())) == 1)
+    assert any(
+        line.get_ydata()[0] == pytest.approx(level, rel=0.05)
+        for line in upper_left.lines
+        if len(set(line.get_ydata())) == 1
+    )
     assert upper_left.get_ylim()[0] < level
 
 
@@ -98,7 +118,9 @@ def test_an_interval_that_dwarfs_the_means_is_cut_and_marked_and_no_axis_passes_
     table.loc[wide, "value"] += table.loc[wide, "seed"].map({0: -0.3, 1: 0.0, 2: 0.3}) * table.loc[wide, "value"]
     write_csv(table, metrics)
     with house_style():
-        figure = compose(*load(metrics, published, ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block")
+        figure = compose(
+            *load(metrics, published, ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block"
+        )
     for axes in figure.axes:
         low, high = axes.get_ylim()
         cut = [line for line in axes.lines if line.get_gid() == "cut"]
@@ -113,7 +135,14 @@ def test_an_interval_that_dwarfs_the_means_is_cut_and_marked_and_no_axis_passes_
 def test_files(tmp_path):
     inputs = write_inputs(tmp_path)
     for name in ("first", "second"):
-        draw(*inputs, alphas=ALPHAS, model="ptychoformer", **HEADLINE, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+        draw(
+            *inputs,
+            alphas=ALPHAS,
+            model="ptychoformer",
+            **HEADLINE,
+            pdf=tmp_path / f"{name}.pdf",
+            png=tmp_path / f"{name}.png",
+        )
     assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
     assert f"[ 0 0 {SINGLE_COLUMN * 72:.0f} ".encode() in (tmp_path / "first.pdf").read_bytes()
 

@@ -31,7 +31,11 @@ VARIANTS = {
 def descriptions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("descriptions")
     for name, (window, options, *inputs) in VARIANTS.items():
-        describe({"kind": "ptychoformer", "options": options, "inputs": inputs[0] if inputs else "log"}, window, folder / f"{name}.json")
+        describe(
+            {"kind": "ptychoformer", "options": options, "inputs": inputs[0] if inputs else "log"},
+            window,
+            folder / f"{name}.json",
+        )
     return folder
 
 
@@ -59,7 +63,9 @@ def test_every_word_stays_in_its_box_and_on_the_page(descriptions, name):
         figure = compose(read_network(descriptions / f"{name}.json"))
         figure.draw_without_rendering()
         boxes = [
-            patch.get_window_extent() for patch in figure.findobj(FancyBboxPatch) if patch.get_boxstyle().__class__.__name__ == "Round"
+            patch.get_window_extent()
+            for patch in figure.findobj(FancyBboxPatch)
+            if patch.get_boxstyle().__class__.__name__ == "Round"
         ]
         texts = [(text.get_text(), text.get_window_extent(), text.get_fontsize()) for text in figure.axes[0].texts]
     assert min(size for *_, size in texts) >= 6
@@ -102,7 +108,9 @@ def test_options_show(descriptions):
 
 
 def test_blocks_of_the_release_show(descriptions):
-    paper, release, local = (words_of(descriptions, name) for name in ("paper", "release blocks", "release blocks, none"))
+    paper, release, local = (
+        words_of(descriptions, name) for name in ("paper", "release blocks", "release blocks, none")
+    )
     # The decoders have six of their own.
     assert paper.count("ReLU") == 6
     assert release.count("ReLU") == 6 + 3 + 1  # dense layer, widening, fusion; feed-forward network of the block
@@ -115,7 +123,9 @@ def test_blocks_of_the_release_show(descriptions):
     assert "32 → 32, ReLU" in release
 
 
-@pytest.mark.parametrize(("inputs", "words"), [("log", "log(1 + photons)"), ("sqrt", "√photons"), ("sqrt_max", "√(photons / max)")])
+@pytest.mark.parametrize(
+    ("inputs", "words"), [("log", "log(1 + photons)"), ("sqrt", "√photons"), ("sqrt_max", "√(photons / max)")]
+)
 def test_the_pattern_is_named_as_the_network_sees_it(tmp_path, inputs, words):
     describe({"kind": "ptychoformer", "options": {}, "inputs": inputs}, (32, 32), tmp_path / "seen.json")
     assert read_network(tmp_path / "seen.json").seen == words

@@ -77,7 +77,11 @@ def test_queries_are_marked_where_they_are(panels):
 
 def test_no_text_is_too_small_or_beyond_the_page(panels):
     _, figure, _ = panels
-    texts = [text for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if text.get_text() and text.get_visible()]
+    texts = [
+        text
+        for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
+        if text.get_text() and text.get_visible()
+    ]
     assert min(text.get_fontsize() for text in texts) >= 6
     drawn = figure.get_tightbbox().padded(-0.01)
     assert 0 <= drawn.x0 < drawn.x1 <= DOUBLE_COLUMN

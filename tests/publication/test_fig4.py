@@ -38,7 +38,9 @@ def drawn(tmp_path, dataset, run_files, experiment):
 
 def test_page_and_resolution(drawn):
     pdf, png = drawn("fig4")
-    left, bottom, width, height = map(float, re.search(rb"/MediaBox \[ ([\d. ]+) \]", pdf.read_bytes()).group(1).split())
+    left, bottom, width, height = map(
+        float, re.search(rb"/MediaBox \[ ([\d. ]+) \]", pdf.read_bytes()).group(1).split()
+    )
     assert (left, bottom, width) == (0, 0, pytest.approx(DOUBLE_COLUMN * 72))
     with Image.open(png) as image:
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
@@ -107,7 +109,9 @@ def test_what_is_printed_is_the_metrics_psnr_whatever_the_labels_of_the_network(
     psnr = rows.set_index(["block", "level", "channel"])["value"]
     for block, level in product(BLOCKS, ("scene", "synchronised")):
         with house_style():
-            figure = compose(load_views(dataset, {"ptychonn": run}, block=block, level=level), ["First"], "Noise-free", "scene")
+            figure = compose(
+                load_views(dataset, {"ptychonn": run}, block=block, level=level), ["First"], "Noise-free", "scene"
+            )
         printed = [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel().endswith(" dB")]
         amplitude, phase, relative = (f"{psnr[block, level, channel]:.1f}" for channel in SCORED)
         assert printed == [f"{amplitude} dB", f"{phase} | {relative} dB"]
@@ -133,7 +137,14 @@ def test_scenes_share_one_scale_and_stand_under_their_headings(dataset, run_file
     # Truth and two networks at two points and on the scene; errors of the networks alone; two patterns.
     assert sorted(scales.values()) == [2, 6, 6, 9, 9]
     texts = [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
-    assert min(text.get_fontsize() for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if text.get_text()) >= 6
+    assert (
+        min(
+            text.get_fontsize()
+            for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
+            if text.get_text()
+        )
+        >= 6
+    )
     assert {"a", "b", "c", "Truth", "First", "Second", "rad", "normalised", "Noise-free, scene of it"} <= set(texts)
     assert not any("nan" in text.lower() for text in texts)
 
@@ -154,7 +165,8 @@ def spoil_normalisation(file):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "sentence"), [(spoil_origin, "does not cover the block 'lower_right'"), (spoil_normalisation, "different normalisations")]
+    ("spoil", "sentence"),
+    [(spoil_origin, "does not cover the block 'lower_right'"), (spoil_normalisation, "different normalisations")],
 )
 def test_runs_that_do_not_belong_together_are_refused(dataset, run_files, spoil, sentence):
     with h5py.File(run_files["ptychonn"][1], "r+") as file:
@@ -179,8 +191,12 @@ def test_a_block_or_a_level_that_is_not_there_is_named(dataset, run_files, headl
 @pytest.mark.parametrize("shape", [(128, 128), (40, 200)])
 def test_panels_lie_on_the_page_and_apart(columns, shape):
     layout = Layout(columns, shape)
-    boxes = [layout.point_box(place, row, column) for place in range(2) for row in range(4) for column in range(columns)]
-    boxes += [layout.scene_box(row, column) for row in range(4) for column in range(columns)] + [layout.bar_box(row) for row in range(4)]
+    boxes = [
+        layout.point_box(place, row, column) for place in range(2) for row in range(4) for column in range(columns)
+    ]
+    boxes += [layout.scene_box(row, column) for row in range(4) for column in range(columns)] + [
+        layout.bar_box(row) for row in range(4)
+    ]
     left, top, width, height = np.array(boxes).T
     assert left.min() >= 0
     assert top.min() >= 0

@@ -33,7 +33,10 @@ def measured(tmp_path, dataset):
 
 @pytest.fixture
 def runs(tmp_path, measured, experiment):
-    return {model: experiment.write_run(tmp_path, measured, model, blur) for model, blur in (("ptychonn", 2.0), ("ptychoformer", 1.0))}
+    return {
+        model: experiment.write_run(tmp_path, measured, model, blur)
+        for model, blur in (("ptychonn", 2.0), ("ptychoformer", 1.0))
+    }
 
 
 @pytest.fixture
@@ -43,7 +46,15 @@ def metrics(tmp_path):
     best = {"mse": 0.004, "psnr": 23.0, "ssim": 0.6}
     rows = [
         place
-        | dict(model=model, seed=seed, region=region, level=level, channel=channel, metric=metric, value=value * random.uniform(0.9, 1.1))
+        | dict(
+            model=model,
+            seed=seed,
+            region=region,
+            level=level,
+            channel=channel,
+            metric=metric,
+            value=value * random.uniform(0.9, 1.1),
+        )
         for model in ("ptychonn", "ptychoformer", "floor")
         for seed in range(3)
         for channel in SCORED
@@ -95,7 +106,9 @@ def test_the_detail_has_the_highest_contrast_of_what_was_stitched(measured, runs
     shape, side = np.array(scene.truth["phase"].shape), len(detail.truth["phase"])
     corners = np.stack([part.ravel() for part in np.indices(shape - side + 1)], axis=1)
     corners = corners[corners[:, 1] >= shape[1] // 2]
-    contrast = sum(windows(image / np.ptp(image), corners, (side, side)).std(axis=(1, 2)) for image in scene.truth.values())
+    contrast = sum(
+        windows(image / np.ptp(image), corners, (side, side)).std(axis=(1, 2)) for image in scene.truth.values()
+    )
     np.testing.assert_array_equal(np.subtract(detail.corner, scene.corner), corners[contrast.argmax()])
 
 
@@ -104,7 +117,12 @@ def test_bars_are_means_in_printed_units_above_the_floor(measured, runs, metrics
     scores = summarise(read_scenes(metrics, region="whole", **HEADLINE), ["model"], METRICS)
     with house_style():
         figure = compose(rows, scores, LABELS, pixel_size)
-    table = pd.read_csv(metrics).query("region == 'whole' and level == 'scene'").groupby(["metric", "channel", "model"])["value"].mean()
+    table = (
+        pd.read_csv(metrics)
+        .query("region == 'whole' and level == 'scene'")
+        .groupby(["metric", "channel", "model"])["value"]
+        .mean()
+    )
     for axes, metric, scale in zip(figure.axes[-3:], METRICS, (1, 100, 100), strict=True):
         bars = [patch for patch in axes.patches if patch.get_width() > 0]
         heights = [bar.get_height() for bar in bars]

@@ -37,7 +37,12 @@ def trained(make_scan):
 def test_rows_show_one_pattern_and_the_whole_object(dataset, trained, whole_scan_files):
     rows, _ = load_rows(dataset, whole_scan_files, trained, **HEADLINE)
     scan = read_scan(dataset)
-    assert [(row.letter, row.channel) for row in rows] == [("a", "amplitude"), ("b", "phase"), ("c", "amplitude"), ("d", "phase")]
+    assert [(row.letter, row.channel) for row in rows] == [
+        ("a", "amplitude"),
+        ("b", "phase"),
+        ("c", "amplitude"),
+        ("d", "phase"),
+    ]
     np.testing.assert_array_equal(rows[3].view.truth["phase"], scan.phase)
     y, x = rows[1].view.corner
     np.testing.assert_array_equal(rows[1].view.truth["phase"], scan.phase[y : y + 16, x : x + 16])
@@ -61,7 +66,11 @@ def test_what_is_printed_below_a_scene_is_the_psnr_of_the_metrics(tmp_path, data
     texts = [axes.get_xlabel() for axes in figure.axes]
     identity = {"dataset": "straight", "test": "curved", "model": "ptychonn", "loss": "mse", "n_train": 1, "seed": 0}
     measure(trained, dataset, *whole_scan_files["ptychonn"], identity, tmp_path / "metrics.csv")
-    psnr = read_metrics(tmp_path / "metrics.csv").query("level == 'scene' and metric == 'psnr'").set_index("channel")["value"]
+    psnr = (
+        read_metrics(tmp_path / "metrics.csv")
+        .query("level == 'scene' and metric == 'psnr'")
+        .set_index("channel")["value"]
+    )
     amplitude, phase, relative = (f"{psnr[channel]:.1f}" for channel in SCORED)
     assert {f"{amplitude} dB", f"{phase} | {relative} dB", "plain | relative"} <= set(texts)
 

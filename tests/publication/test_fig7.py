@@ -57,7 +57,9 @@ def test_strip_and_block_are_outlined_where_they_are_and_named(split, block):
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 6, 8])
 def test_one_panel_a_size_within_the_page(split, count):
-    training = {n_train: training_subset(split, n_train, 0, "scattered") for n_train in (320, 160, 80, 40, 20, 10, 5, 2)[:count]}
+    training = {
+        n_train: training_subset(split, n_train, 0, "scattered") for n_train in (320, 160, 80, 40, 20, 10, 5, 2)[:count]
+    }
     with house_style():
         figure = compose(split, training, "lower_right")
     assert len(figure.axes) == count
@@ -65,13 +67,24 @@ def test_one_panel_a_size_within_the_page(split, count):
     assert boxes.min() > 0
     assert boxes.max() < 1
     texts = " ".join(text.get_text() for text in figure.texts)
-    assert all(f"{n_train} patterns ({100 * lit_pixels(split, indices).mean():.0f} %)" in texts for n_train, indices in training.items())
+    assert all(
+        f"{n_train} patterns ({100 * lit_pixels(split, indices).mean():.0f} %)" in texts
+        for n_train, indices in training.items()
+    )
 
 
 @pytest.mark.parametrize("subset", ["scattered", "square"])
 def test_files(tmp_path, dataset, subset):
     for name in ("first", "second"):
-        draw(dataset, sizes=[100, 10], seed=0, subset=subset, block="strip", pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+        draw(
+            dataset,
+            sizes=[100, 10],
+            seed=0,
+            subset=subset,
+            block="strip",
+            pdf=tmp_path / f"{name}.pdf",
+            png=tmp_path / f"{name}.png",
+        )
     assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
     assert f"[ 0 0 {DOUBLE_COLUMN * 72:.2f}".encode()[:12] in (tmp_path / "first.pdf").read_bytes()
 
@@ -82,7 +95,15 @@ def test_the_largest_training_set_stands_first(tmp_path, dataset, monkeypatch):
         "ptychoformer.publication.figures.fig7.compose",
         lambda split, indices, *rest: shown.extend(indices) or compose(split, indices, *rest),
     )
-    draw(dataset, sizes=[10, 320, 40], seed=0, subset="square", block="lower_right", pdf=tmp_path / "a.pdf", png=tmp_path / "a.png")
+    draw(
+        dataset,
+        sizes=[10, 320, 40],
+        seed=0,
+        subset="square",
+        block="lower_right",
+        pdf=tmp_path / "a.pdf",
+        png=tmp_path / "a.png",
+    )
     assert shown == [320, 40, 10]
 
 

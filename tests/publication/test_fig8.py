@@ -42,7 +42,11 @@ def metrics(datasets, sizes, seeds=3):
         value = quality + np.log10(n_train) + (0.2 * random.standard_normal() if model in MODELS else 0)
         score = {"mse": 0.1, "psnr": 12 + value, "ssim": min(0.7 + 0.02 * value, 1.0)}
         for (block, region, level), channel, (metric, v) in product(PLACES, SCORED, score.items()):
-            v -= DROP * (region == "unseen") + 5 * ((block, level) != ("lower_right", "scene")) - CONSTANT * (channel == "relative_phase")
+            v -= (
+                DROP * (region == "unseen")
+                + 5 * ((block, level) != ("lower_right", "scene"))
+                - CONSTANT * (channel == "relative_phase")
+            )
             loss = "mse" if model in MODELS else "none"
             rows.append((dataset, dataset, model, loss, n_train, seed, block, region, level, channel, metric, v))
     return pd.DataFrame(rows, columns=list(SCORES))
@@ -71,9 +75,16 @@ def test_interval_is_that_of_students_t():
 
 def test_summary_is_of_scenes_in_printed_units(inputs):
     table, raw = summarise(read(inputs[0]), ["model", "n_train"]), pd.read_csv(inputs[0])
-    picked = raw.query("model == 'ptychonn' and n_train == 100 and block == 'lower_right' and region == 'whole' and level == 'scene'")
+    picked = raw.query(
+        "model == 'ptychonn' and n_train == 100 and block == 'lower_right' and region == 'whole' and level == 'scene'"
+    )
     picked = picked[(picked["channel"] == "phase") & (picked["metric"] == "ssim")]
-    row = table[(table["model"] == "ptychonn") & (table["n_train"] == 100) & (table["channel"] == "phase") & (table["metric"] == "ssim")]
+    row = table[
+        (table["model"] == "ptychonn")
+        & (table["n_train"] == 100)
+        & (table["channel"] == "phase")
+        & (table["metric"] == "ssim")
+    ]
     assert row["mean"].item() == pytest.approx(100 * picked["value"].mean())
     assert row["n_seeds"].item() == 3
 
@@ -119,7 +130,9 @@ def test_plots_hold_the_means_dodged_by_less_than_they_are_apart(inputs):
     lines = [container.lines[0] for container in plot.containers]
     assert len(lines) == len(MODELS)
     for line, model in zip(lines, MODELS):
-        rows = sizes[(sizes["model"] == model) & (sizes["channel"] == "amplitude") & (sizes["metric"] == "psnr")].sort_values("n_train")
+        rows = sizes[
+            (sizes["model"] == model) & (sizes["channel"] == "amplitude") & (sizes["metric"] == "psnr")
+        ].sort_values("n_train")
         np.testing.assert_allclose(line.get_ydata(orig=False), rows["mean"])
         np.testing.assert_allclose(np.log10(line.get_xdata(orig=False)), np.log10(rows["n_train"]), atol=0.05)
     assert lines[0].get_xdata(orig=False)[0] < lines[1].get_xdata(orig=False)[0]
@@ -139,7 +152,11 @@ def test_every_reference_has_a_name_and_dashes_of_its_own(inputs, tmp_path, comp
 
 def test_what_one_pattern_can_tell_is_drawn_where_it_is_not_the_ceiling(inputs, tmp_path, composed):
     draw_all(inputs, tmp_path)
-    plots = {(axes.get_title(), axes.get_ylabel()): axes for axes in composed[0].axes if axes.get_xlabel() == "training patterns"}
+    plots = {
+        (axes.get_title(), axes.get_ylabel()): axes
+        for axes in composed[0].axes
+        if axes.get_xlabel() == "training patterns"
+    }
     greys = {key: [line for line in axes.lines if line.get_color() == "grey"] for key, axes in plots.items()}
     assert {key: len(lines) for key, lines in greys.items()} == {
         ("Amplitude", "PSNR (dB)"): 1,
@@ -158,7 +175,11 @@ def test_decibels_out_of_the_networks_reach_are_written_and_leave_the_scale_to_t
     write_csv(pd.concat([table, epie]), inputs[0])
     with house_style():
         _, _, figure = drawn(inputs)
-    plots = {axes.get_ylabel(): axes for axes in figure.axes if axes.get_xlabel() == "training patterns" and axes.get_title() == "Phase"}
+    plots = {
+        axes.get_ylabel(): axes
+        for axes in figure.axes
+        if axes.get_xlabel() == "training patterns" and axes.get_title() == "Phase"
+    }
     assert [text.get_text() for text in plots["PSNR (dB)"].texts] == ["ePIE 56 ↑"]
     assert plots["PSNR (dB)"].get_ylim()[1] < 30
     assert not plots["SSIM (%)"].texts
@@ -216,7 +237,9 @@ def test_two_sizes_are_needed(inputs):
 def composed(monkeypatch):
     """What `draw` composes, figure after figure."""
     figures = []
-    monkeypatch.setattr("ptychoformer.publication.figures.fig8.compose", lambda *parts: figures.append(compose(*parts)) or figures[-1])
+    monkeypatch.setattr(
+        "ptychoformer.publication.figures.fig8.compose", lambda *parts: figures.append(compose(*parts)) or figures[-1]
+    )
     return figures
 
 
@@ -229,10 +252,14 @@ def drawn_lines(figure, axis):
 def test_plots_are_of_what_no_training_pattern_lights(inputs, tmp_path, composed):
     draw_all(inputs, tmp_path)
     for axis, by, path in (("training patterns", "n_train", inputs[0]), ("overlap (%)", "dataset", inputs[1])):
-        rows = pd.read_csv(path).query("block == 'lower_right' and level == 'scene' and metric == 'psnr' and model == 'ptychonn'")
+        rows = pd.read_csv(path).query(
+            "block == 'lower_right' and level == 'scene' and metric == 'psnr' and model == 'ptychonn'"
+        )
         for title, channel in (("Phase", "phase"), ("Relative phase", "relative_phase")):
             of_channel = rows[rows["channel"] == channel]
-            whole, unseen = (of_channel[of_channel["region"] == region].groupby(by)["value"].mean() for region in ("whole", "unseen"))
+            whole, unseen = (
+                of_channel[of_channel["region"] == region].groupby(by)["value"].mean() for region in ("whole", "unseen")
+            )
             np.testing.assert_allclose(whole - unseen, DROP)
             drawn = drawn_lines(composed[0], axis)[title, "PSNR (dB)"][0]
             np.testing.assert_allclose(np.sort(drawn.get_ydata(orig=False)), np.sort(unseen))
@@ -246,7 +273,9 @@ def test_the_networks_of_both_rows_of_plots_may_differ(inputs, tmp_path, compose
     table = pd.read_csv(inputs[1])
     write_csv(table[table["model"] != "ptychonn"], tmp_path / "fewer.csv")
     draw_all((inputs[0], tmp_path / "fewer.csv", *inputs[2:]), tmp_path, overlap_models=others)
-    above, below = (drawn_lines(composed[0], axis)["Amplitude", "PSNR (dB)"] for axis in ("training patterns", "overlap (%)"))
+    above, below = (
+        drawn_lines(composed[0], axis)["Amplitude", "PSNR (dB)"] for axis in ("training patterns", "overlap (%)")
+    )
     assert len(above) == 2
     assert len(below) == 1
     assert (below[0].get_marker(), below[0].get_color()) == (above[1].get_marker(), above[1].get_color())
@@ -257,7 +286,9 @@ def test_a_region_without_a_window_of_the_ssim_is_said_to_be_too_small(inputs, t
     table = pd.read_csv(inputs[1])
     write_csv(table[(table["metric"] != "ssim") | (table["region"] != "unseen")], tmp_path / "small.csv")
     draw_all((inputs[0], tmp_path / "small.csv", *inputs[2:]), tmp_path)
-    said = {axes.get_ylabel() for axes in composed[0].axes if "region too small" in [text.get_text() for text in axes.texts]}
+    said = {
+        axes.get_ylabel() for axes in composed[0].axes if "region too small" in [text.get_text() for text in axes.texts]
+    }
     assert said == {"SSIM (%)"}
 
 
@@ -273,7 +304,9 @@ def test_pictures_of_both_sizes_are_on_the_scale_of_the_metrics(inputs, tmp_path
         for images in (large.view.truth, large.view.answers["ptychonn"]):
             assert np.isfinite(images[large.channel]).all()
         # The same prediction, whatever scale it is stored on.
-        np.testing.assert_allclose(large.view.answers["ptychonn"][large.channel], small.view.answers["ptychonn"][large.channel], atol=1e-5)
+        np.testing.assert_allclose(
+            large.view.answers["ptychonn"][large.channel], small.view.answers["ptychonn"][large.channel], atol=1e-5
+        )
 
 
 def test_no_figure_depends_on_another():
@@ -283,4 +316,6 @@ def test_no_figure_depends_on_another():
             name = waiting.pop()
             reached.add(name)
             waiting += [other for other in provenance._imports(name) if other not in reached]
-        assert [name for name in reached if name.startswith("publication.figures.fig")] == [f"publication.figures.fig{number}"]
+        assert [name for name in reached if name.startswith("publication.figures.fig")] == [
+            f"publication.figures.fig{number}"
+        ]

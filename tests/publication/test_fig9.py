@@ -25,7 +25,9 @@ def files(tmp_path, dataset, run_files):
     ]
     outputs = tmp_path / "spectra.csv", tmp_path / "bands.csv"
     headline = dict(block="lower_right", level="scene")
-    spectra(dict.fromkeys(range(3), dataset), scenes, **headline, output_spectra_csv=outputs[0], output_bands_csv=outputs[1])
+    spectra(
+        dict.fromkeys(range(3), dataset), scenes, **headline, output_spectra_csv=outputs[0], output_bands_csv=outputs[1]
+    )
     return outputs
 
 
@@ -63,7 +65,11 @@ def test_panels_hold_what_the_files_hold(files):
     drawn = [line.get_ydata() for line in figure.axes[-1].lines]
     expected = correlation.loc[correlation["quantity"] == "frc", "value"].to_numpy()
     assert any(len(line) == len(expected) and np.allclose(line, expected) for line in drawn)
-    sizes = [text.get_fontsize() for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if text.get_text()]
+    sizes = [
+        text.get_fontsize()
+        for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
+        if text.get_text()
+    ]
     assert min(sizes) >= 6
 
 

@@ -36,7 +36,9 @@ HERE = dict(block="lower_right", level="scene")
 DIGEST = "12345e678901"
 
 
-def make_run(results, model, seed=0, *, dataset="clean", test="clean", loss="mse", n_train=640, psnr=14.0, epochs=25, **facts):
+def make_run(
+    results, model, seed=0, *, dataset="clean", test="clean", loss="mse", n_train=640, psnr=14.0, epochs=25, **facts
+):
     """Metrics and trained weights of a run, as the workflow leaves them."""
     reference = model in ("floor", "ceiling")
     loss = "none" if reference else loss
@@ -45,9 +47,9 @@ def make_run(results, model, seed=0, *, dataset="clean", test="clean", loss="mse
     place = dict(dataset=dataset, test=test, model=model, loss=loss, n_train=n_train, seed=seed)
     place |= HERE | dict(region="whole")
     values = {("amplitude", "mse"): 0.0400000001, ("amplitude", "psnr"): psnr, ("phase", "ssim"): None}
-    frame = pd.DataFrame([place | dict(channel=channel, metric=metric, value=value) for (channel, metric), value in values.items()])[
-        list(contract.SCORES)
-    ]
+    frame = pd.DataFrame(
+        [place | dict(channel=channel, metric=metric, value=value) for (channel, metric), value in values.items()]
+    )[list(contract.SCORES)]
     metrics.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(metrics, index=False)
     sidecar(metrics).write_text(json.dumps({"started": 200.0}))
@@ -55,11 +57,24 @@ def make_run(results, model, seed=0, *, dataset="clean", test="clean", loss="mse
         weights = results / "training" / run / "model.pt"
         weights.parent.mkdir(parents=True, exist_ok=True)
         weights.touch()
-        losses = {"epoch": [1, 2], "learning_rate": 1e-3, "train_loss": [0.4, 0.1], "validation_loss": [0.3, 0.2], "seconds": 1.0}
+        losses = {
+            "epoch": [1, 2],
+            "learning_rate": 1e-3,
+            "train_loss": [0.4, 0.1],
+            "validation_loss": [0.3, 0.2],
+            "seconds": 1.0,
+        }
         pd.DataFrame(losses).to_csv(weights.with_name("history.csv"), index=False)
         configuration = {"model": model, "training": {"epochs": epochs, "batch_size": 32}, "code": "0012345678e9"}
-        content = {"package": "0.1.0", "configuration": configuration, "configuration_digest": DIGEST, "machine": "Linux x86_64"}
-        sidecar(weights).write_text(json.dumps(content | {"device": "cpu", "training_seconds": 2735.5, "started": 100.0} | facts))
+        content = {
+            "package": "0.1.0",
+            "configuration": configuration,
+            "configuration_digest": DIGEST,
+            "machine": "Linux x86_64",
+        }
+        sidecar(weights).write_text(
+            json.dumps(content | {"device": "cpu", "training_seconds": 2735.5, "started": 100.0} | facts)
+        )
     return metrics
 
 
@@ -159,7 +174,11 @@ class TestOtherExperiments:
             ("straight", "curved", "mse", "640"),
             ("overlap_0", "overlap_0", "mse", "40"),
         }
-        assert not read(tmp_path / "store" / SCORES).duplicated([name for name in contract.SCORES if name != "value"]).any()
+        assert (
+            not read(tmp_path / "store" / SCORES)
+            .duplicated([name for name in contract.SCORES if name != "value"])
+            .any()
+        )
 
     def test_smaller_training_sets_are_not_counted_with_the_largest(self, tmp_path, results):
         make_whole(results, range(5), n_train=50)
@@ -270,7 +289,9 @@ class TestHalfFinished:
     def damage_identity(self, metrics, weights):
         metrics.write_text(metrics.read_text().replace("ptychonn", "ptynet"))
 
-    @pytest.mark.parametrize("damage", ["weights", "sidecar", "age", "losses", "state", "metrics", "values", "identity"])
+    @pytest.mark.parametrize(
+        "damage", ["weights", "sidecar", "age", "losses", "state", "metrics", "values", "identity"]
+    )
     def test_a_half_finished_run_is_skipped_and_named(self, tmp_path, results, damage):
         run = "clean/ptychonn/mse/n640/seed1"
         metrics = results / "evaluation" / run / "on_clean" / "metrics.csv"
@@ -314,7 +335,12 @@ class TestBands:
         table = read_bands(tmp_path / "store")
         assert len(table) == 8 * 3
         row = table.query("model == 'ptychoformer' and seed == 1 and band == 'mid'").iloc[0]
-        assert tuple(row[["block", "level", "estimate", "code_digest"]]) == ("lower_right", "scene", 0.015, "0012345678e9")
+        assert tuple(row[["block", "level", "estimate", "code_digest"]]) == (
+            "lower_right",
+            "scene",
+            0.015,
+            "0012345678e9",
+        )
 
     def test_seed_by_seed_they_add_up_in_any_order(self, tmp_path, results):
         for name, order in (("one", (0, 1)), ("two", (1, 0))):
@@ -349,7 +375,9 @@ class TestBands:
         skipped = harvest(results, tmp_path / "store").skipped
         assert skipped == ("clean/clean/dpi/mse/640/0 in table1/bands.csv: its metrics are of earlier weights",)
         sidecar(path).unlink()
-        assert harvest(results, tmp_path / "store").skipped[0].startswith("table1/bands.csv: its sidecar lacks something")
+        assert (
+            harvest(results, tmp_path / "store").skipped[0].startswith("table1/bands.csv: its sidecar lacks something")
+        )
         path.write_bytes(path.read_bytes()[:-12])
         assert "breaks off" in harvest(results, tmp_path / "store").skipped[0]
         assert not (tmp_path / "store" / BANDS).exists()
@@ -367,7 +395,9 @@ def test_a_network_named_na_is_harvested_and_read_as_a_network(tmp_path):
 class TestCommand:
     def run(self, *arguments):
         command = [sys.executable, "-m", "ptychoformer.publication.harvest", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}, check=False
+        )
 
     def test_it_tells_what_it_added(self, tmp_path, results):
         harvest(results, tmp_path / "store")
@@ -386,7 +416,12 @@ class TestCommand:
 def test_claims_are_judged_on_what_was_harvested(tmp_path):
     for seed, shift in enumerate((0.0, 0.3, -0.2, 0.1)):
         for place, model in enumerate(NETWORKS):
-            make_run(tmp_path / "results", model, seed, psnr=13 + shift + 2 * (model == "ptychoformer") + 0.05 * place * (1 + seed))
+            make_run(
+                tmp_path / "results",
+                model,
+                seed,
+                psnr=13 + shift + 2 * (model == "ptychoformer") + 0.05 * place * (1 + seed),
+            )
     harvest(tmp_path / "results", tmp_path / "store")
     judge(CLAIMS, {}, None, tmp_path / "store", **HERE, scales={}, output_csv=tmp_path / "claims.csv")
     row = pd.read_csv(tmp_path / "claims.csv").query("id == 'clean-amplitude-psnr' and source == 'reference'").iloc[0]

@@ -25,7 +25,14 @@ def runs_of(config, experiment, seeds=range(SEEDS_FIXED)):
     entry = config["experiments"][experiment]
     methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
     return [
-        {"dataset": dataset, "test": entry["test"] or dataset, "model": model, "loss": loss, "n_train": str(size), "seed": str(seed)}
+        {
+            "dataset": dataset,
+            "test": entry["test"] or dataset,
+            "model": model,
+            "loss": loss,
+            "n_train": str(size),
+            "seed": str(seed),
+        }
         | {"blocks": "scan" if entry["test"] else "lower_left lower_right strip"}
         | ({} if loss == "none" else TRAINED)
         for dataset in entry["datasets"]
@@ -45,7 +52,11 @@ def holdings(folder, config, rows):
 
 def without(rows, **what):
     """The rows but for those that have all these values; a value may be several."""
-    return [row for row in rows if not all(row[key] in ([value] if isinstance(value, str) else value) for key, value in what.items())]
+    return [
+        row
+        for row in rows
+        if not all(row[key] in ([value] if isinstance(value, str) else value) for key, value in what.items())
+    ]
 
 
 def test_everything_is_whole_and_leaves_the_config_as_it_is(tmp_path, config):
@@ -92,7 +103,9 @@ def test_a_condition_that_lacks_networks_is_left_out(tmp_path, config):
 
 
 def test_sizes_and_losses_that_are_missing_are_named(tmp_path, config):
-    rows = without(runs_of(config, "sizes"), n_train=["500", "2000"]) + without(runs_of(config, "table4"), loss="weighted_30")
+    rows = without(runs_of(config, "sizes"), n_train=["500", "2000"]) + without(
+        runs_of(config, "table4"), loss="weighted_30"
+    )
     found = holdings(tmp_path, config, rows)
     narrowed = found.narrowed(config)
     assert found.parts["sizes"].absent == ("500 patterns", "2,000 patterns")

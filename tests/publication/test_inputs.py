@@ -9,7 +9,16 @@ import pytest
 
 from ptychoformer import publication
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.columns import ANOVA, BAND_ENERGIES, HISTORY, PAIRWISE, PUBLISHED, SPECTRA, TYPES, read_table
+from ptychoformer.evaluation.columns import (
+    ANOVA,
+    BAND_ENERGIES,
+    HISTORY,
+    PAIRWISE,
+    PUBLISHED,
+    SPECTRA,
+    TYPES,
+    read_table,
+)
 from ptychoformer.publication.claims import judge as claims
 from ptychoformer.publication.figures.fig9 import read_runs
 from ptychoformer.publication.figures.parts.sweeps import read_scenes
@@ -30,7 +39,22 @@ TABLES = {
     "claims": [name for name in claims.OUTPUT_COLUMNS if not name.startswith("verdict")],
     "history": HISTORY,
 }
-TEXT = {"dataset", "model", "loss", "block", "note", "a", "b", "method", "band", "quantity", "code_digest", "id", "statement", "reason"}
+TEXT = {
+    "dataset",
+    "model",
+    "loss",
+    "block",
+    "note",
+    "a",
+    "b",
+    "method",
+    "band",
+    "quantity",
+    "code_digest",
+    "id",
+    "statement",
+    "reason",
+}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -65,7 +89,9 @@ def test_a_network_named_na_is_in_the_statistics_the_table_and_the_figures(tmp_p
 
 def test_a_network_named_na_has_bands_in_figure_9(tmp_path):
     run = dict(dataset="clean", test="clean", model="NA", loss="mse", n_train=5, seed=0, channel="amplitude")
-    write_csv(pd.DataFrame([run | dict(band="low", estimate=0.9, truth=0.8)])[list(BAND_ENERGIES)], tmp_path / "bands.csv")
+    write_csv(
+        pd.DataFrame([run | dict(band="low", estimate=0.9, truth=0.8)])[list(BAND_ENERGIES)], tmp_path / "bands.csv"
+    )
     assert len(read_runs(tmp_path / "bands.csv", BAND_ENERGIES, {"NA": "Novel"})) == 1
 
 

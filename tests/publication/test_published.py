@@ -17,7 +17,14 @@ def deviations(condition, channel):
     at = TABLE_1[(TABLE_1["condition"] == condition) & (TABLE_1["channel"] == channel)].set_index(["method", "metric"])
     mse, psnr = at.xs("mse", level="metric"), at.xs("psnr", level="metric")
     implied, slack = DECIBELS * mse["std"] / mse["mean"], DECIBELS * MSE_UNIT / 2 / mse["mean"]
-    return pd.DataFrame({"printed": psnr["std"], "implied": implied, "most": implied + slack, "least_printed": psnr["std"] - PSNR_UNIT / 2})
+    return pd.DataFrame(
+        {
+            "printed": psnr["std"],
+            "implied": implied,
+            "most": implied + slack,
+            "least_printed": psnr["std"] - PSNR_UNIT / 2,
+        }
+    )
 
 
 def test_the_propagation_is_that_of_small_errors():
@@ -46,6 +53,8 @@ def test_under_noise_so_are_those_of_the_amplitude_alone():
 
 def test_a_mean_of_decibels_is_not_below_the_decibels_of_the_mean():
     """-10 log10 is convex: what PtychoNN's mean MSE implies at least is more than what is printed."""
-    at = TABLE_1.query("condition == 'clean' and method == 'ptychonn' and channel == 'amplitude'").set_index("metric")["mean"]
+    at = TABLE_1.query("condition == 'clean' and method == 'ptychonn' and channel == 'amplitude'").set_index("metric")[
+        "mean"
+    ]
     assert -10 * np.log10(at["mse"]) == pytest.approx(13.65, abs=0.005)
     assert -10 * np.log10(at["mse"] + MSE_UNIT / 2) > at["psnr"] + PSNR_UNIT / 2

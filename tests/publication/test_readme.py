@@ -13,7 +13,15 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS
 from ptychoformer.publication.report.labels import Labels
-from ptychoformer.publication.report.readme import BEGIN, CLAIM_COLUMNS, END, Sources, block_of_results, keep, write_block
+from ptychoformer.publication.report.readme import (
+    BEGIN,
+    CLAIM_COLUMNS,
+    END,
+    Sources,
+    block_of_results,
+    keep,
+    write_block,
+)
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS
 from ptychoformer.storage import write_csv
 
@@ -81,9 +89,9 @@ class TestFullSize:
         table = means(runs)
         test = stats.ttest_rel(table["ptychoformer"], table["dpi"]).confidence_interval()
         lead = (table["ptychoformer"] - table["dpi"]).mean()
-        assert f"amplitude PSNR Ptychoformer, by {lead:.2f} dB over DPI ({test.low:.2f} to {test.high:.2f})".replace("-", "−") in rendered(
-            sources, runs
-        )
+        assert f"amplitude PSNR Ptychoformer, by {lead:.2f} dB over DPI ({test.low:.2f} to {test.high:.2f})".replace(
+            "-", "−"
+        ) in rendered(sources, runs)
 
     def test_only_seeds_that_every_network_has_count(self, sources, rendered):
         runs = scores(seeds=4)
@@ -100,7 +108,10 @@ class TestFullSize:
 
     def test_another_block_stands_beside_nothing_of_the_papers(self, sources, rendered):
         text = rendered(sources, scores(block="lower_left"))
-        assert "*Noise-free, the lower right block*: no runs yet (those below are of another block, on which no claim is judged)." in text
+        assert (
+            "*Noise-free, the lower right block*: no runs yet (those below are of another block, on which no claim is judged)."
+            in text
+        )
         assert "*Noisy, the lower right block*: no runs yet." in text
         assert "Noise-free, the lower left block, 2,928 patterns" in text
         assert "(13.52)" not in text
@@ -123,7 +134,9 @@ class TestFullSize:
 
     def test_without_a_whole_seed_no_mean_is_shown(self, sources, rendered):
         runs = scores(seeds=2)
-        runs = runs[~((runs["model"] == "dpi") & (runs["seed"] == 0)) & ~((runs["model"] == "ptynet") & (runs["seed"] == 1))]
+        runs = runs[
+            ~((runs["model"] == "dpi") & (runs["seed"] == 0)) & ~((runs["model"] == "ptynet") & (runs["seed"] == 1))
+        ]
         assert "*Noise-free, the lower right block*: no seed has every network yet." in rendered(sources, runs)
 
     def test_without_runs_it_says_so(self, sources, rendered):
@@ -135,7 +148,9 @@ class TestLaptop:
     @pytest.fixture
     def kept(self, sources, tmp_path):
         """A run of the workflow, of which README's numbers were copied; and those of Table I."""
-        table1 = pd.concat([scores("clean", n_train=400), scores("clean", n_train=400, block="strip"), scores("noisy", n_train=400)])
+        table1 = pd.concat(
+            [scores("clean", n_train=400), scores("clean", n_train=400, block="strip"), scores("noisy", n_train=400)]
+        )
         write_csv(pd.concat([table1, scores("clean", n_train=400, region="unseen")]), tmp_path / "table1.csv")
         write_csv(scores("straight", test="curved", n_train=320, block="scan"), tmp_path / "table2.csv")
         verdicts = ["holds", "does not hold", "undecided", "undecided", "undecided"]
@@ -145,7 +160,12 @@ class TestLaptop:
         ]
         claims = pd.DataFrame(rows).assign(source="local", interim=False, n_seeds=[3, 3, 3, 3, 0])
         write_csv(claims, tmp_path / "claims.csv")
-        keep(tmp_path / "claims.csv", {tmp_path / "table1.csv": "lower_right", tmp_path / "table2.csv": "scan"}, "scene", sources.laptop)
+        keep(
+            tmp_path / "claims.csv",
+            {tmp_path / "table1.csv": "lower_right", tmp_path / "table2.csv": "scan"},
+            "scene",
+            sources.laptop,
+        )
         return table1[(table1["block"] == "lower_right") & (table1["dataset"] == "noisy")]
 
     def test_what_is_kept_is_small(self, sources, kept):
@@ -159,7 +179,10 @@ class TestLaptop:
         assert "Of 5 claims 1 holds, 1 does not hold, 3 undecided (1 for want of runs)." in text
         table = means(kept)
         networks = ", ".join(f"{label} {table[name].mean():.2f}" for name, label in MODELS.items())
-        assert f"- *Noisy, the lower right block, 400 patterns, 3 seeds.* Amplitude PSNR (dB): {networks}; Floor 6.50, Ceiling ∞." in text
+        assert (
+            f"- *Noisy, the lower right block, 400 patterns, 3 seeds.* Amplitude PSNR (dB): {networks}; Floor 6.50, Ceiling ∞."
+            in text
+        )
         assert "- *Straight, tested on curved, 320 patterns, 3 seeds.*" in text
         assert text.index("- *Noise-free") < text.index("- *Noisy") < text.index("- *Straight")
 

@@ -51,7 +51,14 @@ def write_tables(folder, experiment, seeds):
         files = experiment.write_metrics(folder / "evaluation" / name, shown, table.factor)
         printed = {kind: folder / "publication" / f"{name}.{kind}" for kind in ("csv", "md", "tex")}
         made.words[name] = table.words | dict(scale_note=f"{name} is smaller than <the paper>.")
-        make_table(files.metrics, table.published, files.pairwise, table.layout, scale_note=made.words[name]["scale_note"], **printed)
+        make_table(
+            files.metrics,
+            table.published,
+            files.pairwise,
+            table.layout,
+            scale_note=made.words[name]["scale_note"],
+            **printed,
+        )
         made.tables[name], made.metrics[name] = printed["csv"], files.metrics
         made.statistics[name] = (files.anova, files.pairwise)
     return made
@@ -78,7 +85,9 @@ def write_inputs(folder, experiment, seeds=3, with_reference=True):
     """Arguments of `make_report`, and the files they name."""
     made = write_tables(folder, experiment, seeds)
     results = folder / "results"
-    reference = write_reference(folder / "reference", pd.read_csv(made.metrics["table1"]) if with_reference else None, experiment)
+    reference = write_reference(
+        folder / "reference", pd.read_csv(made.metrics["table1"]) if with_reference else None, experiment
+    )
     judge(
         PUBLISHED / "claims.yaml",
         made.metrics,
@@ -198,7 +207,9 @@ class TestStructure:
 
     def test_every_table_and_figure_is_there(self, page):
         assert {"summary", "claims", "variation", "reference", "training", "provenance"} <= set(page.ids)
-        assert {f"table{number}" for number in range(1, 6)} | {f"fig{number}" for number in range(1, 11)} <= set(page.ids)
+        assert {f"table{number}" for number in range(1, 6)} | {f"fig{number}" for number in range(1, 11)} <= set(
+            page.ids
+        )
         assert "Skipped: the measured scan star.npz is not at hand." in page.words
 
     def test_the_page_needs_nothing_but_itself(self, path, page, inputs):
@@ -309,8 +320,16 @@ class TestHeadline:
         words = inputs["words"]["table1"] | dict(methods=experiment.MODELS | dict(novel="Novel"))
         printed = {kind: tmp_path / f"table1.{kind}" for kind in ("csv", "md", "tex")}
         make_table(files.metrics, PUBLISHED / "table1.csv", files.pairwise, Layout.of(words), scale_note="", **printed)
-        changed = dict(tables=dict(table1=printed["csv"]), statistics=dict(table1=(files.anova, files.pairwise)), words=dict(table1=words))
-        return inputs | {name: inputs[name] | part for name, part in changed.items()} | dict(output=tmp_path / "report.html")
+        changed = dict(
+            tables=dict(table1=printed["csv"]),
+            statistics=dict(table1=(files.anova, files.pairwise)),
+            words=dict(table1=words),
+        )
+        return (
+            inputs
+            | {name: inputs[name] | part for name, part in changed.items()}
+            | dict(output=tmp_path / "report.html")
+        )
 
     def test_an_appended_network_is_a_rival_and_not_ours(self, appended):
         make_report(**appended)
@@ -322,7 +341,9 @@ class TestHeadline:
         lines = headlines(table, pairwise, layout, "ptychoformer")
         assert {line.rival_name for line in lines} == {"Novel"}
         assert all(line.lead.startswith("−") for line in lines)
-        means = table.query(f"{HEADLINE} and condition == 'clean' and channel == 'phase' and metric == 'psnr'").set_index("method")
+        means = table.query(
+            f"{HEADLINE} and condition == 'clean' and channel == 'phase' and metric == 'psnr'"
+        ).set_index("method")
         line = next(line for line in lines if line.condition == "Noise-free" and line.column == "Phase PSNR (dB)")
         assert line.ours == f"{means.at['ptychoformer', 'ours_mean']:.2f}"
         assert f"{line.column} {line.ours} ({line.ours_interval}) Novel" in page.words
@@ -332,7 +353,9 @@ class TestHeadline:
         assert "Metric Novel Best other network Lead" in Page(appended["output"].read_text()).words
 
     def test_ours_must_be_in_table_1(self, inputs, tmp_path):
-        with pytest.raises(InputError, match="Table I has no network 'novel' to call ours; it has ptychonn, ptynet, dpi, ptychoformer"):
+        with pytest.raises(
+            InputError, match="Table I has no network 'novel' to call ours; it has ptychonn, ptynet, dpi, ptychoformer"
+        ):
             make_report(**inputs | dict(ours="novel", output=tmp_path / "report.html"))
 
 
@@ -348,7 +371,9 @@ class TestClaims:
                 f"and {counts.get('undecided', 0)} are ? undecided"
             ) in page.words
         kinds = tally(table, "local").by_kind
-        assert [sum(int(row[column]) for row in kinds[:-1]) for column in range(1, 5)] == [int(value) for value in kinds[-1][1:]]
+        assert [sum(int(row[column]) for row in kinds[:-1]) for column in range(1, 5)] == [
+            int(value) for value in kinds[-1][1:]
+        ]
 
     def test_each_row_has_its_verdicts_effects_and_seeds(self, page, inputs):
         table = pd.read_csv(inputs["claims"])
@@ -365,7 +390,10 @@ class TestClaims:
         both = table[table["source"] == "reference"]["id"]
         assert len(both) > 5
         assert all("2,928 patterns, 25 epochs" in page.claim(name) for name in both)
-        assert all("700 <patterns>" in page.claim(name) for name in table[(table["source"] == "local") & (table["n_seeds"] > 0)]["id"])
+        assert all(
+            "700 <patterns>" in page.claim(name)
+            for name in table[(table["source"] == "local") & (table["n_seeds"] > 0)]["id"]
+        )
 
     def test_effects_are_in_a_readers_units(self):
         assert effect_text(0.4316, "dB") == "+0.43 dB"
@@ -375,16 +403,36 @@ class TestClaims:
         assert effect_text(0.0069, "mse") == "+0.69×10⁻²"
 
     def test_reasons_are_in_a_readers_words(self, inputs, experiment):
-        row = dict(id="one", place="Table I", statement="It is so.", judges="size", verdict="undecided", effect=0.05, low=0.01, high=0.2)
+        row = dict(
+            id="one",
+            place="Table I",
+            statement="It is so.",
+            judges="size",
+            verdict="undecided",
+            effect=0.05,
+            low=0.01,
+            high=0.2,
+        )
         row |= dict(
-            unit="fraction", n_seeds=3, rival="ptynet, phase psnr", source="local", scale="", published_value=0.042, interim=False, note=""
+            unit="fraction",
+            n_seeds=3,
+            rival="ptynet, phase psnr",
+            source="local",
+            scale="",
+            published_value=0.042,
+            interim=False,
+            note="",
         )
         row |= dict.fromkeys(VERDICTS_ELSEWHERE, "")
         row |= dict(reason="the interval includes 0.042 for ptynet, phase psnr; dpi (2 of 3 comparisons)")
         (section,) = sections(pd.DataFrame([row]), Labels.of(inputs["words"]), experiment.CONTENTS)
         (claim,) = section.claims
         assert claim.local.because == "the interval includes 4.20 % for PtyNet, phase PSNR; DPI (2 of 3 comparisons)"
-        assert (claim.local.effect, claim.local.interval, claim.local.seeds) == ("+5.00 %", "+1.00 to +20.00", "3 seeds")
+        assert (claim.local.effect, claim.local.interval, claim.local.seeds) == (
+            "+5.00 %",
+            "+1.00 to +20.00",
+            "3 seeds",
+        )
         assert claim.published == "+4.20 %"
         assert section.tally == "1 undecided"
 
@@ -394,7 +442,9 @@ class TestClaims:
         table = read_verdicts(inputs["claims"])
         judged = table[(table["source"] == "local") & (table["n_seeds"] > 0) & (table["verdict_unseen"] != "")]
         for column in VERDICTS_ELSEWHERE:
-            table.loc[judged.index, column] = table.loc[judged.index, column].where(table[column] == "", table["verdict"])
+            table.loc[judged.index, column] = table.loc[judged.index, column].where(
+                table[column] == "", table["verdict"]
+            )
         on_a_block = judged.index[judged["verdict_strip"] != ""]
         holding = next(place for place in on_a_block if judged.at[place, "verdict"] == "holds")
         other = next(place for place in on_a_block if judged.at[place, "verdict"] != "holds")
@@ -402,7 +452,9 @@ class TestClaims:
         table.loc[other, "verdict_unseen"] = "holds"
         write_csv(table, tmp_path / "claims.csv")
         names = (table.at[holding, "id"], table.at[other, "id"])
-        counts = {name: int((judged[f"verdict_{name}"] != "").sum()) for name in ("unseen", "pattern", "lower_left", "strip")}
+        counts = {
+            name: int((judged[f"verdict_{name}"] != "").sum()) for name in ("unseen", "pattern", "lower_left", "strip")
+        }
         return inputs | dict(claims=tmp_path / "claims.csv", output=tmp_path / "report.html"), names, counts
 
     def test_verdicts_that_differ_elsewhere_are_shown_and_counted(self, flipped):
@@ -425,7 +477,13 @@ class TestClaims:
         for where in ("On the unseen part", "On the lower left block", "On the test strip"):
             assert f"{where}: ✗ does not hold." in local[holding]
         assert "On the unseen part: ✓ holds." in local[other]
-        assert sum("700 <patterns>" in text and "On the unseen part" in text.split("700 <patterns>")[0] for text in local.values()) == 2
+        assert (
+            sum(
+                "700 <patterns>" in text and "On the unseen part" in text.split("700 <patterns>")[0]
+                for text in local.values()
+            )
+            == 2
+        )
 
     def test_an_unknown_verdict_on_the_unseen_part_is_named(self, inputs, tmp_path):
         table = read_verdicts(inputs["claims"])
@@ -443,7 +501,9 @@ class TestClaims:
         assert "nterim" not in small_page.words
 
     def test_notes_on_the_papers_evidence_are_shown(self, page):
-        assert "The paper says 5.4 %; by Table I that is 14.42 against 13.68 dB." in page.claim("abstract-amplitude-psnr-gain")
+        assert "The paper says 5.4 %; by Table I that is 14.42 against 13.68 dB." in page.claim(
+            "abstract-amplitude-psnr-gain"
+        )
 
     @pytest.mark.parametrize(
         ("place", "title"),
@@ -489,16 +549,23 @@ class TestReference:
         """It is left out for every network that is compared, and the page says so."""
         runs = read_scores(inputs["reference"])
         experiment.keep_reference(
-            tmp_path / "reference", runs[~((runs["seed"] == 1) & (runs["model"] == "dpi") & (runs["dataset"] == "clean"))]
+            tmp_path / "reference",
+            runs[~((runs["seed"] == 1) & (runs["model"] == "dpi") & (runs["dataset"] == "clean"))],
         )
         found = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
-        assert {condition.title.split(":")[0]: condition.whole for condition in found} == {"Noise-free": (0, 2), "Noisy": (0, 1, 2)}
+        assert {condition.title.split(":")[0]: condition.whole for condition in found} == {
+            "Noise-free": (0, 2),
+            "Noisy": (0, 1, 2),
+        }
         assert {row[1] for row in found[0].rows} == {"2 (0, 2)"}
         assert found[0].dropped == "PtychoNN 1; PtyNet 1; Ptychoformer 1"
         assert (found[1].dropped, found[0].lacks) == ("", ())
         make_report(**inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html"))
         words = Page((tmp_path / "report.html").read_text()).words
-        assert "2 whole seeds of 10: interim; seeds left out, which not every network has: PtychoNN 1; PtyNet 1; Ptychoformer 1" in words
+        assert (
+            "2 whole seeds of 10: interim; seeds left out, which not every network has: PtychoNN 1; PtyNet 1; Ptychoformer 1"
+            in words
+        )
 
     def test_networks_of_other_tables_take_no_seed_away(self, inputs, tmp_path, experiment):
         runs = read_scores(inputs["reference"])
@@ -513,7 +580,9 @@ class TestReference:
         """The whole seeds alone are tested, in every column, and six pairs."""
         runs = read_scores(inputs["reference"])
         found = reference_conditions(inputs["reference"], Labels.of(inputs["words"]), **HERE)[0]
-        at = runs.query(f"dataset == 'clean' and {HEADLINE} and channel == 'amplitude' and metric == 'psnr' and loss == 'mse'")
+        at = runs.query(
+            f"dataset == 'clean' and {HEADLINE} and channel == 'amplitude' and metric == 'psnr' and loss == 'mse'"
+        )
         table = at.pivot(index="seed", columns="model", values="value")
         line = next(row for row in found.anovas if row[0] == "Amplitude PSNR (dB)")
         expected = AnovaRM(at, "value", "seed", within=["model"]).fit().anova_table.iloc[0]
@@ -524,7 +593,10 @@ class TestReference:
         pair = next(row for row in pairs if row[1] == "DPI less Ptychoformer")
         test = stats.ttest_rel(table["dpi"], table["ptychoformer"])
         interval = test.confidence_interval()
-        signed = [f"{value:+.2f}".replace("-", "−") for value in (table["dpi"].mean() - table["ptychoformer"].mean(), *interval)]
+        signed = [
+            f"{value:+.2f}".replace("-", "−")
+            for value in (table["dpi"].mean() - table["ptychoformer"].mean(), *interval)
+        ]
         assert pair[2] == f"{signed[0]} ({signed[1]} to {signed[2]})"
         assert float(pair[3]) == pytest.approx(test.pvalue, abs=5e-5)
         assert pair[4] == ("below 0.0083" if test.pvalue < 0.05 / 6 else "not below 0.0083")
@@ -551,7 +623,9 @@ class TestReference:
 
     def test_a_network_named_na_is_one_of_them(self, inputs, tmp_path, experiment):
         runs = read_scores(inputs["reference"])
-        experiment.keep_reference(tmp_path / "reference", pd.concat([runs, runs[runs["model"] == "dpi"].assign(model="NA")]))
+        experiment.keep_reference(
+            tmp_path / "reference", pd.concat([runs, runs[runs["model"] == "dpi"].assign(model="NA")])
+        )
         (clean, _) = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
         assert "NA" in [row[0] for row in clean.rows]
 
@@ -559,7 +633,9 @@ class TestReference:
         claims_told = len(re.findall(r"\d+ versions of the code", page.words))
         runs = read_scores(inputs["reference"])
         # Both digests are infinite to a careless reader.
-        runs.loc[(runs["model"] == "dpi") & (runs["seed"] == 1) & (runs["dataset"] == "clean"), "code_digest"] = "98765e432109"
+        runs.loc[(runs["model"] == "dpi") & (runs["seed"] == 1) & (runs["dataset"] == "clean"), "code_digest"] = (
+            "98765e432109"
+        )
         experiment.keep_reference(tmp_path / "reference", runs)
         make_report(**inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html"))
         words = Page((tmp_path / "report.html").read_text()).words
@@ -576,7 +652,14 @@ class TestReference:
 
     def test_floor_and_ceiling_stand_below_their_networks(self, inputs):
         for condition in reference_conditions(inputs["reference"], Labels.of(inputs["words"]), **HERE):
-            assert [row[0] for row in condition.rows] == ["PtychoNN", "PtyNet", "DPI", "Ptychoformer", "Floor", "Ceiling"]
+            assert [row[0] for row in condition.rows] == [
+                "PtychoNN",
+                "PtyNet",
+                "DPI",
+                "Ptychoformer",
+                "Floor",
+                "Ceiling",
+            ]
             assert condition.rows[-1][2] == "∞"
 
     def test_without_runs_the_page_says_so(self, small_page):
@@ -588,14 +671,19 @@ class TestReference:
 class TestVariation:
     def test_deviations_are_over_seeds_on_the_headline_and_over_blocks(self, page, inputs):
         metrics = pd.read_csv(inputs["statistics"]["table1"][0].with_name("metrics.csv"))
-        at = metrics.query("dataset == 'noisy' and model == 'dpi' and region == 'whole' and level == 'scene' and channel == 'phase'")
+        at = metrics.query(
+            "dataset == 'noisy' and model == 'dpi' and region == 'whole' and level == 'scene' and channel == 'phase'"
+        )
         scores = at[at["metric"] == "psnr"].groupby("block")["value"]
         over_seeds, over_blocks = scores.std()["lower_right"], scores.mean()[["lower_right", "lower_left"]].std()
         assert over_blocks > 0
         assert f"{over_seeds:.2f} {over_blocks:.2f}" in page.words
 
     def test_what_seeds_stand_for_is_said(self, page):
-        assert "A seed draws the order of the training patterns, the part of them that validates and the initial weights" in page.words
+        assert (
+            "A seed draws the order of the training patterns, the part of them that validates and the initial weights"
+            in page.words
+        )
 
 
 class TestProvenance:
@@ -640,7 +728,9 @@ class TestFigures:
 
     def test_a_figure_without_a_caption_is_named(self, tmp_path, experiment):
         with pytest.raises(InputError, match="figure 'fig11' has no caption"):
-            report_figures.pictures({"fig11": ("a.pdf", "a.png")}, experiment.CONTENTS.figures, tmp_path / "report.html")
+            report_figures.pictures(
+                {"fig11": ("a.pdf", "a.png")}, experiment.CONTENTS.figures, tmp_path / "report.html"
+            )
 
     def test_what_is_no_picture_is_named(self, tmp_path, experiment):
         figures = write_figures(tmp_path, FIGURES[:1])

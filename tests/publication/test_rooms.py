@@ -23,7 +23,9 @@ def room_of(module):
 
 
 def test_rooms_are_known():
-    assert {path.name for path in FOLDER.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(BELOW) - {"harvest"}
+    assert {path.name for path in FOLDER.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(BELOW) - {
+        "harvest"
+    }
     assert {path.name for path in FOLDER.glob("*.py")} == {"__init__.py", "harvest.py", "inputs.py", "names.py"}
 
 

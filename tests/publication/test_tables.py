@@ -38,7 +38,9 @@ def make(tmp_path, experiment):
         table = experiment.TABLES[number]
         files = experiment.write_metrics(tmp_path, metrics, table.factor)
         outputs = {kind: tmp_path / f"table.{kind}" for kind in ("csv", "md", "tex")}
-        make_table(files.metrics, table.published, files.pairwise, replace(table.layout, **changes), scale_note=NOTE, **outputs)
+        make_table(
+            files.metrics, table.published, files.pairwise, replace(table.layout, **changes), scale_note=NOTE, **outputs
+        )
         return pd.read_csv(outputs["csv"]), outputs["md"].read_text(), outputs["tex"].read_text()
 
     return make
@@ -102,11 +104,29 @@ class TestPublished:
         [
             ("II", "amplitude", "psnr", "ptychoformer", ["ptychonn", "ptynet", "dpi"], 0.83, 0.95),
             ("II", "amplitude", "ssim", "ptychoformer", ["ptychonn", "ptynet", "dpi"], 0.0851, 0.1128),
-            ("III", "amplitude", "psnr", "ptychoformer", ["with_mhsa", "without_decoder"], 0.0416 * 14.42, 0.2358 * 14.42),
-            ("III", "amplitude", "ssim", "ptychoformer", ["with_mhsa", "without_decoder"], 0.0356 * 0.87, 0.3046 * 0.87),
+            (
+                "III",
+                "amplitude",
+                "psnr",
+                "ptychoformer",
+                ["with_mhsa", "without_decoder"],
+                0.0416 * 14.42,
+                0.2358 * 14.42,
+            ),
+            (
+                "III",
+                "amplitude",
+                "ssim",
+                "ptychoformer",
+                ["with_mhsa", "without_decoder"],
+                0.0356 * 0.87,
+                0.3046 * 0.87,
+            ),
         ],
     )
-    def test_gains_that_the_text_names_follow_from_the_tables(self, published, number, channel, metric, method, rivals, low, high):
+    def test_gains_that_the_text_names_follow_from_the_tables(
+        self, published, number, channel, metric, method, rivals, low, high
+    ):
         values = published(number).query("channel == @channel and metric == @metric").set_index("method")["mean"]
         gains = values[method] - values[rivals]
         assert (gains.min(), gains.max()) == pytest.approx((low, high), abs=0.005 if metric == "psnr" else 5e-5)
@@ -143,7 +163,13 @@ class TestPublished:
 
     @pytest.mark.parametrize(
         ("number", "winner"),
-        [("I", "ptychoformer"), ("II", "ptychoformer"), ("III", "ptychoformer"), ("IV", "weighted_90"), ("V", "ptychoformer")],
+        [
+            ("I", "ptychoformer"),
+            ("II", "ptychoformer"),
+            ("III", "ptychoformer"),
+            ("IV", "weighted_90"),
+            ("V", "ptychoformer"),
+        ],
     )
     def test_what_the_paper_prints_bold_is_best_everywhere(self, published, number, winner):
         for (_, _, metric), group in published(number).groupby(["condition", "channel", "metric"]):
@@ -173,7 +199,13 @@ class TestEveryTable:
         table, metrics, tidy, *_ = made
         column = "dataset" if table.factor == "model" else "model"
         for row in tidy[tidy["method"].isin(table.methods)].itertuples():
-            keys = {column: row.condition, table.factor: row.method, "block": row.block, "region": row.region, "level": row.level}
+            keys = {
+                column: row.condition,
+                table.factor: row.method,
+                "block": row.block,
+                "region": row.region,
+                "level": row.level,
+            }
             keys |= {"channel": row.channel, "metric": row.metric}
             values = metrics.loc[(metrics[list(keys)] == pd.Series(keys)).all(axis=1), "value"]
             assert (row.ours_mean, row.ours_std) == pytest.approx(
@@ -185,13 +217,17 @@ class TestEveryTable:
         table, _, tidy, *_ = made
         published = tidy.dropna(subset="published_mean")
         keys = ["condition", "method", "channel", "metric"]
-        expected = pd.read_csv(table.published).set_index(keys).rename(columns=lambda name: f"published_{name}").sort_index()
+        expected = (
+            pd.read_csv(table.published).set_index(keys).rename(columns=lambda name: f"published_{name}").sort_index()
+        )
         parts = {Part(*place): found for place, found in published.groupby(["block", "region", "level"])}
         first = table.layout.parts[0]
         assert set(parts) == {first, *([first._replace(level="released")] if table.number == "I" else [])}
         for found in parts.values():
             pd.testing.assert_frame_equal(found.set_index(keys)[list(expected)].sort_index(), expected)
-            assert (found["difference"] + found["published_mean"]).to_numpy() == pytest.approx(found["ours_mean"].to_numpy())
+            assert (found["difference"] + found["published_mean"]).to_numpy() == pytest.approx(
+                found["ours_mean"].to_numpy()
+            )
 
     def test_the_papers_numbers_stand_beside_no_other_block_and_no_other_phase(self, experiment):
         layout = experiment.TABLES["I"].layout
@@ -202,7 +238,9 @@ class TestEveryTable:
 
     def test_a_headline_elsewhere_has_a_table_without_the_papers_numbers(self, experiment, published):
         other = SimpleNamespace(**vars(experiment.TABLES["I"]) | {"block": "strip", "level": "synchronised"})
-        pairwise = pd.DataFrame(columns=["factor", "dataset", "held", "block", "region", "level", "channel", "metric", "a", "b", "p"])
+        pairwise = pd.DataFrame(
+            columns=["factor", "dataset", "held", "block", "region", "level", "channel", "metric", "a", "b", "p"]
+        )
         layout = replace(other.layout, block="strip", level="synchronised")
         table = compare(experiment.metrics_of(other), published("I"), pairwise, layout)
         assert tuple(table.loc[0, ["block", "region", "level"]]) == layout.parts[0]
@@ -249,7 +287,11 @@ class TestEveryTable:
         assert latex.isascii()
         assert latex.replace(r"\$", "").count("$") % 2 == 0
         for environment in ("table*", "tabular", "minipage"):
-            assert latex.count(f"\\begin{{{environment}}}") == latex.count(f"\\end{{{environment}}}") == len(columns_of(table))
+            assert (
+                latex.count(f"\\begin{{{environment}}}")
+                == latex.count(f"\\end{{{environment}}}")
+                == len(columns_of(table))
+            )
         tabulars = re.findall(r"\\begin\{tabular\}\{ll(c+)\}(.*?)\\end\{tabular\}", latex, re.DOTALL)
         for (cs, tabular), columns in zip(tabulars, columns_of(table), strict=True):
             lines = [line for line in tabular.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
@@ -279,7 +321,11 @@ def test_bold_is_the_better_network_and_never_a_reference(make, experiment, metr
     assert set(marked["method"]) == {"ptynet"}
     parts = experiment.TABLES["I"].layout
     assert len(marked) == 2 * sum(column[1] == metric for part in parts.parts for column in parts.columns(part))
-    assert all("**" not in line for line in markdown.splitlines() if re.match(r"\| (Noise-free|Noisy) +\| (Floor|Ceiling)", line))
+    assert all(
+        "**" not in line
+        for line in markdown.splitlines()
+        if re.match(r"\| (Noise-free|Noisy) +\| (Floor|Ceiling)", line)
+    )
     assert not re.search(r"(Floor|Ceiling) &.*mathbf", latex)
 
 
@@ -296,7 +342,11 @@ def test_networks_that_print_alike_are_all_bold(make, experiment):
 def test_dagger_is_the_test_against_the_best(experiment, published):
     place = {"dataset": "clean", "test": "clean", "factor": "model", "held": "mse", **HEADLINE._asdict()}
     place |= {"channel": "amplitude", "metric": "mse", "alpha": 0.0083, "note": ""}
-    pairs = [("ptychonn", "ptychoformer", 0.001, True), ("ptynet", "ptychoformer", 0.2, False), ("ptychonn", "ptynet", 0.001, True)]
+    pairs = [
+        ("ptychonn", "ptychoformer", 0.001, True),
+        ("ptynet", "ptychoformer", 0.2, False),
+        ("ptychonn", "ptynet", 0.001, True),
+    ]
     pairwise = pd.DataFrame([place | dict(a=a, b=b, p=p, significant=apart) for a, b, p, apart in pairs])
     layout = replace(experiment.TABLES["I"].layout, conditions={"clean": "Noise-free"})
     table = compare(experiment.make_metrics(), published("I"), pairwise, layout)
@@ -345,7 +395,9 @@ def test_a_method_that_the_paper_does_not_have(make, experiment):
     tidy, *_ = make(experiment.metrics_of(experiment.TABLES["III"], seeds=1), "III")
     assert tidy.query("method == 'release_attention'")[["published_mean", "difference"]].isna().all(axis=None)
     assert (
-        tidy.query("method == 'ptychoformer' and region == 'whole' and level == 'scene' and channel != 'relative_phase'")["difference"]
+        tidy.query(
+            "method == 'ptychoformer' and region == 'whole' and level == 'scene' and channel != 'relative_phase'"
+        )["difference"]
         .notna()
         .all()
     )
@@ -395,7 +447,9 @@ def lacking(metrics, query):
 )  # fmt: skip
 def test_metrics_that_do_not_fit_are_refused_in_one_sentence(experiment, published, number, spoil, sentence):
     table = experiment.TABLES[number]
-    pairwise = pd.DataFrame(columns=["factor", "dataset", "held", "block", "region", "level", "channel", "metric", "a", "b", "p"])
+    pairwise = pd.DataFrame(
+        columns=["factor", "dataset", "held", "block", "region", "level", "channel", "metric", "a", "b", "p"]
+    )
     with pytest.raises(InputError, match=sentence):
         compare(spoil(experiment.metrics_of(table)), published(number), pairwise, table.layout)
 

@@ -9,7 +9,13 @@ from ptychoformer.paths import Run
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.unpack import histories, trained, unpack, unpack_spectra
 
-FACTS = dict(zip(store.FACTS, ("25", "32", "0.1.0", "ab12", "0012345678e9", "Linux", "NVIDIA H100", "12.5", "2026-01-31"), strict=True))
+FACTS = dict(
+    zip(
+        store.FACTS,
+        ("25", "32", "0.1.0", "ab12", "0012345678e9", "Linux", "NVIDIA H100", "12.5", "2026-01-31"),
+        strict=True,
+    )
+)
 HEADLINE = dict(block="lower_right", level="scene")
 
 
@@ -20,7 +26,9 @@ def run(model, seed, loss="mse"):
 @pytest.fixture
 def folder(tmp_path):
     """Two seeds of two networks and a floor; values with more digits than a table prints, and empty ones."""
-    runs = [run(model, seed) for model in ("dpi", "ptynet") for seed in (0, 1)] + [run("floor", seed, "none") for seed in (0, 1)]
+    runs = [run(model, seed) for model in ("dpi", "ptynet") for seed in (0, 1)] + [
+        run("floor", seed, "none") for seed in (0, 1)
+    ]
     place = HEADLINE | dict(region="whole", channel="phase")
     scores = [
         one | place | dict(metric=metric, value=value)
@@ -29,14 +37,20 @@ def folder(tmp_path):
     ]
     bands = [one | HEADLINE | dict(channel="phase", band="low", estimate="1e-07", truth="0.5") for one in runs[:4]]
     spectra = [
-        one | HEADLINE | dict(channel="phase", quantity="frc", frequency=f, value="0.10") for one in runs[:4] for f in ("0", "0.125")
+        one | HEADLINE | dict(channel="phase", quantity="frc", frequency=f, value="0.10")
+        for one in runs[:4]
+        for f in ("0", "0.125")
     ]
     losses = [
-        one | dict(epoch=str(e), learning_rate="0.001", train_loss="0.2", validation_loss=f"0.{e}") for one in runs[:4] for e in (1, 2, 10)
+        one | dict(epoch=str(e), learning_rate="0.001", train_loss="0.2", validation_loss=f"0.{e}")
+        for one in runs[:4]
+        for e in (1, 2, 10)
     ]
     tables = {store.SCORES: scores, store.BANDS: bands, store.SPECTRA: spectra, store.HISTORIES: losses}
     facts = pd.DataFrame([one | (FACTS if one["loss"] == "mse" else dict.fromkeys(FACTS, "")) for one in runs])
-    store.write(tmp_path / "store", facts, {name: pd.DataFrame(rows)[list(store.TABLES[name])] for name, rows in tables.items()})
+    store.write(
+        tmp_path / "store", facts, {name: pd.DataFrame(rows)[list(store.TABLES[name])] for name, rows in tables.items()}
+    )
     return tmp_path / "store"
 
 
@@ -70,7 +84,11 @@ def test_losses_and_facts_of_training(folder):
     assert set(found) == {Run("clean", "dpi", "mse", 2928, seed) for seed in (0, 1)}
     assert found[Run("clean", "dpi", "mse", 2928, 0)]["validation_loss"].tolist() == [0.1, 0.2, 0.1]
     facts = trained(folder, wanted)[Run("clean", "dpi", "mse", 2928, 1)]
-    assert (facts["device"], facts["configuration"]["code"], facts["training_seconds"]) == ("NVIDIA H100", "0012345678e9", 12.5)
+    assert (facts["device"], facts["configuration"]["code"], facts["training_seconds"]) == (
+        "NVIDIA H100",
+        "0012345678e9",
+        12.5,
+    )
 
 
 def test_a_network_that_is_absent_is_named(folder, tmp_path):
@@ -81,6 +99,8 @@ def test_a_network_that_is_absent_is_named(folder, tmp_path):
 def test_scores_of_a_run_without_a_row_are_refused(folder):
     rows = as_text(folder / store.RUNS)
     rows[rows["model"] != "dpi"].to_csv(folder / store.RUNS, index=False)
-    with pytest.raises(InputError, match=r"has no row of the run clean/clean/dpi/mse/2928/0, which scores\.csv\.gz has"):
+    with pytest.raises(
+        InputError, match=r"has no row of the run clean/clean/dpi/mse/2928/0, which scores\.csv\.gz has"
+    ):
         store.read_scores(folder)
     assert list(RUN) == list(run("dpi", 0))

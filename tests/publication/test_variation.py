@@ -15,7 +15,11 @@ def runs(values, model="dpi", metric="psnr", channel="amplitude"):
     """Scores of a network: block to one value a seed."""
     place = dict(dataset="clean", model=model, channel=channel, metric=metric)
     return pd.DataFrame(
-        [place | dict(block=block, seed=seed, value=value) for block, row in values.items() for seed, value in enumerate(row)]
+        [
+            place | dict(block=block, seed=seed, value=value)
+            for block, row in values.items()
+            for seed, value in enumerate(row)
+        ]
     )
 
 
@@ -24,7 +28,9 @@ def test_over_seeds_on_one_block_and_over_the_means_of_two():
     means = means_over_seeds(runs(values))
     row = variation(means, "lower_right").iloc[0]
     assert row["over_seeds"] == pytest.approx(np.std(values["lower_right"], ddof=1))
-    assert row["over_blocks"] == pytest.approx(abs(np.mean(values["lower_right"]) - np.mean(values["lower_left"])) / sqrt(2))
+    assert row["over_blocks"] == pytest.approx(
+        abs(np.mean(values["lower_right"]) - np.mean(values["lower_left"])) / sqrt(2)
+    )
     assert variation(means, "strip").iloc[0]["over_seeds"] == pytest.approx(1.0)
 
 

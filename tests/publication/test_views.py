@@ -74,7 +74,9 @@ def test_networks_add_up_in_any_order(tmp_path, results):
         for model in order:
             keep_views(tmp_path / name, folder, [SHOWN], finished(model))
     keep_views(tmp_path / "all.h5", folder, [SHOWN], finished(*MODELS))
-    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes() == (tmp_path / "all.h5").read_bytes()
+    assert (
+        (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes() == (tmp_path / "all.h5").read_bytes()
+    )
 
 
 def test_of_a_run_that_was_trained_anew_nothing_stays(tmp_path, results):

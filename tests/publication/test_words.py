@@ -13,9 +13,20 @@ PLACE = {"dataset": "clean", "test": "clean", "factor": "model", "held": "mse", 
 PART = Part("lower_right", "whole", "scene")
 PLACE |= PART._asdict() | {"channel": "amplitude", "metric": "psnr"}
 ANOVA = PLACE | dict(
-    n_seeds=3, n_levels=4, F=41.23, df_effect=3.0, df_error=6.0, p=0.0002, p_gg=0.02, eta_squared=0.95, eta_low=0.6, eta_high=0.98
+    n_seeds=3,
+    n_levels=4,
+    F=41.23,
+    df_effect=3.0,
+    df_error=6.0,
+    p=0.0002,
+    p_gg=0.02,
+    eta_squared=0.95,
+    eta_low=0.6,
+    eta_high=0.98,
 )
-PAIR = PLACE | dict(a="ptychonn", b="ptychoformer", n_seeds=3, difference=-5.1, low=-6.0, high=-4.2, p=0.0003, alpha=0.05 / 6)
+PAIR = PLACE | dict(
+    a="ptychonn", b="ptychoformer", n_seeds=3, difference=-5.1, low=-6.0, high=-4.2, p=0.0003, alpha=0.05 / 6
+)
 PAIR |= dict(significant=True, d_z=-4.5, note=np.nan)
 NETWORKS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
 
@@ -40,7 +51,9 @@ def test_losses_are_called_losses():
 
 
 def test_what_does_not_differ_is_never_called_equal():
-    assert anova(p=0.3, p_gg=0.4).startswith("The four networks could not be separated in amplitude PSNR of the stitched scene (F(3, 6)")
+    assert anova(p=0.3, p_gg=0.4).startswith(
+        "The four networks could not be separated in amplitude PSNR of the stitched scene (F(3, 6)"
+    )
 
 
 def test_the_corrected_p_decides():
@@ -108,7 +121,9 @@ def test_every_pair_is_spoken_of_once(analysed, experiment):
 
 def test_one_seed_is_one_sentence_a_condition(analysed, experiment):
     found = statements(*analysed(1), experiment.CONDITIONS, experiment.MODELS, PART)
-    assert [(statement.overall, statement.pairs) for statement in found] == [("Not tested: needs at least 2 seeds, has 1.", ())] * 2
+    assert [(statement.overall, statement.pairs) for statement in found] == [
+        ("Not tested: needs at least 2 seeds, has 1.", ())
+    ] * 2
 
 
 def test_a_region_that_was_not_analysed_is_passed_over(analysed, experiment):
@@ -121,7 +136,9 @@ def of_losses(tmp_path_factory, experiment):
     """Statements on the losses of Table IV, of six seeds."""
     table = experiment.TABLES["IV"]
     files = experiment.write_metrics(tmp_path_factory.mktemp("losses"), experiment.metrics_of(table, seeds=6), "loss")
-    return statements(pd.read_csv(files.anova), pd.read_csv(files.pairwise), table.conditions, table.methods, PART, factor="loss")
+    return statements(
+        pd.read_csv(files.anova), pd.read_csv(files.pairwise), table.conditions, table.methods, PART, factor="loss"
+    )
 
 
 def test_losses_of_a_network(of_losses):
@@ -133,7 +150,9 @@ def test_losses_of_a_network(of_losses):
 
 def test_many_pairs_are_counted_and_not_named(of_losses):
     for statement in of_losses:
-        differed, alike = map(int, re.fullmatch(r"Of the other 15 pairs, (\d+) differed and (\d+) could.*", statement.pairs[-1]).groups())
+        differed, alike = map(
+            int, re.fullmatch(r"Of the other 15 pairs, (\d+) differed and (\d+) could.*", statement.pairs[-1]).groups()
+        )
         assert differed + alike == 15
         assert len(statement.pairs) == 7
 
@@ -143,9 +162,13 @@ def test_the_other_factor_has_nothing_to_say(analysed, experiment):
 
 
 def test_pairs_belong_to_their_own_test(tmp_path, experiment):
-    own = experiment.make_metrics(seeds=6, conditions=("clean",), regions=("whole",)).query("metric == 'psnr' and channel == 'phase'")
+    own = experiment.make_metrics(seeds=6, conditions=("clean",), regions=("whole",)).query(
+        "metric == 'psnr' and channel == 'phase'"
+    )
     elsewhere = own.assign(test="noisy", value=own["value"] - 1)
     files = experiment.write_metrics(tmp_path, pd.concat([own, elsewhere]))
-    found = statements(pd.read_csv(files.anova), pd.read_csv(files.pairwise), {"clean": "Noise-free"}, experiment.MODELS, PART)
+    found = statements(
+        pd.read_csv(files.anova), pd.read_csv(files.pairwise), {"clean": "Noise-free"}, experiment.MODELS, PART
+    )
     assert len(found) == 2
     assert [sum("Ptychoformer led" in sentence for sentence in statement.pairs) for statement in found] == [3, 3]

@@ -25,7 +25,11 @@ def simulate(tmp_path):
 
     def run(name="scan", scan=SCAN, detector=NOISY, seed=0, threads=1, shape=(64, 72), window=16):
         rng = np.random.default_rng(7)
-        object_file, probe_file, output = tmp_path / "objects" / "o.h5", tmp_path / "probes" / "p.h5", tmp_path / "datasets" / f"{name}.cxi"
+        object_file, probe_file, output = (
+            tmp_path / "objects" / "o.h5",
+            tmp_path / "probes" / "p.h5",
+            tmp_path / "datasets" / f"{name}.cxi",
+        )
         with create_hdf5(object_file) as file:
             write(file, "object/amplitude", rng.uniform(0.5, 1, shape).astype(np.float32), "", "y,x")
             write(file, "object/phase", rng.normal(size=shape).astype(np.float32), "rad", "y,x")

@@ -89,7 +89,9 @@ def test_threads_do_not_change_a_pattern():
 @pytest.mark.parametrize("photons", [0.3, 4.0, 300.0])
 @pytest.mark.parametrize("efficiency", [1.0, 0.6])
 def test_photon_noise_has_the_mean_and_variance_of_poisson(photons, efficiency):
-    counts = detect(np.full((40, 50, 50), photons, np.float32), IDEAL | {"poisson": True, "efficiency": efficiency}, **noise())
+    counts = detect(
+        np.full((40, 50, 50), photons, np.float32), IDEAL | {"poisson": True, "efficiency": efficiency}, **noise()
+    )
     mean = efficiency * photons
     deviation = 5 * np.sqrt(mean / counts.size)
     assert counts.dtype == np.float32

@@ -23,7 +23,10 @@ PERMALLOY = {"kind": "permalloy", "shape": [64, 96], "seed": 0, **FILM, **CONTRA
 def images(tmp_path):
     """Two TIFF files with the arrays they hold."""
     rng = np.random.default_rng(0)
-    arrays = {"amplitude": rng.uniform(0.6, 0.9, SHAPE).astype(np.float32), "phase": rng.normal(size=SHAPE).astype(np.float32)}
+    arrays = {
+        "amplitude": rng.uniform(0.6, 0.9, SHAPE).astype(np.float32),
+        "phase": rng.normal(size=SHAPE).astype(np.float32),
+    }
     files = {name: tmp_path / f"{name}.tiff" for name in arrays}
     for name, array in arrays.items():
         tifffile.imwrite(files[name], array)

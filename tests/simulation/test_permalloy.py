@@ -107,7 +107,9 @@ def test_a_seed_is_a_layout():
 
 
 def test_a_film_absorbs_and_retards_by_its_thickness():
-    amplitude, phase = permalloy((128, 128), 0, OPTICS, thickness=20e-9, induction=0, mean_inner_potential=25, absorption_length=50e-9)
+    amplitude, phase = permalloy(
+        (128, 128), 0, OPTICS, thickness=20e-9, induction=0, mean_inner_potential=25, absorption_length=50e-9
+    )
     metal = layout((128, 128), 0)
     np.testing.assert_allclose(amplitude, np.where(metal, np.exp(-0.2), 1))
     np.testing.assert_allclose(phase, np.where(metal, interaction_constant(2.508e-12) * 25 * 20e-9, 0), atol=1e-12)

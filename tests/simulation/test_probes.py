@@ -27,7 +27,9 @@ def radius_from_centre(size):
     return np.hypot(*(np.indices((size, size)) - size // 2))
 
 
-@pytest.mark.parametrize("options", [ZONE_PLATE, APERTURE, ZONE_PLATE | {"size": 33}, ZONE_PLATE | {"defocus": 0.0, "stop": 0.0}])
+@pytest.mark.parametrize(
+    "options", [ZONE_PLATE, APERTURE, ZONE_PLATE | {"size": 33}, ZONE_PLATE | {"defocus": 0.0, "stop": 0.0}]
+)
 def test_a_probe_holds_one_photon_and_is_centred(tmp_path, options):
     probe = made(tmp_path, options)
     assert probe.shape == (options["size"],) * 2
@@ -85,7 +87,10 @@ def test_free_space_keeps_the_light_of_an_aperture():
     ("options", "reason"),
     [
         (ZONE_PLATE | {"stop": 0.3}, "must be smaller than its outer radius, found stop 0.3, outer 0.3"),
-        (ZONE_PLATE | {"defocus": 1.0}, r"defocus: at 1 m the probe is too wide for a window of 32 pixels; it must be within 0\.0085"),
+        (
+            ZONE_PLATE | {"defocus": 1.0},
+            r"defocus: at 1 m the probe is too wide for a window of 32 pixels; it must be within 0\.0085",
+        ),
         (APERTURE | {"defocus": -1.0}, "defocus: at -1 m the probe is too wide"),
         (APERTURE | {"kind": "laser"}, "no kind 'laser'"),
     ],
@@ -125,7 +130,12 @@ def test_a_stored_array_that_is_no_probe_is_named(tmp_path, stored, reason):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "does not exist"), (b"", "cannot be read"), (b"an HTML page, say", "cannot be read"), (b"\x93NUMPY", "cannot be read")],
+    [
+        (None, "does not exist"),
+        (b"", "cannot be read"),
+        (b"an HTML page, say", "cannot be read"),
+        (b"\x93NUMPY", "cannot be read"),
+    ],
 )
 def test_a_file_that_is_no_array_is_named(tmp_path, content, reason):
     if content is not None:

@@ -12,7 +12,14 @@ from ptychoformer.simulation.scan import grid_of, jittered, raster, step_of
 
 @pytest.mark.parametrize(
     ("overlap", "step", "grid"),
-    [(0, 32, (16, 16)), (0.25, 24, (21, 21)), (0.5, 16, (31, 31)), (0.75, 8, (61, 61)), (0.9, 3, (161, 161)), (0.95, 2, (241, 241))],
+    [
+        (0, 32, (16, 16)),
+        (0.25, 24, (21, 21)),
+        (0.5, 16, (31, 31)),
+        (0.75, 8, (61, 61)),
+        (0.9, 3, (161, 161)),
+        (0.95, 2, (241, 241)),
+    ],
 )
 def test_the_paper_s_object_is_scanned_in(overlap, step, grid):
     assert step_of(32, overlap) == step
@@ -34,8 +41,12 @@ def test_a_raster_covers_the_object_but_for_less_than_a_step(height, width, wind
     rows, columns = grid_of((height, width), window, overlap)
     assert positions.shape == (rows * columns, 2)
     assert positions.dtype == np.int64
-    np.testing.assert_array_equal(positions.reshape(rows, columns, 2)[:, :, 0], step * np.arange(rows)[:, None].repeat(columns, 1))
-    np.testing.assert_array_equal(positions.reshape(rows, columns, 2)[:, :, 1], step * np.arange(columns)[None].repeat(rows, 0))
+    np.testing.assert_array_equal(
+        positions.reshape(rows, columns, 2)[:, :, 0], step * np.arange(rows)[:, None].repeat(columns, 1)
+    )
+    np.testing.assert_array_equal(
+        positions.reshape(rows, columns, 2)[:, :, 1], step * np.arange(columns)[None].repeat(rows, 0)
+    )
     uncovered = np.subtract((height, width), positions[-1] + window)
     assert (uncovered >= 0).all()
     assert (uncovered < step).all()

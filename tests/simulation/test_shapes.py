@@ -94,7 +94,9 @@ def test_lines_and_gaps_are_as_wide_on_either_chart(seed):
         assert np.percentile(width, 5) >= 3
         assert 6 <= np.percentile(width, 95) <= 13
     # In whole pixels, level lines can only have odd widths here and others any.
-    np.testing.assert_allclose(np.percentile(widths[0], [25, 50, 75, 95]), np.percentile(widths[1], [25, 50, 75, 95]), atol=2.5)
+    np.testing.assert_allclose(
+        np.percentile(widths[0], [25, 50, 75, 95]), np.percentile(widths[1], [25, 50, 75, 95]), atol=2.5
+    )
     gaps = [np.median(line_widths(~covered(phase))) for phase in phases]
     assert gaps[0] == pytest.approx(gaps[1], abs=1)
 
@@ -164,7 +166,9 @@ def test_a_square_or_ring_is_where_it_should_be(geometry):
     distance = np.arange(0, 76, 0.05)
     for degrees in (0, 90, 180, 270) if geometry is STRAIGHT else (0, 20, 37, 90, 135, 200, 270, 300):
         angle = np.radians(degrees)
-        profile = ndimage.map_coordinates(picture, [middle + distance * np.sin(angle), middle + distance * np.cos(angle)], order=1)
+        profile = ndimage.map_coordinates(
+            picture, [middle + distance * np.sin(angle), middle + distance * np.cos(angle)], order=1
+        )
         # Rings meet the diagonal of pixels, where bilinear interpolation is coarser, and beyond the outermost begin the next ones.
         found = crossings(profile)[: len(edges)] * 0.05
         np.testing.assert_allclose(found, edges, atol=0.2)
@@ -184,7 +188,9 @@ def test_the_distance_to_an_arc_is_the_one_to_its_nearest_point(points):
     first, middle, last = np.reshape(points, (3, 2))
     # The circle through three points from its perpendicular bisectors, walked from the first by way of the middle to the last.
     centre = np.linalg.lstsq(
-        2 * np.array([middle - first, last - first]), [middle @ middle - first @ first, last @ last - first @ first], rcond=None
+        2 * np.array([middle - first, last - first]),
+        [middle @ middle - first @ first, last @ last - first @ first],
+        rcond=None,
     )[0]
     angles = np.unwrap([np.arctan2(*(point - centre)) for point in (first, middle, last)])
     assert np.all(np.diff(angles) > 0) or np.all(np.diff(angles) < 0)
@@ -203,7 +209,14 @@ def test_the_distance_to_a_bar_grows_to_its_sides_and_beyond_its_ends():
 
 @pytest.mark.parametrize(("kind", "chart"), [("straight", straight), ("curved", curved)])
 def test_a_chart_becomes_an_object(kind, chart, tmp_path):
-    options = {"kind": kind, "shape": [128, 160], "seed": 4, "transmission": 0.6, "phase_shift": -0.5, "phase_scale": 2.0}
+    options = {
+        "kind": kind,
+        "shape": [128, 160],
+        "seed": 4,
+        "transmission": 0.6,
+        "phase_shift": -0.5,
+        "phase_scale": 2.0,
+    }
     amplitude, phase = chart((128, 160), 4, 0.6, -0.5)
     make_object(options | {"amplitude_range": None}, OPTICS, {}, tmp_path / "object.h5")
     with h5py.File(tmp_path / "object.h5") as file:

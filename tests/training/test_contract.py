@@ -69,32 +69,60 @@ BREACHES = {
     "three channels": (forward("return torch.cat([self.layer(x), x], 1)"), r"returns a tensor of 2 x 3 x 16 x 16"),
     "half of the window": (forward("return self.layer(x)[..., ::2, ::2]"), r"returns a tensor of 2 x 2 x 8 x 8"),
     "no batch": (forward("return self.layer(x)[0]"), r"returns a tensor of 2 x 16 x 16"),
-    "a pair": (forward("return self.layer(x).unbind(1)"), "returns tuple on a batch of 2 patterns .*; expected is a tensor"),
+    "a pair": (
+        forward("return self.layer(x).unbind(1)"),
+        "returns tuple on a batch of 2 patterns .*; expected is a tensor",
+    ),
     "complex": (
         forward("return self.layer(x).to(torch.complex64)"),
         "returns torch.complex64 .*; expected are real floating-point numbers",
     ),
     "integers": (forward("return self.layer(x).long()"), "returns torch.int64 .*; expected are real"),
     "NaN": (forward("return self.layer(x).log() + math.nan"), "returns NaN or infinity"),
-    "infinite in training": (forward("return self.layer(x) / (0 if self.training else 1)"), "returns NaN or infinity .* in training"),
-    "infinite in evaluation": (forward("return self.layer(x) / (1 if self.training else 0)"), "returns NaN or infinity in evaluation"),
-    "shape of evaluation": (forward("return self.layer(x) if self.training else self.layer(x)[:, :1]"), "2 x 1 x 16 x 16 in evaluation"),
-    "an error": (forward("y = x", "return self.layers(y)"), rf"fails on .*: AttributeError: .* \(net\.py, line {NET + 3}\)\.$"),
-    "another size": (extra("self.line = nn.Linear(64, 2)") + forward("return self.line(x.flatten(1))"), "RuntimeError: mat1 and mat2"),
+    "infinite in training": (
+        forward("return self.layer(x) / (0 if self.training else 1)"),
+        "returns NaN or infinity .* in training",
+    ),
+    "infinite in evaluation": (
+        forward("return self.layer(x) / (1 if self.training else 0)"),
+        "returns NaN or infinity in evaluation",
+    ),
+    "shape of evaluation": (
+        forward("return self.layer(x) if self.training else self.layer(x)[:, :1]"),
+        "2 x 1 x 16 x 16 in evaluation",
+    ),
+    "an error": (
+        forward("y = x", "return self.layers(y)"),
+        rf"fails on .*: AttributeError: .* \(net\.py, line {NET + 3}\)\.$",
+    ),
+    "another size": (
+        extra("self.line = nn.Linear(64, 2)") + forward("return self.line(x.flatten(1))"),
+        "RuntimeError: mat1 and mat2",
+    ),
     "its input": (forward("x -= x.mean()", "return self.layer(x)"), "changes its input .*; it must work on a copy"),
-    "its input in evaluation": (forward("return self.layer(x if self.training else x.mul_(2))"), "changes its input in evaluation"),
+    "its input in evaluation": (
+        forward("return self.layer(x if self.training else x.mul_(2))"),
+        "changes its input in evaluation",
+    ),
     "no parameters": (extra("self.layer.requires_grad_(False)"), "has no parameter that can be trained"),
     "detached": (forward("return self.layer(x).detach()"), "returns a tensor that no gradient leads back from"),
     "detached weights": (
         forward("return x.clone().requires_grad_().expand(-1, 2, -1, -1)"),
         "has no parameter that a gradient reaches",
     ),
-    "a wild gradient": (forward("return (0 * self.layer(x)).abs().sqrt()"), "has a gradient of layer.weight that is NaN or infinite"),
+    "a wild gradient": (
+        forward("return (0 * self.layer(x)).abs().sqrt()"),
+        "has a gradient of layer.weight that is NaN or infinite",
+    ),
     "complex weights": (
-        extra("self.w = nn.Parameter(torch.ones(1, dtype=torch.complex64))") + forward("return self.layer(x) * (self.w * 1j).real"),
+        extra("self.w = nn.Parameter(torch.ones(1, dtype=torch.complex64))")
+        + forward("return self.layer(x) * (self.w * 1j).real"),
         "has parameters that Adam cannot adjust: NotImplementedError: .*Complex",
     ),
-    "sizes to come": (extra("self.layer = nn.LazyConv2d(2, 3, padding=1)"), "leaves the shape of layer.weight to the first pattern"),
+    "sizes to come": (
+        extra("self.layer = nn.LazyConv2d(2, 3, padding=1)"),
+        "leaves the shape of layer.weight to the first pattern",
+    ),
     "dropout that stays": (
         forward("return F.dropout(self.layer(x), 0.2)"),
         "answers a pattern differently from call to call in evaluation",
@@ -104,13 +132,17 @@ BREACHES = {
         extra("self.norm = nn.BatchNorm2d(2, track_running_stats=False)") + forward("return self.norm(self.layer(x))"),
         "answers a pattern differently when others are beside it",
     ),
-    "attention over the batch": (forward("return self.layer(x).softmax(0)"), "answers a pattern differently when others are beside it"),
+    "attention over the batch": (
+        forward("return self.layer(x).softmax(0)"),
+        "answers a pattern differently when others are beside it",
+    ),
     "features that are no buffer": (
         extra("self.phases = torch.randn(1, 1, 16, 16)") + forward("return self.layer(x * self.phases)"),
         "answers differently once its weights are saved and loaded",
     ),
     "statistics that are no buffer": (
-        extra("self.mean = 0") + forward("if self.training:", "    self.mean = x.mean().item()", "return self.layer(x - self.mean)"),
+        extra("self.mean = 0")
+        + forward("if self.training:", "    self.mean = x.mean().item()", "return self.layer(x - self.mean)"),
         "answers differently once its weights are saved",
     ),
     "a state of its own": (
@@ -142,7 +174,10 @@ def test_one_network_for_all_runs_is_one_sentence(tried):
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        ("def build(window):\n    return 3\n", "'build' of the network '.*' returns int; expected is a torch.nn.Module"),
+        (
+            "def build(window):\n    return 3\n",
+            "'build' of the network '.*' returns int; expected is a torch.nn.Module",
+        ),
         ("def build(window):\n    return Own\n", "returns type; expected"),
         ("def build(window):\n    return Own(4)\n", rf"cannot be built: TypeError: .* \(net\.py, line {NET + 3}\)\.$"),
         ("def build():\n    return Own()\n", "cannot be built: TypeError: build"),
@@ -153,15 +188,23 @@ def test_a_network_that_cannot_be_built_is_one_sentence(tried, build, words):
         tried("", build=build)
 
 
-NORM = extra("self.norm = nn.BatchNorm2d(2)") + forward("return self.norm(self.layer(x).mean((2, 3), keepdim=True)) + self.layer(x)")
+NORM = extra("self.norm = nn.BatchNorm2d(2)") + forward(
+    "return self.norm(self.layer(x).mean((2, 3), keepdim=True)) + self.layer(x)"
+)
 
 
 def test_a_norm_over_a_last_batch_of_one_pattern_says_what_would_help(tried):
     with pytest.raises(TrainingError) as caught:
         tried(NORM, replace(CONDITIONS, count=17))
     text = str(caught.value)
-    assert "fails on a batch of one pattern of 16 x 16 pixels in training, which is the last of 17 patterns in batches of 8" in text
-    assert "another number of patterns or batch size would do, and so would a norm that does not count over the batch" in text
+    assert (
+        "fails on a batch of one pattern of 16 x 16 pixels in training, which is the last of 17 patterns in batches of 8"
+        in text
+    )
+    assert (
+        "another number of patterns or batch size would do, and so would a norm that does not count over the batch"
+        in text
+    )
     assert "ValueError: Expected more than 1 value per channel when training" in text
     for conditions in (replace(CONDITIONS, batch_size=1), replace(CONDITIONS, count=1)):
         with pytest.raises(TrainingError, match="larger batches would do"):
@@ -180,7 +223,8 @@ ALLOWED = {
     "running statistics": extra("self.norm = nn.BatchNorm2d(2)") + forward("return self.norm(self.layer(x))"),
     "parts that are frozen": extra("self.layer.weight.requires_grad_(False)"),
     "transforms of Fourier": forward("return self.layer(torch.fft.fft2(x.float()).abs())"),
-    "buffers": extra("self.register_buffer('phases', torch.randn(1, 1, 16, 16))") + forward("return self.layer(x * self.phases)"),
+    "buffers": extra("self.register_buffer('phases', torch.randn(1, 1, 16, 16))")
+    + forward("return self.layer(x * self.phases)"),
     "double": forward("return self.layer(x).double()"),
     "a spectral norm": extra("self.layer = nn.utils.parametrizations.spectral_norm(self.layer)"),
 }
@@ -201,7 +245,10 @@ def test_what_fails_in_the_precision_of_the_training_alone_is_found(tried):
 
 def test_parameters_without_a_gradient_are_named_and_trained_around(tried, capsys):
     tried(extra("self.spare = nn.Linear(3, 4)"))
-    assert "has parameters that no gradient reaches, so that they stay as they are: spare.bias, spare.weight." in capsys.readouterr().err
+    assert (
+        "has parameters that no gradient reaches, so that they stay as they are: spare.bias, spare.weight."
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("precision", ["mixed", "bfloat16"])
@@ -218,14 +265,23 @@ def squares(prediction, labels):
 
 LOSSES = {
     "a map": (lambda p, t, _: squares(p, t), "is a tensor of 2 x 2 x 16 x 16; expected is one number"),
-    "one a pattern": (lambda p, t, _: squares(p, t).mean((1, 2, 3)), "of a batch of 2 patterns is a tensor of 2; expected"),
+    "one a pattern": (
+        lambda p, t, _: squares(p, t).mean((1, 2, 3)),
+        "of a batch of 2 patterns is a tensor of 2; expected",
+    ),
     "an axis too many": (lambda p, t, _: squares(p, t).mean()[None], "is a tensor of 1; expected is one number"),
     "a number": (lambda p, t, _: squares(p, t).mean().item(), "is float; expected is a tensor that holds one number"),
     "nothing": (lambda p, t, _: None, "is NoneType; expected"),
-    "complex": (lambda p, t, _: (1j * squares(p, t)).mean(), "is torch.complex64; expected is a real floating-point number"),
+    "complex": (
+        lambda p, t, _: (1j * squares(p, t)).mean(),
+        "is torch.complex64; expected is a real floating-point number",
+    ),
     "NaN": (lambda p, t, _: squares(p, t).mean() * torch.nan, "is nan; expected is a finite number"),
     "infinity": (lambda p, t, _: 1 / (0 * squares(p, t).mean()), "is inf; expected is a finite number"),
-    "a wild gradient": (lambda p, t, _: (p - p).abs().sqrt().mean() + squares(p, t).mean(), "has a gradient that is NaN or infinite"),
+    "a wild gradient": (
+        lambda p, t, _: (p - p).abs().sqrt().mean() + squares(p, t).mean(),
+        "has a gradient that is NaN or infinite",
+    ),
     "detached": (lambda p, t, _: squares(p.detach(), t).mean(), "is a number that no gradient leads back from"),
     "blind": (lambda p, t, _: (0 * p).mean() + squares(t, 1).mean(), "does not depend on the prediction"),
     "its labels": (lambda p, t, _: squares(p, t.mul_(2)).mean(), "changes what it is given"),
@@ -243,7 +299,10 @@ LOSSES = {
         "is the same whichever label belongs to which prediction",
     ),
     "an error": (lambda p, t, _: p @ torch.ones(3), r"fails on a batch of 2 patterns: RuntimeError: size mismatch"),
-    "one pattern": (lambda p, t, _: squares(p, t).mean() * (1 if len(p) > 1 else torch.nan), "of a batch of one pattern is nan"),
+    "one pattern": (
+        lambda p, t, _: squares(p, t).mean() * (1 if len(p) > 1 else torch.nan),
+        "of a batch of one pattern is nan",
+    ),
 }
 
 
@@ -278,7 +337,10 @@ def test_what_a_loss_may_be_is_let_through(loss):
 
 def test_a_loss_of_one_channel_says_which_stays_untrained(capsys):
     check_loss({"kind": "mine"}, lambda p, t, _: squares(p, t)[:, 1].mean(), FORWARD, CONDITIONS)
-    assert capsys.readouterr().err.strip() == "The loss 'mine' does not depend on the predicted amplitude, which stays untrained."
+    assert (
+        capsys.readouterr().err.strip()
+        == "The loss 'mine' does not depend on the predicted amplitude, which stays untrained."
+    )
 
 
 def test_the_trial_draws_nothing_that_somebody_else_would_have_drawn(tried):

@@ -162,7 +162,11 @@ def test_a_seed_that_fails_is_named_and_costs_the_others_nothing(tmp_path, make_
 
     def fails(self):
         batches, validation = losses(self)
-        return (torch.full_like(batches, torch.nan), validation) if self.seed == 0 and self.epoch == 1 else (batches, validation)
+        return (
+            (torch.full_like(batches, torch.nan), validation)
+            if self.seed == 0 and self.epoch == 1
+            else (batches, validation)
+        )
 
     monkeypatch.setattr(fit_module.Training, "losses", fails)
     with pytest.raises(TrainingError, match="Seed 0: The loss became nan in epoch 2, batch 1 of"):
@@ -356,7 +360,9 @@ def test_a_network_is_shown_what_its_entry_says(tmp_path, make_scan, monkeypatch
     assert counted.min() == 0
     assert set(map(bytes, counted.astype(np.float32))) <= set(map(bytes, np.maximum(photons, 0)[:, None]))
     np.testing.assert_allclose(seen["sqrt"].inputs, np.sqrt(counted), rtol=1e-6)
-    np.testing.assert_allclose(seen["sqrt_max"].inputs, np.sqrt(counted / counted.max(axis=(1, 2, 3), keepdims=True)), rtol=1e-6)
+    np.testing.assert_allclose(
+        seen["sqrt_max"].inputs, np.sqrt(counted / counted.max(axis=(1, 2, 3), keepdims=True)), rtol=1e-6
+    )
     for examples in seen.values():  # losses at the detector compare with the same
         np.testing.assert_array_equal(examples.patterns, seen["log"].inputs)
         np.testing.assert_array_equal(examples.labels, seen["log"].labels)
@@ -401,7 +407,9 @@ def _a_blind_network(monkeypatch):
 def test_users_own_networks_start_as_their_entry_says(tmp_path, make_scan):
     still = {"epochs": 1, "learning_rate": 1e-30, "min_learning_rate": 0.0}
     blind = {"kind": "blind", "options": {}, "inputs": "log"}
-    plain, glorot = (train(tmp_path / str(how), make_scan(), blind | {"initialisation": how}, **still)[0] for how in (None, "glorot"))
+    plain, glorot = (
+        train(tmp_path / str(how), make_scan(), blind | {"initialisation": how}, **still)[0] for how in (None, "glorot")
+    )
     assert plain["last.bias"].any()
     assert not glorot["last.bias"].abs().max() > 1e-20
 
@@ -409,7 +417,15 @@ def test_users_own_networks_start_as_their_entry_says(tmp_path, make_scan):
 def test_provenance_is_told_how_the_network_started(tmp_path, make_scan):
     for model, how in ((DPI, "torch"), (DPI | {"initialisation": "glorot"}, "glorot"), (PTYCHONN, "glorot")):
         files = {"checkpoint": tmp_path / "model.pt", "history": tmp_path / "history.csv"}
-        facts = fit(make_scan(), model=model, loss={"kind": "mse"}, n_train=20, seed=0, training=TRAINING | {"epochs": 1}, **files)
+        facts = fit(
+            make_scan(),
+            model=model,
+            loss={"kind": "mse"},
+            n_train=20,
+            seed=0,
+            training=TRAINING | {"epochs": 1},
+            **files,
+        )
         assert facts["initial_weights"] == how
 
 
@@ -450,14 +466,18 @@ def test_a_network_of_one_channel_is_told_before_anything_is_written(tmp_path, m
     folder = tmp_path / "run"
     files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
     narrow = own | {"options": {"channels": 1}}
-    with pytest.raises(TrainingError, match=r"own.py' returns a tensor of 2 x 1 x 32 x 32 .*; expected is .* 2 x 2 x 32 x 32\.$"):
+    with pytest.raises(
+        TrainingError, match=r"own.py' returns a tensor of 2 x 1 x 32 x 32 .*; expected is .* 2 x 2 x 32 x 32\.$"
+    ):
         fit(make_scan(), model=narrow, loss={"kind": loss}, n_train=20, seed=0, training=TRAINING, **files)
     assert not folder.exists()
 
 
 def test_a_loss_that_broadcasts_is_told_before_anything_is_written(tmp_path, make_scan, monkeypatch):
     module = ModuleType("ptychoformer.training.losses.mine")
-    module.build = lambda forward: lambda prediction, labels, patterns: (prediction[:, None] - labels[None]).square().mean()
+    module.build = lambda forward: (
+        lambda prediction, labels, patterns: (prediction[:, None] - labels[None]).square().mean()
+    )
     monkeypatch.setitem(sys.modules, module.__name__, module)
     folder = tmp_path / "run"
     files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
@@ -490,7 +510,10 @@ def test_a_trained_network_of_ones_own_predicts_what_it_learned(tmp_path, make_s
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda file: file.unlink(), r"run/model\.pt holds a network that cannot be built: there is no file '.*own\.py'\.$"),
+        (
+            lambda file: file.unlink(),
+            r"run/model\.pt holds a network that cannot be built: there is no file '.*own\.py'\.$",
+        ),
         (
             lambda file: file.write_text(OWN.replace("4, 3", "4, 5")),
             "own.py' was edited since the network was trained; bring back what it was",
@@ -526,7 +549,9 @@ def test_provenance_is_told_where_ones_own_network_lies(tmp_path, make_scan, own
     assert "source" not in load(tmp_path / "model.pt")
 
 
-def test_the_history_of_an_unfinished_training_grows_by_the_epoch_and_is_the_beginning_of_the_whole(tmp_path, make_scan, monkeypatch):
+def test_the_history_of_an_unfinished_training_grows_by_the_epoch_and_is_the_beginning_of_the_whole(
+    tmp_path, make_scan, monkeypatch
+):
     scan, run = make_scan(), tmp_path / "run"
     run_epoch, grown = fit_module.run_epoch, []
 

@@ -64,13 +64,18 @@ def test_captured_steps_leave_the_weights_losses_and_rates_of_others(monkeypatch
     monkeypatch.setattr(run_module, "Graphs", Pretended)
     captured = training(count)
     captured.capture()
-    assert all(torch.equal(one, other) for one, other in zip(plain.model.parameters(), captured.model.parameters(), strict=True))
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(plain.model.parameters(), captured.model.parameters(), strict=True)
+    )
     for _ in range(4):
         assert run_epoch([plain]) == run_epoch([captured]) == [None]
     for name, weights in plain.model.state_dict().items():
         assert torch.equal(weights, captured.model.state_dict()[name]), name
     names = ("epoch", "learning_rate", "train_loss", "validation_loss")
-    assert [[row[name] for name in names] for row in plain.history] == [[row[name] for name in names] for row in captured.history]
+    assert [[row[name] for name in names] for row in plain.history] == [
+        [row[name] for name in names] for row in captured.history
+    ]
 
 
 @pytest.mark.parametrize("count", [5, 24, 29])
@@ -79,7 +84,10 @@ def test_compiling_leaves_the_state_and_whole_batches_pass_through_what_was_comp
     # Without a backend that fuses, the compiled network is the network to the last bit.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     compiled.compile()
-    assert all(torch.equal(one, other) for one, other in zip(plain.model.parameters(), compiled.model.parameters(), strict=True))
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(plain.model.parameters(), compiled.model.parameters(), strict=True)
+    )
     assert (compiled._compiled is compiled.model) == (count < OPTIONS["batch_size"])
     for _ in range(2):
         assert run_epoch([plain]) == run_epoch([compiled]) == [None]

@@ -50,17 +50,30 @@ def build_seeded():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"attention": "release"}, {"attention": "none"}, {"blocks": "release"}, {"decoder": "dense"}, {"window": (64, 64)}]
+    "options",
+    [
+        {},
+        {"attention": "release"},
+        {"attention": "none"},
+        {"blocks": "release"},
+        {"decoder": "dense"},
+        {"window": (64, 64)},
+    ],
 )
 def test_every_parameter_is_accounted_for_once(described, options):
     found = described(**options)
-    assert sum(math.prod(shape) for module in found["modules"] for shape in module["own"].values()) == found["parameters"]
+    assert (
+        sum(math.prod(shape) for module in found["modules"] for shape in module["own"].values()) == found["parameters"]
+    )
 
 
 def test_modules_stand_in_the_order_in_which_they_run(described):
     names = [module["name"] for module in described()["modules"]]
     assert names[0] == ""
-    branches = [names.index(name) for name in ("local.embed", "local.dense", "nonlocal_.embed", "fuse", "amplitude.0", "phase.0")]
+    branches = [
+        names.index(name)
+        for name in ("local.embed", "local.dense", "nonlocal_.embed", "fuse", "amplitude.0", "phase.0")
+    ]
     assert branches == sorted(branches)
     for place, name in enumerate(names[1:], start=1):
         assert names.index(name.rpartition(".")[0]) < place
@@ -80,9 +93,15 @@ def test_a_module_that_runs_three_times_is_told_of_three_times(described):
     found = described("transunet")["modules"]
     pooled = [(module["input"][1:], module["output"][1:]) for module in found if module["name"] == "downsample"]
     assert pooled == [([32, 32], [16, 16]), ([16, 16], [8, 8]), ([8, 8], [4, 4])]
-    order = [module["name"] for module in found if module["name"] in ("encode.0", "encode.1", "encode.2", "downsample", "transform")]
+    order = [
+        module["name"]
+        for module in found
+        if module["name"] in ("encode.0", "encode.1", "encode.2", "downsample", "transform")
+    ]
     assert order == ["encode.0", "downsample", "encode.1", "downsample", "encode.2", "downsample", "transform"]
-    first, pooling, second = [module for module in found if module["name"] in ("encode.0", "downsample", "encode.1")][:3]
+    first, pooling, second = [module for module in found if module["name"] in ("encode.0", "downsample", "encode.1")][
+        :3
+    ]
     assert first["output"] == pooling["input"]
     assert pooling["output"] == second["input"]
 
@@ -135,7 +154,10 @@ def test_rows_reproduce_the_output_of_the_layer_itself(blocks):
 def test_every_block_is_asked_about_what_it_is_given(make_scan, blocks):
     torch.manual_seed(0)
     network = build("ptychoformer", WINDOW, {"blocks": blocks}).eval()
-    inputs, queries = torch.from_numpy(network_input(read_patterns(make_scan(), np.arange(3)), "log")), np.array([5, 528])
+    inputs, queries = (
+        torch.from_numpy(network_input(read_patterns(make_scan(), np.arange(3)), "log")),
+        np.array([5, 528]),
+    )
     with torch.inference_mode():
         found = learned_attention(network, inputs, queries)
         branch = network.nonlocal_
@@ -157,7 +179,9 @@ def test_maps_are_complete_and_described(tmp_path, make_scan, save_network):
         assert radius[19, 6] == pytest.approx(math.hypot(7 - 16, 20 - 16) / math.hypot(16, 16))
         assert angle[19, 6] == pytest.approx(math.atan2(20 - 16, 7 - 16) / math.pi)
         network = build("ptychoformer", WINDOW, {})
-        np.testing.assert_allclose(file["coordinates/weight"][:].ravel(), network.nonlocal_.blocks[0].attention.key_weight[:, 0])
+        np.testing.assert_allclose(
+            file["coordinates/weight"][:].ravel(), network.nonlocal_.blocks[0].attention.key_weight[:, 0]
+        )
         index = file["patterns/index"][:]
         np.testing.assert_allclose(file["patterns/mean"][:], read_patterns(scan, index).mean(0), rtol=1e-5)
         assert list(file["attention/queries"].attrs["names"]) == ["central", "outer"]

@@ -46,23 +46,32 @@ def detected(forward, images):
     amplitude, phase = np.moveaxis(images.numpy(), 1, 0)
     amplitude = scales.amplitude_min + amplitude * (scales.amplitude_max - scales.amplitude_min)
     phase = scales.phase_min + phase * (scales.phase_max - scales.phase_min)
-    patterns = forward.efficiency * diffraction(exit_waves(forward.probe.numpy(), amplitude * np.exp(1j * phase), forward.coherence))
+    patterns = forward.efficiency * diffraction(
+        exit_waves(forward.probe.numpy(), amplitude * np.exp(1j * phase), forward.coherence)
+    )
     return torch.from_numpy(np.log1p(patterns))[:, None]
 
 
 def test_mse_is_the_squared_error_of_amplitude_plus_that_of_phase(images, forward):
     error = (images[0] - images[1]).square()
-    torch.testing.assert_close(make_loss({"kind": "mse"}, forward)(*images, None), error[:, 0].mean() + error[:, 1].mean())
+    torch.testing.assert_close(
+        make_loss({"kind": "mse"}, forward)(*images, None), error[:, 0].mean() + error[:, 1].mean()
+    )
 
 
 def test_mae_is_the_absolute_error_of_amplitude_plus_that_of_phase(images, forward):
     error = (images[0] - images[1]).abs()
-    torch.testing.assert_close(make_loss({"kind": "mae"}, forward)(*images, None), error[:, 0].mean() + error[:, 1].mean())
+    torch.testing.assert_close(
+        make_loss({"kind": "mae"}, forward)(*images, None), error[:, 0].mean() + error[:, 1].mean()
+    )
 
 
 def test_huber_is_a_parabola_within_delta_and_a_line_beyond(forward):
     labels = torch.zeros(1, 2, 1, 1)
-    value = {x: make_loss({"kind": "huber", "delta": 0.5}, forward)(torch.full_like(labels, x), labels, None).item() for x in (0.3, 2.0)}
+    value = {
+        x: make_loss({"kind": "huber", "delta": 0.5}, forward)(torch.full_like(labels, x), labels, None).item()
+        for x in (0.3, 2.0)
+    }
     assert value == pytest.approx({0.3: 2 * 0.3**2 / 2, 2.0: 2 * 0.5 * (2 - 0.25)})
 
 
@@ -90,11 +99,15 @@ def test_nssim_is_the_ssim_that_is_reported(images, forward):
 @pytest.mark.parametrize("alpha", [0.0, 0.2, 0.9, 1.0])
 def test_weighted_lies_between_mse_and_nssim(alpha, images, forward):
     mse, nssim = (make_loss({"kind": kind}, forward)(*images, None) for kind in ("mse", "nssim"))
-    torch.testing.assert_close(make_loss({"kind": "weighted", "alpha": alpha}, forward)(*images, None), alpha * mse + (1 - alpha) * nssim)
+    torch.testing.assert_close(
+        make_loss({"kind": "weighted", "alpha": alpha}, forward)(*images, None), alpha * mse + (1 - alpha) * nssim
+    )
 
 
 def test_diffraction_of_a_prediction_is_what_the_simulation_makes_of_it(images, forward):
-    torch.testing.assert_close(forward.log_intensity(images[0].float()), detected(forward, images[0]).float(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        forward.log_intensity(images[0].float()), detected(forward, images[0]).float(), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_nssim_of_diffraction_is_least_for_the_object_that_made_the_pattern(images, forward):

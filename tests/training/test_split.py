@@ -32,7 +32,11 @@ def test_the_papers_geometry(paper):
     assert len(paper.train) == 2928
     assert len(paper.test) == 793
     assert not np.intersect1d(paper.train, paper.test).size
-    assert {name: len(places) for name, places in paper.blocks.items()} == {"lower_right": 169, "lower_left": 169, "strip": 793}
+    assert {name: len(places) for name, places in paper.blocks.items()} == {
+        "lower_right": 169,
+        "lower_left": 169,
+        "strip": 793,
+    }
     assert paper.rectangle("lower_right") == (slice(384, 512), slice(384, 512))
     assert paper.rectangle("lower_left") == (slice(384, 512), slice(0, 128))
     assert paper.rectangle("strip") == (slice(384, 512), slice(0, 512))
@@ -114,7 +118,10 @@ def test_a_square_subset_is_one_block_of_the_scan_with_its_last_row_open(paper, 
 
 def test_on_a_flat_grid_a_square_becomes_as_wide_as_it_must():
     split = split_of(grid_scan(10, 40, 2, 4))  # 8 rows train
-    assert (np.divmod(training_subset(split, 300, 0, "square"), 40)[0].max(), len(np.unique(training_subset(split, 300, 0, "square")))) == (
+    assert (
+        np.divmod(training_subset(split, 300, 0, "square"), 40)[0].max(),
+        len(np.unique(training_subset(split, 300, 0, "square"))),
+    ) == (
         7,
         300,
     )

@@ -45,7 +45,12 @@ class Project:
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run to the end; output and errors together in ``stdout``."""
         return subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=self.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
 
     def planned(self, *arguments: str) -> dict[str, int]:

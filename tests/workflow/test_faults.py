@@ -156,7 +156,9 @@ def test_blanks_and_other_letters_in_every_path(odd_project):
     (odd_project.folder / "mine.yaml").write_text(overlay)
     target = f"results {ODD}/simulation/datasets/mine/seed0.cxi"
     command = [".venv/bin/python", "-m", "snakemake", "--cores", "2", target, *SMOKE, "mine.yaml"]
-    finished = subprocess.run(command, cwd=odd_project.folder, env=odd_project.environment(), text=True, capture_output=True)
+    finished = subprocess.run(
+        command, cwd=odd_project.folder, env=odd_project.environment(), text=True, capture_output=True
+    )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert (odd_project.folder / target).stat().st_size
 
@@ -176,7 +178,10 @@ def test_any_folder_can_be_given_to_make(odd_project, folder):
     ("arguments", "sentence"),
     [
         (("paper", "DATA=x", "ARGS=--config seeds=[0]"), "DATA and a --config in ARGS exclude each other"),
-        (("smoke", "ARGS=fig1 --configfile mine.yaml"), "make smoke and make full-size have a --configfile of their own"),
+        (
+            ("smoke", "ARGS=fig1 --configfile mine.yaml"),
+            "make smoke and make full-size have a --configfile of their own",
+        ),
     ],
 )
 def test_what_snakemake_would_silently_forget_is_refused(odd_project, arguments, sentence):
@@ -194,7 +199,9 @@ def test_a_brace_in_the_projects_folder_is_one_sentence(tmp_path):
 
 def test_a_closed_pipe_loses_nothing(project):
     command = f"{shlex.join(project.command(DATASET, *SMOKE))} 2>&1 | head -3"
-    finished = subprocess.run(command, shell=True, cwd=project.folder, env=project.environment(), text=True, capture_output=True)
+    finished = subprocess.run(
+        command, shell=True, cwd=project.folder, env=project.environment(), text=True, capture_output=True
+    )
     assert "Traceback" not in finished.stdout + finished.stderr
     finished = project.snakemake(DATASET, *SMOKE)
     assert finished.returncode == 0, finished.stdout
@@ -212,7 +219,9 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(project):
     def full():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    everything = dict(cwd=project.folder, env=project.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    everything = dict(
+        cwd=project.folder, env=project.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     finished = subprocess.run(project.command(DATASET, *SMOKE), preexec_fn=full, **everything)
     assert finished.returncode != 0
     assert (
@@ -229,5 +238,7 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(project):
 def test_the_rate_limit_that_is_lifted_is_still_snakemakes():
     assert "self.job_rate_limiter is None" in inspect.getsource(JobScheduler)
     assert MaxJobsPerTimespan.parse_choice("100/1s").__dict__ == {"max_jobs": 100, "timespan": 1}
-    default = next(action for action in get_argument_parser()._actions if action.dest == "max_jobs_per_timespan").default
+    default = next(
+        action for action in get_argument_parser()._actions if action.dest == "max_jobs_per_timespan"
+    ).default
     assert default == "100/1s"

@@ -13,7 +13,10 @@ FIGURES = [f"fig{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10)]
 
 def merged(config, overlay):
     """As Snakemake merges them: mappings key by key, all else replaced."""
-    both = {key: merged(config[key], value) if isinstance(value, dict) and key in config else value for key, value in overlay.items()}
+    both = {
+        key: merged(config[key], value) if isinstance(value, dict) and key in config else value
+        for key, value in overlay.items()
+    }
     return config | both
 
 
@@ -42,7 +45,9 @@ def test_every_run_that_tables_and_figures_share_is_trained_once(project, overla
     jobs = project.planned(*(["--configfile", overlay] if overlay else []))
     runs = runs_asked_for(project, overlay)
     assert jobs["train"] == len(runs) == count  # as README.md and paper.yaml say
-    assert jobs["predict"] == sum(dataset == "straight" for dataset, *_ in runs)  # the others' own test block is part of their training
+    assert jobs["predict"] == sum(
+        dataset == "straight" for dataset, *_ in runs
+    )  # the others' own test block is part of their training
     assert {"claims", "report", *TABLES, *FIGURES} <= set(jobs)
 
 
@@ -78,7 +83,10 @@ def keep_reference(project, runs, blocks="lower_right"):
     for dataset, model, loss, size, seed in sorted(runs):
         test, where = ("curved", "scan") if dataset == "straight" else (dataset, blocks)
         lines.append(f"{dataset},{test},{model},{loss},{size},{seed},{where},bands spectra views,25,32")
-        lines += [f"{dataset},{test},{reference},none,{size},{seed},{where},views,," for reference in ("floor", "ceiling", "epie")]
+        lines += [
+            f"{dataset},{test},{reference},none,{size},{seed},{where},views,,"
+            for reference in ("floor", "ceiling", "epie")
+        ]
     (folder / "runs.csv").write_text("\n".join(lines) + "\n")
     for name in ("scores.csv.gz", "views.h5"):
         (folder / name).touch()
@@ -93,14 +101,22 @@ def test_full_size_is_printed_without_data_or_training(project):
 
 def test_what_the_reference_runs_lack_is_left_out_and_told(project):
     everything = runs_asked_for(project, "config/paper.yaml")
-    keep_reference(project, [run for run in everything if run[1] not in ("transunet", "segformer") and run[2] == "mse" and run[3] != 50])
+    keep_reference(
+        project,
+        [run for run in everything if run[1] not in ("transunet", "segformer") and run[2] == "mse" and run[3] != 50],
+    )
     finished = project.snakemake(*FULL_SIZE, "--dry-run")
     assert finished.returncode == 0, finished.stdout
     jobs = project.planned(*FULL_SIZE)
     assert "fig8" in jobs  # of other sizes
     assert not {"table4", "fig10"} & set(jobs)  # one loss is no comparison
     keep_reference(
-        project, [run for run in everything if run[0] == "clean" and run[3] == 2928 and run[1] != "segformer" and run[2] == "mse"]
+        project,
+        [
+            run
+            for run in everything
+            if run[0] == "clean" and run[3] == 2928 and run[1] != "segformer" and run[2] == "mse"
+        ],
     )
     jobs = project.planned(*FULL_SIZE)
     assert {"table1", "table3", "table5", "fig4", "fig9", "report"} <= set(jobs)
@@ -110,7 +126,9 @@ def test_what_the_reference_runs_lack_is_left_out_and_told(project):
 def test_reference_runs_of_another_block_print_nothing(project):
     keep_reference(project, runs_asked_for(project, "config/paper.yaml"), blocks="lower_left")
     runs = (project.folder / "resources/reference/runs.csv").read_text().splitlines()
-    (project.folder / "resources/reference/runs.csv").write_text("\n".join(line for line in runs if "curved" not in line))
+    (project.folder / "resources/reference/runs.csv").write_text(
+        "\n".join(line for line in runs if "curved" not in line)
+    )
     finished = project.snakemake(*FULL_SIZE, "--dry-run")
     assert finished.returncode
     assert "harvested: resources/reference holds no whole seed of any experiment" in finished.stdout
@@ -124,7 +142,9 @@ def test_named_targets(project, target):
     assert target == "report" or not others
 
 
-@pytest.mark.parametrize(("figure", "networks"), [("fig1", 0), ("fig2", 0), ("fig3", 1), ("fig4", 4), ("fig6", 4), ("fig7", 0)])
+@pytest.mark.parametrize(
+    ("figure", "networks"), [("fig1", 0), ("fig2", 0), ("fig3", 1), ("fig4", 4), ("fig6", 4), ("fig7", 0)]
+)
 def test_a_figure_needs_no_more_networks_than_it_shows(project, figure, networks):
     assert project.planned(figure).get("train", 0) == networks
 
@@ -183,21 +203,29 @@ def rules_with_a_gpu(project):
 
 def test_slurm_profile_knows_every_rule_with_a_gpu(project):
     profile = yaml.safe_load((project.folder / "profiles/slurm/config.yaml").read_text())
-    on_gpus = {name for name, asked in profile["set-resources"].items() if asked.get("slurm_partition") == "my-gpu-partition"}
+    on_gpus = {
+        name for name, asked in profile["set-resources"].items() if asked.get("slurm_partition") == "my-gpu-partition"
+    }
     assert on_gpus == rules_with_a_gpu(project) >= {"train", "simulated_reconstruction"}
     assert all(profile["set-resources"][name]["gpu"] == 1 for name in on_gpus)
 
 
 def test_retries_of_the_slurm_profile_are_not_undone_by_the_default_one(project):
-    program = "from snakemake.cli import parse_args; print(parse_args(['--profile', 'profiles/slurm', '-n'])[1].retries)"
-    finished = subprocess.run([sys.executable, "-c", program], cwd=project.folder, text=True, capture_output=True, check=True)
+    program = (
+        "from snakemake.cli import parse_args; print(parse_args(['--profile', 'profiles/slurm', '-n'])[1].retries)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=project.folder, text=True, capture_output=True, check=True
+    )
     assert finished.stdout.split()[-1] == "2"
 
 
 def test_planning_needs_nothing_that_snakemake_does_not_bring(project):
     """So that --use-conda works from an environment that holds Snakemake alone."""
     blocked = ("numpy", "scipy", "h5py", "pandas", "torch", "tqdm", "matplotlib", "pooch")
-    modules = re.findall(r"from (ptychoformer[\w.]*) import", (project.folder / "workflow/rules/common.smk").read_text())
+    modules = re.findall(
+        r"from (ptychoformer[\w.]*) import", (project.folder / "workflow/rules/common.smk").read_text()
+    )
     assert modules
     program = f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); import {', '.join(modules)}"
     environment = project.environment() | {"PYTHONPATH": str(project.folder / "src")}
@@ -210,7 +238,12 @@ def test_a_new_model_is_one_module_and_one_entry_and_takes_part_in_every_experim
     (project.folder / "src/ptychoformer/models/toy.py").write_text("def build(window, *, width: int = 4):\n    ...\n")
     project.edit("config.yaml", "  ptychonn: {label", "  toy: {kind: toy, options: {width: 8}}\n  ptychonn: {label")
     new = runs_asked_for(project) - before
-    assert {(dataset, loss) for dataset, _, loss, *_ in new} >= {("clean", "mse"), ("noisy", "mse"), ("straight", "mse"), ("clean", "npcc")}
+    assert {(dataset, loss) for dataset, _, loss, *_ in new} >= {
+        ("clean", "mse"),
+        ("noisy", "mse"),
+        ("straight", "mse"),
+        ("clean", "npcc"),
+    }
     assert project.planned()["train"] == len(before | new)
 
 
@@ -227,9 +260,17 @@ def test_a_syntax_error_in_a_new_model_is_one_sentence(project):
     ("old", "new", "sentence"),
     [
         ("epochs: 10", "epoch: 10", "training.epoch is not a key of the config; did you mean 'epochs'?"),
-        ("epochs: 10", "epochs: ten", "training.epochs: 'ten' is not allowed; it must be an integer, at least 1 and at most 10000."),
+        (
+            "epochs: 10",
+            "epochs: ten",
+            "training.epochs: 'ten' is not allowed; it must be an integer, at least 1 and at most 10000.",
+        ),
         ("object: permalloy", "object: gold", "datasets.clean.object: 'gold' is not defined under objects"),
-        ("experiments: [table1,", "experiments: [table7,", "models.ptychonn.experiments: 'table7' is not defined under experiments"),
+        (
+            "experiments: [table1,",
+            "experiments: [table7,",
+            "models.ptychonn.experiments: 'table7' is not defined under experiments",
+        ),
         (
             "n_train: [400]",
             "n_train: [4000]",
@@ -240,7 +281,11 @@ def test_a_syntax_error_in_a_new_model_is_one_sentence(project):
             "n_train: [64, 400]",
             "experiments.table1.n_train: [64, 400] is not allowed; what it prints has room for one.",
         ),
-        ("shape: [512, 512]", "shape: [32, 512]", "objects.permalloy.shape[0]: 32 is not allowed; it must be an integer, at least 64"),
+        (
+            "shape: [512, 512]",
+            "shape: [32, 512]",
+            "objects.permalloy.shape[0]: 32 is not allowed; it must be an integer, at least 64",
+        ),
     ],
 )
 def test_a_wrong_config_is_one_sentence_before_any_job(project, old, new, sentence):
@@ -254,11 +299,16 @@ def test_a_wrong_config_is_one_sentence_before_any_job(project, old, new, senten
 
 def test_a_scan_that_is_nowhere_is_named_before_anything_runs(project):
     overlay = project.folder / "mine.yaml"
-    overlay.write_text("datasets: {mine: {kind: measured, label: Mine, scan: {file: nofile.cxi}, patterns: {crop: 64, bin: 2}}}\n")
+    overlay.write_text(
+        "datasets: {mine: {kind: measured, label: Mine, scan: {file: nofile.cxi}, patterns: {crop: 64, bin: 2}}}\n"
+    )
     overlay.write_text(overlay.read_text() + "experiments: {measured: {datasets: [mine], n_train: [300]}}\n")
     finished = project.snakemake("fig5", "--dry-run", "--configfile", "mine.yaml")
     assert finished.returncode != 0
-    assert "config: datasets.mine.scan.file: there is no 'nofile.cxi' in data_dir, which is not set, and no url" in finished.stdout
+    assert (
+        "config: datasets.mine.scan.file: there is no 'nofile.cxi' in data_dir, which is not set, and no url"
+        in finished.stdout
+    )
     # What does not need it is planned all the same.
     assert project.snakemake("table1", "--dry-run", "--configfile", "mine.yaml").returncode == 0
 
@@ -267,7 +317,9 @@ def test_a_network_outside_the_repository_is_planned_like_any_other(project, tmp
     file = tmp_path / "mine.py"
     file.write_text("def build(window, *, width: int = 4):\n    ...\n")
     before = runs_asked_for(project)
-    project.edit("config.yaml", "  ptychonn: {label", f"  mine: {{kind: {file}, options: {{width: 8}}}}\n  ptychonn: {{label")
+    project.edit(
+        "config.yaml", "  ptychonn: {label", f"  mine: {{kind: {file}, options: {{width: 8}}}}\n  ptychonn: {{label"
+    )
     new = runs_asked_for(project) - before
     assert {model for _, model, *_ in new} == {"mine"}
     assert project.planned()["train"] == len(before | new)
@@ -300,7 +352,10 @@ def test_a_network_outside_the_repository_that_is_none_is_one_sentence(project, 
         ("results/publication/tables/tabel3.tex", "did you mean results/publication/tables/table3.tex or"),
         ("everything", "there are all, table1, table2, table3, table4, table5, measured, fig1,"),
         ("results/simulation/objects/gold.h5", "There is no target 'results/simulation/objects/gold.h5'"),
-        ("results/simulation/datasets/klean/seed0.cxi", "There is no target 'results/simulation/datasets/klean/seed0.cxi'"),
+        (
+            "results/simulation/datasets/klean/seed0.cxi",
+            "There is no target 'results/simulation/datasets/klean/seed0.cxi'",
+        ),
     ],
 )
 def test_a_mistyped_target_names_those_that_exist(project, target, sentence):

@@ -34,7 +34,13 @@ def config(reference, monkeypatch):
 
 def harvested(folder, runs, bands=True, **changes):
     """A store that holds ``(model, seed)`` runs of the paper's scale, with their bands."""
-    common = {"dataset": "clean", "test": "clean", "loss": "mse", "n_train": "2928", "blocks": "lower_right strip"} | PAPER
+    common = {
+        "dataset": "clean",
+        "test": "clean",
+        "loss": "mse",
+        "n_train": "2928",
+        "blocks": "lower_right strip",
+    } | PAPER
     common |= {"parts": "bands spectra"} if bands else {}
     with open(folder / RUNS, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, (*RUN, *KEPT, *FACTS), restval="")
@@ -84,7 +90,14 @@ def test_as_many_seeds_as_were_fixed_beforehand(config):
 
 @pytest.mark.parametrize(
     "other",
-    [{"n_train": "50"}, {"epochs": "10"}, {"batch_size": "8"}, {"loss": "mae"}, {"test": "curved"}, {"blocks": "lower_left"}],
+    [
+        {"n_train": "50"},
+        {"epochs": "10"},
+        {"batch_size": "8"},
+        {"loss": "mae"},
+        {"test": "curved"},
+        {"blocks": "lower_left"},
+    ],
 )
 def test_runs_of_another_scale_or_block_do_not_count(reference, config, tmp_path, other):
     path = harvested(tmp_path, [(model, 0) for model in NETWORKS], **other)

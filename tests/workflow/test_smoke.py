@@ -78,7 +78,9 @@ def test_tables_hold_finite_numbers_of_every_network(finished_project, table):
 def test_every_claim_has_a_verdict_and_two_seeds_of_one_epoch_prove_little(finished_project):
     claims = pd.read_csv(finished_project.folder / "results/smoke/publication/claims.csv")
     local = claims[claims.source == "local"]
-    assert len(local) == len(yaml.safe_load((finished_project.folder / "resources/published/claims.yaml").read_text())["claims"])
+    assert len(local) == len(
+        yaml.safe_load((finished_project.folder / "resources/published/claims.yaml").read_text())["claims"]
+    )
     assert set(claims.verdict) <= {"holds", "does not hold", "undecided"}
     assert (local.verdict == "undecided").mean() > 0.5
     judged = local[local.n_seeds == 2]
@@ -100,20 +102,42 @@ def test_the_report_opens_and_is_self_contained(finished_project):
     page = Page()
     page.feed((finished_project.folder / "results/smoke/report.html").read_text())
     text = " ".join(page.text)
-    for word in ("Ptychoformer", "PtychoNN", "PtyNet", "DPI", "floor", "ceiling", "ePIE", "14.42", "Skipped: the measured scan"):
+    for word in (
+        "Ptychoformer",
+        "PtychoNN",
+        "PtyNet",
+        "DPI",
+        "floor",
+        "ceiling",
+        "ePIE",
+        "14.42",
+        "Skipped: the measured scan",
+    ):
         assert word in text
     assert page.images
     for image in page.images:
         kind, data = re.fullmatch(r"data:image/(png|svg\+xml);base64,(.+)", image, re.DOTALL).groups()
         content = base64.b64decode(data)
-        assert matplotlib.image.imread(BytesIO(content)).size if kind == "png" else ElementTree.fromstring(content).tag.endswith("svg")
+        assert (
+            matplotlib.image.imread(BytesIO(content)).size
+            if kind == "png"
+            else ElementTree.fromstring(content).tag.endswith("svg")
+        )
     assert not [address for address in page.addresses if address.startswith(("http", "//"))]
 
 
 def test_what_was_harvested_prints_the_same_tables_without_training(finished_project, project, tmp_path):
-    harvest = [sys.executable, "-m", "ptychoformer.publication.harvest", str(finished_project.folder / "results/smoke"), "kept"]
+    harvest = [
+        sys.executable,
+        "-m",
+        "ptychoformer.publication.harvest",
+        str(finished_project.folder / "results/smoke"),
+        "kept",
+    ]
     environment = os.environ | {"PYTHONPATH": "src"}
-    subprocess.run([*harvest, "--config", "config.yaml", "config/smoke.yaml"], cwd=tmp_path, env=environment, check=True)
+    subprocess.run(
+        [*harvest, "--config", "config.yaml", "config/smoke.yaml"], cwd=tmp_path, env=environment, check=True
+    )
     (tmp_path / "kept.yaml").write_text("pathvars: {results: results/kept}\nharvested: kept\n")
     finished = project.snakemake("--configfile", "config/smoke.yaml", "kept.yaml")
     assert finished.returncode == 0, finished.stdout
@@ -126,11 +150,17 @@ def test_what_was_harvested_prints_the_same_tables_without_training(finished_pro
         assert (printed / table).read_bytes() == (made / table).read_bytes()
         assert "Interim" in (printed / table).with_suffix(".md").read_text()
     for name in ("fig9", "fig10"):
-        assert (printed / f"publication/figures/{name}.png").read_bytes() == (made / f"publication/figures/{name}.png").read_bytes()
+        assert (printed / f"publication/figures/{name}.png").read_bytes() == (
+            made / f"publication/figures/{name}.png"
+        ).read_bytes()
     for name in ("fig4", "fig8"):
-        first, second = (matplotlib.image.imread(folder / f"publication/figures/{name}.png") for folder in (printed, made))
+        first, second = (
+            matplotlib.image.imread(folder / f"publication/figures/{name}.png") for folder in (printed, made)
+        )
         assert np.abs(first - second).mean() < 1e-3
-    ours, theirs = (pd.read_csv(folder / "publication/claims.csv").query("source == 'local'") for folder in (printed, made))
+    ours, theirs = (
+        pd.read_csv(folder / "publication/claims.csv").query("source == 'local'") for folder in (printed, made)
+    )
     assert ours["verdict"].tolist() == theirs["verdict"].tolist()
     assert ours.loc[ours["n_seeds"] > 0, "interim"].all()
     assert "nothing was trained here" in (printed / "report.html").read_text()
@@ -139,7 +169,9 @@ def test_what_was_harvested_prints_the_same_tables_without_training(finished_pro
 def test_every_artefact_has_its_provenance(finished_project):
     results = finished_project.folder / "results/smoke"
     artefacts = [
-        path for path in results.rglob("*") if path.suffix in {".h5", ".cxi", ".pt", ".csv", ".pdf", ".png", ".html", ".md", ".tex"}
+        path
+        for path in results.rglob("*")
+        if path.suffix in {".h5", ".cxi", ".pt", ".csv", ".pdf", ".png", ".html", ".md", ".tex"}
     ]
     assert len(artefacts) > 100
     without = [str(path) for path in artefacts if not path.with_name(f"{path.name}.provenance.json").exists()]
@@ -211,7 +243,9 @@ def test_figures_that_were_deleted_are_drawn_again_without_torch(finished_projec
     (blocker / "__init__.py").write_text("raise ImportError('no figure needs torch')\n")
     environment = project.environment() | {"PYTHONPATH": str(blocker.parent)}
     command = project.command(*FIGURES, *SMOKE)
-    finished = subprocess.run(command, cwd=project.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    finished = subprocess.run(
+        command, cwd=project.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     assert finished.returncode == 0, finished.stdout
     for figure in FIGURES:
         name = f"results/smoke/publication/figures/{figure}.pdf"
@@ -229,7 +263,10 @@ def follow(recipe, project):
             (project.folder / path).write_text(block)
             new.append(path)
         elif kind == "diff":
-            old, fresh = ("".join(line[1:] for line in block.splitlines(keepends=True) if line[0] in signs) for signs in (" -", " +"))
+            old, fresh = (
+                "".join(line[1:] for line in block.splitlines(keepends=True) if line[0] in signs)
+                for signs in (" -", " +")
+            )
             project.edit(path, old, fresh)
             edited.append(path)
     return new, edited
@@ -244,7 +281,10 @@ def test_a_figure_is_two_files_and_two_entries_and_nothing_else_is_made_anew(fin
     project.edit("workflow/scripts/fig2.py", "with job(snakemake):", "number = 2\nwith job(snakemake):")
     assert project.planned("fig1", "fig2", *SMOKE) == {"fig2": 1}
     project.edit("resources/published/contents.yaml", "  fig11:\n", "  fig12:\n")
-    assert "Figure fig11 must stand in resources/published/contents.yaml and in FIGURES" in project.snakemake("-n", *SMOKE).stdout
+    assert (
+        "Figure fig11 must stand in resources/published/contents.yaml and in FIGURES"
+        in project.snakemake("-n", *SMOKE).stdout
+    )
 
 
 def test_a_network_a_loss_a_figure_and_a_table_more_are_in_all_that_is_printed(finished_project, tmp_path):
@@ -275,7 +315,10 @@ def test_a_network_a_loss_a_figure_and_a_table_more_are_in_all_that_is_printed(f
     assert "Table VI: The ablation under noise" in page
     assert "a point for every run of Table I" in page
     project.edit("config.yaml", "kind: charbonnier}", "kind: charbonnier, epsilon: 0}")
-    assert "losses.charbonnier.epsilon: 0 is not allowed; it must be a number, greater than 0." in project.snakemake("-n", *SMOKE).stdout
+    assert (
+        "losses.charbonnier.epsilon: 0 is not allowed; it must be a number, greater than 0."
+        in project.snakemake("-n", *SMOKE).stdout
+    )
 
 
 @pytest.mark.slow
@@ -296,12 +339,17 @@ def test_a_metric_is_two_files_and_an_entry_and_nothing_is_trained_for_it(finish
     assert "released" not in set(shown.level)
     networks = shown[shown.method.isin(["dpi", "ptychonn"])]
     roots = frame[(frame.metric == "mse") & frame.method.isin(networks.method) & (frame.level != "released")]
-    assert (networks[networks.channel != "relative_phase"].ours_mean.to_numpy() <= np.sqrt(roots.ours_mean.to_numpy()) + 1e-9).all()
+    assert (
+        networks[networks.channel != "relative_phase"].ours_mean.to_numpy()
+        <= np.sqrt(roots.ours_mean.to_numpy()) + 1e-9
+    ).all()
 
 
 def test_seeds_in_one_job_have_the_weights_and_metrics_of_seeds_in_jobs_of_their_own(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
-    (project.folder / "together.yaml").write_text("pathvars: {results: results/together}\ntraining: {seeds_together: true}\n")
+    (project.folder / "together.yaml").write_text(
+        "pathvars: {results: results/together}\ntraining: {seeds_together: true}\n"
+    )
     run = "clean/dpi/mse/n24/seed{seed}"
     metrics = [f"results/together/evaluation/{run}/on_clean/metrics.csv".format(seed=seed) for seed in (0, 1)]
     finished = project.snakemake(*metrics, *SMOKE, "together.yaml")
@@ -309,10 +357,17 @@ def test_seeds_in_one_job_have_the_weights_and_metrics_of_seeds_in_jobs_of_their
     for seed, path in enumerate(metrics):
         apart = project.folder / path.replace("together", "smoke")
         assert (project.folder / path).read_bytes() == apart.read_bytes()
-        weights = [load_checkpoint(project.folder / f"results/{how}/training" / run.format(seed=seed) / "model.pt").weights for how in HOWS]
+        weights = [
+            load_checkpoint(project.folder / f"results/{how}/training" / run.format(seed=seed) / "model.pt").weights
+            for how in HOWS
+        ]
         assert all(torch.equal(one, weights[1][name]) for name, one in weights[0].items())
         provenance = [
-            json.loads((project.folder / f"results/{how}/training" / run.format(seed=seed) / "model.pt.provenance.json").read_text())
+            json.loads(
+                (
+                    project.folder / f"results/{how}/training" / run.format(seed=seed) / "model.pt.provenance.json"
+                ).read_text()
+            )
             for how in HOWS
         ]
         assert provenance[0]["configuration_digest"] == provenance[1]["configuration_digest"]
@@ -330,10 +385,16 @@ def test_a_measured_scan_is_reconstructed_trained_on_and_drawn(finished_project,
         assert (results / f"publication/figures/fig5.{suffix}").stat().st_size
     table = pd.read_csv(results / "publication/tables/measured.csv")
     assert {"ptychonn", "ptychoformer", "floor", "ceiling", "one_pattern"} == set(table.method)
-    assert table[~table.method.isin(["ceiling", "one_pattern"])].ours_mean.map(lambda value: abs(value) < float("inf")).all()
+    assert (
+        table[~table.method.isin(["ceiling", "one_pattern"])]
+        .ours_mean.map(lambda value: abs(value) < float("inf"))
+        .all()
+    )
     convergence = pd.read_csv(results / "measurement/reconstructions/measured.csv")
     assert convergence.r_factor.iloc[-1] < 0.6 * convergence.r_factor.iloc[0]
-    assert "train" not in project.planned("report", "--configfile", "config/smoke.yaml", "mine.yaml")  # its runs are there already
+    assert "train" not in project.planned(
+        "report", "--configfile", "config/smoke.yaml", "mine.yaml"
+    )  # its runs are there already
 
 
 def write_measured_scan(path):
@@ -361,7 +422,9 @@ def test_a_comment_changes_nothing(finished_project, tmp_path):
 def test_a_label_concerns_tables_and_figures_alone(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     project.edit("config.yaml", "label: PtychoNN", "label: Cherukara 2020")
-    assert project.planned(*SMOKE) == dict.fromkeys(("table1", "table2", "fig4", "fig6", "fig8", "fig9", "report", "all"), 1)
+    assert project.planned(*SMOKE) == dict.fromkeys(
+        ("table1", "table2", "fig4", "fig6", "fig8", "fig9", "report", "all"), 1
+    )
 
 
 def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, tmp_path):
@@ -416,7 +479,9 @@ def test_a_damaged_file_is_one_sentence_and_the_next_run_goes_on(finished_projec
 def test_a_prediction_that_failed_does_not_train_again(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     run = "clean/ptychonn/mse/n24/seed0"
-    target, log = (f"results/smoke/{part}" for part in (f"evaluation/{run}/on_clean/patches.h5", f"training/{run}/train.log"))
+    target, log = (
+        f"results/smoke/{part}" for part in (f"evaluation/{run}/on_clean/patches.h5", f"training/{run}/train.log")
+    )
     (project.folder / target).unlink()
     module, first = "src/ptychoformer/evaluation/predict.py", "    network = TrainedNetwork(checkpoint, threads)\n"
     failure = '    raise InputError("the prediction failed")\n'
@@ -455,7 +520,12 @@ def test_the_same_config_gives_the_same_bytes(finished_project, project):
 def test_kill_9_of_everything_in_the_middle_of_an_epoch_and_the_same_command_again(finished_project, project):
     command = project.command(*SMOKE)
     process = subprocess.Popen(
-        command, cwd=project.folder, env=project.environment(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=project.folder,
+        env=project.environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     while not list(project.folder.glob("results/smoke/training/*/ptychoformer/*/*/*/state.pt")):
         assert process.poll() is None

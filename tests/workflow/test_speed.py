@@ -13,7 +13,11 @@ def test_every_network_asked_for_has_a_row_of_times_and_the_share_of_each_seed(m
     finished = subprocess.run(command, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in finished.stdout.splitlines()]
-    times = {row[0]: [float(cell) for cell in row[1:]] for row in rows if row and row[0] in ("PtyNet", "PtychoNN") and len(row) == 6}
+    times = {
+        row[0]: [float(cell) for cell in row[1:]]
+        for row in rows
+        if row and row[0] in ("PtyNet", "PtychoNN") and len(row) == 6
+    }
     assert set(times) == {"PtyNet", "PtychoNN"}
     assert all(small < large for small, large in zip(times["PtyNet"], times["PtychoNN"], strict=True))
     assert "2 seeds" in finished.stdout

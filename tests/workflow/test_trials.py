@@ -31,7 +31,10 @@ def test_every_network_is_tried_from_every_start_and_on_validation_alone(trial):
     config, tried = trial
     entries = [config["models"][name] for name in tried]
     found = {(entry["kind"], entry["options"].get("blocks"), entry["initialisation"]) for entry in entries}
-    kinds = [(kind, None) for kind in network_kinds() if kind != "ptychoformer"] + [("ptychoformer", "paper"), ("ptychoformer", "release")]
+    kinds = [(kind, None) for kind in network_kinds() if kind != "ptychoformer"] + [
+        ("ptychoformer", "paper"),
+        ("ptychoformer", "release"),
+    ]
     assert found == {(*kind, start) for kind in kinds for start in ("torch", "glorot")}
     assert len(found) == len(tried)
     assert all(entry["experiments"] == [] for entry in entries)
@@ -79,7 +82,10 @@ def test_the_table_has_means_and_sample_deviations_and_marks_the_lowest(trials, 
     torch, glorot = statistics.stdev([0.5, 0.1, 0.3]), statistics.stdev([0.2, 0.3])
     assert lines[0] == "| validation loss | torch | glorot |"
     assert lines[2] == f"| PtyNet | 0.3000 ± {torch:.4f} (3) | **0.2500 ± {glorot:.4f} (2)** |"
-    assert lines[3:5] == ["| Ptychoformer, blocks: paper | 0.0200 (1) |  |", "| Ptychoformer, blocks: release | **0.0100 (1)** |  |"]
+    assert lines[3:5] == [
+        "| Ptychoformer, blocks: paper | 0.0200 (1) |  |",
+        "| Ptychoformer, blocks: release | **0.0100 (1)** |  |",
+    ]
     assert "732 patterns of 'clean', of which 20% validate (block), 12 epochs, batches of 16." in lines[-1]
 
 
@@ -96,7 +102,11 @@ def test_other_trials_are_kept_and_those_made_again_replaced(trials, finished):
 
 def test_the_full_trial_is_of_the_papers_size(trials, monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert trials.scale(trials.configured("config/trials_full.yaml")) == {"n_train": 2928, "epochs": 25, "batch_size": 32}
+    assert trials.scale(trials.configured("config/trials_full.yaml")) == {
+        "n_train": 2928,
+        "epochs": 25,
+        "batch_size": 32,
+    }
 
 
 def test_without_a_finished_training_there_is_nothing_to_tell(trials, trial, monkeypatch, tmp_path):

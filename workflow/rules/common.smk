@@ -1,4 +1,5 @@
-# What every rules file uses: the checked config, its experiments, the paper's contents, and where the files of wildcards lie.
+# What every rules file uses: the checked config, its experiments, the paper's contents, and where
+# the files of wildcards lie.
 
 import os
 import sys
@@ -25,7 +26,8 @@ PROJECT = os.path.relpath(workflow.basedir)  # from where results go, which --di
 try:
     check_project(workflow.basedir)
     config.update(complete(config, load_schema(workflow.basedir)))
-    # A folder of runs to print instead of training any, or nothing; the config is cut down to what it holds whole.
+    # A folder of runs to print instead of training any, or nothing; the config is cut down to what
+    # it holds whole.
     HARVESTED = config["harvested"] and str(Path(PROJECT, config["harvested"]))
     HOLDINGS = Holdings(HARVESTED, config) if HARVESTED else None
     config.update(HOLDINGS.narrowed(config) if HOLDINGS else {})
@@ -38,8 +40,13 @@ try:
 except InputError as error:
     raise WorkflowError(f"config: {error}") from None
 
-# Runs that claims are judged on besides those of this config; where it prints these, there are no others. See `publication.store.files`.
-REFERENCE = "" if HARVESTED or not Path(PROJECT, "resources/reference/runs.csv").is_file() else str(Path(PROJECT, "resources/reference"))
+# Runs that claims are judged on besides those of this config; where it prints these, there are no
+# others. See `publication.store.files`.
+REFERENCE = (
+    ""
+    if HARVESTED or not Path(PROJECT, "resources/reference/runs.csv").is_file()
+    else str(Path(PROJECT, "resources/reference"))
+)
 
 
 wildcard_constraints:
@@ -66,7 +73,9 @@ def of_all_seeds(pattern):
 
 
 def files_of(catalogue, name, roles=None):
-    """Where the files lie that an entry of a catalogue names, by their role; content, not time, says whether a user's own file is another."""
+    """Where the files lie that an entry of a catalogue names, by their role; content, not time,
+    says whether a user's own file is another.
+    """
     try:
         kept = PROVIDED.of(catalogue, name, roles)
     except InputError as error:
@@ -113,7 +122,9 @@ def loss_of(wildcards):
 
 
 def part_of_dataset(part):
-    """A function of wildcards: one part of a dataset's entry. Snakemake's `lookup` searches the whole config, for 10 ms a job."""
+    """A function of wildcards: one part of a dataset's entry. Snakemake's `lookup` searches the
+    whole config, for 10 ms a job.
+    """
     return lambda wildcards: config["datasets"][wildcards.dataset][part]
 
 
@@ -147,7 +158,9 @@ def object_of_test(wildcards):
 
 
 def scans_of_run(wildcards):
-    """Named inputs: what a run was trained and what it is tested on, and the objects that these link to."""
+    """Named inputs: what a run was trained and what it is tested on, and the objects that these
+    link to.
+    """
     return dict(
         dataset=trained_on(wildcards),
         object=object_of_dataset(wildcards),
@@ -217,7 +230,9 @@ def inspection_code(wildcards):
 
 
 def training_code(wildcards):
-    """Digest of what training runs: the loop, and this network and this loss rather than all of them."""
+    """Digest of what training runs: the loop, and this network and this loss rather than all of
+    them.
+    """
     network, loss = config["models"][wildcards.model]["kind"], config["losses"][wildcards.loss]["kind"]
     return code_digest("training.fit", network_code(network), f"training.losses.{loss}")
 
@@ -237,9 +252,13 @@ def files_to_draw(run):
 
 
 def pictures_of(runs, *parts):
-    """Named inputs of a figure that shows networks side by side: a dataset, with `patches` or `scenes` of each."""
+    """Named inputs of a figure that shows networks side by side: a dataset, with `patches` or
+    `scenes` of each.
+    """
     names = dict(patches="patches.h5", scenes="scene.h5")
-    return files_to_draw(runs[0]) | {part: files_of_runs(f"<results>/{EVALUATION}/{names[part]}", runs) for part in parts}
+    return files_to_draw(runs[0]) | {
+        part: files_of_runs(f"<results>/{EVALUATION}/{names[part]}", runs) for part in parts
+    }
 
 
 def kept_pictures_of(runs, *parts):
@@ -276,7 +295,10 @@ def provenance_of_runs():
 if HARVESTED:
     SHOWN = [name for name in config["experiments"] if name in HOLDINGS.parts]
     if not SHOWN:
-        raise WorkflowError(f"config: harvested: {HARVESTED} holds no whole seed of any experiment on the headline's block of this config.")
+        raise WorkflowError(
+            f"config: harvested: {HARVESTED} holds no whole seed of any experiment"
+            " on the headline's block of this config."
+        )
     SHOWN_FIGURES = EXPERIMENTS.held_figures()
 else:
     SHOWN = [name for name in config["experiments"] if name != "measured" or measured_is_at_hand()]

@@ -75,7 +75,8 @@ rule score:
         unpack(scans_of_run),
         patches=f"<results>/{EVALUATION}/patches.h5",
     output:
-        # Together, since a job of its own would start Python and import for longer than it stitches.
+        # Together, since a job of its own would start Python and import for longer than it
+        # stitches.
         scene=f"<results>/{EVALUATION}/scene.h5",
         metrics=f"<results>/{EVALUATION}/metrics.csv",
     log:

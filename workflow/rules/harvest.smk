@@ -1,4 +1,5 @@
-# Reference runs in the place of datasets, trainings and scores: what is printed of them is made as ever.
+# Reference runs in the place of datasets, trainings and scores: what is printed of them is made as
+# ever.
 
 
 ruleorder: unpack > collect

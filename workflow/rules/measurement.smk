@@ -43,7 +43,8 @@ use rule reconstruction as simulated_reconstruction with:
         options=options_of_reconstruction,
         code=code_digest("measurement.reconstruct"),
     message:
-        "Reconstructing {wildcards.dataset}, seed {wildcards.seed}, from all of its patterns with the probe known (progress: {log})"
+        "Reconstructing {wildcards.dataset}, seed {wildcards.seed}, from all of its patterns"
+        " with the probe known (progress: {log})"
 
 
 rule measured_dataset:

@@ -32,7 +32,8 @@ for table in PAPER.tables:
             "../scripts/table.py"
 
 
-# What each figure is drawn of. Its script is that of its name, and its code the module of its name, with others where they are named.
+# What each figure is drawn of. Its script is that of its name, and its code the module of its name,
+# with others where they are named.
 FIGURES = {
     "fig1": dict(
         input=files_to_draw(EXPERIMENTS.headline_run()),
@@ -114,7 +115,8 @@ FIGURES = {
 
 if different := set(FIGURES) ^ set(PAPER.figures):
     raise WorkflowError(
-        f"Figure {min(different)} must stand in {CONTENTS} and in FIGURES of workflow/rules/publication.smk, found in one of them."
+        f"Figure {min(different)} must stand in {CONTENTS} and in FIGURES"
+        " of workflow/rules/publication.smk, found in one of them."
     )
 
 for figure, drawn in FIGURES.items():
@@ -143,7 +145,8 @@ for figure, drawn in FIGURES.items():
         message:
             f"Drawing Figure {figure.removeprefix('fig')}: {PAPER.figures[figure].title}"
         script:
-            # Named by a parameter, since this is read when the job runs, and the loop is at its end.
+            # Named by a parameter, since this is read when the job runs, and the loop is at its
+            # end.
             "../scripts/{params.figure}.py"
 
 

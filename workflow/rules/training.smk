@@ -1,4 +1,5 @@
-# From a dataset to a trained network and what it sees in the test patterns; one job a run, or one for all seeds.
+# From a dataset to a trained network and what it sees in the test patterns; one job a run, or one
+# for all seeds.
 
 
 rule train:
@@ -6,10 +7,12 @@ rule train:
         dataset=trained_on,
         object=object_of_dataset,
     output:
-        # The state of an unfinished training lies beside these, undeclared, so that a failed or killed job goes on where it was.
+        # The state of an unfinished training lies beside these, undeclared, so that a failed or
+        # killed job goes on where it was.
         checkpoint=f"<results>/{TRAINING}/model.pt",
         history=f"<results>/{TRAINING}/history.csv",
-        # Predicted here, since a job of its own would start torch, and wait for a GPU, for a second of work.
+        # Predicted here, since a job of its own would start torch, and wait for a GPU, for a second
+        # of work.
         patches=f"<results>/{OWN_EVALUATION}/patches.h5",
     log:
         f"<results>/{TRAINING}/train.log",
@@ -32,12 +35,14 @@ rule train:
         code=training_code,
         prediction_code=code_digest("evaluation.predict"),
     message:
-        "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset} ({wildcards.loss}), seed {wildcards.seed} (progress: {log})"
+        "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}"
+        " ({wildcards.loss}), seed {wildcards.seed} (progress: {log})"
     script:
         "../scripts/train.py"
 
 
-# The same outputs from a job that trains all seeds side by side, for a device that one training does not fill.
+# The same outputs from a job that trains all seeds side by side, for a device that one training
+# does not fill.
 if config["training"]["seeds_together"]:
 
     ruleorder: train_together > train > predict
@@ -70,7 +75,8 @@ if config["training"]["seeds_together"]:
             code=training_code,
             prediction_code=code_digest("evaluation.predict"),
         message:
-            "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset} ({wildcards.loss}), all seeds (progress: {log})"
+            "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}"
+            " ({wildcards.loss}), all seeds (progress: {log})"
         script:
             "../scripts/train_together.py"
 

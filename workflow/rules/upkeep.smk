@@ -1,17 +1,20 @@
 # Where Snakemake needs a hand.
 #
-# A Snakemake that was killed leaves its lock behind, and the same command again would refuse to run. Every run leaves its name here;
-# locks are taken away when all runs that are named ran on this machine and are dead. A lock of another machine (a cluster's login
-# node) or of a run that is still alive is left alone.
+# A Snakemake that was killed leaves its lock behind, and the same command again would refuse to
+# run. Every run leaves its name here; locks are taken away when all runs that are named ran on this
+# machine and are dead. A lock of another machine (a cluster's login node) or of a run that is still
+# alive is left alone.
 #
-# Its scheduler looks at all waiting jobs again a second after every look, so that jobs can be started at a limited rate, and every job
-# that ends begins another such chain: by the end of hundreds of jobs it looks hundreds of times a second. On the user's own machine
-# the cores are the limit, not the rate.
+# Its scheduler looks at all waiting jobs again a second after every look, so that jobs can be
+# started at a limited rate, and every job that ends begins another such chain: by the end of
+# hundreds of jobs it looks hundreds of times a second. On the user's own machine the cores are the
+# limit, not the rate.
 #
-# It starts the Python of its jobs by a shell command in which the path of that Python is not quoted: one with a blank in it would be cut.
+# It starts the Python of its jobs by a shell command in which the path of that Python is not
+# quoted: one with a blank in it would be cut.
 #
-# While it plans it makes millions of small objects that stay, among which Python would look for garbage every few hundred: a tenth of the
-# time of planning.
+# While it plans it makes millions of small objects that stay, among which Python would look for
+# garbage every few hundred: a tenth of the time of planning.
 
 import difflib
 import gc
@@ -41,7 +44,9 @@ def release_stale_locks():
 
 
 def is_dead(owner):
-    """Whether a run is known to have ended: on this machine, and its process number is free or another's."""
+    """Whether a run is known to have ended: on this machine, and its process number is free or
+    another's.
+    """
     if owner.get("host") != platform.node():
         return False
     return not psutil.pid_exists(owner["pid"]) or abs(psutil.Process(owner["pid"]).create_time() - owner["since"]) > 1
@@ -59,22 +64,32 @@ def lift_rate_limit():
 
 
 def targets_asked_for():
-    """Targets on the command line, which Snakemake tells its workflow too late; none where something else started it."""
+    """Targets on the command line, which Snakemake tells its workflow too late; none where
+    something else started it.
+    """
     by_command = Path(sys.argv[0]).stem == "snakemake" or Path(sys.argv[0]).parent.name == "snakemake"
     return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets if by_command else []
 
 
 def name_targets():
-    """Say which targets there are where one is mistyped; Snakemake would only say that no rule makes it."""
+    """Say which targets there are where one is mistyped; Snakemake would only say that no rule
+    makes it.
+    """
     named = ["all", *PAPER.tables, *PAPER.figures, "claims", "report"]
     made = [str(file) for rule in workflow.rules for file in rule.output if not rule.has_wildcards()]
     for target in targets_asked_for():
         known = (
-            workflow.is_rule(target) or Path(target).exists() or any(rule.is_producer(os.path.relpath(target)) for rule in workflow.rules)
+            workflow.is_rule(target)
+            or Path(target).exists()
+            or any(rule.is_producer(os.path.relpath(target)) for rule in workflow.rules)
         )
         if not known:
             near = difflib.get_close_matches(target, [*named, *made], n=3)
-            found = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(named)}, and any file that these make."
+            found = (
+                f"did you mean {' or '.join(near)}?"
+                if near
+                else f"there are {', '.join(named)}, and any file that these make."
+            )
             raise WorkflowError(f"There is no target '{target}'; {found}")
 
 

@@ -1,4 +1,5 @@
-"""What every script of a rule has around its one call: the package on the path, a log, errors in one sentence, provenance.
+"""What every script of a rule has around its one call: the package on the path, a log, errors in
+one sentence, provenance.
 
 from adapter import job
 
@@ -23,10 +24,11 @@ from ptychoformer.provenance import record
 
 @contextmanager
 def job(snakemake) -> Iterator[dict]:
-    """Run a rule's work; what the caller puts into the yielded mapping (for example the device) goes into the provenance.
+    """Run a rule's work; what the caller puts into the yielded mapping (for example the device)
+    goes into the provenance.
 
-    What it puts there under the path of an output goes into the provenance of that output alone: ``wildcards`` among its parameters, the
-    rest among its facts.
+    What it puts there under the path of an output goes into the provenance of that output alone:
+    ``wildcards`` among its parameters, the rest among its facts.
     """
     facts: dict = {}
     began, started = time.perf_counter(), round(time.time(), 3)
@@ -46,7 +48,9 @@ def job(snakemake) -> Iterator[dict]:
         except Exception as error:
             traceback.print_exc()
             print(
-                f"Error in {snakemake.rule}: {type(error).__name__}: {error} (where it happened stands in {snakemake.log[0]})", file=console
+                f"Error in {snakemake.rule}: {type(error).__name__}: {error} (where it happened stands in"
+                f" {snakemake.log[0]})",
+                file=console,
             )
             sys.exit(1)
 
@@ -58,7 +62,9 @@ def folder_of(files: Iterable[str]) -> Path | None:
 
 @contextmanager
 def _log(path: str) -> Iterator:
-    """Append everything that the process prints to the log, which an interrupted job has begun; yields the console."""
+    """Append everything that the process prints to the log, which an interrupted job has begun;
+    yields the console.
+    """
     console = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     with open(path, "a", buffering=1, encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)

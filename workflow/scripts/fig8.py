@@ -16,5 +16,7 @@ with job(snakemake):
     else:
         scenes = {(run["n_train"], run["model"]): scene for run, scene in zip(params.runs, files.scenes, strict=True)}
         pictures = load_rows(files.dataset, scenes, params.models, **params.headline)
-    words = dict(models=params.models, overlap_models=params.overlap_models, overlaps=params.overlaps, **params.headline)
+    words = dict(
+        models=params.models, overlap_models=params.overlap_models, overlaps=params.overlaps, **params.headline
+    )
     draw(files.sizes, files.overlaps, pictures, **words, **dict(snakemake.output.items()))

@@ -7,4 +7,11 @@ with job(snakemake) as facts:
 
     made, params = snakemake.output, snakemake.params
     how = dict(threads=snakemake.threads, seed=int(snakemake.wildcards.get("seed", 0)), code=params.code)
-    facts |= reconstruct(snakemake.input.scan, params.scan, params.options, output=made.reconstruction, convergence=made.convergence, **how)
+    facts |= reconstruct(
+        snakemake.input.scan,
+        params.scan,
+        params.options,
+        output=made.reconstruction,
+        convergence=made.convergence,
+        **how,
+    )

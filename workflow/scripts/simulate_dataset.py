@@ -7,5 +7,7 @@ with job(snakemake):
     from ptychoformer.simulation.dataset import simulate_dataset
 
     files = dict(object_file=snakemake.input.object, probe_file=snakemake.input.probe, output=snakemake.output[0])
-    condition = dict(scan=snakemake.params.scan, detector=snakemake.params.detector, optics=Optics(**snakemake.params.optics))
+    condition = dict(
+        scan=snakemake.params.scan, detector=snakemake.params.detector, optics=Optics(**snakemake.params.optics)
+    )
     simulate_dataset(**files, **condition, seed=int(snakemake.wildcards.seed), threads=snakemake.threads)

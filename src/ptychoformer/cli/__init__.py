@@ -1,10 +1,11 @@
 """The command ``ptychoformer``: one scan, a few commands, no workflow.
 
-Each command is a module with what it does, in words (``SUMMARY``, ``ABOUT``, ``EXAMPLES``, ``AFTERWARDS``) and in code (``add_options``,
-``run``). Libraries that take long to import are imported by the command that needs them.
+Each command is a module with what it does, in words (``SUMMARY``, ``ABOUT``, ``EXAMPLES``,
+``AFTERWARDS``) and in code (``add_options``, ``run``). Libraries that take long to import are
+imported by the command that needs them.
 
-Exit codes: 0 fine, 1 an error that is one sentence, 2 a command line that cannot be understood, 3 a network that learnt nothing (``train
---strict``), 130 interrupted.
+Exit codes: 0 fine, 1 an error that is one sentence, 2 a command line that cannot be understood, 3 a
+network that learnt nothing (``train --strict``), 130 interrupted.
 """
 
 import argparse
@@ -20,15 +21,15 @@ from ptychoformer.errors import PtychoformerError
 ABOUT = """\
 From the diffraction patterns of a scan to pictures of its object.
 
-inspect      what a file holds: counts, geometry, overlap, warnings
-reconstruct  the object from all patterns together, by iteration: slow and exact, and what a network learns from
-train        a network that takes one pattern to its part of the object
-predict      a whole scan with that network, as fast as patterns come
-export       that network as an ONNX file, for a program without this package
+inspect      what a file holds: counts, geometry, overlap, warnings reconstruct  the object from all
+patterns together, by iteration: slow and exact, and what a network learns from train        a
+network that takes one pattern to its part of the object predict      a whole scan with that
+network, as fast as patterns come export       that network as an ONNX file, for a program without
+this package
 
-A scan is a CXI or NXcxi_ptycho file, an .npz.bz2 of the APS Velociprobe, an .npz or .npy of frames on a raster, or any
-HDF5 file with --data and --positions.
-Each command explains itself: ptychoformer predict --help."""
+A scan is a CXI or NXcxi_ptycho file, an .npz.bz2 of the APS Velociprobe, an .npz or .npy of frames
+on a raster, or any HDF5 file with --data and --positions. Each command explains itself:
+ptychoformer predict --help."""
 COMMANDS = {"inspect": inspect, "reconstruct": reconstruct, "train": train, "predict": predict, "export": export}
 
 
@@ -44,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the output has seen enough, as `head` has; what is still to be flushed goes nowhere.
+        # Whoever read the output has seen enough, as `head` has; what is still to be flushed goes
+        # nowhere.
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 128 + signal.SIGPIPE
@@ -70,7 +72,9 @@ def _failed(line: str, code: int) -> int:
 
 
 def parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """What the command line may hold; ``kind`` of parser decides what becomes of one that cannot be understood."""
+    """What the command line may hold; ``kind`` of parser decides what becomes of one that
+    cannot be understood.
+    """
     whole = kind("ptychoformer", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parts = whole.add_subparsers(metavar="COMMAND", required=True)

@@ -23,36 +23,50 @@ def add_threads(group: argparse._ActionsContainer) -> None:
 
 
 def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int | None = 1) -> None:
-    """Add a scan, how it is read, and what is made of its patterns; ``preparation`` says what is done where the latter is left out."""
+    """Add a scan, how it is read, and what is made of its patterns; ``preparation`` says what
+    is done where the latter is left out.
+    """
     part.add_argument("scan", metavar="SCAN", help="file with the patterns and positions of a scan")
     group = part.add_argument_group("how the scan is read", "What is left out is as the file says; lengths in metres.")
     group.add_argument("--format", choices=FORMATS, help="[recognised by what the file holds]")
     group.add_argument("--data", metavar="PATH", help="dataset with the patterns, of an HDF5 file without a format")
     group.add_argument("--positions", metavar="PATH", help="and with the positions x, y[, z]; or two datasets, X,Y")
     group.add_argument("--positions-unit", choices=UNITS, help="[as the dataset says]")
-    group.add_argument("--positions-axes", metavar="AXES", help=f"what two numbers of a position are, --positions-axes=-x,y [{AXES}]")
+    group.add_argument(
+        "--positions-axes", metavar="AXES", help=f"what two numbers of a position are, --positions-axes=-x,y [{AXES}]"
+    )
     # Within reach of any instrument, so that micrometres taken for metres are noticed.
     group.add_argument("--wavelength", type=real(*WAVELENGTHS), metavar="METRES", help="of the beam")
     group.add_argument("--distance", type=real(1e-4, 1e3), metavar="METRES", help="from object to detector")
     group.add_argument("--detector-pixel", type=real(1e-7, 1e-2), metavar="METRES", help="side of a detector pixel")
-    group.add_argument("--centre", type=whole(0), nargs=2, metavar=("Y", "X"), help="detector pixel with the zero frequency [found]")
+    group.add_argument(
+        "--centre", type=whole(0), nargs=2, metavar=("Y", "X"), help="detector pixel with the zero frequency [found]"
+    )
     group.add_argument(
         "--step",
         type=real(0, math.inf, low_excluded=True),
         metavar="PIXELS",
         help=f"of a nanoprobe's raster, between neighbours, as the whole frame samples the object [{STEP:g}]",
     )
-    kept = "use patterns without light, repeated ones, and those far brighter or dimmer than the others; otherwise they are left out"
+    kept = (
+        "use patterns without light, repeated ones, and those far brighter or dimmer than the others; otherwise they"
+        " are left out"
+    )
     group.add_argument("--keep-frames", action="store_true", help=kept)
     crop = f"side of the square around the centre, detector pixels{preparation or ' [the largest]'}"
     group.add_argument("--crop", type=whole(1), metavar="C", help=crop)
-    group.add_argument("--bin", type=whole(1), default=bin, metavar="B", help=f"side of blocks that are summed{preparation or ' [1]'}")
+    group.add_argument(
+        "--bin", type=whole(1), default=bin, metavar="B", help=f"side of blocks that are summed{preparation or ' [1]'}"
+    )
 
 
 def reading(options: Namespace) -> dict[str, Any]:
     """How the scan is read, as `preparation.open_prepared` takes it."""
     scan = {"geometry": {name: getattr(options, name) for name in ("wavelength", "distance", "detector_pixel")}}
-    scan |= {name: getattr(options, name) for name in ("data", "positions", "positions_unit", "positions_axes", "keep_frames")}
+    scan |= {
+        name: getattr(options, name)
+        for name in ("data", "positions", "positions_unit", "positions_axes", "keep_frames")
+    }
     scan |= {"format": options.format, "centre": tuple(options.centre) if options.centre else None}
     return scan | ({"step": options.step} if options.step else {})
 
@@ -64,7 +78,11 @@ def cropping(options: Namespace) -> dict[str, int | None]:
 
 def about_scan(options: Namespace) -> dict[str, Any]:
     """What tells one scan, read in one way, from another, for the provenance."""
-    return {"scan": Path(options.scan).name, "scan_bytes": Path(options.scan).stat().st_size, "reading": reading(options)}
+    return {
+        "scan": Path(options.scan).name,
+        "scan_bytes": Path(options.scan).stat().st_size,
+        "reading": reading(options),
+    }
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -94,7 +112,10 @@ def real(low: float, high: float, *, low_excluded: bool = False, high_excluded: 
         except ValueError:
             value = math.nan
         inside = (
-            low <= value <= high and math.isfinite(value) and not (low_excluded and value == low) and not (high_excluded and value == high)
+            low <= value <= high
+            and math.isfinite(value)
+            and not (low_excluded and value == low)
+            and not (high_excluded and value == high)
         )
         if not inside:
             raise argparse.ArgumentTypeError(f"'{text}' is not allowed; it must be a number {' and '.join(bounds)}")

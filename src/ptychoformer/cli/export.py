@@ -11,12 +11,15 @@ from ptychoformer.progress import say
 
 SUMMARY = "write a trained network as ONNX"
 ABOUT = """\
-Write a trained network as one ONNX file, for a program at the beamline that has neither this package nor torch.
+Write a trained network as one ONNX file, for a program at the beamline that has neither this
+package nor torch.
 
-It takes photons (pattern, h, w), float32, any number of patterns at a time, and answers with amplitude and phase (radians) of the same
-shape: how the network's patterns are prepared and its answers scaled is in the file. What a detector's frame needs before, it does not
-do: the zero frequency goes to (h // 2, w // 2), bad pixels are filled, the square around it is cropped and summed in blocks. The file's
-metadata say how: window, crop and bin, in detector pixels, and the pixel size of the object in metres, where they are known. In Python:
+It takes photons (pattern, h, w), float32, any number of patterns at a time, and answers with
+amplitude and phase (radians) of the same shape: how the network's patterns are prepared and its
+answers scaled is in the file. What a detector's frame needs before, it does not do: the zero
+frequency goes to (h // 2, w // 2), bad pixels are filled, the square around it is cropped and
+summed in blocks. The file's metadata say how: window, crop and bin, in detector pixels, and the
+pixel size of the object in metres, where they are known. In Python:
 
   session = onnxruntime.InferenceSession("network.onnx")
   amplitude, phase = session.run(None, {"photons": patterns})
@@ -27,7 +30,7 @@ EXAMPLES = """\
 examples:
   ptychoformer export run --onnx network.onnx
   ptychoformer export run/model.pt --onnx network.onnx
-  ptychoformer export results/training/clean/ptychonn/mse/n400/seed0/model.pt --onnx network.onnx      (of the workflow)"""
+  ptychoformer export results/training/clean/ptychonn/mse/n400/seed0/model.pt --onnx network.onnx"""
 AFTERWARDS = "Nothing was written."  # said when it was interrupted
 
 

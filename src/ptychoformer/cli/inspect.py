@@ -13,8 +13,9 @@ SUMMARY = "say what a scan holds"
 ABOUT = """\
 Print what a scan holds and what is odd about it, before anything is computed from it.
 
-A reconstruction needs neighbouring spots to overlap by 60 % or more of the probe's diameter. Bad pixels are found and filled. Where
-wavelength, distance or the size of a detector pixel are not recorded, give them, or all lengths are in pixels of the object."""
+A reconstruction needs neighbouring spots to overlap by 60 % or more of the probe's diameter. Bad
+pixels are found and filled. Where wavelength, distance or the size of a detector pixel are not
+recorded, give them, or all lengths are in pixels of the object."""
 EXAMPLES = """\
 examples:
   ptychoformer inspect scan.cxi --png scan.png
@@ -25,7 +26,12 @@ AFTERWARDS = "Nothing was written."  # said when it was interrupted
 
 def add_options(part: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    part.add_argument("--png", type=png_name, metavar="FILE", help="picture: the mean pattern, the positions, the probe if it is known")
+    part.add_argument(
+        "--png",
+        type=png_name,
+        metavar="FILE",
+        help="picture: the mean pattern, the positions, the probe if it is known",
+    )
     part.add_argument("--json", action="store_true", help="print JSON, lengths in metres and in pixels of the object")
     add_reading(part)
 

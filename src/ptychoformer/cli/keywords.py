@@ -1,4 +1,6 @@
-"""Commands with keywords in place of a command line: the same options, defaults, checks and sentences, but errors that can be caught."""
+"""Commands with keywords in place of a command line: the same options, defaults, checks and
+sentences, but errors that can be caught.
+"""
 
 import argparse
 import os
@@ -28,8 +30,10 @@ def parsed(command: str, about: str | os.PathLike, **options: Any) -> Namespace:
     Args:
         command: name.
         about: its scan, or its run.
-        options: ``refine_positions=True`` for ``--refine-positions``, ``centre=(64, 60)`` for ``--centre 64 60``,
-            ``option={"size": "small"}`` for ``--option size=small``; None and False are as if left out.
+        options: ``refine_positions=True`` for ``--refine-positions``, ``centre=(64, 60)`` for
+            ``--centre 64 60``,
+            ``option={"size": "small"}`` for ``--option size=small``; None and False are as if left
+            out.
 
     Raises:
         InputError: there is no such option, or its value is not allowed.

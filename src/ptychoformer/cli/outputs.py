@@ -14,7 +14,8 @@ def beside(output: str | os.PathLike, ending: str) -> Path:
 
 
 def check_outputs(outputs: Any, inputs: list[str | os.PathLike]) -> None:
-    """Make the folders of ``outputs`` (those that are not None), none of which may be one of the ``inputs``.
+    """Make the folders of ``outputs`` (those that are not None), none of which may be one of the
+    ``inputs``.
 
     Raises:
         InputError: an output is an input.
@@ -33,4 +34,6 @@ def check_outputs(outputs: Any, inputs: list[str | os.PathLike]) -> None:
         try:  # now rather than after an hour of work
             tempfile.TemporaryFile(dir=output.parent).close()
         except OSError as error:
-            raise OutputError(f"{output} cannot be written into the folder {output.parent}: {error.strerror}.") from error
+            raise OutputError(
+                f"{output} cannot be written into the folder {output.parent}: {error.strerror}."
+            ) from error

@@ -29,23 +29,26 @@ SUMMARY = "predict and stitch a scan with a trained network"
 ABOUT = """\
 Predict every pattern of a scan with a trained network and stitch the answers, in one pass.
 
-The scan may be as long as it likes: only the rows of the scene that patterns still to come can touch are in memory (of a scan in random
-order these are all rows). Patterns are cropped and binned as those that the network was trained on.
+The scan may be as long as it likes: only the rows of the scene that patterns still to come can
+touch are in memory (of a scan in random order these are all rows). Patterns are cropped and binned
+as those that the network was trained on.
 
-A pattern does not tell the mean phase of its window. With --phase synchronised, patches that overlap tell each other: the constants with
-which they agree best, weakly tied to the network's own, are added to them. This takes some numbers of each pattern in memory.
+A pattern does not tell the mean phase of its window. With --phase synchronised, patches that
+overlap tell each other: the constants with which they agree best, weakly tied to the network's own,
+are added to them. This takes some numbers of each pattern in memory.
 
-SCENE.h5 holds scene/amplitude, scene/phase in radians (NaN where no pattern lies), and the positions; SCENE.h5.provenance.json says what it
-was made from. A network knows objects like those it was trained on, at the same size of pixel: compare with a reconstruction."""
+SCENE.h5 holds scene/amplitude, scene/phase in radians (NaN where no pattern lies), and the
+positions; SCENE.h5.provenance.json says what it was made from. A network knows objects like those
+it was trained on, at the same size of pixel: compare with a reconstruction."""
 EXAMPLES = """\
 examples:
   ptychoformer predict scan.cxi --checkpoint run -o scene.h5 --png scene.png
   ptychoformer predict scan.cxi --checkpoint run -o scene.h5 --phase synchronised --tie 0.1
-  ptychoformer predict next.cxi --checkpoint run -o next.h5 --tiff next       (next_amplitude.tif, next_phase.tif for ImageJ)
+  ptychoformer predict next.cxi --checkpoint run -o next.h5 --tiff next    (next_amplitude.tif, next_phase.tif)
   ptychoformer predict scan.cxi --checkpoint run/model.pt -o scene.h5 --crop 64 --bin 2"""
 AFTERWARDS = "Nothing was written."  # said when it was interrupted
-# A scene whose standard deviation is a smaller part of that of the labels has no structure. Networks that had not left their first plateau
-# made scenes of 0.03.
+# A scene whose standard deviation is a smaller part of that of the labels has no structure.
+# Networks that had not left their first plateau made scenes of 0.03.
 LEAST_DEVIATION = 0.2
 
 
@@ -55,7 +58,12 @@ def add_options(part: argparse.ArgumentParser) -> None:
     part.add_argument("-o", "--output", required=True, type=hdf5_name, metavar="SCENE.h5", help="HDF5 file to write")
     part.add_argument("--png", type=png_name, metavar="FILE", help="picture of the scene")
     part.add_argument("--tiff", metavar="PREFIX", help="write PREFIX_amplitude.tif and PREFIX_phase.tif for ImageJ")
-    part.add_argument("--weighting", choices=WEIGHTINGS, default="radial", help="radial: patches count most at their centre [%(default)s]")
+    part.add_argument(
+        "--weighting",
+        choices=WEIGHTINGS,
+        default="radial",
+        help="radial: patches count most at their centre [%(default)s]",
+    )
     part.add_argument("--phase", choices=PHASES, default="plain", help="how phase is stitched [%(default)s]")
     tie = "of synchronised phase to the network's own: 0 none, a large one is as good as plain [%(default)s]"
     part.add_argument("--tie", type=real(0, math.inf), default=TIE, metavar="T", help=tie)
@@ -85,7 +93,10 @@ def run(options: Namespace) -> None:
         watched = replace(prepared, frames=lambda size: tally.passing(prepared.frames(size)))
         facts = predict_scene(watched, network, network.normalisation, options.output, **stitching)
     if "seen" in trained and (found := differences(tally.summary(), trained["seen"])):
-        say(f"{options.scan} is unlike what {checkpoint} was trained on: {', and '.join(found)}; the network knows no others.")
+        say(
+            f"{options.scan} is unlike what {checkpoint} was trained on: {', and '.join(found)}; the network knows no"
+            " others."
+        )
     facts |= {"device": network.device, "threads": threads}
     settings = about_scan(options) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
     record(options.output, settings, time.perf_counter() - began, facts)
@@ -99,10 +110,15 @@ def run(options: Namespace) -> None:
         with open_hdf5(options.output) as file:
             write_tiffs(file["scene"], options.tiff)
     _warn_if_flat(options.output, trained, network.normalisation)
-    print(f"{facts['patterns']} patterns in {facts['prediction_seconds']:.1f} s, {facts['patterns_per_second']:.0f} patterns per second")
+    print(
+        f"{facts['patterns']} patterns in {facts['prediction_seconds']:.1f} s, {facts['patterns_per_second']:.0f}"
+        " patterns per second"
+    )
 
 
-def _check_that_it_fits(path: str, prepared: PreparedScan, checkpoint: Path, window: tuple[int, int], trained: Mapping[str, Any]) -> None:
+def _check_that_it_fits(
+    path: str, prepared: PreparedScan, checkpoint: Path, window: tuple[int, int], trained: Mapping[str, Any]
+) -> None:
     if prepared.window != window:
         found, expected = (" x ".join(map(str, shape)) for shape in (prepared.window, window))
         bin = trained.get("bin", max(1, prepared.crop // window[0]))
@@ -121,7 +137,9 @@ def _check_that_it_fits(path: str, prepared: PreparedScan, checkpoint: Path, win
 
 
 def _warn_if_flat(scene: str, trained: Mapping[str, Any], scale: Normalisation) -> None:
-    """Warn of channels of a scene that hardly vary, where it is known how much the training labels did."""
+    """Warn of channels of a scene that hardly vary, where it is known how much the training
+    labels did.
+    """
     from ptychoformer.evaluation.stream import scene_deviations
 
     flat = []
@@ -129,9 +147,14 @@ def _warn_if_flat(scene: str, trained: Mapping[str, Any], scale: Normalisation) 
         low, high = scale.limits(channel)
         expected = trained.get("label_deviation", {}).get(channel, 0.0) * (high - low)
         if deviation < LEAST_DEVIATION * expected:
-            flat.append(f"{channel} has a standard deviation of {deviation:.2g}, the training labels had {expected:.2g}")
+            flat.append(
+                f"{channel} has a standard deviation of {deviation:.2g}, the training labels had {expected:.2g}"
+            )
     if flat:
-        say(f"{scene} has no structure ({'; '.join(flat)}): the network has learnt nothing, or this is no object of the kind it knows.")
+        say(
+            f"{scene} has no structure ({'; '.join(flat)}): the network has learnt nothing, or this is no object of the"
+            " kind it knows."
+        )
 
 
 def checkpoint_in(path: str) -> Path:
@@ -140,7 +163,8 @@ def checkpoint_in(path: str) -> Path:
 
 
 def prepared_as(checkpoint: Path) -> Mapping[str, Any]:
-    """How the patterns that a network was trained on were prepared; empty if that was not written beside the checkpoint.
+    """How the patterns that a network was trained on were prepared; empty if that was not written
+    beside the checkpoint.
 
     Raises:
         InputError: what was written there is no longer that.
@@ -152,15 +176,25 @@ def prepared_as(checkpoint: Path) -> Mapping[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise InputError(f"{path} cannot be read as JSON; delete it, and give --crop and --bin.") from error
-    whole = isinstance(found, dict) and all(isinstance(found.get(name), int) and found[name] > 0 for name in ("crop", "bin"))
+    whole = isinstance(found, dict) and all(
+        isinstance(found.get(name), int) and found[name] > 0 for name in ("crop", "bin")
+    )
     if not whole:
-        raise InputError(f"{path} must hold 'crop' and 'bin', integers of at least 1; delete it, and give --crop and --bin.")
+        raise InputError(
+            f"{path} must hold 'crop' and 'bin', integers of at least 1; delete it, and give --crop and --bin."
+        )
     deviations = found.get("label_deviation", {})
-    if not isinstance(deviations, dict) or not all(isinstance(value, int | float) and value >= 0 for value in deviations.values()):
-        raise InputError(f"{path}: 'label_deviation' must hold numbers of at least 0; delete it, and give --crop and --bin.")
+    if not isinstance(deviations, dict) or not all(
+        isinstance(value, int | float) and value >= 0 for value in deviations.values()
+    ):
+        raise InputError(
+            f"{path}: 'label_deviation' must hold numbers of at least 0; delete it, and give --crop and --bin."
+        )
     size = found.get("pixel_size")
     if size is not None and not (isinstance(size, int | float) and 0 < size < math.inf):
         raise InputError(f"{path}: 'pixel_size' must be a number of metres greater than 0, or null, found {size!r}.")
     if "seen" in found and not is_summary(found["seen"]):
-        raise InputError(f"{path}: 'seen' must hold 'photons' and 'mean_pattern', as train wrote them; take it out, or train again.")
+        raise InputError(
+            f"{path}: 'seen' must hold 'photons' and 'mean_pattern', as train wrote them; take it out, or train again."
+        )
     return found

@@ -1,7 +1,8 @@
 """How many threads a command computes with: as many as there are cores that nobody else uses.
 
-Threads of one step wait for each other, so that a step lasts until the slowest has its turn. On two cores that ten other processes wanted,
-two threads reconstructed more than fifteen times slower than one.
+Threads of one step wait for each other, so that a step lasts until the slowest has its turn. On two
+cores that ten other processes wanted, two threads reconstructed more than fifteen times slower than
+one.
 """
 
 import math
@@ -40,7 +41,8 @@ def cores() -> int:
 def free_cores() -> int:
     """How many of its cores nobody else uses while it is watching, at least one.
 
-    Where the system does not tell how long each core was idle, what the load average of the last minute leaves.
+    Where the system does not tell how long each core was idle, what the load average of the last
+    minute leaves.
     """
     before = _idle_ticks()
     if not before:
@@ -53,7 +55,9 @@ def free_cores() -> int:
 
 
 def _idle_ticks() -> dict[int, int]:
-    """Each core that this process may use to how long it was idle since the machine started; empty where that is not told."""
+    """Each core that this process may use to how long it was idle since the machine started;
+    empty where that is not told.
+    """
     try:
         lines = TIMES.read_text(encoding="ascii").splitlines()
         words = [line.split() for line in lines if line.startswith("cpu") and line[3].isdigit()]

@@ -26,27 +26,32 @@ from ptychoformer.training.inputs import INPUTS
 
 SUMMARY = "train a network on a reconstructed scan"
 ABOUT = """\
-Train a network on a scan whose object was reconstructed: what it learns is to take one pattern to its part of the object.
+Train a network on a scan whose object was reconstructed: what it learns is to take one pattern to
+its part of the object.
 
---crop and --bin decide what it sees: a crop of c detector pixels, summed in blocks of b x b, makes patterns of c / b pixels. A smaller
-crop makes the object's pixels coarser, larger blocks make its windows narrower. The lowest fifth of the scan is never trained on, nor is
-what overlaps it, so that RUN's answers there are those to expect of a new scan.
+--crop and --bin decide what it sees: a crop of c detector pixels, summed in blocks of b x b, makes
+patterns of c / b pixels. A smaller crop makes the object's pixels coarser, larger blocks make its
+windows narrower. The lowest fifth of the scan is never trained on, nor is what overlaps it, so that
+RUN's answers there are those to expect of a new scan.
 
-Batch size and epochs are chosen by the number of patterns: as many steps as the paper's networks took. At the end RUN is judged by the
-lowest fifth of the scan: in amplitude and phase, is it better than the mean of the training labels, which knows nothing of a pattern? If
-in neither, --strict makes that exit code 3, for scripts; otherwise it is 0, whatever was learnt.
+Batch size and epochs are chosen by the number of patterns: as many steps as the paper's networks
+took. At the end RUN is judged by the lowest fifth of the scan: in amplitude and phase, is it better
+than the mean of the training labels, which knows nothing of a pattern? If in neither, --strict
+makes that exit code 3, for scripts; otherwise it is 0, whatever was learnt.
 
-RUN gets model.pt, history.csv (the losses of every epoch), judgement.json (the scores), preparation.json (what predict has to know), and
-the labelled scan, dataset.cxi and object.h5. The state of training is kept in RUN/state.pt: interrupted, the same command goes on after
-the last whole epoch."""
+RUN gets model.pt, history.csv (the losses of every epoch), judgement.json (the scores),
+preparation.json (what predict has to know), and the labelled scan, dataset.cxi and object.h5. The
+state of training is kept in RUN/state.pt: interrupted, the same command goes on after the last
+whole epoch."""
 EXAMPLES = """\
 examples:
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64
   ptychoformer train scan.cxi --object object.h5 -o run --crop 128 --bin 4 --model ptychonn --epochs 50
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --option attention=none --loss mae"""
 AFTERWARDS = "The same command goes on after the last whole epoch."  # said when it was interrupted
-# How networks are trained where nothing else is asked for: the defaults of `training` in the workflow's config schema, which a test holds
-# these against. The learning rate is an option of the command; epochs and batch size are too, or `training.pace` chooses them.
+# How networks are trained where nothing else is asked for: the defaults of `training` in the
+# workflow's config schema, which a test holds these against. The learning rate is an option of the
+# command; epochs and batch size are too, or `training.pace` chooses them.
 TRAINING = {
     "min_learning_rate": 1e-4,
     "factor": 0.5,
@@ -78,15 +83,27 @@ def add_options(part: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="of the network, as often as you like; an unknown name lists them",
     )
-    training.add_argument("--initialisation", choices=INITIALISATIONS, help="weights to start from [the network's own choice]")
-    training.add_argument("--inputs", choices=tuple(INPUTS), default="log", help="what is made of the photons it sees [%(default)s]")
-    training.add_argument("--patterns", type=whole(2), metavar="N", help="to train on, drawn by the seed [all that may be]")
-    training.add_argument("--epochs", type=whole(1), metavar="N", help="passes over them [as many steps as the paper's, 25 at least]")
+    training.add_argument(
+        "--initialisation", choices=INITIALISATIONS, help="weights to start from [the network's own choice]"
+    )
+    training.add_argument(
+        "--inputs", choices=tuple(INPUTS), default="log", help="what is made of the photons it sees [%(default)s]"
+    )
+    training.add_argument(
+        "--patterns", type=whole(2), metavar="N", help="to train on, drawn by the seed [all that may be]"
+    )
+    training.add_argument(
+        "--epochs", type=whole(1), metavar="N", help="passes over them [as many steps as the paper's, 25 at least]"
+    )
     training.add_argument("--batch-size", type=whole(1), metavar="N", help="patterns a step [4 to 32, by their number]")
     rate = real(0, 1, low_excluded=True)
-    training.add_argument("--learning-rate", type=rate, default=1e-3, metavar="R", help="of Adam at the start [%(default)s]")
+    training.add_argument(
+        "--learning-rate", type=rate, default=1e-3, metavar="R", help="of Adam at the start [%(default)s]"
+    )
     training.add_argument("--loss", choices=losses(), default="mse", help="what is made small [%(default)s]")
-    training.add_argument("--strict", action="store_true", help="exit code 3 if it is no better than the mean of the training labels")
+    training.add_argument(
+        "--strict", action="store_true", help="exit code 3 if it is no better than the mean of the training labels"
+    )
     add_running(training, "of the choice of patterns, initial weights, order and dropout")
     add_reading(part)
 
@@ -97,9 +114,13 @@ def losses() -> list[str]:
 
 
 def run(options: Namespace) -> int:
-    """Train a network on a scan whose object was reconstructed, and judge it; returns the exit code."""
+    """Train a network on a scan whose object was reconstructed, and judge it; returns the exit
+    code.
+    """
     run = Path(options.output)
-    files = {name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION, JUDGEMENT)}
+    files = {
+        name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION, JUDGEMENT)
+    }
     check_outputs(files.values(), [options.scan, options.object])
     with locked(run):
         judged = _train(options, files)
@@ -115,7 +136,12 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> dict[str, Any]:
     from ptychoformer.training.fit import delete_state, fit
     from ptychoformer.training.split import split_of
 
-    made = {"labels": None, "reconstruction": options.object, "output": files["dataset.cxi"], "object_output": files["object.h5"]}
+    made = {
+        "labels": None,
+        "reconstruction": options.object,
+        "output": files["dataset.cxi"],
+        "object_output": files["object.h5"],
+    }
     make_labelled(options.scan, reading(options), {"crop": preparation["crop"], "bin": options.bin}, **made)
     n_train = options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
     settings = {"model": model, "loss": loss_entry(options.loss), "n_train": n_train, "seed": options.seed}
@@ -135,7 +161,9 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def _prepared(options: Namespace, model: Mapping[str, Any]) -> dict[str, Any]:
-    """What `predict` has to know of how the patterns are prepared, once a network can be built for them."""
+    """What `predict` has to know of how the patterns are prepared, once a network can be built
+    for them.
+    """
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
         preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
         preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None
@@ -159,8 +187,12 @@ def training_options(options: Namespace, n_train: int) -> dict[str, Any]:
     return training | {"batch_size": batch_size, "epochs": epochs}
 
 
-def _judged(files: Mapping[str, Path], settings: Mapping[str, Any], threads: int) -> tuple[dict[str, float], dict[str, Any]]:
-    """Say whether the network has learnt anything; returns the standard deviation of its training labels, and what was found."""
+def _judged(
+    files: Mapping[str, Path], settings: Mapping[str, Any], threads: int
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Say whether the network has learnt anything; returns the standard deviation of its
+    training labels, and what was found.
+    """
     from ptychoformer.evaluation import CHANNELS
     from ptychoformer.evaluation.judgement import judge, label_statistics, sentence, table
     from ptychoformer.evaluation.network import TrainedNetwork
@@ -183,7 +215,9 @@ def _seen(dataset: Path) -> dict[str, Any]:
     from ptychoformer.training.split import split_of
 
     tally, train = Tally(), split_of(read_scan(dataset)).train
-    for _ in tally.passing(read_patterns(dataset, train[start : start + BLOCK]) for start in range(0, len(train), BLOCK)):
+    for _ in tally.passing(
+        read_patterns(dataset, train[start : start + BLOCK]) for start in range(0, len(train), BLOCK)
+    ):
         pass
     return tally.summary()
 
@@ -198,7 +232,10 @@ def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if name not in allowed or not equals:
-            raise InputError(f"--option {text} is not name=value with an option of {kind}; allowed are {', '.join(allowed) or 'none'}.")
+            raise InputError(
+                f"--option {text} is not name=value with an option of {kind}; allowed are"
+                f" {', '.join(allowed) or 'none'}."
+            )
         try:
             chosen[name] = yaml.safe_load(value)
         except yaml.YAMLError:
@@ -225,7 +262,10 @@ def check_window(model: Mapping[str, Any], prepared: PreparedScan, bin: int) -> 
         fitting *= 2
     advice = f"--crop {fitting * bin} would do" if fitting <= side else f"--bin {bin} leaves too few of them"
     if side % multiple:
-        raise InputError(f"{model['kind']} needs patterns whose sides are multiples of {multiple} pixels, found {side} x {side}; {advice}.")
+        raise InputError(
+            f"{model['kind']} needs patterns whose sides are multiples of {multiple} pixels, found {side} x {side};"
+            f" {advice}."
+        )
     import torch
 
     from ptychoformer.models import build

@@ -1,11 +1,13 @@
-"""Sums of patches over a scene of which only some rows are in memory: those that patches still to come can touch."""
+"""Sums of patches over a scene of which only some rows are in memory: those that patches still
+to come can touch.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
 
-# Rows are passed on so many at a time, which is also a side, in pixels, of the pieces that a scene's file consists of, so that it is read
-# as fast by rows as by columns.
+# Rows are passed on so many at a time, which is also a side, in pixels, of the pieces that a
+# scene's file consists of, so that it is read as fast by rows as by columns.
 TILE = 128
 
 
@@ -23,14 +25,18 @@ class Rows:
         self._height = shape[0]
 
     def add(self, corners: np.ndarray, patches: np.ndarray) -> None:
-        """Add patches (m, c, h, w) at ``corners`` (m, 2) of the scene, none above the rows that were taken."""
+        """Add patches (m, c, h, w) at ``corners`` (m, 2) of the scene, none above the rows that
+        were taken.
+        """
         height, width = patches.shape[2:]
         self._reach(corners[:, 0].max() + height - self.top)
         for (y, x), patch in zip(corners - (self.top, 0), patches, strict=True):
             self.sums[:, y : y + height, x : x + width] += patch
 
     def _reach(self, bottom: int) -> None:
-        """Hold ``bottom`` rows at least; more at a time than one step of a scan, since they are copied."""
+        """Hold ``bottom`` rows at least; more at a time than one step of a scan, since they are
+        copied.
+        """
         if (held := self.sums.shape[1]) < bottom:
             extra = min(max(bottom - held, TILE), self._height - self.top - held)
             self.sums = np.pad(self.sums, ((0, 0), (0, extra), (0, 0)))
@@ -46,14 +52,22 @@ class Band:
     """The sums of a scene in the rows that patches still to come can touch.
 
     Args:
-        corners: (n, 2) whole pixels, where each patch will be added, in this order; the smallest of each axis is 0.
+        corners: (n, 2) whole pixels, where each patch will be added, in this order; the smallest of
+            each axis is 0.
         weights: (h, w) of a patch's pixels.
         channels: of a patch.
-        sink: takes the first row, the sums (c, rows, W) float64 of weighted patches and that (rows, W) of weights, 0 where no patch lies,
+        sink: takes the first row, the sums (c, rows, W) float64 of weighted patches and that (rows,
+            W) of weights, 0 where no patch lies,
             of rows that are final, from top to bottom, each once.
     """
 
-    def __init__(self, corners: np.ndarray, weights: np.ndarray, channels: int, sink: Callable[[int, np.ndarray, np.ndarray], None]):
+    def __init__(
+        self,
+        corners: np.ndarray,
+        weights: np.ndarray,
+        channels: int,
+        sink: Callable[[int, np.ndarray, np.ndarray], None],
+    ):
         self._corners, self._weights, self._sink = corners, weights, sink
         height, width = corners.max(axis=0) + weights.shape
         # The smallest row that patch i or any later one touches.
@@ -79,7 +93,9 @@ class Band:
 
 
 def means(sums: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Weighted means (c, rows, W) of ``sums`` (c, rows, W) and the ``total`` (rows, W) of weights; NaN where no patch lies."""
+    """Weighted means (c, rows, W) of ``sums`` (c, rows, W) and the ``total`` (rows, W) of
+    weights; NaN where no patch lies.
+    """
     return np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
 
 
@@ -97,7 +113,12 @@ def band_axis(corners: np.ndarray, window: tuple[int, int]) -> int:
 def band_pixels(corners: np.ndarray, window: tuple[int, int]) -> int:
     """Pixels of the smaller band at its largest, in which rows are taken a tile at a time."""
     sides = np.ptp(corners, axis=0) + window
-    return int(min(min(held + TILE * across, sides.prod()) for held, across in zip(_held(corners, window), sides[::-1], strict=True)))
+    return int(
+        min(
+            min(held + TILE * across, sides.prod())
+            for held, across in zip(_held(corners, window), sides[::-1], strict=True)
+        )
+    )
 
 
 def _held(corners: np.ndarray, window: tuple[int, int]) -> np.ndarray:

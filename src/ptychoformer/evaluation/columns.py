@@ -1,4 +1,5 @@
-"""The columns of the tables that rooms leave each other, what they hold, and the one strict reader of all of them.
+"""The columns of the tables that rooms leave each other, what they hold, and the one strict reader
+of all of them.
 
 A column of one name holds the same kind of value in every table.
 """
@@ -48,12 +49,14 @@ TYPES = SCORE_TYPES | dict.fromkeys(_TEXT, str) | dict.fromkeys(_FLAGS, bool) | 
 
 
 def read_table(path: str | os.PathLike, columns: Iterable[str], text: Iterable[str] = ()) -> "pd.DataFrame":
-    """A CSV file that has at least these columns: text as it stands, however much it looks like a number or a gap, and numbers.
+    """A CSV file that has at least these columns: text as it stands, however much it looks like a
+    number or a gap, and numbers.
 
     Args:
         text: columns of text besides those that `TYPES` knows.
 
     Raises:
-        InputError: it is missing, is no CSV, lacks a column, or holds something else than a number where one belongs.
+        InputError: it is missing, is no CSV, lacks a column, or holds something else than a number
+            where one belongs.
     """
     return read_csv(path, TYPES | dict.fromkeys(text, str), columns)

@@ -1,10 +1,13 @@
-"""A trained network as an ONNX file that needs neither this package nor torch: photons in, amplitude and phase out.
+"""A trained network as an ONNX file that needs neither this package nor torch: photons in,
+amplitude and phase out.
 
-    photons             (pattern, h, w) float32: input, zero frequency at (h // 2, w // 2); below zero counts as none
+    photons             (pattern, h, w) float32: input, zero frequency at (h // 2, w // 2); below
+        zero counts as none
     amplitude, phase    (pattern, h, w) float32: outputs, arbitrary units and radians
 
-How the checkpoint prepares photons, and what 0 and 1 of its answers stand for, are nodes of the graph. Frames are centred, cropped and
-binned by whoever holds them; the file's ``metadata_props`` say how (see `export_network`).
+How the checkpoint prepares photons, and what 0 and 1 of its answers stand for, are nodes of the
+graph. Frames are centred, cropped and binned by whoever holds them; the file's ``metadata_props``
+say how (see `export_network`).
 """
 
 import json
@@ -34,8 +37,13 @@ def _roots_over_their_greatest(photons: Tensor) -> Tensor:
     return roots / roots.amax(dim=(1, 2), keepdim=True).clamp(min=LEAST_ROOT)
 
 
-# `training.inputs.INPUTS`, which knows no torch, as nodes of a graph; a test holds them against each other.
-PREPARATIONS: dict[str, Callable[[Tensor], Tensor]] = {"log": torch.log1p, "sqrt": torch.sqrt, "sqrt_max": _roots_over_their_greatest}
+# `training.inputs.INPUTS`, which knows no torch, as nodes of a graph; a test holds them against
+# each other.
+PREPARATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "log": torch.log1p,
+    "sqrt": torch.sqrt,
+    "sqrt_max": _roots_over_their_greatest,
+}
 
 
 class Deployed(nn.Module):
@@ -55,20 +63,26 @@ class Deployed(nn.Module):
     def forward(self, photons: Tensor) -> tuple[Tensor, Tensor]:
         """Photons (n, h, w) to amplitude, arbitrary units, and phase, radians, each (n, h, w)."""
         patches = self.network(self.prepare(photons.clamp(min=0)).unsqueeze(1))
-        amplitude, phase = (self.normalisation.restored(channel, patches[:, place]) for place, channel in enumerate(CHANNELS))
+        amplitude, phase = (
+            self.normalisation.restored(channel, patches[:, place]) for place, channel in enumerate(CHANNELS)
+        )
         return amplitude, phase
 
 
-def export_network(checkpoint: str | os.PathLike, preparation: Mapping[str, Any], output: str | os.PathLike) -> dict[str, str]:
+def export_network(
+    checkpoint: str | os.PathLike, preparation: Mapping[str, Any], output: str | os.PathLike
+) -> dict[str, str]:
     """Write the network of a checkpoint as one ONNX file, for any number of patterns at a time.
 
     Args:
         checkpoint: as `training.checkpoint` writes it.
-        preparation: ``crop``, ``bin`` and ``pixel_size`` (metres) of the patterns that it was trained on, as far as they are known.
+        preparation: ``crop``, ``bin`` and ``pixel_size`` (metres) of the patterns that it was
+            trained on, as far as they are known.
         output: ONNX file.
 
     Returns:
-        What the file says of itself (``metadata_props``), each value as JSON: ``package``, ``package_version``, ``network``, ``window``
+        What the file says of itself (``metadata_props``), each value as JSON: ``package``,
+            ``package_version``, ``network``, ``window``
         (h, w) of its patterns, ``checkpoint`` (SHA-256), and what is known of the preparation.
 
     Raises:
@@ -106,7 +120,9 @@ def _require_packages() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what torch's exporter says of packages and versions that do not matter here from the user."""
+    """Keep what torch's exporter says of packages and versions that do not matter here from the
+    user.
+    """
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,9 +1,11 @@
-"""What patches that pass by tell of each other's constants: the right-hand side of `synchronise`, without keeping a patch.
+"""What patches that pass by tell of each other's constants: the right-hand side of `synchronise`,
+without keeping a patch.
 
     b_i = sum_p w_i(p) N(p) - sum_p w_i(p) phi_i(p) T(p)
 
-The first sum needs no patch, but the final sum N of all; it is taken from rows of N when they are final. The second needs the patch, and
-the sum T of all weights, also those of patches still to come; but T is known from positions alone, ahead of the patches.
+The first sum needs no patch, but the final sum N of all; it is taken from rows of N when they are
+final. The second needs the patch, and the sum T of all weights, also those of patches still to
+come; but T is known from positions alone, ahead of the patches.
 """
 
 import numpy as np
@@ -16,7 +18,8 @@ class Disagreement:
     """Gathers b.
 
     Args:
-        corners: (n, 2) whole pixels, in the order in which the patches will pass; the smallest of each axis is 0.
+        corners: (n, 2) whole pixels, in the order in which the patches will pass; the smallest of
+            each axis is 0.
         weights: (h, w) of a patch's pixels.
 
     Attributes:
@@ -48,7 +51,9 @@ class Disagreement:
             self._placed = upto
 
     def pass_rows(self, start: int, weighted: np.ndarray) -> None:
-        """Take rows (r, W) of N, from row ``start`` on, that no patch to come will touch, from top to bottom."""
+        """Take rows (r, W) of N, from row ``start`` on, that no patch to come will touch, from
+        top to bottom.
+        """
         height, stop = len(self._weights), start + len(weighted)
         self._total.take(stop)
         above = start - height + 1  # the first row of the first window that reaches down here

@@ -1,4 +1,6 @@
-"""Whether a network has learnt anything: its test patterns beside the mean of its training labels, in numbers and in words."""
+"""Whether a network has learnt anything: its test patterns beside the mean of its training
+labels, in numbers and in words.
+"""
 
 import math
 import os
@@ -20,19 +22,24 @@ JUDGED = {"amplitude": "amplitude", RELATIVE_PHASE: "phase"}  # what decides, an
 
 
 def judge(dataset: str | os.PathLike, network: TrainedNetwork, floor: np.ndarray) -> dict[str, Any]:
-    """Compare a network's test patches, and the mean of its training labels in their place, with the object.
+    """Compare a network's test patches, and the mean of its training labels in their place, with
+    the object.
 
-    Errors are pooled over all test patterns, on the 0 to 1 scale of the network's labels; a few patches are in memory at a time. Phase is
-    scored as it is, and as ``relative_phase``, with the mean error of each patch taken off (`evaluation.metrics`), which alone decides.
+    Errors are pooled over all test patterns, on the 0 to 1 scale of the network's labels; a few
+    patches are in memory at a time. Phase is scored as it is, and as ``relative_phase``, with the
+    mean error of each patch taken off (`evaluation.metrics`), which alone decides.
 
     Args:
         dataset: CXI file that the network was trained on.
         floor: (2,) mean amplitude and phase of its training labels, on their 0 to 1 scale.
 
     Returns:
-        ``patterns``, how many were tested; ``better``, the channels in which the network is better than the mean of the training labels;
-        and of ``amplitude``, ``phase`` and ``relative_phase``: ``mse``, ``psnr``, ``floor_mse``, ``floor_psnr`` (of the mean), ``gain``
-        (PSNR above the floor's, dB) and ``gain_of_structure`` (the same with the mean errors of both taken off: of every constant it is
+        ``patterns``, how many were tested; ``better``, the channels in which the network is better
+            than the mean of the training labels;
+        and of ``amplitude``, ``phase`` and ``relative_phase``: ``mse``, ``psnr``, ``floor_mse``,
+            ``floor_psnr`` (of the mean), ``gain``
+        (PSNR above the floor's, dB) and ``gain_of_structure`` (the same with the mean errors of
+            both taken off: of every constant it is
         0, however close to the test part's mean). What is infinite is None.
 
     Raises:
@@ -54,12 +61,18 @@ def judge(dataset: str | os.PathLike, network: TrainedNetwork, floor: np.ndarray
 
 
 def label_statistics(scan: Scan, indices: np.ndarray, scale: Normalisation) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (2,) of amplitude and phase over the windows of the patterns ``indices``, on their 0 to 1 scale."""
-    labels = [getattr(scale, channel)(images) for channel, images in zip(CHANNELS, label_windows(scan, indices), strict=True)]
+    """Mean and standard deviation (2,) of amplitude and phase over the windows of the patterns
+    ``indices``, on their 0 to 1 scale.
+    """
+    labels = [
+        getattr(scale, channel)(images) for channel, images in zip(CHANNELS, label_windows(scan, indices), strict=True)
+    ]
     return tuple(np.array([getattr(part, name)(dtype=np.float64) for part in labels]) for name in ("mean", "std"))
 
 
-def _tested(dataset: str | os.PathLike, network: TrainedNetwork, split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _tested(
+    dataset: str | os.PathLike, network: TrainedNetwork, split: Split
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Answers and labels of the test patterns, each (m, 2, h, w) float64, some at a time."""
     parts = [split.test[start : start + BATCH] for start in range(0, len(split.test), BATCH)]
     answers = network.stream(read_patterns(dataset, part) for part in parts)
@@ -68,7 +81,8 @@ def _tested(dataset: str | os.PathLike, network: TrainedNetwork, split: Split) -
         bad = ~np.isfinite(answer).all(axis=(1, 2, 3))
         if bad.any():
             raise TrainingError(
-                f"The network answers pattern {part[bad][0]} with NaN or infinity; lower the learning rate or try another seed."
+                f"The network answers pattern {part[bad][0]} with NaN or infinity; lower the learning rate or try"
+                " another seed."
             )
         truth = np.stack([getattr(network.normalisation, channel)(images) for channel, images in windows], axis=1)
         yield answer.astype(np.float64), truth.astype(np.float64)
@@ -79,16 +93,23 @@ def _moments(*errors: np.ndarray) -> np.ndarray:
     return np.array([errors[0].size, *(total for part in errors for total in ((part**2).sum(), part.sum()))])
 
 
-def _scores(count: float, square: float, total: float, floor_square: float, floor_total: float) -> dict[str, float | None]:
+def _scores(
+    count: float, square: float, total: float, floor_square: float, floor_total: float
+) -> dict[str, float | None]:
     error, floor = _mean_square(square / count), _mean_square(floor_square / count)
-    own, constant = (_mean_square(part / count - (whole / count) ** 2) for part, whole in ((square, total), (floor_square, floor_total)))
+    own, constant = (
+        _mean_square(part / count - (whole / count) ** 2)
+        for part, whole in ((square, total), (floor_square, floor_total))
+    )
     decibels = {
         "psnr": float(psnr(error)),
         "floor_psnr": float(psnr(floor)),
         "gain": _gain(floor, error),
         "gain_of_structure": _gain(constant, own),
     }
-    return {"mse": error, "floor_mse": floor} | {name: value if math.isfinite(value) else None for name, value in decibels.items()}
+    return {"mse": error, "floor_mse": floor} | {
+        name: value if math.isfinite(value) else None for name, value in decibels.items()
+    }
 
 
 def _mean_square(value: float) -> float:
@@ -107,7 +128,11 @@ def _is_better(found: Mapping[str, float | None]) -> bool:
 
 def sentence(judged: Mapping[str, Any]) -> str:
     """What `judge` found, for people."""
-    better = {name: f"{_decibel_text(judged[name]['gain'], 1)} in {word}" for name, word in JUDGED.items() if name in judged["better"]}
+    better = {
+        name: f"{_decibel_text(judged[name]['gain'], 1)} in {word}"
+        for name, word in JUDGED.items()
+        if name in judged["better"]
+    }
     worse = [word for name, word in JUDGED.items() if name not in judged["better"]]
     if not better:
         advice = "train longer (--epochs), with smaller batches (--batch-size), or with another seed (--seed)"

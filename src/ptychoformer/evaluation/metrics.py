@@ -1,15 +1,18 @@
-"""How close a prediction is to the truth: MSE, PSNR and SSIM of scenes and of patterns, as tidy rows.
+"""How close a prediction is to the truth: MSE, PSNR and SSIM of scenes and of patterns, as tidy
+rows.
 
-All are taken with peak 1. Their 0 to 1 scale is that of the labels of *all* patterns that may be trained on, whatever part of them a
-network was trained on, so that training sets of every size are measured with one ruler. Each named block of the test patterns
-(`training.split`) is scored at every level: its stitched ``scene``, the ``synchronised`` scene (`evaluation.synchronise`), the mean over
-its single patterns (``pattern``), each over the ``whole`` block and over the part of it that no training pattern illuminates (``unseen``).
-Phase is scored as it is, and as ``relative_phase``, with its mean error taken off: the constant phase of a window leaves no trace in its
-pattern.
+All are taken with peak 1. Their 0 to 1 scale is that of the labels of *all* patterns that may be
+trained on, whatever part of them a network was trained on, so that training sets of every size are
+measured with one ruler. Each named block of the test patterns (`training.split`) is scored at every
+level: its stitched ``scene``, the ``synchronised`` scene (`evaluation.synchronise`), the mean over
+its single patterns (``pattern``), each over the ``whole`` block and over the part of it that no
+training pattern illuminates (``unseen``). Phase is scored as it is, and as ``relative_phase``, with
+its mean error taken off: the constant phase of a window leaves no trace in its pattern.
 
-``released`` is how the authors' release scores: PSNR of the error pooled over all patches, and SSIM of an "image" that has a patch in each
-row, flattened. Its windows mix neighbouring patches and the ends of unrelated pixel rows, so it is no SSIM of images; it stands here since
-the printed numbers may have been made so.
+``released`` is how the authors' release scores: PSNR of the error pooled over all patches, and SSIM
+of an "image" that has a patch in each row, flattened. Its windows mix neighbouring patches and the
+ends of unrelated pixel rows, so it is no SSIM of images; it stands here since the printed numbers
+may have been made so.
 """
 
 import os
@@ -22,7 +25,16 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS, PATTERN, RELATIVE_PHASE, RELEASED, SCENE, SYNCHRONISED, UNSEEN, WHOLE
 from ptychoformer.evaluation.columns import IDENTITY, SCORE_TYPES, SCORES
 from ptychoformer.evaluation.patches import Patches, chunks, open_patches
-from ptychoformer.evaluation.scores import SSIM_RADIUS, Images, Region, psnr, scores_by_region, ssim_map, unless_rounding, without_constant
+from ptychoformer.evaluation.scores import (
+    SSIM_RADIUS,
+    Images,
+    Region,
+    psnr,
+    scores_by_region,
+    ssim_map,
+    unless_rounding,
+    without_constant,
+)
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
@@ -45,7 +57,9 @@ def common_scale(dataset: str | os.PathLike) -> Normalisation:
 
 
 def rescaled(values: np.ndarray, channel: str, scale: Normalisation, common: Normalisation) -> np.ndarray:
-    """Values of ``amplitude`` or ``phase`` from one 0 to 1 scale to another, same shape; unchanged if the scales are the same."""
+    """Values of ``amplitude`` or ``phase`` from one 0 to 1 scale to another, same shape;
+    unchanged if the scales are the same.
+    """
     if scale == common:
         return values
     return getattr(common, channel)(scale.restored(channel, np.asarray(values, np.float64)))
@@ -59,14 +73,17 @@ def measure(
     identity: Mapping[str, str | int],
     output: str | os.PathLike,
 ) -> None:
-    """Write the metrics of one run: a row for every block, region, level, channel and metric; a region without pixels has empty values.
+    """Write the metrics of one run: a row for every block, region, level, channel and metric; a
+    region without pixels has empty values.
 
     Args:
         dataset: CXI file that the network was trained on; it sets the scale.
         test: CXI file that it is tested on, usually the same; its object is the truth.
-        patches_file: prediction of the test patterns; each patch is compared with the object where it was cut.
+        patches_file: prediction of the test patterns; each patch is compared with the object where
+            it was cut.
         scene_file: the same prediction, every block of it stitched.
-        identity: ``dataset``, ``model``, ``loss``, ``n_train`` and ``seed`` of the run, and ``test``, the name of the tested dataset.
+        identity: ``dataset``, ``model``, ``loss``, ``n_train`` and ``seed`` of the run, and
+            ``test``, the name of the tested dataset.
 
     Raises:
         InputError: a file cannot be read, or they do not belong together.
@@ -92,25 +109,37 @@ def measure(
 def _check_that_they_belong_together(split: Split, patches: Patches, dataset: str | os.PathLike) -> None:
     same = np.array_equal(patches.index, split.test) and patches.window == split.scan.window
     same_blocks = patches.blocks.keys() == split.blocks.keys()
-    if not (same and same_blocks and all(np.array_equal(patches.blocks[name], places) for name, places in split.blocks.items())):
+    if not (
+        same
+        and same_blocks
+        and all(np.array_equal(patches.blocks[name], places) for name, places in split.blocks.items())
+    ):
         raise InputError(f"{patches.amplitude.file.filename} is not a prediction of the test patterns of {dataset}.")
 
 
 def _regions(split: Split, unseen: np.ndarray) -> dict[str, np.ndarray]:
-    """Names of regions to what is ``unseen`` of them; of a scan without training all is, which goes without saying."""
+    """Names of regions to what is ``unseen`` of them; of a scan without training all is, which
+    goes without saying.
+    """
     whole = {WHOLE: np.full_like(unseen, True)}
     return whole | {UNSEEN: unseen} if len(split.train) else whole
 
 
 def _scene_rows(
-    path: str | os.PathLike, patches: Patches, split: Split, block: str, truth: Mapping[str, np.ndarray], common: Normalisation
+    path: str | os.PathLike,
+    patches: Patches,
+    split: Split,
+    block: str,
+    truth: Mapping[str, np.ndarray],
+    common: Normalisation,
 ) -> Iterator[tuple]:
     place = split.rectangle(block)
     here = {channel: Images.of(truth[channel][place]) for channel in CHANNELS}
     scenes = {level: _own_scene(path, block, level, place, patches) for level in (SCENE, SYNCHRONISED)}
     stitched = np.isfinite(scenes[SCENE].amplitude)
     regions = {name: Region(pixels & stitched) for name, pixels in _regions(split, split.unseen_pixels[place]).items()}
-    # Synchronising moves phases alone: the amplitude of both levels is one image, and is scored once.
+    # Synchronising moves phases alone: the amplitude of both levels is one image, and is scored
+    # once.
     rows = {"amplitude": list(_image_rows(scenes[SCENE], "amplitude", here, regions, common))}
     for level, scene in scenes.items():
         rows["phase"] = _image_rows(scene, "phase", here, regions, common)
@@ -128,10 +157,14 @@ def _own_scene(path: str | os.PathLike, block: str, level: str, place: Rectangle
 def _image_rows(
     scene: Scene, channel: str, truth: Mapping[str, Images], regions: Mapping[str, Region], common: Normalisation
 ) -> Iterator[tuple]:
-    """Region, channel, metric and value of one channel of a scene, 0 where nothing was stitched, and of the relative phase."""
+    """Region, channel, metric and value of one channel of a scene, 0 where nothing was
+    stitched, and of the relative phase.
+    """
     image, here = rescaled(getattr(scene, channel), channel, scene.normalisation, common), truth[channel]
     image = np.where(np.isfinite(scene.amplitude), image, 0)
-    for (name, region), found in zip(regions.items(), scores_by_region(Images.of(image), here, regions.values()), strict=True):
+    for (name, region), found in zip(
+        regions.items(), scores_by_region(Images.of(image), here, regions.values()), strict=True
+    ):
         yield from ((name, channel, metric, float(value)) for metric, value in found.items())
         if channel == "phase":
             relative = Images.of(without_constant(image, here.values, region.pixels))
@@ -139,13 +172,17 @@ def _image_rows(
             yield from ((name, RELATIVE_PHASE, metric, float(value)) for metric, value in found.items())
 
 
-def _pattern_rows(by_pattern: Mapping[tuple[str, str], np.ndarray], places: np.ndarray, split: Split) -> Iterator[tuple]:
+def _pattern_rows(
+    by_pattern: Mapping[tuple[str, str], np.ndarray], places: np.ndarray, split: Split
+) -> Iterator[tuple]:
     for region, members in _regions(split, split.unseen_test[places]).items():
         for (channel, metric), values in by_pattern.items():
             yield region, PATTERN, channel, metric, float(values[places][members].mean()) if members.any() else np.nan
 
 
-def _pattern_scores(patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation) -> dict[tuple[str, str], np.ndarray]:
+def _pattern_scores(
+    patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation
+) -> dict[tuple[str, str], np.ndarray]:
     """Every metric of every channel, (m,)."""
     parts: dict[tuple[str, str], list[np.ndarray]] = {}
     whole_patch = Region(np.full(patches.window, True))
@@ -163,7 +200,9 @@ def _pattern_scores(patches: Patches, truth: Mapping[str, np.ndarray], common: N
 
 
 def _released_rows(patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation) -> Iterator[tuple]:
-    """The release's own score: patches as the rows (m, h * w) of one image; chunk by chunk, each with the rows that its windows reach."""
+    """The release's own score: patches as the rows (m, h * w) of one image; chunk by chunk,
+    each with the rows that its windows reach.
+    """
     count, pixels, reach = len(patches.index), patches.window[0] * patches.window[1], SSIM_RADIUS
     for channel in CHANNELS:
         squares = similarity = 0.0
@@ -204,7 +243,8 @@ def read_metrics(path: str | os.PathLike) -> "pd.DataFrame":
     """The rows of a metrics file, an empty value as NaN.
 
     Raises:
-        InputError: the file is missing or empty, or its columns or numbers are not those of metrics.
+        InputError: the file is missing or empty, or its columns or numbers are not those of
+            metrics.
     """
     frame = read_csv(path, SCORE_TYPES, what="metrics")
     if list(frame.columns) != list(SCORES):

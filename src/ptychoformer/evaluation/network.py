@@ -1,4 +1,6 @@
-"""A trained network as a function of patterns. It and `deployment` are the modules here that import torch."""
+"""A trained network as a function of patterns. It and `deployment` are the modules here that
+import torch.
+"""
 
 import hashlib
 import os
@@ -30,7 +32,8 @@ class TrainedNetwork:
     Attributes:
         batch: how many patterns are best predicted at a time.
         network: the module, on the device.
-        reads_ahead: whether a batch is made ready while others are predicted, which takes a thread of the CPU.
+        reads_ahead: whether a batch is made ready while others are predicted, which takes a thread
+            of the CPU.
 
     Args:
         path: checkpoint.
@@ -50,8 +53,11 @@ class TrainedNetwork:
         self._device = lookup_device()
         try:
             self.network = trained.network().to(self._device, memory_format=torch.channels_last)
-        except (RuntimeError, ImportError, TypeError) as error:  # of weights, a kind or options that this version does not know
-            raise InputError(f"{path} holds a network '{trained.kind}' that this version of the code cannot build.") from error
+        # of weights, a kind or options that this version does not know
+        except (RuntimeError, ImportError, TypeError) as error:
+            raise InputError(
+                f"{path} holds a network '{trained.kind}' that this version of the code cannot build."
+            ) from error
         except InputError as error:
             raise InputError(f"{path} holds a network that cannot be built: {error}") from error
         set_precision(self.network, "float32", self._device)
@@ -69,9 +75,11 @@ class TrainedNetwork:
         return hashlib.sha256(self._path.read_bytes()).hexdigest()
 
     def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Predict batches of patterns (m, h, w) in order; yields their patches (m, 2, h, w) float32.
+        """Predict batches of patterns (m, h, w) in order; yields their patches (m, 2, h, w)
+        float32.
 
-        With ``reads_ahead`` the device is at work on a batch while the one after it is made ready and the one before it is used.
+        With ``reads_ahead`` the device is at work on a batch while the one after it is made ready
+        and the one before it is used.
         """
         ready = (torch.from_numpy(network_input(patterns, self._inputs)) for patterns in batches)
         if not self.reads_ahead:
@@ -88,7 +96,9 @@ class TrainedNetwork:
 
     @torch.inference_mode()
     def _launched(self, seen: Tensor) -> tuple[Tensor, torch.Event | None]:
-        """Start to predict; returns the host's memory for the patches, and the event after which it is filled (None: it is)."""
+        """Start to predict; returns the host's memory for the patches, and the event after
+        which it is filled (None: it is).
+        """
         if self._device.type != "cuda":
             return self.network(seen.to(self._device)).float().cpu(), None
         # Only from and to pinned memory a GPU copies while it computes.

@@ -1,13 +1,17 @@
-"""A prediction as a file: the amplitude and phase patches of a dataset's test patterns, on the 0 to 1 scale of the labels.
+"""A prediction as a file: the amplitude and phase patches of a dataset's test patterns, on the 0 to
+1 scale of the labels.
 
     patches/amplitude, patches/phase   (m, h, w) float32
     patches/index                      (m,) int64, which pattern of the dataset
-    patches/positions                  (m, 2) int64, y and x of the window's upper left corner as recorded
-    patches/true_positions             (m, 2) int64, the same where the window really was: there the patch is compared with the object
-    patches/blocks/{name}              (k,) int64, increasing, which of the patches belong to a named block of the test patterns
+    patches/positions                  (m, 2) int64, y and x of the window's upper left corner as
+        recorded
+    patches/true_positions             (m, 2) int64, the same where the window really was: there the
+        patch is compared with the object
+    patches/blocks/{name}              (k,) int64, increasing, which of the patches belong to a
+        named block of the test patterns
 
-The constants of the normalisation are attributes of the group, so that a prediction can be measured, and brought back to radians,
-without the network that made it.
+The constants of the normalisation are attributes of the group, so that a prediction can be
+measured, and brought back to radians, without the network that made it.
 """
 
 import os
@@ -24,7 +28,8 @@ from ptychoformer.storage import create_hdf5, describe, open_hdf5, read, write
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split
 
-# What is computed of a quarter of a million pixels stays in a core's cache; with larger chunks stitching and SSIM are slower.
+# What is computed of a quarter of a million pixels stays in a core's cache; with larger chunks
+# stitching and SSIM are slower.
 PIXELS_PER_CHUNK = 2**18
 
 
@@ -78,12 +83,17 @@ class Patches:
             amplitude, phase = self.read("amplitude", part), self.read("phase", part)
             bad = ~(np.isfinite(amplitude) & np.isfinite(phase)).all(axis=(1, 2))
             if bad.any():
-                raise InputError(f"{self.amplitude.file.filename}: the patch of pattern {self.index[part][bad][0]} holds NaN or infinity.")
+                raise InputError(
+                    f"{self.amplitude.file.filename}: the patch of pattern {self.index[part][bad][0]} holds NaN or"
+                    " infinity."
+                )
             yield part, amplitude, phase
 
 
 def chunks(count: int, window: tuple[int, int]) -> Iterator[slice]:
-    """Slices that divide ``count`` patches of ``window`` pixels into parts of about ``PIXELS_PER_CHUNK``."""
+    """Slices that divide ``count`` patches of ``window`` pixels into parts of about
+    ``PIXELS_PER_CHUNK``.
+    """
     size = max(1, PIXELS_PER_CHUNK // (window[0] * window[1]))
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
@@ -96,7 +106,8 @@ def create_patches(
 
     Args:
         split: of the scan.
-        cut_at: (n, 2) where the windows of all patterns of the scan were, if not at its true positions.
+        cut_at: (n, 2) where the windows of all patterns of the scan were, if not at its true
+            positions.
 
     Yields:
         The arrays of amplitude and phase, (m, h, w), to be filled chunk by chunk.
@@ -107,7 +118,13 @@ def create_patches(
         group.attrs.update(normalisation.as_attributes())
         write(group, "index", test.astype(np.int64), "", "pattern")
         write(group, "positions", scan.positions[test].astype(np.int64), "pixels", "pattern,yx")
-        write(group, "true_positions", (scan.true_positions if cut_at is None else cut_at)[test].astype(np.int64), "pixels", "pattern,yx")
+        write(
+            group,
+            "true_positions",
+            (scan.true_positions if cut_at is None else cut_at)[test].astype(np.int64),
+            "pixels",
+            "pattern,yx",
+        )
         for name, places in split.blocks.items():
             write(group, f"blocks/{name}", places.astype(np.int64), "", "pattern")
         shape = (len(test), *scan.window)
@@ -122,7 +139,8 @@ def open_patches(path: str | os.PathLike) -> Iterator[Patches]:
     """A prediction to read from.
 
     Raises:
-        InputError: the file is damaged or empty, something is missing, or its parts do not fit each other.
+        InputError: the file is damaged or empty, something is missing, or its parts do not fit each
+            other.
     """
     with open_hdf5(path) as file:
         amplitude, phase = (read(file, f"patches/{channel}", 3) for channel in CHANNELS)
@@ -131,14 +149,25 @@ def open_patches(path: str | os.PathLike) -> Iterator[Patches]:
         if not len(index):
             raise InputError(f"{path} holds no patches.")
         corners = (len(index), 2)
-        if not (amplitude.shape == phase.shape and len(amplitude) == len(index) and positions.shape == true_positions.shape == corners):
+        if not (
+            amplitude.shape == phase.shape
+            and len(amplitude) == len(index)
+            and positions.shape == true_positions.shape == corners
+        ):
             raise InputError(
-                f"{path}: amplitude {amplitude.shape}, phase {phase.shape}, positions {positions.shape}, true positions "
-                f"{true_positions.shape} and index {index.shape} do not fit."
+                f"{path}: amplitude {amplitude.shape}, phase {phase.shape}, positions {positions.shape}, true positions"
+                f" {true_positions.shape} and index {index.shape} do not fit."
             )
         blocks = _read_blocks(file, len(index))
         yield Patches(
-            index, positions, true_positions, np.arange(len(index)), blocks, read_normalisation(file["patches"]), amplitude, phase
+            index,
+            positions,
+            true_positions,
+            np.arange(len(index)),
+            blocks,
+            read_normalisation(file["patches"]),
+            amplitude,
+            phase,
         )
 
 
@@ -149,7 +178,9 @@ def _read_blocks(file: h5py.File, count: int) -> dict[str, np.ndarray]:
     blocks = {name: read(file, f"patches/blocks/{name}", 1)[:] for name in group}
     for name, places in blocks.items():
         if not len(places) or places[0] < 0 or places[-1] >= count or (np.diff(places) <= 0).any():
-            raise InputError(f"{file.filename}: 'patches/blocks/{name}' must hold increasing numbers from 0 to {count - 1}.")
+            raise InputError(
+                f"{file.filename}: 'patches/blocks/{name}' must hold increasing numbers from 0 to {count - 1}."
+            )
     return blocks
 
 
@@ -162,4 +193,6 @@ def read_normalisation(group: h5py.Group) -> Normalisation:
     try:
         return Normalisation.from_attributes(group.attrs)
     except KeyError as error:
-        raise InputError(f"{group.file.filename}: the group '{group.name}' lacks a constant of the normalisation ({error}).") from error
+        raise InputError(
+            f"{group.file.filename}: the group '{group.name}' lacks a constant of the normalisation ({error})."
+        ) from error

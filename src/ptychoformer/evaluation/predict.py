@@ -45,7 +45,9 @@ def predict(
         raise InputError(f"{checkpoint} is a checkpoint of {found}; expected is one of {expected}.")
     scan = read_scan(dataset)
     if network.window != tuple(scan.window):
-        raise InputError(f"{checkpoint} was trained on patterns of {network.window} pixels, {dataset} has {tuple(scan.window)}.")
+        raise InputError(
+            f"{checkpoint} was trained on patterns of {network.window} pixels, {dataset} has {tuple(scan.window)}."
+        )
     predict_split(dataset, network, whole_scan(scan) if transferred else split_of(scan), output)
     return {"device": network.device}
 

@@ -1,4 +1,6 @@
-"""What the columns and rows of a table of results are called, which way is better, and how their numbers are printed."""
+"""What the columns and rows of a table of results are called, which way is better, and how
+their numbers are printed.
+"""
 
 import math
 from collections.abc import Iterable
@@ -49,7 +51,8 @@ class Quantity:
         return f"{self.text(value)}{self.difference_unit}"
 
 
-# Scores of images (`evaluation.scores`), as columns of tables, and shares of the energy, which claims alone are about.
+# Scores of images (`evaluation.scores`), as columns of tables, and shares of the energy, which
+# claims alone are about.
 QUANTITIES = {
     "mse": Quantity("MSE", 100, 2, "×10⁻²", "×10⁻²", "mse", higher_is_better=False, released=True),
     "psnr": Quantity("PSNR", 1, 2, "dB", " dB", "dB", higher_is_better=True, released=True),
@@ -71,7 +74,8 @@ class Factor:
     Args:
         singular, plural: what is compared, in sentences.
         headings: of a table's first two columns, the condition and what is compared under it.
-        condition: column of a table of metrics that names the condition: the dataset of networks, the network of losses.
+        condition: column of a table of metrics that names the condition: the dataset of networks,
+            the network of losses.
         condition_of_tests: the same for the tables of `evaluation.statistics`.
     """
 
@@ -88,10 +92,16 @@ FACTORS = {
 }
 
 
-def columns(metrics: Iterable[str] = tuple(QUANTITIES), channels: Iterable[str] = SCORED) -> tuple[tuple[str, str], ...]:
-    """Channel and metric of each column of a table; the MSE of the relative phase, which says what its PSNR says, is left out."""
+def columns(
+    metrics: Iterable[str] = tuple(QUANTITIES), channels: Iterable[str] = SCORED
+) -> tuple[tuple[str, str], ...]:
+    """Channel and metric of each column of a table; the MSE of the relative phase, which says
+    what its PSNR says, is left out.
+    """
     metrics = tuple(metrics)
-    return tuple((channel, metric) for channel in channels for metric in metrics if (channel, metric) != (RELATIVE_PHASE, "mse"))
+    return tuple(
+        (channel, metric) for channel in channels for metric in metrics if (channel, metric) != (RELATIVE_PHASE, "mse")
+    )
 
 
 def channel_in_words(channel: str) -> str:
@@ -100,7 +110,9 @@ def channel_in_words(channel: str) -> str:
 
 
 def number(value: float, decimals: int, *, sign: bool = False) -> str:
-    """Fixed decimals with a true minus sign; infinity (the PSNR of a perfect image) and missing values as symbols."""
+    """Fixed decimals with a true minus sign; infinity (the PSNR of a perfect image) and missing
+    values as symbols.
+    """
     if math.isnan(value):
         return MISSING
     if math.isinf(value):

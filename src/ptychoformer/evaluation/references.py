@@ -1,10 +1,12 @@
 """The results that every network's are to be read between.
 
-The *floor* knows nothing of a pattern: each test patch is the mean of the training labels. The *ceiling* knows everything but the jitter:
-the true labels, cut where the windows really were and stitched where the stage said they were. *One pattern* is the ceiling with what no
-pattern can tell taken out: a pattern does not change with the constant phase of its window, so each patch has the true shape and the mean
-phase of the training labels. (A network may still guess a constant from what it sees, or remember it from a neighbour.) *ePIE* is a ceiling
-of another kind, an iterative reconstruction with the probe known: it uses all patterns together, networks one at a time.
+The *floor* knows nothing of a pattern: each test patch is the mean of the training labels. The
+*ceiling* knows everything but the jitter: the true labels, cut where the windows really were and
+stitched where the stage said they were. *One pattern* is the ceiling with what no pattern can tell
+taken out: a pattern does not change with the constant phase of its window, so each patch has the
+true shape and the mean phase of the training labels. (A network may still guess a constant from
+what it sees, or remember it from a neighbour.) *ePIE* is a ceiling of another kind, an iterative
+reconstruction with the probe known: it uses all patterns together, networks one at a time.
 """
 
 import os
@@ -42,11 +44,13 @@ def reference_patches(
         seed: theirs, for it draws the training patterns and thereby sets the normalisation.
         subset: how the training patterns were chosen, see `training.split.training_subset`.
         transferred: whether ``test`` is another dataset, which is then predicted as a whole.
-        reconstruction: of ``epie``, an object reconstructed from ``test`` (`measurement.reconstruct`). Its constant phase, which no
+        reconstruction: of ``epie``, an object reconstructed from ``test``
+            (`measurement.reconstruct`). Its constant phase, which no
             pattern knows, is taken from the truth.
 
     Raises:
-        InputError: the kind is unknown, the dataset cannot be read or has fewer than ``n_train`` training patterns.
+        InputError: the kind is unknown, the dataset cannot be read or has fewer than ``n_train``
+            training patterns.
     """
     if kind not in REFERENCES:
         raise InputError(f"The reference '{kind}' is unknown, allowed are {', '.join(REFERENCES)}.")
@@ -57,7 +61,9 @@ def reference_patches(
     split = whole_scan(scan) if transferred else split_of(scan)
     truth = _reconstructed(scan, reconstruction) if kind == "epie" else (scan.amplitude, scan.phase)
     images = normalisation.amplitude(truth[0]), normalisation.phase(truth[1])
-    means = [part.mean(dtype=np.float64) for part in (normalisation.amplitude(labels[0]), normalisation.phase(labels[1]))]
+    means = [
+        part.mean(dtype=np.float64) for part in (normalisation.amplitude(labels[0]), normalisation.phase(labels[1]))
+    ]
     if kind == "floor":
         images = tuple(np.full_like(image, mean) for image, mean in zip(images, means, strict=True))
     # A reconstruction is a whole object: its patches are stitched where they were cut.
@@ -69,7 +75,9 @@ def reference_patches(
 
 
 def _reconstructed(scan: Scan, path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (H, W) of a reconstruction, on the grid of the object; what the scan does not reach is as without an object."""
+    """Amplitude and phase (H, W) of a reconstruction, on the grid of the object; what the scan
+    does not reach is as without an object.
+    """
     found = read_transmission(path)
     height, width = (min(sizes) for sizes in zip(found.shape, scan.amplitude.shape, strict=True))
     truth = scan.amplitude[:height, :width] * np.exp(1j * scan.phase[:height, :width])

@@ -7,10 +7,12 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter
 
-# Wang et al., IEEE Trans. Image Process. 13, 600 (2004): an 11 x 11 Gaussian window and constants for a peak of 1.
+# Wang et al., IEEE Trans. Image Process. 13, 600 (2004): an 11 x 11 Gaussian window and constants
+# for a peak of 1.
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
-# Predictions are stored in single precision: a mean square below this is its rounding, not an error.
+# Predictions are stored in single precision: a mean square below this is its rounding, not an
+# error.
 ROUNDING = 1e-13
 
 
@@ -70,10 +72,11 @@ class Region:
 
 
 def ssim_map(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Structural similarity around each pixel of images (..., h, w), same shape (Wang et al. 2004, Eq. 13).
+    """Structural similarity around each pixel of images (..., h, w), same shape (Wang et al. 2004,
+    Eq. 13).
 
-    Population covariance and reflecting borders, as ``skimage.metrics.structural_similarity`` with Gaussian weights, but for a whole
-    stack at once.
+    Population covariance and reflecting borders, as ``skimage.metrics.structural_similarity`` with
+    Gaussian weights, but for a whole stack at once.
     """
     return _similarity(Images.of(first), Images.of(second))
 
@@ -90,9 +93,11 @@ def _window_mean(images: np.ndarray) -> np.ndarray:
 
 
 def scores(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> dict[str, np.ndarray]:
-    """MSE, PSNR (dB) and SSIM of images (..., h, w) over the pixels of ``region`` (h, w) bool; each (...,), NaN where it has no pixel.
+    """MSE, PSNR (dB) and SSIM of images (..., h, w) over the pixels of ``region`` (h, w) bool; each
+    (...,), NaN where it has no pixel.
 
-    SSIM is the mean over those pixels whose whole window lies in the region, so that nothing outside of it counts, the border included.
+    SSIM is the mean over those pixels whose whole window lies in the region, so that nothing
+    outside of it counts, the border included.
     """
     return scores_by_region(Images.of(estimate), Images.of(truth), [Region(region)])[0]
 

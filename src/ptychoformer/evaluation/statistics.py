@@ -1,8 +1,9 @@
 """Are the models, or the losses, different? Repeated-measures ANOVA and paired t-tests over seeds.
 
-A seed fixes noise, jitter, split, order and initial weights for all runs alike, so seeds are the subjects and what is compared is the
-factor within them: the model while the loss is held, or the loss while the model is. The models or losses compared are its levels.
-Where a test cannot be made, its numbers stay empty and a note says why.
+A seed fixes noise, jitter, split, order and initial weights for all runs alike, so seeds are the
+subjects and what is compared is the factor within them: the model while the loss is held, or the
+loss while the model is. The models or losses compared are its levels. Where a test cannot be made,
+its numbers stay empty and a note says why.
 """
 
 import os
@@ -26,8 +27,9 @@ HELD = {"model": "loss", "loss": "model"}  # by factor
 SIGNIFICANCE = 0.05
 TAIL = 0.025  # on either side of a 95 % interval
 FEW_SEEDS = 5
-# SciPy's noncentral distributions give NaN for t above 3e4. Long before, noise in the mean is nothing beside the effect, and limits of
-# the noncentrality grow in proportion to t (and to F, its square).
+# SciPy's noncentral distributions give NaN for t above 3e4. Long before, noise in the mean is
+# nothing beside the effect, and limits of the noncentrality grow in proportion to t (and to F, its
+# square).
 LARGEST_T = 1e4
 
 
@@ -37,7 +39,8 @@ class Anova:
 
     Args:
         F, df_effect, df_error, p: the test under sphericity.
-        epsilon, p_gg: Greenhouse-Geisser's measure of sphericity, in [1 / (k - 1), 1] for k levels, and p with both df multiplied by it.
+        epsilon, p_gg: Greenhouse-Geisser's measure of sphericity, in [1 / (k - 1), 1] for k levels,
+            and p with both df multiplied by it.
         eta_squared, eta_low, eta_high: partial eta squared and its 95 % interval.
     """
 
@@ -74,7 +77,9 @@ class Paired:
 
 
 def obstacle(table: pd.DataFrame) -> str:
-    """Why the levels of a table (seeds x levels) cannot be tested against each other, in words; empty if they can."""
+    """Why the levels of a table (seeds x levels) cannot be tested against each other, in words;
+    empty if they can.
+    """
     values = table.to_numpy(float)
     seeds, levels = values.shape
     if levels < 2:
@@ -105,8 +110,8 @@ def _double_centred(values: np.ndarray) -> np.ndarray:
 def greenhouse_geisser(values: np.ndarray) -> float:
     """Epsilon of ``values`` (seeds, levels), from their double-centred covariance matrix.
 
-    Greenhouse and Geisser, Psychometrika 24, 95 (1959). It is 1 under sphericity and 1 / (k - 1) at worst; n seeds fewer than the k
-    levels cannot show more than (n - 1) / (k - 1).
+    Greenhouse and Geisser, Psychometrika 24, 95 (1959). It is 1 under sphericity and 1 / (k - 1) at
+    worst; n seeds fewer than the k levels cannot show more than (n - 1) / (k - 1).
     """
     covariance = _double_centred(np.cov(values, rowvar=False))
     contrasts = values.shape[1] - 1
@@ -122,7 +127,8 @@ def repeated_measures_anova(table: pd.DataFrame) -> Anova:
     """
     _require_testable(table)
     long = pd.DataFrame(
-        [(seed, level, value) for seed, row in table.iterrows() for level, value in row.items()], columns=["seed", "level", "value"]
+        [(seed, level, value) for seed, row in table.iterrows() for level, value in row.items()],
+        columns=["seed", "level", "value"],
     )
     f_value, df_effect, df_error, p = AnovaRM(long, "value", "seed", within=["level"]).fit().anova_table.loc["level"]
     epsilon = greenhouse_geisser(table.to_numpy(float))
@@ -141,11 +147,13 @@ def repeated_measures_anova(table: pd.DataFrame) -> Anova:
 
 
 def eta_squared_interval(f_value: float, df_effect: float, df_error: float) -> tuple[float, float]:
-    """95 % interval of partial eta squared, by inverting the noncentral F distribution (Steiger, Psychol. Methods 9, 164, 2004).
+    """95 % interval of partial eta squared, by inverting the noncentral F distribution (Steiger,
+    Psychol. Methods 9, 164, 2004).
 
-    A noncentrality L is an eta squared of L / (L + df_effect + df_error): with n seeds and k levels the sum is n (k - 1), to which the
-    sample's eta squared converges, and which makes it d_z^2 / (1 + d_z^2) for two levels. With both df multiplied by epsilon it holds
-    approximately without sphericity (Muller and Barton, J. Am. Stat. Assoc. 84, 549, 1989), erring on the wide side.
+    A noncentrality L is an eta squared of L / (L + df_effect + df_error): with n seeds and k levels
+    the sum is n (k - 1), to which the sample's eta squared converges, and which makes it d_z^2 / (1
+    + d_z^2) for two levels. With both df multiplied by epsilon it holds approximately without
+    sphericity (Muller and Barton, J. Am. Stat. Assoc. 84, 549, 1989), erring on the wide side.
     """
 
     scale = max(1.0, f_value / LARGEST_T**2)
@@ -156,7 +164,9 @@ def eta_squared_interval(f_value: float, df_effect: float, df_error: float) -> t
 
         if excess(0.0) <= 0:
             return 0.0
-        noncentrality = scale * brentq(excess, 0.0, (_scatter_bound(df_error) * sqrt(f_value / scale * df_effect) + 3) ** 2)
+        noncentrality = scale * brentq(
+            excess, 0.0, (_scatter_bound(df_error) * sqrt(f_value / scale * df_effect) + 3) ** 2
+        )
         return noncentrality / (noncentrality + df_effect + df_error)
 
     return limit(1 - TAIL), limit(TAIL)
@@ -174,18 +184,23 @@ def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
     mean, error = float(differences.mean()), float(differences.std(ddof=1)) / sqrt(n)
     t, reach = mean / error, float(stats.t.isf(TAIL, n - 1)) * error
     d_low, d_high = d_z_interval(t, n)
-    return Paired(mean, mean - reach, mean + reach, t, n - 1, float(2 * stats.t.sf(abs(t), n - 1)), t / sqrt(n), d_low, d_high)
+    return Paired(
+        mean, mean - reach, mean + reach, t, n - 1, float(2 * stats.t.sf(abs(t), n - 1)), t / sqrt(n), d_low, d_high
+    )
 
 
 def d_z_interval(t: float, n: int) -> tuple[float, float]:
-    """Exact 95 % interval of d_z for normal differences of ``n`` seeds, by inverting the noncentral t distribution of t = d_z sqrt(n)."""
+    """Exact 95 % interval of d_z for normal differences of ``n`` seeds, by inverting the
+    noncentral t distribution of t = d_z sqrt(n).
+    """
 
     scale = max(1.0, abs(t) / LARGEST_T)
     size = abs(t) / scale
     upper = _scatter_bound(n - 1) * size + 3
 
     def limit(probability: float) -> float:
-        # P(T <= size | -2) is at least the normal P(Z <= 2), 0.977, so that the lower limit is never below -2.
+        # P(T <= size | -2) is at least the normal P(Z <= 2), 0.977, so that the lower limit is
+        # never below -2.
         return scale * brentq(lambda delta: stats.nct.cdf(size, n - 1, delta) - probability, -2.0, upper) / sqrt(n)
 
     low, high = limit(1 - TAIL), limit(TAIL)
@@ -193,32 +208,42 @@ def d_z_interval(t: float, n: int) -> tuple[float, float]:
 
 
 def _scatter_bound(df: float) -> float:
-    """What a standard deviation of ``df`` degrees of freedom exceeds once in 100 samples, relative to the true one.
+    """What a standard deviation of ``df`` degrees of freedom exceeds once in 100 samples, relative
+    to the true one.
 
-    With 3 standard normal deviations besides, it bounds a noncentrality: what is left is at most 0.01 + 0.0013, less than ``TAIL``.
+    With 3 standard normal deviations besides, it bounds a noncentrality: what is left is at most
+    0.01 + 0.0013, less than ``TAIL``.
     """
     return sqrt(stats.chi2.isf(0.01, df) / df)
 
 
-def analyse(metrics_csv: str | os.PathLike, anova_csv: str | os.PathLike, pairwise_csv: str | os.PathLike, factor: str = "model") -> None:
+def analyse(
+    metrics_csv: str | os.PathLike, anova_csv: str | os.PathLike, pairwise_csv: str | os.PathLike, factor: str = "model"
+) -> None:
     """Write the `analyses` of an experiment.
 
     Raises:
-        InputError: the factor is unknown, or the metrics cannot be read, or hold two values for one seed of a level.
+        InputError: the factor is unknown, or the metrics cannot be read, or hold two values for one
+            seed of a level.
     """
-    for table, path in zip(analyses(read_metrics(metrics_csv), factor, metrics_csv), (anova_csv, pairwise_csv), strict=True):
+    for table, path in zip(
+        analyses(read_metrics(metrics_csv), factor, metrics_csv), (anova_csv, pairwise_csv), strict=True
+    ):
         write_csv(table, path)
 
 
-def analyses(metrics: pd.DataFrame, factor: str = "model", source: str | os.PathLike = "The table") -> tuple[pd.DataFrame, pd.DataFrame]:
+def analyses(
+    metrics: pd.DataFrame, factor: str = "model", source: str | os.PathLike = "The table"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """An ANOVA for every group of comparable rows, and a test of every pair of its levels.
 
-    A group shares ``GROUP``. Floor and ceiling are no levels and are left out. The threshold of the pairs is Bonferroni's, 0.05 over
-    their number in the group.
+    A group shares ``GROUP``. Floor and ceiling are no levels and are left out. The threshold of the
+    pairs is Bonferroni's, 0.05 over their number in the group.
 
     Args:
         metrics: rows with the columns of `columns.SCORES`.
-        factor: what is compared, ``model`` or ``loss``; the other is held, and its name stands in the column ``held``.
+        factor: what is compared, ``model`` or ``loss``; the other is held, and its name stands in
+            the column ``held``.
         source: of the rows, for the sentence of an error.
 
     Returns:

@@ -1,10 +1,13 @@
-"""Patches into scenes: for each block of a prediction, the weighted mean of its patches over each pixel.
+"""Patches into scenes: for each block of a prediction, the weighted mean of its patches over each
+pixel.
 
-    {block}/amplitude, {block}/phase   (H', W') float32, the block's rectangle at its recorded positions, NaN where nothing was stitched
-    {block}/synchronised_phase         the same, of phase patches whose constants tell each other (`evaluation.synchronise`)
+    {block}/amplitude, {block}/phase   (H', W') float32, the block's rectangle at its recorded
+        positions, NaN where nothing was stitched
+    {block}/synchronised_phase         the same, of phase patches whose constants tell each other
+        (`evaluation.synchronise`)
 
-Attributes of each group: ``origin`` (y, x) of the scene on the object, pixels; ``weighting``; ``at``, the positions that it is stitched at;
-``tie``; the normalisation's constants.
+Attributes of each group: ``origin`` (y, x) of the scene on the object, pixels; ``weighting``;
+``at``, the positions that it is stitched at; ``tie``; the normalisation's constants.
 """
 
 import os
@@ -54,7 +57,8 @@ def window_weights(window: tuple[int, int], weighting: str) -> np.ndarray:
     """Weights (h, w) of a patch's pixels, in (0, 1].
 
     Args:
-        weighting: ``radial``, falling linearly from 1 at the window's centre to ``CORNER_WEIGHT`` in its corners, because the probe is
+        weighting: ``radial``, falling linearly from 1 at the window's centre to ``CORNER_WEIGHT``
+            in its corners, because the probe is
             brightest in its middle; or ``uniform``.
 
     Raises:
@@ -70,7 +74,8 @@ def window_weights(window: tuple[int, int], weighting: str) -> np.ndarray:
 
 
 class Canvas:
-    """The rectangle of the object that patches at ``corners`` cover together, to which patches are added.
+    """The rectangle of the object that patches at ``corners`` cover together, to which patches are
+    added.
 
     Args:
         corners: (m, 2) of the patches on the object, whole pixels.
@@ -82,9 +87,12 @@ class Canvas:
         covered = zip(rectangle_of(corners, weights.shape), frame, strict=True)
         rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in covered)
         self.shape = rows.stop - rows.start, columns.stop - columns.start
-        self._inner = tuple(slice(f.start - c.start, f.stop - c.start) for f, c in zip(frame, (rows, columns), strict=True))
+        self._inner = tuple(
+            slice(f.start - c.start, f.stop - c.start) for f, c in zip(frame, (rows, columns), strict=True)
+        )
         self.corners, self.weights = corners - (rows.start, columns.start), weights
-        # Flat indices of a window's pixels: scattering a chunk by np.add.at was the fastest way measured, ahead of bincount.
+        # Flat indices of a window's pixels: scattering a chunk by np.add.at was the fastest way
+        # measured, ahead of bincount.
         self._starts = self.corners @ (self.shape[1], 1)
         self._offsets = np.add.outer(np.arange(weights.shape[0]) * self.shape[1], np.arange(weights.shape[1]))
 
@@ -93,7 +101,9 @@ class Canvas:
         return np.zeros(self.shape[0] * self.shape[1])
 
     def add(self, image: np.ndarray, part: slice, values: np.ndarray) -> None:
-        """Add weighted ``values`` (len(part), h, w), or one for all pixels, to a flat image at the patches ``part``."""
+        """Add weighted ``values`` (len(part), h, w), or one for all pixels, to a flat image at
+        the patches ``part``.
+        """
         pixels = np.add.outer(self._starts[part], self._offsets)
         np.add.at(image, pixels.ravel(), np.broadcast_to(values * self.weights, pixels.shape).ravel())
 
@@ -102,8 +112,11 @@ class Canvas:
         return image[self._inner]
 
 
-def stitch(patches_file: str | os.PathLike, weighting: str, output: str | os.PathLike, *, at: str = RECORDED, tie: float = TIE) -> None:
-    """Stitch every block of a prediction into a scene; time grows linearly with the number of patches, memory with the scene alone.
+def stitch(
+    patches_file: str | os.PathLike, weighting: str, output: str | os.PathLike, *, at: str = RECORDED, tie: float = TIE
+) -> None:
+    """Stitch every block of a prediction into a scene; time grows linearly with the number of
+    patches, memory with the scene alone.
 
     Args:
         at: ``recorded``, where the stage said a window was, or ``true``, where it really was.
@@ -149,7 +162,8 @@ def read_scene(path: str | os.PathLike, block: str, level: str = SCENE) -> Scene
         level: ``scene``, plainly stitched, or ``synchronised``.
 
     Raises:
-        InputError: the file is damaged, it has no such block or level, or amplitude and phase differ in shape.
+        InputError: the file is damaged, it has no such block or level, or amplitude and phase
+            differ in shape.
     """
     if level not in PHASE_AT:
         raise InputError(f"There are no scenes of the level '{level}', only of {' and '.join(PHASE_AT)}.")
@@ -158,6 +172,9 @@ def read_scene(path: str | os.PathLike, block: str, level: str = SCENE) -> Scene
             raise InputError(f"{path} holds no scene of the block '{block}', it holds {', '.join(file) or 'none'}.")
         amplitude, phase = (read(file, f"{block}/{array}", 2)[:] for array in ("amplitude", PHASE_AT[level]))
         if amplitude.shape != phase.shape or "origin" not in group.attrs:
-            raise InputError(f"{path}: a scene needs an 'origin', and amplitude {amplitude.shape} and phase {phase.shape} of one shape.")
+            raise InputError(
+                f"{path}: a scene needs an 'origin', and amplitude {amplitude.shape} and phase {phase.shape} of one"
+                " shape."
+            )
         top, left = (int(corner) for corner in group.attrs["origin"])
         return Scene(amplitude, phase, (top, left), read_normalisation(group))

@@ -1,21 +1,29 @@
-"""A scan predicted and stitched as it is read, in memory that does not grow with the number of its patches.
+"""A scan predicted and stitched as it is read, in memory that does not grow with the number of its
+patches.
 
-    scene/amplitude, scene/phase   (H, W) float32, arbitrary units and radians, NaN where nothing was stitched
-    scene/plain_phase              (H, W) float32, radians, where ``scene/phase`` is synchronised: what plain stitching gives
-    positions                      (n, 2) float64, y and x of the window's upper left corner on the object, pixels
+    scene/amplitude, scene/phase   (H, W) float32, arbitrary units and radians, NaN where nothing
+        was stitched
+    scene/plain_phase              (H, W) float32, radians, where ``scene/phase`` is synchronised:
+        what plain stitching gives
+    positions                      (n, 2) float64, y and x of the window's upper left corner on the
+        object, pixels
 
-Attributes of the group ``scene``: ``origin`` (y, x) of the scene on the object, pixels; the ``weighting``; how ``phase`` was stitched,
-``plain`` or ``synchronised``, with the ``tie`` of the latter; ``pixel_size`` in metres if it is known; the normalisation's constants.
-Positions are rounded to whole pixels for stitching, which is that of `evaluation.stitch`.
+Attributes of the group ``scene``: ``origin`` (y, x) of the scene on the object, pixels; the
+``weighting``; how ``phase`` was stitched, ``plain`` or ``synchronised``, with the ``tie`` of the
+latter; ``pixel_size`` in metres if it is known; the normalisation's constants. Positions are
+rounded to whole pixels for stitching, which is that of `evaluation.stitch`.
 
-Sums are held for a band of the object alone: the rows that patterns still to come can touch. What is above them is final and goes to the
-file. The band of a scan that runs row by row, or back and forth, is a few windows high; one that runs column by column is stitched along
-its columns. Of a scan in random order, or on a spiral, no row is final before the last patterns: its band is the whole scene.
+Sums are held for a band of the object alone: the rows that patterns still to come can touch. What
+is above them is final and goes to the file. The band of a scan that runs row by row, or back and
+forth, is a few windows high; one that runs column by column is stitched along its columns. Of a
+scan in random order, or on a spiral, no row is final before the last patterns: its band is the
+whole scene.
 
-Phase-synchronised stitching (`evaluation.synchronise`) keeps no patch either: what patches tell of each other's constants is a number of
-each, gathered as they pass. Once the constants are known the file's plain phase is read back, band by band, and they are added. Memory
-then grows by numbers of each pattern: twelve bytes, while they are gathered twice as many, for each of the others that it overlaps with
-(48 at an overlap of 75 %), and about a hundred more.
+Phase-synchronised stitching (`evaluation.synchronise`) keeps no patch either: what patches tell of
+each other's constants is a number of each, gathered as they pass. Once the constants are known the
+file's plain phase is read back, band by band, and they are added. Memory then grows by numbers of
+each pattern: twelve bytes, while they are gathered twice as many, for each of the others that it
+overlaps with (48 at an overlap of 75 %), and about a hundred more.
 """
 
 import math
@@ -51,7 +59,9 @@ class Network(Protocol):
     batch: int
 
     def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Predict batches of patterns (m, h, w), photons; yields batches of patches (m, 2, h, w) on the labels' scale, in order."""
+        """Predict batches of patterns (m, h, w), photons; yields batches of patches (m, 2, h,
+        w) on the labels' scale, in order.
+        """
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ class Layout:
     Args:
         corners: (n, 2) whole pixels; the smallest of each axis is 0.
         weights: (h, w) of a patch's pixels.
-        turned: whether the band runs along the columns of the scene, so that here its axes are swapped.
+        turned: whether the band runs along the columns of the scene, so that here its axes are
+            swapped.
     """
 
     corners: np.ndarray
@@ -112,7 +123,8 @@ def predict_scene(
         Facts for the provenance: ``patterns``, ``prediction_seconds``, ``patterns_per_second``.
 
     Raises:
-        InputError: the scan is damaged, the network yields NaN, or the weighting or ``phase`` is unknown.
+        InputError: the scan is damaged, the network yields NaN, or the weighting or ``phase`` is
+            unknown.
         OutputError: the scene cannot be written.
     """
     if phase not in PHASES:
@@ -127,7 +139,9 @@ def predict_scene(
         write(file, "positions", scan.positions, "pixels", "pattern,yx")
         group, shape = file.create_group("scene"), corners.max(axis=0) - origin + scan.window
         group.attrs.update({"origin": origin, "weighting": weighting, "phase": phase, **normalisation.as_attributes()})
-        group.attrs.update(({"tie": tie} if synchronised else {}) | ({"pixel_size": scan.optics.pixel_size} if scan.optics else {}))
+        group.attrs.update(
+            ({"tie": tie} if synchronised else {}) | ({"pixel_size": scan.optics.pixel_size} if scan.optics else {})
+        )
         layout, images = Layout.of(corners - origin, weights), [_create_image(group, name, shape) for name in CHANNELS]
         if synchronised:
             plain = _create_image(group, "plain_phase", shape)
@@ -173,7 +187,9 @@ def _stitch(
     images: Sequence[h5py.Dataset],
     disagreement: Disagreement | None = None,
 ) -> None:
-    """Predict the patterns and stitch them plainly into ``images`` of amplitude and phase; ``disagreement`` sees all that passes."""
+    """Predict the patterns and stitch them plainly into ``images`` of amplitude and phase;
+    ``disagreement`` sees all that passes.
+    """
 
     def finish(start: int, sums: np.ndarray, total: np.ndarray) -> None:
         for image, channel, rows in zip(images, CHANNELS, means(sums, total), strict=True):
@@ -190,9 +206,16 @@ def _stitch(
 
 
 def _synchronise(
-    layout: Layout, disagreement: np.ndarray, tie: float, normalisation: Normalisation, plain: h5py.Dataset, image: h5py.Dataset
+    layout: Layout,
+    disagreement: np.ndarray,
+    tie: float,
+    normalisation: Normalisation,
+    plain: h5py.Dataset,
+    image: h5py.Dataset,
 ) -> None:
-    """Put ``plain`` and what the patches' constants, found from their ``disagreement`` (n,), add to it into ``image``, both (H, W)."""
+    """Put ``plain`` and what the patches' constants, found from their ``disagreement`` (n,),
+    add to it into ``image``, both (H, W).
+    """
     if not overlapping(layout.corners, layout.weights.shape):
         say("No two patches overlap: there is nothing to synchronise, the phase is that of plain stitching.")
     low, high = normalisation.limits("phase")
@@ -219,13 +242,18 @@ def _predicted(scan: PreparedScan, network: Network) -> Iterator[np.ndarray]:
     for patches in progress(network.stream(batches), len(scan.positions), "predicting", len):
         bad = ~np.isfinite(patches).all(axis=(1, 2, 3))
         if bad.any():
-            raise InputError(f"The network answers pattern {start + bad.argmax()} with NaN or infinity; its checkpoint cannot be used.")
+            raise InputError(
+                f"The network answers pattern {start + bad.argmax()} with NaN or infinity; its checkpoint cannot be"
+                " used."
+            )
         yield patches
         start += len(patches)
 
 
 def _in_parts(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Patches in parts of at most ``BATCH``, whose sums stay in a core's cache, out of batches as large as the network likes them."""
+    """Patches in parts of at most ``BATCH``, whose sums stay in a core's cache, out of batches
+    as large as the network likes them.
+    """
     for batch in batches:
         yield from (batch[start : start + BATCH] for start in range(0, len(batch), BATCH))
 
@@ -245,7 +273,9 @@ def _batches(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
 
 
 def scene_deviations(path: str | os.PathLike) -> dict[str, float]:
-    """The standard deviation of each channel of a scene's file, over what was stitched; some rows are in memory at a time."""
+    """The standard deviation of each channel of a scene's file, over what was stitched; some
+    rows are in memory at a time.
+    """
     with open_hdf5(path) as file:
         return {channel: _deviation(file["scene"][channel]) for channel in CHANNELS}
 
@@ -264,8 +294,8 @@ def _deviation(image: h5py.Dataset) -> float:
 
 
 def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike) -> list[str]:
-    """A scene as ``PREFIX_amplitude.tif`` and ``PREFIX_phase.tif`` for ImageJ, float32, with the size of a pixel in micrometres if it is
-    known; some rows are in memory at a time.
+    """A scene as ``PREFIX_amplitude.tif`` and ``PREFIX_phase.tif`` for ImageJ, float32, with the
+    size of a pixel in micrometres if it is known; some rows are in memory at a time.
 
     Args:
         scene: group that `predict_scene` wrote.
@@ -286,12 +316,23 @@ def _write_tiff(image: h5py.Dataset, pixel_size: float | None, path: str) -> Non
     import tifffile  # takes a tenth of a second, which only those who ask for TIFFs should pay
 
     if image.size * 4 > LARGEST_TIFF:
-        raise OutputError(f"{path} cannot be written: ImageJ reads TIFFs of up to 4 GB, the scene has {image.shape} pixels.")
+        raise OutputError(
+            f"{path} cannot be written: ImageJ reads TIFFs of up to 4 GB, the scene has {image.shape} pixels."
+        )
     about = {"axes": "YX", **({"unit": "um"} if pixel_size else {})}
     resolution = (1e-6 / pixel_size, 1e-6 / pixel_size) if pixel_size else None
     with atomic(path) as temporary:
-        # An image of zeros first, into which the rows are written: tifffile itself wants all of an image at once.
-        tifffile.imwrite(temporary, shape=image.shape, dtype=np.float32, byteorder="<", imagej=True, resolution=resolution, metadata=about)
+        # An image of zeros first, into which the rows are written: tifffile itself wants all of an
+        # image at once.
+        tifffile.imwrite(
+            temporary,
+            shape=image.shape,
+            dtype=np.float32,
+            byteorder="<",
+            imagej=True,
+            resolution=resolution,
+            metadata=about,
+        )
         with tifffile.TiffFile(temporary) as file:
             start = file.pages[0].dataoffsets[0]
         with temporary.open("r+b") as file:

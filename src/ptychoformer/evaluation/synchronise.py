@@ -1,19 +1,23 @@
 """Phase-synchronised stitching: overlapping patches tell each other's constants.
 
-A pattern is exactly invariant to the constant phase of its window, so a network's phase patch phi_i (h, w) is known up to a constant a_i.
-Where windows overlap their patches must agree, so the constants are those that minimise, with the stitching weights w_i of a window,
+A pattern is exactly invariant to the constant phase of its window, so a network's phase patch phi_i
+(h, w) is known up to a constant a_i. Where windows overlap their patches must agree, so the
+constants are those that minimise, with the stitching weights w_i of a window,
 
     sum_{i<j} sum_p w_i(p) w_j(p) (phi_i(p) + a_i - phi_j(p) - a_j)^2  +  tie O sum_i a_i^2.
 
-The second term ties them weakly to the network's own. O is how much patterns overlap, the mean of L_ii over those that hang together, so
-that one ``tie`` means the same at every overlap: at 1 a patch holds to its own constant as strongly as all its neighbours pull at it. The
-normal equations are (L + tie O) a = b with
+The second term ties them weakly to the network's own. O is how much patterns overlap, the mean of
+L_ii over those that hang together, so that one ``tie`` means the same at every overlap: at 1 a
+patch holds to its own constant as strongly as all its neighbours pull at it. The normal equations
+are (L + tie O) a = b with
 
     L_ij = -S(d_ij), L_ii = sum_{j != i} S(d_ij);       b_i = sum_p w_i(p) (N(p) - phi_i(p) T(p)),
 
-where S is the autocorrelation of w, d_ij the distance of two windows, N = sum_j w_j phi_j and T = sum_j w_j the sums of plain stitching:
-pairs of pixels are never looked at. The mean of a is zero over every group of patterns that hang together by overlaps; where tie = 0 that
-is the choice which the equations leave open. The synchronised scene is (N + sum_i w_i a_i) / T. The phase's unit is of no matter.
+where S is the autocorrelation of w, d_ij the distance of two windows, N = sum_j w_j phi_j and T =
+sum_j w_j the sums of plain stitching: pairs of pixels are never looked at. The mean of a is zero
+over every group of patterns that hang together by overlaps; where tie = 0 that is the choice which
+the equations leave open. The synchronised scene is (N + sum_i w_i a_i) / T. The phase's unit is of
+no matter.
 """
 
 from collections.abc import Iterable
@@ -30,11 +34,13 @@ from ptychoformer.measurement.windows import windows
 
 PHASES = ("plain", "synchronised")
 TIE = 0.3  # gained most on held-out training patterns (`make ties`)
-# Systems of up to so many entries (5,000 patterns that overlap by 75 %) are factorised in a tenth of a second, which is exact even where
-# groups hang together by a corner's pixel. Factors of many more do not fit into memory; for 100,000 patterns conjugate gradients take
-# seconds.
+# Systems of up to so many entries (5,000 patterns that overlap by 75 %) are factorised in a tenth
+# of a second, which is exact even where groups hang together by a corner's pixel. Factors of many
+# more do not fit into memory; for 100,000 patterns conjugate gradients take seconds.
 DIRECT = 300_000
-TOLERANCE = 1e-10  # of conjugate gradients, residual relative to b: constants to 1e-7 of their size for 100,000 patterns
+# of conjugate gradients, residual relative to b: constants to 1e-7 of their size for 100,000
+# patterns
+TOLERANCE = 1e-10
 ROWS_AT_ONCE = 4096  # of the system, while it is built
 
 
@@ -61,8 +67,12 @@ def corrections(
     return solved(corners, weights, disagreement, tie)
 
 
-def pulled(image: np.ndarray, corners: np.ndarray, weights: np.ndarray, patches: np.ndarray | None = None) -> np.ndarray:
-    """(m,) what windows hold of ``image`` (H, W), sum_p w_i(p) image(p), times ``patches`` (m, h, w) if there are any."""
+def pulled(
+    image: np.ndarray, corners: np.ndarray, weights: np.ndarray, patches: np.ndarray | None = None
+) -> np.ndarray:
+    """(m,) what windows hold of ``image`` (H, W), sum_p w_i(p) image(p), times ``patches`` (m,
+    h, w) if there are any.
+    """
     found = np.empty(len(corners))
     for part in chunks(len(corners), weights.shape):
         seen = windows(image, corners[part], weights.shape)
@@ -72,14 +82,18 @@ def pulled(image: np.ndarray, corners: np.ndarray, weights: np.ndarray, patches:
 
 
 def pushed(constants: np.ndarray, corners: np.ndarray, weights: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W) sum_i w_i a_i, what ``constants`` (n,) add to N: the convolution of points at the windows' corners with their weights."""
+    """(H, W) sum_i w_i a_i, what ``constants`` (n,) add to N: the convolution of points at the
+    windows' corners with their weights.
+    """
     points = np.zeros(shape)
     np.add.at(points, tuple(corners.T), constants)
     return irfft2(rfft2(points) * rfft2(weights, shape), shape)
 
 
 def solved(corners: np.ndarray, weights: np.ndarray, disagreement: np.ndarray, tie: float) -> np.ndarray:
-    """The constants (n,) that minimise the disagreement b (n,) of patches, with mean zero in every group that hangs together."""
+    """The constants (n,) that minimise the disagreement b (n,) of patches, with mean zero in
+    every group that hangs together.
+    """
     system = overlap_system(corners, weights)
     _, group = connected_components(system, directed=False)
     disagreement = _centred(disagreement, group)  # as it is, but for rounding
@@ -88,7 +102,8 @@ def solved(corners: np.ndarray, weights: np.ndarray, disagreement: np.ndarray, t
         solve = _iterated
     else:
         solve = _factorised
-        # Without a tie, or an overlap, the equations leave a constant of the group open: its first pattern has none.
+        # Without a tie, or an overlap, the equations leave a constant of the group open: its first
+        # pattern has none.
         first = np.unique(group, return_index=True)[1]
         held[first] = np.where(held[first] > 0, held[first], np.sum(weights**2))
     system.setdiag(system.diagonal() + held)
@@ -111,12 +126,15 @@ def _factorised(system: sparse.csr_array, right: np.ndarray) -> np.ndarray:
 
 def _iterated(system: sparse.csr_array, right: np.ndarray) -> np.ndarray:
     diagonal = system.diagonal()
-    scaling = sparse.diags_array(1 / np.where(diagonal > 0, diagonal, 1))  # a pattern that overlaps no other has 0, and needs nothing
+    # a pattern that overlaps no other has 0, and needs nothing
+    scaling = sparse.diags_array(1 / np.where(diagonal > 0, diagonal, 1))
     return cg(system, right, rtol=TOLERANCE, M=scaling)[0]
 
 
 def overlap_system(corners: np.ndarray, weights: np.ndarray) -> sparse.csr_array:
-    """L (n, n) of windows at ``corners`` (n, 2) with ``weights`` (h, w); twelve bytes for each pair of windows that overlap, both ways."""
+    """L (n, n) of windows at ``corners`` (n, 2) with ``weights`` (h, w); twelve bytes for each
+    pair of windows that overlap, both ways.
+    """
     table = autocorrelation(weights)
     tree, reach = _tree(corners, weights.shape)
     parts = []
@@ -139,7 +157,8 @@ def overlapping(corners: np.ndarray, window: tuple[int, int]) -> bool:
 
 
 def _tree(corners: np.ndarray, window: tuple[int, int]) -> tuple[cKDTree, float]:
-    """Corners in units of the window's sides, and the distance along either axis up to which windows overlap.
+    """Corners in units of the window's sides, and the distance along either axis up to which
+    windows overlap.
 
     Windows of h rows overlap up to h - 1 rows apart; half a pixel more keeps rounding away.
     """
@@ -147,6 +166,8 @@ def _tree(corners: np.ndarray, window: tuple[int, int]) -> tuple[cKDTree, float]
 
 
 def autocorrelation(weights: np.ndarray) -> np.ndarray:
-    """S (2h - 1, 2w - 1), sum_p w(p) w(p + d) at all distances d at which windows overlap; negative ones count from the end."""
+    """S (2h - 1, 2w - 1), sum_p w(p) w(p + d) at all distances d at which windows overlap;
+    negative ones count from the end.
+    """
     shape = [2 * side - 1 for side in weights.shape]
     return irfft2(np.abs(rfft2(weights, shape)) ** 2, shape)

@@ -1,7 +1,9 @@
-"""How much synchronised stitching gains with which tie, on training patterns that a network was not trained on.
+"""How much synchronised stitching gains with which tie, on training patterns that a network was not
+trained on.
 
-The tie (`evaluation.synchronise`) is chosen here and never on the test strip. A network that was trained on a part of the training patterns
-predicts the others; scores are taken on the pixels of these that no pattern of its own illuminates, as on the unseen part of a test block.
+The tie (`evaluation.synchronise`) is chosen here and never on the test strip. A network that was
+trained on a part of the training patterns predicts the others; scores are taken on the pixels of
+these that no pattern of its own illuminates, as on the unseen part of a test block.
 """
 
 import os
@@ -37,7 +39,8 @@ def score_ties(
     subset: str,
     weighting: str,
 ) -> pd.DataFrame:
-    """PSNR in dB of the phase and of the relative phase of the held-out patterns' scene, a row for each tie; the first, inf, is plain.
+    """PSNR in dB of the phase and of the relative phase of the held-out patterns' scene, a row for
+    each tie; the first, inf, is plain.
 
     Args:
         dataset: CXI file.
@@ -53,7 +56,9 @@ def score_ties(
     trained = training_subset(split, n_train, seed, subset)
     others = np.setdiff1d(split.train, trained)
     if not len(others):
-        raise InputError(f"{checkpoint} was trained on all training patterns of {dataset}; none is left to try ties on.")
+        raise InputError(
+            f"{checkpoint} was trained on all training patterns of {dataset}; none is left to try ties on."
+        )
     held_out = Split(scan, trained, others, {HELD_OUT: np.arange(len(others))})
     place = held_out.rectangle(HELD_OUT)
     unseen, truth = held_out.unseen_pixels[place], common.phase(scan.phase)[place]

@@ -1,4 +1,6 @@
-"""A scan that somebody holds as arrays, written as a file, so that it is read and checked like any other."""
+"""A scan that somebody holds as arrays, written as a file, so that it is read and checked like
+any other.
+"""
 
 import os
 from collections.abc import Mapping
@@ -29,10 +31,13 @@ def write_arrays(
     """Write patterns and positions as a CXI file without geometry, some patterns at a time.
 
     Args:
-        patterns: (n, h, w) photons, zero frequency at (h // 2, w // 2). Integers stay integers, whose largest is overexposed or blind.
+        patterns: (n, h, w) photons, zero frequency at (h // 2, w // 2). Integers stay integers,
+            whose largest is overexposed or blind.
         positions: (n, 2) y and x of the window on the object, from any origin.
-        unit: of the positions: ``pixels`` of the object as the whole frame samples it, or ``metres``; None is pixels if no length is known.
-        lengths: ``wavelength``, ``distance`` and ``detector_pixel``, metres, None where not known; metres need all of them.
+        unit: of the positions: ``pixels`` of the object as the whole frame samples it, or
+            ``metres``; None is pixels if no length is known.
+        lengths: ``wavelength``, ``distance`` and ``detector_pixel``, metres, None where not known;
+            metres need all of them.
         probe: (h, w) complex, square root of photons.
         mask: (h, w) bool, True where the detector is not to be trusted.
 
@@ -43,7 +48,9 @@ def write_arrays(
     patterns = patterns if isinstance(patterns, h5py.Dataset) else _numbers("patterns", patterns, "iuf")
     check_frames("patterns", patterns.shape)
     if patterns.ndim != 3 or patterns.dtype.kind not in "iuf":
-        raise InputError(f"patterns must be real numbers of shape (n, h, w), found {patterns.dtype} of shape {patterns.shape}.")
+        raise InputError(
+            f"patterns must be real numbers of shape (n, h, w), found {patterns.dtype} of shape {patterns.shape}."
+        )
     count, *frame = patterns.shape
     corners = _numbers("positions", positions, "iuf").astype(np.float64)
     if corners.shape != (count, 2):
@@ -66,7 +73,9 @@ def _numbers(name: str, array: ArrayLike, kinds: str) -> np.ndarray:
     except ValueError as error:  # of lists with rows of different lengths
         raise InputError(f"{name} must be an array of numbers ({error}).") from error
     if found.dtype.kind not in kinds:
-        allowed = {"b": "bool, True where a pixel is bad", "iuf": "real numbers", "iufc": "real or complex numbers"}[kinds]
+        allowed = {"b": "bool, True where a pixel is bad", "iuf": "real numbers", "iufc": "real or complex numbers"}[
+            kinds
+        ]
         raise InputError(f"{name} must be {allowed}, found {found.dtype}.")
     return found
 
@@ -77,11 +86,17 @@ def _of_frame(name: str, array: np.ndarray, frame: list[int]) -> np.ndarray:
     return array
 
 
-def _pixels(positions: np.ndarray, unit: Unit | None, lengths: Mapping[str, float | None], frame: list[int]) -> np.ndarray:
-    """Positions (n, 2) in pixels of the object as the whole frame samples it, lambda z / (N detector pixels), none below zero."""
+def _pixels(
+    positions: np.ndarray, unit: Unit | None, lengths: Mapping[str, float | None], frame: list[int]
+) -> np.ndarray:
+    """Positions (n, 2) in pixels of the object as the whole frame samples it, lambda z / (N
+    detector pixels), none below zero.
+    """
     missing = [name for name, value in lengths.items() if value is None]
     if unit is None and len(missing) < len(lengths):
-        raise InputError("The unit of positions must be said where a length is given: unit='pixels' of the object, or unit='metres'.")
+        raise InputError(
+            "The unit of positions must be said where a length is given: unit='pixels' of the object, or unit='metres'."
+        )
     if unit not in (None, "pixels", "metres"):
         raise InputError(f"unit must be 'pixels' (of the object) or 'metres', found {unit!r}.")
     if unit == "metres" and missing:

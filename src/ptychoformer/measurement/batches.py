@@ -1,4 +1,6 @@
-"""Windows of a scan in random batches that share no pixel: updated together, they are updated as if one after the other."""
+"""Windows of a scan in random batches that share no pixel: updated together, they are updated
+as if one after the other.
+"""
 
 import numpy as np
 
@@ -7,10 +9,12 @@ PIXELS_PER_BATCH = 2**22
 
 
 def disjoint_batches(corners: np.ndarray, window: tuple[int, int], rng: np.random.Generator) -> list[np.ndarray]:
-    """Indices of all windows, each once, in batches within which no two windows overlap; another division every time.
+    """Indices of all windows, each once, in batches within which no two windows overlap; another
+    division every time.
 
-    Positions are sorted into square cells, of which a window spans ``k``. Cells whose indices are equal modulo ``k + 1`` lie a window
-    apart, so one position from each of them makes a batch. Cells about as wide as the scan's step give the largest batches.
+    Positions are sorted into square cells, of which a window spans ``k``. Cells whose indices are
+    equal modulo ``k + 1`` lie a window apart, so one position from each of them makes a batch.
+    Cells about as wide as the scan's step give the largest batches.
 
     Args:
         corners: (n, 2) whole pixels.

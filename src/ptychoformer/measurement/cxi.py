@@ -1,26 +1,38 @@
 """A dataset as a CXI file: one scan of one object under one condition, simulated or measured.
 
-The CXI groups (Maia, Nat. Methods 9, 854, 2012) hold what other programs need, in metres and joules; CXI translations are the
-motion of the *sample*, so they are the negated positions of the window on the object. The group ``ptychography`` holds what this
-project needs besides: the probe, positions in pixels, and a link to the object. Of a measured scan whose geometry nobody recorded, the
-CXI groups hold the patterns and the mask alone.
+The CXI groups (Maia, Nat. Methods 9, 854, 2012) hold what other programs need, in metres and
+joules; CXI translations are the motion of the *sample*, so they are the negated positions of the
+window on the object. The group ``ptychography`` holds what this project needs besides: the probe,
+positions in pixels, and a link to the object. Of a measured scan whose geometry nobody recorded,
+the CXI groups hold the patterns and the mask alone.
 
-    entry_1/data_1/data                        patterns (n, h, w), photons, zero frequency at (h // 2, w // 2)
-    entry_1/data_1/translation                 (n, 3) sample translation x, y, z, metres, as recorded by the stage
-    entry_1/instrument_1/source_1/energy       joules, of one particle;  .../wavelength  metres;  .../probe  which one, if no photon
-    entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data (link);  mask (h, w), 0 where good;
-                                               basis_vectors (2, 3), x, y, z of a step along q_y and along q_x, metres
+    entry_1/data_1/data                        patterns (n, h, w), photons, zero frequency at (h //
+        2, w // 2)
+    entry_1/data_1/translation                 (n, 3) sample translation x, y, z, metres, as
+        recorded by the stage
+    entry_1/instrument_1/source_1/energy       joules, of one particle;  .../wavelength  metres;
+        .../probe  which one, if no photon
+    entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data
+        (link);  mask (h, w), 0 where good;
+                                               basis_vectors (2, 3), x, y, z of a step along q_y and
+                                               along q_x, metres
     entry_1/sample_1/geometry_1/translation    (link)
-    ptychography/probe                         (h, w) complex64, square root of photons; absent if nobody knows it
-    ptychography/positions                     (n, 2) y and x of the window's upper left corner as recorded (nominal); int64 pixels of an
+    ptychography/probe                         (h, w) complex64, square root of photons; absent if
+        nobody knows it
+    ptychography/positions                     (n, 2) y and x of the window's upper left corner as
+        recorded (nominal); int64 pixels of an
                                                object, float64 as long as there is none
-    ptychography/true_positions                (n, 2) int64, where the window really was; absent if nobody knows it
-    ptychography/object                        external link to the group ``object`` of the object's file, if there is one
+    ptychography/true_positions                (n, 2) int64, where the window really was; absent if
+        nobody knows it
+    ptychography/object                        external link to the group ``object`` of the object's
+        file, if there is one
 
-Attributes of ``ptychography``: ``pixel_size`` (metres), ``grid`` (rows, columns) of a scan on one, and of a simulated scan the condition:
-``photons`` in the probe per exposure, detector ``efficiency`` (0 to 1), ``coherence`` (0 to 1), whether photon noise is drawn
-(``poisson``), ``read_noise`` (photons, which can leave counts below zero), ``overlap`` (0 to 0.95), ``jitter`` (pixels) and ``seed``.
-Which patterns train and which are tested follows from the grid or the positions (`training.split`).
+Attributes of ``ptychography``: ``pixel_size`` (metres), ``grid`` (rows, columns) of a scan on one,
+and of a simulated scan the condition: ``photons`` in the probe per exposure, detector
+``efficiency`` (0 to 1), ``coherence`` (0 to 1), whether photon noise is drawn (``poisson``),
+``read_noise`` (photons, which can leave counts below zero), ``overlap`` (0 to 0.95), ``jitter``
+(pixels) and ``seed``. Which patterns train and which are tested follows from the grid or the
+positions (`training.split`).
 """
 
 import os
@@ -66,7 +78,8 @@ class Scan:
     Args:
         positions: (n, 2) recorded (nominal) corners y, x, in pixels of the object.
         true_positions: (n, 2) corners where the window really was, as far as anybody knows.
-        grid: (rows, columns) of the scan, whose positions run row by row; None if it is not on a grid.
+        grid: (rows, columns) of the scan, whose positions run row by row; None if it is not on a
+            grid.
         window: (h, w) of a pattern and of the probe, pixels.
         probe: (h, w) complex64, square root of photons.
         amplitude: (H, W) float32, the object's true amplitude.
@@ -103,14 +116,16 @@ def create_dataset(
     condition: Mapping[str, float | int | bool | str] | None = None,
     dtype: np.typing.DTypeLike = np.float32,
 ) -> Iterator[h5py.Dataset]:
-    """Everything of a dataset but its patterns; yields the empty pattern array (n, h, w) to be filled chunk by chunk.
+    """Everything of a dataset but its patterns; yields the empty pattern array (n, h, w) to be
+    filled chunk by chunk.
 
     Args:
         window: (h, w) of the patterns.
         positions: (n, 2), whole pixels if they are integers.
         mask: (h, w) bool, True where the detector is not to be trusted.
         condition: (detector, jitter, seed) is stored as attributes of the group ``ptychography``.
-        dtype: of the patterns; an integer has a largest count, which readers take for overexposed or blind.
+        dtype: of the patterns; an integer has a largest count, which readers take for overexposed
+            or blind.
     """
     with create_hdf5(path) as file:
         file["cxi_version"] = 160
@@ -136,14 +151,18 @@ def create_dataset(
             own["object"] = h5py.ExternalLink(os.path.relpath(object_file, Path(path).parent), "object")
 
 
-def _write_geometry(file: h5py.File, detector: h5py.Group, positions: np.ndarray, window: tuple[int, int], optics: Optics) -> None:
-    from ptychoformer.measurement.particles import energy_of  # scipy's constants take a tenth of a second, which only a writer should pay
+def _write_geometry(
+    file: h5py.File, detector: h5py.Group, positions: np.ndarray, window: tuple[int, int], optics: Optics
+) -> None:
+    # scipy's constants take a tenth of a second, which only a writer should pay
+    from ptychoformer.measurement.particles import energy_of
 
     write(detector, "distance", optics.distance, "m", "")
     y, x = (optics.detector_pixel_size(pixels) for pixels in window)
     write(detector, "y_pixel_size", y, "m", "")
     write(detector, "x_pixel_size", x, "m", "")
-    # Without these CXI has rows and columns run against y and x, and a reader finds the conjugate object upside down.
+    # Without these CXI has rows and columns run against y and x, and a reader finds the conjugate
+    # object upside down.
     write(detector, "basis_vectors", np.array([[0, y, 0], [x, 0, 0]]), "m", "q_y_q_x,xyz")
     source = file.create_group("entry_1/instrument_1/source_1")
     write(source, "wavelength", optics.wavelength, "m", "")
@@ -165,7 +184,9 @@ def read_scan(path: str | os.PathLike) -> Scan:
     with open_hdf5(path) as file:
         patterns = read(file, PATTERNS, 3)
         positions = read(file, "ptychography/positions", 2)[:]
-        true_positions = read(file, "ptychography/true_positions", 2)[:] if "ptychography/true_positions" in file else positions
+        true_positions = (
+            read(file, "ptychography/true_positions", 2)[:] if "ptychography/true_positions" in file else positions
+        )
         attributes = file["ptychography"].attrs
         scan = Scan(
             positions=positions,
@@ -193,7 +214,9 @@ def _check_that_parts_fit(path: str | os.PathLike, scan: Scan, count: int) -> No
         if corners.dtype.kind != "i":
             raise InputError(f"{path}: ptychography/{name} must be whole pixels of the object, found {corners.dtype}.")
         if ((corners < 0) | (corners > last)).any():
-            raise InputError(f"{path}: ptychography/{name} has windows beyond the object of {scan.amplitude.shape} pixels.")
+            raise InputError(
+                f"{path}: ptychography/{name} has windows beyond the object of {scan.amplitude.shape} pixels."
+            )
 
 
 def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndarray:
@@ -201,12 +224,15 @@ def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndar
         file["ptychography/object"]
     except (KeyError, OSError) as error:
         link = file["ptychography"].get("object", getlink=True)
-        raise InputError(f"{path} links to the object file '{getattr(link, 'filename', '?')}', which cannot be read.") from error
+        raise InputError(
+            f"{path} links to the object file '{getattr(link, 'filename', '?')}', which cannot be read."
+        ) from error
     return read(file, f"ptychography/object/{name}", 2)[:]
 
 
 def read_transmission(path: str | os.PathLike) -> np.ndarray:
-    """The complex transmission (H, W), complex64, of a file with ``object/amplitude`` and ``object/phase``.
+    """The complex transmission (H, W), complex64, of a file with ``object/amplitude`` and
+    ``object/phase``.
 
     Raises:
         InputError: the file cannot be read, or its parts do not fit each other.
@@ -214,7 +240,9 @@ def read_transmission(path: str | os.PathLike) -> np.ndarray:
     with open_hdf5(path) as file:
         amplitude, phase = (read(file, f"object/{name}", 2)[:] for name in ("amplitude", "phase"))
     if amplitude.shape != phase.shape:
-        raise InputError(f"{path}: amplitude {amplitude.shape} and phase {phase.shape} of an object must have the same shape.")
+        raise InputError(
+            f"{path}: amplitude {amplitude.shape} and phase {phase.shape} of an object must have the same shape."
+        )
     return (amplitude * np.exp(1j * phase)).astype(np.complex64)
 
 
@@ -231,7 +259,10 @@ def read_patterns(path: str | os.PathLike, indices: np.ndarray) -> np.ndarray:
             data.read_direct(patterns, np.s_[indices[start] : indices[stop - 1] + 1], np.s_[start:stop])
     bad = ~np.isfinite(patterns).all(axis=(1, 2))
     if bad.any():
-        raise InputError(f"{path}: {bad.sum()} patterns hold NaN or infinity, the first is pattern {indices[bad][0]}; mask or repair them.")
+        raise InputError(
+            f"{path}: {bad.sum()} patterns hold NaN or infinity, the first is pattern {indices[bad][0]}; mask or repair"
+            " them."
+        )
     return patterns
 
 

@@ -1,7 +1,8 @@
 """Which pixels and patterns of a measured scan can be used, judged by the patterns themselves.
 
-Each is judged by the other: a pixel by the patterns that are used, a pattern by the pixels that are good. So the scan is looked at again
-until neither changes, which takes one pass over a scan without faults, two over one with bad pixels, and three with both.
+Each is judged by the other: a pixel by the patterns that are used, a pattern by the pixels that are
+good. So the scan is looked at again until neither changes, which takes one pass over a scan without
+faults, two over one with bad pixels, and three with both.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,8 @@ from ptychoformer.measurement.pixels import Filling, Survey, blind_pixels, defec
 from ptychoformer.measurement.readers import RawScan
 
 BLOCK = 2**22  # pixels read at a time
-# From the third pass on a pixel that was bad stays bad, or one that flashes in some patterns and these patterns could take turns for ever.
+# From the third pass on a pixel that was bad stays bad, or one that flashes in some patterns and
+# these patterns could take turns for ever.
 MOST_PASSES, SETTLED = 8, 2
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
 
@@ -27,7 +29,8 @@ class Examined:
 
     Args:
         mean: (h, w) float64, of the patterns that are used, bad pixels filled.
-        bad: (h, w) bool for each kind of bad pixel: ``masked`` in the file, ``blind``, ``hot`` and ``dead``; none is of two kinds.
+        bad: (h, w) bool for each kind of bad pixel: ``masked`` in the file, ``blind``, ``hot`` and
+            ``dead``; none is of two kinds.
         used: (n,) bool.
         counts: (n,) float64, of each pattern on the good pixels of the whole frame.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
@@ -56,10 +59,12 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
     """Look at all patterns, and judge them and the detector's pixels.
 
     Args:
-        keep_frames: whether patterns are used that should not be. Those of a simulated scan always are, which is as it should be.
+        keep_frames: whether patterns are used that should not be. Those of a simulated scan always
+            are, which is as it should be.
 
     Raises:
-        InputError: there is no light, no good pixel, or fewer than two patterns are left; the mask takes away nearly all of the light;
+        InputError: there is no light, no good pixel, or fewer than two patterns are left; the mask
+            takes away nearly all of the light;
             or a pattern is damaged.
     """
     count, kept = len(raw.positions), keep_frames or raw.simulated
@@ -86,7 +91,12 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
             break
     numbers = {reason: np.flatnonzero(those) for reason, those in reasons.items()}
     _check_numbers(raw, seen, ~united)
-    warnings = about_mask + _about_pixels(raw, seen, bad) + _about_counts(raw, seen, ~united) + sentences(raw.path, numbers, count, kept)
+    warnings = (
+        about_mask
+        + _about_pixels(raw, seen, bad)
+        + _about_counts(raw, seen, ~united)
+        + sentences(raw.path, numbers, count, kept)
+    )
     return Examined(Filling(united)(seen.mean[None])[0], bad, used, seen.total, numbers, warnings)
 
 
@@ -111,7 +121,8 @@ def _why(reasons: Mapping[str, np.ndarray]) -> str:
 
 
 def _about_mask(raw: RawScan, seen: Survey) -> tuple[str, ...]:
-    """A warning if the mask leaves nearly nothing of what pixels that are good by their data count; single bright ones are no light.
+    """A warning if the mask leaves nearly nothing of what pixels that are good by their data count;
+    single bright ones are no light.
 
     Raises:
         InputError: it does, and masks more than half of the pixels.
@@ -119,13 +130,18 @@ def _about_mask(raw: RawScan, seen: Survey) -> tuple[str, ...]:
     united = _united(bad_pixels(raw, seen, np.zeros(raw.frame, bool)))
     if united.all():
         return ()
-    light = np.where(united, 0, np.maximum(median_filter(Filling(united)(seen.mean[None].copy())[0], 3, mode="mirror"), 0))
+    light = np.where(
+        united, 0, np.maximum(median_filter(Filling(united)(seen.mean[None].copy())[0], 3, mode="mirror"), 0)
+    )
     taken, part = 1 - light[~raw.mask].sum() / max(light.sum(), np.finfo(float).tiny), raw.mask.mean()
     if not light.any() or taken <= 1 - LEAST_LIGHT:
         return ()
     sentence = f"{raw.path}: the mask excludes {raw.mask.sum()} of {raw.mask.size} pixels and {taken:.0%} of the light"
     if part > 0.5:
-        raise InputError(f"{sentence}; it may be inverted: it must be 0 where the detector is good, and another number where it is bad.")
+        raise InputError(
+            f"{sentence}; it may be inverted: it must be 0 where the detector is good, and another number where it is"
+            " bad."
+        )
     return (f"{sentence}.",)
 
 
@@ -137,17 +153,27 @@ def _check_numbers(raw: RawScan, seen: Survey, good: np.ndarray) -> None:
     """
     if (broken := good & (seen.broken >= 0)).any():
         y, x = np.argwhere(broken)[0]
-        where = f"detector pixel ({y}, {x})" if broken.sum() == 1 else f"{broken.sum()} detector pixels, the first is ({y}, {x})"
+        where = (
+            f"detector pixel ({y}, {x})"
+            if broken.sum() == 1
+            else f"{broken.sum()} detector pixels, the first is ({y}, {x})"
+        )
         pattern = seen.broken[broken].min()
-        raise InputError(f"{raw.path}: pattern {pattern} holds NaN or infinity that no mask covers, in {where}; mask or repair it.")
+        raise InputError(
+            f"{raw.path}: pattern {pattern} holds NaN or infinity that no mask covers, in {where}; mask or repair it."
+        )
 
 
 def _about_pixels(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     warnings = []
     if (blind := bad["blind"]).any():
         values = np.unique(seen.highest[blind])
-        shown = ", ".join("NaN" if value == -np.inf else f"{value:.6g}" for value in values[:3]) + (", ..." if len(values) > 3 else "")
-        warnings.append(f"{raw.path}: {blind.sum()} detector pixels are masked that count nothing, but always say {shown}.")
+        shown = ", ".join("NaN" if value == -np.inf else f"{value:.6g}" for value in values[:3]) + (
+            ", ..." if len(values) > 3 else ""
+        )
+        warnings.append(
+            f"{raw.path}: {blind.sum()} detector pixels are masked that count nothing, but always say {shown}."
+        )
     if bad["hot"].any() or bad["dead"].any():
         warnings.append(f"{raw.path}: {bad['hot'].sum()} hot and {bad['dead'].sum()} dead detector pixels are masked.")
     return tuple(warnings)

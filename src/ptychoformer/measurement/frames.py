@@ -1,4 +1,6 @@
-"""Patterns of a measured scan that are not to be used: without light, repeated, or far from all others in their total of photons."""
+"""Patterns of a measured scan that are not to be used: without light, repeated, or far from all
+others in their total of photons.
+"""
 
 from collections.abc import Mapping
 
@@ -7,17 +9,20 @@ from scipy.spatial import KDTree
 
 from ptychoformer.measurement.pixels import Survey
 
-# How a pattern that is left out is described, by the reason; each pattern has the first reason that holds.
+# How a pattern that is left out is described, by the reason; each pattern has the first reason that
+# holds.
 REASONS = {
     "empty": "hold no light",
     "repeated": "repeat an earlier one",
     "dim": "hold far less light than the others",
     "bright": "hold far more light than the others",
 }
-# No object in a scan whose windows overlap makes a few patterns ten times brighter, or dimmer, than nine tenths of the others.
+# No object in a scan whose windows overlap makes a few patterns ten times brighter, or dimmer, than
+# nine tenths of the others.
 FEW = 0.1
 FAR = 10.0
-# Nor are patterns with a hundredth of the median worth having, however many they are: a beam that was off for a while.
+# Nor are patterns with a hundredth of the median worth having, however many they are: a beam that
+# was off for a while.
 DARK = 0.01
 AROUND = 4  # nearest positions that a pattern is compared with
 FEWEST = 8  # patterns that make a distribution
@@ -27,7 +32,9 @@ SHOWN = 4  # ranges of numbers in a sentence
 
 
 def unusable(seen: Survey, positions: np.ndarray) -> dict[str, np.ndarray]:
-    """Which of n patterns at ``positions`` (n, 2) are not to be used: (n,) bool for each of `REASONS`, no pattern under two of them."""
+    """Which of n patterns at ``positions`` (n, 2) are not to be used: (n,) bool for each of
+    `REASONS`, no pattern under two of them.
+    """
     lit = seen.total > 0
     repeated = lit & _repeated(seen)
     if np.sum(lit & ~repeated) < 2:  # then it is no frame that was written twice, but a scan in which nothing changes
@@ -46,7 +53,9 @@ def unusable(seen: Survey, positions: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _repeated(seen: Survey) -> np.ndarray:
-    """(n,) bool: the same counts as an earlier pattern. Without noise, which whole numbers show, equal parts of an object look equal."""
+    """(n,) bool: the same counts as an earlier pattern. Without noise, which whole numbers
+    show, equal parts of an object look equal.
+    """
     if not seen.whole:
         return np.zeros(len(seen.digest), bool)
     _, first = np.unique(seen.digest, axis=0, return_index=True)

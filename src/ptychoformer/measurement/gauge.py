@@ -1,7 +1,8 @@
 """What patterns cannot tell of an object and its probe, fixed by convention.
 
-A constant factor, and a phase ramp, can go from the object into the probe without any pattern noticing; and no pattern knows the phase of
-the whole. With the probe known only that last freedom is left.
+A constant factor, and a phase ramp, can go from the object into the probe without any pattern
+noticing; and no pattern knows the phase of the whole. With the probe known only that last freedom
+is left.
 """
 
 import numpy as np
@@ -10,11 +11,14 @@ LIT = 0.1  # of the greatest light: the part of the object that conventions are 
 CLEAR = 0.95  # of the lit pixels are darker than what counts as transparent
 
 
-def fix_gauge(transmission: np.ndarray, probe: np.ndarray, light: np.ndarray, probe_known: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The same object (H, W) and probe (h, w), complex64, with a mean phase of zero where there is light.
+def fix_gauge(
+    transmission: np.ndarray, probe: np.ndarray, light: np.ndarray, probe_known: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same object (H, W) and probe (h, w), complex64, with a mean phase of zero where there is
+    light.
 
-    With an unknown probe, also without a phase ramp across the object, and with an amplitude of 1 where the object is clear: 95 % of its
-    lit pixels are darker.
+    With an unknown probe, also without a phase ramp across the object, and with an amplitude of 1
+    where the object is clear: 95 % of its lit pixels are darker.
 
     Args:
         light: (H, W) photons that fell on each pixel, not zero everywhere.
@@ -22,7 +26,10 @@ def fix_gauge(transmission: np.ndarray, probe: np.ndarray, light: np.ndarray, pr
     lit = light > LIT * light.max()
     if not probe_known:
         slopes = [_slope(transmission, lit, axis) for axis in (0, 1)]
-        transmission, probe = transmission * _ramp(transmission.shape, slopes).conj(), probe * _ramp(probe.shape, slopes)
+        transmission, probe = (
+            transmission * _ramp(transmission.shape, slopes).conj(),
+            probe * _ramp(probe.shape, slopes),
+        )
         clear = np.quantile(np.abs(transmission[lit]), CLEAR)
         transmission, probe = transmission / clear, probe * clear
     turn = np.exp(-1j * np.angle(transmission[lit].mean()))

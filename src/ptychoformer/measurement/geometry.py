@@ -1,4 +1,6 @@
-"""Where a crop of a measured scan lies on the detector, and which pixels of the object its windows are: see `preparation`."""
+"""Where a crop of a measured scan lies on the detector, and which pixels of the object its
+windows are: see `preparation`.
+"""
 
 from dataclasses import dataclass
 
@@ -20,7 +22,8 @@ class Preparation:
     """What to make of a scan.
 
     Args:
-        centre: (y, x) detector pixel with the zero frequency; None where the file says, or else where the beam falls.
+        centre: (y, x) detector pixel with the zero frequency; None where the file says, or else
+            where the beam falls.
         crop: side of the square around it, detector pixels; None for the largest one.
         bin: side of the blocks of pixels that are summed.
         wavelength: metres, in place of the file's.
@@ -44,7 +47,10 @@ class Preparation:
         if self.bin < 1:
             raise InputError(f"bin must be at least 1, found {self.bin}.")
         if self.crop is not None and (self.crop % self.bin or self.crop < SMALLEST_WINDOW * self.bin):
-            raise InputError(f"crop must be a multiple of bin, {self.bin}, and at least {SMALLEST_WINDOW * self.bin}, found {self.crop}.")
+            raise InputError(
+                f"crop must be a multiple of bin, {self.bin}, and at least {SMALLEST_WINDOW * self.bin}, found"
+                f" {self.crop}."
+            )
         for name in ("wavelength", "distance", "detector_pixel"):
             value = getattr(self, name)
             if value is not None and not LENGTHS[0] <= value <= LENGTHS[1]:
@@ -58,20 +64,29 @@ def crop_start(centre: tuple[int, int], crop: int, bin: int) -> tuple[int, int]:
 
 
 def crop_side(raw: RawScan, centre: tuple[int, int], preparation: Preparation) -> int:
-    """Side of the crop around ``centre``: the one asked for, or the largest even number of blocks."""
+    """Side of the crop around ``centre``: the one asked for, or the largest even number of
+    blocks.
+    """
     bin, frame = preparation.bin, f"the frame of {raw.frame[0]} x {raw.frame[1]} pixels"
     if not all(0 <= at < side for at, side in zip(centre, raw.frame, strict=True)):
         raise InputError(f"{raw.path}: the centre {centre} does not lie in {frame}.")
     within, beyond = (bin - 1) // 2, bin // 2  # of a block, before the zero frequency, and in no frame
-    room = [(at - within + beyond, side + beyond + within - at, side // 2) for at, side in zip(centre, raw.frame, strict=True)]
+    room = [
+        (at - within + beyond, side + beyond + within - at, side // 2)
+        for at, side in zip(centre, raw.frame, strict=True)
+    ]
     largest = 2 * bin * (min(map(min, room)) // bin)
     if preparation.crop is None and largest >= SMALLEST_WINDOW * bin:
         return largest
     crop = preparation.crop or SMALLEST_WINDOW * bin
     starts = crop_start(centre, crop, bin)
-    fits = all(-beyond <= first and first + crop <= side + beyond for first, side in zip(starts, raw.frame, strict=True))
+    fits = all(
+        -beyond <= first and first + crop <= side + beyond for first, side in zip(starts, raw.frame, strict=True)
+    )
     if not fits or crop > min(raw.frame):
-        raise InputError(f"{raw.path}: a crop of {crop} pixels around {centre} does not fit in {frame}; {largest} would.")
+        raise InputError(
+            f"{raw.path}: a crop of {crop} pixels around {centre} does not fit in {frame}; {largest} would."
+        )
     return crop
 
 
@@ -109,7 +124,8 @@ def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
     """(n, 2) corners of the prepared window, pixels of its object, none below 0."""
     window = crop // preparation.bin
     frame = np.array(raw.frame)
-    # Half a frame before the first window's centre; one more pixel if it is odd, so that no corner of any crop is negative.
+    # Half a frame before the first window's centre; one more pixel if it is odd, so that no corner
+    # of any crop is negative.
     corners = (_offsets(raw, preparation) + (frame + 1) // 2) * (crop / frame) - window // 2
     extent = np.ceil(corners.max(axis=0)) + window
     if not extent.max() <= LARGEST_OBJECT:
@@ -121,12 +137,17 @@ def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
 
 
 def _offsets(raw: RawScan, preparation: Preparation) -> np.ndarray:
-    """(n, 2) positions from the smallest ones, pixels of the object that the whole frame samples."""
+    """(n, 2) positions from the smallest ones, pixels of the object that the whole frame
+    samples.
+    """
     offsets = raw.positions - raw.positions.min(axis=0)
     if raw.unit != "metres":
         return offsets
     lengths = lengths_of(raw, preparation)
     if missing := [name for name, value in lengths.items() if value is None]:
-        raise InputError(f"{raw.path} records positions in metres but no {' and no '.join(missing)}, which the preparation must give.")
+        raise InputError(
+            f"{raw.path} records positions in metres but no {' and no '.join(missing)}, which the preparation must"
+            " give."
+        )
     wavelength, distance, detector_pixel = lengths.values()
     return offsets * np.array(raw.frame) * np.array(detector_pixel) / (wavelength * distance)

@@ -1,17 +1,21 @@
-"""Iterative reconstruction: the object, and if need be the probe and the positions, from all patterns of a scan together.
+"""Iterative reconstruction: the object, and if need be the probe and the positions, from all
+patterns of a scan together.
 
-The ptychographic iterative engines ePIE (Maiden & Rodenburg, Ultramicroscopy 109, 1256, 2009) and rPIE (Maiden, Johnson & Li, Optica 4,
-736, 2017). With psi_j = P O_j the exit wave, and psi'_j the same with the recorded modulus of its spectrum,
+The ptychographic iterative engines ePIE (Maiden & Rodenburg, Ultramicroscopy 109, 1256, 2009) and
+rPIE (Maiden, Johnson & Li, Optica 4, 736, 2017). With psi_j = P O_j the exit wave, and psi'_j the
+same with the recorded modulus of its spectrum,
 
     O_j <- O_j + conj(P) (psi'_j - psi_j) / ((1 - a) |P|^2 + a max |P|^2)
 
-and the probe likewise with the roles exchanged; a = 1 is ePIE. The patterns of a batch lie in windows that share no pixel, so that their
-updates of the object are exactly those of one pattern after the other. The probe, which all windows share, takes the least-squares step of
-the whole batch: numerators and denominators are summed over it.
+and the probe likewise with the roles exchanged; a = 1 is ePIE. The patterns of a batch lie in
+windows that share no pixel, so that their updates of the object are exactly those of one pattern
+after the other. The probe, which all windows share, takes the least-squares step of the whole
+batch: numerators and denominators are summed over it.
 
-After every iteration the object moves on by a part of what it moved in the last ones (the momentum of mPIE, also in the second paper): slow
-modes, such as those of a scan's corners, which ePIE alone takes hundreds of iterations for, are gone after some dozens. Noise makes
-these engines wander about the solution for ever; the result is the mean of object and probe over the last iterations.
+After every iteration the object moves on by a part of what it moved in the last ones (the momentum
+of mPIE, also in the second paper): slow modes, such as those of a scan's corners, which ePIE alone
+takes hundreds of iterations for, are gone after some dozens. Noise makes these engines wander about
+the solution for ever; the result is the mean of object and probe over the last iterations.
 
 Where positions are no whole pixels the probe is shifted by the rest, in Fourier space.
 """
@@ -45,7 +49,8 @@ class Batch(NamedTuple):
         pixels: (b, h, w) of the windows, into the flattened object.
         objects: (b, h, w) complex64.
         probes: (h, w) or (b, h, w) complex64.
-        ramp: (b, h, w), whose product shifts the spectrum of the probe; None if no position needs it.
+        ramp: (b, h, w), whose product shifts the spectrum of the probe; None if no position needs
+            it.
     """
 
     index: np.ndarray
@@ -62,10 +67,13 @@ class Reconstruction:
     Args:
         amplitudes: (n, h, w) float32, square roots of photons, zero frequency at [0, 0].
         good: (h, w) bool, detector pixels that are trusted, zero frequency at [0, 0].
-        positions: (n, 2) float64, corners y, x of the windows, pixels of the object; none is negative.
+        positions: (n, 2) float64, corners y, x of the windows, pixels of the object; none is
+            negative.
         probe: (h, w) complex64, square root of photons; known, or a first guess.
-        options: ``engine`` (epie, rpie), ``regularisation`` a of rPIE, ``momentum`` (0 to less than 1), and the iterations, counted from 1,
-            from which on object and probe are averaged (``average_from``), the probe is refined (``probe_from``) and the positions are
+        options: ``engine`` (epie, rpie), ``regularisation`` a of rPIE, ``momentum`` (0 to less than
+            1), and the iterations, counted from 1,
+            from which on object and probe are averaged (``average_from``), the probe is refined
+            (``probe_from``) and the positions are
             (``positions_from``); None for never.
         seed: of the order of patterns.
 
@@ -84,14 +92,18 @@ class Reconstruction:
 
     def __post_init__(self):
         if tuple(self.probe.shape) != self.window:
-            raise InputError(f"A probe of {tuple(self.probe.shape)} pixels does not fit patterns of {self.window} pixels.")
+            raise InputError(
+                f"A probe of {tuple(self.probe.shape)} pixels does not fit patterns of {self.window} pixels."
+            )
         if not self.probe.abs().max() > 0:
             raise InputError("The probe is zero everywhere; a reconstruction needs one that lets some light through.")
         device = self.probe.device
         self.recorded, self.positions = self.positions, self.positions.astype(float)  # a copy
         height, width = np.ceil(self.positions.max(axis=0)).astype(int) + self.window + 2 * MARGIN
         self.object = torch.ones(height, width, dtype=torch.complex64, device=device)
-        self.velocity, self.object_sum, self.probe_sum = (torch.zeros_like(part) for part in (self.object, self.object, self.probe))
+        self.velocity, self.object_sum, self.probe_sum = (
+            torch.zeros_like(part) for part in (self.object, self.object, self.probe)
+        )
         rows, columns = (torch.arange(size, device=device) for size in self.window)
         self._offsets = (rows[:, None] * width + columns).flatten()
         self._frequencies = [2j * math.pi * fftfreq(size, device=device) for size in self.window]
@@ -120,7 +132,9 @@ class Reconstruction:
         self.iteration += 1
         misfit = sum(self._update(batch) for batch in self._batches()).item() / self._recorded_amplitude
         if not math.isfinite(misfit):
-            raise TrainingError(f"The reconstruction diverged in iteration {self.iteration}; try less momentum or more regularisation.")
+            raise TrainingError(
+                f"The reconstruction diverged in iteration {self.iteration}; try less momentum or more regularisation."
+            )
         self.velocity = self.options["momentum"] * self.velocity + self.object - before
         self.object = self.object + self.options["momentum"] * self.velocity
         if self._is_on("average_from"):
@@ -152,11 +166,15 @@ class Reconstruction:
         if not shift.any():
             return None
         y, x = torch.from_numpy(shift).to(self.probe.device, torch.float32).unbind(1)
-        along_y, along_x = (torch.exp(-part[:, None] * frequency) for part, frequency in zip((y, x), self._frequencies, strict=True))
+        along_y, along_x = (
+            torch.exp(-part[:, None] * frequency) for part, frequency in zip((y, x), self._frequencies, strict=True)
+        )
         return along_y[:, :, None] * along_x[:, None, :]
 
     def _update(self, batch: Batch) -> Tensor:
-        """Use the patterns of a batch; returns the sum of their errors in amplitude before the update."""
+        """Use the patterns of a batch; returns the sum of their errors in amplitude before the
+        update.
+        """
         spectrum, modulus, excess = self._compare(batch)
         change = ifft2(spectrum.mul_(excess / modulus.clamp_min_(TINY)), norm="ortho")
         if self._is_on("positions_from"):
@@ -170,7 +188,9 @@ class Reconstruction:
         return excess.abs_().sum()
 
     def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Spectra of the exit waves, their modulus, and by how much the recorded one exceeds it, each (b, h, w)."""
+        """Spectra of the exit waves, their modulus, and by how much the recorded one exceeds
+        it, each (b, h, w).
+        """
         spectrum = fft2(batch.probes * batch.objects, norm="ortho")
         modulus = spectrum.abs()
         recorded = self.amplitudes[torch.from_numpy(batch.index).to(modulus.device)]
@@ -185,8 +205,9 @@ class Reconstruction:
 
     @torch.no_grad()
     def finish(self) -> float:
-        """Put the means over the last iterations in place of object and probe; returns their R factor, the sum of errors in amplitude over
-        the sum of recorded amplitudes."""
+        """Put the means over the last iterations in place of object and probe; returns their R
+        factor, the sum of errors in amplitude over the sum of recorded amplitudes.
+        """
         if self._is_on("average_from"):
             averaged = self.iteration - self.options["average_from"] + 1
             self.object, self.probe = self.object_sum / averaged, self.probe_sum / averaged
@@ -194,7 +215,9 @@ class Reconstruction:
 
     @torch.no_grad()
     def light(self) -> np.ndarray:
-        """(H, W) float64, photons, as the detector counts them, that fell on each pixel of the object in the whole scan."""
+        """(H, W) float64, photons, as the detector counts them, that fell on each pixel of the
+        object in the whole scan.
+        """
         total, intensity = torch.zeros(self.object.numel(), device=self.probe.device), self.probe.abs().square()
         for batch in self._batches():
             total[batch.pixels] += intensity
@@ -210,7 +233,9 @@ class Reconstruction:
         return plain | {name: getattr(self, name) for name in _TENSORS}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what ``state`` returned, of a run whose options may differ in ``average_from`` alone, as if they had not."""
+        """Go on from what ``state`` returned, of a run whose options may differ in
+        ``average_from`` alone, as if they had not.
+        """
         self.iteration, self.history, self.positions = state["iteration"], state["history"], state["positions"].numpy()
         for name in _TENSORS:
             setattr(self, name, state[name].to(self.probe.device))
@@ -219,7 +244,9 @@ class Reconstruction:
 
 
 def _moves(batch: Batch, change: Tensor) -> np.ndarray:
-    """Shifts (b, 2) of the windows, pixels, that explain most of the ``change`` of their exit waves, to first order."""
+    """Shifts (b, 2) of the windows, pixels, that explain most of the ``change`` of their exit
+    waves, to first order.
+    """
     slopes = [batch.probes * (batch.objects.roll(-1, axis) - batch.objects.roll(1, axis)) / 2 for axis in (1, 2)]
     (yy, yx), (_, xx) = ([_inner(slope, other) for other in slopes] for slope in slopes)
     y, x = (_inner(slope, change) for slope in slopes)

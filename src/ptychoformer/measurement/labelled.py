@@ -1,7 +1,9 @@
-"""A measured scan as networks see it: its patterns cropped and binned to their size, and its reconstruction as the object to learn.
+"""A measured scan as networks see it: its patterns cropped and binned to their size, and its
+reconstruction as the object to learn.
 
-The reconstruction uses more of the detector than networks do, so its pixels are finer. It is brought to theirs in Fourier space, which is
-what the smaller detector does to the exit waves. Labels are cut at whole pixels.
+The reconstruction uses more of the detector than networks do, so its pixels are finer. It is
+brought to theirs in Fourier space, which is what the smaller detector does to the exit waves.
+Labels are cut at whole pixels.
 """
 
 import math
@@ -53,7 +55,9 @@ def make_labelled(
         places = {"positions": _whole(prepared.positions)}
         if labels:
             step = label_step(labels, path, prepared)
-            places["positions"] = np.rint(step * np.indices(prepared.raster).reshape(2, -1).T[prepared.numbers]).astype(np.int64)
+            places["positions"] = np.rint(step * np.indices(prepared.raster).reshape(2, -1).T[prepared.numbers]).astype(
+                np.int64
+            )
             transmission = merge_labels(labels, step)
             phase, told = np.angle(transmission), np.ones(transmission.shape, bool)
         else:
@@ -63,11 +67,21 @@ def make_labelled(
             transmission = resampled(read_transmission(reconstruction), prepared.crop / origin.crop)
             phase, told = _phase(transmission, reconstruction, prepared.crop / origin.crop)
         if where := wrapped_phase(phase, told):
-            say(f"The labels of {labels or reconstruction} wrap, {where}: a network takes jumps by 2 pi for edges (reconstruct --unwrap).")
+            say(
+                f"The labels of {labels or reconstruction} wrap, {where}: a network takes jumps by 2 pi for edges"
+                " (reconstruct --unwrap)."
+            )
         shown = (_with_room_for(image, places.values(), prepared.window) for image in (np.abs(transmission), phase))
         _write_object(*shown, prepared, object_output)
-        contents = {"window": prepared.window, "probe": _probe(prepared, reconstruction), "optics": prepared.optics, "mask": prepared.mask}
-        with create_dataset(output, **places, **contents, object_file=object_output, condition={"source": Path(path).name}) as data:
+        contents = {
+            "window": prepared.window,
+            "probe": _probe(prepared, reconstruction),
+            "optics": prepared.optics,
+            "mask": prepared.mask,
+        }
+        with create_dataset(
+            output, **places, **contents, object_file=object_output, condition={"source": Path(path).name}
+        ) as data:
             write_patterns(prepared, data)
 
 
@@ -81,7 +95,9 @@ def _refined(prepared: PreparedScan, origin: Origin) -> np.ndarray:
 
 
 def _phase(transmission: np.ndarray, reconstruction: str | os.PathLike, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Phase of a resampled reconstruction (H, W), unwrapped if that is, and where it is told, bool."""
+    """Phase of a resampled reconstruction (H, W), unwrapped if that is, and where it is told,
+    bool.
+    """
     phase = np.angle(transmission)
     with open_hdf5(reconstruction) as file:
         if file.attrs.get("unwrapped", False):
@@ -91,11 +107,15 @@ def _phase(transmission: np.ndarray, reconstruction: str | os.PathLike, factor: 
 
 
 def resampled(transmission: np.ndarray, factor: float) -> np.ndarray:
-    """An object (H, W) on pixels 1 / ``factor`` as wide, band-limited; pixel (y, x) goes to (factor y, factor x)."""
+    """An object (H, W) on pixels 1 / ``factor`` as wide, band-limited; pixel (y, x) goes to
+    (factor y, factor x).
+    """
     ratio = Fraction(factor).limit_denominator(4096)
     # Lengths that become a whole number of the new pixels.
     before = ratio.denominator * math.ceil(PADDING / ratio.denominator)
-    padded = np.pad(transmission, [(before, before - size % -ratio.denominator) for size in transmission.shape], mode="symmetric")
+    padded = np.pad(
+        transmission, [(before, before - size % -ratio.denominator) for size in transmission.shape], mode="symmetric"
+    )
     for axis in (0, 1):
         padded = resample(padded, int(padded.shape[axis] * ratio), axis=axis)
     start = int(before * ratio)
@@ -104,7 +124,9 @@ def resampled(transmission: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _probe(prepared: PreparedScan, reconstruction: str | os.PathLike | None) -> np.ndarray:
-    """The probe in the dataset's window: reconstructed, the scan's own, or dark if nobody knows it."""
+    """The probe in the dataset's window: reconstructed, the scan's own, or dark if nobody knows
+    it.
+    """
     if reconstruction:
         with open_hdf5(reconstruction) as file:
             found, bin = read(file, "probe/wavefield", 2)[:], int(file.attrs["bin"])

@@ -1,4 +1,6 @@
-"""Whether a reconstruction, or labels that were published, belong to the scan that they are used with."""
+"""Whether a reconstruction, or labels that were published, belong to the scan that they are
+used with.
+"""
 
 import os
 from collections.abc import Mapping
@@ -64,25 +66,39 @@ def read_origin(path: str | os.PathLike) -> Origin:
 
 
 def _whole(attributes: Mapping, name: str, count: int) -> bool:
-    """Whether an attribute holds ``count`` integers, 0 or greater; a single one is greater than 0."""
+    """Whether an attribute holds ``count`` integers, 0 or greater; a single one is greater than
+    0.
+    """
     value = np.asarray(attributes.get(name, "missing"))
     return value.dtype.kind in "iu" and value.size == count and value.min() >= (count == 1)
 
 
 def _check_that_parts_fit(path: str | os.PathLike, file: h5py.File, origin: Origin) -> None:
-    side, probe, shape = origin.crop // origin.bin, read(file, "probe/wavefield", 2).shape, read(file, "object/phase", 2).shape
+    side, probe, shape = (
+        origin.crop // origin.bin,
+        read(file, "probe/wavefield", 2).shape,
+        read(file, "object/phase", 2).shape,
+    )
     if probe != (side, side):
-        raise InputError(f"{path}: a probe of {probe} pixels does not fit a crop of {origin.crop} and a bin of {origin.bin} pixels.")
+        raise InputError(
+            f"{path}: a probe of {probe} pixels does not fit a crop of {origin.crop} and a bin of {origin.bin} pixels."
+        )
     if origin.recorded.shape != origin.moved.shape or origin.recorded.shape[1:] != (2,):
-        raise InputError(f"{path}: positions {origin.moved.shape} and recorded_positions {origin.recorded.shape} must be (n, 2) both.")
+        raise InputError(
+            f"{path}: positions {origin.moved.shape} and recorded_positions {origin.recorded.shape} must be (n, 2)"
+            " both."
+        )
     if not (np.isfinite(origin.recorded).all() and np.isfinite(origin.moved).all()):
         raise InputError(f"{path}: positions or recorded_positions hold NaN or infinity.")
     if (np.ceil(origin.recorded.max(axis=0)) + side > shape).any() or (origin.recorded < 0).any():
         raise InputError(f"{path}: recorded_positions have windows beyond the object of {shape} pixels.")
 
 
-def check_reconstruction(path: str | os.PathLike, origin: Origin, scan: str | os.PathLike, prepared: PreparedScan) -> None:
-    """Check that the reconstruction at ``path`` was made of the same patterns, positions and geometry as ``scan``.
+def check_reconstruction(
+    path: str | os.PathLike, origin: Origin, scan: str | os.PathLike, prepared: PreparedScan
+) -> None:
+    """Check that the reconstruction at ``path`` was made of the same patterns, positions and
+    geometry as ``scan``.
 
     Raises:
         InputError: it was not.
@@ -95,18 +111,25 @@ def check_reconstruction(path: str | os.PathLike, origin: Origin, scan: str | os
     distance = np.abs((origin.recorded + origin.crop // origin.bin // 2) - own * origin.crop).max()
     if distance > SAME_PLACE:
         raise InputError(
-            f"{path} was reconstructed at other positions than those of {scan}, {distance:.3g} pixels apart; it must be made of the same "
-            "scan, read with the same lengths and step."
+            f"{path} was reconstructed at other positions than those of {scan}, {distance:.3g} pixels apart; it must be"
+            " made of the same scan, read with the same lengths and step."
         )
-    if origin.counts is not None and (other := ~np.isclose(origin.counts, prepared.counts, rtol=SAME_COUNT, atol=0)).any():
+    if (
+        origin.counts is not None
+        and (other := ~np.isclose(origin.counts, prepared.counts, rtol=SAME_COUNT, atol=0)).any()
+    ):
         first = int(other.argmax())
         raise InputError(
-            f"{path} was reconstructed from other patterns than those of {scan}: {other.sum()} of {len(other)} differ in what they count, "
-            f"pattern {prepared.numbers[first]} counted {origin.counts[first]:.6g} and has {prepared.counts[first]:.6g}."
+            f"{path} was reconstructed from other patterns than those of {scan}: {other.sum()} of {len(other)} differ"
+            f" in what they count, pattern {prepared.numbers[first]} counted {origin.counts[first]:.6g} and has"
+            f" {prepared.counts[first]:.6g}."
         )
     if origin.centre and origin.centre != tuple(prepared.centre):
         y, x = origin.centre
-        raise InputError(f"{path} was reconstructed around detector pixel {y} {x}, {scan} is cut around another; give --centre {y} {x}.")
+        raise InputError(
+            f"{path} was reconstructed around detector pixel {y} {x}, {scan} is cut around another; give --centre {y}"
+            f" {x}."
+        )
     _check_pixel_size(path, origin, scan, prepared)
 
 
@@ -115,13 +138,14 @@ def _check_pixel_size(path: str | os.PathLike, origin: Origin, scan: str | os.Pa
         expected = prepared.optics.pixel_size * prepared.crop / origin.crop
         if abs(origin.pixel_size / expected - 1) > SAME_PIXEL:
             raise InputError(
-                f"{path} was reconstructed with pixels of {origin.pixel_size:.4g} m, the geometry of {scan} makes them {expected:.4g} m; "
-                "read both with the same lengths."
+                f"{path} was reconstructed with pixels of {origin.pixel_size:.4g} m, the geometry of {scan} makes them"
+                f" {expected:.4g} m; read both with the same lengths."
             )
 
 
 def label_step(labels: str | os.PathLike, scan: str | os.PathLike, prepared: PreparedScan) -> float:
-    """Pixels from a patch of published ``labels`` to the next, which are those from a window of the scan to the next.
+    """Pixels from a patch of published ``labels`` to the next, which are those from a window of the
+    scan to the next.
 
     Raises:
         InputError: the patches are not those of the scan's windows.
@@ -138,5 +162,7 @@ def label_step(labels: str | os.PathLike, scan: str | os.PathLike, prepared: Pre
     longest = int(places.max(axis=0).argmax())
     step = float(offsets[:, longest].max() / places[:, longest].max())
     if (distance := np.abs(offsets - step * places).max()) > SAME_PLACE:
-        raise InputError(f"{labels} are patches on a raster, from which positions of {scan} lie up to {distance:.3g} pixels away.")
+        raise InputError(
+            f"{labels} are patches on a raster, from which positions of {scan} lie up to {distance:.3g} pixels away."
+        )
     return step

@@ -1,4 +1,6 @@
-"""Detector pixels: which are not to be trusted, what stands in for them, and where the beam falls."""
+"""Detector pixels: which are not to be trusted, what stands in for them, and where the beam
+falls.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,17 +11,21 @@ from scipy.sparse import csr_array
 
 from ptychoformer.errors import InputError
 
-# A hot pixel is this many times brighter than what surrounds it, as no fringe is of a beam that leaves half of its window dark.
+# A hot pixel is this many times brighter than what surrounds it, as no fringe is of a beam that
+# leaves half of its window dark.
 HOT = 10.0
-# A dead pixel counts nothing where its neighbours count this many photons in the whole scan, which chance does in one of 20,000.
+# A dead pixel counts nothing where its neighbours count this many photons in the whole scan, which
+# chance does in one of 20,000.
 ALIVE = 10.0
-# A gap between modules is whole lines, at most so many, that count nothing between lines that count this many in the scan.
+# A gap between modules is whole lines, at most so many, that count nothing between lines that count
+# this many in the scan.
 WIDEST_GAP, BESIDE_A_GAP = 40, 1000.0
 # How probable it may be that a pixel which counts photons counts the same in every pattern.
 CHANCE = 1e-9
 # Of the beam's peak; what is fainter is scattered by the object, and need not lie around the beam.
 BEAM = 0.1
-# A counter that is full stands at its largest count again and again, which chance does not let large counts do.
+# A counter that is full stands at its largest count again and again, which chance does not let
+# large counts do.
 OFTEN, LARGE = 10, 100
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 SURROUNDINGS = np.pad(NEIGHBOURS, 1, constant_values=True)
@@ -28,7 +34,8 @@ _OFFSETS = np.argwhere(NEIGHBOURS) - 1
 
 @dataclass(frozen=True)
 class Survey:
-    """What a detector (h, w) recorded in a scan of n patterns. Pixels are those of the ``count`` patterns that are used.
+    """What a detector (h, w) recorded in a scan of n patterns. Pixels are those of the ``count``
+    patterns that are used.
 
     Args:
         total: (n,) counts of each pattern on the pixels that are trusted.
@@ -95,7 +102,8 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
 
 
 class Filling:
-    """Bad pixels (h, w) bool take the mean of their good neighbours; those without one, the value of the nearest good pixel.
+    """Bad pixels (h, w) bool take the mean of their good neighbours; those without one, the value
+    of the nearest good pixel.
 
     Raises:
         InputError: no pixel is good.
@@ -129,8 +137,10 @@ class Filling:
 
 
 def blind_pixels(seen: Survey, saturation: float | None) -> np.ndarray:
-    """(h, w) bool: pixels that count nothing, by what detectors and their software mark gaps and defects with: no number, one below zero,
-    the largest that there is (``saturation``), or any other that never changes, as light does."""
+    """(h, w) bool: pixels that count nothing, by what detectors and their software mark gaps and
+    defects with: no number, one below zero, the largest that there is (``saturation``), or any
+    other that never changes, as light does.
+    """
     blind = seen.highest < 0  # no number too
     if saturation is not None:
         blind |= seen.lowest >= np.float32(saturation)
@@ -145,17 +155,20 @@ def blind_pixels(seen: Survey, saturation: float | None) -> np.ndarray:
 def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Hot and dead pixels, each (h, w) bool.
 
-    A hot pixel outshines the 24 around it but for two, a dead one counts less than its eight neighbours but for one: they may be bad too.
-    Compared with the median of its neighbours, the fringes and sharp edges of a beam would be defects. The direct beam, with the brightest
-    neighbours of all, is never hot: behind an object that scatters little it can be as narrow as a pixel. Gaps between the modules of a
-    detector, which may count nothing, are dead too; where no light falls beside them they cannot be told, and do not matter.
+    A hot pixel outshines the 24 around it but for two, a dead one counts less than its eight
+    neighbours but for one: they may be bad too. Compared with the median of its neighbours, the
+    fringes and sharp edges of a beam would be defects. The direct beam, with the brightest
+    neighbours of all, is never hot: behind an object that scatters little it can be as narrow as a
+    pixel. Gaps between the modules of a detector, which may count nothing, are dead too; where no
+    light falls beside them they cannot be told, and do not matter.
 
     Args:
         mean: (h, w) pattern in which the pixels already known to be bad are filled.
     """
     brightest = rank_filter(mean, -3, footprint=SURROUNDINGS, mode="mirror")
     darkest = rank_filter(mean, 1, footprint=NEIGHBOURS, mode="mirror")
-    # In the dark, where nothing around it counts, a hot pixel is one brighter than the detector is on average.
+    # In the dark, where nothing around it counts, a hot pixel is one brighter than the detector is
+    # on average.
     hot = mean > HOT * np.maximum(brightest, 0) + max(mean.mean(), 0)
     around = median_filter(mean, footprint=NEIGHBOURS, mode="mirror")
     hot.flat[(around if around.any() else mean).argmax()] = False
@@ -165,8 +178,10 @@ def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:
-    """(h, w) bool: whole rows and columns that ``never`` count between others that do, as gaps between the modules of a detector are. (A
-    dark region that light surrounds may be the hole of a beam, and is none.)"""
+    """(h, w) bool: whole rows and columns that ``never`` count between others that do, as gaps
+    between the modules of a detector are. (A dark region that light surrounds may be the hole of a
+    beam, and is none.)
+    """
     gaps = np.zeros_like(never)
     for axis in (0, 1):
         lines = never.all(axis=axis)
@@ -180,7 +195,9 @@ def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:
 
 
 def full_pixels(seen: Survey, good: np.ndarray, saturation: float | None) -> tuple[float, int]:
-    """The largest count of ``good`` pixels (h, w), and how many of them reach it with a counter that is full there."""
+    """The largest count of ``good`` pixels (h, w), and how many of them reach it with a counter
+    that is full there.
+    """
     largest = float(seen.highest[good].max())
     full = good & (seen.highest == np.float32(largest))
     known = saturation is not None and largest >= np.float32(saturation)
@@ -189,7 +206,9 @@ def full_pixels(seen: Survey, good: np.ndarray, saturation: float | None) -> tup
 
 
 def beam_centre(mean: np.ndarray) -> tuple[int, int]:
-    """The pixel (y, x) at the centre of mass of what is bright in a mean pattern (h, w) whose bad pixels are filled."""
+    """The pixel (y, x) at the centre of mass of what is bright in a mean pattern (h, w) whose
+    bad pixels are filled.
+    """
     smooth = median_filter(mean, 3, mode="mirror")
     background, peak = np.median(smooth), smooth.max()
     weight = np.clip(smooth - background - BEAM * (peak - background), 0, None)

@@ -1,4 +1,6 @@
-"""Whether a scan, its window and its lengths go together: a length in another unit than metres shows in the step and the extent."""
+"""Whether a scan, its window and its lengths go together: a length in another unit than metres
+shows in the step and the extent.
+"""
 
 from collections.abc import Mapping
 
@@ -19,14 +21,17 @@ MOST_WINDOWS = 1000  # along a side of a scan
 
 
 def nearest_step(positions: np.ndarray) -> float:
-    """Median distance from a position (n, 2) to its nearest neighbour elsewhere; exposures that were repeated in place do not count."""
+    """Median distance from a position (n, 2) to its nearest neighbour elsewhere; exposures that
+    were repeated in place do not count.
+    """
     places = np.unique(positions, axis=0)
     return float(np.median(KDTree(places).query(places, k=2)[0][:, 1]))
 
 
 def probe_diameter(probe: np.ndarray) -> float:
-    """Diameter, pixels, of the disc with the effective area (sum I)^2 / sum I^2 of a probe's intensity I: that of a disc, four sigma of a
-    Gaussian."""
+    """Diameter, pixels, of the disc with the effective area (sum I)^2 / sum I^2 of a probe's
+    intensity I: that of a disc, four sigma of a Gaussian.
+    """
     intensity = np.abs(probe).astype(np.float64) ** 2
     area = intensity.sum() ** 2 / max(np.sum(intensity**2), np.finfo(float).tiny)
     return float(2 * np.sqrt(area / np.pi))
@@ -37,7 +42,9 @@ def overlap(step: float, size: float) -> float:
     return max(0.0, 1 - step / size) if size > 0 else 0.0
 
 
-def doubts(path: object, positions: np.ndarray, window: int, probe: np.ndarray | None, lengths: Mapping[str, float]) -> tuple[str, ...]:
+def doubts(
+    path: object, positions: np.ndarray, window: int, probe: np.ndarray | None, lengths: Mapping[str, float]
+) -> tuple[str, ...]:
     """Sentences about what no instrument records.
 
     Args:
@@ -53,7 +60,10 @@ def doubts(path: object, positions: np.ndarray, window: int, probe: np.ndarray |
         shown = " and ".join(f"{name} of {lengths[name]:.4g} m" for name in strange)
         found.append(f"{path}: no instrument has a {shown}; lengths must be in metres.")
     if probe is not None and not found and step >= (size := probe_diameter(probe)):
-        found.append(f"{path}: the step of {step:.4g} pixels is no shorter than the probe's diameter, {size:.4g}: an overlap of 0 %.")
+        found.append(
+            f"{path}: the step of {step:.4g} pixels is no shorter than the probe's diameter, {size:.4g}: an overlap of"
+            " 0 %."
+        )
     return tuple(found)
 
 
@@ -69,17 +79,26 @@ def _odd(extent: float, step: float, window: int) -> list[str]:
 
 
 def likely_unit(step: float, lengths: Mapping[str, float]) -> str:
-    """Which length may be in which unit, if a unit would make ``step``, a part of the window, that of a scan; empty if none would."""
+    """Which length may be in which unit, if a unit would make ``step``, a part of the window,
+    that of a scan; empty if none would.
+    """
     told = []
     for unit, name in UNITS.items():
-        # The step in pixels goes with the scan's extent and the detector's pixel, and against wavelength and distance.
+        # The step in pixels goes with the scan's extent and the detector's pixel, and against
+        # wavelength and distance.
         shrinks = STEPS[0] <= step * unit < STEPS[1]
         grows = STEPS[0] <= step / unit < STEPS[1]
         suspects = ["extent of the scan", "detector pixel"] if shrinks else ["distance", "wavelength"] if grows else []
-        told += [(suspect, name, unit) for suspect in suspects if suspect in lengths and _fits(suspect, lengths[suspect] * unit)]
+        told += [
+            (suspect, name, unit)
+            for suspect in suspects
+            if suspect in lengths and _fits(suspect, lengths[suspect] * unit)
+        ]
     sure = [(suspect, *rest) for suspect, *rest in told if not _fits(suspect, lengths[suspect])]
     words = [f"the {suspect} ({lengths[suspect]:.4g} m) may be in {name}" for suspect, name, unit in sure or told]
-    return f"; {' or '.join(words)}: a length must be in metres, or its attribute 'units' say otherwise" if words else ""
+    return (
+        f"; {' or '.join(words)}: a length must be in metres, or its attribute 'units' say otherwise" if words else ""
+    )
 
 
 def _fits(name: str, length: float) -> bool:

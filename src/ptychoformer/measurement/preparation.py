@@ -1,13 +1,18 @@
-"""A measured scan made ready: centred, repaired, cropped and binned patterns, and positions in pixels of the object that they sample.
+"""A measured scan made ready: centred, repaired, cropped and binned patterns, and positions in
+pixels of the object that they sample.
 
-**Zero frequency.** A crop of c pixels is summed in blocks of b x b to n = c / b pixels, and the block with the index n // 2 holds the zero
-frequency. If b is odd this is the block's central pixel. If b is even it is the last pixel before the block's middle, so that the patterns
-are sampled half a detector pixel beside the zero frequency, which multiplies the object by a phase ramp of pi / b across the window. Half a
-block at the border of a crop may lie beyond the frame; it is filled like bad pixels.
+**Zero frequency.** A crop of c pixels is summed in blocks of b x b to n = c / b pixels, and the
+block with the index n // 2 holds the zero frequency. If b is odd this is the block's central pixel.
+If b is even it is the last pixel before the block's middle, so that the patterns are sampled half a
+detector pixel beside the zero frequency, which multiplies the object by a phase ramp of pi / b
+across the window. Half a block at the border of a crop may lie beyond the frame; it is filled like
+bad pixels.
 
-**Coordinates.** A whole frame of N pixels samples the object at wavelength distance / (N detector pixels), and one cropped to c at N / c of
-this. Binning makes the window smaller instead: it is n object pixels wide. All preparations of a scan share the object's origin: a point
-that one preparation has at y is at y c' / c in another one. The centre of the first window along each axis is half a frame from it.
+**Coordinates.** A whole frame of N pixels samples the object at wavelength distance / (N detector
+pixels), and one cropped to c at N / c of this. Binning makes the window smaller instead: it is n
+object pixels wide. All preparations of a scan share the object's origin: a point that one
+preparation has at y is at y c' / c in another one. The centre of the first window along each axis
+is half a frame from it.
 """
 
 import os
@@ -25,7 +30,15 @@ from scipy.fft import fft2, fftshift, ifft2, ifftshift
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.examination import at_once, examine
-from ptychoformer.measurement.geometry import Preparation, corners_of, crop_side, crop_start, known_lengths, lengths_of, optics_of
+from ptychoformer.measurement.geometry import (
+    Preparation,
+    corners_of,
+    crop_side,
+    crop_start,
+    known_lengths,
+    lengths_of,
+    optics_of,
+)
 from ptychoformer.measurement.pixels import Filling, beam_centre
 from ptychoformer.measurement.plausibility import doubts
 from ptychoformer.measurement.readers import RawScan, open_described, open_scan
@@ -39,8 +52,10 @@ class PreparedScan:
     """A scan that can be reconstructed, or trained on; its patterns are made as they are asked for.
 
     Args:
-        positions: (n, 2) float64, y and x of the window's upper left corner, pixels of the object, none below 0.
-        counts: (n,) float64, what each whole frame counts, before anything is repaired or cropped: it tells one scan from another.
+        positions: (n, 2) float64, y and x of the window's upper left corner, pixels of the object,
+            none below 0.
+        counts: (n,) float64, what each whole frame counts, before anything is repaired or cropped:
+            it tells one scan from another.
         window: (h, w) of the patterns.
         grid: (rows, columns) of a raster, whose patterns run row by row, none of them left out.
         optics: with the pixel size of the object; None if lengths are not known.
@@ -49,7 +64,8 @@ class PreparedScan:
         centre: (y, x) detector pixel with the zero frequency.
         crop: side of the square that the patterns are made of, detector pixels.
         warnings: full sentences for people.
-        frames: ``frames(size)`` yields at most ``size`` patterns at a time, (m, h, w) float32 photons, zero frequency at (h // 2, w // 2),
+        frames: ``frames(size)`` yields at most ``size`` patterns at a time, (m, h, w) float32
+            photons, zero frequency at (h // 2, w // 2),
             without bad pixels; each call starts anew.
         raster: (rows, columns) of the file's patterns, some of which may be left out.
         numbers: (n,) of the patterns in the file.
@@ -75,11 +91,14 @@ class PreparedScan:
 
 
 @contextmanager
-def open_prepared(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mapping[str, Any]) -> Iterator[PreparedScan]:
+def open_prepared(
+    path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mapping[str, Any]
+) -> Iterator[PreparedScan]:
     """A scan opened and prepared as the config describes it; see `readers.open_scan` and `prepare`.
 
     Args:
-        scan: how it is read: `readers.READING`, ``geometry`` (``wavelength``, ``distance``, ``detector_pixel``), ``centre`` and
+        scan: how it is read: `readers.READING`, ``geometry`` (``wavelength``, ``distance``,
+            ``detector_pixel``), ``centre`` and
             ``keep_frames``; what is missing or None is as the file says.
         patterns: ``crop`` and ``bin``.
     """
@@ -96,9 +115,11 @@ def import_scan(
     output: str | os.PathLike,
     **reading: Any,
 ) -> tuple[str, ...]:
-    """Write a measured scan as a dataset (see `measurement.cxi`), some patterns at a time; returns warnings, full sentences for people.
+    """Write a measured scan as a dataset (see `measurement.cxi`), some patterns at a time; returns
+    warnings, full sentences for people.
 
-    The group ``ptychography`` gets the attributes ``source`` (a name), ``format``, ``crop``, ``bin``, ``centre_y`` and ``centre_x``.
+    The group ``ptychography`` gets the attributes ``source`` (a name), ``format``, ``crop``,
+    ``bin``, ``centre_y`` and ``centre_x``.
 
     Args:
         reading: as in `readers.open_scan`.
@@ -114,7 +135,9 @@ def import_scan(
         origin = {"source": raw.path.name, "format": raw.format, "crop": scan.crop, "bin": preparation.bin}
         origin |= {"centre_y": scan.centre[0], "centre_x": scan.centre[1]}
         parts = {"probe": scan.probe, "optics": scan.optics, "mask": scan.mask, "grid": scan.grid}
-        with create_dataset(output, window=scan.window, positions=scan.positions, **parts, condition=origin) as patterns:
+        with create_dataset(
+            output, window=scan.window, positions=scan.positions, **parts, condition=origin
+        ) as patterns:
             write_patterns(scan, patterns)
     return scan.warnings
 
@@ -131,15 +154,20 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     """``raw`` after it was examined; the result reads them again, so it lives as long as ``raw``.
 
     Raises:
-        InputError: the frames cannot be used (`examination.examine`), the crop does not fit around the centre, or positions in metres lack
+        InputError: the frames cannot be used (`examination.examine`), the crop does not fit around
+            the centre, or positions in metres lack
             the wavelength, the distance or the detector's pixel size.
     """
     preparation = preparation or Preparation()
     found = examine(raw, preparation.keep_frames)
     warnings, used, shown = found.warnings, found.used, beam_centre(found.mean)
-    everything, raw = raw, replace(raw, positions=raw.positions[used])  # what is left out says nothing of where the object lies
+    # what is left out says nothing of where the object lies
+    everything, raw = raw, replace(raw, positions=raw.positions[used])
     centre = preparation.centre or raw.centre or (_middle(raw.frame) if raw.centred else shown)
-    if centre == raw.centre and max(abs(a - b) / side for a, b, side in zip(centre, shown, raw.frame, strict=True)) > OFF:
+    if (
+        centre == raw.centre
+        and max(abs(a - b) / side for a, b, side in zip(centre, shown, raw.frame, strict=True)) > OFF
+    ):
         warnings += (f"{raw.path} puts the beam at detector pixel {centre}, its patterns rather at {shown}.",)
     crop = crop_side(raw, centre, preparation)
     window = crop // preparation.bin
@@ -160,12 +188,19 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
 
     optics = optics_of(raw, preparation, crop)
     if optics is None:
-        missing = ", ".join(name.replace("_", " ") for name, value in lengths_of(raw, preparation).items() if value is None)
+        missing = ", ".join(
+            name.replace("_", " ") for name, value in lengths_of(raw, preparation).items() if value is None
+        )
         warnings += (f"{raw.path} records no {missing}: lengths are in pixels.",)
     probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
     if held < LEAST_LIGHT:
         light = f"{100 * held:.0f}% of the probe's light"
-        warnings += (f"{raw.path}: the window of {window} pixels holds {light}; a smaller bin makes it wider, a smaller crop its pixels.",)
+        warnings += (
+            (
+                f"{raw.path}: the window of {window} pixels holds {light}; a smaller bin makes it wider, a smaller crop"
+                " its pixels."
+            ),
+        )
     positions = corners_of(raw, preparation, crop)
     if np.ptp(positions, axis=0).any():
         warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
@@ -202,9 +237,13 @@ def _middle(frame: tuple[int, int]) -> tuple[int, int]:
 
 
 def _cut(patterns: np.ndarray, start: tuple[int, int], crop: int, beyond: float) -> np.ndarray:
-    """The square from ``start`` of ``patterns`` (m, h, w), which are ``beyond`` outside their frame."""
+    """The square from ``start`` of ``patterns`` (m, h, w), which are ``beyond`` outside their
+    frame.
+    """
     inside = [slice(max(first, 0), first + crop) for first in start]
-    outside = [(max(-first, 0), max(first + crop - side, 0)) for first, side in zip(start, patterns.shape[1:], strict=True)]
+    outside = [
+        (max(-first, 0), max(first + crop - side, 0)) for first, side in zip(start, patterns.shape[1:], strict=True)
+    ]
     cut = patterns[:, *inside]
     return np.pad(cut, ((0, 0), *outside), constant_values=beyond) if np.any(outside) else cut
 
@@ -216,10 +255,12 @@ def _binned(patterns: np.ndarray, bin: int) -> np.ndarray:
 
 
 def rescaled_probe(probe: np.ndarray, crop: int, window: int) -> np.ndarray:
-    """A probe (h, w) as it looks on a detector cropped to ``crop`` pixels, in a window of ``window`` pixels, complex64.
+    """A probe (h, w) as it looks on a detector cropped to ``crop`` pixels, in a window of
+    ``window`` pixels, complex64.
 
-    The cropped detector is a crop in Fourier space, the smaller window one in real space. Each keeps the square modulus of what it keeps,
-    so that the sum over a pattern is that over the exit wave (Parseval), as in `simulation.diffraction`.
+    The cropped detector is a crop in Fourier space, the smaller window one in real space. Each
+    keeps the square modulus of what it keeps, so that the sum over a pattern is that over the exit
+    wave (Parseval), as in `simulation.diffraction`.
     """
     spectrum = _central(fftshift(fft2(ifftshift(probe), norm="ortho")), crop)
     return _central(fftshift(ifft2(ifftshift(spectrum), norm="ortho")), window).astype(np.complex64)

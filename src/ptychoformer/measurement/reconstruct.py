@@ -1,17 +1,22 @@
-"""From the patterns of a scan to a file with its object and probe: `measurement.iterative`, run to the end and put into conventions.
+"""From the patterns of a scan to a file with its object and probe: `measurement.iterative`, run to
+the end and put into conventions.
 
     object/amplitude          (H, W) float32, clear parts are 1 if the probe was not known
-    object/phase              (H, W) float32, radians, from -pi to pi, or beyond if jumps by 2 pi were taken out
+    object/phase              (H, W) float32, radians, from -pi to pi, or beyond if jumps by 2 pi
+        were taken out
     object/light              (H, W) float32, photons that fell on each pixel
     probe/wavefield           (h, w) complex64, square root of photons
-    positions                 (n, 2) float64, y and x of the window's corner on the object, pixels, refined if that was asked for
+    positions                 (n, 2) float64, y and x of the window's corner on the object, pixels,
+        refined if that was asked for
     recorded_positions        (n, 2) float64, the same as recorded
-    numbers                   (n,) int64, of these patterns in the scan's file, some of which may be left out
+    numbers                   (n,) int64, of these patterns in the scan's file, some of which may be
+        left out
     counts                    (n,) float64, of each whole frame as recorded
 
-Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that were used along a side), ``bin``,
-``centre`` (y, x of the detector pixel with the zero frequency), whether the phase was ``unwrapped``, and ``pixel_size`` in metres if it
-is known. `measurement.matching` holds them against the scan that the object is used with.
+Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that
+were used along a side), ``bin``, ``centre`` (y, x of the detector pixel with the zero frequency),
+whether the phase was ``unwrapped``, and ``pixel_size`` in metres if it is known.
+`measurement.matching` holds them against the scan that the object is used with.
 """
 
 import math
@@ -41,7 +46,8 @@ from ptychoformer.tensors import fingerprint, load_state, save
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
 PART_FOR_STATES = 0.05  # of the time at most goes into writing them
 BLOCK = 1024
-# Of a pixel of the object, complex64: itself, what it was, its velocity and its sum, and as much again while these are made.
+# Of a pixel of the object, complex64: itself, what it was, its velocity and its sum, and as much
+# again while these are made.
 BYTES_OF_OBJECT = 64
 
 
@@ -56,18 +62,23 @@ def reconstruct(
     threads: int = 1,
     code: str = "",
 ) -> dict[str, Any]:
-    """Reconstruct a scan from a file of any format that can be read; an interrupted reconstruction goes on where it was.
+    """Reconstruct a scan from a file of any format that can be read; an interrupted reconstruction
+    goes on where it was.
 
-    It starts anew, and says why, if anything has changed that the result depends on. Another number of iterations is no such thing as long
-    as those that were done are also those of the longer or shorter run: none of them averaged that is not to be, or left out that is.
+    It starts anew, and says why, if anything has changed that the result depends on. Another number
+    of iterations is no such thing as long as those that were done are also those of the longer or
+    shorter run: none of them averaged that is not to be, or left out that is.
 
     Args:
         path: measured scan, or a dataset of this project.
         scan: how it is read, see `preparation.open_prepared`.
-        options: of `Reconstruction`, but ``averaged``, the number of last iterations whose mean is the result, in place of
-            ``average_from``; and ``iterations``, ``crop`` and ``bin`` of the patterns; ``unwrap`` takes jumps by 2 pi out of the phase.
+        options: of `Reconstruction`, but ``averaged``, the number of last iterations whose mean is
+            the result, in place of
+            ``average_from``; and ``iterations``, ``crop`` and ``bin`` of the patterns; ``unwrap``
+            takes jumps by 2 pi out of the phase.
         output: HDF5 file.
-        convergence: CSV, a row for each iteration: ``iteration``, ``r_factor`` (before each update), ``seconds``.
+        convergence: CSV, a row for each iteration: ``iteration``, ``r_factor`` (before each
+            update), ``seconds``.
         seed: of the order of patterns.
         threads: of the CPU.
         code: digest of the code, so that state left by other code is not continued.
@@ -93,8 +104,13 @@ def reconstruct(
         probe = _as_bright_as(probe, amplitudes)
     good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
     timed = {**options, "average_from": max(1, options["iterations"] - options["averaged"] + 1)}
-    run = Reconstruction(amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device), timed, seed)
-    say(f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options['engine']}, on {device}")
+    run = Reconstruction(
+        amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device), timed, seed
+    )
+    say(
+        f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options['engine']}, on"
+        f" {device}"
+    )
     state_file = Path(output).with_name(f"{Path(output).stem}.state.pt")
     _run_to_the_end(run, state_file, _identity(run, prepared, code))
     r_factor = run.finish()
@@ -103,7 +119,12 @@ def reconstruct(
     write_csv(pd.DataFrame(run.history), convergence)
     state_file.unlink(missing_ok=True)
     seconds = sum(row["seconds"] for row in run.history)
-    return {"device": device_name(device), "r_factor": r_factor, "patterns": len(amplitudes), "reconstruction_seconds": round(seconds, 1)}
+    return {
+        "device": device_name(device),
+        "r_factor": r_factor,
+        "patterns": len(amplitudes),
+        "reconstruction_seconds": round(seconds, 1),
+    }
 
 
 def _check_memory(path: str | os.PathLike, scan: PreparedScan) -> None:
@@ -117,12 +138,19 @@ def _check_memory(path: str | os.PathLike, scan: PreparedScan) -> None:
     needed = 4.0 * len(scan.positions) * window**2 + BYTES_OF_OBJECT * height * width
 
     def advice(part: float) -> str:
-        """A crop of a part of the detector makes patterns and object as many times smaller along each side."""
+        """A crop of a part of the detector makes patterns and object as many times smaller
+        along each side.
+        """
         bin = scan.crop // window
         crop = int(scan.crop * math.sqrt(part)) // (2 * bin) * 2 * bin
-        return (f"--crop {crop} would fit; " if crop >= SMALLEST_WINDOW * bin else "") + "check the scan's positions and lengths"
+        return (
+            f"--crop {crop} would fit; " if crop >= SMALLEST_WINDOW * bin else ""
+        ) + "check the scan's positions and lengths"
 
-    what = f"{path}: an object of {height:.0f} x {width:.0f} pixels, with {len(scan.positions)} patterns of {window} x {window},"
+    what = (
+        f"{path}: an object of {height:.0f} x {width:.0f} pixels, with {len(scan.positions)} patterns of {window} x"
+        f" {window},"
+    )
     check_memory(what, needed, advice)
 
 
@@ -136,17 +164,22 @@ def _amplitudes(blocks: Iterable[np.ndarray], count: int, window: tuple[int, int
 
 
 def first_probe(amplitudes: torch.Tensor) -> np.ndarray:
-    """A probe (h, w) complex64 that nobody measured: flat in phase on the detector, with the amplitude of the mean of all patterns, each
-    divided by its photons, so that no bright one tells its shape alone."""
+    """A probe (h, w) complex64 that nobody measured: flat in phase on the detector, with the
+    amplitude of the mean of all patterns, each divided by its photons, so that no bright one tells
+    its shape alone.
+    """
     total, mean = _photons(amplitudes), torch.zeros(amplitudes.shape[1:], dtype=torch.float64)
     for part, photons in zip(amplitudes.split(BLOCK), total.split(BLOCK), strict=True):
         mean += (part.square() / photons.clamp_min(TINY)[:, None, None]).sum(dim=0)
-    return np.fft.fftshift(np.fft.ifft2((mean / len(total) * total.median()).sqrt().numpy(), norm="ortho")).astype(np.complex64)
+    return np.fft.fftshift(np.fft.ifft2((mean / len(total) * total.median()).sqrt().numpy(), norm="ortho")).astype(
+        np.complex64
+    )
 
 
 def _as_bright_as(probe: np.ndarray, amplitudes: torch.Tensor) -> np.ndarray:
-    """The same probe with as many photons as the brightest pattern, since no object amplifies; but for the brightest tenth, of which one
-    may be brighter by a fault."""
+    """The same probe with as many photons as the brightest pattern, since no object amplifies; but
+    for the brightest tenth, of which one may be brighter by a fault.
+    """
     brightest = np.quantile(_photons(amplitudes).numpy(), 0.9, method="lower")
     return probe * np.float32(np.sqrt(brightest / max(np.sum(np.abs(probe) ** 2), 1e-30)))
 
@@ -184,7 +217,10 @@ def _restore(run: Reconstruction, state: Mapping[str, Any], state_file: Path) ->
     first, last = run.options["average_from"], run.options["iterations"]
     if done > last or (done >= first and averages != first):
         holds = f"{done} iterations, averaged from {averages} on"
-        say(f"Starting anew: {state_file} holds {holds}, which the mean of iterations {first} to {last} cannot be made of.")
+        say(
+            f"Starting anew: {state_file} holds {holds}, which the mean of iterations {first} to {last} cannot be"
+            " made of."
+        )
         return
     run.restore(state)
     say(f"Going on after iteration {run.iteration}.")
@@ -212,12 +248,18 @@ def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output:
     unwrap = bool(run.options.get("unwrap"))
     phase = unwrapped(phase, told) if unwrap else phase
     if where := wrapped_phase(phase, told):
-        cure = "dislocations of the phase, which nothing unwraps" if unwrap else "--unwrap (reconstruction.unwrap) takes out what is 2 pi"
+        cure = (
+            "dislocations of the phase, which nothing unwraps"
+            if unwrap
+            else "--unwrap (reconstruction.unwrap) takes out what is 2 pi"
+        )
         say(f"{output}: {where}; {cure}.")
     with create_hdf5(output) as file:
         file.attrs["unwrapped"] = unwrap
         file.attrs.update({"r_factor": r_factor, "iterations": run.iteration, "engine": run.options["engine"]})
-        file.attrs.update({"crop": prepared.crop, "bin": prepared.crop // prepared.window[0], "centre": prepared.centre})
+        file.attrs.update(
+            {"crop": prepared.crop, "bin": prepared.crop // prepared.window[0], "centre": prepared.centre}
+        )
         file.attrs.update({"pixel_size": prepared.optics.pixel_size} if prepared.optics else {})
         write(file, "object/amplitude", np.abs(transmission), "", "y,x")
         write(file, "object/phase", phase, "rad", "y,x")

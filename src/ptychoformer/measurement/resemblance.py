@@ -1,4 +1,6 @@
-"""How like the patterns of a scan are to those that a network was trained on: where their light falls, and how much of it there is."""
+"""How like the patterns of a scan are to those that a network was trained on: where their light
+falls, and how much of it there is.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -25,7 +27,9 @@ class Tally:
             yield block
 
     def summary(self) -> dict[str, Any]:
-        """For JSON: ``photons`` of a pattern, the quantiles 5, 50 and 95 %, and the ``mean_pattern`` in blocks, whose sum is 1."""
+        """For JSON: ``photons`` of a pattern, the quantiles 5, 50 and 95 %, and the
+        ``mean_pattern`` in blocks, whose sum is 1.
+        """
         blocks = [np.array_split(np.arange(side), min(side, SIDE)) for side in self._total.shape]
         starts = [[int(part[0]) for part in parts] for parts in blocks]
         mean = np.add.reduceat(np.add.reduceat(self._total, starts[0], axis=0), starts[1], axis=1)
@@ -39,11 +43,17 @@ def is_summary(found: Any) -> bool:
         photons, mean = (np.asarray(found[name], float) for name in ("photons", "mean_pattern"))
     except (KeyError, TypeError, ValueError):
         return False
-    return photons.shape == (len(QUANTILES),) and mean.ndim == 2 and bool(np.isfinite(photons).all() and np.isfinite(mean).all())
+    return (
+        photons.shape == (len(QUANTILES),)
+        and mean.ndim == 2
+        and bool(np.isfinite(photons).all() and np.isfinite(mean).all())
+    )
 
 
 def differences(found: Mapping[str, Any], trained: Mapping[str, Any]) -> list[str]:
-    """Parts of a sentence on how far the summary of a scan is from that of training; none if it is near."""
+    """Parts of a sentence on how far the summary of a scan is from that of training; none if it
+    is near.
+    """
     mean, expected = (np.asarray(part["mean_pattern"]) for part in (found, trained))
     texts = []
     if mean.shape == expected.shape and (elsewhere := np.abs(mean - expected).sum() / 2) > MOST_ELSEWHERE:

@@ -1,4 +1,6 @@
-"""What a measured scan holds, at a glance: counts, geometry, step and overlap, and what is odd about it."""
+"""What a measured scan holds, at a glance: counts, geometry, step and overlap, and what is odd
+about it.
+"""
 
 import os
 from collections.abc import Mapping
@@ -33,9 +35,12 @@ class Summary:
         photons: (n,) in the window of each pattern that is used.
         mean: (h, w) mean pattern.
         brightest: photons in the brightest pixel of any pattern.
-        lengths: wavelength, distance and detector pixel (y), metres, given or of the file; None if nobody recorded one.
-        pixels: (n, 2) corners of the windows, pixels of the object; None if they are in metres and the geometry is not known.
-        metres: (n, 2) the same in metres; None if the geometry is not known, and they are in pixels.
+        lengths: wavelength, distance and detector pixel (y), metres, given or of the file; None if
+            nobody recorded one.
+        pixels: (n, 2) corners of the windows, pixels of the object; None if they are in metres and
+            the geometry is not known.
+        metres: (n, 2) the same in metres; None if the geometry is not known, and they are in
+            pixels.
     """
 
     path: Path
@@ -63,17 +68,39 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
     """
     geometry, bin = scan.get("geometry", {}), patterns.get("bin", 1)
     with open_described(path, scan) as raw:
-        preparation = Preparation(scan.get("centre"), patterns.get("crop"), bin, keep_frames=scan.get("keep_frames", False), **geometry)
+        preparation = Preparation(
+            scan.get("centre"), patterns.get("crop"), bin, keep_frames=scan.get("keep_frames", False), **geometry
+        )
         lengths = lengths_of(raw, preparation)
         lost = raw.unit == "metres" and None in lengths.values()
-        # Positions in metres have no pixels without a geometry; the patterns can be looked at all the same.
+        # Positions in metres have no pixels without a geometry; the patterns can be looked at all
+        # the same.
         usable = replace(raw, positions=np.zeros_like(raw.positions), unit="frame pixels") if lost else raw
         prepared = prepare(usable, preparation)
         lengths |= {"detector_pixel": lengths["detector_pixel"] and lengths["detector_pixel"][0]}
         photons, mean, brightest = _counts(prepared)
         pixels = None if lost else prepared.positions
-        metres = prepared.positions * prepared.optics.pixel_size if prepared.optics else raw.positions[prepared.numbers] if lost else None
-    return Summary(Path(path), raw.format, raw.particle, raw.frame, prepared, bin, photons, mean, brightest, lengths, pixels, metres)
+        metres = (
+            prepared.positions * prepared.optics.pixel_size
+            if prepared.optics
+            else raw.positions[prepared.numbers]
+            if lost
+            else None
+        )
+    return Summary(
+        Path(path),
+        raw.format,
+        raw.particle,
+        raw.frame,
+        prepared,
+        bin,
+        photons,
+        mean,
+        brightest,
+        lengths,
+        pixels,
+        metres,
+    )
 
 
 def _counts(scan: PreparedScan) -> tuple[np.ndarray, np.ndarray, float]:
@@ -104,11 +131,17 @@ def as_mapping(summary: Summary) -> dict[str, Any]:
         "bad_pixels": int(scan.mask.sum()),
         "bad_pixels_of_frame": scan.bad,
         "left_out": {reason: np.setdiff1d(numbers, scan.numbers).tolist() for reason, numbers in scan.unusable.items()},
-        "photons": {"mean": float(summary.photons.mean()), "min": float(summary.photons.min()), "max": float(summary.photons.max())},
+        "photons": {
+            "mean": float(summary.photons.mean()),
+            "min": float(summary.photons.min()),
+            "max": float(summary.photons.max()),
+        },
         "brightest_pixel": summary.brightest,
         **lengths,
         "particle": summary.particle,
-        "energy_kev": energy_of(lengths["wavelength"], summary.particle) / constants.eV / 1e3 if lengths["wavelength"] else None,
+        "energy_kev": (
+            energy_of(lengths["wavelength"], summary.particle) / constants.eV / 1e3 if lengths["wavelength"] else None
+        ),
         "pixel_size": scan.optics.pixel_size if scan.optics else None,
         "extent_pixels": None if summary.pixels is None else _extent(summary.pixels),
         "extent_metres": None if summary.metres is None else _extent(summary.metres),

@@ -1,4 +1,6 @@
-"""Phase that jumps by 2 pi: patterns tell it but for multiples of that, and a network takes the jumps for edges of the object."""
+"""Phase that jumps by 2 pi: patterns tell it but for multiples of that, and a network takes the
+jumps for edges of the object.
+"""
 
 import numpy as np
 from scipy.ndimage import map_coordinates
@@ -16,8 +18,9 @@ def told_phase(amplitude: np.ndarray, light: np.ndarray) -> np.ndarray:
 
 
 def wrapped_phase(phase: np.ndarray, told: np.ndarray) -> str:
-    """Say, as a part of a sentence, where ``phase`` (H, W), radians, jumps by more than pi between neighbours that are ``told`` (H, W)
-    bool; empty if it does not."""
+    """Say, as a part of a sentence, where ``phase`` (H, W), radians, jumps by more than pi between
+    neighbours that are ``told`` (H, W) bool; empty if it does not.
+    """
     jumps = np.zeros(phase.shape, bool)
     for axis in (0, 1):
         first, second = (np.delete(np.where(told, phase, np.nan), end, axis) for end in (-1, 0))
@@ -31,10 +34,11 @@ def wrapped_phase(phase: np.ndarray, told: np.ndarray) -> str:
 
 
 def unwrapped(phase: np.ndarray, told: np.ndarray) -> np.ndarray:
-    """``phase`` (H, W) float32, radians, without its jumps by 2 pi where it is ``told`` (H, W) bool, and as it is elsewhere.
+    """``phase`` (H, W) float32, radians, without its jumps by 2 pi where it is ``told`` (H, W)
+    bool, and as it is elsewhere.
 
-    By reliability-guided unwrapping (Herraez et al., Appl. Opt. 41, 7437, 2002); the multiple of 2 pi of the whole leaves its mean nearest
-    to zero.
+    By reliability-guided unwrapping (Herraez et al., Appl. Opt. 41, 7437, 2002); the multiple of 2
+    pi of the whole leaves its mean nearest to zero.
     """
     from skimage.restoration import unwrap_phase  # takes half a second, which only this pays
 
@@ -44,10 +48,14 @@ def unwrapped(phase: np.ndarray, told: np.ndarray) -> np.ndarray:
 
 
 def with_turns_of(phase: np.ndarray, other: np.ndarray, factor: float) -> np.ndarray:
-    """``phase`` (H, W), radians, plus the multiples of 2 pi that bring it nearest to ``other``, whose pixels are ``factor`` as wide."""
+    """``phase`` (H, W), radians, plus the multiples of 2 pi that bring it nearest to ``other``,
+    whose pixels are ``factor`` as wide.
+    """
     return phase + TURN * np.rint((at_pixels(other, phase.shape, factor) - phase) / TURN)
 
 
 def at_pixels(image: np.ndarray, shape: tuple[int, int], factor: float) -> np.ndarray:
-    """``image`` at the pixels (y, x) / ``factor``, (y, x) those of an image of ``shape``: linear between neighbours."""
+    """``image`` at the pixels (y, x) / ``factor``, (y, x) those of an image of ``shape``:
+    linear between neighbours.
+    """
     return map_coordinates(image, np.indices(shape) / factor, order=1, mode="nearest")

@@ -1,11 +1,13 @@
 """Networks that map one pattern to a patch of amplitude and phase.
 
-Every module here is one network, known to the config by the module's name. It holds ``build(window, **options)``, which returns an
-``nn.Module`` that maps a pattern as `training.inputs` prepares it, (batch, 1, h, w), to amplitude and phase, (batch, 2, h, w), on the
-labels' scale. Nothing else has to change for a new one: its keyword options, with their annotations, are what the config accepts. Two
-constants may stand beside it: ``SIDE_MULTIPLE_OF`` says which sizes of patterns it can read, so that the config can be checked before any
-job, and ``INITIALISATION``, one of ``INITIALISATIONS``, how it starts where the config does not say; torch's own without it. Such a module
-may also lie outside the package (`outside`); `training.contract` tries a network before it is trained.
+Every module here is one network, known to the config by the module's name. It holds ``build(window,
+**options)``, which returns an ``nn.Module`` that maps a pattern as `training.inputs` prepares it,
+(batch, 1, h, w), to amplitude and phase, (batch, 2, h, w), on the labels' scale. Nothing else has
+to change for a new one: its keyword options, with their annotations, are what the config accepts.
+Two constants may stand beside it: ``SIDE_MULTIPLE_OF`` says which sizes of patterns it can read, so
+that the config can be checked before any job, and ``INITIALISATION``, one of ``INITIALISATIONS``,
+how it starts where the config does not say; torch's own without it. Such a module may also lie
+outside the package (`outside`); `training.contract` tries a network before it is trained.
 """
 
 from collections.abc import Mapping
@@ -30,7 +32,9 @@ def module_of(kind: str) -> ModuleType:
     return outside.load(kind) if outside.is_outside(kind) else import_module(f"{__name__}.{kind}")
 
 
-def build(kind: str, window: tuple[int, int], options: Mapping[str, Any], initialisation: str | None = None) -> nn.Module:
+def build(
+    kind: str, window: tuple[int, int], options: Mapping[str, Any], initialisation: str | None = None
+) -> nn.Module:
     """The network of a kind for patterns of ``window`` (h, w) pixels.
 
     Args:
@@ -48,9 +52,13 @@ def build(kind: str, window: tuple[int, int], options: Mapping[str, Any], initia
     except (PtychoformerError, MemoryError):
         raise
     except Exception as error:
-        raise InputError(f"The network '{kind}' cannot be built: {outside.told(error, network_source(kind))}.") from error
+        raise InputError(
+            f"The network '{kind}' cannot be built: {outside.told(error, network_source(kind))}."
+        ) from error
     if not isinstance(network, nn.Module):
-        raise InputError(f"'build' of the network '{kind}' returns {type(network).__name__}; expected is a torch.nn.Module.")
+        raise InputError(
+            f"'build' of the network '{kind}' returns {type(network).__name__}; expected is a torch.nn.Module."
+        )
     return network
 
 

@@ -1,7 +1,9 @@
-"""DPI: a U-Net of pre-activation residual blocks (Chang et al., Phys. Rev. Lett. 130, 016101, 2023), here with two outputs.
+"""DPI: a U-Net of pre-activation residual blocks (Chang et al., Phys. Rev. Lett. 130, 016101,
+2023), here with two outputs.
 
-The large one has the layers of its release: two residual blocks a level, residual blocks of transposed convolutions upwards, dropout
-between levels. The small one has one block a level, plain transposed convolutions and dropout within its blocks.
+The large one has the layers of its release: two residual blocks a level, residual blocks of
+transposed convolutions upwards, dropout between levels. The small one has one block a level, plain
+transposed convolutions and dropout within its blocks.
 """
 
 from itertools import pairwise
@@ -20,7 +22,9 @@ DROPOUT = 0.2
 
 
 class ResidualBlock(nn.Module):
-    """BN, ReLU, 3 x 3 convolution, twice, plus a 3 x 3 convolution as shortcut; a stride halves the resolution."""
+    """BN, ReLU, 3 x 3 convolution, twice, plus a 3 x 3 convolution as shortcut; a stride halves
+    the resolution.
+    """
 
     def __init__(self, before: int, after: int, stride: int = 1, dropout: float = 0.0):
         super().__init__()
@@ -41,7 +45,9 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualUp(nn.Module):
-    """The same of transposed convolutions, the first of which doubles the resolution, and so does the shortcut."""
+    """The same of transposed convolutions, the first of which doubles the resolution, and so
+    does the shortcut.
+    """
 
     def __init__(self, before: int, after: int):
         super().__init__()
@@ -70,10 +76,14 @@ class DPI(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = ResidualBlock(1, WIDTHS[0])
-        self.down = nn.ModuleList(nn.Sequential(ResidualBlock(a, b, stride=2), ResidualBlock(b, b)) for a, b in pairwise(WIDTHS))
+        self.down = nn.ModuleList(
+            nn.Sequential(ResidualBlock(a, b, stride=2), ResidualBlock(b, b)) for a, b in pairwise(WIDTHS)
+        )
         skipped = WIDTHS[-2::-1]
         before = (WIDTHS[-1], *(up + beside for up, beside in zip(UP_WIDTHS, skipped, strict=True)))
-        self.up = nn.ModuleList(nn.Sequential(ResidualUp(a, b), ResidualBlock(b, b)) for a, b in zip(before, UP_WIDTHS, strict=False))
+        self.up = nn.ModuleList(
+            nn.Sequential(ResidualUp(a, b), ResidualBlock(b, b)) for a, b in zip(before, UP_WIDTHS, strict=False)
+        )
         self.last = nn.Sequential(ResidualBlock(before[-1], UP_WIDTHS[-1]), ResidualBlock(UP_WIDTHS[-1], OUTPUTS))
         self.dropout = nn.Dropout(DROPOUT)
 
@@ -91,7 +101,9 @@ class DPI(nn.Module):
 
 
 class SmallUp(nn.Module):
-    """Transposed convolution of stride 2, concatenation with the encoder's features, and a residual block."""
+    """Transposed convolution of stride 2, concatenation with the encoder's features, and a
+    residual block.
+    """
 
     def __init__(self, before: int, after: int):
         super().__init__()
@@ -99,7 +111,9 @@ class SmallUp(nn.Module):
         self.block = ResidualBlock(2 * after, after, dropout=DROPOUT)
 
     def forward(self, features: Tensor, skipped: Tensor) -> Tensor:
-        """Features (batch, before, h, w) and skipped ones (batch, after, 2 h, 2 w) to the latter's shape."""
+        """Features (batch, before, h, w) and skipped ones (batch, after, 2 h, 2 w) to the
+        latter's shape.
+        """
         return self.block(torch.cat([self.up(features), skipped], dim=1))
 
 

@@ -1,11 +1,14 @@
-"""Ptychoformer: a ViT branch for local and a polar-attention branch for non-local structure, fused and decoded (Sec. III-B).
+"""Ptychoformer: a ViT branch for local and a polar-attention branch for non-local structure, fused
+and decoded (Sec. III-B).
 
-Sizes are those of the authors' release for 32 x 32 patterns (1.60 M parameters). For larger patterns the grid on which the branches
-meet grows with the pattern up to 8 x 8, since the dense layer grows with the fourth power of its side.
+Sizes are those of the authors' release for 32 x 32 patterns (1.60 M parameters). For larger
+patterns the grid on which the branches meet grows with the pattern up to 8 x 8, since the dense
+layer grows with the fourth power of its side.
 
-Blocks and what follows the branches are as the paper's text has them, or as the release has them (`docs/readings.md`): there ReLUs follow
-the local branch's dense layer, the non-local branch's widening and the fusion. Without them dense layer, fusion and the first transposed
-convolution are one linear map.
+Blocks and what follows the branches are as the paper's text has them, or as the release has them
+(`docs/readings.md`): there ReLUs follow the local branch's dense layer, the non-local branch's
+widening and the fusion. Without them dense layer, fusion and the first transposed convolution are
+one linear map.
 """
 
 import math
@@ -31,7 +34,9 @@ DENSE_WIDTH = 512
 
 
 class LocalDependenciesBranch(nn.Module):
-    """A ViT on patches of the pattern, then a dense layer to ``FEATURES`` channels on a square grid of ``grid`` patches a side."""
+    """A ViT on patches of the pattern, then a dense layer to ``FEATURES`` channels on a square
+    grid of ``grid`` patches a side.
+    """
 
     def __init__(self, window: tuple[int, int], grid: int, release: bool):
         super().__init__()
@@ -58,14 +63,19 @@ class LocalDependenciesBranch(nn.Module):
 
 
 class NonLocalCoherenceBranch(nn.Module):
-    """Attention among all pixels at full resolution, without position embedding, pooled to the grid of the local branch."""
+    """Attention among all pixels at full resolution, without position embedding, pooled to the
+    grid of the local branch.
+    """
 
     def __init__(self, window: tuple[int, int], grid: int, attention: Reading, release: bool):
         super().__init__()
         self.window, self.grid, self.release = window, grid, release
         self.embed = nn.Linear(1, WIDTH)
         layers = (pixel_attention(attention, WIDTH, HEADS, window) for _ in range(BLOCKS))
-        blocks = (ReleaseBlock(layer, WIDTH, shortcuts=False) if release else TransformerBlock(layer, WIDTH) for layer in layers)
+        blocks = (
+            ReleaseBlock(layer, WIDTH, shortcuts=False) if release else TransformerBlock(layer, WIDTH)
+            for layer in layers
+        )
         self.blocks = nn.Sequential(*blocks)
         self.widen = nn.Conv2d(WIDTH, FEATURES, 1)
 
@@ -75,12 +85,15 @@ class NonLocalCoherenceBranch(nn.Module):
         features = tokens.transpose(1, 2).unflatten(2, self.window)
         if self.release:
             return adaptive_avg_pool2d(self.widen(features).relu(), self.grid)
-        # Without a ReLU between them a 1 x 1 convolution and a mean commute: the same, for a 64th of the work.
+        # Without a ReLU between them a 1 x 1 convolution and a mean commute: the same, for a 64th
+        # of the work.
         return self.widen(adaptive_avg_pool2d(features, self.grid))
 
 
 def convolutional_decoder(stages: int) -> nn.Sequential:
-    """Transposed convolutions that double the resolution ``stages`` times and end in one channel."""
+    """Transposed convolutions that double the resolution ``stages`` times and end in one
+    channel.
+    """
     widths = (FEATURES,) * (stages - len(DECODER_WIDTHS) + 1) + DECODER_WIDTHS[-stages:]
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
@@ -90,7 +103,9 @@ def convolutional_decoder(stages: int) -> nn.Sequential:
 
 
 def dense_decoder(window: tuple[int, int], grid: int) -> nn.Sequential:
-    """Fully connected layers from the fused features to all pixels at once: the decoder's ablation."""
+    """Fully connected layers from the fused features to all pixels at once: the decoder's
+    ablation.
+    """
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(grid * grid * FEATURES, DENSE_WIDTH),
@@ -101,7 +116,8 @@ def dense_decoder(window: tuple[int, int], grid: int) -> nn.Sequential:
 
 
 class Ptychoformer(nn.Module):
-    """Both branches, their fusion (Eq. 12), a decoder for each output and the output constraints (Eq. 13).
+    """Both branches, their fusion (Eq. 12), a decoder for each output and the output constraints
+    (Eq. 13).
 
     Args:
         window: (h, w) of a pattern: a square whose side is a power of two of at least 32 pixels.
@@ -111,7 +127,15 @@ class Ptychoformer(nn.Module):
         constrained: sigmoid amplitude and pi * tanh phase, or the decoders' plain outputs.
     """
 
-    def __init__(self, window: tuple[int, int], attention: Reading | Literal["none"], *, release: bool, dense: bool, constrained: bool):
+    def __init__(
+        self,
+        window: tuple[int, int],
+        attention: Reading | Literal["none"],
+        *,
+        release: bool,
+        dense: bool,
+        constrained: bool,
+    ):
         super().__init__()
         side = window[0]
         grid = min(side // 8, 8)
@@ -120,7 +144,9 @@ class Ptychoformer(nn.Module):
         self.fuse = nn.Conv2d(FEATURES if attention == "none" else 2 * FEATURES, FEATURES, 1)
         self.activate = nn.ReLU() if release else nn.Identity()
         stages = int(math.log2(side // grid))
-        self.amplitude, self.phase = (dense_decoder(window, grid) if dense else convolutional_decoder(stages) for _ in range(2))
+        self.amplitude, self.phase = (
+            dense_decoder(window, grid) if dense else convolutional_decoder(stages) for _ in range(2)
+        )
         self.constrained = constrained
 
     def forward(self, patterns: Tensor) -> Tensor:
@@ -141,13 +167,16 @@ def build(
     decoder: Literal["convolutional", "dense"] = "convolutional",
     constraints: Literal["physical", "none"] = "physical",
 ) -> Ptychoformer:
-    """Ptychoformer for patterns of ``window`` pixels; the options' readings are in `docs/readings.md`.
+    """Ptychoformer for patterns of ``window`` pixels; the options' readings are in
+    `docs/readings.md`.
 
     Raises:
         InputError: the window is not a square whose side is a power of two of at least 32.
     """
     require_multiple(window, SIDE_MULTIPLE_OF, "ptychoformer")
     if window[0] != window[1] or not math.log2(window[0]).is_integer():
-        raise InputError(f"ptychoformer needs square patterns whose side is a power of two, found {window[0]} x {window[1]}.")
+        raise InputError(
+            f"ptychoformer needs square patterns whose side is a power of two, found {window[0]} x {window[1]}."
+        )
     choices = {"release": blocks == "release", "dense": decoder == "dense", "constrained": constraints == "physical"}
     return Ptychoformer(window, attention, **choices)

@@ -1,4 +1,6 @@
-"""PtychoNN: one convolutional encoder and a decoder each for amplitude and phase (Cherukara et al., Appl. Phys. Lett. 117, 2020)."""
+"""PtychoNN: one convolutional encoder and a decoder each for amplitude and phase (Cherukara et
+al., Appl. Phys. Lett. 117, 2020).
+"""
 
 import torch
 from torch import Tensor, nn
@@ -6,8 +8,8 @@ from torch import Tensor, nn
 from ptychoformer.models.parts.outputs import constrain, require_multiple
 
 SIDE_MULTIPLE_OF = 8
-# A plain stack of ReLU layers without normalisation: from torch's own weights the signal fades from layer to layer, and a short training
-# never leaves its first plateau (`docs/readings.md`).
+# A plain stack of ReLU layers without normalisation: from torch's own weights the signal fades from
+# layer to layer, and a short training never leaves its first plateau (`docs/readings.md`).
 INITIALISATION = "glorot"
 WIDTH = 32
 

@@ -1,7 +1,9 @@
-"""PtyNet: an encoder that amplitude and phase share, and a decoder grouped by output (Pan et al., iScience 26, 2023).
+"""PtyNet: an encoder that amplitude and phase share, and a decoder grouped by output (Pan et al.,
+iScience 26, 2023).
 
-Its release holds two networks. The small one (0.32 M parameters) fits the words "group convolution for efficiency"; the large one
-(20.66 M), of residual blocks of two 5 x 5 convolutions, is what the release trains.
+Its release holds two networks. The small one (0.32 M parameters) fits the words "group convolution
+for efficiency"; the large one (20.66 M), of residual blocks of two 5 x 5 convolutions, is what the
+release trains.
 """
 
 import math
@@ -35,7 +37,9 @@ def encoder() -> nn.Sequential:
 
 
 def decoder() -> nn.Sequential:
-    """Three stages of a convolution, a grouped convolution and a grouped transposed convolution; one group for each output."""
+    """Three stages of a convolution, a grouped convolution and a grouped transposed
+    convolution; one group for each output.
+    """
     layers: list[nn.Module] = []
     for before, middle, after in DECODER:
         layers += [nn.Conv2d(before, middle, 3, padding=1), nn.LeakyReLU(SLOPE)]
@@ -50,7 +54,9 @@ def convolution(before: int, after: int, side: int, groups: int = 1) -> nn.Conv2
 
 
 class ResidualBlock(nn.Module):
-    """Two 5 x 5 convolutions with batch norm and leaky ReLU, plus a 1 x 1 convolution as shortcut; the first is never grouped."""
+    """Two 5 x 5 convolutions with batch norm and leaky ReLU, plus a 1 x 1 convolution as
+    shortcut; the first is never grouped.
+    """
 
     def __init__(self, width: int, groups: int):
         super().__init__()
@@ -66,7 +72,9 @@ class ResidualBlock(nn.Module):
 
 
 class Resampling(nn.Module):
-    """A 5 x 5 and a 1 x 1 convolution with leaky ReLU, plus a 1 x 1 convolution as shortcut, then half or twice the resolution."""
+    """A 5 x 5 and a 1 x 1 convolution with leaky ReLU, plus a 1 x 1 convolution as shortcut,
+    then half or twice the resolution.
+    """
 
     def __init__(self, before: int, after: int, groups: int, resample: nn.Module):
         super().__init__()
@@ -90,9 +98,11 @@ def large_encoder() -> nn.Sequential:
 
 
 def large_decoder() -> nn.Sequential:
-    """Four stages that double the resolution, each with residual blocks in front of it; the outputs are not bounded.
+    """Four stages that double the resolution, each with residual blocks in front of it; the outputs
+    are not bounded.
 
-    The release defines a last convolution and a Hardtanh that its network does not run; they are left out.
+    The release defines a last convolution and a Hardtanh that its network does not run; they are
+    left out.
     """
     layers: list[nn.Module] = []
     for before, after, blocks in LARGE_DECODER:
@@ -102,7 +112,9 @@ def large_decoder() -> nn.Sequential:
 
 
 class PtyNet(nn.Module):
-    """Encoder and grouped decoder; the amplitude is the first output, the phase pi times the second."""
+    """Encoder and grouped decoder; the amplitude is the first output, the phase pi times the
+    second.
+    """
 
     def __init__(self, encode: nn.Sequential, decode: nn.Sequential):
         super().__init__()

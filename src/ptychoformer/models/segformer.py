@@ -1,8 +1,10 @@
-"""The SegFormer variant of Table V: stages of falling resolution, spatial-reduction attention, feed-forward networks that convolve.
+"""The SegFormer variant of Table V: stages of falling resolution, spatial-reduction attention,
+feed-forward networks that convolve.
 
-After Xie et al., NeurIPS 34, 12077 (2021), at a size like the other networks'; the paper gives none. Three stages in place of four, the
-first at half the pattern's resolution, since patterns are 32 pixels wide; the first linear layer of each feed-forward network is a
-3 x 3 convolution, as the paper says.
+After Xie et al., NeurIPS 34, 12077 (2021), at a size like the other networks'; the paper gives
+none. Three stages in place of four, the first at half the pattern's resolution, since patterns are
+32 pixels wide; the first linear layer of each feed-forward network is a 3 x 3 convolution, as the
+paper says.
 """
 
 import torch
@@ -43,7 +45,9 @@ class SpatialReductionAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then a feed-forward network whose first layer is a 3 x 3 convolution; it stands for position embeddings."""
+    """Attention, then a feed-forward network whose first layer is a 3 x 3 convolution; it
+    stands for position embeddings.
+    """
 
     def __init__(self, dim: int, heads: int, reduction: int):
         super().__init__()
@@ -65,11 +69,15 @@ class Block(nn.Module):
 
 def stage(before: int, after: int, heads: int, reduction: int) -> nn.Sequential:
     """Overlapping patches of stride 2, then blocks at half the resolution."""
-    return nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1), *(Block(after, heads, reduction) for _ in range(BLOCKS)))
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride=2, padding=1), *(Block(after, heads, reduction) for _ in range(BLOCKS))
+    )
 
 
 class SegFormer(nn.Module):
-    """Hierarchical transformer encoder; a decoder that mixes all stages pixel by pixel and brings them to the pattern's resolution."""
+    """Hierarchical transformer encoder; a decoder that mixes all stages pixel by pixel and
+    brings them to the pattern's resolution.
+    """
 
     def __init__(self):
         super().__init__()
@@ -77,7 +85,9 @@ class SegFormer(nn.Module):
         self.stages = nn.ModuleList(stage(*size) for size in sizes)
         self.unify = nn.ModuleList(nn.Conv2d(width, DECODER_WIDTH, 1) for width in WIDTHS)
         self.fuse = nn.Sequential(
-            nn.Conv2d(len(WIDTHS) * DECODER_WIDTH, DECODER_WIDTH, 1, bias=False), nn.BatchNorm2d(DECODER_WIDTH), nn.ReLU()
+            nn.Conv2d(len(WIDTHS) * DECODER_WIDTH, DECODER_WIDTH, 1, bias=False),
+            nn.BatchNorm2d(DECODER_WIDTH),
+            nn.ReLU(),
         )
         self.last = nn.Conv2d(DECODER_WIDTH, 2, 1)
 

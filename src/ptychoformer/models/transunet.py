@@ -1,7 +1,8 @@
-"""The TransUNet variant of Table V: a CNN encoder, a transformer on its features, a cascaded decoder with skip connections.
+"""The TransUNet variant of Table V: a CNN encoder, a transformer on its features, a cascaded
+decoder with skip connections.
 
-After Chen et al., arXiv:2102.04306 (2021), at a size like Ptychoformer's; the paper gives none. Three levels in place of four, since
-patterns are 32 pixels wide and not 224.
+After Chen et al., arXiv:2102.04306 (2021), at a size like Ptychoformer's; the paper gives none.
+Three levels in place of four, since patterns are 32 pixels wide and not 224.
 """
 
 from itertools import pairwise
@@ -27,12 +28,16 @@ def convolutions(before: int, after: int) -> nn.Sequential:
 
 
 class PixelTransformer(nn.Module):
-    """A ViT whose tokens are the pixels of a feature map of ``shape``, with learned position embeddings."""
+    """A ViT whose tokens are the pixels of a feature map of ``shape``, with learned position
+    embeddings.
+    """
 
     def __init__(self, width: int, shape: tuple[int, int]):
         super().__init__()
         self.position = nn.Parameter(0.02 * torch.randn(shape[0] * shape[1], width))
-        self.blocks = nn.Sequential(*(TransformerBlock(SelfAttention(width, HEADS), width, expansion=4) for _ in range(BLOCKS)))
+        self.blocks = nn.Sequential(
+            *(TransformerBlock(SelfAttention(width, HEADS), width, expansion=4) for _ in range(BLOCKS))
+        )
         self.norm = nn.LayerNorm(width)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -42,13 +47,17 @@ class PixelTransformer(nn.Module):
 
 
 class TransUNet(nn.Module):
-    """A U-Net with a transformer on its encoder's features, at an eighth of the pattern's resolution."""
+    """A U-Net with a transformer on its encoder's features, at an eighth of the pattern's
+    resolution.
+    """
 
     def __init__(self, window: tuple[int, int]):
         super().__init__()
         self.encode = nn.ModuleList(convolutions(before, after) for before, after in pairwise((1, *WIDTHS)))
         self.transform = PixelTransformer(WIDTHS[-1], (window[0] // 8, window[1] // 8))
-        self.decode = nn.ModuleList(convolutions(below + beside, beside) for below, beside in pairwise((WIDTHS[-1], *WIDTHS[::-1])))
+        self.decode = nn.ModuleList(
+            convolutions(below + beside, beside) for below, beside in pairwise((WIDTHS[-1], *WIDTHS[::-1]))
+        )
         self.last = nn.Conv2d(WIDTHS[0], 2, 1)
         self.downsample = nn.MaxPool2d(2)
         self.upsample = nn.Upsample(scale_factor=2, mode="bilinear")

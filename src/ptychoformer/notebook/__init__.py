@@ -7,9 +7,10 @@
     run = train(scan, obj, epochs=25)
     scene = predict(scan, run)
 
-Each function runs the command of its name (`open_scan` is ``inspect``). Keywords that it does not name itself are that command's options,
-``refine_positions=True`` for ``--refine-positions``, with the same defaults and checks, and errors are the same sentences. Files lie in
-``folder`` if one is given; without, in a temporary folder that is deleted with the object that a function returns.
+Each function runs the command of its name (`open_scan` is ``inspect``). Keywords that it does not
+name itself are that command's options, ``refine_positions=True`` for ``--refine-positions``, with
+the same defaults and checks, and errors are the same sentences. Files lie in ``folder`` if one is
+given; without, in a temporary folder that is deleted with the object that a function returns.
 """
 
 import os
@@ -56,36 +57,51 @@ def open_scan(
     """Look at a scan in a file of any format that can be read, or in arrays.
 
     Args:
-        source: file; or patterns (n, h, w), photons, zero frequency at (h // 2, w // 2) unless ``centre`` says otherwise.
-        positions: with patterns: (n, 2), y and x of the window on the object (the sample's motion, negated), from any origin. With a
+        source: file; or patterns (n, h, w), photons, zero frequency at (h // 2, w // 2) unless
+            ``centre`` says otherwise.
+        positions: with patterns: (n, 2), y and x of the window on the object (the sample's motion,
+            negated), from any origin. With a
             file: the path of the dataset that holds them.
-        unit: of the positions: ``pixels`` of the object as the whole frame samples it, or ``metres``, which need ``wavelength``,
+        unit: of the positions: ``pixels`` of the object as the whole frame samples it, or
+            ``metres``, which need ``wavelength``,
             ``distance`` and ``detector_pixel``. It must be said where one of these is given.
         probe: with patterns: (h, w) complex, square root of photons, if it is known.
         mask: with patterns: (h, w) bool, True where the detector is not to be trusted.
         folder: where arrays are kept as ``scan.cxi``.
-        crop: side of the square around the centre, detector pixels; None for the largest. `predict` crops and bins as in training.
+        crop: side of the square around the centre, detector pixels; None for the largest. `predict`
+            crops and bins as in training.
         bin: side of blocks of pixels that are summed.
         centre: (y, x) detector pixel with the zero frequency; None to find it.
         wavelength, distance, detector_pixel: metres, in place of the file's.
         format: of the file; None to recognise it.
         step: of a nanoprobe's raster, pixels of the object as the whole frame samples it.
         data: path of the dataset with the patterns, in an HDF5 file of no format.
-        positions_unit, positions_axes: of positions in such a file, see `measurement.readers.by_path`.
+        positions_unit, positions_axes: of positions in such a file, see
+            `measurement.readers.by_path`.
         keep_frames: use patterns too that seem to be at fault.
 
     Raises:
         InputError: the scan or an option cannot be used.
         OutputError: arrays cannot be written.
     """
-    options = {"crop": crop, "bin": bin, "centre": centre, "format": format, "step": step, "data": data, "keep_frames": keep_frames}
+    options = {
+        "crop": crop,
+        "bin": bin,
+        "centre": centre,
+        "format": format,
+        "step": step,
+        "data": data,
+        "keep_frames": keep_frames,
+    }
     options |= {"wavelength": wavelength, "distance": distance, "detector_pixel": detector_pixel}
     options |= {"positions_unit": positions_unit, "positions_axes": positions_axes}
     if isinstance(positions, str):
         options, positions = options | {"positions": positions}, None
     if isinstance(source, str | os.PathLike):
         if any(part is not None for part in (positions, unit, probe, mask, folder)):
-            raise InputError(f"positions, unit, probe, mask and folder go with arrays; {source} is a file, which holds its own.")
+            raise InputError(
+                f"positions, unit, probe, mask and folder go with arrays; {source} is a file, which holds its own."
+            )
         path, place = Path(source), None
     elif positions is None:
         raise InputError("Patterns in an array need their positions, (n, 2).")
@@ -100,14 +116,19 @@ def open_scan(
     return Scan(path, options, summarise(path, reading(ready), cropping(ready)), place)
 
 
-def reconstruct(scan: Scan | str | os.PathLike, *, folder: str | os.PathLike | None = None, **options: Any) -> Reconstruction:
+def reconstruct(
+    scan: Scan | str | os.PathLike, *, folder: str | os.PathLike | None = None, **options: Any
+) -> Reconstruction:
     """Reconstruct the object from all patterns of a scan together, and with it the probe.
 
     Args:
         scan: opened, or its file.
-        folder: gets ``object.h5`` and ``object.convergence.csv``; interrupted, the same call with it goes on where it was.
-        options: ``iterations``, ``engine`` (rpie, epie), ``regularisation``, ``momentum``, ``probe_known``, ``refine_positions``, ``seed``,
-            ``threads`` and others of ``ptychoformer reconstruct``; and those of `open_scan`, in place of the scan's.
+        folder: gets ``object.h5`` and ``object.convergence.csv``; interrupted, the same call with
+            it goes on where it was.
+        options: ``iterations``, ``engine`` (rpie, epie), ``regularisation``, ``momentum``,
+            ``probe_known``, ``refine_positions``, ``seed``,
+            ``threads`` and others of ``ptychoformer reconstruct``; and those of `open_scan`, in
+            place of the scan's.
 
     Raises:
         InputError: the scan or an option cannot be used.
@@ -120,16 +141,23 @@ def reconstruct(scan: Scan | str | os.PathLike, *, folder: str | os.PathLike | N
 
 
 def train(
-    scan: Scan | str | os.PathLike, obj: Reconstruction | str | os.PathLike, *, folder: str | os.PathLike | None = None, **options: Any
+    scan: Scan | str | os.PathLike,
+    obj: Reconstruction | str | os.PathLike,
+    *,
+    folder: str | os.PathLike | None = None,
+    **options: Any,
 ) -> Run:
     """Train a network on a reconstructed scan; the lowest fifth of the scan is never trained on.
 
     Args:
         scan: opened, or its file.
         obj: what `reconstruct` made of it, or its file.
-        folder: of the run, gets ``model.pt`` and ``history.csv``; interrupted, the same call with it goes on after the last whole epoch.
-        options: ``model``, ``option`` (of the network, a mapping), ``epochs``, ``batch_size``, ``learning_rate``, ``loss``, ``inputs``,
-            ``initialisation``, ``patterns``, ``seed``, ``threads`` and others of ``ptychoformer train``; and those of `open_scan`, in
+        folder: of the run, gets ``model.pt`` and ``history.csv``; interrupted, the same call with
+            it goes on after the last whole epoch.
+        options: ``model``, ``option`` (of the network, a mapping), ``epochs``, ``batch_size``,
+            ``learning_rate``, ``loss``, ``inputs``,
+            ``initialisation``, ``patterns``, ``seed``, ``threads`` and others of ``ptychoformer
+            train``; and those of `open_scan`, in
             place of the scan's.
 
     Raises:
@@ -143,15 +171,21 @@ def train(
 
 
 def predict(
-    scan: Scan | str | os.PathLike, run: Run | str | os.PathLike, *, folder: str | os.PathLike | None = None, **options: Any
+    scan: Scan | str | os.PathLike,
+    run: Run | str | os.PathLike,
+    *,
+    folder: str | os.PathLike | None = None,
+    **options: Any,
 ) -> Scene:
     """Predict every pattern of a scan with a trained network, and stitch the answers.
 
     Args:
-        scan: opened, or its file; its patterns are cropped and binned as in training, whatever it was opened with.
+        scan: opened, or its file; its patterns are cropped and binned as in training, whatever it
+            was opened with.
         run: what `train` returned, the folder of a run, or a ``model.pt``.
         folder: gets ``scene.h5``.
-        options: ``phase`` (plain, synchronised), ``tie``, ``weighting``, ``threads`` and others of ``ptychoformer predict``; ``crop`` and
+        options: ``phase`` (plain, synchronised), ``tie``, ``weighting``, ``threads`` and others of
+            ``ptychoformer predict``; ``crop`` and
             ``bin`` where nothing is known of the training.
 
     Raises:

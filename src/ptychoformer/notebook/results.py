@@ -1,6 +1,8 @@
-"""What a notebook holds of a scan: objects over the files that the commands wrote, with arrays and pictures.
+"""What a notebook holds of a scan: objects over the files that the commands wrote, with arrays and
+pictures.
 
-Arrays are read when they are first asked for. A temporary folder goes with the object that holds it.
+Arrays are read when they are first asked for. A temporary folder goes with the object that holds
+it.
 """
 
 import json
@@ -36,7 +38,9 @@ BLOCK = 1024  # patterns read at a time
 
 
 class Folder:
-    """A folder to write into: the one given, which stays, or a temporary one, which goes with this object."""
+    """A folder to write into: the one given, which stays, or a temporary one, which goes with
+    this object.
+    """
 
     def __init__(self, given: str | os.PathLike | None):
         self.path = Path(given or tempfile.mkdtemp(prefix="ptychoformer-"))
@@ -64,7 +68,9 @@ class Scan:
 
     @property
     def positions(self) -> np.ndarray | None:
-        """(n, 2) float64, y and x of the windows' upper left corners, pixels of the object; None if metres cannot become pixels."""
+        """(n, 2) float64, y and x of the windows' upper left corners, pixels of the object;
+        None if metres cannot become pixels.
+        """
         return self.summary.pixels
 
     @property
@@ -89,7 +95,9 @@ class Scan:
 
     @cached_property
     def patterns(self) -> np.ndarray:
-        """(n, h, w) float32, photons, centred, repaired, cropped and binned, zero frequency at (h // 2, w // 2); all in memory."""
+        """(n, h, w) float32, photons, centred, repaired, cropped and binned, zero frequency at
+        (h // 2, w // 2); all in memory.
+        """
         options = parsed("inspect", self.path, **self.options)
         with open_prepared(self.path, reading(options), cropping(options)) as prepared:
             return np.concatenate(list(prepared.frames(BLOCK)))
@@ -148,7 +156,9 @@ class Reconstruction(_Made):
 
     @cached_property
     def r_factor(self) -> np.ndarray:
-        """(iterations,) float64, error in amplitude before each iteration's update, as a part of all that was recorded."""
+        """(iterations,) float64, error in amplitude before each iteration's update, as a part
+        of all that was recorded.
+        """
         import pandas as pd
 
         return pd.read_csv(self._convergence)["r_factor"].to_numpy()
@@ -177,7 +187,9 @@ class Run:
 
     @cached_property
     def history(self) -> "pd.DataFrame":
-        """A row an epoch: ``epoch``, ``learning_rate``, ``train_loss``, ``validation_loss``, ``seconds``."""
+        """A row an epoch: ``epoch``, ``learning_rate``, ``train_loss``, ``validation_loss``,
+        ``seconds``.
+        """
         import pandas as pd
 
         return pd.read_csv(self.checkpoint.with_name("history.csv"))
@@ -194,7 +206,9 @@ class Scene(_Made):
 
     @cached_property
     def amplitude(self) -> np.ndarray:
-        """(H, W) float32, arbitrary units, those of the object that the network was trained on; NaN where no pattern lies."""
+        """(H, W) float32, arbitrary units, those of the object that the network was trained on;
+        NaN where no pattern lies.
+        """
         return self._array("scene/amplitude")
 
     @cached_property

@@ -2,10 +2,11 @@
 
     python -m ptychoformer.publication.harvest results/paper resources/reference
 
-Every run's scores and losses are kept with the facts of its training from the sidecar of its weights, and what the folder has measured of
-its scene's frequencies. Runs that the store already has are replaced, all others are kept, so that a store can grow over machines and
-days; the same runs give the same bytes, in whatever order. Of one seed, the scenes that Figures 4 and 8 show are kept too: which these
-are, the config says.
+Every run's scores and losses are kept with the facts of its training from the sidecar of its
+weights, and what the folder has measured of its scene's frequencies. Runs that the store already
+has are replaced, all others are kept, so that a store can grow over machines and days; the same
+runs give the same bytes, in whatever order. Of one seed, the scenes that Figures 4 and 8 show are
+kept too: which these are, the config says.
 """
 
 import argparse
@@ -34,7 +35,8 @@ from ptychoformer.storage import read_text
 
 TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networks that the paper compares
 CONFIG = ("config.yaml", "config/paper.yaml")
-# What is measured of the scenes of several runs together: the file, its columns, and the numbers among them.
+# What is measured of the scenes of several runs together: the file, its columns, and the numbers
+# among them.
 _MEASURED = {
     store.BANDS: ("bands.csv", contract.BAND_ENERGIES, ("estimate", "truth")),
     store.SPECTRA: ("spectra.csv", contract.SPECTRA, ("frequency", "value")),
@@ -48,8 +50,10 @@ class Harvest:
     Args:
         runs: trained networks of the folder, by `RUN` as text.
         new: those of them that the store did not have.
-        whole: dataset to the number of its whole seeds in the store: seeds that have every network of the paper's Table I, trained alike
-            (``n_train``, loss MSE, epochs, batch size) and tested on the dataset itself. The largest ``n_train`` with a whole seed counts.
+        whole: dataset to the number of its whole seeds in the store: seeds that have every network
+            of the paper's Table I, trained alike
+            (``n_train``, loss MSE, epochs, batch size) and tested on the dataset itself. The
+            largest ``n_train`` with a whole seed counts.
         skipped: folders of half-finished runs, with the reason.
     """
 
@@ -59,7 +63,9 @@ class Harvest:
     skipped: tuple[str, ...]
 
     def __str__(self) -> str:
-        seeds = [f"{dataset}: {count} whole {'seed' if count == 1 else 'seeds'}" for dataset, count in self.whole.items()]
+        seeds = [
+            f"{dataset}: {count} whole {'seed' if count == 1 else 'seeds'}" for dataset, count in self.whole.items()
+        ]
         counts = f"{len(self.runs)} {'run' if len(self.runs) == 1 else 'runs'}, {len(self.new)} new"
         return "\n".join([", ".join([counts, *seeds]), *(f"skipped {reason}" for reason in self.skipped)])
 
@@ -70,7 +76,9 @@ class _Unfinished(Exception):
 
 @dataclass
 class _Found:
-    """What a results folder holds of finished runs: their facts, rows of the tables of the store, and what was skipped, with the reason."""
+    """What a results folder holds of finished runs: their facts, rows of the tables of the
+    store, and what was skipped, with the reason.
+    """
 
     facts: dict[Run, dict[str, str]] = field(default_factory=dict)
     tables: dict[str, list[pd.DataFrame]] = field(default_factory=lambda: {name: [] for name in store.TABLES})
@@ -80,9 +88,10 @@ class _Found:
 def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown: Iterable[Shown] = ()) -> Harvest:
     """Merge the finished runs of a results folder into a store.
 
-    Floors and ceilings are taken too; they have no facts of training. ``seconds`` is what training took, ``date`` the day on which it
-    began. A run whose weights or sidecar are missing, or whose metrics break off, is half-finished and left out. Of a run that was trained
-    anew, nothing of the earlier training stays.
+    Floors and ceilings are taken too; they have no facts of training. ``seconds`` is what training
+    took, ``date`` the day on which it began. A run whose weights or sidecar are missing, or whose
+    metrics break off, is half-finished and left out. Of a run that was trained anew, nothing of the
+    earlier training stays.
 
     Args:
         results_folder: has ``evaluation`` and ``training`` in it.
@@ -103,14 +112,24 @@ def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown:
         _take_run(path, results, found)
     for name in _MEASURED:
         _take_measured(name, results, found)
-    known = dict(zip(_keys(existing[store.RUNS]), existing[store.RUNS][list(FACTS)].itertuples(index=False, name=None), strict=True))
+    known = dict(
+        zip(
+            _keys(existing[store.RUNS]),
+            existing[store.RUNS][list(FACTS)].itertuples(index=False, name=None),
+            strict=True,
+        )
+    )
     fresh = {run: tuple(facts.values()) for run, facts in found.facts.items()}
     remade = {run for run, facts in fresh.items() if known.get(run, facts) != facts}
-    facts = pd.DataFrame([(*run, *values) for run, values in (known | fresh).items()], columns=[*RUN, *FACTS], dtype=str)
+    facts = pd.DataFrame(
+        [(*run, *values) for run, values in (known | fresh).items()], columns=[*RUN, *FACTS], dtype=str
+    )
     viewed, skipped = keep_views(Path(folder, store.VIEWS), results, shown, set(fresh), remade)
     store.write(folder, facts, {name: _merged(name, existing[name], found, remade) for name in store.TABLES}, viewed)
     networks = tuple(run for run in sorted(fresh) if run[RUN.index("model")] not in REFERENCES)
-    return Harvest(networks, tuple(run for run in networks if run not in known), _whole(facts), (*found.skipped, *skipped))
+    return Harvest(
+        networks, tuple(run for run in networks if run not in known), _whole(facts), (*found.skipped, *skipped)
+    )
 
 
 def _keys(table: pd.DataFrame) -> list[Run]:
@@ -118,7 +137,9 @@ def _keys(table: pd.DataFrame) -> list[Run]:
 
 
 def _merged(name: str, existing: pd.DataFrame, found: _Found, remade: set[Run]) -> pd.DataFrame:
-    """What there was, but for the runs that have fresh rows or were trained anew, and what is fresh."""
+    """What there was, but for the runs that have fresh rows or were trained anew, and what is
+    fresh.
+    """
     fresh = pd.concat(found.tables[name], ignore_index=True) if found.tables[name] else existing.iloc[:0]
     replaced = remade | set(store.runs_in(fresh))
     kept = existing[[run not in replaced for run in _keys(existing)]]
@@ -253,7 +274,9 @@ def _text(value: Any) -> str:
 
 
 def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> set:
-    """The seeds that have all of these networks, among runs that were trained alike (``model`` and ``seed``)."""
+    """The seeds that have all of these networks, among runs that were trained alike (``model``
+    and ``seed``).
+    """
     wanted = set(networks)
     return {seed for seed, models in runs.groupby("seed")["model"] if wanted <= set(models)}
 
@@ -272,11 +295,16 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m ptychoformer.publication.harvest",
-        description="Gather the finished runs of a results folder into a store; runs that the store has are replaced, others kept.",
+        description=(
+            "Gather the finished runs of a results folder into a store; runs that the store has are replaced, others"
+            " kept."
+        ),
     )
     parser.add_argument("results", help="folder of results, for example results/paper")
     parser.add_argument("store", help="folder to make or add to, for example resources/reference")
-    parser.add_argument("--config", nargs="+", default=CONFIG, metavar="FILE", help="of the results, overlays last [%(default)s]")
+    parser.add_argument(
+        "--config", nargs="+", default=CONFIG, metavar="FILE", help="of the results, overlays last [%(default)s]"
+    )
     chosen = parser.parse_args(arguments)
     try:
         print(harvest(chosen.results, chosen.store, shown_by(load(chosen.config))))

@@ -14,9 +14,11 @@ from ptychoformer.provenance import sidecar
 
 
 def versions_of_code(runs: pd.DataFrame) -> int:
-    """By how many versions of the code the runs of one network were trained, counted for the network with most of them.
+    """By how many versions of the code the runs of one network were trained, counted for the
+    network with most of them.
 
-    Networks are never compared with each other: the digest of a run covers its own network and loss only.
+    Networks are never compared with each other: the digest of a run covers its own network and loss
+    only.
 
     Args:
         runs: ``model``, ``loss`` and ``code_digest``; at least one row.
@@ -52,4 +54,6 @@ def read_provenance(artefact: str | os.PathLike) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as provenance; delete {artefact} and run again to make both anew.") from error
+        raise InputError(
+            f"{path} cannot be read as provenance; delete {artefact} and run again to make both anew."
+        ) from error

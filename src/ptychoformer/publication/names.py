@@ -28,7 +28,12 @@ REFERENCES = {
     "epie": Reference("ePIE (many patterns)", "ePIE", (0, (5, 1, 1, 1))),
 }
 REFERENCE_LABELS = {name: reference.label for name, reference in REFERENCES.items()}
-BLOCKS = {LOWER_RIGHT: "lower right block", LOWER_LEFT: "lower left block", STRIP: "test strip", WHOLE_SCAN: "whole scan"}
+BLOCKS = {
+    LOWER_RIGHT: "lower right block",
+    LOWER_LEFT: "lower left block",
+    STRIP: "test strip",
+    WHOLE_SCAN: "whole scan",
+}
 
 
 def scene_name(block: str, level: str) -> str:

@@ -27,25 +27,32 @@ def simulate_dataset(
     output: str | os.PathLike,
     threads: int = 1,
 ) -> None:
-    """Write the patterns of a raster scan as the CXI file ``output``; the same seed gives the same patterns.
+    """Write the patterns of a raster scan as the CXI file ``output``; the same seed gives the same
+    patterns.
 
     Args:
         object_file: holds ``object/amplitude`` and ``object/phase`` (H, W).
         probe_file: holds ``probe/wavefield`` (h, h).
-        scan: ``overlap`` of neighbouring windows, and ``jitter``, the largest deviation of a true from a recorded position in pixels.
+        scan: ``overlap`` of neighbouring windows, and ``jitter``, the largest deviation of a true
+            from a recorded position in pixels.
         detector: ``photons`` in the probe, ``coherence`` mu, and what `detect` reads.
         optics: geometry of the experiment.
         seed: of jitter and noise.
         threads: of the Fourier transforms.
 
     Raises:
-        InputError: a file is damaged, the probe is not square, or the object is smaller than the probe.
+        InputError: a file is damaged, the probe is not square, or the object is smaller than the
+            probe.
     """
     transmission = read_transmission(object_file)
     probe = np.sqrt(np.float32(detector["photons"])) * _read_probe(probe_file)
     positions = raster(transmission.shape, len(probe), scan["overlap"])
     true_positions = jittered(positions, scan["jitter"], transmission.shape, len(probe), generator(seed, "jitter"))
-    places = dict(positions=positions, true_positions=true_positions, grid=grid_of(transmission.shape, len(probe), scan["overlap"]))
+    places = dict(
+        positions=positions,
+        true_positions=true_positions,
+        grid=grid_of(transmission.shape, len(probe), scan["overlap"]),
+    )
     contents = dict(window=probe.shape, probe=probe, object_file=object_file, optics=optics)
     shot, readout = generator(seed, "noise").spawn(2)
     with create_dataset(output, **places, **contents, condition={**scan, **detector, "seed": seed}) as patterns:

@@ -2,8 +2,8 @@
 
     I_j = Poisson(eta |F{mu P O + (1 - mu) P E[O]}|^2) + N(0, sigma^2)
 
-with P the probe at position r_j + delta r_j, O the object within its window and E[O] its mean there, mu the coherence, eta the detector's
-efficiency and sigma its read-out noise.
+with P the probe at position r_j + delta r_j, O the object within its window and E[O] its mean
+there, mu the coherence, eta the detector's efficiency and sigma its read-out noise.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,9 @@ from scipy.fft import fft2, fftshift
 
 
 def exit_waves(probe: np.ndarray, objects: np.ndarray, coherence: float) -> np.ndarray:
-    """mu P O + (1 - mu) P E[O], (n, h, w), of ``probe`` (h, w) and object windows (n, h, w); mu is ``coherence``."""
+    """mu P O + (1 - mu) P E[O], (n, h, w), of ``probe`` (h, w) and object windows (n, h, w); mu
+    is ``coherence``.
+    """
     mean = objects.mean(axis=(1, 2), keepdims=True)
     return probe * (coherence * objects + (1 - coherence) * mean)
 
@@ -32,11 +34,13 @@ def detect(
 ) -> np.ndarray:
     """What a detector records of ``intensity`` (n, h, w) photons, same shape, float32.
 
-    Photon noise and read-out noise have a generator each, so that patterns do not depend on how many are drawn at a time.
+    Photon noise and read-out noise have a generator each, so that patterns do not depend on how
+    many are drawn at a time.
 
     Args:
         intensity: expected photons.
-        detector: ``efficiency`` eta, ``poisson`` whether photons are counted one by one, ``read_noise`` sigma in photons.
+        detector: ``efficiency`` eta, ``poisson`` whether photons are counted one by one,
+            ``read_noise`` sigma in photons.
         shot: draws the photons.
         readout: draws the read-out noise, which can leave less than no photons.
     """

@@ -13,8 +13,11 @@ from ptychoformer.files import atomic
 TIMEOUT = 30  # seconds without an answer
 
 
-def provide(file: str, url: str | None, sha256: str | None, data_dir: str | os.PathLike | None, output: str | os.PathLike) -> None:
-    """Copy ``file`` from ``data_dir`` to ``output``, or download it if it is not there; checked either way, if a checksum is known.
+def provide(
+    file: str, url: str | None, sha256: str | None, data_dir: str | os.PathLike | None, output: str | os.PathLike
+) -> None:
+    """Copy ``file`` from ``data_dir`` to ``output``, or download it if it is not there; checked
+    either way, if a checksum is known.
 
     Raises:
         InputError: the file is in neither place, or is another one than expected.
@@ -27,7 +30,9 @@ def provide(file: str, url: str | None, sha256: str | None, data_dir: str | os.P
     elif url:
         fetch(url, sha256, output)
     else:
-        raise InputError(f"{file} is not under data_dir ({data_dir or 'which is not set'}), and the config gives no url for it.")
+        raise InputError(
+            f"{file} is not under data_dir ({data_dir or 'which is not set'}), and the config gives no url for it."
+        )
 
 
 def keep(local: str | os.PathLike, digest: str, output: str | os.PathLike) -> None:
@@ -46,7 +51,8 @@ def keep(local: str | os.PathLike, digest: str, output: str | os.PathLike) -> No
 
 
 def fetch(url: str, sha256: str | None, output: str | os.PathLike) -> None:
-    """Download ``url`` to ``output``, whole and with the hexadecimal checksum ``sha256``, or not at all.
+    """Download ``url`` to ``output``, whole and with the hexadecimal checksum ``sha256``, or not at
+    all.
 
     Raises:
         InputError: the address cannot be reached or does not answer with this file.

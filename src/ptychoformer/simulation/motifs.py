@@ -1,7 +1,9 @@
-"""What stands in the cells of a generated chart: motifs and letters as fields of distances to their centre lines.
+"""What stands in the cells of a generated chart: motifs and letters as fields of distances to their
+centre lines.
 
-From such a field lines with soft edges follow without a loop over pixels. Coordinates y (down) and x (to the right) count from the middle
-of a cell, as arrays (side, 1) and (1, side); lengths are in pixels.
+From such a field lines with soft edges follow without a loop over pixels. Coordinates y (down) and
+x (to the right) count from the middle of a cell, as arrays (side, 1) and (1, side); lengths are in
+pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 DUTY = 0.57  # line width over pitch; with the margins, lines cover about half of a chart
-# A cell of curved lines is bounded by arcs: how far they bulge out, and their radius, relative to its side. The values let curved lines
-# cover as much of a chart as straight ones.
+# A cell of curved lines is bounded by arcs: how far they bulge out, and their radius, relative to
+# its side. The values let curved lines cover as much of a chart as straight ones.
 BULGE, BULGE_RADIUS = 0.02, 2.5
 
-# Strokes in a square from -1 to 1: both ends of a bar (y, x, y, x); both ends of an arc and a point of it between them (y, x, y, x, y, x).
+# Strokes in a square from -1 to 1: both ends of a bar (y, x, y, x); both ends of an arc and a point
+# of it between them (y, x, y, x, y, x).
 LINE = {
     "L": [(-1, -0.6, 1, -0.6), (1, -0.6, 1, 0.6)],
     "I": [(-1, 0, 1, 0), (-1, -0.4, -1, 0.4), (1, -0.4, 1, 0.4)],
@@ -45,7 +48,9 @@ class Lines:
         return self.duty * self.pitch
 
     def nearest(self, coordinate: np.ndarray, line: float = 0.0) -> np.ndarray:
-        """Distance to the nearest centre line, if lines are level sets of ``coordinate`` a pitch apart and one of them is at ``line``."""
+        """Distance to the nearest centre line, if lines are level sets of ``coordinate`` a
+        pitch apart and one of them is at ``line``.
+        """
         periods = (coordinate - line) / self.pitch
         return self.pitch * np.abs(periods - np.round(periods))
 
@@ -59,10 +64,12 @@ Motif = Callable[[np.ndarray, np.ndarray, Lines, float], np.ndarray]
 
 @dataclass(frozen=True)
 class Geometry:
-    """What tells one chart from the other: partners stand at the same place of ``motifs``, hatching last.
+    """What tells one chart from the other: partners stand at the same place of ``motifs``, hatching
+    last.
 
-    ``stroke`` is the distance to one stroke of a letter of ``word``, and ``outside`` the signed distance to the border of a cell of a given
-    side. ``ended`` makes, of the distance to endless centre lines, the one to lines of a given width that end at that border.
+    ``stroke`` is the distance to one stroke of a letter of ``word``, and ``outside`` the signed
+    distance to the border of a cell of a given side. ``ended`` makes, of the distance to endless
+    centre lines, the one to lines of a given width that end at that border.
     """
 
     motifs: Sequence[Motif]
@@ -109,7 +116,9 @@ def _chevrons(y: np.ndarray, x: np.ndarray, lines: Lines, turn: float) -> np.nda
 
 
 def _spiral(y: np.ndarray, x: np.ndarray, lines: Lines, turn: float) -> np.ndarray:
-    """An Archimedean spiral; the distance to it is to first order the difference in radius times the cosine of its slope."""
+    """An Archimedean spiral; the distance to it is to first order the difference in radius
+    times the cosine of its slope.
+    """
     radius = np.hypot(y, x)
     slope = lines.pitch / (2 * np.pi)
     unwound = radius - slope * (np.arctan2(y, x) + 2 * np.pi * turn)
@@ -150,22 +159,30 @@ def _from_beside(y: np.ndarray, x: np.ndarray, side: float, turn: float) -> np.n
 
 
 def bar_distance(y: np.ndarray, x: np.ndarray, points: Sequence[float]) -> np.ndarray:
-    """Distance to a bar's centre line, measured such that bars end, and meet at corners, level with the letter's box."""
+    """Distance to a bar's centre line, measured such that bars end, and meet at corners, level
+    with the letter's box.
+    """
     y0, x0, y1, x1 = points
     across = np.abs((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)) / np.hypot(y1 - y0, x1 - x0)
-    return np.maximum(across, np.maximum(np.abs(y - (y0 + y1) / 2) - abs(y1 - y0) / 2, np.abs(x - (x0 + x1) / 2) - abs(x1 - x0) / 2))
+    return np.maximum(
+        across, np.maximum(np.abs(y - (y0 + y1) / 2) - abs(y1 - y0) / 2, np.abs(x - (x0 + x1) / 2) - abs(x1 - x0) / 2)
+    )
 
 
 def arc_distance(y: np.ndarray, x: np.ndarray, points: Sequence[float]) -> np.ndarray:
     """Distance to the arc of the circle through three points, from the first to the last."""
     first, middle, last = np.reshape(points, (3, 2))
-    centre = np.linalg.solve([middle - first, last - middle], [(middle @ middle - first @ first) / 2, (last @ last - middle @ middle) / 2])
+    centre = np.linalg.solve(
+        [middle - first, last - middle], [(middle @ middle - first @ first) / 2, (last @ last - middle @ middle) / 2]
+    )
     radius = np.hypot(*(first - centre))
     # Of all points of the circle, the arc's lie on the same side of the chord as the middle one.
     normal = np.array([last[1] - first[1], first[0] - last[0]])
     foot_y, foot_x = y - centre[0], x - centre[1]
     length = np.maximum(np.hypot(foot_y, foot_x), np.finfo(float).tiny)
-    side = (centre[0] + radius * foot_y / length - first[0]) * normal[0] + (centre[1] + radius * foot_x / length - first[1]) * normal[1]
+    side = (centre[0] + radius * foot_y / length - first[0]) * normal[0] + (
+        centre[1] + radius * foot_x / length - first[1]
+    ) * normal[1]
     on_arc = side * ((middle - first) @ normal) >= 0
     ends = np.minimum(*(np.hypot(y - end[0], x - end[1]) for end in (first, last)))
     return np.where(on_arc, np.abs(length - radius), ends)
@@ -176,7 +193,9 @@ def _square(y: np.ndarray, x: np.ndarray, side: float) -> np.ndarray:
 
 
 def _cushion(y: np.ndarray, x: np.ndarray, side: float) -> np.ndarray:
-    """As `_square`, but its sides are arcs, so that a curve that runs along one of them is not cut straight."""
+    """As `_square`, but its sides are arcs, so that a curve that runs along one of them is not
+    cut straight.
+    """
     radius = BULGE_RADIUS * side
     middle = radius - (0.5 + BULGE) * side
     return np.maximum(np.hypot(np.abs(y) + middle, x), np.hypot(y, np.abs(x) + middle)) - radius
@@ -187,7 +206,9 @@ def _cut_off(distance: np.ndarray, outside: np.ndarray, width: float) -> np.ndar
 
 
 def _rounded_off(distance: np.ndarray, outside: np.ndarray, width: float) -> np.ndarray:
-    """Ends are half discs, a little beyond the border, so that a line is as large as one that is cut off there."""
+    """Ends are half discs, a little beyond the border, so that a line is as large as one that
+    is cut off there.
+    """
     return np.hypot(distance, np.maximum(outside + np.pi / 8 * width, 0))
 
 

@@ -1,4 +1,6 @@
-"""Objects: complex transmission functions on a pixel grid, generated or read from a pair of TIFF images."""
+"""Objects: complex transmission functions on a pixel grid, generated or read from a pair of
+TIFF images.
+"""
 
 import struct
 from collections.abc import Mapping
@@ -16,13 +18,16 @@ from ptychoformer.storage import create_hdf5, write
 
 
 def make_object(options: Mapping[str, Any], optics: Optics, files: Mapping[str, Path], output: Path) -> None:
-    """Write the object described by ``options`` as ``object/amplitude`` and ``object/phase`` (H, W) float32.
+    """Write the object described by ``options`` as ``object/amplitude`` and ``object/phase`` (H, W)
+    float32.
 
-    ``kind`` is ``permalloy``, generated from ``shape``, ``seed`` and the constants of the film; ``straight`` or ``curved``, generated from
-    ``shape``, ``seed``, ``transmission`` and ``phase_shift`` (radians); or ``tiff``, read from ``files["amplitude"]`` and
-    ``files["phase"]`` (radians) and of the declared ``shape``. Of any kind, the amplitude is then mapped linearly to
-    ``amplitude_range``, unless that is None, and the phase multiplied by ``phase_scale``. The paper maps its phase to
-    -pi/3 (phi + pi) / (2 pi); no pattern depends on the offset of the phase, so a ``phase_scale`` of -1/6 gives the same patterns.
+    ``kind`` is ``permalloy``, generated from ``shape``, ``seed`` and the constants of the film;
+    ``straight`` or ``curved``, generated from ``shape``, ``seed``, ``transmission`` and
+    ``phase_shift`` (radians); or ``tiff``, read from ``files["amplitude"]`` and ``files["phase"]``
+    (radians) and of the declared ``shape``. Of any kind, the amplitude is then mapped linearly to
+    ``amplitude_range``, unless that is None, and the phase multiplied by ``phase_scale``. The paper
+    maps its phase to -pi/3 (phi + pi) / (2 pi); no pattern depends on the offset of the phase, so a
+    ``phase_scale`` of -1/6 gives the same patterns.
 
     Raises:
         InputError: a file cannot be used, or the object does not allow the mapping.
@@ -45,15 +50,22 @@ def mapped(amplitude: np.ndarray, low: float, high: float) -> np.ndarray:
     """
     least, greatest = amplitude.min(), amplitude.max()
     if least == greatest:
-        raise InputError(f"amplitude_range: an amplitude of {least:g} everywhere cannot be mapped to [{low}, {high}]; it must be null.")
+        raise InputError(
+            f"amplitude_range: an amplitude of {least:g} everywhere cannot be mapped to [{low}, {high}]; it must be"
+            " null."
+        )
     return np.interp(amplitude, [least, greatest], [low, high])
 
 
-def _amplitude_and_phase(options: Mapping[str, Any], optics: Optics, files: Mapping[str, Path]) -> tuple[np.ndarray, np.ndarray]:
+def _amplitude_and_phase(
+    options: Mapping[str, Any], optics: Optics, files: Mapping[str, Path]
+) -> tuple[np.ndarray, np.ndarray]:
     shape = tuple(options["shape"])
     match options["kind"]:
         case "permalloy":
-            film = {name: options[name] for name in ("thickness", "induction", "mean_inner_potential", "absorption_length")}
+            film = {
+                name: options[name] for name in ("thickness", "induction", "mean_inner_potential", "absorption_length")
+            }
             return permalloy(shape, options["seed"], optics, **film)
         case "straight":
             return straight(shape, options["seed"], options["transmission"], options["phase_shift"])
@@ -69,7 +81,8 @@ def read_tiff(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """A grey-scale image (H, W), float64.
 
     Raises:
-        InputError: the file is missing, damaged, complex or in colour, has another shape than the declared one, or holds NaN or infinity.
+        InputError: the file is missing, damaged, complex or in colour, has another shape than the
+            declared one, or holds NaN or infinity.
     """
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist.")
@@ -78,7 +91,9 @@ def read_tiff(path: Path, shape: tuple[int, int]) -> np.ndarray:
     except (tifffile.TiffFileError, OSError, ValueError, struct.error) as error:
         raise InputError(f"{path} cannot be read as TIFF, it may be truncated ({error}).") from error
     if image.ndim != 2 or image.dtype.kind not in "fiu":
-        raise InputError(f"{path} must hold one grey-scale image of real numbers, found shape {image.shape} of {image.dtype}.")
+        raise InputError(
+            f"{path} must hold one grey-scale image of real numbers, found shape {image.shape} of {image.dtype}."
+        )
     if image.shape != shape:
         raise InputError(f"{path} has the shape {image.shape}, but the config declares {shape}.")
     if not np.isfinite(image).all():

@@ -1,7 +1,9 @@
-"""A generated test object: flux-closure nanostructures of Permalloy (Ni80Fe20) in the electron microscope.
+"""A generated test object: flux-closure nanostructures of Permalloy (Ni80Fe20) in the electron
+microscope.
 
-A seedable layout of squares, nested corners and groups of bars becomes amplitude by absorption and phase by the electrostatic and magnetic
-Aharonov-Bohm shifts. Axes are x to the right, y down and z along the beam, which is right-handed; vectors are stored (y, x).
+A seedable layout of squares, nested corners and groups of bars becomes amplitude by absorption and
+phase by the electrostatic and magnetic Aharonov-Bohm shifts. Axes are x to the right, y down and z
+along the beam, which is right-handed; vectors are stored (y, x).
 """
 
 from itertools import pairwise
@@ -16,9 +18,11 @@ from ptychoformer.randomness import generator
 
 THICKNESS = 10e-9  # metres
 INDUCTION = 1.0  # tesla; mu0 Ms of Permalloy with Ms = 800 kA/m, as in the muMAG standard problems
-# Volts. Neutral atoms of fcc Ni80Fe20 give 28.6 V (Doyle & Turner, Acta Cryst. A 24, 390, 1968); bonding lowers that by about a tenth.
+# Volts. Neutral atoms of fcc Ni80Fe20 give 28.6 V (Doyle & Turner, Acta Cryst. A 24, 390, 1968);
+# bonding lowers that by about a tenth.
 MEAN_INNER_POTENTIAL = 26.0
-# Metres. Inelastic mean free path at 200 kV and 10 mrad: 103 nm by Malis, Cheng & Egerton, J. Electron Microsc. Tech. 8, 193 (1988).
+# Metres. Inelastic mean free path at 200 kV and 10 mrad: 103 nm by Malis, Cheng & Egerton, J.
+# Electron Microsc. Tech. 8, 193 (1988).
 ABSORPTION_LENGTH = 100e-9
 
 # Squares, nested corners, horizontal bars and vertical bars.
@@ -42,10 +46,12 @@ def permalloy(
     mean_inner_potential: float = MEAN_INNER_POTENTIAL,
     absorption_length: float = ABSORPTION_LENGTH,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (radians), each (H, W), of a film of ``thickness`` metres patterned by ``layout``.
+    """Amplitude and phase (radians), each (H, W), of a film of ``thickness`` metres patterned by
+    ``layout``.
 
-    Amplitude is 1 beside the features and exp(-t / 2 Lambda) on them, Lambda being ``absorption_length`` in metres.
-    ``induction`` is mu0 Ms in tesla, ``mean_inner_potential`` in volts.
+    Amplitude is 1 beside the features and exp(-t / 2 Lambda) on them, Lambda being
+    ``absorption_length`` in metres. ``induction`` is mu0 Ms in tesla, ``mean_inner_potential`` in
+    volts.
 
     Raises:
         InputError: the shape is too small for a layout.
@@ -58,16 +64,20 @@ def permalloy(
 
 
 def layout(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Where there is metal: (H, W) bool, about a quarter of it, the same density and all kinds of features everywhere.
+    """Where there is metal: (H, W) bool, about a quarter of it, the same density and all kinds of
+    features everywhere.
 
-    The object is divided into at least five by five cells, some of them into four again; each cell holds one feature, and the
-    kinds take shuffled turns, row by row.
+    The object is divided into at least five by five cells, some of them into four again; each cell
+    holds one feature, and the kinds take shuffled turns, row by row.
 
     Raises:
         InputError: a side is shorter than 64 pixels.
     """
     if min(shape) < SMALLEST_OBJECT:
-        raise InputError(f"A permalloy object of shape {tuple(shape)} is too small; each side must have at least {SMALLEST_OBJECT} pixels.")
+        raise InputError(
+            f"A permalloy object of shape {tuple(shape)} is too small; each side must have at least {SMALLEST_OBJECT}"
+            " pixels."
+        )
     rng = generator(seed, "layout")
     pitch = min(min(shape) / CELLS, LARGEST_CELL)
     thinnest = max(THINNEST_BAR, int(pitch // 17))
@@ -97,7 +107,9 @@ def _cells(shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> li
 
 
 def _feature(kind: str, side: int, thinnest: int, rng: np.random.Generator) -> np.ndarray:
-    """One feature in a (side, side) box: stripes of equal width and gap along a coordinate that depends on the kind."""
+    """One feature in a (side, side) box: stripes of equal width and gap along a coordinate that
+    depends on the kind.
+    """
     y, x = np.indices((side, side))
     most = max(1, min(MOST_BARS, side // (2 * thinnest)))
     count = int(rng.integers(min(2, most), most + 1))
@@ -112,9 +124,10 @@ def _feature(kind: str, side: int, thinnest: int, rng: np.random.Generator) -> n
 def flux_closure(features: np.ndarray, seed: int) -> np.ndarray:
     """Unit magnetisation (2, H, W), y and x, inside ``features`` (H, W) and zero outside.
 
-    m = c curl(d z), with d the distance to the nearest edge and c = +-1 the chirality of each feature: free of divergence and tangential at
-    the edges, hence without stray field. A square gets the four domains of Landau's pattern. Where d has its ridges, m turns over in
-    a wall; a ridge pixel with equal depths on both sides is the wall's core and has m = 0.
+    m = c curl(d z), with d the distance to the nearest edge and c = +-1 the chirality of each
+    feature: free of divergence and tangential at the edges, hence without stray field. A square
+    gets the four domains of Landau's pattern. Where d has its ridges, m turns over in a wall; a
+    ridge pixel with equal depths on both sides is the wall's core and has m = 0.
     """
     labels, count = ndimage.label(features)
     chirality = np.concatenate([[0], generator(seed, "chirality").choice([-1, 1], count)])
@@ -125,17 +138,21 @@ def flux_closure(features: np.ndarray, seed: int) -> np.ndarray:
 
 
 def magnetic_phase(magnetisation: np.ndarray, thickness: float, induction: float, pixel_size: float) -> np.ndarray:
-    """Magnetic phase (H, W), radians, of a film with unit ``magnetisation`` (2, H, W), y and x, constant through its thickness.
+    """Magnetic phase (H, W), radians, of a film with unit ``magnetisation`` (2, H, W), y and x,
+    constant through its thickness.
 
-    The phase is -(e / hbar) times the line integral of A_z, and curl curl A = mu0 curl M, hence in Fourier space
+    The phase is -(e / hbar) times the line integral of A_z, and curl curl A = mu0 curl M, hence in
+    Fourier space
 
         phase(k) = -i (e / hbar) B t (k_x m_y - k_y m_x) / k^2,    B = mu0 Ms.
 
-    A uniform film has the slope e B t / hbar. The derivatives i k are taken as differences between neighbouring pixels, because
-    exact ones would ring at the sharp edges of features. The plane is padded with vacuum to twice its size, and the phase counts from
-    the vacuum farthest away. Thickness and pixel size in metres, induction in tesla.
+    A uniform film has the slope e B t / hbar. The derivatives i k are taken as differences between
+    neighbouring pixels, because exact ones would ring at the sharp edges of features. The plane is
+    padded with vacuum to twice its size, and the phase counts from the vacuum farthest away.
+    Thickness and pixel size in metres, induction in tesla.
 
-    Reference: Mansuripur, J. Appl. Phys. 69, 2455 (1991); Beleggia & Zhu, Philos. Mag. 83, 1045 (2003).
+    Reference: Mansuripur, J. Appl. Phys. 69, 2455 (1991); Beleggia & Zhu, Philos. Mag. 83, 1045
+    (2003).
     """
     height, width = magnetisation.shape[1:]
     padded = next_fast_len(2 * height, real=True), next_fast_len(2 * width, real=True)
@@ -152,7 +169,9 @@ def magnetic_phase(magnetisation: np.ndarray, thickness: float, induction: float
 
 
 def interaction_constant(wavelength: float) -> float:
-    """C_E = 2 pi m e lambda / h^2 with the relativistic mass m, radians per volt and metre, for electrons of ``wavelength`` metres."""
+    """C_E = 2 pi m e lambda / h^2 with the relativistic mass m, radians per volt and metre, for
+    electrons of ``wavelength`` metres.
+    """
     momentum = constants.h / wavelength
     mass = np.hypot(constants.m_e, momentum / constants.c)
     return 2 * np.pi * mass * constants.e * wavelength / constants.h**2

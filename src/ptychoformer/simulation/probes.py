@@ -1,4 +1,6 @@
-"""Probes: complex illuminations in a square window, generated or read from a file, with a total intensity of 1."""
+"""Probes: complex illuminations in a square window, generated or read from a file, with a total
+intensity of 1.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,16 +14,18 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.storage import create_hdf5, write
 
-# A beam wider than the window is cut off by it; on a grid of the window's own size it would come in again from the other side.
+# A beam wider than the window is cut off by it; on a grid of the window's own size it would come in
+# again from the other side.
 PADDING = 8
 EDGE = 1.0  # pixels over which an aperture's transmission falls
 
 
 def make_probe(options: Mapping[str, Any], optics: Optics, files: Mapping[str, Path], output: Path) -> None:
-    """Write the probe described by ``options`` as ``probe/wavefield`` (size, size) complex64, with sum |P|^2 = 1.
+    """Write the probe described by ``options`` as ``probe/wavefield`` (size, size) complex64, with
+    sum |P|^2 = 1.
 
-    ``kind`` is ``zone_plate`` (see `zone_plate`), ``aperture`` (see `aperture`) or ``npy``: the file ``files["probe"]``, reduced by the
-    factor ``bin`` (see `read_npy`).
+    ``kind`` is ``zone_plate`` (see `zone_plate`), ``aperture`` (see `aperture`) or ``npy``: the
+    file ``files["probe"]``, reduced by the factor ``bin`` (see `read_npy`).
 
     Raises:
         InputError: the file or the values of the options cannot be used.
@@ -51,21 +55,25 @@ def _wavefield(options: Mapping[str, Any], optics: Optics, files: Mapping[str, P
 def zone_plate(size: int, outer: float, stop: float, defocus: float, optics: Optics) -> np.ndarray:
     """The beam (size, size) of a lens with an annular pupil, ``defocus`` metres behind its focus.
 
-    ``outer`` and ``stop`` are the radii of pupil and central stop as fractions of the band's half width, which is half a cycle per pixel.
-    Out of focus the beam is a ring-like shadow of the pupil with the radius lambda defocus outer / (2 pixel_size).
+    ``outer`` and ``stop`` are the radii of pupil and central stop as fractions of the band's half
+    width, which is half a cycle per pixel. Out of focus the beam is a ring-like shadow of the pupil
+    with the radius lambda defocus outer / (2 pixel_size).
 
     Raises:
         InputError: the stop covers the pupil, or the beam is too wide for the padded grid.
     """
     if stop >= outer:
-        raise InputError(f"The central stop of a zone plate must be smaller than its outer radius, found stop {stop}, outer {outer}.")
+        raise InputError(
+            f"The central stop of a zone plate must be smaller than its outer radius, found stop {stop}, outer {outer}."
+        )
     frequency = _frequency(size)
     pupil = _disc(frequency, outer / 2) - _disc(frequency, stop / 2)
     return _cropped(ifft2(pupil * _propagator(size, outer, defocus, optics)))
 
 
 def aperture(size: int, radius: float, defocus: float, optics: Optics) -> np.ndarray:
-    """The beam (size, size) ``defocus`` metres behind a round aperture of ``radius`` pixels with a slightly soft edge.
+    """The beam (size, size) ``defocus`` metres behind a round aperture of ``radius`` pixels with a
+    slightly soft edge.
 
     Raises:
         InputError: the beam is too wide for the padded grid.
@@ -76,10 +84,12 @@ def aperture(size: int, radius: float, defocus: float, optics: Optics) -> np.nda
 
 
 def read_npy(path: Path, factor: int, size: int) -> np.ndarray:
-    """A probe stored by ``numpy.save``, reduced by the complex mean over blocks of ``factor`` x ``factor`` pixels, (size, size).
+    """A probe stored by ``numpy.save``, reduced by the complex mean over blocks of ``factor`` x
+    ``factor`` pixels, (size, size).
 
     Raises:
-        InputError: the file is missing or unreadable, not a finite 2-D array of numbers, or does not become (size, size).
+        InputError: the file is missing or unreadable, not a finite 2-D array of numbers, or does
+            not become (size, size).
     """
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist.")
@@ -103,22 +113,31 @@ def _frequency(size: int) -> np.ndarray:
 
 
 def _disc(frequency: np.ndarray, radius: float) -> np.ndarray:
-    """1 within ``radius`` and 0 beyond, with the samples on its edge weighted by how much of them lies within."""
+    """1 within ``radius`` and 0 beyond, with the samples on its edge weighted by how much of
+    them lies within.
+    """
     sample = 1 / len(frequency)
     return np.clip((radius - frequency) / sample + 0.5, 0, 1) * (radius > 0)
 
 
 def _propagator(size: int, outer: float, defocus: float, optics: Optics) -> np.ndarray:
-    """Paraxial transfer function exp(-i pi lambda z f^2) of free space, for a spectrum within ``outer`` of the half band."""
+    """Paraxial transfer function exp(-i pi lambda z f^2) of free space, for a spectrum within
+    ``outer`` of the half band.
+    """
     fresnel = optics.wavelength * defocus / optics.pixel_size**2
     if abs(fresnel) * outer > PADDING * size:
         limit = PADDING * size * optics.pixel_size**2 / (optics.wavelength * outer)
-        raise InputError(f"defocus: at {defocus:g} m the probe is too wide for a window of {size} pixels; it must be within {limit:.3g} m.")
+        raise InputError(
+            f"defocus: at {defocus:g} m the probe is too wide for a window of {size} pixels; it must be within"
+            f" {limit:.3g} m."
+        )
     return np.exp(-1j * np.pi * fresnel * _frequency(size) ** 2)
 
 
 def _cropped(wave: np.ndarray) -> np.ndarray:
-    """The window around [0, 0] of a wave on the padded grid, [0, 0] moved to its pixel (size // 2, size // 2)."""
+    """The window around [0, 0] of a wave on the padded grid, [0, 0] moved to its pixel (size //
+    2, size // 2).
+    """
     size = len(wave) // PADDING
     corner = len(wave) // 2 - size // 2
     return fftshift(wave)[corner : corner + size, corner : corner + size]

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 
 from ptychoformer.errors import InputError
 
-# The workflow counts positions while it parses, so that NumPy is imported only where arrays are made.
+# The workflow counts positions while it parses, so that NumPy is imported only where arrays are
+# made.
 if TYPE_CHECKING:
     import numpy as np
 
 GREATEST_OVERLAP = 0.95
 TRAIN_FRACTION = 0.8  # of the rows, the authors' split
-# Named blocks of the patterns that are tested, see `training.split`; the first three are those of a scan on a grid.
+# Named blocks of the patterns that are tested, see `training.split`; the first three are those of a
+# scan on a grid.
 LOWER_RIGHT, LOWER_LEFT, STRIP, WHOLE_SCAN = "lower_right", "lower_left", "strip", "scan"
 GRID_BLOCKS = (LOWER_RIGHT, LOWER_LEFT, STRIP)
 
 
 def step_of(window: int, overlap: float) -> int:
-    """Pixels between neighbouring positions whose windows share the fraction ``overlap`` of their side; at least one.
+    """Pixels between neighbouring positions whose windows share the fraction ``overlap`` of their
+    side; at least one.
 
     Raises:
         InputError: ``overlap`` lies outside 0 to 0.95.
@@ -59,10 +62,14 @@ def raster(shape: Sequence[int], window: int, overlap: float) -> np.ndarray:
     return np.stack([rows.ravel(), columns.ravel()], axis=1).astype(np.int64) * step_of(window, overlap)
 
 
-def jittered(positions: np.ndarray, jitter: int, shape: Sequence[int], window: int, rng: np.random.Generator) -> np.ndarray:
-    """Corners (n, 2) int64 off by a uniform integer of up to ``jitter`` pixels per axis either way, and kept on the object.
+def jittered(
+    positions: np.ndarray, jitter: int, shape: Sequence[int], window: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Corners (n, 2) int64 off by a uniform integer of up to ``jitter`` pixels per axis either way,
+    and kept on the object.
 
-    Only positions within ``jitter`` pixels of the object's border can meet it, and there the law is no longer uniform.
+    Only positions within ``jitter`` pixels of the object's border can meet it, and there the law is
+    no longer uniform.
     """
     import numpy as np
 

@@ -1,14 +1,17 @@
-"""Generated test charts for generalisation: lines of one material, straight on one chart and curved on the other.
+"""Generated test charts for generalisation: lines of one material, straight on one chart and curved
+on the other.
 
-The paper trains on straight features of tungsten and tests on curved ones. Charts of one shape and seed are partners: both are divided into
-the same cells with the same line widths and thicknesses, and each cell holds a motif on one chart and its partner on the other, so that
-little but geometry differs:
+The paper trains on straight features of tungsten and tests on curved ones. Charts of one shape and
+seed are partners: both are divided into the same cells with the same line widths and thicknesses,
+and each cell holds a motif on one chart and its partner on the other, so that little but geometry
+differs:
 
     straight  nested squares, nested corners, bars, chevrons, crossing bars, hatching, the word LINE
     curved    rings, quarter rings, arcs, spirals, crossing arcs, hatching with arcs, the word LOOP
 
-Here a chart is divided into cells, and each cell filled with its motif or letter; `motifs` says what these look like. Coordinates y (down)
-and x (to the right) count from the middle of a cell, as arrays (side, 1) and (1, side); lengths are in pixels.
+Here a chart is divided into cells, and each cell filled with its motif or letter; `motifs` says
+what these look like. Coordinates y (down) and x (to the right) count from the middle of a cell, as
+arrays (side, 1) and (1, side); lengths are in pixels.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +43,9 @@ SMALLEST_BOLD = 60  # side of cells with bold letters, whose lines would be too 
 
 @dataclass(frozen=True)
 class Cell:
-    """A square of ``side`` pixels, margins included; ``turn`` in [0, 1) directs its motif. A cell with a ``letter`` has no motif."""
+    """A square of ``side`` pixels, margins included; ``turn`` in [0, 1) directs its motif. A
+    cell with a ``letter`` has no motif.
+    """
 
     top: int
     left: int
@@ -59,7 +64,8 @@ class Cell:
 def straight(
     shape: tuple[int, int], seed: int, transmission: float = TRANSMISSION, phase_shift: float = PHASE_SHIFT
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is curved; see `transmitted`.
+    """Amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is curved;
+    see `transmitted`.
 
     Raises:
         InputError: a side is shorter than 128 pixels, or ``transmission`` is out of range.
@@ -70,7 +76,8 @@ def straight(
 def curved(
     shape: tuple[int, int], seed: int, transmission: float = TRANSMISSION, phase_shift: float = PHASE_SHIFT
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is straight; see `transmitted`.
+    """Amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is
+    straight; see `transmitted`.
 
     Raises:
         InputError: a side is shorter than 128 pixels, or ``transmission`` is out of range.
@@ -79,10 +86,11 @@ def curved(
 
 
 def transmitted(relative: np.ndarray, transmission: float, phase_shift: float) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude exp(-mu t) and phase -k delta t (radians) of one material with the ``relative`` thickness t from 0 to 1.
+    """Amplitude exp(-mu t) and phase -k delta t (radians) of one material with the ``relative``
+    thickness t from 0 to 1.
 
-    ``transmission`` is the amplitude exp(-mu) and ``phase_shift`` the phase -k delta at t = 1. As both are functions of t, neither holds
-    anything that the other does not.
+    ``transmission`` is the amplitude exp(-mu) and ``phase_shift`` the phase -k delta at t = 1. As
+    both are functions of t, neither holds anything that the other does not.
 
     Raises:
         InputError: ``transmission`` lies outside of (0, 1].
@@ -99,7 +107,9 @@ def thickness(shape: tuple[int, int], seed: int, geometry: Geometry) -> np.ndarr
         InputError: a side is shorter than 128 pixels.
     """
     if min(shape) < SMALLEST_OBJECT:
-        raise InputError(f"A chart of shape {tuple(shape)} is too small; each side must have at least {SMALLEST_OBJECT} pixels.")
+        raise InputError(
+            f"A chart of shape {tuple(shape)} is too small; each side must have at least {SMALLEST_OBJECT} pixels."
+        )
     chart = np.zeros(shape)
     for cell in cells(shape, generator(seed, "chart")):
         chart[cell.top : cell.top + cell.side, cell.left : cell.left + cell.side] = draw(cell, geometry)
@@ -107,10 +117,11 @@ def thickness(shape: tuple[int, int], seed: int, geometry: Geometry) -> np.ndarr
 
 
 def cells(shape: tuple[int, int], rng: np.random.Generator) -> list[Cell]:
-    """The cells of a chart, row by row: at least four by four, some of them divided into four, and a word in one row of every four.
+    """The cells of a chart, row by row: at least four by four, some of them divided into four, and
+    a word in one row of every four.
 
-    Motifs and thicknesses take shuffled turns, so that every part of a chart shows all of them; line widths are spread evenly on a
-    logarithmic scale.
+    Motifs and thicknesses take shuffled turns, so that every part of a chart shows all of them;
+    line widths are spread evenly on a logarithmic scale.
     """
     pitch = min(min(shape) / LETTERS, LARGEST_CELL)
     rows, columns = (np.linspace(0, side, round(side / pitch) + 1).round().astype(int) for side in shape)
@@ -125,7 +136,9 @@ def cells(shape: tuple[int, int], rng: np.random.Generator) -> list[Cell]:
             part = side // parts
             for y, x in np.ndindex(parts, parts):
                 corner = int(top) + y * part, int(left) + x * part
-                found.append(Cell(*corner, part, next(motifs), _width(part, rng), next(thicknesses), rng.random(), letter))
+                found.append(
+                    Cell(*corner, part, next(motifs), _width(part, rng), next(thicknesses), rng.random(), letter)
+                )
     return found
 
 
@@ -136,7 +149,9 @@ def _width(side: int, rng: np.random.Generator) -> float:
 
 
 def _letters(rows: int, columns: int, rng: np.random.Generator) -> dict[tuple[int, int], int]:
-    """Which letter stands in which (row, column): as many words as fit into one row out of every four."""
+    """Which letter stands in which (row, column): as many words as fit into one row out of
+    every four.
+    """
     letters = {}
     for block in range(rows // LETTERS):
         row = LETTERS * block + int(rng.integers(LETTERS))
@@ -164,7 +179,9 @@ def _motif(cell: Cell, geometry: Geometry) -> np.ndarray:
 
 
 def _letter(cell: Cell, geometry: Geometry) -> np.ndarray:
-    """A letter of thick lines among thin ones that repeat its outline, so that it is as dense as a motif."""
+    """A letter of thick lines among thin ones that repeat its outline, so that it is as dense
+    as a motif.
+    """
     count, bold = BOLD if cell.side >= SMALLEST_BOLD else PLAIN
     lines = Lines(cell.inner, count)
     scale = (cell.inner - (bold - 1) * lines.pitch - lines.width) / 2
@@ -181,6 +198,8 @@ def _coordinates(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _coverage(distance: np.ndarray, cell: Cell, lines: Lines, geometry: Geometry) -> np.ndarray:
-    """How much of each pixel lines cover, 0 to 1, that stay within the margins; their edges are a pixel wide."""
+    """How much of each pixel lines cover, 0 to 1, that stay within the margins; their edges are
+    a pixel wide.
+    """
     ended = geometry.ended(distance, geometry.outside(*_coordinates(cell), cell.inner), lines.width)
     return np.clip((lines.width + 1) / 2 - ended, 0, 1)

@@ -45,10 +45,13 @@ class Checkpoint:
         """The network with its weights, ready to predict.
 
         Raises:
-            InputError: its module lies outside the package, and is not there or not as it was when the network was trained.
+            InputError: its module lies outside the package, and is not there or not as it was when
+                the network was trained.
         """
         if self.source and source_digest(self.kind) != self.source:
-            raise InputError(f"'{self.kind}' was edited since the network was trained; bring back what it was, or train again.")
+            raise InputError(
+                f"'{self.kind}' was edited since the network was trained; bring back what it was, or train again."
+            )
         model = build(self.kind, self.window, self.options)
         model.load_state_dict(self.weights)
         return model.eval()
@@ -69,7 +72,9 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     content, parts = load(path), set(Checkpoint.__dataclass_fields__) - OPTIONAL
     if {"kind", "weights"} <= set(content) and set(content) - OPTIONAL != parts:
         found = ", ".join(sorted(set(content) - OPTIONAL ^ parts))
-        raise InputError(f"{path} is a checkpoint of another version of the code, which differs in {found}; train the network again.")
+        raise InputError(
+            f"{path} is a checkpoint of another version of the code, which differs in {found}; train the network again."
+        )
     if set(content) - OPTIONAL != parts or content["inputs"] not in INPUTS:
         raise InputError(f"{path} is no checkpoint of a trained network.")
     return Checkpoint(**content | {"normalisation": Normalisation.from_attributes(content["normalisation"])})

@@ -1,7 +1,8 @@
-"""What training and prediction take for granted of networks and losses, tried on a few random patterns before anything trains.
+"""What training and prediction take for granted of networks and losses, tried on a few random
+patterns before anything trains.
 
-A breach is one sentence: what would otherwise fail after an hour, or train, predict and be scored by broadcasting. The trial leaves no
-trace: all that it draws and builds is its own.
+A breach is one sentence: what would otherwise fail after an hour, or train, predict and be scored
+by broadcasting. The trial leaves no trace: all that it draws and builds is its own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +26,8 @@ from ptychoformer.training.optimiser import Adam
 from ptychoformer.training.precision import autocast, set_precision
 
 PATTERNS = 2
-# Of the greatest value that is compared. Rounding of float32 in batches of other sizes is a hundredth of it on a CPU; a GPU's is more.
+# Of the greatest value that is compared. Rounding of float32 in batches of other sizes is a
+# hundredth of it on a CPU; a GPU's is more.
 TOLERANCE, ON_A_GPU = 1e-4, 1e-3
 ROUNDING = 1e-6  # of a loss that is summed in another order
 LEARNING_RATE = 1e-3
@@ -52,7 +54,9 @@ class Conditions:
     device: torch.device
 
     def sizes(self) -> list[int]:
-        """How many patterns to try in training mode: as in a whole batch and in the last one, but few."""
+        """How many patterns to try in training mode: as in a whole batch and in the last one,
+        but few.
+        """
         whole = min(self.batch_size, self.count)
         return list(dict.fromkeys(min(size, PATTERNS) for size in (whole, self.count % whole or whole)))
 
@@ -86,8 +90,14 @@ class _Trial:
     def made(self, initialisation: str | None) -> nn.Module:
         """A network before any training."""
         network = build(self.model["kind"], self.conditions.window, self.model["options"], initialisation)
-        if lazy := [name for name, part in network.state_dict(keep_vars=True).items() if isinstance(part, Tensor) and is_lazy(part)]:
-            raise TrainingError(f"{self.name} leaves the shape of {lazy[0]} to the first pattern; its layers must be given their sizes.")
+        if lazy := [
+            name
+            for name, part in network.state_dict(keep_vars=True).items()
+            if isinstance(part, Tensor) and is_lazy(part)
+        ]:
+            raise TrainingError(
+                f"{self.name} leaves the shape of {lazy[0]} to the first pattern; its layers must be given their sizes."
+            )
         with self._telling("cannot be moved to the device of the training"):
             return network.to(self.conditions.device, memory_format=torch.channels_last)
 
@@ -115,65 +125,89 @@ class _Trial:
         if size == 1:
             which, other = "all there is", "larger batches"
             if count > 1 and batch_size > 1:
-                which, other = f"the last of {count} patterns in batches of {batch_size}", "another number of patterns or batch size"
+                which, other = (
+                    f"the last of {count} patterns in batches of {batch_size}",
+                    "another number of patterns or batch size",
+                )
             advice = f", which is {which}; {other} would do, and so would a norm that does not count over the batch"
         return self._answer(self.patterns[:size], how, advice, precision=self.conditions.precision)
 
     def _step(self, prediction: Tensor) -> None:
         """Fit a batch; the network is then as it could be after a training."""
         if not prediction.requires_grad:
-            raise TrainingError(f"{self.name} returns a tensor that no gradient leads back from; it must not be detached.")
+            raise TrainingError(
+                f"{self.name} returns a tensor that no gradient leads back from; it must not be detached."
+            )
         optimiser = Adam(self.network.parameters(), LEARNING_RATE)
         with self._telling("cannot be fitted"):
             (prediction.float() - torch.rand_like(prediction.float())).square().mean().backward()
         trained = {name: part for name, part in self.network.named_parameters() if part.requires_grad}
         reached = {name: part.grad for name, part in trained.items() if part.grad is not None}
         if not reached:
-            raise TrainingError(f"{self.name} has no parameter that a gradient reaches; its output must depend on one at least.")
+            raise TrainingError(
+                f"{self.name} has no parameter that a gradient reaches; its output must depend on one at least."
+            )
         if wild := [name for name, gradient in reached.items() if not gradient.sum().isfinite()]:
-            raise TrainingError(f"{self.name} has a gradient of {wild[0]} that is NaN or infinite; expected are finite ones.")
+            raise TrainingError(
+                f"{self.name} has a gradient of {wild[0]} that is NaN or infinite; expected are finite ones."
+            )
         if idle := sorted(set(trained) - set(reached)):
             more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
-            say(f"{self.name} has parameters that no gradient reaches, so that they stay as they are: {', '.join(idle[:3])}{more}.")
+            say(
+                f"{self.name} has parameters that no gradient reaches, so that they stay as they are:"
+                f" {', '.join(idle[:3])}{more}."
+            )
         with self._telling("has parameters that Adam cannot adjust"):
             optimiser.step()
 
     def _check_predictions(self, restored: nn.Module) -> None:
         """Try a network as predictions use it, and what its saved weights make of another."""
         one = self.patterns[:1]
-        together, alone = self._answer(self.patterns, "in evaluation"), self._answer(one, "on a batch of one pattern in evaluation")
+        together, alone = (
+            self._answer(self.patterns, "in evaluation"),
+            self._answer(one, "on a batch of one pattern in evaluation"),
+        )
         if not _same(together[:1], alone):
             if not _same(self._answer(one, "in evaluation"), alone):
                 raise TrainingError(
-                    f"{self.name} answers a pattern differently from call to call in evaluation; nothing may be drawn there."
+                    f"{self.name} answers a pattern differently from call to call in evaluation; nothing may be drawn"
+                    " there."
                 )
             raise TrainingError(
-                f"{self.name} answers a pattern differently when others are beside it in its batch in evaluation; expected is an answer to "
-                "each alone."
+                f"{self.name} answers a pattern differently when others are beside it in its batch in evaluation;"
+                " expected is an answer to each alone."
             )
         if not _same(self._answer(one, "with its saved weights", network=restored), alone):
             raise TrainingError(
-                f"{self.name} answers differently once its weights are saved and loaded; all that it learns or draws must be parameters or "
-                "buffers."
+                f"{self.name} answers differently once its weights are saved and loaded; all that it learns or draws"
+                " must be parameters or buffers."
             )
 
     def _restored(self) -> nn.Module:
         """The network as a checkpoint brings it back."""
         weights = self.network.state_dict()
         if strange := [name for name, part in weights.items() if not isinstance(part, Tensor)]:
-            raise TrainingError(f"{self.name} keeps {strange[0]} among its weights, which is no tensor; a checkpoint holds nothing else.")
+            raise TrainingError(
+                f"{self.name} keeps {strange[0]} among its weights, which is no tensor; a checkpoint holds nothing"
+                " else."
+            )
         restored = self.made("torch")
-        trained, again = ({id(part) for part in net.parameters() if part.requires_grad} for net in (self.network, restored))
+        trained, again = (
+            {id(part) for part in net.parameters() if part.requires_grad} for net in (self.network, restored)
+        )
         if trained & again:
             raise TrainingError(
-                f"{self.name} is the same at every call of 'build', which must make a new one; runs would share its weights."
+                f"{self.name} is the same at every call of 'build', which must make a new one; runs would share its"
+                " weights."
             )
         set_precision(restored, "float32", self.conditions.device)
         with self._telling("cannot load its own weights"):
             restored.load_state_dict(weights)
         return restored.eval()
 
-    def _answer(self, patterns: Tensor, how: str, advice: str = "", precision: str = "float32", network: nn.Module | None = None) -> Tensor:
+    def _answer(
+        self, patterns: Tensor, how: str, advice: str = "", precision: str = "float32", network: nn.Module | None = None
+    ) -> Tensor:
         """What a network says of patterns, checked."""
         given = patterns.clone()
         with self._telling(f"fails {how}{advice}"), autocast(precision, self.conditions.device):
@@ -183,12 +217,16 @@ class _Trial:
         expected = (len(patterns), 2, *self.conditions.window)
         if tuple(output.shape) != expected:
             found, wanted = _shape(output.shape), _shape(expected)
-            raise TrainingError(f"{self.name} returns a tensor of {found} {how}; expected is (batch, amplitude and phase, h, w), {wanted}.")
+            raise TrainingError(
+                f"{self.name} returns a tensor of {found} {how}; expected is (batch, amplitude and phase, h, w),"
+                f" {wanted}."
+            )
         if not output.is_floating_point():
             raise TrainingError(f"{self.name} returns {output.dtype} {how}; expected are real floating-point numbers.")
         if output.device != patterns.device:
             raise TrainingError(
-                f"{self.name} returns a tensor on {output.device} {how}; expected is one on {patterns.device}, as its input."
+                f"{self.name} returns a tensor on {output.device} {how}; expected is one on {patterns.device}, as its"
+                " input."
             )
         if not output.isfinite().all():
             raise TrainingError(f"{self.name} returns NaN or infinity {how}; expected are finite numbers.")
@@ -218,11 +256,15 @@ def check_loss(entry: Mapping[str, Any], loss: Loss, forward: Forward, condition
         value = _value(entry, loss, *images)
         name = f"The loss '{entry['kind']}'"
         if not value.requires_grad:
-            raise TrainingError(f"{name} is a number that no gradient leads back from; it must not be detached from the prediction.")
+            raise TrainingError(
+                f"{name} is a number that no gradient leads back from; it must not be detached from the prediction."
+            )
         with _telling(f"{name} cannot be differentiated", loss_source(entry["kind"])):
             (gradient,) = torch.autograd.grad(value, images[0], allow_unused=True)
         if gradient is None or not gradient.any():
-            raise TrainingError(f"{name} does not depend on the prediction; expected is one that falls as it nears the labels.")
+            raise TrainingError(
+                f"{name} does not depend on the prediction; expected is one that falls as it nears the labels."
+            )
         if not gradient.isfinite().all():
             raise TrainingError(f"{name} has a gradient that is NaN or infinite; expected is a finite one.")
         for channel, part in zip(("amplitude", "phase"), gradient.unbind(1), strict=True):
@@ -234,17 +276,20 @@ def check_loss(entry: Mapping[str, Any], loss: Loss, forward: Forward, condition
 def _check_batches(entry: Mapping[str, Any], loss: Loss, images: tuple[Tensor, Tensor, Tensor]) -> None:
     """Whether a loss compares each prediction with its own label, and is a mean over the batch."""
     prediction, labels, patterns = (part.detach() for part in images)
-    one, other = (_value(entry, loss, prediction, part.roll(turn, 0), patterns.roll(turn, 0)) for turn, part in ((0, labels), (1, labels)))
+    one, other = (
+        _value(entry, loss, prediction, part.roll(turn, 0), patterns.roll(turn, 0))
+        for turn, part in ((0, labels), (1, labels))
+    )
     if torch.isclose(one, other, rtol=ROUNDING, atol=0):
         raise TrainingError(
-            f"The loss '{entry['kind']}' is the same whichever label belongs to which prediction; expected is one that compares each with "
-            "its own, and shapes that are not broadcast over the batch."
+            f"The loss '{entry['kind']}' is the same whichever label belongs to which prediction; expected is one that"
+            " compares each with its own, and shapes that are not broadcast over the batch."
         )
     twice = _value(entry, loss, *(part.repeat(2, 1, 1, 1) for part in (prediction, labels, patterns)))
     if not _same(one, twice):
         raise TrainingError(
-            f"The loss '{entry['kind']}' of a batch in which every pattern comes twice is {twice.item():.6g}, and {one.item():.6g} of that "
-            "in which it comes once; expected is a mean over the batch."
+            f"The loss '{entry['kind']}' of a batch in which every pattern comes twice is {twice.item():.6g}, and"
+            f" {one.item():.6g} of that in which it comes once; expected is a mean over the batch."
         )
     _value(entry, loss, *(part[:1] for part in (prediction, labels, patterns)))
 

@@ -1,7 +1,8 @@
 """Random numbers of torch's layers, dropout above all, kept apart for every run.
 
-Layers draw from torch's default generator of their device. Each run puts a generator of its own in that place while it computes, so that
-what it draws depends on its seed and epoch alone, whatever trains beside it.
+Layers draw from torch's default generator of their device. Each run puts a generator of its own in
+that place while it computes, so that what it draws depends on its seed and epoch alone, whatever
+trains beside it.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ import torch
 
 
 class Draws:
-    """What a run's layers draw, on the CPU or on a CUDA device; elsewhere runs share the default generator.
+    """What a run's layers draw, on the CPU or on a CUDA device; elsewhere runs share the default
+    generator.
 
     Args:
         device: of the run.
@@ -20,7 +22,8 @@ class Draws:
     def __init__(self, device: torch.device):
         self._device = device
         if device.type == "cuda":
-            # A captured graph keeps the generator's state that was in place when it was captured, and advances it at every replay.
+            # A captured graph keeps the generator's state that was in place when it was captured,
+            # and advances it at every replay.
             self._own = _default(device).clone_state()
         else:
             self._state = torch.get_rng_state()

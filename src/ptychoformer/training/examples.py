@@ -18,7 +18,8 @@ class Examples:
 
     Args:
         inputs: (n, 1, h, w), patterns as the network sees them.
-        patterns: (n, 1, h, w) log(1 + photons), what losses at the detector compare with; the inputs themselves if they are that.
+        patterns: (n, 1, h, w) log(1 + photons), what losses at the detector compare with; the
+            inputs themselves if they are that.
         labels: (n, 2, h, w) amplitude and phase, normalised.
     """
 
@@ -41,8 +42,11 @@ class Examples:
         return Examples(inputs, inputs if self.patterns is self.inputs else self.patterns[which], self.labels[which])
 
 
-def load_examples(dataset: str | os.PathLike, scan: Scan, indices: np.ndarray, normalisation: Normalisation, inputs: str) -> Examples:
-    """The patterns ``indices`` of a dataset, as a network of ``inputs`` sees them, and their labels.
+def load_examples(
+    dataset: str | os.PathLike, scan: Scan, indices: np.ndarray, normalisation: Normalisation, inputs: str
+) -> Examples:
+    """The patterns ``indices`` of a dataset, as a network of ``inputs`` sees them, and their
+    labels.
 
     Raises:
         InputError: the dataset is damaged or holds NaN.

@@ -1,11 +1,14 @@
-"""Training as published: Adam, ReduceLROnPlateau, a fixed number of epochs (Sec. IV-A), from a dataset to a checkpoint.
+"""Training as published: Adam, ReduceLROnPlateau, a fixed number of epochs (Sec. IV-A), from a
+dataset to a checkpoint.
 
-The whole state of a run is written to one file beside its outputs, after every epoch on a CPU and now and then on a faster device, so that
-an interrupted training goes on where it was, and its history so far to another (``history.unfinished.csv``). The state stays there until
-``delete_state``, so that what the caller makes of the network next can fail without a loss.
-On a CPU an interrupted run ends with the weights of an unbroken one, and runs that are trained side by side with those of runs alone, to
-the last bit. On an accelerator, kernels that torch has no deterministic form of may differ in the last digits; with ``deterministic`` it
-uses those that it has.
+The whole state of a run is written to one file beside its outputs, after every epoch on a CPU and
+now and then on a faster device, so that an interrupted training goes on where it was, and its
+history so far to another (``history.unfinished.csv``). The state stays there until
+``delete_state``, so that what the caller makes of the network next can fail without a loss. On a
+CPU an interrupted run ends with the weights of an unbroken one, and runs that are trained side by
+side with those of runs alone, to the last bit. On an accelerator, kernels that torch has no
+deterministic form of may differ in the last digits; with ``deterministic`` it uses those that it
+has.
 """
 
 import time
@@ -38,7 +41,8 @@ from ptychoformer.training.precision import set_precision
 from ptychoformer.training.run import Training, run_epoch
 from ptychoformer.training.split import split_of, training_subset, validation_part
 
-# Between two times that a run's state is written on a device whose epochs are shorter than the writing.
+# Between two times that a run's state is written on a device whose epochs are shorter than the
+# writing.
 SECONDS_BETWEEN_STATES = 30.0
 
 
@@ -48,7 +52,8 @@ class Run:
 
     Args:
         dataset: CXI file.
-        seed: of subset, validation part, initial weights, order and dropout, the same for every model.
+        seed: of subset, validation part, initial weights, order and dropout, the same for every
+            model.
         checkpoint: output, the trained network.
         history: output, CSV with one row an epoch.
     """
@@ -103,7 +108,8 @@ def fit_together(
 
     Args:
         runs: seeds, datasets and outputs.
-        model: catalogue entry with ``kind``, ``options``, ``initialisation`` (None: the network's own) and ``inputs``.
+        model: catalogue entry with ``kind``, ``options``, ``initialisation`` (None: the network's
+            own) and ``inputs``.
         loss: catalogue entry with ``kind`` and its options.
         n_train: number of patterns, of which a part validates.
         training: the config's ``training``.
@@ -111,23 +117,29 @@ def fit_together(
         code: digest of the code, so that state left by other code is not continued.
 
     Returns:
-        Facts of each run for the provenance: device, parameters, initial weights, patterns, seconds of training.
+        Facts of each run for the provenance: device, parameters, initial weights, patterns, seconds
+            of training.
 
     Raises:
         InputError: a dataset is damaged, or has fewer than ``n_train`` training patterns.
-        TrainingError: network or loss are not what a training needs (`training.contract`); or a loss is no longer finite, and the other
+        TrainingError: network or loss are not what a training needs (`training.contract`); or a
+            loss is no longer finite, and the other
             runs are trained to their end before.
     """
     torch.set_num_threads(threads)
     device = lookup_device()
     torch.use_deterministic_algorithms(device.type == "cpu" or training["deterministic"], warn_only=True)
-    jobs = [_prepared(run, model, loss, n_train, training, code, device, tried=place > 0) for place, run in enumerate(runs)]
+    jobs = [
+        _prepared(run, model, loss, n_train, training, code, device, tried=place > 0) for place, run in enumerate(runs)
+    ]
     failed = _train(jobs, training["epochs"], device)
     if failed:
         for job in jobs:  # those that are whole need not be trained again
             if job.training.epoch == training["epochs"]:
                 job.save_state()
-        raise TrainingError(failed[0][1] if len(runs) == 1 else " ".join(f"Seed {seed}: {error}" for seed, error in failed))
+        raise TrainingError(
+            failed[0][1] if len(runs) == 1 else " ".join(f"Seed {seed}: {error}" for seed, error in failed)
+        )
     return [_finished(job, model, n_train, device) for job in jobs]
 
 
@@ -175,7 +187,9 @@ def _prepared(
 
 
 def _schedule(training: Mapping[str, Any]) -> dict[str, Any]:
-    """How an epoch is trained, as `tensors.load_state` compares it; how many there are to be changes none of them."""
+    """How an epoch is trained, as `tensors.load_state` compares it; how many there are to be
+    changes none of them.
+    """
     return {name.replace("_", " "): value for name, value in training.items() if name != "epochs"}
 
 
@@ -245,7 +259,9 @@ def _finished(job: _Job, model: Mapping[str, Any], n_train: int, device: torch.d
     write_csv(pd.DataFrame(making.history), job.run.history)
     _growing(job.run.history).unlink(missing_ok=True)
     entry = dict(model) | {"options": dict(model["options"])}
-    made = Checkpoint(**entry, window=job.window, normalisation=job.normalisation, weights=making.final_weights(), source=job.source)
+    made = Checkpoint(
+        **entry, window=job.window, normalisation=job.normalisation, weights=making.final_weights(), source=job.source
+    )
     save_checkpoint(made, job.run.checkpoint)
     return {
         "device": device_name(device),
@@ -253,7 +269,11 @@ def _finished(job: _Job, model: Mapping[str, Any], n_train: int, device: torch.d
         "initial_weights": model["initialisation"] or own_initialisation(model["kind"]),
         "patterns": n_train,
         "training_seconds": round(sum(row["seconds"] for row in making.history), 1),
-    } | ({"network_file": str(network_source(model["kind"]).resolve()), "network_digest": job.source} if job.source else {})
+    } | (
+        {"network_file": str(network_source(model["kind"]).resolve()), "network_digest": job.source}
+        if job.source
+        else {}
+    )
 
 
 def delete_state(checkpoint: str | Path) -> None:
@@ -266,14 +286,15 @@ def _state_beside(checkpoint: str | Path) -> Path:
 
 
 def _growing(history: str | Path) -> Path:
-    """The history of an unfinished training. No rule declares it, so that a failed job keeps it, and the history of the network that lies
-    beside it stays that network's own."""
+    """The history of an unfinished training. No rule declares it, so that a failed job keeps it,
+    and the history of the network that lies beside it stays that network's own.
+    """
     return Path(history).with_name(f"{Path(history).stem}.unfinished.csv")
 
 
 def _line(job: _Job, epochs: int) -> str:
     row = job.training.history[-1]
     return (
-        f"seed {job.run.seed}, epoch {row['epoch']:.0f} of {epochs}: training loss {row['train_loss']:.5f}, validation loss "
-        f"{row['validation_loss']:.5f}, learning rate {row['learning_rate']:g}, {row['seconds']:.1f} s"
+        f"seed {job.run.seed}, epoch {row['epoch']:.0f} of {epochs}: training loss {row['train_loss']:.5f}, validation"
+        f" loss {row['validation_loss']:.5f}, learning rate {row['learning_rate']:g}, {row['seconds']:.1f} s"
     )

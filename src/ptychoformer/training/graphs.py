@@ -1,7 +1,8 @@
 """Work that a CUDA device repeats, launched as one graph.
 
-A step of a small network is hundreds of short kernels, and the host takes longer to launch them than the device to run them. A captured
-graph is launched at once. What it reads and writes must stay where it is.
+A step of a small network is hundreds of short kernels, and the host takes longer to launch them
+than the device to run them. A captured graph is launched at once. What it reads and writes must
+stay where it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,8 @@ WARM_UPS = 3
 
 
 class Graphs:
-    """Captured work of one run, on a stream of its own, beside which other runs have theirs; without CUDA there is none.
+    """Captured work of one run, on a stream of its own, beside which other runs have theirs;
+    without CUDA there is none.
 
     Args:
         device: of the run.
@@ -32,7 +34,9 @@ class Graphs:
         return name in self._graphs
 
     def stream(self) -> AbstractContextManager:
-        """The context in which the run's work is launched, after what was launched outside of it before."""
+        """The context in which the run's work is launched, after what was launched outside of
+        it before.
+        """
         if self._stream is None:
             return nullcontext()
         self._stream.wait_stream(torch.cuda.current_stream())
@@ -44,7 +48,8 @@ class Graphs:
             self._stream.synchronize()
 
     def capture(self, works: Mapping[str, Callable[[], None]]) -> bool:
-        """Capture each of ``works``, by name, after some real calls of it; returns whether it could.
+        """Capture each of ``works``, by name, after some real calls of it; returns whether it
+        could.
 
         If one cannot be captured, none is, earlier ones neither, and a line says why.
         """
@@ -60,7 +65,10 @@ class Graphs:
                 self._graphs[name] = graph
         except RuntimeError as error:
             self._graphs.clear()
-            say(f"This network cannot be captured as a CUDA graph, its kernels are launched one by one ({first_line(error)}).")
+            say(
+                "This network cannot be captured as a CUDA graph, its kernels are launched one by one"
+                f" ({first_line(error)})."
+            )
             return False
         return True
 

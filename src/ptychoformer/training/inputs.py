@@ -1,7 +1,9 @@
-"""How a pattern is prepared for a network: by its logarithm here, by square roots in the baselines' own papers.
+"""How a pattern is prepared for a network: by its logarithm here, by square roots in the baselines'
+own papers.
 
-Nothing else knows what is done to a pattern. It needs no constants but the pattern itself, so that the name of the preparation, which a
-checkpoint holds, is enough to repeat it. No torch is imported here: the command line and figures ask too.
+Nothing else knows what is done to a pattern. It needs no constants but the pattern itself, so that
+the name of the preparation, which a checkpoint holds, is enough to repeat it. No torch is imported
+here: the command line and figures ask too.
 """
 
 from collections.abc import Callable
@@ -32,7 +34,8 @@ INPUTS = {
 
 
 def network_input(patterns: np.ndarray, inputs: str) -> np.ndarray:
-    """Patterns (n, h, w) in photons as a network of ``inputs``, one of ``INPUTS``, sees them, (n, 1, h, w).
+    """Patterns (n, h, w) in photons as a network of ``inputs``, one of ``INPUTS``, sees them, (n,
+    1, h, w).
 
     Read-out noise can leave fewer than no photons; they count as none.
     """

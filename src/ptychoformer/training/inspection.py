@@ -1,4 +1,6 @@
-"""A network opened up for readers: which module turns which shape into which, and what a trained attention looks at."""
+"""A network opened up for readers: which module turns which shape into which, and what a
+trained attention looks at.
+"""
 
 import inspect
 import json
@@ -31,12 +33,15 @@ _SETTINGS = ("kernel_size", "stride", "heads", "depth")
 def describe(model: Mapping[str, Any], window: tuple[int, int], output_json: str | os.PathLike) -> None:
     """Write what a network is made of, found by running one pattern through it.
 
-    The JSON object holds ``kind``, ``options`` (those left out have their defaults) and ``inputs`` of the catalogue's entry ``model``,
-    ``window`` (h, w), ``parameters`` (those that are trained) and ``modules``, one entry a call, in the order in which they run, a parent
-    before its parts. Each has ``name`` (dotted, its place in the tree), ``type``, ``input`` and ``output`` (shapes without the batch),
-    ``parameters`` (with those of its parts), ``own`` (shapes of the parameters that are no part's, by name) and ``settings`` (kernel_size,
-    stride, heads and their depth, where it has them). The network itself has the name ``""``. A module that is called more than once, such
-    as a pooling between several levels, has one entry for every call, and its parameters in each of them.
+    The JSON object holds ``kind``, ``options`` (those left out have their defaults) and ``inputs``
+    of the catalogue's entry ``model``, ``window`` (h, w), ``parameters`` (those that are trained)
+    and ``modules``, one entry a call, in the order in which they run, a parent before its parts.
+    Each has ``name`` (dotted, its place in the tree), ``type``, ``input`` and ``output`` (shapes
+    without the batch), ``parameters`` (with those of its parts), ``own`` (shapes of the parameters
+    that are no part's, by name) and ``settings`` (kernel_size, stride, heads and their depth, where
+    it has them). The network itself has the name ``""``. A module that is called more than once,
+    such as a pooling between several levels, has one entry for every call, and its parameters in
+    each of them.
 
     Raises:
         InputError: the network cannot be built for this window.
@@ -91,37 +96,49 @@ def _entry(name: str, module: nn.Module) -> dict[str, Any]:
 
 
 def query_pixels(window: tuple[int, int]) -> np.ndarray:
-    """Pixels (y, x) of ``QUERIES``, (2, 2): the zero frequency, and 2/3 of the way from it to the corner of highest frequencies."""
+    """Pixels (y, x) of ``QUERIES``, (2, 2): the zero frequency, and 2/3 of the way from it to
+    the corner of highest frequencies.
+    """
     centre = np.array(window) // 2
     return np.stack([centre, centre + np.rint(centre * 2 / 3).astype(int)])
 
 
 @torch.inference_mode()
 def attention_maps(dataset: str | os.PathLike, checkpoint: str | os.PathLike, output: str | os.PathLike) -> None:
-    """Write what Polar Coordinate Attention weighs its keys with, and what it has learned to look at.
+    """Write what Polar Coordinate Attention weighs its keys with, and what it has learned to look
+    at.
 
     The HDF5 file holds, for patterns of (h, w) pixels:
 
         coordinates/R, coordinates/Theta    (h, w), Eqs. 10-11 of every key; Theta in units of pi
-        coordinates/weight                  (h, w), R + Theta, by which the logits of a key are multiplied (Eqs. 7-9)
-        attention/weights                   (blocks, heads, queries, h, w), softmax over the keys, mean over the patterns
-        attention/queries                   (queries, 2), y and x of the queries' pixels; attribute ``names``
-        patterns/mean                       (h, w), photons, mean of the patterns shown to the network
+        coordinates/weight                  (h, w), R + Theta, by which the logits of a key are
+            multiplied (Eqs. 7-9)
+        attention/weights                   (blocks, heads, queries, h, w), softmax over the keys,
+            mean over the patterns
+        attention/queries                   (queries, 2), y and x of the queries' pixels; attribute
+            ``names``
+        patterns/mean                       (h, w), photons, mean of the patterns shown to the
+            network
         patterns/index                      their numbers in the dataset
 
     The patterns are up to ``PATTERNS`` of the test strip, evenly spaced.
 
     Raises:
-        InputError: a file is damaged, the pattern sizes differ, or the network does not attend as in Eqs. 7-11.
+        InputError: a file is damaged, the pattern sizes differ, or the network does not attend as
+            in Eqs. 7-11.
     """
     trained = load_checkpoint(checkpoint)
     network = trained.network()
     layers = _polar_layers(network)
     if not layers:
-        raise InputError(f"{checkpoint} holds no network with Polar Coordinate Attention as in Eqs. 7-11 (attention: paper).")
+        raise InputError(
+            f"{checkpoint} holds no network with Polar Coordinate Attention as in Eqs. 7-11 (attention: paper)."
+        )
     scan = read_scan(dataset)
     if tuple(trained.window) != tuple(scan.window):
-        raise InputError(f"{checkpoint} was trained on patterns of {trained.window} pixels, {dataset} has {tuple(scan.window)}.")
+        raise InputError(
+            f"{checkpoint} was trained on patterns of {trained.window} pixels, {dataset} has {tuple(scan.window)}."
+        )
     test = split_of(scan).test
     index = test[np.linspace(0, len(test) - 1, min(PATTERNS, len(test))).round().astype(int)]
     patterns = read_patterns(dataset, index)
@@ -134,7 +151,13 @@ def attention_maps(dataset: str | os.PathLike, checkpoint: str | os.PathLike, ou
         write(file, "coordinates/R", radius, "", "q_y,q_x")
         write(file, "coordinates/Theta", angle, "pi rad", "q_y,q_x")
         write(file, "coordinates/weight", radius + angle, "", "q_y,q_x")
-        write(file, "attention/weights", weights.reshape(*weights.shape[:-1], *scan.window), "", "block,head,query,q_y,q_x")
+        write(
+            file,
+            "attention/weights",
+            weights.reshape(*weights.shape[:-1], *scan.window),
+            "",
+            "block,head,query,q_y,q_x",
+        )
         write(file, "attention/queries", pixels, "pixels", "query,yx").attrs["names"] = QUERIES
         write(file, "patterns/mean", patterns.mean(axis=0, dtype=np.float64), "photons", "q_y,q_x")
         write(file, "patterns/index", index, "", "pattern")
@@ -148,7 +171,8 @@ def _polar_layers(network: nn.Module) -> list[PolarCoordinateAttention]:
 
 
 def learned_attention(network: nn.Module, inputs: Tensor, queries: np.ndarray) -> np.ndarray:
-    """Attention of some queries in every Polar Coordinate Attention of a network, mean over patterns.
+    """Attention of some queries in every Polar Coordinate Attention of a network, mean over
+    patterns.
 
     Args:
         inputs: (n, 1, h, w), patterns as the network sees them.

@@ -1,4 +1,6 @@
-"""Labels between 0 and 1, with constants that come from training patterns alone and travel with the checkpoint."""
+"""Labels between 0 and 1, with constants that come from training patterns alone and travel with
+the checkpoint.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +13,9 @@ from ptychoformer.measurement.windows import windows
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Linear map of amplitude (arbitrary units) and phase (radians) to [0, 1] over the training labels."""
+    """Linear map of amplitude (arbitrary units) and phase (radians) to [0, 1] over the training
+    labels.
+    """
 
     amplitude_min: float
     amplitude_max: float
@@ -41,7 +45,9 @@ class Normalisation:
         return _scale(values, self.phase_min, self.phase_max)
 
     def limits(self, channel: str) -> tuple[float, float]:
-        """What the labels' 0 and 1 stand for in ``amplitude`` (arbitrary units) or ``phase`` (radians)."""
+        """What the labels' 0 and 1 stand for in ``amplitude`` (arbitrary units) or ``phase``
+        (radians).
+        """
         low, high = getattr(self, f"{channel}_min"), getattr(self, f"{channel}_max")
         return low, low + _contrast(low, high)
 

@@ -1,7 +1,8 @@
 """Adam and its schedule, without the compiler that ``torch.optim`` brings along.
 
-``torch.optim.Adam`` imports ``torch._dynamo`` at its first step, two seconds of every training job. The update itself is the library's own
-function; here is only what it keeps from one step to the next, and the rule that lowers the learning rate.
+``torch.optim.Adam`` imports ``torch._dynamo`` at its first step, two seconds of every training job.
+The update itself is the library's own function; here is only what it keeps from one step to the
+next, and the rule that lowers the learning rate.
 """
 
 from collections.abc import Iterable, Mapping
@@ -91,8 +92,9 @@ class Adam:
 
 
 class Plateau:
-    """Keras's ReduceLROnPlateau, which the paper names: the rate falls at the ``patience``-th epoch in a row that does not improve by
-    more than 1e-4, absolutely. (torch's counts one epoch more, and improvements relatively.)
+    """Keras's ReduceLROnPlateau, which the paper names: the rate falls at the ``patience``-th epoch
+    in a row that does not improve by more than 1e-4, absolutely. (torch's counts one epoch more,
+    and improvements relatively.)
 
     Args:
         optimiser: whose rate falls.

@@ -2,7 +2,8 @@
 
 import math
 
-# The paper: 25 epochs of batches of 32 (Sec. IV-A) over the 95 % of about 2900 patterns that are fitted.
+# The paper: 25 epochs of batches of 32 (Sec. IV-A) over the 95 % of about 2900 patterns that are
+# fitted.
 EPOCHS, LARGEST_BATCH = 25, 32
 BATCHES = 87  # an epoch
 STEPS = EPOCHS * BATCHES
@@ -12,12 +13,15 @@ SMALLEST_BATCH = 4
 def pace(fitted: int, batch_size: int | None = None, epochs: int | None = None) -> tuple[int, int]:
     """Choose batch size and epochs for a number of patterns, as far as they are left open.
 
-    What a network needs to leave its first plateau is steps, not passes over the patterns. So it gets as many steps as the paper's did,
-    of which as many make an epoch, since the learning rate falls by epochs: from batches of 32 at about 2900 patterns down to batches of
-    4, below which there are more epochs. More patterns than the paper's get its batches and epochs, hence more steps.
+    What a network needs to leave its first plateau is steps, not passes over the patterns. So it
+    gets as many steps as the paper's did, of which as many make an epoch, since the learning rate
+    falls by epochs: from batches of 32 at about 2900 patterns down to batches of 4, below which
+    there are more epochs. More patterns than the paper's get its batches and epochs, hence more
+    steps.
 
-    Measured with 298 patterns of a Siemens star: in batches of 4 Ptychoformer left the plateau after about 600 steps, in the ninth of 29
-    epochs, and ended at a quarter of the plateau's validation loss; in batches of 32 it was still there after fourteen, 140 steps.
+    Measured with 298 patterns of a Siemens star: in batches of 4 Ptychoformer left the plateau
+    after about 600 steps, in the ninth of 29 epochs, and ended at a quarter of the plateau's
+    validation loss; in batches of 32 it was still there after fourteen, 140 steps.
 
     Args:
         fitted: patterns that are fitted, the validation part left out.

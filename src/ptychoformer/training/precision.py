@@ -1,7 +1,9 @@
-"""In how many digits a network computes. Weights, Adam's state and losses are float32 in every case.
+"""In how many digits a network computes. Weights, Adam's state and losses are float32 in every
+case.
 
 - ``float32``: everything, on a GPU without the shortened products (TF32) that its libraries offer.
-- ``mixed``: on a GPU, queries, keys and values of attention in bfloat16 and products of convolutions and linear layers in TF32; on a CPU
+- ``mixed``: on a GPU, queries, keys and values of attention in bfloat16 and products of
+    convolutions and linear layers in TF32; on a CPU
   the same as ``float32``.
 - ``bfloat16``: torch's automatic mixed precision.
 """
@@ -15,7 +17,9 @@ Precision = Literal["float32", "mixed", "bfloat16"]
 
 
 def set_precision(network: nn.Module, precision: Precision, device: torch.device) -> None:
-    """Have a network, and this process's products on a GPU, compute as ``precision`` says; `autocast` does the rest."""
+    """Have a network, and this process's products on a GPU, compute as ``precision`` says;
+    `autocast` does the rest.
+    """
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
         for layer in network.modules():

@@ -1,4 +1,6 @@
-"""A network in the making: one run's state, and its epochs, alone or side by side with those of other runs."""
+"""A network in the making: one run's state, and its epochs, alone or side by side with those of
+other runs.
+"""
 
 import copy
 import math
@@ -29,20 +31,31 @@ class Training:
     Args:
         model: the network, on the device.
         loss: of a prediction, its labels and the patterns.
-        options: the config's ``training``: epochs, batch_size, learning_rate, min_learning_rate, factor, patience, precision, weights.
+        options: the config's ``training``: epochs, batch_size, learning_rate, min_learning_rate,
+            factor, patience, precision, weights.
         seed: of order and dropout.
         examples: to be fitted, on the device.
         validation: to be watched, on the device.
     """
 
-    def __init__(self, model: nn.Module, loss: Loss, options: Mapping[str, Any], seed: int, examples: Examples, validation: Examples):
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        options: Mapping[str, Any],
+        seed: int,
+        examples: Examples,
+        validation: Examples,
+    ):
         self.model, self.loss, self.options, self.seed = model, loss, options, seed
         self.examples, self.validation = examples, validation
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {}
         self.optimiser = Adam(model.parameters(), options["learning_rate"])
-        self.schedule = Plateau(self.optimiser, factor=options["factor"], patience=options["patience"], floor=options["min_learning_rate"])
+        self.schedule = Plateau(
+            self.optimiser, factor=options["factor"], patience=options["patience"], floor=options["min_learning_rate"]
+        )
         self.batches = math.ceil(len(examples) / options["batch_size"])
         self._device = examples.inputs.device
         self._compiled: nn.Module = model  # what whole batches pass through
@@ -59,9 +72,11 @@ class Training:
         return self.optimiser.learning_rate
 
     def compile(self) -> None:
-        """Have torch fuse the kernels that a whole batch passes through, if it can; the state of the run stays as it is.
+        """Have torch fuse the kernels that a whole batch passes through, if it can; the state of
+        the run stays as it is.
 
-        Other batches and the validation part are few: for a shape of their own each would have to be compiled again.
+        Other batches and the validation part are few: for a shape of their own each would have to
+        be compiled again.
         """
         if len(self.examples) < self.options["batch_size"]:
             return
@@ -72,8 +87,13 @@ class Training:
             try:
                 self._fit(self._order[: self.options["batch_size"]], compiled)
                 self._compiled = compiled
-            except Exception as error:  # a compiler that is missing, or whatever this one makes of the network: it trains without
-                say(f"This network cannot be compiled, its kernels are not fused ({type(error).__name__}: {first_line(error)}).")
+            # a compiler that is missing, or whatever this one makes of the network: it trains
+            # without
+            except Exception as error:
+                say(
+                    f"This network cannot be compiled, its kernels are not fused ({type(error).__name__}:"
+                    f" {first_line(error)})."
+                )
             self.restore(before)
 
     def capture(self) -> None:
@@ -105,7 +125,9 @@ class Training:
         self._draws.seed(integer_seed(self.seed, "dropout", self.epoch))
         self.model.train()
         with self._graphs.stream():
-            self._order.copy_(torch.from_numpy(generator(self.seed, "order", self.epoch).permutation(len(self.examples))))
+            self._order.copy_(
+                torch.from_numpy(generator(self.seed, "order", self.epoch).permutation(len(self.examples)))
+            )
             self._number.zero_()
 
     def fit_batch(self, number: int) -> None:
@@ -132,7 +154,8 @@ class Training:
     def losses(self) -> tuple[Tensor, float]:
         """Wait for the losses of the epoch's batches and of the validation part, and return them.
 
-        Looked at once an epoch: asking after every batch would make an accelerator wait for the host.
+        Looked at once an epoch: asking after every batch would make an accelerator wait for the
+        host.
         """
         with self._graphs.stream():
             return self._losses.cpu(), self._validation_loss.item()
@@ -147,21 +170,26 @@ class Training:
         if not finite.all():
             first = int((~finite).nonzero()[0])
             raise TrainingError(
-                f"The loss became {losses[first].item()} in epoch {self.epoch + 1}, batch {first + 1} of {self.batches}, at learning rate "
-                f"{rate:g}; lower that or look for outliers in the dataset."
+                f"The loss became {losses[first].item()} in epoch {self.epoch + 1}, batch {first + 1} of"
+                f" {self.batches}, at learning rate {rate:g}; lower that or look for outliers in the dataset."
             )
         if not math.isfinite(validation_loss):
             raise TrainingError(
-                f"The validation loss became {validation_loss} after epoch {self.epoch + 1}, at learning rate {rate:g}; lower "
-                f"that or look for outliers in the dataset."
+                f"The validation loss became {validation_loss} after epoch {self.epoch + 1}, at learning rate {rate:g};"
+                " lower that or look for outliers in the dataset."
             )
         self.epoch += 1
         names = ("epoch", "learning_rate", "train_loss", "validation_loss", "seconds")
-        self.history.append(dict(zip(names, (self.epoch, rate, losses.mean().item(), validation_loss, seconds), strict=True)))
+        self.history.append(
+            dict(zip(names, (self.epoch, rate, losses.mean().item(), validation_loss, seconds), strict=True))
+        )
         with self._graphs.stream():
             self.schedule.step(validation_loss)
             if self.options["weights"] == "best" and validation_loss <= self.best.get("loss", math.inf):
-                self.best = {"loss": validation_loss, "weights": {name: part.clone() for name, part in self.model.state_dict().items()}}
+                self.best = {
+                    "loss": validation_loss,
+                    "weights": {name: part.clone() for name, part in self.model.state_dict().items()},
+                }
 
     def _fit(self, batch: Tensor, network: nn.Module) -> Tensor:
         loss = self._loss(self.examples.part(batch), network)
@@ -201,7 +229,9 @@ class Training:
             return {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on, as it is once the device has done what it was told."""
+        """Everything that the next epoch depends on, as it is once the device has done what it
+        was told.
+        """
         self._graphs.wait()
         return {
             "epoch": self.epoch,
@@ -222,7 +252,8 @@ class Training:
 
 
 def run_epoch(runs: Sequence[Training]) -> list[TrainingError | None]:
-    """Take every run through its next epoch, batch by batch in turn; returns of each what went wrong.
+    """Take every run through its next epoch, batch by batch in turn; returns of each what went
+    wrong.
 
     The seconds in their histories are their shares of the time.
     """

@@ -1,13 +1,15 @@
 """Which patterns train, which are tested, and which pixels no training pattern illuminates.
 
-The split of a scan on a grid: the first 80 % of its rows train, and the strip of the remaining rows tests. Scores are given for named
-blocks of the strip. With n rows in it, ``lower_right`` are its last n columns, on which the paper tested by all evidence, ``lower_left``
-its first n columns, which the authors' release has tested on since August 2025 (`docs/readings.md`), and ``strip`` is all of it.
-Neighbouring patterns overlap, so the strip's first rows share pixels with training; the part of a block that shares none is *unseen*.
+The split of a scan on a grid: the first 80 % of its rows train, and the strip of the remaining rows
+tests. Scores are given for named blocks of the strip. With n rows in it, ``lower_right`` are its
+last n columns, on which the paper tested by all evidence, ``lower_left`` its first n columns, which
+the authors' release has tested on since August 2025 (`docs/readings.md`), and ``strip`` is all of
+it. Neighbouring patterns overlap, so the strip's first rows share pixels with training; the part of
+a block that shares none is *unseen*.
 
-A scan off the grid is split by place: the lowest fifth tests, what shares no pixel with it trains, and what lies between, the guard band,
-does neither. Its only block is the ``strip``, and all of it is unseen. A scan that no network was trained on is tested as a whole, as its
-only block ``scan``.
+A scan off the grid is split by place: the lowest fifth tests, what shares no pixel with it trains,
+and what lies between, the guard band, does neither. Its only block is the ``strip``, and all of it
+is unseen. A scan that no network was trained on is tested as a whole, as its only block ``scan``.
 """
 
 import math
@@ -43,8 +45,11 @@ class Split:
 
     @cached_property
     def unseen_pixels(self) -> np.ndarray:
-        """(H, W) bool, pixels of the object that no pattern of ``train`` illuminates, wherever its window really was."""
-        # Corners of all windows as a 2-D difference array; two cumulative sums count the windows over each pixel.
+        """(H, W) bool, pixels of the object that no pattern of ``train`` illuminates, wherever
+        its window really was.
+        """
+        # Corners of all windows as a 2-D difference array; two cumulative sums count the windows
+        # over each pixel.
         height, width = self.scan.amplitude.shape
         (h, w), corners = self.scan.window, self.scan.true_positions[self.train]
         difference = np.zeros((height + 1, width + 1), np.int64)
@@ -67,7 +72,9 @@ class Split:
             InputError: the split has no such block.
         """
         if block not in self.blocks:
-            raise InputError(f"The test patterns of this scan have no block '{block}', they have {', '.join(self.blocks)}.")
+            raise InputError(
+                f"The test patterns of this scan have no block '{block}', they have {', '.join(self.blocks)}."
+            )
         return self.blocks[block]
 
     def rectangle(self, block: str) -> Rectangle:
@@ -99,7 +106,9 @@ def grid_split(scan: Scan) -> Split:
     rows, columns = scan.grid
     first = train_rows(rows)
     if not 0 < first < rows:
-        raise InputError(f"A scan of {rows} x {columns} positions is too small to be split: at least 2 rows are needed.")
+        raise InputError(
+            f"A scan of {rows} x {columns} positions is too small to be split: at least 2 rows are needed."
+        )
     index = np.arange(rows * columns).reshape(rows, columns)
     places = np.arange((rows - first) * columns).reshape(rows - first, columns)
     side = rows - first
@@ -108,7 +117,8 @@ def grid_split(scan: Scan) -> Split:
 
 
 def guarded_split(scan: Scan) -> Split:
-    """Test the lowest fifth of a scan's extent, train on everything whose windows, recorded and true ones, end above it.
+    """Test the lowest fifth of a scan's extent, train on everything whose windows, recorded and
+    true ones, end above it.
 
     Raises:
         InputError: nothing is left to train on.
@@ -119,8 +129,8 @@ def guarded_split(scan: Scan) -> Split:
     trained = np.maximum(top, true_top) + scan.window[0] <= border
     if not trained.any():
         raise InputError(
-            f"A scan that extends over {np.ptp(top) + scan.window[0]} rows is too small to be split: a guard band of {scan.window[0]} rows "
-            "between training and test leaves nothing to train on."
+            f"A scan that extends over {np.ptp(top) + scan.window[0]} rows is too small to be split: a guard band of"
+            f" {scan.window[0]} rows between training and test leaves nothing to train on."
         )
     return Split(scan, np.flatnonzero(trained), np.flatnonzero(tested), {STRIP: np.arange(tested.sum())})
 
@@ -135,8 +145,10 @@ def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarr
     """``n_train`` of the training patterns, increasing.
 
     Args:
-        how: ``scattered``, drawn by the seed from all of them, a smaller subset within the larger; or ``square``, the scan's first rows
-            and columns in as square a block as the training rows allow, as in the paper's Fig. 7; off the grid, those nearest its corner.
+        how: ``scattered``, drawn by the seed from all of them, a smaller subset within the larger;
+            or ``square``, the scan's first rows
+            and columns in as square a block as the training rows allow, as in the paper's Fig. 7;
+            off the grid, those nearest its corner.
 
     Raises:
         InputError: there are fewer training patterns.
@@ -156,17 +168,22 @@ def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarr
 
 
 def validation_part(indices: np.ndarray, fraction: float, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divide training patterns into those that are fitted and those that are watched, at least one of each.
+    """Divide training patterns into those that are fitted and those that are watched, at least one
+    of each.
 
     Args:
-        how: ``random`` as published, or ``block``, the last patterns in scan order; among random neighbours of overlapping
+        how: ``random`` as published, or ``block``, the last patterns in scan order; among random
+            neighbours of overlapping
             windows overfitting cannot be seen.
 
     Raises:
         InputError: there is one pattern only.
     """
     if len(indices) < 2:
-        raise InputError(f"{len(indices)} training patterns cannot be divided into fitted and validation ones, at least 2 are needed.")
+        raise InputError(
+            f"{len(indices)} training patterns cannot be divided into fitted and validation ones, at least 2 are"
+            " needed."
+        )
     count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
     order = generator(seed, "validation").permutation(indices) if how == "random" else indices
     return np.sort(order[: len(order) - count]), np.sort(order[len(order) - count :])

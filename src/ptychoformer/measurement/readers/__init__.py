@@ -1,4 +1,6 @@
-"""Measured scans in the formats of facilities: recognised by what a file holds, read without being held, and believed only when checked."""
+"""Measured scans in the formats of facilities: recognised by what a file holds, read without
+being held, and believed only when checked.
+"""
 
 import os
 import zipfile
@@ -17,10 +19,22 @@ from ptychoformer.measurement.readers.nanoprobe import STEP, label_raster, merge
 from ptychoformer.measurement.readers.scan import RawScan, decoding
 from ptychoformer.measurement.readers.velociprobe import open_velociprobe
 
-__all__ = ["AXES", "FORMATS", "READING", "STEP", "UNITS", "RawScan", "label_raster", "merge_labels", "open_described", "open_scan"]
+__all__ = [
+    "AXES",
+    "FORMATS",
+    "READING",
+    "STEP",
+    "UNITS",
+    "RawScan",
+    "label_raster",
+    "merge_labels",
+    "open_described",
+    "open_scan",
+]
 
 FORMATS = ("cxi", "velociprobe", "nanoprobe", "hdf5")
-READING = ("format", "step", "data", "positions", "positions_unit", "positions_axes")  # how a scan is read, as `open_scan` takes it
+# how a scan is read, as `open_scan` takes it
+READING = ("format", "step", "data", "positions", "positions_unit", "positions_axes")
 
 
 @contextmanager
@@ -38,8 +52,10 @@ def open_scan(
 
     Args:
         format: ``cxi``, ``velociprobe``, ``nanoprobe`` or ``hdf5``; None to recognise it.
-        step: of the format nanoprobe, which records none: pixels between neighbours of the raster, as the whole frame samples the object.
-        data, positions: of the format hdf5, which they imply: paths of datasets in the file; see `by_path`.
+        step: of the format nanoprobe, which records none: pixels between neighbours of the raster,
+            as the whole frame samples the object.
+        data, positions: of the format hdf5, which they imply: paths of datasets in the file; see
+            `by_path`.
         positions_unit, positions_axes: of these positions, as in `by_path.open_by_path`.
 
     Raises:
@@ -52,7 +68,9 @@ def open_scan(
         raise InputError(f"{path} may not be read by you; change its permissions.")
     format = format or ("hdf5" if data or positions else _recognised(path))
     if format != "hdf5" and (data or positions or positions_unit or positions_axes != AXES):
-        raise InputError(f"Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of {format}.")
+        raise InputError(
+            f"Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of {format}."
+        )
     match format:
         case "cxi":
             opened = open_cxi(path)

@@ -1,7 +1,8 @@
 """The beam of a CXI or NXcxi_ptycho file: which particles, and their wavelength.
 
-A file may state the wavelength, or the energy of a particle, in several places; all that can be those of a beam must agree. NeXus calls the
-energy of a storage ring's electrons that of the source, and no beam has it.
+A file may state the wavelength, or the energy of a particle, in several places; all that can be
+those of a beam must agree. NeXus calls the energy of a storage ring's electrons that of the source,
+and no beam has it.
 """
 
 from ptychoformer.errors import InputError
@@ -13,11 +14,18 @@ INSTRUMENT = "entry_1/instrument_1"
 PROBE = f"{INSTRUMENT}/source_1/probe"
 WAVELENGTH = tuple(f"{INSTRUMENT}/{name}" for name in ("source_1/wavelength", "beam_1/incident_wavelength"))
 BEAM = ("incident_beam_energy", "incident_energy", "energy")
-ENERGY = (*(f"{INSTRUMENT}/beam_1/{name}" for name in BEAM), f"{INSTRUMENT}/monochromator_1/energy", f"{INSTRUMENT}/source_1/energy")
-WAVELENGTHS = (1e-14, 1e-5)  # metres; out of reach of the 3 GeV of a storage ring, and of electronvolts taken for joules
+ENERGY = (
+    *(f"{INSTRUMENT}/beam_1/{name}" for name in BEAM),
+    f"{INSTRUMENT}/monochromator_1/energy",
+    f"{INSTRUMENT}/source_1/energy",
+)
+# metres; out of reach of the 3 GeV of a storage ring, and of electronvolts taken for joules
+WAVELENGTHS = (1e-14, 1e-5)
 
 # The names that NeXus gives to probes, and how else they are spelled.
-PARTICLES = dict.fromkeys(("photon", "x-ray", "xray", "x ray", "synchrotron x-ray", "light", "visible light", "ultraviolet"), "photon")
+PARTICLES = dict.fromkeys(
+    ("photon", "x-ray", "xray", "x ray", "synchrotron x-ray", "light", "visible light", "ultraviolet"), "photon"
+)
 PARTICLES |= {"electron": "electron", "positron": "electron", "neutron": "neutron", "proton": "proton", "muon": "muon"}
 
 
@@ -52,7 +60,10 @@ def wavelength(source: Source, particle: str) -> tuple[float | None, tuple[str, 
         if WAVELENGTHS[0] <= metres <= WAVELENGTHS[1]:
             stated[name] = metres
         else:
-            warnings.append(f"{source.path}: '{name}' is {value:g} {'J' if energy else 'm'}, which is not that of a beam, and is ignored.")
+            warnings.append(
+                f"{source.path}: '{name}' is {value:g} {'J' if energy else 'm'}, which is not that of a beam, and is"
+                " ignored."
+            )
     if not stated:
         return None, tuple(warnings)
     (first, metres), *others = stated.items()

@@ -1,10 +1,14 @@
-"""Scans in any HDF5 file, by the paths of the datasets that hold patterns and positions: facilities without a format need no code.
+"""Scans in any HDF5 file, by the paths of the datasets that hold patterns and positions: facilities
+without a format need no code.
 
-    data          (n, h, w), or (rows, columns, h, w) of a raster; rows of a frame run down, columns to the right, as the sample sees them
-    positions     (n, 2) or (n, 3), or either with n last; x, y[, z]; or two datasets of n numbers, ``X,Y``
+    data          (n, h, w), or (rows, columns, h, w) of a raster; rows of a frame run down, columns
+        to the right, as the sample sees them
+    positions     (n, 2) or (n, 3), or either with n last; x, y[, z]; or two datasets of n numbers,
+        ``X,Y``
 
-Positions are those of the sample in the laboratory, seen along the beam x to the left and y up, as in CXI; or, what is the same, those of
-the window on the object, x to the right and y down. ``axes`` says which number is which, if they are others.
+Positions are those of the sample in the laboratory, seen along the beam x to the left and y up, as
+in CXI; or, what is the same, those of the window on the object, x to the right and y down. ``axes``
+says which number is which, if they are others.
 """
 
 import math
@@ -31,9 +35,11 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
 
     Args:
         positions: the path of one dataset, or of two with a comma between them.
-        unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` says. A pixel is one of the object as the whole frame
+        unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` says. A pixel
+            is one of the object as the whole frame
             samples it.
-        axes: what the first and the second number of a position are: ``x`` and ``y`` in either order, with a minus where they run the
+        axes: what the first and the second number of a position are: ``x`` and ``y`` in either
+            order, with a minus where they run the
             other way.
 
     Raises:
@@ -59,7 +65,8 @@ def _order(axes: str) -> np.ndarray:
     found = re.fullmatch(r"\s*([+-]?)([xy])\s*,\s*([+-]?)([xy])\s*", axes)
     if found is None or found[2] == found[4]:
         raise InputError(
-            f"The axes of positions must be x and y with a comma between them, and a minus where one is turned, found '{axes}'."
+            "The axes of positions must be x and y with a comma between them, and a minus where one is turned, found"
+            f" '{axes}'."
         )
     order = np.zeros((2, 2))
     for column, (sign, axis) in enumerate(((found[1], found[2]), (found[3], found[4]))):
@@ -91,27 +98,39 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: np
 
 
 def _stored(source: Source, positions: str, count: int) -> tuple[np.ndarray, list[str]]:
-    """The first two numbers (n, 2) of each position, float64, and the datasets that they are from."""
+    """The first two numbers (n, 2) of each position, float64, and the datasets that they are
+    from.
+    """
     names = [name.strip() for name in positions.split(",")]
     if len(names) > 2 or not all(names):
-        raise InputError(f"{source.path}: positions must be one dataset, or two with a comma between them, found '{positions}'.")
+        raise InputError(
+            f"{source.path}: positions must be one dataset, or two with a comma between them, found '{positions}'."
+        )
     arrays = [source.small(name) for name in names]
     if missing := [name for name, array in zip(names, arrays, strict=True) if array is None]:
         raise InputError(f"{source.path}: '{missing[0]}' is not in the file.")
     if len(names) == 2:
         if any(array.size != count for array in arrays):
             shapes = " and ".join(str(array.shape) for array in arrays)
-            raise InputError(f"{source.path}: '{positions}' must hold {count} numbers each, one a pattern, found shapes {shapes}.")
+            raise InputError(
+                f"{source.path}: '{positions}' must hold {count} numbers each, one a pattern, found shapes {shapes}."
+            )
         return np.stack([array.ravel() for array in arrays], axis=1).astype(np.float64), names
     (array,) = arrays
     rows = array.reshape(-1, array.shape[-1]) if array.ndim == 3 and array.size else array  # of a raster
     upright = rows.ndim == 2 and rows.shape[1] in (2, 3) and len(rows) == count
     lying = rows.ndim == 2 and rows.shape[0] in (2, 3) and rows.shape[1] == count
     if upright and lying:
-        raise InputError(f"{source.path}: '{positions}' of shape {array.shape} may be stored by pattern or by axis; name two datasets.")
+        raise InputError(
+            f"{source.path}: '{positions}' of shape {array.shape} may be stored by pattern or by axis; name two"
+            " datasets."
+        )
     if not upright and not lying:
         allowed = f"({count}, 2), ({count}, 3), (2, {count}) or (3, {count})"
-        raise InputError(f"{source.path}: '{positions}' must have one of the shapes {allowed} for {count} patterns, found {array.shape}.")
+        raise InputError(
+            f"{source.path}: '{positions}' must have one of the shapes {allowed} for {count} patterns, found"
+            f" {array.shape}."
+        )
     return (rows if upright else rows.T)[:, :2].astype(np.float64), names
 
 
@@ -126,8 +145,12 @@ def _factor(source: Source, names: list[str], unit: str | None) -> tuple[float, 
     units = {found for name in names if (found := unit_of(source, name))} | ({unit} if unit else set())
     if not units:
         raise InputError(f"{source.path}: '{named}' records no unit; name it, one of {', '.join(UNITS)}.")
-    factors = {str(value): value for value in (value_of(f"{source.path}: '{named}'", found, known) for found in sorted(units))}
+    factors = {
+        str(value): value for value in (value_of(f"{source.path}: '{named}'", found, known) for found in sorted(units))
+    }
     if len(factors) > 1:
-        raise InputError(f"{source.path}: '{named}' cannot be in {' and in '.join(sorted(units))}; correct what is wrong.")
+        raise InputError(
+            f"{source.path}: '{named}' cannot be in {' and in '.join(sorted(units))}; correct what is wrong."
+        )
     (factor,) = factors.values()
     return (1.0, True) if math.isnan(factor) else (factor, False)

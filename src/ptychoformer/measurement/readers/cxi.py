@@ -1,11 +1,13 @@
-"""Scans in CXI files (Maia, Nat. Methods 9, 854, 2012), NeXus NXcxi_ptycho among them, and in this project's own.
+"""Scans in CXI files (Maia, Nat. Methods 9, 854, 2012), NeXus NXcxi_ptycho among them, and in this
+project's own.
 
-Every quantity is looked for in all places that the two formats and their writers use; docs/formats.md goes through the specifications
-entry by entry. Translations are the motion of the *sample*, x, y[, z]. Negated they are the motion of the window, whose rows and columns
-run along those of the detector.
+Every quantity is looked for in all places that the two formats and their writers use;
+docs/formats.md goes through the specifications entry by entry. Translations are the motion of the
+*sample*, x, y[, z]. Negated they are the motion of the window, whose rows and columns run along
+those of the detector.
 
-A file with the group ``ptychography`` (see `measurement.cxi`) says more, and more exactly: positions in pixels, the probe, and that the
-zero frequency is at the centre.
+A file with the group ``ptychography`` (see `measurement.cxi`) says more, and more exactly:
+positions in pixels, the probe, and that the zero frequency is at the centre.
 """
 
 import math
@@ -27,7 +29,9 @@ from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_p
 
 DATA = (PATTERNS, f"{DETECTOR}/data")
 IMAGE = "entry_1/image_1"
-TRANSLATION = tuple(f"entry_1/{group}/translation" for group in ("data_1", "sample_1/geometry_1", "instrument_1/detector_1"))
+TRANSLATION = tuple(
+    f"entry_1/{group}/translation" for group in ("data_1", "sample_1/geometry_1", "instrument_1/detector_1")
+)
 
 
 @contextmanager
@@ -35,7 +39,8 @@ def open_cxi(path: Path) -> Iterator[RawScan]:
     """The scan in a CXI file.
 
     Raises:
-        InputError: the file is damaged, lacks patterns or translations, or its parts do not fit each other.
+        InputError: the file is damaged, lacks patterns or translations, or its parts do not fit
+            each other.
     """
 
     def glance() -> None:
@@ -50,7 +55,10 @@ def open_cxi(path: Path) -> Iterator[RawScan]:
 def _read(source: Source) -> RawScan:
     name, data = next(((name, found) for name in DATA if (found := source.array(name)) is not None), (None, None))
     if data is None:
-        raise InputError(f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}; if it is no CXI file, name its datasets.")
+        raise InputError(
+            f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}; if it is no CXI file, name its"
+            " datasets."
+        )
     where = f"{source.path}: '{name}'"
     _check_meaning(source, name, data)
     check_frames(where, data.shape)
@@ -85,7 +93,8 @@ def _read(source: Source) -> RawScan:
 
 
 def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
-    """Whether the axes and the values of the patterns, found as ``name``, are those of diffraction patterns.
+    """Whether the axes and the values of the patterns, found as ``name``, are those of diffraction
+    patterns.
 
     Raises:
         InputError: the file says that they are something else.
@@ -103,7 +112,9 @@ def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
         if (found := source.text(f"{IMAGE}/{entry}")) not in (None, allowed):
             raise InputError(f"{source.path}: '{IMAGE}/{entry}' must be '{allowed}', found '{found}'.")
     if (shifted := source.small(f"{IMAGE}/is_fft_shifted")) is not None and shifted.any():
-        raise InputError(f"{source.path}: '{IMAGE}/is_fft_shifted' must be 0, found 1; put the zero frequency into the middle.")
+        raise InputError(
+            f"{source.path}: '{IMAGE}/is_fft_shifted' must be 0, found 1; put the zero frequency into the middle."
+        )
 
 
 def _others(source: Source) -> tuple[str, ...]:
@@ -134,12 +145,16 @@ def _translations(source: Source, count: int, directions: np.ndarray) -> np.ndar
 
 
 def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
-    """(h, w), square root of photons that the detector counts; the file's are those that fall on it."""
+    """(h, w), square root of photons that the detector counts; the file's are those that fall
+    on it.
+    """
     probe = source.small("ptychography/probe", "biufc")
     if probe is None:
         return None
     if probe.shape != frame or not sound(probe).all():
-        raise InputError(f"{source.path}: 'ptychography/probe' must be finite and have the shape {frame}, found shape {probe.shape}.")
+        raise InputError(
+            f"{source.path}: 'ptychography/probe' must be finite and have the shape {frame}, found shape {probe.shape}."
+        )
     return (probe * math.sqrt(_efficiency(source))).astype(np.complex64)
 
 
@@ -148,7 +163,9 @@ def _efficiency(source: Source) -> float:
     if found is None:
         return 1.0
     if not (isinstance(found, (int, float, np.integer, np.floating)) and 0 < found <= 1):
-        raise InputError(f"{source.path}: the efficiency of a detector must be greater than 0 and at most 1, found {found}.")
+        raise InputError(
+            f"{source.path}: the efficiency of a detector must be greater than 0 and at most 1, found {found}."
+        )
     return float(found)
 
 

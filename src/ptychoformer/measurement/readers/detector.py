@@ -1,7 +1,9 @@
-"""The detector of a CXI or NXcxi_ptycho file: where its pixels are, which are good, and what its counts mean.
+"""The detector of a CXI or NXcxi_ptycho file: where its pixels are, which are good, and what its
+counts mean.
 
-The laboratory's z runs along the beam, y up, and the sample is at its origin. ``basis_vectors`` lead from one row, and from one column, of
-pixels to the next; the specification's default is -y for rows and -x for columns, an image as the sample sees it.
+The laboratory's z runs along the beam, y up, and the sample is at its origin. ``basis_vectors``
+lead from one row, and from one column, of pixels to the next; the specification's default is -y for
+rows and -x for columns, an image as the sample sees it.
 """
 
 from collections.abc import Callable
@@ -19,7 +21,9 @@ from ptychoformer.measurement.readers.scan import LENGTHS, saturation, sound
 DETECTOR = "entry_1/instrument_1/detector_1"
 CORNER = f"{DETECTOR}/corner_position"
 DEFAULT_AXES = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
-INCLINED = 0.1  # of a row or column to the plane across the beam, about 6 degrees: beyond it the far field is not sampled evenly
+# of a row or column to the plane across the beam, about 6 degrees: beyond it the far field is not
+# sampled evenly
+INCLINED = 0.1
 SKEWED = 0.01  # cosine of the angle between rows and columns
 BORDER = 4  # pixels, within which no detector has its beam
 GAINS = (1e-6, 1e9)  # counts a photon
@@ -32,7 +36,8 @@ class Geometry:
 
     Args:
         directions: (2, 3) unit vectors along which rows and columns follow each other.
-        pixel: (y, x) sides, metres; one that is not recorded is as long as the other, None if neither is.
+        pixel: (y, x) sides, metres; one that is not recorded is as long as the other, None if
+            neither is.
         distance: from the sample, metres.
         centre: (y, x) pixel that the beam hits.
         warnings: full sentences for people.
@@ -64,7 +69,9 @@ def geometry(source: Source, frame: tuple[int, int]) -> Geometry:
 
 
 def _axes(source: Source) -> np.ndarray | None:
-    """Steps (2, 3) in x, y, z from one row, and from one column, to the next, metres; None if not recorded."""
+    """Steps (2, 3) in x, y, z from one row, and from one column, to the next, metres; None if
+    not recorded.
+    """
     name = f"{DETECTOR}/basis_vectors"
     axes = _one_of_all(source, name, 2)
     if axes is None:
@@ -73,15 +80,22 @@ def _axes(source: Source) -> np.ndarray | None:
     good = axes.shape == (2, 3) and sound(axes).all()
     axes = axes * scale(source, name, LENGTH_UNITS) if good else axes
     if not good or not (np.linalg.norm(axes[:, :2], axis=1) >= LENGTHS[0]).all():
-        raise InputError(f"{source.path}: '{name}' must be a vector for rows and one for columns, (2, 3), found {axes.tolist()!s:.200}.")
+        raise InputError(
+            f"{source.path}: '{name}' must be a vector for rows and one for columns, (2, 3), found"
+            f" {axes.tolist()!s:.200}."
+        )
     unit = axes / np.linalg.norm(axes, axis=1, keepdims=True)
     if np.abs(unit[:, 2]).max() > INCLINED or abs(unit[0] @ unit[1]) > SKEWED:
-        raise InputError(f"{source.path}: '{name}' must be at right angles to each other and to the beam, found {axes.tolist()}.")
+        raise InputError(
+            f"{source.path}: '{name}' must be at right angles to each other and to the beam, found {axes.tolist()}."
+        )
     return axes
 
 
 def _one_of_all(source: Source, name: str, ndim: int) -> np.ndarray | None:
-    """An array of ``ndim`` axes, float64, which may be recorded once for each pattern if it is always the same."""
+    """An array of ``ndim`` axes, float64, which may be recorded once for each pattern if it is
+    always the same.
+    """
     found = source.small(name)
     if found is None:
         return None
@@ -90,13 +104,18 @@ def _one_of_all(source: Source, name: str, ndim: int) -> np.ndarray | None:
         return found
     every = found.reshape(-1, *found.shape[-ndim:])
     spread = every.max(axis=0) - every.min(axis=0)
-    if spread.max() > ALIKE * np.abs(every[..., :2]).max():  # of the plane of the detector, whose distance is much longer
-        raise InputError(f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ.")
+    # of the plane of the detector, whose distance is much longer
+    if spread.max() > ALIKE * np.abs(every[..., :2]).max():
+        raise InputError(
+            f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ."
+        )
     return every.mean(axis=0)
 
 
 def _pixel(source: Source, axes: np.ndarray | None) -> tuple[float, float] | None:
-    """Sides (y, x), metres; None if neither is recorded. Steps of 1 are directions alone: no pixel is a metre wide."""
+    """Sides (y, x), metres; None if neither is recorded. Steps of 1 are directions alone: no
+    pixel is a metre wide.
+    """
     y, x = (quantity(source, f"{DETECTOR}/{axis}_pixel_size", LENGTH_UNITS) for axis in "yx")
     steps = None if axes is None or np.allclose(np.linalg.norm(axes, axis=1), 1) else np.linalg.norm(axes, axis=1)
     if y is None and x is None:
@@ -130,7 +149,11 @@ def _distance(source: Source, directions: np.ndarray, corner: np.ndarray | None)
 
 
 def _centre(
-    source: Source, frame: tuple[int, int], directions: np.ndarray, pixel: tuple[float, float] | None, corner: np.ndarray | None
+    source: Source,
+    frame: tuple[int, int],
+    directions: np.ndarray,
+    pixel: tuple[float, float] | None,
+    corner: np.ndarray | None,
 ) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
     """The pixel (y, x) that the beam hits, and a warning if what says so cannot be."""
     name, at = f"{DETECTOR}/beam_center_x", _beam_centre(source, pixel)
@@ -170,7 +193,9 @@ def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
         raise InputError(f"{source.path}: '{name}' must have the patterns' shape {frame}, found {flags.shape}.")
     every = flags.reshape(-1, *frame)
     if (every[1:] != every[0]).any():
-        raise InputError(f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ.")
+        raise InputError(
+            f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ."
+        )
     bad = (every[0] != 0) & (every[0] != HAS_SIGNAL)
     if bad.all():
         raise InputError(f"{source.path}: '{name}' leaves no pixel; a CXI mask is 0 where the detector is good.")
@@ -180,13 +205,16 @@ def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
 def correction(
     source: Source, data: h5py.Dataset, wavelength: float | None, particle: str
 ) -> tuple[Callable[[np.ndarray], np.ndarray], float | None, tuple[str, ...]]:
-    """What makes photons of patterns (m, h, w): the dark frame is subtracted, and counts are divided by those of a photon.
+    """What makes photons of patterns (m, h, w): the dark frame is subtracted, and counts are
+    divided by those of a photon.
 
     Returns:
-        The function; the photons at which every count at the limit of its type is put, as it says no more; and what people should know.
+        The function; the photons at which every count at the limit of its type is put, as it says
+            no more; and what people should know.
 
     Raises:
-        InputError: the dark frame does not fit, or there is an image without the sample, with which nothing is done.
+        InputError: the dark frame does not fit, or there is an image without the sample, with which
+            nothing is done.
     """
     _check_white(source)
     dark, limit = _dark(source, data.shape[-2:]), saturation(data.dtype)
@@ -206,13 +234,17 @@ def correction(
 
 
 def _dark(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
-    """(h, w) float32, the mean of what was recorded with the shutter closed; None if nothing was."""
+    """(h, w) float32, the mean of what was recorded with the shutter closed; None if nothing
+    was.
+    """
     name = f"{DETECTOR}/data_dark"
     found = source.small(name)
     if found is None or not found.any():
         return None
     if found.ndim < 2 or found.shape[-2:] != frame or not sound(found).all():
-        raise InputError(f"{source.path}: '{name}' must be finite and have the patterns' shape {frame}, found shape {found.shape}.")
+        raise InputError(
+            f"{source.path}: '{name}' must be finite and have the patterns' shape {frame}, found shape {found.shape}."
+        )
     return found.reshape(-1, *frame).mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
@@ -220,7 +252,10 @@ def _check_white(source: Source) -> None:
     name = f"{DETECTOR}/data_white"
     found = source.small(name)
     if found is not None and found.size and (found != found.flat[0]).any():
-        told = "holds an image without the sample, which is not applied: a flat field and a beam need different corrections"
+        told = (
+            "holds an image without the sample, which is not applied: a flat field and a beam need different"
+            " corrections"
+        )
         raise InputError(f"{source.path}: '{name}' {told}; correct the patterns, and delete it.")
 
 

@@ -1,4 +1,6 @@
-"""What HDF5 does not look at: where links lead, how much a dataset claims to hold, and whether a file can be read at all."""
+"""What HDF5 does not look at: where links lead, how much a dataset claims to hold, and whether
+a file can be read at all.
+"""
 
 import faulthandler
 import importlib
@@ -28,8 +30,9 @@ FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.S
 class Reach:
     """The HDF5 files that a scan may consist of: its own, and those beside it and below.
 
-    Where the scan is a symbolic link, so is what lies beside the file that it leads to, as HDF5 looks in both folders. Symbolic links in
-    these folders were put there by their owner, and may lead anywhere.
+    Where the scan is a symbolic link, so is what lies beside the file that it leads to, as HDF5
+    looks in both folders. Symbolic links in these folders were put there by their owner, and may
+    lead anywhere.
 
     Args:
         path: of the scan.
@@ -42,7 +45,8 @@ class Reach:
         self._folders = (path.parent.resolve(), path.resolve().parent)
 
     def open(self, path: Path, where: str = "") -> h5py.File:
-        """An HDF5 file, open until the scan is closed; ``where`` names what is looked for in it, if it is not the scan's own.
+        """An HDF5 file, open until the scan is closed; ``where`` names what is looked for in it, if
+        it is not the scan's own.
 
         Raises:
             InputError: it is still being written, or was left so.
@@ -52,7 +56,9 @@ class Reach:
             return self._opened.enter_context(h5py.File(path, "r"))
         except OSError as error:
             if state := _unfinished(error):
-                raise InputError(f"{where} is in the file '{path}', which {state}" if where else f"{path} {state}") from error
+                raise InputError(
+                    f"{where} is in the file '{path}', which {state}" if where else f"{path} {state}"
+                ) from error
             raise
 
     def find(self, where: str, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
@@ -80,42 +86,60 @@ class Reach:
         return group
 
     def _beside(self, where: str, origin: Path, name: str) -> Path:
-        """The file ``name`` that ``origin`` refers to, as HDF5 finds it: a regular one in reach, so never a device that blocks."""
+        """The file ``name`` that ``origin`` refers to, as HDF5 finds it: a regular one in
+        reach, so never a device that blocks.
+        """
         target = _found(origin, name)
         if target is None or not target.is_file():
             raise InputError(f"{where} is in the file '{name}', which is missing or no regular file.")
         beside = any(target.is_relative_to(folder) for folder in (origin.absolute().parent, origin.resolve().parent))
-        if not (beside and ".." not in Path(name).parts) and not any(target.resolve().is_relative_to(folder) for folder in self._folders):
+        if not (beside and ".." not in Path(name).parts) and not any(
+            target.resolve().is_relative_to(folder) for folder in self._folders
+        ):
             place = "" if target == Path(name) or ".." in Path(name).parts else f" ({target})"
-            raise InputError(f"{where} is in the file '{name}'{place}, which is not in the folder of this one; copy it there.")
+            raise InputError(
+                f"{where} is in the file '{name}'{place}, which is not in the folder of this one; copy it there."
+            )
         return target
 
     def stored(self, where: str, dataset: h5py.Dataset, depth: int = DEEPEST_VIEW) -> int:
         """Bytes on disk from which the values are made, none of them out of reach."""
         if dataset.external:
-            raise InputError(f"{where} keeps its values in files that are not HDF5 ({dataset.external[0][0]}); write them into this one.")
+            raise InputError(
+                f"{where} keeps its values in files that are not HDF5 ({dataset.external[0][0]}); write them into this"
+                " one."
+            )
         if dataset.is_virtual:
             return self._stored_elsewhere(where, dataset, depth)
         _check_filters(where, dataset)
         if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > LARGEST_ARRAY:
-            raise InputError(f"{where} is stored in chunks of shape {dataset.chunks}, which are larger than {LARGEST_ARRAY} bytes.")
+            raise InputError(
+                f"{where} is stored in chunks of shape {dataset.chunks}, which are larger than {LARGEST_ARRAY} bytes."
+            )
         return min(dataset.id.get_storage_size(), Path(dataset.file.filename).stat().st_size)
 
     def _stored_elsewhere(self, where: str, dataset: h5py.Dataset, depth: int) -> int:
         if not depth:
             raise InputError(f"{where} is a view of views of views; write its values into one file.")
         origin, stored = Path(dataset.file.filename), 0
-        views = {(view.file_name, view.dset_name, _axes(view.src_space), _numbered(view)) for view in dataset.virtual_sources()}
+        views = {
+            (view.file_name, view.dset_name, _axes(view.src_space), _numbered(view))
+            for view in dataset.virtual_sources()
+        }
         for name, path, axes, numbered in views:
             for block in range(MOST_SOURCES if numbered else 1):
                 source = (_of_block(name, block), _of_block(path, block)) if numbered else (_plain(name), _plain(path))
-                # HDF5 ends a numbered view at the first source that is not there, and shows zeros in place of any other.
+                # HDF5 ends a numbered view at the first source that is not there, and shows zeros
+                # in place of any other.
                 if block and not self._holds(where, origin, *source):
                     break
                 stored += self._stored_in(where, origin, *source, axes, depth)
             else:
                 if numbered:
-                    raise InputError(f"{where} is a view of more than {MOST_SOURCES} numbered sources; write its values into one file.")
+                    raise InputError(
+                        f"{where} is a view of more than {MOST_SOURCES} numbered sources; write its values into one"
+                        " file."
+                    )
         return stored
 
     def _holds(self, where: str, origin: Path, name: str, path: str) -> bool:
@@ -134,16 +158,21 @@ class Reach:
             file = source.open(origin if name == "." else self._beside(where, origin, name), where)
             found = source.find(where, file, path)
             if not isinstance(found, h5py.Dataset):
-                raise InputError(f"{where} is a view of the dataset '{path}' in the file '{name}', which does not hold it.")
+                raise InputError(
+                    f"{where} is a view of the dataset '{path}' in the file '{name}', which does not hold it."
+                )
             stored = source.stored(where, found, depth - 1)
-            # Only now: of some virtual datasets HDF5 learns the shape from their sources. HDF5 would read for ever.
+            # Only now: of some virtual datasets HDF5 learns the shape from their sources. HDF5
+            # would read for ever.
             if axes not in (None, found.ndim):
                 raise InputError(f"{where} is a view of '{path}' with {axes} axes, found shape {found.shape}.")
         return stored
 
 
 def _found(origin: Path, name: str) -> Path | None:
-    """What HDF5 opens as ``name`` from ``origin``: beside it, here, or beside what it is a symbolic link to; None if nothing is there."""
+    """What HDF5 opens as ``name`` from ``origin``: beside it, here, or beside what it is a
+    symbolic link to; None if nothing is there.
+    """
     folders = (origin.absolute().parent, Path.cwd(), origin.resolve().parent)
     absolute = Path(name).is_absolute()
     places = [Path(name)] * absolute + [folder / (Path(name).name if absolute else name) for folder in folders]
@@ -151,14 +180,23 @@ def _found(origin: Path, name: str) -> Path | None:
 
 
 def _unfinished(error: OSError) -> str:
-    """What HDF5's own words say about a file that somebody writes, or wrote until it crashed; empty if they say nothing of the kind."""
+    """What HDF5's own words say about a file that somebody writes, or wrote until it crashed;
+    empty if they say nothing of the kind.
+    """
     words = str(error)
     if isinstance(error, BlockingIOError):
         return "is open in a program that writes it; wait until that has closed it."
     if "already open for write" in words:
-        return "is still open for writing, or was when its writer crashed; wait until it is closed, or repair it with h5clear -s."
+        return (
+            "is still open for writing, or was when its writer crashed; wait until it is closed, or repair it with"
+            " h5clear -s."
+        )
     if sizes := re.search(r"truncated file: eof = (\d+), .*stored_eof = (\d+)", words):
-        return "has {} of the {} bytes that it should have: it is still being written or copied, or was truncated.".format(*sizes.groups())
+        return (
+            "has {} of the {} bytes that it should have: it is still being written or copied, or was truncated.".format(
+                *sizes.groups()
+            )
+        )
     return ""
 
 
@@ -181,12 +219,15 @@ def _plain(name: str) -> str:
 
 
 def _axes(selection: h5py.h5s.SpaceID) -> int | None:
-    """The number of axes of the dataset from which a part is selected; None if all of it is, whatever its shape."""
+    """The number of axes of the dataset from which a part is selected; None if all of it is,
+    whatever its shape.
+    """
     return None if selection.get_select_type() == h5py.h5s.SEL_ALL else len(selection.shape)
 
 
 def rehearse(path: Path, reading: Callable[[], object]) -> None:
-    """Do ``reading`` in a process that may come to grief, before this one does: damaged views crash HDF5, or keep it for ever.
+    """Do ``reading`` in a process that may come to grief, before this one does: damaged views crash
+    HDF5, or keep it for ever.
 
     Where a process cannot be started or waited for, nothing is learnt.
 
@@ -242,7 +283,9 @@ def _check_filters(where: str, dataset: h5py.Dataset) -> None:
         if h5py.h5z.filter_avail(code) or (_plugins() and h5py.h5z.filter_avail(code)):
             continue
         label = name.decode(errors="replace") or "of no name"
-        raise InputError(f"{where} is compressed by HDF5 filter {code} ({label}), which neither h5py nor hdf5plugin can undo.")
+        raise InputError(
+            f"{where} is compressed by HDF5 filter {code} ({label}), which neither h5py nor hdf5plugin can undo."
+        )
 
 
 def _plugins() -> bool:

@@ -1,4 +1,6 @@
-"""Numbers in HDF5 files of others. HDF5 follows links to any file, and believes any size; `guard` looks at both first."""
+"""Numbers in HDF5 files of others. HDF5 follows links to any file, and believes any size;
+`guard` looks at both first.
+"""
 
 import math
 from collections.abc import Iterator
@@ -28,7 +30,8 @@ class Source:
             kinds: the kinds of number, as in `numpy.dtype.kind`, that will do.
 
         Raises:
-            InputError: it is something else, in another file that cannot be used, or claims to be larger than what is stored.
+            InputError: it is something else, in another file that cannot be used, or claims to be
+                larger than what is stored.
         """
         where = f"{self.path}: '{name}'"
         with decoding(where):
@@ -44,7 +47,9 @@ class Source:
             if found.shape is None:
                 raise InputError(f"{where} is empty.")
             if math.prod(found.shape) * found.dtype.itemsize > MOST_EXPANSION * stored:
-                raise InputError(f"{where} claims the shape {found.shape} of {found.dtype}, of which {stored} bytes are stored.")
+                raise InputError(
+                    f"{where} claims the shape {found.shape} of {found.dtype}, of which {stored} bytes are stored."
+                )
             return found
 
     def small(self, name: str, kinds: str = "biuf") -> np.ndarray | None:
@@ -58,11 +63,15 @@ class Source:
             return None
         with decoding(f"{self.path}: '{name}'"):
             if math.prod(found.shape) * found.dtype.itemsize > LARGEST_ARRAY:
-                raise InputError(f"{self.path}: '{name}' must not be larger than {LARGEST_ARRAY} bytes, found shape {found.shape}.")
+                raise InputError(
+                    f"{self.path}: '{name}' must not be larger than {LARGEST_ARRAY} bytes, found shape {found.shape}."
+                )
             return np.asarray(found[()])
 
     def text(self, name: str) -> str | None:
-        """What the dataset ``name`` says, without white space around it; None if there is none, or it holds no single text."""
+        """What the dataset ``name`` says, without white space around it; None if there is none,
+        or it holds no single text.
+        """
         where = f"{self.path}: '{name}'"
         with decoding(where):
             found = self._reach.find(where, self._root, name)
@@ -104,7 +113,9 @@ def open_source(path: Path) -> Iterator[Source]:
 
 
 def blocks(data: h5py.Dataset, size: int) -> Iterator[np.ndarray]:
-    """At most ``size`` patterns (m, h, w) at a time; of a raster, never more than what is left of a row."""
+    """At most ``size`` patterns (m, h, w) at a time; of a raster, never more than what is left
+    of a row.
+    """
     *rows, columns = data.shape[:-2]
     for row in np.ndindex(*rows):
         for start in range(0, columns, size):

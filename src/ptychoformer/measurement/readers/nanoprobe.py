@@ -1,11 +1,14 @@
-"""The scan of the 26-ID nanoprobe on which PtychoNN was published: frames on a raster, and patches of the object as labels.
+"""The scan of the 26-ID nanoprobe on which PtychoNN was published: frames on a raster, and patches
+of the object as labels.
 
-    arr_0 of a .npz, or a .npy    (rows, columns, h, w)    counts; 3.4 GB, so they are read in order and never held
-    another .npy                  (rows, columns, p, p)    complex, the reconstructed object in the window of each frame
+    arr_0 of a .npz, or a .npy    (rows, columns, h, w)    counts; 3.4 GB, so they are read in order
+        and never held
+    another .npy                  (rows, columns, p, p)    complex, the reconstructed object in the
+        window of each frame
 
-No geometry and no positions are recorded: neighbours on the raster lie ``step`` pixels of the object apart, as the largest square of the
-whole frame samples it. A crop makes the object's pixels coarser, so that there are fewer of them between neighbours, and the scan stays as
-long as it was.
+No geometry and no positions are recorded: neighbours on the raster lie ``step`` pixels of the
+object apart, as the largest square of the whole frame samples it. A crop makes the object's pixels
+coarser, so that there are fewer of them between neighbours, and the scan stays as long as it was.
 """
 
 import os
@@ -27,10 +30,12 @@ LARGEST_OBJECT = 2**14  # pixels along a side of merged labels
 
 @contextmanager
 def open_nanoprobe(path: Path, step: float = STEP) -> Iterator[RawScan]:
-    """The scan in a ``.npz`` or ``.npy`` whose neighbours lie ``step`` pixels of the whole frame's object apart.
+    """The scan in a ``.npz`` or ``.npy`` whose neighbours lie ``step`` pixels of the whole frame's
+    object apart.
 
     Raises:
-        InputError: the file is damaged or does not hold frames on a raster, or the step is no length.
+        InputError: the file is damaged or does not hold frames on a raster, or the step is no
+            length.
     """
     if not 0 < step < np.inf:
         raise InputError(f"step must be a number of pixels greater than 0, found {step}.")
@@ -89,13 +94,15 @@ def _patches(path: Path) -> Iterator[npy.Array]:
 
 
 def merge_labels(path: str | os.PathLike, step: float) -> np.ndarray:
-    """The object (H, W) complex64 of which the patches at ``path`` are windows; where they overlap, it is their mean.
+    """The object (H, W) complex64 of which the patches at ``path`` are windows; where they overlap,
+    it is their mean.
 
-    The patch of row i and column j has its upper left corner at (i step, j step), rounded to a pixel; a patch is never held with others
-    than those of its row.
+    The patch of row i and column j has its upper left corner at (i step, j step), rounded to a
+    pixel; a patch is never held with others than those of its row.
 
     Raises:
-        InputError: the file is damaged, its patches are not square or hold NaN, or the step leaves gaps.
+        InputError: the file is damaged, its patches are not square or hold NaN, or the step leaves
+            gaps.
     """
     with _patches(Path(path)) as array:
         rows, columns, side, _ = array.shape
@@ -104,11 +111,16 @@ def merge_labels(path: str | os.PathLike, step: float) -> np.ndarray:
         top, left = (np.rint(step * np.arange(count)).astype(int) for count in (rows, columns))
         shape = top[-1:].sum() + side, left[-1:].sum() + side
         if not rows * columns or max(shape) > LARGEST_OBJECT:
-            raise InputError(f"{array.where}: {rows} x {columns} patches make no object of 1 to {LARGEST_OBJECT} pixels along each side.")
+            raise InputError(
+                f"{array.where}: {rows} x {columns} patches make no object of 1 to {LARGEST_OBJECT} pixels along each"
+                " side."
+            )
         total, weight = np.zeros(shape, np.complex128), np.zeros(shape)
         for corner, patches in zip(top, npy.blocks(array, 3, 1), strict=True):
             if not np.isfinite(patches).all():
-                raise InputError(f"{array.where} holds NaN or infinity in the row of patches whose top is at pixel {corner}.")
+                raise InputError(
+                    f"{array.where} holds NaN or infinity in the row of patches whose top is at pixel {corner}."
+                )
             for x in range(side):
                 total[corner : corner + side, left + x] += patches[0, :, :, x].T
                 weight[corner : corner + side, left + x] += 1

@@ -1,4 +1,6 @@
-"""Arrays saved by NumPy, read in order from a stream, so that an array within an archive never has to fit into memory."""
+"""Arrays saved by NumPy, read in order from a stream, so that an array within an archive never
+has to fit into memory.
+"""
 
 import math
 import zipfile
@@ -12,7 +14,8 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, MOST_EXPANSION, decoding
 
-# The two compressions of numpy.savez. They shrink data a thousandfold at most, so that a member's size can be believed (see `member`).
+# The two compressions of numpy.savez. They shrink data a thousandfold at most, so that a member's
+# size can be believed (see `member`).
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -57,7 +60,9 @@ def inspect(where: str, open: Callable[[], AbstractContextManager[BinaryIO]], si
             raise InputError(f"{where} must hold numbers ({', '.join(_KINDS[kind] for kind in kinds)}), found {dtype}.")
         expected = start + dtype.itemsize * math.prod(shape)
         if min(shape, default=0) < 0 or expected != size:
-            raise InputError(f"{where} says that it holds {dtype} of shape {shape}, {expected} bytes, but it has {size}.")
+            raise InputError(
+                f"{where} says that it holds {dtype} of shape {shape}, {expected} bytes, but it has {size}."
+            )
     return Array(where, shape, dtype, fortran and len(shape) > 1, start, open)
 
 
@@ -76,9 +81,13 @@ def member(where: str, archive: zipfile.ZipFile, name: str, kinds: str) -> Array
     except KeyError as error:
         raise InputError(f"{where} is not in the archive.") from error
     if info.compress_type not in COMPRESSIONS:
-        raise InputError(f"{where} is compressed in a way that numpy.savez_compressed does not use (method {info.compress_type}).")
+        raise InputError(
+            f"{where} is compressed in a way that numpy.savez_compressed does not use (method {info.compress_type})."
+        )
     if info.file_size > 2 * MOST_EXPANSION * max(info.compress_size, 1):
-        raise InputError(f"{where} cannot grow from {info.compress_size} bytes to {info.file_size}; the archive is damaged.")
+        raise InputError(
+            f"{where} cannot grow from {info.compress_size} bytes to {info.file_size}; the archive is damaged."
+        )
     return inspect(where, lambda: archive.open(info), info.file_size, kinds)
 
 
@@ -90,7 +99,9 @@ def read(array: Array) -> np.ndarray:
     """
     size = array.dtype.itemsize * math.prod(array.shape)
     if size > LARGEST_ARRAY:
-        raise InputError(f"{array.where} must not be larger than {LARGEST_ARRAY} bytes, found shape {array.shape} of {array.dtype}.")
+        raise InputError(
+            f"{array.where} must not be larger than {LARGEST_ARRAY} bytes, found shape {array.shape} of {array.dtype}."
+        )
     with decoding(array.where), array.open() as stream:
         stream.read(array.start)
         values = np.frombuffer(_exactly(stream, size), array.dtype)
@@ -98,7 +109,8 @@ def read(array: Array) -> np.ndarray:
 
 
 def blocks(array: Array, axes: int, size: int) -> Iterator[np.ndarray]:
-    """The array in order, ``size`` items of its last ``axes`` axes at a time, (m, ...), the other axes being one.
+    """The array in order, ``size`` items of its last ``axes`` axes at a time, (m, ...), the other
+    axes being one.
 
     Raises:
         InputError: the array is stored column by column, or damaged.

@@ -1,4 +1,6 @@
-"""Numbers with units in HDF5 files. CXI and NeXus name a dataset's unit in its attribute ``units``; without it CXI means SI units."""
+"""Numbers with units in HDF5 files. CXI and NeXus name a dataset's unit in its attribute
+``units``; without it CXI means SI units.
+"""
 
 import h5py
 import numpy as np
@@ -11,8 +13,26 @@ from ptychoformer.measurement.readers.scan import LENGTHS
 ALIKE = 1e-3  # largest relative difference between numbers of single patterns that an encoder's noise explains
 AGREEING = 1e-2  # and between two statements of the same quantity, which may be rounded
 
-LENGTH_UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "nm": 1e-9, "pm": 1e-12, "a": constants.angstrom}
-LENGTH_UNITS |= {"meter": 1.0, "metre": 1.0, "millimeter": 1e-3, "millimetre": 1e-3, "micrometer": 1e-6, "micrometre": 1e-6, "micron": 1e-6}
+LENGTH_UNITS = {
+    "m": 1.0,
+    "cm": 1e-2,
+    "mm": 1e-3,
+    "um": 1e-6,
+    "µm": 1e-6,
+    "μm": 1e-6,
+    "nm": 1e-9,
+    "pm": 1e-12,
+    "a": constants.angstrom,
+}
+LENGTH_UNITS |= {
+    "meter": 1.0,
+    "metre": 1.0,
+    "millimeter": 1e-3,
+    "millimetre": 1e-3,
+    "micrometer": 1e-6,
+    "micrometre": 1e-6,
+    "micron": 1e-6,
+}
 LENGTH_UNITS |= {
     "nanometer": 1e-9,
     "nanometre": 1e-9,
@@ -27,13 +47,15 @@ ENERGY_UNITS |= {"kev": 1e3 * constants.eV, "MeV": 1e6 * constants.eV, "gev": 1e
 
 
 def quantity(source: Source, name: str, units: dict[str, float] | None) -> float | None:
-    """A positive number in SI units, or the mean of what is recorded for each pattern; None if it is missing.
+    """A positive number in SI units, or the mean of what is recorded for each pattern; None if it
+    is missing.
 
     Args:
         units: that it may be in; None if it has none.
 
     Raises:
-        InputError: it is not positive, not the same for all patterns within an encoder's noise, or in a unit that is not in ``units``.
+        InputError: it is not positive, not the same for all patterns within an encoder's noise, or
+            in a unit that is not in ``units``.
     """
     found = source.small(name, "iuf")
     if found is None:
@@ -63,7 +85,8 @@ def scale(source: Source, name: str, units: dict[str, float]) -> float:
 
 
 def value_of(where: str, unit: str, units: dict[str, float]) -> float:
-    """What ``unit`` is in ``units``, in capitals or not, singular or plural; ``where`` names what is in it.
+    """What ``unit`` is in ``units``, in capitals or not, singular or plural; ``where`` names what
+    is in it.
 
     Raises:
         InputError: it is none of them.

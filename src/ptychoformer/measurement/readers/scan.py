@@ -17,7 +17,8 @@ MOST_PATTERNS = 4_000_000
 LARGEST_NUMBER = 1e20  # counts, positions and probes beyond it would make sums overflow; 64 bits count to 2e19
 LENGTHS = (1e-15, 1e15)  # metres
 LARGEST_ARRAY = 2**28  # bytes of what is read at once: positions, probes, masks
-# No detector's data shrink this much, but nothing declared does: a file that claims more is refused before memory or disk are used.
+# No detector's data shrink this much, but nothing declared does: a file that claims more is refused
+# before memory or disk are used.
 MOST_EXPANSION = 1000
 
 
@@ -36,13 +37,15 @@ class RawScan:
         distance: from object to detector, metres.
         detector_pixel: (y, x) metres.
         mask: (h, w) bool, True where the file says that the detector is not to be trusted.
-        saturation: largest count that the file can hold, which stands for overexposed and for blind pixels; None if there is no limit.
+        saturation: largest count that the file can hold, which stands for overexposed and for blind
+            pixels; None if there is no limit.
         centred: whether the zero frequency is known to be at (h // 2, w // 2) of the frames.
         centre: (y, x) detector pixel that the beam hits, as the file says.
         particle: that makes the patterns, a key of `particles.MASSES`.
         probe: (h, w) complex64, square root of recorded photons; known, or a first guess.
         warnings: full sentences for people.
-        frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32, NaN where the file holds no number, in order; each
+        frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32, NaN where the
+            file holds no number, in order; each
             call starts anew.
         simulated: whether the file says that it was simulated: none of its patterns is at fault.
     """
@@ -74,7 +77,9 @@ def decoding(where: object) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # h5py, zipfile and NumPy let through whatever they stumble over: KeyError, struct.error, MemoryError, ...
+    # h5py, zipfile and NumPy let through whatever they stumble over: KeyError, struct.error,
+    # MemoryError, ...
+    except Exception as error:
         raise InputError(f"{where} cannot be read, it may be damaged or truncated ({first_line(error)}).") from error
 
 
@@ -82,7 +87,8 @@ def check_frames(where: str, shape: tuple[int, ...]) -> None:
     """Whether ``shape``, (n, h, w) or (rows, columns, h, w), can be that of a scan's patterns.
 
     Raises:
-        InputError: there are fewer than two patterns, or more or larger ones than any detector yields.
+        InputError: there are fewer than two patterns, or more or larger ones than any detector
+            yields.
     """
     if len(shape) not in (3, 4):
         raise InputError(f"{where} must have the axes (n, h, w) or (rows, columns, h, w), found shape {shape}.")
@@ -104,13 +110,17 @@ def check_positions(where: str, positions: np.ndarray, count: int) -> None:
         raise InputError(f"{where}: {count} patterns do not fit {len(positions)} positions.")
     bad = ~sound(positions).all(axis=1)
     if bad.any():
-        raise InputError(f"{where}: {bad.sum()} positions are NaN or infinite, the first is that of pattern {bad.argmax()}.")
+        raise InputError(
+            f"{where}: {bad.sum()} positions are NaN or infinite, the first is that of pattern {bad.argmax()}."
+        )
     if not np.ptp(positions, axis=0).any():
         raise InputError(f"{where}: all {count} positions are the same; a scan moves the sample.")
 
 
 def sound(numbers: np.ndarray) -> np.ndarray:
-    """Where ``numbers`` are neither NaN nor infinite, nor so large that sums would be; bool of the same shape."""
+    """Where ``numbers`` are neither NaN nor infinite, nor so large that sums would be; bool of
+    the same shape.
+    """
     with np.errstate(over="ignore"):  # in the modulus of complex ones
         return np.abs(numbers) <= LARGEST_NUMBER
 
@@ -121,7 +131,8 @@ def saturation(dtype: np.dtype) -> float | None:
 
 
 def counted(where: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """``blocks`` of patterns as float32, NaN where they hold infinity or a number beyond all counts.
+    """``blocks`` of patterns as float32, NaN where they hold infinity or a number beyond all
+    counts.
 
     Raises:
         InputError: the file breaks off.

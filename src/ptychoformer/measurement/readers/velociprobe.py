@@ -1,7 +1,9 @@
-"""Scans of the APS Velociprobe as Tike ships them: an archive of NumPy arrays, packed once more with bzip2.
+"""Scans of the APS Velociprobe as Tike ships them: an archive of NumPy arrays, packed once more
+with bzip2.
 
     data    (1, n, h, w)              photons, zero frequency at [0, 0]
-    scan    (1, n, 2)                 y and x of the window's upper left corner on the object, pixels
+    scan    (1, n, 2)                 y and x of the window's upper left corner on the object,
+        pixels
     probe   (1, 1, 1, modes, h, w)    complex, a first guess; may be absent
 
 No wavelength, distance or pixel size is recorded. A bare ``.npz`` with these arrays is the same.
@@ -37,7 +39,8 @@ BLOCK = 2**20  # bytes unpacked at a time
 
 @contextmanager
 def open_velociprobe(path: Path) -> Iterator[RawScan]:
-    """The scan in a ``.npz.bz2`` or ``.npz``; it is unpacked to a temporary file, as bzip2 only reads forwards.
+    """The scan in a ``.npz.bz2`` or ``.npz``; it is unpacked to a temporary file, as bzip2 only
+    reads forwards.
 
     Raises:
         InputError: the file is damaged, lacks an array, or its arrays do not fit each other.
@@ -84,7 +87,9 @@ def _single(array: npy.Array, axes: int) -> tuple[int, ...]:
 
 def _first_mode(path: Path, modes: np.ndarray, frame: list[int]) -> np.ndarray:
     if modes.ndim < 2 or not modes.size or modes.shape[-2:] != tuple(frame):
-        raise InputError(f"{path}: a probe of shape {modes.shape} does not fit patterns of {frame[0]} x {frame[1]} pixels.")
+        raise InputError(
+            f"{path}: a probe of shape {modes.shape} does not fit patterns of {frame[0]} x {frame[1]} pixels."
+        )
     if not sound(modes).all():
         raise InputError(f"{path}: 'probe' holds NaN or infinity.")
     return modes.reshape(-1, *frame)[0].astype(np.complex64)
@@ -106,7 +111,9 @@ def _unpacked(path: Path) -> Iterator[BinaryIO]:
         with decoding(path), bz2.open(path) as packed:
             while block := packed.read(BLOCK):
                 if unpacked.tell() + len(block) > limit:
-                    raise InputError(f"{path} unpacks to more than {MOST_EXPANSION} times its size, as no measured scan does.")
+                    raise InputError(
+                        f"{path} unpacks to more than {MOST_EXPANSION} times its size, as no measured scan does."
+                    )
                 unpacked.write(block)
         yield unpacked
 

@@ -1,10 +1,13 @@
-"""Attention over the pixels of a pattern: Polar Coordinate Attention (PCA) in two readings, and plain self-attention.
+"""Attention over the pixels of a pattern: Polar Coordinate Attention (PCA) in two readings, and
+plain self-attention.
 
 Neither reading needs an N x N matrix, because both weights factor exactly (`docs/readings.md`):
 
-- ``paper``: the logits are S * R + S * Theta with S = Q K^T / sqrt(d) (Eqs. 7-9). R and Theta depend on the key alone, so the sum is
+- ``paper``: the logits are S * R + S * Theta with S = Q K^T / sqrt(d) (Eqs. 7-9). R and Theta
+    depend on the key alone, so the sum is
   Q (diag(r + theta) K)^T / sqrt(d), ordinary attention on rescaled keys.
-- ``release``: the logits are S * w(r_key) * cos(theta_query - theta_key). As cos(a - b) = cos a cos b + sin a sin b, this is
+- ``release``: the logits are S * w(r_key) * cos(theta_query - theta_key). As cos(a - b) = cos a cos
+    b + sin a sin b, this is
   [Q cos, Q sin] [w K cos, w K sin]^T / sqrt(d), attention with heads of double width.
 - ``mhsa``: multi-head self-attention, the ablation.
 """
@@ -22,7 +25,8 @@ Reading = Literal["paper", "release", "mhsa"]
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, bfloat16: bool, scale: float | None = None) -> Tensor:
     """softmax(q k^T scale) v for (batch, heads, N, d); ``scale`` is 1 / sqrt(d) if left out.
 
-    ``bfloat16`` rounds queries, keys and values, for which GPUs have kernels an order of magnitude faster; sums stay in float32.
+    ``bfloat16`` rounds queries, keys and values, for which GPUs have kernels an order of magnitude
+    faster; sums stay in float32.
     """
     given = q.dtype
     if bfloat16:
@@ -51,7 +55,8 @@ def release_coordinates(height: int, width: int) -> tuple[Tensor, Tensor]:
     """Radial weight and angle of every pixel as in the authors' release.
 
     Returns:
-        weight: (height * width,), 1 / (log r / log r_max + 1) with r in pixels from the centre, plus 1e-6.
+        weight: (height * width,), 1 / (log r / log r_max + 1) with r in pixels from the centre,
+            plus 1e-6.
         angle: (height * width,), radians.
     """
     y = torch.arange(height) - height / 2
@@ -116,7 +121,8 @@ class ReleasePolarAttention(SelfAttention):
         d = q.shape[-1]
         q = (q[..., None, :] * self.query_direction[..., None]).flatten(-2)
         k = (k[..., None, :] * self.key_direction[..., None]).flatten(-2)
-        # The fused kernels, without which N x N logits are held in memory, want values as wide as keys.
+        # The fused kernels, without which N x N logits are held in memory, want values as wide as
+        # keys.
         return fused_attention(q, k, pad(v, (0, d)), self.in_bfloat16, scale=d**-0.5)[..., :d]
 
 
@@ -130,7 +136,8 @@ def pixel_attention(reading: Reading, dim: int, heads: int, shape: tuple[int, in
 class TransformerBlock(nn.Module):
     """A standard pre-norm ViT block around a given attention (Dosovitskiy et al. 2021).
 
-    Eq. 4 as printed leaves the attended tokens out of the last sum; the text says "standard ViT blocks", and so does this.
+    Eq. 4 as printed leaves the attended tokens out of the last sum; the text says "standard ViT
+    blocks", and so does this.
 
     Args:
         attention: maps (batch, N, dim) to the same shape.
@@ -157,7 +164,8 @@ class ReleaseBlock(nn.Module):
     Args:
         attention: maps (batch, N, dim) to the same shape.
         dim: channels.
-        shortcuts: whether attention and linear layer are each added to what they were given, which is normalised already.
+        shortcuts: whether attention and linear layer are each added to what they were given, which
+            is normalised already.
     """
 
     def __init__(self, attention: nn.Module, dim: int, shortcuts: bool):

@@ -54,7 +54,8 @@ def read_claims(path: str | os.PathLike) -> list[Claim]:
     """All claims, in their order.
 
     Raises:
-        InputError: the file cannot be read, or a claim is incomplete, given twice or not understood; the sentence names it.
+        InputError: the file cannot be read, or a claim is incomplete, given twice or not
+            understood; the sentence names it.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -76,7 +77,10 @@ def _claim(entry: Mapping[str, Any]) -> Claim:
     if claim.judges not in JUDGES:
         raise InputError(f"Claim {name}: judges is '{claim.judges}', allowed are {', '.join(JUDGES)}.")
     if (claim.judges == "size") != (claim.test.comparison in SIZES):
-        raise InputError(f"Claim {name}: a size, and nothing else, is judged by {' or '.join(SIZES)}; found '{claim.test.comparison}'.")
+        raise InputError(
+            f"Claim {name}: a size, and nothing else, is judged by {' or '.join(SIZES)}; found"
+            f" '{claim.test.comparison}'."
+        )
     if len(claim.quote.split()) > MAX_QUOTE:
         raise InputError(f"Claim {name}: a quote may have {MAX_QUOTE} words, found {len(claim.quote.split())}.")
     return claim
@@ -104,7 +108,10 @@ def _test(name: str, entry: dict[str, Any]) -> Check:
         ("from, to", tuple(end.get("n_train") for end in ends), (None, LARGEST, SMALLEST)),
     ):
         if wrong := [value for value in found if value not in names]:
-            raise InputError(f"{where}: {key} '{wrong[0]}' is unknown, allowed are {', '.join(str(value) for value in names if value)}.")
+            raise InputError(
+                f"{where}: {key} '{wrong[0]}' is unknown, allowed are"
+                f" {', '.join(str(value) for value in names if value)}."
+            )
     if complaint := _incomplete(test):
         raise InputError(f"{where}: {complaint}.")
     return test
@@ -115,15 +122,29 @@ def _incomplete(test: Check) -> str:
     relative = test.effect != "difference"
     checks = {
         "a size needs a positive value": (test.comparison in SIZES) != (test.value > 0),
-        "a size is of one metric and channel": test.comparison == "about" and len(test.channel) * len(test.metric) * len(test.dataset) > 1,
-        "smaller_drop, and nothing else, needs from and to": (test.comparison == "smaller_drop") != (len(test.drop) == 2),
-        "increasing, and nothing else, needs along with one key": (test.comparison == "increasing") != (len(test.along) == 1),
-        "no_difference, and nothing else, needs among, of at least two": (test.comparison == "no_difference") != (len(test.among) > 1),
-        "no_difference needs a positive margin for every channel and metric": test.comparison == "no_difference"
-        and not all(test.margin.get(channel, {}).get(metric, 0) > 0 for channel in test.channel for metric in test.metric),
+        "a size is of one metric and channel": (
+            test.comparison == "about" and len(test.channel) * len(test.metric) * len(test.dataset) > 1
+        ),
+        "smaller_drop, and nothing else, needs from and to": (
+            (test.comparison == "smaller_drop") != (len(test.drop) == 2)
+        ),
+        "increasing, and nothing else, needs along with one key": (
+            (test.comparison == "increasing") != (len(test.along) == 1)
+        ),
+        "no_difference, and nothing else, needs among, of at least two": (
+            (test.comparison == "no_difference") != (len(test.among) > 1)
+        ),
+        "no_difference needs a positive margin for every channel and metric": (
+            test.comparison == "no_difference"
+            and not all(
+                test.margin.get(channel, {}).get(metric, 0) > 0 for channel in test.channel for metric in test.metric
+            )
+        ),
         "better is missing": not (test.better or test.among or test.compare in test.along),
         "smaller_drop needs worse": test.comparison == "smaller_drop" and not test.worse,
-        "a relative effect needs worse, and neither along nor from": relative and not (test.worse and not test.along and not test.drop),
+        "a relative effect needs worse, and neither along nor from": (
+            relative and not (test.worse and not test.along and not test.drop)
+        ),
     }
     return next((words for words, wrong in checks.items() if wrong), "")
 

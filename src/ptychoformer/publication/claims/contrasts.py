@@ -1,13 +1,18 @@
 """From the numbers of an experiment to the contrasts that a claim makes, seed by seed.
 
-Every contrast is a signed sum of metrics of the same seed, divided by another metric for a relative effect:
+Every contrast is a signed sum of metrics of the same seed, divided by another metric for a relative
+effect:
 
-- better less worse, for each pair of networks (or losses), turned so that positive is better: in MSE and other errors lower is better;
-- the advantage at one condition less that at another (``smaller_drop``): (better_to - worse_to) - (better_from - worse_from);
-- each step along an ordered list (``increasing``): of one network, or of its advantage over each rival;
+- better less worse, for each pair of networks (or losses), turned so that positive is better: in
+    MSE and other errors lower is better;
+- the advantage at one condition less that at another (``smaller_drop``): (better_to - worse_to) -
+    (better_from - worse_from);
+- each step along an ordered list (``increasing``): of one network, or of its advantage over each
+    rival;
 - a number on its own, where nothing is compared (a band's share of the energy).
 
-Only seeds that have every number a claim names count, so that all contrasts of a claim are over the same seeds.
+Only seeds that have every number a claim names count, so that all contrasts of a claim are over the
+same seeds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +28,8 @@ from ptychoformer.publication.claims.evidence import Numbers, Place
 from ptychoformer.publication.claims.verdicts import Contrast
 from ptychoformer.simulation.scan import GRID_BLOCKS, STRIP, WHOLE_SCAN
 
-# Where a claim is judged once more: on the part of its block that training never saw, over single patterns, and on other blocks.
+# Where a claim is judged once more: on the part of its block that training never saw, over single
+# patterns, and on other blocks.
 ELSEWHERE = (UNSEEN, PATTERN, *GRID_BLOCKS)
 JUDGED = QUANTITIES | SHARES
 EACH, LARGEST, SMALLEST = "each", "largest", "smallest"
@@ -35,7 +41,9 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """What a claim says, for a machine; the keys and their values are described at the head of ``claims.yaml``."""
+    """What a claim says, for a machine; the keys and their values are described at the head of
+    ``claims.yaml``.
+    """
 
     experiment: str
     comparison: str
@@ -65,14 +73,16 @@ class Check:
         return replace(self, block=self.block or block, level=self.level or level)
 
     def elsewhere(self, block: str, level: str) -> dict[str, "Check"]:
-        """What is asked once more, by its name of `ELSEWHERE`, of a claim that is judged on this block and level.
+        """What is asked once more, by its name of `ELSEWHERE`, of a claim that is judged on this
+        block and level.
 
-        A claim on a whole block of a scan on a grid is asked of its unseen part; one that names no block, of every other block; and any at
-        the levels that it names under ``also``.
+        A claim on a whole block of a scan on a grid is asked of its unseen part; one that names no
+        block, of every other block; and any at the levels that it names under ``also``.
         """
         here = self.on(block, level)
         found = {name: replace(here, level=name) for name in self.also}
-        # A claim that names the strip is about a measured scan, all of whose test patterns are unseen.
+        # A claim that names the strip is about a measured scan, all of whose test patterns are
+        # unseen.
         if self.region == (WHOLE,) and here.block != WHOLE_SCAN and self.block != STRIP:
             found[UNSEEN] = replace(here, region=(UNSEEN,))
         if self.region == (WHOLE,) and not self.block:
@@ -88,7 +98,9 @@ class _Term:
 
 @dataclass(frozen=True)
 class _Question:
-    """A contrast before its numbers are looked up; without ``reference`` it is a plain difference."""
+    """A contrast before its numbers are looked up; without ``reference`` it is a plain
+    difference.
+    """
 
     name: str
     terms: tuple[_Term, ...]
@@ -115,7 +127,8 @@ def contrasts(test: Check, numbers: Numbers) -> list[Contrast]:
 
 
 def runs_used(test: Check, numbers: Numbers) -> set[tuple]:
-    """Every run (the values of `evidence.RUN`) whose numbers the contrasts use; none if there is no seed that has everything.
+    """Every run (the values of `evidence.RUN`) whose numbers the contrasts use; none if there is no
+    seed that has everything.
 
     Raises:
         Missing: there is no run to ask for.
@@ -138,7 +151,9 @@ def _look_up(question: _Question, numbers: Numbers, seeds: list[int]) -> Contras
 
 
 def _spots(test: Check) -> list[Place]:
-    """Every dataset, region, channel and metric that a claim is about; model, loss and ``n_train`` are left open."""
+    """Every dataset, region, channel and metric that a claim is about; model, loss and
+    ``n_train`` are left open.
+    """
     return [
         Place(dataset, test.test or dataset, "", "", 0, test.block, region, test.level, channel, metric)
         for dataset, region, channel, metric in product(test.dataset, test.region, test.channel, test.metric)
@@ -159,7 +174,9 @@ def _questions(test: Check, numbers: Numbers) -> Iterator[_Question]:
 
 
 def _compared(test: Check, spot: Place, numbers: Numbers) -> Iterator[tuple[str, list[_Term], Place | None]]:
-    """Name, terms and reference of every comparison at one spot (one dataset, region, channel and metric)."""
+    """Name, terms and reference of every comparison at one spot (one dataset, region, channel
+    and metric).
+    """
     sign = 1 if JUDGED[spot.metric].higher_is_better else -1
     methods = [*test.better, *test.worse, *test.among]
     if test.drop:
@@ -172,7 +189,9 @@ def _compared(test: Check, spot: Place, numbers: Numbers) -> Iterator[tuple[str,
             here = spot._replace(n_train=size)
             suffix = f" at {size} patterns" if test.n_train == EACH else ""
             for name, better, worse in _pairs(test):
-                terms = [_Term(sign, _method(test, here, better))] + ([_Term(-sign, _method(test, here, worse))] if worse else [])
+                terms = [_Term(sign, _method(test, here, better))] + (
+                    [_Term(-sign, _method(test, here, worse))] if worse else []
+                )
                 base = {"relative_to_better": better, "relative_to_worse": worse}.get(test.effect)
                 yield name + suffix, terms, _method(test, here, base) if base else None
 
@@ -185,11 +204,18 @@ def _pairs(test: Check) -> Iterator[tuple[str, str, str]]:
         yield from ((better, better, "") for better in test.better)
     else:
         several = len(test.better) > 1
-        yield from ((f"{better} over {worse}" if several else worse, better, worse) for better, worse in product(test.better, test.worse))
+        yield from (
+            (f"{better} over {worse}" if several else worse, better, worse)
+            for better, worse in product(test.better, test.worse)
+        )
 
 
 def _method(test: Check, spot: Place, name: str) -> Place:
-    return spot._replace(model=name, loss=test.held) if test.compare == "model" else spot._replace(model=test.held, loss=name)
+    return (
+        spot._replace(model=name, loss=test.held)
+        if test.compare == "model"
+        else spot._replace(model=test.held, loss=name)
+    )
 
 
 def _steps(test: Check, spot: Place, sign: int, numbers: Numbers) -> Iterator[tuple[str, list[_Term], None]]:
@@ -200,12 +226,19 @@ def _steps(test: Check, spot: Place, sign: int, numbers: Numbers) -> Iterator[tu
             raise Missing(f"{test.experiment} has fewer than two of {', '.join(order)} on {spot.dataset}")
         here = spot._replace(n_train=_one_size(test, spot, present, numbers))
         for start, end in pairwise(present):
-            yield f"{start} to {end}", [_Term(sign, _method(test, here, end)), _Term(-sign, _method(test, here, start))], None
+            yield (
+                f"{start} to {end}",
+                [_Term(sign, _method(test, here, end)), _Term(-sign, _method(test, here, start))],
+                None,
+            )
         return
     methods = [*test.better, *test.worse]
     if key == "n_train":
         sizes = _sizes(test, spot, methods, numbers)
-        stops = [(f"{size} patterns", spot._replace(n_train=size)) for size in (sizes if order == "rising" else reversed(sizes))]
+        stops = [
+            (f"{size} patterns", spot._replace(n_train=size))
+            for size in (sizes if order == "rising" else reversed(sizes))
+        ]
     else:
         stops = [(name, _conditioned(test, spot, methods, {"dataset": name}, numbers)) for name in order]
     for (start_name, start), (end_name, end) in pairwise(stops):
@@ -214,7 +247,9 @@ def _steps(test: Check, spot: Place, sign: int, numbers: Numbers) -> Iterator[tu
 
 
 def _between(test: Check, start: Place, end: Place, sign: int) -> Iterator[tuple[str, list[_Term], None]]:
-    """How much more there is at the end than at the start: of the lead over each rival, or of one network if it has none."""
+    """How much more there is at the end than at the start: of the lead over each rival, or of
+    one network if it has none.
+    """
     for name, better, worse in _pairs(test):
         terms = [_Term(sign, _method(test, end, better)), _Term(-sign, _method(test, start, better))]
         if worse:
@@ -228,7 +263,9 @@ def _present(test: Check, spot: Place, numbers: Numbers) -> list[str]:
 
 
 def left_out(test: Check, numbers: Numbers) -> list[str]:
-    """Entries of the ordered list of ``increasing`` that were not run: a rise without them is not all that was claimed."""
+    """Entries of the ordered list of ``increasing`` that were not run: a rise without them is
+    not all that was claimed.
+    """
     if test.compare not in test.along:
         return []
     present = [set(_present(test, spot, numbers)) for spot in _spots(test)]
@@ -236,7 +273,9 @@ def left_out(test: Check, numbers: Numbers) -> list[str]:
 
 
 def _conditioned(test: Check, spot: Place, methods: list[str], part: Mapping[str, str], numbers: Numbers) -> Place:
-    """The spot at one of the conditions between which a claim compares: a dataset, or the largest or smallest training set."""
+    """The spot at one of the conditions between which a claim compares: a dataset, or the
+    largest or smallest training set.
+    """
     if dataset := part.get("dataset"):
         spot = spot._replace(dataset=dataset, test=test.test or dataset)
         return spot._replace(n_train=_one_size(test, spot, methods, numbers))
@@ -253,7 +292,9 @@ def _every_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) 
     sizes = numbers.sizes(_method(test, spot, name) for name in methods)
     if len(sizes) < 2:
         found = f"only training sets of {sizes[0]} patterns" if sizes else "no runs"
-        raise Missing(f"{found} of {', '.join(methods)} on {spot.dataset} in {test.experiment}; at least two sizes are needed")
+        raise Missing(
+            f"{found} of {', '.join(methods)} on {spot.dataset} in {test.experiment}; at least two sizes are needed"
+        )
     return sizes
 
 
@@ -276,7 +317,9 @@ def _what_is_missing(test: Check, places: list[Place], numbers: Numbers) -> str:
             on = place.dataset + (f" with {place.n_train} patterns" if place.n_train else "")
             on += f", tested on {place.test}" if place.test != place.dataset else ""
             by_dataset.setdefault(on, {})[place.model if test.compare == "model" else place.loss] = None
-        return f"no runs in {test.experiment} of " + "; ".join(f"{', '.join(names)} on {on}" for on, names in by_dataset.items())
+        return f"no runs in {test.experiment} of " + "; ".join(
+            f"{', '.join(names)} on {on}" for on, names in by_dataset.items()
+        )
     place = absent[0]
     what = f"{place.channel} {place.metric} of {place.model} on {place.test}"
     return f"{test.experiment} has no {what} (block {place.block}, {place.region}, {place.level})"

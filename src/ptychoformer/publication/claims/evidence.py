@@ -1,4 +1,6 @@
-"""What the runs of an experiment scored, by place (run, block, region, channel, metric) and seed: the numbers that claims are judged on."""
+"""What the runs of an experiment scored, by place (run, block, region, channel, metric) and
+seed: the numbers that claims are judged on.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -45,7 +47,9 @@ class Numbers:
     def __init__(self, frame: pd.DataFrame):
         keys = [name for name in SCORES if name != "value"]
         if (twice := frame.duplicated(keys)).any():
-            raise InputError(f"The metrics of {'/'.join(map(str, frame.loc[twice.idxmax(), list(RUN)]))} were given twice.")
+            raise InputError(
+                f"The metrics of {'/'.join(map(str, frame.loc[twice.idxmax(), list(RUN)]))} were given twice."
+            )
         self._values: dict[Place, dict[int, float]] = {}
         self._sizes: dict[Place, set[int]] = {}
         ordered = frame[["seed", "value", *Place._fields]]
@@ -64,7 +68,9 @@ class Numbers:
         return np.array([self._values[place][seed] for seed in seeds])
 
     def sizes(self, places: Iterable[Place]) -> list[int]:
-        """Every ``n_train`` for which one of the places (whose own ``n_train`` is ignored) has a number, ascending."""
+        """Every ``n_train`` for which one of the places (whose own ``n_train`` is ignored) has
+        a number, ascending.
+        """
         return sorted(set().union(*(self._sizes.get(place._replace(n_train=0), ()) for place in places)))
 
     def whole(self, places: Iterable[Place]) -> set[int]:
@@ -79,18 +85,28 @@ class Numbers:
 def band_metrics(bands: pd.DataFrame) -> pd.DataFrame:
     """Energy shares as metrics: level ``band``, the band as region.
 
-    ``band_share`` is the share of the estimate, ``share_error`` its distance from the truth's, ``share_deficit`` what the truth has more.
-    For the band ``outside_low`` they are those of mid and high together.
+    ``band_share`` is the share of the estimate, ``share_error`` its distance from the truth's,
+    ``share_deficit`` what the truth has more. For the band ``outside_low`` they are those of mid
+    and high together.
 
     Args:
         bands: rows with ``BAND_ENERGIES`` and ``block``.
     """
     keys = [*RUN, "block", "channel"]
-    outside = bands[bands["band"] != "low"].groupby(keys, as_index=False)[["estimate", "truth"]].sum().assign(band="outside_low")
+    outside = (
+        bands[bands["band"] != "low"]
+        .groupby(keys, as_index=False)[["estimate", "truth"]]
+        .sum()
+        .assign(band="outside_low")
+    )
     both = pd.concat([bands, outside], ignore_index=True)
     missing = both["truth"] - both["estimate"]
     parts = [
         both.assign(metric=metric, value=value)
-        for metric, value in (("band_share", both["estimate"]), ("share_error", missing.abs()), ("share_deficit", missing))
+        for metric, value in (
+            ("band_share", both["estimate"]),
+            ("share_error", missing.abs()),
+            ("share_deficit", missing),
+        )
     ]
     return pd.concat(parts, ignore_index=True).rename(columns={"band": "region"}).assign(level=BAND)[list(SCORES)]

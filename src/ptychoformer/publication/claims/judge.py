@@ -1,13 +1,16 @@
 """What our runs say of each of the paper's claims (`catalogue`).
 
-`verdicts` has the rules by which a claim holds, does not hold or stays undecided; `contrasts` has how its numbers are found. A claim is
-judged on the runs of this workflow (``local``) and again on runs that were harvested from elsewhere (``reference``, see `harvest`),
-wherever these have at least one seed with everything that the claim names, trained for the same number of epochs with the same batch
-size. Runs of one network by several versions of the code count as replicates of each other, and the scale says how many versions.
-A verdict on fewer reference seeds than were fixed beforehand is *interim*.
+`verdicts` has the rules by which a claim holds, does not hold or stays undecided; `contrasts` has
+how its numbers are found. A claim is judged on the runs of this workflow (``local``) and again on
+runs that were harvested from elsewhere (``reference``, see `harvest`), wherever these have at least
+one seed with everything that the claim names, trained for the same number of epochs with the same
+batch size. Runs of one network by several versions of the code count as replicates of each other,
+and the scale says how many versions. A verdict on fewer reference seeds than were fixed beforehand
+is *interim*.
 
-A claim that names no block and no level is about the headline's. It is judged once more elsewhere, by the same rules on the same runs: on
-the part of the block that no training pattern lights, on other blocks, and, under noise, over single patterns (`Check.elsewhere`).
+A claim that names no block and no level is about the headline's. It is judged once more elsewhere,
+by the same rules on the same runs: on the part of the block that no training pattern lights, on
+other blocks, and, under noise, over single patterns (`Check.elsewhere`).
 """
 
 import os
@@ -33,7 +36,21 @@ LOCAL, REFERENCE = "local", "reference"
 _SCHEDULE, _CODE = ["epochs", "batch_size"], "code_digest"
 VERDICTS_ELSEWHERE = tuple(f"verdict_{name}" for name in ELSEWHERE)
 OUTPUT_COLUMNS = [
-    *("id", "place", "statement", "judges", "verdict", *VERDICTS_ELSEWHERE, "effect", "low", "high", "unit", "n_seeds", "rival", "reason"),
+    *(
+        "id",
+        "place",
+        "statement",
+        "judges",
+        "verdict",
+        *VERDICTS_ELSEWHERE,
+        "effect",
+        "low",
+        "high",
+        "unit",
+        "n_seeds",
+        "rival",
+        "reason",
+    ),
     *("scale", "source", "interim", "published_value", "note"),
 ]
 
@@ -52,17 +69,23 @@ def judge(
 ) -> None:
     """Write the verdict on every claim, with the columns ``OUTPUT_COLUMNS``.
 
-    ``verdict_unseen`` and so on are the verdicts elsewhere, empty for claims that are not judged there. ``effect``, ``low`` and ``high``,
-    which belong to ``verdict``, are in ``unit``: dB; ssim and mse from 0 to 1; share of energy from 0 to 1; fraction for a relative
-    effect. ``source`` is ``local`` or ``reference``; a claim has a row of the second only where it could be looked up there.
+    ``verdict_unseen`` and so on are the verdicts elsewhere, empty for claims that are not judged
+    there. ``effect``, ``low`` and ``high``, which belong to ``verdict``, are in ``unit``: dB; ssim
+    and mse from 0 to 1; share of energy from 0 to 1; fraction for a relative effect. ``source`` is
+    ``local`` or ``reference``; a claim has a row of the second only where it could be looked up
+    there.
 
     Args:
-        metrics: experiment to its ``metrics.csv``; experiments that were not run may be absent, or their files.
-        bands_csv: energy by frequency band, as `evaluation.spectra` writes it, of the headline's scenes.
+        metrics: experiment to its ``metrics.csv``; experiments that were not run may be absent, or
+            their files.
+        bands_csv: energy by frequency band, as `evaluation.spectra` writes it, of the headline's
+            scenes.
         reference: folder of runs from elsewhere (`store`); None if there are none.
         block, level: the headline, of which a claim is that names none.
-        scales: of the local runs, in words, by experiment (`bands` too); an experiment that was not run needs none.
-        harvested: whether the local runs are themselves from the store, where fewer seeds than were fixed beforehand are interim.
+        scales: of the local runs, in words, by experiment (`bands` too); an experiment that was not
+            run needs none.
+        harvested: whether the local runs are themselves from the store, where fewer seeds than were
+            fixed beforehand are interim.
 
     Raises:
         InputError: a file that exists breaks its contract, or the claims do.
@@ -82,7 +105,9 @@ def judge(
 
 
 def verdict_of(test: Check, numbers: Numbers | None) -> Verdict:
-    """The verdict on one claim from the numbers of its experiment; undecided, with the reason, where they lack something."""
+    """The verdict on one claim from the numbers of its experiment; undecided, with the reason,
+    where they lack something.
+    """
     if numbers is None:
         return Verdict(UNDECIDED, f"the experiment {test.experiment} was not run")
     try:
@@ -93,13 +118,19 @@ def verdict_of(test: Check, numbers: Numbers | None) -> Verdict:
     verdict = decide(made, comparison, test.value, test.significance)
     absent = left_out(test, numbers)
     if absent and verdict.verdict == HOLDS:
-        return replace(verdict, verdict=UNDECIDED, reason=f"every step that was run rises, but {', '.join(absent)} were not run")
+        return replace(
+            verdict, verdict=UNDECIDED, reason=f"every step that was run rises, but {', '.join(absent)} were not run"
+        )
     return verdict
 
 
-def _row(claim: Claim, where: tuple[str, str], numbers: Numbers | None, scale: str, source: str, harvested: bool) -> dict[str, Any]:
+def _row(
+    claim: Claim, where: tuple[str, str], numbers: Numbers | None, scale: str, source: str, harvested: bool
+) -> dict[str, Any]:
     verdict = verdict_of(claim.test.on(*where), numbers)
-    others = {f"verdict_{name}": verdict_of(test, numbers).verdict for name, test in claim.test.elsewhere(*where).items()}
+    others = {
+        f"verdict_{name}": verdict_of(test, numbers).verdict for name, test in claim.test.elsewhere(*where).items()
+    }
     about = {name: getattr(claim, name) for name in ("id", "place", "statement", "judges", "note")}
     about |= {"scale": scale, "source": source, "published_value": claim.published}
     return about | vars(verdict) | others | {"interim": harvested and 0 < verdict.n_seeds < SEEDS_FIXED}
@@ -107,7 +138,9 @@ def _row(claim: Claim, where: tuple[str, str], numbers: Numbers | None, scale: s
 
 @dataclass(frozen=True)
 class _Group:
-    """Runs from elsewhere that were trained alike; ``runs`` has a row each with `RUN` and its digest of the code."""
+    """Runs from elsewhere that were trained alike; ``runs`` has a row each with `RUN` and its
+    digest of the code.
+    """
 
     epochs: int
     numbers: Numbers
@@ -118,7 +151,9 @@ class _Group:
         rows = self.runs[[run in used for run in self.runs[list(RUN)].itertuples(index=False, name=None)]]
         versions = versions_of_code(rows)
         patterns = " and ".join(f"{size:,}" for size in sorted(set(rows["n_train"])))
-        return f"{patterns} patterns, {self.epochs} epochs" + (f", {versions} versions of the code" if versions > 1 else "")
+        return f"{patterns} patterns, {self.epochs} epochs" + (
+            f", {versions} versions of the code" if versions > 1 else ""
+        )
 
 
 def _runs(folder: str | os.PathLike | None) -> list[_Group]:
@@ -135,7 +170,9 @@ def _bands(folder: str | os.PathLike | None, level: str) -> list[_Group]:
     return [] if table is None else _groups(table[table["level"] == level], band_metrics)
 
 
-def _groups(table: pd.DataFrame, as_metrics: Callable[[pd.DataFrame], pd.DataFrame] = lambda metrics: metrics) -> list[_Group]:
+def _groups(
+    table: pd.DataFrame, as_metrics: Callable[[pd.DataFrame], pd.DataFrame] = lambda metrics: metrics
+) -> list[_Group]:
     return [
         _Group(int(epochs), Numbers(as_metrics(group)), group[[*RUN, _CODE]].drop_duplicates())
         for (epochs, _), group in table.groupby(_SCHEDULE)
@@ -143,7 +180,9 @@ def _groups(table: pd.DataFrame, as_metrics: Callable[[pd.DataFrame], pd.DataFra
 
 
 def _best_reference(test: Check, groups: list[_Group]) -> tuple[Numbers, str] | None:
-    """Numbers and scale of the group of runs that have all that the claim names, with the largest training sets, then most seeds."""
+    """Numbers and scale of the group of runs that have all that the claim names, with the
+    largest training sets, then most seeds.
+    """
     found = []
     for group in groups:
         if seeds := verdict_of(test, group.numbers).n_seeds:

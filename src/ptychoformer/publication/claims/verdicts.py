@@ -1,32 +1,47 @@
-"""Does a claim hold? From paired differences over seeds to ``holds``, ``does not hold`` or ``undecided``.
+"""Does a claim hold? From paired differences over seeds to ``holds``, ``does not hold`` or
+``undecided``.
 
-A claim is made of one or several *contrasts*: one number per seed that is positive where the seed supports the claim (this network less
-that one, turned so that better is positive). A seed fixes noise, jitter, split, order and initial weights for all networks alike, so
-differences are taken within seeds and the seeds are the sample. Limits of a contrast come from the paired t distribution; those of a
-relative contrast, a ratio of two means over the same seeds, from Fieller's theorem (J. R. Stat. Soc. B 16, 175, 1954), which is the
-same t-test turned round and just as exact.
+A claim is made of one or several *contrasts*: one number per seed that is positive where the seed
+supports the claim (this network less that one, turned so that better is positive). A seed fixes
+noise, jitter, split, order and initial weights for all networks alike, so differences are taken
+within seeds and the seeds are the sample. Limits of a contrast come from the paired t distribution;
+those of a relative contrast, a ratio of two means over the same seeds, from Fieller's theorem (J.
+R. Stat. Soc. B 16, 175, 1954), which is the same t-test turned round and just as exact.
 
-A claim on several contrasts ("better than every rival in every metric") is true only if all of them are. So
+A claim on several contrasts ("better than every rival in every metric") is true only if all of them
+are. So
 
-- it **holds** if the lower limit of every contrast lies above the bound, each at the plain 2.5 % (or at half the significance that the
-  claim itself names): for an intersection of hypotheses this needs no correction, since a false one among them must pass its own test
+- it **holds** if the lower limit of every contrast lies above the bound, each at the plain 2.5 %
+    (or at half the significance that the
+  claim itself names): for an intersection of hypotheses this needs no correction, since a false one
+      among them must pass its own test
   (Berger, Technometrics 24, 295, 1982);
-- it **does not hold** if the upper limit of any contrast lies below the bound, at 2.5 % over the number of contrasts (Bonferroni),
+- it **does not hold** if the upper limit of any contrast lies below the bound, at 2.5 % over the
+    number of contrasts (Bonferroni),
   since each of them is a chance to reject a true claim;
 - else it is **undecided**: nothing is shown by a test that finds nothing.
 
-The bound is zero for a ranking, a sign or a trend, and the claimed size for ``at_least``. Both false verdicts have a probability of at most
-2.5 %. What is reported is the smallest effect, between the smallest lower and the smallest upper limit, both at the levels above: one
-interval from which the verdict can be read. With contrasts in different units it is the contrast on which the verdict hangs.
+The bound is zero for a ranking, a sign or a trend, and the claimed size for ``at_least``. Both
+    false verdicts have a probability of at most
+2.5 %. What is reported is the smallest effect, between the smallest lower and the smallest upper
+    limit, both at the levels above: one
+interval from which the verdict can be read. With contrasts in different units it is the contrast on
+    which the verdict hangs.
 
-- ``about`` x, for the smallest effect: it does not hold if the interval excludes x (probability 5 % if x is the truth); it holds if the
-  interval includes x and lies between 0 and 2 x, so that the size is known to better than itself; else undecided. A wide interval that
-  includes x proves nothing. Holding although the truth is no gain, or more than twice the size, has a probability of at most 2.5 %.
-- ``no_difference``: it does not hold if any of the m contrasts differs from zero at 5 % / m; it holds only if the 95 % interval of every
-  one lies within a margin that the claim names (equivalence; Schuirmann, J. Pharmacokinet. Biopharm. 15, 657, 1987); else undecided. A
+- ``about`` x, for the smallest effect: it does not hold if the interval excludes x (probability 5 %
+    if x is the truth); it holds if the
+  interval includes x and lies between 0 and 2 x, so that the size is known to better than itself;
+      else undecided. A wide interval that
+  includes x proves nothing. Holding although the truth is no gain, or more than twice the size, has
+      a probability of at most 2.5 %.
+- ``no_difference``: it does not hold if any of the m contrasts differs from zero at 5 % / m; it
+    holds only if the 95 % interval of every
+  one lies within a margin that the claim names (equivalence; Schuirmann, J. Pharmacokinet.
+      Biopharm. 15, 657, 1987); else undecided. A
   test that is not significant shows no equality.
 
-Fewer than two seeds, values that are not finite, and effects that do not vary over the seeds are undecided.
+Fewer than two seeds, values that are not finite, and effects that do not vary over the seeds are
+undecided.
 """
 
 from collections.abc import Sequence
@@ -87,10 +102,11 @@ class Contrast:
         return float(excess.mean() / excess.std(ddof=1) * sqrt(len(excess)))
 
     def limits(self, tail_below: float, tail_above: float) -> tuple[float, float]:
-        """Lower and upper confidence limit of the effect, with these probabilities of the truth lying outside.
+        """Lower and upper confidence limit of the effect, with these probabilities of the truth
+        lying outside.
 
-        Fieller: ratios that t-tests of gain - ratio * reference do not reject are those between the roots of a parabola. With a reference
-        of ones they are those of the plain t interval.
+        Fieller: ratios that t-tests of gain - ratio * reference do not reject are those between the
+        roots of a parabola. With a reference of ones they are those of the plain t interval.
         """
         seeds = len(self.gain)
         gain, reference = float(self.gain.mean()), float(self.reference.mean())
@@ -100,7 +116,8 @@ class Contrast:
         def root(tail: float, side: int) -> float:
             square = float(stdtrit(seeds - 1, 1 - tail)) ** 2
             last, middle, first = (
-                product - square * variance for product, variance in zip((gain**2, gain * reference, reference**2), variances, strict=True)
+                product - square * variance
+                for product, variance in zip((gain**2, gain * reference, reference**2), variances, strict=True)
             )
             if first <= 0:  # the reference itself may be zero: any ratio is possible
                 return side * inf
@@ -114,7 +131,8 @@ class Verdict:
     """What became of a claim.
 
     Args:
-        effect, low, high: the effect that decides, in ``unit``, and its limits as the module describes; NaN where there is none.
+        effect, low, high: the effect that decides, in ``unit``, and its limits as the module
+            describes; NaN where there is none.
         n_seeds: seeds in which everything that the claim names was run.
         rival: which contrast the effect is of.
         reason: one sentence without its full stop.
@@ -130,7 +148,9 @@ class Verdict:
     rival: str = ""
 
 
-def decide(contrasts: Sequence[Contrast], comparison: str, value: float = 0.0, significance: float = SIGNIFICANCE) -> Verdict:
+def decide(
+    contrasts: Sequence[Contrast], comparison: str, value: float = 0.0, significance: float = SIGNIFICANCE
+) -> Verdict:
     """The verdict on a claim that all ``contrasts`` together make.
 
     Args:
@@ -155,8 +175,15 @@ def decide(contrasts: Sequence[Contrast], comparison: str, value: float = 0.0, s
 
 
 def _untested(contrasts: Sequence[Contrast], bound: float, reason: str) -> Verdict:
-    """The effect without limits, of the contrast that supports the claim least, relative to what it compares."""
-    least = min(contrasts, key=lambda contrast: _or_infinite((contrast.effect - bound) / contrast.magnitude if contrast.magnitude else nan))
+    """The effect without limits, of the contrast that supports the claim least, relative to
+    what it compares.
+    """
+    least = min(
+        contrasts,
+        key=lambda contrast: _or_infinite(
+            (contrast.effect - bound) / contrast.magnitude if contrast.magnitude else nan
+        ),
+    )
     if len({contrast.unit for contrast in contrasts}) == 1:
         least = min(contrasts, key=lambda contrast: _or_infinite(contrast.effect))
     return Verdict(UNDECIDED, reason, least.effect, unit=least.unit, n_seeds=len(least.gain), rival=least.name)
@@ -167,7 +194,9 @@ def _or_infinite(value: float) -> float:
 
 
 def _reported(contrasts: Sequence[Contrast], limits: list[tuple[float, float]], bound: float) -> Verdict:
-    """The smallest effect and its limits; in different units, those of the contrast with the smallest t."""
+    """The smallest effect and its limits; in different units, those of the contrast with the
+    smallest t.
+    """
     seeds = len(contrasts[0].gain)
     if len({contrast.unit for contrast in contrasts}) == 1:
         closest = min(contrasts, key=lambda contrast: contrast.effect)
@@ -178,7 +207,9 @@ def _reported(contrasts: Sequence[Contrast], limits: list[tuple[float, float]], 
     return Verdict(UNDECIDED, "", closest.effect, low, high, closest.unit, seeds, closest.name)
 
 
-def _decide_bound(reported: Verdict, contrasts: Sequence[Contrast], limits: list[tuple[float, float]], bound: float) -> Verdict:
+def _decide_bound(
+    reported: Verdict, contrasts: Sequence[Contrast], limits: list[tuple[float, float]], bound: float
+) -> Verdict:
     names = [contrast.name for contrast in contrasts]
     behind = [name for name, (_, high) in zip(names, limits, strict=True) if high < bound]
     open_ = [name for name, (low, high) in zip(names, limits, strict=True) if low < bound or low == bound == 0]
@@ -187,7 +218,9 @@ def _decide_bound(reported: Verdict, contrasts: Sequence[Contrast], limits: list
         return _with(reported, FAILS, f"the interval lies below {what} for {_listed(behind, len(names))}")
     if open_:
         return _with(reported, UNDECIDED, f"the interval includes {what} for {_listed(open_, len(names))}")
-    return _with(reported, HOLDS, f"every interval lies above {what}" if len(names) > 1 else f"the interval lies above {what}")
+    return _with(
+        reported, HOLDS, f"every interval lies above {what}" if len(names) > 1 else f"the interval lies above {what}"
+    )
 
 
 def _decide_size(reported: Verdict, value: float) -> Verdict:
@@ -206,9 +239,12 @@ def _decide_equality(contrasts: Sequence[Contrast]) -> Verdict:
     wide = [contrast.limits(corrected, corrected) for contrast in contrasts]
     different = [contrast.name for contrast, (low, high) in zip(contrasts, wide, strict=True) if low > 0 or high < 0]
     unsure = [
-        contrast.name for contrast, (low, high) in zip(contrasts, limits, strict=True) if low < -contrast.margin or high > contrast.margin
+        contrast.name
+        for contrast, (low, high) in zip(contrasts, limits, strict=True)
+        if low < -contrast.margin or high > contrast.margin
     ]
-    # The pair that is farthest from equal decides: by its test if one is significant, else by its margin.
+    # The pair that is farthest from equal decides: by its test if one is significant, else by its
+    # margin.
     if different:
         distances = [abs(contrast.t(0)) for contrast in contrasts]
     else:
@@ -223,7 +259,8 @@ def _decide_equality(contrasts: Sequence[Contrast]) -> Verdict:
         return _with(
             reported,
             UNDECIDED,
-            f"no corrected test is significant, but the interval exceeds the margin for {_listed(unsure, len(contrasts))}",
+            "no corrected test is significant, but the interval exceeds the margin for"
+            f" {_listed(unsure, len(contrasts))}",
         )
     return _with(reported, HOLDS, "every interval lies within the margin")
 

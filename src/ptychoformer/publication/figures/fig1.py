@@ -1,4 +1,6 @@
-"""Fig. 1: what diffraction patterns are like. They decay with radius, and, in polar coordinates, rings are lines."""
+"""Fig. 1: what diffraction patterns are like. They decay with radius, and, in polar
+coordinates, rings are lines.
+"""
 
 import os
 
@@ -20,8 +22,8 @@ from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_st
 HEIGHT = 4.35
 DECADES = 6
 DECAY_DECADES = 8
-# Of the detector's half width, in colours that stay apart in grey. They are not the bands of Fig. 9, whose limits are thirds of the way to
-# the spectrum's corner.
+# Of the detector's half width, in colours that stay apart in grey. They are not the bands of Fig.
+# 9, whose limits are thirds of the way to the spectrum's corner.
 THIRDS = {"inner third": "#56B4E9", "middle third": "#E69F00", "outer third": "#CC79A7"}
 WAYS = {"along": ("#332288", "along the ring"), "across": ("#CC6677", "across rings")}
 WHAT = {"log": ("-", "log intensity"), "deviation": ("--", "the same, less each\npixel’s own mean")}
@@ -46,7 +48,9 @@ def draw(dataset_cxi: str | os.PathLike, *, condition: str, pdf: str | os.PathLi
 
 
 def compose(rings: Rings, condition: str) -> Figure:
-    """The figure: (a) patterns and (b) their decay above, (c) the pattern in polar coordinates and (d) who is alike below."""
+    """The figure: (a) patterns and (b) their decay above, (c) the pattern in polar coordinates
+    and (d) who is alike below.
+    """
     figure = Figure(figsize=(DOUBLE_COLUMN, HEIGHT), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.04, wspace=0.0, hspace=0.0)
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.06, 1))
@@ -89,7 +93,9 @@ def _draw_patterns(part: SubFigure, rings: Rings, condition: str) -> None:
         for third, colour in zip((1, 2, 3), THIRDS.values(), strict=True):
             # The last ring touches the frame, where a line of full width would be cut.
             radius = third / 3 * NYQUIST
-            axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=colour, linewidth=0.8, linestyle=(0, (3, 2)), clip_on=True))
+            axes.add_patch(
+                Circle((0, 0), radius, fill=False, edgecolor=colour, linewidth=0.8, linestyle=(0, (3, 2)), clip_on=True)
+            )
     panels[0].set_ylabel("$q_y$ (cycles/pixel)")
     _mark_radii(panels[0])
     panels[1].set_yticklabels([])
@@ -119,7 +125,8 @@ def _draw_decay(part: SubFigure, rings: Rings) -> None:
     _title(part, "b", f"Radial decay, {rings.count} of {rings.total} patterns")
     axes = part.subplots()
     frequency = np.arange(rings.decay.shape[1]) / rings.side
-    # Read-out noise can leave a ring with no photons or fewer. On a logarithmic axis it lies below the lower end, where the band runs to.
+    # Read-out noise can leave a ring with no photons or fewer. On a logarithmic axis it lies below
+    # the lower end, where the band runs to.
     peak = _peak(rings.decay)
     bottom = max(rings.decay[rings.decay > 0].min(initial=peak), peak / 10**DECAY_DECADES) / 2
     low, middle, high = np.maximum(rings.decay, bottom / 10)

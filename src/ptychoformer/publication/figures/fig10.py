@@ -1,4 +1,6 @@
-"""Fig. 10: quality of the scenes against the weight alpha of the mean squared error in the weighted loss."""
+"""Fig. 10: quality of the scenes against the weight alpha of the mean squared error in the
+weighted loss.
+"""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +16,16 @@ from ptychoformer.evaluation import WHOLE
 from ptychoformer.evaluation.columns import read_table
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.figures.parts.style import SINGLE_COLUMN, axes_at, colour, house_style, save
-from ptychoformer.publication.figures.parts.sweeps import PANELS, draw_lines, label_axes, limit, reach_of, read_scenes, select, summarise
+from ptychoformer.publication.figures.parts.sweeps import (
+    PANELS,
+    draw_lines,
+    label_axes,
+    limit,
+    reach_of,
+    read_scenes,
+    select,
+    summarise,
+)
 from ptychoformer.publication.names import REFERENCES, scene_name
 
 HEIGHT, TOP = 3.2, 0.41  # inches; of the page and of the upper panels
@@ -22,7 +33,14 @@ PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")
 # Pure losses, set apart from the weighted ones by a part of the axis.
 ENDS = {0.0: "NSSIM", 1.0: "MSE"}
 APART = 0.08
-PUBLISHED_LOOK = {"marker": "o", "linestyle": "none", "markersize": 4.5, "color": "black", "fillstyle": "none", "markeredgewidth": 0.7}
+PUBLISHED_LOOK = {
+    "marker": "o",
+    "linestyle": "none",
+    "markersize": 4.5,
+    "color": "black",
+    "fillstyle": "none",
+    "markeredgewidth": 0.7,
+}
 FLOOR_LOOK = {"color": "grey", "linewidth": 0.8, "linestyle": REFERENCES["floor"].dashes, "zorder": 1}
 TICKS = (0.2, 0.4, 0.6, 0.8)
 
@@ -38,12 +56,14 @@ def draw(
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
-    """Draw PSNR and SSIM of amplitude and phase; the published values are those of the losses in ``alphas`` that the paper has.
+    """Draw PSNR and SSIM of amplitude and phase; the published values are those of the losses in
+    ``alphas`` that the paper has.
 
     Args:
         metrics_csv: metrics of one dataset, several losses.
         published_csv: the paper's own values by network (``condition``) and loss (``method``).
-        alphas: loss to alpha. Losses of 0 < alpha < 1 must have been measured; the pure ones, alpha 0 and 1, are drawn if they were.
+        alphas: loss to alpha. Losses of 0 < alpha < 1 must have been measured; the pure ones, alpha
+            0 and 1, are drawn if they were.
         model: the network.
         block: of the test patterns, see `training.split`.
         level: of the scores, see `sweeps.read_scenes`.
@@ -57,10 +77,17 @@ def draw(
 
 
 def load(
-    metrics_csv: str | os.PathLike, published_csv: str | os.PathLike, alphas: Mapping[str, float], model: str, *, block: str, level: str
+    metrics_csv: str | os.PathLike,
+    published_csv: str | os.PathLike,
+    alphas: Mapping[str, float],
+    model: str,
+    *,
+    block: str,
+    level: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Ours and the published values against ``alpha``, in printed units, and the floor's: see `sweeps.summarise`. The published ones lack
-    an interval; without a floor in the metrics its table is empty.
+    """Ours and the published values against ``alpha``, in printed units, and the floor's: see
+    `sweeps.summarise`. The published ones lack an interval; without a floor in the metrics its
+    table is empty.
 
     Raises:
         InputError: see `draw`.
@@ -73,7 +100,9 @@ def load(
         raise InputError(f"{metrics_csv} holds no scores of '{model}' with the loss '{(missing or list(alphas))[0]}'.")
     ours = summarise(scenes.assign(alpha=scenes["loss"].map(alphas)), ["alpha"])
     published = read_table(published_csv, PUBLISHED_COLUMNS)
-    published = published[(published["condition"] == model) & published["method"].isin(alphas) & published["metric"].isin(QUANTITIES)]
+    published = published[
+        (published["condition"] == model) & published["method"].isin(alphas) & published["metric"].isin(QUANTITIES)
+    ]
     scale = published["metric"].map(lambda metric: QUANTITIES[metric].scale)
     theirs = published.assign(alpha=published["method"].map(alphas), mean=published["mean"] * scale, half=np.nan)
     return ours, theirs[["alpha", "channel", "metric", "mean", "half"]], floor
@@ -93,14 +122,31 @@ def compose(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model
             axes.tick_params(labelbottom=False)
         else:
             axes.set(title="", xlabel="weight α of the MSE")
-        axes.annotate(letter, (0, 1), (-26, 3), xycoords="axes fraction", textcoords="offset points", fontsize=9, fontweight="bold")
+        axes.annotate(
+            letter,
+            (0, 1),
+            (-26, 3),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=9,
+            fontweight="bold",
+        )
     look = {"color": colour(model), "markersize": 3}
     handles = [Line2D([], [], marker="o", linewidth=0.9, label="weighted", **look)]
     if ours["alpha"].isin(ENDS).any():
         handles.append(Line2D([], [], marker="s", linestyle="none", label="one loss alone", **look))
     if len(theirs):
         handles.append(
-            Line2D([], [], marker="o", linestyle="none", markersize=3.5, color="black", markerfacecolor="none", label="published")
+            Line2D(
+                [],
+                [],
+                marker="o",
+                linestyle="none",
+                markersize=3.5,
+                color="black",
+                markerfacecolor="none",
+                label="published",
+            )
         )
     if len(floor):
         handles.append(Line2D([], [], label=REFERENCES["floor"].label, **FLOOR_LOOK))
@@ -108,7 +154,9 @@ def compose(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model
     return figure
 
 
-def _draw_panel(axes: Axes, ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, *, model: str, metric: str) -> None:
+def _draw_panel(
+    axes: Axes, ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, *, model: str, metric: str
+) -> None:
     pure = ours["alpha"].isin(ENDS)
     draw_lines(axes, ours[~pure], "alpha", {"color": colour(model), "marker": "o"})
     draw_lines(axes, _set_apart(ours[pure]), "alpha", {"color": colour(model), "marker": "s"}, line=False)
@@ -127,4 +175,6 @@ def _draw_panel(axes: Axes, ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.
 
 def _set_apart(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows whose pure losses stand further out than their alpha."""
-    return rows.assign(alpha=rows["alpha"] + APART * ((rows["alpha"] == 1).astype(int) - (rows["alpha"] == 0).astype(int)))
+    return rows.assign(
+        alpha=rows["alpha"] + APART * ((rows["alpha"] == 1).astype(int) - (rows["alpha"] == 0).astype(int))
+    )

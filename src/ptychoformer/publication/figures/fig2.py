@@ -1,4 +1,6 @@
-"""Fig. 2: the architecture of Ptychoformer as it was built; every shape and number comes from the network's own description."""
+"""Fig. 2: the architecture of Ptychoformer as it was built; every shape and number comes from
+the network's own description.
+"""
 
 import os
 from collections.abc import Iterable
@@ -39,7 +41,9 @@ def draw(description_json: str | os.PathLike, *, pdf: str | os.PathLike, png: st
 
 
 def compose(network: Network) -> Figure:
-    """The figure: branches and fusion above, decoders in the middle, the inside of a block below."""
+    """The figure: branches and fusion above, decoders in the middle, the inside of a block
+    below.
+    """
     branches = [name for name in ("local", "nonlocal_") if name in network.lanes]
     decoders_top = MARGIN + len(branches) * (_LANE + BETWEEN_LANES) + BETWEEN_BANDS
     block_top = decoders_top + 2 * (_LANE + BETWEEN_LANES) + 0.06
@@ -53,7 +57,10 @@ def compose(network: Network) -> Figure:
     fused = _draw_branches(page, network, branches)
     _draw_decoders(page, network, decoders_top, fused)
     _draw_block(page, network, block_top)
-    note = "In a box, in italics: trained parameters. Below a box: what it hands on, as channels × height × width or tokens × channels."
+    note = (
+        "In a box, in italics: trained parameters. Below a box: what it hands on, as channels × height × width or"
+        " tokens × channels."
+    )
     axes.text(MARGIN, height - MARGIN, f"{note} {network.total:,} parameters in all.", fontsize=6, va="bottom")
     return figure
 
@@ -66,7 +73,12 @@ class Page:
 
     def box(self, left: float, top: float, width: float, height: float, step: Step, part: str) -> None:
         """A step in the colours of its part of the network, its output's shape below it."""
-        style = {"boxstyle": "round,pad=0,rounding_size=0.04", "facecolor": FILLS[part], "edgecolor": EDGES[part], "linewidth": 0.7}
+        style = {
+            "boxstyle": "round,pad=0,rounding_size=0.04",
+            "facecolor": FILLS[part],
+            "edgecolor": EDGES[part],
+            "linewidth": 0.7,
+        }
         self.axes.add_patch(FancyBboxPatch((left, top), width, height, **style))
         # Each line centred by itself, since they differ in weight; blank ones are left out.
         weights = [("bold", "normal")] * len(step.title) + [("normal", "normal")] * len(step.detail)
@@ -78,18 +90,35 @@ class Page:
             look = {"fontsize": 6, "fontweight": weight, "fontstyle": slant, "ha": "center", "va": "center"}
             self.axes.text(left + width / 2, first + place * pitch, text, **look)
         if step.output:
-            self.axes.text(left + width / 2, top + height + 0.03, size(step.output), fontsize=6, color=EDGES[part], ha="center", va="top")
+            self.axes.text(
+                left + width / 2,
+                top + height + 0.03,
+                size(step.output),
+                fontsize=6,
+                color=EDGES[part],
+                ha="center",
+                va="top",
+            )
 
     def arrow(self, *points: tuple[float, float], colour: str = "0.25") -> None:
         """A line through points with a head at its end."""
         for start, end in pairwise(points[:-1]):
             self.axes.plot(*zip(start, end, strict=True), color=colour, linewidth=0.8, solid_capstyle="projecting")
-        style = {"arrowstyle": "-|>", "mutation_scale": 5, "linewidth": 0.8, "color": colour, "shrinkA": 0, "shrinkB": 0}
+        style = {
+            "arrowstyle": "-|>",
+            "mutation_scale": 5,
+            "linewidth": 0.8,
+            "color": colour,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        }
         self.axes.add_patch(FancyArrowPatch(*points[-2:], **style))
 
     def heading(self, left: float, top: float, text: str, part: str) -> None:
         """Bold line above a lane, in its colour."""
-        self.axes.text(left, top + FOR_TITLE - 0.06, text, fontsize=6.5, fontweight="bold", color=EDGES[part], va="bottom")
+        self.axes.text(
+            left, top + FOR_TITLE - 0.06, text, fontsize=6.5, fontweight="bold", color=EDGES[part], va="bottom"
+        )
 
     def lane(self, left: float, right: float, top: float, steps: Iterable[Step], part: str) -> None:
         """Steps of equal width side by side, with arrows between them."""
@@ -135,7 +164,9 @@ def _draw_decoders(page: Page, network: Network, top: float, fused: tuple[float,
 
 
 def _draw_block(page: Page, network: Network, top: float) -> None:
-    """The inside of one transformer block: two sums, each of which a shortcut reaches, where it has them."""
+    """The inside of one transformer block: two sums, each of which a shortcut reaches, where it
+    has them.
+    """
     part = "nonlocal_" if "nonlocal_" in network.lanes else "local"
     block = network.block
     page.heading(MARGIN, top, block.title, part)
@@ -161,9 +192,19 @@ def _draw_block(page: Page, network: Network, top: float) -> None:
 
 
 def _draw_sum(page: Page, branch: float, x: float, line: float, above: float) -> float:
-    """What a box at ``x`` hands on, and the shortcut that leaves ``line`` at ``branch``; returns where the sum leaves."""
+    """What a box at ``x`` hands on, and the shortcut that leaves ``line`` at ``branch``;
+    returns where the sum leaves.
+    """
     page.arrow((x, line), (x + GAP, line))
     centre = x + GAP + 0.08
-    page.axes.text(centre, line, "+", fontsize=7, ha="center", va="center", bbox=dict(boxstyle="circle,pad=0.15", fc="white", lw=0.7))
+    page.axes.text(
+        centre,
+        line,
+        "+",
+        fontsize=7,
+        ha="center",
+        va="center",
+        bbox=dict(boxstyle="circle,pad=0.15", fc="white", lw=0.7),
+    )
     page.arrow((branch, line), (branch, above), (centre, above), (centre, line - 0.085))
     return centre + 0.08

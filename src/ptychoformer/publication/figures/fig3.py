@@ -1,4 +1,6 @@
-"""Fig. 3: what Polar Coordinate Attention weighs its keys with, and what a trained network looks at with it."""
+"""Fig. 3: what Polar Coordinate Attention weighs its keys with, and what a trained network
+looks at with it.
+"""
 
 import os
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ class Attention:
 
     Args:
         matrices: (h, w) by the names of ``MATRICES``.
-        learned: (blocks, heads, queries, h, w), attention times the number of keys: 1 where a key gets an equal share.
+        learned: (blocks, heads, queries, h, w), attention times the number of keys: 1 where a key
+            gets an equal share.
         queries: (queries, 2), y and x.
         names: of the queries.
         pattern: (h, w) photons, mean of the patterns the attention is a mean over.
@@ -72,7 +75,9 @@ def load_attention(path: str | os.PathLike) -> Attention:
 
 
 def compose(attention: Attention) -> Figure:
-    """The figure: (a-c) the matrices above, (d) the pattern and the learned attention of each query in a row below."""
+    """The figure: (a-c) the matrices above, (d) the pattern and the learned attention of each
+    query in a row below.
+    """
     rows = len(attention.queries)
     figure = Figure(figsize=(DOUBLE_COLUMN, 2.25 + 1.45 * rows), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
@@ -88,11 +93,15 @@ def _draw_matrices(part: SubFigure, attention: Attention) -> None:
         axes.set_title(rf"$\bf{{{letter}}}$  {title}", loc="left", pad=4)
         signed = matrix.min() < 0
         largest = float(np.abs(matrix).max()) or 1.0
-        shown = axes.imshow(matrix, cmap="RdBu_r" if signed else "Reds", norm=Normalize(-largest if signed else 0, largest))
+        shown = axes.imshow(
+            matrix, cmap="RdBu_r" if signed else "Reds", norm=Normalize(-largest if signed else 0, largest)
+        )
         frame(axes)
         # The equations' centre lies beside the zero frequency: they count pixels from 1.
         height, width = matrix.shape
-        axes.plot(width // 2, height // 2, marker="+", markersize=5, color=MARK, markeredgewidth=1, path_effects=_OUTLINE)
+        axes.plot(
+            width // 2, height // 2, marker="+", markersize=5, color=MARK, markeredgewidth=1, path_effects=_OUTLINE
+        )
         axes.set(xlabel="$q_x$ (pixel)")
         bar = part.colorbar(shown, ax=axes, aspect=18, pad=0.03, shrink=0.9)
         bar.outline.set_visible(False)
@@ -102,7 +111,9 @@ def _draw_matrices(part: SubFigure, attention: Attention) -> None:
         if signed:
             axes.contour(matrix, levels=[0], colors="black", linewidths=0.5)
             share = f"negative for {100 * (matrix < 0).mean():.0f} % of the keys"
-            axes.text(0.5, 0.03, share, transform=axes.transAxes, fontsize=6, ha="center", va="bottom", path_effects=_OUTLINE)
+            axes.text(
+                0.5, 0.03, share, transform=axes.transAxes, fontsize=6, ha="center", va="bottom", path_effects=_OUTLINE
+            )
         if letter == "a":
             axes.set_ylabel("$q_y$ (pixel)")
             note = {"fontsize": 6, "ha": "center", "va": "bottom", "path_effects": _OUTLINE}
@@ -111,7 +122,9 @@ def _draw_matrices(part: SubFigure, attention: Attention) -> None:
 
 def _draw_learned(part: SubFigure, attention: Attention) -> None:
     blocks, heads, queries = attention.learned.shape[:3]
-    what = f"Attention of one query in each block and head of the trained network, mean of {attention.count} test patterns"
+    what = (
+        f"Attention of one query in each block and head of the trained network, mean of {attention.count} test patterns"
+    )
     part.suptitle(rf"$\bf{{d}}$  {what}", x=0.01, ha="left", fontsize=7)
     panels = part.subplots(queries, 1 + blocks * heads, squeeze=False)
     scale = LogNorm(1 / FACTOR, FACTOR, clip=True)
@@ -129,7 +142,13 @@ def _draw_learned(part: SubFigure, attention: Attention) -> None:
             frame(axes)
             axes.set(xticks=[], yticks=[])
             axes.plot(
-                *pixel[::-1], marker="o", markersize=5, markerfacecolor="none", color=MARK, markeredgewidth=1.1, path_effects=_OUTLINE
+                *pixel[::-1],
+                marker="o",
+                markersize=5,
+                markerfacecolor="none",
+                color=MARK,
+                markeredgewidth=1.1,
+                path_effects=_OUTLINE,
             )
     panels[0, 0].set_title("mean pattern", pad=3)
     below = {"location": "bottom", "aspect": 12, "pad": 0.03}

@@ -1,4 +1,6 @@
-"""Fig. 4: two single scan points and the stitched scene, the truth beside every network, each with its error."""
+"""Fig. 4: two single scan points and the stitched scene, the truth beside every network, each
+with its error.
+"""
 
 import os
 import textwrap
@@ -17,7 +19,15 @@ from ptychoformer.publication.figures.parts.bars import OUTLINE, colour_bar, fra
 from ptychoformer.publication.figures.parts.layout import Layout
 from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View, Views
 from ptychoformer.publication.figures.parts.pictures import psnr_text
-from ptychoformer.publication.figures.parts.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, house_style, letter, save
+from ptychoformer.publication.figures.parts.style import (
+    COLOURMAPS,
+    DOUBLE_COLUMN,
+    Box,
+    axes_at,
+    house_style,
+    letter,
+    save,
+)
 from ptychoformer.publication.names import scene_name
 
 # Rows of every view: a channel, and whether it is its error.
@@ -49,7 +59,11 @@ def draw(
         level: of the scenes.
     """
     with house_style():
-        save(compose(views, [labels[model] for model in views.scene.answers], condition, scene_name(block, level)), pdf, png)
+        save(
+            compose(views, [labels[model] for model in views.scene.answers], condition, scene_name(block, level)),
+            pdf,
+            png,
+        )
 
 
 def compose(views: Views, headings: list[str], condition: str, scene: str) -> Figure:
@@ -93,7 +107,9 @@ class Page:
         """The image or the error of a network in one channel, or the truth if ``model`` is None."""
         channel, is_error = row
         images = view.truth if model is None else view.answers[model]
-        return self.image(box, view.error(model, channel) if is_error else images[channel], self.scales[row], _colours(row))
+        return self.image(
+            box, view.error(model, channel) if is_error else images[channel], self.scales[row], _colours(row)
+        )
 
 
 def _draw_point(page: Page, layout: Layout, place: int, view: View, headings: list[str]) -> None:
@@ -114,10 +130,14 @@ def _draw_point(page: Page, layout: Layout, place: int, view: View, headings: li
 
 
 def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
-    """The truth has no error, so its error panels hold the diffraction pattern and its colour bar."""
+    """The truth has no error, so its error panels hold the diffraction pattern and its colour
+    bar.
+    """
     colours = colormaps[COLOURMAPS["pattern"]]
     axes = page.image(layout.point_box(place, 1, 0), page.views.patterns[place], page.pattern_scale, colours)
-    axes.text(0.04, 0.95, "pattern", transform=axes.transAxes, color="white", fontsize=6, va="top", path_effects=OUTLINE)
+    axes.text(
+        0.04, 0.95, "pattern", transform=axes.transAxes, color="white", fontsize=6, va="top", path_effects=OUTLINE
+    )
     left, top, side, _ = layout.point_box(place, 3, 0)
     # Narrower than the panel, so that the last tick's label ends within it.
     beside = axes_at(page.figure, (left + 0.06, top + 0.12, side - 0.24, 0.06))
@@ -173,7 +193,8 @@ def _blank(page: Page, box: Box) -> Axes:
 
 def _colour_bar(page: Page, layout: Layout, row: int) -> None:
     what = ROWS[row]
-    # Errors above the limit and values beyond the labels' range are drawn in the last colour: the pointed end says so.
+    # Errors above the limit and values beyond the labels' range are drawn in the last colour: the
+    # pointed end says so.
     extend = "max" if what[1] else "neither"
     ticks = ticks_of(layout.scene[1])
     colour_bar(page.figure, layout.bar_box(row), page.scales[what], _colours(what), UNITS[what[0]], ticks, extend)
@@ -190,7 +211,11 @@ def _mark_points(axes: Axes, views: Views) -> None:
         height, width = view.truth["amplitude"].shape
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=MARK, linewidth=0.7))
         # A letter has no room in the squares of a strip, and stands below them.
-        corner = (x, y) if axes.bbox.height * height > LETTER_ROOM * axes.figure.dpi * len(views.scene.truth["phase"]) else (x, y + height)
+        corner = (
+            (x, y)
+            if axes.bbox.height * height > LETTER_ROOM * axes.figure.dpi * len(views.scene.truth["phase"])
+            else (x, y + height)
+        )
         style = {"color": MARK, "fontsize": 6.5, "ha": "left", "va": "top", "path_effects": OUTLINE}
         axes.annotate(name, corner, (1, -1), textcoords="offset points", **style)
 

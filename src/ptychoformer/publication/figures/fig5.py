@@ -1,4 +1,6 @@
-"""Fig. 5: networks on a measured scan, labelled by an iterative reconstruction: one pattern, the scene, a detail, and the scores."""
+"""Fig. 5: networks on a measured scan, labelled by an iterative reconstruction: one pattern,
+the scene, a detail, and the scores.
+"""
 
 import os
 from collections.abc import Mapping
@@ -49,7 +51,8 @@ def draw(
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
-    """Draw the figure; the single pattern and the detail are those of highest contrast in amplitude and phase together.
+    """Draw the figure; the single pattern and the detail are those of highest contrast in amplitude
+    and phase together.
 
     Args:
         dataset: CXI file.
@@ -68,7 +71,9 @@ def draw(
         save(compose(rows, scores, {model: labels[model] for model in run_files}, pixel_size), pdf, png)
 
 
-def load_rows(dataset: str | os.PathLike, run_files: RunFiles, *, block: str, level: str) -> tuple[list[Row], float | None]:
+def load_rows(
+    dataset: str | os.PathLike, run_files: RunFiles, *, block: str, level: str
+) -> tuple[list[Row], float | None]:
     """The rows of pictures, and the size of a pixel in metres if it is known.
 
     Raises:
@@ -87,7 +92,8 @@ def load_rows(dataset: str | os.PathLike, run_files: RunFiles, *, block: str, le
         ("cd", scene, scene_name(block, level).capitalize()),
         ("ef", detail_of(scene), "Detail of the scene"),
     )
-    # The metrics' scale ends at the labels' extremes, which lie at the scan's border and would leave no contrast.
+    # The metrics' scale ends at the labels' extremes, which lie at the scan's border and would
+    # leave no contrast.
     colours = {channel: tuple(np.quantile(image, SHOWN)) for channel, image in scene.truth.items()}
     rows = [
         Row(view, channel, limits[channel], name, f"{what}, {channel}", colours[channel])
@@ -98,7 +104,9 @@ def load_rows(dataset: str | os.PathLike, run_files: RunFiles, *, block: str, le
 
 
 def detail_of(scene: View) -> View:
-    """The square of half the scene's shorter side in which the truth has the highest contrast; it holds stitched pixels alone."""
+    """The square of half the scene's shorter side in which the truth has the highest contrast;
+    it holds stitched pixels alone.
+    """
     shape = scene.truth["amplitude"].shape
     side = min(shape) // 2
     stitched = ~np.isnan(next(iter(scene.answers.values()))["amplitude"])
@@ -106,13 +114,17 @@ def detail_of(scene: View) -> View:
     whole = _sums(stitched, side) == side**2
     top, left = np.unravel_index(np.where(whole, contrast, -1).argmax(), contrast.shape)
     part = np.s_[top : top + side, left : left + side]
-    answers = {model: {channel: image[part] for channel, image in images.items()} for model, images in scene.answers.items()}
+    answers = {
+        model: {channel: image[part] for channel, image in images.items()} for model, images in scene.answers.items()
+    }
     corner = (scene.corner[0] + int(top), scene.corner[1] + int(left))
     return View(corner, {channel: image[part] for channel, image in scene.truth.items()}, answers)
 
 
 def _contrast(image: np.ndarray, side: int) -> np.ndarray:
-    """Standard deviation in every square of ``side`` pixels of an image (H, W), (H - side + 1, W - side + 1)."""
+    """Standard deviation in every square of ``side`` pixels of an image (H, W), (H - side + 1,
+    W - side + 1).
+    """
     image = image.astype(np.float64)
     mean = _sums(image, side) / side**2
     return np.sqrt(np.maximum(_sums(image**2, side) / side**2 - mean**2, 0))
@@ -135,13 +147,17 @@ def compose(rows: list[Row], scores: pd.DataFrame, labels: Mapping[str, str], pi
         letter(figure, (box[0] - 0.38, *box[1:]), name, f"{QUANTITIES[metric].name} of the scene", above=0.14)
         draw_bars(axes_at(figure, box), select(scores, metric=metric), metric, list(labels))
     handles = [Patch(color=colour(model), label=label) for model, label in labels.items()]
-    handles.append(Line2D([], [], color="black", linewidth=0.8, linestyle=(0, (1, 1)), label="floor: mean of the labels"))
+    handles.append(
+        Line2D([], [], color="black", linewidth=0.8, linestyle=(0, (1, 1)), label="floor: mean of the labels")
+    )
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), handlelength=1.2, columnspacing=1.5)
     return figure
 
 
 def draw_bars(axes: Axes, scores: pd.DataFrame, metric: str, models: list[str]) -> None:
-    """One metric of all networks in both channels: means with their 95 % intervals, and the floor."""
+    """One metric of all networks in both channels: means with their 95 % intervals, and the
+    floor.
+    """
     width = 0.8 / len(models)
     for group, channel in enumerate(CHANNELS):
         for place, model in enumerate(models):

@@ -1,4 +1,6 @@
-"""Fig. 6: networks on an object of another kind than they were trained on, one pattern and the whole scene."""
+"""Fig. 6: networks on an object of another kind than they were trained on, one pattern and the
+whole scene.
+"""
 
 import os
 from collections.abc import Mapping
@@ -33,14 +35,18 @@ def draw(
     pdf: str | os.PathLike,
     png: str | os.PathLike,
 ) -> None:
-    """Draw the figure; the single pattern is the one of highest contrast in amplitude and phase together.
+    """Draw the figure; the single pattern is the one of highest contrast in amplitude and phase
+    together.
 
     Args:
         test_dataset: CXI file of the object that no network was trained on.
-        run_files: network to its patches of all patterns and its scene, in the order of the columns.
+        run_files: network to its patches of all patterns and its scene, in the order of the
+            columns.
         labels: network to the heading of its column.
-        training_dataset: CXI file that the networks were trained on, which sets the scale as in the metrics.
-        block: of the test patterns, see `training.split`; of a scan that no network was trained on, its only one.
+        training_dataset: CXI file that the networks were trained on, which sets the scale as in the
+            metrics.
+        block: of the test patterns, see `training.split`; of a scan that no network was trained on,
+            its only one.
         level: of the scenes, see `stitch.read_scene`.
 
     Raises:

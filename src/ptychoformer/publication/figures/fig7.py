@@ -1,4 +1,6 @@
-"""Fig. 7: where on the object the training sets of each size lie, the strip that is predicted, and what of a block of it is unseen."""
+"""Fig. 7: where on the object the training sets of each size lie, the strip that is predicted,
+and what of a block of it is unseen.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -48,12 +50,15 @@ def draw(
         block: of the test patterns, whose scores the other figures print.
 
     Raises:
-        InputError: the dataset cannot be read or has no such block, there is no size, or a size exceeds the training patterns.
+        InputError: the dataset cannot be read or has no such block, there is no size, or a size
+            exceeds the training patterns.
     """
     if not sizes:
         raise InputError("Fig. 7 needs at least one size of training set.")
     split = split_of(read_scan(dataset))
-    training_indices = {n_train: training_subset(split, n_train, seed, subset) for n_train in sorted(sizes, reverse=True)}
+    training_indices = {
+        n_train: training_subset(split, n_train, seed, subset) for n_train in sorted(sizes, reverse=True)
+    }
     with house_style():
         save(compose(split, training_indices, block), pdf, png)
 
@@ -84,7 +89,13 @@ def compose(split: Split, training_indices: Mapping[int, np.ndarray], block: str
     handles = [
         Patch(facecolor=(TRAIN, 0.25), edgecolor=TRAIN, label="lit by the training set (share of the object)"),
         *(Line2D([], [], label=BLOCKS[part], **line) for part, line in _lines(block).items()),
-        Patch(facecolor="none", edgecolor=TEST, hatch=UNSEEN_HATCH, linewidth=0, label="unseen part of it, lit by no training set"),
+        Patch(
+            facecolor="none",
+            edgecolor=TEST,
+            hatch=UNSEEN_HATCH,
+            linewidth=0,
+            label="unseen part of it, lit by no training set",
+        ),
     ]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2)
     return figure
@@ -112,7 +123,9 @@ def _draw_panel(axes: Axes, split: Split, lit: np.ndarray, block: str) -> None:
 
 
 def _lines(block: str) -> dict[str, dict[str, object]]:
-    """What is outlined, and how: the strip of all test patterns, and the block of it unless this is the strip itself."""
+    """What is outlined, and how: the strip of all test patterns, and the block of it unless
+    this is the strip itself.
+    """
     return {STRIP: STRIP_LINE, block: BLOCK_LINE}
 
 
@@ -123,7 +136,9 @@ def _outline(place: Rectangle, inset: float, **look: object) -> Outline:
 
 
 def unseen_part(split: Split, block: str) -> Rectangle | None:
-    """The rows of a block that are unseen over its whole width, if there are any; training ends above them."""
+    """The rows of a block that are unseen over its whole width, if there are any; training ends
+    above them.
+    """
     rows, columns = split.rectangle(block)
     whole = split.unseen_pixels[rows, columns].all(axis=1)
     return (slice(rows.start + int(whole.argmax()), rows.stop), columns) if whole.any() else None

@@ -1,4 +1,6 @@
-"""Fig. 8: reconstructions at two sizes of the training set, and quality against the size and against the scan's overlap."""
+"""Fig. 8: reconstructions at two sizes of the training set, and quality against the size and
+against the scan's overlap.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -38,7 +40,9 @@ PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
 LEFT, RIGHT, FOR_LEGENDS = 0.42, 0.1, 0.36
 REGION = UNSEEN  # the only one that means the same at every overlap
 PLOTS = (*PANELS, (RELATIVE_PHASE, "psnr"))
-FAR, ROOM = 1.0, 0.3  # above what networks reach, in parts of that: where a reference leaves the plot, and what the plot then leaves free
+# above what networks reach, in parts of that: where a reference leaves the plot, and what the plot
+# then leaves free
+FAR, ROOM = 1.0, 0.3
 BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # what a label covers
 DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
 
@@ -61,7 +65,8 @@ def draw(
     Args:
         sizes_csv: metrics of one dataset, several ``n_train``.
         overlaps_csv: metrics of datasets whose overlap differs.
-        pictures: of two training sets, and the size of a pixel in metres, see `load_rows` and `rows_of`.
+        pictures: of two training sets, and the size of a pixel in metres, see `load_rows` and
+            `rows_of`.
         models: network of (a) to (c) to its label, in the order of the columns.
         overlap_models: network of (d) to its label.
         overlaps: dataset to the overlap of neighbouring windows, 0 to 1.
@@ -72,23 +77,31 @@ def draw(
         InputError: a file is damaged or lacks a network or an overlap.
     """
     rows, pixel_size = pictures
-    scores, scores_by_overlap = (read_scenes(path, block=block, region=REGION, level=level) for path in (sizes_csv, overlaps_csv))
+    scores, scores_by_overlap = (
+        read_scenes(path, block=block, region=REGION, level=level) for path in (sizes_csv, overlaps_csv)
+    )
     sizes = _summary(scores, "n_train", sizes_csv, models)
-    by_overlap = _summary(_with_overlap(scores_by_overlap, overlaps, overlaps_csv), "overlap", overlaps_csv, overlap_models)
+    by_overlap = _summary(
+        _with_overlap(scores_by_overlap, overlaps, overlaps_csv), "overlap", overlaps_csv, overlap_models
+    )
     with house_style():
         save(compose(rows, pixel_size, sizes, by_overlap, models, overlap_models, BLOCKS[block]), pdf, png)
 
 
-def load_rows(dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, str], *, block: str, level: str) -> tuple[list[Row], float]:
+def load_rows(
+    dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, str], *, block: str, level: str
+) -> tuple[list[Row], float]:
     """The rows of pictures, the larger training set first, and the size of a pixel in metres.
 
     Args:
         dataset: CXI file.
-        scenes: number of training patterns and network to its scenes, for two numbers, all of the dataset and one seed.
+        scenes: number of training patterns and network to its scenes, for two numbers, all of the
+            dataset and one seed.
         models: networks, in the order of the columns.
 
     Raises:
-        InputError: a file is damaged, scenes do not belong to the dataset, or there are not two sizes with every network.
+        InputError: a file is damaged, scenes do not belong to the dataset, or there are not two
+            sizes with every network.
     """
     counts = sorted({n_train for n_train, _ in scenes}, reverse=True)
     if len(counts) != 2:
@@ -115,7 +128,9 @@ def rows_of(views: Mapping[int, View], limits: Mapping[str, tuple[float, float]]
     """
     rows = []
     for name, n_train in zip("ab", sorted(views, reverse=True), strict=True):
-        rows.append(Row(views[n_train], "amplitude", limits["amplitude"], name, f"{n_train:,} training patterns, {scene}"))
+        rows.append(
+            Row(views[n_train], "amplitude", limits["amplitude"], name, f"{n_train:,} training patterns, {scene}")
+        )
         rows.append(Row(views[n_train], "phase", limits["phase"]))
     return rows
 
@@ -144,7 +159,9 @@ def compose(
     overlap_models: Mapping[str, str],
     block: str,
 ) -> Figure:
-    """The figure: pictures above, two rows of plots below, and what their lines are; ``block`` is what it is called."""
+    """The figure: pictures above, two rows of plots below, and what their lines are; ``block``
+    is what it is called.
+    """
     everyone = {**models, **overlap_models}
     pictures = Pictures(rows, WIDEST_PICTURE)
     step = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT
@@ -164,7 +181,9 @@ def compose(
             label_axes(axes, channel, metric)
     for bottom, handles in ((0.16, _handles_of_networks(everyone)), (0.0, _handles_of_references(sizes, by_overlap))):
         at = (0.5, bottom / figure.get_figheight())
-        figure.legend(handles=handles, loc="lower center", bbox_to_anchor=at, ncols=max(1, len(handles)), borderaxespad=0.2)
+        figure.legend(
+            handles=handles, loc="lower center", bbox_to_anchor=at, ncols=max(1, len(handles)), borderaxespad=0.2
+        )
     return figure
 
 
@@ -174,7 +193,9 @@ def _plot_box(column: int, top: float) -> tuple[float, float, float, float]:
 
 
 def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str]) -> None:
-    """One quantity of the networks ``models`` that were measured, whose places set colours and markers in both rows of plots."""
+    """One quantity of the networks ``models`` that were measured, whose places set colours and
+    markers in both rows of plots.
+    """
     log = x == "n_train"
     axes.set_xlabel("training patterns" if log else "overlap (%)", labelpad=1)
     measured = [model for model in models if model in set(summary["model"])]
@@ -196,8 +217,9 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str])
 
 
 def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, networks: pd.DataFrame) -> None:
-    """Draw lines, and have the axis show them beside ``networks``; decibels far above what networks reach leave the plot, whose scale is
-    the networks', and stand at its upper edge."""
+    """Draw lines, and have the axis show them beside ``networks``; decibels far above what networks
+    reach leave the plot, whose scale is the networks', and stand at its upper edge.
+    """
     metric = summary["metric"].iloc[0]
     low, high = reach_of(networks, metric)
     span = max(high - low, LEAST_SPAN[metric])
@@ -234,7 +256,10 @@ def _apart(ticks: list[float], log: bool) -> list[float]:
 
 
 def _handles_of_networks(models: Mapping[str, str]) -> list[Line2D]:
-    return [Line2D([], [], label=label, markersize=3, **line_style(place, model)) for place, (model, label) in enumerate(models.items())]
+    return [
+        Line2D([], [], label=label, markersize=3, **line_style(place, model))
+        for place, (model, label) in enumerate(models.items())
+    ]
 
 
 def _handles_of_references(*summaries: pd.DataFrame) -> list[Line2D]:

@@ -1,4 +1,6 @@
-"""Fig. 9: what scenes keep of the object's frequencies: sections of the power spectrum, energy by band, Fourier ring correlation."""
+"""Fig. 9: what scenes keep of the object's frequencies: sections of the power spectrum, energy
+by band, Fourier ring correlation.
+"""
 
 import os
 from collections.abc import Mapping
@@ -44,7 +46,8 @@ def draw(
         block: of the test patterns, and ``level``, of the scenes: whose spectra these are.
 
     Raises:
-        InputError: a file breaks its contract, lacks a network, or holds two runs of a network and seed.
+        InputError: a file breaks its contract, lacks a network, or holds two runs of a network and
+            seed.
     """
     spectra, bands = read_runs(spectra_csv, SPECTRA, models), read_runs(bands_csv, BAND_ENERGIES, models)
     with house_style():
@@ -63,12 +66,16 @@ def read_runs(path: str | os.PathLike, columns: tuple[str, ...], models: Mapping
         raise InputError(f"{path} holds no spectra of the network '{missing[0]}'.")
     runs = table[["dataset", "test", "model", "loss", "n_train", "seed"]].drop_duplicates()
     if runs.duplicated(["model", "seed"]).any() or runs[["dataset", "test"]].drop_duplicates().shape[0] > 1:
-        raise InputError(f"{path} holds several datasets, or two runs of one network and seed; Fig. 9 shows one condition.")
+        raise InputError(
+            f"{path} holds several datasets, or two runs of one network and seed; Fig. 9 shows one condition."
+        )
     return table
 
 
 def compose(spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str], scene: str) -> Figure:
-    """The figure: sections above, bands and ring correlation below, one legend; ``scene`` says of what."""
+    """The figure: sections above, bands and ring correlation below, one legend; ``scene`` says
+    of what.
+    """
     lower_top = TOP + 2 * SECTION + ROW_GAP + BELOW + 0.34
     height = lower_top + LOWER + BELOW + FOR_LEGEND
     figure = Figure(figsize=(DOUBLE_COLUMN, height))
@@ -95,14 +102,17 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
     width = (DOUBLE_COLUMN - LEFT - RIGHT - (len(models) - 1) * GAP) / len(models)
     for row, channel in enumerate(CHANNELS):
         truth = section(spectra, channel, "psd_diagonal_truth")
-        # A design on a grid has next to no energy at some frequencies of its diagonal: what lies far below the others is not shown.
+        # A design on a grid has next to no energy at some frequencies of its diagonal: what lies
+        # far below the others is not shown.
         limits = truth["mean"].quantile(0.25) / 3, 3 * truth["mean"].max()
         for column, (model, label) in enumerate(models.items()):
             box = (LEFT + column * (width + GAP), TOP + row * (SECTION + ROW_GAP), width, SECTION)
             axes = axes_at(figure, box)
             curve = section(spectra[spectra["model"] == model], channel, "psd_diagonal")
             axes.plot(truth["frequency"], truth["mean"], color="black", linewidth=0.6)
-            axes.fill_between(curve["frequency"], curve["low"], curve["high"], color=colour(model), alpha=0.3, linewidth=0)
+            axes.fill_between(
+                curve["frequency"], curve["low"], curve["high"], color=colour(model), alpha=0.3, linewidth=0
+            )
             axes.plot(curve["frequency"], curve["mean"], color=colour(model), **NETWORK_STYLE)
             axes.set(yscale="log", xlim=(0, MAX_FREQUENCY), ylim=limits)
             axes.yaxis.set_major_locator(LogLocator(numticks=5))
@@ -129,9 +139,12 @@ def section(spectra: pd.DataFrame, channel: str, quantity: str) -> pd.DataFrame:
     return groups.agg(mean="mean", low="min", high="max").reset_index()
 
 
-def _draw_lower(figure: Figure, spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str], top: float) -> None:
+def _draw_lower(
+    figure: Figure, spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str], top: float
+) -> None:
     channels = (*CHANNELS, OBJECT)
-    # Two panels of bands and three of ring correlation; within a group they share the axis of the first.
+    # Two panels of bands and three of ring correlation; within a group they share the axis of the
+    # first.
     width = (DOUBLE_COLUMN - LEFT - RIGHT - BETWEEN - 3 * GAP) / 5
     ratios = band_ratios(bands)
     limits = _ratio_limits(ratios)
@@ -157,14 +170,22 @@ def _draw_lower(figure: Figure, spectra: pd.DataFrame, bands: pd.DataFrame, mode
 
 
 def band_ratios(bands: pd.DataFrame) -> pd.DataFrame:
-    """By ``model``, ``channel`` and ``band``: geometric ``mean`` over seeds of the share over the true share, and its 95 % interval.
+    """By ``model``, ``channel`` and ``band``: geometric ``mean`` over seeds of the share over the
+    true share, and its 95 % interval.
 
-    The interval ``low`` to ``high`` is of the logarithm's mean, by Student's t, NaN of a single seed; ``truth`` is the mean true share.
+    The interval ``low`` to ``high`` is of the logarithm's mean, by Student's t, NaN of a single
+    seed; ``truth`` is the mean true share.
     """
     logarithm = np.log(np.maximum(bands["estimate"], np.finfo(float).tiny) / bands["truth"])
     groups = bands.assign(logarithm=logarithm).groupby(["model", "channel", "band"])
-    table = groups.agg(mean=("logarithm", "mean"), half=("logarithm", half_width), truth=("truth", "mean")).reset_index()
-    return table.assign(mean=np.exp(table["mean"]), low=np.exp(table["mean"] - table["half"]), high=np.exp(table["mean"] + table["half"]))
+    table = groups.agg(
+        mean=("logarithm", "mean"), half=("logarithm", half_width), truth=("truth", "mean")
+    ).reset_index()
+    return table.assign(
+        mean=np.exp(table["mean"]),
+        low=np.exp(table["mean"] - table["half"]),
+        high=np.exp(table["mean"] + table["half"]),
+    )
 
 
 def _ratio_limits(ratios: pd.DataFrame) -> tuple[float, float]:
@@ -204,7 +225,12 @@ def _draw_correlation(axes: Axes, spectra: pd.DataFrame, channel: str, models: M
         axes.plot(curve["frequency"], curve["mean"], **style)
         # Where it first falls below the threshold, mean over seeds.
         falls = select(spectra, channel=channel, quantity="crossing", model=model)[["frequency", "value"]].mean()
-        mark = {"marker": line_style(place, model)["marker"], "markersize": 3.5, "markeredgecolor": "black", "markeredgewidth": 0.4}
+        mark = {
+            "marker": line_style(place, model)["marker"],
+            "markersize": 3.5,
+            "markeredgecolor": "black",
+            "markeredgewidth": 0.4,
+        }
         axes.plot(*falls, color=colour(model), zorder=3, **mark)
     axes.set(xlim=(0, 0.5), ylim=(-0.4, 1.02))
     axes.set_xlabel("frequency (cycles/pixel)", labelpad=1)

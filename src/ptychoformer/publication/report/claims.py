@@ -1,4 +1,6 @@
-"""The claims of the report: verdicts with what they rest on, local and reference runs side by side, grouped by section of the paper."""
+"""The claims of the report: verdicts with what they rest on, local and reference runs side by
+side, grouped by section of the paper.
+"""
 
 import os
 import re
@@ -26,13 +28,17 @@ VERDICTS = (HOLDS, FAILS, UNDECIDED)
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?"}
 STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
 # Where claims are judged once more, by the names of `contrasts.ELSEWHERE`.
-_PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {name: f"on {BLOCK_TITLES[name]}" for name in GRID_BLOCKS}
+_PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {
+    name: f"on {BLOCK_TITLES[name]}" for name in GRID_BLOCKS
+}
 _BLOCK_COLUMNS = [f"verdict_{name}" for name in GRID_BLOCKS]
 
 
 @dataclass(frozen=True)
 class Unit:
-    """How an effect of ``claims.csv`` is printed: number * scale, rounded, with its unit and, for a difference, its sign."""
+    """How an effect of ``claims.csv`` is printed: number * scale, rounded, with its unit and,
+    for a difference, its sign.
+    """
 
     scale: float
     decimals: int
@@ -63,7 +69,8 @@ class Judgement:
         because: the reason, given where a claim does not hold or is undecided.
         rival: the comparison that the effect is of.
         interim: that there are to be more seeds, in words.
-        elsewhere: where the claim was judged once more with another verdict, in words, and that verdict.
+        elsewhere: where the claim was judged once more with another verdict, in words, and that
+            verdict.
     """
 
     verdict: str
@@ -163,9 +170,13 @@ def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
     known |= dict.fromkeys(VERDICTS_ELSEWHERE, (*VERDICTS, ""))
     for column, allowed in known.items():
         if wrong := [value for value in table[column] if value not in allowed]:
-            raise InputError(f"{path}: {column} '{wrong[0]}' is unknown, allowed are {', '.join(filter(None, allowed))}.")
+            raise InputError(
+                f"{path}: {column} '{wrong[0]}' is unknown, allowed are {', '.join(filter(None, allowed))}."
+            )
     if table.duplicated(["id", "source"]).any():
-        raise InputError(f"{path} judges the claim '{table.loc[table.duplicated(['id', 'source']), 'id'].iloc[0]}' twice.")
+        raise InputError(
+            f"{path} judges the claim '{table.loc[table.duplicated(['id', 'source']), 'id'].iloc[0]}' twice."
+        )
     local = set(table.loc[table["source"] == LOCAL, "id"])
     if missing := [name for name in table["id"] if name not in local]:
         raise InputError(f"{path} has no local verdict on the claim '{missing[0]}'.")
@@ -173,7 +184,9 @@ def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Section]:
-    """All claims by section of the paper, in the order in which sections and claims first occur; reasons name things by their labels."""
+    """All claims by section of the paper, in the order in which sections and claims first
+    occur; reasons name things by their labels.
+    """
     found: dict[str, list[ClaimRow]] = {}
     for _, rows in table.groupby("id", sort=False):
         by_source = {row["source"]: row for _, row in rows.iterrows()}
@@ -187,7 +200,9 @@ def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Se
 
 
 def section_of(place: str, contents: Contents) -> str:
-    """The heading under which a place of the paper belongs: ``Section IV-E1, Figure 8`` is in Section IV-E."""
+    """The heading under which a place of the paper belongs: ``Section IV-E1, Figure 8`` is in
+    Section IV-E.
+    """
     named = re.search(r"Section ([IVX]+-[A-Z])", place)
     of_tables = {table.source: table.section for table in contents.tables.values()}
     key = named.group(1) if named else of_tables.get(place)
@@ -200,12 +215,15 @@ def _published(rows: pd.DataFrame) -> str:
     """The paper's own effect; its unit is the test's, which only a row with an effect names."""
     units = [unit for unit in rows["unit"] if unit]
     value = rows["published_value"].iloc[0]
-    # A claim that could not be looked at has no unit; the paper's number alone could be misread, so it is left to the statement.
+    # A claim that could not be looked at has no unit; the paper's number alone could be misread, so
+    # it is left to the statement.
     return effect_text(value, units[0]) if units and not pd.isna(value) else ""
 
 
 def effect_text(value: float, unit: str) -> str:
-    """An effect of ``claims.csv`` with its unit, as a reader expects it: fractions in per cent, SSIM in percentage points."""
+    """An effect of ``claims.csv`` with its unit, as a reader expects it: fractions in per cent,
+    SSIM in percentage points.
+    """
     known = _unit(unit)
     return f"{known.text(value)}{known.suffix}"
 
@@ -226,7 +244,11 @@ def _judgement(row: pd.Series, labels: Labels) -> Judgement:
         because="" if row["verdict"] == HOLDS else labels.with_labels(_in_unit(row["reason"], row["unit"])),
         scale=row["scale"],
         interim=f"Interim: {seeds} of the {SEEDS_FIXED} seeds fixed beforehand" if row["interim"] else "",
-        elsewhere=tuple((words, row[f"verdict_{name}"]) for name, words in _PLACES.items() if seeds and _flipped(row, f"verdict_{name}")),
+        elsewhere=tuple(
+            (words, row[f"verdict_{name}"])
+            for name, words in _PLACES.items()
+            if seeds and _flipped(row, f"verdict_{name}")
+        ),
     )
 
 
@@ -238,7 +260,11 @@ def _flipped(rows: pd.DataFrame | pd.Series, column: str) -> pd.Series | bool:
 def _in_unit(reason: str, unit: str) -> str:
     """A reason whose bounds are printed as its effect is: ``0.042`` of a fraction as ``4.20 %``."""
     known = _UNITS.get(unit)
-    return re.sub(r"\b\d+\.\d+\b", lambda bound: f"{known.unsigned(float(bound.group()))}{known.suffix}", reason) if known else reason
+    return (
+        re.sub(r"\b\d+\.\d+\b", lambda bound: f"{known.unsigned(float(bound.group()))}{known.suffix}", reason)
+        if known
+        else reason
+    )
 
 
 def tally(table: pd.DataFrame, source: str) -> Tally:
@@ -246,14 +272,19 @@ def tally(table: pd.DataFrame, source: str) -> Tally:
     rows = table[table["source"] == source]
     kinds = [(kind, rows[rows["judges"] == kind]) for kind in JUDGES]
     lines = [(f"{kind}s", part) for kind, part in kinds if len(part)] + [("all", rows)]
-    places = [(words, [f"verdict_{name}"]) for name, words in _PLACES.items()] + [("on any other block", _BLOCK_COLUMNS)]
+    places = [(words, [f"verdict_{name}"]) for name, words in _PLACES.items()] + [
+        ("on any other block", _BLOCK_COLUMNS)
+    ]
     again = [_again(rows[rows["n_seeds"] > 0], *place) for place in places]
     return Tally(
         counts={verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS},
         not_run=int(((rows["verdict"] == UNDECIDED) & (rows["n_seeds"] == 0)).sum()),
         elsewhere=tuple(found for found in again if found.judged),
         interim=int(rows["interim"].sum()),
-        by_kind=[[name, *(str((part["verdict"] == verdict).sum()) for verdict in VERDICTS), str(len(part))] for name, part in lines],
+        by_kind=[
+            [name, *(str((part["verdict"] == verdict).sum()) for verdict in VERDICTS), str(len(part))]
+            for name, part in lines
+        ],
     )
 
 

@@ -1,4 +1,6 @@
-"""Training curves: the validation loss of every run, one panel per condition, one colour per network, one thin line per seed."""
+"""Training curves: the validation loss of every run, one panel per condition, one colour per
+network, one thin line per seed.
+"""
 
 from collections.abc import Mapping
 
@@ -10,7 +12,9 @@ from ptychoformer.paths import Run
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, colour, house_style, svg
 
 
-def training_curves(histories: Mapping[Run, pd.DataFrame], conditions: Mapping[str, str], models: Mapping[str, str]) -> bytes:
+def training_curves(
+    histories: Mapping[Run, pd.DataFrame], conditions: Mapping[str, str], models: Mapping[str, str]
+) -> bytes:
     """An SVG document.
 
     Args:

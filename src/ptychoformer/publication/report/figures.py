@@ -16,8 +16,9 @@ from ptychoformer.errors import InputError
 MOST_BYTES = 10_000_000
 _SCREEN_PIXELS_PER_DOT = 0.45  # figures have 300 dots an inch; their smallest text, 6 points, is then 11 pixels high
 _ABSENT = (
-    "Skipped: the measured scan {file} is not at hand. With a copy of it under a folder, make paper DATA=folder uses that; asking for fig5 "
-    "by name downloads it if the config knows its address, and every run after that includes this figure, its table and its claims."
+    "Skipped: the measured scan {file} is not at hand. With a copy of it under a folder, make paper DATA=folder uses"
+    " that; asking for fig5 by name downloads it if the config knows its address, and every run after that includes"
+    " this figure, its table and its claims."
 )
 
 
@@ -64,7 +65,9 @@ def pictures(
         raise InputError(f"The figure '{unknown[0]}' has no caption; there are captions of {', '.join(known)}.")
     contents = {name: _read(png) for name, (_, png) in figures.items()}
     halved = sum(map(len, contents.values())) > MOST_BYTES
-    made = {name: _picture(name, known[name], figures[name], contents[name], halved, Path(page).parent) for name in figures}
+    made = {
+        name: _picture(name, known[name], figures[name], contents[name], halved, Path(page).parent) for name in figures
+    }
     if missing_scan:
         made["fig5"] = Picture("5", known["fig5"].title, _ABSENT.format(file=missing_scan))
     return sorted(made.values(), key=lambda picture: int(picture.number))
@@ -75,7 +78,12 @@ def _number(name: str) -> str:
 
 
 def _picture(
-    name: str, figure: Figure, files: tuple[str | os.PathLike, str | os.PathLike], content: bytes, halved: bool, folder: Path
+    name: str,
+    figure: Figure,
+    files: tuple[str | os.PathLike, str | os.PathLike],
+    content: bytes,
+    halved: bool,
+    folder: Path,
 ) -> Picture:
     pdf, png = map(Path, files)
     if not pdf.is_file():
@@ -87,7 +95,15 @@ def _picture(
     except (OSError, UnidentifiedImageError) as error:
         raise InputError(f"{png} cannot be read as a picture; delete it and run again.") from error
     source = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-    return Picture(_number(name), figure.title, figure.caption, source, width, height, Path(os.path.relpath(pdf, folder)).as_posix())
+    return Picture(
+        _number(name),
+        figure.title,
+        figure.caption,
+        source,
+        width,
+        height,
+        Path(os.path.relpath(pdf, folder)).as_posix(),
+    )
 
 
 def _half(image: Image.Image) -> bytes:

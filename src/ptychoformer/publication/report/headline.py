@@ -1,4 +1,6 @@
-"""The headline of the report: our network of Table I, the best of the others, and the lead between them, each with its interval."""
+"""The headline of the report: our network of Table I, the best of the others, and the lead
+between them, each with its interval.
+"""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -22,7 +24,8 @@ class Headline:
         column: channel and metric with its unit.
         ours, rival: mean over seeds; ``*_interval`` its 95 % interval, empty for a single seed.
         rival_name: the best of the other networks.
-        lead: how much better ours is, positive if it is; its interval is that of the paired difference, empty where it was not tested.
+        lead: how much better ours is, positive if it is; its interval is that of the paired
+            difference, empty where it was not tested.
         published_lead: the paper's own lead over that same network.
     """
 
@@ -50,12 +53,19 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
         InputError: the table has no such network.
     """
     if ours not in layout.methods:
-        raise InputError(f"Table {layout.table.number} has no network '{ours}' to call ours; it has {', '.join(layout.methods)}.")
+        raise InputError(
+            f"Table {layout.table.number} has no network '{ours}' to call ours; it has {', '.join(layout.methods)}."
+        )
     rivals = [method for method in layout.methods if method != ours]
     part = layout.parts[0]
     here = at_part(table, part).set_index(["condition", "channel", "metric", "method"]).sort_index()
     pairs = at_part(pairwise, part)
-    places = [(condition, *column) for condition in layout.conditions for column in layout.columns(part) if column[1] in _METRICS]
+    places = [
+        (condition, *column)
+        for condition in layout.conditions
+        for column in layout.columns(part)
+        if column[1] in _METRICS
+    ]
     # A scan may be too small for a metric, which then is not in the table.
     found = [place for place in places if rivals and place in here.index]
     return [_headline(here.loc[place], _of(pairs, *place), ours, rivals, layout, place) for place in found]

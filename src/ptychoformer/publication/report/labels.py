@@ -18,7 +18,8 @@ class Labels:
 
     @classmethod
     def of(cls, words: Mapping[str, Mapping[str, Any]]) -> "Labels":
-        """The labels of all tables; the first table that has a name decides, so that Table I's names are used throughout.
+        """The labels of all tables; the first table that has a name decides, so that Table I's
+        names are used throughout.
 
         Args:
             words: table to the words that it was made with, see `compare.make_table`.
@@ -40,10 +41,14 @@ class Labels:
         return self.networks.get(name, name)
 
     def loss(self, name: str) -> str:
-        """A loss; where no table compares losses, its name in capitals, as the common ones are known."""
+        """A loss; where no table compares losses, its name in capitals, as the common ones are
+        known.
+        """
         return self.losses.get(name, name.upper())
 
     def with_labels(self, sentence: str) -> str:
-        """A sentence in which networks, losses and metrics stand under their labels rather than under their names."""
+        """A sentence in which networks, losses and metrics stand under their labels rather than
+        under their names.
+        """
         known = self.losses | self.networks | {metric: quantity.name for metric, quantity in QUANTITIES.items()}
         return re.sub(r"\w+", lambda word: known.get(word.group(), word.group()), sentence)

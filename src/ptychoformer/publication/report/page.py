@@ -1,6 +1,8 @@
-"""The report: every claim, table, figure and test of a run of the workflow on one page that needs nothing but itself.
+"""The report: every claim, table, figure and test of a run of the workflow on one page that needs
+nothing but itself.
 
-The page holds no time of making and no path of a machine: but for the times that jobs took, the same inputs give the same bytes.
+The page holds no time of making and no path of a machine: but for the times that jobs took, the
+same inputs give the same bytes.
 """
 
 import base64
@@ -68,11 +70,14 @@ def make_report(
         reference: folder of the reference runs (`store`); None if there is none.
         contents: of the paper.
         histories: each run of Table I to its losses by epoch.
-        trained: each run of every experiment to its provenance; what jobs left of other runs is not counted.
-        words: the names of the tables to what they were made with: the parts of a `layout.Layout`, and ``scale_note`` as
+        trained: each run of every experiment to its provenance; what jobs left of other runs is not
+            counted.
+        words: the names of the tables to what they were made with: the parts of a `layout.Layout`,
+            and ``scale_note`` as
             `compare.make_table` takes it. Decides which tables are shown, in which order.
         ours: the network of Table I whose lead over the best of the others is the headline.
-        scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by dots.
+        scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by
+            dots.
         missing_scan: the file for want of which the measured data were left out.
         harvest_note: that the runs are not of this workflow, in words; empty if they are.
 
@@ -86,14 +91,19 @@ def make_report(
     runs = report_runs.trained_runs(trained, labels)
     first = layouts[HEADLINE_TABLE]
     conditions, networks = first.conditions, first.methods
-    headline = headlines(read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE), first, ours)
+    headline = headlines(
+        read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE), first, ours
+    )
     page = _template().render(
         scale_note=words[HEADLINE_TABLE]["scale_note"],
         harvest_note=harvest_note,
         scale=list(_flat(scale)),
         network_names=", ".join(networks.values()),
         tallies={source: report_claims.tally(verdicts, source) for source in (LOCAL, REFERENCE)},
-        verdicts=[(verdict, report_claims.SYMBOLS[verdict], report_claims.STYLES[verdict]) for verdict in report_claims.VERDICTS],
+        verdicts=[
+            (verdict, report_claims.SYMBOLS[verdict], report_claims.STYLES[verdict])
+            for verdict in report_claims.VERDICTS
+        ],
         headlines=_by_condition(headline),
         our_name=networks[ours],
         claim_sections=report_claims.sections(verdicts, labels, contents),
@@ -130,7 +140,10 @@ def _table(layout: Layout, table_csv: str | os.PathLike, tests: Statistics, scal
         "has_published": bool(table["published_mean"].notna().any()),
         "notes": notes(table, pairwise, layout, scale_note),
         "told": told,
-        "numbers": [("Analyses of variance", *_as_text(shown_anova)), (f"Pairs of {layout.compared.plural}", *_as_text(shown_pairs))],
+        "numbers": [
+            ("Analyses of variance", *_as_text(shown_anova)),
+            (f"Pairs of {layout.compared.plural}", *_as_text(shown_pairs)),
+        ],
     }
 
 
@@ -164,7 +177,11 @@ def _variation(table_csv: str | os.PathLike, layout: Layout) -> list[tuple[str, 
 
 def _template() -> Template:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"tied": _tied, "lettered": _lettered}
     return environment.get_template(TEMPLATE.name)

@@ -1,7 +1,9 @@
-"""What README says of results: a marked block of Markdown that is made from tables, so that no sentence outlives its numbers.
+"""What README says of results: a marked block of Markdown that is made from tables, so that no
+sentence outlives its numbers.
 
-The tables are the reference runs (`harvest`), and a small copy of what a whole run of the workflow at laptop scale found (`keep`), for
-results themselves are not kept. ``make readme`` copies, renders and writes; a test holds the page to the tables.
+The tables are the reference runs (`harvest`), and a small copy of what a whole run of the workflow
+at laptop scale found (`keep`), for results themselves are not kept. ``make readme`` copies, renders
+and writes; a test holds the page to the tables.
 """
 
 import os
@@ -54,14 +56,17 @@ class Sources:
     laptop: str | os.PathLike
 
 
-def keep(claims_csv: str | os.PathLike, metrics: Mapping[str | os.PathLike, str], level: str, folder: str | os.PathLike) -> None:
+def keep(
+    claims_csv: str | os.PathLike, metrics: Mapping[str | os.PathLike, str], level: str, folder: str | os.PathLike
+) -> None:
     """Copy what README speaks of from the results of a whole run of the workflow.
 
     Args:
         claims_csv: of `judge.judge`.
         metrics: ``metrics.csv`` of an experiment to the block that it is shown on.
         level: of the scenes that are shown.
-        folder: gets ``metrics.csv``, scores of whole blocks in PSNR and SSIM, and ``claims.csv``, the verdicts.
+        folder: gets ``metrics.csv``, scores of whole blocks in PSNR and SSIM, and ``claims.csv``,
+            the verdicts.
 
     Raises:
         InputError: a file is missing or breaks its contract.
@@ -69,7 +74,14 @@ def keep(claims_csv: str | os.PathLike, metrics: Mapping[str | os.PathLike, str]
     parts = []
     for path, block in metrics.items():
         rows = read_metrics(path)
-        parts.append(rows[(rows["block"] == block) & (rows["region"] == WHOLE) & (rows["level"] == level) & rows["metric"].isin(SHOWN)])
+        parts.append(
+            rows[
+                (rows["block"] == block)
+                & (rows["region"] == WHOLE)
+                & (rows["level"] == level)
+                & rows["metric"].isin(SHOWN)
+            ]
+        )
     write_csv(pd.concat(parts, ignore_index=True).drop_duplicates(), Path(folder) / METRICS)
     verdicts = read_verdicts(claims_csv)
     write_csv(verdicts.loc[verdicts["source"] == LOCAL, list(CLAIM_COLUMNS)], Path(folder) / CLAIMS)
@@ -93,7 +105,8 @@ def block_of_results(sources: Sources, full_size: Labels, laptop: Labels, *, blo
     """The text between the marks.
 
     Args:
-        full_size, laptop: datasets and networks of Table I at full size, and of everything at laptop scale, in the order in which they
+        full_size, laptop: datasets and networks of Table I at full size, and of everything at
+            laptop scale, in the order in which they
             are told.
         block, level: the headline.
 
@@ -105,23 +118,30 @@ def block_of_results(sources: Sources, full_size: Labels, laptop: Labels, *, blo
 
 def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iterator[str]:
     yield (
-        "**At full size** (`make reference`: the paper's own object and probe; `resources/reference`): stitched scenes, mean ±\n"
-        "sample standard deviation over the seeds that every network has. Brackets hold the paper's Table I where the block is its own.\n"
-        "Leads are differences within seeds, of the best over the next as they came out, not corrected for the number of comparisons."
+        "**At full size** (`make reference`: the paper's own object and probe; `resources/reference`): stitched scenes,"
+        " mean ±\nsample standard deviation over the seeds that every network has. Brackets hold the paper's Table I"
+        " where the block is its own.\nLeads are differences within seeds, of the best over the next as they came out,"
+        " not corrected for the number of comparisons."
     )
     table = read_scores(sources.runs)
     table = table[(table["region"] == WHOLE) & (table["level"] == level) & (table["dataset"] == table["test"])]
     published = read_table(sources.published, PUBLISHED)
     for dataset in (name for name in labels.datasets if name in set(published["condition"])):
         here = table[table["dataset"] == dataset]
-        blocks = [name for name in BLOCK_TITLES if name in set(here.loc[here["model"].isin(TABLE_1) & (here["loss"] == "mse"), "block"])]
+        blocks = [
+            name
+            for name in BLOCK_TITLES
+            if name in set(here.loc[here["model"].isin(TABLE_1) & (here["loss"] == "mse"), "block"])
+        ]
         if block not in blocks:
             other = " (those below are of another block, on which no claim is judged)" if blocks else ""
             yield f"*{labels.dataset(dataset)}, {BLOCK_TITLES[block]}*: no runs yet{other}."
         for name in [block] if block in blocks else blocks:
             # What the paper prints is of its own block.
             theirs = published[(published["condition"] == dataset) & (name == LOWER_RIGHT) & (level == SCENE)]
-            yield from _condition(here[here["block"] == name], theirs, f"{labels.dataset(dataset)}, {BLOCK_TITLES[name]}", labels)
+            yield from _condition(
+                here[here["block"] == name], theirs, f"{labels.dataset(dataset)}, {BLOCK_TITLES[name]}", labels
+            )
 
 
 def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: Labels) -> Iterator[str]:
@@ -134,7 +154,8 @@ def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: 
         yield f"*{title}*: no seed has every network yet."
         return
     runs = runs[runs["seed"].isin(seeds)]
-    # A network that the paper's Table I has not takes no seed away; it is shown once it has all of them.
+    # A network that the paper's Table I has not takes no seed away; it is shown once it has all of
+    # them.
     networks = [name for name in labels.networks if seeds == set(runs.loc[runs["model"] == name, "seed"])]
     references = rows[rows["model"].isin(REFERENCES) & (rows["n_train"] == schedule[0]) & rows["seed"].isin(seeds)]
     interim = f" of {SEEDS_FIXED}: interim" if len(seeds) < SEEDS_FIXED else ""
@@ -146,26 +167,45 @@ def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: 
 
 
 def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
-    """How the runs that are told were trained: the largest training sets, then most whole seeds, then most epochs."""
+    """How the runs that are told were trained: the largest training sets, then most whole
+    seeds, then most epochs.
+    """
     found = {key: len(whole_seeds(part, set(runs["model"]))) for key, part in runs.groupby(_SCHEDULE)}
     return max(found, key=lambda key: (key[0], found[key], key[1:]))
 
 
 def _markdown(rows: pd.DataFrame, networks: list[str], published: pd.DataFrame, labels: Labels) -> str:
-    """Networks, and references that are not perfect in all, below each other; the best network of a column is bold."""
+    """Networks, and references that are not perfect in all, below each other; the best network
+    of a column is bold.
+    """
     # The PSNR of a perfect scene is infinite and its spread undefined.
     with np.errstate(invalid="ignore"):
         found = rows.groupby(["model", "channel", "metric"])["value"].agg(["mean", "std"])
     shown = [column for column in _SHOWN if any((name, *column) in found.index for name in networks)]
     theirs = published.set_index(["method", "channel", "metric"])["mean"]
-    lines = [["", *(f"{channel_in_words(channel)} {QUANTITIES[metric].name} ({QUANTITIES[metric].unit})" for channel, metric in shown)]]
+    lines = [
+        [
+            "",
+            *(
+                f"{channel_in_words(channel)} {QUANTITIES[metric].name} ({QUANTITIES[metric].unit})"
+                for channel, metric in shown
+            ),
+        ]
+    ]
     lines.append(["---"] * len(lines[0]))
     decibels = [column for column in shown if column[1] == "psnr"]
-    finite = {name for (name, *column), mean in found["mean"].items() if tuple(column) in decibels and np.isfinite(mean)}
+    finite = {
+        name for (name, *column), mean in found["mean"].items() if tuple(column) in decibels and np.isfinite(mean)
+    }
     references = [name for name in REFERENCES if name in finite]
-    best = {column: max(QUANTITIES[column[1]].printed(found["mean"][name, *column]) for name in networks) for column in shown}
+    best = {
+        column: max(QUANTITIES[column[1]].printed(found["mean"][name, *column]) for name in networks)
+        for column in shown
+    }
     for name in [*networks, *references]:
-        cells = [_cell(found, theirs, (name, *column), None if name in references else best[column]) for column in shown]
+        cells = [
+            _cell(found, theirs, (name, *column), None if name in references else best[column]) for column in shown
+        ]
         lines.append([REFERENCE_LABELS.get(name) or labels.network(name), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -181,7 +221,10 @@ def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], 
 
 def _leads(runs: pd.DataFrame, networks: list[str], labels: Labels) -> str:
     """Who has the highest mean of what, and by how much."""
-    found = [_lead(runs[(runs["channel"] == channel) & (runs["metric"] == metric)], networks, labels) for channel, metric in _SHOWN]
+    found = [
+        _lead(runs[(runs["channel"] == channel) & (runs["metric"] == metric)], networks, labels)
+        for channel, metric in _SHOWN
+    ]
     return f"Highest means, and their lead over the next (95 % interval): {'; '.join(filter(None, found))}."
 
 
@@ -196,7 +239,10 @@ def _lead(rows: pd.DataFrame, networks: list[str], labels: Labels) -> str:
         test = paired(table, first, second)
         interval = f"{quantity.text(test.low)} to {quantity.text(test.high)}"
     lead = quantity.difference((table[first] - table[second]).mean())
-    return f"{channel_in_words(channel)} {quantity.name} {labels.network(first)}, by {lead} over {labels.network(second)} ({interval})"
+    return (
+        f"{channel_in_words(channel)} {quantity.name} {labels.network(first)}, by {lead} over {labels.network(second)}"
+        f" ({interval})"
+    )
 
 
 def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
@@ -206,8 +252,12 @@ def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
     rows, claims = read_metrics(folder / METRICS), read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict"])
     yield f"**At laptop scale** (`make paper`; `resources/laptop`), scenes again. {_verdicts(claims)}"
     order = {name: rank for rank, name in enumerate(labels.datasets)}
-    pairs = sorted(set(zip(rows["dataset"], rows["test"], strict=True)), key=lambda pair: order.get(pair[0], len(order)))
-    yield "\n".join(_bullet(rows[(rows["dataset"] == dataset) & (rows["test"] == test)], labels) for dataset, test in pairs)
+    pairs = sorted(
+        set(zip(rows["dataset"], rows["test"], strict=True)), key=lambda pair: order.get(pair[0], len(order))
+    )
+    yield "\n".join(
+        _bullet(rows[(rows["dataset"] == dataset) & (rows["test"] == test)], labels) for dataset, test in pairs
+    )
 
 
 def _bullet(rows: pd.DataFrame, labels: Labels) -> str:
@@ -215,8 +265,14 @@ def _bullet(rows: pd.DataFrame, labels: Labels) -> str:
     networks = [name for name in labels.networks if name in set(runs["model"])]
     seeds, (dataset, test, block) = whole_seeds(runs, networks), rows[["dataset", "test", "block"]].iloc[0]
     where = "" if block == WHOLE_SCAN else f", {BLOCK_TITLES[block]}"
-    about = f"{labels.dataset(dataset, test)}{where}, {runs['n_train'].max():,} patterns, {_counted(len(seeds), 'seed')}"
-    psnr = rows[(rows["channel"] == "amplitude") & (rows["metric"] == "psnr") & rows["seed"].isin(seeds)].groupby("model")["value"].mean()
+    about = (
+        f"{labels.dataset(dataset, test)}{where}, {runs['n_train'].max():,} patterns, {_counted(len(seeds), 'seed')}"
+    )
+    psnr = (
+        rows[(rows["channel"] == "amplitude") & (rows["metric"] == "psnr") & rows["seed"].isin(seeds)]
+        .groupby("model")["value"]
+        .mean()
+    )
     scale = [f"{REFERENCE_LABELS[name]} {QUANTITIES['psnr'].text(psnr[name])}" for name in REFERENCES if name in psnr]
     networks_at = ", ".join(f"{labels.network(name)} {QUANTITIES['psnr'].text(psnr[name])}" for name in networks)
     leads = _leads(runs[runs["seed"].isin(seeds)], networks, labels)

@@ -1,4 +1,6 @@
-"""The reference runs of the report: full-size runs that were harvested from elsewhere, by the condition that they were trained under."""
+"""The reference runs of the report: full-size runs that were harvested from elsewhere, by the
+condition that they were trained under.
+"""
 
 import os
 from collections.abc import Iterator
@@ -33,14 +35,19 @@ class Condition:
 
     Args:
         title: dataset, size, loss, schedule and block in words.
-        is_headline: whether the block is the headline's; if not, no claim about it was judged on these runs.
-        whole: seeds that have every network of Table I that the condition has, or every network if it has none of these.
+        is_headline: whether the block is the headline's; if not, no claim about it was judged on
+            these runs.
+        whole: seeds that have every network of Table I that the condition has, or every network if
+            it has none of these.
         lacks: networks of Table I that it has not.
         dropped: seeds of the networks compared that are not whole, in words, or empty.
-        versions: of the code, by which runs of one network were trained; they count as replicates of each other.
-        rows: a network each: name, seeds, means with deviations of ``COLUMNS``, digests of the code, seconds; then the references. The
+        versions: of the code, by which runs of one network were trained; they count as replicates
+            of each other.
+        rows: a network each: name, seeds, means with deviations of ``COLUMNS``, digests of the
+            code, seconds; then the references. The
             networks compared are shown over the whole seeds alone, if there are any.
-        anovas, pairs: rows below ``ANOVA_HEADINGS`` and ``PAIR_HEADINGS``; none of fewer than two networks or whole seeds.
+        anovas, pairs: rows below ``ANOVA_HEADINGS`` and ``PAIR_HEADINGS``; none of fewer than two
+            networks or whole seeds.
         variation: deviations over seeds and over blocks; none where there is one block only.
     """
 
@@ -61,12 +68,15 @@ class Condition:
         return len(self.whole) < SEEDS_FIXED
 
 
-def reference_conditions(folder: str | os.PathLike | None, labels: Labels, *, block: str, level: str) -> list[Condition]:
+def reference_conditions(
+    folder: str | os.PathLike | None, labels: Labels, *, block: str, level: str
+) -> list[Condition]:
     """What there is, the largest training sets first; none if there is no store, or no run in it.
 
     Args:
         folder: of the reference runs (`store`), or None.
-        block, level: the headline. Runs that have no scores on this block are shown on every block that they have.
+        block, level: the headline. Runs that have no scores on this block are shown on every block
+            that they have.
 
     Raises:
         InputError: a table of it is missing or breaks its contract.
@@ -79,27 +89,39 @@ def reference_conditions(folder: str | os.PathLike | None, labels: Labels, *, bl
     return [
         _condition(dict(zip(_CONDITION, key, strict=True)), group, references, labels, where, block)
         for key, group in sorted(runs.groupby(_CONDITION), key=lambda entry: (-entry[0][2], entry[0]))
-        for where in ([block] if block in set(group["block"]) else [name for name in BLOCK_TITLES if name in set(group["block"])])
+        for where in (
+            [block] if block in set(group["block"]) else [name for name in BLOCK_TITLES if name in set(group["block"])]
+        )
     ]
 
 
-def _condition(key: dict, group: pd.DataFrame, references: pd.DataFrame, labels: Labels, where: str, headline: str) -> Condition:
+def _condition(
+    key: dict, group: pd.DataFrame, references: pd.DataFrame, labels: Labels, where: str, headline: str
+) -> Condition:
     trained = f"{int(key['n_train']):,} patterns, {int(key['epochs'])} epochs, batches of {int(key['batch_size'])}"
     networks = set(group["model"])
     compared = TABLE_1 & networks or networks
     whole = whole_seeds(group[group["block"] == where], compared)
     kept = group[~group["model"].isin(compared) | group["seed"].isin(whole)] if whole else group
-    own = references[(references[_SHARED] == pd.Series(key)[_SHARED]).all(axis=1) & references["seed"].isin(kept["seed"])]
+    own = references[
+        (references[_SHARED] == pd.Series(key)[_SHARED]).all(axis=1) & references["seed"].isin(kept["seed"])
+    ]
     order = {name: rank for rank, name in enumerate([*labels.networks, *REFERENCES])}
-    models = sorted({*kept["model"], *own["model"]}, key=lambda name: (name in REFERENCES, order.get(name, len(order)), name))
+    models = sorted(
+        {*kept["model"], *own["model"]}, key=lambda name: (name in REFERENCES, order.get(name, len(order)), name)
+    )
     both = pd.concat([kept, own])
     here = both[both["block"] == where]
     anovas, pairs = _tests(
-        pd.concat([here[(here["model"] == name) & here["seed"].isin(whole)] for name in models if name in compared]), labels
+        pd.concat([here[(here["model"] == name) & here["seed"].isin(whole)] for name in models if name in compared]),
+        labels,
     )
     found = variation.variation(variation.means_over_seeds(both), where)
     return Condition(
-        title=f"{labels.dataset(key['dataset'], key['test'])}: {trained}, {labels.loss(key['loss'])} loss, {BLOCK_TITLES[where]}",
+        title=(
+            f"{labels.dataset(key['dataset'], key['test'])}: {trained}, {labels.loss(key['loss'])} loss,"
+            f" {BLOCK_TITLES[where]}"
+        ),
         is_headline=where in (headline, WHOLE_SCAN) or set(group["block"]) == {STRIP},  # a measured scan has no other
         whole=tuple(sorted(whole)),
         lacks=tuple(labels.network(name) for name in labels.networks if name in TABLE_1 - networks),
@@ -108,13 +130,17 @@ def _condition(key: dict, group: pd.DataFrame, references: pd.DataFrame, labels:
         rows=tuple(tuple(_row(model, here[here["model"] == model], labels)) for model in models),
         anovas=anovas,
         pairs=pairs,
-        variation=tuple(variation.rows(found, {key["dataset"]: ""}, {name: _name(name, labels) for name in models}, COLUMNS)),
+        variation=tuple(
+            variation.rows(found, {key["dataset"]: ""}, {name: _name(name, labels) for name in models}, COLUMNS)
+        ),
     )
 
 
 def _dropped(runs: pd.DataFrame, whole: set[int], models: list[str], labels: Labels) -> str:
     left_out = {name: sorted(set(runs.loc[runs["model"] == name, "seed"]) - whole) for name in models}
-    return "; ".join(f"{labels.network(name)} {', '.join(map(str, seeds))}" for name, seeds in left_out.items() if seeds)
+    return "; ".join(
+        f"{labels.network(name)} {', '.join(map(str, seeds))}" for name, seeds in left_out.items() if seeds
+    )
 
 
 def _name(model: str, labels: Labels) -> str:
@@ -141,7 +167,9 @@ def _mean(rows: pd.DataFrame, metric: str) -> str:
 
 
 def _tests(runs: pd.DataFrame, labels: Labels) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
-    """The paper's tests of these networks over these seeds: analyses of variance, and paired t-tests of every two."""
+    """The paper's tests of these networks over these seeds: analyses of variance, and paired
+    t-tests of every two.
+    """
     if runs["model"].nunique() < 2 or runs["seed"].nunique() < 2:
         return (), ()
     anovas, pairs = analyses(runs)
@@ -162,7 +190,10 @@ def score_name(channel: str, metric: str) -> str:
 def _anova_row(row: tuple) -> tuple[str, ...]:
     if pd.isna(row.p):
         return (score_name(row.channel, row.metric), f"not tested: {row.note}", *[""] * (len(ANOVA_HEADINGS) - 2))
-    freedom, eta = f"{row.df_effect:.0f}, {row.df_error:.0f}", f"{row.eta_squared:.2f} ({row.eta_low:.2f} to {row.eta_high:.2f})"
+    freedom, eta = (
+        f"{row.df_effect:.0f}, {row.df_error:.0f}",
+        f"{row.eta_squared:.2f} ({row.eta_low:.2f} to {row.eta_high:.2f})",
+    )
     return (
         score_name(row.channel, row.metric),
         f"{row.F:.1f}",
@@ -178,7 +209,9 @@ def _pair_row(row: tuple, labels: Labels) -> tuple[str, ...]:
     names = f"{labels.network(row.a)} less {labels.network(row.b)}"
     if pd.isna(row.p):
         return score_name(row.channel, row.metric), names, f"not tested: {row.note}", "", ""
-    difference, low, high = (QUANTITIES[row.metric].text(value, sign=True) for value in (row.difference, row.low, row.high))
+    difference, low, high = (
+        QUANTITIES[row.metric].text(value, sign=True) for value in (row.difference, row.low, row.high)
+    )
     threshold = f"{'below' if row.significant else 'not below'} {row.alpha:.2g}"
     return score_name(row.channel, row.metric), names, f"{difference} ({low} to {high})", _probability(row.p), threshold
 

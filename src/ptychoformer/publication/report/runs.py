@@ -1,4 +1,6 @@
-"""The provenance part of the report: every trained network, how long it took, and with which libraries."""
+"""The provenance part of the report: every trained network, how long it took, and with which
+libraries.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -16,7 +18,10 @@ Trained = tuple[Run, Mapping[str, Any]]
 
 def trained_runs(runs: Mapping[Run, Mapping[str, Any]], labels: Labels) -> list[Trained]:
     """Every run with its provenance, in the order of the tables."""
-    return sorted(runs.items(), key=lambda pair: (_rank(labels.datasets, pair[0].dataset), -pair[0].n_train, *_place(pair[0], labels)))
+    return sorted(
+        runs.items(),
+        key=lambda pair: (_rank(labels.datasets, pair[0].dataset), -pair[0].n_train, *_place(pair[0], labels)),
+    )
 
 
 def _place(run: Run, labels: Labels) -> tuple:
@@ -31,7 +36,13 @@ def run_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
     """One row a run: what it is, and the facts of its provenance."""
     return [
         [
-            *(labels.dataset(run.dataset), labels.network(run.model), labels.loss(run.loss), str(run.n_train), str(run.seed)),
+            *(
+                labels.dataset(run.dataset),
+                labels.network(run.model),
+                labels.loss(run.loss),
+                str(run.n_train),
+                str(run.seed),
+            ),
             *(_fact(facts, name) for name in _FACTS),
         ]
         for run, facts in runs
@@ -49,7 +60,10 @@ def _fact(facts: Mapping[str, Any], name: str) -> str:
 def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
     """One row a network, dataset and size: losses, runs, mean seconds, devices."""
     found = pd.DataFrame(
-        [(*(labels.dataset(run.dataset), f"{run.n_train:,}", labels.network(run.model), run.loss), *_time(facts)) for run, facts in runs],
+        [
+            (*(labels.dataset(run.dataset), f"{run.n_train:,}", labels.network(run.model), run.loss), *_time(facts))
+            for run, facts in runs
+        ],
         columns=["condition", "patterns", "network", "loss", "seconds", "device"],
     )
     rows = found.groupby(["condition", "patterns", "network"], sort=False).agg(

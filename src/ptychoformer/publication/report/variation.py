@@ -1,8 +1,11 @@
-"""How far a score differs between seeds on one block, and how far its mean over seeds differs between blocks.
+"""How far a score differs between seeds on one block, and how far its mean over seeds differs
+between blocks.
 
-A seed draws the order of the training patterns, the part of them that validates and the initial weights, and under noise the noise and the
-jitter too, all for one object and one block of it. So a deviation over seeds says how sure a mean is for that block, and nothing of what
-another part of the object, or another object, would give. Two blocks are a small sample of that, and the only one a single object has.
+A seed draws the order of the training patterns, the part of them that validates and the initial
+weights, and under noise the noise and the jitter too, all for one object and one block of it. So a
+deviation over seeds says how sure a mean is for that block, and nothing of what another part of the
+object, or another object, would give. Two blocks are a small sample of that, and the only one a
+single object has.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +24,9 @@ MEANS = (*_SCORE, "block", "mean", "std")
 
 @dataclass(frozen=True)
 class Row:
-    """A network or reference: for each column, the deviation over seeds and the deviation over blocks, as text."""
+    """A network or reference: for each column, the deviation over seeds and the deviation over
+    blocks, as text.
+    """
 
     condition: str
     method: str
@@ -32,11 +37,13 @@ def variation(means: pd.DataFrame, block: str) -> pd.DataFrame:
     """Sample standard deviations, a row for each score that is finite on both ``BLOCKS``.
 
     Args:
-        means: rows with the columns ``MEANS``: mean and sample standard deviation over seeds of a score on a block.
+        means: rows with the columns ``MEANS``: mean and sample standard deviation over seeds of a
+            score on a block.
         block: of which the deviation over seeds is given.
 
     Returns:
-        Columns ``condition``, ``method``, ``channel``, ``metric``; ``over_seeds``, NaN of a single seed; ``over_blocks``, of the means.
+        Columns ``condition``, ``method``, ``channel``, ``metric``; ``over_seeds``, NaN of a single
+            seed; ``over_blocks``, of the means.
     """
     by_block = means.pivot(index=_SCORE, columns="block", values="mean").reindex(columns=[*BLOCKS])
     of_blocks = by_block[by_block.abs().lt(float("inf")).all(axis=1)].std(axis=1, ddof=1).rename("over_blocks")
@@ -51,12 +58,16 @@ def means_of_table(table: pd.DataFrame, level: str) -> pd.DataFrame:
 
 
 def means_over_seeds(runs: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``MEANS`` from scores of single runs, whose dataset is the condition and whose network is the method."""
+    """Rows of ``MEANS`` from scores of single runs, whose dataset is the condition and whose
+    network is the method.
+    """
     named = runs.rename(columns={"dataset": "condition", "model": "method"})
     return named.groupby([*_SCORE, "block"])["value"].agg(mean="mean", std="std").reset_index()
 
 
-def rows(found: pd.DataFrame, conditions: Mapping[str, str], methods: Mapping[str, str], columns: Iterable[tuple[str, str]]) -> list[Row]:
+def rows(
+    found: pd.DataFrame, conditions: Mapping[str, str], methods: Mapping[str, str], columns: Iterable[tuple[str, str]]
+) -> list[Row]:
     """A `variation` as text, a row for each method that it has.
 
     Args:

@@ -22,12 +22,21 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("format", facts["format"]),
         ("patterns", f"{facts['patterns']}{grid}, frames of {_by(facts['frame'])} pixels"),
         ("left out", _left_out(facts["left_out"])),
-        ("window", f"{window} pixels: crop {facts['crop']}, bin {facts['bin']}, around detector pixel {tuple(facts['centre'])}"),
+        (
+            "window",
+            (
+                f"{window} pixels: crop {facts['crop']}, bin {facts['bin']}, around detector pixel"
+                f" {tuple(facts['centre'])}"
+            ),
+        ),
         ("bad pixels", _bad_pixels(facts)),
         ("photons", f"{photons['mean']:.4g} a pattern, {photons['min']:.4g} to {photons['max']:.4g}"),
         ("brightest pixel", f"{facts['brightest_pixel']:.4g} photons"),
         ("geometry", _geometry(facts)),
-        ("object pixel", with_prefix(facts["pixel_size"]) if facts["pixel_size"] else "not known, lengths are in pixels"),
+        (
+            "object pixel",
+            with_prefix(facts["pixel_size"]) if facts["pixel_size"] else "not known, lengths are in pixels",
+        ),
         ("scan", _both(facts, "extent")),
         ("step", f"{_both(facts, 'step')} to the nearest neighbour (median)"),
         ("probe", _probe(facts)),
@@ -42,7 +51,9 @@ def _left_out(numbers: Mapping[str, list[int]]) -> str:
 
 def _bad_pixels(facts: Mapping[str, Any]) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in facts["bad_pixels_of_frame"].items() if count)
-    return f"{facts['bad_pixels']} of {facts['window'][0] * facts['window'][1]}" + (f"; of the whole frame {kinds}" if kinds else "")
+    return f"{facts['bad_pixels']} of {facts['window'][0] * facts['window'][1]}" + (
+        f"; of the whole frame {kinds}" if kinds else ""
+    )
 
 
 def _by(sides: list[int]) -> str:

@@ -1,4 +1,5 @@
-"""Pictures of one scan, one reconstruction, one training and one predicted scene, for whoever has nothing else: one row of panels each.
+"""Pictures of one scan, one reconstruction, one training and one predicted scene, for whoever has
+nothing else: one row of panels each.
 
 Every ``draw_...`` returns its figure, and writes it as PNG where it is given a name.
 """
@@ -62,10 +63,14 @@ class Picture:
 
     @property
     def beyond(self) -> str:
-        """At which ends of the colour scale values lie beyond it: ``neither``, ``min``, ``max`` or ``both``."""
+        """At which ends of the colour scale values lie beyond it: ``neither``, ``min``, ``max``
+        or ``both``.
+        """
         with np.errstate(invalid="ignore"):  # NaN is neither
             below, above = (self.image < self.scale.vmin).any(), (self.image > self.scale.vmax).any()
-        return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[bool(below), bool(above)]
+        return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
+            bool(below), bool(above)
+        ]
 
 
 class Shown(Figure):
@@ -123,7 +128,9 @@ class Row:
 
 
 def draw_scan(summary: Summary, png: str | os.PathLike | None = None) -> Figure:
-    """The mean pattern on a logarithmic scale, the positions in the order of the scan, and the probe if it is known."""
+    """The mean pattern on a logarithmic scale, the positions in the order of the scan, and the
+    probe if it is known.
+    """
     mean, probe = summary.mean, summary.scan.probe
     pixel_size = summary.scan.optics.pixel_size if summary.scan.optics else None
     positions, unit = (summary.pixels, "pixels") if summary.metres is None else (summary.metres, "metres")
@@ -131,13 +138,24 @@ def draw_scan(summary: Summary, png: str | os.PathLike | None = None) -> Figure:
         row = Row(2 if probe is None else 3, PANEL, PANEL)
         peak = max(float(mean.max()), np.finfo(np.float32).tiny)
         row.picture(
-            0, Picture("Mean pattern", mean, LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True), COLOURMAPS["pattern"], "photons")
+            0,
+            Picture(
+                "Mean pattern",
+                mean,
+                LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True),
+                COLOURMAPS["pattern"],
+                "photons",
+            ),
         )
         if probe is not None:
             modulus = np.abs(probe)
             title = "Probe as recorded, modulus"
-            row.picture(1, Picture(title, modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "arb. units", pixel_size))
-        _draw_positions(row.plot(1 if probe is None else 2, f"{len(positions)} positions, first dark, last bright"), positions, unit)
+            row.picture(
+                1, Picture(title, modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "arb. units", pixel_size)
+            )
+        _draw_positions(
+            row.plot(1 if probe is None else 2, f"{len(positions)} positions, first dark, last bright"), positions, unit
+        )
         return _saved(row.figure, png)
 
 
@@ -163,7 +181,9 @@ def _axis_unit(positions: np.ndarray) -> tuple[float, str]:
     return next((unit for unit in AXIS_UNITS if largest >= unit[0]), AXIS_UNITS[-1])
 
 
-def draw_reconstruction(reconstruction: str | os.PathLike, convergence: str | os.PathLike, png: str | os.PathLike | None = None) -> Figure:
+def draw_reconstruction(
+    reconstruction: str | os.PathLike, convergence: str | os.PathLike, png: str | os.PathLike | None = None
+) -> Figure:
     """Amplitude, phase, probe, and the R factor of every iteration.
 
     Raises:
@@ -185,8 +205,13 @@ def draw_reconstruction(reconstruction: str | os.PathLike, convergence: str | os
             shown = Picture(channel.capitalize(), images[channel][seen], scale, COLOURMAPS[channel], label, pixel_size)
             row.picture(place, shown)
         modulus = np.abs(probe)
-        row.picture(2, Picture("Probe, modulus", modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "√photons", pixel_size))
-        _draw_convergence(row.plot(3, f"R factor, {r_factor:.3f} of the result (dotted)"), pd.read_csv(convergence), r_factor)
+        row.picture(
+            2,
+            Picture("Probe, modulus", modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "√photons", pixel_size),
+        )
+        _draw_convergence(
+            row.plot(3, f"R factor, {r_factor:.3f} of the result (dotted)"), pd.read_csv(convergence), r_factor
+        )
         return _saved(row.figure, png)
 
 
@@ -220,7 +245,8 @@ def draw_history(history: pd.DataFrame) -> Figure:
 
 
 def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike | None = None) -> Figure:
-    """Amplitude and phase of a predicted scene, averaged down to what a picture can show; the whole of it is never in memory.
+    """Amplitude and phase of a predicted scene, averaged down to what a picture can show; the whole
+    of it is never in memory.
 
     Raises:
         InputError: the file is damaged.
@@ -238,12 +264,16 @@ def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike | None = No
             image, (low, high) = small[channel], labels.limits(channel)
             scale = _linear(image, TAILS, LEAST_CONTRAST * (high - low))
             shown = {"pixel_size": attributes.get("pixel_size"), "step": step}
-            row.picture(place, Picture(channel.capitalize(), image, scale, COLOURMAPS[channel], UNITS[channel], **shown))
+            row.picture(
+                place, Picture(channel.capitalize(), image, scale, COLOURMAPS[channel], UNITS[channel], **shown)
+            )
         return _saved(row.figure, png)
 
 
 def decimated(image: h5py.Dataset, step: int) -> np.ndarray:
-    """Means (ceil(H / step), ceil(W / step)) over blocks of ``step`` x ``step`` pixels that are not NaN; some rows are read at a time."""
+    """Means (ceil(H / step), ceil(W / step)) over blocks of ``step`` x ``step`` pixels that are
+    not NaN; some rows are read at a time.
+    """
     height, width = image.shape
     at_once = step * max(1, 2**20 // (width * step))
     parts = [_block_means(image[row : row + at_once], step) for row in range(0, height, at_once)]

@@ -1,13 +1,16 @@
 """The reference runs on disk: finished runs in one folder, small enough to be kept with the code.
 
-    runs.csv            one row a run: how, where and when it was trained, the blocks that its scores are of, what else is kept of it
+    runs.csv            one row a run: how, where and when it was trained, the blocks that its
+        scores are of, what else is kept of it
     scores.csv.gz       every score of every run, with the columns of metrics
-    bands.csv.gz        the energy by frequency band of scenes (`evaluation.spectra`), whose block and level are named
+    bands.csv.gz        the energy by frequency band of scenes (`evaluation.spectra`), whose block
+        and level are named
     spectra.csv.gz      their spectra and ring correlations
     histories.csv.gz    the losses of every epoch
     views.h5            what Figures 4 and 8 show of one seed (`views`)
 
-Tables are sorted by what they are about, so that the same runs give the same bytes, in whatever order they were added.
+Tables are sorted by what they are about, so that the same runs give the same bytes, in whatever
+order they were added.
 """
 
 import os
@@ -24,8 +27,19 @@ from ptychoformer.storage import read_text, write_csv
 
 RUNS, SCORES, BANDS, SPECTRA, HISTORIES = INDEX, "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz"
 VIEWS = "views.h5"
-FACTS = ("epochs", "batch_size", "package", "configuration_digest", "code_digest", "machine", "device", "seconds", "date")
-# What a run's row of ``runs.csv`` says besides its facts: blocks of its scores, and which other parts of it are kept.
+FACTS = (
+    "epochs",
+    "batch_size",
+    "package",
+    "configuration_digest",
+    "code_digest",
+    "machine",
+    "device",
+    "seconds",
+    "date",
+)
+# What a run's row of ``runs.csv`` says besides its facts: blocks of its scores, and which other
+# parts of it are kept.
 KEPT = ("blocks", "parts")
 RUN_COLUMNS = (*contract.SCORES, *FACTS)
 HISTORY_COLUMNS = (*RUN, *contract.HISTORY)
@@ -42,7 +56,8 @@ Run = tuple[str, ...]
 
 
 def read_scores(folder: str | os.PathLike) -> pd.DataFrame:
-    """Every score with the facts of its run: the columns ``RUN_COLUMNS``; a floor or ceiling has no facts.
+    """Every score with the facts of its run: the columns ``RUN_COLUMNS``; a floor or ceiling has no
+    facts.
 
     Raises:
         InputError: a table is missing or breaks its contract.
@@ -51,7 +66,8 @@ def read_scores(folder: str | os.PathLike) -> pd.DataFrame:
 
 
 def read_bands(folder: str | os.PathLike) -> pd.DataFrame | None:
-    """The energy by frequency band of every scene that was measured, with the facts of its run; None if none was.
+    """The energy by frequency band of every scene that was measured, with the facts of its run;
+    None if none was.
 
     Raises:
         InputError: a table is missing or breaks its contract.
@@ -80,7 +96,10 @@ def read_part(folder: str | os.PathLike, name: str) -> pd.DataFrame:
 def _with_facts(folder: str | os.PathLike, name: str) -> pd.DataFrame:
     rows = read_part(folder, name).merge(read_runs(folder), on=list(RUN), how="left", indicator=True)
     if len(lost := rows[rows.pop("_merge") != "both"]):
-        raise InputError(f"{Path(folder, RUNS)} has no row of the run {'/'.join(map(str, lost.iloc[0][list(RUN)]))}, which {name} has.")
+        raise InputError(
+            f"{Path(folder, RUNS)} has no row of the run {'/'.join(map(str, lost.iloc[0][list(RUN)]))}, which {name}"
+            " has."
+        )
     return rows
 
 
@@ -90,7 +109,10 @@ def read_existing(folder: str | os.PathLike) -> dict[str, pd.DataFrame]:
     Raises:
         InputError: a file is no table, or has other columns.
     """
-    return {name: _existing(Path(folder, name), columns) for name, columns in {RUNS: (*RUN, *KEPT, *FACTS), **TABLES}.items()}
+    return {
+        name: _existing(Path(folder, name), columns)
+        for name, columns in {RUNS: (*RUN, *KEPT, *FACTS), **TABLES}.items()
+    }
 
 
 def _existing(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -102,7 +124,9 @@ def _existing(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def write(folder: str | os.PathLike, facts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], viewed: Iterable[Run] = ()) -> None:
+def write(
+    folder: str | os.PathLike, facts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], viewed: Iterable[Run] = ()
+) -> None:
     """Write the store, all values as text.
 
     Args:
@@ -111,7 +135,9 @@ def write(folder: str | os.PathLike, facts: pd.DataFrame, tables: Mapping[str, p
         viewed: runs that ``views.h5`` has.
     """
     blocks = tables[SCORES][[*RUN, "block"]].drop_duplicates()
-    parts = [tables[name][list(RUN)].drop_duplicates().assign(part=part) for name, part in _NAMES.items() if name in tables]
+    parts = [
+        tables[name][list(RUN)].drop_duplicates().assign(part=part) for name, part in _NAMES.items() if name in tables
+    ]
     parts.append(pd.DataFrame([(*run, VIEWED) for run in viewed], columns=[*RUN, "part"], dtype=str))
     listed = (_listed(blocks, "block", "blocks"), _listed(pd.concat(parts), "part", "parts"))
     runs = facts
@@ -133,7 +159,9 @@ def _listed(rows: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
     """The rows by what they are about."""
     keys = [name for name in table if name not in _VALUES]
-    order = table[keys].assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in _NUMBERS if name in keys})
+    order = table[keys].assign(
+        **{name: pd.to_numeric(table[name], errors="coerce") for name in _NUMBERS if name in keys}
+    )
     return table.loc[order.sort_values(keys, kind="stable").index].reset_index(drop=True)
 
 

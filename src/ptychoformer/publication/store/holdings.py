@@ -1,8 +1,10 @@
-"""What the reference runs suffice for: a config cut down to the experiments, conditions, networks and seeds that a store holds whole.
+"""What the reference runs suffice for: a config cut down to the experiments, conditions, networks
+and seeds that a store holds whole.
 
-Tables, tests and figures compare networks (or losses) seed by seed, so that of every experiment the largest complete part is shown: the
-networks, and the datasets and training sets with all of them, that make most runs, each over the seeds that all of its networks have.
-What is left out is told. Needs nothing but Python, so that the workflow can use it while it parses.
+Tables, tests and figures compare networks (or losses) seed by seed, so that of every experiment the
+largest complete part is shown: the networks, and the datasets and training sets with all of them,
+that make most runs, each over the seeds that all of its networks have. What is left out is told.
+Needs nothing but Python, so that the workflow can use it while it parses.
 """
 
 import csv
@@ -17,7 +19,8 @@ from typing import Any
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import epochs_of, headline_of, models_of, sizes_of
 
-# How many seeds there are to be, fixed before the first run as the paper's "ten independent experiments"; on fewer a result is interim.
+# How many seeds there are to be, fixed before the first run as the paper's "ten independent
+# experiments"; on fewer a result is interim.
 SEEDS_FIXED = 10
 INDEX = "runs.csv"  # of a store
 _NEEDED = ("floor", "ceiling")  # references that a table cannot do without
@@ -34,7 +37,8 @@ class Part:
 
     Args:
         methods: networks with their losses, in the order of the config.
-        seeds: cell to the seeds that all of them have, ascending; cells without such a seed are left out.
+        seeds: cell to the seeds that all of them have, ascending; cells without such a seed are
+            left out.
         absent: what the config asks for besides, in words.
     """
 
@@ -49,7 +53,8 @@ class Part:
 
 
 class Holdings:
-    """The runs of a store that were trained on the datasets of a config, for its epochs, in its batches; other keys are not compared.
+    """The runs of a store that were trained on the datasets of a config, for its epochs, in its
+    batches; other keys are not compared.
 
     Args:
         folder: of the store.
@@ -83,7 +88,9 @@ class Holdings:
         config = deepcopy(dict(config))
         for name, part in self.parts.items():
             entry = config["experiments"][name]
-            entry["datasets"] = [dataset for dataset in entry["datasets"] if dataset in {dataset for dataset, _ in part.seeds}]
+            entry["datasets"] = [
+                dataset for dataset in entry["datasets"] if dataset in {dataset for dataset, _ in part.seeds}
+            ]
             entry["losses"] = [loss for loss in entry["losses"] if loss in {loss for _, loss in part.methods}]
             if len(entry["n_train"]) > 1:
                 entry["n_train"] = sorted({size for _, size in part.seeds})
@@ -98,16 +105,23 @@ class Holdings:
 
 
 def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool:
-    """Whether a run was trained for the epochs and in the batches that the config asks for; references were not trained."""
+    """Whether a run was trained for the epochs and in the batches that the config asks for;
+    references were not trained.
+    """
     if row["dataset"] not in config["datasets"]:
         return False
     if not row["epochs"]:
         return True
-    return (row["epochs"], row["batch_size"]) == (str(epochs_of(config, row["dataset"])), str(config["training"]["batch_size"]))
+    return (row["epochs"], row["batch_size"]) == (
+        str(epochs_of(config, row["dataset"])),
+        str(config["training"]["batch_size"]),
+    )
 
 
 def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Part | None:
-    """The largest complete part of an experiment, or None if it has none in which there is something to compare."""
+    """The largest complete part of an experiment, or None if it has none in which there is
+    something to compare.
+    """
     entry, block = config["experiments"][experiment], headline_of(config, experiment)["block"]
     methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
     cells = [(dataset, size) for dataset in entry["datasets"] for size in sizes_of(config, experiment, dataset)]
@@ -119,7 +133,10 @@ def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Par
     references = {cell: _with_references(entry["test"], cell, block, holdings) for cell in cells}
     best: tuple[tuple[int, int], tuple[Method, ...], dict[Cell, tuple[int, ...]]] = ((0, 0), (), {})
     for chosen in _candidates(held, cells, methods, config["seeds"]):
-        seeds = {cell: tuple(sorted(references[cell].intersection(*(held[cell, method] for method in chosen)))) for cell in cells}
+        seeds = {
+            cell: tuple(sorted(references[cell].intersection(*(held[cell, method] for method in chosen))))
+            for cell in cells
+        }
         seeds = {cell: whole for cell, whole in seeds.items() if whole}
         size = (len(chosen) * sum(map(len, seeds.values())), len(chosen))
         if size > best[0]:
@@ -141,7 +158,9 @@ def _with_references(test: str | None, cell: Cell, block: str, holdings: Holding
     return set.intersection(*(holdings.seeds(dataset, test, (name, "none"), size, block) for name in _NEEDED))
 
 
-def _candidates(held: Mapping, cells: Iterable[Cell], methods: list[Method], seeds: Iterable[int]) -> list[tuple[Method, ...]]:
+def _candidates(
+    held: Mapping, cells: Iterable[Cell], methods: list[Method], seeds: Iterable[int]
+) -> list[tuple[Method, ...]]:
     """Sets of methods that some seed of some cell has, and what two of them have in common."""
     found = {frozenset(method for method in methods if seed in held[cell, method]) for cell in cells for seed in seeds}
     found |= {one & other for one, other in combinations(found, 2)}

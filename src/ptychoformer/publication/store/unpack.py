@@ -1,4 +1,6 @@
-"""From the reference runs to what the workflow makes of its own: the metrics of experiments, spectra, and the provenance of runs."""
+"""From the reference runs to what the workflow makes of its own: the metrics of experiments,
+spectra, and the provenance of runs.
+"""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -23,7 +25,8 @@ def unpack(folder: str | os.PathLike, metrics: Mapping[str | os.PathLike, Runs])
 
     Args:
         folder: of the store.
-        metrics: the file of each experiment to its runs (`RUN`), networks and references, in their order; a reference may be absent.
+        metrics: the file of each experiment to its runs (`RUN`), networks and references, in their
+            order; a reference may be absent.
 
     Raises:
         InputError: a table is missing or breaks its contract, or has nothing of a network.
@@ -42,7 +45,8 @@ def unpack_spectra(
     output_spectra_csv: str | os.PathLike,
     output_bands_csv: str | os.PathLike,
 ) -> None:
-    """Write spectra and energies by band of scenes, as `evaluation.spectra.spectra` does, digit for digit.
+    """Write spectra and energies by band of scenes, as `evaluation.spectra.spectra` does, digit for
+    digit.
 
     Args:
         folder: of the store.
@@ -57,7 +61,9 @@ def unpack_spectra(
         (store.BANDS, contract.BAND_ENERGIES, output_bands_csv),
     ):
         table = _text(folder, name)
-        write_csv(_rows(table[(table["block"] == block) & (table["level"] == level)], runs, folder)[list(columns)], path)
+        write_csv(
+            _rows(table[(table["block"] == block) & (table["level"] == level)], runs, folder)[list(columns)], path
+        )
 
 
 def _text(folder: str | os.PathLike, name: str) -> pd.DataFrame:
@@ -88,7 +94,10 @@ def histories(folder: str | os.PathLike, runs: Runs) -> dict[Run, pd.DataFrame]:
         return {}
     wanted = {_run(run) for run in runs}
     table = store.read_part(folder, store.HISTORIES)
-    found = {_run(dict(zip(RUN, key, strict=True))): rows[list(contract.HISTORY)] for key, rows in table.groupby(list(RUN), sort=False)}
+    found = {
+        _run(dict(zip(RUN, key, strict=True))): rows[list(contract.HISTORY)]
+        for key, rows in table.groupby(list(RUN), sort=False)
+    }
     return {run: rows for run, rows in found.items() if run in wanted}
 
 
@@ -102,10 +111,14 @@ def trained(folder: str | os.PathLike, runs: Runs) -> dict[Run, dict[str, Any]]:
     found = {}
     for row in store.read_runs(folder).to_dict("records"):
         if (run := _run(row)) in wanted:
-            facts = {name: row[name] for name in ("package", "configuration_digest", "device", "machine", "seconds", "date")}
+            facts = {
+                name: row[name] for name in ("package", "configuration_digest", "device", "machine", "seconds", "date")
+            }
             found[run] = facts | {"training_seconds": row["seconds"], "configuration": {"code": row["code_digest"]}}
     return found
 
 
 def _run(wildcards: Mapping[str, Any]) -> Run:
-    return Run(wildcards["dataset"], wildcards["model"], wildcards["loss"], int(wildcards["n_train"]), int(wildcards["seed"]))
+    return Run(
+        wildcards["dataset"], wildcards["model"], wildcards["loss"], int(wildcards["n_train"]), int(wildcards["seed"])
+    )

@@ -1,9 +1,13 @@
-"""What Figures 4 and 8 show of finished runs, kept for when the dataset and the predictions are gone: one compressed HDF5 file.
+"""What Figures 4 and 8 show of finished runs, kept for when the dataset and the predictions are
+gone: one compressed HDF5 file.
 
-    {dataset}/n{n_train}/seed{seed}                   attributes block, level, indices, pixel_size (metres), unseen_from (-1: no such row),
-                                                      and the ends of the metrics' scale, amplitude and phase
+    {dataset}/n{n_train}/seed{seed}                   attributes block, level, indices, pixel_size
+        (metres), unseen_from (-1: no such row),
+                                                      and the ends of the metrics' scale, amplitude
+                                                      and phase
     .../patterns                                      (2, h, w) float32, photons
-    .../{place}/truth/{channel}                       (h, w) int32, in steps of STEP of the channel's unit; place: scene, a, b
+    .../{place}/truth/{channel}                       (h, w) int32, in steps of STEP of the
+        channel's unit; place: scene, a, b
     .../{place}/answers/{network}/{channel}           the same, MISSING where nothing was stitched
     .../{place}                                       attribute corner (y, x) on the object, pixels
 
@@ -59,7 +63,14 @@ class Shown:
 
     def run(self, model: str) -> tuple[str, ...]:
         """One of the runs: dataset, test, model, loss, n_train and seed as text."""
-        return self.dataset, self.dataset, model, "none" if model in REFERENCES else "mse", str(self.n_train), str(self.seed)
+        return (
+            self.dataset,
+            self.dataset,
+            model,
+            "none" if model in REFERENCES else "mse",
+            str(self.n_train),
+            str(self.seed),
+        )
 
 
 def shown_by(config: Mapping[str, Any]) -> list[Shown]:
@@ -69,13 +80,20 @@ def shown_by(config: Mapping[str, Any]) -> list[Shown]:
     for run in (*experiments.runs_of_fig4(), *experiments.runs_of_fig8()):
         found.setdefault((run["dataset"], run["n_train"]), {})[run["model"]] = None
     headline = experiments.headline("table1")
-    return [Shown(dataset, size, config["seeds"][0], tuple(models), **headline) for (dataset, size), models in found.items()]
+    return [
+        Shown(dataset, size, config["seeds"][0], tuple(models), **headline) for (dataset, size), models in found.items()
+    ]
 
 
 def keep_views(
-    path: str | os.PathLike, results: Path, shown: Iterable[Shown], finished: Collection[tuple], remade: Collection[tuple] = ()
+    path: str | os.PathLike,
+    results: Path,
+    shown: Iterable[Shown],
+    finished: Collection[tuple],
+    remade: Collection[tuple] = (),
 ) -> tuple[list[tuple[str, ...]], list[str]]:
-    """Add what is shown of the finished runs of a results folder to the file, in which all others stay.
+    """Add what is shown of the finished runs of a results folder to the file, in which all others
+    stay.
 
     Args:
         finished: runs that may be taken.
@@ -116,10 +134,17 @@ def _files(results: Path, shown: Shown, model: str) -> tuple[Path, Path]:
 
 def _joined(about: Shown, fresh: Views, earlier: tuple[Shown, Views] | None) -> tuple[Shown, Views]:
     """Fresh views, with the answers of earlier ones of the same part of the same object."""
-    if earlier is None or not _same_truth(fresh, earlier[1]) or (about.block, about.level) != (earlier[0].block, earlier[0].level):
+    if (
+        earlier is None
+        or not _same_truth(fresh, earlier[1])
+        or (about.block, about.level) != (earlier[0].block, earlier[0].level)
+    ):
         return about, fresh
     both = tuple(dict.fromkeys([*earlier[0].models, *about.models]))
-    views = [replace(new, answers={**old.answers, **new.answers}) for new, old in zip(_views(fresh), _views(earlier[1]), strict=True)]
+    views = [
+        replace(new, answers={**old.answers, **new.answers})
+        for new, old in zip(_views(fresh), _views(earlier[1]), strict=True)
+    ]
     return replace(about, models=both), replace(fresh, scene=views[0], points=tuple(views[1:]))
 
 
@@ -130,7 +155,9 @@ def _views(views: Views) -> tuple[View, ...]:
 def _same_truth(one: Views, other: Views) -> bool:
     pairs = list(zip(_views(one), _views(other), strict=True))
     same_places = all(a.corner == b.corner for a, b in pairs)
-    return same_places and all(np.array_equal(_steps(a.truth[name]), _steps(b.truth[name])) for a, b in pairs for name in CHANNELS)
+    return same_places and all(
+        np.array_equal(_steps(a.truth[name]), _steps(b.truth[name])) for a, b in pairs for name in CHANNELS
+    )
 
 
 def _steps(image: np.ndarray) -> np.ndarray:
@@ -144,7 +171,9 @@ def _image(steps: np.ndarray) -> np.ndarray:
 
 
 def _write(group: h5py.Group, about: Shown, views: Views) -> None:
-    group.attrs.update({"block": about.block, "level": about.level, "indices": views.indices, "pixel_size": views.pixel_size})
+    group.attrs.update(
+        {"block": about.block, "level": about.level, "indices": views.indices, "pixel_size": views.pixel_size}
+    )
     group.attrs["unseen_from"] = -1 if views.unseen_from is None else views.unseen_from
     group.attrs.update({channel: views.ranges[channel] for channel in CHANNELS})
     patterns = group.create_dataset("patterns", data=views.patterns.astype(np.float32), **_COMPRESSED)
@@ -154,7 +183,11 @@ def _write(group: h5py.Group, about: Shown, views: Views) -> None:
         images = {"truth": view.truth, **{f"answers/{model}": view.answers[model] for model in sorted(view.answers)}}
         for what, channels in images.items():
             for channel in CHANNELS:
-                describe(group.create_dataset(f"{name}/{what}/{channel}", data=_steps(channels[channel]), **_COMPRESSED), str(STEP), "y,x")
+                describe(
+                    group.create_dataset(f"{name}/{what}/{channel}", data=_steps(channels[channel]), **_COMPRESSED),
+                    str(STEP),
+                    "y,x",
+                )
 
 
 def _read_all(path: str | os.PathLike, without: Collection[tuple]) -> list[tuple[Shown, Views]]:
@@ -167,7 +200,9 @@ def _read_all(path: str | os.PathLike, without: Collection[tuple]) -> list[tuple
             for size, seeds in sizes.items():
                 for seed, group in seeds.items():
                     where = dataset, int(size.removeprefix("n")), int(seed.removeprefix("seed"))
-                    shown = Shown(*where, tuple(group["scene/answers"]), str(group.attrs["block"]), str(group.attrs["level"]))
+                    shown = Shown(
+                        *where, tuple(group["scene/answers"]), str(group.attrs["block"]), str(group.attrs["level"])
+                    )
                     models = tuple(model for model in shown.models if shown.run(model) not in without)
                     if models:
                         found.append((replace(shown, models=models), _read(group, models)))
@@ -183,7 +218,9 @@ def read_views(path: str | os.PathLike, shown: Shown) -> Views:
     with open_hdf5(path) as file:
         group = file.get(shown.group)
         if group is None or (group.attrs["block"], group.attrs["level"]) != (shown.block, shown.level):
-            raise InputError(f"{path} holds no views of {shown.group} on the block '{shown.block}' at level '{shown.level}'.")
+            raise InputError(
+                f"{path} holds no views of {shown.group} on the block '{shown.block}' at level '{shown.level}'."
+            )
         if missing := [model for model in shown.models if model not in group["scene/answers"]]:
             raise InputError(f"{path} holds no view of {missing[0]} in {shown.group}.")
         return _read(group, shown.models)

@@ -1,4 +1,6 @@
-"""Tables I to V: networks or losses beside each other, ours beside the paper's, with a floor and a ceiling for scale."""
+"""Tables I to V: networks or losses beside each other, ours beside the paper's, with a floor
+and a ceiling for scale.
+"""
 
 import os
 from collections.abc import Iterable
@@ -39,11 +41,14 @@ def make_table(
 
     Args:
         published_csv: the paper's own values; None if it has no such table.
-        layout: what it shows. A condition or method that the paper has no row for has no published value.
-        scale_note: a sentence or two on the scale of the runs, printed below the table; may be empty.
+        layout: what it shows. A condition or method that the paper has no row for has no published
+            value.
+        scale_note: a sentence or two on the scale of the runs, printed below the table; may be
+            empty.
 
     Raises:
-        InputError: a file breaks its contract, a condition or method was not measured, or a run lacks a value.
+        InputError: a file breaks its contract, a condition or method was not measured, or a run
+            lacks a value.
     """
     measured, pairwise = read_metrics(metrics_csv), read_table(pairwise_csv, PAIRWISE)
     published = read_table(published_csv, PUBLISHED) if published_csv else pd.DataFrame(columns=PUBLISHED)
@@ -55,12 +60,14 @@ def make_table(
 
 
 def compare(metrics: pd.DataFrame, published: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """Ours and theirs, one row per condition, method, part, channel and metric, with the columns ``COLUMNS``.
+    """Ours and theirs, one row per condition, method, part, channel and metric, with the columns
+    ``COLUMNS``.
 
-    The paper's values stand beside plain scenes of its own block, and beside the score of the release where it is shown. ``ours_std`` is
-    the sample standard deviation over seeds. ``best`` marks the best method at the printed precision, so that equal numbers are marked
-    alike. ``differs_from_best`` is empty for the best, for references, and where no test was possible. References are the dataset's; where
-    losses are compared, all networks share them.
+    The paper's values stand beside plain scenes of its own block, and beside the score of the
+    release where it is shown. ``ours_std`` is the sample standard deviation over seeds. ``best``
+    marks the best method at the printed precision, so that equal numbers are marked alike.
+    ``differs_from_best`` is empty for the best, for references, and where no test was possible.
+    References are the dataset's; where losses are compared, all networks share them.
 
     Raises:
         InputError: a condition or method was not measured, a run occurs twice or lacks a value.
@@ -87,7 +94,9 @@ def _ranks(names: Iterable[str]) -> dict[str, int]:
 
 
 def _chosen(metrics: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """The rows of the table, with the columns ``condition`` and ``method``; those without a value are left out."""
+    """The rows of the table, with the columns ``condition`` and ``method``; those without a
+    value are left out.
+    """
     rows = _named(metrics, layout)
     _check_that_all_were_measured(rows, layout)
     rows = rows[rows["condition"].isin(layout.conditions) & rows["method"].isin([*layout.methods, *REFERENCES])]
@@ -114,7 +123,9 @@ def _named(metrics: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     rows = metrics.assign(condition=metrics[layout.compared.condition], method=method)
     if layout.factor == "model":
         return rows
-    return pd.concat([rows[~is_reference], *(rows[is_reference].assign(condition=network) for network in layout.conditions)])
+    return pd.concat(
+        [rows[~is_reference], *(rows[is_reference].assign(condition=network) for network in layout.conditions)]
+    )
 
 
 def _check_that_all_were_measured(rows: pd.DataFrame, layout: Layout) -> None:
@@ -123,13 +134,20 @@ def _check_that_all_were_measured(rows: pd.DataFrame, layout: Layout) -> None:
     column = layout.compared.condition
     for condition in layout.conditions:
         if condition not in set(runs["condition"]):
-            raise InputError(f"The metrics hold no {column} '{condition}'; they hold {', '.join(runs['condition'].unique()) or 'none'}.")
+            raise InputError(
+                f"The metrics hold no {column} '{condition}'; they hold"
+                f" {', '.join(runs['condition'].unique()) or 'none'}."
+            )
         measured = runs.loc[runs["condition"] == condition, "method"].unique()
         if missing := [method for method in layout.methods if method not in measured]:
             held = ", ".join(measured)
-            raise InputError(f"The metrics hold no {layout.factor} '{missing[0]}' for the {column} '{condition}'; they hold {held}.")
+            raise InputError(
+                f"The metrics hold no {layout.factor} '{missing[0]}' for the {column} '{condition}'; they hold {held}."
+            )
         # A measured scan is its own reconstruction, so it has no many-pattern reference.
-        if missing := sorted({"floor", "ceiling"} - set(references.loc[references["condition"] == condition, "method"])):
+        if missing := sorted(
+            {"floor", "ceiling"} - set(references.loc[references["condition"] == condition, "method"])
+        ):
             raise InputError(f"The metrics hold no {missing[0]} for the {column} '{condition}'.")
 
 
@@ -138,18 +156,24 @@ def _check_that_each_run_is_whole(rows: pd.DataFrame, shown: pd.DataFrame, layou
     if values.duplicated().any():
         condition, method, seed = values[values.duplicated()].iloc[0, :3]
         needed = "dataset, one test, one n_train" if layout.factor == "loss" else "test, one loss, one n_train"
-        raise InputError(f"The metrics hold two runs of '{method}' on '{condition}' with seed {seed}; a table needs one {needed}.")
+        raise InputError(
+            f"The metrics hold two runs of '{method}' on '{condition}' with seed {seed}; a table needs one {needed}."
+        )
     present = set(values.itertuples(index=False, name=None))
     wanted = [(part, *column) for part in layout.parts for column in layout.columns(part)]
     for run in rows[["condition", "method", "seed"]].drop_duplicates().itertuples(index=False, name=None):
         for part, channel, metric in wanted:
             if (*run, *part, channel, metric) not in present:
-                what = f"{channel} {QUANTITIES[metric].name} of the block '{part.block}', region '{part.region}', at level '{part.level}'"
+                what = (
+                    f"{channel} {QUANTITIES[metric].name} of the block '{part.block}', region '{part.region}', at level"
+                    f" '{part.level}'"
+                )
                 raise InputError(f"The run of '{run[1]}' on '{run[0]}' with seed {run[2]} lacks the {what}.")
 
 
 def _summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    # The PSNR of a perfect scene is infinite and its spread undefined: that is the ceiling of a clean scan, not an error.
+    # The PSNR of a perfect scene is infinite and its spread undefined: that is the ceiling of a
+    # clean scan, not an error.
     with np.errstate(invalid="ignore"):
         summary = rows.groupby([*_PLACE, "method"])["value"].agg(ours_mean="mean", ours_std="std", n_seeds="count")
     return summary.reset_index()
@@ -158,7 +182,9 @@ def _summarise(rows: pd.DataFrame) -> pd.DataFrame:
 def _tests(pairwise: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """The pairs of the table, with the column ``condition``."""
     pairs = pairwise.assign(condition=pairwise[layout.compared.condition_of_tests])
-    compared = pairs["condition"].isin(layout.conditions) & pairs["a"].isin(layout.methods) & pairs["b"].isin(layout.methods)
+    compared = (
+        pairs["condition"].isin(layout.conditions) & pairs["a"].isin(layout.methods) & pairs["b"].isin(layout.methods)
+    )
     return pairs[compared & is_shown(pairs, layout)]
 
 
@@ -187,11 +213,15 @@ def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_not
     names = f"{', '.join(others)} and {last}" if others else last
     return [
         _seeds_note(table),
-        f"{names} of amplitude and phase on the labels' 0 to 1 scale, peak 1. Relative phase: less its mean error, of a scene or of each "
-        "pattern, since a pattern does not change with the constant phase of its window.",
+        (
+            f"{names} of amplitude and phase on the labels' 0 to 1 scale, peak 1. Relative phase: less its mean error,"
+            " of a scene or of each pattern, since a pattern does not change with the constant phase of its window."
+        ),
         *_released_note(layout),
-        f"Bold: the best {layout.compared.singular} of a column for each {layout.compared.headings[0].lower()}, at the printed precision; "
-        "references are no candidates.",
+        (
+            f"Bold: the best {layout.compared.singular} of a column for each {layout.compared.headings[0].lower()}, at"
+            " the printed precision; references are no candidates."
+        ),
         _references_note(table),
         _tests_note(table, _tests(pairwise, layout), layout),
         *([scale_note] if scale_note else []),
@@ -202,19 +232,24 @@ def _released_note(layout: Layout) -> list[str]:
     if all(part.level != RELEASED for part in layout.parts):
         return []
     return [
-        "As the authors’ release scores: PSNR of the error pooled over all patches; SSIM of an array with a flattened patch in each row, "
-        "whose windows mix unrelated pixels, so that it is no SSIM of images. It is shown since the printed values may have been made so."
+        "As the authors’ release scores: PSNR of the error pooled over all patches; SSIM of an array with a flattened"
+        " patch in each row, whose windows mix unrelated pixels, so that it is no SSIM of images. It is shown since the"
+        " printed values may have been made so."
     ]
 
 
 def _references_note(table: pd.DataFrame) -> str:
     note = (
-        "Floor: the training mean everywhere. Ceiling: the true labels, stitched as the networks' patches are. Ceiling of one pattern: the "
-        "same with every window's constant phase, which its pattern cannot tell, set to the training mean."
+        "Floor: the training mean everywhere. Ceiling: the true labels, stitched as the networks' patches are. Ceiling"
+        " of one pattern: the same with every window's constant phase, which its pattern cannot tell, set to the"
+        " training mean."
     )
     if "epie" not in set(table["method"]):
         return note
-    return f"{note} ePIE: a reconstruction from all patterns of the tested scan together, the probe known; networks see one at a time."
+    return (
+        f"{note} ePIE: a reconstruction from all patterns of the tested scan together, the probe known; networks see"
+        " one at a time."
+    )
 
 
 def _seeds_note(table: pd.DataFrame) -> str:
@@ -226,7 +261,11 @@ def _seeds_note(table: pd.DataFrame) -> str:
         ours = f"Ours: mean ± sample standard deviation of {f'{high}' if low == high else f'{low} to {high}'} seeds."
     if table["published_std"].notna().any():
         return f"{ours} Published: mean ± standard deviation of ten experiments."
-    return f"{ours} Published: the paper prints no standard deviation here." if table["published_mean"].notna().any() else ours
+    return (
+        f"{ours} Published: the paper prints no standard deviation here."
+        if table["published_mean"].notna().any()
+        else ours
+    )
 
 
 def _tests_note(table: pd.DataFrame, pairs: pd.DataFrame, layout: Layout) -> str:
@@ -236,7 +275,7 @@ def _tests_note(table: pd.DataFrame, pairs: pd.DataFrame, layout: Layout) -> str
     alpha = ", ".join(f"{alpha:.2g}" for alpha in sorted(set(pairs["alpha"].dropna())))
     name = layout.compared.singular
     note = (
-        f"†: differs from the best {name} of its column (paired t-test over seeds, p < {alpha}, Bonferroni-corrected for all pairs); "
-        f"a {name} with neither † nor bold could not be separated from the best."
+        f"†: differs from the best {name} of its column (paired t-test over seeds, p < {alpha}, Bonferroni-corrected"
+        f" for all pairs); a {name} with neither † nor bold could not be separated from the best."
     )
     return f"{note} Not tested in places: {reasons}." if reasons else note

@@ -19,8 +19,9 @@ LEVEL_TITLES = {
     PATTERN: "Single patterns (mean over all)",
     RELEASED: "As the authors’ release scores",
 }
-# Region and level of the parts that a table may show besides its first, the headline block, whole, at the headline level (None). OTHER is
-# the other way to stitch the phase; OTHER_BLOCKS are parts of their own.
+# Region and level of the parts that a table may show besides its first, the headline block, whole,
+# at the headline level (None). OTHER is the other way to stitch the phase; OTHER_BLOCKS are parts
+# of their own.
 OTHER, OTHER_BLOCKS = "other", "other_blocks"
 FURTHER_PARTS = {
     "unseen": (UNSEEN, None),
@@ -32,7 +33,9 @@ FURTHER_PARTS = {
 
 
 class Part(NamedTuple):
-    """A part of a table: what of the test patterns it is about, and how they are scored (`evaluation.metrics`)."""
+    """A part of a table: what of the test patterns it is about, and how they are scored
+    (`evaluation.metrics`).
+    """
 
     block: str
     region: str
@@ -46,7 +49,9 @@ def parts_of(further_parts: Iterable[str], block: str, level: str) -> tuple[Part
     for name in further_parts:
         region, its_level = FURTHER_PARTS[name]
         blocks = [one for one in GRID_BLOCKS if one != block] if name == OTHER_BLOCKS else [block]
-        parts += [Part(its_block, region, {None: level, OTHER: other}.get(its_level, its_level)) for its_block in blocks]
+        parts += [
+            Part(its_block, region, {None: level, OTHER: other}.get(its_level, its_level)) for its_block in blocks
+        ]
     return tuple(parts)
 
 
@@ -58,7 +63,8 @@ class Layout:
         name: of its experiment.
         table: of the paper.
         factor: what is compared, ``model`` or ``loss``.
-        conditions: what it is compared under to its label: datasets of networks, networks of losses.
+        conditions: what it is compared under to its label: datasets of networks, networks of
+            losses.
         methods: network or loss to its label; floor and ceiling are added.
         block: of the test patterns, that the headline is about.
         level: of its scenes, ``scene`` or ``synchronised``.
@@ -84,7 +90,9 @@ class Layout:
 
     @classmethod
     def of(cls, words: Mapping[str, Any]) -> "Layout":
-        """A layout from plain data: the arguments by their names, ``table`` as a mapping; other keys are left alone."""
+        """A layout from plain data: the arguments by their names, ``table`` as a mapping; other
+        keys are left alone.
+        """
         parts = {field.name: words[field.name] for field in fields(cls)}
         return cls(**parts | {"table": Table(**words["table"])})
 
@@ -95,12 +103,16 @@ class Layout:
 
     @property
     def published_parts(self) -> tuple[Part, ...]:
-        """The parts that the paper's own values may stand beside: plain scenes of its own block, and the score of the release."""
+        """The parts that the paper's own values may stand beside: plain scenes of its own
+        block, and the score of the release.
+        """
         own = (part for part in self.parts if part.block == self.table.papers_block and part.region == WHOLE)
         return tuple(part for part in own if part.level in (SCENE, RELEASED))
 
     def channels(self, part: Part) -> tuple[str, ...]:
-        """What a part has columns of: amplitude is stitched alike at both levels of scenes, and the release knew no relative phase."""
+        """What a part has columns of: amplitude is stitched alike at both levels of scenes, and
+        the release knew no relative phase.
+        """
         if part.level == RELEASED:
             return CHANNELS
         is_other = part.level in (SCENE, SYNCHRONISED) and part.level != self.level

@@ -11,7 +11,9 @@ from ptychoformer.publication.tables.layout import Layout
 
 
 def words(experiments: Experiments, experiment: str, table: Table) -> dict[str, Any]:
-    """What a table is called, and how its rows are: the parts of a `layout.Layout`, and the ``scale_note`` below it."""
+    """What a table is called, and how its rows are: the parts of a `layout.Layout`, and the
+    ``scale_note`` below it.
+    """
     factor, entry = experiments.factor(experiment), experiments.config["experiments"][experiment]
     datasets = experiments.labels("datasets", entry["datasets"])
     networks = experiments.labels("models", experiments.networks(experiment))
@@ -52,7 +54,9 @@ def scale_note(experiments: Experiments, experiment: str) -> str:
 
 
 def scales(experiments: Experiments, names: Iterable[str]) -> dict[str, str]:
-    """How much each experiment's networks were trained, and on what; Figure 9's bands are measured on Table I's scenes."""
+    """How much each experiment's networks were trained, and on what; Figure 9's bands are
+    measured on Table I's scenes.
+    """
     found = {name: _scale(experiments, name) for name in names}
     return found | ({"bands": found["table1"]} if "table1" in found else {})
 
@@ -83,7 +87,11 @@ def _epochs(experiments: Experiments, experiment: str) -> str:
 
 
 def _seeds(experiments: Experiments, experiment: str) -> str:
-    cells = [(dataset, size) for dataset in experiments.datasets(experiment) for size in experiments.sizes(experiment, dataset)]
+    cells = [
+        (dataset, size)
+        for dataset in experiments.datasets(experiment)
+        for size in experiments.sizes(experiment, dataset)
+    ]
     counts = {len(experiments.seeds(experiment, *cell)) for cell in cells} - {0}
     return _counted(min(counts), "seed") if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
 

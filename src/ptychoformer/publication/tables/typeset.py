@@ -1,4 +1,6 @@
-"""A table of results as people read it: rows of cells, and these in Markdown and LaTeX; the report sets the same rows in HTML."""
+"""A table of results as people read it: rows of cells, and these in Markdown and LaTeX; the
+report sets the same rows in HTML.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +63,12 @@ def rows(table: pd.DataFrame, part: Part, layout: Layout) -> list[Row]:
     found = at_part(table, part).set_index(["condition", "method", "channel", "metric"])
     present = set(found.index.droplevel(["channel", "metric"]))
     return [
-        Row(label, methods[method], method in REFERENCES, tuple(_cell(found, (condition, method, *column)) for column in columns))
+        Row(
+            label,
+            methods[method],
+            method in REFERENCES,
+            tuple(_cell(found, (condition, method, *column)) for column in columns),
+        )
         for condition, label in layout.conditions.items()
         for method in methods
         if (condition, method) in present
@@ -74,7 +81,8 @@ def _cell(found: pd.DataFrame, key: tuple[str, ...]) -> Cell:
     row, quantity = found.loc[key], QUANTITIES[key[-1]]
     has_published, has_std = pd.notna(row["published_mean"]), pd.notna(row["published_std"])
     return Cell(
-        ours=quantity.text(row["ours_mean"]) + ("" if pd.isna(row["ours_std"]) else f" ± {quantity.text(row['ours_std'])}"),
+        ours=quantity.text(row["ours_mean"])
+        + ("" if pd.isna(row["ours_std"]) else f" ± {quantity.text(row['ours_std'])}"),
         published=quantity.text(row["published_mean"]) if has_published else "",
         published_std=quantity.text(row["published_std"]) if has_std else "",
         difference=quantity.text(row["difference"], sign=True) if has_published else "",
@@ -97,7 +105,10 @@ def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str])
 
 def _markdown_table(body: Sequence[Row], part: Part, layout: Layout) -> str:
     headings = [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in layout.columns(part)]
-    lines = [[*(name.replace("|", r"\|") for name in (row.condition, row.method)), *map(_markdown_cell, row.cells)] for row in body]
+    lines = [
+        [*(name.replace("|", r"\|") for name in (row.condition, row.method)), *map(_markdown_cell, row.cells)]
+        for row in body
+    ]
     return tabulate(lines, [*layout.compared.headings, *headings], tablefmt="pipe", disable_numparse=True)
 
 
@@ -107,7 +118,9 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def latex_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
-    """All parts as floats for a two-column page, to be read with ``\\input``; needs the package booktabs."""
+    """All parts as floats for a two-column page, to be read with ``\\input``; needs the package
+    booktabs.
+    """
     floats = [_latex_table(part, body, layout, notes) for part in layout.parts if (body := rows(table, part, layout))]
     return "\n".join(["% Needs \\usepackage{booktabs}.", *floats])
 
@@ -117,10 +130,15 @@ def _latex_table(part: Part, body: Sequence[Row], layout: Layout, notes: Sequenc
     ends = 2 + np.cumsum([width for _, width in groups])
     rules = " ".join(f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end, (_, width) in zip(ends, groups, strict=True))
     heads = " & ".join(f"\\multicolumn{{{width}}}{{c}}{{{name}}}" for name, width in groups)
-    headings = " & ".join(map(_latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in columns))))
+    headings = " & ".join(
+        map(_latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in columns)))
+    )
     has_published = any(cell.published for row in body for cell in row.cells)
     shown = _latex(f"{layout.table.title} (the paper's {layout.table.source}). {caption(part)}")
-    explained = (*(["Second lines: the paper's values and, in brackets, ours minus theirs."] if has_published else []), *notes)
+    explained = (
+        *(["Second lines: the paper's values and, in brackets, ours minus theirs."] if has_published else []),
+        *notes,
+    )
     return "\n".join([
         r"\begin{table*}[t]",
         r"\centering\footnotesize",

@@ -1,4 +1,6 @@
-"""The statistics in words: what differed, by how much, how sure that is, and what could not be told apart."""
+"""The statistics in words: what differed, by how much, how sure that is, and what could not be
+told apart.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,7 +71,9 @@ def _at(table: pd.DataFrame, place: Mapping[str, str]) -> pd.DataFrame:
 
 
 def anova_sentence(row: pd.Series) -> str:
-    """The repeated-measures ANOVA of one row of ``anova.csv``; the Greenhouse-Geisser p decides where there is one."""
+    """The repeated-measures ANOVA of one row of ``anova.csv``; the Greenhouse-Geisser p decides
+    where there is one.
+    """
     compared = f"The {_COUNTS.get(int(row['n_levels']), int(row['n_levels']))} {FACTORS[row['factor']].plural}"
     what = f"{channel_in_words(row['channel'])} {QUANTITIES[row['metric']].name} {_LEVELS[row['level']]}"
     if pd.isna(row["p"]):
@@ -98,7 +102,8 @@ def pair_sentence(row: pd.Series, methods: Mapping[str, str]) -> str:
     """One paired comparison of ``pairwise.csv``, told from the side of the one that did better."""
     if pd.isna(row["p"]):
         return f"{methods[row['a']]} and {methods[row['b']]} were not compared: {_reason(row)}."
-    # Turned so that a positive number favours the first one, whichever way is better for the metric.
+    # Turned so that a positive number favours the first one, whichever way is better for the
+    # metric.
     quantity = QUANTITIES[row["metric"]]
     favours_a = _advantage(row) >= 0
     first, second = (row["a"], row["b"]) if favours_a else (row["b"], row["a"])
@@ -116,7 +121,9 @@ def pair_sentence(row: pd.Series, methods: Mapping[str, str]) -> str:
 
 
 def _pair_sentences(pairs: pd.DataFrame, anova: pd.Series, methods: Mapping[str, str]) -> tuple[str, ...]:
-    """The leader against the others in full, all other pairs in one sentence, and why pairs are missing."""
+    """The leader against the others in full, all other pairs in one sentence, and why pairs are
+    missing.
+    """
     tested = pairs[pairs["p"].notna()]
     # A reason that the analysis of variance has named already is not repeated for every pair.
     untested = pairs[pairs["p"].isna() & (pairs["note"] != anova["note"])]
@@ -125,13 +132,22 @@ def _pair_sentences(pairs: pd.DataFrame, anova: pd.Series, methods: Mapping[str,
         return missing
     leader = _leader(tested)
     with_leader = (tested["a"] == leader) | (tested["b"] == leader)
-    return (*(pair_sentence(row, methods) for _, row in tested[with_leader].iterrows()), *_others(tested[~with_leader], methods), *missing)
+    return (
+        *(pair_sentence(row, methods) for _, row in tested[with_leader].iterrows()),
+        *_others(tested[~with_leader], methods),
+        *missing,
+    )
 
 
 def _others(pairs: pd.DataFrame, methods: Mapping[str, str]) -> tuple[str, ...]:
     significant = pairs["significant"].astype(bool)
     if len(pairs) > _MOST_NAMED:
-        return (f"Of the other {len(pairs)} pairs, {significant.sum()} differed and {(~significant).sum()} could not be separated.",)
+        return (
+            (
+                f"Of the other {len(pairs)} pairs, {significant.sum()} differed and {(~significant).sum()} could not be"
+                " separated."
+            ),
+        )
     names = {kind: _names(pairs[significant == kind], methods) for kind in (True, False)}
     return tuple(
         f"Of the other pairs, {'; '.join(names[kind])} {verdict}."

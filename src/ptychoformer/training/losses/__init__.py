@@ -1,11 +1,12 @@
 """Losses between a prediction and its labels.
 
-Every module here is one loss, known to the config by the module's name. It holds ``build(forward, **options)``, which returns a function
-of the prediction and the labels, (batch, 2, h, w), and of the patterns, (batch, 1, h, w) log(1 + photons). Annotations of the options say
-what the config allows (`plugins`).
+Every module here is one loss, known to the config by the module's name. It holds ``build(forward,
+**options)``, which returns a function of the prediction and the labels, (batch, 2, h, w), and of
+the patterns, (batch, 1, h, w) log(1 + photons). Annotations of the options say what the config
+allows (`plugins`).
 
-As Eq. 14 adds the error of the amplitude and that of the phase, every loss of images is a sum over the two channels of a mean over batch
-and pixels. Losses of patterns have one channel.
+As Eq. 14 adds the error of the amplitude and that of the phase, every loss of images is a sum over
+the two channels of a mean over batch and pixels. Losses of patterns have one channel.
 """
 
 from collections.abc import Callable, Mapping

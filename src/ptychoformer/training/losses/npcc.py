@@ -5,13 +5,15 @@ from torch import Tensor
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss
 
-# A patch of one value has no correlation; with this under the root it counts as none and has no gradient.
+# A patch of one value has no correlation; with this under the root it counts as none and has no
+# gradient.
 LEAST_NORM = 1e-12
 
 
 def build(_forward: Forward) -> Loss:
-    """Correlation of each patch with its label, mean over the batch, summed over the channels; -2 at best. It is blind to a patch's mean
-    and contrast."""
+    """Correlation of each patch with its label, mean over the batch, summed over the channels; -2
+    at best. It is blind to a patch's mean and contrast.
+    """
 
     def loss(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
         x = prediction - prediction.mean(dim=(-2, -1), keepdim=True)

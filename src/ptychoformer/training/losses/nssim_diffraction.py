@@ -1,4 +1,6 @@
-"""Negative structural similarity of diffraction patterns, the form that the text of Sec. V-B writes."""
+"""Negative structural similarity of diffraction patterns, the form that the text of Sec. V-B
+writes.
+"""
 
 from torch import Tensor
 
@@ -10,8 +12,9 @@ from ptychoformer.training.losses.parts.similarity import ssim
 def build(forward: Forward) -> Loss:
     """-SSIM(I, |F{P O}|^2), the prediction brought to the detector against the pattern; -1 at best.
 
-    The text writes the probe twice, F{P psi} with psi = P O already; Eq. 1 has it once, and so has this. Both patterns are taken as
-    log(1 + photons) over the training patterns' peak, since on plain intensities the centre would be all that counts.
+    The text writes the probe twice, F{P psi} with psi = P O already; Eq. 1 has it once, and so has
+    this. Both patterns are taken as log(1 + photons) over the training patterns' peak, since on
+    plain intensities the centre would be all that counts.
     """
 
     def loss(prediction: Tensor, _labels: Tensor, patterns: Tensor) -> Tensor:

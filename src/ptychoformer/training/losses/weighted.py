@@ -14,6 +14,8 @@ def build(_forward: Forward, *, alpha: Annotated[float, {"minimum": 0, "maximum"
     """alpha MSE + (1 - alpha) NSSIM, both of images."""
 
     def loss(prediction: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
-        return alpha * mean_squared_error(prediction, labels, inputs) + (1 - alpha) * negative_similarity(prediction, labels, inputs)
+        return alpha * mean_squared_error(prediction, labels, inputs) + (1 - alpha) * negative_similarity(
+            prediction, labels, inputs
+        )
 
     return loss

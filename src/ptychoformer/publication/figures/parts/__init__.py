@@ -1,1 +1,3 @@
-"""What figures are made of: pictures and panels, lines against what an experiment varies, and the house style."""
+"""What figures are made of: pictures and panels, lines against what an experiment varies, and
+the house style.
+"""

@@ -1,4 +1,6 @@
-"""The architecture of Ptychoformer in words and numbers, read from the description of a network as it was built."""
+"""The architecture of Ptychoformer in words and numbers, read from the description of a network
+as it was built.
+"""
 
 import json
 import math
@@ -13,7 +15,11 @@ from ptychoformer.training.inputs import INPUTS
 Module = Mapping[str, Any]
 ATTENTION = {
     "paper": ("Polar Coordinate Attention", "PCA", "softmax($S \\odot R + S \\odot \\Theta$) $V$"),
-    "release": ("Polar attention of the release", "polar", "softmax($S \\odot w(r_k) \\cos(\\theta_q - \\theta_k)$) $V$"),
+    "release": (
+        "Polar attention of the release",
+        "polar",
+        "softmax($S \\odot w(r_k) \\cos(\\theta_q - \\theta_k)$) $V$",
+    ),
     "mhsa": ("Self-attention", "MHSA", "softmax($S$) $V$"),
 }
 CONSTRAINTS = {"amplitude": "sigmoid", "phase": "π tanh"}
@@ -55,10 +61,12 @@ class Network:
         total: trained parameters.
         input: shape of a pattern.
         seen: what it sees of a pattern, in words.
-        lanes: branches ``local`` and, if it has one, ``nonlocal_``; decoders ``amplitude`` and ``phase``.
+        lanes: branches ``local`` and, if it has one, ``nonlocal_``; decoders ``amplitude`` and
+            ``phase``.
         fusion: of the branches.
         block: inside of one transformer block: norm, attention, norm, feed-forward network.
-        shortcuts: around attention and feed-forward network: from ``before`` the norm, from ``after`` it, or ``none``.
+        shortcuts: around attention and feed-forward network: from ``before`` the norm, from
+            ``after`` it, or ``none``.
     """
 
     total: int
@@ -88,14 +96,20 @@ def read_network(path: str | os.PathLike) -> Network:
             raise InputError(f"{path} describes the network '{description['kind']}'; Fig. 2 shows ptychoformer.")
         return _network(description)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read as the description of a network ({type(error).__name__}: {error}).") from error
+        raise InputError(
+            f"{path} cannot be read as the description of a network ({type(error).__name__}: {error})."
+        ) from error
 
 
 def _network(description: Mapping[str, Any]) -> Network:
     modules = {module["name"]: module for module in description["modules"]}
     options = description["options"]
     release = options["blocks"] == "release"
-    lanes = {"local": Lane("Local dependencies branch", modules["local"]["parameters"], tuple(_local_steps(modules, release)))}
+    lanes = {
+        "local": Lane(
+            "Local dependencies branch", modules["local"]["parameters"], tuple(_local_steps(modules, release))
+        )
+    }
     if "nonlocal_" in modules:
         steps = tuple(_nonlocal_steps(modules, ATTENTION[options["attention"]][1], release))
         lanes["nonlocal_"] = Lane("Non-local coherence branch", modules["nonlocal_"]["parameters"], steps)
@@ -103,7 +117,11 @@ def _network(description: Mapping[str, Any]) -> Network:
         steps = tuple(_decoder_steps(modules, channel, options["constraints"] == "physical"))
         lanes[channel] = Lane(f"{channel.capitalize()} decoder", modules[channel]["parameters"], steps)
     shortcuts = ("none" if "nonlocal_" in modules else "after") if release else "before"
-    ends = {"total": description["parameters"], "input": modules[""]["input"], "seen": INPUTS[description["inputs"]].words}
+    ends = {
+        "total": description["parameters"],
+        "input": modules[""]["input"],
+        "seen": INPUTS[description["inputs"]].words,
+    }
     middle = {"fusion": _fusion(modules, release), "block": _block(modules, options["attention"])}
     return Network(**ends, lanes=lanes, **middle, shortcuts=shortcuts)
 
@@ -123,9 +141,16 @@ def _nonlocal_steps(modules: Mapping[str, Module], attention: str, release: bool
     embed, blocks, widen = (modules[f"nonlocal_.{name}"] for name in ("embed", "blocks", "widen"))
     yield Step(("Pixel embedding",), (f"linear, {_channels(embed, -1)}",), embed["parameters"], blocks["input"])
     yield _blocks(modules, "nonlocal_", attention)
-    pooled = [before // after for before, after in zip(modules["nonlocal_"]["input"][1:], modules["nonlocal_"]["output"][1:], strict=True)]
-    mean = Step(("Mean over", f"{size(pooled)} pixels"), (), 0, modules["nonlocal_"]["output"] if release else widen["input"])
-    widening = Step((f"Convolution {_sides(widen)}",), (_channels(widen, 0), *_relu(release)), widen["parameters"], widen["output"])
+    pooled = [
+        before // after
+        for before, after in zip(modules["nonlocal_"]["input"][1:], modules["nonlocal_"]["output"][1:], strict=True)
+    ]
+    mean = Step(
+        ("Mean over", f"{size(pooled)} pixels"), (), 0, modules["nonlocal_"]["output"] if release else widen["input"]
+    )
+    widening = Step(
+        (f"Convolution {_sides(widen)}",), (_channels(widen, 0), *_relu(release)), widen["parameters"], widen["output"]
+    )
     yield from (widening, mean) if release else (mean, widening)
 
 
@@ -133,7 +158,12 @@ def _blocks(modules: Mapping[str, Module], branch: str, name: str) -> Step:
     blocks = modules[f"{branch}.blocks"]
     count = len(_children(modules, f"{branch}.blocks"))
     heads = modules[f"{branch}.blocks.0.attention"]["settings"]["heads"]
-    return Step((f"{count} {name} blocks" if count > 1 else f"{name} block",), (f"{heads} heads",), blocks["parameters"], blocks["output"])
+    return Step(
+        (f"{count} {name} blocks" if count > 1 else f"{name} block",),
+        (f"{heads} heads",),
+        blocks["parameters"],
+        blocks["output"],
+    )
 
 
 def _relu(release: bool) -> tuple[str, ...]:
@@ -145,11 +175,15 @@ def _fusion(modules: Mapping[str, Module], release: bool) -> Step:
     if "nonlocal_" in modules:
         how = ("concatenation,", f"convolution {_sides(fuse)}", ", ".join([_channels(fuse, 0), *_relu(release)]))
         return Step(("Fusion, Eq. 12",), how, fuse["parameters"], fuse["output"])
-    return Step(("Convolution", _sides(fuse)), (_channels(fuse, 0), *_relu(release)), fuse["parameters"], fuse["output"])
+    return Step(
+        ("Convolution", _sides(fuse)), (_channels(fuse, 0), *_relu(release)), fuse["parameters"], fuse["output"]
+    )
 
 
 def _decoder_steps(modules: Mapping[str, Module], channel: str, constrained: bool) -> Iterator[Step]:
-    """Every layer with weights and what follows it until the next, then the constraint of the output."""
+    """Every layer with weights and what follows it until the next, then the constraint of the
+    output.
+    """
     groups: list[list[Module]] = []
     for module in _children(modules, channel):
         if module["type"] in _RESHAPING:
@@ -161,7 +195,9 @@ def _decoder_steps(modules: Mapping[str, Module], channel: str, constrained: boo
     for layer, *others in groups:
         words = tuple(_WORDS[module["type"]] for module in others)
         last = modules[channel] if layer is groups[-1][0] else (others or [layer])[-1]
-        yield Step(*_layer_words(layer, words), sum(module["parameters"] for module in (layer, *others)), last["output"])
+        yield Step(
+            *_layer_words(layer, words), sum(module["parameters"] for module in (layer, *others)), last["output"]
+        )
     how = f"{CONSTRAINTS[channel]}, Eq. 13" if constrained else "unconstrained"
     yield Step((channel.capitalize(),), (how,), 0, modules[channel]["output"])
 
@@ -189,7 +225,8 @@ def _block(modules: Mapping[str, Module], attention: str) -> Lane:
     where = "non-local" if branch == "nonlocal_" else "local"
     tokens = size(modules[first]["input"])
     return Lane(
-        f"Inside a block of the {where} branch: tokens, {tokens}, to tokens; {attend['settings']['heads']} heads of {depth}",
+        f"Inside a block of the {where} branch: tokens, {tokens}, to tokens; {attend['settings']['heads']} heads of"
+        f" {depth}",
         modules[first]["parameters"],
         steps,
     )

@@ -22,7 +22,13 @@ def frame(axes: Axes) -> None:
 
 
 def colour_bar(
-    figure: Figure, box: Box, scale: Normalize, colours: Colormap | str, label: str, ticks: Locator | None = None, extend: str = "neither"
+    figure: Figure,
+    box: Box,
+    scale: Normalize,
+    colours: Colormap | str,
+    label: str,
+    ticks: Locator | None = None,
+    extend: str = "neither",
 ) -> Colorbar:
     """Draw a colour bar without a frame.
 
@@ -30,7 +36,8 @@ def colour_bar(
         scale: from values to colours.
         label: beside it.
         ticks: where they are; as the scale has them if left out.
-        extend: a pointed end, ``min``, ``max`` or ``both``, says that values beyond it are drawn in its last colour.
+        extend: a pointed end, ``min``, ``max`` or ``both``, says that values beyond it are drawn in
+            its last colour.
     """
     bar = figure.colorbar(ScalarMappable(scale, colours), axes_at(figure, box), extend=extend)
     bar.outline.set_visible(False)
@@ -47,7 +54,8 @@ def ticks_of(height: float) -> MaxNLocator:
 
 
 def scale_bar(axes: Axes, width: int, pixel_size: float | None) -> None:
-    """Draw a bar of a round length, up to two fifths of a picture ``width`` pixels wide, below its left end, where nothing hides it.
+    """Draw a bar of a round length, up to two fifths of a picture ``width`` pixels wide, below its
+    left end, where nothing hides it.
 
     Args:
         pixel_size: metres; None for a length in pixels.
@@ -58,17 +66,26 @@ def scale_bar(axes: Axes, width: int, pixel_size: float | None) -> None:
     axes.plot((-0.5, end), (0, 0), color="black", linewidth=2, solid_capstyle="butt", transform=below, clip_on=False)
     style = {"fontsize": 6, "ha": "left", "va": "center_baseline", "textcoords": "offset points"}
     axes.annotate(
-        with_prefix(length) if pixel_size else f"{length:g} pixels", (end, 0), (3, 0), xycoords=below, annotation_clip=False, **style
+        with_prefix(length) if pixel_size else f"{length:g} pixels",
+        (end, 0),
+        (3, 0),
+        xycoords=below,
+        annotation_clip=False,
+        **style,
     )
 
 
 def inner_scale_bar(axes: Axes, shape: tuple[int, int], pixel_size: float) -> None:
-    """Draw a bar of a round length, up to two fifths of a picture (h, w), in its lower right corner, where panels leave no room below."""
+    """Draw a bar of a round length, up to two fifths of a picture (h, w), in its lower right
+    corner, where panels leave no room below.
+    """
     height, width = shape
     length = round_length(0.4 * width * pixel_size)
     thickness = 0.025 * height
     left, top = 0.95 * width - 0.5 - length / pixel_size, 0.95 * height - 0.5 - thickness
-    axes.add_patch(Rectangle((left, top), length / pixel_size, thickness, facecolor="white", edgecolor="black", linewidth=0.4))
+    axes.add_patch(
+        Rectangle((left, top), length / pixel_size, thickness, facecolor="white", edgecolor="black", linewidth=0.4)
+    )
     # Flush with the bar's right end, since a label wider than a short bar would leave the panel.
     style = {"color": "white", "fontsize": 6, "ha": "right", "path_effects": OUTLINE}
     axes.annotate(with_prefix(length), (left + length / pixel_size, top), (0, 1), textcoords="offset points", **style)

@@ -1,4 +1,6 @@
-"""Where the panels of Fig. 4 stand: two scan points side by side, the stitched scene below, columns for the truth and the networks."""
+"""Where the panels of Fig. 4 stand: two scan points side by side, the stitched scene below,
+columns for the truth and the networks.
+"""
 
 from dataclasses import dataclass
 
@@ -70,7 +72,7 @@ class Layout:
         return left + width + 0.06, top + 0.05, 0.07, height - 0.1
 
     def _scene_row(self, row: int) -> float:
-        # Below each image row, before its error row, stands a line of PSNRs.
-        # The rows of a strip stand further apart than they are high, so that the labels beside them do not meet.
+        # Below each image row, before its error row, stands a line of PSNRs. The rows of a strip
+        # stand further apart than they are high, so that the labels beside them do not meet.
         step = max(self.scene[1] + self.gap, self.least_row)
         return self.scene_top + row * step + (row + 1) // 2 * self.for_psnr

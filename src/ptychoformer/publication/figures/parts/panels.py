@@ -1,4 +1,6 @@
-"""What the figures of reconstructions show, as arrays: the truth and every network's answer, on a scene and at single scan points."""
+"""What the figures of reconstructions show, as arrays: the truth and every network's answer, on
+a scene and at single scan points.
+"""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -41,10 +43,12 @@ class View:
         return np.abs(self.answers[model][channel] - self.truth[channel])
 
     def psnr(self, model: str, channel: str, limits: tuple[float, float], *, relative: bool = False) -> float:
-        """PSNR of a network in dB over the stitched pixels; the peak is the distance of ``limits`` in the channel's unit.
+        """PSNR of a network in dB over the stitched pixels; the peak is the distance of ``limits``
+        in the channel's unit.
 
         Args:
-            relative: whether the mean error is taken off first, as it is of the metrics' ``relative_phase``.
+            relative: whether the mean error is taken off first, as it is of the metrics'
+                ``relative_phase``.
         """
         error = (np.asarray(self.answers[model][channel], float) - self.truth[channel]) / (limits[1] - limits[0])
         mse = np.nanmean((error - np.nanmean(error) if relative else error) ** 2)
@@ -60,7 +64,8 @@ class Views:
         patterns: their diffraction patterns, (2, h, w), photons.
         indices: their numbers in the dataset.
         scene: the stitched scene of the block.
-        unseen_from: first row of the scene from which on no training pattern illuminates any pixel, or None if there is none.
+        unseen_from: first row of the scene from which on no training pattern illuminates any pixel,
+            or None if there is none.
         pixel_size: metres.
         ranges: ends of the metrics' 0 to 1 scale, by channel, see `ranges_of`.
     """
@@ -74,7 +79,9 @@ class Views:
     ranges: Mapping[str, tuple[float, float]]
 
     def error_limit(self, channel: str) -> float:
-        """The error that 99 % of all pixels shown stay below, common to all networks; a few outliers must not darken the rest."""
+        """The error that 99 % of all pixels shown stay below, common to all networks; a few
+        outliers must not darken the rest.
+        """
         errors = [view.error(model, channel).ravel() for view in (*self.points, self.scene) for model in view.answers]
         return float(np.nanpercentile(np.concatenate(errors), 99)) or 1.0
 
@@ -115,12 +122,15 @@ def truth_of(scan: Scan, scale: Normalisation) -> Images:
 
 
 def ranges_of(scale: Normalisation) -> Mapping[str, tuple[float, float]]:
-    """What 0 and 1 of the metrics' ``scale`` are in the units of a `View`: amplitude on that scale itself, phase in radians."""
+    """What 0 and 1 of the metrics' ``scale`` are in the units of a `View`: amplitude on that
+    scale itself, phase in radians.
+    """
     return {"amplitude": (0.0, 1.0), "phase": scale.limits("phase")}
 
 
 def representative_points(split: Split, block: str, amplitude: np.ndarray, phase: np.ndarray) -> tuple[int, int]:
-    """Two places in ``split.test``: a block's unseen patterns of highest contrast that overlap least, not at all if the block allows.
+    """Two places in ``split.test``: a block's unseen patterns of highest contrast that overlap
+    least, not at all if the block allows.
 
     Args:
         amplitude, phase: (H, W), the truth on the metrics' 0 to 1 scale.
@@ -143,8 +153,11 @@ def representative_points(split: Split, block: str, amplitude: np.ndarray, phase
     return int(own[first]), int(own[least[contrast[least].argmax()]])
 
 
-def require_one_training(scenes: Mapping[str, str | os.PathLike], patches: Iterable[str | os.PathLike] = (), *, block: str) -> None:
-    """Refuse predictions whose labels were not normalised alike: these networks were not trained on the same patterns.
+def require_one_training(
+    scenes: Mapping[str, str | os.PathLike], patches: Iterable[str | os.PathLike] = (), *, block: str
+) -> None:
+    """Refuse predictions whose labels were not normalised alike: these networks were not trained on
+    the same patterns.
 
     Args:
         scenes: network to its scenes, of which that of ``block`` is looked at.
@@ -159,7 +172,8 @@ def require_one_training(scenes: Mapping[str, str | os.PathLike], patches: Itera
             found.add(prediction.normalisation)
     if len(found) != 1:
         raise InputError(
-            f"The runs of {', '.join(scenes) or 'no network'} have different normalisations; a figure compares runs of one seed."
+            f"The runs of {', '.join(scenes) or 'no network'} have different normalisations; a figure compares runs of"
+            " one seed."
         )
 
 
@@ -186,7 +200,13 @@ def point_view(split: Split, place: int, truth: Images, scale: Normalisation, ru
 
 
 def scene_view(
-    split: Split, truth: Images, scale: Normalisation, scenes: Mapping[str, str | os.PathLike], *, block: str, level: str
+    split: Split,
+    truth: Images,
+    scale: Normalisation,
+    scenes: Mapping[str, str | os.PathLike],
+    *,
+    block: str,
+    level: str,
 ) -> View:
     """The rectangle of a block of the test patterns.
 

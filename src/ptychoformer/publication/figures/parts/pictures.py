@@ -1,7 +1,8 @@
-"""Reconstructions as rows of pictures: the truth and every network side by side, one colour scale a row, the PSNR under each.
+"""Reconstructions as rows of pictures: the truth and every network side by side, one colour scale a
+row, the PSNR under each.
 
-The PSNR of a phase is printed twice, as it is and of the relative phase, whose mean error is taken off: ``15.2 | 16.8 dB``. The key to
-the two stands below the truth.
+The PSNR of a phase is printed twice, as it is and of the relative phase, whose mean error is taken
+off: ``15.2 | 16.8 dB``. The key to the two stands below the truth.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,8 @@ from ptychoformer.publication.figures.parts.style import COLOURMAPS, DOUBLE_COLU
 LEFT, GAP, MARGIN = 0.36, 0.03, 0.06
 FOR_BARS = 0.62
 WIDEST = 1.6
-# Above the first row stand a letter and the headings of the columns, above any other with a letter the letter alone.
+# Above the first row stand a letter and the headings of the columns, above any other with a letter
+# the letter alone.
 FOR_HEADINGS, FOR_LETTER = 0.36, 0.2
 FOR_PSNR = 0.13
 PSNR_KEY = "plain | relative"
@@ -82,7 +84,9 @@ class Pictures:
 
     @property
     def left(self) -> float:
-        """Left edge of the first picture; pictures that do not fill the page stand in its middle."""
+        """Left edge of the first picture; pictures that do not fill the page stand in its
+        middle.
+        """
         return LEFT + (DOUBLE_COLUMN - LEFT - FOR_BARS - (self.columns - 1) * GAP - self.columns * self.width) / 2
 
     @property
@@ -110,7 +114,9 @@ class Pictures:
         """
         seen: list[View] = []
         for place, (row, box) in enumerate(zip(self.rows, self.boxes(), strict=True)):
-            axes = [self._picture(figure, box, column, row, model) for column, model in enumerate([None, *row.view.answers])]
+            axes = [
+                self._picture(figure, box, column, row, model) for column, model in enumerate([None, *row.view.answers])
+            ]
             axes[0].set_ylabel(row.channel.capitalize(), fontsize=6, labelpad=3)
             if place == 0:
                 for panel, heading in zip(axes, [truth, *headings], strict=True):
@@ -142,7 +148,9 @@ class Pictures:
 
 
 def psnr_text(view: View, model: str | None, channel: str, limits: tuple[float, float]) -> str:
-    """What stands below a network's picture, or below the truth's if ``model`` is None, where an amplitude needs no key."""
+    """What stands below a network's picture, or below the truth's if ``model`` is None, where
+    an amplitude needs no key.
+    """
     if model is None:
         return PSNR_KEY if channel == "phase" else ""
     values = [view.psnr(model, channel, limits)]

@@ -1,4 +1,6 @@
-"""How figures look: one style file, one colour per model, places on a journal page, and files with the same bytes every time."""
+"""How figures look: one style file, one colour per model, places on a journal page, and files
+with the same bytes every time.
+"""
 
 import colorsys
 import io
@@ -35,7 +37,9 @@ _METADATA = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 def colour(model: str) -> str:
-    """The colour of a network in every figure, ``#rrggbb``; one without an entry gets a colour by its name alone."""
+    """The colour of a network in every figure, ``#rrggbb``; one without an entry gets a colour
+    by its name alone.
+    """
     if model in COLOURS:
         return COLOURS[model]
     hue = zlib.crc32(model.encode()) % 360 / 360
@@ -53,7 +57,9 @@ def axes_at(figure: Figure, box: Box) -> Axes:
     """Axes in a box."""
     left, top, width, height = box
     page_width, page_height = figure.get_size_inches()
-    return figure.add_axes((left / page_width, 1 - (top + height) / page_height, width / page_width, height / page_height))
+    return figure.add_axes(
+        (left / page_width, 1 - (top + height) / page_height, width / page_width, height / page_height)
+    )
 
 
 def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:

@@ -26,22 +26,29 @@ LARGEST = {"ssim": 100.0}
 
 
 def half_width(values: Sequence[float] | np.ndarray) -> float:
-    """Half of the 95 % confidence interval of the mean by Student's t; NaN of a single value, which has none."""
+    """Half of the 95 % confidence interval of the mean by Student's t; NaN of a single value,
+    which has none.
+    """
     values = np.asarray(values, float)
     return half_width_of(values.std(ddof=1), len(values)) if len(values) > 1 else np.nan
 
 
 def half_width_of(std: float, count: int) -> float:
-    """`half_width` of ``count`` values whose sample standard deviation is ``std``; NaN of fewer than two."""
+    """`half_width` of ``count`` values whose sample standard deviation is ``std``; NaN of fewer
+    than two.
+    """
     return float(student.ppf((1 + CONFIDENCE) / 2, count - 1) * std / np.sqrt(count)) if count > 1 else np.nan
 
 
 def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, level: str) -> pd.DataFrame:
-    """Scores of the scenes of a block over a region of it, as rows of metrics; empty values are left out.
+    """Scores of the scenes of a block over a region of it, as rows of metrics; empty values are
+    left out.
 
     Args:
-        region: ``whole``, all of the block, or ``unseen``, its part that no training pattern lights. How large a share of the block
-            is unseen depends on the scan's overlap, so that scans of different overlap are comparable over that part alone.
+        region: ``whole``, all of the block, or ``unseen``, its part that no training pattern
+            lights. How large a share of the block
+            is unseen depends on the scan's overlap, so that scans of different overlap are
+            comparable over that part alone.
         level: ``scene`` or ``synchronised``, how the phase was stitched.
 
     Raises:
@@ -51,14 +58,18 @@ def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, leve
     wanted = (table["block"] == block) & (table["region"] == region) & (table["level"] == level)
     scenes = table[wanted].dropna(subset="value")
     if scenes.empty:
-        raise InputError(f"{metrics_csv} holds no scores of the level '{level}' on the block '{block}' over the region '{region}'.")
+        raise InputError(
+            f"{metrics_csv} holds no scores of the level '{level}' on the block '{block}' over the region '{region}'."
+        )
     return scenes
 
 
 def summarise(scenes: pd.DataFrame, by: Sequence[str], metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Mean over seeds, half width of its interval and number of seeds for each combination of ``by``, channel and metric.
+    """Mean over seeds, half width of its interval and number of seeds for each combination of
+    ``by``, channel and metric.
 
-    The columns are those of ``by`` and ``channel``, ``metric``, ``mean``, ``half``, ``n_seeds``; printed units (dB, %).
+    The columns are those of ``by`` and ``channel``, ``metric``, ``mean``, ``half``, ``n_seeds``;
+    printed units (dB, %).
 
     Raises:
         InputError: a seed occurs twice in a group, so that the scores are not of one thing.
@@ -70,8 +81,11 @@ def summarise(scenes: pd.DataFrame, by: Sequence[str], metrics: Sequence[str] = 
         row = twice.iloc[0]
         where = ", ".join(f"{name} {row[name]}" for name in by)
         raise InputError(f"The metrics hold two runs of seed {row['seed']} for {where}; a figure needs one.")
-    scaled = scenes.assign(value=scenes["value"] * scenes["metric"].map(lambda metric: QUANTITIES[metric].scale).astype(float))
-    # The PSNR of a perfect scene is infinite: it has a mean but no interval, and no place on an axis.
+    scaled = scenes.assign(
+        value=scenes["value"] * scenes["metric"].map(lambda metric: QUANTITIES[metric].scale).astype(float)
+    )
+    # The PSNR of a perfect scene is infinite: it has a mean but no interval, and no place on an
+    # axis.
     with np.errstate(invalid="ignore"):
         groups = scaled.groupby(keys)["value"]
         summary = groups.agg(mean="mean", half=half_width, n_seeds="count")
@@ -91,24 +105,43 @@ def line_style(place: int, model: str) -> dict[str, object]:
 
 
 def draw_lines(
-    axes: Axes, summary: pd.DataFrame, x: str, style: Mapping[str, object], offset: float = 0.0, log: bool = False, line: bool = True
+    axes: Axes,
+    summary: pd.DataFrame,
+    x: str,
+    style: Mapping[str, object],
+    offset: float = 0.0,
+    log: bool = False,
+    line: bool = True,
 ) -> None:
     """Means with their intervals against the column ``x``, from left to right.
 
     Args:
         style: colour, marker and linestyle.
-        offset: how far to dodge, in fractions of the axis' unit, or of its decade if it is logarithmic.
+        offset: how far to dodge, in fractions of the axis' unit, or of its decade if it is
+            logarithmic.
         line: whether the means are joined.
     """
     rows = summary.sort_values(x)
     where = rows[x].to_numpy(float)
     where = where * 10**offset if log else where + offset
     style = dict(style) if line else {**style, "linestyle": "none"}
-    axes.errorbar(where, rows["mean"], rows["half"], markersize=3, linewidth=0.9, elinewidth=0.7, capsize=1.5, capthick=0.6, **style)
+    axes.errorbar(
+        where,
+        rows["mean"],
+        rows["half"],
+        markersize=3,
+        linewidth=0.9,
+        elinewidth=0.7,
+        capsize=1.5,
+        capthick=0.6,
+        **style,
+    )
 
 
 def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
-    """The lowest and the highest value of a plot that shows all means, and of their intervals what does not dwarf the means."""
+    """The lowest and the highest value of a plot that shows all means, and of their intervals
+    what does not dwarf the means.
+    """
     summary = summary[np.isfinite(summary["mean"])]
     means, half = summary["mean"], summary["half"].fillna(0)
     room = REACH * max(means.max() - means.min(), LEAST_SPAN[metric])
@@ -117,7 +150,9 @@ def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
 
 
 def limit(axes: Axes, low: float, high: float, metric: str) -> None:
-    """Have the axis show from ``low`` to ``high``, and mark every interval that it cuts with an arrowhead at its edge."""
+    """Have the axis show from ``low`` to ``high``, and mark every interval that it cuts with an
+    arrowhead at its edge.
+    """
     if not np.isfinite([low, high]).all():  # nothing to be shown
         return
     margin = MARGIN * max(high - low, LEAST_SPAN[metric])
@@ -128,7 +163,16 @@ def limit(axes: Axes, low: float, high: float, metric: str) -> None:
         for (x, start), (_, end) in filter(len, bars.lines[2][0].get_segments()):  # a single seed has no interval
             for beyond, edge, head in ((start < bottom, bottom, "v"), (end > top, top, "^")):
                 if beyond:
-                    axes.plot(x, edge, marker=head, markersize=3, color=colour_of_bar, linestyle="none", clip_on=False, gid="cut")
+                    axes.plot(
+                        x,
+                        edge,
+                        marker=head,
+                        markersize=3,
+                        color=colour_of_bar,
+                        linestyle="none",
+                        clip_on=False,
+                        gid="cut",
+                    )
 
 
 def label_axes(axes: Axes, channel: str, metric: str) -> None:

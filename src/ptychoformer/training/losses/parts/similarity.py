@@ -4,13 +4,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-# Wang et al., IEEE Trans. Image Process. 13, 600 (2004), as `evaluation.metrics`: an 11 x 11 Gaussian window, constants for a peak of 1.
+# Wang et al., IEEE Trans. Image Process. 13, 600 (2004), as `evaluation.metrics`: an 11 x 11
+# Gaussian window, constants for a peak of 1.
 SIGMA, RADIUS = 1.5, 5
 C1, C2 = 0.01**2, 0.03**2
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
-    """Mean structural similarity of images (batch, channels, h, w) with a peak of 1, as `evaluation.scores.ssim_map` computes it."""
+    """Mean structural similarity of images (batch, channels, h, w) with a peak of 1, as
+    `evaluation.scores.ssim_map` computes it.
+    """
     both = torch.stack([first, second, first * first, second * second, first * second])
     mean_1, mean_2, square_1, square_2, product = _window_mean(both.flatten(0, 2)).unflatten(0, both.shape[:3])
     luminance = (2 * mean_1 * mean_2 + C1) / (mean_1**2 + mean_2**2 + C1)
@@ -19,12 +22,15 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _window_mean(images: Tensor) -> Tensor:
-    """Gaussian mean around each pixel of images (n, h, w), mirrored at the edges of their outermost pixels as SciPy's ``reflect`` does."""
+    """Gaussian mean around each pixel of images (n, h, w), mirrored at the edges of their
+    outermost pixels as SciPy's ``reflect`` does.
+    """
     offsets = torch.arange(-RADIUS, RADIUS + 1, dtype=images.dtype, device=images.device)
     weights = torch.exp(-0.5 * (offsets / SIGMA) ** 2)
     weights = weights / weights.sum()
     for dim in (-2, -1):
-        # torch's own padding mirrors about the centres of the outermost pixels; two flips make SciPy's.
+        # torch's own padding mirrors about the centres of the outermost pixels; two flips make
+        # SciPy's.
         head, tail = images.narrow(dim, 0, RADIUS), images.narrow(dim, images.shape[dim] - RADIUS, RADIUS)
         padded = torch.cat([head.flip(dim), images, tail.flip(dim)], dim=dim)
         images = conv2d(padded[:, None], weights.view(1, 1, -1, 1) if dim == -2 else weights.view(1, 1, 1, -1))[:, 0]
