@@ -146,9 +146,54 @@ def write_nanoprobe(path, measured):
     return path
 
 
+def write_product(file, measured):
+    """What ptychodus says beside patterns; its positions are in another order than they."""
+    order = np.arange(len(measured.corners))[::-1]
+    motion = (measured.corners[order] - 30.5) * measured.optics.pixel_size
+    file["probe_position_y_m"], file["probe_position_x_m"] = motion.T
+    file["probe_position_indexes"] = order + 5
+    file["probe"] = measured.probe[None, None]
+    file["object"] = measured.object[None]
+    for name in ("object", "probe"):
+        file[name].attrs["pixel_height_m"] = file[name].attrs["pixel_width_m"] = measured.optics.pixel_size
+    file.attrs["photon_energy_eV"] = constants.h * constants.c / measured.optics.wavelength / constants.eV
+    file.attrs["detector_object_distance_m"] = measured.optics.distance
+    file.attrs["far_field"] = True
+
+
+def write_ptychodus(path, measured, apart=True):
+    """As ptychodus writes its diffraction.h5 and product.h5, or both in one file."""
+    pixel = measured.optics.detector_pixel_size(measured.patterns.shape[-1])
+    with h5py.File(path, "w") as file:
+        patterns = file.create_dataset("patterns", data=measured.patterns.astype(np.uint32), compression="lzf")
+        patterns.attrs["detector_pixel_height_m"] = patterns.attrs["detector_pixel_width_m"] = pixel
+        file["indexes"] = np.arange(len(measured.patterns)) + 5
+        file["bad_pixels"] = np.zeros(measured.patterns.shape[1:], bool)
+        if not apart:
+            write_product(file, measured)
+    if apart:
+        with h5py.File(path.with_name(path.name.replace("diffraction", "product")), "w") as file:
+            write_product(file, measured)
+    return path
+
+
+def write_ptychi(path, measured, apart=True):
+    """As pty-chi's examples keep them: positions in the order of the patterns."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("dp", data=measured.patterns, compression="lzf")
+    with h5py.File(path.with_name(path.name.replace("_dp", "_para")) if apart else path, "w" if apart else "a") as file:
+        write_product(file, measured)
+        for name in ("probe_position_y_m", "probe_position_x_m"):
+            file[name][:] = file[name][:][::-1]
+        file["probe_position_indexes"][:] = np.arange(len(measured.patterns))
+    return path
+
+
 WRITERS = {
     "cxi": ("scan.cxi", write_cxi),
     "nxcxi": ("scan.nxs", write_nxcxi),
+    "ptychodus": ("star_diffraction.h5", write_ptychodus),
+    "ptychi": ("star_dp.hdf5", write_ptychi),
     "velociprobe": ("scan.npz.bz2", write_velociprobe),
     "nanoprobe": ("scan.npz", write_nanoprobe),
 }

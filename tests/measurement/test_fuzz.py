@@ -260,6 +260,40 @@ def odd_statements(file, random):
     ]
 
 
+def odd_product(file, random):
+    """What ptychodus states beside patterns and positions, of any kind and size, and numbers of the wrong ones."""
+    values = [
+        0.0,
+        -1.0,
+        1e-300,
+        1e300,
+        np.nan,
+        np.inf,
+        "8 keV",
+        b"\xff",
+        True,
+        False,
+        np.arange(2.0),
+        h5py.Empty("f8"),
+        7,
+    ]
+    lengths = [f"{prefix}pixel_{side}_m" for prefix in ("", "detector_") for side in ("height", "width")]
+    for _ in range(3):
+        value = values[random.integers(len(values))]
+        if random.random() < 0.5:
+            names = ["photon_energy_eV", "probe_energy_eV", "detector_object_distance_m", "far_field"]
+            file.attrs[names[random.integers(len(names))]] = value
+        else:
+            file[anywhere(file, random)].attrs[lengths[random.integers(len(lengths))]] = value
+    if random.random() < 0.3:
+        name = ["indexes", "probe_position_indexes"][random.integers(2)]
+        numbers = file[name][:]
+        del file[name]
+        file[name] = [numbers % 3, numbers * 2**58, numbers.astype("u8") + 2**63, numbers - 9, numbers[::-1]][
+            random.integers(5)
+        ]
+
+
 def damaged_chunk(file, random):
     """Bytes of a stored chunk, which only its decompression notices."""
     name = anywhere(file, random)
@@ -274,6 +308,7 @@ def damaged_chunk(file, random):
 HDF5 = (
     removed, a_group, another_type, another_shape, emptiness, a_huge_claim, odd_numbers, a_link_elsewhere, a_link_here, a_view_elsewhere,
     bare_values, odd_units, odd_attributes, odd_statements, odd_statements, damaged_chunk,
+    odd_product, odd_product,
 )  # fmt: skip
 
 
@@ -375,7 +410,7 @@ def mutate(format, base, path, random):
         path.write_bytes(data)
     elif format == "nxcxi" and random.random() < 0.3:
         path.write_bytes(damaged_view(base, random))
-    elif format in ("cxi", "nxcxi", "hdf5"):
+    elif format in ("cxi", "nxcxi", "hdf5", "ptychodus", "ptychi"):
         lying_hdf5(base, path, random)
     elif format == "velociprobe":
         unpacked = lying_zip(bz2.decompress(base), random)
@@ -471,9 +506,10 @@ def trial(format, base, folder, seeds):
 @pytest.mark.parametrize(
     "seeds", [range(QUICK), pytest.param(range(QUICK, ALL), marks=pytest.mark.slow)], ids=["quick", "all"]
 )
-@pytest.mark.parametrize("format", ["cxi", "nxcxi", "hdf5", "velociprobe", "nanoprobe"])
+@pytest.mark.parametrize("format", ["cxi", "nxcxi", "hdf5", "ptychodus", "ptychi", "velociprobe", "nanoprobe"])
 def test_every_file_ends_in_a_scan_or_a_sentence(tmp_path, write, simulate, format, seeds):
-    path = write("cxi" if format == "hdf5" else format, scan=simulate(window=16, step=4, radius=2.5))
+    whole = {"apart": False} if format in ("ptychodus", "ptychi") else {}
+    path = write("cxi" if format == "hdf5" else format, scan=simulate(window=16, step=4, radius=2.5), **whole)
     base = path.read_bytes()
     folder = tmp_path / "mutants"
     folder.mkdir()

@@ -400,7 +400,7 @@ def test_a_raster_is_as_long_in_both_directions_of_a_frame_that_is_no_square(wri
 # Import
 
 
-@pytest.mark.parametrize("format", ["cxi", "nxcxi", "velociprobe", "nanoprobe"])
+@pytest.mark.parametrize("format", ["cxi", "nxcxi", "ptychodus", "ptychi", "velociprobe", "nanoprobe"])
 @pytest.mark.parametrize("preparation", [Preparation(), Preparation(crop=24, bin=2)])
 def test_what_is_imported_is_what_was_prepared(tmp_path, write, format, preparation):
     path = write(format)

@@ -12,10 +12,14 @@ from typing import Any
 import h5py
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.readers import nanoprobe, velociprobe
+from ptychoformer.measurement.readers import nanoprobe, product, ptychi, ptychodus, velociprobe
 from ptychoformer.measurement.readers.by_path import AXES, UNITS, open_by_path
 from ptychoformer.measurement.readers.cxi import open_cxi
+from ptychoformer.measurement.readers.guard import rehearse
+from ptychoformer.measurement.readers.hdf5 import open_source
 from ptychoformer.measurement.readers.nanoprobe import STEP, label_raster, merge_labels, open_nanoprobe
+from ptychoformer.measurement.readers.ptychi import open_ptychi
+from ptychoformer.measurement.readers.ptychodus import open_ptychodus
 from ptychoformer.measurement.readers.scan import RawScan, decoding
 from ptychoformer.measurement.readers.velociprobe import open_velociprobe
 
@@ -32,7 +36,7 @@ __all__ = [
     "open_scan",
 ]
 
-FORMATS = ("cxi", "velociprobe", "nanoprobe", "hdf5")
+FORMATS = ("cxi", "ptychodus", "ptychi", "velociprobe", "nanoprobe", "hdf5")
 # how a scan is read, as `open_scan` takes it
 READING = ("format", "step", "data", "positions", "positions_unit", "positions_axes")
 
@@ -51,7 +55,7 @@ def open_scan(
     """A measured scan, whose frames can be read until the context ends.
 
     Args:
-        format: ``cxi``, ``velociprobe``, ``nanoprobe`` or ``hdf5``; None to recognise it.
+        format: one of `FORMATS`; None to recognise it.
         step: of the format nanoprobe, which records none: pixels between neighbours of the raster,
             as the whole frame samples the object.
         data, positions: of the format hdf5, which they imply: paths of datasets in the file; see
@@ -74,6 +78,10 @@ def open_scan(
     match format:
         case "cxi":
             opened = open_cxi(path)
+        case "ptychodus":
+            opened = open_ptychodus(path)
+        case "ptychi":
+            opened = open_ptychi(path)
         case "velociprobe":
             opened = open_velociprobe(path)
         case "nanoprobe":
@@ -103,8 +111,34 @@ def _recognised(path: Path) -> str:
         return "velociprobe"
     with decoding(path):
         if h5py.is_hdf5(path):
-            return "cxi"
+            return _recognised_hdf5(path)
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return "nanoprobe" if "arr_0.npy" in archive.namelist() else "velociprobe"
-    raise InputError(f"{path} is neither HDF5 (cxi), .npz.bz2 (velociprobe), .npz nor .npy (nanoprobe).")
+    raise InputError(
+        f"{path} is neither HDF5 (cxi, ptychodus, ptychi), .npz.bz2 (velociprobe), .npz nor .npy (nanoprobe)."
+    )
+
+
+def _recognised_hdf5(path: Path) -> str:
+    """The format of an HDF5 file by what its root holds."""
+
+    def entries() -> list[str]:
+        with open_source(path) as source:
+            return [
+                name
+                for name in ("entry_1", ptychi.PATTERNS, ptychodus.PATTERNS, *product.POSITIONS)
+                if source.holds(name)
+            ]
+
+    rehearse(path, entries)
+    match entries():
+        case ["entry_1", *_] | []:
+            return "cxi"
+        case [ptychi.PATTERNS, *_]:
+            return "ptychi"
+        case [ptychodus.PATTERNS, *_]:
+            return "ptychodus"
+    raise InputError(
+        f"{path} is a product of ptychodus without patterns; name the file with the patterns, which has it beside it."
+    )

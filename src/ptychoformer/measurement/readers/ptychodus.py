@@ -1,0 +1,121 @@
+"""Scans that ptychodus has assembled: ``diffraction.h5`` with the patterns, and beside it
+``product.h5`` (see `product`); names may stand before either word.
+
+    patterns      (n, h, w) counts, zero frequency at (h // 2, w // 2); its attributes
+        detector_pixel_height_m and detector_pixel_width_m
+    indexes       (n,) numbers of the patterns, by which they belong to positions
+    bad_pixels    (h, w) bool, True where the detector is not to be trusted
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.readers.hdf5 import Source, blocks
+from ptychoformer.measurement.readers.product import (
+    NUMBERS,
+    Product,
+    check_pixel,
+    conjugate_pixel,
+    numbers_of,
+    open_with_product,
+    read_product,
+    stated_pixel,
+)
+from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, saturation
+
+PATTERNS, INDEXES, BAD = "patterns", "indexes", "bad_pixels"
+NAMES = ("diffraction", "product")
+
+
+def open_ptychodus(path: Path) -> AbstractContextManager[RawScan]:
+    """The scan whose patterns ptychodus has assembled.
+
+    Raises:
+        InputError: the file or its product is missing or damaged, or they do not fit each other.
+    """
+    return open_with_product(path, NAMES, _read)
+
+
+def _read(source: Source, beside: Source) -> RawScan:
+    patterns = source.array(PATTERNS)
+    where = f"{source.path}: '{PATTERNS}'"
+    if patterns is None:
+        raise InputError(f"{where} is not in the file.")
+    check_frames(where, patterns.shape)
+    if patterns.ndim != 3:
+        raise InputError(f"{where} must have the axes (n, h, w), found shape {patterns.shape}.")
+    frame = patterns.shape[1:]
+    product = read_product(beside, frame)
+    used, positions, left_out = _paired(source, beside, product, len(patterns))
+    check_positions(str(beside.path), positions, len(positions))
+    pixel = stated_pixel(source, PATTERNS, "detector_")
+    unit = "metres"
+    if pixel and product.wavelength and product.distance:
+        made = conjugate_pixel(frame, pixel, product.wavelength, product.distance)
+        check_pixel(beside, product, made, "energy, distance and the detector's pixel")
+    elif product.pixel:
+        positions, unit = positions / product.pixel, "frame pixels"
+    return RawScan(
+        path=source.path,
+        format="ptychodus",
+        frame=frame,
+        positions=positions,
+        unit=unit,
+        frames=lambda size: counted(where, _selected(blocks(patterns, size), used)),
+        wavelength=product.wavelength,
+        distance=product.distance,
+        detector_pixel=pixel,
+        mask=_bad(source, frame),
+        saturation=saturation(patterns.dtype),
+        centred=True,
+        probe=product.probe,
+        warnings=product.warnings + left_out,
+    )
+
+
+def _paired(
+    source: Source, beside: Source, product: Product, count: int
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Which patterns have a position, (n,) bool; their positions, of several with one number the
+    mean; and a warning about patterns without.
+    """
+    numbers = numbers_of(source, INDEXES)
+    if numbers is None or product.numbers is None:
+        lacking, name = (source, INDEXES) if numbers is None else (beside, NUMBERS)
+        raise InputError(f"{lacking.path}: '{name}' is missing, which says what position belongs to a pattern.")
+    for where, found, expected in (
+        (f"{source.path}: '{INDEXES}'", len(numbers), count),
+        (f"{beside.path}: '{NUMBERS}'", len(product.numbers), len(product.positions)),
+    ):
+        if found != expected:
+            raise InputError(f"{where} must hold {expected} numbers, found {found}.")
+    known, place = np.unique(product.numbers, return_inverse=True)
+    used = np.isin(numbers, known)
+    if used.sum() < 2:
+        raise InputError(f"{source.path}: {used.sum()} of {count} patterns have a position in {beside.path}.")
+    means = [np.bincount(place, axis) / np.bincount(place) for axis in product.positions.T]
+    positions = np.stack(means, axis=1)[np.searchsorted(known, numbers[used])]
+    idle = count - used.sum()
+    more = (f"{source.path}: {idle} of {count} patterns have no position in {beside.path} and are left out.",)
+    return used, positions, more if idle else ()
+
+
+def _selected(parts: Iterator[np.ndarray], used: np.ndarray) -> Iterator[np.ndarray]:
+    """Those patterns of consecutive ``parts`` that are ``used``."""
+    start = 0
+    for part in parts:
+        chosen = used[start : start + len(part)]
+        start += len(part)
+        if chosen.any():
+            yield part if chosen.all() else part[chosen]
+
+
+def _bad(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
+    bad = source.small(BAD, "biu")
+    if bad is not None and bad.shape != frame:
+        raise InputError(f"{source.path}: '{BAD}' must have the shape {frame}, found {bad.shape}.")
+    return None if bad is None else bad != 0
