@@ -113,6 +113,14 @@ def test_help_teaches(command, capsys):
     assert max(map(len, text.splitlines())) <= 140
 
 
+def test_help_has_a_line_for_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main("--help")
+    about = capsys.readouterr().out.split("options:")[0]
+    for command in COMMANDS:
+        assert re.search(rf"^{command} {{2,}}\w", about, re.MULTILINE), command
+
+
 def test_examples_of_help_can_be_parsed():
     for text in (command.EXAMPLES for command in cli.COMMANDS.values()):
         for line in text.splitlines()[1:]:

@@ -72,6 +72,16 @@ def test_a_training_digest_knows_its_own_loss_only():
     assert not [name for name in provenance._imports("training.fit") if name.startswith("training.losses.")]
 
 
+@pytest.mark.parametrize("module", ["training.contract", "errors"])
+def test_what_only_refuses_is_in_no_digest(module):
+    """That a trial of a network leaves no trace in what is trained is what `test_contract` shows."""
+    assert module in provenance.UNCOUNTED
+    assert provenance._path(module).is_file()
+    reached = provenance._reached(["training.fit", "evaluation.predict", "measurement.reconstruct"])
+    assert module not in reached
+    assert {"training.run", "training.optimiser", "evaluation.network", "measurement.iterative"} <= set(reached)
+
+
 def test_digest_depends_on_values_not_on_order():
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
 

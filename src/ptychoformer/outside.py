@@ -8,8 +8,12 @@ it parses.
 import importlib
 import importlib.util
 import sys
+import sysconfig
 import traceback
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -49,27 +53,82 @@ def source_of(kind: str) -> Path:
     return Path(spec.origin)
 
 
-def neighbour(kind: str, name: str, level: int) -> str:
-    """The full name that an ``import`` in a module outside means; empty if it is of another package
-    than the module.
+def imported(kind: str, name: str, level: int = 0) -> list[str]:
+    """What an ``import`` in a module outside runs of users' own: the kinds of the modules, those of
+    the packages above them among them.
+
+    All of the module's own package is, and all else that was not installed: on PYTHONPATH, in the
+    working folder, or, of a file, beside it.
 
     Args:
         name: as it is written, "" in ``from . import x``.
         level: number of dots before it.
     """
-    if _is_path(kind):
-        return ""
     if level:
-        is_package = source_of(kind).stem == "__init__"
-        package = kind.split(".")[: None if is_package and level == 1 else -level + is_package]
-        name = ".".join([*package, *([name] if name else [])])
-    return name if name.split(".")[0] == kind.split(".")[0] else ""
+        if _is_path(kind):  # of no package, so that this cannot be imported
+            return []
+        name = ".".join(filter(None, (_package_above(kind, level), name)))
+    parts = name.split(".")
+    own = not _is_path(kind) and parts[0] == kind.split(".")[0]
+    found = [
+        place
+        for place in (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+        if _is_there(place) and (own or _is_users(source_of(place)))
+    ]
+    if not found and _is_path(kind) and source_of(kind).with_name(f"{parts[0]}.py").is_file():
+        return [str(Path(kind).with_name(f"{parts[0]}.py"))]
+    return found
 
 
-def is_there(name: str) -> bool:
+def _package_above(kind: str, level: int) -> str:
+    """The package that ``level`` dots mean in a module."""
+    is_package = source_of(kind).stem == "__init__"
+    return ".".join(kind.split(".")[: None if is_package and level == 1 else -level + is_package])
+
+
+def _is_there(name: str) -> bool:
     """Whether a dotted name is that of a module with a source in Python."""
     spec = _spec(name)
     return spec is not None and (spec.origin or "").endswith(".py")
+
+
+@cache
+def _installed() -> tuple[Path, ...]:
+    """Folders of what is nobody's own: Python's, those that pip and conda fill, this package."""
+    named = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return *(Path(folder).resolve() for folder in named), Path(__file__).resolve().parent
+
+
+def _is_users(source: Path) -> bool:
+    source = source.resolve()
+    return not {"site-packages", "dist-packages"} & set(source.parts) and not any(
+        source.is_relative_to(folder) for folder in _installed()
+    )
+
+
+@contextmanager
+def noting(kind: str) -> Iterator[None]:
+    """Note which modules of users' own a network imports meanwhile (see `pulled_in`), and which
+    folders it adds to those that modules are looked for in: where a module lies must not depend on
+    whether it has run.
+    """
+    before, folders = set(sys.modules), set(sys.path)
+    try:
+        yield
+    finally:
+        _added.update(Path(folder).resolve() for folder in set(sys.path) - folders)
+        files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - before]
+        sources = {Path(file).resolve() for file in files if file}
+        _pulled_in.setdefault(kind, set()).update(filter(_is_users, sources))
+
+
+_pulled_in: dict[str, set[Path]] = {}
+_added: set[Path] = set()
+
+
+def pulled_in(kind: str) -> set[Path]:
+    """Files of users' own that were imported while a network was loaded and built."""
+    return _pulled_in.get(kind, set())
 
 
 def load(kind: str) -> ModuleType:
@@ -80,7 +139,8 @@ def load(kind: str) -> ModuleType:
     """
     path = source_of(kind)
     try:
-        return _loaded_file(path) if _is_path(kind) else importlib.import_module(kind)
+        with noting(kind):
+            return _loaded_file(path) if _is_path(kind) else importlib.import_module(kind)
     except (PtychoformerError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # of a script that ends its process, too
@@ -116,11 +176,19 @@ def _spec(name: str) -> ModuleSpec | None:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):  # of a module that was not imported from anywhere
         return None
+    if spec is not None and _folder_of(spec) in _added:
+        return None
     for place in range(1, len(parts) + 1):
         if spec is None or spec.submodule_search_locations is None:
             return None
         spec = PathFinder.find_spec(".".join([top, *parts[:place]]), list(spec.submodule_search_locations))
     return spec
+
+
+def _folder_of(spec: ModuleSpec) -> Path | None:
+    """The folder in which a module or package that belongs to no other was found."""
+    places = [spec.origin] if spec.submodule_search_locations is None else list(spec.submodule_search_locations)
+    return Path(places[0]).resolve().parent if places and places[0] else None
 
 
 def _loaded_file(path: Path) -> ModuleType:

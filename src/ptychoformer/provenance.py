@@ -18,6 +18,8 @@ from ptychoformer.files import write_text
 
 PACKAGE = Path(__file__).parent
 OUTSIDE = "outside:"  # before the name of a module that is not of the package: see `outside`
+# Modules that refuse and do nothing else: whatever stands in them, what is not refused is the same.
+UNCOUNTED = frozenset({"errors", "training.contract"})
 LIBRARIES = ("numpy", "scipy", "h5py", "torch", "scikit-image", "statsmodels", "pandas", "matplotlib", "snakemake")
 
 
@@ -29,8 +31,8 @@ def digest(value: Any) -> str:
 @cache
 def code_digest(*modules: str) -> str:
     """Digest of the named modules (``"training.fit"``, ``"outside:networks/mine.py"``) and of every
-    module of the package that they import; of a module of another package also of those of that
-    package.
+    module of the package that they import, but for `UNCOUNTED`; of a module outside also of what it
+    imports of users' own (`outside.imported`).
 
     Comments, docstrings and layout do not count, so that only a change that could change a result
     re-runs anything; files beside a module that it names (a style sheet, a template) do.
@@ -39,8 +41,20 @@ def code_digest(*modules: str) -> str:
 
 
 def source_digest(kind: str) -> str:
-    """Digest of a module outside the package, and of what it imports of its own package alone."""
-    return digest({name: _code(name) for name in _reached([f"{OUTSIDE}{kind}"]) if name.startswith(OUTSIDE)})
+    """Digest of a module outside the package, and of what it imports of users' own alone."""
+    return digest({name: _code(name) for name in _of_users_alone(kind)})
+
+
+def unsigned(kind: str) -> list[Path]:
+    """Files of users' own that a network outside has imported by now, but that `source_digest` does
+    not know: found only while it runs, or compiled.
+    """
+    signed = {_path(name).resolve() for name in _of_users_alone(kind)}
+    return sorted(outside.pulled_in(kind) - signed)
+
+
+def _of_users_alone(kind: str) -> list[str]:
+    return [name for name in _reached([f"{OUTSIDE}{kind}"]) if name.startswith(OUTSIDE)]
 
 
 def parsed(path: Path, name: str) -> ast.Module:
@@ -124,20 +138,24 @@ def _imports(module: str) -> tuple[str, ...]:
         else:
             continue
         inside = (name.removeprefix("ptychoformer.") for name in names if name.startswith("ptychoformer."))
-        found.update(name for name in inside if _path(name).is_file())
-    return tuple(sorted(found | _neighbours(module)))
+        found.update(name for name in inside if name not in UNCOUNTED and _path(name).is_file())
+    return tuple(sorted(found | _of_users(module)))
 
 
-def _neighbours(module: str) -> set[str]:
-    """What a module outside imports of its own package."""
-    kind, found = module.removeprefix(OUTSIDE), set()
-    for node in _nodes(module) if kind != module else ():
+def _of_users(module: str) -> set[str]:
+    """What a module outside imports of users' own, and the packages above it."""
+    kind = module.removeprefix(OUTSIDE)
+    if kind == module:
+        return set()
+    found = set() if kind.endswith(".py") else set(outside.imported(kind, kind))
+    for node in _nodes(module):
         if isinstance(node, ast.Import):
-            found.update(outside.neighbour(kind, alias.name, 0) for alias in node.names)
+            found.update(place for alias in node.names for place in outside.imported(kind, alias.name))
         elif isinstance(node, ast.ImportFrom):
-            base = outside.neighbour(kind, node.module or "", node.level)
-            found.update([base, *(f"{base}.{alias.name}" for alias in node.names)] if base else [])
-    return {f"{OUTSIDE}{name}" for name in found if name and outside.is_there(name)}
+            base = [node.module] if node.module else []
+            names = [".".join([*base, *more]) for more in ([], *([alias.name] for alias in node.names))]
+            found.update(place for name in names for place in outside.imported(kind, name, node.level))
+    return {f"{OUTSIDE}{name}" for name in found - {kind}}
 
 
 @cache

@@ -317,7 +317,7 @@ def lying_hdf5(data, path, random):
     with h5py.File(path, "r+") as file:
         for _ in range(random.integers(1, 3)):
             with suppress(
-                OSError, ValueError, KeyError, RuntimeError, AttributeError
+                OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError
             ):  # not every lie can be told about every dataset, or after another one
                 HDF5[random.integers(len(HDF5))](file, random)
 

@@ -11,7 +11,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.models import build, own_initialisation
 from ptychoformer.outside import load, source_of
 from ptychoformer.plugins import network_code, network_options, network_side
-from ptychoformer.provenance import code_digest, source_digest
+from ptychoformer.provenance import code_digest, source_digest, unsigned
 
 NET = """from typing import Annotated
 from torch import nn
@@ -178,6 +178,8 @@ def test_a_module_of_a_package_that_fails_while_it_is_imported_names_the_line(pa
         ("parts/blocks.py", "nn.Conv2d(1, 2,", "nn.Conv2d(1, 3,", True),
         ("deep.py", "1", "3", True),
         ("constants.py", "1", "2", True),
+        ("__init__.py", "", "A = 1", True),
+        ("parts/__init__.py", "", "A = 1", True),
         ("other.py", "nobody", "somebody", False),
     ],
 )
@@ -222,3 +224,125 @@ network_options({str(file)!r}), network_side({str(file)!r}), code_digest("traini
 """
     finished = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True)
     assert finished.returncode == 0, finished.stderr
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch, request):
+    """A network in a file, and folders on PYTHONPATH and off it; fresh names, so that nothing is imported yet."""
+    name = "own_" + "".join(letter if letter.isalnum() else "_" for letter in request.node.name)
+    for folder in ("nets", "shared", "venv/site-packages"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("shared", "venv/site-packages"):
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    before = list(sys.path), set(sys.modules)
+    yield tmp_path, name
+    sys.path[:] = before[0]
+    for module in [module for module in sys.modules if module.startswith((name, "_outside_"))]:
+        del sys.modules[module]
+
+
+def written(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def digests(kind):
+    fresh()
+    return code_digest("training.fit", network_code(kind)), source_digest(kind)
+
+
+@pytest.mark.parametrize("how", ["import {0}", "from {0} import A", "import {0} as short", "if True:\n    import {0}"])
+def test_a_module_on_the_path_is_signed_with_the_file_that_imports_it(places, how):
+    folder, name = places
+    written(folder / "nets/net.py", how.format(name) + "\n" + NET)
+    written(folder / f"shared/{name}.py", "A = 1\n")
+    kind = str(folder / "nets/net.py")
+    before = digests(kind)
+    written(folder / f"shared/{name}.py", "A = 2\n")
+    assert not set(before) & set(digests(kind))
+    build(kind, (8, 8), {})
+    assert unsigned(kind) == []
+
+
+def test_packages_are_signed_with_what_they_import_in_turn(places):
+    """A package, the package above a module, a namespace without a source, and another module that one of them imports."""
+    folder, name = places
+    written(folder / "nets/net.py", f"import {name}_a.b.c\nimport {name}_space.one\n" + NET)
+    parts = {
+        f"{name}_a/__init__.py": "",
+        f"{name}_a/b/__init__.py": "",
+        f"{name}_a/b/c.py": f"from ..d import D\nimport {name}_far\n",
+        f"{name}_a/d.py": "D = 1\n",
+        f"{name}_far.py": "F = 1\n",
+        f"{name}_space/one.py": "O = 1\n",
+    }
+    for path, text in parts.items():
+        written(folder / "shared" / path, text)
+    kind = str(folder / "nets/net.py")
+    seen = [digests(kind)[1]]
+    for path, text in parts.items():
+        written(folder / "shared" / path, text + "X = 1\n")
+        seen.append(digests(kind)[1])
+    assert len(set(seen)) == len(parts) + 1
+    build(kind, (8, 8), {})
+    assert unsigned(kind) == []
+
+
+def test_what_is_installed_is_not_signed(places):
+    folder, name = places
+    written(folder / "nets/net.py", f"import json\nimport {name}\n" + NET)
+    written(folder / f"venv/site-packages/{name}.py", "A = 1\n")
+    kind = str(folder / "nets/net.py")
+    before = digests(kind)
+    written(folder / f"venv/site-packages/{name}.py", "A = 2\n")
+    assert digests(kind) == before
+    build(kind, (8, 8), {})
+    assert unsigned(kind) == []
+
+
+def test_a_file_beside_that_is_imported_through_its_folder_is_signed(places):
+    folder, name = places
+    here = "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent))\n"
+    written(folder / "nets/net.py", f"{here}import {name}\n" + NET)
+    written(folder / f"nets/{name}.py", f"import {name}_next\n")
+    written(folder / f"nets/{name}_next.py", "A = 1\n")
+    kind = str(folder / "nets/net.py")
+    seen = {digests(kind)[1]}
+    for path in (f"nets/{name}.py", f"nets/{name}_next.py"):
+        written(folder / path, (folder / path).read_text() + "X = 1\n")
+        seen.add(digests(kind)[1])
+    assert len(seen) == 3
+    build(kind, (8, 8), {})
+    assert digests(kind)[1] in seen  # where it lies does not depend on whether it has run
+    assert unsigned(kind) == []
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "sys.path.insert(0, {0!r})\nimport {1}\n",
+        "sys.path.insert(0, {0!r})\nimport importlib\nimportlib.import_module('{1}')\n",
+        "sys.path.insert(0, {0!r})\ndef late():\n    import {1}\n",
+    ],
+)
+def test_what_is_found_only_while_it_runs_is_told(places, how):
+    folder, name = places
+    source = "import sys\n" + how.format(str(folder / "hidden"), name) + NET
+    if "late" in how:
+        source = source.replace("    return nn", "    late()\n    return nn")
+    written(folder / "nets/net.py", source)
+    written(folder / f"hidden/{name}.py", "A = 1\n")
+    kind = str(folder / "nets/net.py")
+    before = digests(kind)
+    build(kind, (8, 8), {})
+    assert digests(kind) == before
+    assert unsigned(kind) == [folder / f"hidden/{name}.py"]
+
+
+def test_a_file_of_no_package_imports_nothing_relative(places):
+    folder, name = places
+    written(folder / "nets/net.py", f"try:\n    from . import {name}\nexcept ImportError:\n    pass\n" + NET)
+    kind = str(folder / "nets/net.py")
+    before = digests(kind)
+    written(folder / f"nets/{name}.py", "A = 1\n")
+    assert digests(kind) == before

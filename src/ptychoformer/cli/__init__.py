@@ -21,14 +21,16 @@ from ptychoformer.errors import PtychoformerError
 ABOUT = """\
 From the diffraction patterns of a scan to pictures of its object.
 
-inspect      what a file holds: counts, geometry, overlap, warnings reconstruct  the object from all
-patterns together, by iteration: slow and exact, and what a network learns from train        a
-network that takes one pattern to its part of the object predict      a whole scan with that
-network, as fast as patterns come export       that network as an ONNX file, for a program without
-this package
+inspect      what a file holds: counts, geometry, overlap, warnings
+reconstruct  the object from all patterns together, by iteration: slow and exact, and what a
+             network learns from
+train        a network that takes one pattern to its part of the object
+predict      a whole scan with that network, as fast as patterns come
+export       that network as an ONNX file, for a program without this package
 
-A scan is a CXI or NXcxi_ptycho file, an .npz.bz2 of the APS Velociprobe, an .npz or .npy of frames
-on a raster, or any HDF5 file with --data and --positions. Each command explains itself:
+A scan is a CXI or NXcxi_ptycho file, a pair of files of ptychodus or pty-chi, an .npz.bz2 of the
+APS Velociprobe, an .npz or .npy of frames on a raster, or any HDF5 file with --data and
+--positions. Each command explains itself:
 ptychoformer predict --help."""
 COMMANDS = {"inspect": inspect, "reconstruct": reconstruct, "train": train, "predict": predict, "export": export}
 

@@ -46,7 +46,8 @@ def build(
     """
     module = module_of(kind)
     try:
-        network = module.build(window, **options)
+        with outside.noting(kind):
+            network = module.build(window, **options)
         if isinstance(network, nn.Module):
             INITIALISATIONS[initialisation or own_initialisation(kind)](network)
     except (PtychoformerError, MemoryError):

@@ -17,9 +17,10 @@ from torch.nn.parameter import is_lazy
 
 from ptychoformer.errors import PtychoformerError, TrainingError
 from ptychoformer.models import build
-from ptychoformer.outside import told
+from ptychoformer.outside import is_outside, told
 from ptychoformer.plugins import loss_source, network_source
 from ptychoformer.progress import say
+from ptychoformer.provenance import unsigned
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss
 from ptychoformer.training.optimiser import Adam
@@ -77,6 +78,11 @@ def check_network(model: Mapping[str, Any], conditions: Conditions) -> None:
     """
     with _own_draws(conditions.device):
         _Trial(model, conditions).run()
+    if is_outside(model["kind"]) and (files := unsigned(model["kind"])):
+        say(
+            f"The network '{model['kind']}' also imports {', '.join(map(str, files))}, which is not signed with it: an"
+            " edit there trains nothing again, and no checkpoint refuses it."
+        )
 
 
 class _Trial:
