@@ -1,6 +1,8 @@
 """A wrong config is one sentence that names the key and what is allowed."""
 
+import re
 from copy import deepcopy
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from ptychoformer.configuration import complete, load, load_schema
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import headline_of, sizes_of, sizes_to_draw
 from ptychoformer.plugins import loss_options
+from ptychoformer.training.options import TrainingOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = load_schema(ROOT)
@@ -75,6 +78,34 @@ def test_what_yaml_and_the_command_line_read_as_text_is_what_it_stands_for(path,
         found = found[name]
     assert found == meant
     assert type(found) is type(meant)
+
+
+def test_a_training_is_configured_by_the_options_that_it_takes_and_by_their_defaults():
+    completed = complete(changed("training", {}), SCHEMA)["training"]
+    assert completed.pop("seeds_together") is False  # of jobs, not of a training
+    assert TrainingOptions(**completed) == TrainingOptions()
+    assert all(type(value) is type(getattr(TrainingOptions, name)) for name, value in completed.items())
+    properties = SCHEMA["properties"]["training"]["properties"]
+    assert list(properties) == [*(field.name for field in fields(TrainingOptions)), "seeds_together"]
+    for name, schema in properties.items():
+        assert schema["description"]
+        assert Draft202012Validator(schema).is_valid(schema["default"]), name
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong", "allowed"),
+    [
+        ("training.epochs", 0, "an integer, at least 1 and at most 10000"),
+        ("training.learning_rate", 0, "a number, greater than 0 and at most 1"),
+        ("training.factor", 1, "a number, greater than 0 and less than 1"),
+        ("training.validation_fraction", 0.6, "a number, greater than 0 and at most 0.5"),
+        ("training.precision", "float16", "one of float32, mixed, bfloat16"),
+        ("training.deterministic", 1, "true or false"),
+    ],
+)
+def test_an_option_of_a_training_is_kept_within_what_its_annotation_allows(path, wrong, allowed):
+    with pytest.raises(InputError, match=re.escape(f"{path}: {wrong!r} is not allowed; it must be {allowed}.")):
+        complete(changed(path, wrong), SCHEMA)
 
 
 def test_a_config_and_its_overlays_are_merged_as_snakemake_merges_them(tmp_path):

@@ -14,9 +14,9 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
@@ -35,6 +35,7 @@ from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.losses.mse import mean_squared_error
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
+from ptychoformer.training.options import TrainingOptions
 from ptychoformer.training.precision import set_precision
 from ptychoformer.training.run import Training, run_epoch
 from ptychoformer.training.split import split_of, validation_part
@@ -65,11 +66,12 @@ def main() -> None:
     arguments = _parser().parse_args()
     torch.set_num_threads(1)
     device = lookup_device()
-    training = configured(CONFIG)["training"]
+    chosen = configured(CONFIG)["training"]
+    training = TrainingOptions(**{field.name: chosen[field.name] for field in fields(TrainingOptions)})
     data = [loaded(path, seed, training, arguments.patterns, device) for seed, path in enumerate(arguments.datasets)]
     print(
         f"{device_name(device)}, torch {torch.__version__}, {len(data[0][0])} patterns, batches of"
-        f" {training['batch_size']}\n"
+        f" {training.batch_size}\n"
     )
     several = f"{len(data)} seeds"
     ways = {way: options for way, options in WAYS.items() if device.type == "cuda" or not options["compile"]}
@@ -78,8 +80,8 @@ def main() -> None:
     print("|---" * (1 + len(columns)) + "|", flush=True)
     for name in arguments.networks or NETWORKS:
         steps = [
-            step(name, data[:1], training | WAYS["float32"], captured=False, deterministic=True),
-            *(step(name, seeds, training | way) for seeds in (data[:1], data) for way in ways.values()),
+            step(name, data[:1], replace(training, **WAYS["float32"]), captured=False, deterministic=True),
+            *(step(name, seeds, replace(training, **way)) for seeds in (data[:1], data) for way in ways.values()),
         ]
         print(f"| {name} | {' | '.join(f'{1e3 * seconds:.2f}' for seconds in steps)} |", flush=True)
     batch = min(LARGE_BATCH, len(data[0][0]))
@@ -88,7 +90,7 @@ def main() -> None:
         f" |\n{'|---' * (1 + len(ways))}|"
     )
     for name in arguments.networks or NETWORKS:
-        times = [sample(name, data[0][0], training | way) for way in ways.values()]
+        times = [sample(name, data[0][0], replace(training, **way)) for way in ways.values()]
         print(f"| {name} | {' | '.join(f'{1e6 * seconds:.1f}' for seconds in times)} |", flush=True)
     print("\n| patterns predicted a second | network alone | with reading and stitching |\n|---|---|---|")
     for name in arguments.networks or NETWORKS:
@@ -106,18 +108,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def loaded(
-    path: str, seed: int, training: Mapping[str, Any], patterns: int | None, device: torch.device
+    path: str, seed: int, training: TrainingOptions, patterns: int | None, device: torch.device
 ) -> tuple[Examples, Examples]:
     """Examples and validation part of a dataset, on the device."""
     scan = read_scan(path)
     subset = split_of(scan).train[:patterns]
     normalisation = training_normalisation(scan, subset)
-    parts = validation_part(subset, training["validation_fraction"], training["validation"], seed)
+    parts = validation_part(subset, training.validation_fraction, training.validation, seed)
     examples, validation = (load_examples(path, scan, part, normalisation, "log").to(device) for part in parts)
     return examples, validation
 
 
-def made(name: str, seed: int, data: tuple[Examples, Examples], training: Mapping[str, Any]) -> Training:
+def made(name: str, seed: int, data: tuple[Examples, Examples], training: TrainingOptions) -> Training:
     """A training of one of ``NETWORKS`` that has not begun."""
     examples, validation = data
     kind, options = NETWORKS[name]
@@ -125,14 +127,14 @@ def made(name: str, seed: int, data: tuple[Examples, Examples], training: Mappin
     network = build(kind, tuple(examples.inputs.shape[-2:]), options).to(
         examples.inputs.device, memory_format=torch.channels_last
     )
-    set_precision(network, training["precision"], examples.inputs.device)
+    set_precision(network, training.precision, examples.inputs.device)
     return Training(network, mean_squared_error, training, seed, examples, validation)
 
 
 def step(
     name: str,
     data: Sequence[tuple[Examples, Examples]],
-    training: Mapping[str, Any],
+    training: TrainingOptions,
     captured: bool = True,
     deterministic: bool = False,
 ) -> float:
@@ -142,7 +144,7 @@ def step(
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     runs = [made(name, seed, own, training) for seed, own in enumerate(data)]
     for run in runs if captured else []:
-        if training["compile"]:
+        if training.compile:
             run.compile()
         run.capture()
     for _ in range(2):  # the first is not counted
@@ -150,11 +152,11 @@ def step(
     return runs[0].history[-1]["seconds"] / runs[0].batches
 
 
-def sample(name: str, examples: Examples, training: Mapping[str, Any]) -> float:
+def sample(name: str, examples: Examples, training: TrainingOptions) -> float:
     """Seconds of a sample, forward and backward, in a batch that fills the device."""
     torch.use_deterministic_algorithms(False)
     network, examples = made(name, 0, (examples, examples), training).model.train(), examples.part(slice(LARGE_BATCH))
-    network = torch.compile(network, dynamic=False) if training["compile"] else network
+    network = torch.compile(network, dynamic=False) if training.compile else network
     for number in range(6):
         if number == 3:  # those before are not counted
             _wait(examples)

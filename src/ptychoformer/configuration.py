@@ -19,7 +19,7 @@ from ptychoformer.consistency import check_references, check_sizes
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.outside import is_outside, source_of
-from ptychoformer.plugins import loss_kinds, loss_options, network_kinds, network_options
+from ptychoformer.plugins import loss_kinds, loss_options, network_kinds, network_options, training_options
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
 _TYPES = {
@@ -37,8 +37,8 @@ SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
 
 
 def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
-    """The schema of the config as a mapping, with the experiments that the paper's contents name
-    and the losses that there are.
+    """The schema of the config as a mapping, with the experiments that the paper's contents name,
+    the losses that there are, and the options of a training.
 
     Args:
         project: its folder.
@@ -55,6 +55,8 @@ def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
             for name, entry in experiments.items()
         },
     }
+    training = schema["properties"]["training"]
+    training["properties"] = training_options() | training["properties"]
     schema["properties"]["losses"]["additionalProperties"] = {"oneOf": [_loss_schema(kind) for kind in loss_kinds()]}
     return schema
 

@@ -1,10 +1,10 @@
-"""What the sources of networks and losses say of them, read without importing torch, which would
-add seconds to the workflow's start.
+"""What the sources of networks, losses and trainings say of their options, read without importing
+torch, which would add seconds to the workflow's start.
 
 A network is a module of `models`, or one of a user's own (`outside`), and a loss one of
-`training.losses`; the options of either are the keyword arguments of its ``build``, with their
-annotations: a type, a ``Literal``, or ``Annotated`` with a type and the keywords of JSON schema
-that bound it.
+`training.losses`; the options of either are the keyword arguments of its ``build``, and those of a
+training the fields of `training.options`. Their annotations say what is allowed: a type, a
+``Literal``, or ``Annotated`` with one of these and keywords of JSON schema.
 """
 
 import ast
@@ -16,6 +16,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.provenance import OUTSIDE, PACKAGE, parsed
 
 NETWORKS, LOSSES = "models", "training/losses"  # folders of the package
+TRAINING = PACKAGE / "training" / "options.py"
 _ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
 
 
@@ -64,6 +65,15 @@ def loss_options(kind: str) -> dict[str, dict[str, Any]]:
         InputError: the module is no loss.
     """
     return _options(LOSSES, kind, "build(forward, **options)")
+
+
+def training_options() -> dict[str, dict[str, Any]]:
+    """Return the options of a training, each with its schema and default."""
+    (options,) = (node for node in parsed(TRAINING, str(TRAINING)).body if isinstance(node, ast.ClassDef))
+    fields = (node for node in options.body if isinstance(node, ast.AnnAssign))
+    return {
+        field.target.id: _schema_of(field.annotation) | {"default": ast.literal_eval(field.value)} for field in fields
+    }
 
 
 def network_side(kind: str) -> int:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import ModuleType
 
 import h5py
@@ -22,22 +23,9 @@ from ptychoformer.training import fit as fit_module
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.fit import Run, fit, fit_together
 from ptychoformer.training.inputs import INPUTS, network_input
+from ptychoformer.training.options import TrainingOptions
 
-TRAINING = {
-    "epochs": 3,
-    "batch_size": 8,
-    "learning_rate": 1e-3,
-    "min_learning_rate": 1e-4,
-    "factor": 0.5,
-    "patience": 2,
-    "subset": "scattered",
-    "validation_fraction": 0.1,
-    "validation": "random",
-    "weights": "last",
-    "precision": "mixed",
-    "deterministic": False,
-    "compile": False,
-}
+TRAINING = TrainingOptions(epochs=3, batch_size=8, validation_fraction=0.1)
 # One with dropout and batch normalisation.
 DPI = {"kind": "dpi", "options": {"size": "small"}, "initialisation": None, "inputs": "log"}
 PTYCHONN = DPI | {"kind": "ptychonn", "options": {}}
@@ -46,7 +34,15 @@ PTYCHONN = DPI | {"kind": "ptychonn", "options": {}}
 def train(folder, dataset, model=DPI, seed=0, **training):
     folder.mkdir(exist_ok=True)
     files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
-    fit(dataset, model=model, loss={"kind": "mse"}, n_train=20, seed=seed, training=TRAINING | training, **files)
+    fit(
+        dataset,
+        model=model,
+        loss={"kind": "mse"},
+        n_train=20,
+        seed=seed,
+        training=replace(TRAINING, **training),
+        **files,
+    )
     return load_checkpoint(files["checkpoint"]).weights, pd.read_csv(files["history"])
 
 
@@ -103,7 +99,8 @@ def test_kill_9_in_the_middle_of_an_epoch_costs_nothing_but_time(tmp_path, make_
     program = f"""
 from ptychoformer.training.fit import fit
 from ptychoformer.training.inputs import INPUTS, network_input
-fit({str(scan)!r}, model={DPI!r}, loss={{"kind": "mse"}}, n_train=20, seed=0, training={TRAINING | {"epochs": 10}!r},
+from ptychoformer.training.options import TrainingOptions
+fit({str(scan)!r}, model={DPI!r}, loss={{"kind": "mse"}}, n_train=20, seed=0, training={replace(TRAINING, epochs=10)!r},
     checkpoint={str(broken / "model.pt")!r}, history={str(broken / "history.csv")!r})
 """
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
@@ -121,7 +118,7 @@ def train_together(folder, dataset, seeds, model=DPI, **training):
     runs = [Run(dataset, seed, folder / f"{seed}/model.pt", folder / f"{seed}/history.csv") for seed in seeds]
     for run in runs:
         run.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    fit_together(runs, model=model, loss={"kind": "mse"}, n_train=20, training=TRAINING | training)
+    fit_together(runs, model=model, loss={"kind": "mse"}, n_train=20, training=replace(TRAINING, **training))
     return [load_checkpoint(run.checkpoint).weights for run in runs]
 
 
@@ -173,7 +170,7 @@ def test_a_seed_that_fails_is_named_and_costs_the_others_nothing(tmp_path, make_
         train_together(tmp_path, scan, (0, 1))
     assert not (tmp_path / "1/model.pt").exists()
     state = load(tmp_path / "1/state.pt")
-    assert state["epoch"] == TRAINING["epochs"]
+    assert state["epoch"] == TRAINING.epochs
     assert_same_bits(alone, state["model"])
 
 
@@ -380,7 +377,7 @@ def test_a_loss_at_the_detector_is_the_same_whatever_the_network_sees(tmp_path, 
         folder = tmp_path / inputs
         folder.mkdir()
         files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
-        still = TRAINING | {"epochs": 1, "learning_rate": 1e-30, "min_learning_rate": 0.0}
+        still = replace(TRAINING, epochs=1, learning_rate=1e-30, min_learning_rate=0.0)
         blind = {"kind": "blind", "options": {}, "initialisation": None, "inputs": inputs}
         fit(make_scan(), model=blind, loss={"kind": "nssim_diffraction"}, n_train=20, seed=0, training=still, **files)
         losses[inputs] = pd.read_csv(files["history"]).validation_loss.item()
@@ -423,7 +420,7 @@ def test_provenance_is_told_how_the_network_started(tmp_path, make_scan):
             loss={"kind": "mse"},
             n_train=20,
             seed=0,
-            training=TRAINING | {"epochs": 1},
+            training=replace(TRAINING, epochs=1),
             **files,
         )
         assert facts["initial_weights"] == how
@@ -541,7 +538,7 @@ def test_a_comment_in_ones_own_network_leaves_its_checkpoints_alone(tmp_path, ma
 
 def test_provenance_is_told_where_ones_own_network_lies(tmp_path, make_scan, own):
     files = {"checkpoint": tmp_path / "model.pt", "history": tmp_path / "history.csv"}
-    made = {"loss": {"kind": "mse"}, "n_train": 20, "seed": 0, "training": TRAINING | {"epochs": 1}}
+    made = {"loss": {"kind": "mse"}, "n_train": 20, "seed": 0, "training": replace(TRAINING, epochs=1)}
     facts = fit(make_scan(), model=own, **made, **files)
     assert facts["network_file"] == str(tmp_path / "own.py")
     assert facts["network_digest"] == load(tmp_path / "model.pt")["source"]

@@ -12,18 +12,10 @@ from ptychoformer.training import run as run_module
 from ptychoformer.training.examples import Examples
 from ptychoformer.training.graphs import WARM_UPS, Graphs
 from ptychoformer.training.losses.mse import mean_squared_error
+from ptychoformer.training.options import TrainingOptions
 from ptychoformer.training.run import Training, run_epoch
 
-OPTIONS = {
-    "epochs": 4,
-    "batch_size": 8,
-    "learning_rate": 1e-3,
-    "min_learning_rate": 1e-4,
-    "factor": 0.5,
-    "patience": 0,
-    "precision": "mixed",
-    "weights": "last",
-}
+OPTIONS = TrainingOptions(epochs=4, batch_size=8, patience=0)
 
 
 class Pretended(Graphs):
@@ -88,7 +80,7 @@ def test_compiling_leaves_the_state_and_whole_batches_pass_through_what_was_comp
         torch.equal(one, other)
         for one, other in zip(plain.model.parameters(), compiled.model.parameters(), strict=True)
     )
-    assert (compiled._compiled is compiled.model) == (count < OPTIONS["batch_size"])
+    assert (compiled._compiled is compiled.model) == (count < OPTIONS.batch_size)
     for _ in range(2):
         assert run_epoch([plain]) == run_epoch([compiled]) == [None]
     for name, weights in plain.model.state_dict().items():

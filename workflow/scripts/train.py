@@ -5,10 +5,11 @@ from adapter import job
 with job(snakemake) as facts:
     from ptychoformer.evaluation.predict import predict
     from ptychoformer.training.fit import delete_state, fit
+    from ptychoformer.training.options import TrainingOptions
 
     dataset, made, how = snakemake.input.dataset, snakemake.output, snakemake.params
     run = dict(n_train=int(snakemake.wildcards.n_train), seed=int(snakemake.wildcards.seed), threads=snakemake.threads)
-    entries = dict(model=how.model, loss=how.loss, training=how.training, code=how.code)
+    entries = dict(model=how.model, loss=how.loss, training=TrainingOptions(**how.training), code=how.code)
     facts |= fit(dataset, checkpoint=made.checkpoint, history=made.history, **entries, **run)
     predict(dataset, made.checkpoint, how.model, made.patches, threads=snakemake.threads)
     delete_state(made.checkpoint)

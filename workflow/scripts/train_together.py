@@ -5,11 +5,12 @@ from adapter import job
 with job(snakemake) as facts:
     from ptychoformer.evaluation.predict import predict
     from ptychoformer.training.fit import Run, delete_state, fit_together
+    from ptychoformer.training.options import TrainingOptions
 
     datasets, made, how = snakemake.input.datasets, snakemake.output, snakemake.params
     seeds = snakemake.config["seeds"]
     runs = [Run(*files) for files in zip(datasets, seeds, made.checkpoints, made.histories, strict=True)]
-    entries = dict(model=how.model, loss=how.loss, training=how.training, code=how.code)
+    entries = dict(model=how.model, loss=how.loss, training=TrainingOptions(**how.training), code=how.code)
     trained = fit_together(runs, n_train=int(snakemake.wildcards.n_train), threads=snakemake.threads, **entries)
     for run, patches, about in zip(runs, made.patches, trained, strict=True):
         predict(run.dataset, run.checkpoint, how.model, patches, threads=snakemake.threads)

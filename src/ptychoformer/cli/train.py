@@ -5,6 +5,7 @@ import json
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ptychoformer.plugins import loss_kinds, loss_options, network_kinds, networ
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
 from ptychoformer.training.inputs import INPUTS
+from ptychoformer.training.options import TrainingOptions
 
 SUMMARY = "train a network on a reconstructed scan"
 ABOUT = """\
@@ -49,21 +51,6 @@ examples:
   ptychoformer train scan.cxi --object object.h5 -o run --crop 128 --bin 4 --model ptychonn --epochs 50
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --option attention=none --loss mae"""
 AFTERWARDS = "The same command goes on after the last whole epoch."  # said when it was interrupted
-# How networks are trained where nothing else is asked for: the defaults of `training` in the
-# workflow's config schema, which a test holds these against. The learning rate is an option of the
-# command; epochs and batch size are too, or `training.pace` chooses them.
-TRAINING = {
-    "min_learning_rate": 1e-4,
-    "factor": 0.5,
-    "patience": 2,
-    "subset": "scattered",
-    "validation_fraction": 0.05,
-    "validation": "random",
-    "weights": "last",
-    "precision": "mixed",
-    "deterministic": False,
-    "compile": False,
-}
 PREPARATION, JUDGEMENT = "preparation.json", "judgement.json"  # in the folder of a run
 NOTHING_LEARNT = 3  # exit code with --strict
 BLOCK = 1024  # patterns looked at together
@@ -98,7 +85,11 @@ def add_options(part: argparse.ArgumentParser) -> None:
     training.add_argument("--batch-size", type=whole(1), metavar="N", help="patterns a step [4 to 32, by their number]")
     rate = real(0, 1, low_excluded=True)
     training.add_argument(
-        "--learning-rate", type=rate, default=1e-3, metavar="R", help="of Adam at the start [%(default)s]"
+        "--learning-rate",
+        type=rate,
+        default=TrainingOptions.learning_rate,
+        metavar="R",
+        help="of Adam at the start [%(default)s]",
     )
     training.add_argument("--loss", choices=losses(), default="mse", help="what is made small [%(default)s]")
     training.add_argument(
@@ -144,16 +135,17 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> dict[str, Any]:
     }
     make_labelled(options.scan, reading(options), {"crop": preparation["crop"], "bin": options.bin}, **made)
     n_train = options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
+    training = training_options(options, n_train)
     settings = {"model": model, "loss": loss_entry(options.loss), "n_train": n_train, "seed": options.seed}
-    settings["training"] = training_options(options, n_train)
     code = code_digest("training.fit", f"models.{options.model}", f"training.losses.{options.loss}")
     threads = threads_of(options)
     results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": threads, "code": code}
-    facts = fit(files["dataset.cxi"], **settings, **results) | {"threads": threads}
-    preparation["label_deviation"], judged = _judged(files, settings, threads)
+    facts = fit(files["dataset.cxi"], training=training, **settings, **results) | {"threads": threads}
+    preparation["label_deviation"], judged = _judged(files, n_train, options.seed, training.subset, threads)
     seen = {"seen": _seen(files["dataset.cxi"])}  # numbers that say nothing to a reader of the provenance
     write_text(json.dumps(preparation | seen, indent=2) + "\n", files[PREPARATION])
     write_text(json.dumps(judged, indent=2) + "\n", files[JUDGEMENT])
+    settings["training"] = asdict(training)
     record(files["model.pt"], settings | preparation | about_scan(options), time.perf_counter() - began, facts)
     delete_state(files["model.pt"])
     print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files['model.pt']}")
@@ -173,22 +165,29 @@ def _prepared(options: Namespace, model: Mapping[str, Any]) -> dict[str, Any]:
     return preparation
 
 
-def training_options(options: Namespace, n_train: int) -> dict[str, Any]:
-    """How a network is trained on ``n_train`` patterns, the config's ``training``."""
+def training_options(options: Namespace, n_train: int) -> TrainingOptions:
+    """How a network is trained on ``n_train`` patterns: in all that the command has no option for,
+    as the workflow does where its config says nothing.
+    """
     from ptychoformer.training.pace import batches, pace
     from ptychoformer.training.split import validation_part
 
-    training = TRAINING | {"learning_rate": options.learning_rate}
-    training["min_learning_rate"] = min(training["min_learning_rate"], options.learning_rate)
-    how = (training["validation_fraction"], training["validation"], options.seed)
+    default = TrainingOptions()
+    how = (default.validation_fraction, default.validation, options.seed)
     fitted = len(validation_part(np.arange(n_train), *how)[0])
     batch_size, epochs = pace(fitted, options.batch_size, options.epochs)
     say(f"batches of {batch_size}, {epochs} epochs: {epochs * batches(fitted, batch_size)} steps")
-    return training | {"batch_size": batch_size, "epochs": epochs}
+    return replace(
+        default,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=options.learning_rate,
+        min_learning_rate=min(default.min_learning_rate, options.learning_rate),
+    )
 
 
 def _judged(
-    files: Mapping[str, Path], settings: Mapping[str, Any], threads: int
+    files: Mapping[str, Path], n_train: int, seed: int, subset: str, threads: int
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Say whether the network has learnt anything; returns the standard deviation of its
     training labels, and what was found.
@@ -200,8 +199,8 @@ def _judged(
     from ptychoformer.training.split import split_of, training_subset
 
     scan, network = read_scan(files["dataset.cxi"]), TrainedNetwork(files["model.pt"], threads)
-    subset = training_subset(split_of(scan), settings["n_train"], settings["seed"], settings["training"]["subset"])
-    means, deviations = label_statistics(scan, subset, network.normalisation)
+    trained = training_subset(split_of(scan), n_train, seed, subset)
+    means, deviations = label_statistics(scan, trained, network.normalisation)
     judged = judge(files["dataset.cxi"], network, means)
     print(f"On {judged['patterns']} patterns of the part that was never trained on:\n{table(judged)}")
     print(f"The network is {sentence(judged)}")

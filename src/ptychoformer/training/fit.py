@@ -13,7 +13,7 @@ has.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import make_loss
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
+from ptychoformer.training.options import TrainingOptions
 from ptychoformer.training.precision import set_precision
 from ptychoformer.training.run import Training, run_epoch
 from ptychoformer.training.split import split_of, training_subset, validation_part
@@ -100,7 +101,7 @@ def fit_together(
     model: Mapping[str, Any],
     loss: Mapping[str, Any],
     n_train: int,
-    training: Mapping[str, Any],
+    training: TrainingOptions,
     threads: int = 1,
     code: str = "",
 ) -> list[dict[str, Any]]:
@@ -112,7 +113,7 @@ def fit_together(
             own) and ``inputs``.
         loss: catalogue entry with ``kind`` and its options.
         n_train: number of patterns, of which a part validates.
-        training: the config's ``training``.
+        training: how it is trained.
         threads: of the CPU.
         code: digest of the code, so that state left by other code is not continued.
 
@@ -128,14 +129,14 @@ def fit_together(
     """
     torch.set_num_threads(threads)
     device = lookup_device()
-    torch.use_deterministic_algorithms(device.type == "cpu" or training["deterministic"], warn_only=True)
+    torch.use_deterministic_algorithms(device.type == "cpu" or training.deterministic, warn_only=True)
     jobs = [
         _prepared(run, model, loss, n_train, training, code, device, tried=place > 0) for place, run in enumerate(runs)
     ]
-    failed = _train(jobs, training["epochs"], device)
+    failed = _train(jobs, training.epochs, device)
     if failed:
         for job in jobs:  # those that are whole need not be trained again
-            if job.training.epoch == training["epochs"]:
+            if job.training.epoch == training.epochs:
                 job.save_state()
         raise TrainingError(
             failed[0][1] if len(runs) == 1 else " ".join(f"Seed {seed}: {error}" for seed, error in failed)
@@ -148,7 +149,7 @@ def _prepared(
     model: Mapping[str, Any],
     loss: Mapping[str, Any],
     n_train: int,
-    training: Mapping[str, Any],
+    training: TrainingOptions,
     code: str,
     device: torch.device,
     *,
@@ -156,9 +157,9 @@ def _prepared(
 ) -> _Job:
     """A run, as it starts or as it was left; network and loss are tried, unless they were."""
     scan = read_scan(run.dataset)
-    subset = training_subset(split_of(scan), n_train, run.seed, training["subset"])
+    subset = training_subset(split_of(scan), n_train, run.seed, training.subset)
     normalisation = training_normalisation(scan, subset)
-    parts = validation_part(subset, training["validation_fraction"], training["validation"], run.seed)
+    parts = validation_part(subset, training.validation_fraction, training.validation, run.seed)
     examples, validation = (load_examples(run.dataset, scan, part, normalisation, model["inputs"]) for part in parts)
     chosen = {"network": digest(dict(model)), "loss": digest(dict(loss)), "code": code, "seed": run.seed}
     chosen["number of training patterns"] = n_train
@@ -168,8 +169,8 @@ def _prepared(
     forward = Forward.of(scan, normalisation, examples.patterns)
     measure = make_loss(loss, forward)
     if not tried:
-        greatest, sizes = examples.inputs.max().item(), (len(examples), training["batch_size"])
-        conditions = Conditions(tuple(scan.window), greatest, *sizes, training["precision"], device)
+        greatest, sizes = examples.inputs.max().item(), (len(examples), training.batch_size)
+        conditions = Conditions(tuple(scan.window), greatest, *sizes, training.precision, device)
         check_loss(loss, measure, forward, conditions)
         check_network(model, conditions)
     # Before the network is built: its file may be edited while it trains.
@@ -177,7 +178,7 @@ def _prepared(
     torch.manual_seed(integer_seed(run.seed, "weights"))
     network = build(model["kind"], scan.window, model["options"], model["initialisation"])
     network = network.to(device, memory_format=torch.channels_last)
-    set_precision(network, training["precision"], device)
+    set_precision(network, training.precision, device)
     making = Training(network, measure, training, run.seed, examples, validation)
     counts = f"{parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate"
     say(f"{model['kind']}, seed {run.seed}: {counts}, on {device}")
@@ -186,11 +187,9 @@ def _prepared(
     return _Job(run, tuple(scan.window), normalisation, making, source, identity)
 
 
-def _schedule(training: Mapping[str, Any]) -> dict[str, Any]:
-    """How an epoch is trained, as `tensors.load_state` compares it; how many there are to be
-    changes none of them.
-    """
-    return {name.replace("_", " "): value for name, value in training.items() if name != "epochs"}
+def _schedule(training: TrainingOptions) -> dict[str, Any]:
+    """How an epoch is trained, as `tensors.load_state` compares it; their number changes none."""
+    return {name.replace("_", " "): value for name, value in asdict(training).items() if name != "epochs"}
 
 
 def _data(scan: Scan, normalisation: Normalisation, examples: Examples, validation: Examples) -> dict[str, Any]:
@@ -210,8 +209,8 @@ def _data(scan: Scan, normalisation: Normalisation, examples: Examples, validati
 
 def _restore(making: Training, state: Mapping[str, Any], path: Path) -> None:
     """Put a run where it was left, if it is not beyond the last epoch that is asked for."""
-    if state["epoch"] > making.options["epochs"]:
-        say(f"Starting anew: {path} is that of {state['epoch']} epochs, {making.options['epochs']} are asked for.")
+    if state["epoch"] > making.options.epochs:
+        say(f"Starting anew: {path} is that of {state['epoch']} epochs, {making.options.epochs} are asked for.")
         return
     making.restore(state)
     say(f"Going on after epoch {making.epoch}.")
@@ -222,7 +221,7 @@ def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tupl
     failed: list[tuple[int, TrainingError]] = []
     going = [job for job in jobs if job.training.epoch < epochs]
     for job in going:
-        if job.training.options["compile"]:
+        if job.training.options.compile:
             job.training.compile()
         job.training.capture()
     began, first = time.monotonic(), True

@@ -2,10 +2,10 @@
 
 import math
 
-# The paper: 25 epochs of batches of 32 (Sec. IV-A) over the 95 % of about 2900 patterns that are
-# fitted.
-EPOCHS, LARGEST_BATCH = 25, 32
-BATCHES = 87  # an epoch
+from ptychoformer.training.options import TrainingOptions
+
+EPOCHS, LARGEST_BATCH = TrainingOptions.epochs, TrainingOptions.batch_size
+BATCHES = 87  # of the paper's epoch: batches of 32 of the 95 % of about 2900 patterns that are fitted
 STEPS = EPOCHS * BATCHES
 SMALLEST_BATCH = 4
 

@@ -20,6 +20,7 @@ from ptychoformer.training.examples import Examples
 from ptychoformer.training.graphs import Graphs
 from ptychoformer.training.losses import Loss
 from ptychoformer.training.optimiser import Adam, Plateau
+from ptychoformer.training.options import TrainingOptions
 from ptychoformer.training.precision import autocast
 
 
@@ -31,8 +32,7 @@ class Training:
     Args:
         model: the network, on the device.
         loss: of a prediction, its labels and the patterns.
-        options: the config's ``training``: epochs, batch_size, learning_rate, min_learning_rate,
-            factor, patience, precision, weights.
+        options: how it is trained.
         seed: of order and dropout.
         examples: to be fitted, on the device.
         validation: to be watched, on the device.
@@ -42,7 +42,7 @@ class Training:
         self,
         model: nn.Module,
         loss: Loss,
-        options: Mapping[str, Any],
+        options: TrainingOptions,
         seed: int,
         examples: Examples,
         validation: Examples,
@@ -52,11 +52,11 @@ class Training:
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {}
-        self.optimiser = Adam(model.parameters(), options["learning_rate"])
+        self.optimiser = Adam(model.parameters(), options.learning_rate)
         self.schedule = Plateau(
-            self.optimiser, factor=options["factor"], patience=options["patience"], floor=options["min_learning_rate"]
+            self.optimiser, factor=options.factor, patience=options.patience, floor=options.min_learning_rate
         )
-        self.batches = math.ceil(len(examples) / options["batch_size"])
+        self.batches = math.ceil(len(examples) / options.batch_size)
         self._device = examples.inputs.device
         self._compiled: nn.Module = model  # what whole batches pass through
         self._draws, self._graphs = Draws(self._device), Graphs(self._device)
@@ -78,14 +78,14 @@ class Training:
         Other batches and the validation part are few: for a shape of their own each would have to
         be compiled again.
         """
-        if len(self.examples) < self.options["batch_size"]:
+        if len(self.examples) < self.options.batch_size:
             return
         compiled = torch.compile(self.model, dynamic=False)
         self.model.train()
         with self.in_use():
             before = copy.deepcopy(self.state())
             try:
-                self._fit(self._order[: self.options["batch_size"]], compiled)
+                self._fit(self._order[: self.options.batch_size], compiled)
                 self._compiled = compiled
             # a compiler that is missing, or whatever this one makes of the network: it trains
             # without
@@ -100,7 +100,7 @@ class Training:
         """Make each step one launch where the device can; the state of the run stays as it is."""
         if not self._graphs.possible:
             return
-        whole = len(self.examples) // self.options["batch_size"]
+        whole = len(self.examples) // self.options.batch_size
         works = {"whole": self._fit_next} if whole else {}
         works |= {"last": self._fit_last} if whole < self.batches else {}
         with self.in_use():
@@ -132,7 +132,7 @@ class Training:
 
     def fit_batch(self, number: int) -> None:
         """Take the step of a batch; the device may still be at it when this returns."""
-        size = self.options["batch_size"]
+        size = self.options.batch_size
         whole = (number + 1) * size <= len(self.examples)
         captured = "whole" if whole else "last"
         if captured in self._graphs:
@@ -185,7 +185,7 @@ class Training:
         )
         with self._graphs.stream():
             self.schedule.step(validation_loss)
-            if self.options["weights"] == "best" and validation_loss <= self.best.get("loss", math.inf):
+            if self.options.weights == "best" and validation_loss <= self.best.get("loss", math.inf):
                 self.best = {
                     "loss": validation_loss,
                     "weights": {name: part.clone() for name, part in self.model.state_dict().items()},
@@ -200,7 +200,7 @@ class Training:
 
     def _fit_next(self) -> None:
         """Fit the next whole batch of the epoch; which one it is, the device counts."""
-        size = self.options["batch_size"]
+        size = self.options.batch_size
         whole = len(self.examples) // size
         batch = self._order[: whole * size].view(whole, size).index_select(0, self._number)[0]
         self._losses.index_copy_(0, self._number, self._fit(batch, self._compiled)[None])
@@ -208,23 +208,23 @@ class Training:
 
     def _fit_last(self) -> None:
         """Fit the last batch of the epoch, which is smaller than the others."""
-        size = self.options["batch_size"]
+        size = self.options.batch_size
         self._losses[-1].copy_(self._fit(self._order[len(self.examples) // size * size :], self.model))
 
     @torch.no_grad()
     def _watch(self) -> None:
-        size, examples = self.options["batch_size"], self.validation
+        size, examples = self.options.batch_size, self.validation
         parts = (examples.part(slice(start, start + size)) for start in range(0, len(examples), size))
         self._validation_loss.copy_(sum(self._loss(part, self.model) * len(part) for part in parts) / len(examples))
 
     def _loss(self, part: Examples, network: nn.Module) -> Tensor:
-        with autocast(self.options["precision"], self._device):
+        with autocast(self.options.precision, self._device):
             prediction = network(part.inputs)
         return self.loss(prediction.float(), part.labels, part.patterns)
 
     def final_weights(self) -> dict[str, Tensor]:
         """The weights of the last epoch, as published, or those with the best validation loss."""
-        weights = self.best["weights"] if self.options["weights"] == "best" else self.model.state_dict()
+        weights = self.best["weights"] if self.options.weights == "best" else self.model.state_dict()
         with self._graphs.stream():
             return {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
 
