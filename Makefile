@@ -25,16 +25,21 @@ endif
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-# What is installed is what the lock says, whatever the times of files in a copied folder are.
-INSTALLED := $(shell cmp -s requirements.lock .venv/installed && $(BIN)/python -c "" 2>/dev/null && echo yes)
+# What is installed is what the locks say, whatever the times of files in a copied folder are.
+LOCKS := requirements.lock requirements-torch.lock requirements-torch-cpu.lock
+INSTALLED := $(shell cat $(LOCKS) | cmp -s - .venv/installed && $(BIN)/python -c "" 2>/dev/null && echo yes)
 .venv/installed: $(if $(INSTALLED),,install)
+
+# Nothing whose content is not that of a lock; they are complete, so that nothing else is looked for.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet --require-hashes --no-deps --requirement
 
 .PHONY: install
 install:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; try: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	$(BIN)/python -c "" 2>/dev/null || $(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet --requirement requirements.lock
-	cp requirements.lock .venv/installed
+	$(INSTALL) requirements.lock
+	$(INSTALL) requirements-torch-cpu.lock 2>/dev/null || $(INSTALL) requirements-torch.lock
+	cat $(LOCKS) > .venv/installed
 
 paper: .venv/installed  ## the whole paper at laptop scale, into results/
 	$(SNAKEMAKE) $(ARGS) $(CONFIG)
@@ -63,11 +68,12 @@ test: .venv/installed  ## the tests
 test-all: .venv/installed  ## the tests, slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: .venv/installed  ## style of Python and Snakemake code
+lint: .venv/installed  ## style of Python and Snakemake code, and what bandit finds unsafe in it
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m snakefmt --check Snakefile workflow
 	$(BIN)/python -m snakemake --lint
+	$(BIN)/python -m bandit --quiet --recursive src workflow
 
 format: .venv/installed  ## put Python and Snakemake code into style
 	$(BIN)/python -m ruff check --fix .

@@ -21,7 +21,7 @@ import argparse
 import json
 import os
 import signal
-import subprocess
+import subprocess  # of Snakemake, as a list of words, by no shell  # nosec B404
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -230,7 +230,7 @@ def run_until(deadline: float, command: list[str]) -> int | None:
     """
     # A shell that runs this in the background makes it deaf to SIGINT, which the command must not
     # inherit.
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # no shell  # nosec B603
         command, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     )
     try:

@@ -10,7 +10,7 @@ resources/reference/ties.csv and printed as a table.
 import argparse
 import math
 import os
-import subprocess
+import subprocess  # of Snakemake, as a list of words, by no shell  # nosec B404
 import sys
 from pathlib import Path
 
@@ -39,7 +39,8 @@ def main() -> int:
     os.chdir(ROOT)
     config = configured(OVERLAY)
     runs = {Path(path).with_name("model.pt"): run for path, run in histories(config, arguments.models).items()}
-    status = subprocess.run(snakemake_command(map(str, runs), [OVERLAY], arguments.data), check=False).returncode
+    command = snakemake_command(map(str, runs), [OVERLAY], arguments.data)
+    status = subprocess.run(command, check=False).returncode  # no shell  # nosec B603
     if status:
         return status
     rows = pd.concat([_scored(config, path, *run) for path, run in runs.items()], ignore_index=True)

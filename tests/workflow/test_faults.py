@@ -134,12 +134,13 @@ ODD = "é #1 & 5% 'a'"
 def odd_project(tmp_path):
     """In a folder with blanks and other letters, with a Python in it; next to it a folder for results."""
     project = Project.fresh(tmp_path / ODD)
-    for name in ("Makefile", "requirements.lock"):
+    locks = ["requirements.lock", "requirements-torch.lock", "requirements-torch-cpu.lock"]
+    for name in ("Makefile", *locks):
         shutil.copy2(ROOT / name, project.folder / name)
     venv.create(project.folder / ".venv", with_pip=False)
     packages = next((project.folder / ".venv/lib").glob("python*/site-packages"))
     (packages / "all.pth").write_text("\n".join(site.getsitepackages()))
-    shutil.copyfile(ROOT / "requirements.lock", project.folder / ".venv/installed")
+    (project.folder / ".venv/installed").write_text("".join((ROOT / name).read_text() for name in locks))
     return project
 
 
