@@ -178,7 +178,7 @@ def test_defaults_are_not_shared_between_entries():
         (
             "models.dpi.label",
             True,
-            "models.dpi.label: true is not allowed; it must be text or null. In quotes it is text",
+            "models.dpi.label: true is not allowed; it must be text or null, one line of at most 100 letters. In quotes it is text",
         ),
         (
             "pathvars.results",
@@ -242,12 +242,12 @@ def test_defaults_are_not_shared_between_entries():
         (
             "experiments.table1.n_train",
             ["some"],
-            "experiments.table1.n_train[0]: 'some' is not allowed; it must be an integer of at least 2, or all.",
+            "experiments.table1.n_train[0]: 'some' is not allowed; it must be an integer of 2 to 4000000, or all.",
         ),
         (
             "experiments.table1.n_train",
             64,
-            "experiments.table1.n_train: 64 is not allowed; it must be a list of integers of at least 2, or of the word all.",
+            "experiments.table1.n_train: 64 is not allowed; it must be a list of integers of 2 to 4000000, or of the word all.",
         ),
         (
             "experiments.table2.test",
@@ -314,7 +314,7 @@ def test_defaults_are_not_shared_between_entries():
         ("seeds", [], "seeds: [] is not allowed; it must be a list of different integers, such as [0, 1, 2]."),
         ("seeds", [1, 1], "it must be a list of different integers, such as [0, 1, 2]."),
         ("models.dpi.experiments", ["table1", "table1"], "a list of names under experiments, or null for all of them."),
-        ("seeds", [0, -1], "seeds[1]: -1 is not allowed; it must be an integer, at least 0."),
+        ("seeds", [0, -1], "seeds[1]: -1 is not allowed; it must be an integer, at least 0 and at most"),
         (
             "objects.permalloy.kind",
             "moon",

@@ -141,7 +141,8 @@ def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str
 
 
 def _join(key: str, name: Any) -> str:
-    return f"{key}.{name}" if key else str(name)
+    shown = str(name) if str(name).isprintable() and len(str(name)) <= 60 else _shown(name)
+    return f"{key}.{shown}" if key else shown
 
 
 def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,14 +2,18 @@
 part names and another must define.
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
+from pathlib import PurePosixPath
 from typing import Any
 
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import models_of, window_side
+from ptychoformer.places import DEVICES, fault_of_path, same_name
 from ptychoformer.plugins import network_side
-from ptychoformer.provided import files_named
+from ptychoformer.provided import BY_CONTENT, fault_of_address, files_named, kept_name
+
+_CATALOGUES = ("objects", "probes", "datasets", "models", "losses")
 
 
 def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
@@ -18,6 +22,7 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
     Raises:
         InputError: one sentence about the first thing that is wrong.
     """
+    _check_names(config)
     _check_files(config)
     for name, entry in config["objects"].items():
         low, high = entry["amplitude_range"] or (0, 1)
@@ -73,19 +78,62 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
         )
 
 
+def _check_names(config: Mapping[str, Any]) -> None:
+    """Refuse names of entries, and so of folders, that some disks take for another's or for a
+    device.
+    """
+    for catalogue in _CATALOGUES:
+        names: dict[str, str] = {}
+        for name in config[catalogue]:
+            if same_name(name) in DEVICES:
+                raise InputError(
+                    f"{catalogue}.{name}: the name is that of a device where disks are shared; it must not be."
+                )
+            if (other := names.setdefault(same_name(name), name)) != name:
+                raise InputError(
+                    f"{catalogue}.{name}: there is '{other}' too; names must differ in more than capitals, which some"
+                    " disks do not tell apart."
+                )
+
+
 def _check_files(config: Mapping[str, Any]) -> None:
-    """Refuse files outside of ``data_dir``, and two files that would be kept under one name."""
-    sources: dict[str, tuple[str, tuple]] = {}
+    """Refuse files outside of ``data_dir``, sources that cannot be trusted, and two files that
+    would be kept under one name.
+    """
+    sources: dict[str, tuple[str, str, tuple]] = {}
     for key, part in files_named(config):
-        file, source = part["file"], (part.get("url"), part.get("sha256"))
-        if not isinstance(file, str) or not file or PurePath(file).is_absolute() or ".." in PurePath(file).parts:
-            raise InputError(
-                f"{key}.file: {file!r} is not allowed; it must be a path below data_dir, which may be any folder."
-            )
-        if any(source) and sources.setdefault(file, (key, source))[1] != source:
-            raise InputError(
-                f"{key}.file: '{file}' is not allowed; {sources[file][0]} has another url or sha256 for it."
-            )
+        _check_file(key, part)
+        file, source = kept_name(part["file"]), (part.get("url"), part.get("sha256"))
+        if not any(source):
+            continue
+        _, other, known = sources.setdefault(same_name(file), (file, key, source))
+        if (known, sources[same_name(file)][0]) != (source, file):
+            raise InputError(f"{key}.file: '{file}' is not allowed; {other} has another url or sha256 for it.")
+    for name, (file, key, _) in sources.items():
+        for folder in map(str, PurePosixPath(name).parents):
+            if folder in sources:
+                raise InputError(
+                    f"{key}.file: '{file}' is not allowed; {sources[folder][1]} has a file where this has a folder."
+                )
+
+
+def _check_file(key: str, part: Mapping[str, Any]) -> None:
+    file, url, sha256 = part["file"], part.get("url"), part.get("sha256")
+    fault = fault_of_path(file) or fault_of_path(kept_name(file))
+    if fault or PurePosixPath(file).parts[0] == BY_CONTENT:
+        raise InputError(
+            f"{key}.file: {_shown(file)} is not allowed; it must be a path below data_dir, which may be any folder"
+            f"{f' ({fault})' if fault else f', and not below {BY_CONTENT}, where copies lie'}."
+        )
+    if sha256 is not None and not (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)):
+        raise InputError(f"{key}.sha256: {_shown(sha256)} is not allowed; it must be 64 hexadecimal digits, or null.")
+    if url is not None and (fault := fault_of_address(url, sha256) if isinstance(url, str) else "it is no text"):
+        raise InputError(f"{key}.url: {_shown(url)} is not allowed; {fault}.")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _check_room(name: str, experiment: Mapping[str, Any], room_for_one: Iterable[str]) -> None:

@@ -9,11 +9,13 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import atomic
+from ptychoformer.places import is_within
 
 FILES = "resources/files"  # in the project's folder
 BY_CONTENT = "by_content"
@@ -64,6 +66,24 @@ def files_named(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
             yield from ((f"{catalogue}.{name}.{role}", part) for role, part in entry.items() if is_file(part))
 
 
+def fault_of_address(url: str, sha256: str | None) -> str:
+    """Say why a file may not be downloaded from ``url``; empty if it may.
+
+    Without a checksum, whoever stands between may put another file in the place of one that comes
+    by plain http.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not url.isprintable():
+        return "it is no address, such as https://example.org/scan.cxi"
+    if parts.scheme not in ("https", "http"):
+        return f"files are downloaded by https, not by {parts.scheme}"
+    return "" if parts.scheme == "https" or sha256 else "plain http needs a sha256"
+
+
 class ProvidedFiles:
     """The files that a config names.
 
@@ -79,6 +99,21 @@ class ProvidedFiles:
 
     def __init__(self, config: Mapping[str, Any], memory: str | os.PathLike):
         self._config, self._memory = config, Path(memory)
+
+    def check(self) -> None:
+        """Look at where every file is read and kept, before any job starts.
+
+        Raises:
+            InputError: a symbolic link leads one out of its folder.
+        """
+        for key, part in files_named(self._config):
+            own = self._own(part)
+            for path, folder in ((Path(FILES, _name(part)), FILES), (own, self._config["data_dir"])):
+                if path and not is_within(path, folder):
+                    raise InputError(
+                        f"{key}.file: '{part['file']}' is not allowed, a symbolic link leads it out of {folder}; copy"
+                        " the file into that folder."
+                    )
 
     def of(self, catalogue: str, name: str, roles: Iterable[str] | None = None) -> dict[str, str]:
         """Map the roles of an entry's files (all, or those named) to paths below `FILES`.
@@ -118,7 +153,12 @@ class ProvidedFiles:
 
 
 def _name(part: Mapping[str, Any]) -> str:
-    return part["file"].translate(ESCAPES)
+    return kept_name(part["file"])
+
+
+def kept_name(file: str) -> str:
+    """Return the name of a file below `FILES`, the same for all ways to write its path."""
+    return str(PurePosixPath(file)).translate(ESCAPES)
 
 
 def _has_source(part: Mapping[str, Any]) -> bool:

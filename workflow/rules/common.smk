@@ -15,6 +15,7 @@ from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments, window_side
 from ptychoformer.paths import CELL, EPIE_EVALUATION, EVALUATION, OWN_EVALUATION, REFERENCE_EVALUATION, TRAINING
+from ptychoformer.places import check_results
 from ptychoformer.plugins import network_code
 from ptychoformer.provenance import code_digest
 from ptychoformer.provided import BY_CONTENT, ProvidedFiles, check_project, data_folder, options_of
@@ -26,6 +27,7 @@ PROJECT = os.path.relpath(workflow.basedir)  # from where results go, which --di
 try:
     check_project(workflow.basedir)
     config.update(complete(config, load_schema(workflow.basedir)))
+    check_results(config["pathvars"].get("results"), workflow.basedir)
     # A folder of runs to print instead of training any, or nothing; the config is cut down to what
     # it holds whole.
     HARVESTED = config["harvested"] and str(Path(PROJECT, config["harvested"]))
@@ -33,6 +35,7 @@ try:
     config.update(HOLDINGS.narrowed(config) if HOLDINGS else {})
     config["data_dir"] = data_folder(config["data_dir"])
     PROVIDED = ProvidedFiles(config, memory=".snakemake/checksums")
+    PROVIDED.check()
     EXPERIMENTS = Experiments(config, HOLDINGS)
     EXPERIMENTS.check()
     PAPER = read_contents(Path(workflow.basedir) / CONTENTS)

@@ -1,0 +1,110 @@
+"""Where things may lie that a config names: every path that is made of its words stays in the
+folder that it belongs to, symbolic links followed.
+
+Needs nothing but Python, so that the workflow can use it while it parses.
+"""
+
+import os
+import unicodedata
+from pathlib import Path, PurePosixPath
+
+from ptychoformer.errors import InputError
+
+LONGEST = 200  # bytes of a name; file systems take 255, and temporary names are longer than their files'
+# Folders of the project that hold no results; those whose names begin with a dot are not listed.
+OWN = {"config", "docs", "profiles", "resources", "src", "tests", "workflow"}
+SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr", "var")
+USERS = ("/dev/shm", "/var/tmp", "/var/scratch")  # below SYSTEM
+# Names that mean a device where a disk is shared with Windows, with any ending.
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
+
+
+def same_name(name: str) -> str:
+    """Return what two names share that are one and the same on some disks: macOS and Windows tell
+    neither capitals nor ways to compose a letter.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def fault_of_path(path: object) -> str:
+    """Say what is wrong with a relative path of a file below some folder; empty if nothing is."""
+    if not isinstance(path, str) or not path.strip("./ "):
+        return "which is no path"
+    parts = PurePosixPath(path).parts
+    if path.startswith("/") or ".." in parts:
+        return "which leads elsewhere"
+    return next(filter(None, map(fault_of_part, parts)), "")
+
+
+def fault_of_part(name: str) -> str:
+    """Say what is wrong with the name of a file or folder; empty if nothing is."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        return "which holds a control character"
+    if len(os.fsencode(name)) > LONGEST:
+        return f"in which a name is longer than {LONGEST} bytes"
+    return ""
+
+
+def is_within(path: str | os.PathLike, folder: str | os.PathLike) -> bool:
+    """Say whether ``path``, which need not exist, lies in ``folder`` once symbolic links are
+    followed.
+    """
+    try:
+        return Path(path).resolve().is_relative_to(Path(folder).resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False
+
+
+def check_results(folder: str | None, project: str | os.PathLike) -> None:
+    """Check that results may go to ``folder``, the config's ``pathvars.results``.
+
+    Below the working folder it may be any folder but the project's own ones. Elsewhere, such as on
+    a scratch disk, it must exist: neither a slip of the pen nor somebody else's config makes
+    folders there.
+
+    Args:
+        folder: a path, absolute or from the working folder; None is the default.
+        project: its folder.
+
+    Raises:
+        InputError: they may not.
+    """
+    if folder and (fault := _fault_of_results(folder, Path(project).resolve())):
+        raise InputError(
+            f"pathvars.results: {folder!r} is not allowed, {fault}; it must be a folder of its own below the project,"
+            " or the full path of one that exists elsewhere, such as on a scratch disk."
+        )
+
+
+def _fault_of_results(folder: str, project: Path) -> str:
+    parts = PurePosixPath(folder).parts
+    if fault := next(filter(None, map(fault_of_part, parts)), ""):
+        return fault
+    if ".." in parts or any(part.startswith(("~", "-")) or part != part.strip() for part in parts):
+        return "in which no name may be '..', begin with '~' or '-', or begin or end with a blank"
+    try:
+        target = Path(folder).resolve()
+    except (OSError, RuntimeError):
+        return "which is a symbolic link in a circle"
+    for home in (Path.cwd().resolve(), project):
+        if target == home or target in home.parents:
+            return "which holds the project itself"
+        if target.is_relative_to(home):
+            first = target.relative_to(home).parts[0]
+            return "which is one of the project's own folders" if _is_own(first) else ""
+    return _fault_elsewhere(target)
+
+
+def _is_own(name: str) -> bool:
+    return name.startswith(".") or same_name(name) in OWN
+
+
+def _fault_elsewhere(target: Path) -> str:
+    system = any(target.is_relative_to(Path("/", name)) for name in SYSTEM)
+    if target == Path.home() or (system and not any(map(target.is_relative_to, USERS))):
+        return "which is a home folder or one of the system's"
+    if any(part.startswith(".") for part in target.parts):
+        return "which is a hidden folder"
+    if not target.is_dir():
+        return "which is no folder that exists"
+    return "" if os.access(target, os.W_OK | os.X_OK) else "which may not be written to"
