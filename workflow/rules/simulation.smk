@@ -1,6 +1,13 @@
 # From a scan plan to a dataset: objects, probes, then diffraction patterns (Eq. 2).
 
 
+# On a cluster they run where Snakemake does: a compute node often has no way to the internet, and
+# need not see data_dir.
+localrules:
+    provided_file,
+    own_file,
+
+
 rule provided_file:
     output:
         # Not deleted before it is replaced: another workflow may be reading it.
