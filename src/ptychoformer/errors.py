@@ -19,6 +19,14 @@ class TrainingError(PtychoformerError):
     """Training cannot go on, for example because the loss is no longer finite."""
 
 
+_NO_MEMORY = ("allocate memory", "out of memory", "memory allocation failed", "bad_alloc")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error, of Python, torch, HDF5 or the system, says that there is no more memory."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
+
+
 def first_line(error: Exception) -> str:
     """The first line of what an error of a library says, or its type where it says nothing."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -8,13 +8,16 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ptychoformer.errors import OutputError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+# What file systems say that lock nothing, or no folders (NFS).
+_NO_LOCKS = {errno.ENOLCK, errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 ABANDONED = 600.0  # seconds in which nobody wrote into a shared file
 
 
@@ -23,22 +26,22 @@ def atomic(path: str | os.PathLike, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary name beside ``path`` (same suffix); rename it on success, remove it on any
     failure.
 
-    The name is always the same, so that the next attempt writes over what a killed process left
-    behind; unless the file is ``shared``: where several processes may write it at once each has a
-    name of its own, and what killed ones left is removed when it is old.
+    Every process has a name of its own, which it holds locked, so that two writers do not meet; the
+    next one removes what killed ones left behind. Of a ``shared`` file, which other machines may
+    write, whose locks are not seen here, that has to be old too.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    own = f".{uuid.uuid4().hex}" if shared else ""
-    temporary = path.with_name(f".{path.stem}.partial{own}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.partial.{uuid.uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if shared:
-            _remove_abandoned(path)
-        yield temporary
-        temporary.replace(path)
+        _remove_abandoned(path, ABANDONED if shared else 0.0)
+        with open(temporary, "xb") as held:
+            try_lock(held.fileno())
+            yield temporary
+            temporary.replace(path)
     except OSError as error:
         if reason := _why_not_written(error):
             raise OutputError(f"{path} cannot be written: {reason}. Nothing was left half-written.") from error
@@ -47,13 +50,33 @@ def atomic(path: str | os.PathLike, shared: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _remove_abandoned(path: Path) -> None:
+def _remove_abandoned(path: Path, seconds: float) -> None:
+    """Remove what nobody writes any more, if nobody did for some seconds."""
     begun = f".{path.stem}.partial."
     for other in path.parent.iterdir():
         if other.name.startswith(begun) and other.suffix == path.suffix:
-            with suppress(FileNotFoundError):  # its writer ended meanwhile
-                if time.time() - other.lstat().st_mtime > ABANDONED:
+            with suppress(FileNotFoundError), open(other, "rb") as left:  # its writer may end meanwhile
+                free = try_lock(left.fileno())
+                needed = ABANDONED if free is None else seconds
+                if free is not False and time.time() - other.lstat().st_mtime > needed:
                     other.unlink()
+
+
+def try_lock(descriptor: int) -> bool | None:
+    """Lock an open file or folder until it is closed or its process dies.
+
+    Returns:
+        Whether it could be; None where the file system does not know locks, or none of folders.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
 
 
 def _why_not_written(error: OSError) -> str | None:
@@ -67,22 +90,28 @@ def _why_not_written(error: OSError) -> str | None:
 @contextmanager
 def locked(folder: str | os.PathLike) -> Iterator[None]:
     """Keep other processes that ask for it out of ``folder``; no file is left there, and a kill
-    ends it.
+    ends it. Where folders cannot be locked (NFS) a file ``.lock`` in it is, which stays.
 
     Raises:
-        OutputError: another process is there.
+        OutputError: another process is there, or the folder cannot be written to.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with ExitStack() as opened:
+        descriptor = os.open(folder, os.O_RDONLY)
+        opened.callback(os.close, descriptor)
+        if (free := try_lock(descriptor)) is None:
+            free = try_lock(opened.enter_context(_opened(Path(folder, ".lock"))).fileno())
+        if free is False:
             raise OutputError(
-                f"{folder} is being written into by another process; wait for it, or name another folder."
-            ) from error
+                f"{folder} is being written into by another process; wait for it or end it, or name another folder."
+            )
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open(path, "ab")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {_why_not_written(error) or error}.") from error
 
 
 def write_text(text: str, path: str | os.PathLike) -> None:

@@ -178,7 +178,7 @@ def sidecar(artefact: str | Path) -> Path:
 
 def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, facts: Mapping[str, Any]) -> None:
     """Write the sidecar of ``artefact``: configuration and its digest, versions, machine,
-    seconds, and ``facts`` such as the device.
+    seconds, ``facts`` such as the device, and of a CSV, which cannot hold its own, the digest.
     """
     content = {
         "artefact": Path(artefact).name,
@@ -189,4 +189,53 @@ def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, 
         "machine": f"{platform.system()} {platform.machine()}",
         "seconds": round(seconds, 3),
     } | dict(facts)
-    write_text(json.dumps(content, indent=2, default=str) + "\n", sidecar(artefact))
+    if Path(artefact).suffix == ".csv":
+        content["sha256"] = _sha256(artefact)
+    write_provenance(content, artefact)
+
+
+def write_provenance(content: Mapping[str, Any], artefact: str | Path) -> None:
+    """Write the sidecar of ``artefact``, with a digest of its own content."""
+    content = json.loads(json.dumps(content, default=str))
+    content["provenance_digest"] = digest({name: part for name, part in content.items() if name != "provenance_digest"})
+    write_text(json.dumps(content, indent=2) + "\n", sidecar(artefact))
+
+
+def read_provenance(artefact: str | Path) -> dict[str, Any]:
+    """The sidecar of an artefact.
+
+    Raises:
+        InputError: it is missing, not JSON, or not as it was written.
+    """
+    path = sidecar(artefact)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        written = content.pop("provenance_digest", None)  # which older ones have not
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{path} cannot be read as provenance; delete {artefact} and run again to make both anew."
+        ) from error
+    if written not in (None, digest(content)):
+        raise InputError(f"{path} is not as it was written; delete {artefact} and run again to make both anew.")
+    return content
+
+
+def check_content(artefact: str | Path) -> None:
+    """Whether an artefact is, to the bit, what its provenance was written of, if it has one that
+    says so.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not sidecar(artefact).exists():
+        return
+    if read_provenance(artefact).get("sha256") not in (None, _sha256(artefact)):
+        raise InputError(
+            f"{artefact} is not as it was written: it is damaged or was edited; delete it, and run the same command"
+            " that made it again."
+        )
+
+
+def _sha256(path: str | Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

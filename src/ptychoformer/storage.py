@@ -1,5 +1,10 @@
-"""HDF5 and CSV as contracts: self-describing, written whole or not at all, and read with errors
-a user understands.
+"""HDF5 and CSV as contracts: self-describing, written whole or not at all, checked bit by bit where
+they are read, and read with errors a user understands.
+
+HDF5 files check themselves: what describes the data has checksums since HDF5's format of 1.10, and
+arrays have Fletcher's, a part at a time, so that to read a part is to check a part. The digest of a
+CSV stands in its provenance (`provenance.record`), and a compressed one has gzip's. A file without
+any, a user's own or an older one, is taken as it is.
 """
 
 import csv
@@ -11,13 +16,14 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError, first_line
 from ptychoformer.files import atomic
+from ptychoformer.provenance import check_content
 
 if TYPE_CHECKING:  # pandas takes a quarter of a second to import, and most jobs write no table
     import pandas as pd
@@ -27,6 +33,9 @@ if TYPE_CHECKING:  # pandas takes a quarter of a second to import, and most jobs
 # rounding.
 DIGITS = "%.9g"
 PRECISION = 1e-8
+FORMAT = ("v110", "v110")  # of HDF5, the oldest in which all that describes data has a checksum
+COMPACT = 4096  # bytes of an array that is still kept with what describes it
+PART = 2**20  # bytes of an array with one checksum
 
 
 @contextmanager
@@ -37,7 +46,7 @@ def create_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
         OutputError: see `atomic`.
     """
     with atomic(path) as temporary, _Stream(temporary, "w+") as stream:
-        file = h5py.File(stream, "w")
+        file = h5py.File(stream, "w", libver=FORMAT)
         try:
             yield file
         finally:
@@ -87,15 +96,39 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
     """An HDF5 file to read from.
 
     Raises:
-        InputError: the file is missing, truncated, not HDF5, or breaks off while it is read.
+        InputError: the file is missing, truncated, damaged, not HDF5, or breaks off while it is
+            read.
     """
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist.")
     try:
         with h5py.File(path, "r") as file:
+            _check_descriptions(file)
             yield file
     except OSError as error:
-        raise InputError(f"{path} cannot be read as HDF5, it may be truncated ({first_line(error)}).") from error
+        raise InputError(
+            f"{path} cannot be read as HDF5, it may be truncated or damaged ({first_line(error)}); delete it, and run"
+            " the same command that made it again."
+        ) from error
+
+
+def _check_descriptions(file: h5py.File) -> None:
+    """Look at what describes each array, group and attribute, which HDF5 checks as it does: one
+    that is damaged would later seem not to be there.
+
+    Raises:
+        OSError: one is damaged.
+    """
+
+    def look(found: h5py.Group | h5py.Dataset) -> None:
+        for attribute in found.attrs:
+            found.attrs.get_id(attribute)
+
+    try:
+        look(file)
+        file.visititems(lambda _, found: look(found))
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise OSError(first_line(error)) from error
 
 
 def read(file: h5py.File, name: str, ndim: int) -> h5py.Dataset:
@@ -116,7 +149,49 @@ def write(group: h5py.Group, name: str, data: np.ndarray | float, units: str, ax
     """Store an array with what it means: ``units`` (``""`` if it has none) and comma-separated
     ``axes``.
     """
-    return describe(group.create_dataset(name, data=data), units, axes)
+    return describe(store(group, name, data), units, axes)
+
+
+def store(group: h5py.Group, name: str, data: np.ndarray | float | bytes) -> h5py.Dataset:
+    """Store an array, a number or a text, under HDF5's checksums."""
+    data = np.asarray(data)
+    made = allocate(group, name, data.shape, data.dtype) if data.nbytes > COMPACT else _compact(group, name, data)
+    made[...] = data
+    return made
+
+
+def _compact(group: h5py.Group, name: str, data: np.ndarray) -> h5py.Dataset:
+    """Room for an array among what describes it, for which h5py has no option."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.COMPACT)
+    properties.set_obj_track_times(False)  # the same bytes at any time
+    space = h5py.h5s.create_simple(data.shape) if data.shape else h5py.h5s.create(h5py.h5s.SCALAR)
+    kind = h5py.h5t.py_create(data.dtype, logical=True)
+    group[name] = made = h5py.Dataset(h5py.h5d.create(group.id, None, kind, space, properties))
+    return made
+
+
+def allocate(
+    group: h5py.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.typing.DTypeLike,
+    *,
+    chunks: tuple[int, ...] | None = None,
+    **options: Any,
+) -> h5py.Dataset:
+    """An array that is yet to be filled, part by part, each with a checksum.
+
+    Args:
+        chunks: shape of a part; None is rows in equal parts of about ``PART`` bytes.
+        options: of h5py's ``create_dataset``, ``fillvalue`` for example.
+    """
+    if 0 in shape:
+        return _compact(group, name, np.empty(shape, dtype))
+    if chunks is None:
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        chunks = (math.ceil(shape[0] / math.ceil(size / PART)), *shape[1:])
+    return group.create_dataset(name, shape, dtype, chunks=chunks, fletcher32=True, **options)
 
 
 def describe(dataset: h5py.Dataset, units: str, axes: str) -> h5py.Dataset:
@@ -160,10 +235,13 @@ def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
         what: the file is, for the sentence of an error.
 
     Raises:
-        InputError: it is missing, is no table, or a row has not as many values as the head.
+        InputError: it is missing, is not as its provenance says, is no table, or a row has not as
+            many values as the head.
     """
     import pandas as pd
 
+    if Path(path).exists():
+        check_content(path)
     try:
         opened = gzip.open if Path(path).suffix == ".gz" else open
         with opened(path, "rt", encoding="utf-8", newline="") as file:

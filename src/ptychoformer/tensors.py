@@ -1,18 +1,23 @@
-"""Tensors as files: written whole or not at all, and read without running what they hold."""
+"""Tensors as files: written whole or not at all, checked bit by bit where they are read, and read
+without running what they hold.
+"""
 
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, first_line
 from ptychoformer.files import atomic
 from ptychoformer.progress import say
+
+_CURE = "delete it, and run the same command that made it again"
 
 
 def save(content: dict[str, Any], path: str | os.PathLike) -> None:
@@ -33,10 +38,14 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums that it writes
+            damaged = archive.testzip()
+        content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
     # of a file that is something else, torch lets through whatever its unpickler stumbles over
     except Exception as error:
-        raise InputError(f"{path} cannot be read as a checkpoint, it may be truncated.") from error
+        raise InputError(f"{path} cannot be read as a checkpoint, it may be truncated or damaged; {_CURE}.") from error
+    if damaged:
+        raise InputError(f"{path} is damaged, its part '{damaged}' is not what was written; {_CURE}.")
     if not isinstance(content, dict):
         raise InputError(f"{path} is no checkpoint of this project.")
     return content
@@ -67,7 +76,7 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str
     try:
         state = load(path)
     except InputError as error:
-        say(f"Starting anew: {error}")
+        _set_aside(path, error)
         return None
     before = state.get("identity")
     if not isinstance(before, dict) or before.keys() != identity.keys():
@@ -78,3 +87,24 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str
         say(f"Starting anew: {', '.join(others)}{' and ' if others else ''}{last} changed since {path} was written.")
         return None
     return state
+
+
+def restored(path: str | os.PathLike, restore: Callable[[], None], undo: Callable[[], None]) -> bool:
+    """Whether the state at ``path`` could be gone on from; one that has not what ``restore`` needs
+    is set aside, and ``undo`` brings back what was before.
+    """
+    try:
+        restore()
+    # whatever a library finds wrong with what is missing, of another shape or of another type
+    except Exception as error:
+        undo()
+        _set_aside(path, error)
+        return False
+    return True
+
+
+def _set_aside(path: str | os.PathLike, error: Exception) -> None:
+    """Rename a state that cannot be used, so that it is not tried for ever, and say so."""
+    aside = Path(path).with_suffix(".unusable.pt")
+    Path(path).replace(aside)
+    say(f"Starting anew: the state at {path} cannot be used ({first_line(error)}); it now is {aside.name}.")

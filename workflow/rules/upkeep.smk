@@ -2,8 +2,15 @@
 #
 # A Snakemake that was killed leaves its lock behind, and the same command again would refuse to
 # run. Every run leaves its name here; locks are taken away when all runs that are named ran on this
-# machine and are dead. A lock of another machine (a cluster's login node) or of a run that is still
-# alive is left alone.
+# machine and are dead. A lock of another machine (a cluster's login node), of a run that is still
+# alive, or of one of which nothing is known, is left alone.
+#
+# It deletes what a job makes before the job begins, so that what would make it fail or make the
+# same thing twice is looked at before: files dated in the future, folders that cannot be written
+# to, and jobs that outlived an earlier run.
+#
+# Its jobs read the code when they begin, so that code that is edited meanwhile is used by some of
+# them. Each is taken for one of the code at the start, and made anew by the next run.
 #
 # Its scheduler looks at all waiting jobs again a second after every look, so that jobs can be
 # started at a limited rate, and every job that ends begins another such chain: by the end of
@@ -18,23 +25,25 @@
 
 import difflib
 import gc
-import json
-import platform
 import shlex
 import time
-import psutil
+from contextlib import ExitStack
 
 from snakemake.cli import get_argument_parser
+
+from ptychoformer.errors import PtychoformerError
+from ptychoformer.owners import held, is_dead
+from ptychoformer.readiness import check_alone, check_times, check_writable
 
 OWNERS = Path(".snakemake/lock-owners")
 SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
 STARTED = time.time()
-MINE = OWNERS / f"{platform.node()}-{os.getpid()}.json"
+WORKING = ExitStack()  # while this run works
 
 
 def release_stale_locks():
-    owners = {path: json.loads(path.read_text() or "{}") for path in OWNERS.glob("*.json")}
-    if not owners or not all(is_dead(owner) for owner in owners.values()):
+    owners = list(OWNERS.glob("*.json"))
+    if not owners or not all(map(is_dead, owners)):
         return
     locks = list(Path(".snakemake/locks").glob("*.lock"))
     for stale in [*locks, *owners]:
@@ -43,18 +52,31 @@ def release_stale_locks():
         logger.info("The last run here was killed; its lock was released and its work goes on.")
 
 
-def is_dead(owner):
-    """Whether a run is known to have ended: on this machine, and its process number is free or
-    another's.
-    """
-    if owner.get("host") != platform.node():
-        return False
-    return not psutil.pid_exists(owner["pid"]) or abs(psutil.Process(owner["pid"]).create_time() - owner["since"]) > 1
+def look_before_work():
+    """Say in a sentence what would make this run fail late or lose what is finished."""
+    if command_line().touch:
+        return
+    waiting = [job for job in workflow.dag.jobs if workflow.dag.needrun(job)]
+    made = [str(file) for job in waiting for file in job.output]
+    try:
+        check_times(str(file) for job in workflow.dag.jobs for file in (*job.input, *job.output))
+        check_writable([*made, *(str(file) for job in waiting for file in job.log)])
+        check_alone(made)
+    except PtychoformerError as error:
+        raise WorkflowError(str(error)) from None
 
 
-def leave_name():
-    OWNERS.mkdir(exist_ok=True)
-    MINE.write_text(json.dumps({"host": platform.node(), "pid": os.getpid(), "since": psutil.Process().create_time()}))
+def name_edited_code():
+    edited = sorted(
+        str(path)
+        for folder in ("src", "workflow")
+        for path in Path(PROJECT, folder).rglob("*.*")
+        if path.suffix in (".py", ".smk") and path.stat().st_mtime > STARTED
+    )
+    if edited:
+        logger.info(
+            f"{' and '.join(edited)} changed while this ran; the same command again makes anew what that changes."
+        )
 
 
 def lift_rate_limit():
@@ -63,12 +85,12 @@ def lift_rate_limit():
         workflow.scheduler.job_rate_limiter = None
 
 
-def targets_asked_for():
-    """Targets on the command line, which Snakemake tells its workflow too late; none where
-    something else started it.
+def command_line():
+    """What was asked for on the command line, which Snakemake tells its workflow too late; nothing
+    where something else started it.
     """
     by_command = Path(sys.argv[0]).stem == "snakemake" or Path(sys.argv[0]).parent.name == "snakemake"
-    return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets if by_command else []
+    return get_argument_parser().parse_known_args(sys.argv[1:] if by_command else [])[0]
 
 
 def name_targets():
@@ -77,7 +99,7 @@ def name_targets():
     """
     named = ["all", *PAPER.tables, *PAPER.figures, "claims", "report"]
     made = [str(file) for rule in workflow.rules for file in rule.output if not rule.has_wildcards()]
-    for target in targets_asked_for():
+    for target in command_line().targets:
         known = (
             workflow.is_rule(target)
             or Path(target).exists()
@@ -108,14 +130,17 @@ release_stale_locks()
 onstart:
     if HARVESTED:
         logger.info(HARVEST_NOTE)
-    leave_name()
+    look_before_work()
+    WORKING.enter_context(held(OWNERS))
     lift_rate_limit()
 
 
 onsuccess:
     name_report()
-    MINE.unlink(missing_ok=True)
+    name_edited_code()
+    WORKING.close()
 
 
 onerror:
-    MINE.unlink(missing_ok=True)
+    name_edited_code()
+    WORKING.close()

@@ -13,13 +13,14 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from ptychoformer.errors import PtychoformerError
-from ptychoformer.provenance import record
+from ptychoformer.errors import PtychoformerError, is_out_of_memory
+from ptychoformer.files import locked
+from ptychoformer.provenance import record, sidecar
 
 
 @contextmanager
@@ -34,6 +35,8 @@ def job(snakemake) -> Iterator[dict]:
     began, started = time.perf_counter(), round(time.time(), 3)
     with _log(snakemake.log[0]) as console:
         try:
+            for artefact in snakemake.output:  # so that none is left of other content by a job that is killed
+                sidecar(artefact).unlink(missing_ok=True)
             yield facts
             parameters = {**dict(snakemake.params.items()), **dict(snakemake.wildcards.items())}
             own = {artefact: facts.pop(artefact, {}) for artefact in snakemake.output}
@@ -41,18 +44,50 @@ def job(snakemake) -> Iterator[dict]:
                 about = {"rule": snakemake.rule, "started": started}
                 wildcards = own[artefact].pop("wildcards", {})
                 record(artefact, parameters | wildcards, time.perf_counter() - began, about | facts | own[artefact])
+            _date(snakemake.output, snakemake.input)
         except PtychoformerError as error:
             print(f"Error: {error}", file=sys.stderr)
             print(f"Error in {snakemake.rule}: {error}", file=console)
             sys.exit(1)
         except Exception as error:
             traceback.print_exc()
+            if is_out_of_memory(error):
+                print(
+                    f"Error in {snakemake.rule}: the memory does not suffice; run fewer jobs at once (--cores), or on"
+                    " another machine.",
+                    file=console,
+                )
+                sys.exit(1)
             print(
                 f"Error in {snakemake.rule}: {type(error).__name__}: {error} (where it happened stands in"
                 f" {snakemake.log[0]})",
                 file=console,
             )
             sys.exit(1)
+
+
+@contextmanager
+def alone(files: Iterable[str]) -> Iterator[None]:
+    """Keep other jobs that ask for it, such as one that outlived its workflow, out of the folders
+    of ``files``.
+
+    Raises:
+        OutputError: one is there.
+    """
+    with ExitStack() as held:
+        for folder in sorted({Path(file).parent for file in files}):
+            held.enter_context(locked(folder))
+        yield
+
+
+def _date(outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Date what was made no earlier than what it was made of, whose clock may have been ahead:
+    Snakemake deletes outputs that are older than inputs.
+    """
+    newest = max((os.stat(file).st_mtime_ns for file in inputs if os.path.exists(file)), default=0)
+    for output in outputs:
+        if os.stat(output).st_mtime_ns < newest:
+            os.utime(output, ns=(newest, newest))
 
 
 def folder_of(files: Iterable[str]) -> Path | None:

@@ -1,8 +1,8 @@
 """One network trained on one dataset, and what it sees in the test patterns."""
 
-from adapter import job
+from adapter import alone, job
 
-with job(snakemake) as facts:
+with job(snakemake) as facts, alone([snakemake.output.checkpoint]):
     from ptychoformer.evaluation.predict import predict
     from ptychoformer.training.fit import delete_state, fit
     from ptychoformer.training.options import TrainingOptions

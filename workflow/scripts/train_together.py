@@ -1,8 +1,8 @@
 """One network trained on one dataset with every seed, and what each sees in the test patterns."""
 
-from adapter import job
+from adapter import alone, job
 
-with job(snakemake) as facts:
+with job(snakemake) as facts, alone(snakemake.output.checkpoints):
     from ptychoformer.evaluation.predict import predict
     from ptychoformer.training.fit import Run, delete_state, fit_together
     from ptychoformer.training.options import TrainingOptions

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from ptychoformer import __version__
 from ptychoformer.cli import export, inspect, predict, reconstruct, train
-from ptychoformer.errors import PtychoformerError
+from ptychoformer.errors import PtychoformerError, is_out_of_memory
 
 ABOUT = """\
 From the diffraction patterns of a scan to pictures of its object.
@@ -62,10 +62,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         return options.run(options) or 0
     except PtychoformerError as error:
         return _failed(f"Error: {error}", 1)
-    except MemoryError:
-        return _failed("Error: The memory does not suffice; use fewer pixels (--crop, --bin) or another machine.", 1)
     except KeyboardInterrupt:
         return _failed(f"Interrupted. {afterwards}", 130)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return _failed("Error: The memory does not suffice; use fewer pixels (--crop, --bin) or another machine.", 1)
 
 
 def _failed(line: str, code: int) -> int:

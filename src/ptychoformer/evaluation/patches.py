@@ -24,7 +24,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS
-from ptychoformer.storage import create_hdf5, describe, open_hdf5, read, write
+from ptychoformer.storage import allocate, create_hdf5, describe, open_hdf5, read, write
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split
 
@@ -129,7 +129,7 @@ def create_patches(
             write(group, f"blocks/{name}", places.astype(np.int64), "", "pattern")
         shape = (len(test), *scan.window)
         # A patch that is never filled reads as NaN, which the reader refuses.
-        arrays = [group.create_dataset(channel, shape, np.float32, fillvalue=np.nan) for channel in CHANNELS]
+        arrays = [allocate(group, channel, shape, np.float32, fillvalue=np.nan) for channel in CHANNELS]
         amplitude, phase = (describe(array, "", "pattern,y,x") for array in arrays)
         yield amplitude, phase
 

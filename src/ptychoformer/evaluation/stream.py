@@ -46,7 +46,7 @@ from ptychoformer.files import atomic
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
-from ptychoformer.storage import create_hdf5, describe, open_hdf5, write
+from ptychoformer.storage import allocate, create_hdf5, describe, open_hdf5, write
 from ptychoformer.training.normalisation import Normalisation
 
 BATCH = 64  # patches stitched at a time
@@ -175,7 +175,7 @@ def _check_memory(corners: np.ndarray, window: tuple[int, int]) -> None:
 
 def _create_image(group: h5py.Group, name: str, shape: tuple[int, int]) -> h5py.Dataset:
     chunks = tuple(min(TILE, int(side)) for side in shape)
-    image = group.create_dataset(name, shape, np.float32, chunks=chunks, fillvalue=np.nan)
+    image = allocate(group, name, shape, np.float32, chunks=chunks, fillvalue=np.nan)
     return describe(image, "" if name == "amplitude" else "rad", "y,x")
 
 

@@ -45,7 +45,7 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.storage import create_hdf5, describe, open_hdf5, read, write
+from ptychoformer.storage import allocate, create_hdf5, describe, open_hdf5, read, store, write
 
 PATTERNS = "entry_1/data_1/data"
 
@@ -128,9 +128,9 @@ def create_dataset(
             or blind.
     """
     with create_hdf5(path) as file:
-        file["cxi_version"] = 160
+        store(file, "cxi_version", 160)
         detector = file.create_group("entry_1/instrument_1/detector_1")
-        patterns = file.create_dataset(PATTERNS, (len(positions), *window), dtype, chunks=(1, *window))
+        patterns = allocate(file, PATTERNS, (len(positions), *window), dtype, chunks=(1, *window))
         yield describe(patterns, "photons", "pattern,q_y,q_x")
         detector["data"] = h5py.SoftLink(f"/{PATTERNS}")
         if mask is not None:
@@ -168,7 +168,7 @@ def _write_geometry(
     write(source, "wavelength", optics.wavelength, "m", "")
     write(source, "energy", energy_of(optics.wavelength, optics.particle), "J", "")
     if optics.particle != "photon":
-        source["probe"] = optics.particle
+        store(source, "probe", optics.particle.encode())
     translation = np.zeros((len(positions), 3))
     translation[:, :2] = -positions[:, ::-1] * optics.pixel_size
     write(file["entry_1/data_1"], "translation", translation, "m", "pattern,xyz")
@@ -221,13 +221,14 @@ def _check_that_parts_fit(path: str | os.PathLike, scan: Scan, count: int) -> No
 
 def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndarray:
     try:
-        file["ptychography/object"]
+        linked = file["ptychography/object"]
     except (KeyError, OSError) as error:
         link = file["ptychography"].get("object", getlink=True)
         raise InputError(
             f"{path} links to the object file '{getattr(link, 'filename', '?')}', which cannot be read."
         ) from error
-    return read(file, f"ptychography/object/{name}", 2)[:]
+    with open_hdf5(linked.file.filename) as other:
+        return read(other, f"{linked.name}/{name}", 2)[:]
 
 
 def read_transmission(path: str | os.PathLike) -> np.ndarray:

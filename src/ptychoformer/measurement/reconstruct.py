@@ -41,7 +41,7 @@ from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
 from ptychoformer.storage import create_hdf5, write, write_csv
-from ptychoformer.tensors import fingerprint, load_state, save
+from ptychoformer.tensors import fingerprint, load_state, restored, save
 
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
 PART_FOR_STATES = 0.05  # of the time at most goes into writing them
@@ -213,7 +213,8 @@ def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[st
 
 def _restore(run: Reconstruction, state: Mapping[str, Any], state_file: Path) -> None:
     """Put ``run`` where it was left, unless it would have averaged other iterations by then."""
-    done, averages = state["iteration"], state["average_from"]
+    before = run.state()
+    done, averages = state.get("iteration", 0), state.get("average_from", run.options["average_from"])
     first, last = run.options["average_from"], run.options["iterations"]
     if done > last or (done >= first and averages != first):
         holds = f"{done} iterations, averaged from {averages} on"
@@ -222,8 +223,8 @@ def _restore(run: Reconstruction, state: Mapping[str, Any], state_file: Path) ->
             " made of."
         )
         return
-    run.restore(state)
-    say(f"Going on after iteration {run.iteration}.")
+    if restored(state_file, lambda: run.restore(state), lambda: run.restore(before)):
+        say(f"Going on after iteration {run.iteration}.")
 
 
 def _run_to_the_end(run: Reconstruction, state_file: Path, identity: Mapping[str, Any]) -> None:

@@ -5,7 +5,6 @@ Arrays are read when they are first asked for. A temporary folder goes with the 
 it.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -23,12 +22,12 @@ from ptychoformer.cli.arguments import cropping, hdf5_name, reading
 from ptychoformer.cli.keywords import parsed
 from ptychoformer.cli.outputs import beside, check_outputs
 from ptychoformer.errors import InputError
-from ptychoformer.files import atomic, write_text
+from ptychoformer.files import atomic
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.summary import Summary, as_mapping
-from ptychoformer.provenance import sidecar
+from ptychoformer.provenance import read_provenance, write_provenance
 from ptychoformer.publication.scan.description import described
-from ptychoformer.storage import open_hdf5, read
+from ptychoformer.storage import open_hdf5, read, read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,9 +158,7 @@ class Reconstruction(_Made):
         """(iterations,) float64, error in amplitude before each iteration's update, as a part
         of all that was recorded.
         """
-        import pandas as pd
-
-        return pd.read_csv(self._convergence)["r_factor"].to_numpy()
+        return read_csv(self._convergence, {"iteration": int})["r_factor"].to_numpy()
 
     @property
     def _convergence(self) -> Path:
@@ -190,9 +187,7 @@ class Run:
         """A row an epoch: ``epoch``, ``learning_rate``, ``train_loss``, ``validation_loss``,
         ``seconds``.
         """
-        import pandas as pd
-
-        return pd.read_csv(self.checkpoint.with_name("history.csv"))
+        return read_csv(self.checkpoint.with_name("history.csv"), {"epoch": int})
 
     def plot(self) -> "Figure":
         """Draw the losses of every epoch."""
@@ -242,8 +237,7 @@ class Scene(_Made):
         check_outputs([path], [self.path])
         with atomic(path) as temporary:
             shutil.copyfile(self.path, temporary)
-        provenance = json.loads(sidecar(self.path).read_text(encoding="utf-8")) | {"artefact": Path(path).name}
-        write_text(json.dumps(provenance, indent=2) + "\n", sidecar(path))
+        write_provenance(read_provenance(self.path) | {"artefact": Path(path).name}, path)
 
     def plot(self) -> "Figure":
         """Draw amplitude and phase."""

@@ -10,7 +10,6 @@ kept too: which these are, the config says.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import RUN
 from ptychoformer.paths import TRAINING, names_of_run
-from ptychoformer.provenance import sidecar
+from ptychoformer.provenance import read_provenance, sidecar
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
 from ptychoformer.publication.store.views import Shown, keep_views, shown_by
@@ -204,9 +203,9 @@ def _headline(path: Path) -> dict[str, str]:
         _Unfinished: its sidecar does not say.
     """
     try:
-        headline = json.loads(sidecar(path).read_text(encoding="utf-8"))["configuration"]["headline"]
+        headline = read_provenance(path)["configuration"]["headline"]
         return {"block": headline["block"], "level": headline["level"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (InputError, KeyError, TypeError) as error:
         raise _Unfinished(f"its sidecar lacks something ({error})") from error
 
 
@@ -244,11 +243,11 @@ def _facts(run: Run, metrics: Path, results: Path) -> dict[str, str]:
     if weights.with_name("state.pt").exists():
         raise _Unfinished("it is still being trained")
     try:
-        found, measured = (json.loads(sidecar(path).read_text(encoding="utf-8")) for path in (weights, metrics))
+        found, measured = (read_provenance(path) for path in (weights, metrics))
         if measured["started"] < found["started"]:
             raise _Unfinished("its metrics are of earlier weights")
         return {name: _text(value) for name, value in _picked(found).items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (InputError, KeyError, TypeError) as error:
         raise _Unfinished(f"the sidecar of its weights or its metrics lacks something ({error})") from error
 
 

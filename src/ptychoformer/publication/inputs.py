@@ -1,16 +1,14 @@
 """Reading what trainings left: their histories, and their sidecars of provenance."""
 
-import json
 import os
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import HISTORY, read_table
 from ptychoformer.paths import Run
-from ptychoformer.provenance import sidecar
+from ptychoformer.provenance import read_provenance
 
 
 def versions_of_code(runs: pd.DataFrame) -> int:
@@ -42,18 +40,3 @@ def read_trained(checkpoints: Iterable[str | os.PathLike]) -> dict[Run, dict[str
         InputError: a sidecar cannot be read, or a path is not a run's.
     """
     return {Run.of(path): read_provenance(path) for path in checkpoints}
-
-
-def read_provenance(artefact: str | os.PathLike) -> dict[str, Any]:
-    """The sidecar of an artefact.
-
-    Raises:
-        InputError: it is missing or not JSON.
-    """
-    path = sidecar(artefact)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read as provenance; delete {artefact} and run again to make both anew."
-        ) from error

@@ -11,6 +11,7 @@ deterministic form of may differ in the last digits; with ``deterministic`` it u
 has.
 """
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,7 +31,7 @@ from ptychoformer.progress import say
 from ptychoformer.provenance import digest, source_digest
 from ptychoformer.randomness import integer_seed
 from ptychoformer.storage import write_csv
-from ptychoformer.tensors import fingerprint, load_state, save
+from ptychoformer.tensors import fingerprint, load_state, restored, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.contract import Conditions, check_loss, check_network
 from ptychoformer.training.examples import Examples, load_examples
@@ -209,11 +210,12 @@ def _data(scan: Scan, normalisation: Normalisation, examples: Examples, validati
 
 def _restore(making: Training, state: Mapping[str, Any], path: Path) -> None:
     """Put a run where it was left, if it is not beyond the last epoch that is asked for."""
-    if state["epoch"] > making.options.epochs:
+    if state.get("epoch", 0) > making.options.epochs:
         say(f"Starting anew: {path} is that of {state['epoch']} epochs, {making.options.epochs} are asked for.")
         return
-    making.restore(state)
-    say(f"Going on after epoch {making.epoch}.")
+    before = copy.deepcopy(making.state())
+    if restored(path, lambda: making.restore(state), lambda: making.restore(before)):
+        say(f"Going on after epoch {making.epoch}.")
 
 
 def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tuple[int, TrainingError]]:

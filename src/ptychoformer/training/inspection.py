@@ -158,7 +158,7 @@ def attention_maps(dataset: str | os.PathLike, checkpoint: str | os.PathLike, ou
             "",
             "block,head,query,q_y,q_x",
         )
-        write(file, "attention/queries", pixels, "pixels", "query,yx").attrs["names"] = QUERIES
+        write(file, "attention/queries", pixels, "pixels", "query,yx").attrs["names"] = np.bytes_(QUERIES)
         write(file, "patterns/mean", patterns.mean(axis=0, dtype=np.float64), "photons", "q_y,q_x")
         write(file, "patterns/index", index, "", "pattern")
 

@@ -66,7 +66,7 @@ def load_attention(path: str | os.PathLike) -> Attention:
     with open_hdf5(path) as file:
         matrices = {name: read(file, f"coordinates/{name}", 2)[:] for name in MATRICES}
         weights, queries = read(file, "attention/weights", 5)[:], read(file, "attention/queries", 2)
-        names = [str(name) for name in queries.attrs.get("names", ())]
+        names = np.asarray(queries.attrs.get("names", ()), str).tolist()
         pattern, count = read(file, "patterns/mean", 2)[:], len(read(file, "patterns/index", 1))
         shapes = {image.shape for image in (*matrices.values(), pattern)} | {weights.shape[3:]}
         if len(shapes) != 1 or not weights.shape[2] == len(queries) == len(names):

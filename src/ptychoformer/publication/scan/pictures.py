@@ -24,7 +24,7 @@ from ptychoformer.measurement.gauge import LIT
 from ptychoformer.measurement.summary import Summary
 from ptychoformer.publication.figures.parts.bars import colour_bar, frame, scale_bar
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, axes_at, house_style, save
-from ptychoformer.storage import open_hdf5, read
+from ptychoformer.storage import open_hdf5, read, read_csv
 
 PANEL = 2.2  # greatest side of a picture, inches
 SCENE_PANEL, NARROWEST = 3.4, 0.8  # a scale bar and its label need some width
@@ -210,7 +210,9 @@ def draw_reconstruction(
             Picture("Probe, modulus", modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "√photons", pixel_size),
         )
         _draw_convergence(
-            row.plot(3, f"R factor, {r_factor:.3f} of the result (dotted)"), pd.read_csv(convergence), r_factor
+            row.plot(3, f"R factor, {r_factor:.3f} of the result (dotted)"),
+            read_csv(convergence, {"iteration": int}),
+            r_factor,
         )
         return _saved(row.figure, png)
 

@@ -35,7 +35,7 @@ STEP = 1e-5  # so that a PSNR up to 90 dB is right to its printed digit
 MISSING = -(2**31)
 _POINTS = ("a", "b")
 _PLACES = ("scene", *_POINTS)
-_COMPRESSED = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+_COMPRESSED = {"compression": "gzip", "compression_opts": 9, "shuffle": True, "fletcher32": True}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+"""Who holds a folder of work: a file for each process, which says on which system it runs and is
+locked as long as it does.
+
+A lock is the kernel's own, and ends with the process however it ends, so it tells a dead process
+from a live one in any container of one machine, where process numbers do not. Nothing is told of
+processes of another machine.
+"""
+
+import json
+import os
+import platform
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ptychoformer.files import try_lock
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+MACHINE = Path("/etc/machine-id")
+PROCESSES = "/proc/self/ns/pid"
+WHOLE_MACHINE = "pid:[4026531836]"  # what Linux calls the processes that are in no container
+
+
+def own_system() -> dict[str, str]:
+    """Names of the running system: of the machine, of the time since it started, and of its set
+    of processes; empty where they are not told.
+    """
+    return {
+        "host": platform.node(),
+        "machine": _line(MACHINE),
+        "boot": _line(BOOT),
+        "processes": os.readlink(PROCESSES) if os.path.lexists(PROCESSES) else "",
+    }
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Path]:
+    """Leave the name of this process in ``folder`` for as long as it works there; yields its
+    file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{uuid.uuid4().hex}.json"
+    with open(path, "w", encoding="utf-8") as file:
+        try_lock(file.fileno())
+        json.dump(own_system(), file)
+        file.flush()
+        yield path
+        path.unlink(missing_ok=True)
+
+
+def is_dead(path: Path) -> bool:
+    """Whether the process that left ``path`` is known to have ended; if in doubt, it is not."""
+    try:
+        with open(path, "rb") as file:
+            owner, free = json.load(file), try_lock(file.fileno())
+    except (OSError, ValueError):
+        return False
+    if not isinstance(owner, dict) or free is not True:
+        return False
+    here = own_system()
+    if here["boot"] and owner.get("boot") == here["boot"]:
+        return True
+    # The machine was started anew since; a container of the same name may be on another machine.
+    same = all(here[name] and owner.get(name) == here[name] for name in ("host", "machine", "processes"))
+    return same and here["processes"] == WHOLE_MACHINE
