@@ -10,14 +10,8 @@ from scipy import stats
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import SCORES
-from ptychoformer.evaluation.statistics import (
-    analyse,
-    d_z_interval,
-    eta_squared_interval,
-    greenhouse_geisser,
-    paired,
-    repeated_measures_anova,
-)
+from ptychoformer.evaluation.intervals import d_z_interval, eta_squared_interval
+from ptychoformer.evaluation.statistics import analyse, greenhouse_geisser, paired, repeated_measures_anova
 
 # Field, Discovering Statistics: seconds until celebrities retched, eating four things.
 BUSHTUCKER = pd.DataFrame(

@@ -12,12 +12,13 @@ import pytest
 import tifffile
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.evaluation import band, stream
+from ptychoformer.evaluation import band, stream, tiff
 from ptychoformer.evaluation.band import Band, band_axis
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.evaluation.stitch import read_scene, stitch, window_weights
-from ptychoformer.evaluation.stream import predict_scene, write_tiffs
+from ptychoformer.evaluation.stream import predict_scene
 from ptychoformer.evaluation.synchronise import corrections, pushed
+from ptychoformer.evaluation.tiff import write_tiffs
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.measurement.windows import windows
@@ -269,7 +270,7 @@ def test_tiffs_without_a_pixel_size_have_no_unit(tmp_path, random_frames):
 
 
 def test_too_large_a_tiff_is_refused(tmp_path, random_frames, monkeypatch):
-    monkeypatch.setattr(stream, "LARGEST_TIFF", 1000)
+    monkeypatch.setattr(tiff, "LARGEST_TIFF", 1000)
     predict_scene(prepared(ORDERS["snake"], random_frames(280)), Network(answer), NORMALISATION, tmp_path / "scene.h5")
     with h5py.File(tmp_path / "scene.h5") as file, pytest.raises(OutputError, match="ImageJ reads TIFFs of up to 4 GB"):
         write_tiffs(file["scene"], tmp_path / "scene")

@@ -15,7 +15,8 @@ from scipy import stats
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import SCORES, read_table
 from ptychoformer.publication.claims.catalogue import read_claims
-from ptychoformer.publication.claims.contrasts import Check, contrasts
+from ptychoformer.publication.claims.check import Check
+from ptychoformer.publication.claims.contrasts import contrasts
 from ptychoformer.publication.claims.evidence import Numbers, Place, band_metrics
 from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS, VERDICTS_ELSEWHERE, judge, verdict_of
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED, Contrast, decide

@@ -21,8 +21,9 @@ from ptychoformer.publication.claims.judge import VERDICTS_ELSEWHERE, judge
 from ptychoformer.publication.figures.parts.style import colour
 from ptychoformer.publication.inputs import read_histories, read_trained
 from ptychoformer.publication.report import figures as report_figures
-from ptychoformer.publication.report.claims import effect_text, read_verdicts, section_of, sections, tally
+from ptychoformer.publication.report.claims import read_verdicts, section_of, sections, tally
 from ptychoformer.publication.report.curves import training_curves
+from ptychoformer.publication.report.effects import effect_text
 from ptychoformer.publication.report.headline import headlines
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.page import make_report

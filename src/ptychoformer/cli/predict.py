@@ -77,7 +77,8 @@ def run(options: Namespace) -> None:
     tiffs = [f"{options.tiff}_amplitude.tif", f"{options.tiff}_phase.tif"] if options.tiff else []
     check_outputs([options.output, options.png, *tiffs], [options.scan, checkpoint])
     from ptychoformer.evaluation.network import TrainedNetwork
-    from ptychoformer.evaluation.stream import predict_scene, write_tiffs
+    from ptychoformer.evaluation.stream import predict_scene
+    from ptychoformer.evaluation.tiff import write_tiffs
 
     trained = prepared_as(checkpoint)
     patterns = {"crop": options.crop or trained.get("crop"), "bin": options.bin or trained.get("bin") or 1}

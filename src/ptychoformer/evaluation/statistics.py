@@ -14,23 +14,18 @@ from math import inf, nan, sqrt
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.optimize import brentq
 from statsmodels.stats.anova import AnovaRM
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import ANOVA, GROUP, PAIRWISE
+from ptychoformer.evaluation.intervals import TAIL, d_z_interval, eta_squared_interval
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.storage import PRECISION, write_csv
 
 HELD = {"model": "loss", "loss": "model"}  # by factor
 SIGNIFICANCE = 0.05
-TAIL = 0.025  # on either side of a 95 % interval
 FEW_SEEDS = 5
-# SciPy's noncentral distributions give NaN for t above 3e4. Long before, noise in the mean is
-# nothing beside the effect, and limits of the noncentrality grow in proportion to t (and to F, its
-# square).
-LARGEST_T = 1e4
 
 
 @dataclass(frozen=True)
@@ -146,32 +141,6 @@ def repeated_measures_anova(table: pd.DataFrame) -> Anova:
     )
 
 
-def eta_squared_interval(f_value: float, df_effect: float, df_error: float) -> tuple[float, float]:
-    """95 % interval of partial eta squared, by inverting the noncentral F distribution (Steiger,
-    Psychol. Methods 9, 164, 2004).
-
-    A noncentrality L is an eta squared of L / (L + df_effect + df_error): with n seeds and k levels
-    the sum is n (k - 1), to which the sample's eta squared converges, and which makes it d_z^2 / (1
-    + d_z^2) for two levels. With both df multiplied by epsilon it holds approximately without
-    sphericity (Muller and Barton, J. Am. Stat. Assoc. 84, 549, 1989), erring on the wide side.
-    """
-
-    scale = max(1.0, f_value / LARGEST_T**2)
-
-    def limit(probability: float) -> float:
-        def excess(noncentrality: float) -> float:
-            return stats.ncf.cdf(f_value / scale, df_effect, df_error, noncentrality) - probability
-
-        if excess(0.0) <= 0:
-            return 0.0
-        noncentrality = scale * brentq(
-            excess, 0.0, (_scatter_bound(df_error) * sqrt(f_value / scale * df_effect) + 3) ** 2
-        )
-        return noncentrality / (noncentrality + df_effect + df_error)
-
-    return limit(1 - TAIL), limit(TAIL)
-
-
 def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
     """How much higher is level ``a`` than ``b``, seed by seed?
 
@@ -187,34 +156,6 @@ def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
     return Paired(
         mean, mean - reach, mean + reach, t, n - 1, float(2 * stats.t.sf(abs(t), n - 1)), t / sqrt(n), d_low, d_high
     )
-
-
-def d_z_interval(t: float, n: int) -> tuple[float, float]:
-    """Exact 95 % interval of d_z for normal differences of ``n`` seeds, by inverting the
-    noncentral t distribution of t = d_z sqrt(n).
-    """
-
-    scale = max(1.0, abs(t) / LARGEST_T)
-    size = abs(t) / scale
-    upper = _scatter_bound(n - 1) * size + 3
-
-    def limit(probability: float) -> float:
-        # P(T <= size | -2) is at least the normal P(Z <= 2), 0.977, so that the lower limit is
-        # never below -2.
-        return scale * brentq(lambda delta: stats.nct.cdf(size, n - 1, delta) - probability, -2.0, upper) / sqrt(n)
-
-    low, high = limit(1 - TAIL), limit(TAIL)
-    return (low, high) if t >= 0 else (-high, -low)
-
-
-def _scatter_bound(df: float) -> float:
-    """What a standard deviation of ``df`` degrees of freedom exceeds once in 100 samples, relative
-    to the true one.
-
-    With 3 standard normal deviations besides, it bounds a noncentrality: what is left is at most
-    0.01 + 0.0013, less than ``TAIL``.
-    """
-    return sqrt(stats.chi2.isf(0.01, df) / df)
 
 
 def analyse(

@@ -36,13 +36,12 @@ from typing import Protocol
 import h5py
 import numpy as np
 
-from ptychoformer.errors import InputError, OutputError
+from ptychoformer.errors import InputError
 from ptychoformer.evaluation.band import TILE, Band, band_axis, band_pixels, means
 from ptychoformer.evaluation.disagreement import Disagreement
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import window_weights
 from ptychoformer.evaluation.synchronise import PHASES, TIE, overlapping, solved
-from ptychoformer.files import atomic
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
@@ -50,7 +49,6 @@ from ptychoformer.storage import allocate, create_hdf5, describe, open_hdf5, wri
 from ptychoformer.training.normalisation import Normalisation
 
 BATCH = 64  # patches stitched at a time
-LARGEST_TIFF = 2**32 - 2**16  # bytes; ImageJ knows no larger ones
 
 
 class Network(Protocol):
@@ -291,51 +289,3 @@ def _deviation(image: h5py.Dataset) -> float:
             sums += values.size, (values - about).sum(), ((values - about) ** 2).sum()
     _, mean, square = sums / max(sums[0], 1)
     return math.sqrt(max(0.0, square - mean**2))
-
-
-def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike) -> list[str]:
-    """A scene as ``PREFIX_amplitude.tif`` and ``PREFIX_phase.tif`` for ImageJ, float32, with the
-    size of a pixel in micrometres if it is known; some rows are in memory at a time.
-
-    Args:
-        scene: group that `predict_scene` wrote.
-
-    Returns:
-        The names of the two files.
-
-    Raises:
-        OutputError: the scene is too large for the format, or a file cannot be written.
-    """
-    names = [f"{os.fspath(prefix)}_{channel}.tif" for channel in CHANNELS]
-    for name, channel in zip(names, CHANNELS, strict=True):
-        _write_tiff(scene[channel], scene.attrs.get("pixel_size"), name)
-    return names
-
-
-def _write_tiff(image: h5py.Dataset, pixel_size: float | None, path: str) -> None:
-    import tifffile  # takes a tenth of a second, which only those who ask for TIFFs should pay
-
-    if image.size * 4 > LARGEST_TIFF:
-        raise OutputError(
-            f"{path} cannot be written: ImageJ reads TIFFs of up to 4 GB, the scene has {image.shape} pixels."
-        )
-    about = {"axes": "YX", **({"unit": "um"} if pixel_size else {})}
-    resolution = (1e-6 / pixel_size, 1e-6 / pixel_size) if pixel_size else None
-    with atomic(path) as temporary:
-        # An image of zeros first, into which the rows are written: tifffile itself wants all of an
-        # image at once.
-        tifffile.imwrite(
-            temporary,
-            shape=image.shape,
-            dtype=np.float32,
-            byteorder="<",
-            imagej=True,
-            resolution=resolution,
-            metadata=about,
-        )
-        with tifffile.TiffFile(temporary) as file:
-            start = file.pages[0].dataoffsets[0]
-        with temporary.open("r+b") as file:
-            file.seek(start)
-            for row in range(0, len(image), TILE):
-                file.write(image[row : row + TILE].astype("<f4").tobytes())

@@ -13,33 +13,22 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from ptychoformer.configuration import load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.evaluation import REFERENCES
-from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import RUN
-from ptychoformer.paths import TRAINING, names_of_run
-from ptychoformer.provenance import read_provenance, sidecar
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
+from ptychoformer.publication.store.finished import Finished, finished_runs
 from ptychoformer.publication.store.views import Shown, keep_views, shown_by
-from ptychoformer.storage import read_text
 
 TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networks that the paper compares
 CONFIG = ("config.yaml", "config/paper.yaml")
-# What is measured of the scenes of several runs together: the file, its columns, and the numbers
-# among them.
-_MEASURED = {
-    store.BANDS: ("bands.csv", contract.BAND_ENERGIES, ("estimate", "truth")),
-    store.SPECTRA: ("spectra.csv", contract.SPECTRA, ("frequency", "value")),
-}
 
 
 @dataclass(frozen=True)
@@ -69,21 +58,6 @@ class Harvest:
         return "\n".join([", ".join([counts, *seeds]), *(f"skipped {reason}" for reason in self.skipped)])
 
 
-class _Unfinished(Exception):
-    """A run that cannot be taken yet; the message says why."""
-
-
-@dataclass
-class _Found:
-    """What a results folder holds of finished runs: their facts, rows of the tables of the
-    store, and what was skipped, with the reason.
-    """
-
-    facts: dict[Run, dict[str, str]] = field(default_factory=dict)
-    tables: dict[str, list[pd.DataFrame]] = field(default_factory=lambda: {name: [] for name in store.TABLES})
-    skipped: list[str] = field(default_factory=list)
-
-
 def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown: Iterable[Shown] = ()) -> Harvest:
     """Merge the finished runs of a results folder into a store.
 
@@ -106,11 +80,7 @@ def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown:
     if Path(folder).is_file():
         raise InputError(f"{folder} is a file; the store is a folder, such as resources/reference.")
     existing = store.read_existing(folder)
-    found = _Found()
-    for path in sorted((results / "evaluation").rglob("metrics.csv")):
-        _take_run(path, results, found)
-    for name in _MEASURED:
-        _take_measured(name, results, found)
+    found = finished_runs(results)
     known = dict(
         zip(
             _keys(existing[store.RUNS]),
@@ -135,7 +105,7 @@ def _keys(table: pd.DataFrame) -> list[Run]:
     return list(table[list(RUN)].itertuples(index=False, name=None))
 
 
-def _merged(name: str, existing: pd.DataFrame, found: _Found, remade: set[Run]) -> pd.DataFrame:
+def _merged(name: str, existing: pd.DataFrame, found: Finished, remade: set[Run]) -> pd.DataFrame:
     """What there was, but for the runs that have fresh rows or were trained anew, and what is
     fresh.
     """
@@ -143,133 +113,6 @@ def _merged(name: str, existing: pd.DataFrame, found: _Found, remade: set[Run]) 
     replaced = remade | set(store.runs_in(fresh))
     kept = existing[[run not in replaced for run in _keys(existing)]]
     return pd.concat([kept, fresh[list(store.TABLES[name])]], ignore_index=True)
-
-
-def _take_run(path: Path, results: Path, found: _Found) -> None:
-    """Scores, losses and facts of one run; nothing of the metrics of a whole experiment."""
-    names = names_of_run(path.relative_to(results / "evaluation").parent)
-    if names is None:
-        return
-    run = tuple(names[column] for column in RUN)
-    try:
-        rows = _whole_rows(path, contract.SCORES, ("value",))
-        if any((rows[name] != value).any() for name, value in zip(RUN, run, strict=True)):
-            raise _Unfinished("its metrics are of another run")
-        facts = _facts(run, path, results)
-        losses = _losses(run, results)
-    except _Unfinished as reason:
-        found.skipped.append(f"{path.parent.relative_to(results / 'evaluation')}: {reason}")
-        return
-    found.facts[run] = facts
-    found.tables[store.SCORES].append(rows)
-    if losses is not None:
-        found.tables[store.HISTORIES].append(losses)
-
-
-def _losses(run: Run, results: Path) -> pd.DataFrame | None:
-    """The losses of every epoch of a run; None of a floor or ceiling.
-
-    Raises:
-        _Unfinished: they are not whole.
-    """
-    if run[RUN.index("model")] in REFERENCES:
-        return None
-    rows = _whole_rows(_weights(run, results).with_name("history.csv"), contract.HISTORY, ("validation_loss",))
-    return rows.assign(**dict(zip(RUN, run, strict=True)))
-
-
-def _take_measured(name: str, results: Path, found: _Found) -> None:
-    """What was measured of the scenes of several runs, run by run."""
-    file, columns, numbers = _MEASURED[name]
-    for path in sorted((results / "evaluation").glob(f"*/{file}")):
-        where = path.relative_to(results / "evaluation")
-        try:
-            rows = _whole_rows(path, columns, numbers).assign(**_headline(path))
-        except _Unfinished as reason:
-            found.skipped.append(f"{where}: {reason}")
-            continue
-        for run, own in rows.groupby(list(RUN)):
-            try:
-                _facts(run, path, results)
-                found.tables[name].append(own)
-            except _Unfinished as reason:
-                found.skipped.append(f"{'/'.join(run)} in {where}: {reason}")
-
-
-def _headline(path: Path) -> dict[str, str]:
-    """Block and level of the scenes that a file was measured of.
-
-    Raises:
-        _Unfinished: its sidecar does not say.
-    """
-    try:
-        headline = read_provenance(path)["configuration"]["headline"]
-        return {"block": headline["block"], "level": headline["level"]}
-    except (InputError, KeyError, TypeError) as error:
-        raise _Unfinished(f"its sidecar lacks something ({error})") from error
-
-
-def _whole_rows(path: Path, columns: tuple[str, ...], numbers: Iterable[str]) -> pd.DataFrame:
-    """These columns of a table, as text.
-
-    Raises:
-        _Unfinished: it is not whole.
-    """
-    try:
-        rows = read_text(path)
-    except InputError as error:
-        raise _Unfinished(str(error)) from error
-    if not set(columns) <= set(rows) or rows.empty or not all(_are_numbers(rows[name]) for name in numbers):
-        raise _Unfinished(f"its {path.stem} {'are' if path.stem.endswith('s') else 'is'} not whole")
-    return rows[list(columns)]
-
-
-def _are_numbers(values: pd.Series) -> bool:
-    """Whether every text is a number or, for a region without pixels, empty."""
-    return bool(pd.to_numeric(values[values != ""], errors="coerce").notna().all())
-
-
-def _weights(run: Run, results: Path) -> Path:
-    return results / TRAINING.format(**dict(zip(RUN, run, strict=True))) / "model.pt"
-
-
-def _facts(run: Run, metrics: Path, results: Path) -> dict[str, str]:
-    """The facts of a run's training as text; empty for a floor or ceiling."""
-    if run[RUN.index("model")] in REFERENCES:
-        return dict.fromkeys(FACTS, "")
-    weights = _weights(run, results)
-    if not weights.is_file() or not sidecar(weights).is_file():
-        raise _Unfinished("its weights or their sidecar are missing")
-    if weights.with_name("state.pt").exists():
-        raise _Unfinished("it is still being trained")
-    try:
-        found, measured = (read_provenance(path) for path in (weights, metrics))
-        if measured["started"] < found["started"]:
-            raise _Unfinished("its metrics are of earlier weights")
-        return {name: _text(value) for name, value in _picked(found).items()}
-    except (InputError, KeyError, TypeError) as error:
-        raise _Unfinished(f"the sidecar of its weights or its metrics lacks something ({error})") from error
-
-
-def _picked(found: dict[str, Any]) -> dict[str, Any]:
-    configuration = found["configuration"]
-    return {
-        "epochs": configuration["training"]["epochs"],
-        "batch_size": configuration["training"]["batch_size"],
-        "package": found["package"],
-        "configuration_digest": found["configuration_digest"],
-        "code_digest": configuration["code"],
-        "machine": found["machine"],
-        "device": found["device"],
-        "seconds": found["training_seconds"],
-        "date": datetime.fromtimestamp(found["started"], UTC).date().isoformat(),
-    }
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> set:

@@ -10,7 +10,7 @@ import yaml
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import LEVELS, PATTERN, REGIONS
-from ptychoformer.publication.claims.contrasts import EACH, JUDGED, LARGEST, SMALLEST, Check
+from ptychoformer.publication.claims.check import EACH, JUDGED, LARGEST, SMALLEST, Check
 from ptychoformer.publication.claims.evidence import BAND
 from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
 

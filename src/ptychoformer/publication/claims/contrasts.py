@@ -16,78 +16,18 @@ same seeds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import combinations, pairwise, product
-from typing import Any
 
 import numpy as np
 
-from ptychoformer.evaluation import PATTERN, UNSEEN, WHOLE
-from ptychoformer.evaluation.quantities import QUANTITIES, SHARES
+from ptychoformer.publication.claims.check import EACH, JUDGED, LARGEST, Check
 from ptychoformer.publication.claims.evidence import Numbers, Place
 from ptychoformer.publication.claims.verdicts import Contrast
-from ptychoformer.simulation.scan import GRID_BLOCKS, STRIP, WHOLE_SCAN
-
-# Where a claim is judged once more: on the part of its block that training never saw, over single
-# patterns, and on other blocks.
-ELSEWHERE = (UNSEEN, PATTERN, *GRID_BLOCKS)
-JUDGED = QUANTITIES | SHARES
-EACH, LARGEST, SMALLEST = "each", "largest", "smallest"
 
 
 class Missing(Exception):
     """Runs that a claim needs are not there; the message says which."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """What a claim says, for a machine; the keys and their values are described at the head of
-    ``claims.yaml``.
-    """
-
-    experiment: str
-    comparison: str
-    dataset: tuple[str, ...]
-    channel: tuple[str, ...]
-    metric: tuple[str, ...]
-    better: tuple[str, ...] = ()
-    worse: tuple[str, ...] = ()
-    among: tuple[str, ...] = ()
-    test: str | None = None
-    block: str = ""
-    region: tuple[str, ...] = (WHOLE,)
-    level: str = ""
-    also: tuple[str, ...] = ()
-    n_train: str | None = None
-    compare: str = "model"
-    held: str = "mse"
-    effect: str = "difference"
-    value: float = 0.0
-    significance: float = 0.05
-    margin: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    along: Mapping[str, Any] = field(default_factory=dict)
-    drop: tuple[Mapping[str, str], ...] = ()
-
-    def on(self, block: str, level: str) -> "Check":
-        """The same, where it names neither block nor level, on these."""
-        return replace(self, block=self.block or block, level=self.level or level)
-
-    def elsewhere(self, block: str, level: str) -> dict[str, "Check"]:
-        """What is asked once more, by its name of `ELSEWHERE`, of a claim that is judged on this
-        block and level.
-
-        A claim on a whole block of a scan on a grid is asked of its unseen part; one that names no
-        block, of every other block; and any at the levels that it names under ``also``.
-        """
-        here = self.on(block, level)
-        found = {name: replace(here, level=name) for name in self.also}
-        # A claim that names the strip is about a measured scan, all of whose test patterns are
-        # unseen.
-        if self.region == (WHOLE,) and here.block != WHOLE_SCAN and self.block != STRIP:
-            found[UNSEEN] = replace(here, region=(UNSEEN,))
-        if self.region == (WHOLE,) and not self.block:
-            found |= {name: replace(here, block=name) for name in GRID_BLOCKS if name != here.block}
-        return found
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ import pandas as pd
 
 from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN, SCORES, read_table
 from ptychoformer.publication.claims.catalogue import SIZES, Claim, read_claims
-from ptychoformer.publication.claims.contrasts import ELSEWHERE, Check, Missing, contrasts, left_out, runs_used
+from ptychoformer.publication.claims.check import ELSEWHERE, Check
+from ptychoformer.publication.claims.contrasts import Missing, contrasts, left_out, runs_used
 from ptychoformer.publication.claims.evidence import Numbers, band_metrics
 from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED, Verdict, decide
 from ptychoformer.publication.inputs import versions_of_code

@@ -13,11 +13,10 @@ from ptychoformer.contents import Contents
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import PATTERN, UNSEEN
 from ptychoformer.evaluation.columns import read_table
-from ptychoformer.evaluation.quantities import QUANTITIES, number
 from ptychoformer.publication.claims.catalogue import JUDGES
-from ptychoformer.publication.claims.contrasts import JUDGED
 from ptychoformer.publication.claims.judge import LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
+from ptychoformer.publication.report.effects import effect_text, in_unit, unit_of
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import BLOCK_TITLES
@@ -27,37 +26,11 @@ VERDICTS = (HOLDS, FAILS, UNDECIDED)
 # A verdict is told by its word and its symbol; the style adds a colour to them.
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?"}
 STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
-# Where claims are judged once more, by the names of `contrasts.ELSEWHERE`.
+# Where claims are judged once more, by the names of `check.ELSEWHERE`.
 _PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {
     name: f"on {BLOCK_TITLES[name]}" for name in GRID_BLOCKS
 }
 _BLOCK_COLUMNS = [f"verdict_{name}" for name in GRID_BLOCKS]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """How an effect of ``claims.csv`` is printed: number * scale, rounded, with its unit and,
-    for a difference, its sign.
-    """
-
-    scale: float
-    decimals: int
-    suffix: str
-    sign: bool = True
-
-    def text(self, value: float) -> str:
-        """The number without its unit."""
-        return number(value * self.scale, self.decimals, sign=self.sign)
-
-    def unsigned(self, value: float) -> str:
-        """The number without its unit and without a plus."""
-        return number(value * self.scale, self.decimals)
-
-
-_UNITS = {"fraction": Unit(100, 2, " %")} | {
-    quantity.effect_unit: Unit(quantity.scale, quantity.decimals, quantity.difference_unit, sign=metric in QUANTITIES)
-    for metric, quantity in JUDGED.items()
-}
 
 
 @dataclass(frozen=True)
@@ -220,20 +193,8 @@ def _published(rows: pd.DataFrame) -> str:
     return effect_text(value, units[0]) if units and not pd.isna(value) else ""
 
 
-def effect_text(value: float, unit: str) -> str:
-    """An effect of ``claims.csv`` with its unit, as a reader expects it: fractions in per cent,
-    SSIM in percentage points.
-    """
-    known = _unit(unit)
-    return f"{known.text(value)}{known.suffix}"
-
-
-def _unit(name: str) -> Unit:
-    return _UNITS.get(name, Unit(1, 4, f" {name}"))
-
-
 def _judgement(row: pd.Series, labels: Labels) -> Judgement:
-    seeds, unit = int(row["n_seeds"]), _unit(row["unit"])
+    seeds, unit = int(row["n_seeds"]), unit_of(row["unit"])
     has_interval = row[["low", "high"]].notna().all()
     return Judgement(
         verdict=row["verdict"],
@@ -241,7 +202,7 @@ def _judgement(row: pd.Series, labels: Labels) -> Judgement:
         interval=f"{unit.text(row['low'])} to {unit.text(row['high'])}" if has_interval else "",
         seeds=f"{seeds} seed{'' if seeds == 1 else 's'}" if seeds else "",
         rival=labels.with_labels(row["rival"]),
-        because="" if row["verdict"] == HOLDS else labels.with_labels(_in_unit(row["reason"], row["unit"])),
+        because="" if row["verdict"] == HOLDS else labels.with_labels(in_unit(row["reason"], row["unit"])),
         scale=row["scale"],
         interim=f"Interim: {seeds} of the {SEEDS_FIXED} seeds fixed beforehand" if row["interim"] else "",
         elsewhere=tuple(
@@ -255,16 +216,6 @@ def _judgement(row: pd.Series, labels: Labels) -> Judgement:
 def _flipped(rows: pd.DataFrame | pd.Series, column: str) -> pd.Series | bool:
     """Whether the verdict elsewhere is another one, of each row or of a single one."""
     return (rows[column] != "") & (rows[column] != rows["verdict"])
-
-
-def _in_unit(reason: str, unit: str) -> str:
-    """A reason whose bounds are printed as its effect is: ``0.042`` of a fraction as ``4.20 %``."""
-    known = _UNITS.get(unit)
-    return (
-        re.sub(r"\b\d+\.\d+\b", lambda bound: f"{known.unsigned(float(bound.group()))}{known.suffix}", reason)
-        if known
-        else reason
-    )
 
 
 def tally(table: pd.DataFrame, source: str) -> Tally:

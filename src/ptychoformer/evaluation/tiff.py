@@ -1,0 +1,62 @@
+"""Scenes as TIFF files for ImageJ."""
+
+import os
+
+import h5py
+import numpy as np
+
+from ptychoformer.errors import OutputError
+from ptychoformer.evaluation.band import TILE
+from ptychoformer.evaluation.patches import CHANNELS
+from ptychoformer.files import atomic
+
+LARGEST_TIFF = 2**32 - 2**16  # bytes; ImageJ knows no larger ones
+
+
+def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike) -> list[str]:
+    """Write a scene as ``PREFIX_amplitude.tif`` and ``PREFIX_phase.tif``, some rows at a time.
+
+    They are float32, with the size of a pixel in micrometres if it is known.
+
+    Args:
+        scene: group that `stream.predict_scene` wrote.
+
+    Returns:
+        The names of the two files.
+
+    Raises:
+        OutputError: the scene is too large for the format, or a file cannot be written.
+    """
+    names = [f"{os.fspath(prefix)}_{channel}.tif" for channel in CHANNELS]
+    for name, channel in zip(names, CHANNELS, strict=True):
+        _write_tiff(scene[channel], scene.attrs.get("pixel_size"), name)
+    return names
+
+
+def _write_tiff(image: h5py.Dataset, pixel_size: float | None, path: str) -> None:
+    import tifffile  # takes a tenth of a second, which only those who ask for TIFFs should pay
+
+    if image.size * 4 > LARGEST_TIFF:
+        raise OutputError(
+            f"{path} cannot be written: ImageJ reads TIFFs of up to 4 GB, the scene has {image.shape} pixels."
+        )
+    about = {"axes": "YX", **({"unit": "um"} if pixel_size else {})}
+    resolution = (1e-6 / pixel_size, 1e-6 / pixel_size) if pixel_size else None
+    with atomic(path) as temporary:
+        # An image of zeros first, into which the rows are written: tifffile itself wants all of an
+        # image at once.
+        tifffile.imwrite(
+            temporary,
+            shape=image.shape,
+            dtype=np.float32,
+            byteorder="<",
+            imagej=True,
+            resolution=resolution,
+            metadata=about,
+        )
+        with tifffile.TiffFile(temporary) as file:
+            start = file.pages[0].dataoffsets[0]
+        with temporary.open("r+b") as file:
+            file.seek(start)
+            for row in range(0, len(image), TILE):
+                file.write(image[row : row + TILE].astype("<f4").tobytes())
