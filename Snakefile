@@ -24,7 +24,7 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/publication.smk"
 
 
-if HARVESTED:
+if PLAN.harvested:
 
     include: "workflow/rules/harvest.smk"
 
@@ -32,10 +32,10 @@ if HARVESTED:
 rule all:
     default_target: True
     input:
-        [getattr(rules, name).output for name in (*SHOWN_TABLES, *SHOWN_FIGURES)],
-        reconstruction_pictures(),
+        [getattr(rules, name).output for name in (*PLAN.shown_tables, *PLAN.shown_figures)],
+        INPUTS.reconstruction_pictures(),
         rules.claims.output,
-        rules.report.output if "table1" in SHOWN else [],
+        rules.report.output if "table1" in PLAN.shown else [],
     message:
         "Everything is made"
 

@@ -12,8 +12,9 @@ from snakemake.utils import update_config
 
 from ptychoformer import plugins
 from ptychoformer.configuration import complete, load, load_schema
+from ptychoformer.drawn import sizes_to_draw
 from ptychoformer.errors import InputError
-from ptychoformer.experiments import headline_of, sizes_of, sizes_to_draw
+from ptychoformer.experiments import headline_of, sizes_of
 from ptychoformer.plugins import loss_options
 from ptychoformer.training.options import TrainingOptions
 

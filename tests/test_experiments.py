@@ -11,6 +11,15 @@ from matplotlib.figure import Figure
 
 from ptychoformer.configuration import load
 from ptychoformer.contents import CONTENTS, read_contents
+from ptychoformer.drawn import (
+    held_figures,
+    labels_of_fig4,
+    overlaps,
+    runs_of_fig4,
+    runs_of_fig8,
+    views,
+    weights_of_losses,
+)
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.experiments import Experiments
@@ -71,18 +80,18 @@ def test_what_is_drawn_has_the_first_dataset_the_greatest_set_and_the_first_seed
     drawn = experiments.runs_to_draw("sizes")
     assert [run["model"] for run in drawn] == experiments.networks("sizes")
     assert {(run["dataset"], run["n_train"], run["seed"]) for run in drawn} == {("clean", 400, 0)}
-    assert {run["n_train"] for run in experiments.runs_of_fig8()} == {192, 50}
-    assert [run["model"] for run in experiments.runs_of_fig4()] == [*experiments.networks("table1"), "epie"]
-    assert experiments.labels_of_fig4()["epie"] == "ePIE"
-    shown = experiments.views("sizes", experiments.runs_of_fig8())
+    assert {run["n_train"] for run in runs_of_fig8(experiments)} == {192, 50}
+    assert [run["model"] for run in runs_of_fig4(experiments)] == [*experiments.networks("table1"), "epie"]
+    assert labels_of_fig4(experiments)["epie"] == "ePIE"
+    shown = views(experiments, "sizes", runs_of_fig8(experiments))
     assert [view["n_train"] for view in shown] == [192, 50]
     assert all(view["models"] == experiments.networks("sizes") and view["block"] == "lower_right" for view in shown)
 
 
 def test_losses_and_datasets_say_what_figures_draw_them_against(experiments):
-    weights = experiments.weights_of_losses()
+    weights = weights_of_losses(experiments)
     assert weights == {"mse": 1.0, "nssim": 0.0, "weighted_20": 0.2, "weighted_50": 0.5, "weighted_90": 0.9}
-    assert experiments.overlaps() == {"clean": 0.75, "overlap_50": 0.5, "overlap_0": 0}
+    assert overlaps(experiments) == {"clean": 0.75, "overlap_50": 0.5, "overlap_0": 0}
 
 
 def test_the_experiment_of_several_losses_compares_them(experiments):
@@ -124,10 +133,10 @@ def test_of_a_store_the_seeds_that_it_holds_whole_are_shown():
 def test_figures_of_a_store_are_those_that_it_has_views_of():
     cells = {("clean", 400): (0, 1), ("noisy", 400): (0, 1)}
     networks = Experiments(CONFIG).networks("table1")
-    assert Experiments(CONFIG, kept({"table1": part(cells)})).held_figures() == ["fig9"]
+    assert held_figures(Experiments(CONFIG, kept({"table1": part(cells)}))) == ["fig9"]
     with_views = Experiments(CONFIG, kept({"table1": part(cells)}, views=networks))
-    assert with_views.held_figures() == ["fig4", "fig9"]
-    assert [run["model"] for run in with_views.runs_of_fig4()] == networks
+    assert held_figures(with_views) == ["fig4", "fig9"]
+    assert [run["model"] for run in runs_of_fig4(with_views)] == networks
 
 
 class TestNotes:

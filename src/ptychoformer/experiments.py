@@ -4,8 +4,7 @@ A run is a mapping with what its path names (see `paths`): dataset, test, model,
 seed. Needs nothing but Python and the config, so that the workflow can use it while it parses.
 """
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ptychoformer.errors import InputError
@@ -54,14 +53,6 @@ def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[i
                 " training patterns."
             )
     return sorted({there_are if asked == "all" else asked for asked in config["experiments"][experiment]["n_train"]})
-
-
-def sizes_to_draw(sizes: Sequence[int]) -> list[int]:
-    """The two training sets whose reconstructions Figure 8 shows: a third of the greatest (the
-    paper's 1000 of 2928), and the least.
-    """
-    least, *others = sorted(sizes)
-    return [min(others, key=lambda size: abs(math.log(3 * size / others[-1]))), least]
 
 
 def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
@@ -221,36 +212,9 @@ class Experiments:
         only = dict(n_train=self.sizes(experiment, dataset)[-1]) | only
         return self.runs(experiment, dataset=dataset, seed=self.seeds(experiment, dataset, only["n_train"])[0], **only)
 
-    def runs_of_fig4(self) -> list[Run]:
-        """The networks of Table I, and what all patterns together can tell, unless a store of
-        runs lacks it.
-        """
-        networks = self.runs_to_draw("table1")
-        many = networks[0] | dict(model="epie", loss="none")
-        return networks if self.holdings and not self.are_held([many], "views") else [*networks, many]
-
-    def labels_of_fig4(self) -> dict[str, str]:
-        """What Figure 4 calls them."""
-        known = self.drawn_labels("models", self.networks("table1")) | {"epie": "ePIE"}
-        return {run["model"]: known[run["model"]] for run in self.runs_of_fig4()}
-
-    def runs_of_fig8(self) -> list[Run]:
-        """The networks at the two sizes of the training set that are shown."""
-        sizes = sizes_to_draw(self.sizes("sizes", self.first_dataset("sizes")))
-        return [run for size in sizes for run in self.runs_to_draw("sizes", n_train=size)]
-
     def runs_of_spectra(self) -> list[Run]:
         """Those of Table I's first condition."""
         return self.runs("table1", dataset=self.first_dataset("table1"))
-
-    def views(self, experiment: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
-        """What a figure shows of each training set, as `publication.store.views` keeps it."""
-        sizes = dict.fromkeys(run["n_train"] for run in runs)
-        place = {key: runs[0][key] for key in ("dataset", "seed")} | self.headline(experiment)
-        return [
-            place | dict(n_train=size, models=[run["model"] for run in runs if run["n_train"] == size])
-            for size in sizes
-        ]
 
     def are_held(self, runs: Iterable[Run], part: str) -> bool:
         """Whether the holdings have a part of each of these runs."""
@@ -259,27 +223,6 @@ class Experiments:
             in self.holdings.seeds(run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"], part)
             for run in runs
         )
-
-    def held_figures(self) -> list[str]:
-        """The figures that can be drawn of the holdings."""
-        return [
-            name for name, can_be_drawn in FIGURES_OF_A_STORE.items() if can_be_drawn(self, set(self.holdings.parts))
-        ]
-
-    def weights_of_losses(self) -> dict[str, float]:
-        """Weight of the MSE in every loss of Table IV that is a weighted sum, or one of its
-        ends.
-        """
-        ends, losses = {"mse": 1.0, "nssim": 0.0}, self.config["losses"]
-        found = {
-            loss: ends.get(losses[loss]["kind"], losses[loss].get("alpha"))
-            for loss in self.config["experiments"]["table4"]["losses"]
-        }
-        return {loss: alpha for loss, alpha in found.items() if alpha is not None}
-
-    def overlaps(self) -> dict[str, float]:
-        """Overlap of every dataset of Figure 8 (d)."""
-        return {dataset: self.config["datasets"][dataset]["scan"]["overlap"] for dataset in self.datasets("overlaps")}
 
     def labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
         """Names of a catalogue to what tables call them."""
@@ -308,19 +251,3 @@ class Experiments:
             "datasets": datasets,
             **parts,
         }
-
-
-# Figures that what a store keeps may suffice for, with what says whether it does of the experiments
-# that are held.
-FIGURES_OF_A_STORE: dict[str, Callable[[Experiments, set[str]], bool]] = {
-    "fig4": lambda experiments, held: "table1" in held and experiments.are_held(experiments.runs_of_fig4(), "views"),
-    "fig8": (
-        lambda experiments, held: (
-            {"sizes", "overlaps"} <= held and experiments.are_held(experiments.runs_of_fig8(), "views")
-        )
-    ),
-    "fig9": (
-        lambda experiments, held: "table1" in held and experiments.are_held(experiments.runs_of_spectra(), "spectra")
-    ),
-    "fig10": lambda experiments, held: "table4" in held,
-}

@@ -276,7 +276,7 @@ def test_a_figure_is_two_files_and_two_entries_and_nothing_else_is_made_anew(fin
     project = finished_project.copy(tmp_path / "copy")
     new, edited = follow("A figure", project)
     assert new == ["src/ptychoformer/publication/figures/fig11.py", "workflow/scripts/fig11.py"]
-    assert edited == ["workflow/rules/publication.smk", "resources/published/contents.yaml"]
+    assert edited == ["src/ptychoformer/planning/figures.py", "resources/published/contents.yaml"]
     assert project.planned(*SMOKE) == {"all": 1, "fig11": 1, "report": 1}
     project.edit("workflow/scripts/fig2.py", "with job(snakemake):", "number = 2\nwith job(snakemake):")
     assert project.planned("fig1", "fig2", *SMOKE) == {"fig2": 1}

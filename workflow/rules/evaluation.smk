@@ -7,8 +7,8 @@ ruleorder: train > predict
 
 rule predict:
     input:
-        test=tested_on,
-        object=object_of_test,
+        test=INPUTS.tested_on,
+        object=INPUTS.object_of_test,
         checkpoint=f"<results>/{TRAINING}/model.pt",
     output:
         f"<results>/{EVALUATION}/patches.h5",
@@ -25,7 +25,7 @@ rule predict:
         mem_mb=2000,
         gpu=1,
     params:
-        model=network_of,
+        model=PARAMETERS.network,
         code=code_digest("evaluation.predict"),
     message:
         "Predicting {wildcards.test} with {wildcards.model} trained on {wildcards.dataset}, seed {wildcards.seed}"
@@ -35,7 +35,7 @@ rule predict:
 
 rule reference:
     input:
-        unpack(scans_of_run),
+        unpack(INPUTS.scans_of_run),
     output:
         f"<results>/{REFERENCE_EVALUATION}/patches.h5",
     log:
@@ -58,8 +58,8 @@ rule reference:
 
 use rule reference as many_pattern_reference with:
     input:
-        unpack(scans_of_run),
-        reconstruction=reconstruction_of_test,
+        unpack(INPUTS.scans_of_run),
+        reconstruction=INPUTS.reconstruction_of_test,
     output:
         f"<results>/{EPIE_EVALUATION}/patches.h5",
     log:
@@ -72,7 +72,7 @@ use rule reference as many_pattern_reference with:
 
 rule score:
     input:
-        unpack(scans_of_run),
+        unpack(INPUTS.scans_of_run),
         patches=f"<results>/{EVALUATION}/patches.h5",
     output:
         # Together, since a job of its own would start Python and import for longer than it
@@ -101,7 +101,7 @@ rule score:
 
 rule collect:
     input:
-        metrics=metrics_of_experiment,
+        metrics=INPUTS.metrics,
     output:
         "<results>/evaluation/{experiment}/metrics.csv",
     log:
@@ -137,7 +137,7 @@ rule statistics:
     resources:
         mem_mb=500,
     params:
-        factor=factor_of,
+        factor=PARAMETERS.factor,
         code=code_digest("evaluation.statistics"),
     message:
         "Testing the differences in {wildcards.experiment}: repeated-measures ANOVA and paired t-tests"
@@ -147,9 +147,9 @@ rule statistics:
 
 rule spectra:
     input:
-        datasets=[dataset_path(EXPERIMENTS.first_dataset("table1"), seed) for seed in config["seeds"]],
-        object=object_path(EXPERIMENTS.first_dataset("table1")),
-        scenes=files_of_runs(f"<results>/{EVALUATION}/scene.h5", EXPERIMENTS.runs_of_spectra()),
+        datasets=INPUTS.datasets(EXPERIMENTS.first_dataset("table1")),
+        object=INPUTS.object(EXPERIMENTS.first_dataset("table1")),
+        scenes=files_of_runs(f"{EVALUATION}/scene.h5", EXPERIMENTS.runs_of_spectra()),
     output:
         spectra="<results>/evaluation/table1/spectra.csv",
         bands="<results>/evaluation/table1/bands.csv",

@@ -8,11 +8,11 @@ ruleorder: unpack > spectra
 
 rule unpack:
     input:
-        tables_of_store(HARVESTED),
+        files_of_store(PLAN.harvested),
     output:
-        metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=SHOWN),
-        bands=BANDS,
-        spectra=["<results>/evaluation/table1/spectra.csv" for _ in BANDS],
+        metrics=INPUTS.metrics_of_all(),
+        bands=INPUTS.bands(),
+        spectra=["<results>/evaluation/table1/spectra.csv" for _ in INPUTS.bands()],
     log:
         "<results>/evaluation/unpack.log",
     benchmark:
@@ -23,8 +23,8 @@ rule unpack:
     resources:
         mem_mb=1000,
     params:
-        runs=[EXPERIMENTS.runs(experiment) + EXPERIMENTS.references(experiment) for experiment in SHOWN],
-        spectra=EXPERIMENTS.runs_of_spectra() if BANDS else [],
+        runs=[EXPERIMENTS.runs(experiment) + EXPERIMENTS.references(experiment) for experiment in PLAN.shown],
+        spectra=EXPERIMENTS.runs_of_spectra() if INPUTS.bands() else [],
         headline=EXPERIMENTS.headline("table1"),
         code=code_digest("publication.store.unpack"),
     message:

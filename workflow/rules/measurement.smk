@@ -19,8 +19,8 @@ rule reconstruction:
         runtime=240,
         gpu=1,
     params:
-        scan=options_of_scan,
-        options=part_of_dataset("reconstruction"),
+        scan=PARAMETERS.scan,
+        options=PARAMETERS.of_dataset("reconstruction"),
         code=code_digest("measurement.reconstruct"),
     message:
         "Reconstructing {wildcards.dataset} from all of its patterns (progress: {log})"
@@ -30,7 +30,7 @@ rule reconstruction:
 
 use rule reconstruction as simulated_reconstruction with:
     input:
-        scan=trained_on,
+        scan=INPUTS.trained_on,
     output:
         reconstruction="<results>/measurement/reconstructions/{dataset}/seed{seed}.h5",
         convergence="<results>/measurement/reconstructions/{dataset}/seed{seed}.csv",
@@ -40,7 +40,7 @@ use rule reconstruction as simulated_reconstruction with:
         "<results>/measurement/reconstructions/{dataset}/seed{seed}.benchmark.tsv"
     params:
         scan=dict(format="cxi"),
-        options=options_of_reconstruction,
+        options=PARAMETERS.simulated_reconstruction,
         code=code_digest("measurement.reconstruct"),
     message:
         "Reconstructing {wildcards.dataset}, seed {wildcards.seed}, from all of its patterns"
@@ -50,7 +50,7 @@ use rule reconstruction as simulated_reconstruction with:
 rule measured_dataset:
     input:
         unpack(scan_files),
-        reconstruction=reconstruction_of_scan,
+        reconstruction=INPUTS.reconstruction_of_scan,
     output:
         dataset="<results>/measurement/datasets/{dataset}.cxi",
         object="<results>/measurement/objects/{dataset}.h5",
@@ -64,8 +64,8 @@ rule measured_dataset:
     resources:
         mem_mb=2000,
     params:
-        scan=options_of_scan,
-        patterns=part_of_dataset("patterns"),
+        scan=PARAMETERS.scan,
+        patterns=PARAMETERS.of_dataset("patterns"),
         code=code_digest("measurement.labelled"),
     message:
         "Preparing the measured scan {wildcards.dataset}"

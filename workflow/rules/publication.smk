@@ -1,7 +1,7 @@
 # From numbers to what a paper prints: tables, figures, claims, and the report on one page.
 
 
-for table in PAPER.tables:
+for table in PLAN.contents.tables:
 
     rule:
         name:
@@ -9,7 +9,7 @@ for table in PAPER.tables:
         input:
             metrics=f"<results>/evaluation/{table}/metrics.csv",
             pairwise=f"<results>/evaluation/{table}/pairwise.csv",
-            published=published_values(table),
+            published=PLAN.published_values(table),
         output:
             csv=f"<results>/publication/tables/{table}.csv",
             md=f"<results>/publication/tables/{table}.md",
@@ -24,108 +24,21 @@ for table in PAPER.tables:
         resources:
             mem_mb=500,
         params:
-            words=WORDS[table],
+            words=PLAN.words[table],
             code=code_digest("publication.tables.compare"),
         message:
-            f"Printing Table {PAPER.tables[table].number}"
+            f"Printing Table {PLAN.contents.tables[table].number}"
         script:
             "../scripts/table.py"
 
 
-# What each figure is drawn of. Its script is that of its name, and its code the module of its name,
-# with others where they are named.
-FIGURES = {
-    "fig1": dict(
-        input=files_to_draw(EXPERIMENTS.headline_run()),
-        params=dict(condition=EXPERIMENTS.drawn_labels("datasets", [EXPERIMENTS.first_dataset("table1")])),
-    ),
-    "fig2": dict(
-        input=dict(architecture=f"<results>/training/architectures/{EXPERIMENTS.our_network()}.json"),
-    ),
-    "fig3": dict(
-        input=dict(attention=files_of_runs(f"<results>/{TRAINING}/attention.h5", [EXPERIMENTS.headline_run()])),
-    ),
-    "fig4": dict(
-        input=kept_pictures_of(EXPERIMENTS.runs_of_fig4(), "patches", "scenes"),
-        params=dict(
-            models=EXPERIMENTS.labels_of_fig4(),
-            condition=EXPERIMENTS.drawn_labels("datasets", [EXPERIMENTS.first_dataset("table1")]),
-            headline=EXPERIMENTS.headline("table1"),
-            shown=EXPERIMENTS.views("table1", EXPERIMENTS.runs_of_fig4()) if HARVESTED else [],
-        ),
-        code=["publication.store.views"],
-    ),
-    "fig5": dict(
-        input=dict(metrics="<results>/evaluation/measured/metrics.csv")
-        | pictures_of(EXPERIMENTS.runs_to_draw("measured"), "patches", "scenes"),
-        params=dict(
-            models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("measured")),
-            headline=EXPERIMENTS.headline("measured"),
-        ),
-    ),
-    "fig6": dict(
-        input=dict(
-            training_dataset=dataset_path(EXPERIMENTS.first_dataset("table2"), config["seeds"][0]),
-            object_of_training=object_path(EXPERIMENTS.first_dataset("table2")),
-        )
-        | pictures_of(EXPERIMENTS.runs_to_draw("table2"), "patches", "scenes"),
-        params=dict(
-            models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("table2")),
-            headline=EXPERIMENTS.headline("table2"),
-        ),
-    ),
-    "fig7": dict(
-        input=files_to_draw(EXPERIMENTS.runs_to_draw("sizes")[0]),
-        params=dict(
-            sizes=EXPERIMENTS.sizes("sizes", EXPERIMENTS.first_dataset("sizes")),
-            seed=config["seeds"][0],
-            subset=config["training"]["subset"],
-            block=EXPERIMENTS.headline("sizes")["block"],
-        ),
-    ),
-    "fig8": dict(
-        input=dict(sizes="<results>/evaluation/sizes/metrics.csv", overlaps="<results>/evaluation/overlaps/metrics.csv")
-        | kept_pictures_of(EXPERIMENTS.runs_of_fig8(), "scenes"),
-        params=dict(
-            models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("sizes")),
-            overlap_models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("overlaps")),
-            runs=EXPERIMENTS.runs_of_fig8(),
-            overlaps=EXPERIMENTS.overlaps(),
-            headline=EXPERIMENTS.headline("sizes"),
-            shown=EXPERIMENTS.views("sizes", EXPERIMENTS.runs_of_fig8()) if HARVESTED else [],
-        ),
-        code=["publication.store.views"],
-    ),
-    "fig9": dict(
-        input=dict(spectra="<results>/evaluation/table1/spectra.csv", bands="<results>/evaluation/table1/bands.csv"),
-        params=dict(
-            models=EXPERIMENTS.drawn_labels("models", EXPERIMENTS.networks("table1")),
-            headline=EXPERIMENTS.headline("table1"),
-        ),
-    ),
-    "fig10": dict(
-        input=dict(metrics="<results>/evaluation/table4/metrics.csv", published=published("table4.csv")),
-        params=dict(
-            alphas=EXPERIMENTS.weights_of_losses(),
-            model=EXPERIMENTS.our_network(),
-            headline=EXPERIMENTS.headline("table4"),
-        ),
-    ),
-}
-
-if different := set(FIGURES) ^ set(PAPER.figures):
-    raise WorkflowError(
-        f"Figure {min(different)} must stand in {CONTENTS} and in FIGURES"
-        " of workflow/rules/publication.smk, found in one of them."
-    )
-
-for figure, drawn in FIGURES.items():
+for figure, drawn in DRAWINGS.items():
 
     rule:
         name:
             figure
         input:
-            **drawn["input"],
+            **drawn.input,
         output:
             pdf=f"<results>/publication/figures/{figure}.pdf",
             png=f"<results>/publication/figures/{figure}.png",
@@ -139,11 +52,11 @@ for figure, drawn in FIGURES.items():
         resources:
             mem_mb=1000,
         params:
-            **drawn.get("params", {}),
+            **drawn.params,
             figure=figure,
-            code=code_digest(f"publication.figures.{figure}", *drawn.get("code", [])),
+            code=code_digest(f"publication.figures.{figure}", *drawn.code),
         message:
-            f"Drawing Figure {figure.removeprefix('fig')}: {PAPER.figures[figure].title}"
+            f"Drawing Figure {figure.removeprefix('fig')}: {PLAN.contents.figures[figure].title}"
         script:
             # Named by a parameter, since this is read when the job runs, and the loop is at its
             # end.
@@ -175,10 +88,10 @@ rule reconstruction_picture:
 
 rule claims:
     input:
-        claims=published("claims.yaml"),
-        reference=tables_of_store(REFERENCE),
-        bands=BANDS,
-        metrics=expand("<results>/evaluation/{experiment}/metrics.csv", experiment=SHOWN),
+        claims=PLAN.published("claims.yaml"),
+        reference=files_of_store(PLAN.reference()),
+        bands=INPUTS.bands(),
+        metrics=INPUTS.metrics_of_all(),
     output:
         "<results>/publication/claims.csv",
     log:
@@ -191,10 +104,10 @@ rule claims:
     resources:
         mem_mb=500,
     params:
-        experiments=SHOWN,
+        experiments=PLAN.shown,
         headline=EXPERIMENTS.headline("table1"),
-        scales=notes.scales(EXPERIMENTS, SHOWN),
-        harvested=HARVESTED is not None,
+        scales=notes.scales(EXPERIMENTS, PLAN.shown),
+        harvested=PLAN.harvested is not None,
         code=code_digest("publication.claims.judge"),
     message:
         "Judging the paper's claims"
@@ -204,15 +117,15 @@ rule claims:
 
 rule report:
     input:
-        **provenance_of_runs(),
-        contents=published("contents.yaml"),
-        tables=[f"<results>/publication/tables/{table}.csv" for table in SHOWN_TABLES],
-        anovas=[f"<results>/evaluation/{table}/anova.csv" for table in SHOWN_TABLES],
-        pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in SHOWN_TABLES],
-        pdfs=[f"<results>/publication/figures/{figure}.pdf" for figure in SHOWN_FIGURES],
-        pngs=[f"<results>/publication/figures/{figure}.png" for figure in SHOWN_FIGURES],
+        **INPUTS.provenance_of_runs(),
+        contents=PLAN.published("contents.yaml"),
+        tables=[f"<results>/publication/tables/{table}.csv" for table in PLAN.shown_tables],
+        anovas=[f"<results>/evaluation/{table}/anova.csv" for table in PLAN.shown_tables],
+        pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in PLAN.shown_tables],
+        pdfs=[f"<results>/publication/figures/{figure}.pdf" for figure in PLAN.shown_figures],
+        pngs=[f"<results>/publication/figures/{figure}.png" for figure in PLAN.shown_figures],
         claims="<results>/publication/claims.csv",
-        reference=tables_of_store(REFERENCE),
+        reference=files_of_store(PLAN.reference()),
     output:
         "<results>/report.html",
     log:
@@ -225,13 +138,13 @@ rule report:
     resources:
         mem_mb=1000,
     params:
-        words={table: WORDS[table] for table in SHOWN_TABLES},
-        figures=SHOWN_FIGURES,
+        words={table: PLAN.words[table] for table in PLAN.shown_tables},
+        figures=PLAN.shown_figures,
         ours=EXPERIMENTS.our_network(),
         scale=EXPERIMENTS.scale("table1"),
-        missing_scan=missing_scan(),
-        runs=EXPERIMENTS.all_runs(SHOWN) if HARVESTED else [],
-        harvest_note=HARVEST_NOTE,
+        missing_scan=PLAN.missing_scan(),
+        runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
+        harvest_note=PLAN.harvest_note(),
         code=code_digest("publication.report.page"),
     message:
         "Writing the report"

@@ -24,7 +24,7 @@ rule provided_file:
     resources:
         mem_mb=500,
     params:
-        source=source_of_file,
+        source=PARAMETERS.source_of_file,
     message:
         "Fetching {wildcards.file} from data_dir or its authors"
     script:
@@ -66,7 +66,7 @@ rule object:
     resources:
         mem_mb=1000,
     params:
-        options=options_of_object,
+        options=PARAMETERS.object,
         optics=config["optics"],
         code=code_digest("simulation.objects"),
     message:
@@ -90,7 +90,7 @@ rule probe:
     resources:
         mem_mb=500,
     params:
-        options=options_of_probe,
+        options=PARAMETERS.probe,
         optics=config["optics"],
         code=code_digest("simulation.probes"),
     message:
@@ -101,8 +101,8 @@ rule probe:
 
 rule dataset:
     input:
-        object=object_of_dataset,
-        probe=probe_of_dataset,
+        object=INPUTS.object_of_dataset,
+        probe=INPUTS.probe_of_dataset,
     output:
         "<results>/simulation/datasets/{dataset}/seed{seed}.cxi",
     log:
@@ -115,8 +115,8 @@ rule dataset:
     resources:
         mem_mb=1000,
     params:
-        scan=part_of_dataset("scan"),
-        detector=part_of_dataset("detector"),
+        scan=PARAMETERS.of_dataset("scan"),
+        detector=PARAMETERS.of_dataset("detector"),
         optics=config["optics"],
         code=code_digest("simulation.dataset"),
     message:

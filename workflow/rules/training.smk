@@ -4,8 +4,8 @@
 
 rule train:
     input:
-        dataset=trained_on,
-        object=object_of_dataset,
+        dataset=INPUTS.trained_on,
+        object=INPUTS.object_of_dataset,
     output:
         # The state of an unfinished training lies beside these, undeclared, so that a failed or
         # killed job goes on where it was.
@@ -29,10 +29,10 @@ rule train:
         runtime=240,
         gpu=1,
     params:
-        model=network_of,
-        loss=loss_of,
-        training=training_of,
-        code=training_code,
+        model=PARAMETERS.network,
+        loss=PARAMETERS.loss,
+        training=PARAMETERS.training,
+        code=PARAMETERS.training_code,
         prediction_code=code_digest("evaluation.predict"),
     message:
         "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}"
@@ -49,12 +49,12 @@ if config["training"]["seeds_together"]:
 
     rule train_together:
         input:
-            datasets=lambda wildcards: [dataset_path(wildcards.dataset, seed) for seed in config["seeds"]],
-            object=object_of_dataset,
+            datasets=INPUTS.trained_on_together,
+            object=INPUTS.object_of_dataset,
         output:
-            checkpoints=of_all_seeds(f"<results>/{TRAINING}/model.pt"),
-            histories=of_all_seeds(f"<results>/{TRAINING}/history.csv"),
-            patches=of_all_seeds(f"<results>/{OWN_EVALUATION}/patches.h5"),
+            checkpoints=INPUTS.of_all_seeds(f"<results>/{TRAINING}/model.pt"),
+            histories=INPUTS.of_all_seeds(f"<results>/{TRAINING}/history.csv"),
+            patches=INPUTS.of_all_seeds(f"<results>/{OWN_EVALUATION}/patches.h5"),
         log:
             f"<results>/training/{CELL}/train.log",
         benchmark:
@@ -69,10 +69,10 @@ if config["training"]["seeds_together"]:
             runtime=240,
             gpu=1,
         params:
-            model=network_of,
-            loss=loss_of,
-            training=training_of,
-            code=training_code,
+            model=PARAMETERS.network,
+            loss=PARAMETERS.loss,
+            training=PARAMETERS.training,
+            code=PARAMETERS.training_code,
             prediction_code=code_digest("evaluation.predict"),
         message:
             "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}"
@@ -96,9 +96,9 @@ rule architecture:
     resources:
         mem_mb=1000,
     params:
-        model=network_of,
-        window=window_of(EXPERIMENTS.first_dataset("table1")),
-        code=inspection_code,
+        model=PARAMETERS.network,
+        window=PARAMETERS.window(EXPERIMENTS.first_dataset("table1")),
+        code=PARAMETERS.inspection_code,
     message:
         "Describing the layers of {wildcards.model}"
     script:
@@ -107,8 +107,8 @@ rule architecture:
 
 rule attention:
     input:
-        dataset=trained_on,
-        object=object_of_dataset,
+        dataset=INPUTS.trained_on,
+        object=INPUTS.object_of_dataset,
         checkpoint=f"<results>/{TRAINING}/model.pt",
     output:
         f"<results>/{TRAINING}/attention.h5",
@@ -122,7 +122,7 @@ rule attention:
     resources:
         mem_mb=2000,
     params:
-        code=inspection_code,
+        code=PARAMETERS.inspection_code,
     message:
         "Looking at the attention of {wildcards.model}, seed {wildcards.seed}"
     script:

@@ -70,7 +70,7 @@ def name_edited_code():
     edited = sorted(
         str(path)
         for folder in ("src", "workflow")
-        for path in Path(PROJECT, folder).rglob("*.*")
+        for path in Path(PLAN.project, folder).rglob("*.*")
         if path.suffix in (".py", ".smk") and path.stat().st_mtime > STARTED
     )
     if edited:
@@ -97,7 +97,7 @@ def name_targets():
     """Say which targets there are where one is mistyped; Snakemake would only say that no rule
     makes it.
     """
-    named = ["all", *PAPER.tables, *PAPER.figures, "claims", "report"]
+    named = ["all", *PLAN.contents.tables, *PLAN.contents.figures, "claims", "report"]
     made = [str(file) for rule in workflow.rules for file in rule.output if not rule.has_wildcards()]
     for target in command_line().targets:
         known = (
@@ -128,8 +128,8 @@ release_stale_locks()
 
 
 onstart:
-    if HARVESTED:
-        logger.info(HARVEST_NOTE)
+    if PLAN.harvested:
+        logger.info(PLAN.harvest_note())
     look_before_work()
     WORKING.enter_context(held(OWNERS))
     lift_rate_limit()

@@ -23,6 +23,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ptychoformer.drawn import runs_of_fig4, runs_of_fig8
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS, REFERENCES
 from ptychoformer.evaluation.columns import IDENTITY
@@ -77,7 +78,7 @@ def shown_by(config: Mapping[str, Any]) -> list[Shown]:
     """What Figures 4 and 8 show of a whole run of a config."""
     experiments = Experiments(config)
     found: dict[tuple[str, int], dict[str, None]] = {}
-    for run in (*experiments.runs_of_fig4(), *experiments.runs_of_fig8()):
+    for run in (*runs_of_fig4(experiments), *runs_of_fig8(experiments)):
         found.setdefault((run["dataset"], run["n_train"]), {})[run["model"]] = None
     headline = experiments.headline("table1")
     return [

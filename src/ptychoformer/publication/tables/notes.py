@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from ptychoformer.contents import CONTENTS, Contents, Table
+from ptychoformer.drawn import FIGURES_OF_A_STORE
 from ptychoformer.errors import InputError
-from ptychoformer.experiments import FIGURES_OF_A_STORE, Experiments
+from ptychoformer.experiments import Experiments
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import Layout
 

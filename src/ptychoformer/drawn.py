@@ -1,0 +1,94 @@
+"""Which runs of a config each figure shows, and against what it draws them.
+
+Needs nothing but Python and the config, as `experiments`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ptychoformer.experiments import Experiments, Run
+
+
+def sizes_to_draw(sizes: Sequence[int]) -> list[int]:
+    """Choose the two training sets whose reconstructions Figure 8 shows, of numbers of patterns.
+
+    They are a third of the greatest (the paper's 1000 of 2928), and the least.
+    """
+    least, *others = sorted(sizes)
+    return [min(others, key=lambda size: abs(math.log(3 * size / others[-1]))), least]
+
+
+def runs_of_fig4(experiments: Experiments) -> list[Run]:
+    """Return the networks of Table I, and ePIE, unless a store of runs lacks it."""
+    networks = experiments.runs_to_draw("table1")
+    many = networks[0] | dict(model="epie", loss="none")
+    return networks if experiments.holdings and not experiments.are_held([many], "views") else [*networks, many]
+
+
+def labels_of_fig4(experiments: Experiments) -> dict[str, str]:
+    """Return what Figure 4 calls them."""
+    known = experiments.drawn_labels("models", experiments.networks("table1")) | {"epie": "ePIE"}
+    return {run["model"]: known[run["model"]] for run in runs_of_fig4(experiments)}
+
+
+def runs_of_fig8(experiments: Experiments) -> list[Run]:
+    """Return the networks at the two sizes of the training set that are shown."""
+    sizes = sizes_to_draw(experiments.sizes("sizes", experiments.first_dataset("sizes")))
+    return [run for size in sizes for run in experiments.runs_to_draw("sizes", n_train=size)]
+
+
+def overlaps(experiments: Experiments) -> dict[str, float]:
+    """Return the overlap of every dataset of Figure 8 (d)."""
+    datasets = experiments.config["datasets"]
+    return {dataset: datasets[dataset]["scan"]["overlap"] for dataset in experiments.datasets("overlaps")}
+
+
+def weights_of_losses(experiments: Experiments) -> dict[str, float]:
+    """Return the MSE's weight in every loss of Table IV that is a weighted sum, or an end of it."""
+    ends, losses = {"mse": 1.0, "nssim": 0.0}, experiments.config["losses"]
+    found = {
+        loss: ends.get(losses[loss]["kind"], losses[loss].get("alpha"))
+        for loss in experiments.config["experiments"]["table4"]["losses"]
+    }
+    return {loss: alpha for loss, alpha in found.items() if alpha is not None}
+
+
+def views(experiments: Experiments, experiment: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return what a figure shows of each training set, as `publication.store.views` keeps it."""
+    sizes = dict.fromkeys(run["n_train"] for run in runs)
+    place = {key: runs[0][key] for key in ("dataset", "seed")} | experiments.headline(experiment)
+    return [
+        place | dict(n_train=size, models=[run["model"] for run in runs if run["n_train"] == size]) for size in sizes
+    ]
+
+
+def _fig4_is_held(experiments: Experiments) -> bool:
+    return "table1" in experiments.holdings.parts and experiments.are_held(runs_of_fig4(experiments), "views")
+
+
+def _fig8_is_held(experiments: Experiments) -> bool:
+    held = {"sizes", "overlaps"} <= set(experiments.holdings.parts)
+    return held and experiments.are_held(runs_of_fig8(experiments), "views")
+
+
+def _fig9_is_held(experiments: Experiments) -> bool:
+    return "table1" in experiments.holdings.parts and experiments.are_held(experiments.runs_of_spectra(), "spectra")
+
+
+def _fig10_is_held(experiments: Experiments) -> bool:
+    return "table4" in experiments.holdings.parts
+
+
+# Figures that what a store of runs keeps may suffice for, with what says whether it does.
+FIGURES_OF_A_STORE: dict[str, Callable[[Experiments], bool]] = {
+    "fig4": _fig4_is_held,
+    "fig8": _fig8_is_held,
+    "fig9": _fig9_is_held,
+    "fig10": _fig10_is_held,
+}
+
+
+def held_figures(experiments: Experiments) -> list[str]:
+    """Return the figures that can be drawn of the holdings."""
+    return [name for name, is_held in FIGURES_OF_A_STORE.items() if is_held(experiments)]

@@ -1,0 +1,109 @@
+"""Which part of the config, and which code, a job of the workflow depends on: an edit of anything
+else makes nothing anew.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ptychoformer.experiments import window_side
+from ptychoformer.planning.plan import Plan
+from ptychoformer.plugins import network_code
+from ptychoformer.provenance import code_digest
+from ptychoformer.provided import options_of
+
+OPTIONS_OF_SCAN = (
+    "format",
+    "step",
+    "data",
+    "positions",
+    "positions_unit",
+    "positions_axes",
+    "geometry",
+    "centre",
+    "keep_frames",
+)
+
+
+class Wildcards(Protocol):
+    """The parts of the path of what a job makes, as text; each job has some of them."""
+
+    object: str
+    probe: str
+    dataset: str
+    model: str
+    loss: str
+    experiment: str
+    file: str
+
+
+class Parameters:
+    """What jobs depend on besides files.
+
+    Args:
+        plan: what is made.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan, self.config, self.experiments = plan, plan.config, plan.experiments
+
+    def object(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the options of an object, but for the place of its file."""
+        return options_of(self.config["objects"][wildcards.object])
+
+    def probe(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the options of a probe, but for the place of its file."""
+        return options_of(self.config["probes"][wildcards.probe])
+
+    def source_of_file(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return address and checksum of a file."""
+        return self.plan.provided.source(wildcards.file)
+
+    def of_dataset(self, part: str) -> Callable[[Wildcards], Any]:
+        """Make a function of wildcards: one part of a dataset's entry.
+
+        Snakemake's ``lookup`` searches the whole config, for 10 ms a job.
+        """
+        return lambda wildcards: self.config["datasets"][wildcards.dataset][part]
+
+    def scan(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return how a measured scan is read, whatever is made of it."""
+        entry = self.config["datasets"][wildcards.dataset]
+        return {key: entry[key] for key in OPTIONS_OF_SCAN}
+
+    def simulated_reconstruction(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the options of a reconstruction whose probe is known, as positions are unless the
+        stage was jittery.
+        """
+        exact = self.config["datasets"][wildcards.dataset]["scan"]["jitter"] == 0
+        return self.config["iterative"] | dict(probe_from=None) | (dict(positions_from=None) if exact else {})
+
+    def network(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return a network, how it starts and what it sees: no result depends on its label."""
+        entry = self.config["models"][wildcards.model]
+        return {key: entry[key] for key in ("kind", "options", "initialisation", "inputs")}
+
+    def loss(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return a loss without its label."""
+        return {key: part for key, part in self.config["losses"][wildcards.loss].items() if key != "label"}
+
+    def training(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return how a network is trained on a dataset; what trains beside it changes nothing."""
+        training = {key: part for key, part in self.config["training"].items() if key != "seeds_together"}
+        return training | dict(epochs=self.experiments.epochs(wildcards.dataset))
+
+    def training_code(self, wildcards: Wildcards) -> str:
+        """Return the digest of what a training runs: the loop, its network and its loss alone."""
+        network, loss = self.config["models"][wildcards.model]["kind"], self.config["losses"][wildcards.loss]["kind"]
+        return code_digest("training.fit", network_code(network), f"training.losses.{loss}")
+
+    def inspection_code(self, wildcards: Wildcards) -> str:
+        """Return the digest of what looks into a network, and of that network."""
+        return code_digest("training.inspection", network_code(self.config["models"][wildcards.model]["kind"]))
+
+    def window(self, dataset: str) -> list[int]:
+        """Return height and width of a dataset's patterns."""
+        return [window_side(self.config, dataset)] * 2
+
+    def factor(self, wildcards: Wildcards) -> str:
+        """Return what an experiment compares."""
+        return self.experiments.factor(wildcards.experiment)

@@ -1,0 +1,101 @@
+"""What the workflow makes of a config, and from what: checked before any job starts."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ptychoformer.configuration import complete, load_schema
+from ptychoformer.contents import CONTENTS, read_contents
+from ptychoformer.drawn import held_figures
+from ptychoformer.errors import InputError
+from ptychoformer.experiments import Experiments
+from ptychoformer.places import check_results
+from ptychoformer.provided import ProvidedFiles, check_project, data_folder
+from ptychoformer.publication.store.holdings import Holdings
+from ptychoformer.publication.tables import notes
+
+MEMORY = ".snakemake/checksums"  # of users' files, see `provided.ProvidedFiles`
+PUBLISHED = "resources/published"  # the paper's own numbers and statements, in the project's folder
+REFERENCE = "resources/reference"  # the reference runs there, see `publication.store.files`
+
+
+class Plan:
+    """A config with all that is known from it, from the paper's contents and from users' files.
+
+    Args:
+        config: as it was written; completed here, in place, and cut down to what a store of
+            reference runs holds whole, where it is printed from one.
+        project: its folder, as it is reached from where results go.
+
+    Raises:
+        InputError: one sentence about the first thing that is wrong.
+    """
+
+    def __init__(self, config: dict[str, Any], project: str | os.PathLike = "."):
+        check_project(os.path.abspath(project))
+        config.update(complete(config, load_schema(project)))
+        self.config, self.project = config, Path(project)
+        check_results(config["pathvars"].get("results"), project)
+        # A folder of runs to print instead of training any, or nothing.
+        self.harvested = config["harvested"] and str(self.project / config["harvested"])
+        self.holdings = Holdings(self.harvested, config) if self.harvested else None
+        config.update(self.holdings.narrowed(config) if self.holdings else {})
+        config["data_dir"] = data_folder(config["data_dir"])
+        self.provided = ProvidedFiles(config, memory=MEMORY)
+        self.provided.check()
+        self.experiments = Experiments(config, self.holdings)
+        self.experiments.check()
+        self.contents = read_contents(self.project / CONTENTS)
+        self.words = notes.words_of_tables(self.experiments, self.contents)
+        # Experiments and figures whose data are there; others are made when asked for by name.
+        self.shown = [name for name in config["experiments"] if self._is_shown(name)]
+        if self.harvested and not self.shown:
+            raise InputError(
+                f"harvested: {self.harvested} holds no whole seed of any experiment on the headline's block of this"
+                " config."
+            )
+        self.shown_tables = [name for name in self.contents.tables if name in self.shown]
+        self.shown_figures = self._shown_figures()
+
+    def _is_shown(self, experiment: str) -> bool:
+        if self.holdings:
+            return experiment in self.holdings.parts
+        return experiment != "measured" or self.measured_is_at_hand()
+
+    def _shown_figures(self) -> list[str]:
+        if self.holdings:
+            return held_figures(self.experiments)
+        return [name for name in self.contents.figures if name != "fig5" or self.measured_is_at_hand()]
+
+    def measured_is_at_hand(self) -> bool:
+        """Whether Figure 5 can be made without a download that nobody asked for."""
+        entries = [self.config["datasets"][dataset] for dataset in self.experiments.datasets("measured")]
+        parts = [part for entry in entries for part in (entry["scan"], entry["labels"]) if part]
+        return all(map(self.provided.at_hand, parts))
+
+    def missing_scan(self) -> str:
+        """Return the file for want of which Figure 5 is left out, or nothing."""
+        if self.harvested or self.measured_is_at_hand():
+            return ""
+        return self.config["datasets"][self.experiments.first_dataset("measured")]["scan"]["file"]
+
+    def harvest_note(self) -> str:
+        """Return what the report has to say of runs that are printed from a store, or nothing."""
+        shown = [*self.shown, *self.shown_figures]
+        return notes.harvest_note(self.harvested, self.contents, shown) if self.harvested else ""
+
+    def published(self, name: str) -> str:
+        """Return the path of a file of the paper's own numbers and statements."""
+        return str(self.project / PUBLISHED / name)
+
+    def published_values(self, table: str) -> list[str]:
+        """Return where the paper's own numbers of a table are, if it has any."""
+        return [self.published(f"{table}.csv")] if self.contents.tables[table].published else []
+
+    def reference(self) -> str:
+        """Return the folder of the runs that claims are judged on besides those of this config.
+
+        It is empty if there are none; where this config prints such runs, there are no others.
+        """
+        folder = self.project / REFERENCE
+        return str(folder) if (folder / "runs.csv").is_file() and not self.harvested else ""
