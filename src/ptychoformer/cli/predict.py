@@ -78,7 +78,6 @@ def run(options: Namespace) -> None:
     check_outputs([options.output, options.png, *tiffs], [options.scan, checkpoint])
     from ptychoformer.evaluation.network import TrainedNetwork
     from ptychoformer.evaluation.stream import predict_scene
-    from ptychoformer.evaluation.tiff import write_tiffs
 
     trained = prepared_as(checkpoint)
     patterns = {"crop": options.crop or trained.get("crop"), "bin": options.bin or trained.get("bin") or 1}
@@ -93,28 +92,30 @@ def run(options: Namespace) -> None:
         tally = Tally()
         watched = replace(prepared, frames=lambda size: tally.passing(prepared.frames(size)))
         facts = predict_scene(watched, network, network.normalisation, options.output, **stitching)
-    if "seen" in trained and (found := differences(tally.summary(), trained["seen"])):
-        say(
-            f"{options.scan} is unlike what {checkpoint} was trained on: {', and '.join(found)}; the network knows no"
-            " others."
-        )
+    _warn_if_unlike(options.scan, tally, checkpoint, trained)
     facts |= {"device": network.device, "threads": threads}
     settings = about_scan(options) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
     record(options.output, settings, time.perf_counter() - began, facts)
-    if options.png:
-        from ptychoformer.publication.scan.pictures import draw_scene
-
-        draw_scene(options.output, options.png)
-    if options.tiff:
-        from ptychoformer.storage import open_hdf5
-
-        with open_hdf5(options.output) as file:
-            write_tiffs(file["scene"], options.tiff)
+    _show(options)
     _warn_if_flat(options.output, trained, network.normalisation)
     print(
         f"{facts['patterns']} patterns in {facts['prediction_seconds']:.1f} s, {facts['patterns_per_second']:.0f}"
         " patterns per second"
     )
+
+
+def _show(options: Namespace) -> None:
+    """Write the scene as a picture and as TIFFs, if they are asked for."""
+    if options.png:
+        from ptychoformer.publication.scan.pictures import draw_scene
+
+        draw_scene(options.output, options.png)
+    if options.tiff:
+        from ptychoformer.evaluation.tiff import write_tiffs
+        from ptychoformer.storage import open_hdf5
+
+        with open_hdf5(options.output) as file:
+            write_tiffs(file["scene"], options.tiff)
 
 
 def _check_that_it_fits(
@@ -135,6 +136,12 @@ def _check_that_it_fits(
     elif trained and prepared.crop != trained["crop"]:
         pair = f"--crop {prepared.crop}, {checkpoint} was trained with --crop {trained['crop']}"
         say(f"{pair}: on the same detector the object's pixels differ, and the network knows no others.")
+
+
+def _warn_if_unlike(scan: str, tally: Tally, checkpoint: Path, trained: Mapping[str, Any]) -> None:
+    """Warn of patterns unlike those that the network was trained on, where it is known."""
+    if "seen" in trained and (found := differences(tally.summary(), trained["seen"])):
+        say(f"{scan} is unlike what {checkpoint} was trained on: {', and '.join(found)}; the network knows no others.")
 
 
 def _warn_if_flat(scene: str, trained: Mapping[str, Any], scale: Normalisation) -> None:

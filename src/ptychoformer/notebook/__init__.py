@@ -84,24 +84,18 @@ def open_scan(
         InputError: the scan or an option cannot be used.
         OutputError: arrays cannot be written.
     """
-    options = {
-        "crop": crop,
-        "bin": bin,
-        "centre": centre,
-        "format": format,
-        "step": step,
-        "data": data,
+    options: dict[str, Any] = {"crop": crop, "bin": bin, "centre": centre, "format": format, "step": step}
+    options |= {
+        "wavelength": wavelength,
+        "distance": distance,
+        "detector_pixel": detector_pixel,
         "keep_frames": keep_frames,
     }
-    options |= {"wavelength": wavelength, "distance": distance, "detector_pixel": detector_pixel}
-    options |= {"positions_unit": positions_unit, "positions_axes": positions_axes}
+    options |= {"data": data, "positions_unit": positions_unit, "positions_axes": positions_axes}
     if isinstance(positions, str):
         options, positions = options | {"positions": positions}, None
     if isinstance(source, str | os.PathLike):
-        if any(part is not None for part in (positions, unit, probe, mask, folder)):
-            raise InputError(
-                f"positions, unit, probe, mask and folder go with arrays; {source} is a file, which holds its own."
-            )
+        _refuse_arrays(source, positions, unit, probe, mask, folder)
         path, place = Path(source), None
     elif positions is None:
         raise InputError("Patterns in an array need their positions, (n, 2).")
@@ -114,6 +108,18 @@ def open_scan(
         lengths = {name: getattr(ready, name) for name in LENGTHS}
         write_arrays(path, source, positions, unit=unit, lengths=lengths, probe=probe, mask=mask)
     return Scan(path, options, summarise(path, reading(ready), cropping(ready)), place)
+
+
+def _refuse_arrays(file: str | os.PathLike, *parts: Any) -> None:
+    """Refuse what goes with arrays beside a file, which holds its own.
+
+    Raises:
+        InputError: a part is given.
+    """
+    if any(part is not None for part in parts):
+        raise InputError(
+            f"positions, unit, probe, mask and folder go with arrays; {file} is a file, which holds its own."
+        )
 
 
 def reconstruct(

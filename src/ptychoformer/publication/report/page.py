@@ -84,45 +84,70 @@ def make_report(
     Raises:
         InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
     """
-    labels = Labels.of(words)
-    layouts = {name: Layout.of(table) for name, table in words.items()}
-    parts = [_table(layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words]
-    verdicts = report_claims.read_verdicts(claims)
-    runs = report_runs.trained_runs(trained, labels)
+    labels, layouts = Labels.of(words), {name: Layout.of(table) for name, table in words.items()}
     first = layouts[HEADLINE_TABLE]
-    conditions, networks = first.conditions, first.methods
-    headline = headlines(
-        read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE), first, ours
-    )
     page = _template().render(
         scale_note=words[HEADLINE_TABLE]["scale_note"],
         harvest_note=harvest_note,
         scale=list(_flat(scale)),
-        network_names=", ".join(networks.values()),
-        tallies={source: report_claims.tally(verdicts, source) for source in (LOCAL, REFERENCE)},
-        verdicts=[
+        tables=[_table(layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words],
+        figures=pictures(figures, contents.figures, output, missing_scan),
+        curves=_embedded(training_curves(histories, first.conditions, first.methods), "image/svg+xml"),
+        **_headline_parts(tables[HEADLINE_TABLE], statistics[HEADLINE_TABLE][1], first, ours),
+        **_claims_parts(claims, labels, contents),
+        **_reference_parts(reference, labels, first),
+        **_runs_parts(trained, labels),
+    )
+    write_text(page, output)
+
+
+def _headline_parts(
+    table_csv: str | os.PathLike, pairwise_csv: str | os.PathLike, layout: Layout, ours: str
+) -> dict[str, Any]:
+    """Return what the page says of Table I: our lead, and how the networks vary over seeds."""
+    headline = headlines(read_table(table_csv, COLUMNS), read_table(pairwise_csv, PAIRWISE), layout, ours)
+    return {
+        "headlines": _by_condition(headline),
+        "our_name": layout.methods[ours],
+        "network_names": ", ".join(layout.methods.values()),
+        "block_title": BLOCK_TITLES[layout.block],
+        "varied_groups": _variation(table_csv, layout),
+        "varied_names": [report_reference.score_name(*column) for column in report_reference.COLUMNS],
+    }
+
+
+def _claims_parts(claims: str | os.PathLike, labels: Labels, contents: Contents) -> dict[str, Any]:
+    """Return the claims by section, their tallies, and how verdicts are shown."""
+    verdicts = report_claims.read_verdicts(claims)
+    return {
+        "tallies": {source: report_claims.tally(verdicts, source) for source in (LOCAL, REFERENCE)},
+        "verdicts": [
             (verdict, report_claims.SYMBOLS[verdict], report_claims.STYLES[verdict])
             for verdict in report_claims.VERDICTS
         ],
-        headlines=_by_condition(headline),
-        our_name=networks[ours],
-        claim_sections=report_claims.sections(verdicts, labels, contents),
-        block_title=BLOCK_TITLES[first.block],
-        seeds_fixed=SEEDS_FIXED,
-        tables=parts,
-        figures=pictures(figures, contents.figures, output, missing_scan),
-        varied_groups=_variation(tables[HEADLINE_TABLE], first),
-        varied_names=[report_reference.score_name(*column) for column in report_reference.COLUMNS],
-        reference=report_reference.reference_conditions(reference, labels, block=first.block, level=first.level),
-        reference_headings=_headings(report_reference.COLUMNS),
-        anova_headings=report_reference.ANOVA_HEADINGS,
-        pair_headings=report_reference.PAIR_HEADINGS,
-        curves=_embedded(training_curves(histories, conditions, networks), "image/svg+xml"),
-        runs=report_runs.run_rows(runs, labels),
-        durations=report_runs.duration_rows(runs, labels),
-        libraries=report_runs.libraries(runs),
-    )
-    write_text(page, output)
+        "claim_sections": report_claims.sections(verdicts, labels, contents),
+        "seeds_fixed": SEEDS_FIXED,
+    }
+
+
+def _reference_parts(reference: str | os.PathLike | None, labels: Labels, layout: Layout) -> dict[str, Any]:
+    """Return what the page says of the reference runs."""
+    return {
+        "reference": report_reference.reference_conditions(reference, labels, block=layout.block, level=layout.level),
+        "reference_headings": _headings(report_reference.COLUMNS),
+        "anova_headings": report_reference.ANOVA_HEADINGS,
+        "pair_headings": report_reference.PAIR_HEADINGS,
+    }
+
+
+def _runs_parts(trained: Mapping[Run, Mapping[str, Any]], labels: Labels) -> dict[str, Any]:
+    """Return how the runs were made, and how long they took."""
+    runs = report_runs.trained_runs(trained, labels)
+    return {
+        "runs": report_runs.run_rows(runs, labels),
+        "durations": report_runs.duration_rows(runs, labels),
+        "libraries": report_runs.libraries(runs),
+    }
 
 
 def _table(layout: Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str) -> dict[str, Any]:
