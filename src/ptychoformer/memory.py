@@ -11,6 +11,9 @@ from ptychoformer.errors import InputError
 CGROUP = Path("/sys/fs/cgroup/memory.max")  # of a container, or a cluster's job
 GIGABYTE = 1e9
 MOST = 0.9  # of all memory is what is advised to be used
+# No measured data shrink this much, but nothing declared does: a file that claims more is refused
+# before memory or disk are used.
+MOST_EXPANSION = 1000
 
 
 def memory() -> float:
@@ -37,3 +40,12 @@ def check_memory(what: str, needed: float, advice: Callable[[float], str]) -> No
         raise InputError(
             f"{what} takes {needed / GIGABYTE:.3g} GB of memory, and there are {there / GIGABYTE:.3g} GB; {words}."
         )
+
+
+def check_room(where: str, needed: float) -> None:
+    """Check that what a file says it holds, ``needed`` bytes, can be held.
+
+    Raises:
+        InputError: it cannot.
+    """
+    check_memory(f"{where}: what it says that it holds", needed, lambda _: "use a machine with more, or a smaller file")

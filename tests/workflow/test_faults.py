@@ -28,7 +28,7 @@ SMOKE = ("--configfile", "config/smoke.yaml")
 def unreachable(project):
     """The paper's own object at an address where nobody answers."""
     config = project.folder / "config.yaml"
-    config.write_text(config.read_text().replace("https://raw.githubusercontent.com", "http://127.0.0.1:9"))
+    config.write_text(config.read_text().replace("https://raw.githubusercontent.com", "https://127.0.0.1:9"))
     without_checksums(project)
     return project
 
@@ -41,7 +41,7 @@ def without_checksums(project):
 def test_a_missing_file_that_cannot_be_downloaded_is_one_sentence_and_a_local_copy_helps(unreachable):
     finished = unreachable.snakemake(OBJECT)
     assert finished.returncode != 0
-    assert "Error in provided_file: http://127.0.0.1:9/" in finished.stdout
+    assert "Error in provided_file: https://127.0.0.1:9/" in finished.stdout
     assert "data_dir" in finished.stdout
     assert "Traceback" not in finished.stdout
     assert not list((unreachable.folder / "resources/files").rglob("*.tiff"))

@@ -8,5 +8,5 @@ with job(snakemake):
     from ptychoformer.simulation.fetch import provide
 
     # data_dir is no parameter: the same file from elsewhere re-runs nothing.
-    file, source = unquote(snakemake.wildcards.file), snakemake.params.source
-    provide(file, source["url"], source["sha256"], snakemake.config["data_dir"], snakemake.output[0])
+    file, config = unquote(snakemake.wildcards.file), snakemake.config
+    provide(file, snakemake.params.source, config["data_dir"], config["downloads"], snakemake.output[0])

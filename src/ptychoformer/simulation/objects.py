@@ -12,6 +12,7 @@ import tifffile
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
+from ptychoformer.memory import check_room
 from ptychoformer.simulation.permalloy import permalloy
 from ptychoformer.simulation.shapes import curved, straight
 from ptychoformer.storage import create_hdf5, write
@@ -87,15 +88,23 @@ def read_tiff(path: Path, shape: tuple[int, int]) -> np.ndarray:
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist.")
     try:
-        image = tifffile.imread(path)
+        with tifffile.TiffFile(path) as file:
+            _check_image(path, file, shape)
+            image = file.asarray()
     except (tifffile.TiffFileError, OSError, ValueError, struct.error) as error:
         raise InputError(f"{path} cannot be read as TIFF, it may be truncated ({error}).") from error
-    if image.ndim != 2 or image.dtype.kind not in "fiu":
-        raise InputError(
-            f"{path} must hold one grey-scale image of real numbers, found shape {image.shape} of {image.dtype}."
-        )
-    if image.shape != shape:
-        raise InputError(f"{path} has the shape {image.shape}, but the config declares {shape}.")
     if not np.isfinite(image).all():
         raise InputError(f"{path} holds NaN or infinity; repair it.")
     return image.astype(np.float64)
+
+
+def _check_image(path: Path, file: tifffile.TiffFile, shape: tuple[int, int]) -> None:
+    """Look at what the file says of its first image, before any of it is unpacked."""
+    found = file.series[0]
+    if found.ndim != 2 or found.dtype.kind not in "fiu":
+        raise InputError(
+            f"{path} must hold one grey-scale image of real numbers, found shape {found.shape} of {found.dtype}."
+        )
+    if found.shape != shape:
+        raise InputError(f"{path} has the shape {found.shape}, but the config declares {shape}.")
+    check_room(str(path), found.size * (found.dtype.itemsize + np.dtype(np.float64).itemsize))

@@ -2,6 +2,7 @@
 intensity of 1.
 """
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 from scipy.fft import fft2, fftfreq, fftshift, ifft2, ifftshift
 from scipy.special import erfc
 
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, first_line
 from ptychoformer.measurement.cxi import Optics
+from ptychoformer.memory import check_room
 from ptychoformer.storage import create_hdf5, write
 
 # A beam wider than the window is cut off by it; on a grid of the window's own size it would come in
@@ -94,14 +96,16 @@ def read_npy(path: Path, factor: int, size: int) -> np.ndarray:
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist.")
     try:
-        probe = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as an array saved by NumPy ({error}).") from error
+        # A view of the file: its size is held against what it says before memory is asked for.
+        probe = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, OverflowError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} cannot be read as an array saved by NumPy ({first_line(error)}).") from error
     if not isinstance(probe, np.ndarray) or probe.ndim != 2 or probe.dtype.kind not in "cfiu":
         found = f"shape {probe.shape} of {probe.dtype}" if isinstance(probe, np.ndarray) else "an archive"
         raise InputError(f"{path} must hold one 2-D array of real or complex numbers, found {found}.")
     if probe.shape != (size * factor, size * factor):
         raise InputError(f"{path} has the shape {probe.shape}, which bin {factor} does not reduce to size {size}.")
+    check_room(str(path), 2 * probe.nbytes)
     if not np.isfinite(probe).all():
         raise InputError(f"{path} holds NaN or infinity; repair it.")
     return probe.reshape(size, factor, size, factor).mean(axis=(1, 3))

@@ -12,7 +12,8 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.readers.guard import Reach
-from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, MOST_EXPANSION, decoding
+from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, decoding
+from ptychoformer.memory import MOST_EXPANSION
 
 
 class Source:

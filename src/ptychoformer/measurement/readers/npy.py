@@ -12,7 +12,8 @@ from typing import BinaryIO
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, MOST_EXPANSION, decoding
+from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, decoding
+from ptychoformer.memory import MOST_EXPANSION
 
 # The two compressions of numpy.savez. They shrink data a thousandfold at most, so that a member's
 # size can be believed (see `member`).

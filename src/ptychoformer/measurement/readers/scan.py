@@ -17,9 +17,6 @@ MOST_PATTERNS = 4_000_000
 LARGEST_NUMBER = 1e20  # counts, positions and probes beyond it would make sums overflow; 64 bits count to 2e19
 LENGTHS = (1e-15, 1e15)  # metres
 LARGEST_ARRAY = 2**28  # bytes of what is read at once: positions, probes, masks
-# No detector's data shrink this much, but nothing declared does: a file that claims more is refused
-# before memory or disk are used.
-MOST_EXPANSION = 1000
 
 
 @dataclass(frozen=True)

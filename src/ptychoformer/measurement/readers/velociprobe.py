@@ -23,7 +23,6 @@ from scipy.fft import fftshift
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.readers import npy
 from ptychoformer.measurement.readers.scan import (
-    MOST_EXPANSION,
     RawScan,
     check_frames,
     check_positions,
@@ -32,6 +31,7 @@ from ptychoformer.measurement.readers.scan import (
     saturation,
     sound,
 )
+from ptychoformer.memory import MOST_EXPANSION
 
 MAGIC = b"BZh"
 BLOCK = 2**20  # bytes unpacked at a time
