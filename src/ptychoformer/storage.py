@@ -23,6 +23,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError, first_line
 from ptychoformer.files import atomic
+from ptychoformer.memory import MOST_EXPANSION, check_room
 from ptychoformer.provenance import check_content
 
 if TYPE_CHECKING:  # pandas takes a quarter of a second to import, and most jobs write no table
@@ -143,6 +144,21 @@ def read(file: h5py.File, name: str, ndim: int) -> h5py.Dataset:
     if found.ndim != ndim:
         raise InputError(f"{file.filename}: '{name}' must have {ndim} axes, found shape {found.shape}.")
     return found
+
+
+def read_whole(file: h5py.File, name: str, ndim: int) -> np.ndarray:
+    """All of the HDF5 dataset ``name``, once it is sure that its values are there and find room.
+
+    Raises:
+        InputError: as `read`, or it claims to hold more than is stored, or than memory can take.
+    """
+    found, where = read(file, name, ndim), f"{file.filename}: '{name}'"
+    if found.nbytes > MOST_EXPANSION * (stored := found.id.get_storage_size()):
+        raise InputError(
+            f"{where} claims the shape {found.shape} of {found.dtype}, of which {stored} bytes are stored."
+        )
+    check_room(where, found.nbytes)
+    return found[:]
 
 
 def write(group: h5py.Group, name: str, data: np.ndarray | float, units: str, axes: str) -> h5py.Dataset:

@@ -45,7 +45,7 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.storage import allocate, create_hdf5, describe, open_hdf5, read, store, write
+from ptychoformer.storage import allocate, create_hdf5, describe, open_hdf5, read, read_whole, store, write
 
 PATTERNS = "entry_1/data_1/data"
 
@@ -183,9 +183,9 @@ def read_scan(path: str | os.PathLike) -> Scan:
     """
     with open_hdf5(path) as file:
         patterns = read(file, PATTERNS, 3)
-        positions = read(file, "ptychography/positions", 2)[:]
+        positions = read_whole(file, "ptychography/positions", 2)
         true_positions = (
-            read(file, "ptychography/true_positions", 2)[:] if "ptychography/true_positions" in file else positions
+            read_whole(file, "ptychography/true_positions", 2) if "ptychography/true_positions" in file else positions
         )
         attributes = file["ptychography"].attrs
         scan = Scan(
@@ -193,7 +193,7 @@ def read_scan(path: str | os.PathLike) -> Scan:
             true_positions=true_positions,
             grid=tuple(int(n) for n in attributes["grid"]) if "grid" in attributes else None,
             window=patterns.shape[1:],
-            probe=read(file, "ptychography/probe", 2)[:],
+            probe=read_whole(file, "ptychography/probe", 2),
             amplitude=_read_object(file, path, "amplitude"),
             phase=_read_object(file, path, "phase"),
             pixel_size=float(attributes["pixel_size"]) if "pixel_size" in attributes else None,
@@ -228,7 +228,7 @@ def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndar
             f"{path} links to the object file '{getattr(link, 'filename', '?')}', which cannot be read."
         ) from error
     with open_hdf5(linked.file.filename) as other:
-        return read(other, f"{linked.name}/{name}", 2)[:]
+        return read_whole(other, f"{linked.name}/{name}", 2)
 
 
 def read_transmission(path: str | os.PathLike) -> np.ndarray:
@@ -239,7 +239,7 @@ def read_transmission(path: str | os.PathLike) -> np.ndarray:
         InputError: the file cannot be read, or its parts do not fit each other.
     """
     with open_hdf5(path) as file:
-        amplitude, phase = (read(file, f"object/{name}", 2)[:] for name in ("amplitude", "phase"))
+        amplitude, phase = (read_whole(file, f"object/{name}", 2) for name in ("amplitude", "phase"))
     if amplitude.shape != phase.shape:
         raise InputError(
             f"{path}: amplitude {amplitude.shape} and phase {phase.shape} of an object must have the same shape."

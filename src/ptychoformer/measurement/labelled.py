@@ -22,7 +22,7 @@ from ptychoformer.measurement.preparation import PreparedScan, open_prepared, re
 from ptychoformer.measurement.readers import merge_labels
 from ptychoformer.measurement.wrapping import at_pixels, told_phase, with_turns_of, wrapped_phase
 from ptychoformer.progress import say
-from ptychoformer.storage import create_hdf5, open_hdf5, read, write
+from ptychoformer.storage import create_hdf5, open_hdf5, read_whole, write
 
 PADDING = 32  # pixels, mirrored, over which the periodic borders of a Fourier transform fade
 
@@ -101,8 +101,8 @@ def _phase(transmission: np.ndarray, reconstruction: str | os.PathLike, factor: 
     phase = np.angle(transmission)
     with open_hdf5(reconstruction) as file:
         if file.attrs.get("unwrapped", False):
-            phase = with_turns_of(phase, read(file, "object/phase", 2)[:], factor)
-        light = at_pixels(read(file, "object/light", 2)[:], phase.shape, factor)
+            phase = with_turns_of(phase, read_whole(file, "object/phase", 2), factor)
+        light = at_pixels(read_whole(file, "object/light", 2), phase.shape, factor)
     return phase, told_phase(np.abs(transmission), light)
 
 
@@ -129,7 +129,7 @@ def _probe(prepared: PreparedScan, reconstruction: str | os.PathLike | None) -> 
     """
     if reconstruction:
         with open_hdf5(reconstruction) as file:
-            found, bin = read(file, "probe/wavefield", 2)[:], int(file.attrs["bin"])
+            found, bin = read_whole(file, "probe/wavefield", 2), int(file.attrs["bin"])
         # Its spectrum has a pixel for every block of the detector's.
         return rescaled_probe(found, round(prepared.crop / bin), prepared.window[0])
     return prepared.probe if prepared.probe is not None else np.zeros(prepared.window, np.complex64)

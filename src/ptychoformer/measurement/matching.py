@@ -12,7 +12,7 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.measurement.readers import label_raster
-from ptychoformer.storage import open_hdf5, read
+from ptychoformer.storage import open_hdf5, read, read_whole
 
 SAME_PLACE = 0.1  # pixels by which positions may differ that count as the same
 SAME_PIXEL = 0.01  # largest relative difference between pixel sizes that count as the same
@@ -57,9 +57,9 @@ def read_origin(path: str | os.PathLike) -> Origin:
             bin=int(attributes["bin"]),
             centre=tuple(int(at) for at in attributes["centre"]) if _whole(attributes, "centre", 2) else None,
             pixel_size=float(attributes["pixel_size"]) if "pixel_size" in attributes else None,
-            recorded=read(file, "recorded_positions", 2)[:],
-            moved=read(file, "positions", 2)[:],
-            counts=read(file, "counts", 1)[:] if "counts" in file else None,
+            recorded=read_whole(file, "recorded_positions", 2),
+            moved=read_whole(file, "positions", 2),
+            counts=read_whole(file, "counts", 1) if "counts" in file else None,
         )
         _check_that_parts_fit(path, file, origin)
     return origin

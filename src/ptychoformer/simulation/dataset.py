@@ -12,7 +12,7 @@ from ptychoformer.progress import progress
 from ptychoformer.randomness import generator
 from ptychoformer.simulation.diffraction import detect, diffraction, exit_waves
 from ptychoformer.simulation.scan import grid_of, jittered, raster
-from ptychoformer.storage import open_hdf5, read
+from ptychoformer.storage import open_hdf5, read_whole
 
 CHUNK = 256  # patterns held in memory at a time
 
@@ -65,7 +65,7 @@ def simulate_dataset(
 
 def _read_probe(path: str | os.PathLike) -> np.ndarray:
     with open_hdf5(path) as file:
-        probe = read(file, "probe/wavefield", 2)[:]
+        probe = read_whole(file, "probe/wavefield", 2)
     if probe.shape[0] != probe.shape[1]:
         raise InputError(f"{path}: a probe must be square, found shape {probe.shape}.")
     return probe

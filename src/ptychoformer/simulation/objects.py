@@ -2,7 +2,6 @@
 TIFF images.
 """
 
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, first_line
 from ptychoformer.measurement.cxi import Optics
-from ptychoformer.memory import check_room
+from ptychoformer.memory import MOST_EXPANSION, check_room
 from ptychoformer.simulation.permalloy import permalloy
 from ptychoformer.simulation.shapes import curved, straight
 from ptychoformer.storage import create_hdf5, write
@@ -89,10 +88,12 @@ def read_tiff(path: Path, shape: tuple[int, int]) -> np.ndarray:
         raise InputError(f"{path} does not exist.")
     try:
         with tifffile.TiffFile(path) as file:
-            _check_image(path, file, shape)
+            _check_image(Path(path), file, shape)
             image = file.asarray()
-    except (tifffile.TiffFileError, OSError, ValueError, struct.error) as error:
-        raise InputError(f"{path} cannot be read as TIFF, it may be truncated ({error}).") from error
+    except InputError:
+        raise
+    except Exception as error:  # tifffile lets through whatever it stumbles over
+        raise InputError(f"{path} cannot be read as TIFF, it may be truncated ({first_line(error)}).") from error
     if not np.isfinite(image).all():
         raise InputError(f"{path} holds NaN or infinity; repair it.")
     return image.astype(np.float64)
@@ -107,4 +108,6 @@ def _check_image(path: Path, file: tifffile.TiffFile, shape: tuple[int, int]) ->
         )
     if found.shape != shape:
         raise InputError(f"{path} has the shape {found.shape}, but the config declares {shape}.")
+    if found.nbytes > MOST_EXPANSION * (stored := path.stat().st_size):
+        raise InputError(f"{path} claims the shape {found.shape} of {found.dtype}, of which {stored} bytes are stored.")
     check_room(str(path), found.size * (found.dtype.itemsize + np.dtype(np.float64).itemsize))

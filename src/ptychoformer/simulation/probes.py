@@ -2,7 +2,6 @@
 intensity of 1.
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -97,8 +96,9 @@ def read_npy(path: Path, factor: int, size: int) -> np.ndarray:
         raise InputError(f"{path} does not exist.")
     try:
         # A view of the file: its size is held against what it says before memory is asked for.
-        probe = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError, zipfile.BadZipFile) as error:
+        with np.errstate(over="ignore"):  # of a size beyond all numbers, which the shape tells
+            probe = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy lets through whatever it stumbles over
         raise InputError(f"{path} cannot be read as an array saved by NumPy ({first_line(error)}).") from error
     if not isinstance(probe, np.ndarray) or probe.ndim != 2 or probe.dtype.kind not in "cfiu":
         found = f"shape {probe.shape} of {probe.dtype}" if isinstance(probe, np.ndarray) else "an archive"

@@ -92,7 +92,7 @@ def _picture(
         with Image.open(io.BytesIO(content)) as image:
             width, height = (round(_SCREEN_PIXELS_PER_DOT * size) for size in image.size)
             content = _half(image) if halved else content
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise InputError(f"{png} cannot be read as a picture; delete it and run again.") from error
     source = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
     return Picture(
