@@ -21,7 +21,7 @@ import yaml
 from PIL import Image
 
 from ptychoformer import cli
-from ptychoformer.cli import inspect, outputs, reconstruct, train
+from ptychoformer.cli import inspect, networks, outputs, reconstruct, train
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.network import TrainedNetwork
@@ -478,6 +478,185 @@ def test_a_broken_off_training_goes_on(scan, tmp_path, monkeypatch, capsys):
     assert list(pd.read_csv(tmp_path / "run" / "history.csv")["epoch"]) == [1, 2]
 
 
+# Networks of one's own, and curves
+
+OWN = """from torch import nn
+
+
+def build(window, *, width: int = 4):
+    return nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 2, 3, padding=1))
+"""
+
+
+@pytest.fixture(scope="module")
+def learn(scan, tmp_path_factory):
+    """Train for a moment on the scan; returns the exit code."""
+    folder = tmp_path_factory.mktemp("reconstructed")
+    assert (
+        main("reconstruct", scan, "-o", folder / "object.h5", "--iterations", 2, "--probe-known", "--threads", 1) == 0
+    )
+
+    def trained(run, *options, model="ptynet", epochs=1):
+        made = ("--object", folder / "object.h5", "-o", run, "--epochs", epochs, "--model", model, "--threads", 1)
+        return main("train", scan, *made, *options)
+
+    return trained
+
+
+@pytest.mark.parametrize("how", ["path", "relative path", "dotted name"])
+def test_a_network_of_ones_own_is_trained_and_predicts_from_anywhere(scan, learn, tmp_path, monkeypatch, how):
+    name = f"own_{how.replace(' ', '_')}"
+    (tmp_path / f"{name}.py").write_text("")
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "net.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    kinds = {"path": tmp_path / name / "net.py", "relative path": f"{name}/net.py", "dotted name": f"{name}.net"}
+    (tmp_path / f"{name}.py").unlink()
+    run = tmp_path / "run"
+    assert learn(run, "--option", "width=3", model=kinds[how]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main("predict", scan, "--checkpoint", run, "-o", "scene.h5", "--threads", 1) == 0
+    expected = f"{name}.net" if how == "dotted name" else str(tmp_path / name / "net.py")
+    facts = json.loads((run / "model.pt.provenance.json").read_text())
+    assert facts["configuration"]["model"]["kind"] == expected
+    assert facts["configuration"]["model"]["options"] == {"width": 3}
+    assert facts["network_file"] == str(tmp_path / name / "net.py")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        ("gone.py", (), "there is no file '/.*gone.py'"),
+        ("gone.net", (), "there is no module 'gone.net' that can be imported"),
+        ("empty.py", (), "empty.py defines no function 'build"),
+        ("own.py", ("--option", "widht=3"), "is not name=value with an option of .*own.py; did you mean 'width'"),
+        ("own.py", ("--option", "width=wide"), "--option width: 'wide' is not allowed; it must be an integer"),
+        ("dpi", ("--option", "siez=small"), "an option of dpi; did you mean 'size'"),
+        (
+            "broken.py",
+            (),
+            r"The network '.*broken.py' cannot be built: ZeroDivisionError: division by zero \(broken.py",
+        ),
+    ],
+)
+def test_a_network_that_cannot_be_used_is_one_sentence(learn, tmp_path, monkeypatch, capsys, model, options, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "broken.py").write_text("def build(window):\n    return 1 / 0\n")
+    capsys.readouterr()
+    assert learn("run", *options, model=model) == 1
+    assert re.search(words, capsys.readouterr().err.splitlines()[-1])
+
+
+@pytest.fixture
+def board(monkeypatch):
+    """TensorBoard's writer, which remembers what it was told; its fault is an error to raise."""
+
+    class Board:
+        points, fault = [], None
+
+        class SummaryWriter:
+            def __init__(self, folder, purge_step):
+                self.folder = folder
+                Board.points.append(("from", str(folder), purge_step))
+
+            def add_scalar(self, tag, value, step):
+                if Board.fault:
+                    raise Board.fault
+                Board.points.append((tag, value, step))
+
+            def flush(self):
+                pass
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                Board.points.append(("closed",))
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", Board)
+    return Board
+
+
+def test_curves_are_those_of_the_history_and_go_on_where_an_interrupted_training_does(
+    learn, board, tmp_path, monkeypatch, capsys
+):
+    from ptychoformer.training import fit
+
+    run_epoch = fit.run_epoch
+    monkeypatch.setattr(fit, "run_epoch", lambda runs: _interrupted_after(run_epoch, runs, 2))
+    run, folder = tmp_path / "run", tmp_path / "curves"
+    assert learn(run, "--tensorboard", folder, epochs=3) == 130
+    monkeypatch.setattr(fit, "run_epoch", run_epoch)
+    assert learn(run, "--tensorboard", folder, epochs=3) == 0
+    history = pd.read_csv(run / "history.csv")
+    assert [point for point in board.points if point[0] in ("from", "closed")] == [
+        ("from", str(folder), 1),
+        ("closed",),
+        ("from", str(folder), 3),
+        ("closed",),
+    ]
+    for tag, column in (
+        ("loss/training", "train_loss"),
+        ("loss/validation", "validation_loss"),
+        ("learning rate",) * 2,
+    ):
+        told = [(step, value) for name, value, *step in board.points if name == tag for step in step]
+        column = column.replace(" ", "_")
+        assert [step for step, _ in told] == [1, 2, 3]
+        assert [value for _, value in told] == pytest.approx(list(history[column]), rel=1e-6)
+
+
+def _interrupted_after(run_epoch, runs, epoch):
+    if runs[0].epoch == epoch:
+        raise KeyboardInterrupt
+    return run_epoch(runs)
+
+
+def test_a_training_outlives_its_curves(learn, board, tmp_path, capsys):
+    board.fault = OSError("disk full\nat length")
+    assert learn(tmp_path / "run", "--tensorboard", tmp_path / "curves", epochs=2) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "TensorBoard" in line]
+    assert told == ["The curves for TensorBoard end before epoch 1 (disk full)."]
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("No module named 'tensorboard'"), TypeError("Descriptors cannot be created\ndirectly")]
+)
+def test_a_tensorboard_that_is_missing_or_broken_is_told_before_any_work(learn, tmp_path, monkeypatch, capsys, error):
+    class Missing:
+        def __getattr__(self, name):
+            raise error
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", Missing())
+    assert learn(tmp_path / "run", "--tensorboard", tmp_path / "curves") == 1
+    said = one_sentence(capsys)
+    assert "--tensorboard needs the package tensorboard, which cannot be imported (" in said
+    assert "`pip install tensorboard` installs it." in said
+    assert not (tmp_path / "curves").exists()
+    assert not (tmp_path / "run" / "dataset.cxi").exists()
+
+
+def test_a_folder_for_curves_that_is_a_file_is_told_before_any_work(learn, board, tmp_path, capsys):
+    (tmp_path / "curves").write_text("")
+    assert learn(tmp_path / "run", "--tensorboard", tmp_path / "curves") == 1
+    assert "cannot be made" in one_sentence(capsys) or "is a" in one_sentence(capsys)
+    assert not (tmp_path / "run" / "dataset.cxi").exists()
+
+
+@pytest.mark.slow
+def test_tensorboard_itself_shows_the_history(learn, tmp_path):
+    loader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    assert learn(tmp_path / "run", "--tensorboard", tmp_path / "curves", epochs=2) == 0
+    shown = loader.EventAccumulator(str(tmp_path / "curves")).Reload().Scalars("loss/validation")
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert [point.step for point in shown] == [1, 2]
+    assert [point.value for point in shown] == pytest.approx(list(history["validation_loss"]), rel=1e-5)
+
+
 # What goes wrong
 
 
@@ -569,7 +748,7 @@ def test_every_mistake_gets_one_sentence(mistakes, capsys):
 
 def test_a_side_that_is_no_power_of_two_gets_a_suggestion():
     with pytest.raises(InputError, match="a power of two, found 96 x 96; --crop 128 would do"):
-        train.check_window({"kind": "ptychoformer", "options": {}}, SimpleNamespace(window=(96, 96)), bin=2)
+        networks.check_window({"kind": "ptychoformer", "options": {}}, SimpleNamespace(window=(96, 96)), bin=2)
 
 
 def test_a_folder_that_may_not_be_written_to_is_found_before_the_work(scan, tmp_path, monkeypatch, capsys):
@@ -647,7 +826,14 @@ def test_a_reader_who_has_seen_enough_is_no_error(scan, arguments, errors_too):
         (["reconstruct", "s.cxi", "-o", "o.h5", "--momentum", "1"], "at least 0 and less than 1"),
         (["reconstruct", "s.cxi", "-o", "o.h5", "--engine", "dm"], "invalid choice: 'dm'"),
         (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--loss", "weighted"], "invalid choice: 'weighted'"),
-        (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--model", "resnet"], "invalid choice: 'resnet'"),
+        (
+            ["train", "s.cxi", "--object", "o.h5", "-o", "run", "--model", "resnet"],
+            "there is no network 'resnet'; allowed are dpi, ",
+        ),
+        (
+            ["train", "s.cxi", "--object", "o.h5", "-o", "run", "--model", "ptychon"],
+            "'ptychon'; did you mean 'ptychonn'?",
+        ),
         (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--inputs", "cube"], "invalid choice: 'cube'"),
         (["train", "s.cxi", "--object", "o.h5", "-o", "run", "--initialisation", "he"], "invalid choice: 'he'"),
         (["predict", "s.cxi", "-o", "s.h5"], "required: --checkpoint"),

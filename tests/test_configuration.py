@@ -119,6 +119,50 @@ def test_a_config_and_its_overlays_are_merged_as_snakemake_merges_them(tmp_path)
         load([tmp_path / "gone.yaml"], ROOT)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "meant", "nested"),
+    [
+        ("trainng.epochs", 3, "training.epochs", "training: {epochs: 3}"),
+        ("training.epochs", "3", "training.epochs", 'training: {epochs: "3"}'),
+        ("training.epoch", 3, "training.epochs", "training: {epochs: 3}"),
+        ("evaluation.blok", "strip", "evaluation.block", 'evaluation: {block: "strip"}'),
+        ("models.mine.kind", "dpi", "models.mine.kind", 'models: {mine: {kind: "dpi"}}'),
+        (
+            "dataset.clean.detector.photon",
+            9.5,
+            "datasets.clean.detector.photons",
+            "datasets: {clean: {detector: {photons: 9.5}}}",
+        ),
+        (
+            "objects.ad_ltem.amplitude.sha",
+            "x",
+            "objects.ad_ltem.amplitude.sha256",
+            "objects: {ad_ltem: {amplitude: {sha256",
+        ),
+    ],
+)
+def test_a_key_with_dots_is_told_how_it_is_written(name, value, meant, nested):
+    with pytest.raises(InputError) as caught:
+        complete(read("config.yaml") | {name: value}, SCHEMA)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{name} is not a key of the config; did you mean '{meant}'? It is written {nested}")
+    first, _, inner = nested.partition(": ")
+    assert f"--config '{first}={inner}" in sentence
+
+
+@pytest.mark.parametrize("name", ["moon.sun", "training.moon", "seeds.0", "...", "training.epochs.more"])
+def test_dots_that_mean_nothing_are_told_what_there_is(name):
+    with pytest.raises(InputError) as caught:
+        complete(read("config.yaml") | {name: 1}, SCHEMA)
+    assert "is written" not in str(caught.value)
+    assert str(caught.value).startswith(f"{name} is not a key of the config; ")
+
+
+def test_an_option_of_a_network_that_is_mistyped_is_known_by_its_neighbour():
+    with pytest.raises(InputError, match=r"models\.dpi\.options\.siez is not an option of dpi; did you mean 'size'\?$"):
+        complete(changed("models.dpi.options", {"siez": "small"}), SCHEMA)
+
+
 def test_figure_8_shows_a_third_of_the_patterns_and_the_least():
     config = load([ROOT / "config.yaml", ROOT / "config/paper.yaml"], ROOT)
     assert sizes_to_draw(sizes_of(config, "sizes", "clean")) == [1000, 50]
@@ -330,7 +374,7 @@ def test_defaults_are_not_shared_between_entries():
         (
             "models.ptychonn.kind",
             "unet",
-            "models.ptychonn.kind: there is no network 'unet'; there are dpi, ptychoformer, ptychonn, ptynet, segformer, transunet; one of your own "
+            "models.ptychonn.kind: there is no network 'unet'; did you mean 'transunet'? One of your own "
             "is named by the path of its .py file, or by the dotted name that imports it.",
         ),
         ("models.dpi.options", {"width": 3}, "models.dpi.options.width is not an option of dpi; allowed are size."),

@@ -2,7 +2,6 @@
 names the key and what is allowed.
 """
 
-import difflib
 import json
 import math
 import os
@@ -20,6 +19,7 @@ from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.outside import is_outside, source_of
 from ptychoformer.plugins import loss_kinds, loss_options, network_kinds, network_options, training_options
+from ptychoformer.suggestions import known, known_key, resolved
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
 _TYPES = {
@@ -115,19 +115,20 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
 
 
 def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    schema = _alternative(key, value, _resolve(schema, root), root)
+    schema = _alternative(key, value, resolved(schema, root), root)
     value = _meant(value, schema)
     _check(key, value, schema)
     if isinstance(value, dict):
         properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
         for name in value:
             if name not in properties and others is False:
-                raise InputError(f"{_join(key, name)} is not a key of the config; {_known(name, properties)}")
-            naming = _resolve(schema.get("propertyNames", {}), root)
+                hint = known_key(name, value[name], schema, root)
+                raise InputError(f"{_join(key, name)} is not a key of the config; {hint}")
+            naming = resolved(schema.get("propertyNames", {}), root)
             if next(Draft202012Validator(naming).iter_errors(name), None):
                 raise InputError(f"{_join(key, name)}: the name must be {naming['description']}.")
         for name, part in properties.items():
-            if name not in value and "default" in (part := _resolve(part, root)):
+            if name not in value and "default" in (part := resolved(part, root)):
                 value[name] = deepcopy(part["default"])
             if name not in value and name in schema.get("required", ()):
                 raise InputError(f"{_join(key, name)} is missing; it must be {allowed_values(part)}.")
@@ -145,13 +146,6 @@ def _join(key: str, name: Any) -> str:
     return f"{key}.{shown}" if key else shown
 
 
-def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "$ref" not in schema:
-        return schema
-    name = schema["$ref"].removeprefix("#/$defs/")
-    return root["$defs"][name] | {key: value for key, value in schema.items() if key != "$ref"}
-
-
 def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema for a value: where there are alternatives for entries of different ``kind``,
     the one of its kind.
@@ -160,7 +154,7 @@ def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[
         return schema
     if not isinstance(value, dict):
         return {"type": "object"}
-    parts = [_resolve(part, root) for part in schema["oneOf"]]
+    parts = [resolved(part, root) for part in schema["oneOf"]]
     alternatives = {part["properties"]["kind"]["const"]: part for part in parts}
     default = next((kind for kind, part in alternatives.items() if "default" in part["properties"]["kind"]), None)
     kind = value.get("kind", default)
@@ -245,11 +239,6 @@ def _types(schema: Mapping[str, Any]) -> list[str]:
     return [types] if isinstance(types, str) else types
 
 
-def _known(name: Any, allowed: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name), allowed, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"allowed are {', '.join(allowed)}."
-
-
 def _check_model_options(models: Mapping[str, Any]) -> None:
     for name, model in models.items():
         _check_kind(f"models.{name}.kind", model["kind"])
@@ -257,9 +246,7 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
         for option, value in model["options"].items():
             key = f"models.{name}.options.{option}"
             if option not in choices:
-                raise InputError(
-                    f"{key} is not an option of {model['kind']}; allowed are {', '.join(choices) or 'none'}."
-                )
+                raise InputError(f"{key} is not an option of {model['kind']}; {known(option, choices)}")
             model["options"][option] = _meant(value, choices[option])
             _check(key, model["options"][option], choices[option])
 
@@ -271,5 +258,5 @@ def _check_kind(key: str, kind: str) -> None:
         except InputError as error:
             raise InputError(f"{key}: {error}") from error
     elif kind not in (kinds := network_kinds()):
-        own = "one of your own is named by the path of its .py file, or by the dotted name that imports it"
-        raise InputError(f"{key}: there is no network '{kind}'; there are {', '.join(kinds)}; {own}.")
+        own = "One of your own is named by the path of its .py file, or by the dotted name that imports it"
+        raise InputError(f"{key}: there is no network '{kind}'; {known(kind, kinds)} {own}.")

@@ -26,6 +26,11 @@ def is_outside(kind: str) -> bool:
     return "." in kind or "/" in kind
 
 
+def is_path(kind: str) -> bool:
+    """Whether a kind outside the package is the path of a file, rather than a dotted name."""
+    return "/" in kind or kind.endswith(".py")
+
+
 def source_of(kind: str) -> Path:
     """The file that a kind outside the package names; a relative path is one from the working
     folder.
@@ -33,7 +38,7 @@ def source_of(kind: str) -> Path:
     Raises:
         InputError: there is no such file or module.
     """
-    if _is_path(kind):
+    if is_path(kind):
         path = Path(kind).expanduser()
         if path.suffix != ".py":
             raise InputError(f"'{kind}' is not allowed; the path of a module must end in .py.")
@@ -65,17 +70,17 @@ def imported(kind: str, name: str, level: int = 0) -> list[str]:
         level: number of dots before it.
     """
     if level:
-        if _is_path(kind):  # of no package, so that this cannot be imported
+        if is_path(kind):  # of no package, so that this cannot be imported
             return []
         name = ".".join(filter(None, (_package_above(kind, level), name)))
     parts = name.split(".")
-    own = not _is_path(kind) and parts[0] == kind.split(".")[0]
+    own = not is_path(kind) and parts[0] == kind.split(".")[0]
     found = [
         place
         for place in (".".join(parts[:count]) for count in range(1, len(parts) + 1))
         if _is_there(place) and (own or _is_users(source_of(place)))
     ]
-    if not found and _is_path(kind) and source_of(kind).with_name(f"{parts[0]}.py").is_file():
+    if not found and is_path(kind) and source_of(kind).with_name(f"{parts[0]}.py").is_file():
         return [str(Path(kind).with_name(f"{parts[0]}.py"))]
     return found
 
@@ -140,7 +145,7 @@ def load(kind: str) -> ModuleType:
     path = source_of(kind)
     try:
         with noting(kind):
-            return _loaded_file(path) if _is_path(kind) else importlib.import_module(kind)
+            return _loaded_file(path) if is_path(kind) else importlib.import_module(kind)
     except (PtychoformerError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # of a script that ends its process, too
@@ -161,10 +166,6 @@ def told(error: BaseException, source: Path) -> str:
     ]
     place = f" ({source.name}, line {lines[-1]})" if lines else ""
     return f"{type(error).__name__}: {words[0].rstrip('.')}{place}"
-
-
-def _is_path(kind: str) -> bool:
-    return "/" in kind or kind.endswith(".py")
 
 
 def _spec(name: str) -> ModuleSpec | None:

@@ -17,7 +17,7 @@ import torch
 from ptychoformer.errors import InputError, OutputError, TrainingError
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.predict import predict
-from ptychoformer.provenance import _code, _imports, _nodes, code_digest
+from ptychoformer.provenance import _code, _imports, _nodes, code_digest, source_digest
 from ptychoformer.tensors import load, save
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training.checkpoint import load_checkpoint
@@ -526,6 +526,60 @@ def test_a_checkpoint_whose_own_network_is_not_what_it_was_is_one_sentence(tmp_p
         cached.cache_clear()
     with pytest.raises(InputError, match=words):
         TrainedNetwork(tmp_path / "run/model.pt")
+
+
+@pytest.mark.parametrize("moment", ["check_network", "Training", "run_epoch", "save_checkpoint"])
+def test_a_network_that_is_edited_while_it_trains_is_signed_as_it_was_when_it_was_imported(
+    tmp_path, make_scan, own, monkeypatch, moment
+):
+    """The code that trains is what was in the file before; the digest of what is there now would vouch for another."""
+
+    def forget():
+        for cached in (code_digest, _nodes, _code, _imports):
+            cached.cache_clear()
+
+    forget()
+    signed, original = source_digest(own["kind"]), getattr(fit_module, moment)
+
+    def edits(*arguments, **more):
+        result = original(*arguments, **more)
+        (tmp_path / "own.py").write_text(OWN.replace("0.2", "0.3"))
+        forget()
+        return result
+
+    monkeypatch.setattr(fit_module, moment, edits)
+    train(tmp_path / "run", make_scan(), own, epochs=1)
+    assert load(tmp_path / "run/model.pt")["source"] == signed != source_digest(own["kind"])
+    with pytest.raises(InputError, match="was edited since the network was trained"):
+        TrainedNetwork(tmp_path / "run/model.pt")
+    (tmp_path / "own.py").write_text(OWN)
+    forget()
+    TrainedNetwork(tmp_path / "run/model.pt")
+
+
+def test_what_a_network_imports_without_being_signed_is_told_once(tmp_path, make_scan, own, capsys):
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden/own_hidden_widths.py").write_text("WIDTH = 4\n")
+    add = f"import sys\nsys.path.append({str(tmp_path / 'hidden')!r})\nimport own_hidden_widths\n"
+    (tmp_path / "own.py").write_text(add + OWN)
+    train(tmp_path / "run", make_scan(), own, epochs=1)
+    sys.path.remove(str(tmp_path / "hidden"))
+    told = [line for line in capsys.readouterr().err.splitlines() if "is not signed" in line]
+    assert len(told) == 1
+    assert f"also imports {tmp_path / 'hidden/own_hidden_widths.py'}, which is not signed with it" in told[0]
+
+
+def test_every_epoch_of_every_run_is_followed(tmp_path, make_scan):
+    followed = []
+    runs = [Run(make_scan(), seed, tmp_path / f"{seed}/model.pt", tmp_path / f"{seed}/history.csv") for seed in (0, 1)]
+    how = {"model": PTYCHONN, "loss": {"kind": "mse"}, "n_train": 20, "training": TRAINING | {"epochs": 2}}
+    fit_together(runs, **how, follow=lambda seed, row: followed.append((seed, row["epoch"], row["train_loss"])))
+    for seed in (0, 1):
+        history = pd.read_csv(tmp_path / f"{seed}/history.csv")
+        assert [row[1:] for row in followed if row[0] == seed] == [
+            (epoch, pytest.approx(loss, rel=1e-6))
+            for epoch, loss in zip(history.epoch, history.train_loss, strict=True)
+        ]
 
 
 def test_a_comment_in_ones_own_network_leaves_its_checkpoints_alone(tmp_path, make_scan, own):

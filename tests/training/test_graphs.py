@@ -1,7 +1,9 @@
 """Steps that are launched as a whole, or whose kernels are fused, are the steps that are launched kernel by kernel."""
 
 from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -123,6 +125,45 @@ def test_a_state_is_restored_on_the_stream_of_the_steps_before_it(monkeypatch, c
     run.restore(run.state()) if change == "restore" else getattr(run, change)()
     assert len(where) == 1
     assert where[0] > 0
+
+
+@pytest.mark.parametrize("change", ["compile", "capture"])
+def test_a_state_is_copied_and_put_back_on_the_stream_of_the_run(monkeypatch, change):
+    """On any other one the copy would be of weights that a step is still writing, and the step would write over what is put back."""
+
+    class Watched(Pretended):
+        entered = 0
+
+        @contextmanager
+        def stream(self):
+            self.entered += 1
+            yield
+            self.entered -= 1
+
+    run, depths = None, {"copied": [], "put back": []}
+
+    def copied(state):
+        depths["copied"].append(run._graphs.entered)
+        return deepcopy(state)
+
+    monkeypatch.setattr(run_module, "Graphs", Watched)
+    monkeypatch.setattr(run_module, "copy", SimpleNamespace(deepcopy=copied))
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    run = training(29)
+    for part in ("optimiser", "schedule"):
+        restore = getattr(run, part).restore
+        monkeypatch.setattr(
+            getattr(run, part),
+            "restore",
+            lambda state, restore=restore: (depths["put back"].append(run._graphs.entered), restore(state)),
+        )
+    before = deepcopy(run.state())
+    getattr(run, change)()
+    assert len(depths["copied"]) >= 1
+    assert len(depths["put back"]) == 2
+    assert min(depths["copied"] + depths["put back"]) > 0
+    for name, weights in before["model"].items():
+        assert torch.equal(weights, run.model.state_dict()[name]), name
 
 
 class Stubborn(nn.Module):

@@ -143,3 +143,29 @@ def test_a_channel_without_contrast_still_has_a_gradient(images, forward):
     prediction = images[0].clone().requires_grad_()
     make_loss({"kind": "nssim_diffraction"}, flat)(prediction, None, detected(forward, images[1])).backward()
     assert prediction.grad[:, 0].abs().max() > 0
+
+
+@pytest.mark.parametrize("photons", [1e-3, 0.1, 1.0, 30.0])
+def test_nssim_of_diffraction_is_finite_in_the_dark(forward, photons):
+    """Patterns of single photons, some of none, and predictions whose light is less than one."""
+    random = np.random.default_rng(0)
+    probe = forward.probe * np.sqrt(photons / forward.probe.abs().square().sum().item())
+    counts = random.poisson(photons / WINDOW**2, (4, 1, WINDOW, WINDOW)).astype(np.float32)
+    counts[0] = 0
+    counts[1, 0, 3, 4] += 1
+    patterns = torch.from_numpy(np.log1p(counts))
+    dim = replace(forward, probe=probe, peak=patterns.max().item())
+    loss = make_loss({"kind": "nssim_diffraction"}, dim)
+    for start in (torch.zeros, torch.ones, torch.rand):
+        prediction = start(4, 2, WINDOW, WINDOW).requires_grad_()
+        value = loss(prediction, None, patterns)
+        value.backward()
+        assert -1 - 1e-6 <= value.item() <= 1 + 1e-6
+        assert prediction.grad.isfinite().all()
+        assert (prediction.grad.abs().amax(dim=(1, 2, 3)) > 0).all()
+    inverted = replace(dim, normalisation=Normalisation(0.0, 1.0, -0.7, 0.4))  # an amplitude of zero emits nothing
+    prediction = torch.zeros(4, 2, WINDOW, WINDOW, requires_grad=True)
+    value = make_loss({"kind": "nssim_diffraction"}, inverted)(prediction, None, patterns)
+    value.backward()
+    assert value.isfinite()
+    assert prediction.grad.isfinite().all()

@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
-from jsonschema import Draft202012Validator
 
 from ptychoformer.cli.arguments import about_scan, add_reading, add_running, cropping, reading, real, whole
+from ptychoformer.cli.networks import MODEL, check_window, network, network_choices
 from ptychoformer.cli.outputs import check_outputs
+from ptychoformer.cli.tensorboard import curves
 from ptychoformer.cli.threads import threads_of
-from ptychoformer.configuration import allowed_values
-from ptychoformer.errors import InputError
 from ptychoformer.files import locked, write_text
-from ptychoformer.measurement.preparation import PreparedScan, open_prepared
-from ptychoformer.plugins import loss_kinds, loss_options, network_kinds, network_options, network_side
+from ptychoformer.measurement.preparation import open_prepared
+from ptychoformer.plugins import loss_kinds, loss_options, network_code
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
 from ptychoformer.training.inputs import INPUTS
@@ -49,7 +47,8 @@ EXAMPLES = """\
 examples:
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64
   ptychoformer train scan.cxi --object object.h5 -o run --crop 128 --bin 4 --model ptychonn --epochs 50
-  ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --option attention=none --loss mae"""
+  ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --option attention=none --loss mae
+  ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --model nets/mine.py --tensorboard curves"""
 AFTERWARDS = "The same command goes on after the last whole epoch."  # said when it was interrupted
 PREPARATION, JUDGEMENT = "preparation.json", "judgement.json"  # in the folder of a run
 NOTHING_LEARNT = 3  # exit code with --strict
@@ -62,7 +61,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
     part.add_argument("--object", required=True, metavar="OBJECT.h5", help="what `reconstruct` made of the same scan")
     part.add_argument("-o", "--output", required=True, metavar="RUN", help="folder to write into")
     training = part.add_argument_group("training")
-    training.add_argument("--model", choices=network_kinds(), default="ptychoformer", help="network [%(default)s]")
+    training.add_argument("--model", type=network, default="ptychoformer", metavar="KIND", help=MODEL)
     training.add_argument(
         "--option",
         action="append",
@@ -95,6 +94,11 @@ def add_options(part: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--strict", action="store_true", help="exit code 3 if it is no better than the mean of the training labels"
     )
+    training.add_argument(
+        "--tensorboard",
+        metavar="FOLDER",
+        help="write curves for TensorBoard there, by the epoch (pip install tensorboard)",
+    )
     add_running(training, "of the choice of patterns, initial weights, order and dropout")
     add_reading(part)
 
@@ -113,12 +117,14 @@ def run(options: Namespace) -> int:
         name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION, JUDGEMENT)
     }
     check_outputs(files.values(), [options.scan, options.object])
-    with locked(run):
-        judged = _train(options, files)
+    with locked(run), curves(options.tensorboard) as follow:
+        judged = _train(options, files, follow)
     return NOTHING_LEARNT if options.strict and not judged["better"] else 0
 
 
-def _train(options: Namespace, files: Mapping[str, Path]) -> dict[str, Any]:
+def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[str, Any]:
+    # Before a network of the user's own is first imported: its file may be edited meanwhile.
+    code = code_digest("training.fit", network_code(options.model), f"training.losses.{options.loss}")
     model = {"kind": options.model, "options": network_choices(options.model, options.option)}
     model |= {"initialisation": options.initialisation, "inputs": options.inputs}
     began, preparation = time.perf_counter(), _prepared(options, model)
@@ -137,10 +143,9 @@ def _train(options: Namespace, files: Mapping[str, Path]) -> dict[str, Any]:
     n_train = options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
     training = training_options(options, n_train)
     settings = {"model": model, "loss": loss_entry(options.loss), "n_train": n_train, "seed": options.seed}
-    code = code_digest("training.fit", f"models.{options.model}", f"training.losses.{options.loss}")
     threads = threads_of(options)
     results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": threads, "code": code}
-    facts = fit(files["dataset.cxi"], training=training, **settings, **results) | {"threads": threads}
+    facts = fit(files["dataset.cxi"], training=training, **settings, **results, follow=follow) | {"threads": threads}
     preparation["label_deviation"], judged = _judged(files, n_train, options.seed, training.subset, threads)
     seen = {"seen": _seen(files["dataset.cxi"])}  # numbers that say nothing to a reader of the provenance
     write_text(json.dumps(preparation | seen, indent=2) + "\n", files[PREPARATION])
@@ -221,56 +226,6 @@ def _seen(dataset: Path) -> dict[str, Any]:
     return tally.summary()
 
 
-def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
-    """Options of a network from ``name=value``, checked against what its ``build`` takes.
-
-    Raises:
-        InputError: there is no such option, or its value is not allowed.
-    """
-    allowed, chosen = network_options(kind), {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if name not in allowed or not equals:
-            raise InputError(
-                f"--option {text} is not name=value with an option of {kind}; allowed are"
-                f" {', '.join(allowed) or 'none'}."
-            )
-        try:
-            chosen[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            chosen[name] = value
-        if not Draft202012Validator(allowed[name]).is_valid(chosen[name]):
-            raise InputError(f"--option {name}: {value!r} is not allowed; it must be {allowed_values(allowed[name])}.")
-    return chosen
-
-
 def loss_entry(kind: str) -> dict[str, Any]:
     """A loss with the defaults of its options, as an entry of the config's catalogue."""
     return {"kind": kind} | {name: option["default"] for name, option in loss_options(kind).items()}
-
-
-def check_window(model: Mapping[str, Any], prepared: PreparedScan, bin: int) -> None:
-    """Whether a network can be built for the patterns of a scan.
-
-    Raises:
-        InputError: it cannot; the sentence suggests a crop.
-    """
-    side, multiple = prepared.window[0], network_side(model["kind"])
-    fitting = multiple
-    while 2 * fitting <= side:
-        fitting *= 2
-    advice = f"--crop {fitting * bin} would do" if fitting <= side else f"--bin {bin} leaves too few of them"
-    if side % multiple:
-        raise InputError(
-            f"{model['kind']} needs patterns whose sides are multiples of {multiple} pixels, found {side} x {side};"
-            f" {advice}."
-        )
-    import torch
-
-    from ptychoformer.models import build
-
-    try:
-        with torch.device("meta"):  # shapes without numbers
-            build(model["kind"], prepared.window, model["options"])
-    except InputError as error:
-        raise InputError(f"{str(error).rstrip('.')}; {advice}.") from error

@@ -13,7 +13,7 @@ has.
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import make_loss
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
 from ptychoformer.training.options import TrainingOptions
+from ptychoformer.training.pace import say_how_long
 from ptychoformer.training.precision import set_precision
 from ptychoformer.training.run import Training, run_epoch
 from ptychoformer.training.split import split_of, training_subset, validation_part
@@ -46,6 +47,7 @@ from ptychoformer.training.split import split_of, training_subset, validation_pa
 # Between two times that a run's state is written on a device whose epochs are shorter than the
 # writing.
 SECONDS_BETWEEN_STATES = 30.0
+Follower = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def fit_together(
     training: TrainingOptions,
     threads: int = 1,
     code: str = "",
+    follow: Follower | None = None,
 ) -> list[dict[str, Any]]:
     """Train one network with several seeds side by side, each as it would be alone.
 
@@ -117,6 +120,7 @@ def fit_together(
         training: how it is trained.
         threads: of the CPU.
         code: digest of the code, so that state left by other code is not continued.
+        follow: is called after every epoch of a run, with its seed and its row of the history.
 
     Returns:
         Facts of each run for the provenance: device, parameters, initial weights, patterns, seconds
@@ -134,7 +138,7 @@ def fit_together(
     jobs = [
         _prepared(run, model, loss, n_train, training, code, device, tried=place > 0) for place, run in enumerate(runs)
     ]
-    failed = _train(jobs, training.epochs, device)
+    failed = _train(jobs, training.epochs, device, follow)
     if failed:
         for job in jobs:  # those that are whole need not be trained again
             if job.training.epoch == training.epochs:
@@ -157,6 +161,8 @@ def _prepared(
     tried: bool,
 ) -> _Job:
     """A run, as it starts or as it was left; network and loss are tried, unless they were."""
+    # Before the network is first imported: its file may be edited meanwhile.
+    source = source_digest(model["kind"]) if is_outside(model["kind"]) else ""
     scan = read_scan(run.dataset)
     subset = training_subset(split_of(scan), n_train, run.seed, training.subset)
     normalisation = training_normalisation(scan, subset)
@@ -174,8 +180,6 @@ def _prepared(
         conditions = Conditions(tuple(scan.window), greatest, *sizes, training.precision, device)
         check_loss(loss, measure, forward, conditions)
         check_network(model, conditions)
-    # Before the network is built: its file may be edited while it trains.
-    source = source_digest(model["kind"]) if is_outside(model["kind"]) else ""
     torch.manual_seed(integer_seed(run.seed, "weights"))
     network = build(model["kind"], scan.window, model["options"], model["initialisation"])
     network = network.to(device, memory_format=torch.channels_last)
@@ -218,7 +222,9 @@ def _restore(making: Training, state: Mapping[str, Any], path: Path) -> None:
         say(f"Going on after epoch {making.epoch}.")
 
 
-def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tuple[int, TrainingError]]:
+def _train(
+    jobs: Sequence[_Job], epochs: int, device: torch.device, follow: Follower | None
+) -> list[tuple[int, TrainingError]]:
     """Train all that is left to do; returns the seeds that failed, with their errors."""
     failed: list[tuple[int, TrainingError]] = []
     going = [job for job in jobs if job.training.epoch < epochs]
@@ -235,18 +241,13 @@ def _train(jobs: Sequence[_Job], epochs: int, device: torch.device) -> list[tupl
             if _is_due(job, device):
                 job.save_state()
             say(_line(job, epochs))
+            if follow:
+                follow(job.run.seed, job.training.history[-1])
         if first:
-            _say_how_long(time.monotonic() - began, max((epochs - job.training.epoch for job in going), default=0))
+            say_how_long(time.monotonic() - began, max((epochs - job.training.epoch for job in going), default=0))
             first = False
         going = [job for job in going if job.training.epoch < epochs]
     return failed
-
-
-def _say_how_long(seconds: float, epochs: int) -> None:
-    """Estimate from the ``seconds`` of one epoch how long those that are left will take."""
-    if epochs:
-        left = seconds * epochs
-        say(f"epochs left: {epochs}, about {f'{left / 60:.0f} minutes' if left >= 90 else f'{left:.0f} seconds'}")
 
 
 def _is_due(job: _Job, device: torch.device) -> bool:

@@ -2,10 +2,12 @@
 
 import math
 
+from ptychoformer.progress import say
 from ptychoformer.training.options import TrainingOptions
 
 EPOCHS, LARGEST_BATCH = TrainingOptions.epochs, TrainingOptions.batch_size
-BATCHES = 87  # of the paper's epoch: batches of 32 of the 95 % of about 2900 patterns that are fitted
+# Of the paper's epoch: batches of 32 of the 95 % of about 2900 patterns that are fitted.
+BATCHES = 87
 STEPS = EPOCHS * BATCHES
 SMALLEST_BATCH = 4
 
@@ -40,3 +42,10 @@ def pace(fitted: int, batch_size: int | None = None, epochs: int | None = None) 
 def batches(fitted: int, batch_size: int) -> int:
     """How many batches, and hence steps, make an epoch; the last one may be smaller."""
     return math.ceil(fitted / batch_size)
+
+
+def say_how_long(seconds: float, epochs: int) -> None:
+    """Estimate from the ``seconds`` of one epoch how long those that are left will take."""
+    if epochs:
+        left = seconds * epochs
+        say(f"epochs left: {epochs}, about {f'{left / 60:.0f} minutes' if left >= 90 else f'{left:.0f} seconds'}")
