@@ -210,7 +210,7 @@ def test_inspect_says_what_a_scan_holds(scan, tmp_path, capsys):
     text = capsys.readouterr().out
     for words in (
         "112, frames of 32 x 32 pixels",
-        "wavelength 140 pm (8.856 keV)",
+        "wavelength 140 pm (photons of 8.856 keV)",
         "10 nm",
         "recorded, 14.1 pixels across",
     ):
@@ -749,6 +749,23 @@ def test_every_mistake_gets_one_sentence(mistakes, capsys):
 def test_a_side_that_is_no_power_of_two_gets_a_suggestion():
     with pytest.raises(InputError, match="a power of two, found 96 x 96; --crop 128 would do"):
         networks.check_window({"kind": "ptychoformer", "options": {}}, SimpleNamespace(window=(96, 96)), bin=2)
+
+
+@pytest.mark.parametrize("side", [32, 64, 128])
+def test_what_no_crop_mends_is_not_told_with_one(side):
+    """An option that is wrong, and a file of weights that is missing, on patterns that fit and on those that do not."""
+    for options in ({"attention": "none", "blocks": "no such"}, {"no such option": 1}):
+        with pytest.raises(InputError) as caught:
+            train.check_window({"kind": "ptychoformer", "options": options}, SimpleNamespace(window=(side, side)), 1)
+        assert "--crop" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("side", "advised"), [(256, 128), (320, 128), (96, 64), (48, 32), (40, 32)])
+def test_a_crop_that_is_advised_would_do(side, advised):
+    model = {"kind": "ptychoformer", "options": {}}
+    with pytest.raises(InputError, match=f"--crop {advised} would do"):
+        train.check_window(model, SimpleNamespace(window=(side, side)), 1)
+    train.check_window(model, SimpleNamespace(window=(advised, advised)), 1)
 
 
 def test_a_folder_that_may_not_be_written_to_is_found_before_the_work(scan, tmp_path, monkeypatch, capsys):

@@ -60,7 +60,13 @@ def prepared(positions, frames, window=WINDOW, optics=None, block=50):
             yield frames[start : start + min(size, block)]
 
     parts = dict(
-        grid=None, optics=optics, mask=np.zeros(window, bool), probe=None, centre=(0, 0), crop=window[0], warnings=()
+        numbers=np.arange(len(positions)),
+        optics=optics,
+        mask=np.zeros(window, bool),
+        probe=None,
+        centre=(0, 0),
+        crop=window[0],
+        warnings=(),
     )
     return PreparedScan(positions=positions, counts=np.zeros(len(positions)), window=window, frames=blocks, **parts)
 

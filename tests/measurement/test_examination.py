@@ -72,10 +72,97 @@ def test_gaps_that_count_nothing_are_bad_where_light_falls_and_along_the_whole_d
     np.testing.assert_array_equal(bad, GAP)
 
 
-def test_the_dark_hole_of_a_beam_and_the_dark_around_it_are_no_gaps(patterns):
-    hole = (np.abs(Y) < 3) & (np.abs(X + 2) < 4)
-    patterns[:, hole | (np.hypot(Y, X) > 20)] = 0
-    assert not examine(scan_of(patterns), keep_frames=False).any_bad.any()
+HOLE = (np.abs(Y) < 3) & (np.abs(X + 2) < 4)
+DARK = np.hypot(Y, X) > 20
+
+
+@pytest.mark.parametrize("scattered", [3e-3, 0.02, 1.0])
+def test_the_dark_hole_of_a_beam_and_the_dark_around_it_are_good(patterns, scattered):
+    """Of 200,000 photons beside it, an object scatters some into the hole, here ten and more in the whole scan."""
+    patterns[:, DARK] = 0
+    patterns[:, HOLE] = generator(7, "scattered").poisson(scattered, (COUNT, HOLE.sum()))
+    assert patterns[:, HOLE].any()
+    found = examine(scan_of(patterns), keep_frames=False)
+    assert not found.any_bad.any()
+    told = any("if a beam stop is there, mask it" in warning for warning in found.warnings)
+    assert told == (scattered < 0.1)
+
+
+def test_a_beam_whose_middle_is_dark_by_interference_is_good():
+    """The intensity of a vortex of charge 4 rises with r^8, so that the border of the dark is dim."""
+    squared = (Y**2 + X**2) / 60
+    expected = 4000 * squared**4 * np.exp(-3 * squared)
+    vortex = generator(8, "vortex").poisson(expected, (COUNT, SIDE, SIDE)).astype(np.float32)
+    assert np.sum(vortex.sum(axis=0)[np.hypot(Y, X) < 3] == 0) >= 5
+    assert not examine(scan_of(vortex), keep_frames=False).any_bad.any()
+
+
+STOPS = {
+    "disc": np.hypot(Y, X) < 5,
+    "small disc": np.hypot(Y - 0.5, X - 0.5) < 1.2,
+    "square beside the centre": (np.abs(Y - 2) < 4) & (np.abs(X + 3) < 4),
+    "strip": (np.abs(Y) < 2) & (np.abs(X) < 9),
+    "dead part": (Y >= 3) & (Y < 7) & (X >= 3) & (X < 8),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
+@pytest.mark.parametrize("marker", [0.0, -1.0])
+def test_what_lies_in_the_shadow_of_a_beam_stop_is_bad(patterns, stop, marker):
+    patterns[:, DARK] = 0
+    patterns[:, stop] = marker
+    found = examine(scan_of(patterns), keep_frames=False)
+    np.testing.assert_array_equal(found.any_bad, stop)
+    if marker == 0:
+        np.testing.assert_array_equal(found.bad["shaded"], stop)
+        (warning,) = found.warnings
+        assert f"{stop.sum()} detector pixels around" in warning
+        assert "amid light: a beam stop" in warning
+
+
+@pytest.mark.parametrize("marker", [-1.0, 65535.0, np.nan])
+def test_a_beam_stop_is_found_across_a_gap(patterns, marker):
+    stop = np.hypot(Y, X) < 6
+    patterns[:, stop] = 0
+    patterns[:, GAP] = marker
+    found = examine(scan_of(patterns), keep_frames=False)
+    np.testing.assert_array_equal(found.any_bad, stop | GAP)
+
+
+def test_a_beam_stop_whose_holder_reaches_the_dark_is_told(patterns):
+    stop = (np.hypot(Y, X) < 6) | ((np.abs(X) < 3) & (Y > 0))
+    patterns[:, stop | DARK] = 0
+    found = examine(scan_of(patterns), keep_frames=False)
+    assert not found.bad["shaded"].any()
+    (warning,) = found.warnings
+    assert "the detector is dark at its beam's centre" in warning
+    assert "if a beam stop is there, mask it" in warning
+
+
+CLUSTERS = {
+    "two by two": [(0, 0), (0, 1), (1, 0), (1, 1)],
+    "four in a line": [(0, 0), (0, 1), (0, 2), (0, 3)],
+    "corner": [(0, 0), (1, 0), (2, 0), (2, 1)],
+    "diagonal": [(0, 0), (1, 1), (2, 2)],
+}
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS.values(), ids=CLUSTERS)
+@pytest.mark.parametrize("place", [(30, 30), (8, 14), (0, 0), (0, 21), (44, 44)])
+def test_clusters_of_hot_pixels_are_bad(patterns, cluster, place):
+    hot = np.zeros((SIDE, SIDE), bool)
+    hot[tuple(np.transpose(np.add(cluster, place)))] = True
+    beside = patterns.mean(axis=0).max() if np.hypot(*np.subtract(place, SIDE // 2)) < 10 else 50
+    patterns[:, hot] = generator(9, "hot").poisson(40 * beside, (COUNT, hot.sum()))
+    np.testing.assert_array_equal(examine(scan_of(patterns), keep_frames=False).bad["hot"], hot)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 2)])
+def test_a_direct_beam_of_few_pixels_is_not_hot(shape):
+    narrow = 0.05 + 20 / (1 + Y**2 + X**2)
+    narrow[24 : 24 + shape[0], 24 : 24 + shape[1]] = 1e4
+    beam = generator(10, "narrow").poisson(narrow, (COUNT, SIDE, SIDE)).astype(np.float32)
+    assert not examine(scan_of(beam), keep_frames=False).any_bad.any()
 
 
 def test_a_detector_without_faults_is_simulated(patterns):

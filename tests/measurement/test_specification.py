@@ -11,6 +11,7 @@ from ptychoformer.measurement.particles import MASSES, energy_of, wavelength_of
 from ptychoformer.measurement.preparation import prepare
 from ptychoformer.measurement.readers import open_scan
 from ptychoformer.measurement.summary import as_mapping, summarise
+from ptychoformer.publication.scan.description import described
 
 INSTRUMENT = "entry_1/instrument_1"
 DETECTOR = f"{INSTRUMENT}/detector_1"
@@ -247,6 +248,54 @@ def test_energies_beyond_all_beams_are_ignored_in_words(beam, read, energy):
     raw, _ = read(beam(**{f"{SOURCE}/energy": energy}))
     assert raw.wavelength is None
     assert "which is not that of a beam, and is ignored" in raw.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "other", [f"{INSTRUMENT}/monochromator_1/energy", f"{INSTRUMENT}/beam_1/incident_energy", f"{SOURCE}/wavelength"]
+)
+def test_what_is_ignored_is_told_where_another_wavelength_is_stated_too(beam, read, other):
+    stated = f"{INSTRUMENT}/beam_1/energy"
+    raw, _ = read(beam(**{stated: 8 * KEV, other: (3.0, "GeV") if "energy" in other else 3.0}))
+    assert raw.wavelength == pytest.approx(1.5498e-10, rel=1e-4)
+    (warning,) = raw.warnings
+    assert f"'{other}' is" in warning
+    assert "which is not that of a beam, and is ignored" in warning
+
+
+@pytest.mark.parametrize(
+    ("entries", "given", "particle"),
+    [
+        ({f"{SOURCE}/energy": 8 * KEV}, None, "photon"),
+        ({f"{SOURCE}/energy": 200 * KEV, f"{SOURCE}/probe": "electron"}, None, "electron"),
+        ({f"{SOURCE}/energy": 200 * KEV, f"{SOURCE}/probe": "electron"}, 2.5e-12, "electron"),
+        ({f"{SOURCE}/probe": "x-ray"}, 1.5e-10, "photon"),
+        ({f"{SOURCE}/energy": 8 * KEV}, 2.5e-12, None),  # it was another beam
+        ({f"{SOURCE}/wavelength": 2.5079e-12}, None, None),
+        ({}, 2.5079e-12, None),
+    ],
+)
+def test_a_wavelength_alone_says_nothing_of_the_particle(beam, read, tmp_path, measured, entries, given, particle):
+    path, reading = beam(**entries), {"geometry": {"wavelength": given}}
+    summary = summarise(path, reading, {})
+    facts = as_mapping(summary)
+    assert facts["particle"] == particle
+    assert (facts["energy_kev"] is None) == (particle is None)
+    (line,) = (line for line in described(facts).splitlines() if "wavelength" in line and "geometry" in line)
+    assert ("photons of" in line) == (particle in (None, "photon"))
+    assert ("electrons of" in line) == (particle in (None, "electron"))
+    # Nor does what is made of the scan.
+    positions, optics = measured.corners, summary.scan.optics
+    with create_dataset(tmp_path / "own.cxi", window=(32, 32), positions=positions, optics=optics) as patterns:
+        patterns[:] = measured.patterns
+    again, _ = read(tmp_path / "own.cxi")
+    assert (again.particle, again.wavelength) == (particle, pytest.approx(facts["wavelength"]))
+
+
+def test_a_wavelength_alone_is_told_with_both_energies_that_it_may_have(beam):
+    facts = as_mapping(summarise(beam(**{f"{SOURCE}/wavelength": 2.5079e-12}), {}, {}))
+    assert "wavelength 2.51 pm (photons of 494.4 keV or electrons of 200 keV)" in described(facts)
+    facts = as_mapping(summarise(beam(**{f"{SOURCE}/energy": (25.3, "meV"), f"{SOURCE}/probe": "neutron"}), {}, {}))
+    assert "(neutrons of 25.3 meV)" in described(facts)
 
 
 def test_directions_without_a_length_say_nothing_about_pixels(write, put, read):

@@ -54,27 +54,32 @@ def check_window(model: Mapping[str, Any], prepared: PreparedScan, bin: int) -> 
     """Whether a network can be built for the patterns of a scan.
 
     Raises:
-        InputError: it cannot; the sentence suggests a crop.
+        InputError: it cannot; the sentence suggests a crop where one would do.
     """
     side, multiple = prepared.window[0], network_side(model["kind"])
-    fitting = multiple
-    while 2 * fitting <= side:
-        fitting *= 2
-    advice = f"--crop {fitting * bin} would do" if fitting <= side else f"--bin {bin} leaves too few of them"
+    wrong = _not_built(model, prepared.window)
+    if not wrong and side % multiple == 0:
+        return
+    sides = [multiple * 2**power for power in range(16) if multiple * 2**power < side]
+    fitting = next((smaller for smaller in reversed(sides) if not _not_built(model, (smaller, smaller))), None)
     if side % multiple:
+        advice = f"--crop {fitting * bin} would do" if fitting else f"--bin {bin} leaves too few of them"
         raise InputError(
             f"{model['kind']} needs patterns whose sides are multiples of {multiple} pixels, found {side} x {side};"
             f" {advice}."
         )
+    raise InputError(f"{wrong.rstrip('.')}; --crop {fitting * bin} would do." if fitting else wrong)
+
+
+def _not_built(model: Mapping[str, Any], window: tuple[int, int]) -> str:
+    """Why a network cannot be built for patterns of ``window`` (h, w); empty if it can."""
     import torch
 
     from ptychoformer.models import build
 
-    if is_outside(model["kind"]):  # it may fail on shapes without numbers, and by no fault of the crop
-        build(model["kind"], prepared.window, model["options"])
-        return
     try:
         with torch.device("meta"):  # shapes without numbers
-            build(model["kind"], prepared.window, model["options"])
+            build(model["kind"], window, model["options"])
     except InputError as error:
-        raise InputError(f"{str(error).rstrip('.')}; {advice}.") from error
+        return str(error)
+    return ""

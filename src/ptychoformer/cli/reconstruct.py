@@ -3,7 +3,9 @@
 import argparse
 import time
 from argparse import Namespace
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ptychoformer.cli.arguments import (
     about_scan,
@@ -18,7 +20,11 @@ from ptychoformer.cli.arguments import (
 )
 from ptychoformer.cli.outputs import beside, check_outputs
 from ptychoformer.cli.threads import threads_of
+from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
+
+if TYPE_CHECKING:
+    from ptychoformer.cli.watching import Watch
 
 SUMMARY = "reconstruct the object from all patterns"
 ABOUT = """\
@@ -29,12 +35,24 @@ OBJECT.h5 holds object/amplitude, object/phase, probe/wavefield and positions;
 OBJECT.convergence.csv the R factor of every iteration, the error in amplitude as a part of all that
 was recorded. It should fall and level off: what is left is noise, and what no object explains.
 
+--frc tells how fine the object is reproduced, and takes as long again: two halves of the patterns,
+of every two neighbours one each, are reconstructed on their own (OBJECT.half1.h5, OBJECT.half2.h5),
+brought to the same phase, phase ramp and place, and compared ring by ring of their spectra
+(OBJECT.frc.csv, and in the picture). Where they agree by less than half a bit, noise is as strong
+as what they tell. Each half has half of the photons and a longer step, so the whole is somewhat
+better. What both halves share, they agree about: wrong lengths, stretched positions or a faulty
+detector do not show.
+
+--watch renews a picture while it converges, every three seconds, or less often where that would
+take more than a twentieth of the time.
+
 A state is kept beside the output, in OBJECT.state.pt: interrupted, the same command goes on where
 it was."""
 EXAMPLES = """\
 examples:
   ptychoformer reconstruct scan.cxi -o object.h5 --png object.png
-  ptychoformer reconstruct scan.cxi -o object.h5 --iterations 200 --refine-positions
+  ptychoformer reconstruct scan.cxi -o object.h5 --iterations 200 --refine-positions --watch now.png
+  ptychoformer reconstruct scan.cxi -o object.h5 --frc --png object.png
   ptychoformer reconstruct scan.cxi -o quick.h5 --crop 128 --iterations 20"""
 AFTERWARDS = "The same command goes on where it was."  # said when it was interrupted
 # Of `datasets.*.reconstruction` in the workflow's config schema, which a test holds these against:
@@ -47,6 +65,8 @@ def add_options(part: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     part.add_argument("-o", "--output", required=True, type=hdf5_name, metavar="OBJECT.h5", help="HDF5 file to write")
     part.add_argument("--png", type=png_name, metavar="FILE", help="picture: amplitude, phase, probe and convergence")
+    part.add_argument("--watch", type=png_name, metavar="FILE", help="picture that is renewed while it converges")
+    part.add_argument("--frc", action="store_true", help="tell the resolution, by Fourier ring correlation of halves")
     engine = part.add_argument_group("engine")
     engine.add_argument(
         "--engine",
@@ -79,26 +99,78 @@ def add_options(part: argparse.ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Reconstruct the object from all patterns together."""
-    convergence = beside(options.output, ".convergence.csv")
-    check_outputs([options.output, convergence, options.png], [options.scan])
-    from ptychoformer.measurement import reconstruct as measurement
+    output = Path(options.output)
+    convergence, rings = beside(output, ".convergence.csv"), beside(output, ".frc.csv") if options.frc else None
+    parts = [path for half in halves_of(output) for path in half] if options.frc else []
+    check_outputs([output, convergence, options.png, options.watch, rings, *parts], [options.scan])
+    from ptychoformer.measurement.reconstruct import delete_state
 
-    settings = reconstruction_settings(options)
-    began, code, threads = time.perf_counter(), code_digest("measurement.reconstruct"), threads_of(options)
-    how = {"seed": options.seed, "threads": threads, "code": code}
-    facts = measurement.reconstruct(
-        options.scan, reading(options), settings, output=options.output, convergence=convergence, **how
+    how = {"seed": options.seed, "threads": threads_of(options), "code": code_digest("measurement.reconstruct")}
+    how |= {"keep_state": options.frc}  # so that what is done is done if a half is interrupted
+    facts = _reconstructed(options, output, convergence, watch=_watch(options), **how)
+    line = (
+        f"{facts['patterns']} patterns in {facts['reconstruction_seconds']} s, R factor {facts['r_factor']:.4f}:"
+        f" {output}"
     )
-    facts |= {"threads": threads}
-    record(options.output, settings | about_scan(options) | {"seed": options.seed}, time.perf_counter() - began, facts)
-    if options.png:
+    if options.frc:
+        line += f"\n{_frc(options, output, rings, how)}"
+        for made in (output, *(half for half, _ in halves_of(output))):
+            delete_state(made)
+    _draw(options, convergence, rings)
+    print(line)
+
+
+def halves_of(output: Path) -> list[tuple[Path, Path]]:
+    """Where the object and the convergence of each half of a scan are written."""
+    return [(beside(output, f".half{half}.h5"), beside(output, f".half{half}.convergence.csv")) for half in (1, 2)]
+
+
+def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: Any) -> dict[str, Any]:
+    """The facts of a reconstruction of the scan, or of a half of it, which is written with its
+    provenance.
+    """
+    from ptychoformer.measurement.reconstruct import reconstruct
+
+    began, settings = time.perf_counter(), reconstruction_settings(options)
+    where = {"output": output, "convergence": convergence}
+    facts = reconstruct(options.scan, reading(options), settings, **where, **how) | {"threads": how["threads"]}
+    about = settings | about_scan(options) | {"seed": options.seed}
+    about |= {"half": how["half"]} if "half" in how else {}
+    record(output, about, time.perf_counter() - began, facts)
+    return facts
+
+
+def _frc(options: Namespace, output: Path, rings: Path, how: Mapping[str, Any]) -> str:
+    """Reconstruct both halves of the scan and compare them; returns a sentence."""
+    from ptychoformer.evaluation.reproducibility import agreement_of_files
+    from ptychoformer.measurement.matching import read_origin
+    from ptychoformer.publication.scan.description import resolution
+    from ptychoformer.storage import write_rows
+
+    for half, (made, convergence) in enumerate(halves_of(output)):
+        say(f"Half {half + 1} of 2:")
+        _reconstructed(options, made, convergence, half=half, **how)
+    found = agreement_of_files(*(made for made, _ in halves_of(output)))
+    curves = (found.frequency, found.correlation, found.threshold)
+    write_rows(("frequency", "frc", "half_bit"), zip(*(map(float, curve) for curve in curves), strict=True), rings)
+    return f"{resolution(found, read_origin(output).pixel_size)}: {rings}"
+
+
+def _watch(options: Namespace) -> "Watch | None":
+    if not options.watch:
+        return None
+    from ptychoformer.cli.watching import Watch
+
+    return Watch(options.watch)
+
+
+def _draw(options: Namespace, convergence: Path, rings: Path | None) -> None:
+    """The pictures that were asked for; at the end the one that was watched shows the result."""
+    if options.png or options.watch:
         from ptychoformer.publication.scan.pictures import draw_reconstruction
 
-        draw_reconstruction(options.output, convergence, options.png)
-    print(
-        f"{facts['patterns']} patterns in {facts['reconstruction_seconds']} s, R factor {facts['r_factor']:.4f}:"
-        f" {options.output}"
-    )
+        for png in filter(None, {options.png, options.watch}):
+            draw_reconstruction(options.output, convergence, png, rings)
 
 
 def reconstruction_settings(options: Namespace) -> dict[str, Any]:

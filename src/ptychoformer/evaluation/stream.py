@@ -7,6 +7,8 @@ patches.
         what plain stitching gives
     positions                      (n, 2) float64, y and x of the window's upper left corner on the
         object, pixels
+    numbers                        (n,) int64, of these patterns in the scan's file, some of which
+        may be left out
 
 Attributes of the group ``scene``: ``origin`` (y, x) of the scene on the object, pixels; the
 ``weighting``; how ``phase`` was stitched, ``plain`` or ``synchronised``, with the ``tie`` of the
@@ -135,6 +137,7 @@ def predict_scene(
     began = time.perf_counter()
     with create_hdf5(output) as file:
         write(file, "positions", scan.positions, "pixels", "pattern,yx")
+        write(file, "numbers", scan.numbers, "", "pattern")
         group, shape = file.create_group("scene"), corners.max(axis=0) - origin + scan.window
         group.attrs.update({"origin": origin, "weighting": weighting, "phase": phase, **normalisation.as_attributes()})
         group.attrs.update(

@@ -10,8 +10,8 @@ the CXI groups hold the patterns and the mask alone.
         2, w // 2)
     entry_1/data_1/translation                 (n, 3) sample translation x, y, z, metres, as
         recorded by the stage
-    entry_1/instrument_1/source_1/energy       joules, of one particle;  .../wavelength  metres;
-        .../probe  which one, if no photon
+    entry_1/instrument_1/source_1/wavelength   metres;  .../energy  joules, of one particle, if
+        somebody says which;  .../probe  which one, if no photon
     entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data
         (link);  mask (h, w), 0 where good;
                                                basis_vectors (2, 3), x, y, z of a step along q_y and
@@ -24,6 +24,8 @@ the CXI groups hold the patterns and the mask alone.
                                                object, float64 as long as there is none
     ptychography/true_positions                (n, 2) int64, where the window really was; absent if
         nobody knows it
+    ptychography/numbers                       (n,) int64, of these patterns in the measured scan's
+        file, some of which may be left out; absent of a simulated scan
     ptychography/object                        external link to the group ``object`` of the object's
         file, if there is one
 
@@ -58,13 +60,13 @@ class Optics:
         wavelength: metres.
         pixel_size: of object and probe, metres.
         distance: from object to detector, metres.
-        particle: that makes the patterns, a key of `particles.MASSES`.
+        particle: that makes the patterns, a key of `particles.MASSES`; None if nobody says.
     """
 
     wavelength: float
     pixel_size: float
     distance: float
-    particle: str = "photon"
+    particle: str | None = "photon"
 
     def detector_pixel_size(self, pixels: int) -> float:
         """Metres; a detector of ``pixels`` of this size samples the object at ``pixel_size``."""
@@ -111,6 +113,7 @@ def create_dataset(
     optics: Optics | None = None,
     mask: np.ndarray | None = None,
     true_positions: np.ndarray | None = None,
+    numbers: np.ndarray | None = None,
     grid: tuple[int, int] | None = None,
     object_file: str | os.PathLike | None = None,
     condition: Mapping[str, float | int | bool | str] | None = None,
@@ -123,6 +126,7 @@ def create_dataset(
         window: (h, w) of the patterns.
         positions: (n, 2), whole pixels if they are integers.
         mask: (h, w) bool, True where the detector is not to be trusted.
+        numbers: (n,) of the patterns in the file that they come from.
         condition: (detector, jitter, seed) is stored as attributes of the group ``ptychography``.
         dtype: of the patterns; an integer has a largest count, which readers take for overexposed
             or blind.
@@ -144,6 +148,8 @@ def create_dataset(
         write(own, "positions", positions, "pixels", "pattern,yx")
         if true_positions is not None:
             write(own, "true_positions", true_positions, "pixels", "pattern,yx")
+        if numbers is not None:
+            write(own, "numbers", numbers, "", "pattern")
         if probe is not None:
             write(own, "probe", probe.astype(np.complex64), "sqrt(photons)", "y,x")
         if object_file is not None:
@@ -166,8 +172,9 @@ def _write_geometry(
     write(detector, "basis_vectors", np.array([[0, y, 0], [x, 0, 0]]), "m", "q_y_q_x,xyz")
     source = file.create_group("entry_1/instrument_1/source_1")
     write(source, "wavelength", optics.wavelength, "m", "")
-    write(source, "energy", energy_of(optics.wavelength, optics.particle), "J", "")
-    if optics.particle != "photon":
+    if optics.particle:
+        write(source, "energy", energy_of(optics.wavelength, optics.particle), "J", "")
+    if optics.particle not in (None, "photon"):
         store(source, "probe", optics.particle.encode())
     translation = np.zeros((len(positions), 3))
     translation[:, :2] = -positions[:, ::-1] * optics.pixel_size

@@ -13,13 +13,25 @@ from scipy.ndimage import median_filter
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.frames import REASONS, sentences, unusable
-from ptychoformer.measurement.pixels import Filling, Survey, blind_pixels, defects, full_pixels, survey
+from ptychoformer.measurement.pixels import (
+    ALIVE,
+    BESIDE_A_SHADOW,
+    Filling,
+    Survey,
+    beam_centre,
+    blind_pixels,
+    defects,
+    full_pixels,
+    shadows,
+    survey,
+)
 from ptychoformer.measurement.readers import RawScan
 
 BLOCK = 2**22  # pixels read at a time
 # From the third pass on a pixel that was bad stays bad, or one that flashes in some patterns and
 # these patterns could take turns for ever.
 MOST_PASSES, SETTLED = 8, 2
+KINDS = ("blind", "hot", "dead", "shaded")  # of bad pixels that no mask names
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
 
 
@@ -29,8 +41,8 @@ class Examined:
 
     Args:
         mean: (h, w) float64, of the patterns that are used, bad pixels filled.
-        bad: (h, w) bool for each kind of bad pixel: ``masked`` in the file, ``blind``, ``hot`` and
-            ``dead``; none is of two kinds.
+        bad: (h, w) bool for each kind of bad pixel: ``masked`` in the file, ``blind``, ``hot``,
+            ``dead`` and ``shaded``; none is of two kinds.
         used: (n,) bool.
         counts: (n,) float64, of each pattern on the good pixels of the whole frame.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
@@ -103,13 +115,14 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:
     """The kinds of `Examined.bad`; a simulated detector has no faults."""
     if raw.simulated:
-        return {"masked": masked} | {kind: np.zeros_like(masked) for kind in ("blind", "hot", "dead")}
+        return {"masked": masked} | {kind: np.zeros_like(masked) for kind in KINDS}
     blind = blind_pixels(seen, raw.saturation) & ~masked
     if (masked | blind).all():
         raise InputError(f"{raw.path}: no detector pixel is good, all are masked or blind.")
-    hot, dead = defects(seen, Filling(masked | blind)(seen.mean[None].copy())[0])
-    good = ~(masked | blind)
-    return {"masked": masked, "blind": blind, "hot": hot & good, "dead": dead & good & ~hot}
+    mean, good = Filling(masked | blind)(seen.mean[None].copy())[0], ~(masked | blind)
+    hot, dead = defects(seen, mean)
+    known = {"masked": masked, "blind": blind, "hot": hot & good, "dead": dead & good & ~hot}
+    return known | {"shaded": shadows(seen, mean, good) & ~_united(known)}
 
 
 def _united(those: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -176,7 +189,27 @@ def _about_pixels(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> 
         )
     if bad["hot"].any() or bad["dead"].any():
         warnings.append(f"{raw.path}: {bad['hot'].sum()} hot and {bad['dead'].sum()} dead detector pixels are masked.")
-    return tuple(warnings)
+    return tuple(warnings) + _about_shadows(raw, seen, bad)
+
+
+def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """What is dark amid light, a beam stop most likely."""
+    if raw.simulated:
+        return ()
+    if (shaded := bad["shaded"]).any():
+        y, x = np.argwhere(shaded).mean(axis=0).round().astype(int)
+        return (
+            f"{raw.path}: {shaded.sum()} detector pixels around ({y}, {x}) count nothing in any pattern, amid light: a"
+            " beam stop, or a dead part of the detector, and they are masked.",
+        )
+    mean = Filling(_united(bad))(seen.mean[None].copy())[0]
+    y, x = raw.centre or beam_centre(mean)
+    inside = 0 <= y < raw.frame[0] and 0 <= x < raw.frame[1]
+    if inside and seen.count * mean.max() >= BESIDE_A_SHADOW and seen.count * mean[y, x] < ALIVE:
+        return (
+            f"{raw.path}: the detector is dark at its beam's centre, ({y}, {x}); if a beam stop is there, mask it.",
+        )
+    return ()
 
 
 def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:

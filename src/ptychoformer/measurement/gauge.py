@@ -25,10 +25,10 @@ def fix_gauge(
     """
     lit = light > LIT * light.max()
     if not probe_known:
-        slopes = [_slope(transmission, lit, axis) for axis in (0, 1)]
+        slopes = phase_slopes(transmission, lit)
         transmission, probe = (
-            transmission * _ramp(transmission.shape, slopes).conj(),
-            probe * _ramp(probe.shape, slopes),
+            transmission * phase_ramp(transmission.shape, slopes).conj(),
+            probe * phase_ramp(probe.shape, slopes),
         )
         clear = np.quantile(np.abs(transmission[lit]), CLEAR)
         transmission, probe = transmission / clear, probe * clear
@@ -36,12 +36,14 @@ def fix_gauge(
     return (transmission * turn).astype(np.complex64), (probe * turn.conj()).astype(np.complex64)
 
 
-def _slope(transmission: np.ndarray, lit: np.ndarray, axis: int) -> float:
-    """Mean phase difference, radians, of lit neighbours along ``axis``."""
-    first, second = (np.delete(transmission * lit, end, axis) for end in (-1, 0))
-    return float(np.angle(np.sum(second * first.conj(), dtype=np.complex128)))
+def phase_slopes(transmission: np.ndarray, lit: np.ndarray) -> list[float]:
+    """Mean phase differences, radians, along y and along x of ``lit`` (H, W) neighbours."""
+    seen = transmission * lit
+    pairs = [[np.delete(seen, end, axis) for end in (-1, 0)] for axis in (0, 1)]
+    return [float(np.angle(np.sum(second * first.conj(), dtype=np.complex128))) for first, second in pairs]
 
 
-def _ramp(shape: tuple[int, ...], slopes: list[float]) -> np.ndarray:
+def phase_ramp(shape: tuple[int, ...], slopes: list[float]) -> np.ndarray:
+    """A wave (h, w) whose phase rises by ``slopes``, radians a pixel, along y and along x."""
     y, x = np.ogrid[: shape[0], : shape[1]]
     return np.exp(1j * (slopes[0] * y + slopes[1] * x))

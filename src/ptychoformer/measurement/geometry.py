@@ -110,6 +110,13 @@ def known_lengths(raw: RawScan, preparation: Preparation, optics: Optics | None)
     return {name: value for name, value in lengths.items() if value}
 
 
+def particle_of(raw: RawScan, preparation: Preparation) -> str | None:
+    """What makes the patterns, a key of `particles.MASSES`; None if nobody says. An energy in the
+    file tells nothing of a beam whose wavelength is given in its place.
+    """
+    return raw.particle if raw.particle_named or preparation.wavelength is None else None
+
+
 def optics_of(raw: RawScan, preparation: Preparation, crop: int) -> Optics | None:
     lengths = lengths_of(raw, preparation)
     if None in lengths.values():
@@ -117,7 +124,7 @@ def optics_of(raw: RawScan, preparation: Preparation, crop: int) -> Optics | Non
     wavelength, distance, (y, x) = lengths.values()
     if abs(y - x) > SQUARE * max(y, x):
         raise InputError(f"{raw.path}: a detector pixel must be square, found {y:g} m by {x:g} m.")
-    return Optics(wavelength, wavelength * distance / (crop * (y + x) / 2), distance, raw.particle)
+    return Optics(wavelength, wavelength * distance / (crop * (y + x) / 2), distance, particle_of(raw, preparation))
 
 
 def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:

@@ -78,6 +78,7 @@ def make_labelled(
             "probe": _probe(prepared, reconstruction),
             "optics": prepared.optics,
             "mask": prepared.mask,
+            "numbers": prepared.numbers,
         }
         with create_dataset(
             output, **places, **contents, object_file=object_output, condition={"source": Path(path).name}

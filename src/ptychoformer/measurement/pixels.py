@@ -6,7 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, label, median_filter, rank_filter
+from scipy.ndimage import (
+    binary_dilation,
+    binary_fill_holes,
+    distance_transform_edt,
+    find_objects,
+    grey_dilation,
+    label,
+    maximum,
+    median,
+    median_filter,
+    rank_filter,
+)
 from scipy.sparse import csr_array
 
 from ptychoformer.errors import InputError
@@ -20,6 +31,9 @@ ALIVE = 10.0
 # A gap between modules is whole lines, at most so many, that count nothing between lines that count
 # this many in the scan.
 WIDEST_GAP, BESIDE_A_GAP = 40, 1000.0
+# A shadow is a region where no pixel counts anything, within light that counts as much: light that
+# an object scatters into the hole of a beam leaves it less dark.
+BESIDE_A_SHADOW = 1000.0
 # How probable it may be that a pixel which counts photons counts the same in every pattern.
 CHANCE = 1e-9
 # Of the beam's peak; what is fainter is scattered by the object, and need not lie around the beam.
@@ -155,26 +169,55 @@ def blind_pixels(seen: Survey, saturation: float | None) -> np.ndarray:
 def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Hot and dead pixels, each (h, w) bool.
 
-    A hot pixel outshines the 24 around it but for two, a dead one counts less than its eight
-    neighbours but for one: they may be bad too. Compared with the median of its neighbours, the
-    fringes and sharp edges of a beam would be defects. The direct beam, with the brightest
-    neighbours of all, is never hot: behind an object that scatters little it can be as narrow as a
-    pixel. Gaps between the modules of a detector, which may count nothing, are dead too; where no
-    light falls beside them they cannot be told, and do not matter.
+    A hot pixel outshines the 24 around it but for three, a dead one counts less than its eight
+    neighbours but for one: they may be bad too, as two by two hot ones often are. Compared with the
+    median of its neighbours, the fringes and sharp edges of a beam would be defects. The direct
+    beam, with the brightest neighbours of all, is never hot: behind an object that scatters little
+    it can be as narrow as a pixel, or as two by two around a corner of pixels. Gaps between the
+    modules of a detector, which may count nothing, are dead too; where no light falls beside them
+    they cannot be told, and do not matter.
 
     Args:
         mean: (h, w) pattern in which the pixels already known to be bad are filled.
     """
-    brightest = rank_filter(mean, -3, footprint=SURROUNDINGS, mode="mirror")
+    # Nothing is beyond the frame: mirrored there, a pixel would be among its own neighbours.
+    brightest = rank_filter(mean, -4, footprint=SURROUNDINGS, mode="constant", cval=-np.inf)
     darkest = rank_filter(mean, 1, footprint=NEIGHBOURS, mode="mirror")
     # In the dark, where nothing around it counts, a hot pixel is one brighter than the detector is
     # on average.
     hot = mean > HOT * np.maximum(brightest, 0) + max(mean.mean(), 0)
     around = median_filter(mean, footprint=NEIGHBOURS, mode="mirror")
-    hot.flat[(around if around.any() else mean).argmax()] = False
+    hot &= ~_touching(hot, np.unravel_index((around if around.any() else mean).argmax(), hot.shape))
     never, counts = seen.highest <= 0, seen.count * mean
     # A few photons, alone in the dark, are light like any other.
     return hot & (counts >= ALIVE), never & ((seen.count * darkest >= ALIVE) | _gaps(counts, never))
+
+
+def _touching(those: np.ndarray, place: tuple[int, int]) -> np.ndarray:
+    """The connected part (h, w) of ``those``, bool, that the pixel at ``place`` (y, x) is in."""
+    parts = label(those, np.ones((3, 3)))[0]
+    return those & (parts == parts[place])
+
+
+def shadows(seen: Survey, mean: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Pixels (h, w) bool in the shadow of a beam stop, or on a dead part of the detector: regions
+    amid light where nothing ever counts.
+
+    Args:
+        mean: (h, w) pattern in which the pixels already known to be bad are filled.
+        good: (h, w) bool, all others.
+    """
+    counts = seen.count * mean
+    dark = counts < ALIVE
+    amid = dark & binary_fill_holes(~dark)
+    regions, found = label(amid)
+    if not found:
+        return amid
+    borders = np.where(amid, 0, grey_dilation(regions, size=(3, 3)))
+    numbers = np.arange(1, found + 1)
+    light = np.nan_to_num(median(counts, borders, numbers))
+    empty = maximum(np.where(good, seen.highest, 0), regions, numbers) <= 0
+    return np.isin(regions, numbers[empty & (light >= BESIDE_A_SHADOW)])
 
 
 def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:

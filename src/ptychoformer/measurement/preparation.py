@@ -15,12 +15,12 @@ preparation has at y is at y c' / c in another one. The centre of the first wind
 is half a frame from it.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -28,7 +28,7 @@ import numpy as np
 from scipy.fft import fft2, fftshift, ifft2, ifftshift
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.examination import at_once, examine
 from ptychoformer.measurement.geometry import (
     Preparation,
@@ -41,7 +41,7 @@ from ptychoformer.measurement.geometry import (
 )
 from ptychoformer.measurement.pixels import Filling, beam_centre
 from ptychoformer.measurement.plausibility import doubts
-from ptychoformer.measurement.readers import RawScan, open_described, open_scan
+from ptychoformer.measurement.readers import RawScan, open_described
 
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
 OFF = 0.1  # of a frame's side, between the recorded centre and the one that the patterns show
@@ -57,7 +57,6 @@ class PreparedScan:
         counts: (n,) float64, what each whole frame counts, before anything is repaired or cropped:
             it tells one scan from another.
         window: (h, w) of the patterns.
-        grid: (rows, columns) of a raster, whose patterns run row by row, none of them left out.
         optics: with the pixel size of the object; None if lengths are not known.
         mask: (h, w) bool, True where most of what a pixel is made of is bad.
         probe: (h, w) complex64, the raw scan's first guess as it looks in this window.
@@ -67,8 +66,8 @@ class PreparedScan:
         frames: ``frames(size)`` yields at most ``size`` patterns at a time, (m, h, w) float32
             photons, zero frequency at (h // 2, w // 2),
             without bad pixels; each call starts anew.
-        raster: (rows, columns) of the file's patterns, some of which may be left out.
         numbers: (n,) of the patterns in the file.
+        raster: (rows, columns) of the file's patterns, some of which may be left out.
         bad: how many pixels of the whole frame are bad, by kind; see `examination.Examined`.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
     """
@@ -76,7 +75,6 @@ class PreparedScan:
     positions: np.ndarray
     counts: np.ndarray
     window: tuple[int, int]
-    grid: tuple[int, int] | None
     optics: Optics | None
     mask: np.ndarray
     probe: np.ndarray | None
@@ -84,10 +82,16 @@ class PreparedScan:
     crop: int
     warnings: tuple[str, ...]
     frames: Callable[[int], Iterator[np.ndarray]]
+    numbers: np.ndarray
     raster: tuple[int, int] | None = None
-    numbers: np.ndarray | None = None
     bad: Mapping[str, int] = field(default_factory=dict)
     unusable: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """(rows, columns) of a raster, whose patterns run row by row, none of them left out."""
+        whole = self.raster is not None and math.prod(self.raster) == len(self.numbers)
+        return self.raster if whole else None
 
 
 @contextmanager
@@ -107,39 +111,6 @@ def open_prepared(
     with open_described(path, scan) as raw:
         kept = scan.get("keep_frames", False)
         yield prepare(raw, Preparation(centre=centre, crop=crop, bin=bin, keep_frames=kept, **scan.get("geometry", {})))
-
-
-def import_scan(
-    path: str | os.PathLike,
-    preparation: Preparation,
-    output: str | os.PathLike,
-    **reading: Any,
-) -> tuple[str, ...]:
-    """Write a measured scan as a dataset (see `measurement.cxi`), some patterns at a time; returns
-    warnings, full sentences for people.
-
-    The group ``ptychography`` gets the attributes ``source`` (a name), ``format``, ``crop``,
-    ``bin``, ``centre_y`` and ``centre_x``.
-
-    Args:
-        reading: as in `readers.open_scan`.
-
-    Raises:
-        InputError: the file or the preparation cannot be used.
-        OutputError: the dataset cannot be written.
-    """
-    if Path(output).resolve() == Path(path).resolve():
-        raise InputError(f"{path} would be replaced by what is made of it; name another output.")
-    with open_scan(path, **reading) as raw:
-        scan = prepare(raw, preparation)
-        origin = {"source": raw.path.name, "format": raw.format, "crop": scan.crop, "bin": preparation.bin}
-        origin |= {"centre_y": scan.centre[0], "centre_x": scan.centre[1]}
-        parts = {"probe": scan.probe, "optics": scan.optics, "mask": scan.mask, "grid": scan.grid}
-        with create_dataset(
-            output, window=scan.window, positions=scan.positions, **parts, condition=origin
-        ) as patterns:
-            write_patterns(scan, patterns)
-    return scan.warnings
 
 
 def write_patterns(scan: PreparedScan, patterns: h5py.Dataset) -> None:
@@ -210,7 +181,6 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         positions=positions,
         counts=found.counts[used],
         window=(window, window),
-        grid=raw.grid if used.all() else None,
         optics=optics,
         mask=_binned(bad[None].astype(np.float32), preparation.bin)[0] > preparation.bin**2 / 2,
         probe=probe,
@@ -218,8 +188,8 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         crop=crop,
         warnings=raw.warnings + warnings,
         frames=frames,
-        raster=raw.grid,
         numbers=np.flatnonzero(used),
+        raster=raw.grid,
         bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
         unusable=found.unusable,
     )

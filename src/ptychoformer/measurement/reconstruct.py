@@ -22,7 +22,7 @@ whether the phase was ``unwrapped``, and ``pixel_size`` in metres if it is known
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.geometry import SMALLEST_WINDOW
+from ptychoformer.measurement.halves import half_of
 from ptychoformer.measurement.iterative import MARGIN, TINY, Reconstruction
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.wrapping import told_phase, unwrapped, wrapped_phase
@@ -61,6 +62,9 @@ def reconstruct(
     seed: int = 0,
     threads: int = 1,
     code: str = "",
+    half: int | None = None,
+    watch: Callable[[Reconstruction, PreparedScan], None] | None = None,
+    keep_state: bool = False,
 ) -> dict[str, Any]:
     """Reconstruct a scan from a file of any format that can be read; an interrupted reconstruction
     goes on where it was.
@@ -82,6 +86,10 @@ def reconstruct(
         seed: of the order of patterns.
         threads: of the CPU.
         code: digest of the code, so that state left by other code is not continued.
+        half: 0 or 1 for one half of the patterns, see `halves.half_of`; None for all.
+        watch: is called after every iteration.
+        keep_state: leave the state behind, for `delete_state`, so that a command with more to do
+            can go on from there.
 
     Returns:
         Facts for the provenance: device, R factor, patterns, seconds.
@@ -93,8 +101,11 @@ def reconstruct(
     torch.set_num_threads(threads)
     device = lookup_device()
     with open_prepared(path, scan, options) as prepared:
-        for warning in prepared.warnings:
-            say(warning)
+        if half is None:
+            for warning in prepared.warnings:
+                say(warning)
+        else:  # of which the whole has been told
+            prepared = half_of(prepared, half, seed)
         _check_memory(path, prepared)
         amplitudes = torch.from_numpy(_amplitudes(prepared.frames(BLOCK), len(prepared.positions), prepared.window))
     if prepared.probe is None and options["probe_from"] is None:
@@ -111,13 +122,16 @@ def reconstruct(
         f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options['engine']}, on"
         f" {device}"
     )
-    state_file = Path(output).with_name(f"{Path(output).stem}.state.pt")
-    _run_to_the_end(run, state_file, _identity(run, prepared, code))
+    identity = _identity(run, prepared, code)
+    _run_to_the_end(run, state_file(output), identity, lambda: watch and watch(run, prepared))
+    if keep_state:
+        _save_state(run, state_file(output), identity)
     r_factor = run.finish()
     say(f"R factor {r_factor:.4f} after {run.iteration} iterations")
     _write(run, prepared, r_factor, output)
     write_csv(pd.DataFrame(run.history), convergence)
-    state_file.unlink(missing_ok=True)
+    if not keep_state:
+        delete_state(output)
     seconds = sum(row["seconds"] for row in run.history)
     return {
         "device": device_name(device),
@@ -125,6 +139,16 @@ def reconstruct(
         "patterns": len(amplitudes),
         "reconstruction_seconds": round(seconds, 1),
     }
+
+
+def state_file(output: str | os.PathLike) -> Path:
+    """Where the state of a reconstruction lies until it has been written."""
+    return Path(output).with_name(f"{Path(output).stem}.state.pt")
+
+
+def delete_state(output: str | os.PathLike) -> None:
+    """Take away what would let the reconstruction ``output`` go on."""
+    state_file(output).unlink(missing_ok=True)
 
 
 def _check_memory(path: str | os.PathLike, scan: PreparedScan) -> None:
@@ -211,34 +235,35 @@ def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[st
     }
 
 
-def _restore(run: Reconstruction, state: Mapping[str, Any], state_file: Path) -> None:
+def _restore(run: Reconstruction, state: Mapping[str, Any], path: Path) -> None:
     """Put ``run`` where it was left, unless it would have averaged other iterations by then."""
     before = run.state()
     done, averages = state.get("iteration", 0), state.get("average_from", run.options["average_from"])
     first, last = run.options["average_from"], run.options["iterations"]
     if done > last or (done >= first and averages != first):
         holds = f"{done} iterations, averaged from {averages} on"
-        say(
-            f"Starting anew: {state_file} holds {holds}, which the mean of iterations {first} to {last} cannot be"
-            " made of."
-        )
+        say(f"Starting anew: {path} holds {holds}, which the mean of iterations {first} to {last} cannot be made of.")
         return
     if restored(state_file, lambda: run.restore(state), lambda: run.restore(before)):
         say(f"Going on after iteration {run.iteration}.")
 
 
-def _run_to_the_end(run: Reconstruction, state_file: Path, identity: Mapping[str, Any]) -> None:
-    if state := load_state(state_file, identity):
-        _restore(run, state, state_file)
-    kept = {"identity": identity, "average_from": run.options["average_from"]}
+def _save_state(run: Reconstruction, path: Path, identity: Mapping[str, Any]) -> None:
+    save(run.state() | {"identity": identity, "average_from": run.options["average_from"]}, path)
+
+
+def _run_to_the_end(run: Reconstruction, path: Path, identity: Mapping[str, Any], watch: Callable[[], None]) -> None:
+    if state := load_state(path, identity):
+        _restore(run, state, path)
     left = range(run.iteration, run.options["iterations"])
     saved, wait = time.monotonic(), SECONDS_BETWEEN_STATES
     for _ in progress(left, len(left), "iterations"):
         run.run_iteration()
         if (began := time.monotonic()) - saved > wait:
-            save(run.state() | kept, state_file)
+            _save_state(run, path, identity)
             saved = time.monotonic()
             wait = max(SECONDS_BETWEEN_STATES, (saved - began) / PART_FOR_STATES)
+        watch()
 
 
 def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output: str | os.PathLike) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import constants
 
-from ptychoformer.measurement.geometry import lengths_of
+from ptychoformer.measurement.geometry import lengths_of, particle_of
 from ptychoformer.measurement.particles import energy_of
 from ptychoformer.measurement.plausibility import nearest_step, overlap, probe_diameter
 from ptychoformer.measurement.preparation import Preparation, PreparedScan, prepare
@@ -28,7 +28,7 @@ class Summary:
     Args:
         path: of the file.
         format: one of `readers.FORMATS`.
-        particle: that makes the patterns, a key of `particles.MASSES`.
+        particle: that makes the patterns, a key of `particles.MASSES`; None if nobody says.
         frame: (h, w) detector pixels of the file's frames.
         scan: the prepared scan; its frames can no longer be read.
         bin: side of the blocks of detector pixels that were summed.
@@ -45,7 +45,7 @@ class Summary:
 
     path: Path
     format: str
-    particle: str
+    particle: str | None
     frame: tuple[int, int]
     scan: PreparedScan
     bin: int
@@ -90,7 +90,7 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
     return Summary(
         Path(path),
         raw.format,
-        raw.particle,
+        particle_of(raw, preparation),
         raw.frame,
         prepared,
         bin,
@@ -140,7 +140,9 @@ def as_mapping(summary: Summary) -> dict[str, Any]:
         **lengths,
         "particle": summary.particle,
         "energy_kev": (
-            energy_of(lengths["wavelength"], summary.particle) / constants.eV / 1e3 if lengths["wavelength"] else None
+            energy_of(lengths["wavelength"], summary.particle) / constants.eV / 1e3
+            if lengths["wavelength"] and summary.particle
+            else None
         ),
         "pixel_size": scan.optics.pixel_size if scan.optics else None,
         "extent_pixels": None if summary.pixels is None else _extent(summary.pixels),

@@ -160,15 +160,29 @@ class Reconstruction(_Made):
         """
         return read_csv(self._convergence, {"iteration": int})["r_factor"].to_numpy()
 
+    @cached_property
+    def frc(self) -> "pd.DataFrame | None":
+        """Fourier ring correlation of two halves, a row a ring: ``frequency`` in cycles/pixel,
+        ``frc`` and its threshold ``half_bit``; None without ``frc=True``.
+        """
+        import pandas as pd
+
+        return pd.read_csv(self._rings) if self._rings else None
+
+    @property
+    def _rings(self) -> Path | None:
+        path = beside(self.path, ".frc.csv")
+        return path if path.exists() else None
+
     @property
     def _convergence(self) -> Path:
         return beside(self.path, ".convergence.csv")
 
     def plot(self) -> "Figure":
-        """Draw amplitude, phase, probe, and the R factor of every iteration."""
+        """Draw amplitude, phase, probe, the R factor of every iteration, and `frc` if there is."""
         from ptychoformer.publication.scan.pictures import draw_reconstruction
 
-        return draw_reconstruction(self.path, self._convergence)
+        return draw_reconstruction(self.path, self._convergence, frc=self._rings)
 
 
 @dataclass(frozen=True)

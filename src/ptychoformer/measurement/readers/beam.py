@@ -13,11 +13,12 @@ from ptychoformer.measurement.readers.quantities import AGREEING, ENERGY_UNITS, 
 INSTRUMENT = "entry_1/instrument_1"
 PROBE = f"{INSTRUMENT}/source_1/probe"
 WAVELENGTH = tuple(f"{INSTRUMENT}/{name}" for name in ("source_1/wavelength", "beam_1/incident_wavelength"))
+RING = f"{INSTRUMENT}/source_1/energy"
 BEAM = ("incident_beam_energy", "incident_energy", "energy")
 ENERGY = (
     *(f"{INSTRUMENT}/beam_1/{name}" for name in BEAM),
     f"{INSTRUMENT}/monochromator_1/energy",
-    f"{INSTRUMENT}/source_1/energy",
+    RING,
 )
 # metres; out of reach of the 3 GeV of a storage ring, and of electronvolts taken for joules
 WAVELENGTHS = (1e-14, 1e-5)
@@ -29,28 +30,29 @@ PARTICLES = dict.fromkeys(
 PARTICLES |= {"electron": "electron", "positron": "electron", "neutron": "neutron", "proton": "proton", "muon": "muon"}
 
 
-def particle_of(source: Source) -> str:
-    """What the beam is made of, a key of `particles.MASSES`; photons where the file does not say.
+def particle_of(source: Source) -> str | None:
+    """What the beam is made of, a key of `particles.MASSES`; None where the file does not say.
 
     Raises:
         InputError: the file says something else.
     """
     found = source.text(PROBE)
     if not found:
-        return "photon"
+        return None
     particle = PARTICLES.get(found.lower()) or PARTICLES.get(found.lower().removesuffix("s"))
     if particle is None:
         raise InputError(f"{source.path}: '{PROBE}' is '{found}', which is none of {', '.join(PARTICLES)}.")
     return particle
 
 
-def wavelength(source: Source, particle: str) -> tuple[float | None, tuple[str, ...]]:
-    """Metres, and warnings about what cannot be the wavelength or energy of a beam.
+def wavelength(source: Source, particle: str) -> tuple[float | None, bool, tuple[str, ...]]:
+    """Metres, whether the file states the energy of a ``particle`` of the beam, and warnings about
+    what cannot be the wavelength or energy of one.
 
     Raises:
         InputError: a number has an unknown unit, or two contradict each other.
     """
-    stated, warnings = {}, []
+    stated, warnings = {}, {}
     for name in WAVELENGTH + ENERGY:
         energy = name in ENERGY
         value = quantity(source, name, ENERGY_UNITS if energy else LENGTH_UNITS)
@@ -60,15 +62,16 @@ def wavelength(source: Source, particle: str) -> tuple[float | None, tuple[str, 
         if WAVELENGTHS[0] <= metres <= WAVELENGTHS[1]:
             stated[name] = metres
         else:
-            warnings.append(
+            warnings[name] = (
                 f"{source.path}: '{name}' is {value:g} {'J' if energy else 'm'}, which is not that of a beam, and is"
                 " ignored."
             )
     if not stated:
-        return None, tuple(warnings)
+        return None, False, tuple(warnings.values())
     (first, metres), *others = stated.items()
     for name, other in others:
         if abs(other / metres - 1) > AGREEING:
             two = f"'{first}' of {metres:.4g} m and '{name}' of {other:.4g} m"
             raise InputError(f"{source.path} states two wavelengths of its {particle}s, {two}; correct or delete one.")
-    return metres, ()
+    warnings.pop(RING, None)  # as NeXus has it, where something else states the beam
+    return metres, not stated.keys().isdisjoint(ENERGY), tuple(warnings.values())

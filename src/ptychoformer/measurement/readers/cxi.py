@@ -63,8 +63,9 @@ def _read(source: Source) -> RawScan:
     _check_meaning(source, name, data)
     check_frames(where, data.shape)
     count, frame = math.prod(data.shape[:-2]), data.shape[-2:]
-    particle = particle_of(source)
-    metres, warnings = wavelength(source, particle)
+    named = particle_of(source)
+    particle = named or "photon"
+    metres, energetic, warnings = wavelength(source, particle)
     detector = geometry(source, frame)
     correct, full, corrected = correction(source, data, metres, particle)
     own = source.small("ptychography/positions")
@@ -85,7 +86,8 @@ def _read(source: Source) -> RawScan:
         saturation=full,
         centred=own is not None,
         centre=detector.centre if own is None else None,
-        particle=particle,
+        particle=particle if named or energetic else None,
+        particle_named=named is not None,
         probe=None if own is None else _probe(source, frame),
         simulated=own is not None and source.attribute("ptychography", "photons") is not None,
         warnings=(detector.warnings if own is None else ()) + warnings + corrected + _others(source),

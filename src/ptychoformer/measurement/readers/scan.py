@@ -38,7 +38,9 @@ class RawScan:
             pixels; None if there is no limit.
         centred: whether the zero frequency is known to be at (h // 2, w // 2) of the frames.
         centre: (y, x) detector pixel that the beam hits, as the file says.
-        particle: that makes the patterns, a key of `particles.MASSES`.
+        particle: that makes the patterns, a key of `particles.MASSES`; None if the file neither
+            names it nor gives its energy, which is a photon's unless it says otherwise.
+        particle_named: whether the file names it.
         probe: (h, w) complex64, square root of recorded photons; known, or a first guess.
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32, NaN where the
@@ -61,7 +63,8 @@ class RawScan:
     saturation: float | None = None
     centred: bool = False
     centre: tuple[int, int] | None = None
-    particle: str = "photon"
+    particle: str | None = None
+    particle_named: bool = False
     probe: np.ndarray | None = None
     simulated: bool = False
     warnings: tuple[str, ...] = ()

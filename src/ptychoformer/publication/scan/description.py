@@ -1,18 +1,41 @@
-"""A measured scan in words: one line for every fact of `measurement.summary`."""
+"""A measured scan in words: one line for every fact of `measurement.summary`, and one for the
+resolution of its reconstruction.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy import constants
 
+from ptychoformer.evaluation.reproducibility import Agreement
 from ptychoformer.measurement.frames import ranges
+from ptychoformer.measurement.particles import energy_of
 from ptychoformer.publication.figures.parts.lengths import with_prefix
+
+ELECTRONVOLTS = ((1e6, "MeV"), (1e3, "keV"), (1.0, "eV"), (1e-3, "meV"))
 
 
 def described(facts: Mapping[str, Any]) -> str:
     """Lines of text for ``facts``, which `measurement.summary.as_mapping` returned."""
     lines = [facts["file"], *(f"  {name:<15} {text}" for name, text in _facts(facts))]
     return "\n".join([*lines, *(f"  {'warning':<15} {warning}" for warning in facts["warnings"])])
+
+
+def resolution(found: Agreement, pixel_size: float | None) -> str:
+    """One line about how fine two halves of a scan reproduce the object.
+
+    Args:
+        pixel_size: metres; None if it is not known.
+    """
+    if found.resolved == 0:
+        return "FRC of two halves: nothing is above half-bit, the object is not reproduced"
+    half_period = 1 / (2 * found.resolved)
+    length = f"{half_period:.3g} pixels" + (f", {with_prefix(half_period * pixel_size)}" if pixel_size else "")
+    at = f"{found.resolved:.3g} cycles/pixel"
+    if not found.crossed:
+        return f"FRC of two halves: half-bit is not crossed within the band, {at}; half-period {length} or less"
+    return f"FRC of two halves: half-bit at {at}, half-period {length}"
 
 
 def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -63,10 +86,19 @@ def _by(sides: list[int]) -> str:
 def _geometry(facts: Mapping[str, Any]) -> str:
     names = {"wavelength": "wavelength", "distance": "distance", "detector_pixel": "detector pixel"}
     known = [f"{name} {with_prefix(facts[key])}" for key, name in names.items() if facts[key]]
-    if facts["energy_kev"]:
-        known[0] += f" ({facts['energy_kev']:.4g} keV)"
+    if facts["wavelength"]:
+        known[0] += f" ({_energy(facts['wavelength'], facts['particle'])})"
     missing = [f"--{key.replace('_', '-')}" for key in names if not facts[key]]
     return ", ".join(known + ([f"not recorded: {', '.join(missing)}"] if missing else []))
+
+
+def _energy(wavelength: float, particle: str | None) -> str:
+    """Kinetic energy; of the two most usual particles if nobody says which it is."""
+    if particle is None:
+        return " or ".join(_energy(wavelength, usual) for usual in ("photon", "electron"))
+    energy = energy_of(wavelength, particle) / constants.eV
+    factor, unit = next(((factor, unit) for factor, unit in ELECTRONVOLTS if energy >= factor), ELECTRONVOLTS[-1])
+    return f"{particle}s of {energy / factor:.4g} {unit}"
 
 
 def _both(facts: Mapping[str, Any], name: str) -> str:

@@ -4,16 +4,14 @@ nothing else: one row of panels each.
 Every ``draw_...`` returns its figure, and writes it as PNG where it is given a name.
 """
 
-import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
@@ -22,109 +20,19 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from ptychoformer.evaluation.patches import CHANNELS, read_normalisation
 from ptychoformer.measurement.gauge import LIT
 from ptychoformer.measurement.summary import Summary
-from ptychoformer.publication.figures.parts.bars import colour_bar, frame, scale_bar
-from ptychoformer.publication.figures.parts.style import COLOURMAPS, axes_at, house_style, save
+from ptychoformer.publication.figures.parts.style import COLOURMAPS, house_style, save
+from ptychoformer.publication.scan.rows import Picture, Row
 from ptychoformer.storage import open_hdf5, read, read_csv
 
 PANEL = 2.2  # greatest side of a picture, inches
 SCENE_PANEL, NARROWEST = 3.4, 0.8  # a scale bar and its label need some width
-BEFORE, BAR_GAP, BAR, FOR_TICKS = 0.12, 0.05, 0.07, 0.5  # left of a picture, and right of it for its colour bar
-ABOVE, BELOW = 0.3, 0.34  # a title, a scale bar or the label of an axis
 PATTERN_DECADES = 5
 TAILS = 0.01  # of the values at either end that may leave the colour scale
 LEAST_CONTRAST = 0.2  # of the labels' range that the colours of a scene span at least, so that a flat one looks flat
 LARGEST_PICTURE = 1024  # pixels along a side that a scene is averaged down to
 UNITS = {"amplitude": "arb. units", "phase": "rad"}
 AXIS_UNITS = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
-NOTEBOOK_DPI = 150
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image with its colour bar.
-
-    Args:
-        title: above it.
-        image: (h, w), NaN where there is nothing to show.
-        scale: from values to colours.
-        colours: name of a colour map.
-        label: of the colour bar.
-        pixel_size: of the scale bar, metres; None for a scale in pixels.
-        step: pixels, along a side, that one of ``image`` stands for.
-    """
-
-    title: str
-    image: np.ndarray
-    scale: Normalize
-    colours: str
-    label: str
-    pixel_size: float | None = None
-    step: int = 1
-
-    @property
-    def beyond(self) -> str:
-        """At which ends of the colour scale values lie beyond it: ``neither``, ``min``, ``max``
-        or ``both``.
-        """
-        with np.errstate(invalid="ignore"):  # NaN is neither
-            below, above = (self.image < self.scale.vmin).any(), (self.image > self.scale.vmax).any()
-        return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
-            bool(below), bool(above)
-        ]
-
-
-class Shown(Figure):
-    """A figure that a notebook shows by itself, whether or not it uses pyplot."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        with house_style():
-            self.savefig(buffer, format="png", dpi=NOTEBOOK_DPI)
-        return buffer.getvalue()
-
-
-class Row:
-    """A figure with places for panels from left to right.
-
-    Args:
-        count: of panels.
-        width, height: of a panel, inches.
-    """
-
-    def __init__(self, count: int, width: float, height: float):
-        self.width, self.height = width, height
-        self.pitch = BEFORE + width + BAR_GAP + BAR + FOR_TICKS
-        self.figure = Shown(figsize=(count * self.pitch, ABOVE + self.height + BELOW))
-
-    def picture(self, place: int, picture: Picture) -> Axes:
-        """Draw an image as large as its panel allows, its scale bar below."""
-        rows, columns = picture.image.shape
-        width, height = (size * min(self.width / columns, self.height / rows) for size in (columns, rows))
-        left, top = place * self.pitch + BEFORE, ABOVE
-        axes = axes_at(self.figure, (left, top, width, height))
-        colours = colormaps[picture.colours].with_extremes(bad="lightgrey")
-        far = (columns * picture.step - 0.5, rows * picture.step - 0.5)
-        axes.imshow(picture.image, norm=picture.scale, cmap=colours, aspect="auto", extent=(-0.5, far[0], far[1], -0.5))
-        axes.set(xticks=[], yticks=[])
-        frame(axes)
-        axes.set_title(picture.title, pad=3)
-        scale_bar(axes, columns * picture.step, picture.pixel_size)
-        self._colour_bar(picture, (left + width + BAR_GAP, top, BAR, height))
-        return axes
-
-    def _colour_bar(self, picture: Picture, box: tuple[float, float, float, float]) -> None:
-        logarithmic = isinstance(picture.scale, LogNorm)
-        ticks = None if logarithmic else MaxNLocator(5)
-        bar = colour_bar(self.figure, box, picture.scale, picture.colours, picture.label, ticks, picture.beyond)
-        if logarithmic:
-            bar.ax.yaxis.set_minor_locator(NullLocator())
-
-    def plot(self, place: int, title: str) -> Axes:
-        """Axes for a curve or points, with room for ticks on their left."""
-        left = place * self.pitch + BEFORE + 0.4
-        axes = axes_at(self.figure, (left, ABOVE, self.width, self.height))
-        axes.set_title(title, pad=3)
-        return axes
+PROGRESS_DPI = 100  # drawn again and again, in a fifth of the time of a picture for print
 
 
 def draw_scan(summary: Summary, png: str | os.PathLike | None = None) -> Figure:
@@ -182,9 +90,13 @@ def _axis_unit(positions: np.ndarray) -> tuple[float, str]:
 
 
 def draw_reconstruction(
-    reconstruction: str | os.PathLike, convergence: str | os.PathLike, png: str | os.PathLike | None = None
+    reconstruction: str | os.PathLike,
+    convergence: str | os.PathLike,
+    png: str | os.PathLike | None = None,
+    frc: str | os.PathLike | None = None,
 ) -> Figure:
-    """Amplitude, phase, probe, and the R factor of every iteration.
+    """Amplitude, phase, probe, the R factor of every iteration, and the Fourier ring correlation of
+    two halves if there is one, a table with ``frequency``, ``frc`` and ``half_bit``.
 
     Raises:
         InputError: a file is damaged.
@@ -193,28 +105,67 @@ def draw_reconstruction(
         images = {channel: read(file, f"object/{channel}", 2)[:] for channel in CHANNELS}
         light, probe = read(file, "object/light", 2)[:], read(file, "probe/wavefield", 2)[:]
         pixel_size, r_factor = file.attrs.get("pixel_size"), file.attrs["r_factor"]
+    with house_style():
+        row = Row(4 if frc is None else 5, PANEL, PANEL)
+        _draw_object(row, images, light, probe, pixel_size)
+        title = f"R factor, {r_factor:.3f} of the result (dotted)"
+        _draw_convergence(row.plot(3, title), read_csv(convergence, {"iteration": int}), r_factor)
+        if frc is not None:
+            _draw_rings(row.plot(4, "Fourier ring correlation of halves"), read_csv(frc, {}))
+        return _saved(row.figure, png)
+
+
+def draw_progress(
+    transmission: np.ndarray,
+    probe: np.ndarray,
+    light: np.ndarray,
+    history: pd.DataFrame,
+    *,
+    iterations: int,
+    pixel_size: float | None,
+    png: str | os.PathLike,
+) -> None:
+    """A reconstruction that goes on, as `draw_reconstruction` draws one that is done.
+
+    Args:
+        transmission, light: (H, W) complex object, and photons on each of its pixels.
+        probe: (h, w) complex.
+        history: ``iteration`` and ``r_factor`` so far.
+        iterations: how many there will be.
+        pixel_size: metres.
+    """
+    images = {"amplitude": np.abs(transmission), "phase": np.angle(transmission)}
+    last = history.iloc[-1]
+    with house_style(), rc_context({"savefig.dpi": PROGRESS_DPI}):
+        row = Row(4, PANEL, PANEL)
+        _draw_object(row, images, light, probe, pixel_size)
+        title = f"Iteration {last['iteration']:.0f} of {iterations}, R factor {last['r_factor']:.3f}"
+        _draw_convergence(row.plot(3, title), history, last["r_factor"])
+        save(row.figure, png)
+
+
+def _draw_object(
+    row: Row, images: Mapping[str, np.ndarray], light: np.ndarray, probe: np.ndarray, pixel_size: float | None
+) -> None:
+    """Amplitude, phase and probe in the first three places of ``row``."""
     lit = light > LIT * light.max()
     rows, columns = np.nonzero(lit)
     # What no light fell on is noise around the picture, and would decide its colours.
     seen = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    with house_style():
-        row = Row(4, PANEL, PANEL)
-        for place, channel in enumerate(CHANNELS):
-            scale = _linear(images[channel][lit], TAILS)
-            label = {"amplitude": "1 where it is clear", "phase": "rad"}[channel]
-            shown = Picture(channel.capitalize(), images[channel][seen], scale, COLOURMAPS[channel], label, pixel_size)
-            row.picture(place, shown)
-        modulus = np.abs(probe)
-        row.picture(
-            2,
-            Picture("Probe, modulus", modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "√photons", pixel_size),
-        )
-        _draw_convergence(
-            row.plot(3, f"R factor, {r_factor:.3f} of the result (dotted)"),
-            read_csv(convergence, {"iteration": int}),
-            r_factor,
-        )
-        return _saved(row.figure, png)
+    for place, channel in enumerate(CHANNELS):
+        scale = _linear(images[channel][lit], TAILS)
+        label = {"amplitude": "1 where it is clear", "phase": "rad"}[channel]
+        shown = Picture(channel.capitalize(), images[channel][seen], scale, COLOURMAPS[channel], label, pixel_size)
+        row.picture(place, shown)
+    modulus = np.abs(probe)
+    scale = _linear(modulus, tails=0)
+    row.picture(2, Picture("Probe, modulus", modulus, scale, COLOURMAPS["error"], "√photons", pixel_size))
+
+
+def _draw_rings(axes: Axes, rings: pd.DataFrame) -> None:
+    axes.plot(rings["frequency"], rings["frc"], color="black")
+    axes.plot(rings["frequency"], rings["half_bit"], color="black", linewidth=0.6, linestyle=(0, (1, 1)))
+    axes.set(xlabel="cycles/pixel", xlim=(0, 0.5), ylim=(min(0, rings["frc"].min()), 1.02))
 
 
 def _draw_convergence(axes: Axes, history: pd.DataFrame, result: float) -> None:

@@ -1,0 +1,131 @@
+"""How fine an object is reproduced: Fourier ring correlation of two reconstructions, each from one
+half of a scan's patterns (`measurement.halves`).
+
+Where the correlation falls below the half-bit threshold (`spectra.half_bit`), noise is as strong as
+what both halves tell. This says how well the object is *reproduced* from half of the photons and at
+sqrt(2) times the step, so that the whole scan is somewhat better. It does not say that the object
+is *right*: what both halves share, they agree about, such as wrong lengths, positions that are
+stretched or turned, faults of the detector, a coherence that is not full.
+
+What patterns leave open is no difference. The two objects are brought to a common phase, phase ramp
+and place before they are compared, on the largest rectangle found where both are well lit: outside
+of it each has its own noise, and a border that both share would correlate by itself.
+"""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import fourier_shift
+
+from ptychoformer.errors import InputError
+from ptychoformer.evaluation.spectra import SMALLEST_SIDE, crossing, half_bit, ring_correlation
+from ptychoformer.measurement.cxi import read_transmission
+from ptychoformer.measurement.gauge import LIT, phase_ramp, phase_slopes
+from ptychoformer.storage import open_hdf5, read
+
+# The shift is found better once the ramp is gone, and the other way round.
+ROUNDS = 3
+FINENESS = 100  # parts of a pixel that a shift is found to
+# Rings, or part of all rings, of which one must pass: further out noise passes now and then.
+FIRST_RINGS, FIRST_PART = 4, 0.1
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What two reconstructions have in common, frequencies in cycles/pixel.
+
+    Args:
+        frequency: (k,) of the rings.
+        correlation: (k,) of the two objects.
+        threshold: (k,) half a bit.
+        resolved: the frequency up to which the correlation stays above the threshold; 0 if it never
+            is.
+        crossed: whether it falls below within the band, 1/2 cycles/pixel.
+        shift: (y, x) pixels by which the second object was moved.
+        rectangle: (h, w) pixels that were compared.
+    """
+
+    frequency: np.ndarray
+    correlation: np.ndarray
+    threshold: np.ndarray
+    resolved: float
+    crossed: bool
+    shift: tuple[float, float]
+    rectangle: tuple[int, int]
+
+
+def agreement_of_files(first: str | os.PathLike, second: str | os.PathLike) -> Agreement:
+    """`agreement` of two files of `measurement.reconstruct`, whose objects begin at the same pixel.
+
+    Raises:
+        InputError: a file cannot be read, or no part of the object is well lit in both.
+    """
+    lights = []
+    for path in (first, second):
+        with open_hdf5(path) as file:
+            lights.append(read(file, "object/light", 2)[:])
+    objects = [read_transmission(path) for path in (first, second)]
+    common = np.s_[: min(light.shape[0] for light in lights), : min(light.shape[1] for light in lights)]
+    lit = np.logical_and(*(light[common] > LIT * light.max() for light in lights))
+    return agreement(*(transmission[common] for transmission in objects), lit)
+
+
+def agreement(first: np.ndarray, second: np.ndarray, lit: np.ndarray) -> Agreement:
+    """Compare two complex objects (H, W) where they are ``lit``, bool.
+
+    Raises:
+        InputError: no rectangle of the object is lit.
+    """
+    place = lit_rectangle(lit)
+    first, second, shift = aligned(first[place], second[place])
+    frequency, correlation, independent = ring_correlation(first, second)
+    threshold = half_bit(independent)
+    early = max(FIRST_RINGS, int(FIRST_PART * len(frequency)))
+    passed = (correlation > threshold)[:early].any()
+    resolved = crossing(frequency, correlation, threshold)[0] if passed else 0.0
+    crossed = resolved < frequency[-1]
+    return Agreement(frequency, correlation, threshold, resolved, crossed, shift, first.shape)
+
+
+def aligned(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
+    """Both objects (h, w), the second with the first's phase, phase ramp and place; and by how many
+    pixels (y, x) it was moved.
+    """
+    from skimage.registration import phase_cross_correlation  # takes half a second, which only this pays
+
+    everywhere, moved = np.ones(first.shape, bool), np.zeros(2)
+    for _ in range(ROUNDS):
+        second = second * phase_ramp(second.shape, phase_slopes(first * second.conj(), everywhere))
+        step = phase_cross_correlation(first, second, upsample_factor=FINENESS, normalization=None)[0]
+        second = np.fft.ifft2(fourier_shift(np.fft.fft2(second), step))
+        moved += step
+    second = second * np.exp(1j * np.angle(np.sum(first * second.conj())))
+    return first, second, (float(moved[0]), float(moved[1]))
+
+
+def lit_rectangle(lit: np.ndarray) -> tuple[slice, slice]:
+    """A large rectangle of pixels that are all ``lit`` (H, W) bool: the border of the whole, drawn
+    in line by line, always where it is darkest.
+
+    Raises:
+        InputError: there is none whose sides have `spectra.SMALLEST_SIDE` pixels.
+    """
+    dark = np.pad(np.cumsum(np.cumsum(~lit, axis=0), axis=1), ((1, 0), (1, 0)))
+    top, bottom, left, right = 0, lit.shape[0], 0, lit.shape[1]
+    while min(bottom - top, right - left) >= SMALLEST_SIDE:
+        if not dark[bottom, right] - dark[top, right] - dark[bottom, left] + dark[top, left]:
+            return slice(top, bottom), slice(left, right)
+        sides = {
+            "top": np.mean(~lit[top, left:right]),
+            "bottom": np.mean(~lit[bottom - 1, left:right]),
+            "left": np.mean(~lit[top:bottom, left]),
+            "right": np.mean(~lit[top:bottom, right - 1]),
+        }
+        darkest = max(sides, key=sides.get)
+        top, bottom = top + (darkest == "top"), bottom - (darkest == "bottom")
+        left, right = left + (darkest == "left"), right - (darkest == "right")
+    raise InputError(
+        f"The two halves of the scan light no common part of the object of {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels;"
+        " their Fourier ring correlation tells nothing."
+    )

@@ -1,0 +1,52 @@
+"""A scan as two scans with half of its patterns each, of which two objects can be reconstructed
+that share no noise.
+
+Which half a pattern belongs to is drawn in pairs: of two neighbours one goes here and one there.
+So each half reaches all of the object with an even density, and its step is no longer than need be,
+about sqrt(2) times that of the whole. A draw without pairs would leave holes, where a half does not
+overlap with itself; every other pattern of a raster is a stripe, whose step doubles along one axis;
+and a chessboard is a raster again, whose artefacts both halves would share.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.preparation import PreparedScan
+from ptychoformer.randomness import generator
+
+FEWEST = 8  # patterns that can be halved
+
+
+def halves(positions: np.ndarray, seed: int) -> np.ndarray:
+    """Which of n patterns at ``positions`` (n, 2) are in the second half, (n,) bool."""
+    order = KDTree(positions, leafsize=2).indices  # neighbours in a leaf of the tree lie side by side
+    first = generator(seed, "halves").integers(0, 2, (len(order) + 1) // 2).astype(bool)
+    second = np.empty(len(order), bool)
+    second[order] = np.stack([first, ~first], axis=1).ravel()[: len(order)]
+    return second
+
+
+def half_of(scan: PreparedScan, half: int, seed: int) -> PreparedScan:
+    """The first (0) or second (1) half of a scan; the object keeps its origin.
+
+    Raises:
+        InputError: the scan has too few patterns.
+    """
+    if len(scan.positions) < FEWEST:
+        raise InputError(f"Two halves need at least {FEWEST} patterns that can be used, found {len(scan.positions)}.")
+    chosen = halves(scan.positions, seed) == bool(half)
+
+    def frames(size: int) -> Iterator[np.ndarray]:
+        start = 0
+        for block in scan.frames(size):
+            part = chosen[start : start + len(block)]
+            start += len(block)
+            if part.any():
+                yield block[part]
+
+    parts = {name: getattr(scan, name)[chosen] for name in ("positions", "counts", "numbers")}
+    return replace(scan, **parts, frames=frames)

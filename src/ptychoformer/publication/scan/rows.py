@@ -1,0 +1,106 @@
+"""Pictures and curves side by side, each picture with its colour bar and scale bar."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from ptychoformer.publication.figures.parts.bars import colour_bar, frame, scale_bar
+from ptychoformer.publication.figures.parts.style import axes_at, house_style
+
+BEFORE, BAR_GAP, BAR, FOR_TICKS = 0.12, 0.05, 0.07, 0.5  # left of a picture, and right of it for its colour bar
+ABOVE, BELOW = 0.3, 0.34  # a title, a scale bar or the label of an axis
+NOTEBOOK_DPI = 150
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with its colour bar.
+
+    Args:
+        title: above it.
+        image: (h, w), NaN where there is nothing to show.
+        scale: from values to colours.
+        colours: name of a colour map.
+        label: of the colour bar.
+        pixel_size: of the scale bar, metres; None for a scale in pixels.
+        step: pixels, along a side, that one of ``image`` stands for.
+    """
+
+    title: str
+    image: np.ndarray
+    scale: Normalize
+    colours: str
+    label: str
+    pixel_size: float | None = None
+    step: int = 1
+
+    @property
+    def beyond(self) -> str:
+        """At which ends of the colour scale values lie beyond it: ``neither``, ``min``, ``max``
+        or ``both``.
+        """
+        with np.errstate(invalid="ignore"):  # NaN is neither
+            below, above = (self.image < self.scale.vmin).any(), (self.image > self.scale.vmax).any()
+        return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
+            bool(below), bool(above)
+        ]
+
+
+class Shown(Figure):
+    """A figure that a notebook shows by itself, whether or not it uses pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with house_style():
+            self.savefig(buffer, format="png", dpi=NOTEBOOK_DPI)
+        return buffer.getvalue()
+
+
+class Row:
+    """A figure with places for panels from left to right.
+
+    Args:
+        count: of panels.
+        width, height: of a panel, inches.
+    """
+
+    def __init__(self, count: int, width: float, height: float):
+        self.width, self.height = width, height
+        self.pitch = BEFORE + width + BAR_GAP + BAR + FOR_TICKS
+        self.figure = Shown(figsize=(count * self.pitch, ABOVE + self.height + BELOW))
+
+    def picture(self, place: int, picture: Picture) -> Axes:
+        """Draw an image as large as its panel allows, its scale bar below."""
+        rows, columns = picture.image.shape
+        width, height = (size * min(self.width / columns, self.height / rows) for size in (columns, rows))
+        left, top = place * self.pitch + BEFORE, ABOVE
+        axes = axes_at(self.figure, (left, top, width, height))
+        colours = colormaps[picture.colours].with_extremes(bad="lightgrey")
+        far = (columns * picture.step - 0.5, rows * picture.step - 0.5)
+        axes.imshow(picture.image, norm=picture.scale, cmap=colours, aspect="auto", extent=(-0.5, far[0], far[1], -0.5))
+        axes.set(xticks=[], yticks=[])
+        frame(axes)
+        axes.set_title(picture.title, pad=3)
+        scale_bar(axes, columns * picture.step, picture.pixel_size)
+        self._colour_bar(picture, (left + width + BAR_GAP, top, BAR, height))
+        return axes
+
+    def _colour_bar(self, picture: Picture, box: tuple[float, float, float, float]) -> None:
+        logarithmic = isinstance(picture.scale, LogNorm)
+        ticks = None if logarithmic else MaxNLocator(5)
+        bar = colour_bar(self.figure, box, picture.scale, picture.colours, picture.label, ticks, picture.beyond)
+        if logarithmic:
+            bar.ax.yaxis.set_minor_locator(NullLocator())
+
+    def plot(self, place: int, title: str) -> Axes:
+        """Axes for a curve or points, with room for ticks on their left."""
+        left = place * self.pitch + BEFORE + 0.4
+        axes = axes_at(self.figure, (left, ABOVE, self.width, self.height))
+        axes.set_title(title, pad=3)
+        return axes
