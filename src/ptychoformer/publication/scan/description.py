@@ -3,15 +3,17 @@ resolution of its reconstruction.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import constants
 
-from ptychoformer.evaluation.reproducibility import Agreement
 from ptychoformer.measurement.frames import ranges
 from ptychoformer.measurement.particles import energy_of
 from ptychoformer.publication.figures.parts.lengths import with_prefix
+
+if TYPE_CHECKING:  # pandas takes a quarter of a second to import
+    from ptychoformer.evaluation.reproducibility import Agreement
 
 ELECTRONVOLTS = ((1e6, "MeV"), (1e3, "keV"), (1.0, "eV"), (1e-3, "meV"))
 
@@ -22,7 +24,7 @@ def described(facts: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *(f"  {'warning':<15} {warning}" for warning in facts["warnings"])])
 
 
-def resolution(found: Agreement, pixel_size: float | None) -> str:
+def resolution(found: "Agreement", pixel_size: float | None) -> str:
     """One line about how fine two halves of a scan reproduce the object.
 
     Args:
