@@ -7,10 +7,11 @@ import torch
 
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.plugins import loss_kinds, loss_options, network_kinds
-from ptychoformer.training.contract import Conditions, check_loss, check_network
+from ptychoformer.training.contract import check_loss, check_network
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import make_loss
 from ptychoformer.training.normalisation import Normalisation
+from ptychoformer.training.trial import Conditions
 
 CONDITIONS = Conditions((16, 16), 8.0, 20, 8, "mixed", torch.device("cpu"))
 FORWARD = Forward(torch.full((16, 16), 5.0, dtype=torch.complex64), 0.9, 0.8, Normalisation(0.5, 1.0, -0.7, 0.4), 8.0)

@@ -5,19 +5,17 @@ A breach is one sentence: what would otherwise fail after an hour, or train, pre
 by broadcasting. The trial leaves no trace: all that it draws and builds is its own.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ptychoformer.errors import PtychoformerError, TrainingError
+from ptychoformer.errors import TrainingError
 from ptychoformer.models import build
-from ptychoformer.outside import is_outside, told
+from ptychoformer.outside import is_outside
 from ptychoformer.plugins import loss_source, network_source
 from ptychoformer.progress import say
 from ptychoformer.provenance import unsigned
@@ -25,45 +23,10 @@ from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss
 from ptychoformer.training.optimiser import Adam
 from ptychoformer.training.precision import autocast, set_precision
+from ptychoformer.training.trial import Conditions, are_same, counted, own_draws, shape, telling
 
-PATTERNS = 2
-# Of the greatest value that is compared. Rounding of float32 in batches of other sizes is a
-# hundredth of it on a CPU; a GPU's is more.
-TOLERANCE, ON_A_GPU = 1e-4, 1e-3
 ROUNDING = 1e-6  # of a loss that is summed in another order
 LEARNING_RATE = 1e-3
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What a training will ask of a network.
-
-    Args:
-        window: (h, w) of the patterns.
-        greatest: value that a prepared pattern holds.
-        count: of the patterns that are fitted.
-        batch_size: of these.
-        precision: the training's.
-        device: where it computes.
-    """
-
-    window: tuple[int, int]
-    greatest: float
-    count: int
-    batch_size: int
-    precision: str
-    device: torch.device
-
-    def sizes(self) -> list[int]:
-        """How many patterns to try in training mode: as in a whole batch and in the last one,
-        but few.
-        """
-        whole = min(self.batch_size, self.count)
-        return list(dict.fromkeys(min(size, PATTERNS) for size in (whole, self.count % whole or whole)))
-
-    def images(self, channels: int) -> Tensor:
-        """Random values (PATTERNS, channels, h, w) from 0 to 1."""
-        return torch.rand(PATTERNS, channels, *self.window, device=self.device)
 
 
 def check_network(model: Mapping[str, Any], conditions: Conditions) -> None:
@@ -76,7 +39,7 @@ def check_network(model: Mapping[str, Any], conditions: Conditions) -> None:
         InputError: the network cannot be built.
         TrainingError: one sentence about the first thing that it cannot do.
     """
-    with _own_draws(conditions.device):
+    with own_draws(conditions.device):
         _Trial(model, conditions).run()
     if is_outside(model["kind"]) and (files := unsigned(model["kind"])):
         say(
@@ -126,7 +89,7 @@ class _Trial:
     def _fitted(self, size: int) -> Tensor:
         """What the network says of a batch in training."""
         self.network.train()
-        how = f"on a batch of {_counted(size)} of {_shape(self.conditions.window)} pixels in training"
+        how = f"on a batch of {counted(size)} of {shape(self.conditions.window)} pixels in training"
         advice, count, batch_size = "", self.conditions.count, self.conditions.batch_size
         if size == 1:
             which, other = "all there is", "larger batches"
@@ -173,8 +136,8 @@ class _Trial:
             self._answer(self.patterns, "in evaluation"),
             self._answer(one, "on a batch of one pattern in evaluation"),
         )
-        if not _same(together[:1], alone):
-            if not _same(self._answer(one, "in evaluation"), alone):
+        if not are_same(together[:1], alone):
+            if not are_same(self._answer(one, "in evaluation"), alone):
                 raise TrainingError(
                     f"{self.name} answers a pattern differently from call to call in evaluation; nothing may be drawn"
                     " there."
@@ -183,7 +146,7 @@ class _Trial:
                 f"{self.name} answers a pattern differently when others are beside it in its batch in evaluation;"
                 " expected is an answer to each alone."
             )
-        if not _same(self._answer(one, "with its saved weights", network=restored), alone):
+        if not are_same(self._answer(one, "with its saved weights", network=restored), alone):
             raise TrainingError(
                 f"{self.name} answers differently once its weights are saved and loaded; all that it learns or draws"
                 " must be parameters or buffers."
@@ -222,7 +185,7 @@ class _Trial:
             raise TrainingError(f"{self.name} returns {type(output).__name__} {how}; expected is a tensor.")
         expected = (len(patterns), 2, *self.conditions.window)
         if tuple(output.shape) != expected:
-            found, wanted = _shape(output.shape), _shape(expected)
+            found, wanted = shape(output.shape), shape(expected)
             raise TrainingError(
                 f"{self.name} returns a tensor of {found} {how}; expected is (batch, amplitude and phase, h, w),"
                 f" {wanted}."
@@ -241,7 +204,7 @@ class _Trial:
         return output
 
     def _telling(self, what: str) -> AbstractContextManager:
-        return _telling(f"{self.name} {what}", network_source(self.model["kind"]))
+        return telling(f"{self.name} {what}", network_source(self.model["kind"]))
 
 
 def check_loss(entry: Mapping[str, Any], loss: Loss, forward: Forward, conditions: Conditions) -> None:
@@ -255,7 +218,7 @@ def check_loss(entry: Mapping[str, Any], loss: Loss, forward: Forward, condition
     Raises:
         TrainingError: one sentence about the first thing that is wrong.
     """
-    with _own_draws(conditions.device):
+    with own_draws(conditions.device):
         # Half right, so that it matters which label is whose.
         labels = conditions.images(2)
         images = ((0.5 * labels + 0.5 * conditions.images(2)).requires_grad_(), labels, forward.log_intensity(labels))
@@ -265,7 +228,7 @@ def check_loss(entry: Mapping[str, Any], loss: Loss, forward: Forward, condition
             raise TrainingError(
                 f"{name} is a number that no gradient leads back from; it must not be detached from the prediction."
             )
-        with _telling(f"{name} cannot be differentiated", loss_source(entry["kind"])):
+        with telling(f"{name} cannot be differentiated", loss_source(entry["kind"])):
             (gradient,) = torch.autograd.grad(value, images[0], allow_unused=True)
         if gradient is None or not gradient.any():
             raise TrainingError(
@@ -292,7 +255,7 @@ def _check_batches(entry: Mapping[str, Any], loss: Loss, images: tuple[Tensor, T
             " compares each with its own, and shapes that are not broadcast over the batch."
         )
     twice = _value(entry, loss, *(part.repeat(2, 1, 1, 1) for part in (prediction, labels, patterns)))
-    if not _same(one, twice):
+    if not are_same(one, twice):
         raise TrainingError(
             f"The loss '{entry['kind']}' of a batch in which every pattern comes twice is {twice.item():.6g}, and"
             f" {one.item():.6g} of that in which it comes once; expected is a mean over the batch."
@@ -302,14 +265,14 @@ def _check_batches(entry: Mapping[str, Any], loss: Loss, images: tuple[Tensor, T
 
 def _value(entry: Mapping[str, Any], loss: Loss, *images: Tensor) -> Tensor:
     """A loss of prediction, labels and patterns, checked."""
-    name, how = f"The loss '{entry['kind']}'", f"of a batch of {_counted(len(images[0]))}"
+    name, how = f"The loss '{entry['kind']}'", f"of a batch of {counted(len(images[0]))}"
     given = [part.clone() for part in images]
-    with _telling(f"{name} fails on a batch of {_counted(len(images[0]))}", loss_source(entry["kind"])):
+    with telling(f"{name} fails on a batch of {counted(len(images[0]))}", loss_source(entry["kind"])):
         value = loss(*given)
     if not isinstance(value, Tensor):
         raise TrainingError(f"{name} {how} is {type(value).__name__}; expected is a tensor that holds one number.")
     if value.shape != ():
-        raise TrainingError(f"{name} {how} is a tensor of {_shape(value.shape)}; expected is one number, a mean.")
+        raise TrainingError(f"{name} {how} is a tensor of {shape(value.shape)}; expected is one number, a mean.")
     if not value.is_floating_point():
         raise TrainingError(f"{name} {how} is {value.dtype}; expected is a real floating-point number.")
     if not value.isfinite():
@@ -317,37 +280,3 @@ def _value(entry: Mapping[str, Any], loss: Loss, *images: Tensor) -> Tensor:
     if not all(map(torch.equal, given, images)):
         raise TrainingError(f"{name} changes what it is given; it must work on a copy.")
     return value
-
-
-@contextmanager
-def _own_draws(device: torch.device) -> Iterator[None]:
-    """Draw random numbers that nobody else misses."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(0)
-        yield
-
-
-@contextmanager
-def _telling(what: str, source: Path) -> Iterator[None]:
-    """Say in one sentence what went wrong, and on which line of a network's or loss's source."""
-    try:
-        yield
-    except (PtychoformerError, MemoryError):
-        raise
-    except Exception as error:
-        raise TrainingError(f"{what}: {told(error, source)}.") from error
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    """Whether two answers are equal but for rounding."""
-    one, other = one.detach().float(), other.detach().float()
-    tolerance = ON_A_GPU if one.is_cuda else TOLERANCE
-    return bool((one - other).abs().max() <= tolerance * torch.maximum(one.abs().max(), other.abs().max()))
-
-
-def _counted(size: int) -> str:
-    return "one pattern" if size == 1 else f"{size} patterns"
-
-
-def _shape(sides: Iterable[int]) -> str:
-    return " x ".join(map(str, sides)) or "no axes"

@@ -33,7 +33,7 @@ from ptychoformer.randomness import integer_seed
 from ptychoformer.storage import write_csv
 from ptychoformer.tensors import fingerprint, load_state, restored, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
-from ptychoformer.training.contract import Conditions, check_loss, check_network
+from ptychoformer.training.contract import check_loss, check_network
 from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import make_loss
@@ -43,6 +43,7 @@ from ptychoformer.training.pace import say_how_long
 from ptychoformer.training.precision import set_precision
 from ptychoformer.training.run import Training, run_epoch
 from ptychoformer.training.split import split_of, training_subset, validation_part
+from ptychoformer.training.trial import Conditions
 
 # Between two times that a run's state is written on a device whose epochs are shorter than the
 # writing.
@@ -129,8 +130,7 @@ def fit_together(
     Raises:
         InputError: a dataset is damaged, or has fewer than ``n_train`` training patterns.
         TrainingError: network or loss are not what a training needs (`training.contract`); or a
-            loss is no longer finite, and the other
-            runs are trained to their end before.
+            loss is no longer finite, and the other runs are trained to their end before.
     """
     torch.set_num_threads(threads)
     device = lookup_device()
