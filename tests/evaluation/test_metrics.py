@@ -15,6 +15,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.evaluation.metrics import collect, common_scale, measure, read_metrics
 from ptychoformer.evaluation.patches import create_patches, open_patches
+from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import read_scan
@@ -78,8 +79,9 @@ def test_rows_are_tidy_and_complete(prediction, tmp_path):
     measure(files[0], *files, IDENTITY, tmp_path / "metrics.csv")
     frame = read_metrics(tmp_path / "metrics.csv")
     assert list(frame.columns) == list(SCORES)
-    # Blocks; scene, synchronised and pattern by region and channel, the release's score of amplitude and phase; metrics.
-    assert len(frame) == 3 * (3 * 2 * 3 + 2) * 3
+    # Blocks; scene, synchronised and pattern by region, channel and metric; the release's metrics of amplitude and phase.
+    released = sum(quantity.released for quantity in QUANTITIES.values())
+    assert len(frame) == 3 * (3 * 2 * 3 * len(QUANTITIES) + 2 * released)
     assert not frame.duplicated(subset=["block", "region", "level", "channel", "metric"]).any()
     assert (frame[list(IDENTITY)].drop_duplicates().to_dict("records")) == [IDENTITY]
 

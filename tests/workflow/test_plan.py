@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+ROOT = Path(__file__).resolve().parents[2]
 TABLES = [f"table{number}" for number in range(1, 6)]
 FIGURES = [f"fig{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10)]
 
@@ -40,21 +42,36 @@ def runs_asked_for(project, overlay=None):
     }
 
 
-@pytest.mark.parametrize(("overlay", "count"), [(None, 123), ("config/smoke.yaml", 44), ("config/paper.yaml", 700)])
-def test_every_run_that_tables_and_figures_share_is_trained_once(project, overlay, count):
+def trainings_told(config):
+    """How many trainings README says that a scale has, and how many more on measured data."""
+    row = re.search(
+        rf"^\| `{config}` \|[^|]*\| (\d+)(?:, and (\d+) on measured data)?[,;]", (ROOT / "README.md").read_text(), re.M
+    )
+    return [int(number or 0) for number in row.groups()]
+
+
+@pytest.mark.parametrize("overlay", [None, "config/smoke.yaml", "config/paper.yaml"])
+def test_every_run_that_tables_and_figures_share_is_trained_once(project, overlay):
     jobs = project.planned(*(["--configfile", overlay] if overlay else []))
     runs = runs_asked_for(project, overlay)
-    assert jobs["train"] == len(runs) == count  # as README.md and paper.yaml say
+    assert jobs["train"] == len(runs) == trainings_told(overlay or "config.yaml")[0]
     assert jobs["predict"] == sum(
         dataset == "straight" for dataset, *_ in runs
     )  # the others' own test block is part of their training
     assert {"claims", "report", *TABLES, *FIGURES} <= set(jobs)
 
 
+def test_pages_agree_on_how_many_trainings_there_are():
+    default, paper = trainings_told("config.yaml")[0], trainings_told("config/paper.yaml")[0]
+    assert f"({paper} trainings:" in (ROOT / "README.md").read_text()
+    told = f"ask for {default} different trainings at the default scale and for {paper} at the paper's"
+    assert told in (ROOT / "docs/architecture.md").read_text()
+
+
 def test_on_a_gpu_one_job_trains_all_seeds_of_a_run_and_nothing_else_changes(project):
     apart = project.planned("--configfile", "config/paper.yaml")
     together = project.planned("--configfile", "config/paper.yaml", "config/gpu.yaml")
-    assert together.pop("train_together") * 10 == apart.pop("train") == 700
+    assert together.pop("train_together") * 10 == apart.pop("train") == trainings_told("config/paper.yaml")[0]
     counts = ("all", "total")
     assert {rule: count for rule, count in together.items() if rule not in counts} == {
         rule: count for rule, count in apart.items() if rule not in counts
@@ -162,7 +179,7 @@ def test_measured_data_take_part_when_their_file_is_at_hand(project):
     data.touch()
     jobs = project.planned("--config", "data_dir=data")
     assert (jobs["fig5"], jobs["measured"], jobs["reconstruction"], jobs["measured_dataset"]) == (1, 1, 1, 1)
-    assert jobs["train"] == 123 + 12
+    assert jobs["train"] == sum(trainings_told("config.yaml"))
     assert project.planned("fig5")["provided_file"] == 1  # who asks for it by name wants the download
 
 
