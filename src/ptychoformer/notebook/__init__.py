@@ -84,13 +84,8 @@ def open_scan(
         InputError: the scan or an option cannot be used.
         OutputError: arrays cannot be written.
     """
-    options: dict[str, Any] = {"crop": crop, "bin": bin, "centre": centre, "format": format, "step": step}
-    options |= {
-        "wavelength": wavelength,
-        "distance": distance,
-        "detector_pixel": detector_pixel,
-        "keep_frames": keep_frames,
-    }
+    options = {"crop": crop, "bin": bin, "centre": centre, "format": format, "keep_frames": keep_frames}
+    options |= {"step": step, "wavelength": wavelength, "distance": distance, "detector_pixel": detector_pixel}
     options |= {"data": data, "positions_unit": positions_unit, "positions_axes": positions_axes}
     if isinstance(positions, str):
         options, positions = options | {"positions": positions}, None

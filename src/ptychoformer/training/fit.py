@@ -14,7 +14,7 @@ has.
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import torch
 
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import TrainingError
-from ptychoformer.measurement.cxi import Scan, read_scan
+from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.models import build, own_initialisation, parameter_count
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import network_source
@@ -31,11 +31,12 @@ from ptychoformer.progress import say
 from ptychoformer.provenance import digest, source_digest
 from ptychoformer.randomness import integer_seed
 from ptychoformer.storage import write_csv
-from ptychoformer.tensors import fingerprint, load_state, restored, save
+from ptychoformer.tensors import load_state, restored, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.contract import check_loss, check_network
-from ptychoformer.training.examples import Examples, load_examples
+from ptychoformer.training.examples import load_examples
 from ptychoformer.training.forward import Forward
+from ptychoformer.training.identity import data, schedule
 from ptychoformer.training.losses import make_loss
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
 from ptychoformer.training.options import TrainingOptions
@@ -170,7 +171,7 @@ def _prepared(
     examples, validation = (load_examples(run.dataset, scan, part, normalisation, model["inputs"]) for part in parts)
     chosen = {"network": digest(dict(model)), "loss": digest(dict(loss)), "code": code, "seed": run.seed}
     chosen["number of training patterns"] = n_train
-    identity = chosen | _schedule(training) | _data(scan, normalisation, examples, validation)
+    identity = chosen | schedule(training) | data(scan, normalisation, examples, validation)
     examples, validation = examples.to(device), validation.to(device)
 
     forward = Forward.of(scan, normalisation, examples.patterns)
@@ -190,26 +191,6 @@ def _prepared(
     if state := load_state(_state_beside(run.checkpoint), identity):
         _restore(making, state, _state_beside(run.checkpoint))
     return _Job(run, tuple(scan.window), normalisation, making, source, identity)
-
-
-def _schedule(training: TrainingOptions) -> dict[str, Any]:
-    """How an epoch is trained, as `tensors.load_state` compares it; their number changes none."""
-    return {name.replace("_", " "): value for name, value in asdict(training).items() if name != "epochs"}
-
-
-def _data(scan: Scan, normalisation: Normalisation, examples: Examples, validation: Examples) -> dict[str, Any]:
-    """What a run is trained on and watched by, as `tensors.load_state` compares it."""
-    parts = (examples, validation)
-    return {
-        "patterns": fingerprint(*(array for part in parts for array in (part.inputs, part.patterns))),
-        "labels": fingerprint(*(part.labels for part in parts)),
-        "normalisation of the labels": normalisation.as_attributes(),
-        "positions": fingerprint(scan.positions, scan.true_positions),
-        "probe": fingerprint(scan.probe),
-        "geometry": scan.pixel_size,
-        "detector": [scan.efficiency, scan.coherence],
-        "version of PyTorch": str(torch.__version__),
-    }
 
 
 def _restore(making: Training, state: Mapping[str, Any], path: Path) -> None:
