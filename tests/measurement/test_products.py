@@ -112,6 +112,16 @@ def test_patterns_find_their_positions_by_number_and_repeated_numbers_are_averag
     expected = (measured.corners - measured.corners[0]).astype(float)
     expected[moved] += np.array([1e-7, -2e-7]) / measured.optics.pixel_size
     np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert "2 positions share their numbers with others, up to 2e-07 m from their means" in raw.warnings[0]
+
+
+def test_patterns_of_one_number_have_one_position_and_are_told(pair, put, read):
+    path, _ = pair("ptychodus")
+    put(path, indexes=np.array([5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 5, 5]))
+    raw, frames = read(path)
+    assert len(frames) == 12
+    np.testing.assert_array_equal(raw.positions[[10, 11]], raw.positions[[0, 0]])
+    assert "2 patterns have the number, and so the position, of an earlier one" in raw.warnings[0]
 
 
 @pytest.mark.parametrize("size", [1, 4, 100])

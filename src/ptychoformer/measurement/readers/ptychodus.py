@@ -50,7 +50,7 @@ def _read(source: Source, beside: Source) -> RawScan:
         raise InputError(f"{where} must have the axes (n, h, w), found shape {patterns.shape}.")
     frame = patterns.shape[1:]
     product = read_product(beside, frame)
-    used, positions, left_out = _paired(source, beside, product, len(patterns))
+    used, positions, doubts = _paired(source, beside, product, len(patterns))
     check_positions(str(beside.path), positions, len(positions))
     pixel = stated_pixel(source, PATTERNS, "detector_")
     unit = "metres"
@@ -73,7 +73,7 @@ def _read(source: Source, beside: Source) -> RawScan:
         saturation=saturation(patterns.dtype),
         centred=True,
         probe=product.probe,
-        warnings=product.warnings + left_out,
+        warnings=product.warnings + doubts,
     )
 
 
@@ -81,7 +81,33 @@ def _paired(
     source: Source, beside: Source, product: Product, count: int
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Which patterns have a position, (n,) bool; their positions, of several with one number the
-    mean; and a warning about patterns without.
+    mean; and warnings about what is not one to one.
+    """
+    numbers = _numbers(source, beside, product, count)
+    known, place = np.unique(product.numbers, return_inverse=True)
+    used = np.isin(numbers, known)
+    if used.sum() < 2:
+        raise InputError(f"{source.path}: {used.sum()} of {count} patterns have a position in {beside.path}.")
+    times, warnings = np.bincount(place), []
+    with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
+        means = np.stack([np.bincount(place, axis) / times for axis in product.positions.T], axis=1)
+        apart = np.abs(product.positions - means[place]).max()
+    if idle := count - used.sum():
+        more = f"no position in {beside.path} and are left out"
+        warnings.append(f"{source.path}: {idle} of {count} patterns have {more}.")
+    if (times > 1).any():
+        more = f"up to {apart:.3g} m from their means, which are used"
+        warnings.append(f"{beside.path}: {times[times > 1].sum()} positions share their numbers with others, {more}.")
+    if alike := used.sum() - len(np.unique(numbers[used])):
+        warnings.append(f"{source.path}: {alike} patterns have the number, and so the position, of an earlier one.")
+    return used, means[np.searchsorted(known, numbers[used])], tuple(warnings)
+
+
+def _numbers(source: Source, beside: Source, product: Product, count: int) -> np.ndarray:
+    """The numbers (n,) of the patterns; those of the positions are looked at too.
+
+    Raises:
+        InputError: either are missing, or not as many as what they number.
     """
     numbers = numbers_of(source, INDEXES)
     if numbers is None or product.numbers is None:
@@ -93,15 +119,7 @@ def _paired(
     ):
         if found != expected:
             raise InputError(f"{where} must hold {expected} numbers, found {found}.")
-    known, place = np.unique(product.numbers, return_inverse=True)
-    used = np.isin(numbers, known)
-    if used.sum() < 2:
-        raise InputError(f"{source.path}: {used.sum()} of {count} patterns have a position in {beside.path}.")
-    means = [np.bincount(place, axis) / np.bincount(place) for axis in product.positions.T]
-    positions = np.stack(means, axis=1)[np.searchsorted(known, numbers[used])]
-    idle = count - used.sum()
-    more = (f"{source.path}: {idle} of {count} patterns have no position in {beside.path} and are left out.",)
-    return used, positions, more if idle else ()
+    return numbers
 
 
 def _selected(parts: Iterator[np.ndarray], used: np.ndarray) -> Iterator[np.ndarray]:
