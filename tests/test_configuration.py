@@ -374,7 +374,7 @@ def test_defaults_are_not_shared_between_entries():
         (
             "models.ptychonn.kind",
             "unet",
-            "models.ptychonn.kind: there is no network 'unet'; did you mean 'transunet'? One of your own "
+            "models.ptychonn.kind: there is no network 'unet'; there are dpi, ptychoformer, ptychonn, ptynet, segformer, transunet; one of your own "
             "is named by the path of its .py file, or by the dotted name that imports it.",
         ),
         ("models.dpi.options", {"width": 3}, "models.dpi.options.width is not an option of dpi; allowed are size."),

@@ -17,8 +17,7 @@ from jsonschema import Draft202012Validator
 from ptychoformer.consistency import check_references, check_sizes
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
-from ptychoformer.outside import is_outside, source_of
-from ptychoformer.plugins import loss_kinds, loss_options, network_kinds, network_options, training_options
+from ptychoformer.plugins import check_kind, loss_kinds, loss_options, network_options, training_options
 from ptychoformer.suggestions import known, known_key, resolved
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
@@ -252,11 +251,7 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
 
 
 def _check_kind(key: str, kind: str) -> None:
-    if is_outside(kind):
-        try:
-            source_of(kind)
-        except InputError as error:
-            raise InputError(f"{key}: {error}") from error
-    elif kind not in (kinds := network_kinds()):
-        own = "One of your own is named by the path of its .py file, or by the dotted name that imports it"
-        raise InputError(f"{key}: there is no network '{kind}'; {known(kind, kinds)} {own}.")
+    try:
+        check_kind(kind)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from error

@@ -25,6 +25,19 @@ def network_kinds() -> list[str]:
     return _kinds(NETWORKS)
 
 
+def check_kind(kind: str) -> None:
+    """Whether there is a network of a kind.
+
+    Raises:
+        InputError: there is none.
+    """
+    if outside.is_outside(kind):
+        outside.source_of(kind)
+    elif kind not in (kinds := network_kinds()):
+        own = "one of your own is named by the path of its .py file, or by the dotted name that imports it"
+        raise InputError(f"there is no network '{kind}'; there are {', '.join(kinds)}; {own}.")
+
+
 def network_source(kind: str) -> Path:
     """The file of a network.
 

@@ -12,7 +12,7 @@ from ptychoformer.configuration import allowed_values
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.outside import is_outside, is_path
-from ptychoformer.plugins import network_kinds, network_options, network_side
+from ptychoformer.plugins import check_kind, network_kinds, network_options, network_side
 from ptychoformer.suggestions import known
 
 MODEL = (
@@ -25,9 +25,14 @@ def network(text: str) -> str:
     """Take the kind of a network; a path is made one from the root, so that it is found from
     wherever the run is used.
     """
-    if not is_outside(text) and text not in (kinds := network_kinds()):
-        raise argparse.ArgumentTypeError(f"there is no network '{text}'; {known(text, kinds)}")
-    return str(Path(text).expanduser().resolve()) if is_path(text) else text
+    if is_path(text):
+        return str(Path(text).expanduser().resolve())
+    if not is_outside(text):
+        try:
+            check_kind(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
@@ -39,8 +44,10 @@ def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
     allowed, chosen = network_options(kind), {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if name not in allowed or not equals:
+        if name not in allowed:
             raise InputError(f"--option {text} is not name=value with an option of {kind}; {known(name, allowed)}")
+        if not equals:
+            raise InputError(f"--option {text} is not name=value; {name} must be {allowed_values(allowed[name])}.")
         try:
             chosen[name] = yaml.safe_load(value)
         except yaml.YAMLError:
