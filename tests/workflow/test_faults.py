@@ -183,9 +183,11 @@ def test_any_folder_can_be_given_to_make(odd_project, folder):
             ("smoke", "ARGS=fig1 --configfile mine.yaml"),
             "make smoke and make full-size have a --configfile of their own",
         ),
+        (("paper", "ARGS=-n --config training.epochs=3"), "training.epochs=3: a --config names no key within another"),
+        (("smoke", "ARGS=-n -C seeds=[0] a.b.c=3"), "a.b.c=3: a --config names no key within another by dots"),
     ],
 )
-def test_what_snakemake_would_silently_forget_is_refused(odd_project, arguments, sentence):
+def test_what_snakemake_would_silently_forget_or_crash_on_is_refused(odd_project, arguments, sentence):
     finished = made(odd_project, *arguments)
     assert finished.returncode != 0
     assert sentence in finished.stdout
