@@ -83,6 +83,30 @@ def test_the_halves_are_kept_and_the_whole_is_what_it_is_without(tmp_path):
     assert not list(tmp_path.glob("*.state.pt"))
 
 
+def test_a_resolution_is_never_that_of_another_object(tmp_path):
+    path = write_scan(tmp_path / "scan.cxi", 1e4)
+    for words, there in (("--frc",), True), ((), False):
+        assert reconstruct(path, tmp_path / "object.h5", "--iterations", 2, *words) == 0
+        assert (tmp_path / "object.frc.csv").exists() == there
+
+
+def test_a_scan_that_cannot_be_halved_leaves_its_object_and_says_why(tmp_path, capsys):
+    few, whole = tmp_path / "few.cxi", write_scan(tmp_path / "scan.cxi", 1e4)
+    with (
+        h5py.File(whole) as file,
+        create_dataset(few, window=(32, 32), positions=np.arange(12.0).reshape(6, 2)) as data,
+    ):
+        data[:] = file["entry_1/data_1/data"][:6]
+    made = tmp_path / "made"
+    arguments = ["reconstruct", few, "-o", made / "object.h5", "--iterations", 2, "--threads", 1, "--frc"]
+    assert cli.main([str(argument) for argument in arguments]) == 1
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("Error"))
+    assert "object.h5 is written, but how fine it is cannot be told: Two halves need at least 8 patterns" in line
+    assert {file.name for file in made.iterdir()} == {
+        *("object.h5", "object.convergence.csv", "object.h5.provenance.json")
+    }
+
+
 def test_interrupted_in_a_half_the_same_command_goes_on_there(tmp_path, monkeypatch, capsys):
     path = write_scan(tmp_path / "scan.cxi", 1e4)
     reconstruct(path, tmp_path / "unbroken.h5", "--iterations", 6, "--frc")

@@ -382,6 +382,19 @@ def test_a_mistyped_target_names_those_that_exist(project, target, sentence):
     assert "Traceback" not in finished.stdout
 
 
+@pytest.mark.parametrize("folder", ["results", "./results", "elsewhere/../results", "/absolute"])
+def test_a_target_in_the_folder_of_results_is_known_however_that_is_written(project, tmp_path, folder):
+    """Also where the config says an absolute one, as data outside of the project ask for."""
+    results = str(tmp_path / "made") if folder == "/absolute" else folder
+    (tmp_path / "own.yaml").write_text(f"pathvars: {{results: {results if folder == '/absolute' else 'results'}}}\n")
+    target = f"{results}/simulation/objects/permalloy.h5"
+    finished = project.snakemake(target, "--configfile", str(tmp_path / "own.yaml"), "--dry-run")
+    assert finished.returncode == 0, finished.stdout
+    wrong = project.snakemake(f"{results}/nothing.h5", "--configfile", str(tmp_path / "own.yaml"), "--dry-run")
+    assert wrong.returncode != 0
+    assert f"There is no target '{results}/nothing.h5'" in wrong.stdout
+
+
 def test_parts_of_a_list_on_the_command_line_are_numbers(project):
     assert project.planned("table1", "--config", "seeds=[0, 1]")["train"] * 3 == project.planned("table1")["train"] * 2
 

@@ -93,6 +93,11 @@ def command_line():
     return get_argument_parser().parse_known_args(sys.argv[1:] if by_command else [])[0]
 
 
+def as_snakemake_asks(target):
+    """A target as Snakemake looks for it: an absolute path stays one, as that of `results`."""
+    return target if os.path.isabs(target) else os.path.relpath(target)
+
+
 def name_targets():
     """Say which targets there are where one is mistyped; Snakemake would only say that no rule
     makes it.
@@ -103,7 +108,7 @@ def name_targets():
         known = (
             workflow.is_rule(target)
             or Path(target).exists()
-            or any(rule.is_producer(os.path.relpath(target)) for rule in workflow.rules)
+            or any(rule.is_producer(as_snakemake_asks(target)) for rule in workflow.rules)
         )
         if not known:
             near = difflib.get_close_matches(target, [*named, *made], n=3)

@@ -20,6 +20,7 @@ from ptychoformer.cli.arguments import (
 )
 from ptychoformer.cli.outputs import beside, check_outputs
 from ptychoformer.cli.threads import threads_of
+from ptychoformer.errors import InputError
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
 
@@ -100,10 +101,9 @@ def add_options(part: argparse.ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Reconstruct the object from all patterns together."""
     output = Path(options.output)
-    convergence, rings = beside(output, ".convergence.csv"), beside(output, ".frc.csv") if options.frc else None
+    convergence, rings = (beside(output, ending) for ending in (".convergence.csv", ".frc.csv"))
     parts = [path for half in halves_of(output) for path in half] if options.frc else []
     check_outputs([output, convergence, options.png, options.watch, rings, *parts], [options.scan])
-    from ptychoformer.measurement.reconstruct import delete_state
 
     how = {"seed": options.seed, "threads": threads_of(options), "code": code_digest("measurement.reconstruct")}
     how |= {"keep_state": options.frc}  # so that what is done is done if a half is interrupted
@@ -113,10 +113,10 @@ def run(options: Namespace) -> None:
         f" {output}"
     )
     if options.frc:
-        line += f"\n{_frc(options, output, rings, how)}"
-        for made in (output, *(half for half, _ in halves_of(output))):
-            delete_state(made)
-    _draw(options, convergence, rings)
+        line += f"\n{_frc(options, output, rings, how)}: {rings}"
+    else:  # what may lie there is of an object that has been replaced
+        rings.unlink(missing_ok=True)
+    _draw(options, convergence, rings if options.frc else None)
     print(line)
 
 
@@ -141,19 +141,31 @@ def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: A
 
 
 def _frc(options: Namespace, output: Path, rings: Path, how: Mapping[str, Any]) -> str:
-    """Reconstruct both halves of the scan and compare them; returns a sentence."""
+    """Reconstruct both halves of the scan and compare them; returns what was found in words.
+
+    Raises:
+        InputError: the scan cannot be halved, or the halves cannot be compared.
+    """
     from ptychoformer.evaluation.reproducibility import agreement_of_files
     from ptychoformer.measurement.matching import read_origin
+    from ptychoformer.measurement.reconstruct import delete_state
     from ptychoformer.publication.scan.description import resolution
     from ptychoformer.storage import write_rows
 
-    for half, (made, convergence) in enumerate(halves_of(output)):
-        say(f"Half {half + 1} of 2:")
-        _reconstructed(options, made, convergence, half=half, **how)
-    found = agreement_of_files(*(made for made, _ in halves_of(output)))
+    made = halves_of(output)
+    try:
+        for half, (path, convergence) in enumerate(made):
+            say(f"Half {half + 1} of 2:")
+            _reconstructed(options, path, convergence, half=half, **how)
+        found = agreement_of_files(*(path for path, _ in made))
+    except InputError as error:
+        delete_state(output)  # the same command would fail again
+        raise InputError(f"{output} is written, but how fine it is cannot be told: {error}") from error
     curves = (found.frequency, found.correlation, found.threshold)
     write_rows(("frequency", "frc", "half_bit"), zip(*(map(float, curve) for curve in curves), strict=True), rings)
-    return f"{resolution(found, read_origin(output).pixel_size)}: {rings}"
+    for path in (output, *(path for path, _ in made)):
+        delete_state(path)
+    return resolution(found, read_origin(output).pixel_size)
 
 
 def _watch(options: Namespace) -> "Watch | None":
