@@ -39,10 +39,10 @@ was recorded. It should fall and level off: what is left is noise, and what no o
 --frc tells how fine the object is reproduced, and takes as long again: two halves of the patterns,
 of every two neighbours one each, are reconstructed on their own (OBJECT.half1.h5, OBJECT.half2.h5),
 brought to the same phase, phase ramp and place, and compared ring by ring of their spectra
-(OBJECT.frc.csv, and in the picture). Where they agree by less than half a bit, noise is as strong
-as what they tell. Each half has half of the photons and a longer step, so the whole is somewhat
-better. What both halves share, they agree about: wrong lengths, stretched positions or a faulty
-detector do not show.
+(OBJECT.frc.csv, and in the picture). Where they agree by less than half a bit, what a half tells
+has less than a fifth of the power of its noise. Each half has half of the photons and a longer
+step, so the whole is somewhat better. What both halves share, they agree about: wrong lengths,
+stretched positions or a faulty detector do not show.
 
 --watch renews a picture while it converges, every three seconds, or less often where that would
 take more than a twentieth of the time.

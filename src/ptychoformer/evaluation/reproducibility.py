@@ -1,11 +1,11 @@
 """How fine an object is reproduced: Fourier ring correlation of two reconstructions, each from one
 half of a scan's patterns (`measurement.halves`).
 
-Where the correlation falls below the half-bit threshold (`spectra.half_bit`), noise is as strong as
-what both halves tell. This says how well the object is *reproduced* from half of the photons and at
-sqrt(2) times the step, so that the whole scan is somewhat better. It does not say that the object
-is *right*: what both halves share, they agree about, such as wrong lengths, positions that are
-stretched or turned, faults of the detector, a coherence that is not full.
+Where the correlation falls below the half-bit threshold (`spectra.half_bit`), what a half tells has
+less than a fifth of the power of its noise. This says how well the object is *reproduced* from half
+of the photons and at sqrt(2) times the step, so that the whole scan is somewhat better. It does not
+say that the object is *right*: what both halves share, they agree about, such as wrong lengths,
+positions that are stretched or turned, faults of the detector, a coherence that is not full.
 
 What patterns leave open is no difference. The two objects are brought to a common phase, phase ramp
 and place before they are compared, on the largest rectangle found where both are well lit: outside
