@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 from reference import CONFIG, configured
 
 from ptychoformer.errors import PtychoformerError
+from ptychoformer.escaping import markdown
 from ptychoformer.experiments import headline_of, models_of
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.readme import Sources, block_of_results, keep, write_block
@@ -51,9 +52,9 @@ def rendered() -> str:
 
 
 def labels(config: dict, datasets: Iterable[str], models: Iterable[str]) -> Labels:
-    """What these are called."""
+    """What these are called, in Markdown."""
     named = (
-        {name: config[part][name]["label"] or name for name in names}
+        {name: markdown(config[part][name]["label"] or name) for name in names}
         for part, names in (("datasets", datasets), ("models", models))
     )
     return Labels(*named)

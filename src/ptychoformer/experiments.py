@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ptychoformer.errors import InputError
+from ptychoformer.escaping import mathtext
 from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN, grid_of, train_rows
 
@@ -229,8 +230,8 @@ class Experiments:
         return {name: self.config[catalogue][name]["label"] or name for name in names}
 
     def drawn_labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
-        """The same for figures, where a dollar would begin a formula."""
-        return {name: label.replace("$", r"\$") for name, label in self.labels(catalogue, names).items()}
+        """The same for figures."""
+        return {name: mathtext(label) for name, label in self.labels(catalogue, names).items()}
 
     def scale(self, experiment: str) -> dict[str, Any]:
         """The subtree of the config that an experiment's numbers depend on."""

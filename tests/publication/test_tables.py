@@ -499,7 +499,10 @@ def test_letters_that_mean_something_in_latex_or_markdown_are_printed_as_they_ar
     label = r"a & b_1 $x$ 5 % #2 {c} \d ~ ^ | <e>"
     _, markdown, latex = make(experiment.metrics_of(table), methods=table.layout.methods | {"dpi": label})
     row = next(line for line in latex.splitlines() if "b\\_1" in line)
-    assert r"a \& b\_1 \$x\$ 5 \% \#2 \{c\} \textbackslash{}d \textasciitilde{} \textasciicircum{} | $<$e$>$" in row
-    rows = [line for line in markdown.splitlines() if "b_1" in line]
+    assert (
+        r"a \& b\_1 \$x\$ 5 \% \#2 \{c\} \textbackslash{}d \textasciitilde{} \textasciicircum{} \textbar{} $<$e$>$"
+        in row
+    )
+    rows = [line for line in markdown.splitlines() if r"b\_1" in line]
     assert rows
-    assert all(r"a & b_1 $x$ 5 % #2 {c} \d ~ ^ \| <e> " in line for line in rows)
+    assert all(r"a \& b\_1 \$x\$ 5 % #2 {c} \\d \~ ^ \| \<e\> " in line for line in rows)

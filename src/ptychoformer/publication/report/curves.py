@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from ptychoformer.escaping import mathtext
 from ptychoformer.paths import Run
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, colour, house_style, svg
 
@@ -32,12 +33,14 @@ def training_curves(
                     # A line through one point is invisible.
                     look = {"linewidth": 0.7, "marker": "." if len(history) == 1 else "", "color": colour(run.model)}
                     axes.plot(history["epoch"], history["validation_loss"], **look)
-            axes.set(title=label, xlabel="epoch", yscale="log")
+            axes.set(title=mathtext(label), xlabel="epoch", yscale="log")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
         panels[0].set_ylabel("validation loss")
-        handles = [panels[0].plot([], [], color=colour(model), label=label)[0] for model, label in models.items()]
+        handles = [
+            panels[0].plot([], [], color=colour(model), label=mathtext(label))[0] for model, label in models.items()
+        ]
         figure.legend(handles=handles, loc="outside right center")
         return svg(figure)

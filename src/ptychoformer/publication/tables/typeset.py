@@ -9,16 +9,10 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from ptychoformer.escaping import latex, markdown
 from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
 from ptychoformer.publication.names import REFERENCE_LABELS, REFERENCES
 from ptychoformer.publication.tables.layout import Layout, Part, caption, column_groups
-
-_ESCAPES = str.maketrans(
-    {sign: f"\\{sign}" for sign in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "µ": r"$\mu$"}
-    | {"α": r"$\alpha$", "’": "'", "±": r"$\pm$", "−": "$-$", "∞": r"$\infty$", "†": r"$^{\dagger}$", "×": r"$\times$"}
-    | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "<": "$<$", ">": "$>$"}
-)
 
 
 @dataclass(frozen=True)
@@ -99,16 +93,13 @@ def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str])
             parts += [f"## {caption(part)}", _markdown_table(body, part, layout)]
     if table["published_mean"].notna().any():
         explained.insert(0, "In brackets: the paper's mean; ours minus the paper's.")
-    parts.append("\n".join(f"- {note}" for note in explained))
+    parts.append("\n".join(f"- {markdown(note)}" for note in explained))
     return "\n\n".join(parts) + "\n"
 
 
 def _markdown_table(body: Sequence[Row], part: Part, layout: Layout) -> str:
     headings = [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in layout.columns(part)]
-    lines = [
-        [*(name.replace("|", r"\|") for name in (row.condition, row.method)), *map(_markdown_cell, row.cells)]
-        for row in body
-    ]
+    lines = [[markdown(row.condition), markdown(row.method), *map(_markdown_cell, row.cells)] for row in body]
     return tabulate(lines, [*layout.compared.headings, *headings], tablefmt="pipe", disable_numparse=True)
 
 
@@ -131,10 +122,10 @@ def _latex_table(part: Part, body: Sequence[Row], layout: Layout, notes: Sequenc
     rules = " ".join(f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end, (_, width) in zip(ends, groups, strict=True))
     heads = " & ".join(f"\\multicolumn{{{width}}}{{c}}{{{name}}}" for name, width in groups)
     headings = " & ".join(
-        map(_latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in columns)))
+        map(latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in columns)))
     )
     has_published = any(cell.published for row in body for cell in row.cells)
-    shown = _latex(f"{layout.table.title} (the paper's {layout.table.source}). {caption(part)}")
+    shown = latex(f"{layout.table.title} (the paper's {layout.table.source}). {caption(part)}")
     explained = (
         *(["Second lines: the paper's values and, in brackets, ours minus theirs."] if has_published else []),
         *notes,
@@ -153,7 +144,7 @@ def _latex_table(part: Part, body: Sequence[Row], layout: Layout, notes: Sequenc
         r"\bottomrule",
         r"\end{tabular}",
         r"\par\smallskip",
-        f"\\begin{{minipage}}{{\\textwidth}}\\scriptsize {' '.join(map(_latex, explained))}\\end{{minipage}}",
+        f"\\begin{{minipage}}{{\\textwidth}}\\scriptsize {' '.join(map(latex, explained))}\\end{{minipage}}",
         r"\end{table*}",
         "",
     ])  # fmt: skip
@@ -163,8 +154,8 @@ def _latex_body(body: Sequence[Row]) -> list[str]:
     lines, condition = [], None
     for row in body:
         lines += [] if row.condition == condition else [r"\midrule"]
-        first = "" if row.condition == condition else _latex(row.condition)
-        lines.append(f"{first} & {_latex(row.method)} & {' & '.join(map(_latex_ours, row.cells))} \\\\")
+        first = "" if row.condition == condition else latex(row.condition)
+        lines.append(f"{first} & {latex(row.method)} & {' & '.join(map(_latex_ours, row.cells))} \\\\")
         if any(cell.published for cell in row.cells):
             lines.append(f" & \\quad published & {' & '.join(map(_latex_published, row.cells))} \\\\")
         condition = row.condition
@@ -180,8 +171,4 @@ def _latex_ours(cell: Cell) -> str:
 
 
 def _latex_published(cell: Cell) -> str:
-    return f"\\textit{{{_latex(cell.published)}}} ({_latex(cell.difference)})" if cell.published else ""
-
-
-def _latex(text: str) -> str:
-    return text.translate(_ESCAPES).replace("⁻²", "$^{-2}$")
+    return f"\\textit{{{latex(cell.published)}}} ({latex(cell.difference)})" if cell.published else ""

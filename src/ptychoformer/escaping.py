@@ -1,0 +1,33 @@
+"""A user's words in the languages that tables and figures are written in, where some letters mean
+something: labels are text, and are printed as they are.
+
+HTML is escaped by the report's template. Needs nothing but Python, so that the workflow can use it
+while it parses.
+"""
+
+_ONE_LINE = {"\n": " ", "\r": " "}
+_MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>|~$&"} | _ONE_LINE)
+# Brackets and asterisks are arguments of the \\ before them where a row begins.
+_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {sign: f"{{{sign}}}" for sign in "[]*"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "µ": r"$\mu$"}
+    | {"α": r"$\alpha$", "’": "'", "±": r"$\pm$", "−": "$-$", "∞": r"$\infty$", "†": r"$^{\dagger}$", "×": r"$\times$"}
+    | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "<": "$<$", ">": "$>$", "|": r"\textbar{}", "`": r"\textasciigrave{}"}
+    | {'"': "''", **_ONE_LINE}
+)
+
+
+def mathtext(text: str) -> str:
+    """Return ``text`` for Matplotlib, where a dollar begins a formula."""
+    return text.replace("$", r"\$")
+
+
+def markdown(text: str) -> str:
+    """Return ``text`` for a line or a table's cell of Markdown, as GitHub has it."""
+    return text.translate(_MARKDOWN)
+
+
+def latex(text: str) -> str:
+    """Return ``text`` for a line or a table's cell of LaTeX."""
+    return text.translate(_LATEX).replace("⁻²", "$^{-2}$")
