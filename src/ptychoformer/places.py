@@ -14,8 +14,8 @@ LONGEST = 200  # bytes of a name; file systems take 255, and temporary names are
 # Folders of the project that hold no results; those whose names begin with a dot are not listed.
 OWN = {"config", "docs", "profiles", "resources", "src", "tests", "workflow"}
 SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr", "var")
-USERS = ("/dev/shm", "/var/tmp", "/var/scratch")  # below SYSTEM
-# Names that mean a device where a disk is shared with Windows, with any ending.
+USERS = ("/dev/shm", "/var/tmp", "/var/scratch")  # below SYSTEM; only where a config asks for them  # nosec B108
+# Names that mean a device where a disk is shared with Windows.
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
 
 
