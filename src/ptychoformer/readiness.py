@@ -28,8 +28,8 @@ def check_times(files: Iterable[str]) -> None:
         others = f" (and {len(late) - 1} more)" if len(late) > 1 else ""
         raise InputError(
             f"{late[0]}{others} is dated {_read(dated[late[0]])}, but this machine's clock says {_read(now)}: what is"
-            " made of it would be deleted and made anew; set the clock if it is wrong, and if all results may stay as"
-            " they are, run snakemake --touch, which dates them anew, else delete that file."
+            f" made of it would be deleted; set the clock if it is wrong, else run touch {late[0]}, and after it"
+            " snakemake --touch if what was made of it may stay as it is."
         )
 
 

@@ -5,9 +5,10 @@
 # machine and are dead. A lock of another machine (a cluster's login node), of a run that is still
 # alive, or of one of which nothing is known, is left alone.
 #
-# It deletes what a job makes before the job begins, so that what would make it fail or make the
-# same thing twice is looked at before: files dated in the future, folders that cannot be written
-# to, and jobs that outlived an earlier run.
+# It deletes what a job makes before the job begins, and after it (even with --touch) if that is
+# older than what it was made of. So what would make a job fail or make the same thing twice is
+# looked at before: files dated in the future, folders that cannot be written to, and jobs that
+# outlived an earlier run.
 #
 # Its jobs read the code when they begin, so that code that is edited meanwhile is used by some of
 # them. Each is taken for one of the code at the start, and made anew by the next run.
@@ -54,8 +55,6 @@ def release_stale_locks():
 
 def look_before_work():
     """Say in a sentence what would make this run fail late or lose what is finished."""
-    if command_line().touch:
-        return
     waiting = [job for job in workflow.dag.jobs if workflow.dag.needrun(job)]
     made = [str(file) for job in waiting for file in job.output]
     try:
@@ -85,12 +84,12 @@ def lift_rate_limit():
         workflow.scheduler.job_rate_limiter = None
 
 
-def command_line():
-    """What was asked for on the command line, which Snakemake tells its workflow too late; nothing
-    where something else started it.
+def targets_asked_for():
+    """Targets on the command line, which Snakemake tells its workflow too late; none where
+    something else started it.
     """
     by_command = Path(sys.argv[0]).stem == "snakemake" or Path(sys.argv[0]).parent.name == "snakemake"
-    return get_argument_parser().parse_known_args(sys.argv[1:] if by_command else [])[0]
+    return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets if by_command else []
 
 
 def as_snakemake_asks(target):
@@ -104,7 +103,7 @@ def name_targets():
     """
     named = ["all", *PLAN.contents.tables, *PLAN.contents.figures, "claims", "report"]
     made = [str(file) for rule in workflow.rules for file in rule.output if not rule.has_wildcards()]
-    for target in command_line().targets:
+    for target in targets_asked_for():
         known = (
             workflow.is_rule(target)
             or Path(target).exists()

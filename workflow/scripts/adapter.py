@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
@@ -44,7 +44,7 @@ def job(snakemake) -> Iterator[dict]:
                 about = {"rule": snakemake.rule, "started": started}
                 wildcards = own[artefact].pop("wildcards", {})
                 record(artefact, parameters | wildcards, time.perf_counter() - began, about | facts | own[artefact])
-            _date(snakemake.output, snakemake.input)
+            _date(snakemake.input, started)
         except PtychoformerError as error:
             print(f"Error: {error}", file=sys.stderr)
             print(f"Error in {snakemake.rule}: {error}", file=console)
@@ -80,14 +80,14 @@ def alone(files: Iterable[str]) -> Iterator[None]:
         yield
 
 
-def _date(outputs: Iterable[str], inputs: Iterable[str]) -> None:
-    """Date what was made no earlier than what it was made of, whose clock may have been ahead:
-    Snakemake deletes outputs that are older than inputs.
+def _date(inputs: Iterable[str], started: float) -> None:
+    """Date what was read no later than the job began, if the clock that dated it was ahead:
+    Snakemake deletes what is older than what it was made of.
     """
-    newest = max((os.stat(file).st_mtime_ns for file in inputs if os.path.exists(file)), default=0)
-    for output in outputs:
-        if os.stat(output).st_mtime_ns < newest:
-            os.utime(output, ns=(newest, newest))
+    for file in inputs:
+        with suppress(OSError):  # somebody else's
+            if os.stat(file).st_mtime > time.time():
+                os.utime(file, (started, started))
 
 
 def folder_of(files: Iterable[str]) -> Path | None:
