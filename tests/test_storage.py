@@ -1,8 +1,10 @@
 """Files are written whole or not at all, and errors say why."""
 
 import errno
+import fcntl
 import gzip
 import os
+import stat
 import subprocess
 import sys
 
@@ -12,7 +14,7 @@ import pandas as pd
 import pytest
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.files import atomic, write_text
+from ptychoformer.files import atomic, locked, write_text
 from ptychoformer.storage import create_hdf5, open_hdf5, read, read_csv, read_text, write, write_csv, write_rows
 
 
@@ -247,3 +249,64 @@ def test_rows_make_the_same_file_as_their_table(tmp_path):
     write_rows(columns, rows, tmp_path / "rows.csv")
     write_csv(pd.DataFrame(rows, columns=columns), tmp_path / "table.csv")
     assert (tmp_path / "rows.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
+
+
+def test_two_writers_of_one_file_do_not_meet_and_the_last_one_to_end_is_read(tmp_path):
+    target = tmp_path / "model.pt"
+    with atomic(target) as first:
+        first.write_text("first")
+        with atomic(target) as second:
+            assert first != second
+            second.write_text("second")
+        assert target.read_text() == "second"
+    assert target.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+KILLED = """
+import os, signal, sys
+from ptychoformer.files import atomic
+with atomic(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    target = tmp_path / "a.txt"
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False, timeout=60)
+    assert len(list(tmp_path.iterdir())) == 1
+    (tmp_path / ".b.partial.left.txt").touch()  # of another file
+    write_text("whole", target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.partial.left.txt", "a.txt"]
+
+
+@pytest.mark.parametrize("refusal", [errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_folders_cannot_be_locked_a_file_in_them_is(tmp_path, monkeypatch, refusal):
+    def flock(descriptor, operation, real=fcntl.flock):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(refusal, "no locks for folders")
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked(tmp_path), pytest.raises(OutputError, match="by another process"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_where_nothing_can_be_locked_files_are_written_and_only_old_ones_removed(tmp_path, monkeypatch):
+    def flock(descriptor, operation):
+        raise OSError(errno.ENOLCK, "no locks at all")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    old, young = (tmp_path / f".a.partial.{name}.txt" for name in ("old", "young"))
+    for left in (old, young):
+        left.touch()
+    os.utime(old, (0, 0))
+    with locked(tmp_path):
+        write_text("whole", tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert not old.exists()
+    assert young.exists()

@@ -1,0 +1,92 @@
+"""What would fail late or lose what is finished is one sentence before the work."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+from ptychoformer.errors import InputError, OutputError
+from ptychoformer.files import locked
+from ptychoformer.readiness import AHEAD, check_alone, check_times, check_writable
+
+SOMEBODY = 65534
+
+
+@pytest.mark.parametrize("ahead", [2 * AHEAD, 86400, 3600 * 24 * 365 * 3])
+def test_a_file_of_the_future_is_named_with_both_times(tmp_path, ahead):
+    files = [str(tmp_path / name) for name in ("a.csv", "b.csv", "c.csv")]
+    for file in files[:2]:
+        open(file, "w").close()
+    check_times(files)
+    os.utime(files[1], (time.time() + ahead,) * 2)
+    with pytest.raises(
+        InputError, match=r"b\.csv is dated \d{4}-.*clock says.*touch \S+b\.csv, and after it snakemake"
+    ):
+        check_times(files)
+    os.utime(files[0], (time.time() + ahead,) * 2)
+    with pytest.raises(InputError, match=r"a\.csv \(and 1 more\) is dated"):
+        check_times(files)
+
+
+def test_clocks_of_one_cluster_may_differ_a_little(tmp_path):
+    (tmp_path / "a.csv").touch()
+    os.utime(tmp_path / "a.csv", (time.time() + AHEAD / 2,) * 2)
+    check_times([str(tmp_path / "a.csv")])
+
+
+CHECK = """
+import os, sys
+from ptychoformer.errors import OutputError
+from ptychoformer.readiness import check_writable
+if os.geteuid() == 0:
+    os.setgid({user}); os.setuid({user})
+try:
+    check_writable(sys.argv[1:])
+except OutputError as error:
+    print(error)
+"""
+
+
+def as_somebody(*files):
+    """What an ordinary user is told of files that are to be written."""
+    command = [sys.executable, "-c", CHECK.format(user=SOMEBODY), *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that everybody reaches, and may write into."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield folder
+
+
+@pytest.mark.parametrize("name", ["a.csv", "new/a.csv", "new/deep/a.csv"])
+def test_a_folder_that_is_read_only_is_named_to_an_ordinary_user(open_folder, name):
+    results = os.path.join(open_folder, "results")
+    os.mkdir(results)
+    os.chmod(results, 0o777)
+    assert as_somebody(os.path.join(results, name)) == ""
+    os.chmod(results, 0o555)
+    told = as_somebody(os.path.join(results, name))
+    assert told.startswith(f"The folder {results} cannot be written to:")
+    assert len(told.splitlines()) == 1
+
+
+def test_a_file_where_a_folder_is_to_be_is_named(tmp_path):
+    (tmp_path / "results").touch()
+    with pytest.raises(OutputError, match=r"The folder \S+results cannot be written to"):
+        check_writable([str(tmp_path / "results/a/b.csv")])
+
+
+def test_a_job_that_outlived_its_workflow_is_told_before_its_outputs_are_deleted(tmp_path):
+    files = [str(tmp_path / name) for name in ("run/model.pt", "other/model.pt", "new/model.pt")]
+    for name in ("run", "other"):
+        (tmp_path / name).mkdir()
+    check_alone(files)
+    with locked(tmp_path / "run"), pytest.raises(OutputError, match="run is being written into by another process"):
+        check_alone(files)
+    check_alone(files)
