@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ptychoformer.files import try_lock
 
+WORKFLOWS = Path(".snakemake/lock-owners")  # where running workflows leave their names
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 MACHINE = Path("/etc/machine-id")
 PROCESSES = "/proc/self/ns/pid"

@@ -88,7 +88,7 @@ def test_a_workflow_that_was_killed_is_gone_on_with_and_a_live_one_keeps_its_loc
     finished = project.snakemake(DATASET, *SMOKE)
     assert finished.returncode == 0, finished.stdout
     assert "its lock was released and its work goes on" in finished.stdout
-    assert not list(locks.iterdir())
+    assert not list(locks.glob("*"))
     assert not list((project.folder / ".snakemake/lock-owners").iterdir())
 
 
@@ -121,3 +121,26 @@ def test_code_that_changes_while_it_runs_is_told_and_made_anew_by_the_next_run(p
     assert process.returncode == 0, said
     assert "src/ptychoformer/simulation/dataset.py changed while this ran; the same command again" in said
     assert project.planned(DATASET, *SMOKE) == {"dataset": 1}
+
+
+@pytest.mark.slow
+def test_what_a_training_made_that_outlived_its_workflow_is_not_trained_again(project):
+    arguments = (CHECKPOINT, "--config", "training={epochs: 6}", *SMOKE)
+    everything = dict(cwd=project.folder, env=project.environment(), start_new_session=True)
+    process = subprocess.Popen(
+        project.command(*arguments), **everything, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not (project.folder / RUN / "state.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()  # it alone
+    process.wait()
+    finished = project.snakemake(*arguments)
+    assert f"{RUN} is being written into by another process" in finished.stdout
+    descriptor = os.open(project.folder / RUN, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # once it has ended
+    os.close(descriptor)
+    finished = project.snakemake(*arguments)
+    assert finished.returncode == 0, finished.stdout
+    assert "Going on after epoch 6." in (project.folder / RUN / "train.log").read_text()
+    assert not (project.folder / RUN / "state.pt").exists()

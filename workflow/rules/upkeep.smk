@@ -33,17 +33,16 @@ from contextlib import ExitStack
 from snakemake.cli import get_argument_parser
 
 from ptychoformer.errors import PtychoformerError
-from ptychoformer.owners import held, is_dead
+from ptychoformer.owners import WORKFLOWS, held, is_dead
 from ptychoformer.readiness import check_alone, check_times, check_writable
 
-OWNERS = Path(".snakemake/lock-owners")
 SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
 STARTED = time.time()
 WORKING = ExitStack()  # while this run works
 
 
 def release_stale_locks():
-    owners = list(OWNERS.glob("*.json"))
+    owners = list(WORKFLOWS.glob("*.json"))
     if not owners or not all(map(is_dead, owners)):
         return
     locks = list(Path(".snakemake/locks").glob("*.lock"))
@@ -135,7 +134,7 @@ onstart:
     if PLAN.harvested:
         logger.info(PLAN.harvest_note())
     look_before_work()
-    WORKING.enter_context(held(OWNERS))
+    WORKING.enter_context(held(WORKFLOWS))
     lift_rate_limit()
 
 

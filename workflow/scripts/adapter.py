@@ -20,7 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from ptychoformer.errors import PtychoformerError, is_out_of_memory
 from ptychoformer.files import locked
+from ptychoformer.owners import WORKFLOWS, is_dead
 from ptychoformer.provenance import record, sidecar
+
+_STARTED_BY = list(WORKFLOWS.glob("*.json"))
 
 
 @contextmanager
@@ -64,6 +67,13 @@ def job(snakemake) -> Iterator[dict]:
                 file=console,
             )
             sys.exit(1)
+
+
+def is_orphan() -> bool:
+    """Whether the workflow that started this job is known to have ended. The next one will take
+    what the job makes for unfinished, and delete it.
+    """
+    return bool(_STARTED_BY) and not any(owner.exists() and not is_dead(owner) for owner in _STARTED_BY)
 
 
 @contextmanager

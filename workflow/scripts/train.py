@@ -1,6 +1,6 @@
 """One network trained on one dataset, and what it sees in the test patterns."""
 
-from adapter import alone, job
+from adapter import alone, is_orphan, job
 
 with job(snakemake) as facts, alone([snakemake.output.checkpoint]):
     from ptychoformer.evaluation.predict import predict
@@ -12,4 +12,5 @@ with job(snakemake) as facts, alone([snakemake.output.checkpoint]):
     entries = dict(model=how.model, loss=how.loss, training=TrainingOptions(**how.training), code=how.code)
     facts |= fit(dataset, checkpoint=made.checkpoint, history=made.history, **entries, **run)
     predict(dataset, made.checkpoint, how.model, made.patches, threads=snakemake.threads)
-    delete_state(made.checkpoint)
+    if not is_orphan():
+        delete_state(made.checkpoint)

@@ -1,6 +1,6 @@
 """One network trained on one dataset with every seed, and what each sees in the test patterns."""
 
-from adapter import alone, job
+from adapter import alone, is_orphan, job
 
 with job(snakemake) as facts, alone(snakemake.output.checkpoints):
     from ptychoformer.evaluation.predict import predict
@@ -16,5 +16,5 @@ with job(snakemake) as facts, alone(snakemake.output.checkpoints):
         predict(run.dataset, run.checkpoint, how.model, patches, threads=snakemake.threads)
         for artefact in (run.checkpoint, run.history, patches):
             facts[artefact] = about | {"wildcards": {"seed": str(run.seed)}}
-    for run in runs:
+    for run in runs if not is_orphan() else ():
         delete_state(run.checkpoint)
