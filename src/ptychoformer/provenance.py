@@ -20,6 +20,7 @@ PACKAGE = Path(__file__).parent
 OUTSIDE = "outside:"  # before the name of a module that is not of the package: see `outside`
 # Modules that refuse and do nothing else: whatever stands in them, what is not refused is the same.
 UNCOUNTED = frozenset({"errors", "training.contract"})
+TEXTS = {".csv", ".json"}  # formats without checksums that are read again
 LIBRARIES = ("numpy", "scipy", "h5py", "torch", "scikit-image", "statsmodels", "pandas", "matplotlib", "snakemake")
 
 
@@ -178,7 +179,7 @@ def sidecar(artefact: str | Path) -> Path:
 
 def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, facts: Mapping[str, Any]) -> None:
     """Write the sidecar of ``artefact``: configuration and its digest, versions, machine,
-    seconds, ``facts`` such as the device, and of a CSV, which cannot hold its own, the digest.
+    seconds, ``facts`` such as the device, and of a text, which cannot hold its own, the digest.
     """
     content = {
         "artefact": Path(artefact).name,
@@ -189,7 +190,7 @@ def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, 
         "machine": f"{platform.system()} {platform.machine()}",
         "seconds": round(seconds, 3),
     } | dict(facts)
-    if Path(artefact).suffix == ".csv":
+    if Path(artefact).suffix in TEXTS:
         content["sha256"] = _sha256(artefact)
     write_provenance(content, artefact)
 

@@ -256,9 +256,8 @@ def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    if Path(path).exists():
-        check_content(path)
     try:
+        check_content(path)
         opened = gzip.open if Path(path).suffix == ".gz" else open
         with opened(path, "rt", encoding="utf-8", newline="") as file:
             head, *rows = csv.reader(file, strict=True)

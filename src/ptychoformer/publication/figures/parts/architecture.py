@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ptychoformer.errors import InputError
+from ptychoformer.provenance import check_content
 from ptychoformer.training.inputs import INPUTS
 
 Module = Mapping[str, Any]
@@ -87,9 +88,11 @@ def read_network(path: str | os.PathLike) -> Network:
     """Read what `training.inspection.describe` wrote.
 
     Raises:
-        InputError: the file is missing or damaged, or describes another network.
+        InputError: the file is missing, damaged or not as its provenance says, or describes another
+            network.
     """
     try:
+        check_content(path)
         with open(path, encoding="utf-8") as file:
             description = json.load(file)
         if description["kind"] != "ptychoformer":
