@@ -19,7 +19,7 @@ class TrainingError(PtychoformerError):
     """Training cannot go on, for example because the loss is no longer finite."""
 
 
-_NO_MEMORY = ("allocate memory", "out of memory", "memory allocation failed", "bad_alloc")
+_NO_MEMORY = ("allocate memory", "out of memory", "memory allocation failed", "bad_alloc", "failed to map segment")
 
 
 def is_out_of_memory(error: Exception) -> bool:
