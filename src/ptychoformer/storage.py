@@ -1,10 +1,8 @@
 """HDF5 and CSV as contracts: self-describing, written whole or not at all, checked bit by bit where
 they are read, and read with errors a user understands.
 
-HDF5 files check themselves: what describes the data has checksums since HDF5's format of 1.10, and
-arrays have Fletcher's, a part at a time, so that to read a part is to check a part. The digest of a
-CSV stands in its provenance (`provenance.record`), and a compressed one has gzip's. A file without
-any, a user's own or an older one, is taken as it is.
+HDF5 checks what it reads by checksums in the file, a part of an array at a time. The digest of a
+CSV stands in its provenance. A file without any, a user's own or an older one, is taken as it is.
 """
 
 import csv
@@ -97,8 +95,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
     """An HDF5 file to read from.
 
     Raises:
-        InputError: the file is missing, truncated, damaged, not HDF5, or breaks off while it is
-            read.
+        InputError: the file is missing, damaged, not HDF5, or breaks off while it is read.
     """
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist.")
@@ -196,11 +193,8 @@ def allocate(
     chunks: tuple[int, ...] | None = None,
     **options: Any,
 ) -> h5py.Dataset:
-    """An array that is yet to be filled, part by part, each with a checksum.
-
-    Args:
-        chunks: shape of a part; None is rows in equal parts of about ``PART`` bytes.
-        options: of h5py's ``create_dataset``, ``fillvalue`` for example.
+    """An array that is yet to be filled, in parts of the shape ``chunks`` (None: rows, about
+    ``PART`` bytes of them), each with a checksum; ``options`` are of h5py's ``create_dataset``.
     """
     if 0 in shape:
         return _compact(group, name, np.empty(shape, dtype))
@@ -251,8 +245,8 @@ def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
         what: the file is, for the sentence of an error.
 
     Raises:
-        InputError: it is missing, is not as its provenance says, is no table, or a row has not as
-            many values as the head.
+        InputError: it is missing, not as its provenance says, no table, or a row is not as long as
+            the head.
     """
     import pandas as pd
 

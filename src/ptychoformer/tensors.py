@@ -2,13 +2,14 @@
 without running what they hold.
 """
 
+import copy
 import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -89,15 +90,26 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str
     return state
 
 
-def restored(path: str | os.PathLike, restore: Callable[[], None], undo: Callable[[], None]) -> bool:
-    """Whether the state at ``path`` could be gone on from; one that has not what ``restore`` needs
-    is set aside, and ``undo`` brings back what was before.
+class Resumable(Protocol):
+    """What can be put where it was left."""
+
+    def state(self) -> dict[str, Any]:
+        """All that what follows depends on."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+
+
+def restored(run: Resumable, state: Mapping[str, Any], path: str | os.PathLike) -> bool:
+    """Whether ``run`` could be put where the state at ``path`` has it; one that lacks what is
+    needed is set aside, and the run is as it was.
     """
+    before = copy.deepcopy(run.state())
     try:
-        restore()
+        run.restore(state)
     # whatever a library finds wrong with what is missing, of another shape or of another type
     except Exception as error:
-        undo()
+        run.restore(before)
         _set_aside(path, error)
         return False
     return True

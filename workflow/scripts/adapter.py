@@ -54,18 +54,10 @@ def job(snakemake) -> Iterator[dict]:
             sys.exit(1)
         except Exception as error:
             traceback.print_exc()
+            reason = f"{type(error).__name__}: {error} (where it happened stands in {snakemake.log[0]})"
             if is_out_of_memory(error):
-                print(
-                    f"Error in {snakemake.rule}: the memory does not suffice; run fewer jobs at once (--cores), or on"
-                    " another machine.",
-                    file=console,
-                )
-                sys.exit(1)
-            print(
-                f"Error in {snakemake.rule}: {type(error).__name__}: {error} (where it happened stands in"
-                f" {snakemake.log[0]})",
-                file=console,
-            )
+                reason = "the memory does not suffice; run fewer jobs at once (--cores), or on another machine."
+            print(f"Error in {snakemake.rule}: {reason}", file=console)
             sys.exit(1)
 
 

@@ -237,14 +237,13 @@ def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[st
 
 def _restore(run: Reconstruction, state: Mapping[str, Any], path: Path) -> None:
     """Put ``run`` where it was left, unless it would have averaged other iterations by then."""
-    before = run.state()
     done, averages = state.get("iteration", 0), state.get("average_from", run.options["average_from"])
     first, last = run.options["average_from"], run.options["iterations"]
     if done > last or (done >= first and averages != first):
         holds = f"{done} iterations, averaged from {averages} on"
         say(f"Starting anew: {path} holds {holds}, which the mean of iterations {first} to {last} cannot be made of.")
         return
-    if restored(state_file, lambda: run.restore(state), lambda: run.restore(before)):
+    if restored(run, state, state_file):
         say(f"Going on after iteration {run.iteration}.")
 
 

@@ -11,7 +11,6 @@ deterministic form of may differ in the last digits; with ``deterministic`` it u
 has.
 """
 
-import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -198,8 +197,7 @@ def _restore(making: Training, state: Mapping[str, Any], path: Path) -> None:
     if state.get("epoch", 0) > making.options.epochs:
         say(f"Starting anew: {path} is that of {state['epoch']} epochs, {making.options.epochs} are asked for.")
         return
-    before = copy.deepcopy(making.state())
-    if restored(path, lambda: making.restore(state), lambda: making.restore(before)):
+    if restored(making, state, path):
         say(f"Going on after epoch {making.epoch}.")
 
 
