@@ -159,9 +159,7 @@ def read_whole(file: h5py.File, name: str, ndim: int) -> np.ndarray:
 
 
 def write(group: h5py.Group, name: str, data: np.ndarray | float, units: str, axes: str) -> h5py.Dataset:
-    """Store an array with what it means: ``units`` (``""`` if it has none) and comma-separated
-    ``axes``.
-    """
+    """Store an array with its ``units`` (``""`` if it has none) and comma-separated ``axes``."""
     return describe(store(group, name, data), units, axes)
 
 
