@@ -49,10 +49,12 @@ def held(folder: Path) -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.json"
-    with open(path, "w", encoding="utf-8") as file:
+    unnamed = path.with_suffix(".unnamed")
+    with open(unnamed, "w", encoding="utf-8") as file:
         try_lock(file.fileno())
         json.dump(own_system(), file)
         file.flush()
+        unnamed.replace(path)  # so that no name is seen that is not whole and locked
         yield path
         path.unlink(missing_ok=True)
 
