@@ -190,7 +190,7 @@ def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, 
         "machine": f"{platform.system()} {platform.machine()}",
         "seconds": round(seconds, 3),
     } | dict(facts)
-    if Path(artefact).suffix in TEXTS:
+    if Path(artefact).suffix in TEXTS and Path(artefact).is_file():
         content["sha256"] = _sha256(artefact)
     write_provenance(content, artefact)
 

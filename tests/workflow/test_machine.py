@@ -94,12 +94,12 @@ def test_a_workflow_that_was_killed_is_gone_on_with_and_a_live_one_keeps_its_loc
 
 def test_memory_that_does_not_suffice_is_one_sentence_and_the_next_run_goes_on(project):
     module, first = "src/ptychoformer/simulation/dataset.py", "    with create_dataset(output"
-    project.edit(module, first, f"    np.empty(2**60)\n{first}")
+    project.edit(module, first, f"    np.empty(2**45)\n{first}")
     finished = project.snakemake(DATASET, *SMOKE)
     assert finished.returncode != 0
     assert "Error in dataset: the memory does not suffice; run fewer jobs at once (--cores)" in finished.stdout
     assert "Traceback" not in finished.stdout
-    project.edit(module, "    np.empty(2**60)\n", "")
+    project.edit(module, "    np.empty(2**45)\n", "")
     assert project.snakemake(DATASET, *SMOKE).returncode == 0
 
 
