@@ -19,7 +19,7 @@ from ptychoformer.files import write_text
 PACKAGE = Path(__file__).parent
 OUTSIDE = "outside:"  # before the name of a module that is not of the package: see `outside`
 # Modules that refuse and do nothing else: whatever stands in them, what is not refused is the same.
-UNCOUNTED = frozenset({"errors", "training.contract"})
+UNCOUNTED = frozenset({"errors", "training.contract", "training.trial"})
 TEXTS = {".csv", ".json"}  # formats without checksums that are read again
 LIBRARIES = ("numpy", "scipy", "h5py", "torch", "scikit-image", "statsmodels", "pandas", "matplotlib", "snakemake")
 
