@@ -25,7 +25,7 @@ $(error make smoke and make full-size have a --configfile of their own: use make
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help paper smoke full-size reference trials ties readme test test-all lint format clean
+.PHONY: help paper smoke full-size reference trials ties readme check-slurm test test-all test-slurm lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -64,6 +64,9 @@ trials: .venv/installed  ## which initial weights and blocks validate best on th
 ties: .venv/installed  ## which tie of synchronised stitching gains most on held-out training patterns, into resources/reference/
 	$(BIN)/python workflow/ties.py $(FOLDER) $(ARGS)
 
+check-slurm: .venv/installed  ## what keeps PROFILE=profiles/slurm from working on this cluster, in one sentence
+	$(BIN)/python workflow/check_slurm.py --profile $(or $(PROFILE),profiles/slurm)
+
 readme: .venv/installed  ## what README says of results, from the tables of results/ and resources/
 	$(BIN)/python workflow/readme.py
 
@@ -72,6 +75,10 @@ test: .venv/installed  ## the tests
 
 test-all: .venv/installed  ## the tests, slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-slurm: .venv/installed  ## the shipped profiles on a Slurm of this machine (root; tests/workflow/loopback.sh install brings it)
+	bash tests/workflow/loopback.sh check
+	$(BIN)/python -m pytest tests/workflow/test_slurm.py $(ARGS)
 
 lint: .venv/installed  ## style of Python and Snakemake code, and what bandit finds unsafe in it
 	$(BIN)/python -m ruff check .

@@ -20,8 +20,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-# Snakemake's plugin looks at jobs every few seconds at first, and every 180 s in the end; squeue has
-# to know an ended job for so long. With less than three times its first wait it turns to sacct.
+# Snakemake's plugin looks at jobs every few seconds at first, and every 180 s in the end; squeue
+# has to know an ended job for so long. With less than three times its first wait it turns to sacct.
 LONGEST_WAIT = 180
 FIRST_WAITS = 3
 POLL = 1  # seconds between two looks at a job here
@@ -29,7 +29,8 @@ POLL = 1  # seconds between two looks at a job here
 # What sbatch says, by a part of it, and what a user can do; the first that fits is told.
 REFUSALS = {
     "invalid account": "Slurm refuses the account '{account}': set slurm_account in {file} to one of yours.",
-    "invalid partition": "Slurm knows no partition '{partition}': set slurm_partition in {file} to one of {partitions}.",
+    "invalid partition": "Slurm knows no partition '{partition}': set slurm_partition in {file} to one of"
+    " {partitions}.",
     "no partition specified": "The cluster has no default partition: set slurm_partition in {file} to one of"
     " {partitions}.",
     "(gres)": "No node of partition '{partition}' has a GPU that Slurm knows of (GresTypes, gres.conf): set"
@@ -56,7 +57,7 @@ def main() -> None:
         kinds = ["a job", "a job with a GPU"] if asks_for_gpus(profile) else ["a job"]
         for kind in kinds:
             resources = resources_of(profile, "train" if kind.endswith("GPU") else None)
-            print(f"{kind.capitalize()} ran in {try_job(resources, kind, status, file, arguments.wait):.0f} s.")
+            print(f"{kind[0].upper()}{kind[1:]} ran in {try_job(resources, kind, status, file, arguments.wait):.0f} s.")
     except Trouble as trouble:
         sys.exit(str(trouble))
     print(f"{arguments.profile} works here.")
@@ -135,8 +136,8 @@ def check_status_command(profile: Mapping[str, Any]) -> str:
     needed = max(LONGEST_WAIT + 20, FIRST_WAITS * first)
     if age < needed:
         raise Trouble(
-            f"This Slurm forgets a job {age} s after its end (MinJobAge), and squeue has to know it for {needed} s: have"
-            " that raised, or set slurm-status-command to sacct where there is an accounting database."
+            f"This Slurm forgets a job {age} s after its end (MinJobAge), and squeue has to know it for {needed} s:"
+            " have that raised, or set slurm-status-command to sacct where there is an accounting database."
         )
     return command
 

@@ -189,8 +189,60 @@ def test_many_patterns_are_reconstructed_once_for_every_dataset_and_seed(project
     assert jobs["simulated_reconstruction"] == 3 * len(datasets)
 
 
-def test_slurm_profile(project):
-    assert project.planned("--profile", "profiles/slurm") == project.planned()
+SLURM = ["profiles/slurm", "profiles/slurm-cpu"]
+LOCAL = {"provided_file", "all"}  # what Snakemake does itself
+
+
+@pytest.mark.parametrize("profile", SLURM)
+def test_slurm_profile(project, profile):
+    assert project.planned("--profile", profile) == project.planned()
+
+
+def submissions(project, *arguments):
+    """Groups and single jobs of a dry run that a cluster would get, by name; what belongs to a group is indented."""
+    finished = project.snakemake("--dry-run", *arguments)
+    assert finished.returncode == 0, finished.stdout
+    groups = re.findall(r"Group job (\w+) \(", finished.stdout)
+    alone = re.findall(r"^Job \d+: (.*)", finished.stdout, re.MULTILINE)
+    return groups, [message for message in alone if not message.startswith(("Fetching ", "Everything is made"))]
+
+
+@pytest.mark.parametrize(
+    ("profile", "more"), [("profiles/slurm", []), ("profiles/slurm", ["config/gpu.yaml"]), ("profiles/slurm-cpu", [])]
+)
+def test_the_paper_at_full_size_is_at_most_400_submissions(project, profile, more):
+    configs = ["--configfile", "config/paper.yaml", *more]
+    groups, alone = submissions(project, "--profile", profile, *configs)
+    jobs = project.planned(*configs)
+    assert set(groups) >= {"scans", "predictions", "reconstructions", "scores"}
+    assert len(groups) + len(alone) <= 400
+    # Without groups each job is a submission, so that none was missed above.
+    assert len(submissions(project, *configs)[1]) == sum(count for rule, count in jobs.items() if rule not in LOCAL)
+
+
+@pytest.mark.parametrize("profile", SLURM)
+def test_a_group_of_a_slurm_profile_fits_into_its_cores_and_asks_for_one_gpu(project, profile):
+    """What the executor would put on the command line of sbatch."""
+    program = (
+        "import sys; from snakemake.jobs import GroupJob; from snakemake.cli import main\n"
+        "finalize = GroupJob.finalize\n"
+        "def told(self):\n"
+        "    finalize(self)\n"
+        "    asked = self.resources\n"
+        "    print('asks', self.groupid, self.threads, asked.get('gpu', 0), asked.get('mem_mb'), asked.get('runtime'))\n"
+        "GroupJob.finalize = told\n"
+        "sys.argv[0] = 'snakemake'; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", program, "--profile", profile, "--dry-run", "--configfile", "config/paper.yaml"]
+    finished = subprocess.run(command, cwd=project.folder, env=project.environment(), text=True, capture_output=True)
+    asked = [line.split()[1:] for line in finished.stdout.splitlines() if line.startswith("asks ")]
+    assert {group for group, *_ in asked} == {"scans", "trainings", "predictions", "reconstructions", "scores"}
+    on_gpus = {"trainings", "predictions", "reconstructions"} if profile == "profiles/slurm" else set()
+    for group, cores, gpus, memory, minutes in asked:
+        assert int(cores) <= 4
+        assert int(gpus) == (group in on_gpus)
+        assert int(memory) <= 3000 * int(cores)
+        assert int(minutes) <= 24 * 60
 
 
 def test_gpu_profile(project):
@@ -218,13 +270,42 @@ def rules_with_a_gpu(project):
     return found
 
 
-def test_slurm_profile_knows_every_rule_with_a_gpu(project):
-    profile = yaml.safe_load((project.folder / "profiles/slurm/config.yaml").read_text())
-    on_gpus = {
-        name for name, asked in profile["set-resources"].items() if asked.get("slurm_partition") == "my-gpu-partition"
-    }
-    assert on_gpus == rules_with_a_gpu(project) >= {"train", "simulated_reconstruction"}
-    assert all(profile["set-resources"][name]["gpu"] == 1 for name in on_gpus)
+def profile_of(project, name, uncommented=False):
+    text = (project.folder / name / "config.yaml").read_text()
+    return yaml.safe_load(re.sub(r"# (?=slurm_\w+: )", "", text) if uncommented else text)
+
+
+def test_slurm_profiles_know_every_rule_with_a_gpu(project):
+    named = rules_with_a_gpu(project)
+    assert named >= {"train", "train_together", "predict", "reconstruction", "simulated_reconstruction"}
+    asked = profile_of(project, "profiles/slurm", uncommented=True)["set-resources"]
+    assert {name for name, entry in asked.items() if entry["slurm_partition"] == "my-gpu-partition"} == named
+    assert not any("gpu" in entry for entry in asked.values())  # the rules say it
+    without = profile_of(project, "profiles/slurm-cpu")["set-resources"]
+    assert {name: entry["gpu"] for name, entry in without.items()} == dict.fromkeys(named, 0)
+
+
+def test_memory_stands_in_the_rules_and_accounts_in_comments(project):
+    for name in SLURM:
+        profile = profile_of(project, name)
+        assert not any("mem_mb" in entry for entry in profile["set-resources"].values())
+        assert "slurm_" not in str(profile).replace("slurm-", "")
+        assert profile_of(project, name, uncommented=True)["default-resources"]["slurm_account"] == "my-account"
+
+
+def test_slurm_profiles_differ_in_their_gpus_alone(project):
+    one, other = (profile_of(project, name) for name in SLURM)
+    assert set(one) - set(other) == {"resources", "set-resource-scopes"}
+    assert {key for key in other if one[key] != other[key]} == {"set-resources"}
+
+
+def test_downloads_run_where_snakemake_does(project):
+    """The plan of a cluster's jobs has none of them."""
+    finished = project.snakemake("results/simulation/objects/ad_ltem.h5", "--dry-run", "--profile", "profiles/slurm")
+    assert "Fetching ad_ltem/design_amp.tiff" in finished.stdout
+    text = "".join(path.read_text() for path in (project.folder / "workflow/rules").glob("*.smk"))
+    local = re.search(r"^localrules:\n((?:    .*\n)+)", text, re.MULTILINE)[1]
+    assert local.split() == ["provided_file,", "own_file,"]
 
 
 def test_retries_of_the_slurm_profile_are_not_undone_by_the_default_one(project):

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A Slurm of one node on loopback, to try the shipped profiles on: no systemd, no cgroups, a pretend GPU.
 #
+#   loopback.sh check              says in a sentence what keeps it from starting here
 #   loopback.sh install            Debian's packages, which are all that it needs
 #   loopback.sh up [accounting]    starts it, with slurmdbd over a database of its own if asked
 #   loopback.sh down               stops what it started
@@ -14,6 +15,7 @@ mark="# Written by ptychoformer-repro's tests; loopback.sh down removes it."
 gpus=${GPUS:-1} min_job_age=${MIN_JOB_AGE:-300}
 
 stop() { echo "$*" >&2; exit 1; }
+not_here() { echo "$*" >&2; exit 3; }
 
 wait_for() { # wait_for sentence command...: for twenty seconds
     local sentence=$1; shift
@@ -22,13 +24,14 @@ wait_for() { # wait_for sentence command...: for twenty seconds
 }
 
 check() {
-    [ "$(id -u)" = 0 ] || stop "A Slurm on loopback is started by root, and this is user $(id -un)."
-    for program in slurmctld slurmd munged sbatch "$@"; do
-        command -v $program >/dev/null || stop \
-            "There is no $program; 'apt-get install slurmctld slurmd slurm-client slurmdbd munge mariadb-server' brings it, as does tests/slurm/loopback.sh install."
+    [ "$(id -u)" = 0 ] || not_here "A Slurm on loopback is started by root, and this is user $(id -un)."
+    for program in slurmctld slurmd munged sbatch slurmdbd mariadbd; do
+        command -v $program >/dev/null || not_here \
+            "There is no $program: 'tests/workflow/loopback.sh install' brings Debian's packages that are needed."
     done
-    [ ! -e /etc/slurm/slurm.conf ] || grep -qF "$mark" /etc/slurm/slurm.conf || stop \
+    [ ! -e /etc/slurm/slurm.conf ] || grep -qF "$mark" /etc/slurm/slurm.conf || not_here \
         "/etc/slurm/slurm.conf belongs to a Slurm of this machine, which is left alone."
+    [ ! -e /run/munge/munged.pid ] || [ -e $home ] || not_here "munged runs on this machine, for a Slurm of its own."
 }
 
 install_packages() {
@@ -71,7 +74,8 @@ CONF
 
 up() {
     local accounting=${1:-} enforce="" storage=none
-    check $([ -z "$accounting" ] || echo slurmdbd mariadbd)
+    check
+    [ ! -e $home ] || stop "A Slurm of this script runs already; 'loopback.sh down' stops it."
     [ -z "$accounting" ] || { storage=slurmdbd; enforce=AccountingStorageEnforce=associations; }
     mkdir -p $home/{state,spool} /etc/slurm
     cat > /etc/slurm/slurm.conf <<CONF
@@ -128,8 +132,9 @@ down() {
 }
 
 case ${1:-} in
+    check) check ;;
     install) install_packages ;;
     up) up "${2:-}" ;;
     down) check; down ;;
-    *) stop "loopback.sh install, up [accounting] or down, found '${1:-}'." ;;
+    *) stop "loopback.sh check, install, up [accounting] or down, found '${1:-}'." ;;
 esac

@@ -1,0 +1,193 @@
+"""The shipped profiles on a real Slurm of one node, with a pretend GPU: `make test-slurm`.
+
+Without the Debian packages that loopback.sh names, or as another user than root, all is skipped.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import Project
+
+LOOPBACK = Path(__file__).with_name("loopback.sh")
+SMOKE = ("--configfile", "config/smoke.yaml")
+TABLE = "table2"  # simulates, reconstructs, trains, predicts, scores, and prints
+NOT_HERE = 3  # what loopback.sh says of a machine that it leaves alone
+PROFILE = "profiles/slurm/config.yaml"
+PATIENCE = 1800  # seconds in which a job has to start
+
+pytestmark = pytest.mark.slow
+
+
+class Slurm:
+    """A Slurm that loopback.sh started."""
+
+    def __init__(self, accounting: bool, **settings: str):
+        command = ["bash", str(LOOPBACK), "up", *(["accounting"] if accounting else [])]
+        # Its daemons stay, so that nothing may wait for the end of their output.
+        with open("/dev/null", "wb") as nothing:
+            started = subprocess.run(
+                command, env=os.environ | settings, stdout=nothing, stderr=subprocess.PIPE, text=True
+            )
+        if started.returncode == NOT_HERE:
+            pytest.skip(started.stderr.strip())
+        assert started.returncode == 0, started.stderr
+
+    def jobs(self, state: str = "RUNNING") -> dict[str, str]:
+        """Comments of jobs, which name their rule or group, by their number."""
+        command = ["squeue", "--noheader", f"--states={state}", "--format=%i|%k"]
+        listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return dict(line.split("|") for line in listed.splitlines())
+
+    def running(self, kind: str) -> str:
+        """The number of a job of a kind, once its work has begun."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            for number, comment in self.jobs().items():
+                if kind in comment and len(self.processes(number)) > 3:
+                    return number
+            time.sleep(0.5)
+        raise AssertionError(f"no job of {kind} ran")
+
+    def processes(self, number: str) -> list[int]:
+        """Processes of a job, in the order in which they started."""
+        listed = subprocess.run(["scontrol", "listpids", number], capture_output=True, text=True).stdout
+        return sorted(int(line.split()[0]) for line in listed.splitlines()[1:])
+
+    def ended(self, number: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while number in self.jobs("RUNNING,COMPLETING") and time.monotonic() < end:
+            time.sleep(0.5)
+
+
+@pytest.fixture
+def slurm():
+    """Starts a Slurm, and stops it afterwards."""
+    started = []
+
+    def start(accounting: bool = False, **settings: str) -> Slurm:
+        started.append(Slurm(accounting, **settings))
+        return started[0]
+
+    yield start
+    if started:
+        subprocess.run(["bash", str(LOOPBACK), "down"], check=True)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """The table as a local run makes it."""
+    project = Project.fresh(tmp_path_factory.mktemp("local") / "project")
+    finished = project.snakemake(TABLE, *SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    return project
+
+
+def tables(project: Project) -> dict[str, bytes]:
+    """Every CSV of results; the seconds of an epoch are the machine's."""
+    found = {str(path.relative_to(project.folder)): path for path in (project.folder / "results").rglob("*.csv")}
+    return {
+        name: b"\n".join(line.rpartition(b",")[0] for line in path.read_bytes().splitlines())
+        if path.name == "history.csv"
+        else path.read_bytes()
+        for name, path in found.items()
+    }
+
+
+def submitting(project: Project, profile: str) -> subprocess.Popen:
+    """Snakemake at work on the table through a shipped profile."""
+    command = [sys.executable, "-m", "snakemake", TABLE, "--profile", profile, *SMOKE]
+    log = open(project.folder / "snakemake.log", "ab")  # noqa: SIM115, closed with the process
+    return subprocess.Popen(
+        command, cwd=project.folder, env=project.environment(), stdout=log, stderr=log, start_new_session=True
+    )
+
+
+def finished(project: Project, at_work: subprocess.Popen) -> None:
+    assert at_work.wait() == 0, (project.folder / "snakemake.log").read_text()[-5000:]
+
+
+def checked(project: Project, profile: str, *more: str) -> subprocess.CompletedProcess:
+    """What `make check-slurm` does."""
+    command = [sys.executable, "workflow/check_slurm.py", "--profile", profile, *more]
+    return subprocess.run(command, cwd=project.folder, text=True, capture_output=True)
+
+
+def test_without_accounting_a_table_is_that_of_a_local_run(slurm, local, tmp_path):
+    slurm(accounting=False)
+    project = Project.fresh(tmp_path / "project")
+    found = checked(project, "profiles/slurm")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "A job with a GPU ran" in found.stdout
+    finished(project, submitting(project, "profiles/slurm"))
+    assert tables(project) == tables(local)
+
+
+def test_with_accounting_a_table_is_that_of_a_local_run_whatever_is_killed(slurm, local, tmp_path):
+    """One job is cancelled, one killed, one runs out of time, and then Snakemake itself is killed."""
+    cluster = slurm(accounting=True, GPUS="0")
+    project = Project.fresh(tmp_path / "project")
+    assert checked(project, "profiles/slurm-cpu").returncode == 0
+    at_work = submitting(project, "profiles/slurm-cpu")
+
+    cancelled = cluster.running("scans")
+    subprocess.run(["scancel", cancelled], check=True)
+
+    killed = cluster.running("reconstructions")
+    os.kill(cluster.processes(killed)[-1], signal.SIGKILL)
+
+    late = cluster.running("trainings")
+    subprocess.run(["scontrol", "update", f"JobId={late}", "TimeLimit=00:00:01"], check=True)
+    cluster.ended(late)
+
+    orphaned = cluster.running("predictions")
+    os.killpg(at_work.pid, signal.SIGKILL)
+    at_work.wait()
+    cluster.ended(orphaned)
+    finished(project, submitting(project, "profiles/slurm-cpu"))
+
+    log = (project.folder / "snakemake.log").read_text()
+    for number, state in ((cancelled, "CANCELLED"), (killed, "FAILED"), (late, "TIMEOUT")):
+        assert f"SLURM-job '{number}' failed, SLURM status is: '{state}'" in log
+    assert tables(project) == tables(local)
+
+
+@pytest.mark.parametrize(
+    ("settings", "old", "new", "sentence"),
+    [
+        ({"GPUS": "0"}, "", "", "No node of partition '(default)' has a GPU"),
+        ({"MIN_JOB_AGE": "60"}, "", "", "forgets a job 60 s after its end (MinJobAge)"),
+        ({}, '# slurm_partition: "my-partition"', "slurm_partition: fast", "Slurm knows no partition 'fast'"),
+        ({}, '# slurm_partition: "my-gpu-partition"', "slurm_partition: a100", "to one of main."),
+        ({}, "status-command: squeue", "status-command: sacct", "This Slurm has no accounting database"),
+        ({}, "status-command: squeue", "status-command: qstat", "slurm-status-command is 'qstat'"),
+    ],
+)
+def test_what_is_wrong_with_a_cluster_is_one_sentence(slurm, project, settings, old, new, sentence):
+    slurm(accounting=False, **settings)
+    project.edit(PROFILE, old, new)
+    found = checked(project, "profiles/slurm")
+    assert found.returncode == 1
+    assert sentence in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+
+
+def test_with_accounting_an_account_that_is_not_ones_own_is_one_sentence(slurm, project):
+    slurm(accounting=True)
+    project.edit(PROFILE, '# slurm_account: "my-account"', "slurm_account: chemistry")
+    found = checked(project, "profiles/slurm")
+    assert found.returncode == 1
+    assert found.stderr.startswith("Slurm refuses the account 'chemistry': set slurm_account in ")
+
+
+def test_a_job_that_never_starts_is_one_sentence(slurm, project):
+    slurm(accounting=False)
+    subprocess.run(["scontrol", "update", "PartitionName=main", "State=DOWN"], check=True)
+    found = checked(project, "profiles/slurm", "--wait", "5")
+    assert found.returncode == 1
+    assert "after 5 s is still PENDING (PartitionDown)" in found.stderr
