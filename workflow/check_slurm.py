@@ -24,11 +24,13 @@ ROOT = Path(__file__).resolve().parents[1]
 # has to know an ended job for so long. With less than three times its first wait it turns to sacct.
 LONGEST_WAIT = 180
 FIRST_WAITS = 3
+# What Snakemake's plugin calls; sacct to guess an account, sacctmgr to check one.
+CALLED = ("sbatch", "squeue", "scontrol", "scancel", "sinfo", "sacct", "sacctmgr")
 POLL = 1  # seconds between two looks at a job here
 
 # What sbatch says, by a part of it, and what a user can do; the first that fits is told.
 REFUSALS = {
-    "invalid account": "Slurm refuses the account '{account}': set slurm_account in {file} to one of yours.",
+    "invalid account": "Slurm refuses {account}: set slurm_account in {file} to one of yours.",
     "invalid partition": "Slurm knows no partition '{partition}': set slurm_partition in {file} to one of"
     " {partitions}.",
     "no partition specified": "The cluster has no default partition: set slurm_partition in {file} to one of"
@@ -99,10 +101,8 @@ def answer(*command: str) -> str:
     """What a command of Slurm prints.
 
     Raises:
-        Trouble: it is missing, or fails.
+        Trouble: it fails.
     """
-    if not shutil.which(command[0]):
-        raise Trouble(f"There is no {command[0]} on this machine: run this on a login node of the cluster.")
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     except subprocess.CalledProcessError as error:
@@ -118,7 +118,9 @@ def check_status_command(profile: Mapping[str, Any]) -> str:
     Raises:
         Trouble: it cannot tell, so that Snakemake would wait for ever.
     """
-    answer("sbatch", "--version")
+    for program in CALLED:
+        if not shutil.which(program):
+            raise Trouble(f"There is no {program} on this machine: run this on a login node of the cluster.")
     configured = answer("scontrol", "show", "config")
     command = profile.get("slurm-status-command", "sacct")
     if command not in ("squeue", "sacct"):
@@ -189,8 +191,9 @@ def submit(resources: Mapping[str, Any], name: str, log: Path, file: Path) -> st
     finished = subprocess.run(["sbatch", *fixed, *asked, f"--wrap={program}"], capture_output=True, text=True)
     if finished.returncode == 0:
         return finished.stdout.strip().split(";")[0]
+    account = resources.get("slurm_account")
     facts = {
-        "account": resources.get("slurm_account", ""),
+        "account": f"the account '{account}'" if account else "a job without an account",
         "partition": resources.get("slurm_partition", "(default)"),
         "partitions": ", ".join(answer("sinfo", "--noheader", "--format=%R").split()),
         "asked": " ".join([*fixed[3:5], *asked]),

@@ -35,6 +35,7 @@ STEPS = {"ptychoformer": 1.70, "dpi": 2.49, "ptychonn": 1.01, "ptynet": 0.90, "p
 START, SUBMISSION = 2.5, 10.0
 # CPU seconds of jobs at full size, their start included: benchmarks, the largest of two each.
 SECONDS = {"dataset": 0.8, "reference": 0.6, "many_pattern_reference": 0.6, "score": 1.9, "object": 0.7, "probe": 0.6}
+LOCAL = ("provided_file", "own_file", "all")  # no jobs of a cluster, and not counted
 OTHERS = 5.0  # figures, tables, statistics, what looks into a network
 RECONSTRUCTION = 12 / ALL_PATTERNS  # seconds a pattern, on a core
 FORWARD = 1 / 3  # of a training step: predicting a pattern
@@ -90,7 +91,8 @@ def main() -> None:
         hours = scheduled(jobs, machine) / 3600
         core_hours = sum(job.seconds * job.cores for job in jobs.values()) / 3600
         gpu_hours = sum(job.seconds * job.gpus for job in jobs.values()) / 3600
-        print(f"| {machine.name} | {told(hours)} | {len(jobs):,} | {core_hours:,.0f} | {gpu_hours:.1f} |")
+        count = sum(job.rule not in LOCAL for job in jobs.values())
+        print(f"| {machine.name} | {told(hours)} | {count:,} | {core_hours:,.0f} | {gpu_hours:.1f} |")
 
 
 def overlays(together: bool) -> list[str]:
@@ -153,8 +155,7 @@ def timed(plan: Mapping[int, Node], gpu: bool) -> dict[int, Job]:
         "train_together": lambda node: START + SEEDS * training(node, cpu, gpu),
         "predict": lambda node: START + (0 if gpu else FORWARD * ALL_PATTERNS * pattern_on_cpu(node, cpu)),
         "simulated_reconstruction": lambda node: START + RECONSTRUCTION * patterns(node),
-        "provided_file": lambda node: 0.0,
-        "all": lambda node: 0.0,
+        **dict.fromkeys(LOCAL, lambda node: 0.0),
     }
     on_gpu = ("train", "train_together") if gpu else ()
     return {
@@ -208,7 +209,8 @@ def grouped(jobs: Mapping[int, Job], groups: Mapping[str, str], sizes: Mapping[s
     for first, inside in members.items():
         within = {number: replace(jobs[number], after=jobs[number].after & set(inside)) for number in inside}
         asked = min(cores, len(inside))
-        seconds = scheduled(within, Machine("", cores=asked)) + SUBMISSION
+        waiting = 0.0 if jobs[first].rule in LOCAL else SUBMISSION
+        seconds = scheduled(within, Machine("", cores=asked)) + waiting
         after = frozenset(leader[other] for number in inside for other in jobs[number].after) - {first}
         merged[first] = Job(jobs[first].rule, seconds, asked, after=after)
     return merged

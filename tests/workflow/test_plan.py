@@ -190,7 +190,6 @@ def test_many_patterns_are_reconstructed_once_for_every_dataset_and_seed(project
 
 
 SLURM = ["profiles/slurm", "profiles/slurm-cpu"]
-LOCAL = {"provided_file", "all"}  # what Snakemake does itself
 
 
 @pytest.mark.parametrize("profile", SLURM)
@@ -198,48 +197,45 @@ def test_slurm_profile(project, profile):
     assert project.planned("--profile", profile) == project.planned()
 
 
-def submissions(project, *arguments):
-    """Groups and single jobs of a dry run that a cluster would get, by name; what belongs to a group is indented."""
-    finished = project.snakemake("--dry-run", *arguments)
-    assert finished.returncode == 0, finished.stdout
-    groups = re.findall(r"Group job (\w+) \(", finished.stdout)
-    alone = re.findall(r"^Job \d+: (.*)", finished.stdout, re.MULTILINE)
-    return groups, [message for message in alone if not message.startswith(("Fetching ", "Everything is made"))]
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("profile", "more"), [("profiles/slurm", []), ("profiles/slurm", ["config/gpu.yaml"]), ("profiles/slurm-cpu", [])]
 )
 def test_the_paper_at_full_size_is_at_most_400_submissions(project, profile, more):
-    configs = ["--configfile", "config/paper.yaml", *more]
-    groups, alone = submissions(project, "--profile", profile, *configs)
-    jobs = project.planned(*configs)
+    finished = project.snakemake("--dry-run", "--profile", profile, "--configfile", "config/paper.yaml", *more)
+    assert finished.returncode == 0, finished.stdout
+    groups = re.findall(r"Group job (\w+) \(", finished.stdout)
     assert set(groups) >= {"scans", "predictions", "reconstructions", "scores"}
+    # What belongs to a group is indented.
+    jobs = re.findall(r"^( *)Job \d+: (.*)", finished.stdout, re.MULTILINE)
+    total = int(re.search(r"^total +(\d+)$", finished.stdout, re.MULTILINE)[1])
+    assert len(jobs) in (total, total - 1)  # with that of `all`, which does nothing, or without
+    on_its_own = ("Fetching ", "Everything is made")  # where Snakemake runs
+    alone = [message for indent, message in jobs if not indent and not message.startswith(on_its_own)]
     assert len(groups) + len(alone) <= 400
-    # Without groups each job is a submission, so that none was missed above.
-    assert len(submissions(project, *configs)[1]) == sum(count for rule, count in jobs.items() if rule not in LOCAL)
 
 
 @pytest.mark.parametrize("profile", SLURM)
-def test_a_group_of_a_slurm_profile_fits_into_its_cores_and_asks_for_one_gpu(project, profile):
-    """What the executor would put on the command line of sbatch."""
+def test_a_group_of_a_slurm_profile_asks_for_four_cores_and_one_gpu_at_most(project, profile):
+    """What the executor puts on the command line of sbatch: groups as they are submitted, which a dry run adds up otherwise."""
     program = (
-        "import sys; from snakemake.jobs import GroupJob; from snakemake.cli import main\n"
+        "import sys; from snakemake.cli import main; from snakemake.jobs import GroupJob\n"
+        "from snakemake.resources import GroupResources\n"
         "finalize = GroupJob.finalize\n"
         "def told(self):\n"
         "    finalize(self)\n"
-        "    asked = self.resources\n"
-        "    print('asks', self.groupid, self.threads, asked.get('gpu', 0), asked.get('mem_mb'), asked.get('runtime'))\n"
+        "    asked = GroupResources.basic_layered(self.toposorted, self.global_resources, run_local=False)\n"
+        "    print('asks', self.groupid, asked['_cores'], asked.get('gpu', 0), asked['mem_mb'], asked['runtime'])\n"
         "GroupJob.finalize = told\n"
-        "sys.argv[0] = 'snakemake'; main(sys.argv[1:])"
+        "main(sys.argv[1:])"
     )
-    command = [sys.executable, "-c", program, "--profile", profile, "--dry-run", "--configfile", "config/paper.yaml"]
+    command = [sys.executable, "-c", program, "--profile", profile, "--dry-run", "--configfile", "config/smoke.yaml"]
     finished = subprocess.run(command, cwd=project.folder, env=project.environment(), text=True, capture_output=True)
     asked = [line.split()[1:] for line in finished.stdout.splitlines() if line.startswith("asks ")]
     assert {group for group, *_ in asked} == {"scans", "trainings", "predictions", "reconstructions", "scores"}
     on_gpus = {"trainings", "predictions", "reconstructions"} if profile == "profiles/slurm" else set()
     for group, cores, gpus, memory, minutes in asked:
-        assert int(cores) <= 4
+        assert int(cores) == (1 if group in on_gpus else min(int(cores), 4))
         assert int(gpus) == (group in on_gpus)
         assert int(memory) <= 3000 * int(cores)
         assert int(minutes) <= 24 * 60
