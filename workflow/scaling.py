@@ -82,7 +82,7 @@ MACHINES = (
 def main() -> None:
     """Plan, schedule and print."""
     print("| | wall time | jobs | core hours | GPU hours |\n|---|---|---|---|---|")
-    plans = {together: read_plan(*overlays(together)) for together in (False, True)}
+    plans = {gpu: read_plan("config/paper.yaml", *gpu * ["config/gpu.yaml"]) for gpu in (False, True)}
     for machine in MACHINES:
         jobs = timed(plans[machine.gpus > 0], gpu=machine.gpus > 0)
         if machine.submissions:
@@ -93,10 +93,6 @@ def main() -> None:
         gpu_hours = sum(job.seconds * job.gpus for job in jobs.values()) / 3600
         count = sum(job.rule not in LOCAL for job in jobs.values())
         print(f"| {machine.name} | {told(hours)} | {count:,} | {core_hours:,.0f} | {gpu_hours:.1f} |")
-
-
-def overlays(together: bool) -> list[str]:
-    return ["config/paper.yaml", *(["config/gpu.yaml"] if together else [])]
 
 
 def told(hours: float) -> str:

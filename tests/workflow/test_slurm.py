@@ -89,14 +89,15 @@ def local(tmp_path_factory):
 
 
 def tables(project: Project) -> dict[str, bytes]:
-    """Every CSV of results; the seconds of an epoch are the machine's."""
-    found = {str(path.relative_to(project.folder)): path for path in (project.folder / "results").rglob("*.csv")}
-    return {
-        name: b"\n".join(line.rpartition(b",")[0] for line in path.read_bytes().splitlines())
-        if path.name == "history.csv"
-        else path.read_bytes()
-        for name, path in found.items()
-    }
+    """Every CSV of results, to the byte but for the seconds that an epoch or an iteration took."""
+    found = {}
+    for path in sorted((project.folder / "results").rglob("*.csv")):
+        lines = path.read_bytes().splitlines()
+        timed = lines[0].endswith(b",seconds")
+        found[str(path.relative_to(project.folder))] = b"\n".join(
+            line.rpartition(b",")[0] if timed else line for line in lines
+        )
+    return found
 
 
 def submitting(project: Project, profile: str) -> subprocess.Popen:
