@@ -7,6 +7,7 @@ jobs that are ready, the one with the longest path to the end starts first where
 job takes was measured; each number below names where.
 """
 
+import argparse
 import heapq
 import math
 import re
@@ -81,6 +82,7 @@ MACHINES = (
 
 def main() -> None:
     """Plan, schedule and print."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print("| | wall time | jobs | core hours | GPU hours |\n|---|---|---|---|---|")
     plans = {gpu: read_plan("config/paper.yaml", *gpu * ["config/gpu.yaml"]) for gpu in (False, True)}
     for machine in MACHINES:

@@ -31,7 +31,6 @@ check() {
     done
     [ ! -e /etc/slurm/slurm.conf ] || grep -qF "$mark" /etc/slurm/slurm.conf || not_here \
         "/etc/slurm/slurm.conf belongs to a Slurm of this machine, which is left alone."
-    [ ! -e /run/munge/munged.pid ] || [ -e $home ] || not_here "munged runs on this machine, for a Slurm of its own."
 }
 
 install_packages() {
@@ -110,8 +109,11 @@ PartitionName=main Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 CONF
     printf '%s\n' "$mark" > /etc/slurm/gres.conf
     [ $gpus = 0 ] || echo "NodeName=localhost Name=gpu File=/dev/zero" >> /etc/slurm/gres.conf
-    install -d -o munge -g munge -m 755 /run/munge
-    runuser -u munge -- munged
+    if ! munge -n >/dev/null 2>&1; then
+        install -d -o munge -g munge -m 755 /run/munge
+        runuser -u munge -- munged
+        touch $home/own-munged # one that ran before is left running
+    fi
     wait_for "munged did not start." munge -n
     [ -z "$accounting" ] || database
     slurmctld -c
@@ -124,7 +126,7 @@ down() {
         [ ! -e $home/$name.pid ] || kill "$(cat $home/$name.pid)" 2>/dev/null || true
         for _ in $(seq 100); do [ -e $home/$name.pid ] || break; sleep 0.1; done
     done
-    [ ! -e /run/munge/munged.pid ] || kill "$(cat /run/munge/munged.pid)" 2>/dev/null || true
+    [ ! -e $home/own-munged ] || kill "$(cat /run/munge/munged.pid)" 2>/dev/null || true
     for file in slurm.conf slurmdbd.conf gres.conf; do
         ! grep -qsF "$mark" /etc/slurm/$file || rm "/etc/slurm/$file"
     done
