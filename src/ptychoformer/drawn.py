@@ -32,6 +32,12 @@ def labels_of_fig4(experiments: Experiments) -> dict[str, str]:
     return {run["model"]: known[run["model"]] for run in runs_of_fig4(experiments)}
 
 
+def references_of_fig6(experiments: Experiments) -> list[Run]:
+    """Return the floor and the ceiling of its networks."""
+    first = experiments.runs_to_draw("table2")[0]
+    return [first | dict(model=name, loss="none") for name in ("floor", "ceiling")]
+
+
 def runs_of_fig8(experiments: Experiments) -> list[Run]:
     """Return the networks at the two sizes of the training set that are shown."""
     sizes = sizes_to_draw(experiments.sizes("sizes", experiments.first_dataset("sizes")))

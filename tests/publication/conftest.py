@@ -2,12 +2,17 @@
 
 import json
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from scipy.ndimage import gaussian_filter
 
 from ptychoformer.contents import read_contents
@@ -277,10 +282,45 @@ def keep_reference(folder: Path, scores: pd.DataFrame, bands: pd.DataFrame | Non
     return folder
 
 
+def illegible(figure: Figure) -> list[str]:
+    """What a reader of the printed page could not read: words under 7 points, off the page, or over each other.
+
+    Boxes of words reach a little beyond the ink, so that half a point of overlap is none.
+    """
+    drawn: list[tuple[str, float, Bbox]] = []
+    draw = Text.draw
+
+    def record(text: Text, renderer: object) -> None:
+        draw(text, renderer)
+        if text.get_visible() and text.get_text().strip():
+            drawn.append((text.get_text(), text.get_fontsize(), text.get_window_extent(renderer)))
+
+    with patch.object(Text, "draw", record):  # ticks beyond an axis' limits are never drawn
+        figure.draw_without_rendering()
+    point = figure.dpi / 72
+    page = figure.bbox.padded(0.1 * point)
+    faults = [f"{words!r} has {size:g} points" for words, size, _ in drawn if size < 7]
+    faults += [
+        f"{words!r} leaves the page"
+        for words, _, box in drawn
+        if not page.containsx(box.x0)
+        or not page.containsx(box.x1)
+        or not page.containsy(box.y0)
+        or not page.containsy(box.y1)
+    ]
+    boxes = [(words, box.padded(-0.5 * point)) for words, _, box in drawn]
+    faults += [
+        f"{one!r} lies over {other!r}"
+        for (one, first), (other, second) in combinations(boxes, 2)
+        if first.overlaps(second)
+    ]
+    return faults
+
+
 @pytest.fixture(scope="session")
 def experiment() -> SimpleNamespace:
     """The names and makers of this module, for tests, which cannot import it."""
-    made = (make_metrics, metrics_of, write_metrics, write_run, write_training, keep_reference)
+    made = (make_metrics, metrics_of, write_metrics, write_run, write_training, keep_reference, illegible)
     return SimpleNamespace(
         TABLES=TABLES,
         CONTENTS=CONTENTS,

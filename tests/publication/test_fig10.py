@@ -77,6 +77,12 @@ def test_pure_losses_stand_apart_and_are_not_joined(tmp_path):
     assert "Scene of a block" in [text.get_text() for text in figure.texts]
 
 
+def test_every_word_can_be_read(tmp_path, experiment):
+    with house_style():
+        loaded = load(*write_inputs(tmp_path), ALPHAS, "ptychoformer", **HEADLINE)
+        assert not experiment.illegible(compose(*loaded, "ptychoformer", "scene of a block"))
+
+
 def test_without_pure_losses_and_with_one_seed(tmp_path):
     inputs = write_inputs(tmp_path, ("weighted_20", "weighted_50", "weighted_90"), seeds=1)
     ours, theirs, floor = load(*inputs, ALPHAS, "ptychoformer", **HEADLINE)

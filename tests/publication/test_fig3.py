@@ -37,7 +37,9 @@ def panels(maps):
     with house_style():
         figure = compose(attention)
         figure.draw_without_rendering()
-        yield attention, figure, [axes for part in figure.subfigs for axes in part.axes if axes.images]
+        pictures = [axes for axes in figure.axes if axes.images]
+        assert len(pictures) == 3 + 2 * (1 + 3 * 2)
+        yield attention, figure, pictures
 
 
 def test_an_equal_share_is_one(maps):
@@ -46,24 +48,30 @@ def test_an_equal_share_is_one(maps):
 
 
 def test_signed_matrices_are_centred_on_zero_and_tell_their_negative_share(panels):
-    attention, _, axes = panels
+    attention, figure, axes = panels
+    words = " ".join(text.get_text() for text in figure.texts)
     for panel, (name, matrix) in zip(axes, attention.matrices.items()):
         low, high = panel.images[0].get_clim()
         np.testing.assert_array_equal(panel.images[0].get_array(), matrix)
         assert low == (-high if name != "R" else 0)
         assert high == pytest.approx(np.abs(matrix).max())
-        share = f"negative for {100 * (matrix < 0).mean():.0f} % of the keys"
-        assert (share in [text.get_text() for text in panel.texts]) == (name != "R")
+        share = f"negative for {100 * (matrix < 0).mean():.0f} % of keys"
+        assert (share in words) == (name != "R")
 
 
-def test_every_block_head_and_query_has_a_panel_on_one_scale(panels):
+def test_every_block_head_and_query_has_a_panel_on_a_scale_around_an_equal_share(panels):
     attention, _, axes = panels
     learned = [panel for panel in axes[3:] if panel.images[0].get_cmap().name == "PuOr_r"]
     assert len(learned) == 3 * 2 * 2
-    assert {panel.images[0].get_clim() for panel in learned} == {(0.01, 100)}
     expected = attention.learned.transpose(2, 0, 1, 3, 4).reshape(12, *SHAPE)
     for panel, image in zip(learned, expected, strict=True):
         np.testing.assert_array_equal(panel.images[0].get_array(), image)
+        low, high = panel.images[0].get_clim()
+        assert low == pytest.approx(1 / high)
+        # As wide as the map needs, and printed below it.
+        reached = np.exp(np.quantile(np.abs(np.log(np.maximum(image, np.finfo(float).tiny))), 0.99))
+        assert high == pytest.approx(min(reached, 100), rel=0.05)
+        assert float(panel.get_xlabel().removeprefix("f = ")) == pytest.approx(high)
     titles = [panel.get_title() for panel in learned]
     assert titles[:6] == [f"block {block}, head {head}" for block in (1, 2, 3) for head in (1, 2)]
 
@@ -75,17 +83,24 @@ def test_queries_are_marked_where_they_are(panels):
         assert (y, x) == tuple(QUERIES[place // 7])
 
 
-def test_no_text_is_too_small_or_beyond_the_page(panels):
+def test_a_map_without_contrast_is_drawn_pale_and_one_of_many_decades_is_cut_at_a_hundred(maps):
+    with h5py.File(maps, "r+") as file:
+        weights = file["attention/weights"]
+        weights[:] = 1 / np.prod(SHAPE)
+        weights[0, 0, 0, :6] = 1e-12
+    with house_style():
+        figure = compose(load_attention(maps))
+    limits = [axes.images[0].get_clim() for axes in figure.axes if axes.images and axes.get_xlabel().startswith("f = ")]
+    assert sorted(limits, key=lambda ends: -ends[1])[:2] == [(0.01, 100), (pytest.approx(1 / 1.1), 1.1)]
+
+
+def test_bars_say_what_they_measure_and_marks_what_they_mean(panels, experiment):
     _, figure, _ = panels
-    texts = [
-        text
-        for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
-        if text.get_text() and text.get_visible()
-    ]
-    assert min(text.get_fontsize() for text in texts) >= 6
-    drawn = figure.get_tightbbox().padded(-0.01)
-    assert 0 <= drawn.x0 < drawn.x1 <= DOUBLE_COLUMN
-    assert 0 <= drawn.y0 < drawn.y1 <= figure.get_size_inches()[1]
+    assert not experiment.illegible(figure)
+    labels = {label for axes in figure.axes for label in (axes.get_xlabel(), axes.get_ylabel())}
+    assert {"$R$ (no unit)", "$\\Theta$ (no unit)", "weight $R + \\Theta$ (no unit)", "photons"} <= labels
+    (key,) = figure.legends
+    assert [text.get_text() for text in key.get_texts()] == ["zero frequency", "sign changes", "query"]
 
 
 def test_page_is_of_the_journal_and_the_same_every_time(tmp_path, maps):

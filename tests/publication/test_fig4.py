@@ -6,6 +6,7 @@ from itertools import product
 import h5py
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from ptychoformer.errors import InputError
@@ -14,7 +15,8 @@ from ptychoformer.evaluation.metrics import common_scale, measure, read_metrics
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
-from ptychoformer.publication.figures.fig4 import compose, draw
+from ptychoformer.publication.figures.fig4 import Page, compose, draw
+from ptychoformer.publication.figures.parts.bars import beyond
 from ptychoformer.publication.figures.parts.layout import Layout
 from ptychoformer.publication.figures.parts.panels import load_views
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
@@ -137,16 +139,54 @@ def test_scenes_share_one_scale_and_stand_under_their_headings(dataset, run_file
     # Truth and two networks at two points and on the scene; errors of the networks alone; two patterns.
     assert sorted(scales.values()) == [2, 6, 6, 9, 9]
     texts = [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
-    assert (
-        min(
-            text.get_fontsize()
-            for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
-            if text.get_text()
-        )
-        >= 6
-    )
-    assert {"a", "b", "c", "Truth", "First", "Second", "rad", "normalised", "Noise-free, scene of it"} <= set(texts)
+    assert {
+        "a",
+        "b",
+        "c",
+        "Truth",
+        "First",
+        "Second",
+        "rad",
+        "norm.",
+        "pattern\n(photons)",
+        "Noise-free, scene of it",
+    } <= set(texts)
     assert not any("nan" in text.lower() for text in texts)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_word_can_be_read_whatever_the_block_and_however_long_a_name(dataset, run_files, experiment, block):
+    views = load_views(dataset, run_files, block=block, level="scene")
+    with house_style():
+        figure = compose(views, ["Ours without any branch", "Ptychoformerptychoformer"], "Noise-free", "scene of it")
+        assert not experiment.illegible(figure)
+
+
+def test_five_columns_hold_the_names_of_the_paper(tmp_path, dataset, experiment):
+    runs = {
+        model: experiment.write_run(tmp_path, dataset, model, 1.0 + place)
+        for place, model in enumerate([*experiment.MODELS, "epie"])
+    }
+    views = load_views(dataset, runs, **HEADLINE)
+    with house_style():
+        figure = compose(views, [*experiment.MODELS.values(), "ePIE"], "Noise-free", "scene of it")
+        assert not experiment.illegible(figure)
+    headings = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert headings[:6] == ["Truth", "PtychoNN", "PtyNet", "DPI", "Ptycho-\nformer", "ePIE"]
+
+
+def test_a_colour_bar_is_pointed_where_an_image_has_values_beyond_it(dataset, run_files):
+    views = load_views(dataset, run_files, **HEADLINE)
+    views.scene.answers["ptychonn"]["amplitude"][3, 3] = 1.5
+    views.scene.answers["ptychonn"]["phase"][3, 3] = -9.0
+    page = Page(Figure(), views)
+    ends = {row: beyond(page.scales[row], *page.shown(row)) for row in page.scales}
+    assert ends == {
+        ("amplitude", False): "max",
+        ("amplitude", True): "max",
+        ("phase", False): "min",
+        ("phase", True): "max",
+    }
 
 
 def test_scenes_with_holes_can_be_drawn(drawn, run_files):
@@ -197,11 +237,12 @@ def test_panels_lie_on_the_page_and_apart(columns, shape):
     boxes += [layout.scene_box(row, column) for row in range(4) for column in range(columns)] + [
         layout.bar_box(row) for row in range(4)
     ]
+    boxes += [layout.pattern_bar_box(place) for place in range(2)]
     left, top, width, height = np.array(boxes).T
     assert left.min() >= 0
     assert top.min() >= 0
     assert (left + width).max() <= DOUBLE_COLUMN
-    assert (top + height).max() <= layout.height - layout.for_note
+    assert (top + height).max() <= layout.height
     apart_x = (left[:, None] + width[:, None] <= left + 1e-9) | (left + width <= left[:, None] + 1e-9)
     apart_y = (top[:, None] + height[:, None] <= top + 1e-9) | (top + height <= top[:, None] + 1e-9)
     assert (apart_x | apart_y | np.eye(len(boxes), dtype=bool)).all()

@@ -134,6 +134,20 @@ def test_bars_are_means_in_printed_units_above_the_floor(measured, runs, metrics
     assert colour("ptychonn") != colour("ptychoformer")
 
 
+def test_every_word_can_be_read_and_a_cut_interval_is_marked(measured, runs, metrics, experiment):
+    table = pd.read_csv(metrics)
+    wide = (table["model"] == "ptychonn") & (table["metric"] == "mse") & (table["level"] == "scene")
+    table.loc[wide, "value"] *= table.loc[wide, "seed"].map({0: 0.1, 1: 1.0, 2: 2.5})
+    write_csv(table, metrics)
+    rows, pixel_size = load_rows(measured, runs, **HEADLINE)
+    scores = summarise(read_scenes(metrics, region="whole", **HEADLINE), ["model"], METRICS)
+    with house_style():
+        figure = compose(rows, scores, LABELS, pixel_size)
+        assert not experiment.illegible(figure)
+    cut = [[line.get_marker() for line in axes.lines if line.get_gid() == "cut"] for axes in figure.axes[-3:]]
+    assert cut == [[], [], ["v", "v"]]  # of amplitude and of phase
+
+
 def test_lengths_that_nobody_knows_are_in_pixels(measured, runs, metrics):
     rows, pixel_size = load_rows(measured, runs, **HEADLINE)
     scores = summarise(read_scenes(metrics, region="whole", **HEADLINE), ["model"], METRICS)

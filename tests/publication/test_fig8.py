@@ -15,7 +15,14 @@ from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.publication import names
 from ptychoformer.publication.figures.fig8 import compose, draw, load_rows
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
-from ptychoformer.publication.figures.parts.sweeps import draw_lines, half_width, half_width_of, read_scenes, summarise
+from ptychoformer.publication.figures.parts.sweeps import (
+    REFERENCE_LOOK,
+    draw_lines,
+    half_width,
+    half_width_of,
+    read_scenes,
+    summarise,
+)
 from ptychoformer.storage import write_csv
 from ptychoformer.training.normalisation import Normalisation
 
@@ -30,6 +37,7 @@ PLACES = [
     for region in ("whole", "unseen")
     for level in ("scene", "synchronised", "pattern")
 ]
+GREY = REFERENCE_LOOK["color"]
 CONSTANT = 2.0  # dB that phases gain with their constant taken off
 
 
@@ -118,9 +126,12 @@ def test_pictures_are_of_both_sizes_and_the_truth_stands_first(inputs):
         ("", ""),
     ]
     pictures = [axes for axes in figure.axes if axes.images]
-    assert len(pictures) == 4 * (1 + len(MODELS))
-    for row, first in zip(rows, pictures[:: 1 + len(MODELS)]):
+    # The truth is the same of both sizes, and drawn once.
+    assert len(pictures) == 2 * (1 + len(MODELS)) + 2 * len(MODELS)
+    for row, first in zip(rows[:2], pictures[:: 1 + len(MODELS)]):
         np.testing.assert_array_equal(first.images[0].get_array(), row.view.truth[row.channel])
+    for row, first in zip(rows[2:], pictures[2 * (1 + len(MODELS)) :: len(MODELS)]):
+        np.testing.assert_array_equal(first.images[0].get_array(), row.view.answers["ptychonn"][row.channel])
 
 
 def test_plots_hold_the_means_dodged_by_less_than_they_are_apart(inputs):
@@ -138,8 +149,13 @@ def test_plots_hold_the_means_dodged_by_less_than_they_are_apart(inputs):
     assert lines[0].get_xdata(orig=False)[0] < lines[1].get_xdata(orig=False)[0]
     assert (lines[0].get_marker(), lines[0].get_linestyle()) != (lines[1].get_marker(), lines[1].get_linestyle())
     # The infinite PSNR of the ceiling is no line, but its legend says so; floor and one pattern are.
-    assert [line.get_color() for line in plot.lines].count("grey") == 2
+    assert [line.get_color() for line in plot.lines].count(GREY) == 2
     assert "Ceiling (PSNR ∞)" in labels_of(figure)
+
+
+def test_every_word_can_be_read(inputs, experiment):
+    with house_style():
+        assert not experiment.illegible(drawn(inputs)[2])
 
 
 def test_every_reference_has_a_name_and_dashes_of_its_own(inputs, tmp_path, composed):
@@ -157,7 +173,7 @@ def test_what_one_pattern_can_tell_is_drawn_where_it_is_not_the_ceiling(inputs, 
         for axes in composed[0].axes
         if axes.get_xlabel() == "training patterns"
     }
-    greys = {key: [line for line in axes.lines if line.get_color() == "grey"] for key, axes in plots.items()}
+    greys = {key: [line for line in axes.lines if line.get_color() == GREY] for key, axes in plots.items()}
     assert {key: len(lines) for key, lines in greys.items()} == {
         ("Amplitude", "PSNR (dB)"): 1,
         ("Amplitude", "SSIM (%)"): 2,

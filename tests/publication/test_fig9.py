@@ -8,7 +8,7 @@ from scipy import stats
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.spectra import BANDS, spectra
 from ptychoformer.publication.figures.fig9 import band_ratios, compose, draw
-from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, colour, house_style
 from ptychoformer.storage import write_csv
 
 MODELS = {"ptychonn": "First", "ptychoformer": "Second"}
@@ -50,7 +50,7 @@ def test_networks_that_blur_lose_what_is_not_low(files):
             assert all(ratios[channel, band, model] < 0.5 for band in BANDS[1:])
 
 
-def test_panels_hold_what_the_files_hold(files):
+def test_panels_hold_what_the_files_hold(files, experiment):
     curves, bands = (pd.read_csv(path) for path in files)
     with house_style():
         figure = compose(curves, bands, MODELS, "scene of a block")
@@ -62,15 +62,18 @@ def test_panels_hold_what_the_files_hold(files):
     np.testing.assert_allclose(truth.get_ydata(), section.loc[section["quantity"] == "psd_diagonal_truth", "value"])
     np.testing.assert_allclose(first.get_ydata(), section.loc[section["quantity"] == "psd_diagonal", "value"])
     correlation = curves[(curves["model"] == "ptychoformer") & (curves["seed"] == 0) & (curves["channel"] == "object")]
-    drawn = [line.get_ydata() for line in figure.axes[-1].lines]
+    # Strong up to the threshold, faint from there on, and whole together.
     expected = correlation.loc[correlation["quantity"] == "frc", "value"].to_numpy()
-    assert any(len(line) == len(expected) and np.allclose(line, expected) for line in drawn)
-    sizes = [
-        text.get_fontsize()
-        for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
-        if text.get_text()
-    ]
-    assert min(sizes) >= 6
+    curves = [line for line in figure.axes[-1].lines if line.get_color() == colour("ptychoformer")]
+    strong, faint = (np.asarray(line.get_ydata(), float) for line in curves[:2])
+    np.testing.assert_allclose(np.where(np.isnan(strong), faint, strong), expected)
+    (end,) = correlation.loc[correlation["quantity"] == "crossing", "frequency"]
+    frequency = np.asarray(curves[0].get_xdata(), float)
+    np.testing.assert_array_equal(np.isnan(strong), frequency > end)
+    assert curves[0].get_alpha() is None
+    assert curves[1].get_alpha() < 0.5
+    assert {"low", "mid", "high"} <= set(named)
+    assert not experiment.illegible(figure)
 
 
 def test_files(files, tmp_path):

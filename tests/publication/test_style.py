@@ -2,10 +2,16 @@
 
 import re
 
+import numpy as np
 import pytest
+from matplotlib.colors import LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 
-from ptychoformer.publication.figures.parts.style import COLOURS, colour, house_style, save, svg
+from ptychoformer.publication.figures.fig1 import WAYS
+from ptychoformer.publication.figures.fig7 import TEST, TRAIN, TRAIN_FILL
+from ptychoformer.publication.figures.parts.bars import beyond, colour_bar
+from ptychoformer.publication.figures.parts.style import COLOURS, MARK, colour, house_style, save, svg
+from ptychoformer.publication.figures.parts.sweeps import REFERENCE_LOOK
 
 
 def test_colours_are_distinct_and_fixed_by_name():
@@ -13,6 +19,33 @@ def test_colours_are_distinct_and_fixed_by_name():
     assert colour("ptychoformer") == "#D55E00"
     assert colour("a_new_network") == colour("a_new_network") != colour("another_new_network")
     assert re.fullmatch("#[0-9A-F]{6}", colour("a_new_network"))
+
+
+def test_what_a_figure_points_at_has_the_colour_of_no_network():
+    networks = {to_rgb(value) for value in COLOURS.values()}
+    others = [MARK, TRAIN, TEST, TRAIN_FILL[0], REFERENCE_LOOK["color"], *(colour for colour, _ in WAYS.values())]
+    assert not networks & {to_rgb(other) for other in others}
+
+
+def test_a_colour_bar_points_at_the_ends_beyond_which_there_are_values():
+    scale = Normalize(0, 1)
+    for values, ends in (
+        ([0, 0.5, 1], "neither"),
+        ([0, 1 + 1e-6], "neither"),  # nobody sees rounding
+        ([-0.1, 0.5], "min"),
+        ([np.nan, 1.1], "max"),
+        ([-0.1, 1.1], "both"),
+    ):
+        assert beyond(scale, np.array([0.5]), np.array(values)) == ends
+    assert beyond(LogNorm(1, 1e6), np.array([[1e-3, 1e5]])) == "min"  # however small beside the largest
+
+
+def test_colour_bars_are_labelled_whichever_way_they_lie():
+    with house_style():
+        figure = Figure(figsize=(4, 4))
+        upright = colour_bar(figure, (0.5, 0.5, 0.1, 1), Normalize(0, 1), "gray", "rad")
+        flat = colour_bar(figure, (1.5, 0.5, 1, 0.1), Normalize(0, 1), "gray", "photons")
+    assert (upright.ax.get_ylabel(), flat.ax.get_xlabel()) == ("rad", "photons")
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])

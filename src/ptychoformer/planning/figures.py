@@ -7,10 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ptychoformer.contents import CONTENTS
-from ptychoformer.drawn import labels_of_fig4, overlaps, runs_of_fig4, runs_of_fig8, views, weights_of_losses
+from ptychoformer.drawn import (
+    labels_of_fig4,
+    overlaps,
+    references_of_fig6,
+    runs_of_fig4,
+    runs_of_fig8,
+    views,
+    weights_of_losses,
+)
 from ptychoformer.errors import InputError
 from ptychoformer.paths import TRAINING
-from ptychoformer.planning.inputs import METRICS, RESULTS, Inputs, files_of_runs
+from ptychoformer.planning.inputs import METRICS, RESULTS, Inputs, files_of_runs, parts_of_runs
 
 
 @dataclass(frozen=True)
@@ -62,14 +70,17 @@ def fig5(inputs: Inputs) -> Drawing:
 
 
 def fig6(inputs: Inputs) -> Drawing:
-    """Show networks on another object than they were trained on."""
+    """Show networks on another object than they were trained on, with their floor and ceiling."""
     trained_on = inputs.experiments.first_dataset("table2")
     training = dict(
         training_dataset=inputs.datasets(trained_on)[0],
         object_of_training=inputs.object(trained_on),
     )
+    references = references_of_fig6(inputs.experiments)
     pictures = inputs.pictures(inputs.experiments.runs_to_draw("table2"), "patches", "scenes")
-    return Drawing(training | pictures, _compared(inputs, "table2"))
+    pictures |= {f"reference_{part}": files for part, files in parts_of_runs(references, "patches", "scenes").items()}
+    params = _compared(inputs, "table2") | dict(references=[run["model"] for run in references])
+    return Drawing(training | pictures, params)
 
 
 def fig7(inputs: Inputs) -> Drawing:

@@ -27,6 +27,12 @@ def files_of_runs(pattern: str, runs: Iterable[Run]) -> list[str]:
     return list(dict.fromkeys(f"{RESULTS}/{pattern}".format(**run) for run in runs))
 
 
+def parts_of_runs(runs: list[Run], *parts: str) -> dict[str, list[str]]:
+    """Name what a figure shows of runs: ``patches`` or ``scenes``."""
+    names = dict(patches="patches.h5", scenes="scene.h5")
+    return {part: files_of_runs(f"{paths.EVALUATION}/{names[part]}", runs) for part in parts}
+
+
 def files_of_store(folder: str) -> list[str]:
     """Return the files of a store of runs; none without a folder."""
     return sorted(map(str, [*Path(folder).glob("*.gz"), Path(folder, "runs.csv")])) if folder else []
@@ -128,9 +134,7 @@ class Inputs:
         Args:
             parts: ``patches`` or ``scenes``.
         """
-        names = dict(patches="patches.h5", scenes="scene.h5")
-        of_runs = {part: files_of_runs(f"{paths.EVALUATION}/{names[part]}", runs) for part in parts}
-        return self.scan_to_draw(runs[0]) | of_runs
+        return self.scan_to_draw(runs[0]) | parts_of_runs(runs, *parts)
 
     def kept_pictures(self, runs: list[Run], *parts: str) -> dict[str, Any]:
         """Name the same, or what the store of printed runs keeps of them."""

@@ -18,6 +18,7 @@ from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.figures.parts.style import SINGLE_COLUMN, axes_at, colour, house_style, save
 from ptychoformer.publication.figures.parts.sweeps import (
     PANELS,
+    REFERENCE_LOOK,
     draw_lines,
     label_axes,
     limit,
@@ -32,7 +33,7 @@ HEIGHT, TOP = 3.2, 0.41  # inches; of the page and of the upper panels
 PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")
 # Pure losses, set apart from the weighted ones by a part of the axis.
 ENDS = {0.0: "NSSIM", 1.0: "MSE"}
-APART = 0.08
+APART = 0.14
 PUBLISHED_LOOK = {
     "marker": "o",
     "linestyle": "none",
@@ -41,7 +42,7 @@ PUBLISHED_LOOK = {
     "fillstyle": "none",
     "markeredgewidth": 0.7,
 }
-FLOOR_LOOK = {"color": "grey", "linewidth": 0.8, "linestyle": REFERENCES["floor"].dashes, "zorder": 1}
+FLOOR_LOOK = REFERENCE_LOOK | {"linestyle": REFERENCES["floor"].dashes}
 TICKS = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -114,7 +115,7 @@ def compose(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model
     figure.text(0.5, 1 - 0.14 / HEIGHT, scene.capitalize(), ha="center", va="baseline")
     for letter, (channel, metric) in zip("acbd", PANELS, strict=True):
         column, row = int(channel == "phase"), int(metric == "ssim")
-        axes = axes_at(figure, (0.42 + column * 1.76, TOP + row * 1.22, 1.28, 1.0))
+        axes = axes_at(figure, (0.5 + column * 1.76, TOP + row * 1.22, 1.2, 1.0))
         parts = (select(table, channel=channel, metric=metric) for table in (ours, theirs, floor))
         _draw_panel(axes, *parts, model=model, metric=metric)
         label_axes(axes, channel, metric)
@@ -125,14 +126,16 @@ def compose(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model
         axes.annotate(
             letter,
             (0, 1),
-            (-26, 3),
+            (-32, 3),
             xycoords="axes fraction",
             textcoords="offset points",
             fontsize=9,
             fontweight="bold",
         )
     handles = _legend(ours, theirs, floor, model)
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2)
+    figure.legend(
+        handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2, columnspacing=1, handlelength=1.6
+    )
     return figure
 
 

@@ -17,14 +17,15 @@ from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_st
 FILLS = {"local": "#CFE3F5", "nonlocal_": "#FBDDC9", "fuse": "#E6E6E6", "amplitude": "#DDEBC2", "phase": "#EAD8EE"}
 EDGES = {"local": "#1F5F99", "nonlocal_": "#B4531A", "fuse": "#555555", "amplitude": "#55761A", "phase": "#7A3F8A"}
 MARGIN = 0.08
-BOX = 0.62
+BOX = 0.68
+PITCH = 0.122  # of lines in a box
 FOR_TITLE = 0.2
-FOR_SHAPE = 0.17
+FOR_SHAPE = 0.18
 BETWEEN_LANES = 0.14
 BETWEEN_BANDS = 0.34
-GAP = 0.2
-ENDS = 0.86  # width of input, fusion and outputs
-BLOCK = 0.84
+GAP = 0.15
+ENDS = 1.0  # width of input, fusion and outputs
+BLOCK = 0.88
 _LANE = FOR_TITLE + BOX + FOR_SHAPE
 _RIGHT = DOUBLE_COLUMN - MARGIN
 
@@ -47,7 +48,7 @@ def compose(network: Network) -> Figure:
     branches = [name for name in ("local", "nonlocal_") if name in network.lanes]
     decoders_top = MARGIN + len(branches) * (_LANE + BETWEEN_LANES) + BETWEEN_BANDS
     block_top = decoders_top + 2 * (_LANE + BETWEEN_LANES) + 0.06
-    height = block_top + FOR_TITLE + BLOCK + 0.22 + MARGIN
+    height = block_top + FOR_TITLE + BLOCK + MARGIN
     figure = Figure(figsize=(DOUBLE_COLUMN, height))
     axes = figure.add_axes((0, 0, 1, 1))
     # Inches from the upper left corner.
@@ -57,11 +58,6 @@ def compose(network: Network) -> Figure:
     fused = _draw_branches(page, network, branches)
     _draw_decoders(page, network, decoders_top, fused)
     _draw_block(page, network, block_top)
-    note = (
-        "In a box, in italics: trained parameters. Below a box: what it hands on, as channels × height × width or"
-        " tokens × channels."
-    )
-    axes.text(MARGIN, height - MARGIN, f"{note} {network.total:,} parameters in all.", fontsize=6, va="bottom")
     return figure
 
 
@@ -84,21 +80,13 @@ class Page:
         weights = [("bold", "normal")] * len(step.title) + [("normal", "normal")] * len(step.detail)
         lines = [*zip([*step.title, *step.detail], weights, strict=True)]
         lines += [(f"{step.parameters:,}", ("normal", "italic"))] if step.parameters else []
-        pitch = 0.108
-        first = top + height / 2 - pitch * (len(lines) - 1) / 2
+        first = top + height / 2 - PITCH * (len(lines) - 1) / 2
         for place, (text, (weight, slant)) in enumerate(lines):
-            look = {"fontsize": 6, "fontweight": weight, "fontstyle": slant, "ha": "center", "va": "center"}
-            self.axes.text(left + width / 2, first + place * pitch, text, **look)
+            look = {"fontweight": weight, "fontstyle": slant, "ha": "center", "va": "center"}
+            self.axes.text(left + width / 2, first + place * PITCH, text, **look)
         if step.output:
-            self.axes.text(
-                left + width / 2,
-                top + height + 0.03,
-                size(step.output),
-                fontsize=6,
-                color=EDGES[part],
-                ha="center",
-                va="top",
-            )
+            look = {"color": EDGES[part], "ha": "center", "va": "top"}
+            self.axes.text(left + width / 2, top + height + 0.03, size(step.output), **look)
 
     def arrow(self, *points: tuple[float, float], colour: str = "0.25") -> None:
         """A line through points with a head at its end."""
@@ -116,9 +104,7 @@ class Page:
 
     def heading(self, left: float, top: float, text: str, part: str) -> None:
         """Bold line above a lane, in its colour."""
-        self.axes.text(
-            left, top + FOR_TITLE - 0.06, text, fontsize=6.5, fontweight="bold", color=EDGES[part], va="bottom"
-        )
+        self.axes.text(left, top + FOR_TITLE - 0.06, text, fontweight="bold", color=EDGES[part], va="bottom")
 
     def lane(self, left: float, right: float, top: float, steps: Iterable[Step], part: str) -> None:
         """Steps of equal width side by side, with arrows between them."""
@@ -138,6 +124,8 @@ def _draw_branches(page: Page, network: Network, branches: list[str]) -> tuple[f
     left, right = MARGIN + ENDS + 2 * GAP, _RIGHT - ENDS - 2 * GAP
     page.box(MARGIN, middle - BOX / 2, ENDS, BOX, Step(("Pattern",), (network.seen,), 0, network.input), "fuse")
     page.box(_RIGHT - ENDS, middle - BOX / 2, ENDS, BOX, network.fusion, "fuse")
+    below = middle + BOX / 2 + FOR_SHAPE + 0.03
+    page.axes.text(MARGIN, below, f"{network.total:,}\nparameters in all", va="top", linespacing=1.0)
     for name, top in zip(branches, tops, strict=True):
         lane = network.lanes[name]
         page.heading(left, top - FOR_TITLE, f"{lane.title}: {lane.parameters:,} parameters", name)
@@ -201,7 +189,6 @@ def _draw_sum(page: Page, branch: float, x: float, line: float, above: float) ->
         centre,
         line,
         "+",
-        fontsize=7,
         ha="center",
         va="center",
         bbox=dict(boxstyle="circle,pad=0.15", fc="white", lw=0.7),

@@ -6,22 +6,48 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.figures.parts.bars import frame
-from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style, save
+from ptychoformer.evaluation.quantities import number
+from ptychoformer.publication.figures.parts.bars import LIGHT_OUTLINE, beyond, colour_bar, frame
+from ptychoformer.publication.figures.parts.style import (
+    COLOURMAPS,
+    DOUBLE_COLUMN,
+    MARK,
+    Box,
+    axes_at,
+    house_style,
+    letter,
+    save,
+)
 from ptychoformer.storage import open_hdf5, read
 
-MATRICES = {"R": "$R$, Eq. 10", "Theta": r"$\Theta$, Eq. 11", "weight": r"$R + \Theta$: weight of a key’s logits"}
-# On either side of equal attention for all keys; what lies beyond is drawn in the last colour.
-FACTOR = 100
+MATRICES = {"R": "$R$, Eq. 10", "Theta": r"$\Theta$, Eq. 11", "weight": r"$R + \Theta$"}
+SYMBOLS = {"R": "$R$", "Theta": r"$\Theta$", "weight": r"weight $R + \Theta$"}
+# The colours of a map reach from 1 / f to f times an equal share; f is a map's own, and 1.1 to 100.
+LEAST_FACTOR, MOST_FACTOR = 1.1, 100.0
+SHOWN = 0.99  # share of a map's pixels that its colours tell apart
 PATTERN_DECADES = 6
-MARK = "#009E73"
-_OUTLINE = [withStroke(linewidth=2.2, foreground="white")]
+LEFT, TOP = 0.5, 0.3
+MATRIX, FOR_KEY = 1.46, 0.4
+LEARNED_TOP = TOP + MATRIX + FOR_KEY + 0.62
+GAP, BELOW_MAP, FOR_BARS = 0.08, 0.2, 0.5
+WIDEST = 1.3
+ZERO = {"marker": "+", "markersize": 6, "markeredgewidth": 1, "color": "black", "linestyle": "none"}
+QUERY = {
+    "marker": "o",
+    "markersize": 5,
+    "markerfacecolor": "none",
+    "markeredgewidth": 1.1,
+    "color": MARK,
+    "linestyle": "none",
+}
+CHANGE = {"colors": "black", "linewidths": 0.7}
 
 
 @dataclass(frozen=True)
@@ -78,89 +104,99 @@ def compose(attention: Attention) -> Figure:
     """The figure: (a-c) the matrices above, (d) the pattern and the learned attention of each
     query in a row below.
     """
-    rows = len(attention.queries)
-    figure = Figure(figsize=(DOUBLE_COLUMN, 2.25 + 1.45 * rows), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.95, 0.3 + 1.45 * rows))
-    _draw_matrices(upper, attention)
-    _draw_learned(lower, attention)
+    blocks, heads, queries = attention.learned.shape[:3]
+    side = (DOUBLE_COLUMN - LEFT - 0.1 - blocks * heads * GAP) / (1 + blocks * heads)
+    side = min(side, WIDEST)
+    height, width = attention.pattern.shape
+    step = side * height / width + BELOW_MAP
+    figure = Figure(figsize=(DOUBLE_COLUMN, LEARNED_TOP + queries * step + FOR_BARS))
+    _draw_matrices(figure, attention)
+    _draw_learned(figure, attention, side, step)
     return figure
 
 
-def _draw_matrices(part: SubFigure, attention: Attention) -> None:
-    for axes, letter, (name, title) in zip(part.subplots(1, len(MATRICES)), "abc", MATRICES.items(), strict=True):
+def _draw_matrices(figure: Figure, attention: Attention) -> None:
+    step = (DOUBLE_COLUMN - LEFT) / len(MATRICES)
+    height, width = attention.pattern.shape
+    for place, (name, title) in enumerate(MATRICES.items()):
         matrix = attention.matrices[name]
-        axes.set_title(rf"$\bf{{{letter}}}$  {title}", loc="left", pad=4)
+        box = (LEFT + place * step, TOP, MATRIX, MATRIX * height / width)
+        axes = axes_at(figure, box)
         signed = matrix.min() < 0
+        words = f"{title}: negative for {100 * (matrix < 0).mean():.0f} % of keys" if signed else title
+        letter(figure, (box[0] - 0.16, *box[1:]), "abc"[place], words, above=0.08)
         largest = float(np.abs(matrix).max()) or 1.0
-        shown = axes.imshow(
-            matrix, cmap="RdBu_r" if signed else "Reds", norm=Normalize(-largest if signed else 0, largest)
-        )
+        scale = Normalize(-largest if signed else 0, largest)
+        colours = "RdBu_r" if signed else "Reds"
+        axes.imshow(matrix, cmap=colours, norm=scale)
         frame(axes)
         # The equations' centre lies beside the zero frequency: they count pixels from 1.
-        height, width = matrix.shape
-        axes.plot(
-            width // 2, height // 2, marker="+", markersize=5, color=MARK, markeredgewidth=1, path_effects=_OUTLINE
-        )
-        axes.set(xlabel="$q_x$ (pixel)")
-        bar = part.colorbar(shown, ax=axes, aspect=18, pad=0.03, shrink=0.9)
-        bar.outline.set_visible(False)
-        bar.set_label(title.split(",")[0].split(":")[0], fontsize=6.5, labelpad=1)
-        bar.locator = MaxNLocator(5)
-        bar.update_ticks()
+        axes.plot(width // 2, height // 2, path_effects=LIGHT_OUTLINE, **ZERO)
+        axes.set(xlabel="column (pixel)", ylabel="row (pixel)" if place == 0 else "")
         if signed:
-            axes.contour(matrix, levels=[0], colors="black", linewidths=0.5)
-            share = f"negative for {100 * (matrix < 0).mean():.0f} % of the keys"
-            axes.text(
-                0.5, 0.03, share, transform=axes.transAxes, fontsize=6, ha="center", va="bottom", path_effects=_OUTLINE
-            )
-        if letter == "a":
-            axes.set_ylabel("$q_y$ (pixel)")
-            note = {"fontsize": 6, "ha": "center", "va": "bottom", "path_effects": _OUTLINE}
-            axes.text(0.5, 0.03, "+ zero frequency", transform=axes.transAxes, **note)
+            axes.contour(matrix, levels=[0], **CHANGE)
+        bar = (box[0] + MATRIX + 0.06, TOP + 0.05, 0.07, box[3] - 0.1)
+        colour_bar(figure, bar, scale, colours, f"{SYMBOLS[name]} (no unit)", MaxNLocator(5))
+    handles = [
+        Line2D([], [], label="zero frequency", **ZERO),
+        Line2D([], [], color="black", linewidth=0.7, label="sign changes"),
+        Line2D([], [], label="query", **QUERY),
+    ]
+    at = (0.5, 1 - (TOP + MATRIX + FOR_KEY) / figure.get_figheight())
+    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=at, ncols=3, borderaxespad=0)
 
 
-def _draw_learned(part: SubFigure, attention: Attention) -> None:
-    blocks, heads, queries = attention.learned.shape[:3]
-    what = (
-        f"Attention of one query in each block and head of the trained network, mean of {attention.count} test patterns"
-    )
-    part.suptitle(rf"$\bf{{d}}$  {what}", x=0.01, ha="left", fontsize=7)
-    panels = part.subplots(queries, 1 + blocks * heads, squeeze=False)
-    scale = LogNorm(1 / FACTOR, FACTOR, clip=True)
+def _draw_learned(figure: Figure, attention: Attention, side: float, step: float) -> None:
+    blocks, heads, _ = attention.learned.shape[:3]
+    words = f"Attention of a query in each block and head, mean of {attention.count} test patterns"
+    letter(figure, (0.06, LEARNED_TOP, 0, 0), "d", words, above=0.24)
     peak = float(attention.pattern.max())
     peak = peak if peak > 0 else 1.0
-    pattern_scale = LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True)
-    for row, (name, pixel) in enumerate(zip(attention.names, attention.queries, strict=True)):
-        pattern = panels[row, 0].imshow(attention.pattern, cmap="inferno", norm=pattern_scale)
-        panels[row, 0].set_ylabel(f"{name} query\n({pixel[1]}, {pixel[0]})", fontsize=6.5)
-        for column, image in enumerate(attention.learned[:, :, row].reshape(blocks * heads, *attention.pattern.shape)):
-            learned = panels[row, 1 + column].imshow(image, cmap="PuOr_r", norm=scale)
+    photons = LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True)
+    for row, (name, query) in enumerate(zip(attention.names, attention.queries, strict=True)):
+        boxes = [
+            (LEFT + column * (side + GAP), LEARNED_TOP + row * step, side, step - BELOW_MAP)
+            for column in range(1 + blocks * heads)
+        ]
+        axes = _map(figure, boxes[0], attention.pattern, photons, COLOURMAPS["pattern"], query)
+        axes.set_ylabel(f"{name} query\nrow {query[0]}, column {query[1]}")
+        if row == 0:
+            axes.set_title("mean pattern", pad=3)
+        images = attention.learned[:, :, row].reshape(blocks * heads, *attention.pattern.shape)
+        for column, (box, image) in enumerate(zip(boxes[1:], images, strict=True)):
+            factor = _factor(image)
+            axes = _map(figure, box, image, LogNorm(1 / factor, factor, clip=True), "PuOr_r", query)
+            axes.set_xlabel(f"f = {number(factor, 1 if factor < 10 else 0)}", labelpad=2)
             if row == 0:
-                panels[0, 1 + column].set_title(f"block {column // heads + 1}, head {column % heads + 1}", pad=3)
-        for axes in panels[row]:
-            frame(axes)
-            axes.set(xticks=[], yticks=[])
-            axes.plot(
-                *pixel[::-1],
-                marker="o",
-                markersize=5,
-                markerfacecolor="none",
-                color=MARK,
-                markeredgewidth=1.1,
-                path_effects=_OUTLINE,
-            )
-    panels[0, 0].set_title("mean pattern", pad=3)
-    below = {"location": "bottom", "aspect": 12, "pad": 0.03}
-    _tidy_bar(part.colorbar(pattern, ax=panels[:, 0], shrink=0.9, extend="min", **below), "photons")
-    ticks = [1 / FACTOR, FACTOR**-0.5, 1, FACTOR**0.5, FACTOR]
-    bar = part.colorbar(learned, ax=panels[:, 1:], shrink=0.5, extend="both", **below | {"aspect": 40})
-    _tidy_bar(bar, "attention relative to an equal share for every key")
-    bar.ax.xaxis.set_major_locator(FixedLocator(ticks))
-    bar.ax.xaxis.set_major_formatter("{x:g}")
+                axes.set_title(f"block {column // heads + 1}, head {column % heads + 1}", pad=3)
+    _draw_bars(figure, photons, beyond(photons, attention.pattern), side, boxes)
 
 
-def _tidy_bar(bar, label: str) -> None:
-    bar.outline.set_visible(False)
-    bar.ax.minorticks_off()
-    bar.set_label(label, fontsize=6.5)
+def _factor(image: np.ndarray) -> float:
+    """Up to how many times more, or less, than an equal share a map's colours reach; two digits."""
+    # What underflows to nothing lies below every colour scale.
+    logarithm = np.abs(np.log(np.maximum(image, np.finfo(float).tiny)))
+    factor = float(np.clip(np.exp(np.quantile(logarithm, SHOWN)), LEAST_FACTOR, MOST_FACTOR))
+    return float(f"{factor:.2g}")
+
+
+def _map(figure: Figure, box: Box, image: np.ndarray, scale: LogNorm, colours: str, query: np.ndarray) -> Axes:
+    axes = axes_at(figure, box)
+    axes.imshow(image, cmap=colours, norm=scale, aspect="auto")
+    frame(axes)
+    axes.set(xticks=[], yticks=[])
+    axes.plot(*query[::-1], path_effects=LIGHT_OUTLINE, **QUERY)
+    return axes
+
+
+def _draw_bars(figure: Figure, photons: LogNorm, extend: str, side: float, boxes: list[Box]) -> None:
+    """Draw the two colour bars below the last row ``boxes``."""
+    top = boxes[0][1] + boxes[0][3] + BELOW_MAP + 0.02
+    pattern = (boxes[0][0] + 0.06, top, side - 0.12, 0.07)
+    colour_bar(figure, pattern, photons, COLOURMAPS["pattern"], "photons", LogLocator(numticks=3), extend)
+    wide = max(0.5 * (boxes[-1][0] + side - boxes[1][0]), side)
+    left = (boxes[1][0] + boxes[-1][0] + side - wide) / 2
+    # Positions on the bar are the logarithm's, from 1 / f to f.
+    label = "attention over an equal share for every key, f below each map"
+    bar = colour_bar(figure, (left, top, wide, 0.07), Normalize(-1, 1), "PuOr_r", label, extend="both")
+    bar.set_ticks([-1, 0, 1], labels=["1/f", "1", "f"])

@@ -2,26 +2,28 @@
 with its error.
 """
 
+import math
 import os
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator
 
 from ptychoformer.evaluation import CHANNELS
-from ptychoformer.publication.figures.parts.bars import OUTLINE, colour_bar, frame, inner_scale_bar, ticks_of
+from ptychoformer.publication.figures.parts.bars import LIGHT_OUTLINE, beyond, colour_bar, frame, scale_bar, ticks_of
 from ptychoformer.publication.figures.parts.layout import Layout
+from ptychoformer.publication.figures.parts.lengths import with_prefix
 from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View, Views
 from ptychoformer.publication.figures.parts.pictures import psnr_text
 from ptychoformer.publication.figures.parts.style import (
     COLOURMAPS,
     DOUBLE_COLUMN,
+    MARK,
     Box,
     axes_at,
     house_style,
@@ -32,11 +34,10 @@ from ptychoformer.publication.names import scene_name
 
 # Rows of every view: a channel, and whether it is its error.
 ROWS = tuple((channel, is_error) for channel in CHANNELS for is_error in (False, True))
-MARK = "#56B4E9"
 PATTERN_DECADES = 4
-ABOVE = 0.2  # of letters over panels, where the headings of columns stand below them
-LETTER_ROOM = 0.12  # inches, of a square with a letter in it
-NOTE_LETTERS = 150  # in a line of the note
+ABOVE, ABOVE_POINTS = 0.22, 0.32  # of letters over panels; headings of one and of two lines stand between
+LETTER_ROOM = 0.14  # inches, of a square with a letter in it
+LETTER = 0.065  # inches that a letter of a heading is wide
 
 
 def draw(
@@ -73,10 +74,11 @@ def compose(views: Views, headings: list[str], condition: str, scene: str) -> Fi
     page = Page(figure, views)
     for place, (view, name) in enumerate(zip(views.points, "ab", strict=True)):
         _draw_point(page, layout, place, view, [TRUTH, *headings])
-        letter(figure, layout.point_box(place, 0, 0), name, f"{condition}, scan point {views.indices[place]}", ABOVE)
+        side = with_prefix(view.truth["amplitude"].shape[1] * views.pixel_size)
+        words = f"{condition}, scan point {views.indices[place]}, {side} wide"
+        letter(figure, layout.point_box(place, 0, 0), name, words, ABOVE_POINTS)
     _draw_scene(page, layout, [TRUTH, *headings])
     letter(figure, layout.scene_box(0, 0), "c", f"{condition}, {scene}", ABOVE)
-    _draw_note(page, layout)
     return figure
 
 
@@ -103,6 +105,14 @@ class Page:
         frame(axes)
         return axes
 
+    def shown(self, row: tuple[str, bool]) -> Iterator[np.ndarray]:
+        """All images of a channel, or all its errors, that one scale is for."""
+        channel, is_error = row
+        for view in (*self.views.points, self.views.scene):
+            yield from (
+                view.error(model, channel) if is_error else images[channel] for model, images in view.answers.items()
+            )
+
     def panel(self, box: Box, view: View, model: str | None, row: tuple[str, bool]) -> Axes:
         """The image or the error of a network in one channel, or the truth if ``model`` is None."""
         channel, is_error = row
@@ -115,38 +125,43 @@ class Page:
 def _draw_point(page: Page, layout: Layout, place: int, view: View, headings: list[str]) -> None:
     for row, what in enumerate(ROWS):
         for column, model in enumerate([None, *view.answers]):
-            if model is None and what[1]:
-                continue
-            axes = page.panel(layout.point_box(place, row, column), view, model, what)
+            box = layout.point_box(place, row, column)
+            missing = model is None and what[1]
+            axes = _blank(page, box) if missing else page.panel(box, view, model, what)
             if row == 0:
-                axes.set_title(headings[column], fontsize=6, pad=2)
-            if row == 0 and model is None:
-                inner_scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
+                axes.set_title(_narrow(headings[column], layout.point), pad=2, linespacing=1.0)
             if model is None and place == 0:
                 _row_label(axes, _row_name(what))
-        if place == 0 and what[1]:
-            _row_label(_blank(page, layout.point_box(place, row, 0)), _row_name(what))
     _draw_pattern(page, layout, place)
 
 
-def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
-    """The truth has no error, so its error panels hold the diffraction pattern and its colour
-    bar.
+def _narrow(heading: str, width: float) -> str:
+    """A heading in two lines if it is wider than ``width`` inches: parted at the blank nearest its
+    middle, or by a hyphen.
     """
-    colours = colormaps[COLOURMAPS["pattern"]]
-    axes = page.image(layout.point_box(place, 1, 0), page.views.patterns[place], page.pattern_scale, colours)
-    axes.text(
-        0.04, 0.95, "pattern", transform=axes.transAxes, color="white", fontsize=6, va="top", path_effects=OUTLINE
-    )
-    left, top, side, _ = layout.point_box(place, 3, 0)
-    # Narrower than the panel, so that the last tick's label ends within it.
-    beside = axes_at(page.figure, (left + 0.06, top + 0.12, side - 0.24, 0.06))
-    bar = page.figure.colorbar(ScalarMappable(page.pattern_scale, colours), beside, orientation="horizontal")
-    bar.outline.set_visible(False)
-    bar.ax.minorticks_off()
-    # Powers of ten would need exponents too small to read.
+    if len(heading) * LETTER <= width:
+        return heading
+    middle = len(heading) // 2
+    blanks = [place for place, sign in enumerate(heading) if sign == " "]
+    if not blanks:
+        return f"{heading[:middle]}-\n{heading[middle:]}"
+    place = min(blanks, key=lambda blank: abs(blank - middle))
+    return f"{heading[:place]}\n{heading[place + 1 :]}"
+
+
+def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
+    """The truth has no error: where its phase error would stand is the diffraction pattern, with
+    its colour bar below.
+    """
+    colours, pattern = colormaps[COLOURMAPS["pattern"]], page.views.patterns[place]
+    page.image(layout.point_box(place, len(ROWS) - 1, 0), pattern, page.pattern_scale, colours)
+    # Two powers of ten, written out, since exponents would be too small to read.
+    decade = math.floor(math.log10(page.pattern_scale.vmax)) - 1
+    ticks = FixedLocator([10.0 ** (decade - 2), 10.0**decade])
+    extend = beyond(page.pattern_scale, pattern)
+    box = layout.pattern_bar_box(place)
+    bar = colour_bar(page.figure, box, page.pattern_scale, colours, "pattern\n(photons)", ticks, extend)
     bar.ax.xaxis.set_major_formatter("{x:g}")
-    bar.set_label("pattern,\nphotons", fontsize=6, labelpad=1)
 
 
 def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
@@ -158,14 +173,14 @@ def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
                 continue
             axes = page.panel(layout.scene_box(row, column), view, model, what)
             if row == 0:
-                axes.set_title(headings[column], fontsize=7, pad=2)
+                axes.set_title(headings[column], pad=2)
             if model is None:
                 _row_label(axes, _row_name(what))
                 _mark_unseen(axes, page.views.unseen_from)
             if not what[1]:
-                axes.set_xlabel(psnr_text(view, model, what[0], page.views.ranges[what[0]]), fontsize=6, labelpad=2)
+                axes.set_xlabel(psnr_text(view, model, what[0], page.views.ranges[what[0]]), labelpad=2)
             if row == 0 and model is None:
-                inner_scale_bar(axes, view.truth["amplitude"].shape, page.views.pixel_size)
+                scale_bar(axes, view.truth["amplitude"].shape[1], page.views.pixel_size)
                 _mark_points(axes, page.views)
         _colour_bar(page, layout, row)
 
@@ -180,7 +195,7 @@ def _row_name(row: tuple[str, bool]) -> str:
 
 
 def _row_label(axes: Axes, text: str) -> None:
-    axes.set_ylabel(text, fontsize=6, labelpad=3, linespacing=1.0)
+    axes.set_ylabel(text, labelpad=3, linespacing=1.0)
 
 
 def _blank(page: Page, box: Box) -> Axes:
@@ -193,43 +208,26 @@ def _blank(page: Page, box: Box) -> Axes:
 
 def _colour_bar(page: Page, layout: Layout, row: int) -> None:
     what = ROWS[row]
-    # Errors above the limit and values beyond the labels' range are drawn in the last colour: the
-    # pointed end says so.
-    extend = "max" if what[1] else "neither"
     ticks = ticks_of(layout.scene[1])
+    extend = beyond(page.scales[what], *page.shown(what))
     colour_bar(page.figure, layout.bar_box(row), page.scales[what], _colours(what), UNITS[what[0]], ticks, extend)
 
 
 def _mark_unseen(axes: Axes, row: int | None) -> None:
     if row is not None:
-        axes.axhline(row - 0.5, color=MARK, linewidth=1, linestyle=(0, (4, 2)), path_effects=OUTLINE)
+        axes.axhline(row - 0.5, color=MARK, linewidth=1, linestyle=(0, (4, 2)), path_effects=LIGHT_OUTLINE)
 
 
 def _mark_points(axes: Axes, views: Views) -> None:
     for view, name in zip(views.points, "ab", strict=True):
         y, x = np.subtract(view.corner, views.scene.corner)
         height, width = view.truth["amplitude"].shape
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=MARK, linewidth=0.7))
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=MARK, linewidth=1))
         # A letter has no room in the squares of a strip, and stands below them.
         corner = (
             (x, y)
             if axes.bbox.height * height > LETTER_ROOM * axes.figure.dpi * len(views.scene.truth["phase"])
             else (x, y + height)
         )
-        style = {"color": MARK, "fontsize": 6.5, "ha": "left", "va": "top", "path_effects": OUTLINE}
+        style = {"color": MARK, "fontweight": "bold", "ha": "left", "va": "top", "path_effects": LIGHT_OUTLINE}
         axes.annotate(name, corner, (1, -1), textcoords="offset points", **style)
-
-
-def _draw_note(page: Page, layout: Layout) -> None:
-    """What the marks mean, in small text at the foot of the page."""
-    sentences = [
-        "Squares: points a and b.",
-        "Under a scene: its PSNR, of phase plain and relative, which is with its mean error taken off.",
-    ]
-    if page.views.unseen_from is not None:
-        sentences.insert(1, "Dashed: below it, no training pattern reaches.")
-    if "epie" in page.views.scene.answers:
-        sentences.append("ePIE: from all patterns, the probe known.")
-    width, height = page.figure.get_size_inches()
-    text = textwrap.fill(" ".join(sentences), NOTE_LETTERS)
-    page.figure.text(layout.left / width, layout.margin / height, text, fontsize=6, va="bottom", linespacing=1.3)

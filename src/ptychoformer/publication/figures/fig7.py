@@ -16,12 +16,13 @@ from matplotlib.patches import Rectangle as Outline
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.publication.figures.parts.bars import frame, scale_bar
-from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
+from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, MARK, axes_at, house_style, letter, save
 from ptychoformer.publication.names import BLOCKS
 from ptychoformer.simulation.scan import STRIP
 from ptychoformer.training.split import Rectangle, Split, split_of, training_subset
 
-TRAIN, TEST = "#D55E00", "#0072B2"
+# The training set as the paper frames it, in black, with a fill that no network has.
+TRAIN, TRAIN_FILL, TEST = "black", ("#F0E442", 0.4), MARK
 MOST_COLUMNS = 4
 LEFT, GAP, FOR_TITLE, FOR_LEGEND = 0.06, 0.12, 0.22, 0.4
 WIDEST = 2.2
@@ -87,7 +88,7 @@ def compose(split: Split, training_indices: Mapping[int, np.ndarray], block: str
         if place == (count - 1) // columns * columns:  # first of the last row
             scale_bar(axes, width, split.scan.pixel_size)
     handles = [
-        Patch(facecolor=(TRAIN, 0.25), edgecolor=TRAIN, label="lit by the training set (share of the object)"),
+        Patch(facecolor=TRAIN_FILL, edgecolor=TRAIN, label="lit by the training set (share of the object)"),
         *(Line2D([], [], label=BLOCKS[part], **line) for part, line in _lines(block).items()),
         Patch(
             facecolor="none",
@@ -111,7 +112,7 @@ def _draw_panel(axes: Axes, split: Split, lit: np.ndarray, block: str) -> None:
     height, width = lit.shape
     rim = np.pad(lit, 1).astype(float)
     y, x = np.arange(-1, height + 1), np.arange(-1, width + 1)
-    axes.contourf(x, y, rim, levels=[0.5, 1.5], colors=[TRAIN], alpha=0.25)
+    axes.contourf(x, y, rim, levels=[0.5, 1.5], colors=[TRAIN_FILL])
     axes.contour(x, y, rim, levels=[0.5], colors=[TRAIN], linewidths=0.8)
     # Half a line inside, so that outlines are whole at the object's edge.
     inset = 0.004 * width

@@ -22,6 +22,7 @@ from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at,
 from ptychoformer.publication.figures.parts.sweeps import (
     LEAST_SPAN,
     PANELS,
+    REFERENCE_LOOK,
     draw_lines,
     label_axes,
     limit,
@@ -128,10 +129,11 @@ def rows_of(views: Mapping[int, View], limits: Mapping[str, tuple[float, float]]
     """
     rows = []
     for name, n_train in zip("ab", sorted(views, reverse=True), strict=True):
-        rows.append(
-            Row(views[n_train], "amplitude", limits["amplitude"], name, f"{n_train:,} training patterns, {scene}")
-        )
-        rows.append(Row(views[n_train], "phase", limits["phase"]))
+        # Both sizes have the same truth, which stands above.
+        view, truth = views[n_train], name == "a"
+        title = f"{n_train:,} training patterns, {scene}"
+        rows.append(Row(view, "amplitude", limits["amplitude"], name, title, truth=truth))
+        rows.append(Row(view, "phase", limits["phase"], truth=truth))
     return rows
 
 
@@ -201,7 +203,7 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str])
     measured = [model for model in models if model in set(summary["model"])]
     shown = sorted(summary.loc[summary["model"].isin(measured), x].unique())
     if not shown:  # in small scans no window of the SSIM lies in the region
-        axes.text(0.5, 0.5, "region too small", transform=axes.transAxes, ha="center", va="center", fontsize=6)
+        axes.text(0.5, 0.5, "region too small", transform=axes.transAxes, ha="center", va="center")
         axes.set(xticks=[], yticks=[])
         return
     for place, model in enumerate(measured):
@@ -229,7 +231,7 @@ def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, networks: pd.Dat
         rows = rows[np.isfinite(rows["mean"])]
         if rows.empty:
             continue
-        style = {"color": "grey", "linewidth": 0.6, "linestyle": reference.dashes, "zorder": 1}
+        style = REFERENCE_LOOK | {"linestyle": reference.dashes}
         # One point is no line, and a reference has no marker.
         if len(rows) > 1:
             axes.plot(rows[x], rows["mean"], **style)
@@ -242,7 +244,7 @@ def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, networks: pd.Dat
             shown += [rows["mean"].min(), rows["mean"].max()]
     limit(axes, min(shown), max(shown) + (ROOM * span if far else 0), metric)
     if far:
-        axes.text(0.99, 0.98, "\n".join(far), transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BEHIND)
+        axes.text(0.99, 0.98, "\n".join(far), transform=axes.transAxes, ha="right", va="top", bbox=BEHIND)
 
 
 def _apart(ticks: list[float], log: bool) -> list[float]:
@@ -269,5 +271,5 @@ def _handles_of_references(*summaries: pd.DataFrame) -> list[Line2D]:
     for name, reference in REFERENCES.items():
         if name in measured:
             label = reference.label + (" (PSNR ∞)" if name == "ceiling" and infinite else "")
-            handles.append(Line2D([], [], color="grey", linewidth=0.6, linestyle=reference.dashes, label=label))
+            handles.append(Line2D([], [], label=label, linestyle=reference.dashes, **REFERENCE_LOOK))
     return handles

@@ -17,15 +17,17 @@ from ptychoformer.evaluation.columns import BAND_ENERGIES, SPECTRA, read_table
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.spectra import BANDS, MAX_FREQUENCY, OBJECT
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, colour, house_style, save
-from ptychoformer.publication.figures.parts.sweeps import half_width, line_style, select
+from ptychoformer.publication.figures.parts.sweeps import band, half_width, line_style, mark_cut, select
 from ptychoformer.publication.names import scene_name
 
 UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
-LEFT, RIGHT, TOP, GAP = 0.5, 0.06, 0.36, 0.08
+LEFT, RIGHT, TOP, GAP = 0.58, 0.06, 0.4, 0.08
 SECTION, ROW_GAP = 0.95, 0.1
-LOWER, BELOW, FOR_LEGEND = 1.35, 0.36, 0.22
+LOWER, BELOW, FOR_LEGEND = 1.35, 0.4, 0.26
 BETWEEN = 0.62
 NETWORK_STYLE = {"linewidth": 0.9}
+FADED = 0.3  # opacity of ring correlations beyond where they fall below the threshold
+BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.3}  # what the name of a band covers
 
 
 def draw(
@@ -95,7 +97,7 @@ def _letter(axes: Axes, name: str, text: str, left: float) -> None:
     """Letter and title above the panel, ``left`` points to the left of its edge."""
     style = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "baseline"}
     axes.annotate(name, (0, 1), (-left, 14), fontsize=9, fontweight="bold", **style)
-    axes.annotate(text, (0, 1), (-left + 10, 14), **style)
+    axes.annotate(text, (0, 1), (-left + 12, 14), **style)
 
 
 def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, str], scene: str) -> None:
@@ -110,17 +112,18 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
             axes = axes_at(figure, box)
             curve = section(spectra[spectra["model"] == model], channel, "psd_diagonal")
             axes.plot(truth["frequency"], truth["mean"], color="black", linewidth=0.6)
-            axes.fill_between(
-                curve["frequency"], curve["low"], curve["high"], color=colour(model), alpha=0.3, linewidth=0
-            )
+            band(axes, curve["frequency"], curve["low"], curve["high"], colour(model))
             axes.plot(curve["frequency"], curve["mean"], color=colour(model), **NETWORK_STYLE)
-            axes.set(yscale="log", xlim=(0, MAX_FREQUENCY), ylim=limits)
+            axes.set(yscale="log", xlim=(0, MAX_FREQUENCY), ylim=limits, xticks=(0, 0.2, 0.4, 0.6))
             axes.yaxis.set_major_locator(LogLocator(numticks=5))
             axes.yaxis.set_minor_formatter(NullFormatter())
             for limit in (1, 2):
-                axes.axvline(limit * MAX_FREQUENCY / 3, color="grey", linewidth=0.4, linestyle=":")
+                axes.axvline(limit * MAX_FREQUENCY / 3, color="0.35", linewidth=0.6, linestyle=":")
             if row == 0:
                 axes.set_title(label, pad=2)
+                for place, name in enumerate(BANDS):
+                    at = (place + 0.5) / len(BANDS)
+                    axes.text(at, 0.99, name, transform=axes.transAxes, ha="center", va="top", bbox=BEHIND)
                 axes.tick_params(labelbottom=False)
             if column == 0:
                 axes.set_ylabel(f"{channel} PSD\n({UNITS[channel]})", linespacing=1.1, labelpad=2)
@@ -128,7 +131,7 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
                 axes.tick_params(labelleft=False)
             if (row, column) == (0, 0):
                 ends = " and ".join(f"{limit * MAX_FREQUENCY / 3:.2f}" for limit in (1, 2))
-                _letter(axes, "a", f"Diagonal section of the {scene}; bands end at {ends} cycles/pixel (dotted)", 34)
+                _letter(axes, "a", f"Diagonal section of the {scene}; bands end at {ends} cycles/pixel (dotted)", 40)
             if row == 1:
                 axes.set_xlabel("frequency (cycles/pixel)", labelpad=1)
 
@@ -152,12 +155,13 @@ def _draw_lower(
         axes = axes_at(figure, (LEFT + column * (width + GAP), top, width, LOWER))
         _draw_bands(axes, select(ratios, channel=channel), models)
         axes.set(yscale="log", ylim=limits)
+        mark_cut(axes)
         axes.set_title(channel.capitalize(), pad=2)
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(labelleft=column == 0)
         if column == 0:
             axes.set_ylabel("energy share / true share", labelpad=2)
-            _letter(axes, "b", "Energy by band, 95 % interval", 34)
+            _letter(axes, "b", "Energy by band, 95 % interval", 40)
     for column, channel in enumerate(channels):
         left = LEFT + 2 * (width + GAP) - GAP + BETWEEN + column * (width + GAP)
         axes = axes_at(figure, (left, top, width, LOWER))
@@ -166,7 +170,7 @@ def _draw_lower(
         axes.tick_params(labelleft=column == 0)
         if column == 0:
             axes.set_ylabel("ring correlation", labelpad=2)
-            _letter(axes, "c", "Fourier ring correlation with the truth, marked where it falls below the threshold", 30)
+            _letter(axes, "c", "Fourier ring correlation with the truth, marked at the threshold", 30)
 
 
 def band_ratios(bands: pd.DataFrame) -> pd.DataFrame:
@@ -206,13 +210,13 @@ def _draw_bands(axes: Axes, ratios: pd.DataFrame, models: Mapping[str, str]) -> 
     truth = ratios.drop_duplicates("band").set_index("band").loc[list(BANDS), "truth"]
     axes.set_xticks(range(len(BANDS)), [f"{band}\n{_share(share)}" for band, share in truth.items()])
     axes.set_xlim(-0.55, len(BANDS) - 0.45)
-    axes.set_xlabel("band, its true share", labelpad=1)
+    axes.set_xlabel("band, true share (%)", labelpad=1)
 
 
 def _share(share: float) -> str:
     """Percent with as many digits as it takes to tell the bands apart."""
     percent = 100 * share
-    return f"{percent:.1f} %" if percent >= 10 else f"{percent:.2g} %"
+    return f"{percent:.1f}" if percent >= 10 else f"{percent:.2g}"
 
 
 def _draw_correlation(axes: Axes, spectra: pd.DataFrame, channel: str, models: Mapping[str, str]) -> None:
@@ -222,9 +226,12 @@ def _draw_correlation(axes: Axes, spectra: pd.DataFrame, channel: str, models: M
     for place, model in enumerate(models):
         curve = section(spectra[spectra["model"] == model], channel, "frc")
         style = line_style(place, model) | {"marker": "", "linewidth": 0.8}
-        axes.plot(curve["frequency"], curve["mean"], **style)
         # Where it first falls below the threshold, mean over seeds.
         falls = select(spectra, channel=channel, quantity="crossing", model=model)[["frequency", "value"]].mean()
+        beyond = curve["frequency"] > falls["frequency"]
+        axes.plot(curve["frequency"], curve["mean"].mask(beyond), **style)
+        # One point more, so that there is no gap between the two.
+        axes.plot(curve["frequency"], curve["mean"].where(beyond.shift(-1, fill_value=True)), alpha=FADED, **style)
         mark = {
             "marker": line_style(place, model)["marker"],
             "markersize": 3.5,
@@ -232,5 +239,5 @@ def _draw_correlation(axes: Axes, spectra: pd.DataFrame, channel: str, models: M
             "markeredgewidth": 0.4,
         }
         axes.plot(*falls, color=colour(model), zorder=3, **mark)
-    axes.set(xlim=(0, 0.5), ylim=(-0.4, 1.02))
+    axes.set(xlim=(0, 0.5), ylim=(-0.4, 1.02), xticks=(0, 0.2, 0.4))
     axes.set_xlabel("frequency (cycles/pixel)", labelpad=1)

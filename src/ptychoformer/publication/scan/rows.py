@@ -8,9 +8,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from ptychoformer.publication.figures.parts.bars import colour_bar, frame, scale_bar
+from ptychoformer.publication.figures.parts.bars import beyond, colour_bar, frame, scale_bar
 from ptychoformer.publication.figures.parts.style import axes_at, house_style
 
 BEFORE, BAR_GAP, BAR, FOR_TICKS = 0.12, 0.05, 0.07, 0.5  # left of a picture, and right of it for its colour bar
@@ -42,14 +42,8 @@ class Picture:
 
     @property
     def beyond(self) -> str:
-        """At which ends of the colour scale values lie beyond it: ``neither``, ``min``, ``max``
-        or ``both``.
-        """
-        with np.errstate(invalid="ignore"):  # NaN is neither
-            below, above = (self.image < self.scale.vmin).any(), (self.image > self.scale.vmax).any()
-        return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
-            bool(below), bool(above)
-        ]
+        """At which ends of the colour scale values lie beyond it, see `bars.beyond`."""
+        return beyond(self.scale, self.image)
 
 
 class Shown(Figure):
@@ -94,9 +88,7 @@ class Row:
     def _colour_bar(self, picture: Picture, box: tuple[float, float, float, float]) -> None:
         logarithmic = isinstance(picture.scale, LogNorm)
         ticks = None if logarithmic else MaxNLocator(5)
-        bar = colour_bar(self.figure, box, picture.scale, picture.colours, picture.label, ticks, picture.beyond)
-        if logarithmic:
-            bar.ax.yaxis.set_minor_locator(NullLocator())
+        colour_bar(self.figure, box, picture.scale, picture.colours, picture.label, ticks, picture.beyond)
 
     def plot(self, place: int, title: str) -> Axes:
         """Axes for a curve or points, with room for ticks on their left."""

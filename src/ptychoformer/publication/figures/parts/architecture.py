@@ -152,7 +152,7 @@ def _nonlocal_steps(modules: Mapping[str, Module], attention: str, release: bool
         ("Mean over", f"{size(pooled)} pixels"), (), 0, modules["nonlocal_"]["output"] if release else widen["input"]
     )
     widening = Step(
-        (f"Convolution {_sides(widen)}",), (_channels(widen, 0), *_relu(release)), widen["parameters"], widen["output"]
+        ("Convolution", _sides(widen)), (_channels(widen, 0), *_relu(release)), widen["parameters"], widen["output"]
     )
     yield from (widening, mean) if release else (mean, widening)
 

@@ -1,11 +1,11 @@
 """What stands beside a picture: its frame, its colour bar and its scale bar."""
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import Locator, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
@@ -13,7 +13,9 @@ from matplotlib.transforms import ScaledTranslation
 from ptychoformer.publication.figures.parts.lengths import round_length, with_prefix
 from ptychoformer.publication.figures.parts.style import Box, axes_at
 
-OUTLINE = [withStroke(linewidth=1.4, foreground="black")]  # of letters on a picture
+STEP = 1 / 256  # of a colour scale, that eight bits tell apart
+OUTLINE = [withStroke(linewidth=1.4, foreground="black")]  # of white letters on a picture
+LIGHT_OUTLINE = [withStroke(linewidth=1.8, foreground="white")]  # of coloured marks on a picture
 
 
 def frame(axes: Axes) -> None:
@@ -30,22 +32,37 @@ def colour_bar(
     ticks: Locator | None = None,
     extend: str = "neither",
 ) -> Colorbar:
-    """Draw a colour bar without a frame.
+    """Draw a colour bar, upright unless its box is wider than high.
 
     Args:
         scale: from values to colours.
-        label: beside it.
+        label: beside it, with the unit.
         ticks: where they are; as the scale has them if left out.
         extend: a pointed end, ``min``, ``max`` or ``both``, says that values beyond it are drawn in
-            its last colour.
+            its last colour, see `beyond`.
     """
-    bar = figure.colorbar(ScalarMappable(scale, colours), axes_at(figure, box), extend=extend)
-    bar.outline.set_visible(False)
-    bar.set_label(label, fontsize=6, labelpad=2)
+    orientation = "horizontal" if box[2] > box[3] else "vertical"
+    bar = figure.colorbar(ScalarMappable(scale, colours), axes_at(figure, box), extend=extend, orientation=orientation)
+    # Thin, so that white ends and white points have an edge on a white page.
+    bar.outline.set(edgecolor="grey", linewidth=0.3)
+    bar.set_label(label, labelpad=2)
     if ticks:
         bar.locator = ticks
         bar.update_ticks()
+    bar.ax.minorticks_off()
     return bar
+
+
+def beyond(scale: Normalize, *images: np.ndarray) -> str:
+    """Say at which ends of a scale images have values beyond it: ``neither``, ``min``, ``max``
+    or ``both``.
+    """
+    # Of two colours that lie closer than a printed step nobody sees which is drawn.
+    least = 0 if isinstance(scale, LogNorm) else STEP * (scale.vmax - scale.vmin)
+    with np.errstate(invalid="ignore"):  # NaN is neither
+        below = any(bool((image < scale.vmin - least).any()) for image in images)
+        above = any(bool((image > scale.vmax + least).any()) for image in images)
+    return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
 
 
 def ticks_of(height: float) -> MaxNLocator:
@@ -64,7 +81,7 @@ def scale_bar(axes: Axes, width: int, pixel_size: float | None) -> None:
     below = axes.get_xaxis_transform() + ScaledTranslation(0, -0.085, axes.figure.dpi_scale_trans)
     end = length / (pixel_size or 1) - 0.5
     axes.plot((-0.5, end), (0, 0), color="black", linewidth=2, solid_capstyle="butt", transform=below, clip_on=False)
-    style = {"fontsize": 6, "ha": "left", "va": "center_baseline", "textcoords": "offset points"}
+    style = {"ha": "left", "va": "center_baseline", "textcoords": "offset points"}
     axes.annotate(
         with_prefix(length) if pixel_size else f"{length:g} pixels",
         (end, 0),
@@ -73,19 +90,3 @@ def scale_bar(axes: Axes, width: int, pixel_size: float | None) -> None:
         annotation_clip=False,
         **style,
     )
-
-
-def inner_scale_bar(axes: Axes, shape: tuple[int, int], pixel_size: float) -> None:
-    """Draw a bar of a round length, up to two fifths of a picture (h, w), in its lower right
-    corner, where panels leave no room below.
-    """
-    height, width = shape
-    length = round_length(0.4 * width * pixel_size)
-    thickness = 0.025 * height
-    left, top = 0.95 * width - 0.5 - length / pixel_size, 0.95 * height - 0.5 - thickness
-    axes.add_patch(
-        Rectangle((left, top), length / pixel_size, thickness, facecolor="white", edgecolor="black", linewidth=0.4)
-    )
-    # Flush with the bar's right end, since a label wider than a short bar would leave the panel.
-    style = {"color": "white", "fontsize": 6, "ha": "right", "path_effects": OUTLINE}
-    axes.annotate(with_prefix(length), (left + length / pixel_size, top), (0, 1), textcoords="offset points", **style)

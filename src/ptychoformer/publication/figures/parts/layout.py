@@ -21,14 +21,13 @@ class Layout:
     columns: int
     scene_shape: tuple[int, int]
     left: float = 0.36
-    top: float = 0.36
+    top: float = 0.46
     gap: float = 0.03
     between_points: float = 0.16
-    between_blocks: float = 0.42
-    least_row: float = 0.42
-    for_psnr: float = 0.13
+    between_blocks: float = 0.9
+    least_row: float = 0.6
+    for_psnr: float = 0.16
     for_bars: float = 0.62
-    for_note: float = 0.26
     margin: float = 0.06
 
     @property
@@ -51,8 +50,8 @@ class Layout:
 
     @property
     def height(self) -> float:
-        """The height of the whole figure, which a note of two lines ends."""
-        return self._scene_row(ROWS) + self.for_note + self.margin
+        """The height of the whole figure."""
+        return self._scene_row(ROWS) + self.margin
 
     def point_box(self, place: int, row: int, column: int) -> Box:
         """Left, top, width and height of a panel of scan point ``place``."""
@@ -64,6 +63,11 @@ class Layout:
         """Left, top, width and height of a panel of the scene."""
         width, height = self.scene
         return self.left + column * (width + self.gap), self._scene_row(row), width, height
+
+    def pattern_bar_box(self, place: int) -> Box:
+        """Left, top, width and height of the colour bar below the pattern of a scan point."""
+        left, top, side, _ = self.point_box(place, ROWS - 1, 0)
+        return left, top + side + 0.06, side, 0.06
 
     def bar_box(self, row: int) -> Box:
         """Left, top, width and height of the colour bar right of a row of scenes."""

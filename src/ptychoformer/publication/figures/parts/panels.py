@@ -18,7 +18,7 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split, split_of
 
-UNITS = {"amplitude": "normalised", "phase": "rad"}
+UNITS = {"amplitude": "norm.", "phase": "rad"}  # of an amplitude, 0 to 1 on the scale of the metrics
 TRUTH = "Truth"
 Images = Mapping[str, np.ndarray]
 RunFiles = Mapping[str, tuple[str | os.PathLike, str | os.PathLike]]
@@ -79,11 +79,16 @@ class Views:
     ranges: Mapping[str, tuple[float, float]]
 
     def error_limit(self, channel: str) -> float:
-        """The error that 99 % of all pixels shown stay below, common to all networks; a few
-        outliers must not darken the rest.
-        """
-        errors = [view.error(model, channel).ravel() for view in (*self.points, self.scene) for model in view.answers]
-        return float(np.nanpercentile(np.concatenate(errors), 99)) or 1.0
+        """`error_limit` of all that is shown."""
+        return error_limit(channel, *self.points, self.scene)
+
+
+def error_limit(channel: str, *views: View) -> float:
+    """The error that 99 % of all pixels shown stay below, common to all networks; a few outliers
+    must not darken the rest.
+    """
+    errors = [view.error(model, channel).ravel() for view in views for model in view.answers]
+    return float(np.nanpercentile(np.concatenate(errors), 99)) or 1.0
 
 
 def load_views(dataset: str | os.PathLike, run_files: RunFiles, *, block: str, level: str) -> Views:

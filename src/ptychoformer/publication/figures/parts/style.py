@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from ptychoformer.files import atomic
 
 DOUBLE_COLUMN, SINGLE_COLUMN = 7.16, 3.5  # inches, IEEE Transactions
+LETTER_WIDTH = 0.16  # of a bold panel letter and a blank, inches
 STYLE_FILE = Path(__file__).with_name("ptychoformer.mplstyle")
 
 # Networks in Okabe and Ito's palette, which colour-blind readers can tell apart too.
@@ -29,6 +30,8 @@ COLOURS = {
     "transunet": "#CC79A7",
     "segformer": "#56B4E9",
 }
+# What a figure points at: squares, queries and test patterns. No network has it.
+MARK = "#EE3377"
 COLOURMAPS = {"amplitude": "gray", "phase": "cividis", "error": "inferno", "pattern": "inferno"}
 Box = tuple[float, float, float, float]  # left, top, width and height, inches from the upper left corner of the page
 
@@ -68,7 +71,7 @@ def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None
     width, height = figure.get_size_inches()
     y = 1 - (top - above) / height
     figure.text(left / width, y, name, fontsize=9, fontweight="bold", ha="left", va="baseline")
-    figure.text((left + 0.13) / width, y, text, ha="left", va="baseline")
+    figure.text((left + LETTER_WIDTH) / width, y, text, ha="left", va="baseline")
 
 
 def save(figure: Figure, *paths: str | os.PathLike) -> None:

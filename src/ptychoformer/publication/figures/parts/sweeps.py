@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from scipy.stats import t as student
 
 from ptychoformer.errors import InputError
@@ -17,12 +18,14 @@ from ptychoformer.publication.figures.parts.style import colour
 METRICS = ("psnr", "ssim")
 PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (8, 2)))
+DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (2, 0.8)), (0, (6, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 CONFIDENCE = 0.95
 LEAST_SPAN = {"psnr": 1.0, "ssim": 5.0}  # dB and %, that a plot shows at least
 REACH = 0.75  # how far intervals stretch a plot beyond its means, in parts of what these span
 MARGIN = 0.06
+BAND_SHADE = 0.2  # opacity of the band of a curve
 LARGEST = {"ssim": 100.0}
+REFERENCE_LOOK = {"color": "0.35", "linewidth": 0.8, "zorder": 1}  # of floor, ceiling and their like
 
 
 def half_width(values: Sequence[float] | np.ndarray) -> float:
@@ -150,32 +153,34 @@ def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
 
 
 def limit(axes: Axes, low: float, high: float, metric: str) -> None:
-    """Have the axis show from ``low`` to ``high``, and mark every interval that it cuts with an
-    arrowhead at its edge.
-    """
+    """Have the axis show from ``low`` to ``high``, and mark what it cuts, see `mark_cut`."""
     if not np.isfinite([low, high]).all():  # nothing to be shown
         return
     margin = MARGIN * max(high - low, LEAST_SPAN[metric])
-    bottom, top = low - margin, high + margin
-    axes.set_ylim(bottom, top)
+    axes.set_ylim(low - margin, high + margin)
+    mark_cut(axes)
+
+
+def mark_cut(axes: Axes) -> None:
+    """Mark every interval that goes on beyond the axis with an arrowhead at its edge."""
+    bottom, top = axes.get_ylim()
     for bars in axes.containers:
+        if not isinstance(bars, ErrorbarContainer):
+            continue
         colour_of_bar = bars.lines[2][0].get_color()
         for (x, start), (_, end) in filter(len, bars.lines[2][0].get_segments()):  # a single seed has no interval
-            for beyond, edge, head in ((start < bottom, bottom, "v"), (end > top, top, "^")):
-                if beyond:
-                    axes.plot(
-                        x,
-                        edge,
-                        marker=head,
-                        markersize=3,
-                        color=colour_of_bar,
-                        linestyle="none",
-                        clip_on=False,
-                        gid="cut",
-                    )
+            for cut, edge, head in ((start < bottom, bottom, "v"), (end > top, top, "^")):
+                if cut:
+                    style = {"marker": head, "markersize": 3, "color": colour_of_bar, "linestyle": "none"}
+                    axes.plot(x, edge, clip_on=False, gid="cut", **style)
 
 
 def label_axes(axes: Axes, channel: str, metric: str) -> None:
     """The metric with its unit beside the axis, the channel above."""
     axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
     axes.set_title(channel.capitalize().replace("_", " "), pad=3)
+
+
+def band(axes: Axes, where: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
+    """Fill the interval of a curve, ``low`` to ``high``, in a light shade of the curve's colour."""
+    axes.fill_between(where, low, high, color=colour, alpha=BAND_SHADE, linewidth=0)
