@@ -15,6 +15,7 @@ from ptychoformer.drawn import (
     held_figures,
     labels_of_fig4,
     overlaps,
+    references_of_fig6,
     runs_of_fig4,
     runs_of_fig8,
     views,
@@ -83,6 +84,9 @@ def test_what_is_drawn_has_the_first_dataset_the_greatest_set_and_the_first_seed
     assert {run["n_train"] for run in runs_of_fig8(experiments)} == {192, 50}
     assert [run["model"] for run in runs_of_fig4(experiments)] == [*experiments.networks("table1"), "epie"]
     assert labels_of_fig4(experiments)["epie"] == "ePIE"
+    of_fig6, network = references_of_fig6(experiments), experiments.runs_to_draw("table2")[0]
+    assert [(run["model"], run["loss"]) for run in of_fig6] == [("floor", "none"), ("ceiling", "none")]
+    assert all(run[key] == network[key] for run in of_fig6 for key in ("dataset", "test", "n_train", "seed"))
     shown = views(experiments, "sizes", runs_of_fig8(experiments))
     assert [view["n_train"] for view in shown] == [192, 50]
     assert all(view["models"] == experiments.networks("sizes") and view["block"] == "lower_right" for view in shown)

@@ -144,6 +144,9 @@ def test_every_word_can_be_read_and_a_cut_interval_is_marked(measured, runs, met
     with house_style():
         figure = compose(rows, scores, LABELS, pixel_size)
         assert not experiment.illegible(figure)
+    headings = [axes.get_title() for axes in figure.axes[: 1 + len(LABELS)]]
+    assert headings == ["Labels", *LABELS.values()]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:-1] == headings[1:]
     cut = [[line.get_marker() for line in axes.lines if line.get_gid() == "cut"] for axes in figure.axes[-3:]]
     assert cut == [[], [], ["v", "v"]]  # of amplitude and of phase
 

@@ -55,6 +55,13 @@ def test_strip_and_block_are_outlined_where_they_are_and_named(split, block):
     assert labels[1:-1] == ["test strip", *([] if block == "strip" else [BLOCKS[block]])]
 
 
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_word_can_be_read(split, experiment, block):
+    training = {size: training_subset(split, size, 0, "scattered") for size in (320, 100, 20)}
+    with house_style():
+        assert not experiment.illegible(compose(split, training, block))
+
+
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 6, 8])
 def test_one_panel_a_size_within_the_page(split, count):
     training = {

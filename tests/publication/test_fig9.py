@@ -73,6 +73,9 @@ def test_panels_hold_what_the_files_hold(files, experiment):
     assert curves[0].get_alpha() is None
     assert curves[1].get_alpha() < 0.5
     assert {"low", "mid", "high"} <= set(named)
+    headings = [axes.get_title() for axes in figure.axes[: len(MODELS)]]
+    assert headings == [*MODELS.values()]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][1:-1] == headings
     assert not experiment.illegible(figure)
 
 

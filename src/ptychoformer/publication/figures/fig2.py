@@ -125,7 +125,7 @@ def _draw_branches(page: Page, network: Network, branches: list[str]) -> tuple[f
     page.box(MARGIN, middle - BOX / 2, ENDS, BOX, Step(("Pattern",), (network.seen,), 0, network.input), "fuse")
     page.box(_RIGHT - ENDS, middle - BOX / 2, ENDS, BOX, network.fusion, "fuse")
     below = middle + BOX / 2 + FOR_SHAPE + 0.03
-    page.axes.text(MARGIN, below, f"{network.total:,}\nparameters in all", va="top", linespacing=1.0)
+    page.axes.text(MARGIN, below, f"{network.total:,}\nparameters in all", va="top")
     for name, top in zip(branches, tops, strict=True):
         lane = network.lanes[name]
         page.heading(left, top - FOR_TITLE, f"{lane.title}: {lane.parameters:,} parameters", name)
