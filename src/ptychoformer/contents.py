@@ -22,10 +22,12 @@ class Experiment:
 
     Args:
         description: what it is for.
+        figures: that show it, keys of `Contents.figures`.
         room_for_one: its lists in the config that may hold one entry only.
     """
 
     description: str
+    figures: tuple[str, ...]
     room_for_one: tuple[str, ...]
 
 
@@ -116,6 +118,11 @@ def _check(contents: Contents, path: str | os.PathLike) -> None:
             raise InputError(
                 f"{path}: experiments.{name}.room_for_one: '{unknown[0]}' is no list of an experiment; allowed are"
                 f" {allowed}."
+            )
+        if unknown := [figure for figure in experiment.figures if figure not in contents.figures]:
+            raise InputError(
+                f"{path}: experiments.{name}.figures: there is no figure '{unknown[0]}'; there are"
+                f" {', '.join(contents.figures)}."
             )
     for name, table in contents.tables.items():
         if name not in contents.experiments:

@@ -35,7 +35,7 @@ from ptychoformer.publication.tables.typeset import rows
 from ptychoformer.storage import write_csv
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
-VOID = {"meta", "img", "br", "link"}
+VOID = {"meta", "img", "br", "link", "input"}
 FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig6", "fig7", "fig8", "fig9", "fig10")
 HERE = dict(block="lower_right", level="scene")
 HEADLINE = "block == 'lower_right' and region == 'whole' and level == 'scene'"
@@ -163,7 +163,7 @@ class Page(HTMLParser):
             self.images.append(attrs)
         if "verdict" in attrs.get("class", ""):
             self.verdicts.append("")
-        if tag == "tr" and attrs.get("id", "").startswith("claim-"):
+        if tag == "li" and attrs.get("id", "").startswith("claim-"):
             self.cells[attrs["id"].removeprefix("claim-")] = ""
         if tag not in VOID:
             self.open.append((tag, attrs))
@@ -179,7 +179,7 @@ class Page(HTMLParser):
         self.text.append(data)
         if any("verdict" in attrs.get("class", "") for _, attrs in self.open):
             self.verdicts[-1] += data
-        if row := next((attrs["id"] for tag, attrs in self.open if tag == "tr" and "id" in attrs), None):
+        if row := next((attrs["id"] for tag, attrs in self.open if tag == "li" and "id" in attrs), None):
             self.cells[row.removeprefix("claim-")] += data
 
     @property

@@ -145,6 +145,7 @@ rule report:
         missing_scan=PLAN.missing_scan(),
         runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
         harvest_note=PLAN.harvest_note(),
+        caution=config["caution"],
         code=code_digest("publication.report.page"),
     message:
         "Writing the report"

@@ -23,6 +23,7 @@ with job(snakemake):
         **of_runs,
         reference=folder_of(files.reference),
         harvest_note=params.harvest_note,
+        caution=params.caution,
         ours=params.ours,
         words=params.words,
         scale=params.scale,

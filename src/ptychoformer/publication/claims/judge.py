@@ -52,7 +52,7 @@ OUTPUT_COLUMNS = [
         "rival",
         "reason",
     ),
-    *("scale", "source", "interim", "published_value", "note"),
+    *("scale", "source", "interim", "published_value", "note", "experiment"),
 ]
 
 
@@ -134,6 +134,7 @@ def _row(
     }
     about = {name: getattr(claim, name) for name in ("id", "place", "statement", "judges", "note")}
     about |= {"scale": scale, "source": source, "published_value": claim.published}
+    about |= {"experiment": claim.test.experiment}
     return about | vars(verdict) | others | {"interim": harvested and 0 < verdict.n_seeds < SEEDS_FIXED}
 
 

@@ -137,7 +137,7 @@ def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
     Raises:
         InputError: it is missing, or breaks its contract.
     """
-    table = read_table(path, OUTPUT_COLUMNS, text=("verdict", *VERDICTS_ELSEWHERE))
+    table = read_table(path, OUTPUT_COLUMNS, text=("verdict", "experiment", *VERDICTS_ELSEWHERE))
     known = {"verdict": VERDICTS, "source": (LOCAL, REFERENCE), "judges": JUDGES}
     # A claim has a verdict elsewhere only where that is another question.
     known |= dict.fromkeys(VERDICTS_ELSEWHERE, (*VERDICTS, ""))

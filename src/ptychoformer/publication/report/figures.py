@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from ptychoformer.errors import InputError
 
 # Three quarters of what a page may weigh: base64 adds a third.
 MOST_BYTES = 10_000_000
+MOST_LETTERS = 250  # of an alternative text, whose caption stands below it
 _SCREEN_PIXELS_PER_DOT = 0.45  # figures have 300 dots an inch; their smallest text, 6 points, is then 11 pixels high
 _ABSENT = (
     "Skipped: the measured scan {file} is not at hand. With a copy of it under a folder, make paper DATA=folder uses"
@@ -28,6 +30,7 @@ class Picture:
 
     Args:
         number: the paper's.
+        alt: what it shows, for those who do not see it.
         source: data URI.
         width, height: on the screen, CSS pixels.
         pdf: link, relative to the page.
@@ -36,6 +39,7 @@ class Picture:
     number: str
     title: str
     caption: str
+    alt: str = ""
     source: str = ""
     width: int = 0
     height: int = 0
@@ -99,11 +103,22 @@ def _picture(
         _number(name),
         figure.title,
         figure.caption,
+        f"Figure {_number(name)}: {figure.title}. {_first_sentences(figure.caption)}",
         source,
         width,
         height,
         Path(os.path.relpath(pdf, folder)).as_posix(),
     )
+
+
+def _first_sentences(caption: str) -> str:
+    """A caption without marks, as many whole sentences of it as an alternative text may have."""
+    found = ""
+    for sentence in re.split(r"(?<=\.)\s+", caption.replace("**", "")):
+        if found and len(found) + len(sentence) > MOST_LETTERS:
+            break
+        found += f" {sentence}"
+    return found.strip()
 
 
 def _half(image: Image.Image) -> bytes:

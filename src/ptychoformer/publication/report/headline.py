@@ -1,9 +1,9 @@
-"""The headline of the report: our network of Table I, the best of the others, and the lead
+"""The headline of the report: the paper's network in Table I, the best of the others, and the lead
 between them, each with its interval.
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import isnan, nan, sqrt
 
 import pandas as pd
 from scipy.special import stdtrit
@@ -14,6 +14,7 @@ from ptychoformer.publication.tables.layout import Layout
 from ptychoformer.publication.tables.typeset import at_part
 
 _METRICS = ("psnr", "ssim")
+AHEAD, BEHIND, OPEN = "ahead", "behind", "open"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Headline:
         lead: how much better ours is, positive if it is; its interval is that of the paired
             difference, empty where it was not tested.
         published_lead: the paper's own lead over that same network.
+        standing: ``AHEAD`` or ``BEHIND`` if the interval of the lead leaves zero out, else ``OPEN``.
+        published_ahead: whether the paper's own lead is positive; None where it prints none.
+        floor: mean over seeds of what predicts the training mean, empty if it was not scored.
+        above_floor: whether ours is better than that.
     """
 
     condition: str
@@ -39,6 +44,10 @@ class Headline:
     lead: str
     lead_interval: str
     published_lead: str
+    standing: str
+    published_ahead: bool | None
+    floor: str
+    above_floor: bool
 
 
 def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours: str) -> list[Headline]:
@@ -83,6 +92,8 @@ def _headline(
     turn = 1 if quantity.higher_is_better else -1
     best = (turn * rows.loc[rivals, "ours_mean"]).idxmax()
     published = turn * (rows.at[ours, "published_mean"] - rows.at[best, "published_mean"])
+    low, high = _ends_of_lead(pairs, ours, best, turn)
+    floor = rows.at["floor", "ours_mean"] if "floor" in rows.index else None
     return Headline(
         condition=layout.conditions[condition],
         column=f"{CHANNEL_NAMES[channel]} {quantity.name} ({quantity.unit})",
@@ -92,8 +103,12 @@ def _headline(
         rival=quantity.text(rows.at[best, "ours_mean"]),
         rival_interval=_interval_of_mean(rows.loc[best], quantity),
         lead=quantity.text(turn * (rows.at[ours, "ours_mean"] - rows.at[best, "ours_mean"]), sign=True),
-        lead_interval=_interval_of_lead(pairs, ours, best, turn, quantity),
+        lead_interval="" if isnan(low) else f"{quantity.text(low, sign=True)} to {quantity.text(high, sign=True)}",
         published_lead=MISSING if pd.isna(published) else quantity.text(published, sign=True),
+        standing=AHEAD if low > 0 else BEHIND if high < 0 else OPEN,
+        published_ahead=None if pd.isna(published) else bool(published > 0),
+        floor="" if floor is None else quantity.text(floor),
+        above_floor=floor is not None and bool(turn * (rows.at[ours, "ours_mean"] - floor) > 0),
     )
 
 
@@ -106,10 +121,13 @@ def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
     return f"{quantity.text(row['ours_mean'] - half)} to {quantity.text(row['ours_mean'] + half)}"
 
 
-def _interval_of_lead(pairs: pd.DataFrame, ours: str, rival: str, turn: int, quantity: Quantity) -> str:
+def _ends_of_lead(pairs: pd.DataFrame, ours: str, rival: str, turn: int) -> tuple[float, float]:
+    """The interval of the paired difference, positive where ours is better; NaN where it was not
+    tested.
+    """
     found = pairs[((pairs["a"] == ours) & (pairs["b"] == rival)) | ((pairs["a"] == rival) & (pairs["b"] == ours))]
     if found.empty or found.iloc[0][["low", "high"]].isna().any():
-        return ""
+        return nan, nan
     row = found.iloc[0]
-    ends = sorted((turn if row["a"] == ours else -turn) * row[name] for name in ("low", "high"))
-    return " to ".join(quantity.text(end, sign=True) for end in ends)
+    low, high = sorted((turn if row["a"] == ours else -turn) * row[name] for name in ("low", "high"))
+    return low, high

@@ -27,11 +27,12 @@ from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report import claims as report_claims
 from ptychoformer.publication.report import reference as report_reference
 from ptychoformer.publication.report import runs as report_runs
-from ptychoformer.publication.report import variation
+from ptychoformer.publication.report import evidence, variation
 from ptychoformer.publication.report.curves import training_curves
 from ptychoformer.publication.report.figures import pictures
-from ptychoformer.publication.report.headline import headlines
+from ptychoformer.publication.report.headline import Headline, headlines
 from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.opening import opening
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables import typeset
 from ptychoformer.publication.tables.compare import COLUMNS, is_shown, notes
@@ -39,6 +40,8 @@ from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout, Part, c
 from ptychoformer.publication.tables.words import statements
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
+INCLUDED = ("macros.html.j2", "claims.html.j2", "background.html.j2")  # by the template
+STYLE = Path(__file__).with_name("page.css")
 HEADLINE_TABLE = "table1"
 Statistics = tuple[str | os.PathLike, str | os.PathLike]
 
@@ -58,6 +61,7 @@ def make_report(
     scale: Mapping[str, Any],
     missing_scan: str = "",
     harvest_note: str = "",
+    caution: str = "",
     output: str | os.PathLike,
 ) -> None:
     """Write the page.
@@ -80,34 +84,45 @@ def make_report(
             dots.
         missing_scan: the file for want of which the measured data were left out.
         harvest_note: that the runs are not of this workflow, in words; empty if they are.
+        caution: why the numbers mean nothing, told in red; empty if they do.
 
     Raises:
         InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
     """
     labels, layouts = Labels.of(words), {name: Layout.of(table) for name, table in words.items()}
     first = layouts[HEADLINE_TABLE]
+    runs, lead = report_runs.trained_runs(trained, labels), _lead(tables, statistics, first, ours)
     page = _template().render(
-        scale_note=words[HEADLINE_TABLE]["scale_note"],
+        style=Markup(STYLE.read_text(encoding="utf-8")),
+        caution=caution,
+        opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
         harvest_note=harvest_note,
         scale=list(_flat(scale)),
         tables=[_table(layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words],
         figures=pictures(figures, contents.figures, output, missing_scan),
         curves=_embedded(training_curves(histories, first.conditions, first.methods), "image/svg+xml"),
-        **_headline_parts(tables[HEADLINE_TABLE], statistics[HEADLINE_TABLE][1], first, ours),
-        **_claims_parts(claims, labels, contents),
+        **_headline_parts(lead, tables[HEADLINE_TABLE], first, ours),
+        **_claims_parts(claims, labels, contents, {*words, *figures}),
         **_reference_parts(reference, labels, first),
-        **_runs_parts(trained, labels),
+        **_runs_parts(runs, labels),
     )
     write_text(page, output)
 
 
+def _lead(
+    tables: Mapping[str, str | os.PathLike], statistics: Mapping[str, Statistics], layout: Layout, ours: str
+) -> list[Headline]:
+    """Return how far ours leads the best of the others in Table I."""
+    table, pairs = tables[HEADLINE_TABLE], statistics[HEADLINE_TABLE][1]
+    return headlines(read_table(table, COLUMNS), read_table(pairs, PAIRWISE), layout, ours)
+
+
 def _headline_parts(
-    table_csv: str | os.PathLike, pairwise_csv: str | os.PathLike, layout: Layout, ours: str
+    lead: Sequence[Headline], table_csv: str | os.PathLike, layout: Layout, ours: str
 ) -> dict[str, Any]:
     """Return what the page says of Table I: our lead, and how the networks vary over seeds."""
-    headline = headlines(read_table(table_csv, COLUMNS), read_table(pairwise_csv, PAIRWISE), layout, ours)
     return {
-        "headlines": _by_condition(headline),
+        "headlines": _by_condition(lead),
         "our_name": layout.methods[ours],
         "network_names": ", ".join(layout.methods.values()),
         "block_title": BLOCK_TITLES[layout.block],
@@ -116,9 +131,12 @@ def _headline_parts(
     }
 
 
-def _claims_parts(claims: str | os.PathLike, labels: Labels, contents: Contents) -> dict[str, Any]:
-    """Return the claims by section, their tallies, and how verdicts are shown."""
+def _claims_parts(claims: str | os.PathLike, labels: Labels, contents: Contents, shown: set[str]) -> dict[str, Any]:
+    """Return the claims by section, their tallies, how verdicts are shown, and which of the
+    ``shown`` tables and figures each rests on.
+    """
     verdicts = report_claims.read_verdicts(claims)
+    rests_on = evidence.evidence(verdicts, contents, shown)
     return {
         "tallies": {source: report_claims.tally(verdicts, source) for source in (LOCAL, REFERENCE)},
         "verdicts": [
@@ -126,6 +144,9 @@ def _claims_parts(claims: str | os.PathLike, labels: Labels, contents: Contents)
             for verdict in report_claims.VERDICTS
         ],
         "claim_sections": report_claims.sections(verdicts, labels, contents),
+        "evidence": rests_on,
+        "filters": evidence.filters(rests_on, contents),
+        "claim_classes": evidence.classes(verdicts, rests_on),
         "seeds_fixed": SEEDS_FIXED,
     }
 
@@ -140,9 +161,8 @@ def _reference_parts(reference: str | os.PathLike | None, labels: Labels, layout
     }
 
 
-def _runs_parts(trained: Mapping[Run, Mapping[str, Any]], labels: Labels) -> dict[str, Any]:
+def _runs_parts(runs: pd.DataFrame, labels: Labels) -> dict[str, Any]:
     """Return how the runs were made, and how long they took."""
-    runs = report_runs.trained_runs(trained, labels)
     return {
         "runs": report_runs.run_rows(runs, labels),
         "durations": report_runs.duration_rows(runs, labels),
@@ -179,6 +199,7 @@ def _part(part: Part, rows: Sequence[typeset.Row], layout: Layout) -> dict[str, 
         "caption": caption(part),
         "groups": column_groups(part, layout),
         "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
+        "labels": _headings(layout.columns(part)),
         "rows": _by_condition(rows),
     }
 

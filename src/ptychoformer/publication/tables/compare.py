@@ -256,9 +256,11 @@ def _seeds_note(table: pd.DataFrame) -> str:
     counts = table.loc[~table["method"].isin(REFERENCES), "n_seeds"]
     low, high = int(counts.min()), int(counts.max())
     if high == 1:
-        ours = "Ours: one seed, so no standard deviation."
+        ours = "This run: one seed, so no standard deviation."
     else:
-        ours = f"Ours: mean ± sample standard deviation of {f'{high}' if low == high else f'{low} to {high}'} seeds."
+        ours = (
+            f"This run: mean ± sample standard deviation of {f'{high}' if low == high else f'{low} to {high}'} seeds."
+        )
     if table["published_std"].notna().any():
         return f"{ours} Published: mean ± standard deviation of ten experiments."
     return (

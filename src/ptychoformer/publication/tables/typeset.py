@@ -92,7 +92,7 @@ def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str])
         if body := rows(table, part, layout):
             parts += [f"## {caption(part)}", _markdown_table(body, part, layout)]
     if table["published_mean"].notna().any():
-        explained.insert(0, "In brackets: the paper's mean; ours minus the paper's.")
+        explained.insert(0, "In brackets: the paper's mean; this run minus the paper's.")
     parts.append("\n".join(f"- {markdown(note)}" for note in explained))
     return "\n\n".join(parts) + "\n"
 
@@ -127,7 +127,7 @@ def _latex_table(part: Part, body: Sequence[Row], layout: Layout, notes: Sequenc
     has_published = any(cell.published for row in body for cell in row.cells)
     shown = latex(f"{layout.table.title} (the paper's {layout.table.source}). {caption(part)}")
     explained = (
-        *(["Second lines: the paper's values and, in brackets, ours minus theirs."] if has_published else []),
+        *(["Second lines: the paper's values and, in brackets, this run minus the paper."] if has_published else []),
         *notes,
     )
     return "\n".join([

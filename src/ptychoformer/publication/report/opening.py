@@ -1,0 +1,128 @@
+"""The first screen of the report: what was run, what that can and cannot show, and how Table I
+came out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+from scipy.special import stdtrit
+
+from ptychoformer.publication.report.headline import AHEAD, BEHIND, Headline
+from ptychoformer.publication.report.runs import Trained
+from ptychoformer.publication.store.holdings import SEEDS_FIXED
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The first screen in words.
+
+    Args:
+        facts: what was run, name and text of each.
+        can, cannot: what runs of this scale can show, and cannot.
+        standing: how the network of the paper stands in Table I; empty if it has no rival.
+        floor: how far above the floor that is; empty where there is none.
+    """
+
+    facts: tuple[tuple[str, str], ...]
+    can: str
+    cannot: str
+    standing: str
+    floor: str
+
+
+def opening(
+    scale_note: str, scale: Mapping[str, Any], trained: Sequence[Trained], headlines: Sequence[Headline], name: str
+) -> Opening:
+    """Say what was run and how it came out.
+
+    Args:
+        scale_note: size of Table I's trainings, a sentence.
+        scale: subtree of the config that Table I depends on.
+        trained: every trained network with its provenance.
+        headlines: of Table I.
+        name: of the network of the paper.
+    """
+    seeds = sorted({run.seed for run, _ in trained})
+    facts = [("Scale", scale_note), ("Object", _objects(scale)), ("Seeds", _seeds(seeds)), ("Machine", _cost(trained))]
+    return Opening(
+        tuple((heading, text) for heading, text in facts if text),
+        _can(len(seeds)),
+        _cannot(len(seeds)),
+        _standing(headlines, name),
+        _above_the_floor(headlines, name),
+    )
+
+
+def _objects(scale: Mapping[str, Any]) -> str:
+    """What the scans of Table I are of."""
+    return "; ".join(
+        f"{name}, " + ("read from files" if entry.get("kind") == "tiff" else "generated") + _shape(entry)
+        for name, entry in scale.get("objects", {}).items()
+    )
+
+
+def _shape(entry: Mapping[str, Any]) -> str:
+    return f", {' × '.join(map(str, entry['shape']))} pixels" if entry.get("shape") else ""
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    fixed = "" if len(seeds) >= SEEDS_FIXED else f", where the paper repeats {SEEDS_FIXED} times"
+    return f"{len(seeds)} ({', '.join(map(str, seeds))}){fixed}" if seeds else ""
+
+
+def _cost(trained: Iterable[Trained]) -> str:
+    """How many networks were trained, for how long, on what."""
+    facts = [fact for _, fact in trained]
+    hours = sum(float(fact.get("training_seconds", 0)) for fact in facts) / 3600
+    machines = sorted({f"{fact['device']}, {fact['machine']}" for fact in facts if {"device", "machine"} <= set(fact)})
+    where = f" on {'; '.join(machines)}" if machines else ""
+    return f"{len(facts):,} trainings, {hours:.1f} hours of training in all{where}" if facts else ""
+
+
+def _can(seeds: int) -> str:
+    if seeds < 2:
+        return "One seed shows that everything runs, and what scenes look like."
+    half = float(stdtrit(seeds - 1, 0.975)) / sqrt(seeds)
+    return (
+        f"Differences between networks that are larger than {half:.1f} times their scatter from seed to seed: half the"
+        f" width of a 95 % interval over {seeds} seeds."
+    )
+
+
+def _cannot(seeds: int) -> str:
+    few = "Which of two networks is better at all; what" if seeds < 2 else "What"
+    return (
+        f"{few} another object, another part of this one or another size of training would give. Seeds repeat the"
+        " training, not the sample."
+    )
+
+
+def _standing(headlines: Sequence[Headline], name: str) -> str:
+    if not headlines:
+        return ""
+    ahead, behind = (sum(line.standing == way for line in headlines) for way in (AHEAD, BEHIND))
+    printed = [line for line in headlines if line.published_ahead is not None]
+    paper = (
+        f" (the paper has it ahead in {sum(map(bool, (line.published_ahead for line in printed)))} of the"
+        f" {len(printed)} that it prints)"
+        if printed
+        else ""
+    )
+    return (
+        f"Of Table I’s {len(headlines)} scores {name} leads the best other network in {ahead} and trails it in {behind},"
+        f" by intervals that leave zero out; in {len(headlines) - ahead - behind} they cannot be told apart{paper}."
+    )
+
+
+def _above_the_floor(headlines: Sequence[Headline], name: str) -> str:
+    scored = [line for line in headlines if line.floor]
+    if not scored:
+        return ""
+    first, above = scored[0], sum(line.above_floor for line in scored)
+    return (
+        f"{name} is above the floor, which predicts the mean of the training labels everywhere, in {above} of"
+        f" {len(scored)} scores; {first.condition.lower()}, {first.column[:1].lower()}{first.column[1:]}: {first.ours},"
+        f" floor {first.floor}, best other network {first.rival} ({first.rival_name})."
+    )
