@@ -51,6 +51,42 @@ def test_every_page_is_linked_from_readme_or_another_page():
     assert set(DOCS) <= linked
 
 
+def _letters(text):
+    """A text without what a formatted string has between its words: quotes, braces, line ends."""
+    return re.sub(r"\s+", " ", re.sub(r"\"\s*\n\s*f?\"", "", text))
+
+
+def test_the_messages_that_troubleshooting_explains_are_said():
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "workflow/rules").glob("*.smk"), ROOT / "Makefile"]
+    said = [_letters(path.read_text()) for path in [*sources, ROOT / "config/smoke.yaml"]]
+    rows = re.findall(r"^\| `([^`]+)`", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+    assert len(rows) > 10
+    for message in rows:
+        parts = [part.strip() for part in message.split("...") if part.strip(" ;'")]
+        assert any(all(part.lower() in text.lower() for part in parts) for text in said), message
+
+
+def test_readme_is_read_in_one_sitting():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.split()) <= 900
+    assert len(re.findall(r"^- .*\]\(", text, re.MULTILINE)) == 5  # where to go on
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_targets_of_make_that_are_named_are_there(page):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^    |`)make(?: PYTHON=\S+)? ([a-z-]+)", page.read_text(), re.MULTILINE)
+    assert set(named) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_to_headings_lead_to_one(page):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", page.read_text()):
+        headings = re.findall(r"^#+ (.+)$", (page.parent / target if target else page).read_text(), re.MULTILINE)
+        slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+        assert anchor in slugs, f"{target}#{anchor}"
+
+
 @pytest.mark.parametrize("script", sorted((ROOT / "workflow").glob("*.py")), ids=lambda script: script.name)
 def test_the_scripts_of_workflow_say_what_they_do(script):
     finished = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True)

@@ -1,5 +1,5 @@
-"""Write what README says of results anew, from the reference runs and from a whole run of the
-workflow at laptop scale, if there is one.
+"""Write what README and docs/results.md say of results anew, from the reference runs and from a
+whole run of the workflow at laptop scale, if there is one.
 
     python workflow/readme.py
 
@@ -23,7 +23,13 @@ from ptychoformer.errors import PtychoformerError
 from ptychoformer.escaping import markdown
 from ptychoformer.experiments import headline_of, models_of
 from ptychoformer.publication.report.labels import Labels
-from ptychoformer.publication.report.readme import Sources, block_of_results, keep, write_block
+from ptychoformer.publication.report.readme import (
+    Sources,
+    block_of_results,
+    headline_of_results,
+    keep,
+    write_block,
+)
 
 TOLD = ("table1", "table2", "measured")  # the experiments that README speaks of
 SOURCES = Sources("resources/reference", "resources/published/table1.csv", "resources/laptop")
@@ -39,16 +45,20 @@ def main() -> None:
         metrics = {results / f"evaluation/{name}/metrics.csv": headline_of(config, name)["block"] for name in TOLD}
         found = {path: block for path, block in metrics.items() if path.is_file()}
         keep(results / "publication/claims.csv", found, headline_of(config, "table1")["level"], SOURCES.laptop)
-    write_block("README.md", rendered())
+    for page, text in rendered().items():
+        write_block(page, text)
 
 
-def rendered() -> str:
-    """The text between README's marks."""
+def rendered() -> dict[str, str]:
+    """Each page to the text between its marks."""
     laptop, paper = configured(), configured(CONFIG)
     full_size = labels(paper, paper["experiments"]["table1"]["datasets"], models_of(paper, "table1"))
-    return block_of_results(
-        SOURCES, full_size, labels(laptop, laptop["datasets"], laptop["models"]), **headline_of(laptop, "table1")
-    )
+    headline = headline_of(laptop, "table1")
+    at_laptop_scale = labels(laptop, laptop["datasets"], laptop["models"])
+    return {
+        "README.md": headline_of_results(SOURCES, full_size, **headline),
+        "docs/results.md": block_of_results(SOURCES, full_size, at_laptop_scale, **headline),
+    }
 
 
 def labels(config: dict, datasets: Iterable[str], models: Iterable[str]) -> Labels:

@@ -1,9 +1,12 @@
 """The report: complete, self-contained, true to the files it was made from, and the same every time."""
 
 import base64
+import html
 import io
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,9 +27,10 @@ from ptychoformer.publication.report import figures as report_figures
 from ptychoformer.publication.report.claims import read_verdicts, section_of, sections, tally
 from ptychoformer.publication.report.curves import training_curves
 from ptychoformer.publication.report.effects import effect_text
+from ptychoformer.publication.report.evidence import classes, evidence, filters, picture
 from ptychoformer.publication.report.headline import headlines
 from ptychoformer.publication.report.labels import Labels
-from ptychoformer.publication.report.page import make_report
+from ptychoformer.publication.report.page import STYLE, make_report
 from ptychoformer.publication.report.reference import reference_conditions
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS, read_scores
 from ptychoformer.publication.tables.compare import make_table
@@ -225,7 +229,9 @@ class TestStructure:
 
     def test_the_page_can_be_read_without_eyes(self, page):
         assert all(header.get("scope") for header in page.headers)
-        assert all(len(image["alt"]) > 20 for image in page.images)
+        assert all(20 < len(image["alt"]) < 600 for image in page.images)
+        assert any("One simulated pattern and the mean over many" in image["alt"] for image in page.images)
+        assert page.links[0] == "#summary"  # past the contents, for those who use a keyboard
 
     def test_pictures_have_their_proportions_before_they_are_loaded(self, page):
         assert {(image["width"], image["height"]) for image in page.images[:-1]} == {("135", "45")}
@@ -250,6 +256,182 @@ class TestStructure:
         for made in (page, small_page):
             assert not re.search(r"\b(nan|inf|nat)\b", made.words.lower())
             assert "None" not in made.words.replace("None have been harvested", "")
+
+
+class TestFirstScreen:
+    def test_it_says_what_was_run(self, page, path):
+        first = page.words.split("Table I in short")[0]
+        assert "table1 is smaller than <the paper>." in first
+        assert "3 (0, 1, 2), where the paper repeats 10 times" in first
+        assert "24 trainings, 0.4 hours of training in all on cpu, Linux x86_64" in first  # 6 of each 61.5 s to 64.5 s
+
+    def test_what_can_be_told_is_half_an_interval_over_the_seeds(self, page, small_page):
+        half = stats.t.ppf(0.975, 2) / np.sqrt(3)
+        assert f"larger than {half:.1f} times their scatter" in page.words
+        assert "One seed shows that everything runs" in small_page.words
+
+    def test_the_floor_is_told(self, page, inputs):
+        table = pd.read_csv(inputs["tables"]["table1"])
+        floor = table.query(f"{HEADLINE} and method == 'floor' and condition == 'clean' and metric == 'psnr'")
+        value = floor.set_index("channel").at["amplitude", "ours_mean"]
+        assert f"floor {value:.2f}, best other network" in page.words
+
+    def test_leads_are_counted_as_their_intervals_are(self, page, inputs, experiment):
+        table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        lines = headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer")
+        ends = [line.lead_interval.split(" to ") for line in lines]
+        ahead, behind = sum(low[0] == "+" for low, _ in ends), sum(high[0] == "−" for _, high in ends)
+        assert ahead + behind > 0
+        assert f"scores Ptychoformer leads the best other network in {ahead} and trails it in {behind}," in page.words
+
+    def test_numbers_that_mean_nothing_are_said_to_in_red(self, small, path):
+        output = small["output"].with_name("smoke.html")
+        make_report(**small | dict(caution="A <test>. Its numbers mean nothing.", output=output))
+        text = output.read_text()
+        assert '<p class="caution" role="note"><strong>A &lt;test&gt;. Its numbers mean nothing.' in text
+        assert text.index('class="caution"') < text.index('id="summary"')
+        assert "Not a result:" in Page(text).words
+        assert 'class="caution"' not in path.read_text()
+
+    def test_figures_come_before_tests(self, path):
+        text = path.read_text()
+        assert text.index('id="figures"') < text.index('id="claims"') < text.index('id="tables"')
+        assert text.index('id="tables"') < text.index("What can be told apart")
+
+    def test_ours_is_never_said(self, page):
+        assert not re.search(r"\bours\b(?! w/)", page.words.replace("Ours", ""))
+
+
+class TestEvidence:
+    def test_each_claim_leads_to_what_shows_its_runs(self, inputs, experiment):
+        table = read_verdicts(inputs["claims"])
+        found = evidence(table, experiment.CONTENTS, {*inputs["words"], *inputs["figures"]})
+        assert found["clean-amplitude-psnr"].links == (
+            ("#table1", "Table I"),
+            ("#fig4", "Figure 4"),
+            ("#fig9", "Figure 9"),
+        )
+        assert found["overlap-smaller-drop"].links == (("#fig8", "Figure 8"),)
+        assert found["bands-low-share"].source == "Figure 9"
+        assert found["measured-all-metrics"].links == ()  # neither table nor figure was made
+        assert all(rests.links for name, rests in found.items() if "measured" not in name)
+
+    def test_the_choices_of_a_filter_part_the_claims(self, inputs, experiment):
+        table = read_verdicts(inputs["claims"])
+        found = evidence(table, experiment.CONTENTS, ())
+        sorted_out = [set(names.split()) for names in classes(table, found).values()]
+        for _, choices in filters(found, experiment.CONTENTS):
+            assert sum(value in names for names in sorted_out for value, _ in choices) == len(sorted_out) == 62
+
+    @pytest.fixture
+    def row(self):
+        return dict(source="local", verdict="holds", effect=1.0, low=-1.0, high=3.0, unit="dB", published_value=2.0)
+
+    def test_marks_lie_where_their_numbers_do(self, row):
+        """On an axis from -1 to 3 zero is a quarter along, the effect half, the paper three quarters."""
+        text = str(picture(pd.DataFrame([row])))
+        left, right = 8, 232
+        at = [left + share * (right - left) for share in (0.25, 0.5, 0.75)]
+        assert f'class="zero" d="M{at[0]:.1f} ' in text
+        assert f'<circle cx="{at[1]:.1f}"' in text
+        assert f'class="paper" d="M{at[2]:.1f} ' in text
+        assert f"M{left:.1f} 7H{right:.1f}" in text
+        assert "this workflow +1.00 dB, interval −1.00 dB to +3.00 dB; the paper +2.00 dB" in text
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            dict(low=float("-inf"), high=float("inf")),
+            dict(low=float("nan"), high=float("nan")),
+            dict(effect=0.0, low=0.0, high=0.0, published_value=float("nan")),
+            dict(unit="<b>"),
+            dict(effect=1e300, high=1e300),
+        ],
+        ids=["endless", "one seed", "all zero", "marks in a unit", "huge"],
+    )
+    def test_every_interval_can_be_drawn(self, row, changed):
+        text = str(picture(pd.DataFrame([row | changed])))
+        Page(text)
+        assert not re.search(r'[ "M]-?(nan|inf)', text)
+        assert "<b>" not in text
+
+    def test_without_an_effect_nothing_is_drawn(self, row):
+        assert picture(pd.DataFrame([row | dict(effect=float("nan"))])) == ""
+
+
+class TestColours:
+    @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+    def test_text_is_readable_on_every_ground(self, theme):
+        """Contrast of at least 4.5, as the level AA of the Web Content Accessibility Guidelines has it."""
+        found = re.findall(r":root \{(.*?)\}", STYLE.read_text())[theme]
+        colours = dict(re.findall(r"--(\w+): #(\w{6})", found))
+        for ground in ("paper", "tint"):
+            for ink in ("ink", "quiet", "link", "good", "bad", "open"):
+                light, dark = sorted(map(_luminance, (colours[ground], colours[ink])), reverse=True)
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)
+
+
+def _luminance(colour):
+    """Relative luminance of a colour of sRGB, six hexadecimal digits."""
+    parts = np.array([int(colour[place : place + 2], 16) for place in (0, 2, 4)]) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+
+PROBE = """<!doctype html><body><iframe src="report.html" width="{width}" height="900" style="border:0"></iframe><pre id="probe"></pre>
+<script>addEventListener("load", () => {{
+  const page = document.querySelector("iframe").contentWindow, all = page.document;
+  if ("{choice}") all.getElementById("{choice}").click();
+  const shown = (what) => [...all.querySelectorAll(what)].filter((one) => one.getClientRects().length && !one.closest(".scroll, .skip"));
+  document.getElementById("probe").textContent = JSON.stringify({{
+    width: page.innerWidth,
+    wide: shown("body *").filter((one) => one.getBoundingClientRect().right > page.innerWidth + 1).map((one) => one.outerHTML.slice(0, 80)),
+    cut: shown("table, details, section, li").filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.outerHTML.slice(0, 80)),
+    claims: shown(".claim").map((one) => one.className),
+  }});
+}})</script>"""
+
+
+@pytest.mark.slow
+class TestInABrowser:
+    @pytest.fixture
+    def opened(self, path):
+        """Opens the page in headless Chromium at a width, clicks, and returns what it measures and what it complains of."""
+        browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        if not browser:
+            pytest.skip("There is no Chromium on this machine, in which the report could be opened.")
+
+        def measure(width, choice=""):
+            probe = path.with_name("probe.html")
+            probe.write_text(PROBE.format(width=width, choice=choice))
+            options = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"]
+            finished = subprocess.run(
+                [browser, *options, "--enable-logging=stderr", "--window-size=1600,900", probe.resolve().as_uri()],
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+            found = re.search(r'<pre id="probe">(.+?)</pre>', finished.stdout, re.DOTALL)
+            return json.loads(html.unescape(found[1])), [
+                line for line in finished.stderr.splitlines() if "CONSOLE" in line
+            ]
+
+        return measure
+
+    @pytest.mark.parametrize("width", [1440, 768, 390])
+    def test_nothing_is_cut_and_nothing_complained_of(self, opened, width):
+        found, complaints = opened(width)
+        assert complaints == []
+        assert found["width"] == width
+        assert found["wide"] == []
+        assert found["cut"] == []
+        assert len(found["claims"]) == 62
+
+    def test_a_filter_shows_its_claims_alone(self, opened, inputs):
+        table = read_verdicts(inputs["claims"])
+        sizes = (table["source"] == "local") & (table["judges"] == "size")
+        shown = opened(1440, "kind-size")[0]["claims"]
+        assert len(shown) == sizes.sum() > 0
+        assert all("size" in names.split() for names in shown)
 
 
 class TestTables:

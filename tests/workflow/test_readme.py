@@ -20,10 +20,11 @@ def readme(monkeypatch):
     return module
 
 
-def test_readme_says_what_the_tables_hold(readme):
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_pages_say_what_the_tables_hold(readme, page):
     """If this fails, `make readme` was forgotten."""
-    page = Path("README.md").read_text(encoding="utf-8")
-    assert page.partition(BEGIN)[2].partition(END)[0] == "\n" + readme.rendered()
+    text = Path(page).read_text(encoding="utf-8")
+    assert text.partition(BEGIN)[2].partition(END)[0] == "\n" + readme.rendered()[page]
 
 
 def test_the_experiments_that_it_speaks_of_are_there(readme):

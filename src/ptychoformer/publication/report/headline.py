@@ -28,7 +28,8 @@ class Headline:
         lead: how much better ours is, positive if it is; its interval is that of the paired
             difference, empty where it was not tested.
         published_lead: the paper's own lead over that same network.
-        standing: ``AHEAD`` or ``BEHIND`` if the interval of the lead leaves zero out, else ``OPEN``.
+        standing: ``AHEAD`` or ``BEHIND`` where the interval of the lead leaves zero out, or
+            ``OPEN``.
         published_ahead: whether the paper's own lead is positive; None where it prints none.
         floor: mean over seeds of what predicts the training mean, empty if it was not scored.
         above_floor: whether ours is better than that.

@@ -111,8 +111,9 @@ def _standing(headlines: Sequence[Headline], name: str) -> str:
         else ""
     )
     return (
-        f"Of Table I’s {len(headlines)} scores {name} leads the best other network in {ahead} and trails it in {behind},"
-        f" by intervals that leave zero out; in {len(headlines) - ahead - behind} they cannot be told apart{paper}."
+        f"Of Table I’s {len(headlines)} scores {name} leads the best other network in {ahead} and trails it in"
+        f" {behind}, by intervals that leave zero out; in {len(headlines) - ahead - behind} they cannot be told"
+        f" apart{paper}."
     )
 
 

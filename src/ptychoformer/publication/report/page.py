@@ -25,9 +25,9 @@ from ptychoformer.paths import Run
 from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
 from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report import claims as report_claims
+from ptychoformer.publication.report import evidence, variation
 from ptychoformer.publication.report import reference as report_reference
 from ptychoformer.publication.report import runs as report_runs
-from ptychoformer.publication.report import evidence, variation
 from ptychoformer.publication.report.curves import training_curves
 from ptychoformer.publication.report.figures import pictures
 from ptychoformer.publication.report.headline import Headline, headlines

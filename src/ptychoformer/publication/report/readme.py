@@ -1,5 +1,5 @@
-"""What README says of results: a marked block of Markdown that is made from tables, so that no
-sentence outlives its numbers.
+"""What README and docs/results.md say of results: marked blocks of Markdown that are made from
+tables, so that no sentence outlives its numbers.
 
 The tables are the reference runs (`harvest`), and a small copy of what a whole run of the workflow
 at laptop scale found (`keep`), for results themselves are not kept. ``make readme`` copies, renders
@@ -114,6 +114,20 @@ def block_of_results(sources: Sources, full_size: Labels, laptop: Labels, *, blo
         InputError: a table is missing or breaks its contract.
     """
     return "\n\n".join([*_full_size(sources, full_size, block, level), *_laptop(Path(sources.laptop), laptop)]) + "\n"
+
+
+def headline_of_results(sources: Sources, full_size: Labels, *, block: str, level: str) -> str:
+    """The shorter text between README's marks: Table I's first condition at full size, and how
+    many claims hold at laptop scale. The arguments are those of `block_of_results`.
+    """
+    _, *paragraphs = _full_size(sources, full_size, block, level)
+    # A condition without whole seeds is one sentence, and has no table below it.
+    shown = paragraphs[:2] if len(paragraphs) > 1 and paragraphs[1].startswith("|") else paragraphs[:1]
+    claims = Path(sources.laptop) / CLAIMS
+    if claims.is_file():
+        verdicts = _verdicts(read_table(claims, CLAIM_COLUMNS, text=["verdict"]))
+        shown.append(f"At laptop scale, {verdicts[:1].lower()}{verdicts[1:]}")
+    return "\n\n".join(shown) + "\n"
 
 
 def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iterator[str]:
