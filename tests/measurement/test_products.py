@@ -346,6 +346,17 @@ def test_a_pair_of_fold_slice_is_refused_by_name(pair, refused, tmp_path):
     refused(path, "holds positions of fold_slice, ppX and ppY, whose unit and axes it does not say")
 
 
+def test_formats_are_told_apart_by_what_the_root_holds(write, put, measured, read, refused):
+    path = put(write("cxi"), dp=measured.patterns, patterns=measured.patterns)
+    assert read(path)[0].format == "cxi"
+    refused(path, "holds no positions, and without 'diffraction' in its name", format="ptychodus")
+    path = put(write("ptychi"), entry_1=None)
+    refused(path, "holds no patterns", format="cxi")
+    refused(path, "holds no positions, and without 'diffraction' in its name", format="ptychodus")
+    path = write("ptychodus", name="scan.h5", apart=False)
+    refused(path, "'dp' is not in the file", format="ptychi")
+
+
 @PAIRS
 def test_both_formats_prepare_as_any_scan(pair, measured, format):
     path, _ = pair(format)

@@ -717,7 +717,10 @@ def test_formats_are_recognised_by_what_a_file_holds(tmp_path, write):
         path = write(format, name=name)
         assert contents(path.rename(tmp_path / "scan.dat"))[0].format == format
     (tmp_path / "text").write_text("a table")
-    refused(tmp_path / "text", r"is neither HDF5 \(cxi\), .npz.bz2 \(velociprobe\), .npz nor .npy \(nanoprobe\)")
+    refused(
+        tmp_path / "text",
+        r"is neither HDF5 \(cxi, ptychodus, ptychi\), .npz.bz2 \(velociprobe\), .npz nor .npy \(nanoprobe\)",
+    )
     (tmp_path / "empty").touch()
     refused(tmp_path / "empty", "empty is empty")
     refused(tmp_path / "gone", "does not exist")
@@ -731,7 +734,7 @@ def test_a_format_may_be_named(write):
     refused(write("nanoprobe"), "cannot be read", format="cxi")
     refused(
         write("nanoprobe"),
-        "There is no format 'spec' of scans; it must be one of cxi, velociprobe, nanoprobe, hdf5",
+        "There is no format 'spec' of scans; it must be one of cxi, ptychodus, ptychi, velociprobe, nanoprobe, hdf5",
         format="spec",
     )
     refused(write("nanoprobe"), "step must be a number of pixels greater than 0, found 0", step=0)
