@@ -24,18 +24,7 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
     """
     _check_names(config)
     _check_files(config)
-    for name, entry in config["objects"].items():
-        low, high = entry["amplitude_range"] or (0, 1)
-        if low >= high:
-            raise InputError(
-                f"objects.{name}.amplitude_range: [{low}, {high}] is not allowed; the first must be less than the"
-                " second."
-            )
-    for name, entry in config["probes"].items():
-        if entry["kind"] == "zone_plate" and entry["stop"] >= entry["outer"]:
-            raise InputError(
-                f"probes.{name}.stop: {entry['stop']} is not allowed; it must be less than outer, {entry['outer']}."
-            )
+    _check_objects_and_probes(config)
     for name, dataset in config["datasets"].items():
         if dataset["kind"] == "measured":
             _check_measured(name, dataset)
@@ -62,6 +51,22 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
             )
         _check_room(name, experiment, schema["properties"]["experiments"]["properties"][name]["x-room-for-one"])
         _check_experiment(name, experiment, config)
+
+
+def _check_objects_and_probes(config: Mapping[str, Any]) -> None:
+    """Check numbers of which one must be less than another."""
+    for name, entry in config["objects"].items():
+        low, high = entry["amplitude_range"] or (0, 1)
+        if low >= high:
+            raise InputError(
+                f"objects.{name}.amplitude_range: [{low}, {high}] is not allowed; the first must be less than the"
+                " second."
+            )
+    for name, entry in config["probes"].items():
+        if entry["kind"] == "zone_plate" and entry["stop"] >= entry["outer"]:
+            raise InputError(
+                f"probes.{name}.stop: {entry['stop']} is not allowed; it must be less than outer, {entry['outer']}."
+            )
 
 
 def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:

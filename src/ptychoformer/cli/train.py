@@ -61,20 +61,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
     part.add_argument("--object", required=True, metavar="OBJECT.h5", help="what `reconstruct` made of the same scan")
     part.add_argument("-o", "--output", required=True, metavar="RUN", help="folder to write into")
     training = part.add_argument_group("training")
-    training.add_argument("--model", type=network, default="ptychoformer", metavar="KIND", help=MODEL)
-    training.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="of the network, as often as you like; an unknown name lists them",
-    )
-    training.add_argument(
-        "--initialisation", choices=INITIALISATIONS, help="weights to start from [the network's own choice]"
-    )
-    training.add_argument(
-        "--inputs", choices=tuple(INPUTS), default="log", help="what is made of the photons it sees [%(default)s]"
-    )
+    _add_network_options(training)
     training.add_argument(
         "--patterns", type=whole(2), metavar="N", help="to train on, drawn by the seed [all that may be]"
     )
@@ -101,6 +88,24 @@ def add_options(part: argparse.ArgumentParser) -> None:
     )
     add_running(training, "of the choice of patterns, initial weights, order and dropout")
     add_reading(part)
+
+
+def _add_network_options(training: argparse._ArgumentGroup) -> None:
+    """Add the options that say which network is trained, and what it sees."""
+    training.add_argument("--model", type=network, default="ptychoformer", metavar="KIND", help=MODEL)
+    training.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the network, as often as you like; an unknown name lists them",
+    )
+    training.add_argument(
+        "--initialisation", choices=INITIALISATIONS, help="weights to start from [the network's own choice]"
+    )
+    training.add_argument(
+        "--inputs", choices=tuple(INPUTS), default="log", help="what is made of the photons it sees [%(default)s]"
+    )
 
 
 def losses() -> list[str]:
