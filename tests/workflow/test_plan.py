@@ -45,7 +45,9 @@ def runs_asked_for(project, overlay=None):
 def trainings_told(config):
     """How many trainings docs/running.md says that a scale has, and how many more on measured data."""
     row = re.search(
-        rf"^\| `{config}` \|[^|]*\| (\d+)(?:, and (\d+) on measured data)?[,;]", (ROOT / "docs/running.md").read_text(), re.M
+        rf"^\| `{config}` \|[^|]*\| (\d+)(?:, and (\d+) on measured data)?[,;]",
+        (ROOT / "docs/running.md").read_text(),
+        re.M,
     )
     return [int(number or 0) for number in row.groups()]
 
