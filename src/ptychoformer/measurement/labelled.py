@@ -55,9 +55,7 @@ def make_labelled(
         places = {"positions": _whole(prepared.positions)}
         if labels:
             step = label_step(labels, path, prepared)
-            places["positions"] = np.rint(step * np.indices(prepared.raster).reshape(2, -1).T[prepared.numbers]).astype(
-                np.int64
-            )
+            places["positions"] = _on_raster(prepared, step)
             transmission = merge_labels(labels, step)
             phase, told = np.angle(transmission), np.ones(transmission.shape, bool)
         else:
@@ -73,17 +71,17 @@ def make_labelled(
             )
         shown = (_with_room_for(image, places.values(), prepared.window) for image in (np.abs(transmission), phase))
         _write_object(*shown, prepared, object_output)
-        contents = {
-            "window": prepared.window,
-            "probe": _probe(prepared, reconstruction),
-            "optics": prepared.optics,
-            "mask": prepared.mask,
-            "numbers": prepared.numbers,
-        }
+        contents = {"window": prepared.window, "optics": prepared.optics, "probe": _probe(prepared, reconstruction)}
+        contents |= {"mask": prepared.mask, "numbers": prepared.numbers}
         with create_dataset(
             output, **places, **contents, object_file=object_output, condition={"source": Path(path).name}
         ) as data:
             write_patterns(prepared, data)
+
+
+def _on_raster(prepared: PreparedScan, step: float) -> np.ndarray:
+    """Return the corners (n, 2) of windows ``step`` pixels apart, whole pixels."""
+    return np.rint(step * np.indices(prepared.raster).reshape(2, -1).T[prepared.numbers]).astype(np.int64)
 
 
 def _whole(positions: np.ndarray) -> np.ndarray:
