@@ -135,11 +135,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     # what is left out says nothing of where the object lies
     everything, raw = raw, replace(raw, positions=raw.positions[used])
     centre = preparation.centre or raw.centre or (_middle(raw.frame) if raw.centred else shown)
-    if (
-        centre == raw.centre
-        and max(abs(a - b) / side for a, b, side in zip(centre, shown, raw.frame, strict=True)) > OFF
-    ):
-        warnings += (f"{raw.path} puts the beam at detector pixel {centre}, its patterns rather at {shown}.",)
+    warnings += _beside_the_beam(raw, centre, shown)
     crop = crop_side(raw, centre, preparation)
     window = crop // preparation.bin
     cut = partial(_cut, start=crop_start(centre, crop, preparation.bin), crop=crop)
@@ -148,30 +144,12 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         raise InputError(f"{raw.path}: no detector pixel is good in the crop of {crop} pixels around {centre}.")
     fill = Filling(bad)
 
-    def frames(size: int) -> Iterator[np.ndarray]:
-        start = 0
-        for block in everything.frames(min(size, at_once(everything))):
-            part = used[start : start + len(block)]
-            start += len(block)
-            if part.any():
-                block = block if part.all() else block[part]
-                yield _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
+    def prepared(block: np.ndarray) -> np.ndarray:
+        return _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
 
     optics = optics_of(raw, preparation, crop)
-    if optics is None:
-        missing = ", ".join(
-            name.replace("_", " ") for name, value in lengths_of(raw, preparation).items() if value is None
-        )
-        warnings += (f"{raw.path} records no {missing}: lengths are in pixels.",)
     probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
-    if held < LEAST_LIGHT:
-        light = f"{100 * held:.0f}% of the probe's light"
-        warnings += (
-            (
-                f"{raw.path}: the window of {window} pixels holds {light}; a smaller bin makes it wider, a smaller crop"
-                " its pixels."
-            ),
-        )
+    warnings += (*_lengths_missing(raw, preparation, optics), *_light_lost(raw, window, held))
     positions = corners_of(raw, preparation, crop)
     if np.ptp(positions, axis=0).any():
         warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
@@ -187,12 +165,49 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         centre=centre,
         crop=crop,
         warnings=raw.warnings + warnings,
-        frames=frames,
+        frames=partial(_frames, everything, used, prepared),
         numbers=np.flatnonzero(used),
         raster=raw.grid,
         bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
         unusable=found.unusable,
     )
+
+
+def _frames(
+    raw: RawScan, used: np.ndarray, prepared: Callable[[np.ndarray], np.ndarray], size: int
+) -> Iterator[np.ndarray]:
+    """Yield the ``used`` (n,) patterns of a scan, prepared, ``size`` or fewer at a time."""
+    start = 0
+    for block in raw.frames(min(size, at_once(raw))):
+        part = used[start : start + len(block)]
+        start += len(block)
+        if part.any():
+            yield prepared(block if part.all() else block[part])
+
+
+def _beside_the_beam(raw: RawScan, centre: tuple[int, int], shown: tuple[int, int]) -> tuple[str, ...]:
+    """Warn of a centre in the file that is not where the patterns have theirs."""
+    off = max(abs(a - b) / side for a, b, side in zip(centre, shown, raw.frame, strict=True))
+    if centre != raw.centre or off <= OFF:
+        return ()
+    return (f"{raw.path} puts the beam at detector pixel {centre}, its patterns rather at {shown}.",)
+
+
+def _lengths_missing(raw: RawScan, preparation: Preparation, optics: Optics | None) -> tuple[str, ...]:
+    """Warn of lengths without which pixels have no size in metres."""
+    if optics is not None:
+        return ()
+    missing = [name.replace("_", " ") for name, value in lengths_of(raw, preparation).items() if value is None]
+    return (f"{raw.path} records no {', '.join(missing)}: lengths are in pixels.",)
+
+
+def _light_lost(raw: RawScan, window: int, held: float) -> tuple[str, ...]:
+    """Warn of a window that leaves out much of the probe, of whose light it holds a part."""
+    if held >= LEAST_LIGHT:
+        return ()
+    light = f"{100 * held:.0f}% of the probe's light"
+    advice = "a smaller bin makes it wider, a smaller crop its pixels"
+    return (f"{raw.path}: the window of {window} pixels holds {light}; {advice}.",)
 
 
 def _prepared_probe(probe: np.ndarray, crop: int, window: int) -> tuple[np.ndarray, float]:
