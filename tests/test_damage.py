@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from ptychoformer.cli import main
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.evaluation.metrics import read_metrics
@@ -128,6 +129,26 @@ def make_files(make_scan, tmp_path):
         SCORES, [("clean", "clean", "dpi", "mse", 20, 0, *"abcd", "psnr", 14.4 + row) for row in range(9)], table
     )
     record(table, {"headline": {"block": "lower_right"}}, 1.5, {"rule": "score", "started": 1.0})
+
+
+def test_a_scan_whose_descriptions_are_damaged_is_no_other_scan_to_the_command_line(files, capfd):
+    path = files / "scan.cxi"
+    intact = path.read_bytes()
+    with h5py.File(path) as file:
+        first, last = (file[PATTERNS].id.get_chunk_info(at).byte_offset for at in (0, len(file[PATTERNS]) - 1))
+    assert main(["inspect", str(path), "--json"]) == 0
+    whole, _ = capfd.readouterr()
+    elsewhere = [at for at in range(len(intact)) if not first <= at <= last]
+    found = unchanged = 0
+    for at in np.random.default_rng(0).choice(elsewhere, TRIES, replace=False):
+        path.write_bytes(flipped(intact, 8 * int(at) + 3))
+        status = main(["inspect", str(path), "--json"])
+        seen, said = capfd.readouterr()
+        found += status == 1 and said.splitlines()[-1].startswith(f"Error: {path}")
+        unchanged += status == 0 and seen == whole
+    with capfd.disabled():
+        print(f"\n| scan.cxi, ptychoformer inspect | {TRIES} | {found} | {unchanged} | {TRIES - found - unchanged} |")
+    assert found + unchanged == TRIES
 
 
 def flipped(content, bit):

@@ -101,7 +101,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
         raise InputError(f"{path} does not exist.")
     try:
         with h5py.File(path, "r") as file:
-            _check_descriptions(file)
+            check_descriptions(file)
             yield file
     except OSError as error:
         raise InputError(
@@ -110,7 +110,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
         ) from error
 
 
-def _check_descriptions(file: h5py.File) -> None:
+def check_descriptions(file: h5py.File) -> None:
     """Look at what describes each array, group and attribute, which HDF5 checks as it does: one
     that is damaged would later seem not to be there.
 

@@ -19,6 +19,7 @@ import h5py
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.readers.scan import LARGEST_ARRAY
+from ptychoformer.storage import check_descriptions
 
 MOST_LINKS = 64  # followed to reach one dataset; links in a circle need more
 DEEPEST_VIEW = 4  # virtual datasets of virtual datasets
@@ -53,7 +54,10 @@ class Reach:
             OSError: it cannot be read as HDF5.
         """
         try:
-            return self._opened.enter_context(h5py.File(path, "r"))
+            file = self._opened.enter_context(h5py.File(path, "r"))
+            if "ptychography" in file:  # written here, with checksums
+                check_descriptions(file)
+            return file
         except OSError as error:
             if state := _unfinished(error):
                 raise InputError(
