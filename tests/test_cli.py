@@ -747,21 +747,42 @@ def test_a_side_that_is_no_power_of_two_gets_a_suggestion():
         networks.check_window({"kind": "ptychoformer", "options": {}}, SimpleNamespace(window=(96, 96)), bin=2)
 
 
+OWN_NETWORK = """
+from torch import nn
+
+
+def build(window, *, width: int = 8) -> nn.Module:
+    if {wrong}:
+        raise {error}
+    return nn.Conv2d(1, 2, 3, padding=1)
+"""
+
+
 @pytest.mark.parametrize("side", [32, 64, 128])
-def test_what_no_crop_mends_is_not_told_with_one(side):
-    """An option that is wrong, and a file of weights that is missing, on patterns that fit and on those that do not."""
-    for options in ({"attention": "none", "blocks": "no such"}, {"no such option": 1}):
+@pytest.mark.parametrize("error", ["ValueError('no file weights.pt')", "KeyError('theta')", "RuntimeError('--bin')"])
+def test_what_no_crop_mends_is_not_told_with_one(tmp_path, side, error):
+    own = tmp_path / "own.py"
+    own.write_text(OWN_NETWORK.format(wrong=True, error=error))
+    for model in ({"kind": str(own), "options": {}}, {"kind": "ptychoformer", "options": {"no_such_option": 1}}):
         with pytest.raises(InputError) as caught:
-            train.check_window({"kind": "ptychoformer", "options": options}, SimpleNamespace(window=(side, side)), 1)
+            train.check_window(model, SimpleNamespace(window=(side, side)), 1)
         assert "--crop" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("side", "advised"), [(256, 128), (320, 128), (96, 64), (48, 32), (40, 32)])
+@pytest.mark.parametrize(("side", "advised"), [(320, 256), (96, 64), (48, 32), (40, 32)])
 def test_a_crop_that_is_advised_would_do(side, advised):
     model = {"kind": "ptychoformer", "options": {}}
     with pytest.raises(InputError, match=f"--crop {advised} would do"):
         train.check_window(model, SimpleNamespace(window=(side, side)), 1)
     train.check_window(model, SimpleNamespace(window=(advised, advised)), 1)
+
+
+def test_a_crop_is_advised_that_a_network_of_ones_own_takes(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(OWN_NETWORK.format(wrong="window[0] > 32", error="ValueError('patterns are too wide')"))
+    model = {"kind": str(own), "options": {}}
+    with pytest.raises(InputError, match=r"patterns are too wide.*; --crop 64 would do"):
+        train.check_window(model, SimpleNamespace(window=(64, 64)), 2)
 
 
 def test_a_folder_that_may_not_be_written_to_is_found_before_the_work(scan, tmp_path, monkeypatch, capsys):
