@@ -132,22 +132,22 @@ def compose(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model
             fontsize=9,
             fontweight="bold",
         )
-    handles = _legend(ours, theirs, floor, model)
+    handles = _handles(ours, theirs, floor, model)
     figure.legend(
         handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2, columnspacing=1, handlelength=1.6
     )
     return figure
 
 
-def _legend(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model: str) -> list[Line2D]:
-    """Return a handle for each kind of line and point that is drawn."""
+def _handles(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model: str) -> list[Line2D]:
+    """What the legend explains: the marks that are drawn."""
     look = {"color": colour(model), "markersize": 3}
     handles = [Line2D([], [], marker="o", linewidth=0.9, label="weighted", **look)]
     if ours["alpha"].isin(ENDS).any():
         handles.append(Line2D([], [], marker="s", linestyle="none", label="one loss alone", **look))
     if len(theirs):
-        hollow = {"marker": "o", "linestyle": "none", "markersize": 3.5, "color": "black", "markerfacecolor": "none"}
-        handles.append(Line2D([], [], label="published", **hollow))
+        published = PUBLISHED_LOOK | {"markersize": 3.5, "label": "published"}
+        handles.append(Line2D([], [], **published))
     if len(floor):
         handles.append(Line2D([], [], label=REFERENCES["floor"].label, **FLOOR_LOOK))
     return handles
