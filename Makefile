@@ -25,7 +25,7 @@ $(error make smoke and make full-size have a --configfile of their own: use make
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help paper smoke full-size reference trials ties readme check-slurm test test-all test-slurm lint format clean
+.PHONY: help paper smoke full-size reference trials ties readme docs check-slurm test test-all test-slurm lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -69,6 +69,16 @@ check-slurm: .venv/installed  ## what keeps PROFILE=profiles/slurm from working 
 
 readme: .venv/installed  ## what README says of results, from the tables of results/ and resources/
 	$(BIN)/python workflow/readme.py
+
+docs: .venv/docs/bin/mkdocs  ## the documentation as a website, into site/
+	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/python -m mkdocs build --strict --quiet
+
+# Beside the lock, which is the workflow's.
+.venv/docs/bin/mkdocs: pyproject.toml
+	$(PYTHON) -m venv .venv/docs
+	.venv/docs/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' > .venv/docs/requirements.txt
+	.venv/docs/bin/python -m pip install --disable-pip-version-check --quiet --requirement .venv/docs/requirements.txt
+	touch $@
 
 test: .venv/installed  ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)

@@ -1,11 +1,13 @@
 """What the documentation names is there."""
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -92,3 +94,27 @@ def test_the_scripts_of_workflow_say_what_they_do(script):
     finished = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert "usage:" in finished.stdout
+
+
+def _named(nav):
+    for entry in nav:
+        for value in entry.values():
+            yield from _named(value) if isinstance(value, list) else [value]
+
+
+def test_the_website_has_every_page_once():
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    assert sorted(_named(site["nav"])) == [page.name for page in DOCS]
+
+
+@pytest.mark.slow
+def test_the_website_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
+    if not importlib.util.find_spec("material"):
+        pytest.skip("MkDocs Material, which `make docs` installs beside the lock, is not in this environment.")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    for page in tmp_path.glob("*.html"):
+        assert not re.search(r'<(?:script|img|link rel="(?:stylesheet|preconnect))[^>]*"https?:', page.read_text()), (
+            page
+        )
