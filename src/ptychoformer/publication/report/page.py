@@ -40,7 +40,9 @@ from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout, Part, c
 from ptychoformer.publication.tables.words import statements
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
-INCLUDED = ("macros.html.j2", "claims.html.j2", "background.html.j2")  # by the template
+# By the template; named here, so that an edit of one makes the report anew
+# (`provenance.code_digest`).
+INCLUDED = ("macros.html.j2", "claims.html.j2", "background.html.j2")
 STYLE = Path(__file__).with_name("page.css")
 HEADLINE_TABLE = "table1"
 Statistics = tuple[str | os.PathLike, str | os.PathLike]
