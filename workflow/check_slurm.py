@@ -9,7 +9,7 @@ with a GPU where the profile asks for any; each is followed by the profile's sta
 import argparse
 import re
 import shutil
-import subprocess
+import subprocess  # of Slurm's commands, as a list of words, by no shell  # nosec B404
 import sys
 import time
 import uuid
@@ -104,7 +104,8 @@ def answer(*command: str) -> str:
         Trouble: it fails.
     """
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        # no shell
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout  # nosec B603
     except subprocess.CalledProcessError as error:
         said = (error.stderr.strip() or f"exit code {error.returncode}").splitlines()[-1]
         raise Trouble(f"Slurm does not answer: {command[0]} says '{said}'.") from None
@@ -188,7 +189,8 @@ def submit(resources: Mapping[str, Any], name: str, log: Path, file: Path) -> st
     asked = [f"{options[key]}={value}" for key, value in resources.items()]
     program = f"{sys.executable!r} -c 'import snakemake; print(\"Python runs\")'"
     fixed = ["--parsable", f"--job-name={name}", f"--output={log}", "--time=5", "--mem=500", f"--chdir={ROOT}"]
-    finished = subprocess.run(["sbatch", *fixed, *asked, f"--wrap={program}"], capture_output=True, text=True)
+    command = ["sbatch", *fixed, *asked, f"--wrap={program}"]
+    finished = subprocess.run(command, capture_output=True, text=True)  # no shell  # nosec B603
     if finished.returncode == 0:
         return finished.stdout.strip().split(";")[0]
     account = resources.get("slurm_account")
