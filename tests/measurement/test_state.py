@@ -8,7 +8,7 @@ import pytest
 
 from ptychoformer.measurement import reconstruct as module
 from ptychoformer.measurement.iterative import Reconstruction
-from ptychoformer.tensors import save
+from ptychoformer.tensors import load, save
 
 OPTIONS = dict(
     engine="rpie", regularisation=0.3, iterations=6, momentum=0.2, averaged=2, probe_from=2, positions_from=None
@@ -107,6 +107,19 @@ def test_another_probe_of_the_file_is_started_from_anew(reconstruct, write, simu
     reconstruct(write("velociprobe"), stop=4)
     said, _ = reconstruct(write("velociprobe", scan=replace(measured, probe=measured.probe * np.complex64(1j))))
     assert "Starting anew: the probe changed since" in said
+
+
+@pytest.mark.parametrize("lacking", ["object", "positions", "history"])
+def test_a_state_that_lacks_something_is_set_aside_and_the_result_is_that_of_an_unbroken_run(
+    reconstruct, path, tmp_path, lacking
+):
+    reconstruct(path, stop=4)
+    state = module.state_file(tmp_path / "object.h5")
+    save({name: part for name, part in load(state).items() if name != lacking}, state)
+    said, found = reconstruct(path)
+    assert f"Starting anew: the state at {state} cannot be used" in said
+    assert state.with_suffix(".unusable.pt").is_file()
+    np.testing.assert_array_equal(found, reconstruct(path, name="fresh")[1])
 
 
 def test_what_is_given_as_the_file_says_it_changes_nothing(reconstruct, path):

@@ -32,10 +32,11 @@ import torch
 
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.first_probe import as_bright_as, first_probe
 from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.geometry import SMALLEST_WINDOW
 from ptychoformer.measurement.halves import half_of
-from ptychoformer.measurement.iterative import MARGIN, TINY, Reconstruction
+from ptychoformer.measurement.iterative import MARGIN, Reconstruction
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.wrapping import told_phase, unwrapped, wrapped_phase
 from ptychoformer.memory import check_memory
@@ -100,24 +101,11 @@ def reconstruct(
     """
     torch.set_num_threads(threads)
     device = lookup_device()
-    with open_prepared(path, scan, options) as prepared:
-        if half is None:
-            for warning in prepared.warnings:
-                say(warning)
-        else:  # of which the whole has been told
-            prepared = half_of(prepared, half, seed)
+    with open_prepared(path, scan, options) as whole:
+        prepared = _part(whole, half, seed)
         _check_memory(path, prepared)
         amplitudes = torch.from_numpy(_amplitudes(prepared.frames(BLOCK), len(prepared.positions), prepared.window))
-    if prepared.probe is None and options["probe_from"] is None:
-        raise InputError(f"{path} holds no probe, so it cannot be known; the probe must be refined (probe_from).")
-    probe = prepared.probe if prepared.probe is not None else first_probe(amplitudes)
-    if options["probe_from"] is not None:
-        probe = _as_bright_as(probe, amplitudes)
-    good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
-    timed = {**options, "average_from": max(1, options["iterations"] - options["averaged"] + 1)}
-    run = Reconstruction(
-        amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device), timed, seed
-    )
+    run = _begun(path, prepared, amplitudes, options, seed, device)
     say(
         f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options['engine']}, on"
         f" {device}"
@@ -139,6 +127,39 @@ def reconstruct(
         "patterns": len(amplitudes),
         "reconstruction_seconds": round(seconds, 1),
     }
+
+
+def _part(whole: PreparedScan, half: int | None, seed: int) -> PreparedScan:
+    """The patterns that are reconstructed; warnings are said of the whole scan alone."""
+    if half is not None:
+        return half_of(whole, half, seed)
+    for warning in whole.warnings:
+        say(warning)
+    return whole
+
+
+def _begun(
+    path: str | os.PathLike,
+    prepared: PreparedScan,
+    amplitudes: torch.Tensor,
+    options: Mapping[str, Any],
+    seed: int,
+    device: torch.device,
+) -> Reconstruction:
+    """A reconstruction from (n, h, w) square roots of patterns, before its first iteration.
+
+    Raises:
+        InputError: there is no probe, and none is to be found.
+    """
+    if prepared.probe is None and options["probe_from"] is None:
+        raise InputError(f"{path} holds no probe, so it cannot be known; the probe must be refined (probe_from).")
+    probe = prepared.probe if prepared.probe is not None else first_probe(amplitudes)
+    if options["probe_from"] is not None:
+        probe = as_bright_as(probe, amplitudes)
+    good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
+    timed = {**options, "average_from": max(1, options["iterations"] - options["averaged"] + 1)}
+    tensors = (amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device))
+    return Reconstruction(*tensors, timed, seed)
 
 
 def state_file(output: str | os.PathLike) -> Path:
@@ -187,32 +208,6 @@ def _amplitudes(blocks: Iterable[np.ndarray], count: int, window: tuple[int, int
     return amplitudes
 
 
-def first_probe(amplitudes: torch.Tensor) -> np.ndarray:
-    """A probe (h, w) complex64 that nobody measured: flat in phase on the detector, with the
-    amplitude of the mean of all patterns, each divided by its photons, so that no bright one tells
-    its shape alone.
-    """
-    total, mean = _photons(amplitudes), torch.zeros(amplitudes.shape[1:], dtype=torch.float64)
-    for part, photons in zip(amplitudes.split(BLOCK), total.split(BLOCK), strict=True):
-        mean += (part.square() / photons.clamp_min(TINY)[:, None, None]).sum(dim=0)
-    return np.fft.fftshift(np.fft.ifft2((mean / len(total) * total.median()).sqrt().numpy(), norm="ortho")).astype(
-        np.complex64
-    )
-
-
-def _as_bright_as(probe: np.ndarray, amplitudes: torch.Tensor) -> np.ndarray:
-    """The same probe with as many photons as the brightest pattern, since no object amplifies; but
-    for the brightest tenth, of which one may be brighter by a fault.
-    """
-    brightest = np.quantile(_photons(amplitudes).numpy(), 0.9, method="lower")
-    return probe * np.float32(np.sqrt(brightest / max(np.sum(np.abs(probe) ** 2), 1e-30)))
-
-
-def _photons(amplitudes: torch.Tensor) -> torch.Tensor:
-    """(n,) of each pattern."""
-    return torch.cat([part.square().sum(dim=(1, 2)) for part in amplitudes.split(BLOCK)])
-
-
 def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[str, Any]:
     """All that the state of a run depends on, as `tensors.load_state` compares it."""
     return {
@@ -243,7 +238,7 @@ def _restore(run: Reconstruction, state: Mapping[str, Any], path: Path) -> None:
         holds = f"{done} iterations, averaged from {averages} on"
         say(f"Starting anew: {path} holds {holds}, which the mean of iterations {first} to {last} cannot be made of.")
         return
-    if restored(run, state, state_file):
+    if restored(run, state, path):
         say(f"Going on after iteration {run.iteration}.")
 
 
