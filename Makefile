@@ -12,15 +12,15 @@ CONFIG := $(if $(value DATA),--config $(call quoted,data_dir= '$(subst ','',$(va
 FOLDER := $(if $(value DATA),--data $(call quoted,$(value DATA)))
 
 # Snakemake heeds the last --config and the last --configfile only.
-ifneq (,$(and $(value DATA),$(filter --config -C,$(ARGS))))
+ifneq (,$(and $(value DATA),$(filter --config -C --config=%,$(ARGS))))
 $(error DATA and a --config in ARGS exclude each other: write data_dir=folder into that --config)
 endif
 # Snakemake ends with a traceback on such a key.
-DOTTED := $(if $(filter --config -C,$(ARGS)),$(foreach word,$(ARGS),$(if $(findstring =,$(word)),$(if $(findstring .,$(firstword $(subst =, ,$(word)))),$(word)))))
+DOTTED := $(if $(filter --config -C --config=%,$(ARGS)),$(foreach word,$(ARGS),$(if $(findstring =,$(word)),$(if $(findstring .,$(firstword $(subst =, ,$(word:--config=%=%)))),$(word)))))
 ifneq (,$(strip $(DOTTED)))
 $(error $(strip $(DOTTED)): a --config names no key within another by dots; for training.epochs=3 write --config 'training={epochs: 3}')
 endif
-ifneq (,$(and $(filter smoke full-size,$(MAKECMDGOALS)),$(filter --configfile --configfiles,$(ARGS))))
+ifneq (,$(and $(filter smoke full-size,$(MAKECMDGOALS)),$(filter --configfile --configfiles --configfile=% --configfiles=%,$(ARGS))))
 $(error make smoke and make full-size have a --configfile of their own: use make paper with that of ARGS, or .venv/bin/python -m snakemake)
 endif
 

@@ -1,8 +1,8 @@
 # A paper as a DAG: simulation -> training -> evaluation -> publication.
 #
 #   snakemake --cores all                                     everything, at laptop scale
-# snakemake --cores all table1                              one table (or fig1 ... fig10, claims,
-# report)   snakemake --cores all --configfile config/smoke.yaml      another scale
+#   snakemake --cores all table1                              one table (or fig1 ... report)
+#   snakemake --cores all --configfile config/smoke.yaml      another scale
 
 import os
 

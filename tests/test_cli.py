@@ -556,7 +556,7 @@ def board(monkeypatch):
     """TensorBoard's writer, which remembers what it was told; its fault is an error to raise."""
 
     class Board:
-        points, fault = [], None
+        points, fault, fault_at_the_end = [], None, None
 
         class SummaryWriter:
             def __init__(self, folder, purge_step):
@@ -571,11 +571,10 @@ def board(monkeypatch):
             def flush(self):
                 pass
 
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *_):
+            def close(self):
                 Board.points.append(("closed",))
+                if Board.fault_at_the_end:
+                    raise Board.fault_at_the_end
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", Board)
     return Board
@@ -617,6 +616,12 @@ def test_a_training_outlives_its_curves(learn, board, tmp_path, capsys):
     assert learn(tmp_path / "run", "--tensorboard", tmp_path / "curves", epochs=2) == 0
     told = [line for line in capsys.readouterr().err.splitlines() if "TensorBoard" in line]
     assert told == ["The curves for TensorBoard end before epoch 1 (disk full)."]
+
+
+def test_a_training_that_ended_outlives_the_end_of_its_curves(learn, board, tmp_path, capsys):
+    board.fault_at_the_end = OSError("disk full")
+    assert learn(tmp_path / "run", "--tensorboard", tmp_path / "curves", epochs=2) == 0
+    assert "The curves for TensorBoard end before all was written (disk full)." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

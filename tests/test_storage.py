@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.files import atomic, locked, write_text
+from ptychoformer.files import JUST_BEGUN, atomic, locked, write_text
 from ptychoformer.storage import create_hdf5, open_hdf5, read, read_csv, read_text, write, write_csv, write_rows
 
 
@@ -272,10 +273,32 @@ with atomic(sys.argv[1]) as temporary:
 """
 
 
+def test_what_another_writer_has_just_begun_and_not_locked_yet_stays(tmp_path):
+    begun = tmp_path / ".a.partial.begun.txt"
+    begun.touch()
+    write_text("whole", tmp_path / "a.txt")
+    assert begun.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_what_another_user_left_is_in_nobodys_way(tmp_path):
+    tmp_path.chmod(0o777)
+    left = tmp_path / ".a.partial.left.txt"
+    left.touch(0o600)
+    os.utime(left, (0, 0))
+    program = "import os; from ptychoformer.files import write_text; os.setuid(65534); write_text('whole', 'a.txt')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.txt").read_text() == "whole"
+
+
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
     target = tmp_path / "a.txt"
     for _ in range(3):
         subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False, timeout=60)
+        past = time.time() - JUST_BEGUN - 1
+        for left in tmp_path.iterdir():
+            os.utime(left, (past, past))
     assert len(list(tmp_path.iterdir())) == 1
     (tmp_path / ".b.partial.left.txt").touch()  # of another file
     write_text("whole", target)

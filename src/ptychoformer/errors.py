@@ -27,6 +27,13 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
 
 
+def why_not_now(error: Exception) -> str:
+    """Why a file that may well be whole cannot be read now; empty if for another reason."""
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    return "another program has it open for writing" if isinstance(error, BlockingIOError) else ""
+
+
 def first_line(error: Exception) -> str:
     """The first line of what an error of a library says, or its type where it says nothing."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

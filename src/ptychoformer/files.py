@@ -19,6 +19,7 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 # What file systems say that lock nothing, or no folders (NFS).
 _NO_LOCKS = {errno.ENOLCK, errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 ABANDONED = 600.0  # seconds in which nobody wrote into a shared file
+JUST_BEGUN = 2.0  # seconds: a writer locks its file a moment after it has made it
 
 
 @contextmanager
@@ -27,8 +28,8 @@ def atomic(path: str | os.PathLike, shared: bool = False) -> Iterator[Path]:
     failure.
 
     Every process has a name of its own, which it holds locked, so that two writers do not meet; the
-    next one removes what killed ones left behind. Of a ``shared`` file, which other machines may
-    write, whose locks are not seen here, that has to be old too.
+    next one removes what killed ones left behind some seconds ago. What is left of a ``shared``
+    file, which other machines may write, whose locks are not seen here, has to be old.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written to.
@@ -37,7 +38,7 @@ def atomic(path: str | os.PathLike, shared: bool = False) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.partial.{uuid.uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path, ABANDONED if shared else 0.0)
+        _remove_abandoned(path, ABANDONED if shared else JUST_BEGUN)
         with open(temporary, "xb") as held:
             try_lock(held.fileno())
             yield temporary
@@ -55,7 +56,7 @@ def _remove_abandoned(path: Path, seconds: float) -> None:
     begun = f".{path.stem}.partial."
     for other in path.parent.iterdir():
         if other.name.startswith(begun) and other.suffix == path.suffix:
-            with suppress(FileNotFoundError), open(other, "rb") as left:  # its writer may end meanwhile
+            with suppress(OSError), open(other, "rb") as left:  # gone meanwhile, or another user's
                 free = try_lock(left.fileno())
                 needed = ABANDONED if free is None else seconds
                 if free is not False and time.time() - other.lstat().st_mtime > needed:

@@ -121,7 +121,8 @@ def noting(kind: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _added.update(Path(folder).resolve() for folder in set(sys.path) - folders)
+        known = {Path(folder).resolve() for folder in folders}  # maybe by another name
+        _added.update({Path(folder).resolve() for folder in set(sys.path) - folders} - known)
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - before]
         sources = {Path(file).resolve() for file in files if file}
         _pulled_in.setdefault(kind, set()).update(filter(_is_users, sources))

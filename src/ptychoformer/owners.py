@@ -62,7 +62,7 @@ def held(folder: Path) -> Iterator[Path]:
 def is_dead(path: Path) -> bool:
     """Whether the process that left ``path`` is known to have ended; if in doubt, it is not."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "r+b") as file:  # NFS locks for itself alone only what may be written to
             owner, free = json.load(file), try_lock(file.fileno())
     except (OSError, ValueError):
         return False

@@ -12,9 +12,9 @@ from ptychoformer.errors import InputError
 
 LONGEST = 200  # bytes of a name; file systems take 255, and temporary names are longer than their files'
 # Folders of the project that hold no results; those whose names begin with a dot are not listed.
-OWN = {"config", "docs", "profiles", "resources", "src", "tests", "workflow"}
+OWN = {"config", "docs", "profiles", "resources", "site", "src", "tests", "workflow"}
 SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr", "var")
-USERS = ("dev/shm", "var/tmp", "var/scratch")  # below SYSTEM
+USERS = ("dev/shm", "run/media", "var/home", "var/scratch", "var/tmp")  # below SYSTEM
 # Names that mean a device where a disk is shared with Windows.
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
 
@@ -92,19 +92,23 @@ def _fault_of_results(folder: str, project: Path) -> str:
         if target.is_relative_to(home):
             first = target.relative_to(home).parts[0]
             return "which is one of the project's own folders" if _is_own(first) else ""
-    return _fault_elsewhere(target)
+    # A link of the project leads there, below which folders are made as below the project itself.
+    linked = not PurePosixPath(folder).is_absolute() and Path(parts[0]).is_dir()
+    return _fault_elsewhere(target, made=linked)
 
 
 def _is_own(name: str) -> bool:
     return name.startswith(".") or same_name(name) in OWN
 
 
-def _fault_elsewhere(target: Path) -> str:
+def _fault_elsewhere(target: Path, *, made: bool) -> str:
+    """What is wrong with a folder outside the project, which may be made where ``made`` says so."""
     system, users = (any(target.is_relative_to(Path("/", name)) for name in names) for names in (SYSTEM, USERS))
-    if target == Path.home() or (system and not users):
+    if target == Path.home().resolve() or (system and not users):
         return "which is a home folder or one of the system's"
     if any(part.startswith(".") for part in target.parts):
         return "which is a hidden folder"
-    if not target.is_dir():
+    there = next(folder for folder in (target, *target.parents) if folder.exists()) if made else target
+    if not there.is_dir():
         return "which is no folder that exists"
-    return "" if os.access(target, os.W_OK | os.X_OK) else "which may not be written to"
+    return "" if os.access(there, os.W_OK | os.X_OK) else "which may not be written to"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from ptychoformer.errors import InputError, first_line
+from ptychoformer.errors import InputError, first_line, is_out_of_memory, why_not_now
 from ptychoformer.files import atomic
 from ptychoformer.memory import MOST_EXPANSION, check_room
 from ptychoformer.provenance import check_content
@@ -104,6 +104,10 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
             check_descriptions(file)
             yield file
     except OSError as error:
+        if is_out_of_memory(error):
+            raise
+        if reason := why_not_now(error):
+            raise InputError(f"{path} cannot be read: {reason}.") from error
         raise InputError(
             f"{path} cannot be read as HDF5, it may be truncated or damaged ({first_line(error)}); delete it, and run"
             " the same command that made it again."
@@ -166,7 +170,8 @@ def write(group: h5py.Group, name: str, data: np.ndarray | float, units: str, ax
 def store(group: h5py.Group, name: str, data: np.ndarray | float | bytes) -> h5py.Dataset:
     """Store an array, a number or a text, under HDF5's checksums."""
     data = np.asarray(data)
-    made = allocate(group, name, data.shape, data.dtype) if data.nbytes > COMPACT else _compact(group, name, data)
+    in_parts = data.shape and data.nbytes > COMPACT
+    made = allocate(group, name, data.shape, data.dtype) if in_parts else _compact(group, name, data)
     made[...] = data
     return made
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ptychoformer.errors import InputError, first_line
+from ptychoformer.errors import InputError, first_line, is_out_of_memory, why_not_now
 from ptychoformer.files import atomic
 from ptychoformer.progress import say
 
@@ -44,6 +44,10 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
         content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
     # of a file that is something else, torch lets through whatever its unpickler stumbles over
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        if reason := why_not_now(error):
+            raise InputError(f"{path} cannot be read: {reason}.") from error
         raise InputError(f"{path} cannot be read as a checkpoint, it may be truncated or damaged; {_CURE}.") from error
     if damaged:
         raise InputError(f"{path} is damaged, its part '{damaged}' is not what was written; {_CURE}.")
@@ -76,8 +80,8 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str
         return None
     try:
         state = load(path)
-    except InputError as error:
-        _set_aside(path, error)
+    except InputError:
+        _set_aside(path, "it is damaged, or no state")
         return None
     before = state.get("identity")
     if not isinstance(before, dict) or before.keys() != identity.keys():
@@ -109,14 +113,16 @@ def restored(run: Resumable, state: Mapping[str, Any], path: str | os.PathLike) 
         run.restore(state)
     # whatever a library finds wrong with what is missing, of another shape or of another type
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         run.restore(before)
-        _set_aside(path, error)
+        _set_aside(path, first_line(error))
         return False
     return True
 
 
-def _set_aside(path: str | os.PathLike, error: Exception) -> None:
+def _set_aside(path: str | os.PathLike, reason: str) -> None:
     """Rename a state that cannot be used, so that it is not tried for ever, and say so."""
     aside = Path(path).with_suffix(".unusable.pt")
     Path(path).replace(aside)
-    say(f"Starting anew: the state at {path} cannot be used ({first_line(error)}); it now is {aside.name}.")
+    say(f"Starting anew: the state at {path} cannot be used ({reason}); it now is {aside.name}.")

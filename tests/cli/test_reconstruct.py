@@ -11,6 +11,7 @@ from PIL import Image
 
 from ptychoformer import cli
 from ptychoformer.cli import watching
+from ptychoformer.errors import InputError
 from ptychoformer.measurement import reconstruct as module
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.iterative import Reconstruction
@@ -88,6 +89,19 @@ def test_a_resolution_is_never_that_of_another_object(tmp_path):
     for words, there in (("--frc",), True), ((), False):
         assert reconstruct(path, tmp_path / "object.h5", "--iterations", 2, *words) == 0
         assert (tmp_path / "object.frc.csv").exists() == there
+
+
+def test_what_fails_in_a_half_leaves_neither_the_resolution_of_another_object_nor_states(tmp_path, monkeypatch):
+    path = write_scan(tmp_path / "scan.cxi", 1e4)
+    assert reconstruct(path, tmp_path / "object.h5", "--iterations", 2, "--frc") == 0
+
+    def refuse(*_):
+        raise InputError("they do not agree.")
+
+    monkeypatch.setattr("ptychoformer.evaluation.reproducibility.agreement_of_files", refuse)
+    assert reconstruct(path, tmp_path / "object.h5", "--iterations", 3, "--frc") == 1
+    assert not (tmp_path / "object.frc.csv").exists()
+    assert not list(tmp_path.glob("*.state.pt"))
 
 
 def test_a_scan_that_cannot_be_halved_leaves_its_object_and_says_why(tmp_path, capsys):

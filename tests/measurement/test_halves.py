@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import KDTree
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.halves import half_of, halves
+from ptychoformer.measurement.halves import _pairs, half_of, halves
 from ptychoformer.measurement.plausibility import nearest_step
 from ptychoformer.measurement.preparation import open_prepared
 
@@ -39,8 +39,19 @@ def test_each_half_is_half_of_the_scan_and_reaches_all_of_it(name):
     for half in (positions[second], positions[~second]):
         assert nearest_step(half) <= longer * step
         far = KDTree(half).query(positions)[0] / spacing
-        assert np.mean(far <= 1.6) > 0.95
-        assert far.max() <= 4
+        assert np.mean(far <= 1.6) > 0.97
+        assert far.max() <= (4 if name == "random" else 2.5)
+
+
+@pytest.mark.parametrize("side", [8, 20, 21, 30, 50])
+def test_of_a_raster_each_pair_is_of_neighbours(side):
+    positions = np.indices((side, side)).reshape(2, -1).T.astype(float)
+    order = np.concatenate(_pairs(positions, np.arange(len(positions))))
+    assert sorted(order) == list(range(side**2))
+    even = side**2 // 2 * 2
+    apart = np.linalg.norm(positions[order[0:even:2]] - positions[order[1:even:2]], axis=1)
+    assert apart.max() <= 3
+    assert np.mean(apart <= 2) > 0.9
 
 
 def test_the_seed_decides_and_another_draws_other_halves():

@@ -86,6 +86,28 @@ def test_a_pattern_without_a_position_is_left_out_and_told(pairs, read):
     assert "1 of 13 patterns have no position in" in raw.warnings[0]
 
 
+def test_patterns_keep_their_numbers_when_others_have_no_position(write, measured):
+    path = write("ptychodus")
+    idle = 4
+    with h5py.File(path.with_name("product.h5"), "a") as file:
+        for name in ("probe_position_indexes", "probe_position_x_m", "probe_position_y_m"):
+            kept = file[name][:-idle]  # they run backwards
+            del file[name]
+            file[name] = kept
+    with h5py.File(path, "a") as file:
+        file["patterns"][idle + 3] = 0
+    with open_scan(path) as raw:
+        np.testing.assert_array_equal(np.concatenate(list(raw.frames(3))), h5py.File(path)["patterns"][idle:])
+        prepared = prepare(raw)
+    numbers = np.delete(np.arange(len(measured.patterns)), [*range(idle), idle + 3])
+    np.testing.assert_array_equal(prepared.numbers, numbers)
+    assert prepared.unusable["empty"].tolist() == [idle + 3]
+    assert any(
+        f"hold no light, they are left out (--keep-frames keeps them): {idle + 3}." in said
+        for said in prepared.warnings
+    )
+
+
 @PAIRS
 @pytest.mark.parametrize("apart", [True, False])
 @pytest.mark.parametrize("size", [1, 5, 100])

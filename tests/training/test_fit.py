@@ -513,9 +513,12 @@ def test_a_trained_network_of_ones_own_predicts_what_it_learned(tmp_path, make_s
         ),
         (
             lambda file: file.write_text(OWN.replace("4, 3", "4, 5")),
-            "own.py' was edited since the network was trained; bring back what it was",
+            "own.py' is not as it was signed when the network was trained",
         ),
-        (lambda file: file.write_text(OWN.replace("0.2", "0.3")), "was edited since the network was trained"),
+        (
+            lambda file: file.write_text(OWN.replace("0.2", "0.3")),
+            "is not as it was signed when the network was trained",
+        ),
         (lambda file: file.write_text("def build(window:"), r"cannot be built: .*own\.py, line 1: "),
     ],
 )
@@ -550,7 +553,7 @@ def test_a_network_that_is_edited_while_it_trains_is_signed_as_it_was_when_it_wa
     monkeypatch.setattr(fit_module, moment, edits)
     train(tmp_path / "run", make_scan(), own, epochs=1)
     assert load(tmp_path / "run/model.pt")["source"] == signed != source_digest(own["kind"])
-    with pytest.raises(InputError, match="was edited since the network was trained"):
+    with pytest.raises(InputError, match="is not as it was signed when the network was trained"):
         TrainedNetwork(tmp_path / "run/model.pt")
     (tmp_path / "own.py").write_text(OWN)
     forget()
@@ -569,10 +572,23 @@ def test_what_a_network_imports_without_being_signed_is_told_once(tmp_path, make
     assert f"also imports {tmp_path / 'hidden/own_hidden_widths.py'}, which is not signed with it" in told[0]
 
 
+def test_a_network_may_look_for_its_modules_where_others_are_looked_for_by_another_name(
+    tmp_path, make_scan, own, monkeypatch
+):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/own_linked_widths.py").write_text("WIDTH = 4\n")
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.syspath_prepend(str(tmp_path / "link"))
+    add = f"import sys\nsys.path.append({str(tmp_path / 'real')!r})\nimport own_linked_widths\n"
+    (tmp_path / "own.py").write_text(add + OWN)
+    train(tmp_path / "run", make_scan(), own, epochs=1)
+    assert load(tmp_path / "run/model.pt")["source"] == source_digest(own["kind"])
+
+
 def test_every_epoch_of_every_run_is_followed(tmp_path, make_scan):
     followed = []
     runs = [Run(make_scan(), seed, tmp_path / f"{seed}/model.pt", tmp_path / f"{seed}/history.csv") for seed in (0, 1)]
-    how = {"model": PTYCHONN, "loss": {"kind": "mse"}, "n_train": 20, "training": TRAINING | {"epochs": 2}}
+    how = {"model": PTYCHONN, "loss": {"kind": "mse"}, "n_train": 20, "training": replace(TRAINING, epochs=2)}
     fit_together(runs, **how, follow=lambda seed, row: followed.append((seed, row["epoch"], row["train_loss"])))
     for seed in (0, 1):
         history = pd.read_csv(tmp_path / f"{seed}/history.csv")

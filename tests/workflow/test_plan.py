@@ -65,7 +65,7 @@ def test_every_run_that_tables_and_figures_share_is_trained_once(project, overla
 
 def test_pages_agree_on_how_many_trainings_there_are():
     default, paper = trainings_told("config.yaml")[0], trainings_told("config/paper.yaml")[0]
-    assert f"({paper} trainings:" in (ROOT / "README.md").read_text()
+    assert f"({paper} trainings:" in (ROOT / "docs/running.md").read_text()
     told = f"ask for {default} different trainings at the default scale and for {paper} at the paper's"
     assert told in (ROOT / "docs/architecture.md").read_text()
 
@@ -75,6 +75,7 @@ def test_words_of_a_config_that_mean_something_to_snakemake_are_text(project):
         "models: {dpi: {label: 'Ours $\\frac{1$ {seed} <results>'}}\n"
         "datasets: {clean: {label: '{x}'}, measured: {scan: {file: 'a{b}<c>.npz', url: 'https://example.org/a'}}}\n"
         "losses: {mae: {label: '{wildcards.seed}'}}\n"
+        "caution: 'see {this}'\n"
     )
     jobs = project.planned("--configfile", "config/smoke.yaml", "mine.yaml")
     assert jobs == project.planned("--configfile", "config/smoke.yaml")

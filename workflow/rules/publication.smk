@@ -142,10 +142,11 @@ rule report:
         figures=PLAN.shown_figures,
         ours=EXPERIMENTS.our_network(),
         scale=EXPERIMENTS.scale("table1"),
-        missing_scan=PARAMETERS.missing_scan,  # called by Snakemake, which would read braces in a text as wildcards
+        # Called by Snakemake, which would read braces in a text as wildcards.
+        missing_scan=PARAMETERS.missing_scan,
         runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
         harvest_note=PLAN.harvest_note(),
-        caution=config["caution"],
+        caution=PARAMETERS.caution,
         code=code_digest("publication.report.page"),
     message:
         "Writing the report"

@@ -108,14 +108,15 @@ def run(options: Namespace) -> None:
     how = {"seed": options.seed, "threads": threads_of(options), "code": code_digest("measurement.reconstruct")}
     how |= {"keep_state": options.frc}  # so that what is done is done if a half is interrupted
     facts = _reconstructed(options, output, convergence, watch=_watch(options), **how)
+    rings.unlink(missing_ok=True)  # of an object that has been replaced
     line = (
         f"{facts['patterns']} patterns in {facts['reconstruction_seconds']} s, R factor {facts['r_factor']:.4f}:"
         f" {output}"
     )
     if options.frc:
         line += f"\n{_frc(options, output, rings, how)}: {rings}"
-    else:  # what may lie there is of an object that has been replaced
-        rings.unlink(missing_ok=True)
+    else:
+        delete_states(*(path for path, _ in halves_of(output)))
     _draw(options, convergence, rings if options.frc else None)
     print(line)
 
@@ -123,6 +124,14 @@ def run(options: Namespace) -> None:
 def halves_of(output: Path) -> list[tuple[Path, Path]]:
     """Where the object and the convergence of each half of a scan are written."""
     return [(beside(output, f".half{half}.h5"), beside(output, f".half{half}.convergence.csv")) for half in (1, 2)]
+
+
+def delete_states(*outputs: Path) -> None:
+    """Take away what would let reconstructions go on."""
+    from ptychoformer.measurement.reconstruct import delete_state
+
+    for output in outputs:
+        delete_state(output)
 
 
 def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: Any) -> dict[str, Any]:
@@ -148,23 +157,21 @@ def _frc(options: Namespace, output: Path, rings: Path, how: Mapping[str, Any]) 
     """
     from ptychoformer.evaluation.reproducibility import agreement_of_files
     from ptychoformer.measurement.matching import read_origin
-    from ptychoformer.measurement.reconstruct import delete_state
     from ptychoformer.publication.scan.description import resolution
     from ptychoformer.storage import write_rows
 
-    made = halves_of(output)
+    made = [path for path, _ in halves_of(output)]
     try:
-        for half, (path, convergence) in enumerate(made):
+        for half, (path, convergence) in enumerate(halves_of(output)):
             say(f"Half {half + 1} of 2:")
             _reconstructed(options, path, convergence, half=half, **how)
-        found = agreement_of_files(*(path for path, _ in made))
+        found = agreement_of_files(*made)
     except InputError as error:
-        delete_state(output)  # the same command would fail again
+        delete_states(output, *made)  # the same command would fail again
         raise InputError(f"{output} is written, but how fine it is cannot be told: {error}") from error
     curves = (found.frequency, found.correlation, found.threshold)
     write_rows(("frequency", "frc", "half_bit"), zip(*(map(float, curve) for curve in curves), strict=True), rings)
-    for path in (output, *(path for path, _ in made)):
-        delete_state(path)
+    delete_states(output, *made)
     return resolution(found, read_origin(output).pixel_size)
 
 

@@ -1,7 +1,7 @@
 """Curves of a training for TensorBoard, which need not be installed."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from ptychoformer.cli.outputs import check_outputs
@@ -36,30 +36,34 @@ def curves(folder: str | None) -> Iterator[Callable[[int, Mapping[str, float]], 
             " tensorboard` installs it."
         ) from error
     check_outputs([Path(folder) / "events"], [])
-    with ExitStack() as opened:
-        writers = []
+    writers = []
 
-        def add(_seed: int, row: Mapping[str, float]) -> None:
-            if not writers:  # from here on the curves of an earlier training in this folder are not shown
-                writers.append(opened.enter_context(SummaryWriter(folder, purge_step=int(row["epoch"]))))
-            for name, tag in TAGS.items():
-                writers[0].add_scalar(tag, row[name], int(row["epoch"]))
-            writers[0].flush()
+    def add(row: Mapping[str, float]) -> None:
+        if not writers:  # from here on the curves of an earlier training in this folder are not shown
+            writers.append(SummaryWriter(folder, purge_step=int(row["epoch"])))
+        for name, tag in TAGS.items():
+            writers[0].add_scalar(tag, row[name], int(row["epoch"]))
+        writers[0].flush()
 
-        yield _until_it_fails(add)
+    tried = _until_it_fails()
+    try:
+        yield lambda _seed, row: tried(lambda: add(row), f"before epoch {row['epoch']:.0f}")
+    finally:
+        for writer in writers:
+            tried(writer.close, "before all was written")
 
 
-def _until_it_fails(add: Callable[[int, Mapping[str, float]], None]) -> Callable[[int, Mapping[str, float]], None]:
-    """``add``, which is no longer called once it has failed: no curve is worth a training."""
+def _until_it_fails() -> Callable[[Callable[[], None], str], None]:
+    """What calls a function, and none once one has failed: no curve is worth a training."""
     failed = []
 
-    def tried(seed: int, row: Mapping[str, float]) -> None:
+    def tried(work: Callable[[], None], when: str) -> None:
         if failed:
             return
         try:
-            add(seed, row)
+            work()
         except Exception as error:
             failed.append(error)
-            say(f"The curves for TensorBoard end before epoch {row['epoch']:.0f} ({first_line(error)}).")
+            say(f"The curves for TensorBoard end {when} ({first_line(error)}).")
 
     return tried

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from ptychoformer.errors import OutputError
+from ptychoformer.errors import first_line
 from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.iterative import Reconstruction
 from ptychoformer.measurement.preparation import PreparedScan
@@ -30,8 +30,8 @@ class Watch:
             return
         try:
             self._draw(run, scan)
-        except OutputError as error:
-            say(f"{error} The reconstruction goes on without it.")
+        except Exception as error:  # no picture is worth a reconstruction
+            say(f"{first_line(error)} The reconstruction goes on without its picture.")
             self._next = np.inf
             return
         ended = time.monotonic()

@@ -101,7 +101,7 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
             raise InputError(f"{raw.path}: {used.sum()} of {count} patterns can be used; the others {_why(reasons)}.")
         if np.array_equal(before[0], used) and np.array_equal(before[1], united):
             break
-    numbers = {reason: np.flatnonzero(those) for reason, those in reasons.items()}
+    numbers = {reason: raw.numbered[those] for reason, those in reasons.items()}
     _check_numbers(raw, seen, ~united)
     warnings = (
         about_mask

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.preparation import PreparedScan
@@ -23,11 +22,22 @@ FEWEST = 8  # patterns that can be halved
 
 def halves(positions: np.ndarray, seed: int) -> np.ndarray:
     """Which of n patterns at ``positions`` (n, 2) are in the second half, (n,) bool."""
-    order = KDTree(positions, leafsize=2).indices  # neighbours in a leaf of the tree lie side by side
+    order = np.concatenate(_pairs(positions, np.arange(len(positions))))
     first = generator(seed, "halves").integers(0, 2, (len(order) + 1) // 2).astype(bool)
     second = np.empty(len(order), bool)
     second[order] = np.stack([first, ~first], axis=1).ravel()[: len(order)]
     return second
+
+
+def _pairs(positions: np.ndarray, those: np.ndarray) -> list[np.ndarray]:
+    """Numbers of neighbours two by two, three at last if they are odd: ``those`` are cut in two
+    along their longer axis, an even number on one side, until two are left.
+    """
+    if len(those) <= 3:
+        return [those]
+    along = positions[those, np.ptp(positions[those], axis=0).argmax()]
+    ordered, middle = those[np.argsort(along, kind="stable")], len(those) // 4 * 2
+    return _pairs(positions, ordered[:middle]) + _pairs(positions, ordered[middle:])
 
 
 def half_of(scan: PreparedScan, half: int, seed: int) -> PreparedScan:

@@ -83,7 +83,7 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
         metres = (
             prepared.positions * prepared.optics.pixel_size
             if prepared.optics
-            else raw.positions[prepared.numbers]
+            else raw.positions[np.isin(raw.numbered, prepared.numbers)]
             if lost
             else None
         )

@@ -111,3 +111,7 @@ class Parameters:
     def missing_scan(self, wildcards: Wildcards) -> str:
         """Return the file for want of which Figure 5 is left out, or nothing."""
         return self.plan.missing_scan()
+
+    def caution(self, wildcards: Wildcards) -> str:
+        """Return what the report says above all numbers, or nothing."""
+        return self.config["caution"]

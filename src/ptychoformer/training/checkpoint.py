@@ -50,7 +50,8 @@ class Checkpoint:
         """
         if self.source and source_digest(self.kind) != self.source:
             raise InputError(
-                f"'{self.kind}' was edited since the network was trained; bring back what it was, or train again."
+                f"'{self.kind}' is not as it was signed when the network was trained (it was edited, or an earlier"
+                " version signed it in another way); bring back what it was, or train again."
             )
         model = build(self.kind, self.window, self.options)
         model.load_state_dict(self.weights)

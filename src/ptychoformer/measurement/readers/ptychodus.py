@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.readers.hdf5 import Source, blocks
+from ptychoformer.measurement.readers.hdf5 import Source
 from ptychoformer.measurement.readers.product import (
     NUMBERS,
     Product,
@@ -65,7 +66,8 @@ def _read(source: Source, beside: Source) -> RawScan:
         frame=frame,
         positions=positions,
         unit=unit,
-        frames=lambda size: counted(where, _selected(blocks(patterns, size), used)),
+        frames=lambda size: counted(where, _selected(patterns, used, size)),
+        numbers=np.flatnonzero(used),
         wavelength=product.wavelength,
         distance=product.distance,
         detector_pixel=pixel,
@@ -122,13 +124,14 @@ def _numbers(source: Source, beside: Source, product: Product, count: int) -> np
     return numbers
 
 
-def _selected(parts: Iterator[np.ndarray], used: np.ndarray) -> Iterator[np.ndarray]:
-    """Those patterns of consecutive ``parts`` that are ``used``."""
-    start = 0
-    for part in parts:
-        chosen = used[start : start + len(part)]
-        start += len(part)
+def _selected(patterns: h5py.Dataset, used: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Those of the patterns that are ``used``, at most ``size`` at a time; of parts that hold none
+    nothing is read.
+    """
+    for start in range(0, len(used), size):
+        chosen = used[start : start + size]
         if chosen.any():
+            part = patterns[start : start + size]
             yield part if chosen.all() else part[chosen]
 
 

@@ -47,6 +47,7 @@ class RawScan:
             file holds no number, in order; each
             call starts anew.
         simulated: whether the file says that it was simulated: none of its patterns is at fault.
+        numbers: (n,) of these patterns in the file, increasing; None if they are all of them.
     """
 
     path: Path
@@ -68,6 +69,12 @@ class RawScan:
     probe: np.ndarray | None = None
     simulated: bool = False
     warnings: tuple[str, ...] = ()
+    numbers: np.ndarray | None = None
+
+    @property
+    def numbered(self) -> np.ndarray:
+        """The numbers (n,) of the patterns in the file."""
+        return np.arange(len(self.positions)) if self.numbers is None else self.numbers
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from ptychoformer.errors import InputError
 # Three quarters of what a page may weigh: base64 adds a third.
 MOST_BYTES = 10_000_000
 MOST_LETTERS = 250  # of an alternative text, whose caption stands below it
-_SCREEN_PIXELS_PER_DOT = 0.45  # figures have 300 dots an inch; their smallest text, 6 points, is then 11 pixels high
+_SCREEN_PIXELS_PER_DOT = 0.45  # figures have 300 dots an inch; their smallest text, 7 points, is then 13 pixels high
 _ABSENT = (
     "Skipped: the measured scan {file} is not at hand. With a copy of it under a folder, make paper DATA=folder uses"
     " that; asking for fig5 by name downloads it if the config knows its address, and every run after that includes"
