@@ -25,24 +25,11 @@ from ptychoformer.storage import create_hdf5, open_hdf5, read_csv, write, write_
 from ptychoformer.tensors import load, load_state, save
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.fit import fit
+from ptychoformer.training.options import TrainingOptions
 
 TRIES = 20
 DPI = {"kind": "dpi", "options": {"size": "small"}, "initialisation": None, "inputs": "log"}
-TRAINING = {
-    "epochs": 1,
-    "batch_size": 8,
-    "learning_rate": 1e-3,
-    "min_learning_rate": 1e-4,
-    "factor": 0.5,
-    "patience": 2,
-    "subset": "scattered",
-    "validation_fraction": 0.1,
-    "validation": "random",
-    "weights": "last",
-    "precision": "mixed",
-    "deterministic": False,
-    "compile": False,
-}
+TRAINING = TrainingOptions(epochs=1, batch_size=8, validation_fraction=0.1)
 LEVELS = ("scene", "synchronised")
 
 

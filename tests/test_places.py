@@ -233,6 +233,7 @@ def test_results_may_go_below_the_project_and_to_a_folder_that_exists(project, f
 
 @pytest.mark.parametrize("folder", ["results", "results/smoke", "results/mine/new"])
 def test_results_may_be_a_link_to_another_disk(project, folder):
+    (project / "results").rmdir()
     (project / "results").symlink_to(project.parent / "scratch")
     check_results(folder, project)
 

@@ -46,7 +46,7 @@ def reconstruct(path, output, *options):
 @pytest.mark.slow
 def test_more_photons_resolve_more_and_the_line_says_it_in_nanometres(tmp_path, capsys):
     found = {}
-    for photons in (3e2, 1e4, 1e7):
+    for photons in (5e3, 1e4, 1e7):
         path = write_scan(tmp_path / "scan.cxi", photons)
         assert reconstruct(path, tmp_path / "object.h5", "--frc") == 0
         last = capsys.readouterr().out.splitlines()[-1]
@@ -55,7 +55,7 @@ def test_more_photons_resolve_more_and_the_line_says_it_in_nanometres(tmp_path, 
         if words:
             assert float(words[2]) == pytest.approx(1 / (2 * float(words[1])), rel=0.01)
             assert float(words[3]) == pytest.approx(float(words[2]) * PIXEL * 1e9, rel=0.01)
-    assert 0 < found[3e2] < found[1e4] < 0.5
+    assert 0 < found[5e3] < found[1e4] < 0.5
     assert "not crossed within the band" in found[1e7]
     table = pd.read_csv(tmp_path / "object.frc.csv")
     assert list(table.columns) == ["frequency", "frc", "half_bit"]

@@ -89,7 +89,7 @@ def test_a_pattern_without_a_position_is_left_out_and_told(pairs, read):
 def test_patterns_keep_their_numbers_when_others_have_no_position(write, measured):
     path = write("ptychodus")
     idle = 4
-    with h5py.File(path.with_name("product.h5"), "a") as file:
+    with h5py.File(path.with_name("star_product.h5"), "a") as file:
         for name in ("probe_position_indexes", "probe_position_x_m", "probe_position_y_m"):
             kept = file[name][:-idle]  # they run backwards
             del file[name]
