@@ -27,6 +27,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.files import locked
 from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
 from ptychoformer.measurement.summary import nearest_step, overlap, probe_diameter, summarise
 from ptychoformer.measurement.windows import windows
 from ptychoformer.models import INITIALISATIONS, build
@@ -173,7 +174,7 @@ sys.exit(any(name in sys.modules for name in ("torch", "matplotlib", "pandas", "
 
 
 def test_defaults_are_those_of_the_workflow():
-    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+    schema = load_schema(ROOT)
     options = cli.parser().parse_args(["train", "scan.cxi", "--object", "o.h5", "-o", "run"])
     assert train.training_options(options, 2928) == TrainingOptions()  # the paper's number of training patterns
     models = schema["properties"]["models"]["additionalProperties"]["properties"]
@@ -187,7 +188,7 @@ def test_defaults_are_those_of_the_workflow():
         name: part["default"]
         for name, part in schema["$defs"]["measured"]["properties"]["reconstruction"]["properties"].items()
     }
-    assert reconstruct.reconstruction_settings(options) == reconstruction
+    assert reconstruct.reconstruction_options(options) == ReconstructionOptions(**reconstruction)
 
 
 def test_losses_are_those_without_required_options(capsys):
@@ -252,7 +253,7 @@ def test_inspect_prints_the_same_as_json(scan, capsys):
 
 
 def test_counts_are_those_of_the_patterns(scan):
-    found = summarise(scan, {}, {})
+    found = summarise(scan, Reading(), Patterns())
     with h5py.File(scan) as file:
         patterns = file["entry_1/data_1/data"][:]
     np.testing.assert_allclose(found.photons, patterns.sum(axis=(1, 2)), rtol=1e-6)

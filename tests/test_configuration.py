@@ -15,6 +15,7 @@ from ptychoformer.configuration import complete, load, load_schema
 from ptychoformer.drawn import sizes_to_draw
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import headline_of, sizes_of
+from ptychoformer.measurement.options import EngineOptions, Geometry, Reading, ReconstructionOptions, names_of
 from ptychoformer.plugins import loss_options
 from ptychoformer.training.options import TrainingOptions
 
@@ -106,6 +107,52 @@ def test_a_training_is_configured_by_the_options_that_it_takes_and_by_their_defa
 )
 def test_an_option_of_a_training_is_kept_within_what_its_annotation_allows(path, wrong, allowed):
     with pytest.raises(InputError, match=re.escape(f"{path}: {wrong!r} is not allowed; it must be {allowed}.")):
+        complete(changed(path, wrong), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [("", Reading), ("geometry", Geometry), ("reconstruction", ReconstructionOptions)],
+)
+def test_a_measured_scan_is_configured_by_the_options_that_it_takes_and_by_their_defaults(path, options):
+    schema = SCHEMA["$defs"]["measured"]
+    properties = (schema["properties"][path] if path else schema)["properties"]
+    said = {name: properties[name] for name in names_of(options)}
+    assert path == "" or list(properties) == list(names_of(options))
+    for name, part in said.items():
+        assert part["description"]
+        assert Draft202012Validator(part).is_valid(part["default"]), name
+    defaults = {name: part["default"] for name, part in said.items()}
+    assert (Reading.of if options is Reading else lambda plain: options(**plain))(defaults) == options()
+
+
+def test_the_reconstruction_with_a_known_probe_has_the_options_of_the_engine_and_its_own_defaults():
+    properties = SCHEMA["properties"]["iterative"]["properties"]
+    assert list(properties) == list(names_of(EngineOptions))
+    chosen = EngineOptions(**complete(changed("iterative", {}), SCHEMA)["iterative"])
+    own = {name for name in names_of(EngineOptions) if getattr(chosen, name) != getattr(EngineOptions(), name)}
+    assert own == {"engine", "regularisation", "momentum", "positions_from"}
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong", "allowed"),
+    [
+        ("reconstruction.iterations", 0, "an integer, at least 1 and at most 100000"),
+        ("reconstruction.regularisation", 0, "a number, greater than 0 and at most 1"),
+        ("reconstruction.momentum", 1, "a number, at least 0 and less than 1"),
+        ("reconstruction.engine", "pie", "one of epie, rpie"),
+        ("reconstruction.probe_from", 0, "an integer or null, at least 1"),
+        ("reconstruction.bin", 65, "an integer, at least 1 and at most 64"),
+        ("patterns.crop", None, "an integer, at least 8 and at most 4096"),
+        ("geometry.wavelength", 0, "a number or null, greater than 0"),
+        ("positions_unit", "cm", "one of m, mm, um, nm, pixel, null"),
+        ("centre", [1], "a list or null, items: at least 2 and items: at most 2"),
+        ("step", 0, "a number, greater than 0"),
+    ],
+)
+def test_an_option_of_a_measured_scan_is_kept_within_what_its_annotation_allows(option, wrong, allowed):
+    path, found = f"datasets.measured.{option}", "null" if wrong is None else repr(wrong)
+    with pytest.raises(InputError, match=re.escape(f"{path}: {found} is not allowed; it must be {allowed}.")):
         complete(changed(path, wrong), SCHEMA)
 
 

@@ -21,7 +21,8 @@ from ptychoformer.evaluation.predict import predict
 from ptychoformer.evaluation.stitch import read_scene, stitch
 from ptychoformer.measurement.cxi import PATTERNS, read_patterns, read_scan, read_transmission
 from ptychoformer.provenance import read_provenance, record, sidecar
-from ptychoformer.storage import create_hdf5, open_hdf5, read_csv, write, write_rows
+from ptychoformer.storage import create_hdf5, open_hdf5, write
+from ptychoformer.tables import read_csv, write_rows
 from ptychoformer.tensors import load, load_state, save
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.fit import fit

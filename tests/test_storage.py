@@ -16,7 +16,8 @@ import pytest
 
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import JUST_BEGUN, atomic, locked, write_text
-from ptychoformer.storage import create_hdf5, open_hdf5, read, read_csv, read_text, write, write_csv, write_rows
+from ptychoformer.storage import create_hdf5, open_hdf5, read, write
+from ptychoformer.tables import read_csv, read_text, write_csv, write_rows
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -69,7 +70,8 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from ptychoformer.errors import OutputError
 from ptychoformer.files import write_text
-from ptychoformer.storage import create_hdf5, write_csv
+from ptychoformer.storage import create_hdf5
+from ptychoformer.tables import write_csv
 
 def while_writing(path):
     with create_hdf5(path) as file:

@@ -29,6 +29,7 @@ from ptychoformer.device import device_name, lookup_device
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.stream import predict_scene
 from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.models import build
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
@@ -173,7 +174,7 @@ def prediction(name: str, dataset: str) -> tuple[float, float]:
     """
     kind, options = NETWORKS[name]
     entry = {"kind": kind, "options": options, "initialisation": None, "inputs": "log"}
-    with tempfile.TemporaryDirectory() as folder, open_prepared(dataset, {}, {}) as scan:
+    with tempfile.TemporaryDirectory() as folder, open_prepared(dataset, Reading(), Patterns()) as scan:
         weights = build(kind, scan.window, options).state_dict()
         save_checkpoint(
             Checkpoint(**entry, window=scan.window, normalisation=UNITY, weights=weights), Path(folder) / "model.pt"

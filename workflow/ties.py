@@ -26,7 +26,7 @@ from trials import histories
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.ties import score_ties
 from ptychoformer.paths import SIMULATED_DATASET
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 OVERLAY = "config/ties.yaml"
 OUTPUT = "resources/reference/ties.csv"

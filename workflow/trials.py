@@ -29,7 +29,7 @@ from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.columns import read_table
 from ptychoformer.experiments import training_patterns
 from ptychoformer.paths import TRAINING
-from ptychoformer.storage import read_csv, write_csv
+from ptychoformer.tables import read_csv, write_csv
 
 OVERLAY = "config/trials.yaml"
 OUTPUT = "resources/reference/trials.csv"

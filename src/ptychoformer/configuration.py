@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from ptychoformer.consistency import check_references, check_sizes
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
-from ptychoformer.plugins import check_kind, loss_kinds, loss_options, network_options, training_options
+from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options
 from ptychoformer.suggestions import known, known_key, resolved
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
@@ -37,7 +37,7 @@ SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
 
 def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
     """The schema of the config as a mapping, with the experiments that the paper's contents name,
-    the losses that there are, and the options of a training.
+    the losses that there are, and the options of trainings and of measurements (``x-options``).
 
     Args:
         project: its folder.
@@ -54,10 +54,23 @@ def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
             for name, entry in experiments.items()
         },
     }
-    training = schema["properties"]["training"]
-    training["properties"] = training_options() | training["properties"]
+    _fill(schema)
     schema["properties"]["losses"]["additionalProperties"] = {"oneOf": [_loss_schema(kind) for kind in loss_kinds()]}
     return schema
+
+
+def _fill(schema: Any) -> None:
+    """Put the options of the class that a part's ``x-options`` names before its properties, which
+    may say more of them: another default, or, of one that is required, none.
+    """
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _fill(part)
+    if isinstance(schema, dict) and "x-options" in schema:
+        options, own = fields_of(schema.pop("x-options")), schema.get("properties", {})
+        said = {name: option | own.get(name, {}) for name, option in options.items()}
+        schema["properties"] = said | {name: part for name, part in own.items() if name not in said}
+        for name in schema.get("required", ()):
+            schema["properties"][name].pop("default", None)
 
 
 def _loss_schema(kind: str) -> dict[str, Any]:

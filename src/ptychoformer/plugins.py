@@ -1,10 +1,11 @@
-"""What the sources of networks, losses and trainings say of their options, read without importing
-torch, which would add seconds to the workflow's start.
+"""What the sources of networks, losses, trainings and measurements say of their options, read
+without importing torch, which would add seconds to the workflow's start.
 
 A network is a module of `models`, or one of a user's own (`outside`), and a loss one of
-`training.losses`; the options of either are the keyword arguments of its ``build``, and those of a
-training the fields of `training.options`. Their annotations say what is allowed: a type, a
-``Literal``, or ``Annotated`` with one of these and keywords of JSON schema.
+`training.losses`; the options of either are the keyword arguments of its ``build``, and all other
+options the fields of a class in `training.options` or `measurement.options`. Their annotations say
+what is allowed: a type, a ``Literal``, one of these or None, or ``Annotated`` with any of these and
+keywords of JSON schema.
 """
 
 import ast
@@ -16,7 +17,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.provenance import OUTSIDE, PACKAGE, parsed
 
 NETWORKS, LOSSES = "models", "training/losses"  # folders of the package
-TRAINING = PACKAGE / "training" / "options.py"
+OPTIONS = ("training", "measurement")  # rooms with a module `options`
 _ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
 
 
@@ -80,13 +81,34 @@ def loss_options(kind: str) -> dict[str, dict[str, Any]]:
     return _options(LOSSES, kind, "build(forward, **options)")
 
 
-def training_options() -> dict[str, dict[str, Any]]:
-    """Return the options of a training, each with its schema and default."""
-    (options,) = (node for node in parsed(TRAINING, str(TRAINING)).body if isinstance(node, ast.ClassDef))
-    fields = (node for node in options.body if isinstance(node, ast.AnnAssign))
-    return {
-        field.target.id: _schema_of(field.annotation) | {"default": ast.literal_eval(field.value)} for field in fields
+def fields_of(options: str) -> dict[str, dict[str, Any]]:
+    """Return the fields of a class of options, such as ``"TrainingOptions"``, those of its bases
+    first, as dataclasses have them, each with its schema and default.
+    """
+    return _fields(options, _classes())
+
+
+def _classes() -> dict[str, ast.ClassDef]:
+    files = (PACKAGE / room / "options.py" for room in OPTIONS)
+    nodes = (node for file in files for node in parsed(file, str(file)).body)
+    return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+
+
+def _fields(options: str, classes: dict[str, ast.ClassDef]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for base in reversed(classes[options].bases):
+        found |= _fields(ast.unparse(base), classes)
+    return found | {
+        field.target.id: _field(field, classes) for field in classes[options].body if isinstance(field, ast.AnnAssign)
     }
+
+
+def _field(field: ast.AnnAssign, classes: dict[str, ast.ClassDef]) -> dict[str, Any]:
+    schema = _schema_of(field.annotation)
+    if not isinstance(field.value, ast.Call):
+        return schema | {"default": ast.literal_eval(field.value)}
+    parts = _fields(ast.unparse(field.value.func), classes)  # all of them have defaults
+    return schema | {"type": "object", "default": {}, "additionalProperties": False, "properties": parts}
 
 
 def network_side(kind: str) -> int:
@@ -142,6 +164,10 @@ def _shown(folder: str, kind: str) -> str:
 
 
 def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:
+    if isinstance(annotation, ast.BinOp) and ast.unparse(annotation.right) == "None":
+        schema = _schema_of(annotation.left)
+        more = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return schema | more | ({"type": [schema["type"], "null"]} if "type" in schema else {})
     if isinstance(annotation, ast.Name) and annotation.id in _ANNOTATIONS:
         return {"type": _ANNOTATIONS[annotation.id]}
     if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):

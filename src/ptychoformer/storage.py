@@ -1,20 +1,17 @@
-"""HDF5 and CSV as contracts: self-describing, written whole or not at all, checked bit by bit where
-they are read, and read with errors a user understands.
+"""HDF5 as a contract: self-describing, written whole or not at all, checked bit by bit where it is
+read, and read with errors a user understands.
 
-HDF5 checks what it reads by checksums in the file, a part of an array at a time. The digest of a
-CSV stands in its provenance. A file without any, a user's own or an older one, is taken as it is.
+HDF5 checks what it reads by checksums in the file, a part of an array at a time. A file without
+any, a user's own or an older one, is taken as it is.
 """
 
-import csv
-import gzip
 import io
 import math
 import os
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,16 +19,7 @@ import numpy as np
 from ptychoformer.errors import InputError, first_line, is_out_of_memory, why_not_now
 from ptychoformer.files import atomic
 from ptychoformer.memory import MOST_EXPANSION, check_room
-from ptychoformer.provenance import check_content
 
-if TYPE_CHECKING:  # pandas takes a quarter of a second to import, and most jobs write no table
-    import pandas as pd
-
-
-# Tables are written with nine significant digits: what differs by less than this part of itself is
-# rounding.
-DIGITS = "%.9g"
-PRECISION = 1e-8
 FORMAT = ("v110", "v110")  # of HDF5, the oldest in which all that describes data has a checksum
 COMPACT = 4096  # bytes of an array that is still kept with what describes it
 PART = 2**20  # bytes of an array with one checksum
@@ -212,109 +200,3 @@ def describe(dataset: h5py.Dataset, units: str, axes: str) -> h5py.Dataset:
     dataset.attrs["units"] = units
     dataset.attrs["axes"] = axes
     return dataset
-
-
-def write_csv(frame: "pd.DataFrame", path: str | os.PathLike) -> None:
-    """A tidy CSV, nine significant digits, the same bytes for the same numbers; compressed if
-    the name ends in ``.gz``.
-    """
-    with atomic(path) as temporary:
-        if temporary.suffix != ".gz":
-            frame.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")
-            return
-        # Neither a name nor a time goes into the head of the file.
-        with open(temporary, "wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as file:
-            frame.to_csv(file, index=False, float_format=DIGITS, lineterminator="\n")
-
-
-def write_rows(columns: Iterable[str], rows: Iterable[Iterable[str | int | float]], path: str | os.PathLike) -> None:
-    """The same file as ``write_csv`` makes of a table with these rows, without pandas."""
-    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_printed(value) for value in row] for row in rows)
-
-
-def _printed(value: str | int | float) -> str | int:
-    if not isinstance(value, float):
-        return value
-    return "" if math.isnan(value) else DIGITS % value
-
-
-def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
-    """A CSV file, compressed or not, as text, digit for digit.
-
-    Args:
-        what: the file is, for the sentence of an error.
-
-    Raises:
-        InputError: it is missing, not as its provenance says, no table, or a row is not as long as
-            the head.
-    """
-    import pandas as pd
-
-    try:
-        check_content(path)
-        opened = gzip.open if Path(path).suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8", newline="") as file:
-            head, *rows = csv.reader(file, strict=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist.") from error
-    except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as {what} ({error}).") from error
-    if not any(head):
-        raise InputError(f"{path} cannot be read as {what} (it has no columns).")
-    if any(len(row) != len(head) for row in rows):
-        raise InputError(f"{path} breaks off in the middle of a row.")
-    return pd.DataFrame(rows, columns=head, dtype=str)
-
-
-def read_csv(
-    path: str | os.PathLike, types: Mapping[str, type], required: Iterable[str] = (), what: str = "a table"
-) -> "pd.DataFrame":
-    """A CSV file whose names are names, ``NA`` and ``075`` too: only an empty number, or an empty
-    true or false, is a missing one.
-
-    Args:
-        types: column to ``str``, ``bool``, ``int`` (never missing) or ``float``; a column that is
-            not named holds floats.
-        required: columns that it must have.
-        what: the file is, for the sentence of an error.
-
-    Raises:
-        InputError: see `read_text`, or it lacks a column, or a value is not of its column's type.
-    """
-    table = read_text(path, what)
-    if missing := [name for name in required if name not in table]:
-        raise InputError(f"{path} has no column {' and no column '.join(missing)}.")
-    for name in table:
-        kind = types.get(name, float)
-        values, wrong = _converted(table[name], kind)
-        if wrong.any():
-            found = table.loc[wrong.idxmax(), name]
-            allowed = {bool: "True or False", int: "a whole number", float: "a number"}[kind]
-            raise InputError(
-                f"{path} cannot be read as {what} (the column {name} holds '{found}', which is not {allowed})."
-            )
-        table[name] = values
-    return table
-
-
-def _converted(column: "pd.Series", kind: type) -> tuple["pd.Series", "pd.Series"]:
-    """A column of text in another type, and which of its values cannot be."""
-    if kind is str:
-        return column, column.isna()
-    if kind is bool:
-        return column.map({"True": True, "False": False, "": None}), ~column.isin(["True", "False", ""])
-    numbers = column.map(_number).astype(float)
-    if kind is float:
-        return numbers, numbers.isna() & (column != "")
-    wrong = ~np.isfinite(numbers) | (numbers % 1 != 0)
-    return numbers if wrong.any() else numbers.astype(int), wrong
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")

@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
+from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.summary import summarise
 
@@ -98,10 +99,10 @@ def test_positions_have_a_unit_that_is_recorded_or_named(store, read, measured, 
 
 
 def test_positions_in_pixels_need_no_geometry(store, measured):
-    described = PATHS | {"positions_unit": "pixel", "format": "hdf5"}
-    with open_prepared(store(measured.corners[:, ::-1]), described, {"crop": 32}) as scan:
+    described = Reading(positions_unit="pixel", format="hdf5", **PATHS)
+    with open_prepared(store(measured.corners[:, ::-1]), described, Patterns(32)) as scan:
         np.testing.assert_allclose(scan.positions - scan.positions.min(axis=0), measured.corners)
-    assert summarise(store(measured.corners[:, ::-1]), described, {}).format == "hdf5"
+    assert summarise(store(measured.corners[:, ::-1]), described, Patterns()).format == "hdf5"
 
 
 @pytest.mark.parametrize(

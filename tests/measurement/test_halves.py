@@ -6,6 +6,7 @@ from scipy.spatial import KDTree
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.halves import _pairs, half_of, halves
+from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.plausibility import nearest_step
 from ptychoformer.measurement.preparation import open_prepared
 
@@ -62,7 +63,7 @@ def test_the_seed_decides_and_another_draws_other_halves():
 
 @pytest.mark.parametrize("size", [1, 5, 100])
 def test_the_halves_are_the_scan(write, size):
-    with open_prepared(write("cxi"), {}, {}) as scan:
+    with open_prepared(write("cxi"), Reading(), Patterns()) as scan:
         parts = [half_of(scan, half, seed=0) for half in (0, 1)]
         numbers = np.concatenate([part.numbers for part in parts])
         assert sorted(numbers) == list(range(12))
@@ -75,7 +76,7 @@ def test_the_halves_are_the_scan(write, size):
 
 def test_a_handful_of_patterns_cannot_be_halved(write, simulate):
     with (
-        open_prepared(write("cxi", scan=simulate(grid=(2, 3))), {}, {}) as scan,
+        open_prepared(write("cxi", scan=simulate(grid=(2, 3))), Reading(), Patterns()) as scan,
         pytest.raises(InputError, match="at least 8 patterns that can be used, found 6"),
     ):
         half_of(scan, 0, seed=0)

@@ -1,5 +1,7 @@
 """Reconstruction: the updates are the published formulas, and perfect data give the object back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,15 @@ from ptychoformer.evaluation.scores import psnr
 from ptychoformer.measurement.batches import disjoint_batches
 from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.iterative import Reconstruction
+from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.measurement.windows import windows
 
 WINDOW = 16
 GRID = np.indices((9, 9)).reshape(2, -1).T * 5.0
-OPTIONS = dict(engine="epie", regularisation=0.1, momentum=0.7, average_from=None, probe_from=None, positions_from=None)
+# None of these iterations is part of the mean, unless a test says so.
+OPTIONS = ReconstructionOptions(
+    engine="epie", regularisation=0.1, momentum=0.7, averaged=1, iterations=1000, probe_from=None, positions_from=None
+)
 
 
 def make_object(size=60, seed=0):
@@ -51,7 +57,9 @@ def start(positions=GRID, probe=None, recorded=None, good=None, seed=0, **option
     amplitudes = amplitudes_of(make_object(), make_probe(), positions)
     good = torch.ones(WINDOW, WINDOW, dtype=torch.bool) if good is None else good
     probe = torch.from_numpy(make_probe() if probe is None else probe)
-    return Reconstruction(amplitudes, good, positions if recorded is None else recorded, probe, OPTIONS | options, seed)
+    return Reconstruction(
+        amplitudes, good, positions if recorded is None else recorded, probe, replace(OPTIONS, **options), seed
+    )
 
 
 def finish(run, iterations):
@@ -166,8 +174,8 @@ def test_the_light_on_the_object_is_that_of_all_exposures():
 
 def test_noise_is_averaged_out_over_the_last_iterations():
     found = []
-    for first in (None, 21):
-        run = start(average_from=first, momentum=0.0, engine="rpie")
+    for averaged in (1, 20):
+        run = start(iterations=40, averaged=averaged, momentum=0.0, engine="rpie")
         counts = np.random.default_rng(4).poisson(run.amplitudes.numpy() ** 2 / 2)
         run.amplitudes[:] = torch.from_numpy(np.sqrt(2 * counts.astype(np.float32)))
         finish(run, 40)
@@ -176,7 +184,7 @@ def test_noise_is_averaged_out_over_the_last_iterations():
 
 
 def test_an_interrupted_reconstruction_ends_like_an_unbroken_one():
-    whole, first, second = (start(probe_from=2, momentum=0.5, average_from=3) for _ in range(3))
+    whole, first, second = (start(probe_from=2, momentum=0.5, iterations=6, averaged=4) for _ in range(3))
     finish(whole, 6)
     for _ in range(3):
         first.run_iteration()

@@ -1,5 +1,7 @@
 """Measured scans as networks see them: labels lie where the patterns were recorded, at the networks' pixels."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -7,13 +9,14 @@ import pytest
 
 from ptychoformer.measurement.cxi import Optics, create_dataset, read_patterns, read_scan
 from ptychoformer.measurement.labelled import make_labelled, resampled
+from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
 from ptychoformer.measurement.reconstruct import reconstruct
 from ptychoformer.measurement.windows import windows
 from ptychoformer.storage import open_hdf5
 
 WINDOW = 32
 OPTICS = Optics(wavelength=1e-10, pixel_size=1e-8, distance=2.0)
-OPTIONS = dict(
+OPTIONS = ReconstructionOptions(
     engine="rpie", regularisation=0.3, iterations=60, momentum=0.0, averaged=10, probe_from=None, positions_from=None
 )
 
@@ -52,7 +55,7 @@ def scan(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reconstruction(scan):
     path = scan.with_name("object.h5")
-    facts = reconstruct(scan, {}, OPTIONS, output=path, convergence=scan.with_name("convergence.csv"))
+    facts = reconstruct(scan, Reading(), OPTIONS, output=path, convergence=scan.with_name("convergence.csv"))
     assert facts["r_factor"] < 0.02
     return path
 
@@ -74,7 +77,7 @@ def test_a_scan_is_reconstructed_from_its_file(scan, reconstruction):
 @pytest.mark.parametrize(("crop", "bin"), [(32, 1), (16, 1), (32, 2), (16, 2)])
 def test_labels_lie_where_the_patterns_were_recorded(scan, reconstruction, tmp_path, crop, bin):
     made = dict(output=tmp_path / "d.cxi", object_output=tmp_path / "o.h5")
-    make_labelled(scan, {}, dict(crop=crop, bin=bin), labels=None, reconstruction=reconstruction, **made)
+    make_labelled(scan, Reading(), Patterns(crop, bin), labels=None, reconstruction=reconstruction, **made)
     dataset = read_scan(tmp_path / "d.cxi")
     side, factor = crop // bin, crop / WINDOW
     assert dataset.window == (side, side)
@@ -96,7 +99,7 @@ def test_labels_lie_where_the_patterns_were_recorded(scan, reconstruction, tmp_p
 
 def test_a_networks_patterns_are_the_scans_own(scan, reconstruction, tmp_path):
     made = dict(output=tmp_path / "d.cxi", object_output=tmp_path / "o.h5")
-    make_labelled(scan, {}, dict(crop=32, bin=1), labels=None, reconstruction=reconstruction, **made)
+    make_labelled(scan, Reading(), Patterns(32), labels=None, reconstruction=reconstruction, **made)
     whole = np.arange(150)
     np.testing.assert_allclose(read_patterns(tmp_path / "d.cxi", whole), read_patterns(scan, whole), rtol=1e-5)
 
@@ -107,11 +110,11 @@ def test_a_detector_that_misses_half_of_the_photons_leaves_the_object_as_bright(
             file.copy(name, half)
         half["entry_1/data_1/data"][...] /= 2
         half["ptychography"].attrs["efficiency"] = 0.5
-    options = OPTIONS | dict(iterations=20)
+    options = replace(OPTIONS, iterations=20)
     found = []
     for name, path in {"whole": scan, "half": tmp_path / "half.cxi"}.items():
         files = dict(output=tmp_path / f"{name}.h5", convergence=tmp_path / f"{name}.csv")
-        reconstruct(path, {}, options, **files)
+        reconstruct(path, Reading(), options, **files)
         with open_hdf5(files["output"]) as file:
             found.append(file["object/amplitude"][:])
     np.testing.assert_allclose(found[1], found[0], atol=1e-3)
@@ -129,8 +132,8 @@ def test_the_result_is_the_mean_of_as_many_last_iterations(scan, tmp_path, monke
     monkeypatch.setattr(module.Reconstruction, "run_iteration", watched)
     for averaged in (1, 2, 9):
         seen.clear()
-        options = OPTIONS | dict(iterations=4, averaged=averaged)
-        reconstruct(scan, {}, options, output=tmp_path / "o.h5", convergence=tmp_path / "o.csv")
+        options = replace(OPTIONS, iterations=4, averaged=averaged)
+        reconstruct(scan, Reading(), options, output=tmp_path / "o.h5", convergence=tmp_path / "o.csv")
         with open_hdf5(tmp_path / "o.h5") as file:
             found = file["object/amplitude"][:]
         mean = sum(seen[-averaged:]) / len(seen[-averaged:])
@@ -140,9 +143,9 @@ def test_the_result_is_the_mean_of_as_many_last_iterations(scan, tmp_path, monke
 def test_an_interrupted_reconstruction_goes_on(scan, tmp_path, monkeypatch, capsys):
     from ptychoformer.measurement import reconstruct as module
 
-    options = OPTIONS | dict(iterations=8, averaged=4)
+    options = replace(OPTIONS, iterations=8, averaged=4)
     files = [dict(output=tmp_path / f"{name}.h5", convergence=tmp_path / f"{name}.csv") for name in "ab"]
-    reconstruct(scan, {}, options, **files[0])
+    reconstruct(scan, Reading(), options, **files[0])
     monkeypatch.setattr(module, "SECONDS_BETWEEN_STATES", 0)
     monkeypatch.setattr(module, "PART_FOR_STATES", 1e9)
     stopped, run_iteration = 3, module.Reconstruction.run_iteration
@@ -154,11 +157,11 @@ def test_an_interrupted_reconstruction_goes_on(scan, tmp_path, monkeypatch, caps
 
     monkeypatch.setattr(module.Reconstruction, "run_iteration", break_off)
     with pytest.raises(KeyboardInterrupt):
-        reconstruct(scan, {}, options, **files[1])
+        reconstruct(scan, Reading(), options, **files[1])
     assert (tmp_path / "b.state.pt").exists()
     monkeypatch.setattr(module.Reconstruction, "run_iteration", run_iteration)
     capsys.readouterr()
-    reconstruct(scan, {}, options, **files[1])
+    reconstruct(scan, Reading(), options, **files[1])
     assert "Going on after iteration 3." in capsys.readouterr().err
     with open_hdf5(tmp_path / "a.h5") as first, open_hdf5(tmp_path / "b.h5") as second:
         np.testing.assert_array_equal(first["object/amplitude"][:], second["object/amplitude"][:])

@@ -12,12 +12,13 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.labelled import make_labelled
 from ptychoformer.measurement.matching import label_step
+from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.reconstruct import reconstruct
 from ptychoformer.measurement.windows import windows
 
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONS = dict(
+OPTIONS = ReconstructionOptions(
     engine="rpie", regularisation=0.3, iterations=2, momentum=0.0, averaged=1, probe_from=2, positions_from=None
 )
 TRANSLATION = "entry_1/sample_1/geometry_1/translation"
@@ -33,7 +34,13 @@ def path(write):
 def object_of(tmp_path):
     def made(path, scan=None, **options):
         output = tmp_path / "object.h5"
-        reconstruct(path, scan or {}, OPTIONS | options, output=output, convergence=tmp_path / "object.csv")
+        reconstruct(
+            path,
+            Reading.of(scan or {}),
+            replace(OPTIONS, **options),
+            output=output,
+            convergence=tmp_path / "object.csv",
+        )
         return output
 
     return made
@@ -41,7 +48,9 @@ def object_of(tmp_path):
 
 def labelled(tmp_path, path, reconstruction=None, labels=None, scan=None, crop=16, bin=1):
     made = dict(output=tmp_path / "dataset.cxi", object_output=tmp_path / "labels.h5")
-    make_labelled(path, scan or {}, dict(crop=crop, bin=bin), labels=labels, reconstruction=reconstruction, **made)
+    make_labelled(
+        path, Reading.of(scan or {}), Patterns(crop, bin), labels=labels, reconstruction=reconstruction, **made
+    )
     return read_scan(made["output"])
 
 
@@ -179,7 +188,7 @@ def test_labels_want_a_raster(tmp_path, write, simulate, path):
     with pytest.raises(InputError, match=r"scan.cxi is no raster, with windows of 16 pixels"):
         labelled(tmp_path, path, labels=labels)
     offgrid = write("cxi", name="dataset.cxi")
-    with open_prepared(offgrid, {}, dict(crop=16, bin=1)) as prepared:
+    with open_prepared(offgrid, Reading(), Patterns(16)) as prepared:
         jittered = replace(prepared, raster=(3, 4))
     with pytest.raises(
         InputError, match=r"are patches on a raster, from which positions of scan.cxi lie up to 1\.\d+ pixels away"

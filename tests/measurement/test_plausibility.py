@@ -1,6 +1,7 @@
 """Lengths in another unit than metres are noticed, and named; those of real instruments are not."""
 
 import re
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from ptychoformer import memory
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import stream
+from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
 from ptychoformer.measurement.plausibility import doubts
 from ptychoformer.measurement.reconstruct import reconstruct
 from ptychoformer.measurement.summary import summarise
@@ -105,33 +107,25 @@ def test_memory_is_what_the_system_says_or_a_limit_below(monkeypatch, tmp_path):
 
 
 def test_the_crop_that_is_named_fits(monkeypatch, write, measured, tmp_path):
-    options = {
-        "engine": "rpie",
-        "regularisation": 0.8,
-        "iterations": 1,
-        "momentum": 0.0,
-        "averaged": 1,
-        "probe_from": 1,
-        "positions_from": None,
-    }
+    options = ReconstructionOptions(iterations=1, averaged=1, probe_from=1, positions_from=None)
     where = {"output": tmp_path / "object.h5", "convergence": tmp_path / "object.csv"}
     path = write("cxi")
     monkeypatch.setattr(memory, "memory", lambda: 250e3)
     with pytest.raises(
         InputError, match=r"an object of .* pixels, with 12 patterns of 32 x 32, takes .* --crop (\d+) would fit"
     ) as refused:
-        reconstruct(path, {}, options, **where)
+        reconstruct(path, Reading(), options, **where)
     assert not list(tmp_path.glob("object*"))
     crop = int(re.search(r"--crop (\d+)", str(refused.value)).group(1))
     assert crop < 32
-    reconstruct(path, {}, options | {"crop": crop}, **where)
+    reconstruct(path, Reading(), replace(options, crop=crop), **where)
 
 
 def test_a_scan_of_whose_positions_none_can_be_had_is_still_looked_at(write, measured):
     path = write("cxi", patterns=measured.patterns)
     with h5py.File(path, "a") as file:
         del file["entry_1/instrument_1/detector_1/distance"]
-    assert summarise(path, {}, {}).pixels is None
+    assert summarise(path, Reading(), Patterns()).pixels is None
 
 
 def test_a_scene_that_memory_cannot_hold_is_refused_and_one_in_rows_is_not():

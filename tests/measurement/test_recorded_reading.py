@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ptychoformer import cli
+from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.summary import as_mapping, summarise
 from ptychoformer.models import build
@@ -58,6 +59,10 @@ def run(command, path, *words):
     assert cli.main([command, *map(str, (path, *words))]) == 0
 
 
+def as_recorded(found):
+    return Reading.of(found["reading"]), Patterns(found["crop"], found["bin"])
+
+
 def recorded(output):
     return json.loads(sidecar(output).read_text())["configuration"]
 
@@ -69,7 +74,7 @@ def test_a_reconstruction_says_how_its_scan_was_read(case, tmp_path):
     run("reconstruct", path, "-o", output, "--iterations", 1, "--threads", 1, *words, *refined)
     found = recorded(output)
     assert (found["scan"], found["scan_bytes"]) == (path.name, path.stat().st_size)
-    with open_prepared(path, found["reading"], found) as again, h5py.File(output) as file:
+    with open_prepared(path, *as_recorded(found)) as again, h5py.File(output) as file:
         np.testing.assert_array_equal(file["recorded_positions"], again.positions)
         np.testing.assert_array_equal(file["numbers"], again.numbers)
         np.testing.assert_array_equal(file["counts"], again.counts)
@@ -83,7 +88,7 @@ def test_a_scene_says_how_its_scan_was_read(case, checkpoint, tmp_path):
     run("predict", path, "--checkpoint", checkpoint, "-o", output, "--crop", 32, "--bin", 2, "--threads", 1, *words)
     found = recorded(output)
     assert (found["crop"], found["bin"]) == (32, 2)
-    with open_prepared(path, found["reading"], found) as again, h5py.File(output) as file:
+    with open_prepared(path, *as_recorded(found)) as again, h5py.File(output) as file:
         np.testing.assert_array_equal(file["positions"], again.positions)
         np.testing.assert_array_equal(file["numbers"], again.numbers)
 
@@ -94,7 +99,7 @@ def test_a_recorded_reading_is_what_inspect_looks_at(case, tmp_path, capsys):
     seen = json.loads(capsys.readouterr().out)
     run("reconstruct", path, "-o", tmp_path / "object.h5", "--iterations", 1, "--threads", 1, *words)
     found = recorded(tmp_path / "object.h5")
-    assert as_mapping(summarise(path, found["reading"], found)) == seen
+    assert as_mapping(summarise(path, *as_recorded(found))) == seen
 
 
 def test_patterns_of_a_scene_and_a_dataset_are_mapped_back_to_their_file(write, measured, checkpoint, tmp_path):
@@ -108,7 +113,7 @@ def test_patterns_of_a_scene_and_a_dataset_are_mapped_back_to_their_file(write, 
 
     files = {"output": tmp_path / "dataset.cxi", "object_output": tmp_path / "labels.h5"}
     made = {"labels": None, "reconstruction": tmp_path / "object.h5"}
-    make_labelled(path, {}, {"crop": 32, "bin": 1}, **made, **files)
+    make_labelled(path, Reading(), Patterns(32), **made, **files)
     for name, place in (("scene.h5", "numbers"), ("object.h5", "numbers"), ("dataset.cxi", "ptychography/numbers")):
         with h5py.File(tmp_path / name) as file:
             assert file[place][:].tolist() == kept

@@ -7,6 +7,7 @@ import pytest
 from scipy import constants
 
 from ptychoformer.measurement.cxi import create_dataset
+from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.particles import MASSES, energy_of, wavelength_of
 from ptychoformer.measurement.preparation import prepare
 from ptychoformer.measurement.readers import open_scan
@@ -144,7 +145,7 @@ def test_electrons_have_a_relativistic_wavelength_and_their_own_energy(beam, rea
     path = beam(**{f"{SOURCE}/energy": (200.0, "keV"), f"{SOURCE}/probe": name})
     raw, _ = read(path)
     assert (raw.particle, raw.wavelength) == ("electron", pytest.approx(2.5079e-12, rel=1e-4))
-    facts = as_mapping(summarise(path, {}, {}))
+    facts = as_mapping(summarise(path, Reading(), Patterns()))
     assert (facts["particle"], facts["energy_kev"]) == ("electron", pytest.approx(200))
     # What is made of the scan says so too.
     with create_dataset(
@@ -275,8 +276,8 @@ def test_what_is_ignored_is_told_where_another_wavelength_is_stated_too(beam, re
     ],
 )
 def test_a_wavelength_alone_says_nothing_of_the_particle(beam, read, tmp_path, measured, entries, given, particle):
-    path, reading = beam(**entries), {"geometry": {"wavelength": given}}
-    summary = summarise(path, reading, {})
+    path, reading = beam(**entries), Reading(geometry=Geometry(wavelength=given))
+    summary = summarise(path, reading, Patterns())
     facts = as_mapping(summary)
     assert facts["particle"] == particle
     assert (facts["energy_kev"] is None) == (particle is None)
@@ -292,9 +293,11 @@ def test_a_wavelength_alone_says_nothing_of_the_particle(beam, read, tmp_path, m
 
 
 def test_a_wavelength_alone_is_told_with_both_energies_that_it_may_have(beam):
-    facts = as_mapping(summarise(beam(**{f"{SOURCE}/wavelength": 2.5079e-12}), {}, {}))
+    facts = as_mapping(summarise(beam(**{f"{SOURCE}/wavelength": 2.5079e-12}), Reading(), Patterns()))
     assert "wavelength 2.51 pm (photons of 494.4 keV or electrons of 200 keV)" in described(facts)
-    facts = as_mapping(summarise(beam(**{f"{SOURCE}/energy": (25.3, "meV"), f"{SOURCE}/probe": "neutron"}), {}, {}))
+    facts = as_mapping(
+        summarise(beam(**{f"{SOURCE}/energy": (25.3, "meV"), f"{SOURCE}/probe": "neutron"}), Reading(), Patterns())
+    )
     assert "(neutrons of 25.3 meV)" in described(facts)
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from ptychoformer.measurement import reconstruct as module
 from ptychoformer.measurement.iterative import Reconstruction
+from ptychoformer.measurement.options import Reading, ReconstructionOptions
 from ptychoformer.tensors import load, save
 
-OPTIONS = dict(
+OPTIONS = ReconstructionOptions(
     engine="rpie", regularisation=0.3, iterations=6, momentum=0.2, averaged=2, probe_from=2, positions_from=None
 )
 DETECTOR = "entry_1/instrument_1/detector_1"
@@ -38,9 +39,9 @@ def reconstruct(tmp_path, monkeypatch, capsys):
         files = dict(output=tmp_path / f"{name}.h5", convergence=tmp_path / f"{name}.csv")
         if stop:
             with pytest.raises(KeyboardInterrupt):
-                module.reconstruct(path, scan or {}, OPTIONS | options, **files)
+                module.reconstruct(path, Reading.of(scan or {}), replace(OPTIONS, **options), **files)
             return capsys.readouterr().err, None
-        module.reconstruct(path, scan or {}, OPTIONS | options, **files)
+        module.reconstruct(path, Reading.of(scan or {}), replace(OPTIONS, **options), **files)
         with h5py.File(files["output"]) as file:
             return capsys.readouterr().err, file["object/amplitude"][:] * np.exp(1j * file["object/phase"][:])
 

@@ -1,17 +1,20 @@
 """A phase of more than 2 pi: its jumps are told, and taken out when asked for, down to the labels of a network."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 
 from ptychoformer.measurement.cxi import Optics, create_dataset, read_scan
 from ptychoformer.measurement.labelled import make_labelled
+from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
 from ptychoformer.measurement.reconstruct import reconstruct
 from ptychoformer.measurement.windows import windows
 from ptychoformer.measurement.wrapping import told_phase, unwrapped, with_turns_of, wrapped_phase
 from ptychoformer.simulation.diffraction import diffraction
 
-OPTIONS = dict(
+OPTIONS = ReconstructionOptions(
     engine="rpie", regularisation=0.3, iterations=40, momentum=0.0, averaged=5, probe_from=None, positions_from=None
 )
 Y, X = np.indices((60, 70), float)
@@ -82,7 +85,7 @@ def scan(tmp_path_factory):
 @pytest.mark.parametrize("crop", [32, 24])
 def test_labels_of_an_unwrapped_object_do_not_jump(scan, tmp_path, capsys, unwrap, crop):
     made = dict(output=tmp_path / "object.h5", convergence=tmp_path / "object.csv")
-    reconstruct(scan, {}, OPTIONS | dict(unwrap=unwrap), **made)
+    reconstruct(scan, Reading(), replace(OPTIONS, unwrap=unwrap), **made)
     said = capsys.readouterr().err
     assert ("object.h5: its phase jumps by more than pi between neighbouring pixels" in said) == (not unwrap)
     with h5py.File(made["output"]) as file:
@@ -91,7 +94,7 @@ def test_labels_of_an_unwrapped_object_do_not_jump(scan, tmp_path, capsys, unwra
         phase = file["object/phase"][:]
     assert (np.ptp(phase[lit]) > 2 * np.pi) == unwrap
     labels = dict(output=tmp_path / "dataset.cxi", object_output=tmp_path / "labels.h5")
-    make_labelled(scan, {}, dict(crop=crop, bin=1), labels=None, reconstruction=made["output"], **labels)
+    make_labelled(scan, Reading(), Patterns(crop), labels=None, reconstruction=made["output"], **labels)
     assert ("The labels of" in capsys.readouterr().err) == (not unwrap)
     if unwrap:
         found, factor = read_scan(labels["output"]), crop / 32

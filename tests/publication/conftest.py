@@ -25,7 +25,8 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.tables.layout import Layout, parts_of
-from ptychoformer.storage import create_hdf5, read_text, write, write_csv
+from ptychoformer.storage import create_hdf5, write
+from ptychoformer.tables import read_text, write_csv
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split, split_of
 

@@ -9,7 +9,7 @@ from ptychoformer.evaluation import SCORED
 from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.publication.figures.fig10 import compose, draw, load
 from ptychoformer.publication.figures.parts.style import SINGLE_COLUMN, house_style
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 ALPHAS = {"weighted_20": 0.2, "weighted_50": 0.5, "weighted_90": 0.9, "mse": 1.0, "nssim": 0.0}
 HEADLINE = dict(block="lower_right", level="scene")

@@ -14,7 +14,7 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.publication.figures.fig5 import compose, detail_of, draw, load_rows
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, colour, house_style
 from ptychoformer.publication.figures.parts.sweeps import read_scenes, summarise
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 from ptychoformer.training.split import split_of
 
 LABELS = {"ptychonn": "First", "ptychoformer": "Second"}

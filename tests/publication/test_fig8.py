@@ -23,7 +23,7 @@ from ptychoformer.publication.figures.parts.sweeps import (
     read_scenes,
     summarise,
 )
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 from ptychoformer.training.normalisation import Normalisation
 
 MODELS = {"ptychonn": "First", "ptychoformer": "Second"}

@@ -9,7 +9,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.spectra import BANDS, spectra
 from ptychoformer.publication.figures.fig9 import band_ratios, compose, draw
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, colour, house_style
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 MODELS = {"ptychonn": "First", "ptychoformer": "Second"}
 HEADLINE = dict(block="lower_right", level="scene")

@@ -25,7 +25,7 @@ from ptychoformer.publication.figures.parts.sweeps import read_scenes
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.tables import compare as tables
 from ptychoformer.publication.tables.compare import make_table
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 TABLES = {
     "anova": ANOVA,

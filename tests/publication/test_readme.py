@@ -23,7 +23,7 @@ from ptychoformer.publication.report.readme import (
     write_block,
 )
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published" / "table1.csv"
 MODELS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}

@@ -36,7 +36,7 @@ from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS, read_scores
 from ptychoformer.publication.tables.compare import make_table
 from ptychoformer.publication.tables.layout import Layout
 from ptychoformer.publication.tables.typeset import rows
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 VOID = {"meta", "img", "br", "link", "input"}

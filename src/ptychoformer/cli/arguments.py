@@ -3,12 +3,16 @@
 import argparse
 import math
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ptychoformer.measurement.readers import AXES, FORMATS, STEP, UNITS
+from ptychoformer.measurement.options import Geometry, Patterns, Reading, names_of
+from ptychoformer.measurement.readers import AXES, FORMATS
 from ptychoformer.measurement.readers.beam import WAVELENGTHS
+from ptychoformer.measurement.readers.by_path import UNITS
+from ptychoformer.plugins import fields_of
 
 
 def add_running(group: argparse._ArgumentGroup, seed: str) -> None:
@@ -22,7 +26,7 @@ def add_threads(group: argparse._ActionsContainer) -> None:
     group.add_argument("--threads", type=whole(1), metavar="N", help="of the CPU [free cores]")
 
 
-def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int | None = 1) -> None:
+def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int | None = Patterns.bin) -> None:
     """Add a scan, how it is read, and what is made of its patterns; ``preparation`` says what
     is done where the latter is left out.
     """
@@ -44,9 +48,9 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
     )
     group.add_argument(
         "--step",
-        type=real(0, math.inf, low_excluded=True),
+        type=number(fields_of("Reading")["step"]),
         metavar="PIXELS",
-        help=f"of a nanoprobe's raster, between neighbours, as the whole frame samples the object [{STEP:g}]",
+        help=f"of a nanoprobe's raster, between neighbours, as the whole frame samples the object [{Reading.step:g}]",
     )
     kept = (
         "use patterns without light, repeated ones, and those far brighter or dimmer than the others; otherwise they"
@@ -55,53 +59,65 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
     group.add_argument("--keep-frames", action="store_true", help=kept)
     crop = f"side of the square around the centre, detector pixels{preparation or ' [the largest]'}"
     group.add_argument("--crop", type=whole(1), metavar="C", help=crop)
-    group.add_argument(
-        "--bin", type=whole(1), default=bin, metavar="B", help=f"side of blocks that are summed{preparation or ' [1]'}"
-    )
+    block = f"side of blocks that are summed{preparation or f' [{Patterns.bin}]'}"
+    group.add_argument("--bin", type=number(fields_of("Patterns")["bin"]), default=bin, metavar="B", help=block)
 
 
-def reading(options: Namespace) -> dict[str, Any]:
-    """How the scan is read, as `preparation.open_prepared` takes it."""
-    scan = {"geometry": {name: getattr(options, name) for name in ("wavelength", "distance", "detector_pixel")}}
-    scan |= {
-        name: getattr(options, name)
-        for name in ("data", "positions", "positions_unit", "positions_axes", "keep_frames")
-    }
-    scan |= {"format": options.format, "centre": tuple(options.centre) if options.centre else None}
-    return scan | ({"step": options.step} if options.step else {})
+def reading(options: Namespace) -> Reading:
+    """Return how the scan is read."""
+    geometry = {name: getattr(options, name) for name in names_of(Geometry)}
+    given = {name: getattr(options, name) for name in names_of(Reading) if name != "geometry"}
+    return Reading.of(given | {"geometry": geometry})
 
 
-def cropping(options: Namespace) -> dict[str, int | None]:
-    """What is made of its patterns."""
-    return {"crop": options.crop, "bin": options.bin}
+def cropping(options: Namespace) -> Patterns:
+    """Return what is made of its patterns."""
+    return Patterns(options.crop, options.bin)
 
 
 def about_scan(options: Namespace) -> dict[str, Any]:
-    """What tells one scan, read in one way, from another, for the provenance."""
+    """Return what tells one scan, read in one way, from another, for the provenance."""
+    said = asdict(reading(options))
+    if options.step is None:  # which no format but one asks for
+        del said["step"]
     return {
         "scan": Path(options.scan).name,
         "scan_bytes": Path(options.scan).stat().st_size,
-        "reading": reading(options),
+        "reading": said,
     }
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Returns a parser of integers of at least ``least``."""
+def number(option: Mapping[str, Any]) -> Callable[[str], float]:
+    """Make a parser of the numbers that an option allows.
+
+    Args:
+        option: schema, of `plugins.fields_of`.
+    """
+    if option["type"] == "integer":
+        return whole(option["minimum"], option.get("maximum", math.inf))
+    low, high = (option.get(f"exclusive{bound}", option.get(bound.lower())) for bound in ("Minimum", "Maximum"))
+    excluded = {"low_excluded": "exclusiveMinimum" in option, "high_excluded": "exclusiveMaximum" in option}
+    return real(low, math.inf if high is None else high, **excluded)
+
+
+def whole(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """Make a parser of integers between two bounds."""
+    allowed = f"an integer of at least {least}" + (f" and at most {most}" if most < math.inf else "")
 
     def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"'{text}' is not allowed; it must be an integer of at least {least}")
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"'{text}' is not allowed; it must be {allowed}")
         return value
 
     return parse
 
 
 def real(low: float, high: float, *, low_excluded: bool = False, high_excluded: bool = False) -> Callable[[str], float]:
-    """Returns a parser of finite numbers between two bounds."""
+    """Make a parser of finite numbers between two bounds."""
     bounds = [f"{'greater than' if low_excluded else 'at least'} {low:g}"]
     if high < math.inf:
         bounds.append(f"{'less than' if high_excluded else 'at most'} {high:g}")

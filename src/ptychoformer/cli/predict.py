@@ -6,7 +6,7 @@ import math
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.evaluation.synchronise import PHASES, TIE
 from ptychoformer.measurement.matching import SAME_PIXEL
+from ptychoformer.measurement.options import Patterns
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.resemblance import Tally, differences, is_summary
 from ptychoformer.progress import say
@@ -80,7 +81,7 @@ def run(options: Namespace) -> None:
     from ptychoformer.evaluation.stream import predict_scene
 
     trained = prepared_as(checkpoint)
-    patterns = {"crop": options.crop or trained.get("crop"), "bin": options.bin or trained.get("bin") or 1}
+    patterns = Patterns(options.crop or trained.get("crop"), options.bin or trained.get("bin") or Patterns.bin)
     threads = threads_of(options)
     network, began = TrainedNetwork(checkpoint, threads), time.perf_counter()
     with open_prepared(options.scan, reading(options), patterns) as prepared:
@@ -94,7 +95,9 @@ def run(options: Namespace) -> None:
         facts = predict_scene(watched, network, network.normalisation, options.output, **stitching)
     _warn_if_unlike(options.scan, tally, checkpoint, trained)
     facts |= {"device": network.device, "threads": threads}
-    settings = about_scan(options) | patterns | stitching | {"network": network.kind, "checkpoint": network.digest}
+    settings = (
+        about_scan(options) | asdict(patterns) | stitching | {"network": network.kind, "checkpoint": network.digest}
+    )
     record(options.output, settings, time.perf_counter() - began, facts)
     _show(options)
     _warn_if_flat(options.output, trained, network.normalisation)

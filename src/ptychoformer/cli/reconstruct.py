@@ -4,6 +4,7 @@ import argparse
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,16 @@ from ptychoformer.cli.arguments import (
     about_scan,
     add_reading,
     add_running,
-    cropping,
     hdf5_name,
+    number,
     png_name,
     reading,
-    real,
-    whole,
 )
 from ptychoformer.cli.outputs import beside, check_outputs
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.options import ReconstructionOptions
+from ptychoformer.plugins import fields_of
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
 
@@ -56,10 +57,6 @@ examples:
   ptychoformer reconstruct scan.cxi -o object.h5 --frc --png object.png
   ptychoformer reconstruct scan.cxi -o quick.h5 --crop 128 --iterations 20"""
 AFTERWARDS = "The same command goes on where it was."  # said when it was interrupted
-# Of `datasets.*.reconstruction` in the workflow's config schema, which a test holds these against:
-# the probe is refined from the second iteration on, positions from the fifth, and the result is the
-# mean of the last twenty iterations.
-PROBE_FROM, POSITIONS_FROM, AVERAGED = 2, 5, 20
 
 
 def add_options(part: argparse.ArgumentParser) -> None:
@@ -68,34 +65,33 @@ def add_options(part: argparse.ArgumentParser) -> None:
     part.add_argument("--png", type=png_name, metavar="FILE", help="picture: amplitude, phase, probe and convergence")
     part.add_argument("--watch", type=png_name, metavar="FILE", help="picture that is renewed while it converges")
     part.add_argument("--frc", action="store_true", help="tell the resolution, by Fourier ring correlation of halves")
-    engine = part.add_argument_group("engine")
+    _add_engine(part.add_argument_group("engine"))
+    add_reading(part)
+
+
+def _add_engine(engine: argparse._ArgumentGroup) -> None:
+    """Add what the engine is told."""
+    default, allowed = ReconstructionOptions(), fields_of("ReconstructionOptions")
     engine.add_argument(
         "--engine",
-        choices=("epie", "rpie"),
-        default="rpie",
+        choices=allowed["engine"]["enum"],
+        default=default.engine,
         help="rpie moves more where the probe is dim [%(default)s]",
     )
-    engine.add_argument(
-        "--iterations", type=whole(1), default=60, metavar="N", help="passes over all patterns [%(default)s]"
-    )
-    regularisation = real(0, 1, low_excluded=True)
-    engine.add_argument(
-        "--regularisation", type=regularisation, default=0.8, metavar="A", help="alpha of rPIE, 0 to 1 [%(default)s]"
-    )
-    engine.add_argument(
-        "--momentum",
-        type=real(0, 1, high_excluded=True),
-        default=0.0,
-        metavar="M",
-        help="0 to less than 1 [%(default)s]",
-    )
+    for name, letter, meaning in (
+        ("iterations", "N", "passes over all patterns"),
+        ("regularisation", "A", "alpha of rPIE, 0 to 1"),
+        ("momentum", "M", "0 to less than 1"),
+    ):
+        parser = number(allowed[name])
+        start, shown = parser(str(getattr(default, name))), f"{meaning} [%(default)s]"
+        engine.add_argument(f"--{name}", type=parser, default=start, metavar=letter, help=shown)
     engine.add_argument(
         "--probe-known", action="store_true", help="take the scan's own probe as it is; otherwise it is refined"
     )
     engine.add_argument("--refine-positions", action="store_true", help="let positions move by what the patterns say")
     engine.add_argument("--unwrap", action="store_true", help="take jumps by 2 pi out of the phase")
     add_running(engine, "of the order of patterns")
-    add_reading(part)
 
 
 def run(options: Namespace) -> None:
@@ -140,10 +136,10 @@ def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: A
     """
     from ptychoformer.measurement.reconstruct import reconstruct
 
-    began, settings = time.perf_counter(), reconstruction_settings(options)
+    began, settings = time.perf_counter(), reconstruction_options(options)
     where = {"output": output, "convergence": convergence}
     facts = reconstruct(options.scan, reading(options), settings, **where, **how) | {"threads": how["threads"]}
-    about = settings | about_scan(options) | {"seed": options.seed}
+    about = asdict(settings) | about_scan(options) | {"seed": options.seed}
     about |= {"half": how["half"]} if "half" in how else {}
     record(output, about, time.perf_counter() - began, facts)
     return facts
@@ -158,7 +154,7 @@ def _frc(options: Namespace, output: Path, rings: Path, how: Mapping[str, Any]) 
     from ptychoformer.evaluation.reproducibility import agreement_of_files
     from ptychoformer.measurement.matching import read_origin
     from ptychoformer.publication.scan.description import resolution
-    from ptychoformer.storage import write_rows
+    from ptychoformer.tables import write_rows
 
     made = [path for path, _ in halves_of(output)]
     try:
@@ -192,15 +188,18 @@ def _draw(options: Namespace, convergence: Path, rings: Path | None) -> None:
             draw_reconstruction(options.output, convergence, png, rings)
 
 
-def reconstruction_settings(options: Namespace) -> dict[str, Any]:
-    """What `measurement.reconstruct` is told."""
-    return cropping(options) | {
-        "engine": options.engine,
-        "iterations": options.iterations,
-        "regularisation": options.regularisation,
-        "momentum": options.momentum,
-        "averaged": AVERAGED,
-        "probe_from": None if options.probe_known else PROBE_FROM,
-        "positions_from": POSITIONS_FROM if options.refine_positions else None,
-        "unwrap": options.unwrap,
-    }
+def reconstruction_options(options: Namespace) -> ReconstructionOptions:
+    """Return what of the reconstruction was chosen; the rest is as the workflow has it."""
+    default = ReconstructionOptions()
+    return replace(
+        default,
+        crop=options.crop,
+        bin=options.bin,
+        engine=options.engine,
+        iterations=options.iterations,
+        regularisation=options.regularisation,
+        momentum=options.momentum,
+        probe_from=None if options.probe_known else default.probe_from,
+        positions_from=default.positions_from if options.refine_positions else None,
+        unwrap=options.unwrap,
+    )

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ptychoformer.cli.arguments import about_scan, add_reading, add_running, cropping, reading, real, whole
+from ptychoformer.cli.arguments import about_scan, add_reading, add_running, cropping, number, reading, whole
 from ptychoformer.cli.networks import MODEL, check_window, network, network_choices
 from ptychoformer.cli.outputs import check_outputs
 from ptychoformer.cli.tensorboard import curves
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.files import locked, write_text
+from ptychoformer.measurement.options import Patterns
 from ptychoformer.measurement.preparation import open_prepared
-from ptychoformer.plugins import loss_kinds, loss_options, network_code
+from ptychoformer.plugins import fields_of, loss_kinds, loss_options, network_code
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
 from ptychoformer.training.inputs import INPUTS
@@ -69,10 +70,9 @@ def add_options(part: argparse.ArgumentParser) -> None:
         "--epochs", type=whole(1), metavar="N", help="passes over them [as many steps as the paper's, 25 at least]"
     )
     training.add_argument("--batch-size", type=whole(1), metavar="N", help="patterns a step [4 to 32, by their number]")
-    rate = real(0, 1, low_excluded=True)
     training.add_argument(
         "--learning-rate",
-        type=rate,
+        type=number(fields_of("TrainingOptions")["learning_rate"]),
         default=TrainingOptions.learning_rate,
         metavar="R",
         help="of Adam at the start [%(default)s]",
@@ -144,7 +144,7 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[s
         "output": files["dataset.cxi"],
         "object_output": files["object.h5"],
     }
-    make_labelled(options.scan, reading(options), {"crop": preparation["crop"], "bin": options.bin}, **made)
+    make_labelled(options.scan, reading(options), Patterns(preparation["crop"], options.bin), **made)
     n_train = options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
     training = training_options(options, n_train)
     settings = {"model": model, "loss": loss_entry(options.loss), "n_train": n_train, "seed": options.seed}

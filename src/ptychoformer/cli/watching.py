@@ -38,10 +38,10 @@ class Watch:
         self._next = ended + max(SECONDS_BETWEEN_PICTURES, (ended - began) / PART_FOR_PICTURES)
 
     def _draw(self, run: Reconstruction, scan: PreparedScan) -> None:
-        light, known = run.light(), run.options["probe_from"] is None
+        light, known = run.light(), run.options.probe_from is None
         transmission, probe = fix_gauge(run.finished_object(), run.probe.cpu().numpy(), light, probe_known=known)
         shown = {
-            "iterations": run.options["iterations"],
+            "iterations": run.options.iterations,
             "pixel_size": scan.optics.pixel_size if scan.optics else None,
         }
         draw_progress(transmission, probe, light, pd.DataFrame(run.history), **shown, png=self.png)

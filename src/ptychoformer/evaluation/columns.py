@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ptychoformer.storage import read_csv
+from ptychoformer.tables import read_csv
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -38,7 +38,7 @@ from ptychoformer.evaluation.scores import (
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
-from ptychoformer.storage import read_csv, write_csv, write_rows
+from ptychoformer.tables import read_csv, write_csv, write_rows
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
 from ptychoformer.training.split import Rectangle, Split, split_of, whole_scan
 

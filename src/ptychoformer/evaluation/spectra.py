@@ -29,7 +29,7 @@ from ptychoformer.evaluation.columns import BAND_ENERGIES, IDENTITY, SPECTRA
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import Scan, read_scan
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 BANDS = ("low", "mid", "high")
 OBJECT = "object"  # the channel of the complex object

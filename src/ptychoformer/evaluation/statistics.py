@@ -21,7 +21,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import ANOVA, GROUP, PAIRWISE
 from ptychoformer.evaluation.intervals import TAIL, d_z_interval, eta_squared_interval
 from ptychoformer.evaluation.metrics import read_metrics
-from ptychoformer.storage import PRECISION, write_csv
+from ptychoformer.tables import PRECISION, write_csv
 
 HELD = {"model": "loss", "loss": "model"}  # by factor
 SIGNIFICANCE = 0.05

@@ -3,11 +3,13 @@ windows are: see `preparation`.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
+from ptychoformer.measurement.options import Geometry, Patterns, Reading, names_of
 from ptychoformer.measurement.plausibility import likely_unit, nearest_step
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.readers.scan import LENGTHS
@@ -36,12 +38,12 @@ class Preparation:
     """
 
     centre: tuple[int, int] | None = None
-    crop: int | None = None
-    bin: int = 1
+    crop: int | None = Patterns.crop
+    bin: int = Patterns.bin
     wavelength: float | None = None
     distance: float | None = None
     detector_pixel: float | None = None
-    keep_frames: bool = False
+    keep_frames: bool = Reading.keep_frames
 
     def __post_init__(self):
         if self.bin < 1:
@@ -51,10 +53,20 @@ class Preparation:
                 f"crop must be a multiple of bin, {self.bin}, and at least {SMALLEST_WINDOW * self.bin}, found"
                 f" {self.crop}."
             )
-        for name in ("wavelength", "distance", "detector_pixel"):
+        for name in names_of(Geometry):
             value = getattr(self, name)
             if value is not None and not LENGTHS[0] <= value <= LENGTHS[1]:
                 raise InputError(f"{name} must be {LENGTHS[0]:g} to {LENGTHS[1]:g} metres, found {value}.")
+
+    @classmethod
+    def of(cls, reading: Reading, patterns: Patterns) -> Self:
+        """Take what of these options the preparation of a scan depends on.
+
+        Raises:
+            InputError: a value is not possible.
+        """
+        own = {"centre": reading.centre, "keep_frames": reading.keep_frames}
+        return cls(crop=patterns.crop, bin=patterns.bin, **own, **vars(reading.geometry))
 
 
 def crop_start(centre: tuple[int, int], crop: int, bin: int) -> tuple[int, int]:

@@ -33,6 +33,7 @@ from torch.fft import fft2, fftfreq, ifft2
 
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.measurement.batches import disjoint_batches
+from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.randomness import generator
 
 TINY = 1e-12
@@ -70,11 +71,7 @@ class Reconstruction:
         positions: (n, 2) float64, corners y, x of the windows, pixels of the object; none is
             negative.
         probe: (h, w) complex64, square root of photons; known, or a first guess.
-        options: ``engine`` (epie, rpie), ``regularisation`` a of rPIE, ``momentum`` (0 to less than
-            1), and the iterations, counted from 1,
-            from which on object and probe are averaged (``average_from``), the probe is refined
-            (``probe_from``) and the positions are
-            (``positions_from``); None for never.
+        options: of the engine; iterations are counted from 1.
         seed: of the order of patterns.
 
     Raises:
@@ -85,7 +82,7 @@ class Reconstruction:
     good: Tensor
     positions: np.ndarray
     probe: Tensor
-    options: Mapping[str, Any]
+    options: ReconstructionOptions
     seed: int = 0
     iteration: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -119,7 +116,7 @@ class Reconstruction:
     @property
     def weight(self) -> float:
         """The constant a of rPIE; 1 for ePIE."""
-        return 1.0 if self.options["engine"] == "epie" else self.options["regularisation"]
+        return 1.0 if self.options.engine == "epie" else self.options.regularisation
 
     @torch.no_grad()
     def run_iteration(self) -> None:
@@ -135,17 +132,16 @@ class Reconstruction:
             raise TrainingError(
                 f"The reconstruction diverged in iteration {self.iteration}; try less momentum or more regularisation."
             )
-        self.velocity = self.options["momentum"] * self.velocity + self.object - before
-        self.object = self.object + self.options["momentum"] * self.velocity
-        if self._is_on("average_from"):
+        self.velocity = self.options.momentum * self.velocity + self.object - before
+        self.object = self.object + self.options.momentum * self.velocity
+        if self._is_on(self.options.average_from):
             self.object_sum += self.object
             self.probe_sum += self.probe
-        if self._is_on("positions_from"):
+        if self._is_on(self.options.positions_from):
             self._settle_positions()
         self.history.append({"iteration": self.iteration, "r_factor": misfit, "seconds": time.perf_counter() - began})
 
-    def _is_on(self, option: str) -> bool:
-        first = self.options[option]
+    def _is_on(self, first: int | None) -> bool:
         return first is not None and self.iteration >= first
 
     def _settle_positions(self) -> None:
@@ -177,13 +173,13 @@ class Reconstruction:
         """
         spectrum, modulus, excess = self._compare(batch)
         change = ifft2(spectrum.mul_(excess / modulus.clamp_min_(TINY)), norm="ortho")
-        if self._is_on("positions_from"):
+        if self._is_on(self.options.positions_from):
             self.positions[batch.index] += _moves(batch, change)
         intensity = batch.probes.abs().square()
         brightest = intensity.amax(dim=(-2, -1), keepdim=True)
         step = batch.probes.conj() / ((1 - self.weight) * intensity + self.weight * brightest)
         self.object.view(-1)[batch.pixels] = batch.objects + step * change
-        if self._is_on("probe_from"):
+        if self._is_on(self.options.probe_from):
             self._update_probe(batch, change)
         return excess.abs_().sum()
 
@@ -208,8 +204,8 @@ class Reconstruction:
         """Put the means over the last iterations in place of object and probe; returns their R
         factor, the sum of errors in amplitude over the sum of recorded amplitudes.
         """
-        if self._is_on("average_from"):
-            averaged = self.iteration - self.options["average_from"] + 1
+        if self._is_on(self.options.average_from):
+            averaged = self.iteration - self.options.average_from + 1
             self.object, self.probe = self.object_sum / averaged, self.probe_sum / averaged
         return sum(self._compare(batch)[2].abs_().sum() for batch in self._batches()).item() / self._recorded_amplitude
 
@@ -239,7 +235,7 @@ class Reconstruction:
         self.iteration, self.history, self.positions = state["iteration"], state["history"], state["positions"].numpy()
         for name in _TENSORS:
             setattr(self, name, state[name].to(self.probe.device))
-        if not self._is_on("average_from"):  # the other run may have begun to average
+        if not self._is_on(self.options.average_from):  # the other run may have begun to average
             self.object_sum, self.probe_sum = torch.zeros_like(self.object), torch.zeros_like(self.probe)
 
 

@@ -8,16 +8,16 @@ Labels are cut at whole pixels.
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.signal import resample
 
 from ptychoformer.measurement.cxi import create_dataset, read_transmission
 from ptychoformer.measurement.matching import Origin, check_reconstruction, label_step, read_origin
+from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared, rescaled_probe, write_patterns
 from ptychoformer.measurement.readers import merge_labels
 from ptychoformer.measurement.wrapping import at_pixels, told_phase, with_turns_of, wrapped_phase
@@ -29,8 +29,8 @@ PADDING = 32  # pixels, mirrored, over which the periodic borders of a Fourier t
 
 def make_labelled(
     path: str | os.PathLike,
-    scan: Mapping[str, Any],
-    patterns: Mapping[str, Any],
+    reading: Reading,
+    patterns: Patterns,
     *,
     labels: str | os.PathLike | None,
     reconstruction: str | os.PathLike | None,
@@ -41,8 +41,8 @@ def make_labelled(
 
     Args:
         path: measured scan.
-        scan: how it is read, see `preparation.open_prepared`.
-        patterns: ``crop`` and ``bin`` of what networks see.
+        reading: how it is read.
+        patterns: what networks see of them.
         labels: patches of the object that were published with the scan, or None.
         reconstruction: of `measurement.reconstruct`, where there are no labels.
         output: CXI file, see `measurement.cxi`.
@@ -51,7 +51,7 @@ def make_labelled(
     Raises:
         InputError: a file cannot be used, or they do not belong together.
     """
-    with open_prepared(path, scan, patterns) as prepared:
+    with open_prepared(path, reading, patterns) as prepared:
         places = {"positions": _whole(prepared.positions)}
         if labels:
             step = label_step(labels, path, prepared)

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import h5py
 import numpy as np
@@ -39,6 +38,7 @@ from ptychoformer.measurement.geometry import (
     lengths_of,
     optics_of,
 )
+from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.pixels import Filling, beam_centre
 from ptychoformer.measurement.plausibility import doubts
 from ptychoformer.measurement.readers import RawScan, open_described
@@ -95,22 +95,10 @@ class PreparedScan:
 
 
 @contextmanager
-def open_prepared(
-    path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mapping[str, Any]
-) -> Iterator[PreparedScan]:
-    """A scan opened and prepared as the config describes it; see `readers.open_scan` and `prepare`.
-
-    Args:
-        scan: how it is read: `readers.READING`, ``geometry`` (``wavelength``, ``distance``,
-            ``detector_pixel``), ``centre`` and
-            ``keep_frames``; what is missing or None is as the file says.
-        patterns: ``crop`` and ``bin``.
-    """
-    crop, bin = patterns.get("crop"), patterns.get("bin", 1)
-    centre = tuple(scan["centre"]) if scan.get("centre") else None
-    with open_described(path, scan) as raw:
-        kept = scan.get("keep_frames", False)
-        yield prepare(raw, Preparation(centre=centre, crop=crop, bin=bin, keep_frames=kept, **scan.get("geometry", {})))
+def open_prepared(path: str | os.PathLike, reading: Reading, patterns: Patterns) -> Iterator[PreparedScan]:
+    """Open a scan and prepare it; see `readers.open_described` and `prepare`."""
+    with open_described(path, reading) as raw:
+        yield prepare(raw, Preparation.of(reading, patterns))
 
 
 def write_patterns(scan: PreparedScan, patterns: h5py.Dataset) -> None:

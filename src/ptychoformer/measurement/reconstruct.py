@@ -37,12 +37,14 @@ from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.geometry import SMALLEST_WINDOW
 from ptychoformer.measurement.halves import half_of
 from ptychoformer.measurement.iterative import MARGIN, Reconstruction
+from ptychoformer.measurement.options import Reading, ReconstructionOptions
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.wrapping import told_phase, unwrapped, wrapped_phase
 from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
-from ptychoformer.storage import create_hdf5, write, write_csv
+from ptychoformer.storage import create_hdf5, write
+from ptychoformer.tables import write_csv
 from ptychoformer.tensors import fingerprint, load_state, restored, save
 
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
@@ -55,8 +57,8 @@ BYTES_OF_OBJECT = 64
 
 def reconstruct(
     path: str | os.PathLike,
-    scan: Mapping[str, Any],
-    options: Mapping[str, Any],
+    reading: Reading,
+    options: ReconstructionOptions,
     *,
     output: str | os.PathLike,
     convergence: str | os.PathLike,
@@ -76,11 +78,8 @@ def reconstruct(
 
     Args:
         path: measured scan, or a dataset of this project.
-        scan: how it is read, see `preparation.open_prepared`.
-        options: of `Reconstruction`, but ``averaged``, the number of last iterations whose mean is
-            the result, in place of
-            ``average_from``; and ``iterations``, ``crop`` and ``bin`` of the patterns; ``unwrap``
-            takes jumps by 2 pi out of the phase.
+        reading: how it is read.
+        options: of the engine, and what of the patterns it is given.
         output: HDF5 file.
         convergence: CSV, a row for each iteration: ``iteration``, ``r_factor`` (before each
             update), ``seconds``.
@@ -101,13 +100,13 @@ def reconstruct(
     """
     torch.set_num_threads(threads)
     device = lookup_device()
-    with open_prepared(path, scan, options) as whole:
+    with open_prepared(path, reading, options) as whole:
         prepared = _part(whole, half, seed)
         _check_memory(path, prepared)
         amplitudes = torch.from_numpy(_amplitudes(prepared.frames(BLOCK), len(prepared.positions), prepared.window))
     run = _begun(path, prepared, amplitudes, options, seed, device)
     say(
-        f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options['engine']}, on"
+        f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options.engine}, on"
         f" {device}"
     )
     identity = _identity(run, prepared, code)
@@ -142,7 +141,7 @@ def _begun(
     path: str | os.PathLike,
     prepared: PreparedScan,
     amplitudes: torch.Tensor,
-    options: Mapping[str, Any],
+    options: ReconstructionOptions,
     seed: int,
     device: torch.device,
 ) -> Reconstruction:
@@ -151,15 +150,14 @@ def _begun(
     Raises:
         InputError: there is no probe, and none is to be found.
     """
-    if prepared.probe is None and options["probe_from"] is None:
+    if prepared.probe is None and options.probe_from is None:
         raise InputError(f"{path} holds no probe, so it cannot be known; the probe must be refined (probe_from).")
     probe = prepared.probe if prepared.probe is not None else first_probe(amplitudes)
-    if options["probe_from"] is not None:
+    if options.probe_from is not None:
         probe = as_bright_as(probe, amplitudes)
     good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
-    timed = {**options, "average_from": max(1, options["iterations"] - options["averaged"] + 1)}
     tensors = (amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device))
-    return Reconstruction(*tensors, timed, seed)
+    return Reconstruction(*tensors, options, seed)
 
 
 def state_file(output: str | os.PathLike) -> Path:
@@ -219,11 +217,11 @@ def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[st
         "positions": fingerprint(prepared.positions),
         "mask": fingerprint(prepared.mask),
         "probe": fingerprint(prepared.probe),
-        "engine": run.options["engine"],
+        "engine": run.options.engine,
         "regularisation": run.weight,
-        "momentum": run.options["momentum"],
-        "refinement of the probe": run.options["probe_from"],
-        "refinement of the positions": run.options["positions_from"],
+        "momentum": run.options.momentum,
+        "refinement of the probe": run.options.probe_from,
+        "refinement of the positions": run.options.positions_from,
         "seed": run.seed,
         "code": code,
         "version of PyTorch": str(torch.__version__),
@@ -232,8 +230,8 @@ def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[st
 
 def _restore(run: Reconstruction, state: Mapping[str, Any], path: Path) -> None:
     """Put ``run`` where it was left, unless it would have averaged other iterations by then."""
-    done, averages = state.get("iteration", 0), state.get("average_from", run.options["average_from"])
-    first, last = run.options["average_from"], run.options["iterations"]
+    done, averages = state.get("iteration", 0), state.get("average_from", run.options.average_from)
+    first, last = run.options.average_from, run.options.iterations
     if done > last or (done >= first and averages != first):
         holds = f"{done} iterations, averaged from {averages} on"
         say(f"Starting anew: {path} holds {holds}, which the mean of iterations {first} to {last} cannot be made of.")
@@ -243,13 +241,13 @@ def _restore(run: Reconstruction, state: Mapping[str, Any], path: Path) -> None:
 
 
 def _save_state(run: Reconstruction, path: Path, identity: Mapping[str, Any]) -> None:
-    save(run.state() | {"identity": identity, "average_from": run.options["average_from"]}, path)
+    save(run.state() | {"identity": identity, "average_from": run.options.average_from}, path)
 
 
 def _run_to_the_end(run: Reconstruction, path: Path, identity: Mapping[str, Any], watch: Callable[[], None]) -> None:
     if state := load_state(path, identity):
         _restore(run, state, path)
-    left = range(run.iteration, run.options["iterations"])
+    left = range(run.iteration, run.options.iterations)
     saved, wait = time.monotonic(), SECONDS_BETWEEN_STATES
     for _ in progress(left, len(left), "iterations"):
         run.run_iteration()
@@ -263,9 +261,9 @@ def _run_to_the_end(run: Reconstruction, path: Path, identity: Mapping[str, Any]
 def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output: str | os.PathLike) -> None:
     light = run.light()
     probe = run.probe.cpu().numpy()
-    transmission, probe = fix_gauge(run.finished_object(), probe, light, probe_known=run.options["probe_from"] is None)
+    transmission, probe = fix_gauge(run.finished_object(), probe, light, probe_known=run.options.probe_from is None)
     phase, told = np.angle(transmission), told_phase(np.abs(transmission), light)
-    unwrap = bool(run.options.get("unwrap"))
+    unwrap = run.options.unwrap
     phase = unwrapped(phase, told) if unwrap else phase
     if where := wrapped_phase(phase, told):
         cure = (
@@ -276,7 +274,7 @@ def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output:
         say(f"{output}: {where}; {cure}.")
     with create_hdf5(output) as file:
         file.attrs["unwrapped"] = unwrap
-        file.attrs.update({"r_factor": r_factor, "iterations": run.iteration, "engine": run.options["engine"]})
+        file.attrs.update({"r_factor": r_factor, "iterations": run.iteration, "engine": run.options.engine})
         file.attrs.update(
             {"crop": prepared.crop, "bin": prepared.crop // prepared.window[0], "centre": prepared.centre}
         )

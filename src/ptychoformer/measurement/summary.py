@@ -3,7 +3,6 @@ about it.
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ from typing import Any
 import numpy as np
 from scipy import constants
 
-from ptychoformer.measurement.geometry import lengths_of, particle_of
+from ptychoformer.measurement.geometry import Preparation, lengths_of, particle_of
+from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.particles import energy_of
 from ptychoformer.measurement.plausibility import nearest_step, overlap, probe_diameter
-from ptychoformer.measurement.preparation import Preparation, PreparedScan, prepare
+from ptychoformer.measurement.preparation import PreparedScan, prepare
 from ptychoformer.measurement.readers import open_described
 
 BLOCK = 1024
-LENGTHS = ("wavelength", "distance", "detector_pixel")
 
 
 @dataclass(frozen=True)
@@ -57,20 +56,14 @@ class Summary:
     metres: np.ndarray | None
 
 
-def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mapping[str, Any]) -> Summary:
+def summarise(path: str | os.PathLike, reading: Reading, patterns: Patterns) -> Summary:
     """Look at a scan of any format that can be read, in a few passes over its patterns.
-
-    Args:
-        scan, patterns: as in `preparation.open_prepared`.
 
     Raises:
         InputError: the file or the preparation cannot be used.
     """
-    geometry, bin = scan.get("geometry", {}), patterns.get("bin", 1)
-    with open_described(path, scan) as raw:
-        preparation = Preparation(
-            scan.get("centre"), patterns.get("crop"), bin, keep_frames=scan.get("keep_frames", False), **geometry
-        )
+    with open_described(path, reading) as raw:
+        preparation = Preparation.of(reading, patterns)
         lengths = lengths_of(raw, preparation)
         lost = raw.unit == "metres" and None in lengths.values()
         # Positions in metres have no pixels without a geometry; the patterns can be looked at all
@@ -93,7 +86,7 @@ def summarise(path: str | os.PathLike, scan: Mapping[str, Any], patterns: Mappin
         particle_of(raw, preparation),
         raw.frame,
         prepared,
-        bin,
+        patterns.bin,
         photons,
         mean,
         brightest,

@@ -25,7 +25,8 @@ from ptychoformer.cli.keywords import call, parsed
 from ptychoformer.cli.outputs import check_outputs
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.arrays import Unit, write_arrays
-from ptychoformer.measurement.summary import LENGTHS, summarise
+from ptychoformer.measurement.options import Geometry, names_of
+from ptychoformer.measurement.summary import summarise
 from ptychoformer.notebook.results import Folder, Reconstruction, Run, Scan, Scene
 
 __all__ = ["open_scan", "predict", "reconstruct", "train"]
@@ -100,7 +101,7 @@ def open_scan(
     ready = parsed("inspect", path, **options)
     if place:
         check_outputs([path], [])
-        lengths = {name: getattr(ready, name) for name in LENGTHS}
+        lengths = {name: getattr(ready, name) for name in names_of(Geometry)}
         write_arrays(path, source, positions, unit=unit, lengths=lengths, probe=probe, mask=mask)
     return Scan(path, options, summarise(path, reading(ready), cropping(ready)), place)
 

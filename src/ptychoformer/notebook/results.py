@@ -27,7 +27,8 @@ from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.summary import Summary, as_mapping
 from ptychoformer.provenance import read_provenance, write_provenance
 from ptychoformer.publication.scan.description import described
-from ptychoformer.storage import open_hdf5, read, read_csv
+from ptychoformer.storage import open_hdf5, read
+from ptychoformer.tables import read_csv
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,22 +6,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ptychoformer.experiments import window_side
+from ptychoformer.measurement.options import Reading, names_of
 from ptychoformer.planning.plan import Plan
 from ptychoformer.plugins import network_code
 from ptychoformer.provenance import code_digest
 from ptychoformer.provided import options_of
-
-OPTIONS_OF_SCAN = (
-    "format",
-    "step",
-    "data",
-    "positions",
-    "positions_unit",
-    "positions_axes",
-    "geometry",
-    "centre",
-    "keep_frames",
-)
 
 
 class Wildcards(Protocol):
@@ -68,7 +57,7 @@ class Parameters:
     def scan(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return how a measured scan is read, whatever is made of it."""
         entry = self.config["datasets"][wildcards.dataset]
-        return {key: entry[key] for key in OPTIONS_OF_SCAN}
+        return {key: entry[key] for key in names_of(Reading)}
 
     def simulated_reconstruction(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the options of a reconstruction whose probe is known, as positions are unless the

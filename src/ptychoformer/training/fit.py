@@ -29,7 +29,7 @@ from ptychoformer.plugins import network_source
 from ptychoformer.progress import say
 from ptychoformer.provenance import digest, source_digest
 from ptychoformer.randomness import integer_seed
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 from ptychoformer.tensors import load_state, restored, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.contract import check_loss, check_network

@@ -1,8 +1,8 @@
 """How a network is trained: the options of the config's ``training``, with what each allows.
 
-Type, range, default and meaning of an option stand here alone. `plugins.training_options` reads
-them from this file for the config's schema, so that annotations and defaults must be literals, and
-nothing here imports torch.
+Type, range, default and meaning of an option stand here alone. `plugins.fields_of` reads them
+from this file for the config's schema and the command line, so that annotations and defaults must
+be literals, and nothing here imports torch.
 """
 
 from dataclasses import dataclass

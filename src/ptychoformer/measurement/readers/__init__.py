@@ -4,20 +4,20 @@ being held, and believed only when checked.
 
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers import nanoprobe, product, ptychi, ptychodus, velociprobe
-from ptychoformer.measurement.readers.by_path import AXES, UNITS, open_by_path
+from ptychoformer.measurement.readers.by_path import AXES, open_by_path
 from ptychoformer.measurement.readers.cxi import open_cxi
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import open_source
-from ptychoformer.measurement.readers.nanoprobe import STEP, label_raster, merge_labels, open_nanoprobe
+from ptychoformer.measurement.readers.nanoprobe import label_raster, merge_labels, open_nanoprobe
 from ptychoformer.measurement.readers.ptychi import open_ptychi
 from ptychoformer.measurement.readers.ptychodus import open_ptychodus
 from ptychoformer.measurement.readers.scan import RawScan, decoding
@@ -26,9 +26,6 @@ from ptychoformer.measurement.readers.velociprobe import open_velociprobe
 __all__ = [
     "AXES",
     "FORMATS",
-    "READING",
-    "STEP",
-    "UNITS",
     "RawScan",
     "label_raster",
     "merge_labels",
@@ -36,9 +33,7 @@ __all__ = [
     "open_scan",
 ]
 
-FORMATS = ("cxi", "ptychodus", "ptychi", "velociprobe", "nanoprobe", "hdf5")
-# how a scan is read, as `open_scan` takes it
-READING = ("format", "step", "data", "positions", "positions_unit", "positions_axes")
+FORMATS = choices_of(Reading, "format")
 
 
 @contextmanager
@@ -46,7 +41,7 @@ def open_scan(
     path: str | os.PathLike,
     *,
     format: str | None = None,
-    step: float = STEP,
+    step: float = Reading.step,
     data: str | None = None,
     positions: str | None = None,
     positions_unit: str | None = None,
@@ -94,9 +89,17 @@ def open_scan(
         yield raw
 
 
-def open_described(path: str | os.PathLike, scan: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
-    """`open_scan` with those of its options that ``scan`` holds and that are not None."""
-    return open_scan(path, **{name: scan[name] for name in READING if scan.get(name) is not None})
+def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContextManager[RawScan]:
+    """Open a scan as its options say; see `open_scan`."""
+    return open_scan(
+        path,
+        format=reading.format,
+        step=reading.step,
+        data=reading.data,
+        positions=reading.positions,
+        positions_unit=reading.positions_unit,
+        positions_axes=AXES if reading.positions_axes is None else reading.positions_axes,
+    )
 
 
 def _recognised(path: Path) -> str:

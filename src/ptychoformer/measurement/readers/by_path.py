@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
 from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, saturation
 
-UNITS = ("m", "mm", "um", "nm", "pixel")
+UNITS = choices_of(Reading, "positions_unit")
 AXES = "x,y"
 
 

@@ -20,16 +20,16 @@ from pathlib import Path
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.options import Reading
 from ptychoformer.measurement.readers import npy
 from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, decoding, saturation
 
 MAGIC = b"\x93NUMPY"
-STEP = 4.0  # as published: 3 pixels of the labels, which a crop of 192 of the frame's 256 pixels gives
 LARGEST_OBJECT = 2**14  # pixels along a side of merged labels
 
 
 @contextmanager
-def open_nanoprobe(path: Path, step: float = STEP) -> Iterator[RawScan]:
+def open_nanoprobe(path: Path, step: float = Reading.step) -> Iterator[RawScan]:
     """The scan in a ``.npz`` or ``.npy`` whose neighbours lie ``step`` pixels of the whole frame's
     object apart.
 

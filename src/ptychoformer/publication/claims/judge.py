@@ -30,7 +30,7 @@ from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED, Verdict, 
 from ptychoformer.publication.inputs import versions_of_code
 from ptychoformer.publication.store.files import read_bands, read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 BANDS = "bands"  # the experiment whose numbers are energy shares
 LOCAL, REFERENCE = "local", "reference"

@@ -51,7 +51,7 @@ from math import inf, nan, sqrt
 import numpy as np
 from scipy.special import stdtrit
 
-from ptychoformer.storage import PRECISION
+from ptychoformer.tables import PRECISION
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 SIGNIFICANCE = 0.05

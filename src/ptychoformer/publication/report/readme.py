@@ -11,15 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES, SCENE, WHOLE
 from ptychoformer.evaluation.columns import PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
-from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, channel_in_words, columns
-from ptychoformer.evaluation.statistics import obstacle, paired
+from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import write_text
 from ptychoformer.publication.claims.judge import LOCAL
 from ptychoformer.publication.claims.verdicts import UNDECIDED
@@ -27,17 +25,16 @@ from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report.claims import in_words, read_verdicts
 from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.leads import SHOWN, leads, table_of_scores
 from ptychoformer.publication.store.files import read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import BLOCK_TITLES
 from ptychoformer.simulation.scan import LOWER_RIGHT, WHOLE_SCAN
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 BEGIN, END = "<!-- results: begin, made by `make readme` -->", "<!-- results: end -->"
 METRICS, CLAIMS = "metrics.csv", "claims.csv"
 CLAIM_COLUMNS = ("id", "judges", "verdict", "n_seeds", "scale", "source")
-SHOWN = ("psnr", "ssim")
-_SHOWN = columns(SHOWN)
 _SCHEDULE = ["n_train", "epochs", "batch_size"]
 
 
@@ -176,8 +173,8 @@ def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: 
     about = f"{title}, {schedule[0]:,} patterns, {int(schedule[1])} epochs, {_counted(len(seeds), 'seed')}{interim}"
     missing = [labels.network(name) for name in labels.networks if name in TABLE_1 - set(networks)]
     yield f"*{about}*" + (f" (no runs of {', '.join(missing)})" if missing else "") + ":"
-    yield _markdown(pd.concat([runs[runs["model"].isin(networks)], references]), networks, published, labels)
-    yield _leads(runs, networks, labels)
+    yield table_of_scores(pd.concat([runs[runs["model"].isin(networks)], references]), networks, published, labels)
+    yield leads(runs, networks, labels)
 
 
 def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
@@ -186,77 +183,6 @@ def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
     """
     found = {key: len(whole_seeds(part, set(runs["model"]))) for key, part in runs.groupby(_SCHEDULE)}
     return max(found, key=lambda key: (key[0], found[key], key[1:]))
-
-
-def _markdown(rows: pd.DataFrame, networks: list[str], published: pd.DataFrame, labels: Labels) -> str:
-    """Networks, and references that are not perfect in all, below each other; the best network
-    of a column is bold.
-    """
-    # The PSNR of a perfect scene is infinite and its spread undefined.
-    with np.errstate(invalid="ignore"):
-        found = rows.groupby(["model", "channel", "metric"])["value"].agg(["mean", "std"])
-    shown = [column for column in _SHOWN if any((name, *column) in found.index for name in networks)]
-    theirs = published.set_index(["method", "channel", "metric"])["mean"]
-    lines = [
-        [
-            "",
-            *(
-                f"{channel_in_words(channel)} {QUANTITIES[metric].name} ({QUANTITIES[metric].unit})"
-                for channel, metric in shown
-            ),
-        ]
-    ]
-    lines.append(["---"] * len(lines[0]))
-    decibels = [column for column in shown if column[1] == "psnr"]
-    finite = {
-        name for (name, *column), mean in found["mean"].items() if tuple(column) in decibels and np.isfinite(mean)
-    }
-    references = [name for name in REFERENCES if name in finite]
-    best = {
-        column: max(QUANTITIES[column[1]].printed(found["mean"][name, *column]) for name in networks)
-        for column in shown
-    }
-    for name in [*networks, *references]:
-        cells = [
-            _cell(found, theirs, (name, *column), None if name in references else best[column]) for column in shown
-        ]
-        lines.append([REFERENCE_LABELS.get(name) or labels.network(name), *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], best: float | None) -> str:
-    if key not in found.index:
-        return MISSING
-    quantity, (mean, std) = QUANTITIES[key[-1]], found.loc[key]
-    text = quantity.text(mean) + ("" if pd.isna(std) or key[0] in REFERENCES else f" ± {quantity.text(std)}")
-    bold = f"**{text}**" if quantity.printed(mean) == best else text
-    return f"{bold} ({quantity.text(published[key])})" if key in published.index else bold
-
-
-def _leads(runs: pd.DataFrame, networks: list[str], labels: Labels) -> str:
-    """Who has the highest mean of what, and by how much."""
-    found = [
-        _lead(runs[(runs["channel"] == channel) & (runs["metric"] == metric)], networks, labels)
-        for channel, metric in _SHOWN
-    ]
-    return f"Highest means, and their lead over the next (95 % interval): {'; '.join(filter(None, found))}."
-
-
-def _lead(rows: pd.DataFrame, networks: list[str], labels: Labels) -> str:
-    if len(networks) < 2 or rows.empty:
-        return ""
-    channel, metric = rows[["channel", "metric"]].iloc[0]
-    table, quantity = rows.pivot(index="seed", columns="model", values="value"), QUANTITIES[metric]
-    first, second, *_ = table[networks].mean().sort_values(ascending=False, kind="stable").index
-    interval = "not tested"
-    if not obstacle(table[[first, second]]):
-        test = paired(table, first, second)
-        interval = f"{quantity.text(test.low)} to {quantity.text(test.high)}"
-    lead = quantity.difference((table[first] - table[second]).mean())
-    return (
-        f"{channel_in_words(channel)} {quantity.name} {labels.network(first)}, by {lead} over {labels.network(second)}"
-        f" ({interval})"
-    )
 
 
 def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
@@ -289,8 +215,8 @@ def _bullet(rows: pd.DataFrame, labels: Labels) -> str:
     )
     scale = [f"{REFERENCE_LABELS[name]} {QUANTITIES['psnr'].text(psnr[name])}" for name in REFERENCES if name in psnr]
     networks_at = ", ".join(f"{labels.network(name)} {QUANTITIES['psnr'].text(psnr[name])}" for name in networks)
-    leads = _leads(runs[runs["seed"].isin(seeds)], networks, labels)
-    return f"- *{about}.* Amplitude PSNR (dB): {networks_at}; {', '.join(scale)}. {leads}"
+    ahead = leads(runs[runs["seed"].isin(seeds)], networks, labels)
+    return f"- *{about}.* Amplitude PSNR (dB): {networks_at}; {', '.join(scale)}. {ahead}"
 
 
 def _verdicts(claims: pd.DataFrame) -> str:

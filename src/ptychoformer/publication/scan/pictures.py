@@ -22,7 +22,8 @@ from ptychoformer.measurement.gauge import LIT
 from ptychoformer.measurement.summary import Summary
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, house_style, save
 from ptychoformer.publication.scan.rows import Picture, Row
-from ptychoformer.storage import open_hdf5, read, read_csv
+from ptychoformer.storage import open_hdf5, read
+from ptychoformer.tables import read_csv
 
 PANEL = 2.2  # greatest side of a picture, inches
 SCENE_PANEL, NARROWEST = 3.4, 0.8  # a scale bar and its label need some width

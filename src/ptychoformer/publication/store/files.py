@@ -23,7 +23,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import RUN, read_table
 from ptychoformer.publication.store.holdings import INDEX
-from ptychoformer.storage import read_text, write_csv
+from ptychoformer.tables import read_text, write_csv
 
 RUNS, SCORES, BANDS, SPECTRA, HISTORIES = INDEX, "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz"
 VIEWS = "views.h5"

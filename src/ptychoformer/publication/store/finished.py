@@ -16,7 +16,7 @@ from ptychoformer.paths import TRAINING, names_of_run
 from ptychoformer.provenance import read_provenance, sidecar
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
-from ptychoformer.storage import read_text
+from ptychoformer.tables import read_text
 
 # What is measured of the scenes of several runs together: the file, its columns, and the numbers
 # among them.

@@ -15,7 +15,7 @@ from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import RUN
 from ptychoformer.paths import Run
 from ptychoformer.publication.store import files as store
-from ptychoformer.storage import read_text, write_csv
+from ptychoformer.tables import read_text, write_csv
 
 Runs = Iterable[Mapping[str, str | int]]
 

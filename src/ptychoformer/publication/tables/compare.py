@@ -16,7 +16,7 @@ from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import write_text
 from ptychoformer.publication.tables.layout import Layout, Part
 from ptychoformer.publication.tables.typeset import REFERENCES, latex_document, markdown_document
-from ptychoformer.storage import write_csv
+from ptychoformer.tables import write_csv
 
 _PART = list(Part._fields)
 _PLACE = ["condition", *_PART, "channel", "metric"]

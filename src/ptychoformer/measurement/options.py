@@ -1,0 +1,162 @@
+"""How a scan is read, what is made of its patterns, and how an object is reconstructed from them,
+with what each option allows.
+
+Type, range, default and meaning of an option stand here alone. `plugins.fields_of` reads them from
+this file for the config's schema and the command line, so that annotations and defaults must be
+literals, and nothing here imports torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Lengths in metres that a scan's file lacks or has wrong; None is as the file says."""
+
+    wavelength: Annotated[float | None, {"description": "of the beam", "exclusiveMinimum": 0}] = None
+    distance: Annotated[float | None, {"description": "from object to detector", "exclusiveMinimum": 0}] = None
+    detector_pixel: Annotated[float | None, {"description": "side of a detector pixel", "exclusiveMinimum": 0}] = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the file of a measured scan is read."""
+
+    format: Annotated[
+        Literal["cxi", "ptychodus", "ptychi", "velociprobe", "nanoprobe", "hdf5"] | None,
+        {"description": "null: recognised by what the file holds"},
+    ] = None
+    # As published: 3 pixels of the labels, which a crop of 192 of the frame's 256 pixels gives.
+    step: Annotated[
+        float,
+        {
+            "description": "of the format nanoprobe, pixels between neighbours of the raster, as the whole frame"
+            " samples the object; a crop of c of N pixels makes c / N as many of them",
+            "exclusiveMinimum": 0,
+        },
+    ] = 4
+    data: Annotated[str | None, {"description": "of the format hdf5: path of the dataset with the patterns"}] = None
+    positions: Annotated[
+        str | None,
+        {
+            "description": "of the format hdf5: path of the dataset with the positions x, y[, z], or of two, X,Y",
+        },
+    ] = None
+    positions_unit: Annotated[
+        Literal["m", "mm", "um", "nm", "pixel"] | None,
+        {"description": "of the format hdf5; null: as the dataset says"},
+    ] = None
+    positions_axes: Annotated[
+        str | None,
+        {"description": "of the format hdf5: what two numbers of a position are, such as -x,y; null: x,y"},
+    ] = None
+    geometry: Annotated[
+        Geometry,
+        {"description": "Lengths in metres that the file lacks or has wrong; null is as the file says."},
+    ] = Geometry()
+    centre: Annotated[
+        tuple[int, int] | None,
+        {
+            "description": "y and x of the detector pixel with the zero frequency; null: found",
+            "type": ["array", "null"],
+            "minItems": 2,
+            "maxItems": 2,
+            "items": {"type": "integer", "minimum": 0},
+        },
+    ] = None
+    keep_frames: Annotated[
+        bool,
+        {
+            "description": "whether patterns take part that hold no light, repeat another, or are far brighter or"
+            " dimmer than the others"
+        },
+    ] = False
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Take the plain values of a config or of a file's provenance; None is as if left out.
+
+        Raises:
+            TypeError: there is no such option.
+        """
+        given = {name: value for name, value in plain.items() if value is not None}
+        given |= {"geometry": Geometry(**given.get("geometry", {}))}
+        return cls(**given | ({"centre": tuple(given["centre"])} if "centre" in given else {}))
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Which part of the detector patterns are made of, a square around its centre."""
+
+    crop: Annotated[
+        int | None,
+        {"description": "side of the square in detector pixels; null: the largest", "minimum": 8},
+    ] = None
+    bin: Annotated[
+        int,
+        {"description": "side of the blocks of pixels that are summed", "minimum": 1, "maximum": 64},
+    ] = 1
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How an object is reconstructed whose probe may be known."""
+
+    engine: Annotated[
+        Literal["epie", "rpie"],
+        {"description": "epie, or rpie, whose updates are larger where the probe is dim"},
+    ] = "rpie"
+    iterations: Annotated[int, {"description": "passes over all patterns", "minimum": 1, "maximum": 100000}] = 60
+    regularisation: Annotated[
+        float,
+        {"description": "the constant alpha of rPIE", "exclusiveMinimum": 0, "maximum": 1},
+    ] = 0.8
+    momentum: Annotated[
+        float,
+        {
+            "description": "part of the last iterations' progress that the next one adds",
+            "minimum": 0,
+            "exclusiveMaximum": 1,
+        },
+    ] = 0
+    averaged: Annotated[
+        int,
+        {"description": "number of last iterations whose mean is the result; all, if there are fewer", "minimum": 1},
+    ] = 20
+    positions_from: Annotated[
+        int | None,
+        {
+            "description": "iteration from which on positions are refined where the stage is not exact; null: never",
+            "minimum": 1,
+        },
+    ] = 5
+
+    @property
+    def average_from(self) -> int:
+        """The first iteration, counted from 1, that is part of the mean."""
+        return max(1, self.iterations - self.averaged + 1)
+
+
+@dataclass(frozen=True)
+class ReconstructionOptions(Patterns, EngineOptions):
+    """How an object is reconstructed from the patterns of a scan."""
+
+    probe_from: Annotated[
+        int | None,
+        {"description": "iteration from which on the probe is refined; null: never", "minimum": 1},
+    ] = 2
+    unwrap: Annotated[bool, {"description": "take jumps by 2 pi out of the phase"}] = False
+
+
+def names_of(options: type) -> tuple[str, ...]:
+    """Return the names of all options of a class."""
+    return tuple(field.name for field in fields(options))
+
+
+def choices_of(options: type, name: str) -> tuple[str, ...]:
+    """Return what an option may be, of a ``Literal`` that may also be None."""
+    hint = get_type_hints(options)[name]
+    literal = next((part for part in get_args(hint) if get_args(part)), hint)
+    return get_args(literal)
