@@ -191,6 +191,23 @@ def test_defaults_are_those_of_the_workflow():
     assert reconstruct.reconstruction_options(options) == ReconstructionOptions(**reconstruction)
 
 
+@pytest.mark.parametrize(
+    ("option", "wrong", "allowed"),
+    [
+        ("--iterations", "100001", "an integer of at least 1 and at most 100000"),
+        ("--bin", "65", "an integer of at least 1 and at most 64"),
+        ("--regularisation", "0", "a number greater than 0 and at most 1"),
+        ("--momentum", "1", "a number at least 0 and less than 1"),
+        ("--step", "0", "a number greater than 0"),
+        ("--engine", "pie", "(choose from 'epie', 'rpie')"),
+    ],
+)
+def test_what_the_config_refuses_the_command_line_refuses(capsys, option, wrong, allowed):
+    with pytest.raises(SystemExit):
+        cli.main(["reconstruct", "scan.cxi", "-o", "o.h5", option, wrong])
+    assert allowed in capsys.readouterr().err
+
+
 def test_losses_are_those_without_required_options(capsys):
     with pytest.raises(SystemExit):
         cli.main(["train", "scan.cxi", "object.h5", "-o", "run", "--loss", "weighted"])

@@ -84,8 +84,7 @@ def _loss_schema(kind: str) -> dict[str, Any]:
 
 
 def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -> dict[str, Any]:
-    """A config file and its overlays, the last of which wins, merged as Snakemake merges them;
-    complete.
+    """Load a config and its overlays, the last of which wins, as Snakemake merges them; complete.
 
     Args:
         project: folder with the schema.

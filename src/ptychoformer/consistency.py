@@ -84,9 +84,7 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
 
 
 def _check_names(config: Mapping[str, Any]) -> None:
-    """Refuse names of entries, and so of folders, that some disks take for another's or for a
-    device.
-    """
+    """Refuse names, and so folders, that some disks take for another's or for a device."""
     for catalogue in _CATALOGUES:
         names: dict[str, str] = {}
         for name in config[catalogue]:

@@ -24,9 +24,7 @@ def window_side(config: Mapping[str, Any], dataset: str) -> int:
 
 
 def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
-    """How many patterns of a dataset may be trained on; None of a measured one, whose file
-    alone can tell.
-    """
+    """Count the patterns that may be trained on; None where a measured file alone can tell."""
     entry = config["datasets"][dataset]
     if entry["kind"] == "measured":
         return None
@@ -136,9 +134,7 @@ class Experiments:
         return sorted({size for dataset in self.datasets(experiment) for size in self.sizes(experiment, dataset)})
 
     def seeds(self, experiment: str, dataset: str, size: int) -> Sequence[int]:
-        """The seeds of an experiment; of runs in a store, those that all of its networks have
-        there.
-        """
+        """Return the seeds of an experiment; from a store, those that all of its networks have."""
         part = self.holdings and self.holdings.parts.get(experiment)
         return part.seeds.get((dataset, size), ()) if part else self.config["seeds"]
 
@@ -155,9 +151,7 @@ class Experiments:
         return "loss" if len(self.config["experiments"][experiment]["losses"]) > 1 else "model"
 
     def runs(self, experiment: str, **only: Any) -> list[Run]:
-        """The runs of an experiment, or of a part of it (``dataset=...``, ``model=...``,
-        ``seed=...``).
-        """
+        """List the runs of an experiment, or of a part (``dataset=...``, ``seed=...``)."""
         losses = self.config["experiments"][experiment]["losses"]
         found = self._combinations(
             experiment, [(model, loss) for model in self.networks(experiment) for loss in losses]
@@ -200,9 +194,7 @@ class Experiments:
         )
 
     def headline_run(self) -> Run:
-        """Our network on the first condition of Table I with the first seed: what Figures 1 to
-        3 are about.
-        """
+        """Return our network's first run on Table I's first condition, for Figures 1 to 3."""
         return self.runs("table1", dataset=self.first_dataset("table1"), model=self.our_network())[0]
 
     def runs_to_draw(self, experiment: str, **only: Any) -> list[Run]:

@@ -24,8 +24,7 @@ JUST_BEGUN = 2.0  # seconds: a writer locks its file a moment after it has made 
 
 @contextmanager
 def atomic(path: str | os.PathLike, shared: bool = False) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` (same suffix); rename it on success, remove it on any
-    failure.
+    """Yield a temporary name beside ``path`` (same suffix); rename it on success, else remove it.
 
     Every process has a name of its own, which it holds locked, so that two writers do not meet; the
     next one removes what killed ones left behind some seconds ago. What is left of a ``shared``

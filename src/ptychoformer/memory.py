@@ -17,9 +17,7 @@ MOST_EXPANSION = 1000
 
 
 def memory() -> float:
-    """Bytes that this process may have: the machine's, less where the process or its container
-    has a limit.
-    """
+    """Return the bytes that this process may have: the machine's, or its container's limit."""
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), resource.getrlimit(resource.RLIMIT_AS)[0]]
     with suppress(OSError, ValueError):  # there is none, or it says "max"
         limits.append(int(CGROUP.read_text(encoding="utf-8")))

@@ -32,8 +32,7 @@ def is_path(kind: str) -> bool:
 
 
 def source_of(kind: str) -> Path:
-    """The file that a kind outside the package names; a relative path is one from the working
-    folder.
+    """Return the file that a kind outside the package names, relative to the working folder.
 
     Raises:
         InputError: there is no such file or module.
@@ -170,9 +169,7 @@ def told(error: BaseException, source: Path) -> str:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where a module lies; unlike `importlib.util.find_spec` this does not run the packages
-    above it.
-    """
+    """Find a module without running the packages above it, as `importlib.util.find_spec` does."""
     top, *parts = name.split(".")
     try:
         spec = importlib.util.find_spec(top)

@@ -44,9 +44,7 @@ def _line(path: Path) -> str:
 
 @contextmanager
 def held(folder: Path) -> Iterator[Path]:
-    """Leave the name of this process in ``folder`` for as long as it works there; yields its
-    file.
-    """
+    """Leave the name of this process in ``folder`` while it works there; yields its file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.json"
     unnamed = path.with_suffix(".unnamed")

@@ -46,9 +46,7 @@ def fault_of_part(name: str) -> str:
 
 
 def is_within(path: str | os.PathLike, folder: str | os.PathLike) -> bool:
-    """Say whether ``path``, which need not exist, lies in ``folder`` once symbolic links are
-    followed.
-    """
+    """Say whether ``path``, which need not exist, lies in ``folder``, symbolic links followed."""
     try:
         return Path(path).resolve().is_relative_to(Path(folder).resolve())
     except (OSError, RuntimeError):  # links in a circle

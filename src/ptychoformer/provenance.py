@@ -224,8 +224,7 @@ def read_provenance(artefact: str | Path) -> dict[str, Any]:
 
 
 def check_content(artefact: str | Path) -> None:
-    """Whether an artefact is, to the bit, what its provenance was written of, if it has one that
-    says so.
+    """Check that an artefact is, to the bit, what its provenance says, if that says so.
 
     Raises:
         InputError: it is not.

@@ -32,9 +32,7 @@ def known_key(name: Any, value: Any, schema: Mapping[str, Any], root: Mapping[st
 
 
 def _within(parts: list[str], schema: Mapping[str, Any], root: Mapping[str, Any]) -> list[str] | None:
-    """The keys, one within the other, that ``parts`` are or resemble; None if there are no such
-    keys.
-    """
+    """Return nested keys that ``parts`` are or resemble; None if there are no such keys."""
     if not parts:
         return []
     part, *others = parts

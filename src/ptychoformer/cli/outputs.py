@@ -14,8 +14,7 @@ def beside(output: str | os.PathLike, ending: str) -> Path:
 
 
 def check_outputs(outputs: Any, inputs: list[str | os.PathLike]) -> None:
-    """Make the folders of ``outputs`` (those that are not None), none of which may be one of the
-    ``inputs``.
+    """Make the folders of ``outputs`` that are not None; none may be one of the ``inputs``.
 
     Raises:
         InputError: an output is an input.

@@ -148,9 +148,7 @@ def _warn_if_unlike(scan: str, tally: Tally, checkpoint: Path, trained: Mapping[
 
 
 def _warn_if_flat(scene: str, trained: Mapping[str, Any], scale: Normalisation) -> None:
-    """Warn of channels of a scene that hardly vary, where it is known how much the training
-    labels did.
-    """
+    """Warn of channels that hardly vary in a scene, where the training labels' spread is known."""
     from ptychoformer.evaluation.stream import scene_deviations
 
     flat = []

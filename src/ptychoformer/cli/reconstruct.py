@@ -131,9 +131,7 @@ def delete_states(*outputs: Path) -> None:
 
 
 def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: Any) -> dict[str, Any]:
-    """The facts of a reconstruction of the scan, or of a half of it, which is written with its
-    provenance.
-    """
+    """Reconstruct the scan, or a half of it, and record how; returns the facts."""
     from ptychoformer.measurement.reconstruct import reconstruct
 
     began, settings = time.perf_counter(), reconstruction_options(options)

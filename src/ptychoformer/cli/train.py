@@ -114,9 +114,7 @@ def losses() -> list[str]:
 
 
 def run(options: Namespace) -> int:
-    """Train a network on a scan whose object was reconstructed, and judge it; returns the exit
-    code.
-    """
+    """Train a network on a scan with a reconstruction, and judge it; returns the exit code."""
     run = Path(options.output)
     files = {
         name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION, JUDGEMENT)
@@ -163,9 +161,7 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[s
 
 
 def _prepared(options: Namespace, model: Mapping[str, Any]) -> dict[str, Any]:
-    """What `predict` has to know of how the patterns are prepared, once a network can be built
-    for them.
-    """
+    """Return how patterns are prepared, for `predict`, once a network can be built for them."""
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
         preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
         preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None

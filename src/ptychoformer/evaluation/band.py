@@ -25,18 +25,14 @@ class Rows:
         self._height = shape[0]
 
     def add(self, corners: np.ndarray, patches: np.ndarray) -> None:
-        """Add patches (m, c, h, w) at ``corners`` (m, 2) of the scene, none above the rows that
-        were taken.
-        """
+        """Add patches (m, c, h, w) at ``corners`` (m, 2), none above the rows that were taken."""
         height, width = patches.shape[2:]
         self._reach(corners[:, 0].max() + height - self.top)
         for (y, x), patch in zip(corners - (self.top, 0), patches, strict=True):
             self.sums[:, y : y + height, x : x + width] += patch
 
     def _reach(self, bottom: int) -> None:
-        """Hold ``bottom`` rows at least; more at a time than one step of a scan, since they are
-        copied.
-        """
+        """Hold ``bottom`` rows at least, and more than a step of a scan, since they are copied."""
         if (held := self.sums.shape[1]) < bottom:
             extra = min(max(bottom - held, TILE), self._height - self.top - held)
             self.sums = np.pad(self.sums, ((0, 0), (0, extra), (0, 0)))

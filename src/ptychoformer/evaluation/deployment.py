@@ -120,9 +120,7 @@ def _require_packages() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what torch's exporter says of packages and versions that do not matter here from the
-    user.
-    """
+    """Silence what torch's exporter says of packages and versions that do not matter here."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

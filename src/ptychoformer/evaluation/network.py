@@ -75,8 +75,7 @@ class TrainedNetwork:
         return hashlib.sha256(self._path.read_bytes()).hexdigest()
 
     def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Predict batches of patterns (m, h, w) in order; yields their patches (m, 2, h, w)
-        float32.
+        """Predict batches of patterns (m, h, w) in order; yields patches (m, 2, h, w) float32.
 
         With ``reads_ahead`` the device is at work on a batch while the one after it is made ready
         and the one before it is used.

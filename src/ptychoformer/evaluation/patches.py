@@ -91,9 +91,7 @@ class Patches:
 
 
 def chunks(count: int, window: tuple[int, int]) -> Iterator[slice]:
-    """Slices that divide ``count`` patches of ``window`` pixels into parts of about
-    ``PIXELS_PER_CHUNK``.
-    """
+    """Divide ``count`` patches of ``window`` pixels into slices of about ``PIXELS_PER_CHUNK``."""
     size = max(1, PIXELS_PER_CHUNK // (window[0] * window[1]))
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 

@@ -239,8 +239,7 @@ def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndar
 
 
 def read_transmission(path: str | os.PathLike) -> np.ndarray:
-    """The complex transmission (H, W), complex64, of a file with ``object/amplitude`` and
-    ``object/phase``.
+    """Read the complex transmission (H, W), complex64, from ``object/amplitude`` and ``phase``.
 
     Raises:
         InputError: the file cannot be read, or its parts do not fit each other.

@@ -76,9 +76,7 @@ def crop_start(centre: tuple[int, int], crop: int, bin: int) -> tuple[int, int]:
 
 
 def crop_side(raw: RawScan, centre: tuple[int, int], preparation: Preparation) -> int:
-    """Side of the crop around ``centre``: the one asked for, or the largest even number of
-    blocks.
-    """
+    """Return the side of the crop: the one asked for, or the largest even number of blocks."""
     bin, frame = preparation.bin, f"the frame of {raw.frame[0]} x {raw.frame[1]} pixels"
     if not all(0 <= at < side for at, side in zip(centre, raw.frame, strict=True)):
         raise InputError(f"{raw.path}: the centre {centre} does not lie in {frame}.")
@@ -156,9 +154,7 @@ def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
 
 
 def _offsets(raw: RawScan, preparation: Preparation) -> np.ndarray:
-    """(n, 2) positions from the smallest ones, pixels of the object that the whole frame
-    samples.
-    """
+    """Return positions (n, 2) from the smallest ones, pixels of the whole frame's object."""
     offsets = raw.positions - raw.positions.min(axis=0)
     if raw.unit != "metres":
         return offsets

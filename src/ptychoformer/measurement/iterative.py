@@ -168,9 +168,7 @@ class Reconstruction:
         return along_y[:, :, None] * along_x[:, None, :]
 
     def _update(self, batch: Batch) -> Tensor:
-        """Use the patterns of a batch; returns the sum of their errors in amplitude before the
-        update.
-        """
+        """Use the patterns of a batch; returns the sum of their earlier errors in amplitude."""
         spectrum, modulus, excess = self._compare(batch)
         change = ifft2(spectrum.mul_(excess / modulus.clamp_min_(TINY)), norm="ortho")
         if self._is_on(self.options.positions_from):

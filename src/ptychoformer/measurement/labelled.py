@@ -94,9 +94,7 @@ def _refined(prepared: PreparedScan, origin: Origin) -> np.ndarray:
 
 
 def _phase(transmission: np.ndarray, reconstruction: str | os.PathLike, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Phase of a resampled reconstruction (H, W), unwrapped if that is, and where it is told,
-    bool.
-    """
+    """Return the phase of a resampled reconstruction (H, W), and where it is told, bool."""
     phase = np.angle(transmission)
     with open_hdf5(reconstruction) as file:
         if file.attrs.get("unwrapped", False):
@@ -123,9 +121,7 @@ def resampled(transmission: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _probe(prepared: PreparedScan, reconstruction: str | os.PathLike | None) -> np.ndarray:
-    """The probe in the dataset's window: reconstructed, the scan's own, or dark if nobody knows
-    it.
-    """
+    """Return the dataset's probe: reconstructed, the scan's own, or dark if nobody knows it."""
     if reconstruction:
         with open_hdf5(reconstruction) as file:
             found, bin = read_whole(file, "probe/wavefield", 2), int(file.attrs["bin"])

@@ -66,9 +66,7 @@ def read_origin(path: str | os.PathLike) -> Origin:
 
 
 def _whole(attributes: Mapping, name: str, count: int) -> bool:
-    """Whether an attribute holds ``count`` integers, 0 or greater; a single one is greater than
-    0.
-    """
+    """Say whether an attribute holds ``count`` integers from 0 on, or from 1 on if it is one."""
     value = np.asarray(attributes.get(name, "missing"))
     return value.dtype.kind in "iu" and value.size == count and value.min() >= (count == 1)
 

@@ -23,8 +23,6 @@ def wavelength_of(energy: float, particle: str = "photon") -> float:
 
 
 def energy_of(wavelength: float, particle: str = "photon") -> float:
-    """Kinetic energy, joules, of a particle with the ``wavelength``, metres: the inverse of
-    `wavelength_of`.
-    """
+    """Return a particle's kinetic energy, joules, at a ``wavelength``, metres."""
     rest, pc = MASSES[particle] * constants.c**2, constants.h * constants.c / wavelength
     return pc * (pc / (math.hypot(pc, rest) + rest))  # the difference of the two, without cancellation

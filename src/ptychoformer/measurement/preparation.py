@@ -210,9 +210,7 @@ def _middle(frame: tuple[int, int]) -> tuple[int, int]:
 
 
 def _cut(patterns: np.ndarray, start: tuple[int, int], crop: int, beyond: float) -> np.ndarray:
-    """The square from ``start`` of ``patterns`` (m, h, w), which are ``beyond`` outside their
-    frame.
-    """
+    """Cut the square from ``start`` of patterns (m, h, w), ``beyond`` outside their frame."""
     inside = [slice(max(first, 0), first + crop) for first in start]
     outside = [
         (max(-first, 0), max(first + crop - side, 0)) for first, side in zip(start, patterns.shape[1:], strict=True)

@@ -181,9 +181,7 @@ def _check_memory(path: str | os.PathLike, scan: PreparedScan) -> None:
     needed = 4.0 * len(scan.positions) * window**2 + BYTES_OF_OBJECT * height * width
 
     def advice(part: float) -> str:
-        """A crop of a part of the detector makes patterns and object as many times smaller
-        along each side.
-        """
+        """Name a crop; patterns and object shrink along each side as it does."""
         bin = scan.crop // window
         crop = int(scan.crop * math.sqrt(part)) // (2 * bin) * 2 * bin
         return (

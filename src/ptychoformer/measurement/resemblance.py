@@ -51,9 +51,7 @@ def is_summary(found: Any) -> bool:
 
 
 def differences(found: Mapping[str, Any], trained: Mapping[str, Any]) -> list[str]:
-    """Parts of a sentence on how far the summary of a scan is from that of training; none if it
-    is near.
-    """
+    """Say in parts of a sentence how far a scan's summary is from training's, if it is."""
     mean, expected = (np.asarray(part["mean_pattern"]) for part in (found, trained))
     texts = []
     if mean.shape == expected.shape and (elsewhere := np.abs(mean - expected).sum() / 2) > MOST_ELSEWHERE:

@@ -91,9 +91,7 @@ class NonLocalCoherenceBranch(nn.Module):
 
 
 def convolutional_decoder(stages: int) -> nn.Sequential:
-    """Transposed convolutions that double the resolution ``stages`` times and end in one
-    channel.
-    """
+    """Double the resolution ``stages`` times by transposed convolutions; end in one channel."""
     widths = (FEATURES,) * (stages - len(DECODER_WIDTHS) + 1) + DECODER_WIDTHS[-stages:]
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
@@ -103,9 +101,7 @@ def convolutional_decoder(stages: int) -> nn.Sequential:
 
 
 def dense_decoder(window: tuple[int, int], grid: int) -> nn.Sequential:
-    """Fully connected layers from the fused features to all pixels at once: the decoder's
-    ablation.
-    """
+    """Make fully connected layers from fused features to all pixels: the decoder's ablation."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(grid * grid * FEATURES, DENSE_WIDTH),
@@ -167,8 +163,7 @@ def build(
     decoder: Literal["convolutional", "dense"] = "convolutional",
     constraints: Literal["physical", "none"] = "physical",
 ) -> Ptychoformer:
-    """Ptychoformer for patterns of ``window`` pixels; the options' readings are in
-    `docs/readings.md`.
+    """Build Ptychoformer for patterns of ``window`` pixels; see `docs/readings.md`.
 
     Raises:
         InputError: the window is not a square whose side is a power of two of at least 32.

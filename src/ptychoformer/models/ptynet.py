@@ -112,9 +112,7 @@ def large_decoder() -> nn.Sequential:
 
 
 class PtyNet(nn.Module):
-    """Encoder and grouped decoder; the amplitude is the first output, the phase pi times the
-    second.
-    """
+    """Encode, and decode in groups: the amplitude first, then the phase, pi times its output."""
 
     def __init__(self, encode: nn.Sequential, decode: nn.Sequential):
         super().__init__()

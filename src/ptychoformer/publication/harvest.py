@@ -106,9 +106,7 @@ def _keys(table: pd.DataFrame) -> list[Run]:
 
 
 def _merged(name: str, existing: pd.DataFrame, found: Finished, remade: set[Run]) -> pd.DataFrame:
-    """What there was, but for the runs that have fresh rows or were trained anew, and what is
-    fresh.
-    """
+    """Keep what there was, but for runs with fresh rows or trained anew, and add what is fresh."""
     fresh = pd.concat(found.tables[name], ignore_index=True) if found.tables[name] else existing.iloc[:0]
     replaced = remade | set(store.runs_in(fresh))
     kept = existing[[run not in replaced for run in _keys(existing)]]

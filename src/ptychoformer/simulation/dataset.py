@@ -27,8 +27,7 @@ def simulate_dataset(
     output: str | os.PathLike,
     threads: int = 1,
 ) -> None:
-    """Write the patterns of a raster scan as the CXI file ``output``; the same seed gives the same
-    patterns.
+    """Write a raster scan's patterns as the CXI file ``output``, the same for the same seed.
 
     Args:
         object_file: holds ``object/amplitude`` and ``object/phase`` (H, W).

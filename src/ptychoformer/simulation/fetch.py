@@ -67,8 +67,7 @@ def keep(local: str | os.PathLike, digest: str, output: str | os.PathLike) -> No
 
 
 def fetch(url: str, sha256: str | None, limits: Mapping[str, float], output: str | os.PathLike) -> None:
-    """Download ``url`` to ``output``, whole and with the hexadecimal checksum ``sha256``, or not at
-    all.
+    """Download ``url`` to ``output``, whole and with the checksum ``sha256``, or not at all.
 
     Args:
         limits: ``bytes`` that the file may have, whatever the server says, and ``seconds`` that all

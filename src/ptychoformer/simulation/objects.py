@@ -18,8 +18,7 @@ from ptychoformer.storage import create_hdf5, write
 
 
 def make_object(options: Mapping[str, Any], optics: Optics, files: Mapping[str, Path], output: Path) -> None:
-    """Write the object described by ``options`` as ``object/amplitude`` and ``object/phase`` (H, W)
-    float32.
+    """Write an object as ``object/amplitude`` and ``object/phase`` (H, W) float32.
 
     ``kind`` is ``permalloy``, generated from ``shape``, ``seed`` and the constants of the film;
     ``straight`` or ``curved``, generated from ``shape``, ``seed``, ``transmission`` and

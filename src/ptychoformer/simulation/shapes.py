@@ -149,9 +149,7 @@ def _width(side: int, rng: np.random.Generator) -> float:
 
 
 def _letters(rows: int, columns: int, rng: np.random.Generator) -> dict[tuple[int, int], int]:
-    """Which letter stands in which (row, column): as many words as fit into one row out of
-    every four.
-    """
+    """Choose which letter stands in which (row, column): in one row of four, as many as fit."""
     letters = {}
     for block in range(rows // LETTERS):
         row = LETTERS * block + int(rng.integers(LETTERS))

@@ -45,8 +45,7 @@ class Examples:
 def load_examples(
     dataset: str | os.PathLike, scan: Scan, indices: np.ndarray, normalisation: Normalisation, inputs: str
 ) -> Examples:
-    """The patterns ``indices`` of a dataset, as a network of ``inputs`` sees them, and their
-    labels.
+    """Load the patterns ``indices`` of a dataset, as networks of ``inputs`` see them, and labels.
 
     Raises:
         InputError: the dataset is damaged or holds NaN.

@@ -48,8 +48,7 @@ class Graphs:
             self._stream.synchronize()
 
     def capture(self, works: Mapping[str, Callable[[], None]]) -> bool:
-        """Capture each of ``works``, by name, after some real calls of it; returns whether it
-        could.
+        """Capture each of ``works``, by name, after some real calls; returns whether it could.
 
         If one cannot be captured, none is, earlier ones neither, and a line says why.
         """

@@ -105,8 +105,7 @@ def query_pixels(window: tuple[int, int]) -> np.ndarray:
 
 @torch.inference_mode()
 def attention_maps(dataset: str | os.PathLike, checkpoint: str | os.PathLike, output: str | os.PathLike) -> None:
-    """Write what Polar Coordinate Attention weighs its keys with, and what it has learned to look
-    at.
+    """Write the weights of Polar Coordinate Attention's keys, and what it has learnt to look at.
 
     The HDF5 file holds, for patterns of (h, w) pixels:
 
@@ -171,8 +170,7 @@ def _polar_layers(network: nn.Module) -> list[PolarCoordinateAttention]:
 
 
 def learned_attention(network: nn.Module, inputs: Tensor, queries: np.ndarray) -> np.ndarray:
-    """Attention of some queries in every Polar Coordinate Attention of a network, mean over
-    patterns.
+    """Average the attention of some queries over patterns, for every Polar Coordinate Attention.
 
     Args:
         inputs: (n, 1, h, w), patterns as the network sees them.

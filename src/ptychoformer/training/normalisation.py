@@ -13,9 +13,7 @@ from ptychoformer.measurement.windows import windows
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Linear map of amplitude (arbitrary units) and phase (radians) to [0, 1] over the training
-    labels.
-    """
+    """Map amplitude (arbitrary units) and phase (radians) to [0, 1] over the training labels."""
 
     amplitude_min: float
     amplitude_max: float

@@ -229,9 +229,7 @@ class Training:
             return {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on, as it is once the device has done what it
-        was told.
-        """
+        """Return all that the next epoch depends on, once the device has done what it was told."""
         self._graphs.wait()
         return {
             "epoch": self.epoch,
@@ -252,8 +250,7 @@ class Training:
 
 
 def run_epoch(runs: Sequence[Training]) -> list[TrainingError | None]:
-    """Take every run through its next epoch, batch by batch in turn; returns of each what went
-    wrong.
+    """Take every run through its next epoch, in turn by batches; returns what went wrong.
 
     The seconds in their histories are their shares of the time.
     """

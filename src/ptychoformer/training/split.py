@@ -168,8 +168,7 @@ def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarr
 
 
 def validation_part(indices: np.ndarray, fraction: float, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divide training patterns into those that are fitted and those that are watched, at least one
-    of each.
+    """Divide training patterns into fitted and watched ones, at least one of each.
 
     Args:
         how: ``random`` as published, or ``block``, the last patterns in scan order; among random

@@ -38,9 +38,7 @@ class Conditions:
     device: torch.device
 
     def sizes(self) -> list[int]:
-        """How many patterns to try in training mode: as in a whole batch and in the last one,
-        but few.
-        """
+        """Return how many patterns to try in training mode: as in whole and last batches, few."""
         whole = min(self.batch_size, self.count)
         return list(dict.fromkeys(min(size, PATTERNS) for size in (whole, self.count % whole or whole)))
 

@@ -99,9 +99,7 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: np
 
 
 def _stored(source: Source, positions: str, count: int) -> tuple[np.ndarray, list[str]]:
-    """The first two numbers (n, 2) of each position, float64, and the datasets that they are
-    from.
-    """
+    """Return the first two numbers (n, 2) of each position, float64, and their datasets."""
     names = [name.strip() for name in positions.split(",")]
     if len(names) > 2 or not all(names):
         raise InputError(

@@ -234,9 +234,7 @@ def correction(
 
 
 def _dark(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
-    """(h, w) float32, the mean of what was recorded with the shutter closed; None if nothing
-    was.
-    """
+    """Return the mean (h, w) float32 of frames with the shutter closed; None if there are none."""
     name = f"{DETECTOR}/data_dark"
     found = source.small(name)
     if found is None or not found.any():

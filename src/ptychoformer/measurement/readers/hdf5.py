@@ -114,9 +114,7 @@ def open_source(path: Path) -> Iterator[Source]:
 
 
 def blocks(data: h5py.Dataset, size: int) -> Iterator[np.ndarray]:
-    """At most ``size`` patterns (m, h, w) at a time; of a raster, never more than what is left
-    of a row.
-    """
+    """Yield at most ``size`` patterns (m, h, w), of a raster never beyond the end of a row."""
     *rows, columns = data.shape[:-2]
     for row in np.ndindex(*rows):
         for start in range(0, columns, size):

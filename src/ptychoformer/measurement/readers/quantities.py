@@ -85,8 +85,7 @@ def scale(source: Source, name: str, units: dict[str, float]) -> float:
 
 
 def value_of(where: str, unit: str, units: dict[str, float]) -> float:
-    """What ``unit`` is in ``units``, in capitals or not, singular or plural; ``where`` names what
-    is in it.
+    """Return what ``unit`` is in ``units``, in any case, singular or plural, found at ``where``.
 
     Raises:
         InputError: it is none of them.

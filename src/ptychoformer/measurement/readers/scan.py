@@ -138,8 +138,7 @@ def saturation(dtype: np.dtype) -> float | None:
 
 
 def counted(where: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """``blocks`` of patterns as float32, NaN where they hold infinity or a number beyond all
-    counts.
+    """Yield ``blocks`` as float32, NaN where they hold infinity or no number that counts can be.
 
     Raises:
         InputError: the file breaks off.

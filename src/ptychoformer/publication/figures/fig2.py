@@ -42,9 +42,7 @@ def draw(description_json: str | os.PathLike, *, pdf: str | os.PathLike, png: st
 
 
 def compose(network: Network) -> Figure:
-    """The figure: branches and fusion above, decoders in the middle, the inside of a block
-    below.
-    """
+    """Draw branches and fusion above, decoders in the middle, the inside of a block below."""
     branches = [name for name in ("local", "nonlocal_") if name in network.lanes]
     decoders_top = MARGIN + len(branches) * (_LANE + BETWEEN_LANES) + BETWEEN_BANDS
     block_top = decoders_top + 2 * (_LANE + BETWEEN_LANES) + 0.06
@@ -152,9 +150,7 @@ def _draw_decoders(page: Page, network: Network, top: float, fused: tuple[float,
 
 
 def _draw_block(page: Page, network: Network, top: float) -> None:
-    """The inside of one transformer block: two sums, each of which a shortcut reaches, where it
-    has them.
-    """
+    """Draw the inside of a transformer block: two sums, each with a shortcut where it has one."""
     part = "nonlocal_" if "nonlocal_" in network.lanes else "local"
     block = network.block
     page.heading(MARGIN, top, block.title, part)

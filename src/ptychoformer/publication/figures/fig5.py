@@ -155,9 +155,7 @@ def compose(rows: list[Row], scores: pd.DataFrame, labels: Mapping[str, str], pi
 
 
 def draw_bars(axes: Axes, scores: pd.DataFrame, metric: str, models: list[str]) -> None:
-    """One metric of all networks in both channels: means with their 95 % intervals, and the
-    floor.
-    """
+    """Draw one metric of all networks in both channels, with 95 % intervals and the floor."""
     width = 0.8 / len(models)
     for group, channel in enumerate(CHANNELS):
         for place, model in enumerate(models):

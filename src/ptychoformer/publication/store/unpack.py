@@ -45,8 +45,7 @@ def unpack_spectra(
     output_spectra_csv: str | os.PathLike,
     output_bands_csv: str | os.PathLike,
 ) -> None:
-    """Write spectra and energies by band of scenes, as `evaluation.spectra.spectra` does, digit for
-    digit.
+    """Write spectra and energies by band of scenes, digit for digit as `spectra.spectra` does.
 
     Args:
         folder: of the store.

@@ -121,9 +121,7 @@ def pair_sentence(row: pd.Series, methods: Mapping[str, str]) -> str:
 
 
 def _pair_sentences(pairs: pd.DataFrame, anova: pd.Series, methods: Mapping[str, str]) -> tuple[str, ...]:
-    """The leader against the others in full, all other pairs in one sentence, and why pairs are
-    missing.
-    """
+    """Name the leader against all others, other pairs briefly, and why pairs are missing."""
     tested = pairs[pairs["p"].notna()]
     # A reason that the analysis of variance has named already is not repeated for every pair.
     untested = pairs[pairs["p"].isna() & (pairs["note"] != anova["note"])]

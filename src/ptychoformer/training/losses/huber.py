@@ -10,9 +10,7 @@ from ptychoformer.training.losses import Loss
 
 
 def build(_forward: Forward, *, delta: Annotated[float, {"exclusiveMinimum": 0, "maximum": 100}] = 1) -> Loss:
-    """x^2 / 2 for errors up to ``delta``, delta (|x| - delta / 2) beyond, in place of Eq. 14's
-    x^2.
-    """
+    """Take x^2 / 2 up to ``delta`` and delta (|x| - delta / 2) beyond, not Eq. 14's x^2."""
 
     def loss(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
         return 2 * huber_loss(prediction, labels, delta=delta)

@@ -54,9 +54,7 @@ def colour_bar(
 
 
 def beyond(scale: Normalize, *images: np.ndarray) -> str:
-    """Say at which ends of a scale images have values beyond it: ``neither``, ``min``, ``max``
-    or ``both``.
-    """
+    """Say at which ends of a scale values lie beyond: ``neither``, ``min``, ``max``, ``both``."""
     # Of two colours that lie closer than a printed step nobody sees which is drawn.
     least = 0 if isinstance(scale, LogNorm) else STEP * (scale.vmax - scale.vmin)
     with np.errstate(invalid="ignore"):  # NaN is neither

@@ -114,9 +114,7 @@ def radii(side: int) -> np.ndarray:
 
 
 def azimuthal_means(patterns: np.ndarray) -> np.ndarray:
-    """Mean of patterns (n, h, h) over rings one pixel wide at radii 0, 1, ... h // 2, (n, h //
-    2 + 1).
-    """
+    """Average patterns (n, h, h) over rings of one pixel, radii 0 to h // 2: (n, h // 2 + 1)."""
     side = patterns.shape[-1]
     ring = np.rint(radii(side)).astype(int).ravel()
     inside = ring <= side // 2

@@ -44,8 +44,7 @@ def half_width_of(std: float, count: int) -> float:
 
 
 def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, level: str) -> pd.DataFrame:
-    """Scores of the scenes of a block over a region of it, as rows of metrics; empty values are
-    left out.
+    """Read the scores of a block's scenes over a region, as rows of metrics without empty values.
 
     Args:
         region: ``whole``, all of the block, or ``unseen``, its part that no training pattern
