@@ -17,7 +17,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.provenance import OUTSIDE, PACKAGE, parsed
 
 NETWORKS, LOSSES = "models", "training/losses"  # folders of the package
-OPTIONS = ("training", "measurement")  # rooms with a module `options`
+OPTIONS = tuple(PACKAGE / room / "options.py" for room in ("training", "measurement"))
 _ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
 
 
@@ -89,8 +89,7 @@ def fields_of(options: str) -> dict[str, dict[str, Any]]:
 
 
 def _classes() -> dict[str, ast.ClassDef]:
-    files = (PACKAGE / room / "options.py" for room in OPTIONS)
-    nodes = (node for file in files for node in parsed(file, str(file)).body)
+    nodes = (node for file in OPTIONS for node in parsed(file, str(file)).body)
     return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
 
 
