@@ -35,7 +35,7 @@ rule all:
         [getattr(rules, name).output for name in (*PLAN.shown_tables, *PLAN.shown_figures)],
         INPUTS.reconstruction_pictures(),
         rules.claims.output,
-        rules.report.output if "table1" in PLAN.shown else [],
+        [rules.report.output, rules.reproduction.output] if "table1" in PLAN.shown else [],
     message:
         "Everything is made"
 

@@ -1,9 +1,11 @@
 """A user's words in the languages that tables and figures are written in, where some letters mean
 something: labels are text, and are printed as they are.
 
-HTML is escaped by the report's template. Needs nothing but Python, so that the workflow can use it
-while it parses.
+HTML is escaped by the report's template, Typst by the paper's with `typst`. Needs nothing but Python, so that
+the workflow can use it while it parses.
 """
+
+import string
 
 _ONE_LINE = {"\n": " ", "\r": " "}
 _MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>|~$&"} | _ONE_LINE)
@@ -16,6 +18,9 @@ _LATEX = str.maketrans(
     | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "<": "$<$", ">": "$>$", "|": r"\textbar{}", "`": r"\textasciigrave{}"}
     | {'"': "''", **_ONE_LINE}
 )
+
+# All that Typst ends a line at; every sign of ASCII, since a backslash makes any of them a letter.
+_TYPST = str.maketrans({sign: f"\\{sign}" for sign in string.punctuation} | dict.fromkeys("\n\r\v\f\x85\u2028\u2029", " "))
 
 
 def mathtext(text: str) -> str:
@@ -31,3 +36,8 @@ def markdown(text: str) -> str:
 def latex(text: str) -> str:
     """Return ``text`` for a line or a table's cell of LaTeX."""
     return text.translate(_LATEX).replace("⁻²", "$^{-2}$")
+
+
+def typst(text: str) -> str:
+    """Return ``text`` for a line or a table's cell of Typst, of markup rather than of its code."""
+    return text.translate(_TYPST)

@@ -152,3 +152,41 @@ rule report:
         "Writing the report"
     script:
         "../scripts/report.py"
+
+
+rule reproduction:
+    input:
+        **INPUTS.provenance_of_runs(),
+        contents=PLAN.published("contents.yaml"),
+        readings=str(PLAN.project / "docs/readings.md"),
+        citation=str(PLAN.project / "CITATION.cff"),
+        tables=[f"<results>/publication/tables/{table}.csv" for table in PLAN.shown_tables],
+        pairs=[f"<results>/evaluation/{table}/pairwise.csv" for table in PLAN.shown_tables],
+        figures=[f"<results>/publication/figures/{figure}.pdf" for figure in PLAN.shown_figures],
+        claims="<results>/publication/claims.csv",
+    output:
+        pdf="<results>/reproduction.pdf",
+        source="<results>/reproduction.typ",
+    log:
+        "<results>/reproduction.log",
+    benchmark:
+        "<results>/reproduction.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        words={table: PLAN.words[table] for table in PLAN.shown_tables},
+        figures=PLAN.shown_figures,
+        ours=EXPERIMENTS.our_network(),
+        scale=EXPERIMENTS.scale("table1"),
+        missing_scan=PARAMETERS.missing_scan,
+        runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
+        harvest_note=PLAN.harvest_note(),
+        caution=config["caution"],
+        code=code_digest("publication.paper.document"),
+    message:
+        "Typesetting the reproduction as a paper"
+    script:
+        "../scripts/reproduction.py"

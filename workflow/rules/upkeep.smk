@@ -100,7 +100,7 @@ def name_targets():
     """Say which targets there are where one is mistyped; Snakemake would only say that no rule
     makes it.
     """
-    named = ["all", *PLAN.contents.tables, *PLAN.contents.figures, "claims", "report"]
+    named = ["all", *PLAN.contents.tables, *PLAN.contents.figures, "claims", "report", "reproduction"]
     made = [str(file) for rule in workflow.rules for file in rule.output if not rule.has_wildcards()]
     for target in targets_asked_for():
         known = (

@@ -73,8 +73,13 @@ def pictures(
         name: _picture(name, known[name], figures[name], contents[name], halved, Path(page).parent) for name in figures
     }
     if missing_scan:
-        made["fig5"] = Picture("5", known["fig5"].title, _ABSENT.format(file=missing_scan))
+        made["fig5"] = Picture("5", known["fig5"].title, absent(missing_scan))
     return sorted(made.values(), key=lambda picture: int(picture.number))
+
+
+def absent(missing_scan: str) -> str:
+    """Say why Figure 5 was left out, and how to get it."""
+    return _ABSENT.format(file=missing_scan)
 
 
 def _number(name: str) -> str:

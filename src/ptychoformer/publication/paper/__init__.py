@@ -1,0 +1,1 @@
+"""The reproduction as a paper of its own, typeset by Typst."""

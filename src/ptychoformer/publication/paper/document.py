@@ -1,0 +1,233 @@
+"""The reproduction as a paper: what was read into the paper that is reproduced, tables, figures,
+claims and provenance in a few pages to be printed.
+
+Its words are those of the report, its rows those of the tables. It holds no time of making and no
+path of a machine: the same inputs give the same bytes.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import typst
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from ptychoformer import __version__
+from ptychoformer.contents import Contents
+from ptychoformer.errors import InputError, OutputError
+from ptychoformer.escaping import typst as escaped
+from ptychoformer.evaluation.columns import PAIRWISE, read_table
+from ptychoformer.evaluation.quantities import QUANTITIES
+from ptychoformer.files import atomic, write_text
+from ptychoformer.paths import Run
+from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
+from ptychoformer.publication.paper.readings import read_readings
+from ptychoformer.publication.report import claims as report_claims
+from ptychoformer.publication.report import runs as report_runs
+from ptychoformer.publication.report.figures import absent
+from ptychoformer.publication.report.headline import headlines
+from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.opening import opening
+from ptychoformer.publication.tables import typeset
+from ptychoformer.publication.tables.compare import COLUMNS, notes
+from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout, caption, column_groups
+
+TEMPLATE = Path(__file__).with_name("paper.typ.j2")
+HEADLINE_TABLE = "table1"
+
+
+def make_paper(
+    *,
+    tables: Mapping[str, str | os.PathLike],
+    pairs: Mapping[str, str | os.PathLike],
+    figures: Mapping[str, str | os.PathLike],
+    claims: str | os.PathLike,
+    readings: str | os.PathLike,
+    citation: str | os.PathLike,
+    contents: Contents,
+    trained: Mapping[Run, Mapping[str, Any]],
+    words: Mapping[str, Mapping[str, Any]],
+    ours: str,
+    scale: Mapping[str, Any],
+    missing_scan: str = "",
+    harvest_note: str = "",
+    caution: str = "",
+    source: str | os.PathLike,
+    pdf: str | os.PathLike,
+) -> None:
+    """Write the paper as a document of Typst, and typeset it.
+
+    Args:
+        tables: ``table1`` ... to the tidy CSV of `compare.make_table`.
+        pairs: the same names to ``pairwise.csv``.
+        figures: ``fig1`` ... to PDF, each in a folder below that of ``source``.
+        claims: of `judge.judge`.
+        readings: ``docs/readings.md``.
+        citation: ``CITATION.cff``, which names the paper that is reproduced.
+        contents, trained, words, ours, scale, missing_scan, harvest_note, caution: as
+            `report.page.make_report` takes them.
+        source: gets the document, which may be edited and typeset again.
+        pdf: gets its pages.
+
+    Raises:
+        InputError: a file is missing or breaks its contract, a figure cannot be read, or Table I
+            has no network ``ours``.
+        OutputError: the document cannot be typeset.
+    """
+    labels, layouts = Labels.of(words), {name: Layout.of(table) for name, table in words.items()}
+    first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(trained, labels)
+    read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
+    lead = headlines(*read[HEADLINE_TABLE], first, ours)
+    document = _template().render(
+        caution=caution,
+        harvest_note=harvest_note,
+        opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
+        headlines=_by_condition(lead),
+        our_name=first.methods[ours],
+        network_names=", ".join(first.methods.values()),
+        block_title=BLOCK_TITLES[first.block],
+        paper=_reproduced(citation),
+        readings=read_readings(readings),
+        tables=_tables(layouts, read, words),
+        figures=_figures(figures, contents, Path(source).parent),
+        absent=absent(missing_scan) if missing_scan else "",
+        **_claims(claims, labels, contents),
+        version=__version__,
+        libraries=[*report_runs.libraries(runs), ("typst", typst.__version__)],
+    )
+    write_text(document, source)
+    with atomic(pdf) as partial:
+        partial.write_bytes(typeset_document(source))
+
+
+def typeset_document(source: str | os.PathLike) -> bytes:
+    """Return the pages of a document of Typst as PDF, with the fonts of Typst alone and no time.
+
+    Raises:
+        OutputError: it is none, or shows a file that cannot be read.
+    """
+    try:
+        # The time is not written; a document that asks for it has always the same.
+        return typst.compile(source, root=Path(source).parent, ignore_system_fonts=True, format="pdf", timestamp=0)
+    except typst.TypstError as error:
+        raise OutputError(f"{source} cannot be typeset ({' '.join(str(error).split())}).") from error
+
+
+def _reproduced(citation: str | os.PathLike) -> dict[str, str]:
+    """Title, authors and year of the paper that is reproduced."""
+    try:
+        paper = yaml.safe_load(Path(citation).read_text(encoding="utf-8"))["references"][0]
+        *others, last = (_initials(author) for author in paper["authors"])
+        authors = f"{', '.join(others)} and {last}" if others else last
+        return {"title": paper["title"], "authors": authors, "year": str(paper["year"])}
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise InputError(f"{citation} does not name the paper that is reproduced ({error}).") from error
+
+
+def _initials(author: Mapping[str, str]) -> str:
+    """``Y.-X. Ren`` for Yu-Xuan Ren."""
+    given = " ".join("-".join(f"{part[0]}." for part in name.split("-")) for name in author["given-names"].split())
+    return f"{given} {author['family-names']}"
+
+
+def _tables(
+    layouts: Mapping[str, Layout],
+    read: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
+    words: Mapping[str, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Every table; what stands below the first is not said again below the others."""
+    first, *others = (_table(layouts[name], *read[name], words[name]["scale_note"]) for name in words)
+    told = set(first["notes"])
+    return [first, *(table | {"notes": [note for note in table["notes"] if note not in told]} for table in others)]
+
+
+def _table(layout: Layout, table: pd.DataFrame, pairwise: pd.DataFrame, scale_note: str) -> dict[str, Any]:
+    """The first part of a table: the headline block at the headline level."""
+    part = layout.parts[0]
+    return {
+        "number": layout.table.number,
+        "title": layout.table.title,
+        "caption": caption(part),
+        "first_heading": layout.compared.headings[1],
+        "groups": column_groups(part, layout),
+        "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
+        "rows": _by_condition(typeset.rows(table, part, layout)),
+        "notes": notes(table, pairwise, layout, scale_note),
+    }
+
+
+def _figures(figures: Mapping[str, str | os.PathLike], contents: Contents, folder: Path) -> list[dict[str, str]]:
+    """Each figure with its caption, and its path as the document names it."""
+    found = []
+    for name, path in figures.items():
+        if not Path(path).is_file():
+            raise InputError(f"{path} does not exist.")
+        figure = contents.figures[name]
+        relative = Path(path).relative_to(folder).as_posix()
+        found.append({
+            "number": name.removeprefix("fig"), "title": figure.title, "caption": figure.caption, "path": relative
+        })  # fmt: skip
+    return found
+
+
+def _claims(path: str | os.PathLike, labels: Labels, contents: Contents) -> dict[str, Any]:
+    """The claims by section of the paper, and how many have which verdict, in words."""
+    verdicts = report_claims.read_verdicts(path)
+    counted = {source: verdicts.loc[verdicts["source"] == source, "verdict"] for source in (LOCAL, REFERENCE)}
+    return {
+        "sections": report_claims.sections(verdicts, labels, contents),
+        "styles": report_claims.STYLES,
+        "tally": report_claims.in_words(list(counted[LOCAL])),
+        "reference_tally": report_claims.in_words(list(counted[REFERENCE])),
+        "n_claims": len(counted[LOCAL]),
+        "kinds": report_claims.tally(verdicts, LOCAL).by_kind,
+    }
+
+
+def _template() -> Template:
+    """The document's template, in which every value is text unless it was made Typst here."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        finalize=_as_typst,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"inline": inline, "quoted": _quoted}
+    return environment.get_template(TEMPLATE.name)
+
+
+def _as_typst(value: Any) -> Markup:
+    return value if isinstance(value, Markup) else Markup(escaped(str(value)))  # is escaped  # nosec B704
+
+
+def inline(text: str) -> Markup:
+    """A line of Markdown as Typst: bold, code, and the words of links."""
+    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
+    parts = re.split(r"(\*\*.+?\*\*|`[^`]+`)", text)
+    return Markup("").join(_marked(part) for part in parts)
+
+
+def _marked(part: str) -> Markup:
+    for mark, command in (("**", "strong"), ("`", "code")):
+        if part.startswith(mark) and part.endswith(mark) and len(part) > 2 * len(mark):
+            inner = escaped(part.removeprefix(mark).removesuffix(mark))
+            return Markup(f"#{command}[{inner}]")  # is escaped  # nosec B704
+    return _as_typst(part)
+
+
+def _quoted(text: str) -> Markup:
+    """A string of Typst's code, such as a path."""
+    written = text.replace("\\", r"\\").replace('"', r"\"")
+    return Markup(f'"{written}"')  # is escaped  # nosec B704
+
+
+def _by_condition(items: Iterable[Any]) -> list[tuple[str, Sequence[Any]]]:
+    return [(condition, list(group)) for condition, group in groupby(items, key=lambda item: item.condition)]
