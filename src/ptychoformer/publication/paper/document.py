@@ -8,7 +8,8 @@ path of a machine: the same inputs give the same bytes.
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from dataclasses import replace
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,9 @@ from ptychoformer.publication.report.figures import absent
 from ptychoformer.publication.report.headline import headlines
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.opening import opening
-from ptychoformer.publication.tables import typeset
 from ptychoformer.publication.tables.compare import COLUMNS, notes
 from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout, caption, column_groups
+from ptychoformer.publication.tables.typeset import at_part, rows
 
 TEMPLATE = Path(__file__).with_name("paper.typ.j2")
 HEADLINE_TABLE = "table1"
@@ -84,6 +85,7 @@ def make_paper(
     first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(trained, labels)
     read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)
+    results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
     document = _template().render(
         caution=caution,
         harvest_note=harvest_note,
@@ -94,8 +96,8 @@ def make_paper(
         block_title=BLOCK_TITLES[first.block],
         paper=_reproduced(citation),
         readings=read_readings(readings),
-        tables=_tables(layouts, read, words),
-        figures=_figures(figures, contents, Path(source).parent),
+        floats=_in_turn(_tables(layouts, read, words), _figures(results, contents, Path(source).parent)),
+        elsewhere=_listed([name for name in figures if name not in results]),
         absent=absent(missing_scan) if missing_scan else "",
         **_claims(claims, labels, contents),
         version=__version__,
@@ -148,8 +150,9 @@ def _tables(
 
 
 def _table(layout: Layout, table: pd.DataFrame, pairwise: pd.DataFrame, scale_note: str) -> dict[str, Any]:
-    """The first part of a table: the headline block at the headline level."""
-    part = layout.parts[0]
+    """The first part of a table, the headline block at the headline level, as if it had no other."""
+    part, layout = layout.parts[0], replace(layout, table=replace(layout.table, further_parts=()))
+    table = at_part(table, part)
     return {
         "number": layout.table.number,
         "title": layout.table.title,
@@ -157,9 +160,26 @@ def _table(layout: Layout, table: pd.DataFrame, pairwise: pd.DataFrame, scale_no
         "first_heading": layout.compared.headings[1],
         "groups": column_groups(part, layout),
         "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
-        "rows": _by_condition(typeset.rows(table, part, layout)),
+        "rows": _by_condition(rows(table, part, layout)),
+        "has_published": bool(table["published_mean"].notna().any()),
         "notes": notes(table, pairwise, layout, scale_note),
     }
+
+
+def _in_turn(*kinds: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One of each kind after the other, as pages are filled best: tables are low, figures high."""
+    return [one for turn in zip_longest(*kinds) for one in turn if one is not None]
+
+
+def _of_experiments(contents: Contents) -> set[str]:
+    """The figures that show how something came out, not how it is made."""
+    return {figure for experiment in contents.experiments.values() for figure in experiment.figures}
+
+
+def _listed(figures: Sequence[str]) -> str:
+    """``Figures 1, 2 and 3``."""
+    *others, last = (name.removeprefix("fig") for name in figures) if figures else ("",)
+    return f"Figures {', '.join(others)} and {last}" if others else f"Figure {last}" if last else ""
 
 
 def _figures(figures: Mapping[str, str | os.PathLike], contents: Contents, folder: Path) -> list[dict[str, str]]:
@@ -209,14 +229,14 @@ def _as_typst(value: Any) -> Markup:
 
 
 def inline(text: str) -> Markup:
-    """A line of Markdown as Typst: bold, code, and the words of links."""
+    """Return a line of Markdown as Typst: bold, italics, code, and the words of links."""
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
-    parts = re.split(r"(\*\*.+?\*\*|`[^`]+`)", text)
+    parts = re.split(r"(\*\*.+?\*\*|\*[^*\s][^*]*\*|`[^`]+`)", text)
     return Markup("").join(_marked(part) for part in parts)
 
 
 def _marked(part: str) -> Markup:
-    for mark, command in (("**", "strong"), ("`", "code")):
+    for mark, command in (("**", "strong"), ("*", "emph"), ("`", "code")):
         if part.startswith(mark) and part.endswith(mark) and len(part) > 2 * len(mark):
             inner = escaped(part.removeprefix(mark).removesuffix(mark))
             return Markup(f"#{command}[{inner}]")  # is escaped  # nosec B704

@@ -72,7 +72,7 @@ def _first_sentence(text: str) -> str:
     out.
     """
     first = re.split(r"(?<=\.)\s+(?=[A-Z(`*])", text, maxsplit=1)[0]
-    return re.sub(r"[,;]? see \[below\]\([^)]*\)", "", first).rstrip(".") + "."
+    return re.sub(r"[,;] see [^;]*\bbelow\b[^;]*$", "", first).rstrip(".") + "."
 
 
 def _items(body: str) -> list[str]:
