@@ -1,7 +1,7 @@
 # A paper as a DAG: simulation -> training -> evaluation -> publication.
 #
 #   snakemake --cores all                                     everything, at laptop scale
-#   snakemake --cores all table1                              one table (or fig1 ... report)
+#   snakemake --cores all table1                              one table (or fig1 ... reproduction)
 #   snakemake --cores all --configfile config/smoke.yaml      another scale
 
 import os

@@ -23,6 +23,8 @@ PINNED = {
 }
 LOCK = {name: version for lock in LOCKS[:2] for name, version, _ in PINNED[lock]}
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+CONDA_PINS = [pin for pin in CONDA["dependencies"] if isinstance(pin, str) and "=" in pin]  # not pip itself
+PIP_PINS = [pin for part in CONDA["dependencies"] if isinstance(part, dict) for pin in part["pip"]]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -38,14 +40,21 @@ def test_the_lock_satisfies_the_package(requirement):
     assert Version(LOCK[requirement.name]) in requirement.specifier
 
 
-@pytest.mark.parametrize("pin", [pin for pin in CONDA["dependencies"] if not pin.startswith("python=")])
+@pytest.mark.parametrize("pin", [pin for pin in CONDA_PINS if not pin.startswith("python=")])
 def test_conda_pins_are_those_of_the_lock(pin):
     name, version = pin.split("=")
     assert LOCK[CONDA_NAMES.get(name, name)] == version
 
 
+@pytest.mark.parametrize("pin", PIP_PINS)
+def test_what_conda_has_of_pip_is_that_of_the_lock(pin):
+    assert "pip" in CONDA["dependencies"]
+    name, version = pin.split("==")
+    assert LOCK[name] == version
+
+
 def test_conda_holds_every_requirement_of_the_package():
-    names = {CONDA_NAMES.get(name, name) for name in (pin.split("=")[0] for pin in CONDA["dependencies"])}
+    names = {CONDA_NAMES.get(name, name) for name in (pin.split("=")[0] for pin in [*CONDA_PINS, *PIP_PINS])}
     assert {requirement.name for requirement in map(Requirement, PROJECT["dependencies"])} <= names
 
 

@@ -1,5 +1,6 @@
 """Labels are text in every language that tables and figures are written in."""
 
+import html
 import re
 import subprocess
 from copy import deepcopy
@@ -8,6 +9,7 @@ from shutil import which
 
 import pandas as pd
 import pytest
+import typst as typesetter
 import yaml
 from markupsafe import escape
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,7 +18,7 @@ from matplotlib.mathtext import MathTextParser
 
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import InputError
-from ptychoformer.escaping import latex, markdown, mathtext
+from ptychoformer.escaping import latex, markdown, mathtext, typst
 from ptychoformer.paths import Run
 from ptychoformer.publication.report.curves import training_curves
 
@@ -112,6 +114,29 @@ def test_latex_finds_nothing_in_a_label(label):
 @pytest.mark.parametrize("label", LABELS)
 def test_html_finds_nothing_in_a_label(label):
     assert not re.search(r"[<>\"']|&(?!(?:amp|lt|gt|#34|#39);)", str(escape(label)))
+
+
+# What Typst would take for a list, a heading, a comment, an address, a dash, an ellipsis, a label, a line, a letter by number.
+MEANT_BY_TYPST = ["- a", "+ a", "1. a", "/ a: b", "= a", "== a", "// a", "/* a */", "https://a.b/c", "a -- b --- c -? d", "a...b", "<a>"]
+MEANT_BY_TYPST += ["@a", '#read("/etc/passwd")', "#a.b", "#{1}", "]#[", "a\\", "\\u{41}", "\\ a", "```a```", "'a' \"b\"", "a~b", "$x$"]
+
+
+def words_of(document):
+    """The paragraphs of a document of Typst as text."""
+    page = typesetter.compile(document.encode(), format="html", ignore_system_fonts=True).decode()
+    return [html.unescape(re.sub(r"<[^>]*>", "", text)) for text in re.findall(r"<p>(.*?)</p>", page, re.DOTALL)]
+
+
+@pytest.mark.filterwarnings("ignore")  # pages of HTML are an experiment of Typst's
+def test_typst_prints_what_stands_in_a_label():
+    labels = [*LABELS, *MEANT_BY_TYPST]
+    printed = words_of("\n\n".join(f"#strong[]{typst(label)}#strong[]" for label in labels))
+    assert [text.strip() for text in printed] == [label.strip() for label in labels]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\v", "\f", "\x85", "\u2028", "\u2029", "\n\n= "])
+def test_a_label_of_several_lines_is_one_line_of_typst(end):
+    assert typst(f"a{end}b").splitlines() == [typst(f"a{end}b")]
 
 
 @pytest.mark.skipif(not which("pdflatex"), reason="needs pdflatex")

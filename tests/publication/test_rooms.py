@@ -1,4 +1,4 @@
-"""The rooms of publication import each other one way: what is drawn and kept first, the page that shows all of it last."""
+"""The rooms of publication import each other one way: what is drawn and kept first, the pages that show all of it last."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ BELOW = {
     "claims": {"store"},
     "harvest": {"store"},  # a command, with no room of its own
     "report": {"figures", "store", "tables", "claims", "harvest"},
+    "paper": {"store", "tables", "claims", "report"},
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "config.yaml", "config", "environment.yml", "profiles", "resources", "src", "workflow")
+PARTS = ("CITATION.cff", "Snakefile", "config.yaml", "config", "docs", "environment.yml", "profiles", "resources", "src", "workflow")
 
 
 class Project:

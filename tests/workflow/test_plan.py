@@ -60,7 +60,7 @@ def test_every_run_that_tables_and_figures_share_is_trained_once(project, overla
     assert jobs["predict"] == sum(
         dataset == "straight" for dataset, *_ in runs
     )  # the others' own test block is part of their training
-    assert {"claims", "report", *TABLES, *FIGURES} <= set(jobs)
+    assert {"claims", "report", "reproduction", *TABLES, *FIGURES} <= set(jobs)
 
 
 def test_pages_agree_on_how_many_trainings_there_are():
@@ -155,7 +155,7 @@ def keep_reference(project, runs, blocks="lower_right"):
 def test_full_size_is_printed_without_data_or_training(project):
     keep_reference(project, runs_asked_for(project, "config/paper.yaml"))
     jobs = project.planned(*FULL_SIZE)
-    once = ["unpack", *TABLES, "fig4", "fig8", "fig9", "fig10", "claims", "report", "all"]
+    once = ["unpack", *TABLES, "fig4", "fig8", "fig9", "fig10", "claims", "report", "reproduction", "all"]
     assert jobs == dict.fromkeys(once, 1) | {"statistics": 5}
 
 
@@ -179,7 +179,7 @@ def test_what_the_reference_runs_lack_is_left_out_and_told(project):
         ],
     )
     jobs = project.planned(*FULL_SIZE)
-    assert {"table1", "table3", "table5", "fig4", "fig9", "report"} <= set(jobs)
+    assert {"table1", "table3", "table5", "fig4", "fig9", "report", "reproduction"} <= set(jobs)
     assert not {"table2", "fig8"} & set(jobs)
 
 
@@ -194,12 +194,12 @@ def test_reference_runs_of_another_block_print_nothing(project):
     assert "harvested: resources/reference holds no whole seed of any experiment" in finished.stdout
 
 
-@pytest.mark.parametrize("target", [*TABLES, *FIGURES, "claims", "report"])
+@pytest.mark.parametrize("target", [*TABLES, *FIGURES, "claims", "report", "reproduction"])
 def test_named_targets(project, target):
     jobs = project.planned(target)
     assert jobs[target] == 1
     others = set(jobs) & {*TABLES, *FIGURES, "claims"} - {target}
-    assert target == "report" or not others
+    assert target in ("report", "reproduction") or not others
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_every_output_exists(finished_project):
     results = finished_project.folder / "results/smoke"
     tables = [f"publication/tables/{table}.{suffix}" for table in TABLES for suffix in ("csv", "md", "tex")]
     figures = [f"publication/figures/{figure}.{suffix}" for figure in FIGURES for suffix in ("pdf", "png")]
-    for name in [*tables, *figures, "publication/claims.csv", "report.html"]:
+    for name in [*tables, *figures, "publication/claims.csv", "report.html", "reproduction.pdf", "reproduction.typ"]:
         assert (results / name).stat().st_size, name
 
 
@@ -169,6 +169,7 @@ def test_what_was_harvested_prints_the_same_tables_without_training(finished_pro
     assert ours["verdict"].tolist() == theirs["verdict"].tolist()
     assert ours.loc[ours["n_seeds"] > 0, "interim"].all()
     assert "nothing was trained here" in (printed / "report.html").read_text()
+    assert "nothing was trained here" in (printed / "reproduction.typ").read_text()
 
 
 def test_every_artefact_has_its_provenance(finished_project):
@@ -176,7 +177,7 @@ def test_every_artefact_has_its_provenance(finished_project):
     artefacts = [
         path
         for path in results.rglob("*")
-        if path.suffix in {".h5", ".cxi", ".pt", ".csv", ".pdf", ".png", ".html", ".md", ".tex"}
+        if path.suffix in {".h5", ".cxi", ".pt", ".csv", ".pdf", ".png", ".html", ".md", ".tex", ".typ"}
     ]
     assert len(artefacts) > 100
     without = [str(path) for path in artefacts if not path.with_name(f"{path.name}.provenance.json").exists()]
@@ -198,7 +199,7 @@ def test_a_figure_alone_is_drawn_again_when_its_module_changes(finished_project,
     module = project.folder / "src/ptychoformer/publication/figures/fig4.py"
     module.write_text(module.read_text() + "\n\nUNUSED = 1\n")
     assert project.planned("fig4", *SMOKE) == {"fig4": 1}
-    assert project.planned(*SMOKE) == {"fig4": 1, "report": 1, "all": 1}  # the report shows the figure
+    assert project.planned(*SMOKE) == {"fig4": 1, "report": 1, "reproduction": 1, "all": 1}  # these show the figure
 
 
 def test_another_headline_prints_other_parts_of_the_same_numbers(finished_project, tmp_path):
@@ -282,7 +283,7 @@ def test_a_figure_is_two_files_and_two_entries_and_nothing_else_is_made_anew(fin
     new, edited = follow("A figure", project)
     assert new == ["src/ptychoformer/publication/figures/fig11.py", "workflow/scripts/fig11.py"]
     assert edited == ["src/ptychoformer/planning/figures.py", "resources/published/contents.yaml"]
-    assert project.planned(*SMOKE) == {"all": 1, "fig11": 1, "report": 1}
+    assert project.planned(*SMOKE) == {"all": 1, "fig11": 1, "report": 1, "reproduction": 1}
     project.edit("workflow/scripts/fig2.py", "with job(snakemake):", "number = 2\nwith job(snakemake):")
     assert project.planned("fig1", "fig2", *SMOKE) == {"fig2": 1}
     project.edit("resources/published/contents.yaml", "  fig11:\n", "  fig12:\n")
@@ -428,7 +429,7 @@ def test_a_label_concerns_tables_and_figures_alone(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     project.edit("config.yaml", "label: PtychoNN", "label: Cherukara 2020")
     assert project.planned(*SMOKE) == dict.fromkeys(
-        ("table1", "table2", "fig4", "fig6", "fig8", "fig9", "report", "all"), 1
+        ("table1", "table2", "fig4", "fig6", "fig8", "fig9", "report", "reproduction", "all"), 1
     )
 
 
