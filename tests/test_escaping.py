@@ -117,8 +117,34 @@ def test_html_finds_nothing_in_a_label(label):
 
 
 # What Typst would take for a list, a heading, a comment, an address, a dash, an ellipsis, a label, a line, a letter by number.
-MEANT_BY_TYPST = ["- a", "+ a", "1. a", "/ a: b", "= a", "== a", "// a", "/* a */", "https://a.b/c", "a -- b --- c -? d", "a...b", "<a>"]
-MEANT_BY_TYPST += ["@a", '#read("/etc/passwd")', "#a.b", "#{1}", "]#[", "a\\", "\\u{41}", "\\ a", "```a```", "'a' \"b\"", "a~b", "$x$"]
+MEANT_BY_TYPST = [
+    "- a",
+    "+ a",
+    "1. a",
+    "/ a: b",
+    "= a",
+    "== a",
+    "// a",
+    "/* a */",
+    "https://a.b/c",
+    "a -- b --- c -? d",
+    "a...b",
+    "<a>",
+]
+MEANT_BY_TYPST += [
+    "@a",
+    '#read("/etc/passwd")',
+    "#a.b",
+    "#{1}",
+    "]#[",
+    "a\\",
+    "\\u{41}",
+    "\\ a",
+    "```a```",
+    "'a' \"b\"",
+    "a~b",
+    "$x$",
+]
 
 
 def words_of(document):

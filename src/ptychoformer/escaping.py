@@ -1,8 +1,8 @@
 """A user's words in the languages that tables and figures are written in, where some letters mean
 something: labels are text, and are printed as they are.
 
-HTML is escaped by the report's template, Typst by the paper's with `typst`. Needs nothing but Python, so that
-the workflow can use it while it parses.
+HTML is escaped by the report's template, Typst by the paper's with `typst`. Needs nothing but
+Python, so that the workflow can use it while it parses.
 """
 
 import string
@@ -20,7 +20,9 @@ _LATEX = str.maketrans(
 )
 
 # All that Typst ends a line at; every sign of ASCII, since a backslash makes any of them a letter.
-_TYPST = str.maketrans({sign: f"\\{sign}" for sign in string.punctuation} | dict.fromkeys("\n\r\v\f\x85\u2028\u2029", " "))
+_TYPST = str.maketrans(
+    {sign: f"\\{sign}" for sign in string.punctuation} | dict.fromkeys("\n\r\v\f\x85\u2028\u2029", " ")
+)
 
 
 def mathtext(text: str) -> str:

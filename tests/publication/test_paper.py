@@ -219,7 +219,9 @@ def test_readings_are_all_lines_of_the_page_and_nothing_refers_below():
     tables = re.findall(r"^\| open point .*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
     assert len(rows) == sum(table.count("\n") for table in tables)
     assert all(row.done.endswith(".") and not re.search(r"\bbelow\b", row.done) for row in rows)
-    assert len(read.contradictions) == len(re.findall(r"^- ", page.split("## What the paper says against itself")[1], re.MULTILINE))
+    assert len(read.contradictions) == len(
+        re.findall(r"^- ", page.split("## What the paper says against itself")[1], re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,9 @@ def test_markdown_becomes_typst(markdown, typst_has):
 
 def test_a_small_document_is_typeset_with_fonts_of_its_own(tmp_path):
     source = tmp_path / "a.typ"
-    source.write_text(f'#set document(date: none)\n#set text(font: "Libertinus Serif")\n{escaped("#a $b$ @c <d> *e* _f_")}')
+    source.write_text(
+        f'#set document(date: none)\n#set text(font: "Libertinus Serif")\n{escaped("#a $b$ @c <d> *e* _f_")}'
+    )
     made = typeset_document(source)
     assert made.startswith(b"%PDF-")
     assert b"LibertinusSerif" in made

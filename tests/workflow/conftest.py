@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("CITATION.cff", "Snakefile", "config.yaml", "config", "docs", "environment.yml", "profiles", "resources", "src", "workflow")
+PARTS = (
+    "CITATION.cff",
+    "Snakefile",
+    "config.yaml",
+    "config",
+    "docs",
+    "environment.yml",
+    "profiles",
+    "resources",
+    "src",
+    "workflow",
+)
 
 
 class Project:

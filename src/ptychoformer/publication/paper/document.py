@@ -150,7 +150,7 @@ def _tables(
 
 
 def _table(layout: Layout, table: pd.DataFrame, pairwise: pd.DataFrame, scale_note: str) -> dict[str, Any]:
-    """The first part of a table, the headline block at the headline level, as if it had no other."""
+    """The first part of a table, the headline at its block and level, as if it had no other."""
     part, layout = layout.parts[0], replace(layout, table=replace(layout.table, further_parts=()))
     table = at_part(table, part)
     return {
