@@ -225,7 +225,10 @@ def _template() -> Template:
 
 
 def _as_typst(value: Any) -> Markup:
-    return value if isinstance(value, Markup) else Markup(escaped(str(value)))  # is escaped  # nosec B704
+    """Text as Typst, in which no end of a line parts a number from its unit; Typst as it is."""
+    if isinstance(value, Markup):
+        return value
+    return Markup(escaped(re.sub(r"(?<=\d) (?=%|dB)", "\u00a0", str(value))))  # is escaped  # nosec B704
 
 
 def inline(text: str) -> Markup:
