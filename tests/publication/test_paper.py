@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig6", "fig7", "fig8", "fig9", "fig10")
 
 SIZES = {"fig4": (7.16, 8.1), "fig6": (7.16, 8.9), "fig7": (7.16, 2.8), "fig8": (7.16, 8.9), "fig9": (7.16, 5.2)}
-SIZES |= {"fig10": (3.5, 3.2)}
+SIZES |= {"fig5": (7.16, 8.5), "fig10": (3.5, 3.2)}
 
 
 def write_figure(path):
@@ -156,6 +156,13 @@ def test_every_claim_stands_with_its_verdict_and_interval(document, inputs):
 
 def test_a_paper_has_four_to_eight_pages(document, inputs):
     assert 4 <= pages(inputs["source"]) <= 8
+
+
+def test_with_the_measured_scan_it_has_no_more_than_eight(inputs):
+    measured = {"fig5": write_figure(inputs["figures"]["fig4"].with_name("fig5.pdf"))}
+    figures = dict(sorted((inputs["figures"] | measured).items(), key=lambda figure: int(figure[0][3:])))
+    make_paper(**inputs | dict(figures=figures))
+    assert pages(inputs["source"]) <= 8
 
 
 def test_all_experiments_figures_are_shown_and_the_others_named(document):
