@@ -12,7 +12,13 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS, *sorted((ROOT / "resources").glob("*/README.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "config/README.md",
+    *DOCS,
+    *sorted((ROOT / "resources").glob("*/README.md")),
+]
 # Made by a recipe of docs/extending.md, by a run, or by make.
 MADE = re.compile(r"toy\.|charbonnier\.|fig11\.|mine\.|table6\.csv|resources/files|\.venv")
 

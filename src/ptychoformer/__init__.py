@@ -8,7 +8,7 @@ when one of them is asked for.
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "open_scan", "predict", "reconstruct", "train"]
 
 

@@ -67,6 +67,21 @@ def test_every_output_exists(finished_project):
         assert (results / name).stat().st_size, name
 
 
+@pytest.mark.slow
+def test_snakemakes_own_report_shows_tables_figures_and_claims_with_our_captions(finished_project):
+    finished = finished_project.snakemake(*SMOKE, "--report", "own.html")
+    assert finished.returncode == 0, finished.stdout
+    page = (finished_project.folder / "own.html").read_text()
+    contents = yaml.safe_load((finished_project.folder / "resources/published/contents.yaml").read_text())
+    for figure in FIGURES:
+        assert f"figures/{figure}.png" in page
+        assert json.dumps(contents["figures"][figure]["title"]) in page
+    assert all(f"tables/{table}.csv" in page for table in TABLES)
+    assert "<strong>a</strong>, One simulated pattern and the mean over many" in page  # a caption, as HTML
+    assert "Its numbers mean nothing" in page
+    assert not re.search(r'(?:src|href)="https?:', page)
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_tables_hold_finite_numbers_of_every_network(finished_project, table):
     frame = pd.read_csv(finished_project.folder / f"results/smoke/publication/tables/{table}.csv")

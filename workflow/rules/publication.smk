@@ -1,4 +1,19 @@
-# From numbers to what a paper prints: tables, figures, claims, and the report on one page.
+# From numbers to what a paper prints: tables, figures, claims, and the report on one page. What is
+# marked with `report` is shown by `snakemake --report` too.
+
+
+report: "../report/workflow.rst"
+
+
+# For ../report/caption.rst, which is told of a job and of the config alone; as a parameter of the
+# job, a caption would draw its figure again with every word that changes.
+config["captions"] = {name: shown.caption for name, shown in PLAN.listed().items()}
+
+
+def labels(name, form):
+    """What a file of a table or a figure is listed under by `snakemake --report`."""
+    shown = PLAN.listed()[name]
+    return {"what": shown.source, "title": shown.title, "form": form}
 
 
 for table in PLAN.contents.tables:
@@ -11,7 +26,12 @@ for table in PLAN.contents.tables:
             pairwise=f"<results>/evaluation/{table}/pairwise.csv",
             published=PLAN.published_values(table),
         output:
-            csv=f"<results>/publication/tables/{table}.csv",
+            csv=report(
+                f"<results>/publication/tables/{table}.csv",
+                caption="../report/caption.rst",
+                category="Tables",
+                labels=labels(table, "CSV"),
+            ),
             md=f"<results>/publication/tables/{table}.md",
             tex=f"<results>/publication/tables/{table}.tex",
         log:
@@ -40,8 +60,18 @@ for figure, drawn in DRAWINGS.items():
         input:
             **drawn.input,
         output:
-            pdf=f"<results>/publication/figures/{figure}.pdf",
-            png=f"<results>/publication/figures/{figure}.png",
+            pdf=report(
+                f"<results>/publication/figures/{figure}.pdf",
+                caption="../report/caption.rst",
+                category="Figures",
+                labels=labels(figure, "PDF"),
+            ),
+            png=report(
+                f"<results>/publication/figures/{figure}.png",
+                caption="../report/caption.rst",
+                category="Figures",
+                labels=labels(figure, "PNG"),
+            ),
         log:
             f"<results>/publication/figures/{figure}.log",
         benchmark:
@@ -93,7 +123,11 @@ rule claims:
         bands=INPUTS.bands(),
         metrics=INPUTS.metrics_of_all(),
     output:
-        "<results>/publication/claims.csv",
+        report(
+            "<results>/publication/claims.csv",
+            category="Claims",
+            labels={"what": "Claims", "title": "A verdict on each of the paper's statements", "form": "CSV"},
+        ),
     log:
         "<results>/publication/claims.log",
     benchmark:
@@ -127,7 +161,11 @@ rule report:
         claims="<results>/publication/claims.csv",
         reference=files_of_store(PLAN.reference()),
     output:
-        "<results>/report.html",
+        report(
+            "<results>/report.html",
+            category="Report",
+            labels={"what": "Report", "title": "All of it on one page", "form": "HTML"},
+        ),
     log:
         "<results>/report.log",
     benchmark:

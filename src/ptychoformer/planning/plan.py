@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.contents import CONTENTS, read_contents
@@ -17,6 +17,14 @@ from ptychoformer.publication.tables import notes
 MEMORY = ".snakemake/checksums"  # of users' files, see `provided.ProvidedFiles`
 PUBLISHED = "resources/published"  # the paper's own numbers and statements, in the project's folder
 REFERENCE = "resources/reference"  # the reference runs there, see `publication.store.files`
+
+
+class Shown(NamedTuple):
+    """What a table or a figure is listed under: ``Table I``, its title, and what it shows."""
+
+    source: str
+    title: str
+    caption: str
 
 
 class Plan:
@@ -72,6 +80,18 @@ class Plan:
         entries = [self.config["datasets"][dataset] for dataset in self.experiments.datasets("measured")]
         parts = [part for entry in entries for part in (entry["scan"], entry["labels"]) if part]
         return all(map(self.provided.at_hand, parts))
+
+    def listed(self) -> dict[str, Shown]:
+        """Return what every table and every figure is listed under, by name."""
+        tables = {
+            name: Shown(table.source, table.title, f"Section {table.section}: {self.contents.sections[table.section]}.")
+            for name, table in self.contents.tables.items()
+        }
+        figures = {
+            name: Shown(f"Figure {name.removeprefix('fig')}", figure.title, figure.caption)
+            for name, figure in self.contents.figures.items()
+        }
+        return tables | figures
 
     def missing_scan(self) -> str:
         """Return the file for want of which Figure 5 is left out, or nothing."""
