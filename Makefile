@@ -70,7 +70,8 @@ check-slurm: .venv/installed  ## what keeps PROFILE=profiles/slurm from working 
 readme: .venv/installed  ## what README says of results, from the tables of results/ and resources/
 	$(BIN)/python workflow/readme.py
 
-docs: .venv/docs/bin/mkdocs  ## the documentation as a website, into site/
+docs: .venv/installed .venv/docs/bin/mkdocs  ## the documentation as a website, into site/
+	$(BIN)/python workflow/document.py
 	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/python -m mkdocs build --strict --quiet
 
 # Beside the lock, which is the workflow's.

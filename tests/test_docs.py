@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+MADE_PAGE = "reference.md"  # by `make docs`
+DOCS = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != MADE_PAGE)
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
@@ -111,7 +112,45 @@ def _named(nav):
 
 def test_the_website_has_every_page_once():
     site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
-    assert sorted(_named(site["nav"])) == [page.name for page in DOCS]
+    assert sorted(_named(site["nav"])) == sorted([MADE_PAGE, *(page.name for page in DOCS)])
+
+
+def _reference(folder):
+    page = folder / "made.md"
+    subprocess.run([sys.executable, str(ROOT / "workflow/document.py"), "--output", str(page)], check=True)
+    return page.read_text()
+
+
+def test_the_reference_has_every_option_key_and_function(tmp_path):
+    page = _reference(tmp_path)
+    for command in ("inspect", "reconstruct", "train", "predict", "export"):
+        said = subprocess.run(
+            [sys.executable, "-m", "ptychoformer", command, "--help"],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            capture_output=True,
+            text=True,
+        ).stdout
+        section = page.split(f"### ptychoformer {command}\n")[1].split("\n### ")[0]
+        options = re.findall(r"^  (?:-\w(?: \S+)?, )?(--[a-z-]+)", said, re.MULTILINE)
+        assert len(options) > 1
+        assert [option for option in options if option not in section] == []
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    assert all(f"\n### {key}\n" in page for key in schema["properties"])
+    assert "| `training.epochs` | integer, ≥ 1, ≤ 10000 | `25` |" in page.replace("\\", "")
+    assert all(f"\n### {name}\n" in page for name in ("open_scan", "reconstruct", "train", "predict"))
+    assert "%(" not in page
+    assert all(page.count(f"`{kind}: ") for kind in ("ptychoformer", "dpi", "weighted"))
+
+
+def test_pictures_of_the_documentation_are_shown_and_small():
+    pictures = [*(ROOT / "docs/pictures").iterdir(), ROOT / "docs/fig4.jpg"]
+    shown = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"!\[.+\]\((.+)\)", page.read_text())
+    }
+    assert set(pictures) == shown
+    assert sum(path.stat().st_size for path in pictures) < 1_000_000
 
 
 @pytest.mark.slow
@@ -119,10 +158,14 @@ def test_the_website_is_built_without_a_warning_and_loads_nothing_from_elsewhere
     mkdocs = shutil.which("mkdocs", path=os.pathsep.join([str(ROOT / ".venv/docs/bin"), os.environ["PATH"]]))
     if not mkdocs:
         pytest.skip("MkDocs Material, which `make docs` installs beside the lock, is not on this machine.")
-    command = [mkdocs, "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    (tmp_path / "docs" / MADE_PAGE).write_text(_reference(tmp_path))
+    finished = subprocess.run([mkdocs, "build", "--strict", "--quiet"], cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    for page in tmp_path.glob("*.html"):
+    pages = list((tmp_path / "site").glob("*.html"))
+    assert len(pages) >= len(DOCS) + 1
+    for page in pages:
         assert not re.search(r'<(?:script|img|link rel="(?:stylesheet|preconnect))[^>]*"https?:', page.read_text()), (
             page
         )
