@@ -64,3 +64,9 @@ def probe_files(wildcards):
 def scan_files(wildcards):
     """The measured scan of a dataset, and labels that were published with it."""
     return files_of("datasets", wildcards.dataset, ("scan", "labels"))
+
+
+def labels(name, form):
+    """What a file of a table or a figure is listed under by `snakemake --report`."""
+    shown = PLAN.listed()[name]
+    return {"what": shown.source, "title": shown.title, "form": form}

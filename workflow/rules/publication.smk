@@ -10,12 +10,6 @@ report: "../report/workflow.rst"
 config["captions"] = {name: shown.caption for name, shown in PLAN.listed().items()}
 
 
-def labels(name, form):
-    """What a file of a table or a figure is listed under by `snakemake --report`."""
-    shown = PLAN.listed()[name]
-    return {"what": shown.source, "title": shown.title, "form": form}
-
-
 for table in PLAN.contents.tables:
 
     rule:
