@@ -1,6 +1,8 @@
 """Datasets small enough to train on in a second."""
 
 import os
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,74 @@ from ptychoformer.storage import create_hdf5, write
 
 OPTICS = Optics(wavelength=2.5e-12, pixel_size=5e-9, distance=1.0)
 SOURCE = Path(__file__).resolve().parents[1] / "src"
+MARKS = "<!-- reliability: begin, made by `make reliability` -->", "<!-- reliability: end -->"
+COLUMNS = {"fault": ("survived", "lost"), "flipped bits in": ("found", "nothing changed", "lost")}
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption(
+        "--reliability", metavar="PAGE", help="run the tests that count tries of faults, and write their table there"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
     """The tests of the workflow take longest: they come first, so that no worker is idle at the end."""
     items.sort(key=lambda item: "workflow" not in item.path.parts)
+    if config.getoption("reliability"):
+        others = [item for item in items if "counted" not in item.fixturenames]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if "counted" in item.fixturenames]
+
+
+@pytest.fixture
+def counted(record_property):
+    """Count the outcome of one try of a fault in a table of docs/reliability.md (`COLUMNS`)."""
+
+    def count(fault, outcome, table="fault"):
+        assert outcome in COLUMNS[table]
+        record_property(table, (fault, outcome))
+
+    return count
+
+
+@pytest.fixture
+def tried(counted):
+    """``with tried(fault):`` is one try: survived if all within holds, else lost."""
+
+    @contextmanager
+    def count(fault):
+        outcome = "lost"
+        try:
+            yield
+            outcome = "survived"
+        finally:
+            counted(fault, outcome)
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    """Write the page once every test has run, whatever came of it."""
+    page = config.getoption("reliability")
+    if page and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        from ptychoformer.publication.report.readme import write_block
+
+        reports = [report for key in ("passed", "failed") for report in terminalreporter.getreports(key)]
+        write_block(page, tables_of(reports), MARKS)
+        terminalreporter.write_line(f"The tables of {page} are those of this run.")
+
+
+def tables_of(reports):
+    """Tries and outcomes of each fault as Markdown, a row each in alphabetical order."""
+    tries = [(table, *told) for report in reports if report.when == "call" for table, told in report.user_properties]
+    found, blocks = Counter(tries), []
+    for table, outcomes in COLUMNS.items():
+        lines = [(table, "tries", *outcomes), ("---",) * (2 + len(outcomes))]
+        for fault in sorted({fault for name, fault, _ in tries if name == table}):
+            counts = [found[table, fault, outcome] for outcome in outcomes]
+            lines.append((fault, sum(counts), *counts))
+        blocks.append("".join(f"| {' | '.join(map(str, line))} |\n" for line in lines))
+    return "\n".join(blocks)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,4 @@
-"""One flipped bit in any file that is written and read again is found, or changes nothing.
-
-``pytest -s tests/test_damage.py`` prints the lines of the table in docs/reliability.md.
-"""
+"""One flipped bit in any file that is written and read again is found, or changes nothing."""
 
 import io
 import json
@@ -79,6 +76,18 @@ def provenance_of_metrics(path):
     return bytes_of(read_provenance(path.with_name("metrics.csv")))
 
 
+FLIPPED = "flipped bits in"
+KINDS = {
+    "scan.cxi": "dataset",
+    "scan.cxi.object.h5": "object, read through the dataset that links to it",
+    "object.h5": "object",
+    "patches.h5": "patches",
+    "scene.h5": "scene",
+    "model.pt": "checkpoint",
+    "state.pt": "saved state",
+    "metrics.csv": "metrics",
+    "metrics.csv.provenance.json": "provenance",
+}
 READERS = {
     "scan.cxi": dataset,
     "scan.cxi.object.h5": object_of_dataset,
@@ -119,7 +128,7 @@ def make_files(make_scan, tmp_path):
     record(table, {"headline": {"block": "lower_right"}}, 1.5, {"rule": "score", "started": 1.0})
 
 
-def test_a_scan_whose_descriptions_are_damaged_is_no_other_scan_to_the_command_line(files, capfd):
+def test_a_scan_whose_descriptions_are_damaged_is_no_other_scan_to_the_command_line(files, capfd, counted):
     path = files / "scan.cxi"
     intact = path.read_bytes()
     with h5py.File(path) as file:
@@ -127,16 +136,20 @@ def test_a_scan_whose_descriptions_are_damaged_is_no_other_scan_to_the_command_l
     assert main(["inspect", str(path), "--json"]) == 0
     whole, _ = capfd.readouterr()
     elsewhere = [at for at in range(len(intact)) if not first <= at <= last]
-    found = unchanged = 0
+    outcomes = []
     for at in np.random.default_rng(0).choice(elsewhere, TRIES, replace=False):
         path.write_bytes(flipped(intact, 8 * int(at) + 3))
         status = main(["inspect", str(path), "--json"])
         seen, said = capfd.readouterr()
-        found += status == 1 and said.splitlines()[-1].startswith(f"Error: {path}")
-        unchanged += status == 0 and seen == whole
-    with capfd.disabled():
-        print(f"\n| scan.cxi, ptychoformer inspect | {TRIES} | {found} | {unchanged} | {TRIES - found - unchanged} |")
-    assert found + unchanged == TRIES
+        told = status == 1 and said.splitlines()[-1].startswith(f"Error: {path}")
+        outcomes.append(outcome(told, status == 0 and seen == whole))
+        counted("dataset, its descriptions, as `ptychoformer` reads a scan", outcomes[-1], FLIPPED)
+    assert outcomes
+    assert "lost" not in outcomes
+
+
+def outcome(told, same):
+    return "found" if told else "nothing changed" if same else "lost"
 
 
 def flipped(content, bit):
@@ -146,22 +159,21 @@ def flipped(content, bit):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_any_flipped_bit_is_found_or_changes_nothing(files, name, capfd):
+def test_any_flipped_bit_is_found_or_changes_nothing(files, name, counted):
     path, read = files / name, READERS[name]
     intact, whole = path.read_bytes(), read(path)
     bits = np.random.default_rng(0).choice(8 * len(intact), TRIES, replace=False)
-    found = unchanged = 0
+    outcomes = []
     for bit in bits:
         path.write_bytes(flipped(intact, int(bit)))
         try:
             seen = read(path)
         except InputError as error:
             seen = str(error)
-        found += isinstance(seen, str) and str(path) in seen
-        unchanged += seen == whole
-    with capfd.disabled():
-        print(f"\n| {name} | {TRIES} | {found} | {unchanged} | {TRIES - found - unchanged} |")
-    assert found + unchanged == TRIES
+        outcomes.append(outcome(isinstance(seen, str) and str(path) in seen, seen == whole))
+        counted(KINDS[name], outcomes[-1], FLIPPED)
+    assert len(outcomes) == TRIES
+    assert "lost" not in outcomes
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -232,7 +244,7 @@ def test_files_of_other_programs_and_of_before_need_no_checksums(tmp_path):
     assert read_csv(tmp_path / "a.csv", {})["x"].tolist() == [1]
 
 
-def test_a_state_that_lacks_something_is_set_aside_once_and_the_training_is_that_of_before(files, capsys):
+def test_a_state_that_lacks_something_is_set_aside_once_and_the_training_is_that_of_before(files, capsys, tried):
     made = {"checkpoint": files / "model.pt", "history": files / "history.csv"}
     how = dict(model=DPI, loss={"kind": "mse"}, n_train=20, seed=0, training=TRAINING, **made)
     state_file = files / "state.pt"
@@ -241,12 +253,13 @@ def test_a_state_that_lacks_something_is_set_aside_once_and_the_training_is_that
     weights, whole = load_checkpoint(made["checkpoint"]).weights, load(state_file)
     for lacking in ("epoch", "optimiser", "schedule", "model"):
         save({name: part for name, part in whole.items() if name != lacking}, state_file)
-        fit(files / "scan.cxi", **how)
-        assert "Starting anew: the state at" in capsys.readouterr().err
-        assert (files / "state.unusable.pt").is_file()
-        again = load_checkpoint(made["checkpoint"]).weights
-        assert all(torch.equal(weights[name], again[name]) for name in weights)
-        assert load(state_file)["epoch"] == 1
+        with tried("a saved state that lacks a part: set aside, the same weights from a new start"):
+            fit(files / "scan.cxi", **how)
+            assert "Starting anew: the state at" in capsys.readouterr().err
+            assert (files / "state.unusable.pt").is_file()
+            again = load_checkpoint(made["checkpoint"]).weights
+            assert all(torch.equal(weights[name], again[name]) for name in weights)
+            assert load(state_file)["epoch"] == 1
     shutil.copy(state_file, files / "kept.pt")
     fit(files / "scan.cxi", **how)
     assert "Going on after epoch 1." in capsys.readouterr().err

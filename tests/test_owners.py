@@ -54,14 +54,15 @@ def test_a_live_process_is_alive_and_a_killed_one_is_dead(worker, tmp_path):
     assert is_dead(name)
 
 
-def test_a_process_of_another_container_is_alive_whatever_its_number_is_here(worker, tmp_path):
+def test_a_process_of_another_container_is_alive_whatever_its_number_is_here(worker, tmp_path, tried):
     alone = ["unshare", "--pid", "--fork", "--kill-child"]
     if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
         pytest.skip("this user may not make a container")
     process = worker(*alone)
     (name,) = tmp_path.iterdir()
-    assert json.loads(name.read_text())["processes"] != own_system()["processes"]
-    assert not is_dead(name)
+    with tried("a live owner of a lock in another container (PID namespace): not taken for dead"):
+        assert json.loads(name.read_text())["processes"] != own_system()["processes"]
+        assert not is_dead(name)
     end(process)
     process.wait()
     for _ in range(100):

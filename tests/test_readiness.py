@@ -65,15 +65,16 @@ def open_folder():
 
 
 @pytest.mark.parametrize("name", ["a.csv", "new/a.csv", "new/deep/a.csv"])
-def test_a_folder_that_is_read_only_is_named_to_an_ordinary_user(open_folder, name):
+def test_a_folder_that_is_read_only_is_named_to_an_ordinary_user(open_folder, name, tried):
     results = os.path.join(open_folder, "results")
     os.mkdir(results)
     os.chmod(results, 0o777)
     assert as_somebody(os.path.join(results, name)) == ""
     os.chmod(results, 0o555)
-    told = as_somebody(os.path.join(results, name))
-    assert told.startswith(f"The folder {results} cannot be written to:")
-    assert len(told.splitlines()) == 1
+    with tried("a results folder that is read-only to an ordinary user: one sentence before the work"):
+        told = as_somebody(os.path.join(results, name))
+        assert told.startswith(f"The folder {results} cannot be written to:")
+        assert len(told.splitlines()) == 1
 
 
 def test_a_file_where_a_folder_is_to_be_is_named(tmp_path):

@@ -294,14 +294,17 @@ def test_what_another_user_left_is_in_nobodys_way(tmp_path):
     assert (tmp_path / "a.txt").read_text() == "whole"
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path, tried):
     target = tmp_path / "a.txt"
+    write_text("before", target)
     for _ in range(3):
-        subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False, timeout=60)
-        past = time.time() - JUST_BEGUN - 1
-        for left in tmp_path.iterdir():
-            os.utime(left, (past, past))
-    assert len(list(tmp_path.iterdir())) == 1
+        with tried("SIGKILL in the middle of writing a file: the old one stays, the half-written one is removed"):
+            subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False, timeout=60)
+            assert target.read_text() == "before"
+            assert len(list(tmp_path.iterdir())) == 2
+            past = time.time() - JUST_BEGUN - 1
+            for left in tmp_path.glob(".a.partial.*"):
+                os.utime(left, (past, past))
     (tmp_path / ".b.partial.left.txt").touch()  # of another file
     write_text("whole", target)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".b.partial.left.txt", "a.txt"]

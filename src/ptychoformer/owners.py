@@ -9,6 +9,7 @@ processes of another machine.
 import json
 import os
 import platform
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,21 @@ def _line(path: Path) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Wait until no other process is here with ``folder``, so that of two who take the place of a
+    dead owner the second one sees the first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        while try_lock(descriptor) is False:
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

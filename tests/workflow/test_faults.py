@@ -217,7 +217,7 @@ def test_a_data_dir_that_is_not_there_is_one_sentence(project):
     assert "Traceback" not in finished.stdout
 
 
-def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(project):
+def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(project, tried):
     # A file that may not grow past 100 kB stands for a disk without room for a dataset.
     def full():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -225,17 +225,18 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(project):
     everything = dict(
         cwd=project.folder, env=project.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    finished = subprocess.run(project.command(DATASET, *SMOKE), preexec_fn=full, **everything)
-    assert finished.returncode != 0
-    assert (
-        f"Error in object: {DATASET.replace('datasets/clean/seed0.cxi', 'objects/permalloy.h5')} cannot be written: the disk is full"
-        in finished.stdout
-    )
-    assert "Traceback" not in finished.stdout
-    assert not list((project.folder / "results").rglob("permalloy.h5"))
-    assert not [path for path in (project.folder / "results").rglob(".*") if path.is_file()]
-    finished = project.snakemake(DATASET, *SMOKE)
-    assert finished.returncode == 0, finished.stdout
+    with tried("a full disk: one sentence, nothing half-written, and the next run goes on"):
+        finished = subprocess.run(project.command(DATASET, *SMOKE), preexec_fn=full, **everything)
+        assert finished.returncode != 0
+        assert (
+            f"Error in object: {DATASET.replace('datasets/clean/seed0.cxi', 'objects/permalloy.h5')} cannot be written: the disk is full"
+            in finished.stdout
+        )
+        assert "Traceback" not in finished.stdout
+        assert not list((project.folder / "results").rglob("permalloy.h5"))
+        assert not [path for path in (project.folder / "results").rglob(".*") if path.is_file()]
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode == 0, finished.stdout
 
 
 def test_the_rate_limit_that_is_lifted_is_still_snakemakes():

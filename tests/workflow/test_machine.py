@@ -26,15 +26,16 @@ def trained(project):
 
 
 @pytest.mark.slow
-def test_a_clock_that_runs_ahead_costs_no_finished_training(trained):
+def test_a_clock_that_runs_ahead_costs_no_finished_training(trained, tried):
     whole, dataset = (trained.folder / CHECKPOINT).read_bytes(), trained.folder / DATASET
     os.utime(dataset, (IN_2030, IN_2030))
     for arguments in ((), ("--touch",), ("--forcerun", "train")):
-        finished = trained.snakemake(CHECKPOINT, *arguments, *SMOKE)
-        assert finished.returncode != 0
-        assert f"{DATASET} is dated 20" in finished.stdout
-        assert "Traceback" not in finished.stdout
-        assert (trained.folder / CHECKPOINT).read_bytes() == whole
+        with tried("a dataset dated 2030 beside a finished training: nothing of it is lost"):
+            finished = trained.snakemake(CHECKPOINT, *arguments, *SMOKE)
+            assert finished.returncode != 0
+            assert f"{DATASET} is dated 20" in finished.stdout
+            assert "Traceback" not in finished.stdout
+            assert (trained.folder / CHECKPOINT).read_bytes() == whole
     os.utime(dataset)  # as the sentence says
     finished = trained.snakemake(CHECKPOINT, "--touch", *SMOKE)
     assert finished.returncode == 0, finished.stdout
@@ -42,89 +43,130 @@ def test_a_clock_that_runs_ahead_costs_no_finished_training(trained):
     assert trained.planned(CHECKPOINT, *SMOKE) == {}
     # A clock that is put right while the work is on: without the look beforehand.
     os.utime(dataset, (IN_2030, IN_2030))
-    finished = trained.snakemake(CHECKPOINT, "--no-hooks", *SMOKE)
-    assert finished.returncode == 0, finished.stdout
-    assert (trained.folder / CHECKPOINT).read_bytes() == whole
-    assert trained.planned(CHECKPOINT, *SMOKE) == {}
+    with tried("a dataset dated 2030 beside a finished training: nothing of it is lost"):
+        finished = trained.snakemake(CHECKPOINT, "--no-hooks", *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+        assert (trained.folder / CHECKPOINT).read_bytes() == whole
+        assert trained.planned(CHECKPOINT, *SMOKE) == {}
 
 
 @pytest.mark.slow
-def test_a_training_that_outlived_its_workflow_is_not_joined_by_a_second_one(trained):
+def test_a_training_that_outlived_its_workflow_is_not_joined_by_a_second_one(trained, tried):
     (trained.folder / CHECKPOINT).unlink()
     descriptor = os.open(trained.folder / RUN, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         for look in ((), ("--no-hooks",)):  # before the work; and the job itself
-            finished = trained.snakemake(CHECKPOINT, *look, *SMOKE)
-            assert finished.returncode != 0
-            assert f"{RUN} is being written into by another process" in finished.stdout
-            assert "Traceback" not in finished.stdout
+            with tried("a second training in the folder of one that still runs: refused"):
+                finished = trained.snakemake(CHECKPOINT, *look, *SMOKE)
+                assert finished.returncode != 0
+                assert f"{RUN} is being written into by another process" in finished.stdout
+                assert "Traceback" not in finished.stdout
     finally:
         os.close(descriptor)
     finished = trained.snakemake(CHECKPOINT, *SMOKE)
     assert finished.returncode == 0, finished.stdout
 
 
-def test_a_workflow_that_was_killed_is_gone_on_with_and_a_live_one_keeps_its_lock(project):
+@pytest.fixture
+def locking(project):
+    """Snakemake at the moment at which it has taken its lock, before anything else of its work."""
+    everything = dict(cwd=project.folder, env=project.environment(), start_new_session=True)
     process = subprocess.Popen(
-        project.command(DATASET, *SMOKE),
-        cwd=project.folder,
-        env=project.environment(),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        project.command(DATASET, *SMOKE), **everything, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    locks = project.folder / ".snakemake/locks"
-    while not list(project.folder.glob(".snakemake/lock-owners/*.json")):
+    while not locks_of(project):
         assert process.poll() is None
-        time.sleep(0.02)
-    held = sorted(locks.iterdir())
-    assert held
-    os.killpg(process.pid, signal.SIGSTOP)
-    assert project.snakemake(DATASET, "--dry-run", *SMOKE).returncode in (0, 1)
-    assert sorted(locks.iterdir()) == held
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    finished = project.snakemake(DATASET, *SMOKE)
-    assert finished.returncode == 0, finished.stdout
-    assert "its lock was released and its work goes on" in finished.stdout
-    assert not list(locks.glob("*"))
-    assert not list((project.folder / ".snakemake/lock-owners").iterdir())
+        time.sleep(0.002)
+    with process:
+        yield process
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_memory_that_does_not_suffice_is_one_sentence_and_the_next_run_goes_on(project):
-    module, first = "src/ptychoformer/simulation/dataset.py", "    with create_dataset(output"
-    project.edit(module, first, f"    np.empty(2**45)\n{first}")
-    finished = project.snakemake(DATASET, *SMOKE)
-    assert finished.returncode != 0
-    assert "Error in dataset: the memory does not suffice; run fewer jobs at once (--cores)" in finished.stdout
-    assert "Traceback" not in finished.stdout
-    project.edit(module, "    np.empty(2**45)\n", "")
-    assert project.snakemake(DATASET, *SMOKE).returncode == 0
+def locks_of(project):
+    return sorted((project.folder / ".snakemake/locks").glob("*"))
 
 
-def test_code_that_changes_while_it_runs_is_told_and_made_anew_by_the_next_run(project):
-    module = project.folder / "src/ptychoformer/simulation/dataset.py"
-    process = subprocess.Popen(
-        project.command(DATASET, *SMOKE),
-        cwd=project.folder,
-        env=project.environment(),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    while not list(project.folder.glob(".snakemake/lock-owners/*.json")):
-        assert process.poll() is None
-        time.sleep(0.02)
-    module.write_text(module.read_text() + "\nEDITED = True\n")
-    said, _ = process.communicate()
-    assert process.returncode == 0, said
-    assert "src/ptychoformer/simulation/dataset.py changed while this ran; the same command again" in said
-    assert project.planned(DATASET, *SMOKE) == {"dataset": 1}
+def names_of(project):
+    return list((project.folder / ".snakemake/lock-owners").glob("*"))
+
+
+def test_a_workflow_that_is_stopped_keeps_its_lock_whatever_is_started_beside_it(project, locking, tried):
+    os.killpg(locking.pid, signal.SIGSTOP)
+    held, names = locks_of(project), names_of(project)
+    for beside in (("--dry-run",), (), ("--no-hooks",)):
+        with tried("a workflow that is stopped, not killed, and another one beside it: it keeps its lock"):
+            finished = project.snakemake(DATASET, *beside, *SMOKE)
+            assert (finished.returncode == 0) is (beside == ("--dry-run",))
+            assert "cannot be locked" in finished.stdout
+            assert (locks_of(project), names_of(project)) == (held, names)
+    os.killpg(locking.pid, signal.SIGCONT)
+    said, _ = locking.communicate()
+    assert locking.returncode == 0, said
+    assert not names_of(project)
+
+
+def test_a_workflow_that_was_killed_is_gone_on_with(project, locking, tried):
+    """As soon as it has its lock."""
+    os.killpg(locking.pid, signal.SIGKILL)
+    locking.wait()
+    with tried("SIGKILL of Snakemake and its jobs: its lock is released by the next run"):
+        assert locks_of(project)
+        assert project.planned(DATASET, *SMOKE)
+        assert locks_of(project)  # a dry run changes nothing
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+        assert "its lock was released and its work goes on" in finished.stdout
+        assert not locks_of(project)
+        assert not names_of(project)
 
 
 @pytest.mark.slow
-def test_what_a_training_made_that_outlived_its_workflow_is_not_trained_again(project):
+def test_of_two_that_start_at_once_after_a_kill_one_works_and_the_other_is_told(project, locking, tried):
+    os.killpg(locking.pid, signal.SIGKILL)
+    locking.wait()
+    with tried("the same command twice at once after a SIGKILL: one works, the other is refused or finds all made"):
+        everything = dict(cwd=project.folder, env=project.environment(), text=True)
+        both = [
+            subprocess.Popen(
+                project.command(DATASET, *SMOKE), **everything, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            for _ in range(2)
+        ]
+        said = [process.communicate()[0] for process in both]
+        assert 0 in [process.returncode for process in both], said
+        assert sum("rule dataset:" in text for text in said) <= 1
+        for process, text in zip(both, said, strict=True):
+            assert process.returncode == 0 or "cannot be locked" in text
+        assert not names_of(project)
+        assert project.planned(DATASET, *SMOKE) == {}
+
+
+def test_memory_that_does_not_suffice_is_one_sentence_and_the_next_run_goes_on(project, tried):
+    module, first = "src/ptychoformer/simulation/dataset.py", "    with create_dataset(output"
+    project.edit(module, first, f"    np.empty(2**45)\n{first}")
+    with tried("memory that does not suffice: one sentence"):
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode != 0
+        assert "Error in dataset: the memory does not suffice; run fewer jobs at once (--cores)" in finished.stdout
+        assert "Traceback" not in finished.stdout
+        project.edit(module, "    np.empty(2**45)\n", "")
+        assert project.snakemake(DATASET, *SMOKE).returncode == 0
+
+
+def test_code_that_changes_while_it_runs_is_told_and_made_anew_by_the_next_run(project, locking, tried):
+    module = project.folder / "src/ptychoformer/simulation/dataset.py"
+    module.write_text(module.read_text() + "\nEDITED = True\n")
+    with tried("code edited while it runs: told at the end, made anew by the next run"):
+        said, _ = locking.communicate()
+        assert locking.returncode == 0, said
+        assert "src/ptychoformer/simulation/dataset.py changed while this ran; the same command again" in said
+        assert project.planned(DATASET, *SMOKE) == {"dataset": 1}
+
+
+@pytest.mark.slow
+def test_what_a_training_made_that_outlived_its_workflow_is_not_trained_again(project, tried):
     arguments = (CHECKPOINT, "--config", "training={epochs: 6}", *SMOKE)
     everything = dict(cwd=project.folder, env=project.environment(), start_new_session=True)
     process = subprocess.Popen(
@@ -138,7 +180,8 @@ def test_what_a_training_made_that_outlived_its_workflow_is_not_trained_again(pr
     descriptor = os.open(project.folder / RUN, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)  # once it has ended
     os.close(descriptor)
-    finished = project.snakemake(*arguments)
-    assert finished.returncode == 0, finished.stdout
-    assert "Going on after epoch 6." in (project.folder / RUN / "train.log").read_text()
-    assert not (project.folder / RUN / "state.pt").exists()
+    with tried("SIGKILL of Snakemake alone, whose training lives on: its result is taken over by the next run"):
+        finished = project.snakemake(*arguments)
+        assert finished.returncode == 0, finished.stdout
+        assert "Going on after epoch 6." in (project.folder / RUN / "train.log").read_text()
+        assert not (project.folder / RUN / "state.pt").exists()

@@ -1,9 +1,9 @@
 # Where Snakemake needs a hand.
 #
 # A Snakemake that was killed leaves its lock behind, and the same command again would refuse to
-# run. Every run leaves its name here; locks are taken away when all runs that are named ran on this
-# machine and are dead. A lock of another machine (a cluster's login node), of a run that is still
-# alive, or of one of which nothing is known, is left alone.
+# run. Every run leaves its name here before it takes a lock; locks are taken away when all runs that
+# are named ran on this machine and are dead. A lock of another machine (a cluster's login node), of a
+# run that is still alive, or of one of which nothing is known, is left alone.
 #
 # It deletes what a job makes before the job begins, and after it (even with --touch) if that is
 # older than what it was made of. So what would make a job fail or make the same thing twice is
@@ -24,6 +24,7 @@
 # While it plans it makes millions of small objects that stay, among which Python would look for
 # garbage every few hundred: a tenth of the time of planning.
 
+import atexit
 import difflib
 import gc
 import shlex
@@ -33,7 +34,7 @@ from contextlib import ExitStack
 from snakemake.cli import get_argument_parser
 
 from ptychoformer.errors import PtychoformerError
-from ptychoformer.owners import WORKFLOWS, held, is_dead
+from ptychoformer.owners import WORKFLOWS, held, is_dead, turn
 from ptychoformer.readiness import check_alone, check_times, check_writable
 
 SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
@@ -50,6 +51,19 @@ def release_stale_locks():
         stale.unlink(missing_ok=True)
     if locks:
         logger.info("The last run here was killed; its lock was released and its work goes on.")
+
+
+def name_this_run():
+    """Release what dead runs left, and leave the name of this one until it ends. A dry run takes no
+    lock and changes nothing, and the jobs of a run are not runs of their own.
+    """
+    if asked_for().dryrun or not workflow.is_main_process:
+        return
+    folder = WORKFLOWS.absolute()  # at its end Snakemake may be elsewhere
+    with turn(folder):
+        release_stale_locks()
+        WORKING.enter_context(held(folder))
+    atexit.register(WORKING.close)
 
 
 def look_before_work():
@@ -83,12 +97,12 @@ def lift_rate_limit():
         workflow.scheduler.job_rate_limiter = None
 
 
-def targets_asked_for():
-    """Targets on the command line, which Snakemake tells its workflow too late; none where
+def asked_for():
+    """What the command line says, which Snakemake tells its workflow too late; nothing where
     something else started it.
     """
     by_command = Path(sys.argv[0]).stem == "snakemake" or Path(sys.argv[0]).parent.name == "snakemake"
-    return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets if by_command else []
+    return get_argument_parser().parse_known_args(sys.argv[1:] if by_command else [])[0]
 
 
 def as_snakemake_asks(target):
@@ -102,7 +116,7 @@ def name_targets():
     """
     named = ["all", *PLAN.contents.tables, *PLAN.contents.figures, "claims", "report", "reproduction"]
     made = [str(file) for rule in workflow.rules for file in rule.output if not rule.has_wildcards()]
-    for target in targets_asked_for():
+    for target in asked_for().targets:
         known = (
             workflow.is_rule(target)
             or Path(target).exists()
@@ -127,23 +141,20 @@ def name_report():
 
 gc.set_threshold(100_000)
 sys.executable = shlex.quote(sys.executable)
-release_stale_locks()
+name_this_run()
 
 
 onstart:
     if PLAN.harvested:
         logger.info(PLAN.harvest_note())
     look_before_work()
-    WORKING.enter_context(held(WORKFLOWS))
     lift_rate_limit()
 
 
 onsuccess:
     name_report()
     name_edited_code()
-    WORKING.close()
 
 
 onerror:
     name_edited_code()
-    WORKING.close()

@@ -84,18 +84,18 @@ def keep(
     write_csv(verdicts.loc[verdicts["source"] == LOCAL, list(CLAIM_COLUMNS)], Path(folder) / CLAIMS)
 
 
-def write_block(readme: str | os.PathLike, text: str) -> None:
+def write_block(page: str | os.PathLike, text: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
     """Put a text between the two marks of a page.
 
     Raises:
         InputError: the page has not both marks, in their order.
     """
-    page = Path(readme).read_text(encoding="utf-8")
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise InputError(f"{readme} must have the lines '{BEGIN}' and '{END}', in this order.")
-    write_text(f"{before}{BEGIN}\n{text}{END}{after}", readme)
+    begin, end = marks
+    before, found, rest = Path(page).read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise InputError(f"{page} must have the lines '{begin}' and '{end}', in this order.")
+    write_text(f"{before}{begin}\n{text}{end}{after}", page)
 
 
 def block_of_results(sources: Sources, full_size: Labels, laptop: Labels, *, block: str, level: str) -> str:
