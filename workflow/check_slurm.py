@@ -3,7 +3,8 @@
     python workflow/check_slurm.py --profile profiles/slurm
 
 One job that does nothing is submitted as the profile says, from the folder of the project, and one
-with a GPU where the profile asks for any; each is followed by the profile's status command.
+for every account and partition that the profile has for a rule, with a GPU where the rule asks for
+one and the profile has any; each is followed by the profile's status command.
 """
 
 import argparse
@@ -26,6 +27,8 @@ LONGEST_WAIT = 180
 FIRST_WAITS = 3
 # What Snakemake's plugin calls; sacct to guess an account, sacctmgr to check one.
 CALLED = ("sbatch", "squeue", "scontrol", "scancel", "sinfo", "sacct", "sacctmgr")
+# The rules that ask for a GPU, to which profiles/slurm-cpu gives none.
+WITH_GPU = ("train", "train_together", "predict", "reconstruction", "simulated_reconstruction")
 POLL = 1  # seconds between two looks at a job here
 
 # What sbatch says, by a part of it, and what a user can do; the first that fits is told.
@@ -56,9 +59,7 @@ def main() -> None:
         file = arguments.profile / "config.yaml"
         profile = read_profile(file)
         status = check_status_command(profile)
-        kinds = ["a job", "a job with a GPU"] if asks_for_gpus(profile) else ["a job"]
-        for kind in kinds:
-            resources = resources_of(profile, "train" if kind.endswith("GPU") else None)
+        for kind, resources in kinds_of_jobs(profile).items():
             print(f"{kind[0].upper()}{kind[1:]} ran in {try_job(resources, kind, status, file, arguments.wait):.0f} s.")
     except Trouble as trouble:
         sys.exit(str(trouble))
@@ -82,19 +83,28 @@ def read_profile(file: Path) -> dict[str, Any]:
     return profile
 
 
-def asks_for_gpus(profile: Mapping[str, Any]) -> bool:
-    return bool((profile.get("resources") or {}).get("gpu"))
-
-
-def resources_of(profile: Mapping[str, Any], rule: str | None) -> dict[str, Any]:
-    """Account, partition and GPU that the profile has for a rule, or for those that it does not
-    name.
+def kinds_of_jobs(profile: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Account, partition and GPU of each kind of job that the profile makes of the rules, by what
+    the kind is called.
     """
-    asked = dict(profile.get("default-resources") or {})
-    if rule:
-        asked |= (profile.get("set-resources") or {}).get(rule) or {}
-        asked["gpu"] = 1
-    return {key: asked[key] for key in ("slurm_account", "slurm_partition", "gpu") if key in asked}
+    kinds = {"a job": resources_of(profile)}
+    named = profile.get("set-resources") or {}
+    gpus = WITH_GPU if (profile.get("resources") or {}).get("gpu") else ()
+    for rule in [*gpus, *(name for name in named if name not in gpus)]:
+        resources = resources_of(profile, rule)
+        if rule in gpus and (named.get(rule) or {}).get("gpu") != 0:
+            resources["gpu"] = 1
+        if resources not in kinds.values():
+            kind = "a job with a GPU" if "gpu" in resources else "a job"
+            kinds[kind if kind not in kinds else f"{kind} of rule {rule}"] = resources
+    return kinds
+
+
+def resources_of(profile: Mapping[str, Any], rule: str | None = None) -> dict[str, Any]:
+    """Account and partition that the profile has for a rule, or for those that it does not name."""
+    own = (profile.get("set-resources") or {}).get(rule) or {}
+    asked = (profile.get("default-resources") or {}) | own
+    return {key: asked[key] for key in ("slurm_account", "slurm_partition") if key in asked}
 
 
 def answer(*command: str) -> str:

@@ -1,11 +1,13 @@
 """`make check-slurm` with commands that answer as Slurm's do."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +54,55 @@ def test_a_cluster_that_works_ran_a_job_and_one_with_a_gpu_where_the_profile_ask
     assert found.returncode == 0, found.stderr
     assert found.stdout.count(" ran in ") == jobs
     assert found.stdout.endswith(f"{profile} works here.\n")
+
+
+@pytest.mark.parametrize(
+    ("profile", "rules", "partitions"),
+    [
+        ("slurm", {}, [("main", 0), ("main", 1)]),
+        ("slurm", {"train": "a100"}, [("main", 0), ("main", 1), ("a100", 1)]),
+        ("slurm", {"predict": "v100", "train": "a100"}, [("main", 0), ("main", 1), ("a100", 1), ("v100", 1)]),
+        (
+            "slurm",
+            {"reconstruction": "long", "simulated_reconstruction": "long"},
+            [("main", 0), ("main", 1), ("long", 1)],
+        ),
+        ("slurm", {"score": "long"}, [("main", 0), ("long", 0), ("main", 1)]),
+        ("slurm-cpu", {"train": "long", "score": "short"}, [("main", 0), ("long", 0), ("short", 0)]),
+        ("slurm-cpu", {"train": "main"}, [("main", 0)]),
+    ],
+)
+def test_every_partition_that_the_profile_names_is_tried(check, tmp_path, profile, rules, partitions):
+    content = yaml.safe_load((ROOT / f"profiles/{profile}/config.yaml").read_text())
+    content["default-resources"]["slurm_partition"] = "main"
+    for rule, partition in rules.items():
+        content["set-resources"].setdefault(rule, {})["slurm_partition"] = partition
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    asked = tmp_path / "asked"
+    found = check(tmp_path, sbatch=f"echo $* >> {asked}\n{HEALTHY['sbatch']}")
+    assert found.returncode == 0, found.stderr
+    lines = asked.read_text().splitlines()
+    tried = [(line.split("--partition=")[1].split()[0], line.count("--gpus=1")) for line in lines]
+    assert sorted(tried) == sorted(partitions)
+    assert found.stdout.count(" ran in ") == len(partitions)
+
+
+def test_the_rules_with_a_gpu_are_those_to_which_the_other_profile_gives_none():
+    spec = importlib.util.spec_from_file_location("check_slurm", ROOT / "workflow/check_slurm.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rules = yaml.safe_load((ROOT / "profiles/slurm-cpu/config.yaml").read_text())["set-resources"]
+    assert {name for name, asked in rules.items() if asked.get("gpu") == 0} == set(module.WITH_GPU)
+
+
+def test_a_partition_of_one_rule_that_is_wrong_is_one_sentence(check, tmp_path):
+    profile = edited(tmp_path, "  reconstruction:\n", "  reconstruction:\n    slurm_partition: lnog\n")
+    wrong = (
+        "for word; do case $word in --partition=lnog) echo 'invalid partition specified: lnog' >&2; exit 1; esac; done"
+    )
+    found = check(profile, sbatch=f"{wrong}\n{HEALTHY['sbatch']}")
+    assert found.returncode == 1
+    assert found.stderr.startswith("Slurm knows no partition 'lnog': set slurm_partition in ")
 
 
 def refused(sentence):
