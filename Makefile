@@ -25,7 +25,7 @@ $(error make smoke and make full-size have a --configfile of their own: use make
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help paper smoke full-size reference trials ties readme docs check-slurm test test-all test-slurm lint format clean
+.PHONY: help paper smoke full-size reference trials ties readme reliability docs check-slurm test test-all test-slurm lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -69,6 +69,9 @@ check-slurm: .venv/installed  ## what keeps PROFILE=profiles/slurm from working 
 
 readme: .venv/installed  ## what README says of results, from the tables of results/ and resources/
 	$(BIN)/python workflow/readme.py
+
+reliability: .venv/installed  ## what faults were tried and what came of them, into docs/reliability.md
+	$(BIN)/python -m pytest --reliability docs/reliability.md $(ARGS)
 
 docs: .venv/installed .venv/docs/bin/mkdocs  ## the documentation as a website, into site/
 	$(BIN)/python workflow/document.py

@@ -43,6 +43,21 @@ def test_memory_that_is_limited_is_told_from_other_errors(work, tried):
 
 
 @pytest.mark.parametrize(
+    ("first", "told"),
+    [(MemoryError(), True), (OSError(errno.ENOMEM, "Cannot allocate memory"), True), (KeyError(), False)],
+)
+def test_memory_is_found_behind_what_was_raised_because_of_it(first, told):
+    """As torch does, whose writer then finds its file shorter than it thought."""
+    second = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 13663296 vs 13663184")
+    for how in ("__context__", "__cause__"):
+        setattr(second, how, first)
+        third = ValueError("the file was not closed")
+        third.__context__ = second
+        assert is_out_of_memory(second) is is_out_of_memory(third) is told
+        setattr(second, how, None)
+
+
+@pytest.mark.parametrize(
     ("error", "told"),
     [
         (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), True),

@@ -22,9 +22,14 @@ class TrainingError(PtychoformerError):
 _NO_MEMORY = ("allocate memory", "out of memory", "memory allocation failed", "bad_alloc", "failed to map segment")
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error, of Python, torch, HDF5 or the system, says that there is no more memory."""
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, of Python, torch, HDF5 or the system, says that there is no more memory, or
+    came of one that does: torch's writer of files hides it behind a complaint of its own.
+    """
+    if error is None:
+        return False
+    told = isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
+    return told or is_out_of_memory(error.__cause__ or error.__context__)
 
 
 def why_not_now(error: Exception) -> str:

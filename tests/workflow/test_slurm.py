@@ -11,12 +11,17 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+
+from ptychoformer.training.checkpoint import load_checkpoint
 
 from .conftest import Project
 
 LOOPBACK = Path(__file__).with_name("loopback.sh")
 SMOKE = ("--configfile", "config/smoke.yaml")
 TABLE = "table2"  # simulates, reconstructs, trains, predicts, scores, and prints
+RUN = "results/smoke/training/clean/ptychonn/mse/n24/seed0"
+LONG_TRAINING = (f"{RUN}/model.pt", "--config", "training={epochs: 60}")
 NOT_HERE = 3  # what loopback.sh says of a machine that it leaves alone
 PROFILE = "profiles/slurm/config.yaml"
 PATIENCE = 1800  # seconds in which a job has to start
@@ -105,9 +110,9 @@ def tables(project: Project) -> dict[str, bytes]:
     return found
 
 
-def submitting(project: Project, profile: str) -> subprocess.Popen:
-    """Snakemake at work on the table through a shipped profile."""
-    command = [sys.executable, "-m", "snakemake", TABLE, "--profile", profile, *SMOKE]
+def submitting(project: Project, profile: str, *asked: str) -> subprocess.Popen:
+    """Snakemake at work on the table, or on what is asked, through a shipped profile."""
+    command = [sys.executable, "-m", "snakemake", *(asked or [TABLE]), "--profile", profile, *SMOKE]
     log = open(project.folder / "snakemake.log", "ab")  # noqa: SIM115, closed with the process
     return subprocess.Popen(
         command, cwd=project.folder, env=project.environment(), stdout=log, stderr=log, start_new_session=True
@@ -160,6 +165,50 @@ def test_with_accounting_a_table_is_that_of_a_local_run_whatever_is_killed(slurm
     assert cluster.recorded(cancelled).startswith("CANCELLED by ")
     assert [cluster.recorded(number) for number in (killed, late)] == ["FAILED", "TIMEOUT"]
     assert tables(project) == tables(local)
+
+
+def said(project: Project) -> str:
+    """All that Snakemake and its jobs said."""
+    logs = [project.folder / "snakemake.log", *(project.folder / ".snakemake/slurm_logs").rglob("*.log")]
+    return "\n".join(path.read_text() for path in logs)
+
+
+@pytest.mark.parametrize(("profile", "at_once"), [("profiles/slurm-cpu", True), ("profiles/slurm", False)])
+def test_a_training_that_outlives_its_snakemake_has_no_second_writer_and_is_not_lost(slurm, tmp_path, profile, at_once):
+    """The training is stopped while others are tried beside it; with one GPU they wait for it."""
+    cluster, refusal = slurm(), f"{RUN} is being written into by another process"
+    undisturbed, project = (Project.fresh(tmp_path / name) for name in ("undisturbed", "project"))
+    assert undisturbed.snakemake(*LONG_TRAINING, *SMOKE).returncode == 0
+    first = submitting(project, profile, *LONG_TRAINING)
+    number = cluster.running("trainings")
+    while not (project.folder / RUN / "state.pt").exists():
+        assert first.poll() is None
+        time.sleep(0.05)
+    training = cluster.processes(number)[-1]
+    os.kill(training, signal.SIGSTOP)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+
+    assert submitting(project, profile, *LONG_TRAINING).wait() != 0
+    assert said(project).count(refusal) == 1
+
+    second = submitting(project, profile, *LONG_TRAINING, "--no-hooks", "--retries", "0")
+    if at_once:
+        assert second.wait() != 0
+        assert said(project).count(refusal) > 1
+    else:
+        while not cluster.jobs("PENDING"):
+            assert second.poll() is None
+            time.sleep(0.5)
+    assert list(cluster.jobs()) == [number]
+    os.kill(training, signal.SIGCONT)
+    cluster.ended(number)
+
+    finished(project, submitting(project, profile, *LONG_TRAINING) if at_once else second)
+    assert "Going on after epoch 60." in (project.folder / RUN / "train.log").read_text()
+    assert tables(project) == tables(undisturbed)
+    weights = (load_checkpoint(each.folder / RUN / "model.pt").weights for each in (project, undisturbed))
+    assert all(torch.equal(*both) for both in zip(*(found.values() for found in weights), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def name_targets():
     for target in asked_for().targets:
         known = (
             workflow.is_rule(target)
-            or Path(target).exists()
+            or os.path.exists(target)  # which is no error in a folder that may not be entered
             or any(rule.is_producer(as_snakemake_asks(target)) for rule in workflow.rules)
         )
         if not known:
