@@ -315,7 +315,10 @@ MISTAKES = {
     "abbreviated": (lambda scan: reconstruct(scan, iter=4), "unrecognized arguments: --iter=4"),
     "help": (lambda scan: reconstruct(scan, help=True), "unrecognized arguments: --help"),
     "no object": (lambda scan: train(scan, "none.h5", model="ptychonn"), "none.h5 does not exist"),
-    "no model": (lambda scan: train(scan, "none.h5", model="resnet"), "invalid choice: 'resnet'"),
+    "no model": (
+        lambda scan: train(scan, "none.h5", model="resnet"),
+        "there is no network 'resnet'; there are dpi, ptychoformer",
+    ),
     "no run": (lambda scan: predict(scan, "none"), "none does not exist"),
     "too small for a network": (lambda scan: train(scan, "none.h5"), "multiples of 32 pixels, found 16 x 16"),
 }

@@ -42,7 +42,8 @@ def parsed(command: str, about: str | os.PathLike, **options: Any) -> Namespace:
     try:
         return parser(_Strict).parse_args([command, os.fspath(about), *words])
     except argparse.ArgumentError as error:
-        raise InputError(f"{command}: {error}; `ptychoformer {command} --help` lists what there is.") from error
+        said = str(error).rstrip(".")
+        raise InputError(f"{command}: {said}; `ptychoformer {command} --help` lists what there is.") from error
 
 
 def call(command: str, about: str | os.PathLike, **options: Any) -> None:
