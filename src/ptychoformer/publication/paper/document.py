@@ -228,7 +228,7 @@ def _as_typst(value: Any) -> Markup:
     """Text as Typst, in which no end of a line parts a number from its unit; Typst as it is."""
     if isinstance(value, Markup):
         return value
-    return Markup(escaped(re.sub(r"(?<=\d) (?=%|dB)", "\u00a0", str(value))))
+    return Markup(escaped(re.sub(r"(?<=\d) (?=%|dB)", "\u00a0", str(value))))  # is escaped  # nosec B704
 
 
 def inline(text: str) -> Markup:
