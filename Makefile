@@ -71,7 +71,7 @@ readme: .venv/installed  ## what README says of results, from the tables of resu
 	$(BIN)/python workflow/readme.py
 
 reliability: .venv/installed  ## what faults were tried and what came of them, into docs/reliability.md
-	$(BIN)/python -m pytest --reliability docs/reliability.md $(ARGS)
+	$(BIN)/python -m pytest --reliability=docs/reliability.md $(ARGS)
 
 docs: .venv/installed .venv/docs/bin/mkdocs  ## the documentation as a website, into site/
 	$(BIN)/python workflow/document.py
