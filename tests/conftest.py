@@ -63,7 +63,8 @@ def tried(counted):
 def pytest_terminal_summary(terminalreporter, exitstatus, config):
     """Write the page once every test has run, whatever came of it."""
     page = config.getoption("reliability")
-    if page and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    ran = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not terminalreporter.getreports("error")
+    if page and ran:
         from ptychoformer.publication.report.readme import write_block
 
         reports = [report for key in ("passed", "failed") for report in terminalreporter.getreports(key)]
