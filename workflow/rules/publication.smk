@@ -216,7 +216,7 @@ rule reproduction:
         missing_scan=PARAMETERS.missing_scan,
         runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
         harvest_note=PLAN.harvest_note(),
-        caution=config["caution"],
+        caution=PARAMETERS.caution,
         code=code_digest("publication.paper.document"),
     message:
         "Typesetting the reproduction as a paper"
