@@ -263,7 +263,7 @@ class TestFirstScreen:
         first = page.words.split("Table I in short")[0]
         assert "table1 is smaller than <the paper>." in first
         assert "3 (0, 1, 2), where the paper repeats 10 times" in first
-        assert "24 trainings, 0.4 hours of training in all on cpu, Linux x86_64" in first  # 6 of each 61.5 s to 64.5 s
+        assert "24 trainings in all experiments, 0.4 hours on cpu, Linux x86_64" in first  # 6 of each 61.5 s to 64.5 s
 
     def test_what_can_be_told_is_half_an_interval_over_the_seeds(self, page, small_page):
         half = stats.t.ppf(0.975, 2) / np.sqrt(3)
@@ -336,7 +336,7 @@ class TestEvidence:
         assert f'<circle cx="{at[1]:.1f}"' in text
         assert f'class="paper" d="M{at[2]:.1f} ' in text
         assert f"M{left:.1f} 7H{right:.1f}" in text
-        assert "this workflow +1.00 dB, interval −1.00 dB to +3.00 dB; the paper +2.00 dB" in text
+        assert "these runs +1.00 dB, interval −1.00 dB to +3.00 dB; the paper +2.00 dB" in text
 
     @pytest.mark.parametrize(
         "changed",

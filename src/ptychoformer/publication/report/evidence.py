@@ -138,7 +138,7 @@ def _line(row: pd.Series, place: Callable[[float], float], y: float) -> str:
 
 
 def _in_words(row: pd.Series) -> str:
-    who, unit = "this workflow" if row["source"] == LOCAL else "reference runs", row["unit"]
+    who, unit = "these runs" if row["source"] == LOCAL else "reference runs", row["unit"]
     words = f"{who} {effect_text(row['effect'], unit)}"
     if row[["low", "high"]].isna().any():
         return words

@@ -78,7 +78,7 @@ def _cost(trained: Iterable[Trained]) -> str:
     hours = sum(float(fact.get("training_seconds", 0)) for fact in facts) / 3600
     machines = sorted({f"{fact['device']}, {fact['machine']}" for fact in facts if {"device", "machine"} <= set(fact)})
     where = f" on {'; '.join(machines)}" if machines else ""
-    return f"{len(facts):,} trainings, {hours:.1f} hours of training in all{where}" if facts else ""
+    return f"{len(facts):,} trainings in all experiments, {hours:.1f} hours{where}" if facts else ""
 
 
 def _can(seeds: int) -> str:
