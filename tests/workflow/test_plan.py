@@ -183,6 +183,13 @@ def test_what_the_reference_runs_lack_is_left_out_and_told(project):
     assert not {"table2", "fig8"} & set(jobs)
 
 
+def test_nothing_is_trained_to_print_what_reference_runs_lack(project):
+    keep_reference(project, [run for run in runs_asked_for(project, "config/paper.yaml") if run[2] == "mse"])
+    finished = project.snakemake("fig10", *FULL_SIZE)
+    assert finished.returncode != 0
+    assert "resources/reference does not hold all runs that were asked for, and nothing is trained" in finished.stdout
+
+
 def test_reference_runs_of_another_block_print_nothing(project):
     keep_reference(project, runs_asked_for(project, "config/paper.yaml"), blocks="lower_left")
     runs = (project.folder / "resources/reference/runs.csv").read_text().splitlines()

@@ -70,6 +70,11 @@ def look_before_work():
     """Say in a sentence what would make this run fail late or lose what is finished."""
     waiting = [job for job in workflow.dag.jobs if workflow.dag.needrun(job)]
     made = [str(file) for job in waiting for file in job.output]
+    if PLAN.harvested and {"train", "train_together"} & {job.rule.name for job in waiting}:
+        raise WorkflowError(
+            f"{PLAN.harvested} does not hold all runs that were asked for, and nothing is trained to print it;"
+            " ask for what it holds, or train the rest with config/paper.yaml alone."
+        )
     try:
         check_times(str(file) for job in workflow.dag.jobs for file in (*job.input, *job.output))
         check_writable([*made, *(str(file) for job in waiting for file in job.log)])
