@@ -48,7 +48,10 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
             raise
         if reason := why_not_now(error):
             raise InputError(f"{path} cannot be read: {reason}.") from error
-        raise InputError(f"{path} cannot be read as a checkpoint, it may be truncated or damaged; {_CURE}.") from error
+        raise InputError(
+            f"{path} cannot be read as a checkpoint, it may be another file, truncated or damaged; if it was one,"
+            f" {_CURE}."
+        ) from error
     if damaged:
         raise InputError(f"{path} is damaged, its part '{damaged}' is not what was written; {_CURE}.")
     if not isinstance(content, dict):

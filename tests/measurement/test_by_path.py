@@ -108,7 +108,10 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "'scan/stage' records no unit; name it, one of m, mm, um, nm, pixel"),
+        (
+            {},
+            "'scan/stage' records no unit; --positions-unit (positions_unit in a config) names it, one of m, mm, um, nm, pixel",
+        ),
         ({"positions_unit": "inch"}, "The unit of positions must be one of m, mm, um, nm, pixel, found 'inch'"),
         ({"positions": None}, "the format hdf5 needs the path of the patterns .data. and that of the positions"),
         ({"data": None}, "the format hdf5 needs the path of the patterns"),

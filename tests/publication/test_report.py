@@ -256,6 +256,7 @@ class TestStructure:
         for made in (page, small_page):
             assert not re.search(r"\b(nan|inf|nat)\b", made.words.lower())
             assert "None" not in made.words.replace("None have been harvested", "")
+            assert "Caution: ." not in made.words
 
 
 class TestFirstScreen:

@@ -65,6 +65,12 @@ def test_a_caution_is_passed_on():
     assert anova(note="n=3: interval wide").endswith("3 seeds). Caution: n=3: interval wide.")
 
 
+@pytest.mark.parametrize("note", ["", np.nan])
+def test_nothing_noted_is_no_caution(note):
+    assert anova(note=note).endswith("3 seeds).")
+    assert anova(p=np.nan, note=note).endswith("no reason given.")
+
+
 def test_what_was_not_tested_says_why():
     assert anova(p=np.nan, note="needs at least 2 seeds, has 1").endswith(
         "not tested in amplitude PSNR of the stitched scene: needs at least 2 seeds, has 1."

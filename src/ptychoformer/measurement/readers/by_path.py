@@ -143,7 +143,8 @@ def _factor(source: Source, names: list[str], unit: str | None) -> tuple[float, 
     known = LENGTH_UNITS | dict.fromkeys(PIXELS, math.nan)
     units = {found for name in names if (found := unit_of(source, name))} | ({unit} if unit else set())
     if not units:
-        raise InputError(f"{source.path}: '{named}' records no unit; name it, one of {', '.join(UNITS)}.")
+        how = "--positions-unit (positions_unit in a config) names it"
+        raise InputError(f"{source.path}: '{named}' records no unit; {how}, one of {', '.join(UNITS)}.")
     factors = {
         str(value): value for value in (value_of(f"{source.path}: '{named}'", found, known) for found in sorted(units))
     }

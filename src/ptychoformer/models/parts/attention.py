@@ -4,11 +4,11 @@ plain self-attention.
 Neither reading needs an N x N matrix, because both weights factor exactly (`docs/readings.md`):
 
 - ``paper``: the logits are S * R + S * Theta with S = Q K^T / sqrt(d) (Eqs. 7-9). R and Theta
-    depend on the key alone, so the sum is
-  Q (diag(r + theta) K)^T / sqrt(d), ordinary attention on rescaled keys.
+  depend on the key alone, so the sum is Q (diag(r + theta) K)^T / sqrt(d), ordinary attention on
+  rescaled keys.
 - ``release``: the logits are S * w(r_key) * cos(theta_query - theta_key). As cos(a - b) = cos a cos
-    b + sin a sin b, this is
-  [Q cos, Q sin] [w K cos, w K sin]^T / sqrt(d), attention with heads of double width.
+  b + sin a sin b, this is [Q cos, Q sin] [w K cos, w K sin]^T / sqrt(d), attention with heads of
+  double width.
 - ``mhsa``: multi-head self-attention, the ablation.
 """
 

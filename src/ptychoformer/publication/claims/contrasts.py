@@ -4,11 +4,11 @@ Every contrast is a signed sum of metrics of the same seed, divided by another m
 effect:
 
 - better less worse, for each pair of networks (or losses), turned so that positive is better: in
-    MSE and other errors lower is better;
+  MSE and other errors lower is better;
 - the advantage at one condition less that at another (``smaller_drop``): (better_to - worse_to) -
-    (better_from - worse_from);
+  (better_from - worse_from);
 - each step along an ordered list (``increasing``): of one network, or of its advantage over each
-    rival;
+  rival;
 - a number on its own, where nothing is compared (a band's share of the energy).
 
 Only seeds that have every number a claim names count, so that all contrasts of a claim are over the

@@ -12,33 +12,28 @@ A claim on several contrasts ("better than every rival in every metric") is true
 are. So
 
 - it **holds** if the lower limit of every contrast lies above the bound, each at the plain 2.5 %
-    (or at half the significance that the
-  claim itself names): for an intersection of hypotheses this needs no correction, since a false one
-      among them must pass its own test
-  (Berger, Technometrics 24, 295, 1982);
+  (or at half the significance that the claim itself names): for an intersection of hypotheses this
+  needs no correction, since a false one among them must pass its own test (Berger, Technometrics
+  24, 295, 1982);
 - it **does not hold** if the upper limit of any contrast lies below the bound, at 2.5 % over the
-    number of contrasts (Bonferroni),
-  since each of them is a chance to reject a true claim;
+  number of contrasts (Bonferroni), since each of them is a chance to reject a true claim;
 - else it is **undecided**: nothing is shown by a test that finds nothing.
 
 The bound is zero for a ranking, a sign or a trend, and the claimed size for ``at_least``. Both
-    false verdicts have a probability of at most
-2.5 %. What is reported is the smallest effect, between the smallest lower and the smallest upper
-    limit, both at the levels above: one
-interval from which the verdict can be read. With contrasts in different units it is the contrast on
-    which the verdict hangs.
+false verdicts have a probability of at most 2.5 %. What is reported is the smallest effect, between
+the smallest lower and the smallest upper limit, both at the levels above: one interval from which
+the verdict can be read. With contrasts in different units it is the contrast on which the verdict
+hangs.
 
 - ``about`` x, for the smallest effect: it does not hold if the interval excludes x (probability 5 %
-    if x is the truth); it holds if the
-  interval includes x and lies between 0 and 2 x, so that the size is known to better than itself;
-      else undecided. A wide interval that
-  includes x proves nothing. Holding although the truth is no gain, or more than twice the size, has
-      a probability of at most 2.5 %.
+  if x is the truth); it holds if the interval includes x and lies between 0 and 2 x, so that the
+  size is known to better than itself; else undecided. A wide interval that includes x proves
+  nothing. Holding although the truth is no gain, or more than twice the size, has a probability of
+  at most 2.5 %.
 - ``no_difference``: it does not hold if any of the m contrasts differs from zero at 5 % / m; it
-    holds only if the 95 % interval of every
-  one lies within a margin that the claim names (equivalence; Schuirmann, J. Pharmacokinet.
-      Biopharm. 15, 657, 1987); else undecided. A
-  test that is not significant shows no equality.
+  holds only if the 95 % interval of every one lies within a margin that the claim names
+  (equivalence; Schuirmann, J. Pharmacokinet. Biopharm. 15, 657, 1987); else undecided. A test that
+  is not significant shows no equality.
 
 Fewer than two seeds, values that are not finite, and effects that do not vary over the seeds are
 undecided.

@@ -87,7 +87,7 @@ def anova_sentence(row: pd.Series) -> str:
         verdict = f"could not be separated in {what}"
     numbers = [f"F({row['df_effect']:g}, {row['df_error']:g}) = {_statistic(row['F'])}", p_value(row["p"])]
     numbers += [] if pd.isna(row["p_gg"]) else [f"Greenhouse-Geisser {p_value(row['p_gg'])}"]
-    caution = f" Caution: {_reason(row)}." if pd.notna(row["note"]) else ""
+    caution = f" Caution: {note}." if (note := _note(row)) else ""
     return f"{compared} {verdict} ({', '.join([*numbers, *_effect(row), _seeds(row['n_seeds'])])}).{caution}"
 
 
@@ -184,4 +184,9 @@ def _statistic(value: float) -> str:
 
 
 def _reason(row: pd.Series) -> str:
-    return str(row["note"]).strip().rstrip(".") if pd.notna(row["note"]) else "no reason given"
+    return _note(row) or "no reason given"
+
+
+def _note(row: pd.Series) -> str:
+    """What was noted of a test; empty if nothing was."""
+    return "" if pd.isna(row["note"]) else str(row["note"]).strip().rstrip(".")
