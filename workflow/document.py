@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from ptychoformer import cli, notebook, plugins
+from ptychoformer.configuration import fill_options
 from ptychoformer.escaping import markdown
 
 SCHEMA = "workflow/schemas/config.schema.yaml"
@@ -48,8 +49,8 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[Row]:
 def keys() -> Iterator[str]:
     """Yield a section for every part of the config, with a table of its keys."""
     schema = yaml.safe_load((ROOT / SCHEMA).read_text(encoding="utf-8"))
+    fill_options(schema)
     definitions = schema["$defs"]
-    schema["properties"]["training"]["properties"] |= plugins.training_options()
     for name, part in schema["properties"].items():
         yield f"### {name}\n\n{_words(part.get('description', ''))}\n\n{_table('key', _keys(name, part, definitions))}"
     for title, kinds, options in (

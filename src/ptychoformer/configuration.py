@@ -54,17 +54,17 @@ def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
             for name, entry in experiments.items()
         },
     }
-    _fill(schema)
+    fill_options(schema)
     schema["properties"]["losses"]["additionalProperties"] = {"oneOf": [_loss_schema(kind) for kind in loss_kinds()]}
     return schema
 
 
-def _fill(schema: Any) -> None:
+def fill_options(schema: Any) -> None:
     """Put the options of the class that a part's ``x-options`` names before its properties, which
     may say more of them: another default, or, of one that is required, none.
     """
     for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
-        _fill(part)
+        fill_options(part)
     if isinstance(schema, dict) and "x-options" in schema:
         options, own = fields_of(schema.pop("x-options")), schema.get("properties", {})
         said = {name: option | own.get(name, {}) for name, option in options.items()}

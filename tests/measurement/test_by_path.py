@@ -110,7 +110,7 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
     [
         (
             {},
-            "'scan/stage' records no unit; --positions-unit (positions_unit in a config) names it, one of m, mm, um, nm, pixel",
+            r"'scan/stage' records no unit; --positions-unit \(positions_unit in a config\) names it, one of m, mm, um, nm, pixel",
         ),
         ({"positions_unit": "inch"}, "The unit of positions must be one of m, mm, um, nm, pixel, found 'inch'"),
         ({"positions": None}, "the format hdf5 needs the path of the patterns .data. and that of the positions"),
