@@ -184,7 +184,7 @@ def test_maps_are_complete_and_described(tmp_path, make_scan, save_network):
         )
         index = file["patterns/index"][:]
         np.testing.assert_allclose(file["patterns/mean"][:], read_patterns(scan, index).mean(0), rtol=1e-5)
-        assert list(file["attention/queries"].attrs["names"]) == ["central", "outer"]
+        assert list(file["attention/queries"].attrs["names"]) == [b"central", b"outer"]
         for name in ("attention/weights", "attention/queries", "coordinates/R", "patterns/mean"):
             assert {"units", "axes"} <= set(file[name].attrs)
 
