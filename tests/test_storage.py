@@ -275,6 +275,18 @@ with atomic(sys.argv[1]) as temporary:
 """
 
 
+def test_nothing_in_a_file_says_when_it_was_made(tmp_path):
+    with create_hdf5(tmp_path / "a.h5") as file:
+        for name, count in (("a/b/small", 3), ("c/d/large", 5000), ("top", 1), ("a/b/more", 3)):
+            write(file, name, np.arange(count), "", "n")
+        write(file.create_group("e"), "f/g", 1.0, "m", "")
+    times = []
+    with h5py.File(tmp_path / "a.h5") as file:
+        file.visititems(lambda _, found: times.append(h5py.h5o.get_info(found.id)))
+    assert len(times) == 11
+    assert not any((seen.atime, seen.mtime, seen.ctime, seen.btime) != (0, 0, 0, 0) for seen in times)
+
+
 def test_what_another_writer_has_just_begun_and_not_locked_yet_stays(tmp_path):
     begun = tmp_path / ".a.partial.begun.txt"
     begun.touch()

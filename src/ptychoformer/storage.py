@@ -158,6 +158,10 @@ def write(group: h5py.Group, name: str, data: np.ndarray | float, units: str, ax
 def store(group: h5py.Group, name: str, data: np.ndarray | float | bytes) -> h5py.Dataset:
     """Store an array, a number or a text, under HDF5's checksums."""
     data = np.asarray(data)
+    # Groups that HDF5 makes by itself on the way hold the time at which it does.
+    above, _, name = name.rpartition("/")
+    for part in filter(None, above.split("/")):
+        group = group.require_group(part)
     in_parts = data.shape and data.nbytes > COMPACT
     made = allocate(group, name, data.shape, data.dtype) if in_parts else _compact(group, name, data)
     made[...] = data

@@ -145,3 +145,11 @@ def test_an_interrupted_dataset_leaves_no_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not list(tmp_path.iterdir())
+
+
+def test_nothing_in_a_dataset_says_when_it_was_made(make_scan):
+    times = []
+    with h5py.File(make_scan()) as file:
+        file.visititems(lambda _, found: times.append(h5py.h5o.get_info(found.id)))
+    assert len(times) > 10
+    assert not any(seen.mtime or seen.ctime or seen.btime for seen in times)

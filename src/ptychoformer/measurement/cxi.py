@@ -179,7 +179,8 @@ def _write_geometry(
     translation = np.zeros((len(positions), 3))
     translation[:, :2] = -positions[:, ::-1] * optics.pixel_size
     write(file["entry_1/data_1"], "translation", translation, "m", "pattern,xyz")
-    file["entry_1/sample_1/geometry_1/translation"] = h5py.SoftLink("/entry_1/data_1/translation")
+    sample = file.require_group("entry_1").create_group("sample_1").create_group("geometry_1")
+    sample["translation"] = h5py.SoftLink("/entry_1/data_1/translation")
 
 
 def read_scan(path: str | os.PathLike) -> Scan:
