@@ -171,6 +171,7 @@ def test_all_experiments_figures_are_shown_and_the_others_named(document):
 
 
 def test_the_same_inputs_give_the_same_bytes_without_a_time(document, inputs):
+    make_paper(**inputs)  # tests before this one write other papers there
     first = inputs["pdf"].read_bytes()
     make_paper(**inputs)
     assert inputs["pdf"].read_bytes() == first
