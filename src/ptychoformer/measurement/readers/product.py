@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 from scipy import constants
 
@@ -24,7 +25,7 @@ from ptychoformer.measurement.particles import wavelength_of
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, open_source
 from ptychoformer.measurement.readers.quantities import AGREEING
-from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, sound
+from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, sound
 
 POSITIONS = ("probe_position_y_m", "probe_position_x_m")
 NUMBERS = "probe_position_indexes"
@@ -242,3 +243,18 @@ def _probe(source: Source, frame: tuple[int, int]) -> tuple[np.ndarray | None, t
     count = modes.size // (frame[0] * frame[1])
     warnings = (f"{source.path}: the first of {count} modes of the probe is kept.",) if count > 1 else ()
     return modes.reshape(-1, *frame)[0].astype(np.complex64), warnings
+
+
+def patterns_of(source: Source, name: str) -> h5py.Dataset:
+    """The patterns (n, h, w) of a file, counts, which stay on disk.
+
+    Raises:
+        InputError: they are missing, or have other axes or no size that frames have.
+    """
+    patterns, where = source.array(name), f"{source.path}: '{name}'"
+    if patterns is None:
+        raise InputError(f"{where} is not in the file.")
+    check_frames(where, patterns.shape)
+    if patterns.ndim != 3:
+        raise InputError(f"{where} must have the axes (n, h, w), found shape {patterns.shape}.")
+    return patterns

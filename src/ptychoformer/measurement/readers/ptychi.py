@@ -20,9 +20,10 @@ from ptychoformer.measurement.readers.product import (
     Product,
     conjugate_pixel,
     open_with_product,
+    patterns_of,
     read_product,
 )
-from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, saturation
+from ptychoformer.measurement.readers.scan import RawScan, check_positions, counted, saturation
 
 PATTERNS = "dp"
 NAMES = ("_dp", "_para")
@@ -39,13 +40,8 @@ def open_ptychi(path: Path) -> AbstractContextManager[RawScan]:
 
 
 def _read(source: Source, beside: Source) -> RawScan:
-    patterns = source.array(PATTERNS)
+    patterns = patterns_of(source, PATTERNS)
     where = f"{source.path}: '{PATTERNS}'"
-    if patterns is None:
-        raise InputError(f"{where} is not in the file.")
-    check_frames(where, patterns.shape)
-    if patterns.ndim != 3:
-        raise InputError(f"{where} must have the axes (n, h, w), found shape {patterns.shape}.")
     if not beside.holds(POSITIONS[0]) and any(map(beside.holds, FOLD_SLICE)):
         raise InputError(
             f"{beside.path} holds positions of fold_slice, {' and '.join(FOLD_SLICE)}, whose unit and axes it does not"

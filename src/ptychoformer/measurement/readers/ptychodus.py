@@ -23,10 +23,11 @@ from ptychoformer.measurement.readers.product import (
     conjugate_pixel,
     numbers_of,
     open_with_product,
+    patterns_of,
     read_product,
     stated_pixel,
 )
-from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, saturation
+from ptychoformer.measurement.readers.scan import RawScan, check_positions, counted, saturation
 
 PATTERNS, INDEXES, BAD = "patterns", "indexes", "bad_pixels"
 NAMES = ("diffraction", "product")
@@ -42,13 +43,8 @@ def open_ptychodus(path: Path) -> AbstractContextManager[RawScan]:
 
 
 def _read(source: Source, beside: Source) -> RawScan:
-    patterns = source.array(PATTERNS)
+    patterns = patterns_of(source, PATTERNS)
     where = f"{source.path}: '{PATTERNS}'"
-    if patterns is None:
-        raise InputError(f"{where} is not in the file.")
-    check_frames(where, patterns.shape)
-    if patterns.ndim != 3:
-        raise InputError(f"{where} must have the axes (n, h, w), found shape {patterns.shape}.")
     frame = patterns.shape[1:]
     product = read_product(beside, frame)
     used, positions, doubts = _paired(source, beside, product, len(patterns))
