@@ -46,9 +46,14 @@ def examples(count, device="cpu"):
     return Examples(inputs, inputs, torch.rand(count, 2, 32, 32, generator=random)).to(torch.device(device))
 
 
-def training(count, network=None, device="cpu", seed=0):
+def ptynet():
+    return build("ptynet", (32, 32), {})
+
+
+def training(count, build_network=ptynet, device="cpu", seed=0):
+    """A training whose initial weights are the same whatever was drawn before."""
     torch.manual_seed(3)
-    network = (network or build("ptynet", (32, 32), {})).to(device)
+    network = build_network().to(device)
     return Training(network, mean_squared_error, OPTIONS, seed, examples(count, device), examples(11, device))
 
 
@@ -193,7 +198,7 @@ def test_on_a_device_losses_are_those_of_kernels_launched_one_by_one():
 
 @cuda
 def test_on_a_device_fused_kernels_give_the_same_losses():
-    plain, fused = (training(29, build("ptychoformer", (32, 32), {}), "cuda") for _ in range(2))
+    plain, fused = (training(29, partial(build, "ptychoformer", (32, 32), {}), "cuda") for _ in range(2))
     initial = {name: weights.clone() for name, weights in fused.model.state_dict().items()}
     fused.compile()
     assert fused._compiled is not fused.model
@@ -210,7 +215,7 @@ def test_on_a_device_fused_kernels_give_the_same_losses():
 @pytest.mark.parametrize("compiled", [False, True])
 def test_on_a_device_dropout_does_not_depend_on_what_trains_beside(compiled):
     def made(seed):
-        return training(29, build("dpi", (32, 32), {"size": "small"}), "cuda", seed)
+        return training(29, partial(build, "dpi", (32, 32), {"size": "small"}), "cuda", seed)
 
     alone, beside = made(0), [made(0), made(1)]
     for run in (alone, *beside):
@@ -224,7 +229,7 @@ def test_on_a_device_dropout_does_not_depend_on_what_trains_beside(compiled):
 
 @cuda
 def test_on_a_device_a_network_that_cannot_be_captured_is_trained_all_the_same(capsys):
-    stubborn = training(29, Stubborn(), "cuda")
+    stubborn = training(29, Stubborn, "cuda")
     stubborn.capture()
     assert "cannot be captured" in capsys.readouterr().err
     assert run_epoch([stubborn]) == [None]
