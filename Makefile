@@ -67,7 +67,7 @@ ties: .venv/installed  ## which tie of synchronised stitching gains most on held
 check-slurm: .venv/installed  ## what keeps PROFILE=profiles/slurm from working on this cluster, in one sentence
 	$(BIN)/python workflow/check_slurm.py --profile $(or $(PROFILE),profiles/slurm)
 
-readme: .venv/installed  ## what README says of results, from the tables of results/ and resources/
+readme: full-size  ## what README says of results, from the tables of results/ and resources/
 	$(BIN)/python workflow/readme.py
 
 reliability: .venv/installed  ## what faults were tried and what came of them, into docs/reliability.md

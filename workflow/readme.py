@@ -1,10 +1,11 @@
-"""Write what README and docs/results.md say of results anew, from the reference runs and from a
-whole run of the workflow at laptop scale, if there is one.
+"""Write what README and docs/results.md say of results anew: from the reference runs and the
+verdicts on them, which `make full-size` finds, and from a whole run of the workflow at laptop
+scale, if there is one.
 
     python workflow/readme.py
 
-Of the run, what README speaks of is copied into `resources/laptop`, since results themselves are
-not kept.
+Of the runs, what is told is copied into `resources/reference` and `resources/laptop`, since results
+themselves are not kept.
 """
 
 import argparse
@@ -19,20 +20,25 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from reference import CONFIG, configured
 
+from ptychoformer.configuration import CONTENTS
+from ptychoformer.contents import Contents, read_contents
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.escaping import markdown
 from ptychoformer.experiments import headline_of, models_of
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.readme import (
     Sources,
+    Told,
     block_of_results,
     headline_of_results,
     keep,
+    keep_verdicts,
     write_block,
 )
 
-TOLD = ("table1", "table2", "measured")  # the experiments that README speaks of
-SOURCES = Sources("resources/reference", "resources/published/table1.csv", "resources/laptop")
+AT_LAPTOP_SCALE = ("table1", "table2", "measured")  # the experiments that are told of
+AT_FULL_SIZE = ("table1", "table2", "table3", "table5")  # first README's
+SOURCES = Sources("resources/reference", "resources/laptop")
 
 
 def main() -> None:
@@ -42,9 +48,13 @@ def main() -> None:
     config = configured()
     results = Path("results")  # where Snakemake has <results> at the default scale
     if (results / "report.html").is_file():
-        metrics = {results / f"evaluation/{name}/metrics.csv": headline_of(config, name)["block"] for name in TOLD}
+        metrics = {
+            results / f"evaluation/{name}/metrics.csv": headline_of(config, name)["block"] for name in AT_LAPTOP_SCALE
+        }
         found = {path: block for path, block in metrics.items() if path.is_file()}
         keep(results / "publication/claims.csv", found, headline_of(config, "table1")["level"], SOURCES.laptop)
+    if (claims := Path("results/full-size/publication/claims.csv")).is_file():
+        keep_verdicts(claims, SOURCES.runs)
     for page, text in rendered().items():
         write_block(page, text)
 
@@ -52,13 +62,26 @@ def main() -> None:
 def rendered() -> dict[str, str]:
     """Each page to the text between its marks."""
     laptop, paper = configured(), configured(CONFIG)
-    full_size = labels(paper, paper["experiments"]["table1"]["datasets"], models_of(paper, "table1"))
-    headline = headline_of(laptop, "table1")
-    at_laptop_scale = labels(laptop, laptop["datasets"], laptop["models"])
+    contents = read_contents(CONTENTS)
+    tables = [told(paper, contents, name) for name in AT_FULL_SIZE]
     return {
-        "README.md": headline_of_results(SOURCES, full_size, **headline),
-        "docs/results.md": block_of_results(SOURCES, full_size, at_laptop_scale, **headline),
+        "README.md": headline_of_results(SOURCES, tables[0]),
+        "docs/results.md": block_of_results(SOURCES, tables, labels(laptop, laptop["datasets"], laptop["models"])),
     }
+
+
+def told(config: dict, contents: Contents, experiment: str) -> Told:
+    """A table of the paper as it is told of."""
+    table, entry = contents.tables[experiment], config["experiments"][experiment]
+    names = [*entry["datasets"], *filter(None, [entry["test"]])]
+    return Told(
+        title="" if experiment == AT_FULL_SIZE[0] else f"{table.source}. ",
+        labels=labels(config, names, models_of(config, experiment)),
+        published=f"resources/published/{experiment}.csv",
+        papers_block=table.papers_block,
+        test=entry["test"],
+        **headline_of(config, experiment),
+    )
 
 
 def labels(config: dict, datasets: Iterable[str], models: Iterable[str]) -> Labels:

@@ -18,18 +18,26 @@ from ptychoformer.publication.report.readme import (
     CLAIM_COLUMNS,
     END,
     Sources,
+    Told,
     block_of_results,
+    headline_of_results,
     keep,
+    keep_verdicts,
     write_block,
 )
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS
 from ptychoformer.tables import write_csv
 
-PUBLISHED = Path(__file__).parents[2] / "resources" / "published" / "table1.csv"
+PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 MODELS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
 LARGE = {"ptynet_large": "PtyNet, large"}
 LABELS = Labels({"clean": "Noise-free", "noisy": "Noisy", "straight": "Straight", "measured": "Star"}, MODELS | LARGE)
 HERE = dict(block="lower_right", level="scene")
+TABLE_1 = Told("", LABELS, PUBLISHED / "table1.csv", "lower_right", **HERE)
+CURVED = Labels(dict(straight="Straight", curved="Curved"), MODELS)
+TABLE_2 = Told("Table II. ", CURVED, PUBLISHED / "table2.csv", "scan", block="scan", level="scene", test="curved")
+ABLATIONS = Labels(dict(clean="Noise-free"), dict(without_nlb="Ours w/o NLB", ptychoformer="Ptychoformer"))
+TABLE_3 = Told("Table III. ", ABLATIONS, PUBLISHED / "table3.csv", "lower_right", **HERE)
 MEANS = dict(zip(MODELS, (13.0, 13.2, 13.6, 14.4), strict=True))
 TRAINED = dict(zip(FACTS, (25, 32, "0.1.0", "ab12", "12345e678901", "Linux", "cpu", 2735.5, "2026-01-31"), strict=True))
 
@@ -55,16 +63,16 @@ def scores(dataset="clean", seeds=3, models=MEANS, test=None, **place):
 @pytest.fixture
 def sources(tmp_path):
     """Tables of their own, without any numbers at laptop scale."""
-    return Sources(tmp_path / "reference", PUBLISHED, tmp_path / "laptop")
+    return Sources(tmp_path / "reference", tmp_path / "laptop")
 
 
 @pytest.fixture
 def rendered(experiment):
-    def rendered(sources, runs):
+    def rendered(sources, runs, tables=(TABLE_1,)):
         trained = runs.assign(**TRAINED)
         trained.loc[trained["loss"] == "none", list(FACTS)] = np.nan
         experiment.keep_reference(sources.runs, trained[list(RUN_COLUMNS)])
-        return block_of_results(sources, LABELS, LABELS, **HERE)
+        return block_of_results(sources, tables, LABELS)
 
     return rendered
 
@@ -143,6 +151,34 @@ class TestFullSize:
         text = rendered(sources, scores().iloc[:0])
         assert text.count("no runs yet.") == 2
 
+    def test_networks_that_are_tested_on_another_object_stand_beside_the_papers_table_of_that(self, sources, rendered):
+        elsewhere = scores("straight", test="curved", block="scan")
+        text, table = rendered(sources, pd.concat([scores(), elsewhere]), [TABLE_1, TABLE_2]), means(elsewhere)
+        title = "*Table II. Straight, tested on Curved, the whole of an object that no network was trained on, 2,928"
+        assert title in text
+        below = text.partition(title)[2]
+        assert f"| PtychoNN | {table['ptychonn'].mean():.2f} ± {table['ptychonn'].std():.2f} (8.03) |" in below
+
+    def test_a_table_of_one_network_and_nothing_beside_it_is_no_comparison(self, sources, rendered):
+        nothing = "*Table III. Noise-free, the lower right block*: no runs yet."
+        ours = scores(models=dict(ptychoformer=14.4))
+        assert nothing in rendered(sources, ours, [TABLE_3])
+        without = scores(models=dict(without_nlb=14.1))
+        text = rendered(sources, pd.concat([ours, without[without["loss"] == "mse"]]), [TABLE_3])
+        assert nothing not in text
+        assert "| Ours w/o NLB | " in text
+        assert "(14.10) |" in text
+
+    def test_readme_has_the_first_condition_and_the_verdicts_of_each_scale(self, sources, rendered, tmp_path):
+        rendered(sources, scores())
+        assert "claims" not in headline_of_results(sources, TABLE_1)
+        claims = pd.DataFrame([dict.fromkeys(OUTPUT_COLUMNS, "") | dict(id="one", judges="sign", verdict="holds")])
+        write_csv(claims.assign(source="local", interim=False, n_seeds=10), tmp_path / "claims.csv")
+        keep_verdicts(tmp_path / "claims.csv", sources.runs)
+        table, verdicts = headline_of_results(sources, TABLE_1).rstrip().split("\n\n")[1:]
+        assert table.startswith("|")
+        assert verdicts == "At full size, of 1 claims 1 holds."
+
 
 class TestLaptop:
     @pytest.fixture
@@ -207,4 +243,4 @@ class TestPage:
 
     def test_a_missing_table_is_named(self, sources, tmp_path):
         with pytest.raises(InputError, match=r"gone.* does not exist"):
-            block_of_results(replace(sources, runs=tmp_path / "gone.csv"), LABELS, LABELS, **HERE)
+            block_of_results(replace(sources, runs=tmp_path / "gone.csv"), [TABLE_1], LABELS)

@@ -29,4 +29,4 @@ def test_pages_say_what_the_tables_hold(readme, page):
 
 def test_the_experiments_that_it_speaks_of_are_there(readme):
     config = readme.configured()
-    assert set(readme.TOLD) <= set(config["experiments"])
+    assert {*readme.AT_LAPTOP_SCALE, *readme.AT_FULL_SIZE} <= set(config["experiments"])

@@ -7,7 +7,7 @@ and writes; a test holds the page to the tables.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from ptychoformer.publication.report.leads import SHOWN, leads, table_of_scores
 from ptychoformer.publication.store.files import read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import BLOCK_TITLES
-from ptychoformer.simulation.scan import LOWER_RIGHT, WHOLE_SCAN
+from ptychoformer.simulation.scan import WHOLE_SCAN
 from ptychoformer.tables import write_csv
 
 BEGIN, END = "<!-- results: begin, made by `make readme` -->", "<!-- results: end -->"
@@ -43,14 +43,34 @@ class Sources:
     """What the block is made from.
 
     Args:
-        runs: folder of the reference runs (`store`).
-        published: the paper's Table I.
+        runs: folder of the reference runs (`store`), with a copy of the verdicts on them.
         laptop: folder of `keep`.
     """
 
     runs: str | os.PathLike
-    published: str | os.PathLike
     laptop: str | os.PathLike
+
+
+@dataclass(frozen=True)
+class Told:
+    """A table of the paper that is told of at full size.
+
+    Args:
+        title: before its datasets; empty where they say enough.
+        labels: its datasets and networks, in the order in which they are told.
+        published: CSV of the paper's own means.
+        papers_block: that these are of.
+        block, level: its headline.
+        test: what the networks were tested on, if that is not the dataset.
+    """
+
+    title: str
+    labels: Labels
+    published: str | os.PathLike
+    papers_block: str
+    block: str
+    level: str
+    test: str | None = None
 
 
 def keep(
@@ -80,6 +100,18 @@ def keep(
             ]
         )
     write_csv(pd.concat(parts, ignore_index=True).drop_duplicates(), Path(folder) / METRICS)
+    keep_verdicts(claims_csv, folder)
+
+
+def keep_verdicts(claims_csv: str | os.PathLike, folder: str | os.PathLike) -> None:
+    """Copy the verdicts of a run of the workflow to ``claims.csv``.
+
+    Args:
+        claims_csv: of `judge.judge`.
+
+    Raises:
+        InputError: the file is missing or breaks its contract.
+    """
     verdicts = read_verdicts(claims_csv)
     write_csv(verdicts.loc[verdicts["source"] == LOCAL, list(CLAIM_COLUMNS)], Path(folder) / CLAIMS)
 
@@ -98,61 +130,74 @@ def write_block(page: str | os.PathLike, text: str, marks: tuple[str, str] = (BE
     write_text(f"{before}{begin}\n{text}{end}{after}", page)
 
 
-def block_of_results(sources: Sources, full_size: Labels, laptop: Labels, *, block: str, level: str) -> str:
+def block_of_results(sources: Sources, full_size: Sequence[Told], laptop: Labels) -> str:
     """The text between the marks.
 
     Args:
-        full_size, laptop: datasets and networks of Table I at full size, and of everything at
-            laptop scale, in the order in which they
+        full_size: the tables that are told of.
+        laptop: datasets and networks of everything at laptop scale, in the order in which they
             are told.
-        block, level: the headline.
 
     Raises:
         InputError: a table is missing or breaks its contract.
     """
-    return "\n\n".join([*_full_size(sources, full_size, block, level), *_laptop(Path(sources.laptop), laptop)]) + "\n"
+    return "\n\n".join([*_full_size(sources, full_size), *_laptop(Path(sources.laptop), laptop)]) + "\n"
 
 
-def headline_of_results(sources: Sources, full_size: Labels, *, block: str, level: str) -> str:
-    """The shorter text between README's marks: Table I's first condition at full size, and how
-    many claims hold at laptop scale. The arguments are those of `block_of_results`.
+def headline_of_results(sources: Sources, told: Told) -> str:
+    """The shorter text between README's marks: a table's first condition at full size, and how
+    many claims hold at each scale.
+
+    Raises:
+        InputError: a table is missing or breaks its contract.
     """
-    _, *paragraphs = _full_size(sources, full_size, block, level)
+    paragraphs = list(_table(told, read_scores(sources.runs)))
     # A condition without whole seeds is one sentence, and has no table below it.
     shown = paragraphs[:2] if len(paragraphs) > 1 and paragraphs[1].startswith("|") else paragraphs[:1]
-    claims = Path(sources.laptop) / CLAIMS
-    if claims.is_file():
-        verdicts = _verdicts(read_table(claims, CLAIM_COLUMNS, text=["verdict"]))
-        shown.append(f"At laptop scale, {verdicts[:1].lower()}{verdicts[1:]}")
+    scales = {"At full size": Path(sources.runs), "At laptop scale": Path(sources.laptop)}
+    shown += [
+        f"{scale}, {verdicts[:1].lower()}{verdicts[1:]}"
+        for scale, folder in scales.items()
+        if (verdicts := _verdicts(folder))
+    ]
     return "\n\n".join(shown) + "\n"
 
 
-def _full_size(sources: Sources, labels: Labels, block: str, level: str) -> Iterator[str]:
+def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
+    verdicts = _verdicts(Path(sources.runs))
     yield (
         "**At full size** (`make reference`: the paper's own object and probe; `resources/reference`): stitched scenes,"
-        " mean ±\nsample standard deviation over the seeds that every network has. Brackets hold the paper's Table I"
+        " mean ±\nsample standard deviation over the seeds that every network has. Brackets hold the paper's number"
         " where the block is its own.\nLeads are differences within seeds, of the best over the next as they came out,"
-        " not corrected for the number of comparisons."
+        f" not corrected for the number of comparisons.{verdicts and f' {verdicts}'}"
     )
-    table = read_scores(sources.runs)
-    table = table[(table["region"] == WHOLE) & (table["level"] == level) & (table["dataset"] == table["test"])]
-    published = read_table(sources.published, PUBLISHED)
-    for dataset in (name for name in labels.datasets if name in set(published["condition"])):
-        here = table[table["dataset"] == dataset]
-        blocks = [
-            name
-            for name in BLOCK_TITLES
-            if name in set(here.loc[here["model"].isin(TABLE_1) & (here["loss"] == "mse"), "block"])
-        ]
-        if block not in blocks:
+    scores = read_scores(sources.runs)
+    for told in tables:
+        yield from _table(told, scores)
+
+
+def _table(told: Told, scores: pd.DataFrame) -> Iterator[str]:
+    """Each condition of a table with who leads, or a sentence that there is nothing of it."""
+    published = read_table(told.published, PUBLISHED)
+    table = scores[(scores["region"] == WHOLE) & (scores["level"] == told.level)]
+    for dataset in (name for name in told.labels.datasets if name in set(published["condition"])):
+        here = table[(table["dataset"] == dataset) & (table["test"] == (told.test or dataset))]
+        title = f"{told.title}{told.labels.dataset(dataset, told.test)}"
+        blocks = [name for name in BLOCK_TITLES if _are_compared(here[here["block"] == name], told.labels)]
+        if told.block not in blocks:
             other = " (those below are of another block, on which no claim is judged)" if blocks else ""
-            yield f"*{labels.dataset(dataset)}, {BLOCK_TITLES[block]}*: no runs yet{other}."
-        for name in [block] if block in blocks else blocks:
+            yield f"*{title}, {BLOCK_TITLES[told.block]}*: no runs yet{other}."
+        for name in [told.block] if told.block in blocks else blocks:
             # What the paper prints is of its own block.
-            theirs = published[(published["condition"] == dataset) & (name == LOWER_RIGHT) & (level == SCENE)]
-            yield from _condition(
-                here[here["block"] == name], theirs, f"{labels.dataset(dataset)}, {BLOCK_TITLES[name]}", labels
-            )
+            theirs = published[
+                (published["condition"] == dataset) & (name == told.papers_block) & (told.level == SCENE)
+            ]
+            yield from _condition(here[here["block"] == name], theirs, f"{title}, {BLOCK_TITLES[name]}", told.labels)
+
+
+def _are_compared(rows: pd.DataFrame, labels: Labels) -> bool:
+    """Whether there are two networks of a table that were trained alike."""
+    return len(set(labels.networks) & set(rows.loc[rows["loss"] == "mse", "model"])) > 1
 
 
 def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: Labels) -> Iterator[str]:
@@ -189,8 +234,8 @@ def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
     if not (folder / METRICS).is_file():
         yield "**At laptop scale** (`make paper`): no numbers are kept here yet; the report of a run has them."
         return
-    rows, claims = read_metrics(folder / METRICS), read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict"])
-    yield f"**At laptop scale** (`make paper`; `resources/laptop`), scenes again. {_verdicts(claims)}"
+    rows = read_metrics(folder / METRICS)
+    yield f"**At laptop scale** (`make paper`; `resources/laptop`), scenes again. {_verdicts(folder)}"
     order = {name: rank for rank, name in enumerate(labels.datasets)}
     pairs = sorted(
         set(zip(rows["dataset"], rows["test"], strict=True)), key=lambda pair: order.get(pair[0], len(order))
@@ -219,7 +264,11 @@ def _bullet(rows: pd.DataFrame, labels: Labels) -> str:
     return f"- *{about}.* Amplitude PSNR (dB): {networks_at}; {', '.join(scale)}. {ahead}"
 
 
-def _verdicts(claims: pd.DataFrame) -> str:
+def _verdicts(folder: Path) -> str:
+    """How many claims hold by the verdicts that are kept in a folder; empty if none are."""
+    if not (folder / CLAIMS).is_file():
+        return ""
+    claims = read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict"])
     not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
     want = f" ({not_run} for want of runs)" if not_run else ""
     return f"Of {len(claims)} claims {in_words(list(claims['verdict']))}{want}."
