@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,6 +35,7 @@ from ptychoformer.models import INITIALISATIONS, build
 from ptychoformer.provenance import sidecar
 from ptychoformer.simulation.diffraction import diffraction
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.inputs import INPUTS
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.options import TrainingOptions
@@ -47,8 +49,7 @@ NORMALISATION = Normalisation(0.5, 1.0, -1.0, 1.0)
 
 def save_network(path, kind, window, weights):
     """A checkpoint with no options that sees logarithms."""
-    entry = {"kind": kind, "options": {}, "initialisation": None, "inputs": "log"}
-    save_checkpoint(Checkpoint(**entry, window=window, normalisation=NORMALISATION, weights=weights), path)
+    save_checkpoint(Checkpoint(NetworkEntry(kind, {}), window, NORMALISATION, weights), path)
 
 
 def write_scan(path, rows=14, columns=8, step=6, probe_known=True, optics=OPTICS):
@@ -181,7 +182,7 @@ def test_defaults_are_those_of_the_workflow():
     assert {name: getattr(options, name) for name in ("initialisation", "inputs")} == {
         name: models[name]["default"] for name in ("initialisation", "inputs")
     }
-    assert {*train.INITIALISATIONS, None} == {*INITIALISATIONS, None} == set(models["initialisation"]["enum"])
+    assert {*INITIALISATIONS, None} == set(models["initialisation"]["enum"])
     assert list(INPUTS) == models["inputs"]["enum"]
     options = cli.parser().parse_args(["reconstruct", "scan.cxi", "-o", "o.h5", "--refine-positions"])
     reconstruction = {
@@ -216,8 +217,8 @@ def test_losses_are_those_without_required_options(capsys):
 
 
 def test_a_loss_is_recorded_with_its_options():
-    assert train.loss_entry("mse") == {"kind": "mse"}
-    assert train.loss_entry("huber") == {"kind": "huber", "delta": 1}
+    assert train.loss_entry("mse") == LossEntry("mse", {})
+    assert train.loss_entry("huber") == LossEntry("huber", {"delta": 1})
 
 
 # inspect
@@ -347,7 +348,7 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     assert prepared == {"crop": 32, "bin": 1, "window": [32, 32], "pixel_size": pytest.approx(1e-8)}
     trained = json.loads((run / "model.pt.provenance.json").read_text())
     expected = {"kind": "ptychoformer", "options": {"attention": "none"}, "initialisation": "glorot", "inputs": "sqrt"}
-    assert trained["configuration"]["model"] == TrainedNetwork(run / "model.pt").model == expected
+    assert trained["configuration"]["model"] == asdict(TrainedNetwork(run / "model.pt").model) == expected
     done = called(
         "predict",
         scan,
@@ -767,7 +768,7 @@ def test_every_mistake_gets_one_sentence(mistakes, capsys):
 
 def test_a_side_that_is_no_power_of_two_gets_a_suggestion():
     with pytest.raises(InputError, match="a power of two, found 96 x 96; --crop 128 would do"):
-        networks.check_window({"kind": "ptychoformer", "options": {}}, SimpleNamespace(window=(96, 96)), bin=2)
+        networks.check_window(NetworkEntry("ptychoformer", {}), SimpleNamespace(window=(96, 96)), bin=2)
 
 
 OWN_NETWORK = """
@@ -786,7 +787,7 @@ def build(window, *, width: int = 8) -> nn.Module:
 def test_what_no_crop_mends_is_not_told_with_one(tmp_path, side, error):
     own = tmp_path / "own.py"
     own.write_text(OWN_NETWORK.format(wrong=True, error=error))
-    for model in ({"kind": str(own), "options": {}}, {"kind": "ptychoformer", "options": {"no_such_option": 1}}):
+    for model in (NetworkEntry(str(own), {}), NetworkEntry("ptychoformer", {"no_such_option": 1})):
         with pytest.raises(InputError) as caught:
             train.check_window(model, SimpleNamespace(window=(side, side)), 1)
         assert "--crop" not in str(caught.value)
@@ -794,7 +795,7 @@ def test_what_no_crop_mends_is_not_told_with_one(tmp_path, side, error):
 
 @pytest.mark.parametrize(("side", "advised"), [(320, 256), (96, 64), (48, 32), (40, 32)])
 def test_a_crop_that_is_advised_would_do(side, advised):
-    model = {"kind": "ptychoformer", "options": {}}
+    model = NetworkEntry("ptychoformer", {})
     with pytest.raises(InputError, match=f"--crop {advised} would do"):
         train.check_window(model, SimpleNamespace(window=(side, side)), 1)
     train.check_window(model, SimpleNamespace(window=(advised, advised)), 1)
@@ -803,7 +804,7 @@ def test_a_crop_that_is_advised_would_do(side, advised):
 def test_a_crop_is_advised_that_a_network_of_ones_own_takes(tmp_path):
     own = tmp_path / "own.py"
     own.write_text(OWN_NETWORK.format(wrong="window[0] > 32", error="ValueError('patterns are too wide')"))
-    model = {"kind": str(own), "options": {}}
+    model = NetworkEntry(str(own), {})
     with pytest.raises(InputError, match=r"patterns are too wide.*; --crop 64 would do"):
         train.check_window(model, SimpleNamespace(window=(64, 64)), 2)
 

@@ -22,11 +22,12 @@ from ptychoformer.storage import create_hdf5, open_hdf5, write
 from ptychoformer.tables import read_csv, write_rows
 from ptychoformer.tensors import load, load_state, save
 from ptychoformer.training.checkpoint import load_checkpoint
+from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.fit import fit
 from ptychoformer.training.options import TrainingOptions
 
 TRIES = 20
-DPI = {"kind": "dpi", "options": {"size": "small"}, "initialisation": None, "inputs": "log"}
+DPI = NetworkEntry("dpi", {"size": "small"})
 TRAINING = TrainingOptions(epochs=1, batch_size=8, validation_fraction=0.1)
 LEVELS = ("scene", "synchronised")
 
@@ -117,7 +118,7 @@ def make_files(make_scan, tmp_path):
         write(file, "object/amplitude", np.random.default_rng(0).random((90, 80), np.float32), "", "y,x")
         write(file, "object/phase", np.random.default_rng(1).random((90, 80), np.float32), "rad", "y,x")
     made = {"checkpoint": tmp_path / "model.pt", "history": tmp_path / "history.csv"}
-    fit(scan, model=DPI, loss={"kind": "mse"}, n_train=20, seed=0, training=TRAINING, **made)
+    fit(scan, model=DPI, loss=LossEntry("mse", {}), n_train=20, seed=0, training=TRAINING, **made)
     predict(scan, made["checkpoint"], DPI, tmp_path / "patches.h5")
     stitch(tmp_path / "patches.h5", "radial", tmp_path / "scene.h5")
     save(load(made["checkpoint"]) | {"identity": {"seed": 0}}, tmp_path / "state.pt")
@@ -246,7 +247,7 @@ def test_files_of_other_programs_and_of_before_need_no_checksums(tmp_path):
 
 def test_a_state_that_lacks_something_is_set_aside_once_and_the_training_is_that_of_before(files, capsys, tried):
     made = {"checkpoint": files / "model.pt", "history": files / "history.csv"}
-    how = dict(model=DPI, loss={"kind": "mse"}, n_train=20, seed=0, training=TRAINING, **made)
+    how = dict(model=DPI, loss=LossEntry("mse", {}), n_train=20, seed=0, training=TRAINING, **made)
     state_file = files / "state.pt"
     state_file.unlink()
     fit(files / "scan.cxi", **how)

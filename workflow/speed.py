@@ -33,6 +33,7 @@ from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.models import build
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.losses.mse import mean_squared_error
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
@@ -173,12 +174,10 @@ def prediction(name: str, dataset: str) -> tuple[float, float]:
     does, of a scan of a few thousand.
     """
     kind, options = NETWORKS[name]
-    entry = {"kind": kind, "options": options, "initialisation": None, "inputs": "log"}
     with tempfile.TemporaryDirectory() as folder, open_prepared(dataset, Reading(), Patterns()) as scan:
         weights = build(kind, scan.window, options).state_dict()
-        save_checkpoint(
-            Checkpoint(**entry, window=scan.window, normalisation=UNITY, weights=weights), Path(folder) / "model.pt"
-        )
+        untrained = Checkpoint(NetworkEntry(kind, options), scan.window, UNITY, weights)
+        save_checkpoint(untrained, Path(folder) / "model.pt")
         network = TrainedNetwork(Path(folder) / "model.pt", threads=1)
         batch = next(scan.frames(network.batch))
         deque(network.stream([batch] * 3), maxlen=0)  # these are not counted

@@ -37,7 +37,8 @@ SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
 
 def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
     """The schema of the config as a mapping, with the experiments that the paper's contents name,
-    the losses that there are, and the options of trainings and of measurements (``x-options``).
+    the losses that there are, and what networks' entries, trainings and measurements may say
+    (``x-options``).
 
     Args:
         project: its folder.

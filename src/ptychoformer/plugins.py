@@ -3,9 +3,9 @@ without importing torch, which would add seconds to the workflow's start.
 
 A network is a module of `models`, or one of a user's own (`outside`), and a loss one of
 `training.losses`; the options of either are the keyword arguments of its ``build``, and all other
-options the fields of a class in `training.options` or `measurement.options`. Their annotations say
-what is allowed: a type, a ``Literal``, one of these or None, or ``Annotated`` with any of these and
-keywords of JSON schema.
+options the fields of a class in `training.options`, `training.entries` or `measurement.options`.
+Their annotations say what is allowed: a type, a ``Literal``, one of these or None, or ``Annotated``
+with any of these and keywords of JSON schema.
 """
 
 import ast
@@ -17,7 +17,8 @@ from ptychoformer.errors import InputError
 from ptychoformer.provenance import OUTSIDE, PACKAGE, parsed
 
 NETWORKS, LOSSES = "models", "training/losses"  # folders of the package
-OPTIONS = tuple(PACKAGE / room / "options.py" for room in ("training", "measurement"))
+# The files with classes of options.
+OPTIONS = tuple(PACKAGE / file for file in ("training/options.py", "training/entries.py", "measurement/options.py"))
 _ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
 
 
@@ -83,7 +84,7 @@ def loss_options(kind: str) -> dict[str, dict[str, Any]]:
 
 def fields_of(options: str) -> dict[str, dict[str, Any]]:
     """Return the fields of a class of options, such as ``"TrainingOptions"``, those of its bases
-    first, as dataclasses have them, each with its schema and default.
+    first, as dataclasses have them, each with its schema and, if it has one, its default.
     """
     return _fields(options, _classes())
 
@@ -104,6 +105,8 @@ def _fields(options: str, classes: dict[str, ast.ClassDef]) -> dict[str, dict[st
 
 def _field(field: ast.AnnAssign, classes: dict[str, ast.ClassDef]) -> dict[str, Any]:
     schema = _schema_of(field.annotation)
+    if field.value is None:
+        return schema
     if not isinstance(field.value, ast.Call):
         return schema | {"default": ast.literal_eval(field.value)}
     parts = _fields(ast.unparse(field.value.func), classes)  # all of them have defaults

@@ -21,6 +21,7 @@ from ptychoformer.models import build
 from ptychoformer.publication.scan.pictures import Picture, draw_scene
 from ptychoformer.simulation.diffraction import diffraction
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.normalisation import Normalisation, label_windows, training_normalisation
 from ptychoformer.training.split import split_of
 
@@ -223,8 +224,7 @@ def test_a_network_that_learns_is_told_by_how_much(measured, tmp_path, capsys):
 def test_a_scene_without_structure_is_told(measured, tmp_path, capsys, expected, told):
     network = build("ptychonn", (16, 16), {})
     weights = {name: torch.zeros_like(part) for name, part in network.state_dict().items()}
-    entry = {"kind": "ptychonn", "options": {}, "initialisation": None, "inputs": "log"}
-    made = Checkpoint(**entry, window=(16, 16), normalisation=Normalisation(0.5, 1.0, -1.0, 1.0), weights=weights)
+    made = Checkpoint(NetworkEntry("ptychonn", {}), (16, 16), Normalisation(0.5, 1.0, -1.0, 1.0), weights)
     save_checkpoint(made, tmp_path / "model.pt")
     prepared = {"crop": 16, "bin": 1} | ({} if expected is None else {"label_deviation": expected})
     (tmp_path / "preparation.json").write_text(json.dumps(prepared))

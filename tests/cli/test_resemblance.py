@@ -12,6 +12,7 @@ from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.resemblance import Tally, differences
 from ptychoformer.models import build
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.normalisation import Normalisation
 
 SIDE = 16
@@ -41,11 +42,8 @@ def write(path, frames):
 @pytest.fixture
 def run(tmp_path):
     torch.manual_seed(0)
-    entry = {"kind": "ptychonn", "options": {}, "initialisation": None, "inputs": "log"}
     weights = build("ptychonn", (SIDE, SIDE), {}).state_dict()
-    checkpoint = Checkpoint(
-        **entry, window=(SIDE, SIDE), normalisation=Normalisation(0.5, 1.0, -1.0, 1.0), weights=weights
-    )
+    checkpoint = Checkpoint(NetworkEntry("ptychonn", {}), (SIDE, SIDE), Normalisation(0.5, 1.0, -1.0, 1.0), weights)
     save_checkpoint(checkpoint, tmp_path / "model.pt")
     return SimpleNamespace(folder=tmp_path, preparation=tmp_path / "preparation.json")
 

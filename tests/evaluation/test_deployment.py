@@ -16,6 +16,7 @@ from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.models import build
 from ptychoformer.plugins import network_kinds
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.inputs import INPUTS, network_input
 from ptychoformer.training.normalisation import Normalisation
 
@@ -45,8 +46,8 @@ def checkpoint(path, kind, options=None, inputs="log"):
     with torch.no_grad():
         for _ in range(3):
             network.train()(torch.from_numpy(network_input(photons(8), inputs)))
-    entry = {"kind": kind, "options": options or {}, "initialisation": None, "inputs": inputs}
-    save_checkpoint(Checkpoint(**entry, window=WINDOW, normalisation=NORMALISATION, weights=network.state_dict()), path)
+    entry = NetworkEntry(kind, options or {}, inputs=inputs)
+    save_checkpoint(Checkpoint(entry, WINDOW, NORMALISATION, network.state_dict()), path)
     return path
 
 

@@ -1,5 +1,6 @@
 """Predictions are the network's, in the order of the test strip."""
 
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
@@ -13,11 +14,12 @@ from ptychoformer.evaluation.predict import predict
 from ptychoformer.measurement.cxi import read_patterns, read_scan
 from ptychoformer.models import build
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.inputs import INPUTS
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import grid_split
 
-PTYNET = {"kind": "ptynet", "options": {}, "initialisation": None, "inputs": "log"}
+PTYNET = NetworkEntry("ptynet", {})
 NORMALISATION = Normalisation(0.5, 1, -1, 1)
 # Written out here, so that what the package makes of photons is held against it.
 SEEN = {
@@ -35,7 +37,7 @@ def write_checkpoint(tmp_path):
         torch.manual_seed(0)
         weights = build("ptynet", (32, 32), {}).state_dict()
         parts = {"window": (32, 32), "normalisation": NORMALISATION, "weights": weights}
-        save_checkpoint(Checkpoint(**PTYNET | changes, **parts), tmp_path / "model.pt")
+        save_checkpoint(Checkpoint(replace(PTYNET, **changes), **parts), tmp_path / "model.pt")
         return tmp_path / "model.pt"
 
     return write
@@ -56,7 +58,7 @@ def test_patches_are_what_the_network_says_of_the_test_patterns(
 ):
     scan = make_scan(rows=15, columns=6)
     monkeypatch.setattr("ptychoformer.evaluation.predict.BATCH", 4)  # 18 patterns: four batches and a part of one
-    predict(scan, write_checkpoint(inputs=inputs), PTYNET | {"inputs": inputs}, tmp_path / "patches.h5")
+    predict(scan, write_checkpoint(inputs=inputs), replace(PTYNET, inputs=inputs), tmp_path / "patches.h5")
     test = grid_split(read_scan(scan)).test
     torch.manual_seed(0)
     network = build("ptynet", (32, 32), {}).eval()
@@ -91,7 +93,7 @@ def test_another_dataset_is_predicted_as_a_whole(tmp_path, make_scan, checkpoint
 )
 def test_a_checkpoint_of_another_network_is_named(tmp_path, make_scan, checkpoint, change, words):
     with pytest.raises(InputError) as caught:
-        predict(make_scan(), checkpoint, PTYNET | change, tmp_path / "patches.h5")
+        predict(make_scan(), checkpoint, replace(PTYNET, **change), tmp_path / "patches.h5")
     found = "'ptynet' with options {}, initialisation of its own, inputs log"
     assert str(caught.value) == f"{checkpoint} is a checkpoint of {found}; expected is one of {words}."
     assert not (tmp_path / "patches.h5").exists()

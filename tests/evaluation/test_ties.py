@@ -13,6 +13,7 @@ from ptychoformer.evaluation.ties import score_ties
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.models import build
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.normalisation import training_normalisation
 from ptychoformer.training.split import split_of, training_subset
 
@@ -22,12 +23,11 @@ HOW = {"n_train": 120, "seed": 0, "subset": "square", "weighting": "radial"}
 @pytest.fixture
 def checkpoint(tmp_path):
     torch.manual_seed(0)
-    parts = dict(kind="ptynet", options={}, initialisation=None, inputs="log", window=(32, 32))
     weights = build("ptynet", (32, 32), {}).state_dict()
 
     def write(scan):
         labels = training_normalisation(scan, training_subset(split_of(scan), HOW["n_train"], 0, "square"))
-        save_checkpoint(Checkpoint(**parts, normalisation=labels, weights=weights), tmp_path / "model.pt")
+        save_checkpoint(Checkpoint(NetworkEntry("ptynet", {}), (32, 32), labels, weights), tmp_path / "model.pt")
         return tmp_path / "model.pt"
 
     return write

@@ -10,6 +10,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.publication.figures.fig2 import compose, draw
 from ptychoformer.publication.figures.parts.architecture import read_network
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_style
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.inspection import describe
 
 VARIANTS = {
@@ -32,7 +33,7 @@ def descriptions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("descriptions")
     for name, (window, options, *inputs) in VARIANTS.items():
         describe(
-            {"kind": "ptychoformer", "options": options, "inputs": inputs[0] if inputs else "log"},
+            NetworkEntry("ptychoformer", options, inputs=inputs[0] if inputs else "log"),
             window,
             folder / f"{name}.json",
         )
@@ -127,7 +128,7 @@ def test_blocks_of_the_release_show(descriptions):
     ("inputs", "words"), [("log", "log(1 + photons)"), ("sqrt", "√photons"), ("sqrt_max", "√(photons / max)")]
 )
 def test_the_pattern_is_named_as_the_network_sees_it(tmp_path, inputs, words):
-    describe({"kind": "ptychoformer", "options": {}, "inputs": inputs}, (32, 32), tmp_path / "seen.json")
+    describe(NetworkEntry("ptychoformer", {}, inputs=inputs), (32, 32), tmp_path / "seen.json")
     assert read_network(tmp_path / "seen.json").seen == words
 
 

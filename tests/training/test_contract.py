@@ -8,6 +8,7 @@ import torch
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.plugins import loss_kinds, loss_options, network_kinds
 from ptychoformer.training.contract import check_loss, check_network
+from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import make_loss
 from ptychoformer.training.normalisation import Normalisation
@@ -46,8 +47,7 @@ def tried(tmp_path):
         source = HEAD + "class Own(Net):\n" + "".join(f"    {line}\n" for line in (methods or "...").splitlines())
         source += build or "def build(window):\n    return Own()\n"
         (tmp_path / name).write_text(source)
-        model = {"kind": str(tmp_path / name), "options": {}, "initialisation": None} | entry
-        check_network(model, conditions)
+        check_network(NetworkEntry(str(tmp_path / name), **{"options": {}} | entry), conditions)
 
     return attempt
 
@@ -256,7 +256,7 @@ def test_parameters_without_a_gradient_are_named_and_trained_around(tried, capsy
 @pytest.mark.parametrize("kind", network_kinds())
 def test_every_network_of_the_package_is_let_through_without_a_word(kind, precision, capsys):
     window = replace(CONDITIONS, window=(32, 32), precision=precision, count=17)
-    check_network({"kind": kind, "options": {}, "initialisation": None}, window)
+    check_network(NetworkEntry(kind, {}), window)
     assert capsys.readouterr().err == ""
 
 
@@ -311,13 +311,13 @@ LOSSES = {
 def test_a_loss_that_training_cannot_use_is_one_sentence(loss):
     function, words = LOSSES[loss]
     with pytest.raises(TrainingError, match=rf"^The loss 'mine' .*{words}"):
-        check_loss({"kind": "mine"}, function, FORWARD, CONDITIONS)
+        check_loss(LossEntry("mine", {}), function, FORWARD, CONDITIONS)
 
 
 @pytest.mark.parametrize("side", [16, 64])
 @pytest.mark.parametrize("kind", loss_kinds())
 def test_every_loss_of_the_package_is_let_through_without_a_word(kind, side, capsys):
-    entry = {"kind": kind} | {name: option.get("default", 0.5) for name, option in loss_options(kind).items()}
+    entry = LossEntry(kind, {name: option.get("default", 0.5) for name, option in loss_options(kind).items()})
     model = replace(FORWARD, probe=torch.full((side, side), 5.0, dtype=torch.complex64))
     check_loss(entry, make_loss(entry, model), model, replace(CONDITIONS, window=(side, side)))
     assert capsys.readouterr().err == ""
@@ -333,11 +333,11 @@ def test_every_loss_of_the_package_is_let_through_without_a_word(kind, side, cap
     ],
 )
 def test_what_a_loss_may_be_is_let_through(loss):
-    check_loss({"kind": "mine"}, loss, FORWARD, CONDITIONS)
+    check_loss(LossEntry("mine", {}), loss, FORWARD, CONDITIONS)
 
 
 def test_a_loss_of_one_channel_says_which_stays_untrained(capsys):
-    check_loss({"kind": "mine"}, lambda p, t, _: squares(p, t)[:, 1].mean(), FORWARD, CONDITIONS)
+    check_loss(LossEntry("mine", {}), lambda p, t, _: squares(p, t)[:, 1].mean(), FORWARD, CONDITIONS)
     assert (
         capsys.readouterr().err.strip()
         == "The loss 'mine' does not depend on the predicted amplitude, which stays untrained."
@@ -349,5 +349,5 @@ def test_the_trial_draws_nothing_that_somebody_else_would_have_drawn(tried):
     expected = torch.rand(4)
     torch.manual_seed(3)
     tried(ALLOWED["dropout"])
-    check_loss({"kind": "mine"}, lambda p, t, _: squares(p, t).mean(), FORWARD, CONDITIONS)
+    check_loss(LossEntry("mine", {}), lambda p, t, _: squares(p, t).mean(), FORWARD, CONDITIONS)
     torch.testing.assert_close(torch.rand(4), expected, rtol=0, atol=0)

@@ -21,14 +21,16 @@ from ptychoformer.provenance import _code, _imports, _nodes, code_digest, source
 from ptychoformer.tensors import load, save
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training.checkpoint import load_checkpoint
+from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.fit import Run, fit, fit_together
 from ptychoformer.training.inputs import INPUTS, network_input
 from ptychoformer.training.options import TrainingOptions
 
 TRAINING = TrainingOptions(epochs=3, batch_size=8, validation_fraction=0.1)
 # One with dropout and batch normalisation.
-DPI = {"kind": "dpi", "options": {"size": "small"}, "initialisation": None, "inputs": "log"}
-PTYCHONN = DPI | {"kind": "ptychonn", "options": {}}
+DPI = NetworkEntry("dpi", {"size": "small"})
+PTYCHONN = NetworkEntry("ptychonn", {})
+MSE = LossEntry("mse", {})
 
 
 def train(folder, dataset, model=DPI, seed=0, **training):
@@ -37,7 +39,7 @@ def train(folder, dataset, model=DPI, seed=0, **training):
     fit(
         dataset,
         model=model,
-        loss={"kind": "mse"},
+        loss=MSE,
         n_train=20,
         seed=seed,
         training=replace(TRAINING, **training),
@@ -97,10 +99,11 @@ def test_kill_9_in_the_middle_of_an_epoch_costs_nothing_but_time(tmp_path, make_
     broken = tmp_path / "broken"
     broken.mkdir()
     program = f"""
+from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.fit import fit
 from ptychoformer.training.inputs import INPUTS, network_input
 from ptychoformer.training.options import TrainingOptions
-fit({str(scan)!r}, model={DPI!r}, loss={{"kind": "mse"}}, n_train=20, seed=0, training={replace(TRAINING, epochs=10)!r},
+fit({str(scan)!r}, model={DPI!r}, loss={MSE!r}, n_train=20, seed=0, training={replace(TRAINING, epochs=10)!r},
     checkpoint={str(broken / "model.pt")!r}, history={str(broken / "history.csv")!r})
 """
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
@@ -118,7 +121,7 @@ def train_together(folder, dataset, seeds, model=DPI, **training):
     runs = [Run(dataset, seed, folder / f"{seed}/model.pt", folder / f"{seed}/history.csv") for seed in seeds]
     for run in runs:
         run.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    fit_together(runs, model=model, loss={"kind": "mse"}, n_train=20, training=replace(TRAINING, **training))
+    fit_together(runs, model=model, loss=MSE, n_train=20, training=replace(TRAINING, **training))
     return [load_checkpoint(run.checkpoint).weights for run in runs]
 
 
@@ -352,7 +355,7 @@ def test_a_network_is_shown_what_its_entry_says(tmp_path, make_scan, monkeypatch
 
         monkeypatch.setattr(fit_module, "run_epoch", look)
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / inputs, scan, DPI | {"inputs": inputs})
+            train(tmp_path / inputs, scan, replace(DPI, inputs=inputs))
     counted = np.round(np.expm1(seen["log"].inputs.double().numpy()))
     assert counted.min() == 0
     assert set(map(bytes, counted.astype(np.float32))) <= set(map(bytes, np.maximum(photons, 0)[:, None]))
@@ -378,8 +381,8 @@ def test_a_loss_at_the_detector_is_the_same_whatever_the_network_sees(tmp_path, 
         folder.mkdir()
         files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
         still = replace(TRAINING, epochs=1, learning_rate=1e-30, min_learning_rate=0.0)
-        blind = {"kind": "blind", "options": {}, "initialisation": None, "inputs": inputs}
-        fit(make_scan(), model=blind, loss={"kind": "nssim_diffraction"}, n_train=20, seed=0, training=still, **files)
+        blind, loss = NetworkEntry("blind", {}, inputs=inputs), LossEntry("nssim_diffraction", {})
+        fit(make_scan(), model=blind, loss=loss, n_train=20, seed=0, training=still, **files)
         losses[inputs] = pd.read_csv(files["history"]).validation_loss.item()
     assert losses["sqrt"] == losses["sqrt_max"] == losses["log"]
 
@@ -403,21 +406,20 @@ def _a_blind_network(monkeypatch):
 
 def test_users_own_networks_start_as_their_entry_says(tmp_path, make_scan):
     still = {"epochs": 1, "learning_rate": 1e-30, "min_learning_rate": 0.0}
-    blind = {"kind": "blind", "options": {}, "inputs": "log"}
     plain, glorot = (
-        train(tmp_path / str(how), make_scan(), blind | {"initialisation": how}, **still)[0] for how in (None, "glorot")
+        train(tmp_path / str(how), make_scan(), NetworkEntry("blind", {}, how), **still)[0] for how in (None, "glorot")
     )
     assert plain["last.bias"].any()
     assert not glorot["last.bias"].abs().max() > 1e-20
 
 
 def test_provenance_is_told_how_the_network_started(tmp_path, make_scan):
-    for model, how in ((DPI, "torch"), (DPI | {"initialisation": "glorot"}, "glorot"), (PTYCHONN, "glorot")):
+    for model, how in ((DPI, "torch"), (replace(DPI, initialisation="glorot"), "glorot"), (PTYCHONN, "glorot")):
         files = {"checkpoint": tmp_path / "model.pt", "history": tmp_path / "history.csv"}
         facts = fit(
             make_scan(),
             model=model,
-            loss={"kind": "mse"},
+            loss=MSE,
             n_train=20,
             seed=0,
             training=replace(TRAINING, epochs=1),
@@ -440,7 +442,7 @@ def own(tmp_path):
     for cached in (code_digest, _nodes, _code, _imports):
         cached.cache_clear()
     (tmp_path / "own.py").write_text(OWN)
-    return {"kind": str(tmp_path / "own.py"), "options": {}, "initialisation": None, "inputs": "log"}
+    return NetworkEntry(str(tmp_path / "own.py"), {})
 
 
 @pytest.mark.parametrize("seeds", [[0], [0, 1]])
@@ -462,11 +464,11 @@ def test_a_network_of_one_channel_is_told_before_anything_is_written(tmp_path, m
     """It would have been trained and scored by broadcasting."""
     folder = tmp_path / "run"
     files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
-    narrow = own | {"options": {"channels": 1}}
+    narrow = replace(own, options={"channels": 1})
     with pytest.raises(
         TrainingError, match=r"own.py' returns a tensor of 2 x 1 x 32 x 32 .*; expected is .* 2 x 2 x 32 x 32\.$"
     ):
-        fit(make_scan(), model=narrow, loss={"kind": loss}, n_train=20, seed=0, training=TRAINING, **files)
+        fit(make_scan(), model=narrow, loss=LossEntry(loss, {}), n_train=20, seed=0, training=TRAINING, **files)
     assert not folder.exists()
 
 
@@ -479,7 +481,7 @@ def test_a_loss_that_broadcasts_is_told_before_anything_is_written(tmp_path, mak
     folder = tmp_path / "run"
     files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
     with pytest.raises(TrainingError, match="The loss 'mine' is the same whichever label belongs to which prediction"):
-        fit(make_scan(), model=DPI, loss={"kind": "mine"}, n_train=20, seed=0, training=TRAINING, **files)
+        fit(make_scan(), model=DPI, loss=LossEntry("mine", {}), n_train=20, seed=0, training=TRAINING, **files)
     assert not folder.exists()
 
 
@@ -497,7 +499,7 @@ def test_a_trained_network_of_ones_own_predicts_what_it_learned(tmp_path, make_s
     assert predict(scan, run / "model.pt", own, tmp_path / "patches.h5") == {"device": "cpu"}
     patterns = np.ones((2, 32, 32), np.float32)
     (patches,) = TrainedNetwork(run / "model.pt").stream([patterns])
-    first, _, last = fit_module.build(own["kind"], (32, 32), {})
+    first, _, last = fit_module.build(own.kind, (32, 32), {})
     first.load_state_dict({name.removeprefix("0."): part for name, part in weights.items() if name.startswith("0.")})
     last.load_state_dict({name.removeprefix("2."): part for name, part in weights.items() if name.startswith("2.")})
     seen = torch.from_numpy(network_input(patterns, "log"))
@@ -542,7 +544,7 @@ def test_a_network_that_is_edited_while_it_trains_is_signed_as_it_was_when_it_wa
             cached.cache_clear()
 
     forget()
-    signed, original = source_digest(own["kind"]), getattr(fit_module, moment)
+    signed, original = source_digest(own.kind), getattr(fit_module, moment)
 
     def edits(*arguments, **more):
         result = original(*arguments, **more)
@@ -552,7 +554,7 @@ def test_a_network_that_is_edited_while_it_trains_is_signed_as_it_was_when_it_wa
 
     monkeypatch.setattr(fit_module, moment, edits)
     train(tmp_path / "run", make_scan(), own, epochs=1)
-    assert load(tmp_path / "run/model.pt")["source"] == signed != source_digest(own["kind"])
+    assert load(tmp_path / "run/model.pt")["source"] == signed != source_digest(own.kind)
     with pytest.raises(InputError, match="is not as it was signed when the network was trained"):
         TrainedNetwork(tmp_path / "run/model.pt")
     (tmp_path / "own.py").write_text(OWN)
@@ -582,13 +584,13 @@ def test_a_network_may_look_for_its_modules_where_others_are_looked_for_by_anoth
     add = f"import sys\nsys.path.append({str(tmp_path / 'real')!r})\nimport own_linked_widths\n"
     (tmp_path / "own.py").write_text(add + OWN)
     train(tmp_path / "run", make_scan(), own, epochs=1)
-    assert load(tmp_path / "run/model.pt")["source"] == source_digest(own["kind"])
+    assert load(tmp_path / "run/model.pt")["source"] == source_digest(own.kind)
 
 
 def test_every_epoch_of_every_run_is_followed(tmp_path, make_scan):
     followed = []
     runs = [Run(make_scan(), seed, tmp_path / f"{seed}/model.pt", tmp_path / f"{seed}/history.csv") for seed in (0, 1)]
-    how = {"model": PTYCHONN, "loss": {"kind": "mse"}, "n_train": 20, "training": replace(TRAINING, epochs=2)}
+    how = {"model": PTYCHONN, "loss": MSE, "n_train": 20, "training": replace(TRAINING, epochs=2)}
     fit_together(runs, **how, follow=lambda seed, row: followed.append((seed, row["epoch"], row["train_loss"])))
     for seed in (0, 1):
         history = pd.read_csv(tmp_path / f"{seed}/history.csv")
@@ -608,7 +610,7 @@ def test_a_comment_in_ones_own_network_leaves_its_checkpoints_alone(tmp_path, ma
 
 def test_provenance_is_told_where_ones_own_network_lies(tmp_path, make_scan, own):
     files = {"checkpoint": tmp_path / "model.pt", "history": tmp_path / "history.csv"}
-    made = {"loss": {"kind": "mse"}, "n_train": 20, "seed": 0, "training": replace(TRAINING, epochs=1)}
+    made = {"loss": MSE, "n_train": 20, "seed": 0, "training": replace(TRAINING, epochs=1)}
     facts = fit(make_scan(), model=own, **made, **files)
     assert facts["network_file"] == str(tmp_path / "own.py")
     assert facts["network_digest"] == load(tmp_path / "model.pt")["source"]

@@ -13,6 +13,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import read_patterns
 from ptychoformer.models import build, parameter_count
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.inputs import network_input
 from ptychoformer.training.inspection import attention_maps, attention_rows, describe, learned_attention, query_pixels
 from ptychoformer.training.normalisation import Normalisation
@@ -23,7 +24,7 @@ WINDOW = (32, 32)
 @pytest.fixture
 def described(tmp_path):
     def described(kind="ptychoformer", window=WINDOW, **options):
-        describe({"kind": kind, "options": options, "inputs": "sqrt"}, window, tmp_path / "network.json")
+        describe(NetworkEntry(kind, options, inputs="sqrt"), window, tmp_path / "network.json")
         return json.loads((tmp_path / "network.json").read_text())
 
     return described
@@ -36,9 +37,9 @@ def save_network(tmp_path):
     def save(kind="ptychoformer", window=WINDOW, inputs="log", **options):
         torch.manual_seed(0)
         network = build(kind, window, options)
-        model = {"kind": kind, "options": options, "initialisation": None, "inputs": inputs}
+        model = NetworkEntry(kind, options, inputs=inputs)
         parts = {"window": window, "normalisation": Normalisation(0, 1, 0, 1), "weights": network.state_dict()}
-        save_checkpoint(Checkpoint(**model, **parts), tmp_path / "model.pt")
+        save_checkpoint(Checkpoint(model, **parts), tmp_path / "model.pt")
         return tmp_path / "model.pt"
 
     return save

@@ -9,20 +9,21 @@ from scipy.stats import pearsonr
 
 from ptychoformer.evaluation.metrics import ssim_map
 from ptychoformer.simulation.diffraction import diffraction, exit_waves
+from ptychoformer.training.entries import LossEntry
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import make_loss
 from ptychoformer.training.normalisation import Normalisation
 
 ENTRIES = [
-    *({"kind": kind} for kind in ("mse", "mae", "npcc", "nssim", "nssim_diffraction")),
-    {"kind": "huber", "delta": 0.1},
-    {"kind": "weighted", "alpha": 0.9},
+    *(LossEntry(kind, {}) for kind in ("mse", "mae", "npcc", "nssim", "nssim_diffraction")),
+    LossEntry("huber", {"delta": 0.1}),
+    LossEntry("weighted", {"alpha": 0.9}),
 ]
 WINDOW = 16
 
 
 def names(entry):
-    return entry["kind"]
+    return entry.kind
 
 
 @pytest.fixture
@@ -55,21 +56,21 @@ def detected(forward, images):
 def test_mse_is_the_squared_error_of_amplitude_plus_that_of_phase(images, forward):
     error = (images[0] - images[1]).square()
     torch.testing.assert_close(
-        make_loss({"kind": "mse"}, forward)(*images, None), error[:, 0].mean() + error[:, 1].mean()
+        make_loss(LossEntry("mse", {}), forward)(*images, None), error[:, 0].mean() + error[:, 1].mean()
     )
 
 
 def test_mae_is_the_absolute_error_of_amplitude_plus_that_of_phase(images, forward):
     error = (images[0] - images[1]).abs()
     torch.testing.assert_close(
-        make_loss({"kind": "mae"}, forward)(*images, None), error[:, 0].mean() + error[:, 1].mean()
+        make_loss(LossEntry("mae", {}), forward)(*images, None), error[:, 0].mean() + error[:, 1].mean()
     )
 
 
 def test_huber_is_a_parabola_within_delta_and_a_line_beyond(forward):
     labels = torch.zeros(1, 2, 1, 1)
     value = {
-        x: make_loss({"kind": "huber", "delta": 0.5}, forward)(torch.full_like(labels, x), labels, None).item()
+        x: make_loss(LossEntry("huber", {"delta": 0.5}), forward)(torch.full_like(labels, x), labels, None).item()
         for x in (0.3, 2.0)
     }
     assert value == pytest.approx({0.3: 2 * 0.3**2 / 2, 2.0: 2 * 0.5 * (2 - 0.25)})
@@ -78,11 +79,11 @@ def test_huber_is_a_parabola_within_delta_and_a_line_beyond(forward):
 def test_npcc_is_the_mean_correlation_of_patches(images, forward):
     pairs = zip(images[0].flatten(0, 1).numpy(), images[1].flatten(0, 1).numpy(), strict=True)
     expected = -2 * np.mean([pearsonr(a.ravel(), b.ravel()).statistic for a, b in pairs])
-    assert make_loss({"kind": "npcc"}, forward)(*images, None).item() == pytest.approx(expected)
+    assert make_loss(LossEntry("npcc", {}), forward)(*images, None).item() == pytest.approx(expected)
 
 
 def test_npcc_does_not_see_mean_and_contrast_and_survives_a_patch_without_any(images, forward):
-    loss = make_loss({"kind": "npcc"}, forward)
+    loss = make_loss(LossEntry("npcc", {}), forward)
     torch.testing.assert_close(loss(3 * images[0] - 1, images[1], None), loss(*images, None))
     flat = torch.ones_like(images[1])
     prediction = images[0].clone().requires_grad_()
@@ -93,14 +94,14 @@ def test_npcc_does_not_see_mean_and_contrast_and_survives_a_patch_without_any(im
 
 def test_nssim_is_the_ssim_that_is_reported(images, forward):
     expected = -2 * ssim_map(images[0].numpy(), images[1].numpy()).mean()
-    assert make_loss({"kind": "nssim"}, forward)(*images, None).item() == pytest.approx(expected, abs=1e-9)
+    assert make_loss(LossEntry("nssim", {}), forward)(*images, None).item() == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.2, 0.9, 1.0])
 def test_weighted_lies_between_mse_and_nssim(alpha, images, forward):
-    mse, nssim = (make_loss({"kind": kind}, forward)(*images, None) for kind in ("mse", "nssim"))
+    mse, nssim = (make_loss(LossEntry(kind, {}), forward)(*images, None) for kind in ("mse", "nssim"))
     torch.testing.assert_close(
-        make_loss({"kind": "weighted", "alpha": alpha}, forward)(*images, None), alpha * mse + (1 - alpha) * nssim
+        make_loss(LossEntry("weighted", {"alpha": alpha}), forward)(*images, None), alpha * mse + (1 - alpha) * nssim
     )
 
 
@@ -111,7 +112,7 @@ def test_diffraction_of_a_prediction_is_what_the_simulation_makes_of_it(images, 
 
 
 def test_nssim_of_diffraction_is_least_for_the_object_that_made_the_pattern(images, forward):
-    loss = make_loss({"kind": "nssim_diffraction"}, forward)
+    loss = make_loss(LossEntry("nssim_diffraction", {}), forward)
     pattern = detected(forward, images[1])
     assert loss(images[1], None, pattern).item() == pytest.approx(-1, abs=1e-6)
     assert loss(images[0], None, pattern).item() > -0.99
@@ -141,7 +142,7 @@ def test_a_channel_without_contrast_still_has_a_gradient(images, forward):
     """Its labels are all zero and stand for one value; what a network says instead shifts that value."""
     flat = replace(forward, normalisation=Normalisation(0.7, 0.7, -0.7, 0.4))
     prediction = images[0].clone().requires_grad_()
-    make_loss({"kind": "nssim_diffraction"}, flat)(prediction, None, detected(forward, images[1])).backward()
+    make_loss(LossEntry("nssim_diffraction", {}), flat)(prediction, None, detected(forward, images[1])).backward()
     assert prediction.grad[:, 0].abs().max() > 0
 
 
@@ -155,7 +156,7 @@ def test_nssim_of_diffraction_is_finite_in_the_dark(forward, photons):
     counts[1, 0, 3, 4] += 1
     patterns = torch.from_numpy(np.log1p(counts))
     dim = replace(forward, probe=probe, peak=patterns.max().item())
-    loss = make_loss({"kind": "nssim_diffraction"}, dim)
+    loss = make_loss(LossEntry("nssim_diffraction", {}), dim)
     for start in (torch.zeros, torch.ones, torch.rand):
         prediction = start(4, 2, WINDOW, WINDOW).requires_grad_()
         value = loss(prediction, None, patterns)
@@ -165,7 +166,7 @@ def test_nssim_of_diffraction_is_finite_in_the_dark(forward, photons):
         assert (prediction.grad.abs().amax(dim=(1, 2, 3)) > 0).all()
     inverted = replace(dim, normalisation=Normalisation(0.0, 1.0, -0.7, 0.4))  # an amplitude of zero emits nothing
     prediction = torch.zeros(4, 2, WINDOW, WINDOW, requires_grad=True)
-    value = make_loss({"kind": "nssim_diffraction"}, inverted)(prediction, None, patterns)
+    value = make_loss(LossEntry("nssim_diffraction", {}), inverted)(prediction, None, patterns)
     value.backward()
     assert value.isfinite()
     assert prediction.grad.isfinite().all()

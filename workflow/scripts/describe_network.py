@@ -3,6 +3,7 @@
 from adapter import job
 
 with job(snakemake):
+    from ptychoformer.training.entries import NetworkEntry
     from ptychoformer.training.inspection import describe
 
-    describe(snakemake.params.model, tuple(snakemake.params.window), snakemake.output[0])
+    describe(NetworkEntry(**snakemake.params.model), tuple(snakemake.params.window), snakemake.output[0])

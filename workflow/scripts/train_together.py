@@ -4,16 +4,18 @@ from adapter import alone, is_orphan, job
 
 with job(snakemake) as facts, alone(snakemake.output.checkpoints):
     from ptychoformer.evaluation.predict import predict
+    from ptychoformer.training.entries import LossEntry, NetworkEntry
     from ptychoformer.training.fit import Run, delete_state, fit_together
     from ptychoformer.training.options import TrainingOptions
 
     datasets, made, how = snakemake.input.datasets, snakemake.output, snakemake.params
     seeds = snakemake.config["seeds"]
     runs = [Run(*files) for files in zip(datasets, seeds, made.checkpoints, made.histories, strict=True)]
-    entries = dict(model=how.model, loss=how.loss, training=TrainingOptions(**how.training), code=how.code)
+    model, loss, training = NetworkEntry(**how.model), LossEntry.of(how.loss), TrainingOptions(**how.training)
+    entries = dict(model=model, loss=loss, training=training, code=how.code)
     trained = fit_together(runs, n_train=int(snakemake.wildcards.n_train), threads=snakemake.threads, **entries)
     for run, patches, about in zip(runs, made.patches, trained, strict=True):
-        predict(run.dataset, run.checkpoint, how.model, patches, threads=snakemake.threads)
+        predict(run.dataset, run.checkpoint, model, patches, threads=snakemake.threads)
         for artefact in (run.checkpoint, run.history, patches):
             facts[artefact] = about | {"wildcards": {"seed": str(run.seed)}}
     for run in runs if not is_orphan() else ():

@@ -1,7 +1,6 @@
 """Which network a command line names, with its options, and whether it reads the patterns."""
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.outside import is_outside, is_path
 from ptychoformer.plugins import check_kind, network_kinds, network_options, network_side
 from ptychoformer.suggestions import known
+from ptychoformer.training.entries import NetworkEntry
 
 MODEL = (
     f"network: {', '.join(network_kinds())}; or one of your own, by the path of its .py file or the dotted name of its"
@@ -57,13 +57,13 @@ def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
     return chosen
 
 
-def check_window(model: Mapping[str, Any], prepared: PreparedScan, bin: int) -> None:
+def check_window(model: NetworkEntry, prepared: PreparedScan, bin: int) -> None:
     """Whether a network can be built for the patterns of a scan.
 
     Raises:
         InputError: it cannot; the sentence suggests a crop where one would do.
     """
-    side, multiple = prepared.window[0], network_side(model["kind"])
+    side, multiple = prepared.window[0], network_side(model.kind)
     wrong = _not_built(model, prepared.window)
     if not wrong and side % multiple == 0:
         return
@@ -72,13 +72,13 @@ def check_window(model: Mapping[str, Any], prepared: PreparedScan, bin: int) -> 
     if side % multiple:
         advice = f"--crop {fitting * bin} would do" if fitting else f"--bin {bin} leaves too few of them"
         raise InputError(
-            f"{model['kind']} needs patterns whose sides are multiples of {multiple} pixels, found {side} x {side};"
+            f"{model.kind} needs patterns whose sides are multiples of {multiple} pixels, found {side} x {side};"
             f" {advice}."
         )
     raise InputError(f"{wrong.rstrip('.')}; --crop {fitting * bin} would do." if fitting else wrong)
 
 
-def _not_built(model: Mapping[str, Any], window: tuple[int, int]) -> str:
+def _not_built(model: NetworkEntry, window: tuple[int, int]) -> str:
     """Why a network cannot be built for patterns of ``window`` (h, w); empty if it can."""
     import torch
 
@@ -86,7 +86,7 @@ def _not_built(model: Mapping[str, Any], window: tuple[int, int]) -> str:
 
     try:
         with torch.device("meta"):  # shapes without numbers
-            build(model["kind"], window, model["options"])
+            build(model.kind, window, model.options)
     except InputError as error:
         return str(error)
     return ""

@@ -96,7 +96,10 @@ def run(options: Namespace) -> None:
     _warn_if_unlike(options.scan, tally, checkpoint, trained)
     facts |= {"device": network.device, "threads": threads}
     settings = (
-        about_scan(options) | asdict(patterns) | stitching | {"network": network.kind, "checkpoint": network.digest}
+        about_scan(options)
+        | asdict(patterns)
+        | stitching
+        | {"network": network.model.kind, "checkpoint": network.digest}
     )
     record(options.output, settings, time.perf_counter() - began, facts)
     _show(options)

@@ -17,12 +17,12 @@ from ptychoformer.cli.outputs import check_outputs
 from ptychoformer.cli.tensorboard import curves
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.files import locked, write_text
-from ptychoformer.measurement.options import Patterns
+from ptychoformer.measurement.options import Patterns, choices_of
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.plugins import fields_of, loss_kinds, loss_options, network_code
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
-from ptychoformer.training.inputs import INPUTS
+from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.options import TrainingOptions
 
 SUMMARY = "train a network on a reconstructed scan"
@@ -54,7 +54,6 @@ AFTERWARDS = "The same command goes on after the last whole epoch."  # said when
 PREPARATION, JUDGEMENT = "preparation.json", "judgement.json"  # in the folder of a run
 NOTHING_LEARNT = 3  # exit code with --strict
 BLOCK = 1024  # patterns looked at together
-INITIALISATIONS = ("torch", "glorot")  # those of `models`, which would import torch
 
 
 def add_options(part: argparse.ArgumentParser) -> None:
@@ -101,10 +100,15 @@ def _add_network_options(training: argparse._ArgumentGroup) -> None:
         help="of the network, as often as you like; an unknown name lists them",
     )
     training.add_argument(
-        "--initialisation", choices=INITIALISATIONS, help="weights to start from [the network's own choice]"
+        "--initialisation",
+        choices=choices_of(NetworkEntry, "initialisation"),
+        help="weights to start from [the network's own choice]",
     )
     training.add_argument(
-        "--inputs", choices=tuple(INPUTS), default="log", help="what is made of the photons it sees [%(default)s]"
+        "--inputs",
+        choices=choices_of(NetworkEntry, "inputs"),
+        default=NetworkEntry.inputs,
+        help="what is made of the photons it sees [%(default)s]",
     )
 
 
@@ -128,8 +132,8 @@ def run(options: Namespace) -> int:
 def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[str, Any]:
     # Before a network of the user's own is first imported: its file may be edited meanwhile.
     code = code_digest("training.fit", network_code(options.model), f"training.losses.{options.loss}")
-    model = {"kind": options.model, "options": network_choices(options.model, options.option)}
-    model |= {"initialisation": options.initialisation, "inputs": options.inputs}
+    chosen = network_choices(options.model, options.option)
+    model = NetworkEntry(options.model, chosen, options.initialisation, options.inputs)
     began, preparation = time.perf_counter(), _prepared(options, model)
     from ptychoformer.measurement.cxi import read_scan
     from ptychoformer.measurement.labelled import make_labelled
@@ -145,22 +149,23 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[s
     make_labelled(options.scan, reading(options), Patterns(preparation["crop"], options.bin), **made)
     n_train = options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
     training = training_options(options, n_train)
-    settings = {"model": model, "loss": loss_entry(options.loss), "n_train": n_train, "seed": options.seed}
+    loss, drawn = loss_entry(options.loss), {"n_train": n_train, "seed": options.seed}
+    entries = {"model": model, "loss": loss, "training": training}
     threads = threads_of(options)
     results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": threads, "code": code}
-    facts = fit(files["dataset.cxi"], training=training, **settings, **results, follow=follow) | {"threads": threads}
+    facts = fit(files["dataset.cxi"], **entries, **drawn, **results, follow=follow) | {"threads": threads}
     preparation["label_deviation"], judged = _judged(files, n_train, options.seed, training.subset, threads)
     seen = {"seen": _seen(files["dataset.cxi"])}  # numbers that say nothing to a reader of the provenance
     write_text(json.dumps(preparation | seen, indent=2) + "\n", files[PREPARATION])
     write_text(json.dumps(judged, indent=2) + "\n", files[JUDGEMENT])
-    settings["training"] = asdict(training)
+    settings = {"model": asdict(model), "loss": loss.plain()} | drawn | {"training": asdict(training)}
     record(files["model.pt"], settings | preparation | about_scan(options), time.perf_counter() - began, facts)
     delete_state(files["model.pt"])
     print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files['model.pt']}")
     return judged
 
 
-def _prepared(options: Namespace, model: Mapping[str, Any]) -> dict[str, Any]:
+def _prepared(options: Namespace, model: NetworkEntry) -> dict[str, Any]:
     """Return how patterns are prepared, for `predict`, once a network can be built for them."""
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
         preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
@@ -227,6 +232,6 @@ def _seen(dataset: Path) -> dict[str, Any]:
     return tally.summary()
 
 
-def loss_entry(kind: str) -> dict[str, Any]:
-    """A loss with the defaults of its options, as an entry of the config's catalogue."""
-    return {"kind": kind} | {name: option["default"] for name, option in loss_options(kind).items()}
+def loss_entry(kind: str) -> LossEntry:
+    """A loss with the defaults of its options."""
+    return LossEntry(kind, {name: option["default"] for name, option in loss_options(kind).items()})

@@ -91,13 +91,13 @@ def export_network(
     """
     _require_packages()
     trained = TrainedNetwork(checkpoint)
-    deployed = Deployed(trained.network.cpu(), trained.model["inputs"], trained.normalisation).eval()
+    deployed = Deployed(trained.network.cpu(), trained.model.inputs, trained.normalisation).eval()
     example = torch.zeros(2, *trained.window)  # one pattern would be taken for the only number there can be
     with _quiet(), torch.no_grad():
         names = {"input_names": [PHOTONS], "output_names": list(CHANNELS)}
         dynamic = {"dynamic_shapes": {PHOTONS: {0: torch.export.Dim("pattern")}}}
         program = torch.onnx.export(deployed, (example,), dynamo=True, verbose=False, **names, **dynamic)
-    facts = {"package": "ptychoformer-repro", "package_version": __version__, "network": trained.kind}
+    facts = {"package": "ptychoformer-repro", "package_version": __version__, "network": trained.model.kind}
     facts |= {"window": trained.window, "checkpoint": trained.digest}
     facts |= {name: preparation[name] for name in ("crop", "bin", "pixel_size") if preparation.get(name)}
     metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()}

@@ -31,6 +31,7 @@ class TrainedNetwork:
 
     Attributes:
         batch: how many patterns are best predicted at a time.
+        model: which network it is (`training.entries`).
         network: the module, on the device.
         reads_ahead: whether a batch is made ready while others are predicted, which takes a thread
             of the CPU.
@@ -46,9 +47,7 @@ class TrainedNetwork:
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         torch.set_num_threads(threads)
         trained = load_checkpoint(path)
-        self.kind, self.window, self._inputs = trained.kind, tuple(trained.window), trained.inputs
-        self.model = {key: getattr(trained, key) for key in ("kind", "options", "initialisation", "inputs")}
-        self.normalisation = trained.normalisation
+        self.model, self.window, self.normalisation = trained.model, tuple(trained.window), trained.normalisation
         self._path = Path(path)
         self._device = lookup_device()
         try:
@@ -56,7 +55,7 @@ class TrainedNetwork:
         # of weights, a kind or options that this version does not know
         except (RuntimeError, ImportError, TypeError) as error:
             raise InputError(
-                f"{path} holds a network '{trained.kind}' that this version of the code cannot build."
+                f"{path} holds a network '{trained.model.kind}' that this version of the code cannot build."
             ) from error
         except InputError as error:
             raise InputError(f"{path} holds a network that cannot be built: {error}") from error
@@ -80,7 +79,7 @@ class TrainedNetwork:
         With ``reads_ahead`` the device is at work on a batch while the one after it is made ready
         and the one before it is used.
         """
-        ready = (torch.from_numpy(network_input(patterns, self._inputs)) for patterns in batches)
+        ready = (torch.from_numpy(network_input(patterns, self.model.inputs)) for patterns in batches)
         if not self.reads_ahead:
             yield from (_on_host(self._launched(seen)) for seen in ready)
             return

@@ -1,8 +1,6 @@
 """From a trained network and a dataset to amplitude and phase patches of its test patterns."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -11,13 +9,14 @@ from ptychoformer.evaluation.network import BATCH, TrainedNetwork
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.measurement.cxi import read_patterns, read_scan
 from ptychoformer.progress import progress
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.split import Split, split_of, whole_scan
 
 
 def predict(
     dataset: str | os.PathLike,
     checkpoint: str | os.PathLike,
-    model: Mapping[str, Any],
+    model: NetworkEntry,
     output: str | os.PathLike,
     *,
     transferred: bool = False,
@@ -27,8 +26,8 @@ def predict(
 
     Args:
         dataset: CXI file.
-        checkpoint: of the network ``model``, trained on patterns of the dataset's size.
-        model: ``kind``, ``options``, ``initialisation`` and ``inputs`` that the network must have.
+        checkpoint: trained on patterns of the dataset's size.
+        model: which network the checkpoint must be of.
         output: HDF5 file with the patches on the labels' scale (see `evaluation.patches`).
         transferred: whether the network was trained on another dataset.
         threads: of the CPU.
@@ -40,8 +39,8 @@ def predict(
         InputError: a file is damaged, or the checkpoint belongs to another network or pattern size.
     """
     network = TrainedNetwork(checkpoint, threads)
-    found, expected = _described(**network.model), _described(**model)
-    if found != expected:
+    if network.model != model:
+        found, expected = _described(network.model), _described(model)
         raise InputError(f"{checkpoint} is a checkpoint of {found}; expected is one of {expected}.")
     scan = read_scan(dataset)
     if network.window != tuple(scan.window):
@@ -67,5 +66,6 @@ def predict_split(dataset: str | os.PathLike, network: TrainedNetwork, split: Sp
             amplitude[part], phase[part] = np.moveaxis(patches, 1, 0)
 
 
-def _described(kind: str, options: Mapping[str, Any], initialisation: str | None, inputs: str) -> str:
-    return f"'{kind}' with options {dict(options)}, initialisation {initialisation or 'of its own'}, inputs {inputs}"
+def _described(model: NetworkEntry) -> str:
+    start = model.initialisation or "of its own"
+    return f"'{model.kind}' with options {model.options}, initialisation {start}, inputs {model.inputs}"

@@ -11,6 +11,7 @@ from ptychoformer.planning.plan import Plan
 from ptychoformer.plugins import network_code
 from ptychoformer.provenance import code_digest
 from ptychoformer.provided import options_of
+from ptychoformer.training.entries import NetworkEntry
 
 
 class Wildcards(Protocol):
@@ -69,7 +70,7 @@ class Parameters:
     def network(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return a network, how it starts and what it sees: no result depends on its label."""
         entry = self.config["models"][wildcards.model]
-        return {key: entry[key] for key in ("kind", "options", "initialisation", "inputs")}
+        return {key: entry[key] for key in names_of(NetworkEntry)}
 
     def loss(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return a loss without its label."""

@@ -1,8 +1,7 @@
 """A trained network as a file."""
 
 import os
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
 
 import torch
 from torch import nn
@@ -11,9 +10,11 @@ from ptychoformer.errors import InputError
 from ptychoformer.models import build
 from ptychoformer.provenance import source_digest
 from ptychoformer.tensors import load, save
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.inputs import INPUTS
 from ptychoformer.training.normalisation import Normalisation
 
+OF_MODEL = tuple(field.name for field in fields(NetworkEntry))
 OPTIONAL = {"source"}  # only in the checkpoints that need it
 
 
@@ -22,20 +23,14 @@ class Checkpoint:
     """A trained network and everything that is needed to use it.
 
     Args:
-        kind: module of the network.
-        options: the options it was built with.
-        initialisation: of its weights before training; None is the network's own.
-        inputs: how its patterns are prepared (`training.inputs`).
+        model: which network it is, how it started and what it sees.
         window: (h, w) of the patterns it reads.
         normalisation: of its outputs.
         weights: its state dict.
         source: digest of the network's module, if that lies outside the package.
     """
 
-    kind: str
-    options: dict[str, Any]
-    initialisation: str | None
-    inputs: str
+    model: NetworkEntry
     window: tuple[int, int]
     normalisation: Normalisation
     weights: dict[str, torch.Tensor]
@@ -48,19 +43,20 @@ class Checkpoint:
             InputError: its module lies outside the package, and is not there or not as it was when
                 the network was trained.
         """
-        if self.source and source_digest(self.kind) != self.source:
+        if self.source and source_digest(self.model.kind) != self.source:
             raise InputError(
-                f"'{self.kind}' is not as it was signed when the network was trained (it was edited, or an earlier"
-                " version signed it in another way); bring back what it was, or train again."
+                f"'{self.model.kind}' is not as it was signed when the network was trained (it was edited, or an"
+                " earlier version signed it in another way); bring back what it was, or train again."
             )
-        model = build(self.kind, self.window, self.options)
-        model.load_state_dict(self.weights)
-        return model.eval()
+        network = build(self.model.kind, self.window, self.model.options)
+        network.load_state_dict(self.weights)
+        return network.eval()
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike) -> None:
-    """Write a trained network."""
-    content = vars(checkpoint) | {"normalisation": checkpoint.normalisation.as_attributes()}
+    """Write a trained network; what its entry holds stands beside the rest."""
+    parts = {name: part for name, part in vars(checkpoint).items() if name != "model"}
+    content = asdict(checkpoint.model) | parts | {"normalisation": checkpoint.normalisation.as_attributes()}
     save({name: part for name, part in content.items() if name not in OPTIONAL or part}, path)
 
 
@@ -70,7 +66,7 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     Raises:
         InputError: the file is missing, damaged, from another version, or holds something else.
     """
-    content, parts = load(path), set(Checkpoint.__dataclass_fields__) - OPTIONAL
+    content, parts = load(path), {*OF_MODEL, *Checkpoint.__dataclass_fields__} - {"model"} - OPTIONAL
     if {"kind", "weights"} <= set(content) and set(content) - OPTIONAL != parts:
         found = ", ".join(sorted(set(content) - OPTIONAL ^ parts))
         raise InputError(
@@ -78,4 +74,5 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
         )
     if set(content) - OPTIONAL != parts or content["inputs"] not in INPUTS:
         raise InputError(f"{path} is no checkpoint of a trained network.")
-    return Checkpoint(**content | {"normalisation": Normalisation.from_attributes(content["normalisation"])})
+    model = NetworkEntry(**{name: content.pop(name) for name in OF_MODEL})
+    return Checkpoint(model, **content | {"normalisation": Normalisation.from_attributes(content["normalisation"])})

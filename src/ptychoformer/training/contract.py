@@ -5,9 +5,7 @@ A breach is one sentence: what would otherwise fail after an hour, or train, pre
 by broadcasting. The trial leaves no trace: all that it draws and builds is its own.
 """
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +17,7 @@ from ptychoformer.outside import is_outside
 from ptychoformer.plugins import loss_source, network_source
 from ptychoformer.progress import say
 from ptychoformer.provenance import unsigned
+from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss
 from ptychoformer.training.optimiser import Adam
@@ -29,11 +28,8 @@ ROUNDING = 1e-6  # of a loss that is summed in another order
 LEARNING_RATE = 1e-3
 
 
-def check_network(model: Mapping[str, Any], conditions: Conditions) -> None:
+def check_network(model: NetworkEntry, conditions: Conditions) -> None:
     """Try what a training and a prediction ask of a network.
-
-    Args:
-        model: catalogue entry with ``kind``, ``options`` and ``initialisation``.
 
     Raises:
         InputError: the network cannot be built.
@@ -41,9 +37,9 @@ def check_network(model: Mapping[str, Any], conditions: Conditions) -> None:
     """
     with own_draws(conditions.device):
         _Trial(model, conditions).run()
-    if is_outside(model["kind"]) and (files := unsigned(model["kind"])):
+    if is_outside(model.kind) and (files := unsigned(model.kind)):
         say(
-            f"The network '{model['kind']}' also imports {', '.join(map(str, files))}, which is not signed with it: an"
+            f"The network '{model.kind}' also imports {', '.join(map(str, files))}, which is not signed with it: an"
             " edit there trains nothing again, and no checkpoint refuses it."
         )
 
@@ -51,14 +47,14 @@ def check_network(model: Mapping[str, Any], conditions: Conditions) -> None:
 class _Trial:
     """A network of its own that is tried, and what it is tried on."""
 
-    def __init__(self, model: Mapping[str, Any], conditions: Conditions):
-        self.model, self.conditions, self.name = model, conditions, f"The network '{model['kind']}'"
-        self.network = self.made(model["initialisation"])
+    def __init__(self, model: NetworkEntry, conditions: Conditions):
+        self.model, self.conditions, self.name = model, conditions, f"The network '{model.kind}'"
+        self.network = self.made(model.initialisation)
         self.patterns = conditions.greatest * conditions.images(1)
 
     def made(self, initialisation: str | None) -> nn.Module:
         """A network before any training."""
-        network = build(self.model["kind"], self.conditions.window, self.model["options"], initialisation)
+        network = build(self.model.kind, self.conditions.window, self.model.options, initialisation)
         if lazy := [
             name
             for name, part in network.state_dict(keep_vars=True).items()
@@ -204,14 +200,14 @@ class _Trial:
         return output
 
     def _telling(self, what: str) -> AbstractContextManager:
-        return telling(f"{self.name} {what}", network_source(self.model["kind"]))
+        return telling(f"{self.name} {what}", network_source(self.model.kind))
 
 
-def check_loss(entry: Mapping[str, Any], loss: Loss, forward: Forward, conditions: Conditions) -> None:
+def check_loss(entry: LossEntry, loss: Loss, forward: Forward, conditions: Conditions) -> None:
     """Try what a training asks of a loss.
 
     Args:
-        entry: of the catalogue, with ``kind``.
+        entry: of the catalogue.
         loss: made of it.
         forward: from labels to their patterns.
 
@@ -223,12 +219,12 @@ def check_loss(entry: Mapping[str, Any], loss: Loss, forward: Forward, condition
         labels = conditions.images(2)
         images = ((0.5 * labels + 0.5 * conditions.images(2)).requires_grad_(), labels, forward.log_intensity(labels))
         value = _value(entry, loss, *images)
-        name = f"The loss '{entry['kind']}'"
+        name = f"The loss '{entry.kind}'"
         if not value.requires_grad:
             raise TrainingError(
                 f"{name} is a number that no gradient leads back from; it must not be detached from the prediction."
             )
-        with telling(f"{name} cannot be differentiated", loss_source(entry["kind"])):
+        with telling(f"{name} cannot be differentiated", loss_source(entry.kind)):
             (gradient,) = torch.autograd.grad(value, images[0], allow_unused=True)
         if gradient is None or not gradient.any():
             raise TrainingError(
@@ -242,7 +238,7 @@ def check_loss(entry: Mapping[str, Any], loss: Loss, forward: Forward, condition
         _check_batches(entry, loss, images)
 
 
-def _check_batches(entry: Mapping[str, Any], loss: Loss, images: tuple[Tensor, Tensor, Tensor]) -> None:
+def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, Tensor]) -> None:
     """Whether a loss compares each prediction with its own label, and is a mean over the batch."""
     prediction, labels, patterns = (part.detach() for part in images)
     one, other = (
@@ -251,23 +247,23 @@ def _check_batches(entry: Mapping[str, Any], loss: Loss, images: tuple[Tensor, T
     )
     if torch.isclose(one, other, rtol=ROUNDING, atol=0):
         raise TrainingError(
-            f"The loss '{entry['kind']}' is the same whichever label belongs to which prediction; expected is one that"
+            f"The loss '{entry.kind}' is the same whichever label belongs to which prediction; expected is one that"
             " compares each with its own, and shapes that are not broadcast over the batch."
         )
     twice = _value(entry, loss, *(part.repeat(2, 1, 1, 1) for part in (prediction, labels, patterns)))
     if not are_same(one, twice):
         raise TrainingError(
-            f"The loss '{entry['kind']}' of a batch in which every pattern comes twice is {twice.item():.6g}, and"
+            f"The loss '{entry.kind}' of a batch in which every pattern comes twice is {twice.item():.6g}, and"
             f" {one.item():.6g} of that in which it comes once; expected is a mean over the batch."
         )
     _value(entry, loss, *(part[:1] for part in (prediction, labels, patterns)))
 
 
-def _value(entry: Mapping[str, Any], loss: Loss, *images: Tensor) -> Tensor:
+def _value(entry: LossEntry, loss: Loss, *images: Tensor) -> Tensor:
     """A loss of prediction, labels and patterns, checked."""
-    name, how = f"The loss '{entry['kind']}'", f"of a batch of {counted(len(images[0]))}"
+    name, how = f"The loss '{entry.kind}'", f"of a batch of {counted(len(images[0]))}"
     given = [part.clone() for part in images]
-    with telling(f"{name} fails on a batch of {counted(len(images[0]))}", loss_source(entry["kind"])):
+    with telling(f"{name} fails on a batch of {counted(len(images[0]))}", loss_source(entry.kind)):
         value = loss(*given)
     if not isinstance(value, Tensor):
         raise TrainingError(f"{name} {how} is {type(value).__name__}; expected is a tensor that holds one number.")

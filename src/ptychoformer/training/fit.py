@@ -13,7 +13,7 @@ has.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from ptychoformer.tables import write_csv
 from ptychoformer.tensors import load_state, restored, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.contract import check_loss, check_network
+from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.examples import load_examples
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.identity import data, schedule
@@ -102,8 +103,8 @@ def fit(
 def fit_together(
     runs: Sequence[Run],
     *,
-    model: Mapping[str, Any],
-    loss: Mapping[str, Any],
+    model: NetworkEntry,
+    loss: LossEntry,
     n_train: int,
     training: TrainingOptions,
     threads: int = 1,
@@ -114,9 +115,8 @@ def fit_together(
 
     Args:
         runs: seeds, datasets and outputs.
-        model: catalogue entry with ``kind``, ``options``, ``initialisation`` (None: the network's
-            own) and ``inputs``.
-        loss: catalogue entry with ``kind`` and its options.
+        model: which network.
+        loss: which loss.
         n_train: number of patterns, of which a part validates.
         training: how it is trained.
         threads: of the CPU.
@@ -151,8 +151,8 @@ def fit_together(
 
 def _prepared(
     run: Run,
-    model: Mapping[str, Any],
-    loss: Mapping[str, Any],
+    model: NetworkEntry,
+    loss: LossEntry,
     n_train: int,
     training: TrainingOptions,
     code: str,
@@ -162,13 +162,13 @@ def _prepared(
 ) -> _Job:
     """A run, as it starts or as it was left; network and loss are tried, unless they were."""
     # Before the network is first imported: its file may be edited meanwhile.
-    source = source_digest(model["kind"]) if is_outside(model["kind"]) else ""
+    source = source_digest(model.kind) if is_outside(model.kind) else ""
     scan = read_scan(run.dataset)
     subset = training_subset(split_of(scan), n_train, run.seed, training.subset)
     normalisation = training_normalisation(scan, subset)
     parts = validation_part(subset, training.validation_fraction, training.validation, run.seed)
-    examples, validation = (load_examples(run.dataset, scan, part, normalisation, model["inputs"]) for part in parts)
-    chosen = {"network": digest(dict(model)), "loss": digest(dict(loss)), "code": code, "seed": run.seed}
+    examples, validation = (load_examples(run.dataset, scan, part, normalisation, model.inputs) for part in parts)
+    chosen = {"network": digest(asdict(model)), "loss": digest(loss.plain()), "code": code, "seed": run.seed}
     chosen["number of training patterns"] = n_train
     identity = chosen | schedule(training) | data(scan, normalisation, examples, validation)
     examples, validation = examples.to(device), validation.to(device)
@@ -181,12 +181,12 @@ def _prepared(
         check_loss(loss, measure, forward, conditions)
         check_network(model, conditions)
     torch.manual_seed(integer_seed(run.seed, "weights"))
-    network = build(model["kind"], scan.window, model["options"], model["initialisation"])
+    network = build(model.kind, scan.window, model.options, model.initialisation)
     network = network.to(device, memory_format=torch.channels_last)
     set_precision(network, training.precision, device)
     making = Training(network, measure, training, run.seed, examples, validation)
     counts = f"{parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate"
-    say(f"{model['kind']}, seed {run.seed}: {counts}, on {device}")
+    say(f"{model.kind}, seed {run.seed}: {counts}, on {device}")
     if state := load_state(_state_beside(run.checkpoint), identity):
         _restore(making, state, _state_beside(run.checkpoint))
     return _Job(run, tuple(scan.window), normalisation, making, source, identity)
@@ -234,26 +234,21 @@ def _is_due(job: _Job, device: torch.device) -> bool:
     return device.type == "cpu" or time.monotonic() - job.saved > SECONDS_BETWEEN_STATES
 
 
-def _finished(job: _Job, model: Mapping[str, Any], n_train: int, device: torch.device) -> dict[str, Any]:
+def _finished(job: _Job, model: NetworkEntry, n_train: int, device: torch.device) -> dict[str, Any]:
     """Write what a run has made; returns its facts."""
     making = job.training
     write_csv(pd.DataFrame(making.history), job.run.history)
     _growing(job.run.history).unlink(missing_ok=True)
-    entry = dict(model) | {"options": dict(model["options"])}
-    made = Checkpoint(
-        **entry, window=job.window, normalisation=job.normalisation, weights=making.final_weights(), source=job.source
-    )
+    made = Checkpoint(model, job.window, job.normalisation, making.final_weights(), job.source)
     save_checkpoint(made, job.run.checkpoint)
     return {
         "device": device_name(device),
         "parameters": parameter_count(making.model),
-        "initial_weights": model["initialisation"] or own_initialisation(model["kind"]),
+        "initial_weights": model.initialisation or own_initialisation(model.kind),
         "patterns": n_train,
         "training_seconds": round(sum(row["seconds"] for row in making.history), 1),
     } | (
-        {"network_file": str(network_source(model["kind"]).resolve()), "network_digest": job.source}
-        if job.source
-        else {}
+        {"network_file": str(network_source(model.kind).resolve()), "network_digest": job.source} if job.source else {}
     )
 
 

@@ -6,7 +6,6 @@ import inspect
 import json
 import math
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from ptychoformer.models.parts.attention import PolarCoordinateAttention, polar_
 from ptychoformer.models.ptychoformer import Ptychoformer
 from ptychoformer.storage import create_hdf5, write
 from ptychoformer.training.checkpoint import load_checkpoint
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.inputs import network_input
 from ptychoformer.training.split import split_of
 
@@ -30,7 +30,7 @@ QUERIES = ("central", "outer")
 _SETTINGS = ("kernel_size", "stride", "heads", "depth")
 
 
-def describe(model: Mapping[str, Any], window: tuple[int, int], output_json: str | os.PathLike) -> None:
+def describe(model: NetworkEntry, window: tuple[int, int], output_json: str | os.PathLike) -> None:
     """Write what a network is made of, found by running one pattern through it.
 
     The JSON object holds ``kind``, ``options`` (those left out have their defaults) and ``inputs``
@@ -46,13 +46,12 @@ def describe(model: Mapping[str, Any], window: tuple[int, int], output_json: str
     Raises:
         InputError: the network cannot be built for this window.
     """
-    kind, options = model["kind"], model["options"]
-    network = models.build(kind, window, options).eval()
-    defaults = inspect.signature(models.module_of(kind).build).parameters
+    network = models.build(model.kind, window, model.options).eval()
+    defaults = inspect.signature(models.module_of(model.kind).build).parameters
     description = {
-        "kind": kind,
-        "options": {name: value.default for name, value in defaults.items() if name != "window"} | dict(options),
-        "inputs": model["inputs"],
+        "kind": model.kind,
+        "options": {name: value.default for name, value in defaults.items() if name != "window"} | dict(model.options),
+        "inputs": model.inputs,
         "window": list(window),
         "parameters": models.parameter_count(network),
         "modules": _modules(network, window),
@@ -143,7 +142,9 @@ def attention_maps(dataset: str | os.PathLike, checkpoint: str | os.PathLike, ou
     patterns = read_patterns(dataset, index)
     pixels = query_pixels(scan.window)
     weights = learned_attention(
-        network, torch.from_numpy(network_input(patterns, trained.inputs)), np.ravel_multi_index(pixels.T, scan.window)
+        network,
+        torch.from_numpy(network_input(patterns, trained.model.inputs)),
+        np.ravel_multi_index(pixels.T, scan.window),
     )
     radius, angle = (coordinate.numpy().reshape(scan.window) for coordinate in polar_coordinates(*scan.window))
     with create_hdf5(output) as file:

@@ -9,23 +9,21 @@ As Eq. 14 adds the error of the amplitude and that of the phase, every loss of i
 the two channels of a mean over batch and pixels. Losses of patterns have one channel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
 
 from torch import Tensor
 
+from ptychoformer.training.entries import LossEntry
 from ptychoformer.training.forward import Forward
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def make_loss(entry: Mapping[str, Any], forward: Forward) -> Loss:
+def make_loss(entry: LossEntry, forward: Forward) -> Loss:
     """The loss of a catalogue entry.
 
     Args:
-        entry: ``kind`` and the options of that kind.
         forward: from a prediction to its pattern, for losses at the detector.
     """
-    options = {name: value for name, value in entry.items() if name != "kind"}
-    return import_module(f"{__name__}.{entry['kind']}").build(forward, **options)
+    return import_module(f"{__name__}.{entry.kind}").build(forward, **entry.options)
