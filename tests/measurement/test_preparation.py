@@ -4,6 +4,7 @@ import os
 import re
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -253,6 +254,31 @@ def test_a_scan_without_light_or_without_good_pixels_is_refused():
     mask[8:24] = True
     with pytest.raises(InputError, match=r"no detector pixel is good in the crop of 16 pixels around \(16, 16\)"):
         prepare(raw_scan(np.ones((3, 32, 32)), mask=mask), Preparation(centre=(16, 16), crop=16))
+
+
+UNUSABLE = {
+    "empty": lambda patterns: np.zeros_like(patterns[:3]),
+    "repeated": lambda patterns: patterns[:3],
+    "dim": lambda patterns: (patterns[:3] > 200).astype(np.float32),
+    "bright": lambda patterns: 50 * patterns[:1] + 1,
+}
+
+
+@pytest.mark.parametrize("reason", UNUSABLE)
+def test_a_scan_whose_usable_patterns_all_lie_at_one_place_is_refused(reason):
+    """Those that are left out moved; an object cannot be made of the others."""
+    still = np.random.default_rng(0).poisson(200, (12, 16, 16)).astype(np.float32)
+    others = UNUSABLE[reason](still)
+    positions = [*np.zeros((12, 2)), *(3.0 * np.arange(1, len(others) + 1)[:, None] * [1, 1])]
+    raw = raw_scan(np.concatenate([still, others]), positions, centred=True)
+    sentence = "scan: all patterns that can be used have the same position; a scan moves the sample."
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        prepare(raw)
+    kept = prepare(raw, Preparation(keep_frames=True))
+    assert len(kept.unusable[reason]) == len(others)
+    assert np.ptp(kept.positions, axis=0).all()
+    moved = prepare(replace(raw, positions=np.concatenate([[[9.0, 0.0]], raw.positions[1:]])))
+    assert np.ptp(moved.positions, axis=0).tolist() == [9.0, 0.0]
 
 
 def test_a_lone_peak_as_wide_as_oversampling_makes_it_is_no_defect():

@@ -114,16 +114,14 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
 
     Raises:
         InputError: the frames cannot be used (`examination.examine`), the crop does not fit around
-            the centre, or positions in metres lack
-            the wavelength, the distance or the detector's pixel size.
+            the centre, positions in metres lack the wavelength, the distance or the detector's
+            pixel size, or all patterns that can be used have the same position.
     """
     preparation = preparation or Preparation()
     found = examine(raw, preparation.keep_frames)
-    warnings, used, shown = found.warnings, found.used, beam_centre(found.mean)
-    # what is left out says nothing of where the object lies
-    everything, raw = raw, replace(raw, positions=raw.positions[used])
+    used, shown = found.used, beam_centre(found.mean)
+    everything, raw = raw, _where_used(raw, used)
     centre = preparation.centre or raw.centre or (_middle(raw.frame) if raw.centred else shown)
-    warnings += _beside_the_beam(raw, centre, shown)
     crop = crop_side(raw, centre, preparation)
     window = crop // preparation.bin
     cut = partial(_cut, start=crop_start(centre, crop, preparation.bin), crop=crop)
@@ -137,12 +135,11 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
 
     optics = optics_of(raw, preparation, crop)
     probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
-    warnings += (*_lengths_missing(raw, preparation, optics), *_light_lost(raw, window, held))
     positions = corners_of(raw, preparation, crop)
+    warnings = raw.warnings + found.warnings + _beside_the_beam(raw, centre, shown)
+    warnings += _lengths_missing(raw, preparation, optics) + _light_lost(raw, window, held)
     if np.ptp(positions, axis=0).any():
         warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
-    elif np.ptp(raw.positions, axis=0).any():
-        raise InputError(f"{raw.path}: all patterns that can be used have the same position; a scan moves the sample.")
     return PreparedScan(
         positions=positions,
         counts=found.counts[used],
@@ -152,13 +149,25 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         probe=probe,
         centre=centre,
         crop=crop,
-        warnings=raw.warnings + warnings,
+        warnings=warnings,
         frames=partial(_frames, everything, used, prepared),
         numbers=everything.numbered[used],
         raster=raw.grid,
         bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
         unusable=found.unusable,
     )
+
+
+def _where_used(raw: RawScan, used: np.ndarray) -> RawScan:
+    """A scan with the positions of its ``used`` (n,) patterns alone, between which the object lies.
+
+    Raises:
+        InputError: they are all the same, those of all patterns are not.
+    """
+    left = replace(raw, positions=raw.positions[used])
+    if np.ptp(raw.positions, axis=0).any() and not np.ptp(left.positions, axis=0).any():
+        raise InputError(f"{raw.path}: all patterns that can be used have the same position; a scan moves the sample.")
+    return left
 
 
 def _frames(

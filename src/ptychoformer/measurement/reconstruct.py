@@ -119,12 +119,16 @@ def reconstruct(
     write_csv(pd.DataFrame(run.history), convergence)
     if not keep_state:
         delete_state(output)
-    seconds = sum(row["seconds"] for row in run.history)
+    return _facts(run, r_factor, device)
+
+
+def _facts(run: Reconstruction, r_factor: float, device: torch.device) -> dict[str, Any]:
+    """What the provenance says of a finished reconstruction."""
     return {
         "device": device_name(device),
         "r_factor": r_factor,
-        "patterns": len(amplitudes),
-        "reconstruction_seconds": round(seconds, 1),
+        "patterns": len(run.amplitudes),
+        "reconstruction_seconds": round(sum(row["seconds"] for row in run.history), 1),
     }
 
 
