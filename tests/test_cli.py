@@ -39,6 +39,7 @@ from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.inputs import INPUTS
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.options import TrainingOptions
+from ptychoformer.training.pace import batches
 
 ROOT = Path(__file__).resolve().parents[1]
 WINDOW = 32
@@ -190,6 +191,29 @@ def test_defaults_are_those_of_the_workflow():
         for name, part in schema["$defs"]["measured"]["properties"]["reconstruction"]["properties"].items()
     }
     assert reconstruct.reconstruction_options(options) == ReconstructionOptions(**reconstruction)
+
+
+@pytest.mark.parametrize(
+    ("given", "patterns", "helps"),
+    [
+        ([], 314, False),  # batches are as small as they get, there would be as many
+        ([], 2928, True),
+        (["--epochs", "5"], 314, True),
+        (["--batch-size", "32"], 2928, False),
+        (["--batch-size", "32", "--epochs", "5"], 2928, True),
+    ],
+)
+def test_fewer_patterns_are_advised_where_they_make_a_training_shorter(given, patterns, helps):
+    options = cli.parser().parse_args(["train", "scan.cxi", "--object", "o.h5", "-o", "run", *given])
+    work = []
+    for count in (patterns, patterns // 2):
+        how = train.training_options(options, count)
+        fitted = count - round(how.validation_fraction * count)
+        work.append(how.epochs * batches(fitted, how.batch_size) * how.batch_size)  # patterns that are passed
+    assert (work[1] < 0.9 * work[0]) == helps
+    advice = train.shorter(options, train.training_options(options, patterns).batch_size)
+    assert ("--patterns" in advice) == helps
+    assert all(option in advice for option in ("--crop", "--bin", "--epochs", "--model"))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ptychoformer.evaluation.predict import predict
 from ptychoformer.provenance import _code, _imports, _nodes, code_digest, source_digest
 from ptychoformer.tensors import load, save
 from ptychoformer.training import fit as fit_module
+from ptychoformer.training import pace
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.fit import Run, fit, fit_together
@@ -52,6 +53,38 @@ def assert_same_bits(weights, others):
     assert weights.keys() == others.keys()
     for name in weights:
         assert torch.equal(weights[name], others[name]), name
+
+
+def test_a_forecast_is_said_within_the_first_epoch_and_changes_no_bit(tmp_path, make_scan, monkeypatch, capsys):
+    scan = make_scan()
+    plain, losses = train(tmp_path / "plain", scan)
+    assert "a step" not in capsys.readouterr().err
+    monkeypatch.setattr(pace, "SECONDS_TO_FORECAST", 0.0)
+    forecast, same = train(tmp_path / "forecast", scan)
+    lines = capsys.readouterr().err.splitlines()
+    said = next(number for number, line in enumerate(lines) if "s a step, steps left: 7, about " in line)
+    assert said < next(number for number, line in enumerate(lines) if "epoch 1 of 3" in line)
+    assert sum("a step" in line for line in lines) == 1
+    assert_same_bits(plain, forecast)
+    pd.testing.assert_frame_equal(losses.drop(columns="seconds"), same.drop(columns="seconds"))
+
+
+def test_a_forecast_counts_what_a_broken_off_training_has_left(tmp_path, make_scan, monkeypatch, capsys):
+    scan, run_epoch = make_scan(), fit_module.run_epoch
+
+    def breaks(runs):
+        if runs[0].epoch == 2:
+            raise KeyboardInterrupt
+        return run_epoch(runs)
+
+    monkeypatch.setattr(pace, "SECONDS_TO_FORECAST", 0.0)
+    monkeypatch.setattr(fit_module, "run_epoch", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "run", scan)
+    monkeypatch.setattr(fit_module, "run_epoch", run_epoch)
+    capsys.readouterr()
+    train(tmp_path / "run", scan)
+    assert "s a step, steps left: 1" in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path, make_scan):

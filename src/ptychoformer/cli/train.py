@@ -153,7 +153,8 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[s
     entries = {"model": model, "loss": loss, "training": training}
     threads = threads_of(options)
     results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": threads, "code": code}
-    facts = fit(files["dataset.cxi"], **entries, **drawn, **results, follow=follow) | {"threads": threads}
+    said = {"follow": follow, "advice": shorter(options, training.batch_size)}
+    facts = fit(files["dataset.cxi"], **entries, **drawn, **results, **said) | {"threads": threads}
     preparation["label_deviation"], judged = _judged(files, n_train, options.seed, training.subset, threads)
     seen = {"seen": _seen(files["dataset.cxi"])}  # numbers that say nothing to a reader of the provenance
     write_text(json.dumps(preparation | seen, indent=2) + "\n", files[PREPARATION])
@@ -195,6 +196,18 @@ def training_options(options: Namespace, n_train: int) -> TrainingOptions:
         learning_rate=options.learning_rate,
         min_learning_rate=min(default.min_learning_rate, options.learning_rate),
     )
+
+
+def shorter(options: Namespace, batch_size: int) -> str:
+    """What would make a training shorter. Fewer patterns do as long as the steps become smaller,
+    or where the epochs are given; otherwise `pace` has as many steps of the same size.
+    """
+    from ptychoformer.training.pace import SMALLEST_BATCH
+
+    smaller = not options.batch_size and batch_size > SMALLEST_BATCH
+    ways = ["fewer pixels (--crop, --bin)", "fewer epochs (--epochs)"]
+    ways += ["fewer patterns (--patterns)"] if options.epochs or smaller else []
+    return f"{', '.join(ways)} or a smaller network (--model) would make it shorter"
 
 
 def _judged(

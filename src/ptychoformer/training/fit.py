@@ -40,7 +40,7 @@ from ptychoformer.training.identity import data, schedule
 from ptychoformer.training.losses import make_loss
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
 from ptychoformer.training.options import TrainingOptions
-from ptychoformer.training.pace import say_how_long
+from ptychoformer.training.pace import Forecast, say_how_long
 from ptychoformer.training.precision import set_precision
 from ptychoformer.training.run import Training, run_epoch
 from ptychoformer.training.split import split_of, training_subset, validation_part
@@ -110,6 +110,7 @@ def fit_together(
     threads: int = 1,
     code: str = "",
     follow: Follower | None = None,
+    advice: str = "",
 ) -> list[dict[str, Any]]:
     """Train one network with several seeds side by side, each as it would be alone.
 
@@ -122,6 +123,7 @@ def fit_together(
         threads: of the CPU.
         code: digest of the code, so that state left by other code is not continued.
         follow: is called after every epoch of a run, with its seed and its row of the history.
+        advice: what would make it shorter, said with the forecast of a long training.
 
     Returns:
         Facts of each run for the provenance: device, parameters, initial weights, patterns, seconds
@@ -138,7 +140,7 @@ def fit_together(
     jobs = [
         _prepared(run, model, loss, n_train, training, code, device, tried=place > 0) for place, run in enumerate(runs)
     ]
-    failed = _train(jobs, training.epochs, device, follow)
+    failed = _train(jobs, training.epochs, device, follow, advice)
     if failed:
         for job in jobs:  # those that are whole need not be trained again
             if job.training.epoch == training.epochs:
@@ -202,7 +204,7 @@ def _restore(making: Training, state: Mapping[str, Any], path: Path) -> None:
 
 
 def _train(
-    jobs: Sequence[_Job], epochs: int, device: torch.device, follow: Follower | None
+    jobs: Sequence[_Job], epochs: int, device: torch.device, follow: Follower | None, advice: str
 ) -> list[tuple[int, TrainingError]]:
     """Train all that is left to do; returns the seeds that failed, with their errors."""
     failed: list[tuple[int, TrainingError]] = []
@@ -211,7 +213,7 @@ def _train(
         if job.training.options.compile:
             job.training.compile()
         job.training.capture()
-    began, first = time.monotonic(), True
+    forecast, began = _forecast([job.training for job in going], device, advice), time.monotonic()
     while going:
         errors = run_epoch([job.training for job in going])
         failed += [(job.run.seed, error) for job, error in zip(going, errors, strict=True) if error]
@@ -222,11 +224,21 @@ def _train(
             say(_line(job, epochs))
             if follow:
                 follow(job.run.seed, job.training.history[-1])
-        if first:
+        if not forecast.over:
             say_how_long(time.monotonic() - began, max((epochs - job.training.epoch for job in going), default=0))
-            first = False
+            forecast.over = True
         going = [job for job in going if job.training.epoch < epochs]
     return failed
+
+
+def _forecast(runs: Sequence[Training], device: torch.device, advice: str) -> Forecast:
+    """Have it said after a few steps of ``runs`` how long all that is left will take, where a step
+    that is counted is done.
+    """
+    forecast = Forecast(sum((run.options.epochs - run.epoch) * run.batches for run in runs), advice)
+    for run in runs if device.type == "cpu" else ():
+        run.after_step = forecast.step_done
+    return forecast
 
 
 def _is_due(job: _Job, device: torch.device) -> bool:

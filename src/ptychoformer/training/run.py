@@ -5,7 +5,7 @@ other runs.
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +36,8 @@ class Training:
         seed: of order and dropout.
         examples: to be fitted, on the device.
         validation: to be watched, on the device.
+
+    ``after_step``, where it is set, is called after every step.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Training:
         self.model, self.loss, self.options, self.seed = model, loss, options, seed
         self.examples, self.validation = examples, validation
         self.epoch = 0
+        self.after_step: Callable[[], None] = _nothing
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {}
         self.optimiser = Adam(model.parameters(), options.learning_rate)
@@ -249,6 +252,10 @@ class Training:
             self.schedule.restore(state["schedule"])
 
 
+def _nothing() -> None:
+    pass
+
+
 def run_epoch(runs: Sequence[Training]) -> list[TrainingError | None]:
     """Take every run through its next epoch, in turn by batches; returns what went wrong.
 
@@ -262,6 +269,7 @@ def run_epoch(runs: Sequence[Training]) -> list[TrainingError | None]:
         for run in runs:
             if number < run.batches:
                 run.fit_batch(number)
+                run.after_step()
     for run in runs:
         run.validate()
     losses = [run.losses() for run in runs]
