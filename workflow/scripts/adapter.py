@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
@@ -27,16 +28,20 @@ _STARTED_BY = list(WORKFLOWS.glob("*.json"))
 
 
 @contextmanager
-def job(snakemake) -> Iterator[dict]:
+def job(snakemake, alone: Iterable[str] = ()) -> Iterator[dict]:
     """Run a rule's work; what the caller puts into the yielded mapping (for example the device)
     goes into the provenance.
 
     What it puts there under the path of an output goes into the provenance of that output alone:
     ``wildcards`` among its parameters, the rest among its facts.
+
+    Args:
+        alone: outputs out of whose folders other jobs are kept, such as one that outlived its
+            workflow. If one is there, log and provenance are its own, and nothing is touched.
     """
     facts: dict = {}
     began, started = time.perf_counter(), round(time.time(), 3)
-    with _log(snakemake.log[0]) as console:
+    with _alone(snakemake, alone), _log(snakemake.log[0]) as console:
         try:
             for artefact in snakemake.output:  # so that none is left of other content by a job that is killed
                 sidecar(artefact).unlink(missing_ok=True)
@@ -69,16 +74,17 @@ def is_orphan() -> bool:
 
 
 @contextmanager
-def alone(files: Iterable[str]) -> Iterator[None]:
-    """Keep other jobs that ask for it, such as one that outlived its workflow, out of the folders
-    of ``files``.
-
-    Raises:
-        OutputError: one is there.
+def _alone(snakemake, files: Iterable[str]) -> Iterator[None]:
+    """Keep other jobs that ask for it out of the folders of ``files``; ends the process if one is
+    there, with a sentence on the console.
     """
     with ExitStack() as held:
-        for folder in sorted({Path(file).parent for file in files}):
-            held.enter_context(locked(folder))
+        try:
+            for folder in sorted({Path(file).parent for file in files}):
+                held.enter_context(locked(folder))
+        except PtychoformerError as error:
+            print(f"Error in {snakemake.rule}: {error}", file=sys.stderr)
+            sys.exit(1)
         yield
 
 
@@ -103,7 +109,22 @@ def _log(path: str) -> Iterator:
     yields the console.
     """
     console = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    with open(path, "a", buffering=1, encoding="utf-8") as log:
+    with open(path, "a+", buffering=1, encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        yield console
+        try:
+            yield console
+        finally:
+            _bring_back(log, path)
+
+
+def _bring_back(log: TextIO, path: str) -> None:
+    """Write the log once more if it no longer lies where it was begun: Snakemake deletes it before
+    it starts a job, even one that is then refused because this one is at work.
+    """
+    sys.stdout.flush()
+    if Path(path).exists() and os.path.samestat(os.stat(path), os.fstat(log.fileno())):
+        return
+    log.seek(0)
+    with suppress(OSError), open(path, "a", encoding="utf-8") as again:
+        again.write(log.read())

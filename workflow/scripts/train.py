@@ -1,8 +1,8 @@
 """One network trained on one dataset, and what it sees in the test patterns."""
 
-from adapter import alone, is_orphan, job
+from adapter import is_orphan, job
 
-with job(snakemake) as facts, alone([snakemake.output.checkpoint]):
+with job(snakemake, alone=[snakemake.output.checkpoint]) as facts:
     from ptychoformer.evaluation.predict import predict
     from ptychoformer.training.entries import LossEntry, NetworkEntry
     from ptychoformer.training.fit import delete_state, fit

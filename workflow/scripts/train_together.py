@@ -1,8 +1,8 @@
 """One network trained on one dataset with every seed, and what each sees in the test patterns."""
 
-from adapter import alone, is_orphan, job
+from adapter import is_orphan, job
 
-with job(snakemake) as facts, alone(snakemake.output.checkpoints):
+with job(snakemake, alone=snakemake.output.checkpoints) as facts:
     from ptychoformer.evaluation.predict import predict
     from ptychoformer.training.entries import LossEntry, NetworkEntry
     from ptychoformer.training.fit import Run, delete_state, fit_together

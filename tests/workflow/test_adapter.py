@@ -1,0 +1,115 @@
+"""What surrounds every script of a rule keeps the log and the provenance of the job that they are of."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+# A job of the rule `train` whose work is to say a line, wait until it is told to end, and write its output.
+JOB = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, sys.argv[1])
+from adapter import job
+
+class Parts(list):
+    def items(self):
+        return ()
+
+name, folder, alone = sys.argv[2], Path(sys.argv[3]), sys.argv[4] == "alone"
+output = Parts([str(folder / "model.pt")])
+snakemake = SimpleNamespace(
+    rule="train", log=[str(folder / "train.log")], output=output, input=[], params=Parts(), wildcards=Parts()
+)
+with job(snakemake, alone=output if alone else ()) as facts:
+    print(f"{name} began", flush=True)
+    Path(f"{name}.began").touch()
+    sys.stdin.readline()
+    if name == "failing":
+        from ptychoformer.errors import InputError
+        raise InputError("the dataset is damaged.")
+    Path(output[0]).touch()
+    facts["by"] = name
+    print(f"{name} ended")
+"""
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """Start a job beside the test; it goes on when a line is written to it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    started = []
+
+    def begun(name, how="alone"):
+        command = [sys.executable, "-c", JOB, SCRIPTS, name, "run", how]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(command, text=True, **pipes))
+        return started[-1]
+
+    yield begun
+    for job in started:
+        job.kill()
+        job.communicate()
+
+
+def at_work(job, name):
+    while not Path(f"{name}.began").exists():
+        assert job.poll() is None
+    return job
+
+
+def test_a_job_that_is_refused_leaves_log_and_provenance_to_the_one_at_work(start):
+    Path("run/model.pt.provenance.json").write_text("of the first")
+    first = at_work(start("first"), "first")
+    Path("run/model.pt.provenance.json").write_text("of the first")
+    before = Path("run/train.log").read_text()
+    refused = start("second")
+    _, said = refused.communicate("\n")
+    assert refused.returncode == 1
+    assert said.startswith("Error in train: run is being written into by another process;")
+    assert said.count("\n") == 1
+    assert Path("run/train.log").read_text() == before == "first began\n"
+    assert Path("run/model.pt.provenance.json").read_text() == "of the first"
+    assert first.communicate("\n") == ("", "")
+    assert Path("run/train.log").read_text() == "first began\nfirst ended\n"
+    assert json.loads(Path("run/model.pt.provenance.json").read_text())["by"] == "first"
+
+
+@pytest.mark.parametrize("name", ["first", "failing"])
+@pytest.mark.parametrize("of_another", ["", "of another\n"])
+def test_a_log_that_snakemake_deleted_for_a_job_that_was_refused_comes_back(start, name, of_another):
+    first = at_work(start(name), name)
+    Path("run/train.log").unlink()
+    if of_another:
+        Path("run/train.log").write_text(of_another)
+    first.communicate("\n")
+    ended = {"first": "first ended", "failing": "Error: the dataset is damaged."}[name]
+    assert Path("run/train.log").read_text() == f"{of_another}{name} began\n{ended}\n"
+
+
+def test_a_folder_that_went_away_with_its_log_is_no_second_error(start):
+    first = at_work(start("failing", "beside others"), "failing")
+    Path("run/train.log").unlink()
+    Path("run").rmdir()
+    _, said = first.communicate("\n")
+    assert said == "Error in train: the dataset is damaged.\n"
+
+
+def test_the_next_job_appends_to_the_log_of_the_one_before(start):
+    for name in ("first", "second"):
+        start(name).communicate("\n")
+    assert Path("run/train.log").read_text() == "first began\nfirst ended\nsecond began\nsecond ended\n"
+
+
+def test_jobs_that_need_no_folder_for_themselves_run_beside_each_other(start):
+    first = at_work(start("first"), "first")
+    second = start("second", "beside others")
+    assert second.communicate("\n") == ("", "")
+    first.communicate("\n")
+    assert {"first ended", "second ended"} <= set(Path("run/train.log").read_text().splitlines())
