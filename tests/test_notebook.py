@@ -306,14 +306,14 @@ MISTAKES = {
     ),
     "no iterations": (
         lambda scan: reconstruct(scan, iterations=0),
-        "reconstruct: argument --iterations: '0' is not allowed",
+        "reconstruct: --iterations: '0' is not allowed",
     ),
     "misspelt": (
         lambda scan: reconstruct(scan, iteration=4),
-        "unrecognized arguments: --iteration=4; `ptychoformer reconstruct --help`",
+        "reconstruct: there is no option --iteration; did you mean '--iterations'? `ptychoformer reconstruct --help`",
     ),
-    "abbreviated": (lambda scan: reconstruct(scan, iter=4), "unrecognized arguments: --iter=4"),
-    "help": (lambda scan: reconstruct(scan, help=True), "unrecognized arguments: --help"),
+    "abbreviated": (lambda scan: reconstruct(scan, iter=4), "there is no option --iter; did you mean '--iterations'?"),
+    "help": (lambda scan: reconstruct(scan, help=True), "there is no option --help"),
     "no object": (lambda scan: train(scan, "none.h5", model="ptychonn"), "none.h5 does not exist"),
     "no model": (
         lambda scan: train(scan, "none.h5", model="resnet"),

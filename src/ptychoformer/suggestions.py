@@ -10,8 +10,16 @@ def known(name: Any, allowed: Iterable[str]) -> str:
     """What somebody may have meant by a ``name`` that is none of those ``allowed``, or all of
     these, as the end of a sentence.
     """
-    close = difflib.get_close_matches(str(name), allowed, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"allowed are {', '.join(allowed) or 'none'}."
+    close = nearest(name, allowed)
+    return f"did you mean '{close}'?" if close else f"allowed are {', '.join(allowed) or 'none'}."
+
+
+def nearest(name: Any, allowed: Iterable[str]) -> str:
+    """The one of those ``allowed`` that begins with a ``name``, or resembles it most; empty if none
+    does.
+    """
+    begun = [one for one in allowed if name and one.startswith(str(name))]
+    return next(iter(begun or difflib.get_close_matches(str(name), allowed, n=1)), "")
 
 
 def known_key(name: Any, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from ptychoformer import __version__
 from ptychoformer.cli import export, inspect, predict, reconstruct, train
+from ptychoformer.cli.parsing import Parser
 from ptychoformer.errors import PtychoformerError, is_out_of_memory
 
 ABOUT = """\
@@ -75,7 +76,7 @@ def _failed(line: str, code: int) -> int:
     return code
 
 
-def parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
+def parser(kind: type[Parser] = Parser) -> Parser:
     """What the command line may hold; ``kind`` of parser decides what becomes of one that
     cannot be understood.
     """

@@ -2,7 +2,6 @@
 sentences, but errors that can be caught.
 """
 
-import argparse
 import os
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -11,17 +10,18 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ptychoformer.cli import parser
+from ptychoformer.cli.parsing import Parser
 from ptychoformer.errors import InputError
 
 
-class _Strict(argparse.ArgumentParser):
+class _Strict(Parser):
     """A parser that neither ends the process nor guesses what an abbreviation means."""
 
     def __init__(self, *words: Any, **more: Any):
         super().__init__(*words, **more, allow_abbrev=False, add_help=False)
 
     def error(self, message: str) -> NoReturn:
-        raise argparse.ArgumentError(None, message)
+        raise InputError(f"{self.prog.split()[-1]}: {self.explained(message)}")
 
 
 def parsed(command: str, about: str | os.PathLike, **options: Any) -> Namespace:
@@ -39,11 +39,7 @@ def parsed(command: str, about: str | os.PathLike, **options: Any) -> Namespace:
         InputError: there is no such option, or its value is not allowed.
     """
     words = [word for name, value in options.items() for word in _words(f"--{name.replace('_', '-')}", value)]
-    try:
-        return parser(_Strict).parse_args([command, os.fspath(about), *words])
-    except argparse.ArgumentError as error:
-        said = str(error).rstrip(".")
-        raise InputError(f"{command}: {said}; `ptychoformer {command} --help` lists what there is.") from error
+    return parser(_Strict).parse_args([command, os.fspath(about), *words])
 
 
 def call(command: str, about: str | os.PathLike, **options: Any) -> None:
