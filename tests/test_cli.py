@@ -33,7 +33,7 @@ from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOp
 from ptychoformer.measurement.summary import nearest_step, overlap, probe_diameter, summarise
 from ptychoformer.measurement.windows import windows
 from ptychoformer.models import INITIALISATIONS, build
-from ptychoformer.provenance import sidecar
+from ptychoformer.provenance import record, sidecar
 from ptychoformer.simulation.diffraction import diffraction
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.entries import LossEntry, NetworkEntry
@@ -315,6 +315,59 @@ def test_positions_in_metres_are_shown_without_a_geometry(tmp_path, capsys):
     assert "nm to the nearest neighbour" in text
     assert main("inspect", path, "--distance", 2) == 0
     assert "of the window's side" in capsys.readouterr().out
+
+
+LENGTHS = {"wavelength": 1.4e-10, "distance": 2.0, "detector-pixel": 75e-6}
+
+
+def write_plain(path, unit, positions=None, patterns=None):
+    """An HDF5 file of no format, that records nothing but patterns (n, 16, 16) and positions (n, 2)."""
+    random = np.random.default_rng(0)
+    places = np.indices((6, 5)).reshape(2, -1).T if positions is None else positions
+    with h5py.File(path, "w") as file:
+        file["data"] = random.poisson(9.0, (len(places), 16, 16)) if patterns is None else patterns
+        file["positions"] = places
+        file["positions"].attrs["units"] = unit
+    return path, "--data", "data", "--positions", "positions"
+
+
+@pytest.mark.parametrize("given", [(), ("wavelength",), ("distance", "detector-pixel"), ("wavelength", "distance")])
+@pytest.mark.parametrize("unit", ["m", "um", "pixel"])
+def test_what_is_said_of_lengths_is_true_of_the_scans_positions(tmp_path, capsys, unit, given):
+    scale = {"m": 1e-7, "um": 0.1, "pixel": 1.0}[unit]
+    scan = write_plain(tmp_path / "scan.h5", unit, 4 * scale * np.indices((6, 5)).reshape(2, -1).T)
+    lengths = [f"--{name}={LENGTHS[name]}" for name in given]
+    missing = [name for name in LENGTHS if name not in given]
+    assert main("inspect", *scan, *lengths) == 0
+    text = capsys.readouterr().out
+    assert f"not recorded: {', '.join(f'--{name}' for name in missing)}" in text
+    in_pixels = unit == "pixel"
+    assert ("lengths are in pixels." in text) == ("not known, lengths are in pixels\n" in text) == in_pixels
+    assert ("positions in metres" in text) == ("not known, lengths are in metres\n" in text) == (not in_pixels)
+    assert re.search(r"step +4 pixels" if in_pixels else r"step +400 nm", text)
+    code = main("reconstruct", *scan, *lengths, "-o", tmp_path / "object.h5", "--iterations", 1, "--threads", 1)
+    said = capsys.readouterr().err
+    assert code == (0 if in_pixels else 1)
+    if not in_pixels:
+        needed = f"give {' and '.join(f'--{name}' for name in missing)} in metres (geometry in a config)."
+        assert needed in text
+        assert said.splitlines()[-1].endswith(needed)
+        assert main("inspect", *scan, *(f"--{name}={value}" for name, value in LENGTHS.items()), "--json") == 0
+        assert json.loads(capsys.readouterr().out)["warnings"] == []
+
+
+def test_positions_that_no_instrument_has_are_told_without_a_geometry(tmp_path, capsys):
+    """Micrometres taken for metres."""
+    assert main("inspect", *write_plain(tmp_path / "scan.h5", "m")) == 0
+    assert "no instrument has an extent of the scan of 5 m; lengths must be in metres." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("unit", ["m", "pixel"])
+def test_patterns_with_light_at_one_position_alone_are_no_scan(tmp_path, capsys, unit):
+    positions = np.array([[0.0, 0], [0, 0], [0, 0], [5e-6, 0], [0, 5e-6], [5e-6, 5e-6]])
+    patterns = np.random.default_rng(0).poisson(9.0, (6, 16, 16)) * (np.arange(6) < 3)[:, None, None]
+    assert main("inspect", *write_plain(tmp_path / "scan.h5", unit, positions, patterns)) == 1
+    assert "all patterns that can be used have the same position" in one_sentence(capsys)
 
 
 def test_a_scan_without_geometry_is_measured_in_pixels(tmp_path, capsys):
@@ -1041,10 +1094,12 @@ def test_a_network_that_answers_nan_leaves_an_earlier_scene(scan, tmp_path, caps
     }
     save_network(tmp_path / "model.pt", "ptychonn", (32, 32), weights)
     (tmp_path / "scene.h5").write_text("earlier")
+    made_of = {"scan": scan.name, "checkpoint": TrainedNetwork(tmp_path / "model.pt").digest}
+    record(tmp_path / "scene.h5", made_of, 0.0, {})
     assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
     assert "answers pattern 0 with NaN" in one_sentence(capsys)
     assert (tmp_path / "scene.h5").read_text() == "earlier"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt", "scene.h5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt", "scene.h5", "scene.h5.provenance.json"]
 
 
 def test_a_checkpoint_of_no_known_network_is_refused(scan, tmp_path, capsys):

@@ -389,7 +389,7 @@ def test_a_frame_need_not_be_square_but_its_pixels_must(measured):
 
 def test_lengths_that_nobody_recorded_must_be_given(measured):
     raw = raw_scan(measured.patterns, measured.corners * 1e-8, "metres", distance=2.0, centred=True)
-    sentence = "records positions in metres but no wavelength and no detector_pixel, which the preparation must give"
+    sentence = "no wavelength and no detector pixel, so that .*; give --wavelength and --detector-pixel in metres"
     with pytest.raises(InputError, match=sentence):
         prepare(raw)
     scan = prepare(raw, Preparation(wavelength=1.4e-10, detector_pixel=measured.optics.detector_pixel_size(32)))

@@ -181,7 +181,9 @@ def test_off_the_grid_a_guard_band_keeps_training_and_test_apart(seed):
 
 
 def test_a_scan_that_a_guard_band_would_eat_up_is_named():
-    with pytest.raises(InputError, match=r"extends over 6. rows is too small to be split: a guard band of 32 rows"):
+    with pytest.raises(
+        InputError, match=r"The scan, 6. pixels high, is too small to train on: .* no window of 32 pixels above it"
+    ):
         split_of(measured(rows=30))
 
 

@@ -110,6 +110,17 @@ def lengths_of(raw: RawScan, preparation: Preparation) -> dict[str, float | tupl
     }
 
 
+def positions_without_pixels(raw: RawScan, preparation: Preparation) -> str:
+    """What is to be said of positions in metres where a length is not known."""
+    missing = [name for name, value in lengths_of(raw, preparation).items() if value is None]
+    lacking = " and no ".join(name.replace("_", " ") for name in missing)
+    options = " and ".join(f"--{name.replace('_', '-')}" for name in missing)
+    return (
+        f"{raw.path} records positions in metres but no {lacking}, so that they have no place in pixels of the object;"
+        f" give {options} in metres (geometry in a config)."
+    )
+
+
 def known_lengths(raw: RawScan, preparation: Preparation, optics: Optics | None) -> dict[str, float]:
     """The lengths of `plausibility.INSTRUMENTS`, metres, that are known."""
     lengths = {name.replace("_", " "): value for name, value in lengths_of(raw, preparation).items()}
@@ -159,10 +170,7 @@ def _offsets(raw: RawScan, preparation: Preparation) -> np.ndarray:
     if raw.unit != "metres":
         return offsets
     lengths = lengths_of(raw, preparation)
-    if missing := [name for name, value in lengths.items() if value is None]:
-        raise InputError(
-            f"{raw.path} records positions in metres but no {' and no '.join(missing)}, which the preparation must"
-            " give."
-        )
+    if None in lengths.values():
+        raise InputError(positions_without_pixels(raw, preparation))
     wavelength, distance, detector_pixel = lengths.values()
     return offsets * np.array(raw.frame) * np.array(detector_pixel) / (wavelength * distance)

@@ -55,16 +55,22 @@ def doubts(
     """
     extent, step = float(np.ptp(positions, axis=0).max()), nearest_step(positions)
     found = [f"{path}: {odd}{likely_unit(step / window, lengths)}." for odd in _odd(extent, step, window)]
-    strange = [name for name, value in lengths.items() if not INSTRUMENTS[name][0] <= value <= INSTRUMENTS[name][1]]
-    if strange and not found:
-        shown = " and ".join(f"{name} of {lengths[name]:.4g} m" for name in strange)
-        found.append(f"{path}: no instrument has a {shown}; lengths must be in metres.")
+    found = found or list(strange_lengths(path, lengths))
     if probe is not None and not found and step >= (size := probe_diameter(probe)):
         found.append(
             f"{path}: the step of {step:.4g} pixels is no shorter than the probe's diameter, {size:.4g}: an overlap of"
             " 0 %."
         )
     return tuple(found)
+
+
+def strange_lengths(path: object, lengths: Mapping[str, float]) -> tuple[str, ...]:
+    """A sentence about lengths, as those of `doubts`, that no instrument has."""
+    strange = [name for name, value in lengths.items() if not _fits(name, value)]
+    if not strange:
+        return ()
+    shown = " and ".join(f"{name} of {lengths[name]:.4g} m" for name in strange)
+    return (f"{path}: no instrument has {'an' if shown[0] in 'aeiou' else 'a'} {shown}; lengths must be in metres.",)
 
 
 def _odd(extent: float, step: float, window: int) -> list[str]:

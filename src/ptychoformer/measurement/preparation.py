@@ -120,7 +120,9 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     preparation = preparation or Preparation()
     found = examine(raw, preparation.keep_frames)
     used, shown = found.used, beam_centre(found.mean)
-    everything, raw = raw, _where_used(raw, used)
+    check_moves(raw, used)
+    # The object lies between the positions of the patterns that are used.
+    everything, raw = raw, replace(raw, positions=raw.positions[used])
     centre = preparation.centre or raw.centre or (_middle(raw.frame) if raw.centred else shown)
     crop = crop_side(raw, centre, preparation)
     window = crop // preparation.bin
@@ -137,7 +139,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
     positions = corners_of(raw, preparation, crop)
     warnings = raw.warnings + found.warnings + _beside_the_beam(raw, centre, shown)
-    warnings += _lengths_missing(raw, preparation, optics) + _light_lost(raw, window, held)
+    warnings += lengths_missing(raw, preparation, optics) + _light_lost(raw, window, held)
     if np.ptp(positions, axis=0).any():
         warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
     return PreparedScan(
@@ -158,16 +160,14 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     )
 
 
-def _where_used(raw: RawScan, used: np.ndarray) -> RawScan:
-    """A scan with the positions of its ``used`` (n,) patterns alone, between which the object lies.
+def check_moves(raw: RawScan, used: np.ndarray) -> None:
+    """Refuse a scan whose ``used`` (n,) patterns all have one position, while others have not.
 
     Raises:
-        InputError: they are all the same, those of all patterns are not.
+        InputError: they have.
     """
-    left = replace(raw, positions=raw.positions[used])
-    if np.ptp(raw.positions, axis=0).any() and not np.ptp(left.positions, axis=0).any():
+    if np.ptp(raw.positions, axis=0).any() and not np.ptp(raw.positions[used], axis=0).any():
         raise InputError(f"{raw.path}: all patterns that can be used have the same position; a scan moves the sample.")
-    return left
 
 
 def _frames(
@@ -190,7 +190,7 @@ def _beside_the_beam(raw: RawScan, centre: tuple[int, int], shown: tuple[int, in
     return (f"{raw.path} puts the beam at detector pixel {centre}, its patterns rather at {shown}.",)
 
 
-def _lengths_missing(raw: RawScan, preparation: Preparation, optics: Optics | None) -> tuple[str, ...]:
+def lengths_missing(raw: RawScan, preparation: Preparation, optics: Optics | None) -> tuple[str, ...]:
     """Warn of lengths without which pixels have no size in metres."""
     if optics is not None:
         return ()

@@ -155,7 +155,9 @@ def _begun(
         InputError: there is no probe, and none is to be found.
     """
     if prepared.probe is None and options.probe_from is None:
-        raise InputError(f"{path} holds no probe, so it cannot be known; the probe must be refined (probe_from).")
+        raise InputError(
+            f"{path} holds no probe to be taken as it is; leave out --probe-known (probe_from: null in a config)."
+        )
     probe = prepared.probe if prepared.probe is not None else first_probe(amplitudes)
     if options.probe_from is not None:
         probe = as_bright_as(probe, amplitudes)

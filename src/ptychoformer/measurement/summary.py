@@ -10,12 +10,18 @@ from typing import Any
 import numpy as np
 from scipy import constants
 
-from ptychoformer.measurement.geometry import Preparation, lengths_of, particle_of
+from ptychoformer.measurement.geometry import (
+    Preparation,
+    known_lengths,
+    lengths_of,
+    particle_of,
+    positions_without_pixels,
+)
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.particles import energy_of
-from ptychoformer.measurement.plausibility import nearest_step, overlap, probe_diameter
-from ptychoformer.measurement.preparation import PreparedScan, prepare
-from ptychoformer.measurement.readers import open_described
+from ptychoformer.measurement.plausibility import nearest_step, overlap, probe_diameter, strange_lengths
+from ptychoformer.measurement.preparation import PreparedScan, check_moves, lengths_missing, prepare
+from ptychoformer.measurement.readers import RawScan, open_described
 
 BLOCK = 1024
 
@@ -70,6 +76,9 @@ def summarise(path: str | os.PathLike, reading: Reading, patterns: Patterns) -> 
         # the same.
         usable = replace(raw, positions=np.zeros_like(raw.positions), unit="frame pixels") if lost else raw
         prepared = prepare(usable, preparation)
+        if lost:
+            prepared = replace(prepared, warnings=_warnings_in_metres(raw, preparation, prepared))
+            check_moves(raw, np.isin(raw.numbered, prepared.numbers))
         lengths |= {"detector_pixel": lengths["detector_pixel"] and lengths["detector_pixel"][0]}
         photons, mean, brightest = _counts(prepared)
         pixels = None if lost else prepared.positions
@@ -94,6 +103,14 @@ def summarise(path: str | os.PathLike, reading: Reading, patterns: Patterns) -> 
         pixels,
         metres,
     )
+
+
+def _warnings_in_metres(raw: RawScan, preparation: Preparation, prepared: PreparedScan) -> tuple[str, ...]:
+    """The warnings of a scan whose positions stay in metres: it can be looked at, and no more."""
+    untrue = lengths_missing(raw, preparation, None)  # in pixels
+    strange = strange_lengths(raw.path, known_lengths(raw, preparation, None))
+    true = tuple(warning for warning in prepared.warnings if warning not in untrue)
+    return (*true, positions_without_pixels(raw, preparation), *strange)
 
 
 def _counts(scan: PreparedScan) -> tuple[np.ndarray, np.ndarray, float]:

@@ -129,8 +129,9 @@ def guarded_split(scan: Scan) -> Split:
     trained = np.maximum(top, true_top) + scan.window[0] <= border
     if not trained.any():
         raise InputError(
-            f"A scan that extends over {np.ptp(top) + scan.window[0]} rows is too small to be split: a guard band of"
-            f" {scan.window[0]} rows between training and test leaves nothing to train on."
+            f"The scan, {np.ptp(top) + scan.window[0]} pixels high, is too small to train on: its lowest fifth is kept"
+            f" for testing, and every window of {scan.window[0]} pixels above it shares pixels with that; a larger"
+            " --bin (patterns.bin in a config) makes windows smaller."
         )
     return Split(scan, np.flatnonzero(trained), np.flatnonzero(tested), {STRIP: np.arange(tested.sum())})
 
@@ -154,7 +155,10 @@ def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarr
         InputError: there are fewer training patterns.
     """
     if n_train > len(split.train):
-        raise InputError(f"{n_train} training patterns were asked for, the scan has {len(split.train)} to train on.")
+        raise InputError(
+            f"{n_train} training patterns were asked for, the scan has {len(split.train)} to train on"
+            " (--patterns; n_train in a config)."
+        )
     if how == "scattered":
         return np.sort(generator(seed, "subset").permutation(split.train)[:n_train])
     if split.scan.grid is None:

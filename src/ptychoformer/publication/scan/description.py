@@ -58,10 +58,7 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("photons", f"{photons['mean']:.4g} a pattern, {photons['min']:.4g} to {photons['max']:.4g}"),
         ("brightest pixel", f"{facts['brightest_pixel']:.4g} photons"),
         ("geometry", _geometry(facts)),
-        (
-            "object pixel",
-            with_prefix(facts["pixel_size"]) if facts["pixel_size"] else "not known, lengths are in pixels",
-        ),
+        ("object pixel", _pixel(facts)),
         ("scan", _both(facts, "extent")),
         ("step", f"{_both(facts, 'step')} to the nearest neighbour (median)"),
         ("probe", _probe(facts)),
@@ -101,6 +98,12 @@ def _energy(wavelength: float, particle: str | None) -> str:
     energy = energy_of(wavelength, particle) / constants.eV
     factor, unit = next(((factor, unit) for factor, unit in ELECTRONVOLTS if energy >= factor), ELECTRONVOLTS[-1])
     return f"{particle}s of {energy / factor:.4g} {unit}"
+
+
+def _pixel(facts: Mapping[str, Any]) -> str:
+    if facts["pixel_size"]:
+        return with_prefix(facts["pixel_size"])
+    return "not known, lengths are in " + ("pixels" if facts["extent_metres"] is None else "metres")
 
 
 def _both(facts: Mapping[str, Any], name: str) -> str:
