@@ -191,7 +191,7 @@ def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, 
         "seconds": round(seconds, 3),
     } | dict(facts)
     if Path(artefact).suffix in TEXTS and Path(artefact).is_file():
-        content["sha256"] = _sha256(artefact)
+        content["sha256"] = content_digest(artefact)
     write_provenance(content, artefact)
 
 
@@ -231,13 +231,14 @@ def check_content(artefact: str | Path) -> None:
     """
     if not sidecar(artefact).exists():
         return
-    if read_provenance(artefact).get("sha256") not in (None, _sha256(artefact)):
+    if read_provenance(artefact).get("sha256") not in (None, content_digest(artefact)):
         raise InputError(
             f"{artefact} is not as it was written: it is damaged or was edited; delete it, and run the same command"
             " that made it again."
         )
 
 
-def _sha256(path: str | Path) -> str:
+def content_digest(path: str | Path) -> str:
+    """SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

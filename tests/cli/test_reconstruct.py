@@ -48,7 +48,7 @@ def test_more_photons_resolve_more_and_the_line_says_it_in_nanometres(tmp_path, 
     found = {}
     for photons in (5e3, 1e4, 1e7):
         path = write_scan(tmp_path / "scan.cxi", photons)
-        assert reconstruct(path, tmp_path / "object.h5", "--frc") == 0
+        assert reconstruct(path, tmp_path / f"object{photons:g}.h5", "--frc") == 0
         last = capsys.readouterr().out.splitlines()[-1]
         words = re.search(r"at ([\d.]+) cycles/pixel, half-period ([\d.]+) pixels, ([\d.]+) nm", last)
         found[photons] = last if words is None else float(words[1])
@@ -57,7 +57,7 @@ def test_more_photons_resolve_more_and_the_line_says_it_in_nanometres(tmp_path, 
             assert float(words[3]) == pytest.approx(float(words[2]) * PIXEL * 1e9, rel=0.01)
     assert 0 < found[5e3] < found[1e4] < 0.5
     assert "not crossed within the band" in found[1e7]
-    table = pd.read_csv(tmp_path / "object.frc.csv")
+    table = pd.read_csv(tmp_path / "object1e+07.frc.csv")
     assert list(table.columns) == ["frequency", "frc", "half_bit"]
     assert (table["frc"][3:] > table["half_bit"][3:]).all()
 

@@ -50,6 +50,7 @@ def run(tmp_path):
 
 def predicted(run, frames, capsys):
     scan = write(run.folder / "scan.cxi", frames)
+    (run.folder / "scene.h5").unlink(missing_ok=True)
     code = cli.main(
         ["predict", str(scan), "--checkpoint", str(run.folder), "-o", str(run.folder / "scene.h5"), "--threads", "1"]
     )

@@ -47,8 +47,9 @@ def run(options: Namespace) -> None:
     preparation = prepared_as(checkpoint)
     if not preparation:
         say(f"{checkpoint} has no preparation.json beside it: the file cannot say how frames are cropped and binned.")
-    from ptychoformer.evaluation.deployment import export_network
+    from ptychoformer.evaluation.deployment import check_same_network, export_network
 
+    check_same_network(options.onnx, checkpoint)
     facts = export_network(checkpoint, preparation, options.onnx)
     window = " x ".join(map(str, json.loads(facts["window"])))
     print(f"{facts['network']} for patterns of {window} pixels: {options.onnx}")

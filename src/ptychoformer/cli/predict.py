@@ -10,8 +10,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ptychoformer.cli.arguments import about_scan, add_reading, add_threads, hdf5_name, png_name, reading, real
+from ptychoformer.cli.arguments import add_reading, add_threads, hdf5_name, png_name, reading, real
 from ptychoformer.cli.outputs import check_outputs
+from ptychoformer.cli.replacing import check_replaced, scanned
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.cli.train import PREPARATION
 from ptychoformer.errors import InputError
@@ -87,6 +88,8 @@ def run(options: Namespace) -> None:
     with open_prepared(options.scan, reading(options), patterns) as prepared:
         for warning in prepared.warnings:
             say(warning)
+        scan, made_by = scanned(options, prepared.counts), {"checkpoint": network.digest}
+        check_replaced(options.output, scan, made_by, told_by="checkpoint")
         _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
         stitching = {"weighting": options.weighting, "phase": options.phase}
         stitching |= {"tie": options.tie} if options.phase == "synchronised" else {}
@@ -95,12 +98,7 @@ def run(options: Namespace) -> None:
         facts = predict_scene(watched, network, network.normalisation, options.output, **stitching)
     _warn_if_unlike(options.scan, tally, checkpoint, trained)
     facts |= {"device": network.device, "threads": threads}
-    settings = (
-        about_scan(options)
-        | asdict(patterns)
-        | stitching
-        | {"network": network.model.kind, "checkpoint": network.digest}
-    )
+    settings = scan | asdict(patterns) | stitching | made_by | {"network": network.model.kind}
     record(options.output, settings, time.perf_counter() - began, facts)
     _show(options)
     _warn_if_flat(options.output, trained, network.normalisation)

@@ -12,15 +12,19 @@ from ptychoformer.cli.arguments import (
     about_scan,
     add_reading,
     add_running,
+    cropping,
     hdf5_name,
     number,
     png_name,
     reading,
 )
 from ptychoformer.cli.outputs import beside, check_outputs
+from ptychoformer.cli.replacing import check_replaced, scanned
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.matching import read_origin
 from ptychoformer.measurement.options import ReconstructionOptions
+from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.plugins import fields_of
 from ptychoformer.progress import say
 from ptychoformer.provenance import code_digest, record
@@ -100,6 +104,7 @@ def run(options: Namespace) -> None:
     convergence, rings = (beside(output, ending) for ending in (".convergence.csv", ".frc.csv"))
     parts = [path for half in halves_of(output) for path in half] if options.frc else []
     check_outputs([output, convergence, options.png, options.watch, rings, *parts], [options.scan])
+    _check_replaced(options, output, [path for path, _ in halves_of(output)] if options.frc else [])
 
     how = {"seed": options.seed, "threads": threads_of(options), "code": code_digest("measurement.reconstruct")}
     how |= {"keep_state": options.frc}  # so that what is done is done if a half is interrupted
@@ -115,6 +120,19 @@ def run(options: Namespace) -> None:
         delete_states(*(path for path, _ in halves_of(output)))
     _draw(options, convergence, rings if options.frc else None)
     print(line)
+
+
+def _check_replaced(options: Namespace, output: Path, halves: list[Path]) -> None:
+    """Whether objects that lie there are of the same scan.
+
+    Raises:
+        OutputError: one is not.
+    """
+    if output.exists():
+        with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
+            check_replaced(output, scanned(options, prepared.counts), {}, told_by="engine")
+    for half in halves:
+        check_replaced(half, about_scan(options), {}, told_by="engine")
 
 
 def halves_of(output: Path) -> list[tuple[Path, Path]]:
@@ -137,7 +155,7 @@ def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: A
     began, settings = time.perf_counter(), reconstruction_options(options)
     where = {"output": output, "convergence": convergence}
     facts = reconstruct(options.scan, reading(options), settings, **where, **how) | {"threads": how["threads"]}
-    about = asdict(settings) | about_scan(options) | {"seed": options.seed}
+    about = asdict(settings) | scanned(options, read_origin(output).counts) | {"seed": options.seed}
     about |= {"half": how["half"]} if "half" in how else {}
     record(output, about, time.perf_counter() - began, facts)
     return facts
@@ -150,7 +168,6 @@ def _frc(options: Namespace, output: Path, rings: Path, how: Mapping[str, Any]) 
         InputError: the scan cannot be halved, or the halves cannot be compared.
     """
     from ptychoformer.evaluation.reproducibility import agreement_of_files
-    from ptychoformer.measurement.matching import read_origin
     from ptychoformer.publication.scan.description import resolution
     from ptychoformer.tables import write_rows
 

@@ -11,17 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from ptychoformer.cli.arguments import about_scan, add_reading, add_running, cropping, number, reading, whole
+from ptychoformer.cli.arguments import add_reading, add_running, cropping, number, reading, whole
 from ptychoformer.cli.networks import MODEL, check_window, network, network_choices
 from ptychoformer.cli.outputs import check_outputs
+from ptychoformer.cli.replacing import check_replaced, is_labelled_scan, scanned
 from ptychoformer.cli.tensorboard import curves
 from ptychoformer.cli.threads import threads_of
+from ptychoformer.errors import OutputError
 from ptychoformer.files import locked, write_text
+from ptychoformer.measurement.matching import read_origin
 from ptychoformer.measurement.options import Patterns, choices_of
 from ptychoformer.measurement.preparation import open_prepared
+from ptychoformer.outside import is_outside
 from ptychoformer.plugins import fields_of, loss_kinds, loss_options, network_code
 from ptychoformer.progress import say
-from ptychoformer.provenance import code_digest, record
+from ptychoformer.provenance import code_digest, content_digest, record, sidecar, source_digest
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.options import TrainingOptions
 
@@ -52,6 +56,7 @@ examples:
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --model nets/mine.py --tensorboard curves"""
 AFTERWARDS = "The same command goes on after the last whole epoch."  # said when it was interrupted
 PREPARATION, JUDGEMENT = "preparation.json", "judgement.json"  # in the folder of a run
+OTHER_FOLDER = "name another folder with -o, or delete what lies in this one"
 NOTHING_LEARNT = 3  # exit code with --strict
 BLOCK = 1024  # patterns looked at together
 
@@ -132,49 +137,81 @@ def run(options: Namespace) -> int:
 def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[str, Any]:
     # Before a network of the user's own is first imported: its file may be edited meanwhile.
     code = code_digest("training.fit", network_code(options.model), f"training.losses.{options.loss}")
-    chosen = network_choices(options.model, options.option)
-    model = NetworkEntry(options.model, chosen, options.initialisation, options.inputs)
-    began, preparation = time.perf_counter(), _prepared(options, model)
-    from ptychoformer.measurement.cxi import read_scan
-    from ptychoformer.measurement.labelled import make_labelled
+    model = NetworkEntry(
+        options.model, network_choices(options.model, options.option), options.initialisation, options.inputs
+    )
+    loss = loss_entry(options.loss)
+    settings = {"model": asdict(model), "loss": loss.plain(), "seed": options.seed}
+    source = {"network_digest": source_digest(options.model)} if is_outside(options.model) else {}
+    began, (preparation, scan) = time.perf_counter(), _prepared(options, model)
+    scan |= {"object": content_digest(options.object)}
+    # Before anything is replaced there; what the labelled scan tells, before anything is trained.
+    _check_folder(files, scan, settings | source | {name: preparation[name] for name in ("crop", "bin")})
+    settings["n_train"] = _labelled(options, files, preparation["crop"])
+    training = training_options(options, settings["n_train"])
+    _check_folder(files, scan, {"n_train": settings["n_train"], "training": asdict(training)})
     from ptychoformer.training.fit import delete_state, fit
-    from ptychoformer.training.split import split_of
 
-    made = {
-        "labels": None,
-        "reconstruction": options.object,
-        "output": files["dataset.cxi"],
-        "object_output": files["object.h5"],
-    }
-    make_labelled(options.scan, reading(options), Patterns(preparation["crop"], options.bin), **made)
-    n_train = options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
-    training = training_options(options, n_train)
-    loss, drawn = loss_entry(options.loss), {"n_train": n_train, "seed": options.seed}
-    entries = {"model": model, "loss": loss, "training": training}
     threads = threads_of(options)
+    entries = {"model": model, "loss": loss, "training": training}
+    drawn = {"n_train": settings["n_train"], "seed": options.seed}
     results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": threads, "code": code}
     said = {"follow": follow, "advice": shorter(options, training.batch_size)}
     facts = fit(files["dataset.cxi"], **entries, **drawn, **results, **said) | {"threads": threads}
-    preparation["label_deviation"], judged = _judged(files, n_train, options.seed, training.subset, threads)
+    preparation["label_deviation"], judged = _judged(files, settings, training.subset, threads)
     seen = {"seen": _seen(files["dataset.cxi"])}  # numbers that say nothing to a reader of the provenance
     write_text(json.dumps(preparation | seen, indent=2) + "\n", files[PREPARATION])
     write_text(json.dumps(judged, indent=2) + "\n", files[JUDGEMENT])
-    settings = {"model": asdict(model), "loss": loss.plain()} | drawn | {"training": asdict(training)}
-    record(files["model.pt"], settings | preparation | about_scan(options), time.perf_counter() - began, facts)
+    settings["training"] = asdict(training)
+    record(files["model.pt"], settings | preparation | scan, time.perf_counter() - began, facts)
     delete_state(files["model.pt"])
     print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files['model.pt']}")
     return judged
 
 
-def _prepared(options: Namespace, model: NetworkEntry) -> dict[str, Any]:
-    """Return how patterns are prepared, for `predict`, once a network can be built for them."""
+def _prepared(options: Namespace, model: NetworkEntry) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return how patterns are prepared, for `predict`, once a network can be built for them and
+    there is an object; and what tells the scan from others.
+    """
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
         preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
         preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None
     for warning in prepared.warnings:
         say(warning)
     check_window(model, prepared, options.bin)
-    return preparation
+    read_origin(options.object)
+    return preparation, scanned(options, prepared.counts)
+
+
+def _check_folder(files: Mapping[str, Path], scan: Mapping[str, Any], same: Mapping[str, Any]) -> None:
+    """Whether a network in the folder, or what lies there without one, is of the run that is asked
+    for, which then begins anew or goes on.
+
+    Raises:
+        OutputError: it is not.
+    """
+    from ptychoformer.training.fit import state_beside
+
+    same = dict(same) | {name: scan[name] for name in ("object", "reading")}
+    # Between the two a job may have been killed; what it left goes on.
+    if not (state_beside(files["model.pt"]).exists() and not sidecar(files["model.pt"]).exists()):
+        check_replaced(files["model.pt"], scan, same, told_by="n_train", remedy=OTHER_FOLDER)
+    labelled = files["dataset.cxi"], files["object.h5"]
+    if not is_labelled_scan(*labelled):
+        there = " and ".join(str(path) for path in labelled if path.exists())
+        raise OutputError(f"{there} would be replaced, and is not of a training; {OTHER_FOLDER}.")
+
+
+def _labelled(options: Namespace, files: Mapping[str, Path], crop: int) -> int:
+    """Write the labelled scan; returns how many of its patterns are trained on."""
+    from ptychoformer.measurement.cxi import read_scan
+    from ptychoformer.measurement.labelled import make_labelled
+    from ptychoformer.training.split import split_of
+
+    made = {"output": files["dataset.cxi"], "object_output": files["object.h5"]}
+    made |= {"labels": None, "reconstruction": options.object}
+    make_labelled(options.scan, reading(options), Patterns(crop, options.bin), **made)
+    return options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
 
 
 def training_options(options: Namespace, n_train: int) -> TrainingOptions:
@@ -211,7 +248,7 @@ def shorter(options: Namespace, batch_size: int) -> str:
 
 
 def _judged(
-    files: Mapping[str, Path], n_train: int, seed: int, subset: str, threads: int
+    files: Mapping[str, Path], settings: Mapping[str, Any], subset: str, threads: int
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Say whether the network has learnt anything; returns the standard deviation of its
     training labels, and what was found.
@@ -223,7 +260,7 @@ def _judged(
     from ptychoformer.training.split import split_of, training_subset
 
     scan, network = read_scan(files["dataset.cxi"]), TrainedNetwork(files["model.pt"], threads)
-    trained = training_subset(split_of(scan), n_train, seed, subset)
+    trained = training_subset(split_of(scan), settings["n_train"], settings["seed"], subset)
     means, deviations = label_statistics(scan, trained, network.normalisation)
     judged = judge(files["dataset.cxi"], network, means)
     print(f"On {judged['patterns']} patterns of the part that was never trained on:\n{table(judged)}")

@@ -16,16 +16,18 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ptychoformer import __version__
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, OutputError
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.files import atomic
+from ptychoformer.provenance import content_digest
 from ptychoformer.training.normalisation import Normalisation
 
 PHOTONS = "photons"
@@ -105,6 +107,29 @@ def export_network(
     with atomic(output) as temporary:
         program.save(temporary, external_data=False)
     return metadata
+
+
+def check_same_network(path: str | os.PathLike, checkpoint: str | os.PathLike) -> None:
+    """Whether a file at ``path``, if there is one, is an ONNX file of the same checkpoint.
+
+    Raises:
+        InputError: a package that reads ONNX is missing.
+        OutputError: it is something else.
+    """
+    if not (Path(path).exists() and Path(checkpoint).is_file()):
+        return  # of a checkpoint that is missing `export_network` tells
+    _require_packages()
+    import onnx
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception:  # whatever a parser stumbles over in a file of another kind
+        found = None
+    else:
+        found = {entry.key: entry.value for entry in model.metadata_props}.get("checkpoint")
+    if found != content_digest(checkpoint):
+        what = "is the network of another checkpoint" if found else "exists, and was made by something else"
+        raise OutputError(f"{path} {what}; name another output, or delete that one.")
 
 
 def _require_packages() -> None:

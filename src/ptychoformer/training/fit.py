@@ -83,7 +83,7 @@ class _Job:
     saved: float = field(default_factory=time.monotonic)
 
     def save_state(self) -> None:
-        save(self.training.state() | {"identity": self.identity}, _state_beside(self.run.checkpoint))
+        save(self.training.state() | {"identity": self.identity}, state_beside(self.run.checkpoint))
         write_csv(pd.DataFrame(self.training.history), _growing(self.run.history))
         self.saved = time.monotonic()
 
@@ -189,8 +189,8 @@ def _prepared(
     making = Training(network, measure, training, run.seed, examples, validation)
     counts = f"{parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate"
     say(f"{model.kind}, seed {run.seed}: {counts}, on {device}")
-    if state := load_state(_state_beside(run.checkpoint), identity):
-        _restore(making, state, _state_beside(run.checkpoint))
+    if state := load_state(state_beside(run.checkpoint), identity):
+        _restore(making, state, state_beside(run.checkpoint))
     return _Job(run, tuple(scan.window), normalisation, making, source, identity)
 
 
@@ -266,10 +266,11 @@ def _finished(job: _Job, model: NetworkEntry, n_train: int, device: torch.device
 
 def delete_state(checkpoint: str | Path) -> None:
     """Delete the state of a finished training, once everything that is made of it is safe."""
-    _state_beside(checkpoint).unlink(missing_ok=True)
+    state_beside(checkpoint).unlink(missing_ok=True)
 
 
-def _state_beside(checkpoint: str | Path) -> Path:
+def state_beside(checkpoint: str | Path) -> Path:
+    """Where the state of a training lies until all that is made of it is safe."""
     return Path(checkpoint).with_name("state.pt")
 
 

@@ -1,0 +1,107 @@
+"""Whether what lies where a command writes may be replaced: what the same command made of the same
+inputs may, and nothing else.
+"""
+
+import json
+import os
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptychoformer.cli.arguments import about_scan
+from ptychoformer.errors import InputError, OutputError
+from ptychoformer.provenance import read_provenance, sidecar
+
+DELETE = "name another output, or delete that one"
+# Contents, of which only a digest is recorded.
+CONTENTS = {"object": "object", "checkpoint": "network", "network_digest": "version of the network's file"}
+
+
+def scanned(options: Namespace, counts: np.ndarray) -> dict[str, Any]:
+    """Return what tells one scan from another, even one of the same name, for the provenance.
+
+    Args:
+        counts: (n,) of `PreparedScan`.
+    """
+    from ptychoformer.tensors import fingerprint
+
+    return about_scan(options) | {"scan_counts": fingerprint(counts)}
+
+
+def check_replaced(
+    output: str | os.PathLike, scan: Mapping[str, Any], same: Mapping[str, Any], told_by: str, remedy: str = DELETE
+) -> None:
+    """Whether a file at ``output``, if there is one, was made of the same by the command that is to
+    write there.
+
+    Args:
+        scan: what `scanned` returned, or `about_scan`.
+        same: what else must be the same, by the names of the provenance's configuration.
+        told_by: a name that the configuration of no other command has.
+        remedy: what to do, for the sentence.
+
+    Raises:
+        OutputError: it was not, or nothing says so.
+    """
+    if not Path(output).exists():
+        return
+    if not sidecar(output).exists():
+        raise OutputError(f"{output} exists, and nothing beside it says what it was made of; {remedy}.")
+    recorded = read_provenance(output)
+    if not {told_by, "scan"} <= set(recorded.get("configuration", ())):
+        raise OutputError(f"{output} exists, and was made by something else than this command; {remedy}.")
+    now, options = (json.loads(json.dumps(part, default=str)) for part in (scan, same))
+    before = recorded | recorded["configuration"]
+    if changed := [*_other_scan(before, now), *_other_options(before, options)]:
+        raise OutputError(f"{output} was made with {' and '.join(changed)}; {remedy}.")
+
+
+def _other_scan(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Name the scan that was another one; what it counts is compared if it was read in one way."""
+    if before["scan"] != now["scan"]:
+        yield f"the scan {before['scan']} (now {now['scan']})"
+        return
+    alike = before.get("reading") == now["reading"]
+    names = [name for name in ("scan_bytes", "scan_counts") if name in before and name in now]
+    if any(before[name] != now[name] for name in names if alike or name != "scan_counts"):
+        yield f"another scan of the name {now['scan']}"
+
+
+def _other_options(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """Name the options that were others, as the command line does, and contents."""
+    for name in [name for name in now if name in before]:
+        old, new = before[name], now[name]
+        if isinstance(old, dict) and isinstance(new, dict):
+            absent = dict.fromkeys([*old, *new])
+            yield from _other_options(absent | old, absent | new, name)
+        elif old != new:
+            option = f"{_option(name, within)} {_shown(old)} (now {_shown(new)})"
+            yield f"another {CONTENTS[name]}" if name in CONTENTS else option
+
+
+def _option(name: str, within: str) -> str:
+    if within in ("options", "loss"):
+        return f"--option {name}" if within == "options" else "--loss"
+    return {"kind": "--model", "n_train": "--patterns"}.get(name, f"--{name.replace('_', '-')}")
+
+
+def _shown(value: Any) -> str:
+    return "left out" if value is None else str(value)
+
+
+def is_labelled_scan(dataset: Path, labels: Path) -> bool:
+    """Whether files are the labelled scan that `train` begins with, as far as they are there."""
+    from ptychoformer.storage import open_hdf5
+
+    try:
+        for path, group, attribute in ((dataset, "ptychography", "source"), (labels, "object", "kind")):
+            if path.exists():
+                with open_hdf5(path) as file:
+                    if attribute not in file[group].attrs:
+                        return False
+    except (InputError, KeyError):
+        return False
+    return True

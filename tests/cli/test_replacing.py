@@ -1,0 +1,228 @@
+"""A command replaces what it made of the same, and nothing else."""
+
+import shutil
+from functools import partial
+
+import h5py
+import numpy as np
+import pytest
+
+from ptychoformer import cli
+from ptychoformer.cli import train
+from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.windows import windows
+from ptychoformer.provenance import _code, _imports, _nodes, code_digest, sidecar
+from ptychoformer.simulation.diffraction import diffraction
+
+WINDOW = 32
+
+
+def write_scan(path, seed=0):
+    """Patterns of a random object; those of all seeds take as many bytes."""
+    path.parent.mkdir(exist_ok=True)
+    random = np.random.default_rng(seed)
+    corners = np.indices((14, 8)).reshape(2, -1).T * 6.0
+    thing = 0.7 + 0.3 * random.random((14 * 6 + WINDOW, 8 * 6 + WINDOW))
+    y, x = np.indices((WINDOW, WINDOW)) - WINDOW // 2
+    probe = (30 * np.exp(-(y**2 + x**2) / 50) * np.exp(0.02j * (y**2 + x**2))).astype(np.complex64)
+    optics = Optics(wavelength=1.4e-10, pixel_size=1e-8, distance=2.0)
+    with create_dataset(path, window=(WINDOW, WINDOW), positions=corners, optics=optics, probe=probe) as data:
+        data[:] = np.rint(diffraction(probe * windows(thing, corners.astype(int), probe.shape)))
+    return path
+
+
+def main(*arguments):
+    return cli.main([*map(str, arguments)])
+
+
+def reconstruct(scan, output, *more):
+    return main("reconstruct", scan, "-o", output, "--iterations", 1, "--threads", 1, *more)
+
+
+def learn(scan, thing, run, *more):
+    how = ("--model", "ptynet", "--epochs", 1, "--patterns", 8, "--threads", 1)
+    return main("train", scan, "--object", thing, "-o", run, *how, *more)
+
+
+def predict(scan, run, output, *more):
+    return main("predict", scan, "--checkpoint", run, "-o", output, "--threads", 1, *more)
+
+
+def export(run, output):
+    return main("export", run, "--onnx", output)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a scan, another of the same name and length, and what the commands make of the first."""
+    folder = tmp_path_factory.mktemp("made")
+    scan, other = write_scan(folder / "scan.cxi"), write_scan(folder / "day2" / "scan.cxi", seed=1)
+    assert scan.stat().st_size == other.stat().st_size
+    assert reconstruct(scan, folder / "object.h5") == reconstruct(other, folder / "day2" / "object.h5") == 0
+    assert learn(scan, folder / "object.h5", folder / "run") == 0
+    assert predict(scan, folder / "run", folder / "scene.h5") == 0
+    assert export(folder / "run", folder / "network.onnx") == 0
+    return folder
+
+
+@pytest.fixture
+def there(made, tmp_path):
+    """A copy of all of it."""
+    return shutil.copytree(made, tmp_path / "there")
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(capsys, folder, command, *words):
+    """Whether a command ends with one sentence that holds all ``words`` and leaves every file as it was."""
+    capsys.readouterr()
+    before = contents(folder)
+    assert command() == 1
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    assert sentence.startswith("Error: ")
+    for word in words:
+        assert word in sentence
+    assert contents(folder) == before
+
+
+def test_the_same_command_again_replaces_what_it_made(there):
+    scan, before = there / "scan.cxi", contents(there)
+    assert reconstruct(scan, there / "object.h5") == 0
+    assert learn(scan, there / "object.h5", there / "run") == 0
+    assert predict(scan, there / "run", there / "scene.h5") == 0
+    assert export(there / "run", there / "network.onnx") == 0
+    assert contents(there).keys() == before.keys()
+    for name in ("object.h5", "run/model.pt", "scene.h5"):
+        assert (there / name).read_bytes() == before[there / name]
+        assert (there / name).stat().st_mtime_ns > (there / "day2" / "scan.cxi").stat().st_mtime_ns
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--model", "dpi"), "--model ptynet (now dpi)"),
+        (("--option", "size=large"), "--option size left out (now large)"),
+        (("--seed", 1), "--seed 0 (now 1)"),
+        (("--patterns", 9), "--patterns 8 (now 9)"),
+        (("--epochs", 2), "--epochs 1 (now 2)"),
+        (("--batch-size", 2), "--batch-size 4 (now 2)"),
+        (("--learning-rate", 0.01), "--learning-rate 0.001 (now 0.01)"),
+        (("--loss", "mae"), "--loss mse (now mae)"),
+        (("--inputs", "sqrt"), "--inputs log (now sqrt)"),
+        (("--initialisation", "glorot"), "--initialisation left out (now glorot)"),
+        (("--crop", 16), "--crop 32 (now 16)"),
+        (("--bin", 2), "--bin 1 (now 2)"),
+        (("--distance", 2.5), "--distance left out (now 2.5)"),
+        (("--seed", 1, "--loss", "mae"), "--loss mse (now mae) and --seed 0 (now 1)"),
+    ],
+)
+def test_a_run_with_other_options_is_not_replaced(there, capsys, options, words):
+    again = partial(learn, there / "scan.cxi", there / "object.h5", there / "run", *options)
+    refused(capsys, there, again, "run/model.pt was made with", words, "name another folder with -o, or delete what")
+
+
+def test_a_run_of_another_scan_or_object_is_not_replaced(there, capsys):
+    day2 = there / "day2"
+    again = partial(learn, day2 / "scan.cxi", day2 / "object.h5", there / "run")
+    refused(capsys, there, again, "another scan of the name scan.cxi and another object")
+    (there / "scan.cxi").rename(there / "renamed.cxi")
+    again = partial(learn, there / "renamed.cxi", there / "object.h5", there / "run")
+    refused(capsys, there, again, "the scan scan.cxi (now renamed.cxi)")
+    again = partial(learn, day2 / "scan.cxi", day2 / "object.h5", there / "run", "--seed", 3)
+    refused(capsys, there, again, "another scan of the name scan.cxi", "--seed 0 (now 3)")
+
+
+def test_a_network_of_ones_own_that_was_edited_is_another(there, capsys):
+    own = there / "own.py"
+    own.write_text("from torch import nn\n\n\ndef build(window):\n    return nn.Conv2d(1, 2, 3, padding=1)\n")
+    again = partial(learn, there / "scan.cxi", there / "object.h5", there / "own", "--model", own)
+    assert again() == again() == 0
+    own.write_text(own.read_text().replace("3, padding=1", "5, padding=2"))
+    for seen in (_code, _imports, _nodes, code_digest):  # by a process, once
+        seen.cache_clear()
+    refused(capsys, there, again, "another version of the network's file")
+
+
+@pytest.mark.parametrize("name", ["object.h5", "dataset.cxi"])
+@pytest.mark.parametrize("content", ["reconstruction", "scan", "text"])
+def test_a_training_leaves_what_is_of_no_training(there, capsys, name, content):
+    folder = there / "folder"
+    folder.mkdir()
+    if content == "text":
+        (folder / name).write_text("notes")
+    else:
+        shutil.copy(there / {"reconstruction": "object.h5", "scan": "scan.cxi"}[content], folder / name)
+    again = partial(learn, there / "scan.cxi", there / "object.h5", folder)
+    refused(capsys, there, again, f"folder/{name} would be replaced, and is not of a training; name another folder")
+
+
+@pytest.mark.parametrize("moment", ["record", "_judged", "_seen"])
+def test_a_training_that_was_killed_before_all_was_written_goes_on(there, monkeypatch, capsys, moment):
+    work = getattr(train, moment)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    again = partial(learn, there / "scan.cxi", there / "object.h5", there / "new")
+    monkeypatch.setattr(train, moment, killed)
+    assert again() == 130
+    monkeypatch.setattr(train, moment, work)
+    assert again() == 0
+    assert "Going on after epoch 1." in capsys.readouterr().err
+    assert sidecar(there / "new" / "model.pt").exists()
+
+
+def test_an_object_is_replaced_with_other_options_of_the_same_scan_alone(there, capsys):
+    scan, output = there / "scan.cxi", there / "object.h5"
+    for more in (("--iterations", 2), ("--crop", 16), ("--distance", 3), ("--keep-frames",), ("--frc",)):
+        assert reconstruct(scan, output, *more) == 0
+    other = there / "day2" / "scan.cxi"
+    sentence = ("object.h5 was made with another scan of the name scan.cxi; name another output",)
+    refused(capsys, there, lambda: reconstruct(other, output), *sentence)
+    (there / "object.h5").rename(there / "kept.h5")
+    sidecar(output).rename(sidecar(there / "kept.h5"))
+    other.rename(there / "other.cxi")
+    half = partial(reconstruct, there / "other.cxi", output, "--frc")
+    refused(capsys, there, half, "object.half1.h5 was made with the scan scan.cxi (now other.cxi)")
+
+
+def test_a_scene_is_replaced_with_other_options_of_the_same_scan_and_network_alone(there, capsys):
+    scan, output = there / "scan.cxi", there / "scene.h5"
+    for more in (("--phase", "synchronised"), ("--weighting", "uniform"), ("--distance", 3)):
+        assert predict(scan, there / "run", output, *more) == 0
+    assert predict(scan, there / "run", output) == 0
+    refused(capsys, there, lambda: predict(there / "day2" / "scan.cxi", there / "run", output), "another scan")
+    assert learn(scan, there / "object.h5", there / "other", "--seed", 1) == 0
+    refused(capsys, there, lambda: predict(scan, there / "other", output), "scene.h5 was made with another network;")
+
+
+def test_an_onnx_file_is_replaced_by_that_of_the_same_network_alone(there, capsys):
+    assert learn(there / "scan.cxi", there / "object.h5", there / "other", "--seed", 1) == 0
+    again = partial(export, there / "other", there / "network.onnx")
+    refused(capsys, there, again, "network.onnx is the network of another checkpoint; name another output")
+    (there / "network.onnx").write_text("a note")
+    refused(capsys, there, again, "network.onnx exists, and was made by something else; name another output")
+
+
+@pytest.mark.parametrize("content", ["text", "empty", "an object", "a scene", "a file without provenance"])
+@pytest.mark.parametrize("command", ["reconstruct", "predict"])
+def test_what_another_command_or_nobody_known_made_is_not_replaced(there, capsys, command, content):
+    output = there / "output.h5"
+    if content in ("text", "empty"):
+        output.write_text({"text": "a note", "empty": ""}[content])
+    elif content == "a file without provenance":
+        with h5py.File(output, "w") as file:
+            file["counts"] = np.arange(3)
+    else:
+        own = "object.h5" if content == "an object" else "scene.h5"
+        if (command, own) in (("reconstruct", "object.h5"), ("predict", "scene.h5")):
+            own = "run/model.pt"
+        shutil.copy(there / own, output)
+        shutil.copy(sidecar(there / own), sidecar(output))
+    commands = {
+        "reconstruct": lambda: reconstruct(there / "scan.cxi", output),
+        "predict": lambda: predict(there / "scan.cxi", there / "run", output),
+    }
+    refused(capsys, there, commands[command], f"{output} exists, and", "name another output, or delete that one.")
