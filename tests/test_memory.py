@@ -1,8 +1,11 @@
 """What a file says of its size is looked at before memory is asked for."""
 
 import io
+import os
 import resource
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from contextlib import contextmanager
@@ -218,3 +221,36 @@ def test_a_limit_of_the_process_counts(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10**9, 10**9))
     with pytest.raises(InputError, match=r"A scene takes 2 GB of memory, and there are 1 GB; take 45% of it\."):
         check_memory("A scene", 2e9, lambda part: f"take {part:.0%} of it")
+
+
+LIMITED = """
+import resource, sys
+from ptychoformer.cli import main
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def limited(limit, *arguments):
+    command = [sys.executable, "-c", LIMITED, str(int(limit)), *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others count memory otherwise")
+@pytest.mark.parametrize("limit", [0.35e9, 0.5e9, 0.6e9, 0.7e9, 0.79e9])
+def test_pytorch_without_room_is_one_sentence_and_no_aborted_process(make_scan, limit):
+    scan = make_scan()
+    done = limited(limit, "reconstruct", scan, "-o", scan.with_name("object.h5"), "--threads", 1)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: PyTorch needs 0.8 GB of address space at least, and this process may take {limit / 1e9:.2g} GB;"
+        " raise that limit (ulimit -v).\n"
+    )
+    assert not scan.with_name("object.h5").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others count memory otherwise")
+def test_what_needs_no_pytorch_needs_no_room_for_it(make_scan):
+    assert limited(0.5e9, "inspect", make_scan()).returncode == 0
+    assert limited(0.5e9, "--version").returncode == 0

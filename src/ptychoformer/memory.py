@@ -2,8 +2,10 @@
 
 import os
 import resource
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 from ptychoformer.errors import InputError
@@ -14,6 +16,9 @@ MOST = 0.9  # of all memory is what is advised to be used
 # No measured data shrink this much, but nothing declared does: a file that claims more is refused
 # before memory or disk are used.
 MOST_EXPANSION = 1000
+# Bytes of address space that PyTorch for CPUs and the libraries beside it take on one thread. With
+# less they end the process, from 0.51 to 0.77 GB, or fail in ways of their own.
+TORCH = 8e8
 
 
 def memory() -> float:
@@ -47,3 +52,23 @@ def check_room(where: str, needed: float) -> None:
         InputError: it cannot.
     """
     check_memory(f"{where}: what it says that it holds", needed, lambda _: "use a machine with more, or a smaller file")
+
+
+class _RoomForTorch(MetaPathFinder):
+    """Looks for room when PyTorch is first imported, and finds no module."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if fullname == "torch" and 0 <= limit < TORCH:
+            raise InputError(
+                f"PyTorch needs {TORCH / GIGABYTE:g} GB of address space at least, and this process may take"
+                f" {limit / GIGABYTE:.2g} GB; raise that limit (ulimit -v)."
+            )
+
+
+def look_before_torch() -> None:
+    """Have the import of PyTorch raise an `InputError` where the process may not take the address
+    space that it needs: it would end the process without a word.
+    """
+    if not any(isinstance(finder, _RoomForTorch) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _RoomForTorch())

@@ -33,6 +33,10 @@ with job(snakemake, alone=output if alone else ()) as facts:
     if name == "failing":
         from ptychoformer.errors import InputError
         raise InputError("the dataset is damaged.")
+    if name == "without room":
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (500_000_000,) * 2)
+        import torch
     Path(output[0]).touch()
     facts["by"] = name
     print(f"{name} ended")
@@ -113,3 +117,12 @@ def test_jobs_that_need_no_folder_for_themselves_run_beside_each_other(start):
     assert second.communicate("\n") == ("", "")
     first.communicate("\n")
     assert {"first ended", "second ended"} <= set(Path("run/train.log").read_text().splitlines())
+
+
+def test_a_job_without_room_for_pytorch_says_so(start):
+    job = start("without room")
+    _, said = job.communicate("\n")
+    assert job.returncode == 1
+    assert said.startswith("Error in train: PyTorch needs 0.8 GB of address space at least, and this process may take")
+    assert said.count("\n") == 1
+    assert "Error: PyTorch needs" in Path("run/train.log").read_text()

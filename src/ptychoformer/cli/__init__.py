@@ -18,6 +18,7 @@ from ptychoformer import __version__
 from ptychoformer.cli import export, inspect, predict, reconstruct, train
 from ptychoformer.cli.parsing import Parser
 from ptychoformer.errors import PtychoformerError, is_out_of_memory
+from ptychoformer.memory import look_before_torch
 
 ABOUT = """\
 From the diffraction patterns of a scan to pictures of its object.
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     afterwards = ""
+    look_before_torch()
     try:
         options = parser().parse_args(arguments)
         afterwards = options.afterwards
