@@ -143,6 +143,20 @@ rule claims:
         "../scripts/claims.py"
 
 
+# What the report and the paper are told alike.
+ABOUT = dict(
+    words={table: PLAN.words[table] for table in PLAN.shown_tables},
+    figures=PLAN.shown_figures,
+    ours=EXPERIMENTS.our_network(),
+    scale=EXPERIMENTS.scale("table1"),
+    # Called by Snakemake, which would read braces in a text as wildcards.
+    missing_scan=PARAMETERS.missing_scan,
+    runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
+    harvest_note=PLAN.harvest_note(),
+    caution=PARAMETERS.caution,
+)
+
+
 rule report:
     input:
         **INPUTS.provenance_of_runs(),
@@ -170,15 +184,7 @@ rule report:
     resources:
         mem_mb=1000,
     params:
-        words={table: PLAN.words[table] for table in PLAN.shown_tables},
-        figures=PLAN.shown_figures,
-        ours=EXPERIMENTS.our_network(),
-        scale=EXPERIMENTS.scale("table1"),
-        # Called by Snakemake, which would read braces in a text as wildcards.
-        missing_scan=PARAMETERS.missing_scan,
-        runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
-        harvest_note=PLAN.harvest_note(),
-        caution=PARAMETERS.caution,
+        **ABOUT,
         code=code_digest("publication.report.page"),
     message:
         "Writing the report"
@@ -209,14 +215,7 @@ rule reproduction:
     resources:
         mem_mb=1000,
     params:
-        words={table: PLAN.words[table] for table in PLAN.shown_tables},
-        figures=PLAN.shown_figures,
-        ours=EXPERIMENTS.our_network(),
-        scale=EXPERIMENTS.scale("table1"),
-        missing_scan=PARAMETERS.missing_scan,
-        runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
-        harvest_note=PLAN.harvest_note(),
-        caution=PARAMETERS.caution,
+        **ABOUT,
         code=code_digest("publication.paper.document"),
     message:
         "Typesetting the reproduction as a paper"
