@@ -30,7 +30,7 @@ from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.files import locked
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
-from ptychoformer.measurement.summary import nearest_step, overlap, probe_diameter, summarise
+from ptychoformer.measurement.summary import Facts, Fluence, nearest_step, overlap, probe_diameter, summarise
 from ptychoformer.measurement.windows import windows
 from ptychoformer.models import INITIALISATIONS, build
 from ptychoformer.provenance import record, sidecar
@@ -285,6 +285,8 @@ def test_patterns_that_are_left_out_are_told_and_kept_if_asked(tmp_path, capsys)
 def test_inspect_prints_the_same_as_json(scan, capsys):
     assert main("inspect", scan, "--json", "--crop", 16) == 0
     facts = json.loads(capsys.readouterr().out)
+    assert list(facts) == list(Facts.__annotations__)
+    assert list(facts["photons"]) == list(Fluence.__annotations__)
     assert facts["patterns"] == 112
     assert facts["window"] == [16, 16]
     assert facts["pixel_size"] == pytest.approx(2e-8)

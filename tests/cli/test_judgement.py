@@ -12,7 +12,7 @@ from PIL import Image
 
 from ptychoformer import cli
 from ptychoformer.errors import TrainingError
-from ptychoformer.evaluation.judgement import judge, label_statistics, sentence
+from ptychoformer.evaluation.judgement import Judgement, Scores, judge, label_statistics, sentence
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.evaluation.stream import scene_deviations
 from ptychoformer.measurement.cxi import create_dataset, read_scan
@@ -66,6 +66,9 @@ def test_a_network_that_knows_the_truth_is_infinitely_better(scan):
     assert found["better"] == BETTER
     assert found["amplitude"]["mse"] == 0
     assert found["amplitude"]["psnr"] is None
+    assert set(found) == set(Judgement.__annotations__)
+    for channel in ("amplitude", "phase", "relative_phase"):
+        assert set(found[channel]) == set(Scores.__annotations__)
     assert "by infinitely many dB in amplitude and infinitely many dB in phase." in sentence(found)
     json.dumps(found, allow_nan=False)
 

@@ -9,7 +9,7 @@ import torch
 
 from ptychoformer import cli
 from ptychoformer.measurement.cxi import create_dataset
-from ptychoformer.measurement.resemblance import Tally, differences
+from ptychoformer.measurement.resemblance import Seen, Tally, differences
 from ptychoformer.models import build
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.entries import NetworkEntry
@@ -60,6 +60,7 @@ def predicted(run, frames, capsys):
 def test_a_summary_is_that_of_the_patterns():
     frames = patterns()
     found = summary(frames)
+    assert list(found) == list(Seen.__annotations__)
     np.testing.assert_allclose(found["photons"], np.quantile(frames.sum(axis=(1, 2)), (0.05, 0.5, 0.95)))
     np.testing.assert_allclose(found["mean_pattern"], frames.mean(axis=0) / frames.sum(axis=(1, 2)).mean(), atol=1e-6)
     assert np.shape(summary(np.ones((2, 40, 40), np.float32))["mean_pattern"]) == (16, 16)

@@ -4,8 +4,8 @@ labels, in numbers and in words.
 
 import math
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TypedDict
 
 import numpy as np
 
@@ -21,7 +21,30 @@ LEAST_GAIN = 0.1  # dB above the mean of the training labels; networks on their 
 JUDGED = {"amplitude": "amplitude", RELATIVE_PHASE: "phase"}  # what decides, and its name in the sentence
 
 
-def judge(dataset: str | os.PathLike, network: TrainedNetwork, floor: np.ndarray) -> dict[str, Any]:
+class Scores(TypedDict):
+    """Errors of one channel, the network's and those of the floor; None is infinite."""
+
+    mse: float
+    floor_mse: float
+    psnr: float | None
+    floor_psnr: float | None
+    gain: float | None  # PSNR above the floor's, dB
+    # The same with the mean errors of both taken off: of every constant it is 0, however close to
+    # the test part's mean.
+    gain_of_structure: float | None
+
+
+class Judgement(TypedDict):
+    """What `judge` found."""
+
+    patterns: int  # that were tested
+    better: list[str]  # the channels in which the network is better than the floor
+    amplitude: Scores
+    phase: Scores
+    relative_phase: Scores
+
+
+def judge(dataset: str | os.PathLike, network: TrainedNetwork, floor: np.ndarray) -> Judgement:
     """Compare a network's test patches, and the mean of its training labels in their place, with
     the object.
 
@@ -32,15 +55,6 @@ def judge(dataset: str | os.PathLike, network: TrainedNetwork, floor: np.ndarray
     Args:
         dataset: CXI file that the network was trained on.
         floor: (2,) mean amplitude and phase of its training labels, on their 0 to 1 scale.
-
-    Returns:
-        ``patterns``, how many were tested; ``better``, the channels in which the network is better
-            than the mean of the training labels;
-        and of ``amplitude``, ``phase`` and ``relative_phase``: ``mse``, ``psnr``, ``floor_mse``,
-            ``floor_psnr`` (of the mean), ``gain``
-        (PSNR above the floor's, dB) and ``gain_of_structure`` (the same with the mean errors of
-            both taken off: of every constant it is
-        0, however close to the test part's mean). What is infinite is None.
 
     Raises:
         InputError: the dataset is damaged.
@@ -93,9 +107,7 @@ def _moments(*errors: np.ndarray) -> np.ndarray:
     return np.array([errors[0].size, *(total for part in errors for total in ((part**2).sum(), part.sum()))])
 
 
-def _scores(
-    count: float, square: float, total: float, floor_square: float, floor_total: float
-) -> dict[str, float | None]:
+def _scores(count: float, square: float, total: float, floor_square: float, floor_total: float) -> Scores:
     error, floor = _mean_square(square / count), _mean_square(floor_square / count)
     own, constant = (
         _mean_square(part / count - (whole / count) ** 2)
@@ -122,11 +134,11 @@ def _gain(floor: float, error: float) -> float:
     return 10 * math.log10(floor / error) if error else math.inf
 
 
-def _is_better(found: Mapping[str, float | None]) -> bool:
+def _is_better(found: Scores) -> bool:
     return all(found[name] is None or found[name] >= LEAST_GAIN for name in ("gain", "gain_of_structure"))
 
 
-def sentence(judged: Mapping[str, Any]) -> str:
+def sentence(judged: Judgement) -> str:
     """What `judge` found, for people."""
     better = {
         name: f"{_decibel_text(judged[name]['gain'], 1)} in {word}"
@@ -141,7 +153,7 @@ def sentence(judged: Mapping[str, Any]) -> str:
     return f"better than the mean of the training labels by {' and '.join(better.values())}{rest}."
 
 
-def table(judged: Mapping[str, Any]) -> str:
+def table(judged: Judgement) -> str:
     """The scores that the judgement rests on, a line each."""
     lines = []
     for name, word in (JUDGED | {RELATIVE_PHASE: "phase, constants of patches taken off"}).items():

@@ -2,8 +2,8 @@
 falls, and how much of it there is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -11,6 +11,13 @@ SIDE = 16  # blocks along a side of the mean pattern that is kept
 QUANTILES = (0.05, 0.5, 0.95)
 MOST_ELSEWHERE = 0.25  # of the light
 LARGEST_FACTOR = 2.0  # between photons
+
+
+class Seen(TypedDict):
+    """What patterns look like, for JSON."""
+
+    photons: list[float]  # of a pattern, the quantiles of `QUANTILES`
+    mean_pattern: list[list[float]]  # in blocks, whose sum is 1
 
 
 class Tally:
@@ -26,10 +33,8 @@ class Tally:
             self._total = self._total + block.sum(axis=0, dtype=np.float64)
             yield block
 
-    def summary(self) -> dict[str, Any]:
-        """For JSON: ``photons`` of a pattern, the quantiles 5, 50 and 95 %, and the
-        ``mean_pattern`` in blocks, whose sum is 1.
-        """
+    def summary(self) -> Seen:
+        """What the patterns that passed look like."""
         blocks = [np.array_split(np.arange(side), min(side, SIDE)) for side in self._total.shape]
         starts = [[int(part[0]) for part in parts] for parts in blocks]
         mean = np.add.reduceat(np.add.reduceat(self._total, starts[0], axis=0), starts[1], axis=1)
@@ -50,7 +55,7 @@ def is_summary(found: Any) -> bool:
     )
 
 
-def differences(found: Mapping[str, Any], trained: Mapping[str, Any]) -> list[str]:
+def differences(found: Seen, trained: Seen) -> list[str]:
     """Say in parts of a sentence how far a scan's summary is from training's, if it is."""
     mean, expected = (np.asarray(part["mean_pattern"]) for part in (found, trained))
     texts = []

@@ -3,9 +3,10 @@ about it.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from scipy import constants
@@ -60,6 +61,49 @@ class Summary:
     lengths: dict[str, float | None]
     pixels: np.ndarray | None
     metres: np.ndarray | None
+
+
+class Fluence(TypedDict):
+    """Photons of a pattern in the window."""
+
+    mean: float
+    min: float
+    max: float
+
+
+class Facts(TypedDict):
+    """What `ptychoformer inspect` tells; lengths in metres and pixels of the object, None if not
+    known. Two numbers are along y and x.
+    """
+
+    file: str
+    format: str
+    patterns: int  # that are used
+    grid: list[int] | None  # rows and columns
+    frame: list[int]
+    centre: list[int]
+    crop: int
+    bin: int
+    window: list[int]
+    bad_pixels: int  # of the window
+    bad_pixels_of_frame: Mapping[str, int]  # by kind
+    left_out: dict[str, list[int]]  # numbers of patterns by reason
+    photons: Fluence
+    brightest_pixel: float
+    wavelength: float | None
+    distance: float | None
+    detector_pixel: float | None
+    particle: str | None
+    energy_kev: float | None
+    pixel_size: float | None
+    extent_pixels: list[float] | None
+    extent_metres: list[float] | None
+    step_pixels: float | None
+    step_metres: float | None
+    overlap_of_windows: float | None
+    probe_diameter_pixels: float | None
+    overlap_of_probes: float | None
+    warnings: list[str]
 
 
 def summarise(path: str | os.PathLike, reading: Reading, patterns: Patterns) -> Summary:
@@ -123,8 +167,8 @@ def _counts(scan: PreparedScan) -> tuple[np.ndarray, np.ndarray, float]:
     return photons, total / len(photons), brightest
 
 
-def as_mapping(summary: Summary) -> dict[str, Any]:
-    """All numbers, for JSON; lengths in metres and pixels of the object, None if not known."""
+def as_mapping(summary: Summary) -> Facts:
+    """All numbers of a summary, for JSON."""
     scan, lengths = summary.scan, summary.lengths
     probe = probe_diameter(scan.probe) if scan.probe is not None else None
     step = nearest_step(summary.pixels) if summary.pixels is not None else None

@@ -2,14 +2,14 @@
 resolution of its reconstruction.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import constants
 
 from ptychoformer.measurement.frames import ranges
 from ptychoformer.measurement.particles import energy_of
+from ptychoformer.measurement.summary import Facts
 from ptychoformer.publication.figures.parts.lengths import with_prefix
 
 if TYPE_CHECKING:  # pandas takes a quarter of a second to import
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # pandas takes a quarter of a second to import
 ELECTRONVOLTS = ((1e6, "MeV"), (1e3, "keV"), (1.0, "eV"), (1e-3, "meV"))
 
 
-def described(facts: Mapping[str, Any]) -> str:
+def described(facts: Facts) -> str:
     """Lines of text for ``facts``, which `measurement.summary.as_mapping` returned."""
     lines = [facts["file"], *(f"  {name:<15} {text}" for name, text in _facts(facts))]
     return "\n".join([*lines, *(f"  {'warning':<15} {warning}" for warning in facts["warnings"])])
@@ -40,7 +40,7 @@ def resolution(found: "Agreement", pixel_size: float | None) -> str:
     return f"FRC of two halves: half-bit at {at}, half-period {length}"
 
 
-def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts(facts: Facts) -> list[tuple[str, str]]:
     photons, window = facts["photons"], _by(facts["window"])
     grid = f", {facts['grid'][0]} rows of {facts['grid'][1]}" if facts["grid"] else ""
     return [
@@ -66,12 +66,12 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _left_out(numbers: Mapping[str, list[int]]) -> str:
+def _left_out(numbers: dict[str, list[int]]) -> str:
     found = [f"{len(those)} {reason} ({ranges(np.array(those))})" for reason, those in numbers.items() if those]
     return ", ".join(found) or "none"
 
 
-def _bad_pixels(facts: Mapping[str, Any]) -> str:
+def _bad_pixels(facts: Facts) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in facts["bad_pixels_of_frame"].items() if count)
     return f"{facts['bad_pixels']} of {facts['window'][0] * facts['window'][1]}" + (
         f"; of the whole frame {kinds}" if kinds else ""
@@ -82,7 +82,7 @@ def _by(sides: list[int]) -> str:
     return " x ".join(map(str, sides))
 
 
-def _geometry(facts: Mapping[str, Any]) -> str:
+def _geometry(facts: Facts) -> str:
     names = {"wavelength": "wavelength", "distance": "distance", "detector_pixel": "detector pixel"}
     known = [f"{name} {with_prefix(facts[key])}" for key, name in names.items() if facts[key]]
     if facts["wavelength"]:
@@ -100,13 +100,13 @@ def _energy(wavelength: float, particle: str | None) -> str:
     return f"{particle}s of {energy / factor:.4g} {unit}"
 
 
-def _pixel(facts: Mapping[str, Any]) -> str:
+def _pixel(facts: Facts) -> str:
     if facts["pixel_size"]:
         return with_prefix(facts["pixel_size"])
     return "not known, lengths are in " + ("pixels" if facts["extent_metres"] is None else "metres")
 
 
-def _both(facts: Mapping[str, Any], name: str) -> str:
+def _both(facts: Facts, name: str) -> str:
     """A length, or two, in pixels of the object and in metres, as far as they are known."""
     pixels, metres = (facts[f"{name}_{unit}"] for unit in ("pixels", "metres"))
     texts = []
@@ -121,12 +121,12 @@ def _listed(length: float | list[float]) -> list[float]:
     return length if isinstance(length, list) else [length]
 
 
-def _probe(facts: Mapping[str, Any]) -> str:
+def _probe(facts: Facts) -> str:
     diameter = facts["probe_diameter_pixels"]
     return "not recorded" if diameter is None else f"recorded, {diameter:.3g} pixels across"
 
 
-def _overlap(facts: Mapping[str, Any]) -> str:
+def _overlap(facts: Facts) -> str:
     windows, probes = facts["overlap_of_windows"], facts["overlap_of_probes"]
     if windows is None:
         return "not known without the geometry"
