@@ -14,6 +14,7 @@ from ptychoformer.measurement.summary import as_mapping, summarise
 from ptychoformer.models import build
 from ptychoformer.provenance import sidecar
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.normalisation import Normalisation
 
 LENGTHS = ("--wavelength", "1.4e-10", "--distance", "2", "--detector-pixel", "1e-3")
@@ -48,10 +49,9 @@ def case(request, write, measured, tmp_path):
 def checkpoint(tmp_path):
     """A network that nobody trained, which sees windows of 16 x 16 pixels."""
     torch.manual_seed(0)
-    entry = {"kind": "ptychonn", "options": {}, "initialisation": None, "inputs": "log"}
     weights = build("ptychonn", (16, 16), {}).state_dict()
     scale = Normalisation(0.5, 1.0, -1.0, 1.0)
-    save_checkpoint(Checkpoint(**entry, window=(16, 16), normalisation=scale, weights=weights), tmp_path / "model.pt")
+    save_checkpoint(Checkpoint(NetworkEntry("ptychonn", {}), (16, 16), scale, weights), tmp_path / "model.pt")
     return tmp_path / "model.pt"
 
 
