@@ -17,6 +17,7 @@ from ptychoformer import cli, open_scan, predict, reconstruct, train
 from ptychoformer.cli.arguments import add_reading
 from ptychoformer.cli.keywords import parsed
 from ptychoformer.errors import InputError, OutputError
+from ptychoformer.measurement.summary import as_mapping
 from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import sidecar
 from ptychoformer.simulation.diffraction import diffraction
@@ -346,5 +347,10 @@ def test_the_cells_of_the_notebook_are_stripped_and_run(tmp_path, monkeypatch):
         exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)
     assert names["obj"].r_factor[-1] < min(0.15, 0.6 * names["obj"].r_factor[0])
     assert names["run"].history["train_loss"].is_monotonic_decreasing
+    judged = json.loads((tmp_path / "run" / "judgement.json").read_text())
+    assert judged["better"] == ["amplitude", "relative_phase"]
+    assert min(judged[channel]["gain"] for channel in judged["better"]) > 1  # dB over the mean of the labels
+    assert as_mapping(names["scan"].summary)["overlap_of_probes"] > 0.6  # as the pages recommend
+    assert names["scan"].warnings == ()
     with h5py.File("scene.h5") as file:
         np.testing.assert_array_equal(file["scene/phase"], names["scene"].phase)

@@ -182,7 +182,7 @@ def test_off_the_grid_a_guard_band_keeps_training_and_test_apart(seed):
 
 def test_a_scan_that_a_guard_band_would_eat_up_is_named():
     with pytest.raises(
-        InputError, match=r"The scan, 6. pixels high, is too small to train on: .* no window of 32 pixels above it"
+        InputError, match=r"The scan, 6. pixels high, is too small to train on: .* every window of 32 pixels above it"
     ):
         split_of(measured(rows=30))
 
