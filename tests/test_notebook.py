@@ -335,6 +335,27 @@ def test_every_mistake_is_one_sentence(scan, name):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("change", ["patterns", "positions", "probe", "a scan of somebody else's", "text"])
+def test_arrays_replace_no_other_scan_in_their_folder(tmp_path, change):
+    given = {"source": PATTERNS, "positions": POSITIONS, "probe": PROBE}
+    made = open_scan(**given, folder=tmp_path)
+    if change == "text":
+        made.path.write_text("a note")
+    elif change == "a scan of somebody else's":
+        with h5py.File(made.path, "r+") as file:
+            file.attrs["beamline"] = "34-ID"
+    before = made.path.read_bytes()
+    name = {"patterns": "source"}.get(change, change)
+    if name in given:
+        assert open_scan(**given, folder=tmp_path).path.read_bytes() == before  # the same again
+        given[name] = given[name].copy()
+        given[name][1] += 1
+    with pytest.raises(OutputError, match=r"scan\.cxi exists, and is not the scan in these arrays"):
+        open_scan(**given, folder=tmp_path)
+    assert made.path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.cxi"]
+
+
 # The page
 
 

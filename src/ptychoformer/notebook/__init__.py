@@ -13,8 +13,10 @@ the same defaults and checks, and errors are the same sentences. Files lie in ``
 given; without, in a temporary folder that is deleted with the object that a function returns.
 """
 
+import filecmp
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
@@ -23,7 +25,7 @@ from numpy.typing import ArrayLike
 from ptychoformer.cli.arguments import cropping, reading
 from ptychoformer.cli.keywords import call, parsed
 from ptychoformer.cli.outputs import check_outputs
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, OutputError
 from ptychoformer.measurement.arrays import Unit, write_arrays
 from ptychoformer.measurement.options import Geometry, names_of
 from ptychoformer.measurement.summary import summarise
@@ -83,7 +85,7 @@ def open_scan(
 
     Raises:
         InputError: the scan or an option cannot be used.
-        OutputError: arrays cannot be written.
+        OutputError: arrays cannot be written, or ``folder`` holds another scan.cxi.
     """
     options = {"crop": crop, "bin": bin, "centre": centre, "format": format, "keep_frames": keep_frames}
     options |= {"step": step, "wavelength": wavelength, "distance": distance, "detector_pixel": detector_pixel}
@@ -102,8 +104,23 @@ def open_scan(
     if place:
         check_outputs([path], [])
         lengths = {name: getattr(ready, name) for name in names_of(Geometry)}
-        write_arrays(path, source, positions, unit=unit, lengths=lengths, probe=probe, mask=mask)
+        _keep(path, source, positions, unit=unit, lengths=lengths, probe=probe, mask=mask)
     return Scan(path, options, summarise(path, reading(ready), cropping(ready)), place)
+
+
+def _keep(path: Path, *arrays: Any, **how: Any) -> None:
+    """Write a scan in arrays to a file; one that lies there stays, and must be the same.
+
+    Raises:
+        OutputError: it is another.
+    """
+    if not path.exists():
+        write_arrays(path, *arrays, **how)
+        return
+    with TemporaryDirectory(dir=path.parent) as beside:
+        write_arrays(Path(beside, path.name), *arrays, **how)
+        if not filecmp.cmp(path, Path(beside, path.name), shallow=False):
+            raise OutputError(f"{path} exists, and is not the scan in these arrays; name another folder, or delete it.")
 
 
 def _refuse_arrays(file: str | os.PathLike, *parts: Any) -> None:
