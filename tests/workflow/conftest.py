@@ -1,9 +1,12 @@
 """Snakemake, run as a user runs it, in a copy of the project."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,33 @@ PARTS = (
 )
 
 
+@cache
+def server() -> subprocess.Popen:
+    """Where Snakemake is imported already, see `forked`; it ends with these tests."""
+    return subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("forked.py")],
+        env=without_path(),
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def without_path() -> dict[str, str]:
+    """Nothing of the test's own path: the workflow has to find its package by itself."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
+def jobs_in(told: str) -> dict[str, int]:
+    """Jobs by rule, as a dry run tells them."""
+    jobs = {}
+    for line in told.splitlines():
+        words = line.split()
+        if len(words) == 2 and words[1].isdigit() and words[0] != "total" and not words[0].endswith(":"):
+            jobs[words[0]] = int(words[1])
+    return jobs
+
+
 class Project:
     """A copy of the project in a folder of its own."""
 
@@ -31,12 +61,12 @@ class Project:
 
     @classmethod
     def fresh(cls, folder: Path) -> "Project":
-        """As cloned, without results."""
+        """As cloned, without results, but compiled as far as the project's own modules are."""
         folder.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "files"))
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("*.pyc.*", "files"))
             else:
                 shutil.copy2(source, folder / part)
         return cls(folder)
@@ -50,36 +80,51 @@ class Project:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
     def environment(self) -> dict[str, str]:
-        # Nothing of the test's own path: the workflow has to find its package by itself.
-        return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        return without_path()
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run to the end; output and errors together in ``stdout``."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment(),
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        command = self.command(*arguments)
+        with tempfile.NamedTemporaryFile("r") as output:
+            asked = dict(arguments=command[3:], folder=str(self.folder), environment=self.environment())
+            print(json.dumps(asked | {"output": output.name}), file=server().stdin, flush=True)
+            status = int(server().stdout.readline())
+            return subprocess.CompletedProcess(command, status, output.read())
+
+    def told(self, *arguments: str) -> str:
+        """What a dry run says, which succeeds."""
+        finished = self.snakemake(*arguments, "--dry-run", "--quiet", "host")
+        assert finished.returncode == 0, finished.stdout
+        return finished.stdout
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs that a dry run would do, by rule."""
-        finished = self.snakemake(*arguments, "--dry-run", "--quiet", "host")
-        assert finished.returncode == 0, finished.stdout
-        jobs = {}
-        for line in finished.stdout.splitlines():
-            words = line.split()
-            if len(words) == 2 and words[1].isdigit() and words[0] != "total" and not words[0].endswith(":"):
-                jobs[words[0]] = int(words[1])
-        return jobs
+        return jobs_in(self.told(*arguments))
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / name
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new, 1))
+
+
+class Cloned(Project):
+    """The project as cloned, which no test edits: what has one answer is asked once."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        self.finished = {}
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        assert "--dry-run" in arguments  # what makes files would be seen by the next test
+        if arguments not in self.finished:
+            self.finished[arguments] = super().snakemake(*arguments)
+        return self.finished[arguments]
+
+
+@pytest.fixture(scope="session")
+def cloned(tmp_path_factory):
+    return Cloned.fresh(tmp_path_factory.mktemp("cloned"))
 
 
 @pytest.fixture

@@ -38,8 +38,8 @@ def test_every_file_that_the_tutorial_writes_is_shown_before_a_command_that_read
     assert all(PAGE.index(f"`{name}`:") < PAGE.index("config/smoke.yaml config/mine.yaml") for name, _ in WRITTEN)
 
 
-def test_the_smoke_run_has_as_many_steps_as_the_tutorial_shows(project):
-    steps = sum(project.planned("--configfile", "config/smoke.yaml").values())
+def test_the_smoke_run_has_as_many_steps_as_the_tutorial_shows(cloned):
+    steps = sum(cloned.planned("--configfile", "config/smoke.yaml").values())
     assert f"\n{steps} of {steps} steps (100%) done\n" in PAGE
 
 
