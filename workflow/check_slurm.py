@@ -167,7 +167,7 @@ def try_job(resources: Mapping[str, Any], kind: str, status: str, file: Path, wa
     log.unlink(missing_ok=True)
     began = time.monotonic()
     number = submit(resources, name, log, file)
-    state = "PENDING"
+    state = state_of(name, number, status) or "PENDING"
     while time.monotonic() - began < wait and state not in ("COMPLETED", *ENDS):
         time.sleep(POLL)
         state = state_of(name, number, status) or state
