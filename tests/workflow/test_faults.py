@@ -168,9 +168,13 @@ def test_blanks_and_other_letters_in_every_path(odd_project):
 def test_any_folder_can_be_given_to_make(odd_project, folder):
     asked = ("smoke", f"DATA={folder}", "ARGS=-n fig1")
     assert f"data_dir: there is no folder '{folder}'" in made(odd_project, *asked).stdout
+
+
+@pytest.mark.parametrize("folder", ["20191008", "my data"])
+def test_make_in_a_copied_folder_installs_nothing_anew(odd_project, folder):
     (odd_project.folder / folder).mkdir()
-    os.utime(odd_project.folder / ".venv/installed", (0, 0))  # as in a copied folder: content says what is installed
-    finished = made(odd_project, *asked)
+    os.utime(odd_project.folder / ".venv/installed", (0, 0))  # older than the locks: content says what is installed
+    finished = made(odd_project, "smoke", f"DATA={folder}", "ARGS=-n fig1")
     assert finished.returncode == 0, finished.stdout
     assert "pip" not in finished.stdout
 
