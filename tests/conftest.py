@@ -25,8 +25,8 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """The tests of the workflow take longest: they come first, so that no worker is idle at the end."""
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    """Put what takes longest first, so that no worker idles at the end: the smoke run, the workflow."""
+    items.sort(key=lambda item: ("finished_project" not in item.fixturenames, "workflow" not in item.path.parts))
     if config.getoption("reliability"):
         others = [item for item in items if "counted" not in item.fixturenames]
         config.hook.pytest_deselected(items=others)
