@@ -27,6 +27,8 @@ from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.checkpoint import load_checkpoint
 
+from .conftest import jobs_in
+
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ("--configfile", "config/smoke.yaml")
 HOWS = ("smoke", "together")
@@ -146,45 +148,63 @@ def test_the_report_opens_and_is_self_contained(finished_project):
     assert not [address for address in page.addresses if address.startswith(("http", "//"))]
 
 
-def test_what_was_harvested_prints_the_same_tables_without_training(finished_project, project, tmp_path):
+@pytest.fixture
+def printed(finished_project, project):
+    """A function that prints targets in a fresh project from what the smoke run's own results keep; returns the new results and
+    what Snakemake said."""
     harvest = [
         sys.executable,
         "-m",
         "ptychoformer.publication.harvest",
-        str(finished_project.folder / "results/smoke"),
+        finished_project.folder / "results/smoke",
         "kept",
     ]
     environment = os.environ | {"PYTHONPATH": "src"}
-    subprocess.run(
-        [*harvest, "--config", "config.yaml", "config/smoke.yaml"], cwd=tmp_path, env=environment, check=True
-    )
-    (tmp_path / "kept.yaml").write_text("pathvars: {results: results/kept}\nharvested: kept\n")
-    finished = project.snakemake("--configfile", "config/smoke.yaml", "kept.yaml")
-    assert finished.returncode == 0, finished.stdout
-    assert re.search(r"The report is results/kept/report\.html; it took \d+ min \d+ s\.", finished.stdout)
-    assert "Reason:" not in finished.stdout
-    assert not (tmp_path / "results/kept/training").exists()
-    made, printed = finished_project.folder / "results/smoke", tmp_path / "results/kept"
+    overlays = ("--config", "config.yaml", "config/smoke.yaml")
+    subprocess.run([*harvest, *overlays], cwd=project.folder, env=environment, check=True)
+    (project.folder / "kept.yaml").write_text("pathvars: {results: results/kept}\nharvested: kept\n")
+
+    def make(*targets):
+        finished = project.snakemake(*targets, "--configfile", "config/smoke.yaml", "kept.yaml")
+        assert finished.returncode == 0, finished.stdout
+        assert not (project.folder / "results/kept/training").exists()
+        return project.folder / "results/kept", finished.stdout
+
+    return make
+
+
+def test_what_was_harvested_prints_the_same_table_without_training(finished_project, printed):
+    results, _ = printed("table1")
+    table = Path("publication/tables/table1.csv")
+    assert (results / table).read_bytes() == (finished_project.folder / "results/smoke" / table).read_bytes()
+    assert "Interim" in (results / table).with_suffix(".md").read_text()
+
+
+@pytest.mark.slow
+def test_what_was_harvested_prints_the_same_tables_without_training(finished_project, printed):
+    results, said = printed()
+    assert re.search(r"The report is results/kept/report\.html; it took \d+ min \d+ s\.", said)
+    assert "Reason:" not in said
+    made = finished_project.folder / "results/smoke"
     for name in TABLES:
         table = Path("publication/tables", f"{name}.csv")
-        assert (printed / table).read_bytes() == (made / table).read_bytes()
-        assert "Interim" in (printed / table).with_suffix(".md").read_text()
+        assert (results / table).read_bytes() == (made / table).read_bytes()
+        assert "Interim" in (results / table).with_suffix(".md").read_text()
     for name in ("fig9", "fig10"):
-        assert (printed / f"publication/figures/{name}.png").read_bytes() == (
-            made / f"publication/figures/{name}.png"
-        ).read_bytes()
+        figure = Path(f"publication/figures/{name}.png")
+        assert (results / figure).read_bytes() == (made / figure).read_bytes()
     for name in ("fig4", "fig8"):
         first, second = (
-            matplotlib.image.imread(folder / f"publication/figures/{name}.png") for folder in (printed, made)
+            matplotlib.image.imread(folder / f"publication/figures/{name}.png") for folder in (results, made)
         )
         assert np.abs(first - second).mean() < 1e-3
     ours, theirs = (
-        pd.read_csv(folder / "publication/claims.csv").query("source == 'local'") for folder in (printed, made)
+        pd.read_csv(folder / "publication/claims.csv").query("source == 'local'") for folder in (results, made)
     )
     assert ours["verdict"].tolist() == theirs["verdict"].tolist()
     assert ours.loc[ours["n_seeds"] > 0, "interim"].all()
-    assert "nothing was trained here" in (printed / "report.html").read_text()
-    assert "nothing was trained here" in (printed / "reproduction.typ").read_text()
+    assert "nothing was trained here" in (results / "report.html").read_text()
+    assert "nothing was trained here" in (results / "reproduction.typ").read_text()
 
 
 def test_every_artefact_has_its_provenance(finished_project):
@@ -217,19 +237,32 @@ def test_a_figure_alone_is_drawn_again_when_its_module_changes(finished_project,
     assert project.planned(*SMOKE) == {"fig4": 1, "report": 1, "reproduction": 1, "all": 1}  # these show the figure
 
 
-def test_another_headline_prints_other_parts_of_the_same_numbers(finished_project, tmp_path):
+@pytest.fixture
+def another_headline(finished_project, tmp_path):
+    """The finished project, and the arguments that make another block's other scenes its headline."""
     project = finished_project.copy(tmp_path / "copy")
     (project.folder / "config/other.yaml").write_text("evaluation: {block: strip}\nstitching: {phase: synchronised}\n")
-    other = (*SMOKE, "config/other.yaml")
+    return project, (*SMOKE, "config/other.yaml")
+
+
+def test_another_headline_prints_other_parts_of_the_same_numbers(another_headline):
+    project, other = another_headline
     jobs = project.planned(*other)
     assert not {"train", "predict", "reference", "score", "collect", "statistics"} & set(jobs)
     assert {"table1", "fig4", "fig7", "fig8", "fig10", "spectra", "claims", "report"} <= set(jobs)
-    finished = project.snakemake("table1", "fig4", "fig7", "fig8", "claims", *other)
+    finished = project.snakemake("table1", *other)
     assert finished.returncode == 0, finished.stdout
     table = pd.read_csv(project.folder / "results/smoke/publication/tables/table1.csv")
     assert tuple(table.loc[0, ["block", "region", "level"]]) == ("strip", "whole", "synchronised")
     # The paper's values stand beside plain scenes of its own block, of which this table has none.
     assert table["published_mean"].isna().all()
+
+
+@pytest.mark.slow
+def test_figures_and_claims_of_another_headline_are_made(another_headline):
+    project, other = another_headline
+    finished = project.snakemake("fig4", "fig7", "fig8", "claims", *other)
+    assert finished.returncode == 0, finished.stdout
 
 
 def test_patches_stitched_where_they_really_were_are_stitched_anew_and_not_trained(finished_project, tmp_path):
@@ -308,11 +341,8 @@ def test_a_figure_is_two_files_and_two_entries_and_nothing_else_is_made_anew(fin
     )
 
 
-def test_a_network_a_loss_a_figure_and_a_table_more_are_in_all_that_is_printed(finished_project, tmp_path):
-    project = finished_project.copy(tmp_path / "copy")
-    assert follow("A network", project) == (["src/ptychoformer/models/toy.py"], ["config.yaml"])
-    conditions, straight, losses = 2, 1, 2  # Tables III and V share their run with I, and so does the first loss
-    assert project.planned(*TABLES, *SMOKE)["train"] == 2 * (conditions + straight + losses)
+def add_one_of_each(project):
+    """Add what docs/extending.md does beside a network: a loss, a table and a figure."""
     new, edited = follow("A loss", project)
     assert new == ["src/ptychoformer/training/losses/charbonnier.py"]
     assert set(edited) == {"config.yaml", "config/smoke.yaml"}
@@ -320,6 +350,39 @@ def test_a_network_a_loss_a_figure_and_a_table_more_are_in_all_that_is_printed(f
     assert new == []
     assert set(edited) == {"resources/published/contents.yaml", "config.yaml", "config/smoke.yaml", "config/paper.yaml"}
     follow("A figure", project)
+
+
+def test_a_network_a_loss_a_figure_and_a_table_more_train_what_they_lack_and_no_more(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    assert follow("A network", project) == (["src/ptychoformer/models/toy.py"], ["config.yaml"])
+    conditions, straight, losses = 2, 1, 2  # Tables III and V share their run with I, and so does the first loss
+    assert project.planned(*TABLES, *SMOKE)["train"] == 2 * (conditions + straight + losses)
+    add_one_of_each(project)
+    told = project.told(*SMOKE)
+    assert {"table4", "table6", "fig11"} <= set(jobs_in(told))
+    trainings = re.findall(r"Training (\w+) on 24 patterns of (\w+) \((\w+)\), seed 1", told)
+    assert {run for run in trainings if "toy" not in run and "charbonnier" not in run} == {
+        ("without_nlb", "noisy", "mse")  # Table VI's alone
+    }
+    assert {("toy", "noisy", "mse"), ("toy", "clean", "charbonnier")} < set(trainings)
+    finished = project.snakemake("table6", "--config", "seeds=[0]", *SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    frame = pd.read_csv(project.folder / "results/smoke/publication/tables/table6.csv")
+    assert frame[frame.method == "toy"].ours_mean.notna().all()
+    assert {"without_nlb", "ptychoformer", "toy", "floor", "ceiling"} <= set(frame.method)
+    assert frame.published_mean.isna().all()
+    project.edit("config.yaml", "kind: charbonnier}", "kind: charbonnier, epsilon: 0}")
+    assert (
+        "losses.charbonnier.epsilon: 0 is not allowed; it must be a number, greater than 0."
+        in project.snakemake("-n", *SMOKE).stdout
+    )
+
+
+@pytest.mark.slow
+def test_a_network_a_loss_a_figure_and_a_table_more_are_in_all_that_is_printed(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    follow("A network", project)
+    add_one_of_each(project)
     finished = project.snakemake(*SMOKE)
     assert finished.returncode == 0, finished.stdout
     tables = project.folder / "results/smoke/publication/tables"
@@ -335,11 +398,6 @@ def test_a_network_a_loss_a_figure_and_a_table_more_are_in_all_that_is_printed(f
     page = (project.folder / "results/smoke/report.html").read_text()
     assert "Table VI: The ablation under noise" in page
     assert "a point for every run of Table I" in page
-    project.edit("config.yaml", "kind: charbonnier}", "kind: charbonnier, epsilon: 0}")
-    assert (
-        "losses.charbonnier.epsilon: 0 is not allowed; it must be a number, greater than 0."
-        in project.snakemake("-n", *SMOKE).stdout
-    )
 
 
 @pytest.mark.slow
@@ -451,12 +509,12 @@ def test_a_label_concerns_tables_and_figures_alone(finished_project, tmp_path):
 def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     project.edit("config.yaml", "read_noise: 1.0", "read_noise: 2.0")
-    finished = project.snakemake("--dry-run", *SMOKE)
-    jobs = project.planned(*SMOKE)
+    told = project.told(*SMOKE)
+    jobs = jobs_in(told)
     assert jobs["dataset"] == 2
     assert jobs["train"] == 4 * 2
-    assert "patterns of noisy" in finished.stdout
-    assert "patterns of clean" not in finished.stdout
+    assert "patterns of noisy" in told
+    assert "patterns of clean" not in told
     assert "fig4" not in jobs
 
 
