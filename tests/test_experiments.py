@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from ptychoformer.configuration import load
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.drawn import (
+    experiments_of_fig8,
     held_figures,
     labels_of_fig4,
     overlaps,
@@ -134,6 +135,18 @@ def test_of_a_store_the_seeds_that_it_holds_whole_are_shown():
     assert {run["seed"] for run in stored.runs("table3")} == {0, 1, 2}
 
 
+def test_figure_8_shows_the_half_that_a_store_holds():
+    cells = {(dataset, 192): (0, 1) for dataset in ("clean", "overlap_50", "overlap_0")}
+    parts = {"overlaps": part(cells)}
+    assert experiments_of_fig8(Experiments(CONFIG, kept(parts))) == ["overlaps"]
+    assert held_figures(Experiments(CONFIG, kept(parts))) == ["fig8"]
+    parts["sizes"] = part({("clean", size): (0, 1) for size in (50, 192, 400)})
+    assert experiments_of_fig8(Experiments(CONFIG, kept(parts))) == ["overlaps"]  # without pictures
+    networks = Experiments(CONFIG).networks("sizes")
+    assert experiments_of_fig8(Experiments(CONFIG, kept(parts, views=networks))) == ["sizes", "overlaps"]
+    assert experiments_of_fig8(Experiments(CONFIG)) == ["sizes", "overlaps"]
+
+
 def test_figures_of_a_store_are_those_that_it_has_views_of():
     cells = {("clean", 400): (0, 1), ("noisy", 400): (0, 1)}
     networks = Experiments(CONFIG).networks("table1")
@@ -184,14 +197,16 @@ class TestNotes:
         assert note.endswith(
             "Left out for want of whole runs: Table II, Table IV, Table V, Figure 8, Figure 9, Figure 10."
         )
+        half = notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures], ["Figure 8 (a) to (c)"])
+        assert half.endswith("Left out for want of whole runs: Figure 8 (a) to (c).")
         assert notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures]).endswith(
             "nothing was trained here."
         )
 
     def test_every_experiment_has_its_scale_and_the_bands_that_of_table_1(self, experiments):
         scales = notes.scales(experiments, ["table1", "table4", "measured"])
-        assert scales["table1"] == scales["bands"] == "400 patterns of 'permalloy', 10 epochs"
-        assert scales["measured"] == "300 patterns of 'measured', 30 epochs"
+        assert scales["table1"] == scales["bands"] == "400 patterns of a generated object (permalloy), 10 epochs"
+        assert scales["measured"] == "300 patterns of Siemens star, 30 epochs"
         assert "bands" not in notes.scales(experiments, ["table4"])
 
 

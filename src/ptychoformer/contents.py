@@ -21,7 +21,7 @@ class Experiment:
     """A set of runs that tables or figures read.
 
     Args:
-        description: what it is for.
+        description: where the paper has it, and behind a colon what it is of.
         figures: that show it, keys of `Contents.figures`.
         room_for_one: its lists in the config that may hold one entry only.
     """
@@ -29,6 +29,11 @@ class Experiment:
     description: str
     figures: tuple[str, ...]
     room_for_one: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """Where the paper has it: ``Table IV, Figure 10``."""
+        return self.description.partition(":")[0]
 
 
 @dataclass(frozen=True)

@@ -221,6 +221,11 @@ class Experiments:
         """Names of a catalogue to what tables call them."""
         return {name: self.config[catalogue][name]["label"] or name for name in names}
 
+    def all_labels(self) -> dict[str, dict[str, str]]:
+        """The labels of every dataset, network and loss, as `report.labels.Labels` takes them."""
+        catalogues = {"datasets": "datasets", "networks": "models", "losses": "losses"}
+        return {part: self.labels(name, self.config[name]) for part, name in catalogues.items()}
+
     def drawn_labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
         """The same for figures."""
         return {name: mathtext(label) for name, label in self.labels(catalogue, names).items()}

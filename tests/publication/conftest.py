@@ -62,6 +62,14 @@ LOSSES = {
 VARIANTS = {"transunet": "TransUNet", "segformer": "SegFormer", "ptychoformer": "Ptychoformer"}
 
 
+OVERLAPS = {"overlap_50": "50 % overlap", "overlap_25": "25 % overlap", "overlap_0": "No overlap"}
+LABELS = {
+    "datasets": CONDITIONS | {"straight": "Straight features", "curved": "Curved features"} | OVERLAPS,
+    "networks": MODELS | ABLATIONS | VARIANTS | MODELS,  # the order of the first, the words of the last
+    "losses": LOSSES,
+}
+
+
 def paper_table(name, title, conditions, methods, factor="model") -> SimpleNamespace:
     """A table of the paper: its layout, the same as ``words``, which rules carry, and the paper's own numbers."""
     table = replace(CONTENTS.tables[name], title=title)
@@ -169,6 +177,12 @@ def _spread(rows: list[tuple]) -> pd.DataFrame:
     networks = frame["loss"] != "none"
     frame.loc[networks, "value"] *= 1 + 0.01 * np.random.default_rng(1).standard_normal(networks.sum())
     return frame
+
+
+def write_overlaps(folder: Path, seeds: int = 3) -> Path:
+    """The metrics of the experiment on scans of other overlap, which has no table."""
+    write_csv(make_metrics(seeds, ("clean", *OVERLAPS)), folder / "overlaps.csv")
+    return folder / "overlaps.csv"
 
 
 def write_metrics(folder: Path, frame: pd.DataFrame, factor: str = "model") -> SimpleNamespace:
@@ -321,12 +335,22 @@ def illegible(figure: Figure) -> list[str]:
 @pytest.fixture(scope="session")
 def experiment() -> SimpleNamespace:
     """The names and makers of this module, for tests, which cannot import it."""
-    made = (make_metrics, metrics_of, write_metrics, write_run, write_training, keep_reference, illegible)
+    made = (
+        make_metrics,
+        metrics_of,
+        write_metrics,
+        write_overlaps,
+        write_run,
+        write_training,
+        keep_reference,
+        illegible,
+    )
     return SimpleNamespace(
         TABLES=TABLES,
         CONTENTS=CONTENTS,
         CONDITIONS=CONDITIONS,
         MODELS=MODELS,
+        LABELS=LABELS,
         **{function.__name__: function for function in made},
     )
 

@@ -362,7 +362,7 @@ class TestDecide:
 class TestEvidence:
     def test_a_clear_lead_holds_and_is_the_lead_over_the_closest_rival(self):
         verdict = verdict_of(Check(**PLAIN), Numbers(networks(MEANS)))
-        assert (verdict.verdict, verdict.rival, verdict.unit, verdict.n_seeds) == (HOLDS, "dpi", "dB", 8)
+        assert (verdict.verdict, verdict.rival, verdict.unit, verdict.n_seeds) == (HOLDS, "'dpi'", "dB", 8)
         assert verdict.effect == pytest.approx(0.8, abs=0.1)
 
     def test_lower_errors_are_better(self):
@@ -389,7 +389,7 @@ class TestEvidence:
         frame = networks(MEANS)
         verdict = verdict_of(Check(**PLAIN), Numbers(frame[frame["model"] != "dpi"]))
         assert (verdict.verdict, verdict.n_seeds) == (UNDECIDED, 0)
-        assert "dpi on clean" in verdict.reason
+        assert "'dpi' on 'clean'" in verdict.reason
         assert "ptynet" not in verdict.reason
 
     def test_one_seed_has_an_effect_but_no_verdict(self):
@@ -468,7 +468,7 @@ class TestEvidence:
         found = verdict_of(Check(**test), Numbers(frame))
         assert found.verdict == verdict
         if None in means:
-            assert "weighted_30 were not run" in found.reason
+            assert "'weighted_30' were not run" in found.reason
 
     def test_a_lead_that_grows_as_training_sets_shrink(self):
         frames = [
@@ -557,7 +557,7 @@ class TestJudge:
         assert verdicts.at["clean-all-metrics", "verdict"] == HOLDS
         assert verdicts.at["clean-amplitude-psnr-size", "verdict"] == FAILS
         assert verdicts.at["sizes-amplitude-psnr", "verdict"] == UNDECIDED
-        assert verdicts.at["sizes-amplitude-psnr", "reason"] == "the experiment sizes was not run"
+        assert verdicts.at["sizes-amplitude-psnr", "reason"] == "the experiment 'sizes' was not run"
         assert "measured" in verdicts.at["measured-all-metrics", "reason"]
 
     def test_nothing_run_is_nothing_decided(self, tmp_path):

@@ -57,7 +57,7 @@ def write_inputs(folder, experiment, names=range(1, 6), seeds=3):
         tables[name], pairs[name], metrics[name] = printed["csv"], files.pairwise, files.metrics
     judge(
         ROOT / "resources/published/claims.yaml",
-        metrics,
+        metrics | {"overlaps": experiment.write_overlaps(folder, seeds)},
         None,
         None,
         block="lower_right",
@@ -75,6 +75,7 @@ def write_inputs(folder, experiment, names=range(1, 6), seeds=3):
         contents=experiment.CONTENTS,
         trained=read_trained(experiment.write_training(folder, seeds)[1]),
         words=words,
+        labels=experiment.LABELS,
         ours="ptychoformer",
         scale={"seeds": list(range(seeds))},
         source=folder / "reproduction.typ",
@@ -145,13 +146,45 @@ def test_every_number_of_a_table_is_that_of_its_csv(document, inputs, place):
 
 def test_every_claim_stands_with_its_verdict_and_interval(document, inputs):
     claims = pd.read_csv(inputs["claims"])
-    for claim in claims.query("source == 'local'").itertuples():
+    for claim in claims.query("n_seeds > 0").itertuples():
         start = document.index(f"\n{escaped(claim.statement)}")
         line = document[start:].split("\n", 2)[1]
         assert f"[{claim.verdict}]" in line
         assert (" to " in line.split(f"[{claim.verdict}]")[1]) or pd.isna(claim.low)
     counts = claims.query("source == 'local'")["verdict"].value_counts()
     assert f"{counts['undecided']} undecided" in document
+
+
+def test_claims_that_wait_for_runs_are_counted_by_what_they_wait_for(document, inputs):
+    claims = pd.read_csv(inputs["claims"])
+    waiting = claims[claims["n_seeds"] == 0]
+    assert not any(escaped(statement) in document for statement in waiting["statement"])
+    counted = re.findall(r"\[undecided\]: (\d+) statements? waits? for runs of (.+)\.\n", document)
+    places = {
+        "sizes": "Figures 7 and 8 (a) to (c)",
+        "measured": "Figure 5",
+        "bands": "Figure 9",
+        "table4": "Table IV, Figure 10",
+    }
+    assert {place for _, place in counted} == {escaped(places[name]) for name in waiting["experiment"]}
+    assert sum(int(number) for number, _ in counted) == len(waiting) > 10
+
+
+def test_a_claim_that_reference_runs_speak_of_does_not_wait(inputs, tmp_path):
+    claims = pd.read_csv(inputs["claims"])
+    claims.loc[claims["source"] == "local", ["n_seeds", "interim"]] = [0, False]
+    elsewhere = pd.read_csv(inputs["claims"]).assign(source="reference")
+    both = pd.concat([claims, elsewhere[elsewhere["n_seeds"] > 0]])
+    both.to_csv(tmp_path / "claims.csv", index=False)
+    make_paper(**inputs | dict(claims=tmp_path / "claims.csv"))
+    made = inputs["source"].read_text().replace("\u00a0", " ")
+    assert all(f"\n{escaped(statement)}" in made for statement in elsewhere.query("n_seeds > 0")["statement"])
+
+
+def test_no_raw_name_is_printed(document, inputs):
+    names = [name for part in inputs["labels"].values() for name in part if "_" in name]
+    assert escaped("50 % overlap") in document
+    assert [name for name in names if escaped(name) in document] == []
 
 
 def test_a_paper_has_four_to_eight_pages(document, inputs):

@@ -19,10 +19,12 @@ from scipy import stats
 from statsmodels.stats.anova import AnovaRM
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication.claims.judge import VERDICTS_ELSEWHERE, judge
 from ptychoformer.publication.figures.parts.style import colour
 from ptychoformer.publication.inputs import read_histories, read_trained
+from ptychoformer.publication.names import BLOCKS
 from ptychoformer.publication.report import figures as report_figures
 from ptychoformer.publication.report.claims import read_verdicts, section_of, sections, tally
 from ptychoformer.publication.report.curves import training_curves
@@ -95,11 +97,11 @@ def write_inputs(folder, experiment, seeds=3, with_reference=True):
     )
     judge(
         PUBLISHED / "claims.yaml",
-        made.metrics,
+        made.metrics | {"overlaps": experiment.write_overlaps(folder, seeds)},
         None,
         reference,
         **HERE,
-        scales=dict.fromkeys(made.tables, "700 <patterns>"),
+        scales=dict.fromkeys((*made.tables, "overlaps"), "700 <patterns>"),
         output_csv=folder / "claims.csv",
     )
     histories, checkpoints = experiment.write_training(folder, seeds)
@@ -113,6 +115,7 @@ def write_inputs(folder, experiment, seeds=3, with_reference=True):
         histories=read_histories(histories),
         trained=read_trained(checkpoints),
         words=made.words,
+        labels=experiment.LABELS,
         ours="ptychoformer",
         scale={"seeds": list(range(seeds)), "training": {"epochs": 12}},
         missing_scan="star.npz",
@@ -569,8 +572,9 @@ class TestClaims:
             if row["n_seeds"]:
                 assert f"{row['n_seeds']} seed" in text
                 assert effect_text(row["effect"], row["unit"]) in text
-            if row["verdict"] != "holds" and row["reason"].startswith("the experiment"):
-                assert f"T{row['reason'][1:]}." in text
+            if row["reason"].startswith("the experiment"):
+                figures = {"sizes": "Figures 7 and 8 (a) to (c)", "measured": "Figure 5", "bands": "Figure 9"}
+                assert f"The experiment of {figures[row['experiment']]} was not run." in text
         both = table[table["source"] == "reference"]["id"]
         assert len(both) > 5
         assert all("2,928 patterns, 25 epochs" in page.claim(name) for name in both)
@@ -600,16 +604,17 @@ class TestClaims:
         row |= dict(
             unit="fraction",
             n_seeds=3,
-            rival="ptynet, phase psnr",
+            rival="'ptynet', phase PSNR",
             source="local",
             scale="",
             published_value=0.042,
             interim=False,
             note="",
+            experiment="table1",
         )
         row |= dict.fromkeys(VERDICTS_ELSEWHERE, "")
-        row |= dict(reason="the interval includes 0.042 for ptynet, phase psnr; dpi (2 of 3 comparisons)")
-        (section,) = sections(pd.DataFrame([row]), Labels.of(inputs["words"]), experiment.CONTENTS)
+        row |= dict(reason="the interval includes 0.042 for 'ptynet', phase PSNR; 'dpi' (2 of 3 comparisons)")
+        (section,) = sections(pd.DataFrame([row]), Labels(**inputs["labels"]), experiment.CONTENTS)
         (claim,) = section.claims
         assert claim.local.because == "the interval includes 4.20 % for PtyNet, phase PSNR; DPI (2 of 3 comparisons)"
         assert (claim.local.effect, claim.local.interval, claim.local.seeds) == (
@@ -619,6 +624,35 @@ class TestClaims:
         )
         assert claim.published == "+4.20 %"
         assert section.tally == "1 undecided"
+
+    @pytest.mark.parametrize(
+        ("raw", "words"),
+        [
+            ("zero for 'dpi', 'overlap_50'; 'x-2', 'clean'", "zero for DPI, 50 % overlap; x-2, Noise-free"),
+            ("zero for 'dpi' (2 of 3 comparisons)", "zero for DPI (2 of 3 comparisons)"),
+            ("the experiment 'measured' was not run", "the experiment of Figure 5 was not run"),
+            (
+                "no runs in the experiment 'overlaps' of 'dpi' on '2'",
+                "no runs in the experiment of Figure 8 of DPI on B",
+            ),
+            (
+                "the experiment 'overlaps' has none of 'x-2' ('strip', whole)",
+                "the experiment of Figure 8 has none of x-2 (test strip, whole)",
+            ),
+        ],
+    )
+    def test_names_stand_under_their_labels_and_words_are_left_alone(self, experiment, raw, words):
+        """Of a dataset that is called 2, no number becomes its label."""
+        of_a_user = {"2": "B", "zero": "C", "of": "D", "measured": "E"}
+        labels = Labels(experiment.LABELS["datasets"] | of_a_user, experiment.LABELS["networks"])
+        assert labels.in_words(raw, {"measured": "Figure 5", "overlaps": "Figure 8"}) == words
+
+    def test_no_raw_name_is_printed(self, page, inputs):
+        names = [*(name for part in inputs["labels"].values() for name in part), *BLOCKS, *CHANNEL_NAMES]
+        raw = [name for name in names if "_" in name]
+        assert "50 % overlap" in page.words
+        assert {"overlap_50", "without_nlb", "lower_right", "relative_phase", "weighted_90"} <= set(raw)
+        assert [name for name in raw if re.search(rf"\b{name}\b", page.words)] == []
 
     @pytest.fixture
     def flipped(self, inputs, tmp_path):
@@ -703,7 +737,7 @@ class TestClaims:
 
     def test_every_claim_is_in_one_section(self, inputs, experiment):
         table = read_verdicts(inputs["claims"])
-        found = sections(table, Labels.of(inputs["words"]), experiment.CONTENTS)
+        found = sections(table, Labels(**inputs["labels"]), experiment.CONTENTS)
         assert len({section.title for section in found}) == len(found) == 9
         assert sorted(claim.id for section in found for claim in section.claims) == sorted(set(table["id"]))
 
@@ -736,7 +770,7 @@ class TestReference:
             tmp_path / "reference",
             runs[~((runs["seed"] == 1) & (runs["model"] == "dpi") & (runs["dataset"] == "clean"))],
         )
-        found = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
+        found = reference_conditions(tmp_path / "reference", Labels(**inputs["labels"]), **HERE)
         assert {condition.title.split(":")[0]: condition.whole for condition in found} == {
             "Noise-free": (0, 2),
             "Noisy": (0, 1, 2),
@@ -756,14 +790,14 @@ class TestReference:
         extra = runs[(runs["model"] == "dpi") & (runs["seed"] == 0)].assign(model="transunet")
         alone = extra.assign(loss="mae")
         experiment.keep_reference(tmp_path / "reference", pd.concat([runs, extra, alone]))
-        found = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
+        found = reference_conditions(tmp_path / "reference", Labels(**inputs["labels"]), **HERE)
         seeds = {(condition.title.split(":")[0], "MAE" in condition.title): len(condition.whole) for condition in found}
         assert seeds == {(name, mae): 1 if mae else 3 for name in ("Noise-free", "Noisy") for mae in (False, True)}
 
     def test_the_papers_tests_are_those_of_an_independent_library(self, inputs):
         """The whole seeds alone are tested, in every column, and six pairs."""
         runs = read_scores(inputs["reference"])
-        found = reference_conditions(inputs["reference"], Labels.of(inputs["words"]), **HERE)[0]
+        found = reference_conditions(inputs["reference"], Labels(**inputs["labels"]), **HERE)[0]
         at = runs.query(
             f"dataset == 'clean' and {HEADLINE} and channel == 'amplitude' and metric == 'psnr' and loss == 'mse'"
         )
@@ -789,7 +823,7 @@ class TestReference:
     def test_runs_of_another_block_are_shown_as_that(self, inputs, tmp_path, experiment):
         runs = read_scores(inputs["reference"])
         experiment.keep_reference(tmp_path / "reference", runs[runs["block"] == "lower_left"])
-        (clean, _) = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
+        (clean, _) = reference_conditions(tmp_path / "reference", Labels(**inputs["labels"]), **HERE)
         assert clean.title.endswith("the lower left block")
         assert not clean.is_headline
         assert clean.variation == ()
@@ -801,7 +835,7 @@ class TestReference:
     def test_a_network_that_is_missing_is_told(self, inputs, tmp_path, experiment):
         runs = read_scores(inputs["reference"])
         experiment.keep_reference(tmp_path / "reference", runs[runs["model"] != "dpi"])
-        (clean, _) = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
+        (clean, _) = reference_conditions(tmp_path / "reference", Labels(**inputs["labels"]), **HERE)
         assert (clean.lacks, clean.whole) == (("DPI",), (0, 1, 2))
         assert len([row for row in clean.pairs if row[0] == "Phase SSIM (%)"]) == 3
 
@@ -810,7 +844,7 @@ class TestReference:
         experiment.keep_reference(
             tmp_path / "reference", pd.concat([runs, runs[runs["model"] == "dpi"].assign(model="NA")])
         )
-        (clean, _) = reference_conditions(tmp_path / "reference", Labels.of(inputs["words"]), **HERE)
+        (clean, _) = reference_conditions(tmp_path / "reference", Labels(**inputs["labels"]), **HERE)
         assert "NA" in [row[0] for row in clean.rows]
 
     def test_pooled_versions_of_the_code_are_told(self, page, inputs, tmp_path, experiment):
@@ -835,7 +869,7 @@ class TestReference:
         assert output.read_bytes() == small["output"].read_bytes()
 
     def test_floor_and_ceiling_stand_below_their_networks(self, inputs):
-        for condition in reference_conditions(inputs["reference"], Labels.of(inputs["words"]), **HERE):
+        for condition in reference_conditions(inputs["reference"], Labels(**inputs["labels"]), **HERE):
             assert [row[0] for row in condition.rows] == [
                 "PtychoNN",
                 "PtyNet",

@@ -146,6 +146,7 @@ rule claims:
 # What the report and the paper are told alike.
 ABOUT = dict(
     words={table: PLAN.words[table] for table in PLAN.shown_tables},
+    labels=EXPERIMENTS.all_labels(),
     figures=PLAN.shown_figures,
     ours=EXPERIMENTS.our_network(),
     scale=EXPERIMENTS.scale("table1"),

@@ -26,6 +26,7 @@ with job(snakemake):
         caution=params.caution,
         ours=params.ours,
         words=params.words,
+        labels=params.labels,
         scale=params.scale,
         missing_scan=params.missing_scan,
         output=output,

@@ -19,6 +19,7 @@ with job(snakemake):
         contents=read_contents(files.contents),
         trained=trained(folder_of(files.store), params.runs) if params.runs else read_trained(files.checkpoints),
         words=params.words,
+        labels=params.labels,
         ours=params.ours,
         scale=params.scale,
         missing_scan=params.missing_scan,

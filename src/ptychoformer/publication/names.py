@@ -1,6 +1,9 @@
 """What references and parts of the test patterns are called, in tables and figures alike."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
 
 from ptychoformer.evaluation import SYNCHRONISED
 from ptychoformer.simulation.scan import LOWER_LEFT, LOWER_RIGHT, STRIP, WHOLE_SCAN
@@ -34,6 +37,13 @@ BLOCKS = {
     STRIP: "test strip",
     WHOLE_SCAN: "whole scan",
 }
+
+
+def object_name(entry: Mapping[str, Any]) -> str:
+    """An object by its entry in the config: the file that it is read from, or how it is made."""
+    if entry["kind"] == "tiff":
+        return f"the object in {PurePosixPath(entry['amplitude']['file']).name}"
+    return f"a generated object ({entry['kind']})"
 
 
 def scene_name(block: str, level: str) -> str:

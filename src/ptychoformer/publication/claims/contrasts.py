@@ -11,6 +11,9 @@ effect:
   rival;
 - a number on its own, where nothing is compared (a band's share of the energy).
 
+Names of experiments, datasets, networks and losses stand in single quotation marks, so that readers
+of a verdict can tell them from its words.
+
 Only seeds that have every number a claim names count, so that all contrasts of a claim are over the
 same seeds.
 """
@@ -21,6 +24,7 @@ from itertools import combinations, pairwise, product
 
 import numpy as np
 
+from ptychoformer.evaluation.quantities import channel_in_words
 from ptychoformer.publication.claims.check import EACH, JUDGED, LARGEST, Check
 from ptychoformer.publication.claims.evidence import Numbers, Place
 from ptychoformer.publication.claims.verdicts import Contrast
@@ -104,13 +108,22 @@ def _questions(test: Check, numbers: Numbers) -> Iterator[_Question]:
     for spot in _spots(test):
         dataset, region, channel, metric = spot.dataset, spot.region, spot.channel, spot.metric
         where = [
-            *([dataset] if len(test.dataset) > 1 else []),
-            *([f"{channel} {metric}"] if len(test.channel) * len(test.metric) > 1 else []),
+            *([quoted(dataset)] if len(test.dataset) > 1 else []),
+            *([_score(spot)] if len(test.channel) * len(test.metric) > 1 else []),
             *([region] if len(test.region) > 1 else []),
         ]
         margin = test.margin.get(channel, {}).get(metric, np.nan)
         for pair, terms, reference in _compared(test, spot, numbers):
             yield _Question(", ".join([pair, *where]), tuple(terms), reference, margin)
+
+
+def quoted(*names: str) -> str:
+    """Names as they stand in a verdict's words."""
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _score(spot: Place) -> str:
+    return f"{channel_in_words(spot.channel)} {JUDGED[spot.metric].name}"
 
 
 def _compared(test: Check, spot: Place, numbers: Numbers) -> Iterator[tuple[str, list[_Term], Place | None]]:
@@ -139,13 +152,13 @@ def _compared(test: Check, spot: Place, numbers: Numbers) -> Iterator[tuple[str,
 def _pairs(test: Check) -> Iterator[tuple[str, str, str]]:
     """Name, better and worse (empty if there is none) of every pair."""
     if test.among:
-        yield from ((f"{a} less {b}", a, b) for a, b in combinations(test.among, 2))
+        yield from ((f"{quoted(a)} less {quoted(b)}", a, b) for a, b in combinations(test.among, 2))
     elif not test.worse:
-        yield from ((better, better, "") for better in test.better)
+        yield from ((quoted(better), better, "") for better in test.better)
     else:
         several = len(test.better) > 1
         yield from (
-            (f"{better} over {worse}" if several else worse, better, worse)
+            (f"{quoted(better)} over {quoted(worse)}" if several else quoted(worse), better, worse)
             for better, worse in product(test.better, test.worse)
         )
 
@@ -163,11 +176,11 @@ def _steps(test: Check, spot: Place, sign: int, numbers: Numbers) -> Iterator[tu
     if key == test.compare:  # along an ordered list of losses or of models
         present = _present(test, spot, numbers)
         if len(present) < 2:
-            raise Missing(f"{test.experiment} has fewer than two of {', '.join(order)} on {spot.dataset}")
+            raise Missing(f"{_the(test)} has fewer than two of {quoted(*order)} on {quoted(spot.dataset)}")
         here = spot._replace(n_train=_one_size(test, spot, present, numbers))
         for start, end in pairwise(present):
             yield (
-                f"{start} to {end}",
+                f"{quoted(start)} to {quoted(end)}",
                 [_Term(sign, _method(test, here, end)), _Term(-sign, _method(test, here, start))],
                 None,
             )
@@ -180,7 +193,7 @@ def _steps(test: Check, spot: Place, sign: int, numbers: Numbers) -> Iterator[tu
             for size in (sizes if order == "rising" else reversed(sizes))
         ]
     else:
-        stops = [(name, _conditioned(test, spot, methods, {"dataset": name}, numbers)) for name in order]
+        stops = [(quoted(name), _conditioned(test, spot, methods, {"dataset": name}, numbers)) for name in order]
     for (start_name, start), (end_name, end) in pairwise(stops):
         for name, terms, reference in _between(test, start, end, sign):
             yield f"{name}, {start_name} to {end_name}", terms, reference
@@ -233,7 +246,7 @@ def _every_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) 
     if len(sizes) < 2:
         found = f"only training sets of {sizes[0]} patterns" if sizes else "no runs"
         raise Missing(
-            f"{found} of {', '.join(methods)} on {spot.dataset} in {test.experiment}; at least two sizes are needed"
+            f"{found} of {quoted(*methods)} on {quoted(spot.dataset)} in {_the(test)}; at least two sizes are needed"
         )
     return sizes
 
@@ -246,20 +259,24 @@ def _one_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) ->
     return max(whole or sizes or [0])
 
 
+def _the(test: Check) -> str:
+    return f"the experiment {quoted(test.experiment)}"
+
+
 def _what_is_missing(test: Check, places: list[Place], numbers: Numbers) -> str:
     absent = [place for place in places if not numbers.seeds(place)]
     if not absent:
-        return f"no seed of {test.experiment} has every run that the claim names"
+        return f"no seed of {_the(test)} has every run that the claim names"
     not_run = [place for place in absent if not numbers.has_run(place)]
     if not_run:
         by_dataset: dict[str, dict[str, None]] = {}
         for place in not_run:
-            on = place.dataset + (f" with {place.n_train} patterns" if place.n_train else "")
-            on += f", tested on {place.test}" if place.test != place.dataset else ""
+            on = quoted(place.dataset) + (f" with {place.n_train} patterns" if place.n_train else "")
+            on += f", tested on {quoted(place.test)}" if place.test != place.dataset else ""
             by_dataset.setdefault(on, {})[place.model if test.compare == "model" else place.loss] = None
-        return f"no runs in {test.experiment} of " + "; ".join(
-            f"{', '.join(names)} on {on}" for on, names in by_dataset.items()
+        return f"no runs in {_the(test)} of " + "; ".join(
+            f"{quoted(*names)} on {on}" for on, names in by_dataset.items()
         )
     place = absent[0]
-    what = f"{place.channel} {place.metric} of {place.model} on {place.test}"
-    return f"{test.experiment} has no {what} (block {place.block}, {place.region}, {place.level})"
+    where = f"{quoted(place.block)}, {place.region}, {place.level}"
+    return f"{_the(test)} has no {_score(place)} of {quoted(place.model)} on {quoted(place.test)} ({where})"

@@ -24,7 +24,7 @@ import pandas as pd
 from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN, SCORES, read_table
 from ptychoformer.publication.claims.catalogue import SIZES, Claim, read_claims
 from ptychoformer.publication.claims.check import ELSEWHERE, Check
-from ptychoformer.publication.claims.contrasts import Missing, contrasts, left_out, runs_used
+from ptychoformer.publication.claims.contrasts import Missing, contrasts, left_out, quoted, runs_used
 from ptychoformer.publication.claims.evidence import Numbers, band_metrics
 from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED, Verdict, decide
 from ptychoformer.publication.inputs import versions_of_code
@@ -110,7 +110,7 @@ def verdict_of(test: Check, numbers: Numbers | None) -> Verdict:
     where they lack something.
     """
     if numbers is None:
-        return Verdict(UNDECIDED, f"the experiment {test.experiment} was not run")
+        return Verdict(UNDECIDED, f"the experiment {quoted(test.experiment)} was not run")
     try:
         made = contrasts(test, numbers)
     except Missing as missing:
@@ -120,7 +120,7 @@ def verdict_of(test: Check, numbers: Numbers | None) -> Verdict:
     absent = left_out(test, numbers)
     if absent and verdict.verdict == HOLDS:
         return replace(
-            verdict, verdict=UNDECIDED, reason=f"every step that was run rises, but {', '.join(absent)} were not run"
+            verdict, verdict=UNDECIDED, reason=f"every step that was run rises, but {quoted(*absent)} were not run"
         )
     return verdict
 

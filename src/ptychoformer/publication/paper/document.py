@@ -54,6 +54,7 @@ def make_paper(
     contents: Contents,
     trained: Mapping[Run, Mapping[str, Any]],
     words: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, Mapping[str, str]],
     ours: str,
     scale: Mapping[str, Any],
     missing_scan: str = "",
@@ -71,7 +72,7 @@ def make_paper(
         claims: of `judge.judge`.
         readings: ``docs/readings.md``.
         citation: ``CITATION.cff``, which names the paper that is reproduced.
-        contents, trained, words, ours, scale, missing_scan, harvest_note, caution: as
+        contents, trained, words, labels, ours, scale, missing_scan, harvest_note, caution: as
             `report.page.make_report` takes them.
         source: gets the document, which may be edited and typeset again.
         pdf: gets its pages.
@@ -81,7 +82,7 @@ def make_paper(
             has no network ``ours``.
         OutputError: the document cannot be typeset.
     """
-    labels, layouts = Labels.of(words), {name: Layout.of(table) for name, table in words.items()}
+    labels, layouts = Labels(**labels), {name: Layout.of(table) for name, table in words.items()}
     first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(trained, labels)
     read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)

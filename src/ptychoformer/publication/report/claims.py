@@ -4,7 +4,8 @@ side, grouped by section of the paper.
 
 import os
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,7 +15,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import PATTERN, UNSEEN
 from ptychoformer.evaluation.columns import read_table
 from ptychoformer.publication.claims.catalogue import JUDGES
-from ptychoformer.publication.claims.judge import LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
+from ptychoformer.publication.claims.judge import BANDS, LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
 from ptychoformer.publication.report.effects import effect_text, in_unit, unit_of
 from ptychoformer.publication.report.labels import Labels
@@ -26,6 +27,7 @@ VERDICTS = (HOLDS, FAILS, UNDECIDED)
 # A verdict is told by its word and its symbol; the style adds a colour to them.
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?"}
 STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
+BANDS_FIGURE = "fig9"
 # Where claims are judged once more, by the names of `check.ELSEWHERE`.
 _PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {
     name: f"on {BLOCK_TITLES[name]}" for name in GRID_BLOCKS
@@ -42,6 +44,7 @@ class Judgement:
         because: the reason, given where a claim does not hold or is undecided.
         rival: the comparison that the effect is of.
         interim: that there are to be more seeds, in words.
+        waits_for: where the paper has the experiment whose runs the claim lacks, or empty.
         elsewhere: where the claim was judged once more with another verdict, in words, and that
             verdict.
     """
@@ -54,6 +57,7 @@ class Judgement:
     because: str
     scale: str
     interim: str
+    waits_for: str
     elsewhere: tuple[tuple[str, str], ...]
 
 
@@ -76,6 +80,11 @@ class ClaimRow:
     local: Judgement
     reference: Judgement | None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether neither the local nor any reference run says anything of it."""
+        return bool(self.local.waits_for) and self.reference is None
+
 
 @dataclass(frozen=True)
 class Section:
@@ -88,6 +97,13 @@ class Section:
     def tally(self) -> str:
         """Local verdicts in words."""
         return in_words([claim.local.verdict for claim in self.claims])
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Where the paper has what runs are lacking of, to the number of claims that no run says
+        anything of for want of them.
+        """
+        return dict(Counter(claim.local.waits_for for claim in self.claims if claim.is_waiting))
 
 
 @dataclass(frozen=True)
@@ -160,14 +176,17 @@ def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Se
     """All claims by section of the paper, in the order in which sections and claims first
     occur; reasons name things by their labels.
     """
+    sources = {name: experiment.source for name, experiment in contents.experiments.items()}
+    sources[BANDS] = f"Figure {BANDS_FIGURE.removeprefix('fig')}"
     found: dict[str, list[ClaimRow]] = {}
     for _, rows in table.groupby("id", sort=False):
         by_source = {row["source"]: row for _, row in rows.iterrows()}
         local = by_source[LOCAL]
-        reference = _judgement(by_source[REFERENCE], labels) if REFERENCE in by_source else None
+        reference = _judgement(by_source[REFERENCE], labels, sources) if REFERENCE in by_source else None
         published = _published(rows)
         about = {name: local[name] for name in ("id", "place", "statement", "judges", "note")}
-        claim = ClaimRow(**about, published=published, local=_judgement(local, labels), reference=reference)
+        judgement = _judgement(local, labels, sources)
+        claim = ClaimRow(**about, published=published, local=judgement, reference=reference)
         found.setdefault(section_of(claim.place, contents), []).append(claim)
     return [Section(title, tuple(claims)) for title, claims in found.items()]
 
@@ -193,7 +212,7 @@ def _published(rows: pd.DataFrame) -> str:
     return effect_text(value, units[0]) if units and not pd.isna(value) else ""
 
 
-def _judgement(row: pd.Series, labels: Labels) -> Judgement:
+def _judgement(row: pd.Series, labels: Labels, sources: Mapping[str, str]) -> Judgement:
     seeds, unit = int(row["n_seeds"]), unit_of(row["unit"])
     has_interval = row[["low", "high"]].notna().all()
     return Judgement(
@@ -201,10 +220,11 @@ def _judgement(row: pd.Series, labels: Labels) -> Judgement:
         effect="" if pd.isna(row["effect"]) else effect_text(row["effect"], row["unit"]),
         interval=f"{unit.text(row['low'])} to {unit.text(row['high'])}" if has_interval else "",
         seeds=f"{seeds} seed{'' if seeds == 1 else 's'}" if seeds else "",
-        rival=labels.with_labels(row["rival"]),
-        because="" if row["verdict"] == HOLDS else labels.with_labels(in_unit(row["reason"], row["unit"])),
+        rival=labels.in_words(row["rival"], sources),
+        because="" if row["verdict"] == HOLDS else labels.in_words(in_unit(row["reason"], row["unit"]), sources),
         scale=row["scale"],
         interim=f"Interim: {seeds} of the {SEEDS_FIXED} seeds fixed beforehand" if row["interim"] else "",
+        waits_for="" if seeds else sources[row["experiment"]],
         elsewhere=tuple(
             (words, row[f"verdict_{name}"])
             for name, words in _PLACES.items()

@@ -3,33 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from ptychoformer.evaluation.quantities import QUANTITIES
+from ptychoformer.publication.names import BLOCKS
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Name to label, in the order of the tables; a name without a label stands for itself."""
+    """Name to label, in the order of the config; a name without a label stands for itself."""
 
-    datasets: dict[str, str] = field(default_factory=dict)
-    networks: dict[str, str] = field(default_factory=dict)
-    losses: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, words: Mapping[str, Mapping[str, Any]]) -> "Labels":
-        """The labels of all tables; the first table that has a name decides, so that Table I's
-        names are used throughout.
-
-        Args:
-            words: table to the words that it was made with, see `compare.make_table`.
-        """
-        found = cls()
-        for table in words.values():
-            parts = (found.datasets, found.networks) if table["factor"] == "model" else (found.networks, found.losses)
-            for part, names in zip(parts, (table["conditions"], table["methods"]), strict=True):
-                part.update({name: label for name, label in names.items() if name not in part})
-        return found
+    datasets: Mapping[str, str] = field(default_factory=dict)
+    networks: Mapping[str, str] = field(default_factory=dict)
+    losses: Mapping[str, str] = field(default_factory=dict)
 
     def dataset(self, name: str, test: str | None = None) -> str:
         """A dataset, and the one that networks were tested on if that is another."""
@@ -41,14 +25,20 @@ class Labels:
         return self.networks.get(name, name)
 
     def loss(self, name: str) -> str:
-        """A loss; where no table compares losses, its name in capitals, as the common ones are
+        """A loss; one that the config does not have by its name in capitals, as the common ones are
         known.
         """
         return self.losses.get(name, name.upper())
 
-    def with_labels(self, sentence: str) -> str:
-        """A sentence in which networks, losses and metrics stand under their labels rather than
-        under their names.
+    def in_words(self, sentence: str, experiments: Mapping[str, str]) -> str:
+        """A sentence of `claims.contrasts`, in which every name in quotation marks is replaced by
+        its label.
+
+        Args:
+            experiments: name to where the paper shows it.
         """
-        known = self.losses | self.networks | {metric: quantity.name for metric, quantity in QUANTITIES.items()}
-        return re.sub(r"\w+", lambda word: known.get(word.group(), word.group()), sentence)
+        known = {**BLOCKS, **self.datasets, **self.losses, **self.networks}
+        sentence = re.sub(
+            r"the experiment '([^']*)'", lambda name: f"the experiment of {experiments[name.group(1)]}", sentence
+        )
+        return re.sub(r"'([\w-]+)'", lambda name: known.get(name.group(1), name.group(1)), sentence)

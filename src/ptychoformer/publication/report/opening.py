@@ -9,6 +9,7 @@ from typing import Any
 
 from scipy.special import stdtrit
 
+from ptychoformer.publication.names import object_name
 from ptychoformer.publication.report.headline import AHEAD, BEHIND, Headline
 from ptychoformer.publication.report.runs import Trained
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
@@ -57,10 +58,8 @@ def opening(
 
 def _objects(scale: Mapping[str, Any]) -> str:
     """What the scans of Table I are of."""
-    return "; ".join(
-        f"{name}, " + ("read from files" if entry.get("kind") == "tiff" else "generated") + _shape(entry)
-        for name, entry in scale.get("objects", {}).items()
-    )
+    found = "; ".join(object_name(entry) + _shape(entry) for entry in scale.get("objects", {}).values())
+    return found[:1].upper() + found[1:]
 
 
 def _shape(entry: Mapping[str, Any]) -> str:

@@ -19,11 +19,11 @@ from markupsafe import Markup
 
 from ptychoformer.contents import Contents
 from ptychoformer.evaluation.columns import ANOVA, PAIRWISE, read_table
-from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, FACTORS, MISSING, QUANTITIES
 from ptychoformer.files import write_text
 from ptychoformer.paths import Run
 from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
-from ptychoformer.publication.names import REFERENCE_LABELS
+from ptychoformer.publication.names import BLOCKS, REFERENCE_LABELS
 from ptychoformer.publication.report import claims as report_claims
 from ptychoformer.publication.report import evidence, variation
 from ptychoformer.publication.report import reference as report_reference
@@ -59,6 +59,7 @@ def make_report(
     histories: Mapping[Run, pd.DataFrame],
     trained: Mapping[Run, Mapping[str, Any]],
     words: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, Mapping[str, str]],
     ours: str,
     scale: Mapping[str, Any],
     missing_scan: str = "",
@@ -81,6 +82,7 @@ def make_report(
         words: the names of the tables to what they were made with: the parts of a `layout.Layout`,
             and ``scale_note`` as
             `compare.make_table` takes it. Decides which tables are shown, in which order.
+        labels: of everything in the config, the arguments of a `Labels`.
         ours: the network of Table I whose lead over the best of the others is the headline.
         scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by
             dots.
@@ -91,7 +93,7 @@ def make_report(
     Raises:
         InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
     """
-    labels, layouts = Labels.of(words), {name: Layout.of(table) for name, table in words.items()}
+    labels, layouts = Labels(**labels), {name: Layout.of(table) for name, table in words.items()}
     first = layouts[HEADLINE_TABLE]
     runs, lead = report_runs.trained_runs(trained, labels), _lead(tables, statistics, first, ours)
     page = _template().render(
@@ -100,7 +102,9 @@ def make_report(
         opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
         harvest_note=harvest_note,
         scale=list(_flat(scale)),
-        tables=[_table(layouts[name], tables[name], statistics[name], words[name]["scale_note"]) for name in words],
+        tables=[
+            _table(layouts[name], tables[name], statistics[name], words[name]["scale_note"], labels) for name in words
+        ],
         figures=pictures(figures, contents.figures, output, missing_scan),
         curves=_embedded(training_curves(histories, first.conditions, first.methods), "image/svg+xml"),
         **_headline_parts(lead, tables[HEADLINE_TABLE], first, ours),
@@ -172,7 +176,9 @@ def _runs_parts(runs: pd.DataFrame, labels: Labels) -> dict[str, Any]:
     }
 
 
-def _table(layout: Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str) -> dict[str, Any]:
+def _table(
+    layout: Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str, labels: Labels
+) -> dict[str, Any]:
     """All that the page says under the heading of a table."""
     table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
     shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
@@ -188,8 +194,8 @@ def _table(layout: Layout, table_csv: str | os.PathLike, tests: Statistics, scal
         "notes": notes(table, pairwise, layout, scale_note),
         "told": told,
         "numbers": [
-            ("Analyses of variance", *_as_text(shown_anova)),
-            (f"Pairs of {layout.compared.plural}", *_as_text(shown_pairs)),
+            ("Analyses of variance", *_as_text(shown_anova, labels)),
+            (f"Pairs of {layout.compared.plural}", *_as_text(shown_pairs, labels)),
         ],
     }
 
@@ -266,9 +272,21 @@ def _embedded(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _as_text(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of a table of tests."""
-    return list(table), [[_text(value) for value in row] for row in table.itertuples(index=False)]
+def _as_text(table: pd.DataFrame, labels: Labels) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of a table of tests, in which names stand under their labels."""
+    known = {
+        **dict.fromkeys(("dataset", "test"), labels.datasets),
+        **{column: {**labels.losses, **labels.networks} for column in ("held", "a", "b")},
+        "factor": {name: factor.singular for name, factor in FACTORS.items()},
+        "block": BLOCKS,
+        "channel": CHANNEL_NAMES,
+        "metric": {name: quantity.name for name, quantity in QUANTITIES.items()},
+    }
+    rows = [
+        [known.get(column, {}).get(value, _text(value)) for column, value in zip(table, row, strict=True)]
+        for row in table.itertuples(index=False)
+    ]
+    return list(table), rows
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ from ptychoformer.contents import CONTENTS, Contents, Table
 from ptychoformer.drawn import FIGURES_OF_A_STORE
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments
+from ptychoformer.publication.names import object_name
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import Layout
 
@@ -62,24 +63,33 @@ def scales(experiments: Experiments, names: Iterable[str]) -> dict[str, str]:
     return found | ({"bands": found["table1"]} if "table1" in found else {})
 
 
-def harvest_note(harvested: str, contents: Contents, shown: Collection[str]) -> str:
+def harvest_note(harvested: str, contents: Contents, shown: Collection[str], panels: Collection[str] = ()) -> str:
     """What the report has to say of runs that are printed from a store.
 
     Args:
         harvested: the store's folder.
         shown: experiments and figures that are printed.
+        panels: of such figures that are not.
     """
     tables = [table.source for name, table in contents.tables.items() if name not in shown and name != "measured"]
     figures = [f"Figure {name.removeprefix('fig')}" for name in FIGURES_OF_A_STORE if name not in shown]
-    left_out = f" Left out for want of whole runs: {', '.join([*tables, *figures])}." if tables or figures else ""
+    lacking = ", ".join([*tables, *panels, *figures])
+    left_out = f" Left out for want of whole runs: {lacking}." if lacking else ""
     return f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out}"
 
 
 def _scale(experiments: Experiments, experiment: str) -> str:
-    datasets = experiments.config["datasets"]
-    objects = dict.fromkeys(datasets[dataset].get("object", dataset) for dataset in experiments.datasets(experiment))
+    of_what = ", ".join(dict.fromkeys(_object(experiments, dataset) for dataset in experiments.datasets(experiment)))
     sizes = ", ".join(f"{size:,}" for size in experiments.all_sizes(experiment))
-    return f"{sizes} patterns of '{', '.join(objects)}', {_epochs(experiments, experiment)}"
+    return f"{sizes} patterns of {of_what}, {_epochs(experiments, experiment)}"
+
+
+def _object(experiments: Experiments, dataset: str) -> str:
+    """What a scan is of; of a measured one all that is known is what it is called."""
+    config = experiments.config
+    if experiments.is_measured(dataset):
+        return experiments.labels("datasets", [dataset])[dataset]
+    return object_name(config["objects"][config["datasets"][dataset]["object"]])
 
 
 def _epochs(experiments: Experiments, experiment: str) -> str:
