@@ -44,6 +44,14 @@ def runs_of_fig8(experiments: Experiments) -> list[Run]:
     return [run for size in sizes for run in experiments.runs_to_draw("sizes", n_train=size)]
 
 
+PANELS_OF_FIG8 = {"sizes": "Figure 8 (a) to (c)", "overlaps": "Figure 8 (d)"}
+
+
+def experiments_of_fig8(experiments: Experiments) -> list[str]:
+    """Return the experiments that Figure 8 shows: both, or what a store of runs holds of them."""
+    return _held_for_fig8(experiments) or list(PANELS_OF_FIG8)
+
+
 def overlaps(experiments: Experiments) -> dict[str, float]:
     """Return the overlap of every dataset of Figure 8 (d)."""
     datasets = experiments.config["datasets"]
@@ -73,9 +81,17 @@ def _fig4_is_held(experiments: Experiments) -> bool:
     return "table1" in experiments.holdings.parts and experiments.are_held(runs_of_fig4(experiments), "views")
 
 
+def _held_for_fig8(experiments: Experiments) -> list[str]:
+    parts = experiments.holdings.parts if experiments.holdings else ()
+    return [
+        name
+        for name in PANELS_OF_FIG8
+        if name in parts and (name == "overlaps" or experiments.are_held(runs_of_fig8(experiments), "views"))
+    ]
+
+
 def _fig8_is_held(experiments: Experiments) -> bool:
-    held = {"sizes", "overlaps"} <= set(experiments.holdings.parts)
-    return held and experiments.are_held(runs_of_fig8(experiments), "views")
+    return bool(_held_for_fig8(experiments))
 
 
 def _fig9_is_held(experiments: Experiments) -> bool:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8
 from ptychoformer.errors import InputError
 from ptychoformer.paths import EVALUATION, TRAINING
 from ptychoformer.planning.figures import FIGURES, drawings
@@ -67,6 +68,9 @@ class TestPlan:
         assert made.missing_scan() == ""
         assert set(made.shown) == set(made.holdings.parts)
         assert made.harvest_note().startswith(f"Printed from the reference runs in {ROOT / 'resources/reference'}; ")
+        shown = experiments_of_fig8(made.experiments)
+        assert [name for name, panels in PANELS_OF_FIG8.items() if panels not in made.harvest_note()] == shown
+        assert [name for name in drawings(Inputs(made))["fig8"].input if name in PANELS_OF_FIG8] == shown
 
     def test_a_store_without_a_whole_run_prints_nothing(self, tmp_path):
         (tmp_path / "runs.csv").write_text((ROOT / "resources/reference/runs.csv").read_text().splitlines()[0] + "\n")

@@ -202,6 +202,57 @@ def test_decibels_out_of_the_networks_reach_are_written_and_leave_the_scale_to_t
     assert plots["SSIM (%)"].get_ylim()[1] > 99
 
 
+def test_a_reference_of_one_overlap_alone_is_drawn_and_written_there_alone(inputs):
+    table = pd.read_csv(inputs[1])
+    epie = table[(table["model"] == "floor") & (table["dataset"] == "clean")].assign(model="epie")
+    epie["value"] = np.where(epie["metric"] == "psnr", 56.0, 0.99)
+    write_csv(pd.concat([table, epie]), inputs[1])
+    with house_style():
+        _, _, figure = drawn(inputs)
+    plots = {
+        axes.get_ylabel(): axes
+        for axes in figure.axes
+        if axes.get_xlabel() == "overlap (%)" and axes.get_title() == "Phase"
+    }
+    assert [text.get_text() for text in plots["PSNR (dB)"].texts] == ["ePIE 56 (75 %) ↑"]
+    bars = [line for line in plots["SSIM (%)"].lines if line.get_color() == GREY and line.get_marker() == "_"]
+    assert [(list(line.get_xdata()), list(line.get_ydata())) for line in bars] == [([75.0], [99.0])]
+    assert all(
+        list(line.get_xdata()) == [0.0, 75.0]
+        for line in plots["SSIM (%)"].lines
+        if line.get_color() == GREY and line not in bars
+    )
+
+
+@pytest.mark.parametrize(
+    ("absent", "note", "axis", "letters"),
+    [
+        ("sizes", "a to c are left out for want of runs", "overlap (%)", ["d"]),
+        ("overlaps", "d is left out for want of runs", "training patterns", ["a", "b", "c"]),
+    ],
+)
+def test_a_half_whose_runs_are_missing_is_said_to_be(
+    inputs, tmp_path, composed, experiment, absent, note, axis, letters
+):
+    sizes, overlaps, scenes, dataset = inputs
+    half = dict(models=MODELS, overlap_models={}, overlaps={}, **HEADLINE)
+    arguments = sizes, None, load_rows(dataset, scenes, MODELS, **HEADLINE)
+    if absent == "sizes":
+        half |= dict(models={}, overlap_models=MODELS, overlaps=OVERLAPS)
+        arguments = None, overlaps, None
+    draw(*arguments, **half, pdf=tmp_path / "half.pdf", png=tmp_path / "half.png")
+    (figure,) = composed
+    words = [text.get_text() for text in figure.texts]
+    assert note in words
+    assert [word for word in words if word in "abcd"] == letters
+    assert {axes.get_xlabel() for axes in figure.axes if axes.containers} == {axis}
+    assert labels_of(figure) == ["First", "Second", "Floor", "Ceiling (PSNR ∞)", "Ceiling of one pattern"]
+    with house_style():
+        assert not experiment.illegible(figure)
+    draw_all(inputs, tmp_path)
+    assert not [text for text in composed[1].texts if "left out" in text.get_text()]
+
+
 def test_a_single_seed_is_a_point_without_a_band():
     summary = pd.DataFrame({"n_train": [10, 100], "mean": [1.0, 2.0], "half": [np.nan, 0.5]})
     with house_style():

@@ -13,10 +13,12 @@ with job(snakemake):
         first = next(iter(views.values()))
         rows = rows_of({size: view.scene for size, view in views.items()}, first.ranges, scene_name(**params.headline))
         pictures = rows, first.pixel_size
-    else:
+    elif params.runs:
         scenes = {(run["n_train"], run["model"]): scene for run, scene in zip(params.runs, files.scenes, strict=True)}
         pictures = load_rows(files.dataset, scenes, params.models, **params.headline)
+    else:
+        pictures = None
     words = dict(
         models=params.models, overlap_models=params.overlap_models, overlaps=params.overlaps, **params.headline
     )
-    draw(files.sizes, files.overlaps, pictures, **words, **dict(snakemake.output.items()))
+    draw(files.get("sizes"), files.get("overlaps"), pictures, **words, **dict(snakemake.output.items()))

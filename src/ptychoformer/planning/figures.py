@@ -8,6 +8,7 @@ from typing import Any
 
 from ptychoformer.contents import CONTENTS
 from ptychoformer.drawn import (
+    experiments_of_fig8,
     labels_of_fig4,
     overlaps,
     references_of_fig6,
@@ -97,15 +98,19 @@ def fig7(inputs: Inputs) -> Drawing:
 
 def fig8(inputs: Inputs) -> Drawing:
     """Show networks against the size of the training set and against the overlap."""
-    runs = runs_of_fig8(inputs.experiments)
-    metrics = {experiment: METRICS.format(experiment=experiment) for experiment in ("sizes", "overlaps")}
-    params = _compared(inputs, "sizes") | dict(
-        overlap_models=_networks(inputs, "overlaps"),
+    shown = experiments_of_fig8(inputs.experiments)
+    metrics = {experiment: METRICS.format(experiment=experiment) for experiment in shown}
+    runs = runs_of_fig8(inputs.experiments) if "sizes" in shown else []
+    params = dict(
+        models=_networks(inputs, "sizes") if "sizes" in shown else {},
+        overlap_models=_networks(inputs, "overlaps") if "overlaps" in shown else {},
+        headline=inputs.experiments.headline(shown[0]),
         runs=runs,
-        overlaps=overlaps(inputs.experiments),
-        shown=views(inputs.experiments, "sizes", runs) if inputs.plan.harvested else [],
+        overlaps=overlaps(inputs.experiments) if "overlaps" in shown else {},
+        shown=views(inputs.experiments, "sizes", runs) if runs and inputs.plan.harvested else [],
     )
-    return Drawing(metrics | inputs.kept_pictures(runs, "scenes"), params, code=("publication.store.views",))
+    pictures = inputs.kept_pictures(runs, "scenes") if runs else {}
+    return Drawing(metrics | pictures, params, code=("publication.store.views",))
 
 
 def fig9(inputs: Inputs) -> Drawing:

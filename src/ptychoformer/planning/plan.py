@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.contents import CONTENTS, read_contents
-from ptychoformer.drawn import held_figures
+from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, held_figures
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments
 from ptychoformer.places import check_results
@@ -101,8 +101,11 @@ class Plan:
 
     def harvest_note(self) -> str:
         """Return what the report has to say of runs that are printed from a store, or nothing."""
+        if not self.harvested:
+            return ""
         shown = [*self.shown, *self.shown_figures]
-        return notes.harvest_note(self.harvested, self.contents, shown) if self.harvested else ""
+        half = [panels for name, panels in PANELS_OF_FIG8.items() if name not in experiments_of_fig8(self.experiments)]
+        return notes.harvest_note(self.harvested, self.contents, shown, half)
 
     def published(self, name: str) -> str:
         """Return the path of a file of the paper's own numbers and statements."""

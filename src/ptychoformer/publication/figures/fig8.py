@@ -38,7 +38,7 @@ from ptychoformer.training.split import split_of
 Scenes = Mapping[tuple[int, str], str | os.PathLike]
 WIDEST_PICTURE = 0.95  # so that the figure and its caption fit on a page
 PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
-LEFT, RIGHT, FOR_LEGENDS = 0.42, 0.1, 0.36
+LEFT, RIGHT, FOR_LEGENDS, FOR_NOTE = 0.42, 0.1, 0.36, 0.2
 REGION = UNSEEN  # the only one that means the same at every overlap
 PLOTS = (*PANELS, (RELATIVE_PHASE, "psnr"))
 # above what networks reach, in parts of that: where a reference leaves the plot, and what the plot
@@ -49,9 +49,9 @@ DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
 
 
 def draw(
-    sizes_csv: str | os.PathLike,
-    overlaps_csv: str | os.PathLike,
-    pictures: tuple[list[Row], float],
+    sizes_csv: str | os.PathLike | None,
+    overlaps_csv: str | os.PathLike | None,
+    pictures: tuple[list[Row], float] | None,
     *,
     models: Mapping[str, str],
     overlap_models: Mapping[str, str],
@@ -64,8 +64,9 @@ def draw(
     """Draw the figure.
 
     Args:
-        sizes_csv: metrics of one dataset, several ``n_train``.
-        overlaps_csv: metrics of datasets whose overlap differs.
+        sizes_csv: metrics of one dataset, several ``n_train``; None leaves out (a) to (c), and
+            ``pictures`` with them.
+        overlaps_csv: metrics of datasets whose overlap differs; None leaves out (d).
         pictures: of two training sets, and the size of a pixel in metres, see `load_rows` and
             `rows_of`.
         models: network of (a) to (c) to its label, in the order of the columns.
@@ -77,14 +78,13 @@ def draw(
     Raises:
         InputError: a file is damaged or lacks a network or an overlap.
     """
-    rows, pixel_size = pictures
-    scores, scores_by_overlap = (
-        read_scenes(path, block=block, region=REGION, level=level) for path in (sizes_csv, overlaps_csv)
-    )
-    sizes = _summary(scores, "n_train", sizes_csv, models)
-    by_overlap = _summary(
-        _with_overlap(scores_by_overlap, overlaps, overlaps_csv), "overlap", overlaps_csv, overlap_models
-    )
+    place, sizes, by_overlap = dict(block=block, region=REGION, level=level), None, None
+    if sizes_csv is not None:
+        sizes = _summary(read_scenes(sizes_csv, **place), "n_train", sizes_csv, models)
+    if overlaps_csv is not None:
+        scores = _with_overlap(read_scenes(overlaps_csv, **place), overlaps, overlaps_csv)
+        by_overlap = _summary(scores, "overlap", overlaps_csv, overlap_models)
+    rows, pixel_size = pictures or ([], None)
     with house_style():
         save(compose(rows, pixel_size, sizes, by_overlap, models, overlap_models, BLOCKS[block]), pdf, png)
 
@@ -154,34 +154,40 @@ def _summary(scenes: pd.DataFrame, x: str, path: str | os.PathLike, models: Mapp
 
 def compose(
     rows: list[Row],
-    pixel_size: float,
-    sizes: pd.DataFrame,
-    by_overlap: pd.DataFrame,
+    pixel_size: float | None,
+    sizes: pd.DataFrame | None,
+    by_overlap: pd.DataFrame | None,
     models: Mapping[str, str],
     overlap_models: Mapping[str, str],
     block: str,
 ) -> Figure:
-    """The figure: pictures above, two rows of plots below, and what their lines are; ``block``
-    is what it is called.
+    """The figure: pictures above, two rows of plots below, and what their lines are, or what of
+    these there is; ``block`` is what it is called.
     """
     everyone = {**models, **overlap_models}
-    pictures = Pictures(rows, WIDEST_PICTURE)
-    step = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT
-    figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + 2 * step + FOR_LEGENDS))
-    pictures.draw(figure, list(models.values()), pixel_size)
-    for place, (summary, x, name, title) in enumerate(
-        (
-            (sizes, "n_train", "c", f"Unseen part of the {block}, against the size of the training set"),
-            (by_overlap, "overlap", "d", f"Unseen part of the {block}, against the overlap of the scan"),
-        )
-    ):
-        top = pictures.height + place * step + ABOVE_PLOT
-        letter(figure, (0.06, top, 0, 0), name, title, above=0.24)
+    pictures = Pictures(rows, WIDEST_PICTURE) if rows else None
+    above = pictures.height if pictures else 0.0
+    both = (
+        (sizes, "n_train", "c", "against the size of the training set", "a to c are"),
+        (by_overlap, "overlap", "d", "against the overlap of the scan", "d is"),
+    )
+    plots, absent = [row for row in both if row[0] is not None], [row[-1] for row in both if row[0] is None]
+    step, below = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT, FOR_LEGENDS + FOR_NOTE * len(absent)
+    figure = Figure(figsize=(DOUBLE_COLUMN, above + len(plots) * step + below))
+    for what in absent:
+        at = (0.5, FOR_LEGENDS / figure.get_figheight())
+        figure.text(*at, f"{what} left out for want of runs", ha="center", va="bottom", style="italic")
+    if pictures:
+        pictures.draw(figure, list(models.values()), pixel_size)
+    for place, (summary, x, name, title, _) in enumerate(plots):
+        top = above + place * step + ABOVE_PLOT
+        letter(figure, (0.06, top, 0, 0), name, f"Unseen part of the {block}, {title}", above=0.24)
         for column, (channel, metric) in enumerate(PLOTS):
             axes = axes_at(figure, _plot_box(column, top))
             _draw_plot(axes, select(summary, channel=channel, metric=metric), x, list(everyone))
             label_axes(axes, channel, metric)
-    for bottom, handles in ((0.16, _handles_of_networks(everyone)), (0.0, _handles_of_references(sizes, by_overlap))):
+    references = _handles_of_references(*(plot[0] for plot in plots))
+    for bottom, handles in ((0.16, _handles_of_networks(everyone)), (0.0, references)):
         at = (0.5, bottom / figure.get_figheight())
         figure.legend(
             handles=handles, loc="lower center", bbox_to_anchor=at, ncols=max(1, len(handles)), borderaxespad=0.2
@@ -232,19 +238,28 @@ def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, networks: pd.Dat
         if rows.empty:
             continue
         style = REFERENCE_LOOK | {"linestyle": reference.dashes}
-        # One point is no line, and a reference has no marker.
+        # A single point is a bar there, or where networks have no other place either, a line.
         if len(rows) > 1:
             axes.plot(rows[x], rows["mean"], **style)
+        elif networks[x].nunique() > 1:
+            axes.plot(rows[x], rows["mean"], **REFERENCE_LOOK, marker="_", markersize=8, linestyle="none")
         else:
             axes.axhline(rows["mean"].iloc[0], **style)
         if metric == "psnr" and rows["mean"].max() > high + FAR * span:
-            far.append(f"{reference.short} {rows['mean'].max():.0f} ↑")
+            far.append(f"{reference.short} {rows['mean'].max():.0f}{_where(rows, networks, x)} ↑")
             shown.append(rows["mean"].min() if rows["mean"].min() < high else low)
         else:
             shown += [rows["mean"].min(), rows["mean"].max()]
     limit(axes, min(shown), max(shown) + (ROOM * span if far else 0), metric)
     if far:
         axes.text(0.99, 0.98, "\n".join(far), transform=axes.transAxes, ha="right", va="top", bbox=BEHIND)
+
+
+def _where(rows: pd.DataFrame, networks: pd.DataFrame, x: str) -> str:
+    """The only place at which there is a reference, in brackets, if networks have others too."""
+    if len(rows) > 1 or networks[x].nunique() == 1:
+        return ""
+    return f" ({rows[x].iloc[0]:g}{' %' if x == 'overlap' else ''})"
 
 
 def _apart(ticks: list[float], log: bool) -> list[float]:
