@@ -16,7 +16,6 @@ from typing import Any
 import pandas as pd
 import typst
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ptychoformer import __version__
@@ -38,6 +37,7 @@ from ptychoformer.publication.report.opening import opening
 from ptychoformer.publication.tables.compare import COLUMNS, notes
 from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout, caption, column_groups
 from ptychoformer.publication.tables.typeset import at_part, rows
+from ptychoformer.publication.templates import template
 
 TEMPLATE = Path(__file__).with_name("paper.typ.j2")
 HEADLINE_TABLE = "table1"
@@ -87,7 +87,8 @@ def make_paper(
     read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)
     results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
-    document = _template().render(
+    # Every value is text unless it was made Typst here.
+    document = template(TEMPLATE, {"inline": inline, "quoted": _quoted}, _as_typst).render(
         caution=caution,
         harvest_note=harvest_note,
         opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
@@ -209,20 +210,6 @@ def _claims(path: str | os.PathLike, labels: Labels, contents: Contents) -> dict
         "n_claims": len(counted[LOCAL]),
         "kinds": report_claims.tally(verdicts, LOCAL).by_kind,
     }
-
-
-def _template() -> Template:
-    """The document's template, in which every value is text unless it was made Typst here."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        finalize=_as_typst,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"inline": inline, "quoted": _quoted}
-    return environment.get_template(TEMPLATE.name)
 
 
 def _as_typst(value: Any) -> Markup:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ptychoformer.contents import Contents
@@ -38,6 +37,7 @@ from ptychoformer.publication.tables import typeset
 from ptychoformer.publication.tables.compare import COLUMNS, is_shown, notes
 from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout, Part, caption, column_groups
 from ptychoformer.publication.tables.words import statements
+from ptychoformer.publication.templates import template
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 # By the template; named here, so that an edit of one makes the report anew
@@ -96,7 +96,7 @@ def make_report(
     labels, layouts = Labels(**labels), {name: Layout.of(table) for name, table in words.items()}
     first = layouts[HEADLINE_TABLE]
     runs, lead = report_runs.trained_runs(trained, labels), _lead(tables, statistics, first, ours)
-    page = _template().render(
+    page = template(TEMPLATE, {"tied": _tied, "lettered": _lettered}).render(
         style=STYLE.read_text(encoding="utf-8"),
         caution=caution,
         opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
@@ -227,18 +227,6 @@ def _variation(table_csv: str | os.PathLike, layout: Layout) -> list[tuple[str, 
     methods = {**layout.methods, "floor": REFERENCE_LABELS["floor"]}
     found = variation.variation(means, layout.block)
     return _by_condition(variation.rows(found, layout.conditions, methods, report_reference.COLUMNS))
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"tied": _tied, "lettered": _lettered}
-    return environment.get_template(TEMPLATE.name)
 
 
 def _tied(sentence: str) -> str:
