@@ -153,6 +153,17 @@ def test_pictures_of_the_documentation_are_shown_and_small():
     assert sum(path.stat().st_size for path in pictures) < 1_000_000
 
 
+def test_the_gallery_shows_every_figure_with_its_scale_or_says_that_it_is_missing():
+    text = (ROOT / "docs/gallery.md").read_text()
+    figures = yaml.safe_load((ROOT / "resources/published/contents.yaml").read_text())["figures"]
+    for number in (name.removeprefix("fig") for name in figures):
+        shown = re.search(rf"!\[Figure {number}\b.*\n\nFigure {number}\b(.*)", text)
+        assert shown or f"Figure {number} is missing, since" in text
+        if shown:
+            assert re.search("smoke scale|laptop scale|full size|the same at all scales", shown.group(1)), number
+            assert f"ARGS=fig{number}`" in shown.group(1)
+
+
 @pytest.mark.slow
 def test_the_website_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
     mkdocs = shutil.which("mkdocs", path=os.pathsep.join([str(ROOT / ".venv/docs/bin"), os.environ["PATH"]]))
