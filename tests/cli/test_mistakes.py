@@ -1,0 +1,214 @@
+"""Every mistake gets one sentence, leaves what was there, and ends with its exit code."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from ptychoformer.cli import inspect, outputs
+from ptychoformer.evaluation.network import TrainedNetwork
+from ptychoformer.files import locked
+from ptychoformer.models import build
+from ptychoformer.provenance import record
+
+from .conftest import called, main, one_sentence, save_network, write_scan
+
+
+def wrong(scan, run, folder):
+    """Every mistake, and a part of the sentence that it gets."""
+    truncated = folder / "truncated.cxi"
+    truncated.write_bytes(scan.read_bytes()[:20_000])
+    nothing = folder / "nothing.cxi"
+    poisoned = folder / "poisoned.cxi"
+    poisoned.write_bytes(scan.read_bytes())
+    with h5py.File(poisoned, "r+") as file:
+        file["entry_1/data_1/data"][7, 3, 4] = np.nan
+    unknown = write_scan(folder / "unknown.cxi", rows=3, probe_known=False)
+    text = folder / "text.pt"
+    text.write_text("no checkpoint")
+    model = folder / "model.h5"  # as somebody may have called it
+    model.write_bytes((run / "model.pt").read_bytes())
+    scene = folder / "scene.h5"
+    with h5py.File(scene, "w") as file:
+        file["scene/amplitude"] = np.ones((4, 4))
+    other = folder / "o.h5"
+    plain = folder / "plain"
+    plain.write_text("a file, no folder")
+    own = folder / "own.h5"
+    own.write_bytes(scan.read_bytes())
+    a_folder = folder / "folder.h5"
+    a_folder.mkdir()
+    reconstruct, train, predict = (
+        ("reconstruct", scan, "-o", other),
+        ("train", scan, "--object", other, "-o", folder / "run"),
+        ("predict", scan, "--checkpoint", run, "-o", other),
+    )
+    return {
+        "missing": (("inspect", nothing), "does not exist"),
+        "folder": (("inspect", folder), "is no regular file"),
+        "truncated": (("inspect", truncated), "is still being written or copied, or was truncated"),
+        "NaN": (("inspect", poisoned), "pattern 7 holds NaN"),
+        "NaN predicted": (("predict", poisoned, "--checkpoint", run, "-o", other), "pattern 7 holds NaN"),
+        "another format": (("inspect", scan, "--format", "velociprobe"), "cannot be read"),
+        "centre outside": (("inspect", scan, "--centre", 200, 3), "does not lie in the frame"),
+        "crop too large": (("inspect", scan, "--crop", 64), "a crop of 64 pixels around (16, 16) does not fit"),
+        "crop and bin": (("inspect", scan, "--crop", 30, "--bin", 4), "crop must be a multiple of bin"),
+        "output is input": (("reconstruct", own, "-o", own), "would be replaced"),
+        "scene is scan": (("predict", own, "--checkpoint", run, "-o", own), "would be replaced"),
+        "scene is model": (("predict", scan, "--checkpoint", model, "-o", model), "would be replaced"),
+        "object is object": (("train", scan, "--object", folder / "object.h5", "-o", folder), "would be replaced"),
+        "output is a folder": (("reconstruct", scan, "-o", a_folder), "is a folder"),
+        "folder is a file": (("reconstruct", scan, "-o", plain / "o.h5"), "cannot be made"),
+        "no probe": (("reconstruct", unknown, "-o", other, "--probe-known"), "holds no probe"),
+        "no object": (train, "does not exist"),
+        "unknown option": ((*train, "--option", "colour=red"), "allowed are attention, blocks, decoder, constraints"),
+        "wrong value": ((*train, "--option", "attention=some"), "must be one of paper, release, mhsa, none"),
+        "no value": ((*train, "--option", "attention"), "is not name=value"),
+        "window of training": ((*train, "--crop", 24), "multiples of 32 pixels, found 24 x 24; --bin 1 leaves too few"),
+        "window suggested": (
+            (*train, "--crop", 28, "--model", "dpi"),
+            "multiples of 16 pixels, found 28 x 28; --crop 16 would do",
+        ),
+        "no checkpoint": (("predict", scan, "--checkpoint", folder / "none", "-o", other), "does not exist"),
+        "a scene for an object": (
+            ("train", scan, "--object", scene, "-o", folder / "run"),
+            "is no reconstruction of this project",
+        ),
+        "nowhere to write": (("reconstruct", scan, "-o", "/proc/o.h5"), "cannot be written into the folder /proc"),
+        "damaged checkpoint": (("predict", scan, "--checkpoint", text, "-o", other), "cannot be read as a checkpoint"),
+        "checkpoint of another window": ((*predict, "--bin", 1), "patterns of 16 x 16 pixels"),
+        "window fits": ((*predict, "--bin", 1), "; --crop 32 --bin 2 would fit"),
+        "no run to export": (("export", folder / "none", "--onnx", folder / "n.onnx"), "none does not exist"),
+        "damaged run to export": (("export", text, "--onnx", folder / "n.onnx"), "cannot be read as a checkpoint"),
+        "a scan to export": (("export", own, "--onnx", folder / "n.onnx"), "cannot be read as a checkpoint"),
+        "reconstruction of a scene": ((*reconstruct, "--crop", 9, "--bin", 3), "crop must be a multiple of bin"),
+    }
+
+
+@pytest.fixture(scope="module")
+def mistakes(scan, run, tmp_path_factory):
+    return wrong(scan, run, tmp_path_factory.mktemp("wrong"))
+
+
+def test_every_mistake_gets_one_sentence(mistakes, capsys):
+    for name, (arguments, words) in mistakes.items():
+        before = {path: path.stat().st_mtime_ns for path in Path(arguments[1]).parent.iterdir()}
+        code = main(*arguments)
+        sentence = one_sentence(capsys)
+        assert code == 1, name
+        assert words in sentence, name
+        assert {path: path.stat().st_mtime_ns for path in before if path.exists()} == before, name
+
+
+def test_a_folder_that_may_not_be_written_to_is_found_before_the_work(scan, tmp_path, monkeypatch, capsys):
+    def forbidden(dir):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(outputs.tempfile, "TemporaryFile", forbidden)
+    assert main("reconstruct", scan, "-o", tmp_path / "object.h5") == 1
+    assert f"cannot be written into the folder {tmp_path}: Permission denied" in one_sentence(capsys)
+
+
+@pytest.mark.parametrize("text", ["hello", "two\nlines\n", "", "]", "\x80\x02."])
+def test_whatever_is_no_checkpoint_is_refused(scan, tmp_path, capsys, text):
+    (tmp_path / "model.pt").write_text(text, encoding="latin-1")
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "cannot be read as a checkpoint" in one_sentence(capsys)
+
+
+def test_two_trainings_do_not_write_into_one_folder(scan, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    with locked(run):
+        assert main("train", scan, "--object", tmp_path / "object.h5", "-o", run) == 1
+    assert "run is being written into by another process" in one_sentence(capsys)
+    assert not list(run.iterdir())
+    with locked(run):  # it ends with the process, or before
+        pass
+
+
+def test_a_mistake_has_no_traceback(tmp_path):
+    done = called("inspect", tmp_path / "none.cxi", "--png", tmp_path / "none.png")
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {tmp_path / 'none.cxi'} does not exist.\n"
+    assert done.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["inspect", "SCAN"], ["inspect", "SCAN", "--json"]])
+@pytest.mark.parametrize("errors_too", [False, True])
+def test_a_reader_who_has_seen_enough_is_no_error(scan, arguments, errors_too):
+    end, pipe = os.pipe()
+    os.close(end)
+    command = [
+        sys.executable,
+        "-m",
+        "ptychoformer",
+        *(str(scan) if argument == "SCAN" else argument for argument in arguments),
+    ]
+    done = subprocess.run(command, stdout=pipe, stderr=pipe if errors_too else subprocess.PIPE, text=True)
+    os.close(pipe)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert not done.stderr
+
+
+def test_an_interruption_is_one_line(scan, monkeypatch, capsys):
+    def interrupted(_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inspect, "run", interrupted)
+    assert main("inspect", scan) == 130
+    assert capsys.readouterr().err == "Interrupted. Nothing was written.\n"
+
+
+def test_a_network_that_answers_nan_leaves_an_earlier_scene(scan, tmp_path, capsys):
+    network = build("ptychonn", (32, 32), {})
+    weights = {
+        name: torch.full_like(part, torch.nan) if part.is_floating_point() else part
+        for name, part in network.state_dict().items()
+    }
+    save_network(tmp_path / "model.pt", "ptychonn", (32, 32), weights)
+    (tmp_path / "scene.h5").write_text("earlier")
+    made_of = {"scan": scan.name, "checkpoint": TrainedNetwork(tmp_path / "model.pt").digest}
+    record(tmp_path / "scene.h5", made_of, 0.0, {})
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "answers pattern 0 with NaN" in one_sentence(capsys)
+    assert (tmp_path / "scene.h5").read_text() == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt", "scene.h5", "scene.h5.provenance.json"]
+
+
+def test_a_checkpoint_of_no_known_network_is_refused(scan, tmp_path, capsys):
+    save_network(tmp_path / "model.pt", "oracle", (32, 32), {})
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "holds a network 'oracle'" in one_sentence(capsys)
+
+
+@pytest.mark.parametrize("pixel_size", ["-1e-8", "0", '"10 nm"', "[1]", "NaN", "Infinity"])
+def test_a_damaged_pixel_size_is_refused(scan, tmp_path, capsys, pixel_size):
+    (tmp_path / "preparation.json").write_text(f'{{"crop": 32, "bin": 2, "pixel_size": {pixel_size}}}')
+    assert main("predict", scan, "--checkpoint", tmp_path / "model.pt", "-o", tmp_path / "o.h5") == 1
+    assert "'pixel_size' must be a number of metres greater than 0, or null" in one_sentence(capsys)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"crop": 0, "bin": 1}',
+        '{"crop": "a"}',
+        *(f'{{"crop": 1, "bin": 1, "label_deviation": {part}}}' for part in ("3", '{"phase": "a"}')),
+    ],
+)
+def test_a_damaged_preparation_is_refused(scan, tmp_path, capsys, content):
+    (tmp_path / "model.pt").write_text("")
+    (tmp_path / "preparation.json").write_text(content)
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "delete it, and give --crop and --bin" in one_sentence(capsys)
