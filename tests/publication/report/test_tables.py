@@ -1,0 +1,142 @@
+"""The report's numbers are those of the tables, and their intervals those of an independent library."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ptychoformer.errors import InputError
+from ptychoformer.publication.report.headline import headlines
+from ptychoformer.publication.report.page import make_report
+from ptychoformer.publication.tables.compare import make_table
+from ptychoformer.publication.tables.layout import Layout
+from ptychoformer.publication.tables.typeset import rows
+
+from ..conftest import PUBLISHED
+from .conftest import HEADLINE, Page
+
+
+class TestTables:
+    def test_every_number_is_on_the_page(self, page, inputs, experiment):
+        for path, table in zip(inputs["tables"].values(), experiment.TABLES.values(), strict=True):
+            layout = table.layout
+            for part in layout.parts:
+                for row in rows(pd.read_csv(path), part, layout):
+                    for cell in row.cells:
+                        assert cell.ours in page.words
+                        std = f" ± {cell.published_std}" if cell.published_std else ""
+                        assert not cell.published or f"{cell.published}{std} ({cell.difference})" in page.words
+
+    def test_the_best_are_bold_and_what_differs_is_marked(self, path, inputs):
+        tables = [pd.read_csv(table) for table in inputs["tables"].values()]
+        text = path.read_text()
+        assert text.count("<strong>") == sum(table["best"].sum() for table in tables)
+        assert text.count("<sup>†</sup>") == sum(table["differs_from_best"].eq(True).sum() for table in tables) > 0
+
+    def test_one_seed_says_what_was_not_tested(self, small_page):
+        assert small_page.words.count("Not tested: needs at least 2 seeds, has 1.") >= 5
+
+    def test_losses_are_compared_as_losses(self, page):
+        assert "The seven losses differed in" in page.words
+
+
+class TestHeadline:
+    def test_intervals_are_those_of_an_independent_library(self, inputs, experiment):
+        table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        metrics = pd.read_csv(inputs["tables"]["table1"].parents[1] / "evaluation/table1/metrics.csv")
+        found = headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer")
+        assert len(found) == 12
+        line = next(line for line in found if line.condition == "Noisy" and line.column == "Phase PSNR (dB)")
+        at = metrics.query(f"dataset == 'noisy' and {HEADLINE} and channel == 'phase' and metric == 'psnr'")
+        by_model = {model: group.sort_values("seed")["value"].to_numpy() for model, group in at.groupby("model")}
+        best = max(("ptychonn", "ptynet", "dpi"), key=lambda model: by_model[model].mean())
+        ours = by_model["ptychoformer"]
+        low, high = stats.t.interval(0.95, 2, ours.mean(), stats.sem(ours))
+        assert (line.ours, line.ours_interval) == (f"{ours.mean():.2f}", f"{low:.2f} to {high:.2f}")
+        assert line.rival_name == experiment.MODELS[best]
+        interval = stats.ttest_rel(ours, by_model[best]).confidence_interval()
+        signed = [f"{value:+.2f}".replace("-", "−") for value in (interval.low, interval.high)]
+        assert line.lead_interval == " to ".join(signed)
+        assert line.lead == f"{(ours - by_model[best]).mean():+.2f}"
+
+    def test_it_is_on_the_page(self, page, inputs, experiment):
+        table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        for line in headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer"):
+            expected = f"{line.column} {line.ours} ({line.ours_interval}) {line.rival_name} {line.rival} ({line.rival_interval})"
+            assert f"{expected} {line.lead} ({line.lead_interval}) {line.published_lead}" in page.words
+
+    def test_a_metric_that_a_scan_is_too_small_for_is_left_out(self, inputs, experiment):
+        table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        found = headlines(table[table["metric"] != "ssim"], pairwise, experiment.TABLES["I"].layout, "ptychoformer")
+        assert {line.column for line in found} == {"Amplitude PSNR (dB)", "Phase PSNR (dB)", "Relative phase PSNR (dB)"}
+
+    def test_one_seed_has_no_interval(self, small, experiment):
+        table, pairwise = pd.read_csv(small["tables"]["table1"]), pd.read_csv(small["statistics"]["table1"][1])
+        for line in headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer"):
+            assert (line.ours_interval, line.rival_interval, line.lead_interval) == ("", "", "")
+
+    @pytest.fixture
+    def appended(self, inputs, experiment, tmp_path):
+        """Arguments of a page to whose Table I a user has appended a network that is better than all others."""
+        frame = pd.read_csv(inputs["statistics"]["table1"][0].with_name("metrics.csv"))
+        novel = frame[frame["model"] == "ptychoformer"].assign(model="novel")
+        novel["value"] *= np.where(novel["metric"] == "mse", 0.9, 1.1)
+        files = experiment.write_metrics(tmp_path / "evaluation", pd.concat([frame, novel]))
+        words = inputs["words"]["table1"] | dict(methods=experiment.MODELS | dict(novel="Novel"))
+        printed = {kind: tmp_path / f"table1.{kind}" for kind in ("csv", "md", "tex")}
+        make_table(files.metrics, PUBLISHED / "table1.csv", files.pairwise, Layout.of(words), scale_note="", **printed)
+        changed = dict(
+            tables=dict(table1=printed["csv"]),
+            statistics=dict(table1=(files.anova, files.pairwise)),
+            words=dict(table1=words),
+        )
+        return (
+            inputs
+            | {name: inputs[name] | part for name, part in changed.items()}
+            | dict(output=tmp_path / "report.html")
+        )
+
+    def test_an_appended_network_is_a_rival_and_not_ours(self, appended):
+        make_report(**appended)
+        page = Page(appended["output"].read_text())
+        assert "Metric Ptychoformer Best other network Lead" in page.words
+        assert "DPI, Ptychoformer, Novel, and variants of Ptychoformer" in page.words
+        table, pairwise = pd.read_csv(appended["tables"]["table1"]), pd.read_csv(appended["statistics"]["table1"][1])
+        layout = Layout.of(appended["words"]["table1"])
+        lines = headlines(table, pairwise, layout, "ptychoformer")
+        assert {line.rival_name for line in lines} == {"Novel"}
+        assert all(line.lead.startswith("−") for line in lines)
+        means = table.query(
+            f"{HEADLINE} and condition == 'clean' and channel == 'phase' and metric == 'psnr'"
+        ).set_index("method")
+        line = next(line for line in lines if line.condition == "Noise-free" and line.column == "Phase PSNR (dB)")
+        assert line.ours == f"{means.at['ptychoformer', 'ours_mean']:.2f}"
+        assert f"{line.column} {line.ours} ({line.ours_interval}) Novel" in page.words
+
+    def test_ours_is_whom_one_names(self, appended):
+        make_report(**appended | dict(ours="novel"))
+        assert "Metric Novel Best other network Lead" in Page(appended["output"].read_text()).words
+
+    def test_ours_must_be_in_table_1(self, inputs, tmp_path):
+        with pytest.raises(
+            InputError, match="Table I has no network 'novel' to call ours; it has ptychonn, ptynet, dpi, ptychoformer"
+        ):
+            make_report(**inputs | dict(ours="novel", output=tmp_path / "report.html"))
+
+
+class TestVariation:
+    def test_deviations_are_over_seeds_on_the_headline_and_over_blocks(self, page, inputs):
+        metrics = pd.read_csv(inputs["statistics"]["table1"][0].with_name("metrics.csv"))
+        at = metrics.query(
+            "dataset == 'noisy' and model == 'dpi' and region == 'whole' and level == 'scene' and channel == 'phase'"
+        )
+        scores = at[at["metric"] == "psnr"].groupby("block")["value"]
+        over_seeds, over_blocks = scores.std()["lower_right"], scores.mean()[["lower_right", "lower_left"]].std()
+        assert over_blocks > 0
+        assert f"{over_seeds:.2f} {over_blocks:.2f}" in page.words
+
+    def test_what_seeds_stand_for_is_said(self, page):
+        assert (
+            "A seed draws the order of the training patterns, the part of them that validates and the initial weights"
+            in page.words
+        )
