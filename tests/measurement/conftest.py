@@ -18,6 +18,8 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.randomness import generator
 from ptychoformer.simulation.diffraction import diffraction
 
+DETECTOR = "entry_1/instrument_1/detector_1"
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -216,27 +218,46 @@ def arrays(measured):
     return velociprobe_arrays(measured)
 
 
-@pytest.fixture
-def read():
-    """Open a scan, and read all its frames."""
-
-    def opened(path, size=5, **options):
-        with open_scan(path, **options) as raw:
-            return raw, np.concatenate(list(raw.frames(size)))
-
-    return opened
+def contents(path, size=5, **options):
+    """A scan and all its frames."""
+    with open_scan(path, **options) as raw:
+        return raw, np.concatenate(list(raw.frames(size)))
 
 
-@pytest.fixture
-def refused(read):
+def refused(path, match, **options):
     """Check that a scan is refused in one sentence."""
+    with pytest.raises(InputError, match=match) as caught:
+        contents(path, **options)
+    assert len(str(caught.value).splitlines()) == 1
 
-    def check(path, match, **options):
-        with pytest.raises(InputError, match=match) as caught:
-            read(path, **options)
-        assert len(str(caught.value).splitlines()) == 1
 
-    return check
+def from_origin(positions):
+    return positions - positions.min(axis=0)
+
+
+def changed(path, change):
+    with h5py.File(path, "r+") as file:
+        change(file)
+    return path
+
+
+def replaced(path, name, value, **options):
+    def replace(file):
+        if name in file:
+            del file[name]
+        file.create_dataset(name, data=value, **options)
+
+    return changed(path, replace)
+
+
+@pytest.fixture(name="read")
+def _read():
+    return contents
+
+
+@pytest.fixture(name="refused")
+def _refused():
+    return refused
 
 
 @pytest.fixture
