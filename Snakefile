@@ -22,6 +22,7 @@ include: "workflow/rules/measurement.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/publication.smk"
+include: "workflow/rules/report.smk"
 
 
 if PLAN.harvested:
