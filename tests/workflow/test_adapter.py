@@ -17,14 +17,12 @@ from types import SimpleNamespace
 sys.path.insert(0, sys.argv[1])
 from adapter import job
 
-class Parts(list):
-    def items(self):
-        return ()
-
 name, folder, alone = sys.argv[2], Path(sys.argv[3]), sys.argv[4] == "alone"
-output = Parts([str(folder / "model.pt")])
+output = [str(folder / name) for name in ("model.pt", "history.csv")]
+params = {"model": {"kind": "dpi", "options": {"size": "small"}}, "code": "0012345678e9"}
+wildcards = {"model": "ours", "n_train": "24"}
 snakemake = SimpleNamespace(
-    rule="train", log=[str(folder / "train.log")], output=output, input=[], params=Parts(), wildcards=Parts()
+    rule="train", log=[str(folder / "train.log")], output=output, input=[], params=params, wildcards=wildcards
 )
 with job(snakemake, alone=output if alone else ()) as facts:
     print(f"{name} began", flush=True)
@@ -37,8 +35,11 @@ with job(snakemake, alone=output if alone else ()) as facts:
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (500_000_000,) * 2)
         import torch
-    Path(output[0]).touch()
+    for file in output:
+        Path(file).touch()
     facts["by"] = name
+    if name == "of all seeds":
+        facts |= {file: {"wildcards": {"seed": str(seed)}, "of": seed} for seed, file in enumerate(output)}
     print(f"{name} ended")
 """
 
@@ -117,6 +118,29 @@ def test_jobs_that_need_no_folder_for_themselves_run_beside_each_other(start):
     assert second.communicate("\n") == ("", "")
     first.communicate("\n")
     assert {"first ended", "second ended"} <= set(Path("run/train.log").read_text().splitlines())
+
+
+def provenance(artefact):
+    return json.loads(Path(f"{artefact}.provenance.json").read_text())
+
+
+def test_provenance_keeps_the_options_of_a_network_and_the_name_that_its_path_has(start):
+    assert start("first").communicate("\n") == ("", "")
+    for artefact in ("run/model.pt", "run/history.csv"):
+        assert provenance(artefact)["configuration"] == {
+            "model": {"kind": "dpi", "options": {"size": "small"}},
+            "code": "0012345678e9",
+            "wildcards": {"model": "ours", "n_train": "24"},
+        }
+
+
+def test_each_seed_of_a_job_of_all_seeds_has_its_own_in_its_provenance(start):
+    assert start("of all seeds").communicate("\n") == ("", "")
+    for seed, artefact in enumerate(("run/model.pt", "run/history.csv")):
+        found = provenance(artefact)
+        assert found["configuration"]["wildcards"] == {"model": "ours", "n_train": "24", "seed": str(seed)}
+        assert found["configuration"]["model"]["options"] == {"size": "small"}
+        assert (found["by"], found["of"]) == ("of all seeds", seed)
 
 
 def test_a_job_without_room_for_pytorch_says_so(start):

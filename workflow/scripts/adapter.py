@@ -34,7 +34,9 @@ def job(snakemake, alone: Iterable[str] = ()) -> Iterator[dict]:
     goes into the provenance.
 
     What it puts there under the path of an output goes into the provenance of that output alone:
-    ``wildcards`` among its parameters, the rest among its facts.
+    ``wildcards`` among the job's wildcards, the rest among its facts. The recorded configuration is
+    the rule's parameters, with the wildcards under a name of their own: rules have parameters of
+    their wildcards' names, such as the options of the network ``model``.
 
     Args:
         alone: outputs out of whose folders other jobs are kept, such as one that outlived its
@@ -48,12 +50,12 @@ def job(snakemake, alone: Iterable[str] = ()) -> Iterator[dict]:
             for artefact in snakemake.output:  # so that none is left of other content by a job that is killed
                 sidecar(artefact).unlink(missing_ok=True)
             yield facts
-            parameters = {**dict(snakemake.params.items()), **dict(snakemake.wildcards.items())}
             own = {artefact: facts.pop(artefact, {}) for artefact in snakemake.output}
             for artefact in snakemake.output:
                 about = {"rule": snakemake.rule, "started": started}
-                wildcards = own[artefact].pop("wildcards", {})
-                record(artefact, parameters | wildcards, time.perf_counter() - began, about | facts | own[artefact])
+                wildcards = dict(snakemake.wildcards.items()) | own[artefact].pop("wildcards", {})
+                configuration = dict(snakemake.params.items()) | {"wildcards": wildcards}
+                record(artefact, configuration, time.perf_counter() - began, about | facts | own[artefact])
             _date(snakemake.input, started)
         except PtychoformerError as error:
             print(f"Error: {error}", file=sys.stderr)
