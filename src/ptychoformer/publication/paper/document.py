@@ -7,9 +7,9 @@ path of a machine: the same inputs give the same bytes.
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,15 @@ from ptychoformer.publication.paper.readings import read_readings
 from ptychoformer.publication.report import claims as report_claims
 from ptychoformer.publication.report import runs as report_runs
 from ptychoformer.publication.report.figures import absent
-from ptychoformer.publication.report.headline import headlines
+from ptychoformer.publication.report.headline import HEADLINE_TABLE, headline_words, headlines
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.opening import opening
 from ptychoformer.publication.tables.compare import COLUMNS, notes
-from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout, caption, column_groups
-from ptychoformer.publication.tables.typeset import at_part, rows
+from ptychoformer.publication.tables.layout import Layout, caption, column_groups
+from ptychoformer.publication.tables.typeset import at_part, by_condition, rows
 from ptychoformer.publication.templates import template
 
 TEMPLATE = Path(__file__).with_name("paper.typ.j2")
-HEADLINE_TABLE = "table1"
 
 
 def make_paper(
@@ -86,21 +85,15 @@ def make_paper(
     first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(trained, labels)
     read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)
-    results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
     # Every value is text unless it was made Typst here.
     document = template(TEMPLATE, {"inline": inline, "quoted": _quoted}, _as_typst).render(
         caution=caution,
         harvest_note=harvest_note,
         opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
-        headlines=_by_condition(lead),
-        our_name=first.methods[ours],
-        network_names=", ".join(first.methods.values()),
-        block_title=BLOCK_TITLES[first.block],
+        **headline_words(lead, first, ours),
         paper=_reproduced(citation),
         readings=read_readings(readings),
-        floats=_in_turn(_tables(layouts, read, words), _figures(results, contents, Path(source).parent)),
-        elsewhere=_listed([name for name in figures if name not in results]),
-        absent=absent(missing_scan) if missing_scan else "",
+        **_floats(_tables(layouts, read, words), figures, contents, Path(source).parent, missing_scan),
         **_claims(claims, labels, contents),
         version=__version__,
         libraries=[*report_runs.libraries(runs), ("typst", typst.__version__)],
@@ -162,9 +155,25 @@ def _table(layout: Layout, table: pd.DataFrame, pairwise: pd.DataFrame, scale_no
         "first_heading": layout.compared.headings[1],
         "groups": column_groups(part, layout),
         "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
-        "rows": _by_condition(rows(table, part, layout)),
+        "rows": by_condition(rows(table, part, layout)),
         "has_published": bool(table["published_mean"].notna().any()),
         "notes": notes(table, pairwise, layout, scale_note),
+    }
+
+
+def _floats(
+    tables: Sequence[dict[str, Any]],
+    figures: Mapping[str, str | os.PathLike],
+    contents: Contents,
+    folder: Path,
+    missing_scan: str,
+) -> dict[str, Any]:
+    """The tables and the figures of results in turn, and the figures that are not among them."""
+    results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
+    return {
+        "floats": _in_turn(tables, _figures(results, contents, folder)),
+        "elsewhere": _listed([name for name in figures if name not in results]),
+        "absent": absent(missing_scan) if missing_scan else "",
     }
 
 
@@ -238,7 +247,3 @@ def _quoted(text: str) -> Markup:
     """A string of Typst's code, such as a path."""
     written = text.replace("\\", r"\\").replace('"', r"\"")
     return Markup(f'"{written}"')  # is escaped  # nosec B704
-
-
-def _by_condition(items: Iterable[Any]) -> list[tuple[str, Sequence[Any]]]:
-    return [(condition, list(group)) for condition, group in groupby(items, key=lambda item: item.condition)]

@@ -2,17 +2,20 @@
 between them, each with its interval.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan, nan, sqrt
+from typing import Any
 
 import pandas as pd
 from scipy.special import stdtrit
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
-from ptychoformer.publication.tables.layout import Layout
-from ptychoformer.publication.tables.typeset import at_part
+from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout
+from ptychoformer.publication.tables.typeset import at_part, by_condition
 
+HEADLINE_TABLE = "table1"
 _METRICS = ("psnr", "ssim")
 AHEAD, BEHIND, OPEN = "ahead", "behind", "open"
 
@@ -79,6 +82,16 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
     # A scan may be too small for a metric, which then is not in the table.
     found = [place for place in places if rivals and place in here.index]
     return [_headline(here.loc[place], _of(pairs, *place), ours, rivals, layout, place) for place in found]
+
+
+def headline_words(lead: Sequence[Headline], layout: Layout, ours: str) -> dict[str, Any]:
+    """What pages say of the headlines: whose lead over which networks, and on which block."""
+    return {
+        "headlines": by_condition(lead),
+        "our_name": layout.methods[ours],
+        "network_names": ", ".join(layout.methods.values()),
+        "block_title": BLOCK_TITLES[layout.block],
+    }
 
 
 def _of(pairs: pd.DataFrame, condition: str, channel: str, metric: str) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import base64
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +28,13 @@ from ptychoformer.publication.report import reference as report_reference
 from ptychoformer.publication.report import runs as report_runs
 from ptychoformer.publication.report.curves import training_curves
 from ptychoformer.publication.report.figures import pictures
-from ptychoformer.publication.report.headline import Headline, headlines
+from ptychoformer.publication.report.headline import HEADLINE_TABLE, Headline, headline_words, headlines
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.opening import opening
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables import typeset
 from ptychoformer.publication.tables.compare import COLUMNS, is_shown, notes
-from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout, Part, caption, column_groups
+from ptychoformer.publication.tables.layout import Layout, Part, caption, column_groups
 from ptychoformer.publication.tables.words import statements
 from ptychoformer.publication.templates import template
 
@@ -44,7 +43,6 @@ TEMPLATE = Path(__file__).with_name("page.html.j2")
 # (`provenance.code_digest`).
 INCLUDED = ("macros.html.j2", "claims.html.j2", "background.html.j2")
 STYLE = Path(__file__).with_name("page.css")
-HEADLINE_TABLE = "table1"
 Statistics = tuple[str | os.PathLike, str | os.PathLike]
 
 
@@ -128,10 +126,7 @@ def _headline_parts(
 ) -> dict[str, Any]:
     """Return what the page says of Table I: our lead, and how the networks vary over seeds."""
     return {
-        "headlines": _by_condition(lead),
-        "our_name": layout.methods[ours],
-        "network_names": ", ".join(layout.methods.values()),
-        "block_title": BLOCK_TITLES[layout.block],
+        **headline_words(lead, layout, ours),
         "varied_groups": _variation(table_csv, layout),
         "varied_names": [report_reference.score_name(*column) for column in report_reference.COLUMNS],
     }
@@ -182,7 +177,9 @@ def _table(
     """All that the page says under the heading of a table."""
     table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
     shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
-    told = [(caption(part), _by_condition(_told(shown_anova, shown_pairs, layout, part))) for part in layout.parts]
+    told = [
+        (caption(part), typeset.by_condition(_told(shown_anova, shown_pairs, layout, part))) for part in layout.parts
+    ]
     return {
         "name": layout.name,
         "number": layout.table.number,
@@ -208,7 +205,7 @@ def _part(part: Part, rows: Sequence[typeset.Row], layout: Layout) -> dict[str, 
         "groups": column_groups(part, layout),
         "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
         "labels": _headings(layout.columns(part)),
-        "rows": _by_condition(rows),
+        "rows": typeset.by_condition(rows),
     }
 
 
@@ -226,7 +223,7 @@ def _variation(table_csv: str | os.PathLike, layout: Layout) -> list[tuple[str, 
     means = variation.means_of_table(read_table(table_csv, COLUMNS), layout.level)
     methods = {**layout.methods, "floor": REFERENCE_LABELS["floor"]}
     found = variation.variation(means, layout.block)
-    return _by_condition(variation.rows(found, layout.conditions, methods, report_reference.COLUMNS))
+    return typeset.by_condition(variation.rows(found, layout.conditions, methods, report_reference.COLUMNS))
 
 
 def _tied(sentence: str) -> str:
@@ -250,10 +247,6 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _by_condition(items: Iterable[Any]) -> list[tuple[str, list[Any]]]:
-    return [(condition, list(group)) for condition, group in groupby(items, key=lambda item: item.condition)]
 
 
 def _embedded(content: bytes, kind: str) -> str:

@@ -2,8 +2,10 @@
 report sets the same rows in HTML.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,6 +69,11 @@ def rows(table: pd.DataFrame, part: Part, layout: Layout) -> list[Row]:
         for method in methods
         if (condition, method) in present
     ]
+
+
+def by_condition(items: Iterable[Any]) -> list[tuple[str, list[Any]]]:
+    """Rows, or other items with a ``condition``, under each condition that follows another."""
+    return [(condition, list(group)) for condition, group in groupby(items, key=lambda item: item.condition)]
 
 
 def _cell(found: pd.DataFrame, key: tuple[str, ...]) -> Cell:
