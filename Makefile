@@ -6,6 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/python -m snakemake --cores all
 # make paper DATA=folder        folder with the paper's own object and other data
 # make paper ARGS="fig4 -n"     anything else for Snakemake
+# make TORCH=cpu paper          PyTorch without NVIDIA's libraries; TORCH=cuda: with them; by itself: by the machine
 quoted = '$(subst ','\'',$(1))'
 # In quotes of YAML too, in which 20191008 is no number, and in blanks, since Snakemake strips quotes at the ends.
 CONFIG := $(if $(value DATA),--config $(call quoted,data_dir= '$(subst ','',$(value DATA))' ))
@@ -23,6 +24,9 @@ endif
 ifneq (,$(and $(filter smoke full-size,$(MAKECMDGOALS)),$(filter --configfile --configfiles --configfile=% --configfiles=%,$(ARGS))))
 $(error make smoke and make full-size have a --configfile of their own: use make paper with that of ARGS, or .venv/bin/python -m snakemake)
 endif
+ifeq (,$(filter 'cpu' 'cuda' '','$(TORCH)'))
+$(error TORCH=$(TORCH) is not allowed; it must be cpu or cuda)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help paper smoke full-size reference trials ties readme reliability docs check-slurm test test-all test-slurm lint format clean
@@ -33,7 +37,9 @@ help:  ## list the targets
 # What is installed is what the locks say, whatever the times of files in a copied folder are.
 LOCKS := requirements.lock requirements-torch.lock requirements-torch-cpu.lock
 INSTALLED := $(shell cat $(LOCKS) | cmp -s - .venv/installed && $(BIN)/python -c "" 2>/dev/null && echo yes)
-.venv/installed: $(if $(INSTALLED),,install)
+# The build of PyTorch that is there stays, unless TORCH asks for the other one.
+BUILD := $(if $(wildcard .venv/lib/python*/site-packages/torch-*+cpu.dist-info),cpu,cuda)
+.venv/installed: $(if $(INSTALLED),$(if $(filter-out $(BUILD),$(TORCH)),install),install)
 
 # Nothing whose content is not that of a lock; they are complete, so that nothing else is looked for.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet --require-hashes --no-deps --requirement
@@ -43,7 +49,7 @@ install:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; try: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	$(BIN)/python -c "" 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	$(INSTALL) requirements.lock
-	$(INSTALL) requirements-torch-cpu.lock 2>/dev/null || $(INSTALL) requirements-torch.lock
+	@bash workflow/torch.sh '$(TORCH)' $(INSTALL)
 	cat $(LOCKS) > .venv/installed
 
 paper: .venv/installed  ## the whole paper at laptop scale, into results/

@@ -41,13 +41,17 @@ def test_the_container_has_the_python_of_the_conda_environment():
 
 
 def test_the_container_installs_by_make_from_the_locks_alone(tmp_path):
-    copied = re.findall(r"^COPY (.+) \./$", CONTAINER, re.MULTILINE)[0].split()
-    for name in copied:
-        shutil.copy(ROOT / name, tmp_path)
-    planned = subprocess.run(["make", "--dry-run", "install"], cwd=tmp_path, capture_output=True, text=True)
+    copied = []
+    for names, folder in re.findall(r"^COPY (.+) (\S+/)$", CONTAINER, re.MULTILINE):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        copied += [Path(shutil.copy(ROOT / name, tmp_path / folder)) for name in names.split()]
+    build = re.search(r"^ARG (TORCH=\w+)$", CONTAINER, re.MULTILINE)[1]
+    planned = subprocess.run(["make", "--dry-run", "install", build], cwd=tmp_path, capture_output=True, text=True)
     assert planned.returncode == 0, planned.stderr
-    assert planned.stdout.count("--require-hashes") == 3
-    assert {path.name for path in ROOT.glob("requirements*.lock")} < set(copied)
+    assert planned.stdout.count("--require-hashes") == 2
+    assert "bash workflow/torch.sh 'cpu' .venv/bin/python" in planned.stdout
+    assert tmp_path / "workflow/torch.sh" in copied
+    assert {path.name for path in ROOT.glob("requirements*.lock")} < {path.name for path in copied}
     assert "pip install" not in CONTAINER
 
 
