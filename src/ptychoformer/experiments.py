@@ -4,6 +4,7 @@ A run is a mapping with what its path names (see `paths`): dataset, test, model,
 seed. Needs nothing but Python and the config, so that the workflow can use it while it parses.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -224,7 +225,14 @@ class Experiments:
     def all_labels(self) -> dict[str, dict[str, str]]:
         """The labels of every dataset, network and loss, as `report.labels.Labels` takes them."""
         catalogues = {"datasets": "datasets", "networks": "models", "losses": "losses"}
-        return {part: self.labels(name, self.config[name]) for part, name in catalogues.items()}
+        known = {part: self.labels(name, self.config[name]) for part, name in catalogues.items()}
+        return known | {"overlaps": self._labels_by_overlap()}
+
+    def _labels_by_overlap(self) -> dict[str, str]:
+        """The datasets whose overlap is compared, by that; those that share one are left out."""
+        overlaps = {name: self.config["datasets"][name]["scan"]["overlap"] for name in self.datasets("overlaps")}
+        shared = Counter(overlaps.values())
+        return {name: f"{100 * value:g} % overlap" for name, value in overlaps.items() if shared[value] == 1}
 
     def drawn_labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
         """The same for figures."""

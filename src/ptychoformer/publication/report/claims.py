@@ -215,13 +215,14 @@ def _published(rows: pd.DataFrame) -> str:
 def _judgement(row: pd.Series, labels: Labels, sources: Mapping[str, str]) -> Judgement:
     seeds, unit = int(row["n_seeds"]), unit_of(row["unit"])
     has_interval = row[["low", "high"]].notna().all()
+    reason, about = in_unit(row["reason"], row["unit"]), row["experiment"]
     return Judgement(
         verdict=row["verdict"],
         effect="" if pd.isna(row["effect"]) else effect_text(row["effect"], row["unit"]),
         interval=f"{unit.text(row['low'])} to {unit.text(row['high'])}" if has_interval else "",
         seeds=f"{seeds} seed{'' if seeds == 1 else 's'}" if seeds else "",
-        rival=labels.in_words(row["rival"], sources),
-        because="" if row["verdict"] == HOLDS else labels.in_words(in_unit(row["reason"], row["unit"]), sources),
+        rival=labels.in_words(row["rival"], sources, about),
+        because="" if row["verdict"] == HOLDS else labels.in_words(reason, sources, about),
         scale=row["scale"],
         interim=f"Interim: {seeds} of the {SEEDS_FIXED} seeds fixed beforehand" if row["interim"] else "",
         waits_for="" if seeds else sources[row["experiment"]],

@@ -38,13 +38,15 @@ def evidence(table: pd.DataFrame, contents: Contents, shown: Collection[str]) ->
 
     Args:
         table: of `judge.judge`.
-        shown: names of the tables and figures that the page has; nothing else is linked to.
+        shown: names of the tables and figures that the page has; nothing else is linked to. Nor is
+            a figure of several experiments from claims on one that was not run.
     """
-    found = {}
+    was_run, found = set(table.loc[table["n_seeds"] > 0, "experiment"]), {}
     for name, rows in table.groupby("id", sort=False):
         first = rows.iloc[0]
         names = _shown_by(first["experiment"], first["place"], contents)
-        links = tuple((f"#{one}", _label(one, contents)) for one in names if one in shown)
+        drawn = [one for one in names if one in shown and (one in contents.tables or first["experiment"] in was_run)]
+        links = tuple((f"#{one}", _label(one, contents)) for one in drawn)
         found[name] = Evidence(picture(rows), links, _label(names[0], contents))
     return found
 

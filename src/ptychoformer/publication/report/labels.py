@@ -9,11 +9,15 @@ from ptychoformer.publication.names import BLOCKS
 
 @dataclass(frozen=True)
 class Labels:
-    """Name to label, in the order of the config; a name without a label stands for itself."""
+    """Name to label, in the order of the config; a name without a label stands for itself.
+
+    ``overlaps`` are what datasets are called where scans of different overlap are compared.
+    """
 
     datasets: Mapping[str, str] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
     losses: Mapping[str, str] = field(default_factory=dict)
+    overlaps: Mapping[str, str] = field(default_factory=dict)
 
     def dataset(self, name: str, test: str | None = None) -> str:
         """A dataset, and the one that networks were tested on if that is another."""
@@ -30,14 +34,16 @@ class Labels:
         """
         return self.losses.get(name, name.upper())
 
-    def in_words(self, sentence: str, experiments: Mapping[str, str]) -> str:
+    def in_words(self, sentence: str, experiments: Mapping[str, str], about: str = "") -> str:
         """A sentence of `claims.contrasts`, in which every name in quotation marks is replaced by
         its label.
 
         Args:
             experiments: name to where the paper shows it.
+            about: the experiment that the sentence is about.
         """
-        known = {**BLOCKS, **self.datasets, **self.losses, **self.networks}
+        datasets = {**self.datasets, **(self.overlaps if about == "overlaps" else {})}
+        known = {**BLOCKS, **datasets, **self.losses, **self.networks}
         sentence = re.sub(
             r"the experiment '([^']*)'", lambda name: f"the experiment of {experiments[name.group(1)]}", sentence
         )

@@ -85,8 +85,10 @@ class Row:
         return self.view.error(model, self.channel) if self.error else self.view.answers[model][self.channel]
 
     def below(self, model: str | None) -> str:
-        """What stands under a column: of an answer its PSNR."""
-        return "" if self.error else psnr_text(self.view, model, self.channel, self.limits)
+        """What stands under a column: of an answer its PSNR, of the truth where it is shown the
+        key to it.
+        """
+        return "" if self.image(model) is None or self.error else psnr_text(self.view, model, self.channel, self.limits)
 
 
 @dataclass(frozen=True)
