@@ -7,7 +7,6 @@ for every account and partition that the profile has for a rule, with a GPU wher
 one and the profile has any; each is followed by the profile's status command.
 """
 
-import argparse
 import re
 import shutil
 import subprocess  # of Slurm's commands, as a list of words, by no shell  # nosec B404
@@ -21,6 +20,10 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from ptychoformer.parsing import described
+
 # Snakemake's plugin looks at jobs every few seconds at first, and every 180 s in the end; squeue
 # has to know an ended job for so long. With less than three times its first wait it turns to sacct.
 LONGEST_WAIT = 180
@@ -51,7 +54,7 @@ class Trouble(Exception):
 
 def main() -> None:
     """Check, and print the sentence; exit code 1 if something is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = described("python workflow/check_slurm.py", __doc__)
     parser.add_argument("--profile", type=Path, default=Path("profiles/slurm"))
     parser.add_argument("--wait", type=float, default=300, help="seconds that a job may take to start and end")
     arguments = parser.parse_args()

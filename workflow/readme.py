@@ -8,7 +8,6 @@ Of the runs, what is told is copied into `resources/reference` and `resources/la
 themselves are not kept.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Iterable
@@ -25,6 +24,7 @@ from ptychoformer.contents import Contents, read_contents
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.escaping import markdown
 from ptychoformer.experiments import headline_of, models_of
+from ptychoformer.parsing import described
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.readme import (
     Sources,
@@ -43,7 +43,7 @@ SOURCES = Sources("resources/reference", "resources/laptop")
 
 def main() -> None:
     """Copy, render and write."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    described("python workflow/readme.py", __doc__).parse_args()
     os.chdir(ROOT)
     config = configured()
     results = Path("results")  # where Snakemake has <results> at the default scale

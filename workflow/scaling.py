@@ -7,7 +7,6 @@ jobs that are ready, the one with the longest path to the end starts first where
 job takes was measured; each number below names where.
 """
 
-import argparse
 import heapq
 import math
 import re
@@ -22,6 +21,9 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from ptychoformer.parsing import described
 
 EPOCHS, BATCH, FITTED = 25, 32, 0.95  # config/paper.yaml; the rest of the patterns validates
 SEEDS = 10
@@ -82,7 +84,7 @@ MACHINES = (
 
 def main() -> None:
     """Plan, schedule and print."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    described("python workflow/scaling.py", __doc__).parse_args()
     print("| | wall time | jobs | core hours | GPU hours |\n|---|---|---|---|---|")
     plans = {gpu: read_plan("config/paper.yaml", *gpu * ["config/gpu.yaml"]) for gpu in (False, True)}
     for machine in MACHINES:

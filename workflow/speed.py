@@ -9,7 +9,6 @@ The datasets of the seeds are made first:
     python workflow/speed.py results/paper/simulation/datasets/clean/seed*.cxi
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.models import build
+from ptychoformer.parsing import Parser, described
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.examples import Examples, load_examples
@@ -101,8 +101,8 @@ def main() -> None:
         )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = described("python workflow/speed.py", __doc__)
     parser.add_argument("datasets", nargs="+", help="CXI files of the workflow's, one a seed")
     parser.add_argument("--patterns", type=int, help="how many are trained on (default: all there are for it)")
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), help="which are measured (default: all)")

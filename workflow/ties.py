@@ -7,7 +7,6 @@ resources/reference/ties.csv and printed as a table.
     python workflow/ties.py --data folder --models ptynet ptychonn
 """
 
-import argparse
 import math
 import os
 import subprocess  # of Snakemake, as a list of words, by no shell  # nosec B404
@@ -25,6 +24,7 @@ from trials import histories
 
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.ties import score_ties
+from ptychoformer.parsing import Parser, described
 from ptychoformer.paths import SIMULATED_DATASET
 from ptychoformer.tables import write_csv
 
@@ -49,8 +49,8 @@ def main() -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = described("python workflow/ties.py", __doc__)
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
     parser.add_argument(
         "--models", nargs="+", default=["ptynet", "ptychonn", "dpi", "ptychoformer"], help="default %(default)s"

@@ -8,7 +8,6 @@ trials; those of the last epoch are printed as a table. An unfinished training g
     python workflow/trials.py --data folder
 """
 
-import argparse
 import math
 import os
 import sys
@@ -28,6 +27,7 @@ from reference import configured, run_until, snakemake_command
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.columns import read_table
 from ptychoformer.experiments import training_patterns
+from ptychoformer.parsing import Parser, described
 from ptychoformer.paths import TRAINING
 from ptychoformer.tables import read_csv, write_csv
 
@@ -58,8 +58,8 @@ def main() -> int:
     return status or 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = described("python workflow/trials.py", __doc__)
     parser.add_argument("--hours", type=float, default=math.inf, help="how long to work (default: until all is done)")
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
     parser.add_argument("--cores", default="all", help="for Snakemake (default all)")

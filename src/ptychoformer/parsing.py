@@ -64,6 +64,13 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"{wrong}; did you mean '{guess}'?" if guess else wrong)
 
 
+def described(command: str, about: str | None) -> Parser:
+    """Return a parser for what is started as ``command``, whose help says what it is about line by
+    line as it is written.
+    """
+    return Parser(command, description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
 def _options_in(words: Iterable[str]) -> Iterator[str]:
     """Names of the options among ``words``, as they are written, without their values."""
     for word in takewhile(lambda word: word != "--", words):

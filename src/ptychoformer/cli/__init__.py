@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 from ptychoformer import __version__
 from ptychoformer.cli import export, inspect, predict, reconstruct, train
-from ptychoformer.cli.parsing import Parser
 from ptychoformer.errors import PtychoformerError, is_out_of_memory
 from ptychoformer.memory import look_before_torch
+from ptychoformer.parsing import Parser
 
 ABOUT = """\
 From the diffraction patterns of a scan to pictures of its object.

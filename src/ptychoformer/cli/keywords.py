@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ptychoformer.cli import parser
-from ptychoformer.cli.parsing import Parser
 from ptychoformer.errors import InputError
+from ptychoformer.parsing import Parser
 
 
 class _Strict(Parser):

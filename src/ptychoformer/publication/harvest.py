@@ -9,7 +9,6 @@ runs give the same bytes, in whatever order. Of one seed, the scenes that Figure
 kept too: which these are, the config says.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from ptychoformer.configuration import load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import RUN
+from ptychoformer.parsing import Parser
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
 from ptychoformer.publication.store.finished import Finished, finished_runs
@@ -133,8 +133,8 @@ def _whole(runs: pd.DataFrame) -> dict[str, int]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ptychoformer.publication.harvest",
+    parser = Parser(
+        "python -m ptychoformer.publication.harvest",
         description=(
             "Gather the finished runs of a results folder into a store; runs that the store has are replaced, others"
             " kept."
