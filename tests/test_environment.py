@@ -119,7 +119,9 @@ def test_what_the_locks_do_not_have_is_not_installed(tmp_path):
 def test_the_citation_is_of_this_version_and_names_the_paper():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == __version__
-    assert citation["references"][0]["title"].startswith("Ptychoformer: A Physics-Guided Deep Learning Framework")
+    paper = citation["references"][0]
+    assert paper["title"].startswith("Ptychoformer: A Physics-Guided Deep Learning Framework")
+    assert paper["url"].endswith(paper["identifiers"][0]["value"].removeprefix("arXiv:"))
 
 
 def test_actions_run_what_must_pass_before_a_change_lands():

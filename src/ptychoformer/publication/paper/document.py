@@ -117,12 +117,13 @@ def typeset_document(source: str | os.PathLike) -> bytes:
 
 
 def _reproduced(citation: str | os.PathLike) -> dict[str, str]:
-    """Title, authors and year of the paper that is reproduced."""
+    """Title, authors, year and identifier of the paper that is reproduced."""
     try:
         paper = yaml.safe_load(Path(citation).read_text(encoding="utf-8"))["references"][0]
         *others, last = (_initials(author) for author in paper["authors"])
         authors = f"{', '.join(others)} and {last}" if others else last
-        return {"title": paper["title"], "authors": authors, "year": str(paper["year"])}
+        identifier = paper["identifiers"][0]["value"]
+        return {"title": paper["title"], "authors": authors, "year": str(paper["year"]), "identifier": identifier}
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError) as error:
         raise InputError(f"{citation} does not name the paper that is reproduced ({error}).") from error
 
