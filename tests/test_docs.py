@@ -20,6 +20,15 @@ PAGES = [
     *DOCS,
     *sorted((ROOT / "resources").glob("*/README.md")),
 ]
+# Files of data whose comments say where more is found.
+ANNOTATED = [
+    ROOT / "config.yaml",
+    *sorted(
+        path
+        for place in ("config", "profiles", "resources", "workflow/schemas")
+        for path in (ROOT / place).rglob("*.yaml")
+    ),
+]
 # Made by a recipe of docs/extending.md, by a run, or by make.
 MADE = re.compile(r"toy\.|charbonnier\.|fig11\.|mine\.|table6\.csv|resources/files|\.venv")
 
@@ -27,6 +36,12 @@ MADE = re.compile(r"toy\.|charbonnier\.|fig11\.|mine\.|table6\.csv|resources/fil
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_paths_of_the_project_that_are_named_are_there(page):
     named = re.findall(r"`((?:src|workflow|resources|config|profiles|docs|tests)/[\w/.-]*)`", page.read_text())
+    assert [path for path in named if not MADE.search(path) and not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("file", ANNOTATED, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_files_of_the_project_that_comments_name_are_there(file):
+    named = re.findall(r"(?<![\w./-])(?:src|workflow|resources|config|docs|tests)/[\w/.-]*\.[a-z]+\b", file.read_text())
     assert [path for path in named if not MADE.search(path) and not (ROOT / path).exists()] == []
 
 

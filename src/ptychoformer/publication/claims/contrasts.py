@@ -71,7 +71,7 @@ def contrasts(test: Check, numbers: Numbers) -> list[Contrast]:
 
 
 def runs_used(test: Check, numbers: Numbers) -> set[tuple]:
-    """Every run (the values of `evidence.RUN`) whose numbers the contrasts use; none if there is no
+    """Every run (the values of `columns.RUN`) whose numbers the contrasts use; none if there is no
     seed that has everything.
 
     Raises:
