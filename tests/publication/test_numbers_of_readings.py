@@ -1,0 +1,113 @@
+"""The tables of `docs/readings.md` say what the reference runs and the trials beside them hold."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "resources" / "reference"
+PAGE = (ROOT / "docs" / "readings.md").read_text(encoding="utf-8")
+NETWORKS = {"PtychoNN": "ptychonn", "PtyNet": "ptynet", "DPI": "dpi", "Ptychoformer": "ptychoformer"}
+ROWS = {**NETWORKS, "floor": "floor", "ceiling of one pattern": "one_pattern"}
+PLACES = [(block, level) for block in ("lower_right", "lower_left") for level in ("scene", "pattern", "released")]
+
+
+def table(heading):
+    """The cells of the table whose first line begins so, a list a row."""
+    lines = PAGE[PAGE.index(f"\n{heading}") + 1 :].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@pytest.fixture(scope="module")
+def scores():
+    """Scores of whole blocks at full size, trained and tested on the same scan, by what they are of."""
+    found = pd.read_csv(REFERENCE / "scores.csv.gz", keep_default_na=False, na_values={"value": [""]})
+    found = found[(found["region"] == "whole") & (found["dataset"] == found["test"]) & (found["n_train"] == 2928)]
+    return found.set_index(["dataset", "model", "block", "level", "channel", "metric", "seed"])["value"].sort_index()
+
+
+def both(scores, *place):
+    """Means over ten seeds of PSNR and SSIM as they are printed; empty where there are none."""
+    if (*place, "psnr") not in scores.index.droplevel("seed"):
+        return ""
+    decibels, similarity = scores[*place, "psnr"], scores[*place, "ssim"]
+    assert len(decibels) == len(similarity) == 10
+    return f"{decibels.mean():.2f} / {100 * similarity.mean():.1f}"
+
+
+def test_scores_on_both_blocks_are_those_of_the_reference_runs(scores):
+    rows, model = table("| noise-free | printed |"), None
+    for name, _, *cells in rows:
+        *named, channel = name.split(", ")
+        model = ROWS[named[0]] if named else model
+        channel = channel.replace(" ", "_")
+        assert cells == [both(scores, "clean", model, block, level, channel) for block, level in PLACES], name
+    assert len(rows) == 15
+
+
+def test_scores_under_noise_are_those_of_the_reference_runs(scores):
+    rows, model = table("| noisy, lower right | printed |"), None
+    for name, _, *cells in rows:
+        *named, channel = name.split(", ")
+        model = ROWS[named[0]] if named else model
+        assert cells == [both(scores, "noisy", model, block, level, channel) for block, level in PLACES[:3]], name
+    assert len(rows) == 8
+
+
+def test_what_is_printed_beside_them_is_the_papers(scores):
+    published = pd.read_csv(ROOT / "resources/published/table1.csv")
+    published = published.set_index(["condition", "method", "channel", "metric"])["mean"]
+    for heading, condition in (("| noise-free | printed |", "clean"), ("| noisy, lower right | printed |", "noisy")):
+        printed, model = {}, None
+        for name, cell, *_ in table(heading):
+            *named, channel = name.split(", ")
+            model = ROWS[named[0]] if named else model
+            printed |= {(model, channel): cell} if cell else {}
+        assert printed == {
+            (model, channel): f"{published[condition, model, channel, 'psnr']:.2f}"
+            f" / {100 * published[condition, model, channel, 'ssim']:.1f}"
+            for model in NETWORKS.values()
+            for channel in ("amplitude", "phase")
+        }
+
+
+def test_gains_of_synchronised_phases_are_those_of_the_reference_runs(scores):
+    rows, condition = table("| | PtychoNN | PtyNet | DPI | Ptychoformer |"), None
+    for name, *cells in rows:
+        *named, block = name.split(", ")
+        condition = {"noise-free": "clean", "noisy": "noisy"}[named[0]] if named else condition
+        block = block.replace(" ", "_")
+        for model, cell in zip(NETWORKS.values(), cells, strict=True):
+            gains = [
+                scores[condition, model, block, "synchronised", channel, "psnr"]
+                - scores[condition, model, block, "scene", channel, "psnr"]
+                for channel in ("phase", "relative_phase")
+            ]
+            assert cell == " / ".join(f"{gain.mean():+.2f} ({(gain > 0).sum()})" for gain in gains), name
+    assert len(rows) == 6
+
+
+def test_gains_by_tie_are_those_of_the_trial():
+    tried = pd.read_csv(REFERENCE / "ties.csv").set_index(["tie", "model", "seed"]).sort_index()
+    gains = tried.drop(index=float("inf"), level="tie") - tried.loc[float("inf")]
+    rows = table("| tie |")
+    for tie, *cells in rows:
+        parts = [*(gains.loc[float(tie), model] for model in ("ptynet", "ptychonn")), gains.loc[float(tie)]]
+        assert cells == [f"{part['phase'].mean():+.2f} / {part['relative_phase'].mean():+.2f}" for part in parts], tie
+    assert len(rows) == gains.index.unique("tie").size == 10
+
+
+def test_losses_from_either_start_are_those_of_the_trial_and_bold_is_lower_with_every_seed():
+    tried = pd.read_csv(REFERENCE / "trials.csv", keep_default_na=False)
+    last = tried[(tried["n_train"] == 732) & (tried["epoch"] == tried["epochs"])]
+    losses = last.set_index(["model", "blocks", "initialisation", "seed"])["validation_loss"].sort_index()
+    rows = table("| | torch's own | Glorot-uniform |")
+    for name, *cells in rows:
+        model, _, blocks = re.fullmatch(r"(\w+)(, `blocks: (\w+)`)?", name).groups(default="")
+        starts = [losses[model, blocks, start] for start in ("torch", "glorot")]
+        for cell, own, other in zip(cells, starts, reversed(starts), strict=True):
+            text = f"{own.mean():.4f} ± {own.std():.4f}"
+            assert cell == (f"**{text}**" if (own < other).all() else text), name
+    assert len(rows) == 7
