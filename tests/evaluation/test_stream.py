@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -293,10 +294,10 @@ def test_nan_is_refused_and_nothing_is_left(tmp_path, random_frames):
 
     broken.calls = 0
     (tmp_path / "scene.h5").write_text("of an earlier prediction")
-    with pytest.raises(InputError, match=f"answers pattern {3 * 64 + 5} with NaN"):
-        predict_scene(
-            prepared(ORDERS["snake"], random_frames(280)), Network(broken), NORMALISATION, tmp_path / "scene.h5"
-        )
+    # The number that the pattern has in its file, of which the first 7 patterns are left out.
+    scan = replace(prepared(ORDERS["snake"], random_frames(280)), numbers=np.arange(280) + 7)
+    with pytest.raises(InputError, match=f"answers pattern {7 + 3 * 64 + 5} with NaN"):
+        predict_scene(scan, Network(broken), NORMALISATION, tmp_path / "scene.h5")
     assert [path.name for path in tmp_path.iterdir()] == ["scene.h5"]
     assert (tmp_path / "scene.h5").read_text() == "of an earlier prediction"
 

@@ -83,9 +83,9 @@ def export_network(
         output: ONNX file.
 
     Returns:
-        What the file says of itself (``metadata_props``), each value as JSON: ``package``,
-            ``package_version``, ``network``, ``window``
-        (h, w) of its patterns, ``checkpoint`` (SHA-256), and what is known of the preparation.
+        What the file says of itself (``metadata_props``), texts as they are and numbers as JSON:
+        ``package``, ``package_version``, ``network``, ``window`` (h, w) of its patterns,
+        ``checkpoint`` (SHA-256), and what is known of the preparation.
 
     Raises:
         InputError: the checkpoint cannot be used, or a package that writes ONNX is missing.

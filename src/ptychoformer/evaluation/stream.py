@@ -237,15 +237,16 @@ def _predicted(scan: PreparedScan, network: Network) -> Iterator[np.ndarray]:
     """Patches (m, 2, h, w) of all patterns, in order.
 
     Raises:
-        InputError: one holds NaN or infinity.
+        InputError: one holds NaN or infinity; its pattern is named by its number in the scan's
+            file.
     """
     batches, start = _batches(scan.frames(network.batch), network.batch), 0
     for patches in progress(network.stream(batches), len(scan.positions), "predicting", len):
         bad = ~np.isfinite(patches).all(axis=(1, 2, 3))
         if bad.any():
             raise InputError(
-                f"The network answers pattern {start + bad.argmax()} with NaN or infinity; its checkpoint cannot be"
-                " used."
+                f"The network answers pattern {scan.numbers[start + bad.argmax()]} with NaN or infinity; its checkpoint"
+                " cannot be used."
             )
         yield patches
         start += len(patches)
