@@ -126,6 +126,29 @@ def test_seeds_with_another_part(tmp_path, config):
     assert found.seeds("clean", "curved", ("dpi", "mse"), 2928, "views") == set()
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda text: "", "has no column dataset"),
+        (lambda text: text.replace("batch_size", "batch"), "has no column batch_size"),
+        (lambda text: text.rsplit(",", 12)[0], "line 3 of .* is no run"),
+        (lambda text: text.rstrip() + ",,\n", "line 3 of .* is no run"),
+        (lambda text: text.replace(",2928,", ",many,"), "line 2 of .* is no run"),
+        (lambda text: text.replace(",2928,", ",,"), "line 2 of .* is no run"),
+        (lambda text: text + "\x00", "line 4 of .* is no run"),
+        (lambda text: text + '"', "cannot be read as a table"),
+        (lambda text: text.replace("clean", "\udcff"), "cannot be read as a table"),
+    ],
+)
+def test_a_damaged_store_is_one_sentence(tmp_path, config, change, complaint):
+    holdings(tmp_path, config, runs_of(config, "table1")[:2])
+    text = (tmp_path / INDEX).read_text(encoding="utf-8")
+    (tmp_path / INDEX).write_text(change(text), encoding="utf-8", errors="surrogateescape", newline="")
+    with pytest.raises(InputError, match=complaint) as caught:
+        Holdings(tmp_path, config)
+    assert str(caught.value).startswith("harvested: ")
+
+
 def test_no_store_is_one_sentence(tmp_path, config):
     with pytest.raises(InputError, match=r"harvested: .* holds no reference runs .*runs\.csv"):
         Holdings(tmp_path, config)

@@ -23,6 +23,18 @@ from ptychoformer.experiments import epochs_of, headline_of, models_of, sizes_of
 # experiments"; on fewer a result is interim.
 SEEDS_FIXED = 10
 INDEX = "runs.csv"  # of a store
+_COLUMNS = (
+    "dataset",
+    "test",
+    "model",
+    "loss",
+    "n_train",
+    "seed",
+    "blocks",
+    "parts",
+    "epochs",
+    "batch_size",
+)  # looked at
 _NEEDED = ("floor", "ceiling")  # references that a table cannot do without
 _CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
@@ -61,17 +73,12 @@ class Holdings:
         config: complete.
 
     Raises:
-        InputError: there is no store.
+        InputError: there is no store, or its list of runs is damaged.
     """
 
     def __init__(self, folder: str | os.PathLike, config: Mapping[str, Any]):
         self._runs: dict[tuple[str, str, str, str, int], dict[int, set[str]]] = {}
-        try:
-            with Path(folder, INDEX).open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-        except OSError as error:
-            raise InputError(f"harvested: {folder} holds no reference runs ({error.strerror}: {INDEX}).") from error
-        for row in rows:
+        for row in _rows(Path(folder, INDEX)):
             if _trained_as_asked(row, config):
                 key = (row["dataset"], row["test"], row["model"], row["loss"], int(row["n_train"]))
                 self._runs.setdefault(key, {})[int(row["seed"])] = {*row["blocks"].split(), *row["parts"].split()}
@@ -102,6 +109,30 @@ class Holdings:
                 if experiment not in self.parts or name in {network for network, _ in self.parts[experiment].methods}
             ]
         return config
+
+
+def _rows(index: Path) -> list[dict[str, str]]:
+    """The rows of a store's list of runs, whose numbers are digits.
+
+    Raises:
+        InputError: it is missing or damaged; the sentence begins with the key of the config.
+    """
+    try:
+        with index.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file, strict=True)
+            rows, columns = list(table), table.fieldnames or ()
+    except OSError as error:
+        raise InputError(f"harvested: {index.parent} holds no reference runs ({error.strerror}: {INDEX}).") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"harvested: {index} cannot be read as a table ({error}).") from error
+    if missing := [name for name in _COLUMNS if name not in columns]:
+        raise InputError(f"harvested: {index} has no column {missing[0]}.")
+    for line, row in enumerate(rows, 2):
+        # The reader puts None where a row is shorter or longer than the head.
+        is_whole = None not in row and None not in row.values()
+        if not (is_whole and row["n_train"].isdecimal() and row["seed"].isdecimal()):
+            raise InputError(f"harvested: line {line} of {index} is no run; harvest it anew.")
+    return rows
 
 
 def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool:
