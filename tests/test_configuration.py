@@ -166,6 +166,18 @@ def test_a_config_and_its_overlays_are_merged_as_snakemake_merges_them(tmp_path)
         load([tmp_path / "gone.yaml"], ROOT)
 
 
+@pytest.mark.parametrize("content", [b"- seeds\n", b"seeds", b"7", b"\xff\xfe", b"seeds: [0", b"{[1]: 2}", b"a: *b"])
+def test_what_is_no_config_is_one_sentence(tmp_path, content):
+    (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=r"mine\.yaml cannot be read as a config"):
+        load([ROOT / "config.yaml", tmp_path / "mine.yaml"], ROOT)
+
+
+def test_another_folder_than_the_projects_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"config\.schema\.yaml does not exist; this runs in the project's folder"):
+        load([ROOT / "config.yaml"], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "meant", "nested"),
     [

@@ -44,9 +44,12 @@ def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
         project: its folder.
 
     Raises:
-        InputError: the contents cannot be read.
+        InputError: this is not the project's folder, or the contents cannot be read.
     """
-    schema = yaml.safe_load(Path(project, SCHEMA).read_text(encoding="utf-8"))
+    path = Path(project, SCHEMA)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; this runs in the project's folder.")
+    schema = yaml.safe_load(path.read_text(encoding="utf-8"))
     experiments = read_contents(Path(project, CONTENTS)).experiments
     schema["properties"]["experiments"] |= {
         "required": list(experiments),
@@ -91,14 +94,17 @@ def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -
         project: folder with the schema.
 
     Raises:
-        InputError: a file is missing or no YAML, or see `complete`.
+        InputError: a file is missing, no YAML or no mapping, or see `complete`.
     """
     merged: dict[str, Any] = {}
     for path in paths:
         try:
-            _overlay(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
-        except (OSError, yaml.YAMLError) as error:
+            changes = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise InputError(f"{path} cannot be read as a config ({error}).") from error
+        if not isinstance(changes, dict):
+            raise InputError(f"{path} cannot be read as a config (it is no mapping of keys).")
+        _overlay(merged, changes)
     return complete(merged, load_schema(project))
 
 

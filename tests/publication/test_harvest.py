@@ -256,6 +256,8 @@ class TestMerging:
         (tmp_path / "runs.csv").touch()
         with pytest.raises(InputError, match=r"runs\.csv is a file; the store is a folder"):
             harvest(results, tmp_path / "runs.csv")
+        with pytest.raises(InputError, match=r"runs\.csv is a file; the store is a folder"):
+            harvest(results, tmp_path / "runs.csv" / "below" / "it")
 
     def test_a_folder_without_results_is_refused(self, tmp_path):
         with pytest.raises(InputError, match="no folder 'evaluation'"):

@@ -72,13 +72,15 @@ def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown:
         shown: what Figures 4 and 8 show.
 
     Raises:
-        InputError: there is no such folder, the store is none, or a table of it has other columns.
+        InputError: there is no such folder, the store is none or cannot be one, or a table of it
+            has other columns.
     """
     results = Path(results_folder)
     if not (results / "evaluation").is_dir():
         raise InputError(f"{results} is no folder of results: it has no folder 'evaluation'.")
-    if Path(folder).is_file():
-        raise InputError(f"{folder} is a file; the store is a folder, such as resources/reference.")
+    nearest = next(part for part in (Path(folder), *Path(folder).parents) if part.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{nearest} is a file; the store is a folder, such as resources/reference.")
     existing = store.read_existing(folder)
     found = finished_runs(results)
     known = dict(

@@ -23,18 +23,8 @@ from ptychoformer.experiments import epochs_of, headline_of, models_of, sizes_of
 # experiments"; on fewer a result is interim.
 SEEDS_FIXED = 10
 INDEX = "runs.csv"  # of a store
-_COLUMNS = (
-    "dataset",
-    "test",
-    "model",
-    "loss",
-    "n_train",
-    "seed",
-    "blocks",
-    "parts",
-    "epochs",
-    "batch_size",
-)  # looked at
+# What is looked at here.
+_COLUMNS = ("dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size")
 _NEEDED = ("floor", "ceiling")  # references that a table cannot do without
 _CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
