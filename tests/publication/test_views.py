@@ -1,5 +1,8 @@
 """What figures show, kept and read again: the same pictures, however they were added."""
 
+import shutil
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ from ptychoformer.storage import create_hdf5
 MODELS = ("ptychonn", "ptychoformer", "epie")
 SHOWN = Shown("bars", 700, 0, MODELS, "lower_right", "scene")
 CHANNELS = ("amplitude", "phase")
+STORED = Path(__file__).parents[2] / "resources/reference/views.h5"
+GROUP = "clean/n2928/seed0"
 
 
 @pytest.fixture
@@ -107,3 +112,28 @@ def test_what_is_not_kept_is_named(tmp_path, results):
         pass
     with pytest.raises(InputError, match="no views of bars"):
         read_views(tmp_path / "empty.h5", SHOWN)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.pop(f"{GROUP}/scene/answers"),
+        lambda file: file.pop(f"{GROUP}/patterns"),
+        lambda file: file.pop(f"{GROUP}/b"),
+        lambda file: file[f"{GROUP}/a"].attrs.pop("corner"),
+        lambda file: file[GROUP].attrs.pop("block"),
+        lambda file: file[GROUP].attrs.pop("amplitude"),
+        lambda file: file[GROUP].attrs.update(unseen_from="nowhere"),
+        lambda file: (file.pop(GROUP), file.create_dataset(GROUP, data=[1])),
+    ],
+)
+def test_a_file_that_lacks_something_is_one_sentence(tmp_path, damage):
+    path = tmp_path / "views.h5"
+    shutil.copy(STORED, path)
+    with h5py.File(path, "a") as file:
+        damage(file)
+    shown = Shown("clean", 2928, 0, ("ptychonn",), "lower_right", "scene")
+    with pytest.raises(InputError, match=r"views\.h5 "):
+        read_views(path, shown)
+    with pytest.raises(InputError, match=r"views\.h5 cannot be read as views of finished runs"):
+        keep_views(path, tmp_path, [], set())

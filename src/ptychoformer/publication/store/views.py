@@ -15,7 +15,8 @@ A group is a `panels.Views` of one seed and training set.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import h5py
 import numpy as np
 
 from ptychoformer.drawn import runs_of_fig4, runs_of_fig8
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, first_line
 from ptychoformer.evaluation import CHANNELS, REFERENCES
 from ptychoformer.evaluation.columns import IDENTITY
 from ptychoformer.experiments import Experiments
@@ -191,12 +192,26 @@ def _write(group: h5py.Group, about: Shown, views: Views) -> None:
                 )
 
 
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Open the file to read from.
+
+    Raises:
+        InputError: it is damaged, or is not as the module says.
+    """
+    try:
+        with open_hdf5(path) as file:
+            yield file
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read as views of finished runs ({first_line(error)}).") from error
+
+
 def _read_all(path: str | os.PathLike, without: Collection[tuple]) -> list[tuple[Shown, Views]]:
     """Every group of the file but for the answers of some runs; none if there is no file."""
     if not Path(path).is_file():
         return []
     found = []
-    with open_hdf5(path) as file:
+    with _opened(path) as file:
         for dataset, sizes in file.items():
             for size, seeds in sizes.items():
                 for seed, group in seeds.items():
@@ -216,7 +231,7 @@ def read_views(path: str | os.PathLike, shown: Shown) -> Views:
     Raises:
         InputError: the file is damaged, or does not hold it.
     """
-    with open_hdf5(path) as file:
+    with _opened(path) as file:
         group = file.get(shown.group)
         if group is None or (group.attrs["block"], group.attrs["level"]) != (shown.block, shown.level):
             raise InputError(
