@@ -15,6 +15,7 @@ from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication.claims.judge import judge
 from ptychoformer.publication.harvest import harvest
+from ptychoformer.publication.store import files
 from ptychoformer.publication.store.files import (
     BAND_RUN_COLUMNS,
     BANDS,
@@ -367,6 +368,29 @@ class TestBands:
         make_run(tmp_path / "again", "dpi", 1, training_seconds=99.0)
         harvest(tmp_path / "again", tmp_path / "store")
         assert not (tmp_path / "store" / BANDS).exists()
+
+    def test_what_was_cut_short_is_put_right_by_the_next_harvest(self, tmp_path, results, monkeypatch):
+        """Of a run that was trained anew nothing stays, at whichever file a harvest was killed."""
+        make_bands(results, [1], ["dpi"])
+        make_run(tmp_path / "again", "dpi", 1, training_seconds=99.0)
+        write = files.write_csv
+        for written in range(3):
+            store = tmp_path / f"store{written}"
+            harvest(results, store)
+            left = [write] * written
+
+            def killed(table, path, left=left):
+                if not left:
+                    raise KeyboardInterrupt
+                left.pop()(table, path)
+
+            monkeypatch.setattr(files, "write_csv", killed)
+            with pytest.raises(KeyboardInterrupt):
+                harvest(tmp_path / "again", store)
+            monkeypatch.setattr(files, "write_csv", write)
+            harvest(tmp_path / "again", store)
+            assert not (store / BANDS).exists()
+            assert read(store / RUNS).query("model == 'dpi' and seed == '1'")["seconds"].tolist() == ["99"]
 
     def test_without_bands_there_is_no_such_file(self, tmp_path, results):
         harvest(results, tmp_path / "store")

@@ -143,12 +143,14 @@ def write(
     runs = facts
     for column in listed:
         runs = runs.merge(column, on=list(RUN), how="left")
-    write_csv(in_order(runs.fillna("")[[*RUN, *KEPT, *FACTS]]), Path(folder, RUNS))
     for name, columns in TABLES.items():
         if len(table := tables.get(name, ())) or name == SCORES:
             write_csv(in_order(table[list(columns)]), Path(folder, name))
         else:  # what was kept there is of runs that have been replaced
             Path(folder, name).unlink(missing_ok=True)
+    # Last: had it the facts of a new training while another table kept the old one's rows, nobody
+    # would know that these must go.
+    write_csv(in_order(runs.fillna("")[[*RUN, *KEPT, *FACTS]]), Path(folder, RUNS))
 
 
 def _listed(rows: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
