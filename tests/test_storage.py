@@ -64,6 +64,23 @@ def test_what_keeps_a_file_from_being_written_is_said(tmp_path, failure, reason)
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_is_announced_when_it_is_whole_before_it_appears(tmp_path):
+    seen = []
+
+    def announce():
+        (whole,) = tmp_path.glob(".a.partial.*.h5")
+        with h5py.File(whole, locking=False) as file:  # its writer has it locked
+            seen.append((file["x"][()], (tmp_path / "a.h5").exists()))
+
+    with create_hdf5(tmp_path / "a.h5", announce) as file:
+        file["x"] = 7
+        assert not seen
+    assert seen == [(7, False)]
+    with pytest.raises(KeyboardInterrupt), create_hdf5(tmp_path / "a.h5", announce):
+        raise KeyboardInterrupt
+    assert len(seen) == 1
+
+
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path

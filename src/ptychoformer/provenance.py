@@ -195,6 +195,14 @@ def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, 
     write_provenance(content, artefact)
 
 
+def announce(artefact: str | Path, parameters: Mapping[str, Any]) -> None:
+    """Write a sidecar that says what is about to take the place of ``artefact``, so that a process
+    that is killed before `record` leaves none that is of other content.
+    """
+    content = {"artefact": Path(artefact).name, "package": __version__, "configuration": dict(parameters)}
+    write_provenance(content | {"unfinished": True}, artefact)
+
+
 def write_provenance(content: Mapping[str, Any], artefact: str | Path) -> None:
     """Write the sidecar of ``artefact``, with a digest of its own content."""
     content = json.loads(json.dumps(content, default=str))

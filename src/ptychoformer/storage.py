@@ -8,7 +8,7 @@ any, a user's own or an older one, is taken as it is.
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,11 @@ PART = 2**20  # bytes of an array with one checksum
 
 
 @contextmanager
-def create_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+def create_hdf5(path: str | os.PathLike, announce: Callable[[], None] | None = None) -> Iterator[h5py.File]:
     """An HDF5 file to write to, which appears under ``path`` only when it is complete.
+
+    Args:
+        announce: is called when it is, before it appears there.
 
     Raises:
         OutputError: see `atomic`.
@@ -41,6 +44,8 @@ def create_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
             file.close()
         if stream.failure:
             raise stream.failure
+        if announce:
+            announce()
 
 
 class _Stream(io.FileIO):

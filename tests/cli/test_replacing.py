@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from ptychoformer import cli
+from ptychoformer.cli import predict as prediction
+from ptychoformer.cli import reconstruct as reconstruction
 from ptychoformer.cli import train
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.windows import windows
-from ptychoformer.provenance import _code, _imports, _nodes, code_digest, sidecar
+from ptychoformer.provenance import _code, _imports, _nodes, code_digest, read_provenance, sidecar
 from ptychoformer.simulation.diffraction import diffraction
 
 WINDOW = 32
@@ -158,6 +160,19 @@ def test_a_training_leaves_what_is_of_no_training(there, capsys, name, content):
     refused(capsys, there, again, f"folder/{name} would be replaced, and is not of a training; name another folder")
 
 
+def killed_at(calls, work):
+    """``work`` that interrupts the process at one of its calls, counted from 1."""
+    done = []
+
+    def working(*what, **how):
+        done.append(what)
+        if len(done) == calls:
+            raise KeyboardInterrupt
+        return work(*what, **how)
+
+    return working
+
+
 @pytest.mark.parametrize("moment", ["record", "_judged", "_seen"])
 def test_a_training_that_was_killed_before_all_was_written_goes_on(there, monkeypatch, capsys, moment):
     work = getattr(train, moment)
@@ -226,3 +241,35 @@ def test_what_another_command_or_nobody_known_made_is_not_replaced(there, capsys
         "predict": lambda: predict(there / "scan.cxi", there / "run", output),
     }
     refused(capsys, there, commands[command], f"{output} exists, and", "name another output, or delete that one.")
+
+
+@pytest.mark.parametrize(("replaced", "calls"), [(False, 1), (True, 1), (False, 2), (True, 3)])
+def test_an_object_that_was_killed_before_its_provenance_is_replaced_by_the_same_command(
+    there, monkeypatch, calls, replaced
+):
+    output = there / ("object.h5" if replaced else "new.h5")
+    again = partial(reconstruct, there / "scan.cxi", output, "--iterations", 2, "--frc")
+    with monkeypatch.context() as patched:
+        patched.setattr(reconstruction, "record", killed_at(calls, reconstruction.record))
+        assert again() == 130
+    last = [output, output.with_suffix(".half1.h5"), output.with_suffix(".half2.h5")][calls - 1]
+    with h5py.File(last) as file:
+        assert file.attrs["iterations"] == read_provenance(last)["configuration"]["iterations"] == 2
+    assert read_provenance(last)["unfinished"]
+    assert reconstruct(there / "day2" / "scan.cxi", output, "--frc") == 1
+    assert again() == 0
+    assert not any("unfinished" in read_provenance(path) for path in there.glob(f"{output.stem}*.h5"))
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_scene_that_was_killed_before_its_provenance_is_replaced_by_the_same_command(there, monkeypatch, replaced):
+    output = there / ("scene.h5" if replaced else "new.h5")
+    again = partial(predict, there / "scan.cxi", there / "run", output, "--weighting", "uniform")
+    with monkeypatch.context() as patched:
+        patched.setattr(prediction, "record", killed_at(1, prediction.record))
+        assert again() == 130
+    with h5py.File(output) as file:
+        assert file["scene"].attrs["weighting"] == read_provenance(output)["configuration"]["weighting"] == "uniform"
+    assert predict(there / "day2" / "scan.cxi", there / "run", output) == 1
+    assert again() == 0
+    assert "unfinished" not in read_provenance(output)

@@ -7,6 +7,7 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ptychoformer.measurement.options import Patterns
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.resemblance import Tally, differences, is_summary
 from ptychoformer.progress import say
-from ptychoformer.provenance import record
+from ptychoformer.provenance import announce, record
 from ptychoformer.publication.figures.parts.lengths import with_prefix
 from ptychoformer.training.normalisation import Normalisation
 
@@ -95,10 +96,11 @@ def run(options: Namespace) -> None:
         stitching |= {"tie": options.tie} if options.phase == "synchronised" else {}
         tally = Tally()
         watched = replace(prepared, frames=lambda size: tally.passing(prepared.frames(size)))
-        facts = predict_scene(watched, network, network.normalisation, options.output, **stitching)
+        settings = scan | asdict(patterns) | stitching | made_by | {"network": network.model.kind}
+        how = stitching | {"announce": partial(announce, options.output, settings)}
+        facts = predict_scene(watched, network, network.normalisation, options.output, **how)
     _warn_if_unlike(options.scan, tally, checkpoint, trained)
     facts |= {"device": network.device, "threads": threads}
-    settings = scan | asdict(patterns) | stitching | made_by | {"network": network.model.kind}
     record(options.output, settings, time.perf_counter() - began, facts)
     _show(options)
     _warn_if_flat(options.output, trained, network.normalisation)

@@ -24,10 +24,10 @@ from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.matching import read_origin
 from ptychoformer.measurement.options import ReconstructionOptions
-from ptychoformer.measurement.preparation import open_prepared
+from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.plugins import fields_of
 from ptychoformer.progress import say
-from ptychoformer.provenance import code_digest, record
+from ptychoformer.provenance import announce, code_digest, record
 
 if TYPE_CHECKING:
     from ptychoformer.cli.watching import Watch
@@ -153,10 +153,14 @@ def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: A
     from ptychoformer.measurement.reconstruct import reconstruct
 
     began, settings = time.perf_counter(), reconstruction_options(options)
-    where = {"output": output, "convergence": convergence}
+    about = asdict(settings) | {"seed": options.seed} | ({"half": how["half"]} if "half" in how else {})
+
+    def announced(scan: PreparedScan) -> None:
+        about.update(scanned(options, scan.counts))
+        announce(output, about)
+
+    where = {"output": output, "convergence": convergence, "announce": announced}
     facts = reconstruct(options.scan, reading(options), settings, **where, **how) | {"threads": how["threads"]}
-    about = asdict(settings) | scanned(options, read_origin(output).counts) | {"seed": options.seed}
-    about |= {"half": how["half"]} if "half" in how else {}
     record(output, about, time.perf_counter() - began, facts)
     return facts
 

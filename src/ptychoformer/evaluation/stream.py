@@ -31,7 +31,7 @@ overlaps with (48 at an overlap of 75 %), and about a hundred more.
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -108,6 +108,7 @@ def predict_scene(
     weighting: str = "radial",
     phase: str = "plain",
     tie: float = TIE,
+    announce: Callable[[], None] | None = None,
 ) -> dict[str, float]:
     """Predict all patterns of a scan, in the order of its file, and stitch them.
 
@@ -118,6 +119,7 @@ def predict_scene(
         weighting: as in `stitch.window_weights`.
         phase: ``plain`` or ``synchronised``, how phase is stitched.
         tie: of synchronised constants to the network's own, as in `synchronise`.
+        announce: is called when the scene is about to take its place at ``output``.
 
     Returns:
         Facts for the provenance: ``patterns``, ``prediction_seconds``, ``patterns_per_second``.
@@ -135,7 +137,7 @@ def predict_scene(
     _check_memory(corners - origin, scan.window)
     synchronised = phase == "synchronised"
     began = time.perf_counter()
-    with create_hdf5(output) as file:
+    with create_hdf5(output, announce) as file:
         write(file, "positions", scan.positions, "pixels", "pattern,yx")
         write(file, "numbers", scan.numbers, "", "pattern")
         group, shape = file.create_group("scene"), corners.max(axis=0) - origin + scan.window

@@ -23,6 +23,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def reconstruct(
     code: str = "",
     half: int | None = None,
     watch: Callable[[Reconstruction, PreparedScan], None] | None = None,
+    announce: Callable[[PreparedScan], None] | None = None,
     keep_state: bool = False,
 ) -> dict[str, Any]:
     """Reconstruct a scan from a file of any format that can be read; an interrupted reconstruction
@@ -88,6 +90,7 @@ def reconstruct(
         code: digest of the code, so that state left by other code is not continued.
         half: 0 or 1 for one half of the patterns, see `halves.half_of`; None for all.
         watch: is called after every iteration.
+        announce: is called when the object is about to take its place at ``output``.
         keep_state: leave the state behind, for `delete_state`, so that a command with more to do
             can go on from there.
 
@@ -115,7 +118,7 @@ def reconstruct(
         _save_state(run, state_file(output), identity)
     r_factor = run.finish()
     say(f"R factor {r_factor:.4f} after {run.iteration} iterations")
-    _write(run, prepared, r_factor, output)
+    _write(run, prepared, r_factor, output, announce and partial(announce, prepared))
     write_csv(pd.DataFrame(run.history), convergence)
     if not keep_state:
         delete_state(output)
@@ -262,7 +265,13 @@ def _run_to_the_end(run: Reconstruction, path: Path, identity: Mapping[str, Any]
         watch()
 
 
-def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output: str | os.PathLike) -> None:
+def _write(
+    run: Reconstruction,
+    prepared: PreparedScan,
+    r_factor: float,
+    output: str | os.PathLike,
+    announce: Callable[[], None] | None,
+) -> None:
     light = run.light()
     probe = run.probe.cpu().numpy()
     transmission, probe = fix_gauge(run.finished_object(), probe, light, probe_known=run.options.probe_from is None)
@@ -276,7 +285,7 @@ def _write(run: Reconstruction, prepared: PreparedScan, r_factor: float, output:
             else "--unwrap (reconstruction.unwrap) takes out what is 2 pi"
         )
         say(f"{output}: {where}; {cure}.")
-    with create_hdf5(output) as file:
+    with create_hdf5(output, announce) as file:
         file.attrs["unwrapped"] = unwrap
         file.attrs.update({"r_factor": r_factor, "iterations": run.iteration, "engine": run.options.engine})
         file.attrs.update(
