@@ -3,6 +3,7 @@
 import argparse
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -234,6 +235,27 @@ def test_a_saved_scene_is_the_same(scan, run, tmp_path):
     (tmp_path / "folder.h5").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
         scene.save(tmp_path / "folder.h5")
+
+
+def test_a_saved_scene_replaces_one_of_the_same_scan_and_network_alone(scan, obj, run, tmp_path):
+    scene, saved = predict(scan, run, threads=1), tmp_path / "kept.h5"
+    scene.save(saved)
+    other = predict(scan, run, threads=1, weighting="uniform")
+    other.save(saved)
+    assert saved.read_bytes() == other.path.read_bytes()
+    sidecar(saved).unlink()
+    with pytest.raises(OutputError, match="exists, and nothing beside it says what it was made of"):
+        scene.save(saved)
+    shutil.copy(obj.path, saved)
+    shutil.copy(sidecar(obj.path), sidecar(saved))
+    with pytest.raises(OutputError, match="was made by something else than this command"):
+        scene.save(saved)
+    assert saved.read_bytes() == obj.path.read_bytes()
+    # What says what the scene is of is looked at before anything is written.
+    sidecar(scene.path).write_text("{}}")
+    with pytest.raises(InputError, match="cannot be read as provenance"):
+        scene.save(tmp_path / "new.h5")
+    assert not (tmp_path / "new.h5").exists()
 
 
 def test_everything_can_be_plotted(scan, obj, run):

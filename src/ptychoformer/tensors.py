@@ -97,6 +97,16 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str
     return state
 
 
+def is_something_else(path: str | os.PathLike) -> bool:
+    """Whether a file can be read, and is no state, so that `load_state` would begin anew and the
+    next state take its place. (One that cannot be read is set aside.)
+    """
+    try:
+        return Path(path).exists() and not isinstance(load(path).get("identity"), dict)
+    except InputError:
+        return False
+
+
 class Resumable(Protocol):
     """What can be put where it was left."""
 

@@ -204,7 +204,13 @@ def test_a_damaged_pixel_size_is_refused(scan, tmp_path, capsys, pixel_size):
         "[]",
         '{"crop": 0, "bin": 1}',
         '{"crop": "a"}',
-        *(f'{{"crop": 1, "bin": 1, "label_deviation": {part}}}' for part in ("3", '{"phase": "a"}')),
+        '{"crop": true, "bin": 1}',
+        '{"crop": 1, "bin": 1.0}',
+        100_000 * "[",
+        *(
+            f'{{"crop": 1, "bin": 1, "label_deviation": {part}}}'
+            for part in ("3", '{"phase": "a"}', '{"phase": true}', '{"phase": Infinity}', '{"phase": -1}')
+        ),
     ],
 )
 def test_a_damaged_preparation_is_refused(scan, tmp_path, capsys, content):

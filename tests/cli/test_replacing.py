@@ -6,6 +6,9 @@ from functools import partial
 import h5py
 import numpy as np
 import pytest
+import tifffile
+import torch
+from PIL import Image
 
 from ptychoformer import cli
 from ptychoformer.cli import predict as prediction
@@ -273,3 +276,78 @@ def test_a_scene_that_was_killed_before_its_provenance_is_replaced_by_the_same_c
     assert predict(there / "day2" / "scan.cxi", there / "run", output) == 1
     assert again() == 0
     assert "unfinished" not in read_provenance(output)
+
+
+def look(scan, *more):
+    return main("inspect", scan, *more)
+
+
+BESIDE = {
+    "inspect, picture": ("x.png", lambda at: look(at / "scan.cxi", "--png", at / "x.png")),
+    "reconstruct, picture": ("x.png", lambda at: reconstruct(at / "scan.cxi", at / "new.h5", "--png", at / "x.png")),
+    "reconstruct, watch": ("x.png", lambda at: reconstruct(at / "scan.cxi", at / "new.h5", "--watch", at / "x.png")),
+    "convergence": ("new.convergence.csv", lambda at: reconstruct(at / "scan.cxi", at / "new.h5")),
+    "rings": ("new.frc.csv", lambda at: reconstruct(at / "scan.cxi", at / "new.h5", "--frc")),
+    "rings that are not asked for": ("new.frc.csv", lambda at: reconstruct(at / "scan.cxi", at / "new.h5")),
+    "half": ("new.half2.convergence.csv", lambda at: reconstruct(at / "scan.cxi", at / "new.h5", "--frc")),
+    "state": ("new.state.pt", lambda at: reconstruct(at / "scan.cxi", at / "new.h5")),
+    "predict, picture": (
+        "x.png",
+        lambda at: predict(at / "scan.cxi", at / "run", at / "new.h5", "--png", at / "x.png"),
+    ),
+    "amplitude": (
+        "x_amplitude.tif",
+        lambda at: predict(at / "scan.cxi", at / "run", at / "new.h5", "--tiff", at / "x"),
+    ),
+    "phase": ("x_phase.tif", lambda at: predict(at / "scan.cxi", at / "run", at / "new.h5", "--tiff", at / "x")),
+    "history": ("new/history.csv", lambda at: learn(at / "scan.cxi", at / "object.h5", at / "new")),
+    "preparation": ("new/preparation.json", lambda at: learn(at / "scan.cxi", at / "object.h5", at / "new")),
+    "judgement": ("new/judgement.json", lambda at: learn(at / "scan.cxi", at / "object.h5", at / "new")),
+    "state of a training": ("new/state.pt", lambda at: learn(at / "scan.cxi", at / "object.h5", at / "new")),
+}
+
+
+@pytest.mark.parametrize("kind", ["of its format", "text"])
+@pytest.mark.parametrize("case", BESIDE)
+def test_what_is_written_beside_a_result_replaces_no_file_of_somebody_else(there, capsys, case, kind):
+    name, command = BESIDE[case]
+    path = there / name
+    path.parent.mkdir(exist_ok=True)
+    if kind == "text" and path.suffix != ".pt":  # one that is no state at all is set aside
+        path.write_text("a note")
+    elif path.suffix == ".png":
+        Image.new("L", (8, 8)).save(path)
+    elif path.suffix == ".tif":
+        tifffile.imwrite(path, np.zeros((8, 8), np.float32), imagej=True)
+    elif path.suffix == ".pt":
+        torch.save({"identity": "mine"}, path)
+    else:
+        path.write_text({".csv": "iteration,loss\n1,2\n", ".json": '{"bin": 3}'}[path.suffix])
+    refused(capsys, there, lambda: command(there), f"{path} exists, and was made by something else than this command;")
+
+
+def test_pictures_and_tables_of_the_same_are_replaced(there):
+    pictures = ("--png", there / "x.png", "--watch", there / "y.png", "--frc")
+    tiffs = ("--png", there / "z.png", "--tiff", there / "z")
+    for _ in range(2):
+        assert look(there / "scan.cxi", "--png", there / "scan.png") == 0
+        assert reconstruct(there / "scan.cxi", there / "object.h5", *pictures) == 0
+        assert reconstruct(there / "scan.cxi", there / "object.h5", "--iterations", 2) == 0
+        assert not (there / "object.frc.csv").exists()
+        assert predict(there / "scan.cxi", there / "run", there / "scene.h5", *tiffs) == 0
+
+
+def test_a_picture_by_another_command_or_of_another_scan_is_not_replaced(there, capsys):
+    assert look(there / "scan.cxi", "--png", there / "x.png") == 0
+    again = partial(reconstruct, there / "scan.cxi", there / "new.h5", "--png", there / "x.png")
+    words = (
+        "x.png was made by ptychoformer inspect of scan.cxi (now ptychoformer reconstruct of scan.cxi); name another"
+    )
+    refused(capsys, there, again, words)
+    shutil.copy(there / "scan.cxi", there / "Ångström.cxi")
+    for _ in range(2):
+        assert look(there / "Ångström.cxi", "--png", there / "y.png") == 0
+    again = partial(look, there / "scan.cxi", "--png", there / "y.png")
+    refused(
+        capsys, there, again, r"was made by ptychoformer inspect of \xc5ngstr\xf6m.cxi (now ptychoformer inspect of"
+    )

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from ptychoformer.cli.arguments import onnx_name
 from ptychoformer.cli.outputs import check_outputs
-from ptychoformer.cli.predict import checkpoint_in, prepared_as
+from ptychoformer.cli.run_folder import checkpoint_in, prepared_as
 from ptychoformer.progress import say
 
 SUMMARY = "write a trained network as ONNX"

@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from ptychoformer.cli.arguments import add_reading, cropping, png_name, reading
 from ptychoformer.cli.outputs import check_outputs
+from ptychoformer.cli.replacing import about_picture, check_pictures
 from ptychoformer.measurement.summary import as_mapping, summarise
 from ptychoformer.publication.scan.description import described
 
@@ -38,11 +39,13 @@ def add_options(part: argparse.ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Print what a scan holds."""
+    about = about_picture("inspect", options.scan)
     check_outputs([options.png], [options.scan])
+    check_pictures([options.png], about)
     summary = summarise(options.scan, reading(options), cropping(options))
     if options.png:
         from ptychoformer.publication.scan.pictures import draw_scan
 
-        draw_scan(summary, options.png)
+        draw_scan(summary, options.png, about)
     facts = as_mapping(summary)
     print(json.dumps(facts, indent=2) if options.json else described(facts))

@@ -1,28 +1,25 @@
 """The command ``ptychoformer predict``."""
 
 import argparse
-import json
 import math
 import time
 from argparse import Namespace
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ptychoformer.cli.arguments import add_reading, add_threads, hdf5_name, png_name, reading, real
 from ptychoformer.cli.outputs import check_outputs
-from ptychoformer.cli.replacing import check_replaced, scanned
+from ptychoformer.cli.replacing import about_picture, check_pictures, check_replaced, scanned
+from ptychoformer.cli.run_folder import PreparedAs, checkpoint_in, prepared_as
 from ptychoformer.cli.threads import threads_of
-from ptychoformer.cli.train import PREPARATION
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.evaluation.synchronise import PHASES, TIE
 from ptychoformer.measurement.matching import SAME_PIXEL
 from ptychoformer.measurement.options import Patterns
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
-from ptychoformer.measurement.resemblance import Tally, differences, is_summary
+from ptychoformer.measurement.resemblance import Tally, differences
 from ptychoformer.progress import say
 from ptychoformer.provenance import announce, record
 from ptychoformer.publication.figures.parts.lengths import with_prefix
@@ -78,7 +75,9 @@ def run(options: Namespace) -> None:
     """Predict a scan pattern by pattern, and stitch the scene as it comes."""
     checkpoint = checkpoint_in(options.checkpoint)
     tiffs = [f"{options.tiff}_amplitude.tif", f"{options.tiff}_phase.tif"] if options.tiff else []
+    about = about_picture("predict", options.scan)
     check_outputs([options.output, options.png, *tiffs], [options.scan, checkpoint])
+    check_pictures([options.png, *tiffs], about)
     from ptychoformer.evaluation.network import TrainedNetwork
     from ptychoformer.evaluation.stream import predict_scene
 
@@ -102,7 +101,7 @@ def run(options: Namespace) -> None:
     _warn_if_unlike(options.scan, tally, checkpoint, trained)
     facts |= {"device": network.device, "threads": threads}
     record(options.output, settings, time.perf_counter() - began, facts)
-    _show(options)
+    _show(options, about)
     _warn_if_flat(options.output, trained, network.normalisation)
     print(
         f"{facts['patterns']} patterns in {facts['prediction_seconds']:.1f} s, {facts['patterns_per_second']:.0f}"
@@ -110,22 +109,22 @@ def run(options: Namespace) -> None:
     )
 
 
-def _show(options: Namespace) -> None:
+def _show(options: Namespace, about: str) -> None:
     """Write the scene as a picture and as TIFFs, if they are asked for."""
     if options.png:
         from ptychoformer.publication.scan.pictures import draw_scene
 
-        draw_scene(options.output, options.png)
+        draw_scene(options.output, options.png, about)
     if options.tiff:
         from ptychoformer.evaluation.tiff import write_tiffs
         from ptychoformer.storage import open_hdf5
 
         with open_hdf5(options.output) as file:
-            write_tiffs(file["scene"], options.tiff)
+            write_tiffs(file["scene"], options.tiff, about)
 
 
 def _check_that_it_fits(
-    path: str, prepared: PreparedScan, checkpoint: Path, window: tuple[int, int], trained: Mapping[str, Any]
+    path: str, prepared: PreparedScan, checkpoint: Path, window: tuple[int, int], trained: PreparedAs
 ) -> None:
     if prepared.window != window:
         found, expected = (" x ".join(map(str, shape)) for shape in (prepared.window, window))
@@ -144,13 +143,13 @@ def _check_that_it_fits(
         say(f"{pair}: on the same detector the object's pixels differ, and the network knows no others.")
 
 
-def _warn_if_unlike(scan: str, tally: Tally, checkpoint: Path, trained: Mapping[str, Any]) -> None:
+def _warn_if_unlike(scan: str, tally: Tally, checkpoint: Path, trained: PreparedAs) -> None:
     """Warn of patterns unlike those that the network was trained on, where it is known."""
     if "seen" in trained and (found := differences(tally.summary(), trained["seen"])):
         say(f"{scan} is unlike what {checkpoint} was trained on: {', and '.join(found)}; the network knows no others.")
 
 
-def _warn_if_flat(scene: str, trained: Mapping[str, Any], scale: Normalisation) -> None:
+def _warn_if_flat(scene: str, trained: PreparedAs, scale: Normalisation) -> None:
     """Warn of channels that hardly vary in a scene, where the training labels' spread is known."""
     from ptychoformer.evaluation.stream import scene_deviations
 
@@ -167,46 +166,3 @@ def _warn_if_flat(scene: str, trained: Mapping[str, Any], scale: Normalisation) 
             f"{scene} has no structure ({'; '.join(flat)}): the network has learnt nothing, or this is no object of the"
             " kind it knows."
         )
-
-
-def checkpoint_in(path: str) -> Path:
-    """The checkpoint itself, or that of a run's folder."""
-    return Path(path) / "model.pt" if Path(path).is_dir() else Path(path)
-
-
-def prepared_as(checkpoint: Path) -> Mapping[str, Any]:
-    """How the patterns that a network was trained on were prepared; empty if that was not written
-    beside the checkpoint.
-
-    Raises:
-        InputError: what was written there is no longer that.
-    """
-    path = checkpoint.with_name(PREPARATION)
-    if not path.exists():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} cannot be read as JSON; delete it, and give --crop and --bin.") from error
-    whole = isinstance(found, dict) and all(
-        isinstance(found.get(name), int) and found[name] > 0 for name in ("crop", "bin")
-    )
-    if not whole:
-        raise InputError(
-            f"{path} must hold 'crop' and 'bin', integers of at least 1; delete it, and give --crop and --bin."
-        )
-    deviations = found.get("label_deviation", {})
-    if not isinstance(deviations, dict) or not all(
-        isinstance(value, int | float) and value >= 0 for value in deviations.values()
-    ):
-        raise InputError(
-            f"{path}: 'label_deviation' must hold numbers of at least 0; delete it, and give --crop and --bin."
-        )
-    size = found.get("pixel_size")
-    if size is not None and not (isinstance(size, int | float) and 0 < size < math.inf):
-        raise InputError(f"{path}: 'pixel_size' must be a number of metres greater than 0, or null, found {size!r}.")
-    if "seen" in found and not is_summary(found["seen"]):
-        raise InputError(
-            f"{path}: 'seen' must hold 'photons' and 'mean_pattern', as train wrote them; take it out, or train again."
-        )
-    return found

@@ -19,7 +19,15 @@ from ptychoformer.cli.arguments import (
     reading,
 )
 from ptychoformer.cli.outputs import beside, check_outputs
-from ptychoformer.cli.replacing import check_replaced, scanned
+from ptychoformer.cli.replacing import (
+    about_picture,
+    check_own,
+    check_pictures,
+    check_replaced,
+    check_state,
+    is_table,
+    scanned,
+)
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.matching import read_origin
@@ -61,6 +69,7 @@ examples:
   ptychoformer reconstruct scan.cxi -o object.h5 --frc --png object.png
   ptychoformer reconstruct scan.cxi -o quick.h5 --crop 128 --iterations 20"""
 AFTERWARDS = "The same command goes on where it was."  # said when it was interrupted
+RINGS = ("frequency", "frc", "half_bit")  # of a ring of the spectra
 
 
 def add_options(part: argparse.ArgumentParser) -> None:
@@ -102,9 +111,12 @@ def run(options: Namespace) -> None:
     """Reconstruct the object from all patterns together."""
     output = Path(options.output)
     convergence, rings = (beside(output, ending) for ending in (".convergence.csv", ".frc.csv"))
-    parts = [path for half in halves_of(output) for path in half] if options.frc else []
-    check_outputs([output, convergence, options.png, options.watch, rings, *parts], [options.scan])
-    _check_replaced(options, output, [path for path, _ in halves_of(output)] if options.frc else [])
+    halves = halves_of(output) if options.frc else []
+    pictures = [options.png, options.watch]
+    check_outputs([output, convergence, rings, *pictures, *(path for half in halves for path in half)], [options.scan])
+    check_pictures(pictures, about_picture("reconstruct", options.scan))
+    check_own(rings, is_table(RINGS))
+    _check_replaced(options, (output, convergence), halves)
 
     how = {"seed": options.seed, "threads": threads_of(options), "code": code_digest("measurement.reconstruct")}
     how |= {"keep_state": options.frc}  # so that what is done is done if a half is interrupted
@@ -122,17 +134,24 @@ def run(options: Namespace) -> None:
     print(line)
 
 
-def _check_replaced(options: Namespace, output: Path, halves: list[Path]) -> None:
-    """Whether objects that lie there are of the same scan.
+def _check_replaced(options: Namespace, whole: tuple[Path, Path], halves: list[tuple[Path, Path]]) -> None:
+    """Whether objects that lie there are of the same scan, and what lies beside them such as is
+    written there.
 
     Raises:
         OutputError: one is not.
     """
-    if output.exists():
+    from ptychoformer.measurement.iterative import HISTORY
+    from ptychoformer.measurement.reconstruct import state_file
+
+    for output, convergence in (whole, *halves):
+        check_own(convergence, is_table(HISTORY))
+        check_state(state_file(output))
+    for half, _ in halves:
+        check_replaced(half, about_scan(options), {}, told_by="engine")
+    if (output := whole[0]).exists():
         with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
             check_replaced(output, scanned(options, prepared.counts), {}, told_by="engine")
-    for half in halves:
-        check_replaced(half, about_scan(options), {}, told_by="engine")
 
 
 def halves_of(output: Path) -> list[tuple[Path, Path]]:
@@ -185,7 +204,7 @@ def _frc(options: Namespace, output: Path, rings: Path, how: Mapping[str, Any]) 
         delete_states(output, *made)  # the same command would fail again
         raise InputError(f"{output} is written, but how fine it is cannot be told: {error}") from error
     curves = (found.frequency, found.correlation, found.threshold)
-    write_rows(("frequency", "frc", "half_bit"), zip(*(map(float, curve) for curve in curves), strict=True), rings)
+    write_rows(RINGS, zip(*(map(float, curve) for curve in curves), strict=True), rings)
     delete_states(output, *made)
     return resolution(found, read_origin(output).pixel_size)
 
@@ -195,7 +214,7 @@ def _watch(options: Namespace) -> "Watch | None":
         return None
     from ptychoformer.cli.watching import Watch
 
-    return Watch(options.watch)
+    return Watch(options.watch, about_picture("reconstruct", options.scan))
 
 
 def _draw(options: Namespace, convergence: Path, rings: Path | None) -> None:
@@ -203,8 +222,9 @@ def _draw(options: Namespace, convergence: Path, rings: Path | None) -> None:
     if options.png or options.watch:
         from ptychoformer.publication.scan.pictures import draw_reconstruction
 
+        about = about_picture("reconstruct", options.scan)
         for png in filter(None, {options.png, options.watch}):
-            draw_reconstruction(options.output, convergence, png, rings)
+            draw_reconstruction(options.output, convergence, png, rings, about)
 
 
 def reconstruction_options(options: Namespace) -> ReconstructionOptions:

@@ -1,11 +1,14 @@
 """Whether what lies where a command writes may be replaced: what the same command made of the same
 inputs may, and nothing else.
+
+What HDF5 files and networks were made of, their provenance says; a picture says it itself, and a
+table or JSON beside them is known by its columns or keys.
 """
 
 import json
 import os
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from ptychoformer.errors import InputError, OutputError
 from ptychoformer.provenance import read_provenance, sidecar
 
 DELETE = "name another output, or delete that one"
+FOREIGN = "exists, and was made by something else than this command"
 # Contents, of which only a digest is recorded.
 CONTENTS = {"object": "object", "checkpoint": "network", "network_digest": "version of the network's file"}
 
@@ -51,10 +55,11 @@ def check_replaced(
     if not sidecar(output).exists():
         raise OutputError(f"{output} exists, and nothing beside it says what it was made of; {remedy}.")
     recorded = read_provenance(output)
-    if not {told_by, "scan"} <= set(recorded.get("configuration", ())):
-        raise OutputError(f"{output} exists, and was made by something else than this command; {remedy}.")
+    configuration = recorded.get("configuration")
+    if not isinstance(configuration, dict) or not {told_by, "scan"} <= configuration.keys():
+        raise OutputError(f"{output} {FOREIGN}; {remedy}.")
     now, options = (json.loads(json.dumps(part, default=str)) for part in (scan, same))
-    before = recorded | recorded["configuration"]
+    before = recorded | configuration
     if changed := [*_other_scan(before, now), *_other_options(before, options)]:
         raise OutputError(f"{output} was made with {' and '.join(changed)}; {remedy}.")
 
@@ -90,6 +95,83 @@ def _option(name: str, within: str) -> str:
 
 def _shown(value: Any) -> str:
     return "left out" if value is None else str(value)
+
+
+def about_picture(command: str, scan: str | os.PathLike) -> str:
+    """Return what a picture says of itself: which command made it, of which scan. In ASCII, which
+    is all that every format of pictures can hold.
+    """
+    return f"ptychoformer {command} of {Path(scan).name.encode('ascii', 'backslashreplace').decode()}"
+
+
+def check_pictures(pictures: Iterable[str | os.PathLike | None], about: str) -> None:
+    """Whether PNG and TIFF files, as far as they are named and there, are ``about`` the same.
+
+    Raises:
+        OutputError: one is not.
+    """
+    for path in filter(None, pictures):
+        if Path(path).exists() and (found := _told_by_picture(path)) != about:
+            raise OutputError(f"{path} {f'was made by {found} (now {about})' if found else FOREIGN}; {DELETE}.")
+
+
+def _told_by_picture(path: str | os.PathLike) -> str:
+    """What a picture says of itself; empty if nothing, or if it is none."""
+    import tifffile
+    from PIL import Image
+
+    try:
+        if Path(path).suffix.lower() == ".tif":
+            with tifffile.TiffFile(path) as file:
+                told = (file.imagej_metadata or {}).get("Info", "")
+        else:
+            with Image.open(path) as picture:
+                told = picture.info.get("Description", "")
+    except Exception:  # whatever a library stumbles over in a file of another kind
+        return ""
+    return told if told.startswith("ptychoformer ") else ""
+
+
+def check_own(path: str | os.PathLike, is_own: Callable[[str], bool], remedy: str = DELETE) -> None:
+    """Whether a file of text at ``path``, if there is one, is such as this command writes.
+
+    Args:
+        is_own: says so of its text.
+
+    Raises:
+        OutputError: it is not.
+    """
+    if not Path(path).exists():
+        return
+    try:
+        own = is_own(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        own = False
+    if not own:
+        raise OutputError(f"{path} {FOREIGN}; {remedy}.")
+
+
+def is_table(columns: Iterable[str]) -> Callable[[str], bool]:
+    """Make a function that says whether a text is a CSV with these columns."""
+    return lambda text: text.partition("\n")[0].rstrip("\r") == ",".join(columns)
+
+
+def is_json(keys: Iterable[str]) -> Callable[[str], bool]:
+    """Make a function that says whether a text is JSON, a mapping with these keys among others."""
+    return lambda text: isinstance(found := json.loads(text), dict) and set(keys) <= found.keys()
+
+
+def check_state(path: str | os.PathLike, remedy: str = DELETE) -> None:
+    """Whether a file at ``path``, if there is one, is a state that an interrupted job left.
+
+    Raises:
+        OutputError: it is something else.
+    """
+    if Path(path).exists():
+        from ptychoformer.tensors import is_something_else
+
+        if is_something_else(path):
+            raise OutputError(f"{path} {FOREIGN}; {remedy}.")
 
 
 def is_labelled_scan(dataset: Path, labels: Path) -> bool:

@@ -14,18 +14,30 @@ import numpy as np
 from ptychoformer.cli.arguments import add_reading, add_running, cropping, number, reading, whole
 from ptychoformer.cli.networks import MODEL, check_window, network, network_choices
 from ptychoformer.cli.outputs import check_outputs
-from ptychoformer.cli.replacing import check_replaced, is_labelled_scan, scanned
+from ptychoformer.cli.replacing import scanned
+from ptychoformer.cli.run_folder import (
+    CHECKPOINT,
+    DATASET,
+    HISTORY,
+    JUDGEMENT,
+    LABELS,
+    PREPARATION,
+    PreparedAs,
+    check_beside,
+    check_run,
+    files_of,
+)
 from ptychoformer.cli.tensorboard import curves
 from ptychoformer.cli.threads import threads_of
-from ptychoformer.errors import OutputError
 from ptychoformer.files import locked, write_text
 from ptychoformer.measurement.matching import read_origin
 from ptychoformer.measurement.options import Patterns, choices_of
 from ptychoformer.measurement.preparation import open_prepared
+from ptychoformer.measurement.resemblance import Seen, Tally
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import fields_of, loss_kinds, loss_options, network_code
 from ptychoformer.progress import say
-from ptychoformer.provenance import code_digest, content_digest, record, sidecar, source_digest
+from ptychoformer.provenance import code_digest, content_digest, record, source_digest
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.options import TrainingOptions
 
@@ -55,8 +67,6 @@ examples:
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --option attention=none --loss mae
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --model nets/mine.py --tensorboard curves"""
 AFTERWARDS = "The same command goes on after the last whole epoch."  # said when it was interrupted
-PREPARATION, JUDGEMENT = "preparation.json", "judgement.json"  # in the folder of a run
-OTHER_FOLDER = "name another folder with -o, or delete what lies in this one"
 NOTHING_LEARNT = 3  # exit code with --strict
 BLOCK = 1024  # patterns looked at together
 
@@ -124,12 +134,10 @@ def losses() -> list[str]:
 
 def run(options: Namespace) -> int:
     """Train a network on a scan with a reconstruction, and judge it; returns the exit code."""
-    run = Path(options.output)
-    files = {
-        name: run / name for name in ("dataset.cxi", "object.h5", "model.pt", "history.csv", PREPARATION, JUDGEMENT)
-    }
+    files = files_of(options.output)
     check_outputs(files.values(), [options.scan, options.object])
-    with locked(run), curves(options.tensorboard) as follow:
+    with locked(options.output), curves(options.tensorboard) as follow:
+        check_beside(files)
         judged = _train(options, files, follow)
     return NOTHING_LEARNT if options.strict and not judged["better"] else 0
 
@@ -146,35 +154,35 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[s
     began, (preparation, scan) = time.perf_counter(), _prepared(options, model)
     scan |= {"object": content_digest(options.object)}
     # Before anything is replaced there; what the labelled scan tells, before anything is trained.
-    _check_folder(files, scan, settings | source | {name: preparation[name] for name in ("crop", "bin")})
+    check_run(files, scan, settings | source | {name: preparation[name] for name in ("crop", "bin")})
     settings["n_train"] = _labelled(options, files, preparation["crop"])
     training = training_options(options, settings["n_train"])
-    _check_folder(files, scan, {"n_train": settings["n_train"], "training": asdict(training)})
+    check_run(files, scan, {"n_train": settings["n_train"], "training": asdict(training)})
     from ptychoformer.training.fit import delete_state, fit
 
     threads = threads_of(options)
     entries = {"model": model, "loss": loss, "training": training}
     drawn = {"n_train": settings["n_train"], "seed": options.seed}
-    results = {"checkpoint": files["model.pt"], "history": files["history.csv"], "threads": threads, "code": code}
+    results = {"checkpoint": files[CHECKPOINT], "history": files[HISTORY], "threads": threads, "code": code}
     said = {"follow": follow, "advice": shorter(options, training.batch_size)}
-    facts = fit(files["dataset.cxi"], **entries, **drawn, **results, **said) | {"threads": threads}
+    facts = fit(files[DATASET], **entries, **drawn, **results, **said) | {"threads": threads}
     preparation["label_deviation"], judged = _judged(files, settings, training.subset, threads)
-    seen = {"seen": _seen(files["dataset.cxi"])}  # numbers that say nothing to a reader of the provenance
+    seen = {"seen": _seen(files[DATASET])}  # numbers that say nothing to a reader of the provenance
     write_text(json.dumps(preparation | seen, indent=2) + "\n", files[PREPARATION])
     write_text(json.dumps(judged, indent=2) + "\n", files[JUDGEMENT])
     settings["training"] = asdict(training)
-    record(files["model.pt"], settings | preparation | scan, time.perf_counter() - began, facts)
-    delete_state(files["model.pt"])
-    print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files['model.pt']}")
+    record(files[CHECKPOINT], settings | preparation | scan, time.perf_counter() - began, facts)
+    delete_state(files[CHECKPOINT])
+    print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files[CHECKPOINT]}")
     return judged
 
 
-def _prepared(options: Namespace, model: NetworkEntry) -> tuple[dict[str, Any], dict[str, Any]]:
+def _prepared(options: Namespace, model: NetworkEntry) -> tuple[PreparedAs, dict[str, Any]]:
     """Return how patterns are prepared, for `predict`, once a network can be built for them and
     there is an object; and what tells the scan from others.
     """
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
-        preparation = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
+        preparation: PreparedAs = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
         preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None
     for warning in prepared.warnings:
         say(warning)
@@ -183,35 +191,16 @@ def _prepared(options: Namespace, model: NetworkEntry) -> tuple[dict[str, Any], 
     return preparation, scanned(options, prepared.counts)
 
 
-def _check_folder(files: Mapping[str, Path], scan: Mapping[str, Any], same: Mapping[str, Any]) -> None:
-    """Whether a network in the folder, or what lies there without one, is of the run that is asked
-    for, which then begins anew or goes on.
-
-    Raises:
-        OutputError: it is not.
-    """
-    from ptychoformer.training.fit import state_beside
-
-    same = dict(same) | {name: scan[name] for name in ("object", "reading")}
-    # Between the two a job may have been killed; what it left goes on.
-    if not (state_beside(files["model.pt"]).exists() and not sidecar(files["model.pt"]).exists()):
-        check_replaced(files["model.pt"], scan, same, told_by="n_train", remedy=OTHER_FOLDER)
-    labelled = files["dataset.cxi"], files["object.h5"]
-    if not is_labelled_scan(*labelled):
-        there = " and ".join(str(path) for path in labelled if path.exists())
-        raise OutputError(f"{there} would be replaced, and is not of a training; {OTHER_FOLDER}.")
-
-
 def _labelled(options: Namespace, files: Mapping[str, Path], crop: int) -> int:
     """Write the labelled scan; returns how many of its patterns are trained on."""
     from ptychoformer.measurement.cxi import read_scan
     from ptychoformer.measurement.labelled import make_labelled
     from ptychoformer.training.split import split_of
 
-    made = {"output": files["dataset.cxi"], "object_output": files["object.h5"]}
+    made = {"output": files[DATASET], "object_output": files[LABELS]}
     made |= {"labels": None, "reconstruction": options.object}
     make_labelled(options.scan, reading(options), Patterns(crop, options.bin), **made)
-    return options.patterns or len(split_of(read_scan(files["dataset.cxi"])).train)
+    return options.patterns or len(split_of(read_scan(files[DATASET])).train)
 
 
 def training_options(options: Namespace, n_train: int) -> TrainingOptions:
@@ -259,19 +248,18 @@ def _judged(
     from ptychoformer.measurement.cxi import read_scan
     from ptychoformer.training.split import split_of, training_subset
 
-    scan, network = read_scan(files["dataset.cxi"]), TrainedNetwork(files["model.pt"], threads)
+    scan, network = read_scan(files[DATASET]), TrainedNetwork(files[CHECKPOINT], threads)
     trained = training_subset(split_of(scan), settings["n_train"], settings["seed"], subset)
     means, deviations = label_statistics(scan, trained, network.normalisation)
-    judged = judge(files["dataset.cxi"], network, means)
+    judged = judge(files[DATASET], network, means)
     print(f"On {judged['patterns']} patterns of the part that was never trained on:\n{table(judged)}")
     print(f"The network is {sentence(judged)}")
     return dict(zip(CHANNELS, map(float, deviations), strict=True)), judged
 
 
-def _seen(dataset: Path) -> dict[str, Any]:
+def _seen(dataset: Path) -> Seen:
     """What patterns that may be trained on look like: see `measurement.resemblance`."""
     from ptychoformer.measurement.cxi import read_patterns, read_scan
-    from ptychoformer.measurement.resemblance import Tally
     from ptychoformer.training.split import split_of
 
     tally, train = Tally(), split_of(read_scan(dataset)).train

@@ -18,12 +18,13 @@ PART_FOR_PICTURES = 0.05  # of the time at most goes into drawing them
 
 
 class Watch:
-    """Draws a reconstruction into ``png`` now and then, called after every iteration of it; a
-    picture that cannot be written ends the watching, not the reconstruction.
+    """Draws a reconstruction into ``png``, which says what it is ``about``, now and then, called
+    after every iteration of it; a picture that cannot be written ends the watching, not the
+    reconstruction.
     """
 
-    def __init__(self, png: str | os.PathLike):
-        self.png, self._next = png, -np.inf
+    def __init__(self, png: str | os.PathLike, about: str):
+        self.png, self.about, self._next = png, about, -np.inf
 
     def __call__(self, run: Reconstruction, scan: PreparedScan) -> None:
         if (began := time.monotonic()) < self._next:
@@ -44,4 +45,4 @@ class Watch:
             "iterations": run.options.iterations,
             "pixel_size": scan.optics.pixel_size if scan.optics else None,
         }
-        draw_progress(transmission, probe, light, pd.DataFrame(run.history), **shown, png=self.png)
+        draw_progress(transmission, probe, light, pd.DataFrame(run.history), **shown, png=self.png, about=self.about)

@@ -13,13 +13,14 @@ from ptychoformer.files import atomic
 LARGEST_TIFF = 2**32 - 2**16  # bytes; ImageJ knows no larger ones
 
 
-def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike) -> list[str]:
+def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike, about: str = "") -> list[str]:
     """Write a scene as ``PREFIX_amplitude.tif`` and ``PREFIX_phase.tif``, some rows at a time.
 
     They are float32, with the size of a pixel in micrometres if it is known.
 
     Args:
         scene: group that `stream.predict_scene` wrote.
+        about: what the files say of themselves (ImageJ's Info), if anything.
 
     Returns:
         The names of the two files.
@@ -29,18 +30,18 @@ def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike) -> list[str]:
     """
     names = [f"{os.fspath(prefix)}_{channel}.tif" for channel in CHANNELS]
     for name, channel in zip(names, CHANNELS, strict=True):
-        _write_tiff(scene[channel], scene.attrs.get("pixel_size"), name)
+        _write_tiff(scene[channel], scene.attrs.get("pixel_size"), name, about)
     return names
 
 
-def _write_tiff(image: h5py.Dataset, pixel_size: float | None, path: str) -> None:
+def _write_tiff(image: h5py.Dataset, pixel_size: float | None, path: str, about: str) -> None:
     import tifffile  # takes a tenth of a second, which only those who ask for TIFFs should pay
 
     if image.size * 4 > LARGEST_TIFF:
         raise OutputError(
             f"{path} cannot be written: ImageJ reads TIFFs of up to 4 GB, the scene has {image.shape} pixels."
         )
-    about = {"axes": "YX", **({"unit": "um"} if pixel_size else {})}
+    metadata = {"axes": "YX"} | ({"unit": "um"} if pixel_size else {}) | ({"Info": about} if about else {})
     resolution = (1e-6 / pixel_size, 1e-6 / pixel_size) if pixel_size else None
     with atomic(path) as temporary:
         # An image of zeros first, into which the rows are written: tifffile itself wants all of an
@@ -52,7 +53,7 @@ def _write_tiff(image: h5py.Dataset, pixel_size: float | None, path: str) -> Non
             byteorder="<",
             imagej=True,
             resolution=resolution,
-            metadata=about,
+            metadata=metadata,
         )
         with tifffile.TiffFile(temporary) as file:
             start = file.pages[0].dataoffsets[0]

@@ -39,6 +39,7 @@ from ptychoformer.randomness import generator
 TINY = 1e-12
 MARGIN = 8  # pixels around the object into which refined positions may move
 LARGEST_MOVE = 0.5  # pixels in one iteration
+HISTORY = ("iteration", "r_factor", "seconds")  # of an iteration
 _TENSORS = ("object", "probe", "velocity", "object_sum", "probe_sum")
 
 
@@ -139,7 +140,8 @@ class Reconstruction:
             self.probe_sum += self.probe
         if self._is_on(self.options.positions_from):
             self._settle_positions()
-        self.history.append({"iteration": self.iteration, "r_factor": misfit, "seconds": time.perf_counter() - began})
+        row = (self.iteration, misfit, time.perf_counter() - began)
+        self.history.append(dict(zip(HISTORY, row, strict=True)))
 
     def _is_on(self, first: int | None) -> bool:
         return first is not None and self.iteration >= first

@@ -21,11 +21,12 @@ import numpy as np
 from ptychoformer.cli.arguments import cropping, hdf5_name, reading
 from ptychoformer.cli.keywords import parsed
 from ptychoformer.cli.outputs import beside, check_outputs
+from ptychoformer.cli.replacing import check_replaced
 from ptychoformer.errors import InputError
 from ptychoformer.files import atomic
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.summary import Summary, as_mapping
-from ptychoformer.provenance import read_provenance, write_provenance
+from ptychoformer.provenance import announce, read_provenance, write_provenance
 from ptychoformer.publication.scan.description import described
 from ptychoformer.storage import open_hdf5, read
 from ptychoformer.tables import read_csv
@@ -243,16 +244,21 @@ class Scene(_Made):
 
         Raises:
             InputError: the name is not that of an HDF5 file, or that of the scene itself.
-            OutputError: the file cannot be written.
+            OutputError: the file cannot be written, or another one lies there that is no scene of
+                the same scan and network.
         """
         try:
             hdf5_name(os.fspath(path))
         except ArgumentTypeError as error:
             raise InputError(f"{error}.") from error
         check_outputs([path], [self.path])
+        provenance = read_provenance(self.path)
+        made = provenance["configuration"]
+        check_replaced(path, made, {"checkpoint": made["checkpoint"]}, told_by="checkpoint")
         with atomic(path) as temporary:
             shutil.copyfile(self.path, temporary)
-        write_provenance(read_provenance(self.path) | {"artefact": Path(path).name}, path)
+            announce(path, made)
+        write_provenance(provenance | {"artefact": Path(path).name}, path)
 
     def plot(self) -> "Figure":
         """Draw amplitude and phase."""

@@ -23,6 +23,8 @@ from ptychoformer.training.optimiser import Adam, Plateau
 from ptychoformer.training.options import TrainingOptions
 from ptychoformer.training.precision import autocast
 
+HISTORY = ("epoch", "learning_rate", "train_loss", "validation_loss", "seconds")  # of an epoch
+
 
 class Training:
     """A network, what it is trained on, and how far it is.
@@ -182,10 +184,8 @@ class Training:
                 " lower that or look for outliers in the dataset."
             )
         self.epoch += 1
-        names = ("epoch", "learning_rate", "train_loss", "validation_loss", "seconds")
-        self.history.append(
-            dict(zip(names, (self.epoch, rate, losses.mean().item(), validation_loss, seconds), strict=True))
-        )
+        row = (self.epoch, rate, losses.mean().item(), validation_loss, seconds)
+        self.history.append(dict(zip(HISTORY, row, strict=True)))
         with self._graphs.stream():
             self.schedule.step(validation_loss)
             if self.options.weights == "best" and validation_loss <= self.best.get("loss", math.inf):

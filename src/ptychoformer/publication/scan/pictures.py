@@ -1,7 +1,8 @@
 """Pictures of one scan, one reconstruction, one training and one predicted scene, for whoever has
 nothing else: one row of panels each.
 
-Every ``draw_...`` returns its figure, and writes it as PNG where it is given a name.
+Every ``draw_...`` returns its figure, and writes it as PNG where it is given a name (``png``), with
+what the picture says of itself (``about``).
 """
 
 import os
@@ -36,7 +37,7 @@ AXIS_UNITS = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
 PROGRESS_DPI = 100  # drawn again and again, in a fifth of the time of a picture for print
 
 
-def draw_scan(summary: Summary, png: str | os.PathLike | None = None) -> Figure:
+def draw_scan(summary: Summary, png: str | os.PathLike | None = None, about: str = "") -> Figure:
     """The mean pattern on a logarithmic scale, the positions in the order of the scan, and the
     probe if it is known.
     """
@@ -65,12 +66,12 @@ def draw_scan(summary: Summary, png: str | os.PathLike | None = None) -> Figure:
         _draw_positions(
             row.plot(1 if probe is None else 2, f"{len(positions)} positions, first dark, last bright"), positions, unit
         )
-        return _saved(row.figure, png)
+        return _saved(row.figure, png, about)
 
 
-def _saved(figure: Figure, png: str | os.PathLike | None) -> Figure:
+def _saved(figure: Figure, png: str | os.PathLike | None, about: str) -> Figure:
     if png:
-        save(figure, png)
+        save(figure, png, about=about)
     return figure
 
 
@@ -95,6 +96,7 @@ def draw_reconstruction(
     convergence: str | os.PathLike,
     png: str | os.PathLike | None = None,
     frc: str | os.PathLike | None = None,
+    about: str = "",
 ) -> Figure:
     """Amplitude, phase, probe, the R factor of every iteration, and the Fourier ring correlation of
     two halves if there is one, a table with ``frequency``, ``frc`` and ``half_bit``.
@@ -113,7 +115,7 @@ def draw_reconstruction(
         _draw_convergence(row.plot(3, title), read_csv(convergence, {"iteration": int}), r_factor)
         if frc is not None:
             _draw_rings(row.plot(4, "Fourier ring correlation of halves"), read_csv(frc, {}))
-        return _saved(row.figure, png)
+        return _saved(row.figure, png, about)
 
 
 def draw_progress(
@@ -125,6 +127,7 @@ def draw_progress(
     iterations: int,
     pixel_size: float | None,
     png: str | os.PathLike,
+    about: str,
 ) -> None:
     """A reconstruction that goes on, as `draw_reconstruction` draws one that is done.
 
@@ -142,7 +145,7 @@ def draw_progress(
         _draw_object(row, images, light, probe, pixel_size)
         title = f"Iteration {last['iteration']:.0f} of {iterations}, R factor {last['r_factor']:.3f}"
         _draw_convergence(row.plot(3, title), history, last["r_factor"])
-        save(row.figure, png)
+        save(row.figure, png, about=about)
 
 
 def _draw_object(
@@ -198,7 +201,7 @@ def draw_history(history: pd.DataFrame) -> Figure:
         return row.figure
 
 
-def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike | None = None) -> Figure:
+def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike | None = None, about: str = "") -> Figure:
     """Amplitude and phase of a predicted scene, averaged down to what a picture can show; the whole
     of it is never in memory.
 
@@ -221,7 +224,7 @@ def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike | None = No
             row.picture(
                 place, Picture(channel.capitalize(), image, scale, COLOURMAPS[channel], UNITS[channel], **shown)
             )
-        return _saved(row.figure, png)
+        return _saved(row.figure, png, about)
 
 
 def decimated(image: h5py.Dataset, step: int) -> np.ndarray:

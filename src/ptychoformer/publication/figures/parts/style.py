@@ -74,15 +74,19 @@ def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None
     figure.text((left + LETTER_WIDTH) / width, y, text, ha="left", va="baseline")
 
 
-def save(figure: Figure, *paths: str | os.PathLike) -> None:
+def save(figure: Figure, *paths: str | os.PathLike, about: str = "") -> None:
     """Write the figure in the format of each path's suffix; the same figure gives the same bytes.
+
+    Args:
+        about: what a PNG says of itself (its text ``Description``), if anything.
 
     Raises:
         OutputError: a file cannot be written.
     """
     for path in map(Path, paths):
         with atomic(path) as temporary:
-            figure.savefig(temporary, metadata=_METADATA.get(path.suffix))
+            metadata = {"Description": about} if about else _METADATA.get(path.suffix)
+            figure.savefig(temporary, metadata=metadata)
 
 
 def svg(figure: Figure) -> bytes:
