@@ -96,9 +96,9 @@ test: .venv/installed  ## the tests
 test-all: .venv/installed  ## the tests, slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-slurm: .venv/installed  ## the shipped profiles on a Slurm of this machine (root; tests/workflow/loopback.sh install brings it)
+test-slurm: .venv/installed  ## the shipped profiles on a Slurm of this machine, into docs/reliability.md too (root; tests/workflow/loopback.sh install brings it)
 	bash tests/workflow/loopback.sh check
-	$(BIN)/python -m pytest tests/workflow/test_slurm.py $(ARGS)
+	$(BIN)/python -m pytest tests/workflow/test_slurm.py --reliability=docs/reliability.md --reliability-of=test-slurm $(ARGS)
 
 lint: .venv/installed  ## style of Python and Snakemake code, and what bandit finds unsafe in it
 	$(BIN)/python -m ruff check .

@@ -1,44 +1,69 @@
 """Datasets small enough to train on in a second."""
 
 import os
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ptychoformer.errors import PtychoformerError
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.randomness import generator
 from ptychoformer.storage import create_hdf5, write
 
 OPTICS = Optics(wavelength=2.5e-12, pixel_size=5e-9, distance=1.0)
 SOURCE = Path(__file__).resolve().parents[1] / "src"
-MARKS = "<!-- reliability: begin, made by `make reliability` -->", "<!-- reliability: end -->"
-COLUMNS = {"fault": ("survived", "lost"), "flipped bits in": ("found", "nothing changed", "lost")}
+WITH_ACCOUNTING, WITHOUT = (f"fault on Slurm, {how} accounting" for how in ("with", "without"))
+# Tables of docs/reliability.md and their outcomes, by the target of make that fills their block.
+TABLES = {
+    "reliability": {"fault": ("survived", "lost"), "flipped bits in": ("found", "nothing changed", "lost")},
+    "test-slurm": {WITH_ACCOUNTING: ("survived", "lost"), WITHOUT: ("survived", "lost")},
+}
 
 
 def pytest_addoption(parser):
-    parser.addoption(
-        "--reliability", metavar="PAGE", help="run the tests that count tries of faults, and write their table there"
-    )
+    what = "run the tests that count tries of faults, and write their tables there if all of them ran"
+    parser.addoption("--reliability", metavar="PAGE", help=what)
+    of = dict(choices=[*TABLES], default="reliability", help="target of make whose tables are meant [%(default)s]")
+    parser.addoption("--reliability-of", **of)
+
+
+def pytest_configure(config):
+    """Refuse at once a page that cannot get the tables; with xdist, one process of all writes them."""
+    page, target = config.getoption("reliability"), config.getoption("reliability_of")
+    if page and not hasattr(config, "workerinput"):
+        from .reliability import Page
+
+        try:
+            config.pluginmanager.register(Page(page, target))
+        except PtychoformerError as error:
+            raise pytest.UsageError(f"--reliability: {error}") from None
+
+
+def target_of(item):
+    """The target of make whose block a test counts for; None if it counts nothing."""
+    if "counted" not in item.fixturenames:
+        return None
+    return "test-slurm" if "slurm" in item.fixturenames else "reliability"
 
 
 def pytest_collection_modifyitems(config, items):
     """Put what takes longest first, so that no worker idles at the end: the smoke run, the workflow."""
     items.sort(key=lambda item: ("finished_project" not in item.fixturenames, "workflow" not in item.path.parts))
     if config.getoption("reliability"):
-        others = [item for item in items if "counted" not in item.fixturenames]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if "counted" in item.fixturenames]
+        target = config.getoption("reliability_of")
+        config.hook.pytest_deselected(items=[item for item in items if target_of(item) != target])
+        items[:] = [item for item in items if target_of(item) == target]
 
 
 @pytest.fixture
-def counted(record_property):
-    """Count the outcome of one try of a fault in a table of docs/reliability.md (`COLUMNS`)."""
+def counted(record_property, request):
+    """Count the outcome of one try of a fault in a table of docs/reliability.md (`TABLES`)."""
+    tables = TABLES[target_of(request.node)]
 
     def count(fault, outcome, table="fault"):
-        assert outcome in COLUMNS[table]
+        assert outcome in tables[table]
         record_property(table, (fault, outcome))
 
     return count
@@ -49,40 +74,15 @@ def tried(counted):
     """``with tried(fault):`` is one try: survived if all within holds, else lost."""
 
     @contextmanager
-    def count(fault):
+    def count(fault, table="fault"):
         outcome = "lost"
         try:
             yield
             outcome = "survived"
         finally:
-            counted(fault, outcome)
+            counted(fault, outcome, table)
 
     return count
-
-
-def pytest_terminal_summary(terminalreporter, exitstatus, config):
-    """Write the page once every test has run, whatever came of it."""
-    page = config.getoption("reliability")
-    ran = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not terminalreporter.getreports("error")
-    if page and ran:
-        from ptychoformer.publication.report.readme import write_block
-
-        reports = [report for key in ("passed", "failed") for report in terminalreporter.getreports(key)]
-        write_block(page, tables_of(reports), MARKS)
-        terminalreporter.write_line(f"The tables of {page} are those of this run.")
-
-
-def tables_of(reports):
-    """Tries and outcomes of each fault as Markdown, a row each in alphabetical order."""
-    tries = [(table, *told) for report in reports if report.when == "call" for table, told in report.user_properties]
-    found, blocks = Counter(tries), []
-    for table, outcomes in COLUMNS.items():
-        lines = [(table, "tries", *outcomes), ("---",) * (2 + len(outcomes))]
-        for fault in sorted({fault for name, fault, _ in tries if name == table}):
-            counts = [found[table, fault, outcome] for outcome in outcomes]
-            lines.append((fault, sum(counts), *counts))
-        blocks.append("".join(f"| {' | '.join(map(str, line))} |\n" for line in lines))
-    return "\n".join(blocks)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,15 +25,17 @@ from ptychoformer.errors import PtychoformerError
 from ptychoformer.escaping import markdown
 from ptychoformer.experiments import headline_of, models_of
 from ptychoformer.parsing import described
+from ptychoformer.publication.report.blocks import write_block
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.readme import (
+    BEGIN,
+    END,
     Sources,
     Told,
     block_of_results,
     headline_of_results,
     keep,
     keep_verdicts,
-    write_block,
 )
 
 AT_LAPTOP_SCALE = ("table1", "table2", "measured")  # the experiments that are told of
@@ -56,7 +58,7 @@ def main() -> None:
     if (claims := Path("results/full-size/publication/claims.csv")).is_file():
         keep_verdicts(claims, SOURCES.runs)
     for page, text in rendered().items():
-        write_block(page, text)
+        write_block(page, text, (BEGIN, END))
 
 
 def rendered() -> dict[str, str]:

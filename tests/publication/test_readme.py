@@ -12,6 +12,7 @@ from scipy import stats
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS
+from ptychoformer.publication.report.blocks import write_block
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.readme import (
     BEGIN,
@@ -23,7 +24,6 @@ from ptychoformer.publication.report.readme import (
     headline_of_results,
     keep,
     keep_verdicts,
-    write_block,
 )
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS
 from ptychoformer.tables import write_csv
@@ -231,15 +231,23 @@ class TestPage:
         page = tmp_path / "README.md"
         page.write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
         for _ in range(2):
-            write_block(page, "new\n")
+            write_block(page, "new\n", (BEGIN, END))
             assert page.read_text() == f"above\n{BEGIN}\nnew\n{END}\nbelow\n"
 
-    @pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}\n"])
-    def test_a_page_without_both_marks_is_left_alone(self, tmp_path, text):
+    @pytest.mark.parametrize(
+        "text", ["", BEGIN, END, f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n", f"{BEGIN}\n{END}\n{END}\n"]
+    )
+    def test_a_page_without_both_marks_once_is_left_alone(self, tmp_path, text):
         (tmp_path / "README.md").write_text(text)
         with pytest.raises(InputError, match="must have the lines"):
-            write_block(tmp_path / "README.md", "new\n")
+            write_block(tmp_path / "README.md", "new\n", (BEGIN, END))
         assert (tmp_path / "README.md").read_text() == text
+
+    def test_a_page_that_cannot_be_read_is_one_sentence(self, tmp_path):
+        (tmp_path / "latin1.md").write_bytes(b"\xe9")
+        for name, sentence in (("gone.md", "does not exist"), (".", "Is a directory"), ("latin1.md", "page of text")):
+            with pytest.raises(InputError, match=sentence):
+                write_block(tmp_path / name, "new\n", (BEGIN, END))
 
     def test_a_missing_table_is_named(self, sources, tmp_path):
         with pytest.raises(InputError, match=r"gone.* does not exist"):

@@ -15,6 +15,7 @@ import torch
 
 from ptychoformer.training.checkpoint import load_checkpoint
 
+from ..conftest import WITH_ACCOUNTING, WITHOUT
 from .conftest import Project
 
 LOOPBACK = Path(__file__).with_name("loopback.sh")
@@ -22,7 +23,11 @@ SMOKE = ("--configfile", "config/smoke.yaml")
 TABLE = "table2"  # simulates, reconstructs, trains, predicts, scores, and prints
 DATASET = "results/smoke/simulation/datasets/clean/seed0.cxi"
 RUN = "results/smoke/training/clean/ptychonn/mse/n24/seed0"
+REFUSAL = f"{RUN} is being written into by another process"
 LONG_TRAINING = (f"{RUN}/model.pt", "--config", "training={epochs: 20}")
+LOOKS = ("--slurm-init-seconds-before-status-checks", "5")
+AS_LOCAL = "tables as of a local run"
+WRONG = "a cluster that the profile does not fit: `make check-slurm` says what is wrong in one sentence"
 NOT_HERE = 3  # what loopback.sh says of a machine that it leaves alone
 PROFILE = "profiles/slurm/config.yaml"
 PATIENCE = 1800  # seconds in which a job has to start
@@ -130,20 +135,36 @@ def checked(project: Project, profile: str, *more: str) -> subprocess.CompletedP
     return subprocess.run(command, cwd=project.folder, text=True, capture_output=True)
 
 
-def test_without_accounting_a_table_is_that_of_a_local_run(slurm, local, tmp_path):
-    slurm(accounting=False)
-    project = Project.fresh(tmp_path / "project")
-    found = checked(project, "profiles/slurm")
-    assert (found.returncode, found.stderr) == (0, "")
-    assert "A job with a GPU ran" in found.stdout
-    finished(project, submitting(project, "profiles/slurm"))
-    assert tables(project) == tables(local)
+def test_without_accounting_a_table_is_that_of_a_local_run(slurm, local, tmp_path, tried):
+    with tried("nothing: every CSV is that of a local run", WITHOUT):
+        slurm(accounting=False)
+        project = Project.fresh(tmp_path / "project")
+        found = checked(project, "profiles/slurm")
+        assert (found.returncode, found.stderr) == (0, "")
+        assert "A job with a GPU ran" in found.stdout
+        finished(project, submitting(project, "profiles/slurm"))
+        assert tables(project) == tables(local)
 
 
-def test_with_accounting_a_table_is_that_of_a_local_run_whatever_is_killed(slurm, local, tmp_path):
+def test_with_accounting_a_table_is_that_of_a_local_run_whatever_is_killed(slurm, local, tmp_path, tried):
     """One job is cancelled, one killed, one runs out of time, and then Snakemake itself is killed."""
-    cluster = slurm(accounting=True, GPUS="0")
-    project = Project.fresh(tmp_path / "project")
+    with (
+        tried(f"scancel of a job: {AS_LOCAL}", WITH_ACCOUNTING),
+        tried(f"SIGKILL of a job: {AS_LOCAL}", WITH_ACCOUNTING),
+        tried(f"a job that runs out of time: {AS_LOCAL}", WITH_ACCOUNTING),
+        tried(f"SIGKILL of Snakemake while a job lives: {AS_LOCAL}", WITH_ACCOUNTING),
+    ):
+        cluster = slurm(accounting=True, GPUS="0")
+        project = Project.fresh(tmp_path / "project")
+        ended = ended_by_force(cluster, project)
+        finished(project, submitting(project, "profiles/slurm-cpu"))
+
+        assert [cluster.recorded(number).partition(" by ")[0] for number in ended] == ["CANCELLED", "FAILED", "TIMEOUT"]
+        assert tables(project) == tables(local)
+
+
+def ended_by_force(cluster: Slurm, project: Project) -> tuple[str, str, str]:
+    """Numbers of the jobs that were cancelled, killed and out of time, before Snakemake was killed."""
     assert checked(project, "profiles/slurm-cpu").returncode == 0
     at_work = submitting(project, "profiles/slurm-cpu")
 
@@ -162,11 +183,7 @@ def test_with_accounting_a_table_is_that_of_a_local_run_whatever_is_killed(slurm
     os.killpg(at_work.pid, signal.SIGKILL)
     at_work.wait()
     cluster.ended(orphaned)
-    finished(project, submitting(project, "profiles/slurm-cpu"))
-
-    assert cluster.recorded(cancelled).startswith("CANCELLED by ")
-    assert [cluster.recorded(number) for number in (killed, late)] == ["FAILED", "TIMEOUT"]
-    assert tables(project) == tables(local)
+    return cancelled, killed, late
 
 
 def said(project: Project) -> str:
@@ -175,38 +192,47 @@ def said(project: Project) -> str:
     return "\n".join(path.read_text() for path in logs)
 
 
-def test_a_training_that_outlives_its_snakemake_has_no_second_writer_and_is_not_lost(slurm, project, tmp_path_factory):
+def test_a_training_that_outlives_its_snakemake_has_no_second_writer_and_is_not_lost(
+    slurm, project, tmp_path_factory, tried
+):
     """The training is stopped while others are tried beside it."""
-    cluster, refusal = slurm(), f"{RUN} is being written into by another process"
-    asked = ("profiles/slurm-cpu", *LONG_TRAINING, "--slurm-init-seconds-before-status-checks", "5")
-    assert project.snakemake(DATASET, *SMOKE).returncode == 0
-    undisturbed = project.copy(tmp_path_factory.mktemp("undisturbed") / "project")
+    orphan = "SIGKILL of Snakemake while a training lives"
+    with (
+        tried(f"{orphan}: another beside it is refused before the work, and by its job where submitted", WITHOUT),
+        tried(f"{orphan}: what it makes is taken over, the same weights", WITHOUT),
+    ):
+        cluster, asked = slurm(), ("profiles/slurm-cpu", *LONG_TRAINING, *LOOKS)
+        assert project.snakemake(DATASET, *SMOKE).returncode == 0
+        undisturbed = project.copy(tmp_path_factory.mktemp("undisturbed") / "project")
+        number = orphaned(cluster, project, asked)
+        training = cluster.processes(number)[-1]
+
+        for how in ((), ("--no-hooks", "--retries", "0")):  # before the work, and by the job
+            told = said(project).count(REFUSAL)
+            assert submitting(project, *asked, *how).wait() != 0
+            assert said(project).count(REFUSAL) > told
+        assert list(cluster.jobs()) == [number]
+        os.kill(training, signal.SIGCONT)
+        cluster.ended(number)
+
+        finished(project, submitting(project, *asked))
+        assert undisturbed.snakemake(*LONG_TRAINING, *SMOKE).returncode == 0
+        assert tables(project) == tables(undisturbed)
+        weights = (load_checkpoint(each.folder / RUN / "model.pt").weights for each in (project, undisturbed))
+        assert all(torch.equal(*both) for both in zip(*(found.values() for found in weights), strict=True))
+
+
+def orphaned(cluster: Slurm, project: Project, asked: tuple[str, ...]) -> str:
+    """The number of a training that is stopped after its first epoch, and whose Snakemake is killed."""
     first = submitting(project, *asked)
     number = cluster.running("trainings")
     while not (project.folder / RUN / "state.pt").exists():
         assert first.poll() is None
         time.sleep(0.05)
-    training = cluster.processes(number)[-1]
-    os.kill(training, signal.SIGSTOP)
+    os.kill(cluster.processes(number)[-1], signal.SIGSTOP)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-
-    assert submitting(project, *asked).wait() != 0
-    told = said(project).count(refusal)
-    assert told
-
-    second = submitting(project, *asked, "--no-hooks", "--retries", "0")
-    assert second.wait() != 0
-    assert said(project).count(refusal) > told
-    assert list(cluster.jobs()) == [number]
-    os.kill(training, signal.SIGCONT)
-    cluster.ended(number)
-
-    finished(project, submitting(project, *asked))
-    assert undisturbed.snakemake(*LONG_TRAINING, *SMOKE).returncode == 0
-    assert tables(project) == tables(undisturbed)
-    weights = (load_checkpoint(each.folder / RUN / "model.pt").weights for each in (project, undisturbed))
-    assert all(torch.equal(*both) for both in zip(*(found.values() for found in weights), strict=True))
+    return number
 
 
 @pytest.mark.parametrize(
@@ -220,26 +246,29 @@ def test_a_training_that_outlives_its_snakemake_has_no_second_writer_and_is_not_
         ({}, "status-command: squeue", "status-command: qstat", "slurm-status-command is 'qstat'"),
     ],
 )
-def test_what_is_wrong_with_a_cluster_is_one_sentence(slurm, project, settings, old, new, sentence):
-    slurm(accounting=False, **settings)
-    project.edit(PROFILE, old, new)
-    found = checked(project, "profiles/slurm")
-    assert found.returncode == 1
-    assert sentence in found.stderr
-    assert len(found.stderr.splitlines()) == 1
+def test_what_is_wrong_with_a_cluster_is_one_sentence(slurm, project, settings, old, new, sentence, tried):
+    with tried(WRONG, WITHOUT):
+        slurm(accounting=False, **settings)
+        project.edit(PROFILE, old, new)
+        found = checked(project, "profiles/slurm")
+        assert found.returncode == 1
+        assert sentence in found.stderr
+        assert len(found.stderr.splitlines()) == 1
 
 
-def test_with_accounting_an_account_that_is_not_ones_own_is_one_sentence(slurm, project):
-    slurm(accounting=True)
-    project.edit(PROFILE, '# slurm_account: "my-account"', "slurm_account: chemistry")
-    found = checked(project, "profiles/slurm")
-    assert found.returncode == 1
-    assert found.stderr.startswith("Slurm refuses the account 'chemistry': set slurm_account in ")
+def test_with_accounting_an_account_that_is_not_ones_own_is_one_sentence(slurm, project, tried):
+    with tried(WRONG, WITH_ACCOUNTING):
+        slurm(accounting=True)
+        project.edit(PROFILE, '# slurm_account: "my-account"', "slurm_account: chemistry")
+        found = checked(project, "profiles/slurm")
+        assert found.returncode == 1
+        assert found.stderr.startswith("Slurm refuses the account 'chemistry': set slurm_account in ")
 
 
-def test_a_job_that_never_starts_is_one_sentence(slurm, project):
-    slurm(accounting=False)
-    subprocess.run(["scontrol", "update", "PartitionName=main", "State=DOWN"], check=True)
-    found = checked(project, "profiles/slurm", "--wait", "5")
-    assert found.returncode == 1
-    assert "after 5 s is still PENDING (PartitionDown)" in found.stderr
+def test_a_job_that_never_starts_is_one_sentence(slurm, project, tried):
+    with tried(WRONG, WITHOUT):
+        slurm(accounting=False)
+        subprocess.run(["scontrol", "update", "PartitionName=main", "State=DOWN"], check=True)
+        found = checked(project, "profiles/slurm", "--wait", "5")
+        assert found.returncode == 1
+        assert "after 5 s is still PENDING (PartitionDown)" in found.stderr

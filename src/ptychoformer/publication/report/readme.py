@@ -18,7 +18,6 @@ from ptychoformer.evaluation import REFERENCES, SCENE, WHOLE
 from ptychoformer.evaluation.columns import PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
-from ptychoformer.files import write_text
 from ptychoformer.publication.claims.judge import LOCAL
 from ptychoformer.publication.claims.verdicts import UNDECIDED
 from ptychoformer.publication.harvest import TABLE_1, whole_seeds
@@ -114,20 +113,6 @@ def keep_verdicts(claims_csv: str | os.PathLike, folder: str | os.PathLike) -> N
     """
     verdicts = read_verdicts(claims_csv)
     write_csv(verdicts.loc[verdicts["source"] == LOCAL, list(CLAIM_COLUMNS)], Path(folder) / CLAIMS)
-
-
-def write_block(page: str | os.PathLike, text: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
-    """Put a text between the two marks of a page.
-
-    Raises:
-        InputError: the page has not both marks, in their order.
-    """
-    begin, end = marks
-    before, found, rest = Path(page).read_text(encoding="utf-8").partition(begin)
-    _, ended, after = rest.partition(end)
-    if not (found and ended):
-        raise InputError(f"{page} must have the lines '{begin}' and '{end}', in this order.")
-    write_text(f"{before}{begin}\n{text}{end}{after}", page)
 
 
 def block_of_results(sources: Sources, full_size: Sequence[Told], laptop: Labels) -> str:
