@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES, SCENE, WHOLE
 from ptychoformer.evaluation.columns import PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
