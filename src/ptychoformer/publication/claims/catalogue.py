@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonschema import Draft202012Validator
 
-from ptychoformer.errors import InputError
-from ptychoformer.evaluation import LEVELS, PATTERN, REGIONS
+from ptychoformer.errors import InputError, first_line
+from ptychoformer.evaluation import LEVELS, PATTERN, REGIONS, SCORED
 from ptychoformer.publication.claims.check import EACH, JUDGED, LARGEST, SMALLEST, Check
 from ptychoformer.publication.claims.evidence import BAND
 from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
@@ -21,6 +22,27 @@ EFFECTS = ("difference", "relative_to_worse", "relative_to_better")
 MAX_QUOTE = 25
 _REQUIRED = {"id", "place", "quote", "statement", "judges", "scope", "test"}
 _LISTS = ("dataset", "channel", "metric", "region", "also", "better", "worse", "among")
+_TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
+_TEXTS = {"type": ["string", "array"], "items": _TEXT}
+_TEST_TYPES = {
+    **dict.fromkeys(("experiment", "comparison", "test", "block", "level", "n_train"), _TEXT),
+    **dict.fromkeys(("compare", "held", "effect"), _TEXT),
+    **dict.fromkeys(_LISTS, _TEXTS),
+    "value": _NUMBER,
+    "significance": {**_NUMBER, "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    "margin": {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": _NUMBER}},
+    "along": {"type": "object", "properties": dict.fromkeys(("model", "loss", "dataset", "n_train"), _TEXTS)},
+    **{end: {"type": "object", "additionalProperties": _TEXT} for end in ("from", "to")},
+}
+# Of the value under each key of an entry; which words it may be is checked further on.
+_ENTRY = Draft202012Validator({
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("id", "place", "quote", "statement", "judges", "scope", "note"), _TEXT),
+        "published": _NUMBER,
+        "test": {"type": "object", "properties": _TEST_TYPES},
+    },
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,8 +81,8 @@ def read_claims(path: str | os.PathLike) -> list[Claim]:
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML ({str(error).splitlines()[0]}).") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as YAML ({first_line(error)}).") from error
     if not isinstance(content, dict) or not isinstance(content.get("claims"), list):
         raise InputError(f"{path} must hold a list under 'claims'.")
     claims = [_claim(entry) for entry in content["claims"]]
@@ -70,8 +92,11 @@ def read_claims(path: str | os.PathLike) -> list[Claim]:
     return claims
 
 
-def _claim(entry: Mapping[str, Any]) -> Claim:
-    name = entry.get("id", "without an id")
+def _claim(entry: Any) -> Claim:
+    name = entry.get("id", "without an id") if isinstance(entry, dict) else "without an id"
+    if error := next(_ENTRY.iter_errors(entry), None):
+        place = error.json_path.removeprefix("$").removeprefix(".") or "all of it"
+        raise InputError(f"Claim {name}: {place}: {error.message}.")
     _check_keys(f"Claim {name}", entry, {part.name for part in fields(Claim)}, _REQUIRED)
     claim = Claim(**{**entry, "test": _test(name, dict(entry["test"]))})
     if claim.judges not in JUDGES:
@@ -95,6 +120,7 @@ def _test(name: str, entry: dict[str, Any]) -> Check:
     test = Check(**{**entry, **lists, "drop": tuple(ends)})
     for key, found, names in (
         ("comparison", (test.comparison,), COMPARISONS),
+        ("channel", test.channel, SCORED),
         ("effect", (test.effect,), EFFECTS),
         ("compare", (test.compare,), ("model", "loss")),
         ("metric", test.metric, tuple(JUDGED)),
@@ -150,8 +176,6 @@ def _incomplete(test: Check) -> str:
 
 
 def _check_keys(where: str, entry: Mapping[str, Any], allowed: set[str], required: set[str]) -> None:
-    if not isinstance(entry, Mapping):
-        raise InputError(f"{where} must be a mapping.")
     if unknown := sorted(set(entry) - allowed):
         raise InputError(f"{where}: '{unknown[0]}' is unknown, allowed are {', '.join(sorted(allowed))}.")
     if missing := sorted(required - set(entry)):

@@ -175,9 +175,18 @@ def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
 def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Section]:
     """All claims by section of the paper, in the order in which sections and claims first
     occur; reasons name things by their labels.
+
+    Raises:
+        InputError: a claim is about an experiment that the paper has not.
     """
     sources = {name: experiment.source for name, experiment in contents.experiments.items()}
     sources[BANDS] = f"Figure {BANDS_FIGURE.removeprefix('fig')}"
+    for name, experiment in zip(table["id"], table["experiment"], strict=True):
+        if experiment not in sources:
+            raise InputError(
+                f"Claim {name} is about the experiment '{experiment}', which there is not; there are"
+                f" {', '.join(sources)}."
+            )
     found: dict[str, list[ClaimRow]] = {}
     for _, rows in table.groupby("id", sort=False):
         by_source = {row["source"]: row for _, row in rows.iterrows()}

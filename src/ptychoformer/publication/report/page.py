@@ -137,6 +137,7 @@ def _claims_parts(claims: str | os.PathLike, labels: Labels, contents: Contents,
     ``shown`` tables and figures each rests on.
     """
     verdicts = report_claims.read_verdicts(claims)
+    sections = report_claims.sections(verdicts, labels, contents)
     rests_on = evidence.evidence(verdicts, contents, shown)
     return {
         "tallies": {source: report_claims.tally(verdicts, source) for source in (LOCAL, REFERENCE)},
@@ -144,7 +145,7 @@ def _claims_parts(claims: str | os.PathLike, labels: Labels, contents: Contents,
             (verdict, report_claims.SYMBOLS[verdict], report_claims.STYLES[verdict])
             for verdict in report_claims.VERDICTS
         ],
-        "claim_sections": report_claims.sections(verdicts, labels, contents),
+        "claim_sections": sections,
         "evidence": rests_on,
         "filters": evidence.filters(rests_on, contents),
         "claim_classes": evidence.classes(verdicts, rests_on),
