@@ -68,6 +68,23 @@ def test_lists_of_one_are_lists_of_the_config(name):
             lambda content: content.replace("[losses, n_train]}", "[losses, seeds]}"),
             r"room_for_one: 'seeds' is no list of an experiment",
         ),
+        (lambda content: "", "all of it: None is not allowed; it must be a mapping"),
+        (
+            lambda content: content.replace("metrics: [mse, psnr, ssim]", "metrics: mse", 1),
+            r"tables\.table1\.metrics: 'mse' is not allowed; it must be a list",
+        ),
+        (
+            lambda content: content.replace("number: II\n", "number: 2\n"),
+            r"tables\.table2\.number: 2 is not allowed; it must be text",
+        ),
+        (
+            lambda content: content.replace("    title: Less data\n", ""),
+            r"figures\.fig8: 'title' is a required property",
+        ),
+        (
+            lambda content: content.replace("room_for_one: [datasets, losses]}", "room_for_one: }"),
+            r"experiments\.sizes\.room_for_one: None is not allowed; it must be a list",
+        ),
     ],
 )
 def test_contents_that_are_damaged_are_one_sentence(tmp_path, spoil, words):
@@ -76,3 +93,6 @@ def test_contents_that_are_damaged_are_one_sentence(tmp_path, spoil, words):
         read_contents(tmp_path / "contents.yaml")
     with pytest.raises(InputError, match=r"gone\.yaml cannot be read"):
         read_contents(tmp_path / "gone.yaml")
+    (tmp_path / "contents.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"contents\.yaml cannot be read"):
+        read_contents(tmp_path / "contents.yaml")

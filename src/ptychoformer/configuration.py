@@ -18,20 +18,10 @@ from ptychoformer.consistency import check_references, check_sizes
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options
+from ptychoformer.schemas import TYPES
 from ptychoformer.suggestions import known, known_key, resolved
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
-_TYPES = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "text",
-    "integer": "an integer",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "null",
-}
-
-
 SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
 
 
@@ -225,7 +215,7 @@ def allowed_values(schema: Mapping[str, Any]) -> str:
         return schema["x-allowed"]
     if "enum" in schema:
         return f"one of {', '.join('null' if value is None else str(value) for value in schema['enum'])}"
-    words = " or ".join(_TYPES[name] for name in _types(schema)) or schema.get("description", "given")
+    words = " or ".join(TYPES[name] for name in _types(schema)) or schema.get("description", "given")
     bounds = [
         f"{phrase} {schema[name]}"
         for name, phrase in (

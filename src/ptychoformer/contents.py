@@ -4,12 +4,13 @@ experiments, tables and figures.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import yaml
 
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, first_line
+from ptychoformer.schemas import FLAG, LIST, TEXT, complaint, mapping_to
 
 CONTENTS = "resources/published/contents.yaml"  # in the project's folder
 LISTS = ("datasets", "losses", "n_train")  # of an experiment in the config
@@ -91,27 +92,49 @@ class Contents:
     figures: Mapping[str, Figure]
 
 
+def _entries(kind: type) -> dict[str, object]:
+    """The schema of entries by name, each with the fields of a class of this module."""
+    types = {str: TEXT, bool: FLAG, tuple[str, ...]: LIST}
+    known = {field.name: types[field.type] for field in fields(kind)}
+    needed = [field.name for field in fields(kind) if field.default is MISSING]
+    return mapping_to({"type": "object", "properties": known, "additionalProperties": False, "required": needed})
+
+
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "below": TEXT,
+        "sections": mapping_to(TEXT),
+        "experiments": _entries(Experiment),
+        "tables": _entries(Table),
+        "figures": _entries(Figure),
+    },
+    "required": ["below", "sections", "experiments", "tables", "figures"],
+}
+
+
 def read_contents(path: str | os.PathLike) -> Contents:
     """Read the file.
 
     Raises:
-        InputError: it is missing, is no YAML, an entry lacks a key or has one too many, or names
-            what there is not.
+        InputError: it is missing, is no YAML, an entry lacks a key, has one too many or another
+            type, or names what there is not.
     """
     try:
         read = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        below = read["below"]
-        found = Contents(
-            sections=read["sections"],
-            experiments={name: Experiment(**_frozen(entry)) for name, entry in read["experiments"].items()},
-            tables={name: Table(**_frozen(entry)) for name, entry in read["tables"].items()},
-            figures={
-                name: Figure(**entry | {"caption": entry["caption"].replace(BELOW, below)})
-                for name, entry in read["figures"].items()
-            },
-        )
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read as the paper's contents ({error}).") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as the paper's contents ({first_line(error)}).") from error
+    if wrong := complaint(read, _SCHEMA):
+        raise InputError(f"{path}: {wrong}.")
+    found = Contents(
+        sections=read["sections"],
+        experiments={name: Experiment(**_frozen(entry)) for name, entry in read["experiments"].items()},
+        tables={name: Table(**_frozen(entry)) for name, entry in read["tables"].items()},
+        figures={
+            name: Figure(**entry | {"caption": entry["caption"].replace(BELOW, read["below"])})
+            for name, entry in read["figures"].items()
+        },
+    )
     _check(found, path)
     return found
 

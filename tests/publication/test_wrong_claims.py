@@ -36,26 +36,26 @@ def read(tmp_path, entry):
 @pytest.mark.parametrize("key", ["id", "place", "quote", "statement", "judges", "scope", "note"])
 @pytest.mark.parametrize("value", [3, None, ["said"], {"said": 1}])
 def test_what_is_no_text_is_named(tmp_path, key, value):
-    with pytest.raises(InputError, match=rf"^Claim .*: {key}: .* is not of type 'string'\.$"):
+    with pytest.raises(InputError, match=rf"^Claim .*: {key}: .* is not allowed; it must be text\.$"):
         read(tmp_path, CLAIM | {key: value})
 
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (dict(dataset=3), "test.dataset: 3 is not of type"),
-        (dict(channel=None), "test.channel: None is not of type"),
-        (dict(metric=[["psnr"]]), r"test.metric\[0\]: \['psnr'\] is not of type"),
-        (dict(better={"a": 1}), "test.better: {'a': 1} is not of type"),
-        (dict(value="much"), "test.value: 'much' is not of type 'number'"),
+        (dict(dataset=3), "test.dataset: 3 is not allowed; it must be text or a list"),
+        (dict(channel=None), "test.channel: None is not allowed"),
+        (dict(metric=[["psnr"]]), r"test.metric\[0\]: \['psnr'\] is not allowed; it must be text"),
+        (dict(better={"a": 1}), "test.better: {'a': 1} is not allowed"),
+        (dict(value="much"), "test.value: 'much' is not allowed; it must be a number"),
         (dict(significance=7), "test.significance: 7 is greater"),
         (dict(significance=0), "test.significance: 0 is less"),
-        (dict(margin=[1]), r"test.margin: \[1\] is not of type 'object'"),
-        (dict(margin={"phase": 1}), "test.margin.phase: 1 is not of type 'object'"),
-        (dict(along={"loss": [1]}), r"test.along.loss\[0\]: 1 is not of type 'string'"),
-        (dict(along=["mse"]), r"test.along: \['mse'\] is not of type 'object'"),
-        ({"from": "clean"}, "test.from: 'clean' is not of type 'object'"),
-        (dict(held=3), "test.held: 3 is not of type 'string'"),
+        (dict(margin=[1]), r"test.margin: \[1\] is not allowed; it must be a mapping"),
+        (dict(margin={"phase": 1}), "test.margin.phase: 1 is not allowed; it must be a mapping"),
+        (dict(along={"loss": [1]}), r"test.along.loss\[0\]: 1 is not allowed; it must be text"),
+        (dict(along=["mse"]), r"test.along: \['mse'\] is not allowed; it must be a mapping"),
+        ({"from": "clean"}, "test.from: 'clean' is not allowed; it must be a mapping"),
+        (dict(held=3), "test.held: 3 is not allowed; it must be text"),
         (dict(channel="amplitud"), "test: channel 'amplitud' is unknown, allowed are amplitude, phase, relative_phase"),
     ],
 )
@@ -66,13 +66,13 @@ def test_what_a_test_cannot_be_is_named(tmp_path, change, complaint):
 
 @pytest.mark.parametrize("entry", ["one", None, 3, []])
 def test_an_entry_is_a_mapping(tmp_path, entry):
-    with pytest.raises(InputError, match=r"^Claim without an id: all of it: .* is not of type 'object'"):
+    with pytest.raises(InputError, match=r"^Claim without an id: all of it: .* is not allowed; it must be a mapping"):
         read(tmp_path, entry)
 
 
 @pytest.mark.parametrize("test", ["greater", None, [1], 3])
 def test_a_test_is_a_mapping(tmp_path, test):
-    with pytest.raises(InputError, match=r"^Claim one: test: .* is not of type 'object'"):
+    with pytest.raises(InputError, match=r"^Claim one: test: .* is not allowed; it must be a mapping"):
         read(tmp_path, CLAIM | {"test": test})
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
 
 from ptychoformer.errors import InputError, first_line
 from ptychoformer.evaluation import LEVELS, PATTERN, REGIONS, SCORED
 from ptychoformer.publication.claims.check import EACH, JUDGED, LARGEST, SMALLEST, Check
 from ptychoformer.publication.claims.evidence import BAND
+from ptychoformer.schemas import NUMBER, TEXT, TEXTS, complaint, mapping_to
 from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
 
 JUDGES = ("ranking", "sign", "size")
@@ -22,27 +22,25 @@ EFFECTS = ("difference", "relative_to_worse", "relative_to_better")
 MAX_QUOTE = 25
 _REQUIRED = {"id", "place", "quote", "statement", "judges", "scope", "test"}
 _LISTS = ("dataset", "channel", "metric", "region", "also", "better", "worse", "among")
-_TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
-_TEXTS = {"type": ["string", "array"], "items": _TEXT}
+# Of the value under each key; which words it may be is checked further on.
 _TEST_TYPES = {
-    **dict.fromkeys(("experiment", "comparison", "test", "block", "level", "n_train"), _TEXT),
-    **dict.fromkeys(("compare", "held", "effect"), _TEXT),
-    **dict.fromkeys(_LISTS, _TEXTS),
-    "value": _NUMBER,
-    "significance": {**_NUMBER, "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-    "margin": {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": _NUMBER}},
-    "along": {"type": "object", "properties": dict.fromkeys(("model", "loss", "dataset", "n_train"), _TEXTS)},
-    **{end: {"type": "object", "additionalProperties": _TEXT} for end in ("from", "to")},
+    **dict.fromkeys(("experiment", "comparison", "test", "block", "level", "n_train"), TEXT),
+    **dict.fromkeys(("compare", "held", "effect"), TEXT),
+    **dict.fromkeys(_LISTS, TEXTS),
+    "value": NUMBER,
+    "significance": {**NUMBER, "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    "margin": mapping_to(mapping_to(NUMBER)),
+    "along": {"type": "object", "properties": dict.fromkeys(("model", "loss", "dataset", "n_train"), TEXTS)},
+    **dict.fromkeys(("from", "to"), mapping_to(TEXT)),
 }
-# Of the value under each key of an entry; which words it may be is checked further on.
-_ENTRY = Draft202012Validator({
+_ENTRY = {
     "type": "object",
     "properties": {
-        **dict.fromkeys(("id", "place", "quote", "statement", "judges", "scope", "note"), _TEXT),
-        "published": _NUMBER,
+        **dict.fromkeys(("id", "place", "quote", "statement", "judges", "scope", "note"), TEXT),
+        "published": NUMBER,
         "test": {"type": "object", "properties": _TEST_TYPES},
     },
-})  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,8 @@ def read_claims(path: str | os.PathLike) -> list[Claim]:
 
 def _claim(entry: Any) -> Claim:
     name = entry.get("id", "without an id") if isinstance(entry, dict) else "without an id"
-    if error := next(_ENTRY.iter_errors(entry), None):
-        place = error.json_path.removeprefix("$").removeprefix(".") or "all of it"
-        raise InputError(f"Claim {name}: {place}: {error.message}.")
+    if wrong := complaint(entry, _ENTRY):
+        raise InputError(f"Claim {name}: {wrong}.")
     _check_keys(f"Claim {name}", entry, {part.name for part in fields(Claim)}, _REQUIRED)
     claim = Claim(**{**entry, "test": _test(name, dict(entry["test"]))})
     if claim.judges not in JUDGES:

@@ -10,9 +10,9 @@ import pandas as pd
 from ptychoformer.evaluation import PATTERN, RELEASED, SCENE, SYNCHRONISED
 from ptychoformer.evaluation.columns import GROUP
 from ptychoformer.evaluation.quantities import FACTORS, QUANTITIES, channel_in_words, columns, number, p_value
+from ptychoformer.evaluation.statistics import SIGNIFICANCE
 from ptychoformer.publication.tables.layout import Part
 
-SIGNIFICANCE = 0.05
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
 _COUNTS |= {11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen"}
 _MOST_NAMED = 10  # pairs; more names in one sentence than that are no longer read
