@@ -6,6 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ptychoformer.publication.claims.catalogue import read_claims
+from ptychoformer.publication.claims.evidence import Numbers
+from ptychoformer.publication.claims.judge import verdict_of
+from ptychoformer.publication.store.files import read_scores
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "resources" / "reference"
 PAGE = (ROOT / "docs" / "readings.md").read_text(encoding="utf-8")
@@ -91,7 +96,7 @@ def test_gains_of_synchronised_phases_are_those_of_the_reference_runs(scores):
 
 def test_gains_by_tie_are_those_of_the_trial():
     tried = pd.read_csv(REFERENCE / "ties.csv").set_index(["tie", "model", "seed"]).sort_index()
-    gains = tried.drop(index=float("inf"), level="tie") - tried.loc[float("inf")]
+    gains = (tried.drop(index=float("inf"), level="tie") - tried.loc[float("inf")]).sort_index()
     rows = table("| tie |")
     for tie, *cells in rows:
         parts = [*(gains.loc[float(tie), model] for model in ("ptynet", "ptychonn")), gains.loc[float(tie)]]
@@ -111,3 +116,21 @@ def test_losses_from_either_start_are_those_of_the_trial_and_bold_is_lower_with_
             text = f"{own.mean():.4f} ± {own.std():.4f}"
             assert cell == (f"**{text}**" if (own < other).all() else text), name
     assert len(rows) == 7
+
+
+def test_claims_on_overlaps_come_out_alike_on_the_unseen_part():
+    runs = read_scores(REFERENCE)
+    numbers = Numbers(runs[(runs["level"] == "scene") & (runs["channel"] == "amplitude") & (runs["metric"] == "psnr")])
+    verdicts = {}
+    for claim in read_claims(ROOT / "resources/published/claims.yaml"):
+        if claim.test.experiment == "overlaps":
+            elsewhere = claim.test.elsewhere("lower_right", "scene")
+            both = (claim.test.on("lower_right", "scene"), elsewhere["unseen"])
+            verdicts[claim.id] = [verdict_of(test, numbers) for test in both]
+    assert len(verdicts) == 3
+    for whole, unseen in verdicts.values():
+        assert whole.verdict == unseen.verdict
+        assert whole.n_seeds == unseen.n_seeds == 10
+    # Without overlap nothing of the block is seen; at 75 % its first rows are.
+    assert verdicts["overlap-zero-amplitude-psnr"][0] == verdicts["overlap-zero-amplitude-psnr"][1]
+    assert verdicts["overlap-smaller-drop"][0].effect != verdicts["overlap-smaller-drop"][1].effect
