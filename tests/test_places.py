@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import InputError
 from ptychoformer.places import LONGEST, check_results, is_within
+from ptychoformer.provenance import record, sidecar
 from ptychoformer.provided import ProvidedFiles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -303,3 +304,10 @@ def test_what_does_not_exist_is_where_its_folder_is(project):
     assert is_within("results/new/a", "results")
     assert not is_within("results/../src", "results")
     assert not is_within("resultsother", "results")
+
+
+@pytest.mark.parametrize("ending", ["", ".h5", ".cxi"])
+def test_beside_a_file_of_the_longest_name_there_is_room_for_its_provenance(tmp_path, ending):
+    artefact = tmp_path / f"{'b' * (LONGEST - len(ending))}{ending}"
+    record(artefact, {}, 0.0, {})
+    assert sidecar(artefact).is_file()

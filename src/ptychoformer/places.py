@@ -10,7 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from ptychoformer.errors import InputError
 
-LONGEST = 200  # bytes of a name; file systems take 255, and temporary names are longer than their files'
+# Bytes of a name; file systems take 255, and those of provenance, before it is renamed, are longer
+# than their files' by 58.
+LONGEST = 190
 # Folders of the project that hold no results; those whose names begin with a dot are not listed.
 OWN = {"config", "docs", "profiles", "resources", "site", "src", "tests", "workflow"}
 SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr", "var")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from ptychoformer.files import locked
 from ptychoformer.models import build
 from ptychoformer.provenance import record
 
-from .conftest import called, main, one_sentence, save_network, write_scan
+from .conftest import ROOT, called, main, one_sentence, save_network, write_scan
 
 
 def wrong(scan, run, folder):
@@ -43,8 +44,9 @@ def wrong(scan, run, folder):
     plain.write_text("a file, no folder")
     own = folder / "own.h5"
     own.write_bytes(scan.read_bytes())
-    a_folder = folder / "folder.h5"
+    a_folder, a_pipe, long = folder / "folder.h5", folder / "pipe.h5", "a" * 300
     a_folder.mkdir()
+    os.mkfifo(a_pipe)
     reconstruct, train, predict = (
         ("reconstruct", scan, "-o", other),
         ("train", scan, "--object", other, "-o", folder / "run"),
@@ -65,6 +67,15 @@ def wrong(scan, run, folder):
         "scene is model": (("predict", scan, "--checkpoint", model, "-o", model), "would be replaced"),
         "object is object": (("train", scan, "--object", folder / "object.h5", "-o", folder), "would be replaced"),
         "output is a folder": (("reconstruct", scan, "-o", a_folder), "is a folder"),
+        "output is a pipe": (("reconstruct", scan, "-o", a_pipe), "pipe.h5 is no regular file; the output must be"),
+        "output has a long name": (
+            ("reconstruct", scan, "-o", folder / f"{'b' * 190}.h5"),
+            "has 193 bytes; it must have 190 at most",
+        ),
+        "output is in a long folder": (("reconstruct", scan, "-o", folder / long / "o.h5"), "File name too long"),
+        "scan has a long name": (("inspect", folder / long), f"{long}: File name too long."),
+        "checkpoint has a long name": (("predict", scan, "--checkpoint", long, "-o", other), "File name too long."),
+        "object has a long name": (("train", scan, "--object", long, "-o", folder / "run"), "File name too long."),
         "folder is a file": (("reconstruct", scan, "-o", plain / "o.h5"), "cannot be made"),
         "no probe": (("reconstruct", unknown, "-o", other, "--probe-known"), "holds no probe"),
         "no object": (train, "does not exist"),
@@ -105,6 +116,24 @@ def test_every_mistake_gets_one_sentence(mistakes, capsys):
         assert code == 1, name
         assert words in sentence, name
         assert {path: path.stat().st_mtime_ns for path in before if path.exists()} == before, name
+
+
+def test_a_link_that_leads_in_a_circle_is_replaced_as_one_that_leads_nowhere(scan, tmp_path):
+    (tmp_path / "scan.png").symlink_to("scan.png")
+    assert main("inspect", scan, "--png", tmp_path / "scan.png") == 0
+    assert (tmp_path / "scan.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])
+def test_what_a_terminal_cannot_show_is_escaped(scan, tmp_path, encoding):
+    odd = tmp_path / "Å→\udcff.cxi"  # a byte that is no text
+    shutil.copy(scan, odd)
+    command = [sys.executable, "-m", "ptychoformer", "inspect", os.fsencode(odd)]
+    env = os.environ | {"PYTHONIOENCODING": f"{encoding}:strict", "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, capture_output=True, env=env)
+    assert done.returncode == 0, done.stderr
+    assert b"\\udcff.cxi\n" in done.stdout
+    assert " µm".encode(encoding, "backslashreplace") in done.stdout
 
 
 def test_a_folder_that_may_not_be_written_to_is_found_before_the_work(scan, tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ network that learnt nothing (``train --strict``), 130 interrupted.
 """
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 2 on a command line that cannot be understood, 0 after ``--help``.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # of names and units that the terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             return _run(arguments)
@@ -68,6 +71,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return _failed(f"Interrupted. {afterwards}", 130)
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            return _failed(f"Error: {os.fspath(error.filename)}: {error.strerror}.", 1)
         if not is_out_of_memory(error):
             raise
         return _failed("Error: The memory does not suffice; use fewer pixels (--crop, --bin) or another machine.", 1)

@@ -30,7 +30,7 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
     """Add a scan, how it is read, and what is made of its patterns; ``preparation`` says what
     is done where the latter is left out.
     """
-    part.add_argument("scan", metavar="SCAN", help="file with the patterns and positions of a scan")
+    part.add_argument("scan", type=any_name, metavar="SCAN", help="file with the patterns and positions of a scan")
     group = part.add_argument_group("how the scan is read", "What is left out is as the file says; lengths in metres.")
     group.add_argument("--format", choices=FORMATS, help="[recognised by what the file holds]")
     group.add_argument("--data", metavar="PATH", help="dataset with the patterns, of an HDF5 file without a format")
@@ -142,20 +142,30 @@ def real(low: float, high: float, *, low_excluded: bool = False, high_excluded: 
 
 def hdf5_name(text: str) -> str:
     """Take the name of an HDF5 file."""
-    if not text.lower().endswith((".h5", ".hdf5")):
-        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; the name of an HDF5 file must end in .h5 or .hdf5")
-    return text
+    return _named(text, "an HDF5 file", ".h5", ".hdf5")
 
 
 def onnx_name(text: str) -> str:
     """Take the name of an ONNX file."""
-    if not text.lower().endswith(".onnx"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; the name of an ONNX file must end in .onnx")
-    return text
+    return _named(text, "an ONNX file", ".onnx")
 
 
 def png_name(text: str) -> str:
     """Take the name of a picture."""
-    if not text.lower().endswith(".png"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; the name of a picture must end in .png")
+    return _named(text, "a picture", ".png")
+
+
+def _named(text: str, what: str, *endings: str) -> str:
+    if Path(text).suffix.lower() not in endings:  # of ".png" alone it is empty
+        allowed = f"the name of {what} must end in {' or '.join(endings)}"
+        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; {allowed}")
+    return text
+
+
+def any_name(text: str) -> str:
+    """Take the name of a file or folder; an empty one is that of a shell's variable that is not
+    set, and would mean the working folder.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; it must be the name of a file or folder")
     return text

@@ -4,7 +4,7 @@ import argparse
 import json
 from argparse import Namespace
 
-from ptychoformer.cli.arguments import onnx_name
+from ptychoformer.cli.arguments import any_name, onnx_name
 from ptychoformer.cli.outputs import check_outputs
 from ptychoformer.cli.run_folder import checkpoint_in, prepared_as
 from ptychoformer.progress import say
@@ -36,7 +36,8 @@ AFTERWARDS = "Nothing was written."  # said when it was interrupted
 
 def add_options(part: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    part.add_argument("run_folder", metavar="RUN", help="folder that `train` made, or a model.pt")
+    trained = "folder that `train` made, or a model.pt"
+    part.add_argument("run_folder", type=any_name, metavar="RUN", help=trained)
     part.add_argument("--onnx", required=True, type=onnx_name, metavar="FILE.onnx", help="file to write")
 
 

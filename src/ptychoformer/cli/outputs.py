@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer.errors import InputError, OutputError
+from ptychoformer.places import LONGEST
 
 
 def beside(output: str | os.PathLike, ending: str) -> Path:
@@ -18,14 +19,18 @@ def check_outputs(outputs: Any, inputs: list[str | os.PathLike]) -> None:
 
     Raises:
         InputError: an output is an input.
-        OutputError: an output is a folder, or its folder cannot be made or written to.
+        OutputError: an output has too long a name, is a folder or no regular file, or its folder
+            cannot be made or written to.
     """
     for output in (Path(output) for output in outputs if output):
-        for path in map(Path, inputs):
-            if output.resolve() == path.resolve() or (output.exists() and path.exists() and output.samefile(path)):
+        if (length := len(os.fsencode(output.name))) > LONGEST:
+            raise OutputError(f"The output's name {output.name} has {length} bytes; it must have {LONGEST} at most.")
+        for path in inputs:
+            if _are_same(output, path):
                 raise InputError(f"{path} would be replaced by what is made of it; name another output.")
-        if output.is_dir():
-            raise OutputError(f"{output} is a folder; the output must be the name of a file.")
+        if os.path.exists(output) and not os.path.isfile(output):
+            found = "a folder" if output.is_dir() else "no regular file"
+            raise OutputError(f"{output} is {found}; the output must be the name of a file.")
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -36,3 +41,10 @@ def check_outputs(outputs: Any, inputs: list[str | os.PathLike]) -> None:
             raise OutputError(
                 f"{output} cannot be written into the folder {output.parent}: {error.strerror}."
             ) from error
+
+
+def _are_same(one: str | os.PathLike, other: str | os.PathLike) -> bool:
+    """Whether two names are of one file, which need not exist."""
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)

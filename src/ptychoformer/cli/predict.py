@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from ptychoformer.cli.arguments import add_reading, add_threads, hdf5_name, png_name, reading, real
+from ptychoformer.cli.arguments import add_reading, add_threads, any_name, hdf5_name, png_name, reading, real
 from ptychoformer.cli.outputs import check_outputs
 from ptychoformer.cli.replacing import about_picture, check_pictures, check_replaced, scanned
 from ptychoformer.cli.run_folder import PreparedAs, checkpoint_in, prepared_as
@@ -54,10 +54,12 @@ LEAST_DEVIATION = 0.2
 
 def add_options(part: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    part.add_argument("--checkpoint", required=True, metavar="RUN", help="folder that `train` made, or a model.pt")
+    trained = "folder that `train` made, or a model.pt"
+    part.add_argument("--checkpoint", required=True, type=any_name, metavar="RUN", help=trained)
     part.add_argument("-o", "--output", required=True, type=hdf5_name, metavar="SCENE.h5", help="HDF5 file to write")
     part.add_argument("--png", type=png_name, metavar="FILE", help="picture of the scene")
-    part.add_argument("--tiff", metavar="PREFIX", help="write PREFIX_amplitude.tif and PREFIX_phase.tif for ImageJ")
+    tiffs = "write PREFIX_amplitude.tif and PREFIX_phase.tif for ImageJ"
+    part.add_argument("--tiff", type=any_name, metavar="PREFIX", help=tiffs)
     part.add_argument(
         "--weighting",
         choices=WEIGHTINGS,

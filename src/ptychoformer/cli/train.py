@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ptychoformer.cli.arguments import add_reading, add_running, cropping, number, reading, whole
+from ptychoformer.cli.arguments import add_reading, add_running, any_name, cropping, number, reading, whole
 from ptychoformer.cli.networks import MODEL, check_window, network, network_choices
 from ptychoformer.cli.outputs import check_outputs
 from ptychoformer.cli.replacing import scanned
@@ -73,8 +73,9 @@ BLOCK = 1024  # patterns looked at together
 
 def add_options(part: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    part.add_argument("--object", required=True, metavar="OBJECT.h5", help="what `reconstruct` made of the same scan")
-    part.add_argument("-o", "--output", required=True, metavar="RUN", help="folder to write into")
+    learnt = "what `reconstruct` made of the same scan"
+    part.add_argument("--object", required=True, type=any_name, metavar="OBJECT.h5", help=learnt)
+    part.add_argument("-o", "--output", required=True, type=any_name, metavar="RUN", help="folder to write into")
     training = part.add_argument_group("training")
     _add_network_options(training)
     training.add_argument(
@@ -97,6 +98,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
     )
     training.add_argument(
         "--tensorboard",
+        type=any_name,
         metavar="FOLDER",
         help="write curves for TensorBoard there, by the epoch (pip install tensorboard)",
     )
