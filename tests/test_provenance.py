@@ -14,7 +14,7 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
     sources = {
         "a/__init__.py": '"""Package."""\n',
-        "a/one.py": '"""One."""\nfrom ptychoformer.a.two import f\n\ndef g():\n    """Double."""\n    open("style.css")\n    return 2 * f()  # twice\n',
+        "a/one.py": '"""One."""\nfrom ptychoformer.a.two import f\n\ndef g():\n    """Double."""\n    open("style.css"), "__init__.py"\n    return 2 * f()  # twice\n',
         "a/two.py": "def f():\n    return 1\n",
         "a/style.css": "red",
         "a/other.css": "red",
@@ -43,6 +43,7 @@ def package(tmp_path, monkeypatch):
         ("a/two.py", "return 1", "return 2", True),
         ("a/style.css", "red", "blue", True),
         ("a/other.css", "red", "blue", False),
+        ("a/__init__.py", "Package.", "Folder.", False),
         ("a/one.py", "# twice", "# two times", False),
         ("a/one.py", "Double.", "Two times.", False),
         ("a/one.py", "return 2", "return (2)", False),
@@ -72,7 +73,7 @@ def test_a_training_digest_knows_its_own_loss_only():
     assert not [name for name in provenance._imports("training.fit") if name.startswith("training.losses.")]
 
 
-@pytest.mark.parametrize("module", ["training.contract", "errors"])
+@pytest.mark.parametrize("module", ["training.contract", "errors", "memory"])
 def test_what_only_refuses_is_in_no_digest(module):
     """That a trial of a network leaves no trace in what is trained is what `test_contract` shows."""
     assert module in provenance.UNCOUNTED

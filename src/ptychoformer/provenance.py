@@ -19,7 +19,7 @@ from ptychoformer.files import write_text
 PACKAGE = Path(__file__).parent
 OUTSIDE = "outside:"  # before the name of a module that is not of the package: see `outside`
 # Modules that refuse and do nothing else: whatever stands in them, what is not refused is the same.
-UNCOUNTED = frozenset({"errors", "training.contract", "training.trial"})
+UNCOUNTED = frozenset({"errors", "memory", "training.contract", "training.trial"})
 TEXTS = {".csv", ".json"}  # formats without checksums that are read again
 LIBRARIES = ("numpy", "scipy", "h5py", "torch", "scikit-image", "statsmodels", "pandas", "matplotlib", "snakemake")
 
@@ -117,6 +117,8 @@ def _code(module: str) -> list[str]:
         for node in nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value
     }
+    if not module.startswith(OUTSIDE):  # whose modules count where they are imported, rather than where one is named
+        names = {name for name in names if not name.endswith(".py")}
     beside = sorted(name for name in names if "/" not in name and len(name) < 100 and (folder / name).is_file())
     return [ast.unparse(nodes[0]), *(_content(folder / name) for name in beside)]
 
