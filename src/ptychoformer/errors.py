@@ -2,6 +2,8 @@
 and what is allowed.
 """
 
+import os
+
 
 class PtychoformerError(Exception):
     """Base of all errors that are reported as their one sentence, without a traceback."""
@@ -37,6 +39,16 @@ def why_not_now(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "permission denied"
     return "another program has it open for writing" if isinstance(error, BlockingIOError) else ""
+
+
+def raise_if_not_of_the_file(error: Exception, path: str | os.PathLike) -> None:
+    """Raise what says nothing of a file that could not be read: memory that does not suffice, and
+    what keeps ``path`` from being read now.
+    """
+    if is_out_of_memory(error):
+        raise error
+    if reason := why_not_now(error):
+        raise InputError(f"{path} cannot be read: {reason}.") from error
 
 
 def first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer import __version__, outside
-from ptychoformer.errors import InputError, why_not_now
+from ptychoformer.errors import InputError, raise_if_not_of_the_file
 from ptychoformer.files import write_text
 
 PACKAGE = Path(__file__).parent
@@ -223,8 +223,7 @@ def read_provenance(artefact: str | Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         written = content.pop("provenance_digest", None)  # which older ones have not
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        if reason := why_not_now(error):
-            raise InputError(f"{path} cannot be read: {reason}.") from error
+        raise_if_not_of_the_file(error, path)
         raise InputError(
             f"{path} cannot be read as provenance; delete {artefact} and run again to make both anew."
         ) from error

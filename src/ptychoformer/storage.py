@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ptychoformer.errors import InputError, first_line, is_out_of_memory, why_not_now
+from ptychoformer.errors import InputError, first_line, raise_if_not_of_the_file
 from ptychoformer.files import atomic
 from ptychoformer.memory import MOST_EXPANSION, check_room
 
@@ -97,10 +97,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
             check_descriptions(file)
             yield file
     except OSError as error:
-        if is_out_of_memory(error):
-            raise
-        if reason := why_not_now(error):
-            raise InputError(f"{path} cannot be read: {reason}.") from error
+        raise_if_not_of_the_file(error, path)
         raise InputError(
             f"{path} cannot be read as HDF5, it may be truncated or damaged ({first_line(error)}); delete it, and run"
             " the same command that made it again."

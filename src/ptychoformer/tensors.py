@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ptychoformer.errors import InputError, first_line, is_out_of_memory, why_not_now
+from ptychoformer.errors import InputError, first_line, is_out_of_memory, raise_if_not_of_the_file
 from ptychoformer.files import atomic
 from ptychoformer.progress import say
 
@@ -44,10 +44,7 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
         content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
     # of a file that is something else, torch lets through whatever its unpickler stumbles over
     except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        if reason := why_not_now(error):
-            raise InputError(f"{path} cannot be read: {reason}.") from error
+        raise_if_not_of_the_file(error, path)
         raise InputError(
             f"{path} cannot be read as a checkpoint, it may be another file, truncated or damaged; if it was one,"
             f" {_CURE}."
