@@ -17,11 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from reference import CONFIG, configured
+from reference import CONFIG, configured, run_program
 
 from ptychoformer.configuration import CONTENTS
 from ptychoformer.contents import Contents, read_contents
-from ptychoformer.errors import PtychoformerError
 from ptychoformer.escaping import markdown
 from ptychoformer.experiments import headline_of, models_of
 from ptychoformer.parsing import described
@@ -96,7 +95,4 @@ def labels(config: dict, datasets: Iterable[str], models: Iterable[str]) -> Labe
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PtychoformerError as error:
-        sys.exit(f"Error: {error}")
+    run_program(main)

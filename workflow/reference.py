@@ -24,8 +24,9 @@ import signal
 import subprocess  # of Snakemake, as a list of words, by no shell  # nosec B404
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 
@@ -256,7 +257,8 @@ def _stop(process: subprocess.Popen) -> None:
         process.wait()
 
 
-if __name__ == "__main__":
+def run_program(main: Callable[[], int | None]) -> NoReturn:
+    """Run ``main`` and end with its exit status; what is wrong is one sentence, Ctrl-C another."""
     try:
         sys.exit(main())
     except PtychoformerError as error:
@@ -264,3 +266,7 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print("Stopped; the next run goes on from here.")
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    run_program(main)

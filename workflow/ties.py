@@ -19,10 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from reference import configured, snakemake_command
+from reference import configured, run_program, snakemake_command
 from trials import histories
 
-from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.ties import score_ties
 from ptychoformer.parsing import Parser, described
 from ptychoformer.paths import SIMULATED_DATASET
@@ -98,7 +97,4 @@ def table(rows: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except PtychoformerError as error:
-        sys.exit(f"Error: {error}")
+    run_program(main)

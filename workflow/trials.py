@@ -22,9 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from reference import configured, run_until, snakemake_command
+from reference import configured, run_program, run_until, snakemake_command
 
-from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation.columns import read_table
 from ptychoformer.experiments import training_patterns
 from ptychoformer.parsing import Parser, described
@@ -157,10 +156,4 @@ def _cell(rows: pd.DataFrame, key: tuple[str, str, str], best: tuple[str, str, s
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except PtychoformerError as error:
-        sys.exit(f"Error: {error}")
-    except KeyboardInterrupt:
-        print("Stopped; the next run goes on from here.")
-        sys.exit(130)
+    run_program(main)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ptychoformer.errors import InputError
 from ptychoformer.publication.store.files import FACTS, KEPT, RUN, RUNS
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
@@ -128,3 +129,24 @@ def test_a_command_that_does_not_is_stopped_as_by_ctrl_c(reference, tmp_path):
     assert reference.run_until(began + 2, [sys.executable, "-c", program, str(mark)]) is None
     assert time.monotonic() - began < 30
     assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("came_of_it", "status"),
+    [
+        (None, None),
+        (3, 3),
+        (InputError("the store is damaged."), "Error: the store is damaged."),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_a_program_ends_with_a_sentence_and_its_status(reference, capsys, came_of_it, status):
+    def main():
+        if isinstance(came_of_it, BaseException):
+            raise came_of_it
+        return came_of_it
+
+    with pytest.raises(SystemExit) as ended:
+        reference.run_program(main)
+    assert ended.value.code == status
+    assert capsys.readouterr().out == ("Stopped; the next run goes on from here.\n" if status == 130 else "")
