@@ -10,7 +10,8 @@ import pytest
 
 from ptychoformer.measurement.readers import guard
 
-DETECTOR = "entry_1/instrument_1/detector_1"
+from .conftest import DETECTOR
+
 DATA = "entry_1/data_1/data"
 
 

@@ -32,6 +32,7 @@ from ptychoformer.training.split import Split, split_of
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 CONTENTS = read_contents(PUBLISHED / "contents.yaml")
+HERE = dict(block="lower_right", level="scene")  # the headline
 CONDITIONS = {"clean": "Noise-free", "noisy": "Noisy"}
 MODELS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
 # Mean over seeds of each network and reference; in MSE a lower number is better.
@@ -334,7 +335,7 @@ def illegible(figure: Figure) -> list[str]:
 
 @pytest.fixture(scope="session")
 def experiment() -> SimpleNamespace:
-    """The names and makers of this module, for tests, which cannot import it."""
+    """The names and makers of this module, for tests."""
     made = (
         make_metrics,
         metrics_of,

@@ -8,7 +8,7 @@ import pandas as pd
 from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.publication.claims.catalogue import read_claims
 
-from ..conftest import PUBLISHED
+from ..conftest import HERE, PUBLISHED
 
 CLAIMS = PUBLISHED / "claims.yaml"
 NETWORKS = ("ptychonn", "ptynet", "dpi", "ptychoformer")
@@ -16,7 +16,6 @@ MEANS = dict(zip(NETWORKS, (13.0, 13.2, 13.6, 14.4), strict=True))
 HIGHER = {"psnr", "ssim"}
 DIGESTS = ("12345e678901", "98765e432109")  # both infinite to a careless reader
 OURS = dict(better=("ptychoformer",), worse=("ptychonn", "ptynet", "dpi"))
-HERE = dict(block="lower_right", level="scene")
 PLAIN = dict(
     experiment="table1",
     dataset=("clean",),

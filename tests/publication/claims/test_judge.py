@@ -14,7 +14,8 @@ from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS, VERDICTS_ELSEW
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
-from .conftest import CATALOGUE, CLAIMS, DIGESTS, HERE, MEANS, NETWORKS, SHARES, TRUTH, bands, networks, rows
+from ..conftest import HERE
+from .conftest import CATALOGUE, CLAIMS, DIGESTS, MEANS, NETWORKS, SHARES, TRUTH, bands, networks, rows
 
 
 class TestJudge:

@@ -14,11 +14,10 @@ from ptychoformer.publication.report.page import make_report
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS
 from ptychoformer.publication.tables.compare import make_table
 
-from ..conftest import PUBLISHED
+from ..conftest import HERE, PUBLISHED
 
 VOID = {"meta", "img", "br", "link", "input"}
 FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig6", "fig7", "fig8", "fig9", "fig10")
-HERE = dict(block="lower_right", level="scene")
 HEADLINE = "block == 'lower_right' and region == 'whole' and level == 'scene'"
 DIGEST = "12345e678901"  # which a careless reader takes for a number
 

@@ -12,7 +12,8 @@ from ptychoformer.publication.report.page import make_report
 from ptychoformer.publication.report.reference import reference_conditions
 from ptychoformer.publication.store.files import read_scores
 
-from .conftest import DIGEST, HEADLINE, HERE, Page
+from ..conftest import HERE
+from .conftest import DIGEST, HEADLINE, Page
 
 
 class TestReference:
