@@ -81,6 +81,7 @@ def told(config: dict, contents: Contents, experiment: str) -> Told:
         published=f"resources/published/{experiment}.csv",
         papers_block=table.papers_block,
         test=entry["test"],
+        note=markdown(table.note),
         **headline_of(config, experiment),
     )
 

@@ -49,6 +49,7 @@ class Table:
         papers_block: of the test patterns, where the paper tested.
         further_parts: what it shows besides the headline, names of `layout.FURTHER_PARTS`.
         published: whether the paper has it, so that its numbers are in ``resources/published``.
+        note: explains names of its rows; empty where they need no words.
     """
 
     number: str
@@ -58,6 +59,7 @@ class Table:
     papers_block: str
     further_parts: tuple[str, ...]
     published: bool = True
+    note: str = ""
 
     @property
     def source(self) -> str:

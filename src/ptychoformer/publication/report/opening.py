@@ -75,7 +75,8 @@ def _cost(trained: Iterable[Trained]) -> str:
     """How many networks were trained, for how long, on what."""
     facts = [fact for _, fact in trained]
     hours = sum(float(fact.get("training_seconds", 0)) for fact in facts) / 3600
-    machines = sorted({f"{fact['device']}, {fact['machine']}" for fact in facts if {"device", "machine"} <= set(fact)})
+    known = [fact for fact in facts if {"device", "machine"} <= set(fact)]
+    machines = sorted({f"{fact['device'].replace('cpu', 'CPU')}, {fact['machine']}" for fact in known})
     where = f" on {'; '.join(machines)}" if machines else ""
     return f"{len(facts):,} trainings in all experiments, {hours:.1f} hours{where}" if facts else ""
 

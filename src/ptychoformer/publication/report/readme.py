@@ -60,6 +60,7 @@ class Told:
         papers_block: that these are of.
         block, level: its headline.
         test: what the networks were tested on, if that is not the dataset.
+        note: explains names of its rows.
     """
 
     title: str
@@ -69,6 +70,7 @@ class Told:
     block: str
     level: str
     test: str | None = None
+    note: str = ""
 
 
 def keep(
@@ -177,6 +179,8 @@ def _table(told: Told, scores: pd.DataFrame) -> Iterator[str]:
                 (published["condition"] == dataset) & (name == told.papers_block) & (told.level == SCENE)
             ]
             yield from _condition(here[here["block"] == name], theirs, f"{title}, {BLOCK_TITLES[name]}", told.labels)
+    if told.note:
+        yield told.note
 
 
 def _are_compared(rows: pd.DataFrame, labels: Labels) -> bool:

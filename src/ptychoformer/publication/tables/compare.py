@@ -212,6 +212,7 @@ def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_not
     *others, last = (QUANTITIES[metric].name for metric in layout.table.metrics)
     names = f"{', '.join(others)} and {last}" if others else last
     return [
+        *([layout.table.note] if layout.table.note else []),
         _seeds_note(table),
         (
             f"{names} of amplitude and phase on the labels' 0 to 1 scale, peak 1. Relative phase: less its mean error,"
