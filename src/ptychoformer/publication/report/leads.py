@@ -53,7 +53,7 @@ def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], 
     if key not in found.index:
         return MISSING
     quantity, (mean, std) = QUANTITIES[key[-1]], found.loc[key]
-    text = quantity.text(mean) + ("" if pd.isna(std) or key[0] in REFERENCES else f" ± {quantity.text(std)}")
+    text = quantity.text(mean) + ("" if pd.isna(std) or key[0] in REFERENCES else f"\u00a0±\u00a0{quantity.text(std)}")
     bold = f"**{text}**" if quantity.printed(mean) == best else text
     return f"{bold} ({quantity.text(published[key])})" if key in published.index else bold
 
