@@ -1,6 +1,7 @@
 """What would fail late or lose what is finished is one sentence before the work."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import pytest
 
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import locked
-from ptychoformer.readiness import AHEAD, check_alone, check_times, check_writable
+from ptychoformer.readiness import AHEAD, check_alone, check_not_empty, check_times, check_writable
 
 SOMEBODY = 65534
 
@@ -27,8 +28,26 @@ def test_a_file_of_the_future_is_named_with_both_times(tmp_path, ahead):
     ):
         check_times(files)
     os.utime(files[0], (time.time() + ahead,) * 2)
-    with pytest.raises(InputError, match=r"a\.csv \(and 1 more\) is dated"):
+    with pytest.raises(InputError, match=r"a\.csv \(and 1 more\) is dated") as refused:
         check_times(files)
+
+
+def test_the_command_that_dates_several_files_anew_does_so_and_touches_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ["results/a b/a.csv", "results/c.csv", "resources/files/d.tif", str(tmp_path / "elsewhere/e.csv")]
+    others = ["src/a.py", "results/of before.csv"]
+    for file in [*files, *others]:
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        ahead = 3600 if file != others[1] else -3600
+        os.utime(path, (time.time() + ahead,) * 2)
+    before = [os.stat(file).st_mtime for file in others]
+    with pytest.raises(InputError, match=r"\(and 3 more\) is dated") as refused:
+        check_times(files)
+    subprocess.run(re.search("else run (.*?), and", str(refused.value))[1], shell=True, check=True)
+    check_times(files)
+    assert [os.stat(file).st_mtime for file in others] == before
 
 
 def test_clocks_of_one_cluster_may_differ_a_little(tmp_path):
@@ -79,8 +98,37 @@ def test_a_folder_that_is_read_only_is_named_to_an_ordinary_user(open_folder, na
 
 def test_a_file_where_a_folder_is_to_be_is_named(tmp_path):
     (tmp_path / "results").touch()
-    with pytest.raises(OutputError, match=r"The folder \S+results cannot be written to"):
+    with pytest.raises(OutputError, match=r"The folder \S+results/a cannot be made: \S+results is no folder"):
         check_writable([str(tmp_path / "results/a/b.csv")])
+
+
+@pytest.mark.parametrize(
+    ("in_the_way", "make"),
+    [
+        ("results/a/b.csv", lambda path: path.mkdir(parents=True)),
+        ("results/a", lambda path: (path.parent.mkdir(), path.touch())),
+        ("results", lambda path: path.symlink_to("nowhere")),
+        ("results/a", lambda path: (path.parent.mkdir(), os.mkfifo(path))),
+    ],
+)
+def test_what_lies_in_the_way_of_an_output_is_named_before_the_work(tmp_path, in_the_way, make):
+    make(tmp_path / in_the_way)
+    with pytest.raises(OutputError, match=f"{tmp_path / in_the_way} is (a|no) folder"):
+        check_writable([str(tmp_path / "results/a/b.csv"), str(tmp_path / "results/c.csv")])
+
+
+def test_a_link_to_a_folder_is_one(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "results").symlink_to("scratch")
+    check_writable([str(tmp_path / "results/a/b.csv")])
+
+
+def test_what_was_cut_off_to_nothing_is_named(tmp_path):
+    for name, content in (("a.csv", "x"), ("b.png", "")):
+        (tmp_path / name).write_text(content)
+    check_not_empty([str(tmp_path / name) for name in ("a.csv", "not made yet", ".")])
+    with pytest.raises(InputError, match=r"b\.png is empty, so it was cut off; delete it"):
+        check_not_empty([str(tmp_path / name) for name in ("a.csv", "b.png")])
 
 
 def test_a_job_that_outlived_its_workflow_is_told_before_its_outputs_are_deleted(tmp_path):

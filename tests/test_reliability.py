@@ -138,7 +138,7 @@ def test_a_part_of_the_tests_writes_nothing_and_says_why(project, asked, second,
     ("page", "text", "sentence"),
     [
         ("gone.md", None, "gone.md does not exist."),
-        ("tests", None, "tests cannot be read as a page of text"),
+        ("tests", None, "tests is no regular file but a folder."),
         ("page.md", "", "page.md must have the lines"),
         ("page.md", EMPTY.partition("# test-slurm")[2], "page.md must have the lines"),
         ("page.md", EMPTY + EMPTY, "page.md must have the lines"),

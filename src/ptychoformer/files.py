@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ptychoformer.errors import OutputError
+from ptychoformer.errors import InputError, OutputError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -43,11 +43,12 @@ def atomic(path: str | os.PathLike, shared: bool = False) -> Iterator[Path]:
             yield temporary
             temporary.replace(path)
     except OSError as error:
-        if reason := _why_not_written(error):
+        if reason := _why_not_written(error) or _in_the_way(path):
             raise OutputError(f"{path} cannot be written: {reason}. Nothing was left half-written.") from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            temporary.unlink(missing_ok=True)
 
 
 def _remove_abandoned(path: Path, seconds: float) -> None:
@@ -79,12 +80,48 @@ def try_lock(descriptor: int) -> bool | None:
     return True
 
 
+def is_disk_full(error: OSError) -> bool:
+    """Whether an error says that there is no more room, or none for this user or this file."""
+    return error.errno in _DISK_FULL
+
+
 def _why_not_written(error: OSError) -> str | None:
-    if error.errno in _DISK_FULL:
+    if is_disk_full(error):
         return "the disk is full; free some space and run the same command again"
     if error.errno in _FORBIDDEN:
         return f"permission denied ({error.strerror})"
     return None
+
+
+def _in_the_way(path: Path) -> str | None:
+    if path.is_dir():
+        return "a folder lies there; move it away and run the same command again"
+    other = not_a_folder(path.parent)
+    return f"{other} is no folder; move it away and run the same command again" if other else None
+
+
+def not_a_folder(folder: Path) -> Path | None:
+    """What keeps a folder from being made, or written into, that is none: a file, a link that leads
+    nowhere; the lowest one that is there.
+    """
+    there = next((part for part in (folder, *folder.parents) if os.path.lexists(part)), None)
+    return None if there is None or there.is_dir() else there
+
+
+def check_file(path: str | os.PathLike) -> None:
+    """Whether there is a regular file to read, never a pipe or a device that would block.
+
+    Raises:
+        InputError: it is something else, or missing.
+    """
+    path = Path(path)
+    if path.is_file():
+        return
+    if path.exists():
+        raise InputError(f"{path} is no regular file{' but a folder' if path.is_dir() else ''}.")
+    if path.is_symlink():
+        raise InputError(f"{path} is a symbolic link to {os.readlink(path)}, which does not exist.")
+    raise InputError(f"{path} does not exist.")
 
 
 @contextmanager

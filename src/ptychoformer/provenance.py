@@ -14,13 +14,14 @@ from typing import Any
 
 from ptychoformer import __version__, outside
 from ptychoformer.errors import InputError, raise_if_not_of_the_file
-from ptychoformer.files import write_text
+from ptychoformer.files import check_file, write_text
 
 PACKAGE = Path(__file__).parent
 OUTSIDE = "outside:"  # before the name of a module that is not of the package: see `outside`
 # Modules that refuse and do nothing else: whatever stands in them, what is not refused is the same.
 UNCOUNTED = frozenset({"errors", "memory", "training.contract", "training.trial"})
-TEXTS = {".csv", ".json"}  # formats without checksums that are read again
+# What is read again of formats without checksums, and networks: one of another run would fit too.
+SIGNED = {".csv", ".json", ".pt"}
 LIBRARIES = ("numpy", "scipy", "h5py", "torch", "scikit-image", "statsmodels", "pandas", "matplotlib", "snakemake")
 
 
@@ -181,7 +182,7 @@ def sidecar(artefact: str | Path) -> Path:
 
 def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, facts: Mapping[str, Any]) -> None:
     """Write the sidecar of ``artefact``: configuration and its digest, versions, machine,
-    seconds, ``facts`` such as the device, and of a text, which cannot hold its own, the digest.
+    seconds, ``facts`` such as the device, and of what is `SIGNED` the digest.
     """
     content = {
         "artefact": Path(artefact).name,
@@ -192,7 +193,7 @@ def record(artefact: str | Path, parameters: Mapping[str, Any], seconds: float, 
         "machine": f"{platform.system()} {platform.machine()}",
         "seconds": round(seconds, 3),
     } | dict(facts)
-    if Path(artefact).suffix in TEXTS and Path(artefact).is_file():
+    if Path(artefact).suffix in SIGNED and Path(artefact).is_file():
         content["sha256"] = content_digest(artefact)
     write_provenance(content, artefact)
 
@@ -220,9 +221,10 @@ def read_provenance(artefact: str | Path) -> dict[str, Any]:
     """
     path = sidecar(artefact)
     try:
+        check_file(path)
         content = json.loads(path.read_text(encoding="utf-8"))
         written = content.pop("provenance_digest", None)  # which older ones have not
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (InputError, OSError, ValueError, AttributeError, TypeError) as error:
         raise_if_not_of_the_file(error, path)
         raise InputError(
             f"{path} cannot be read as provenance; delete {artefact} and run again to make both anew."
@@ -242,8 +244,8 @@ def check_content(artefact: str | Path) -> None:
         return
     if read_provenance(artefact).get("sha256") not in (None, content_digest(artefact)):
         raise InputError(
-            f"{artefact} is not as it was written: it is damaged or was edited; delete it, and run the same command"
-            " that made it again."
+            f"{artefact} is not as it was written: it is damaged, was edited, or is another one; delete it, and run"
+            " the same command that made it again."
         )
 
 

@@ -3,13 +3,14 @@ begins.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.files import locked
+from ptychoformer.files import locked, not_a_folder
 
 AHEAD = 60.0  # seconds by which the clocks of machines that share a disk may differ
 
@@ -28,24 +29,56 @@ def check_times(files: Iterable[str]) -> None:
         others = f" (and {len(late) - 1} more)" if len(late) > 1 else ""
         raise InputError(
             f"{late[0]}{others} is dated {_read(dated[late[0]])}, but this machine's clock says {_read(now)}: what is"
-            f" made of it would be deleted; set the clock if it is wrong, else run touch {late[0]}, and after it"
+            f" made of it would be deleted; set the clock if it is wrong, else run {_touching(late)}, and after it"
             " snakemake --touch if what was made of it may stay as it is."
         )
+
+
+def _touching(files: list[str]) -> str:
+    """The command that dates files anew: of several, all that are dated later than now in the
+    folders that they share.
+    """
+    if len(files) == 1:
+        return f"touch {shlex.quote(files[0])}"
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for file in files:
+        shared.setdefault(Path(file).parts[: 1 + os.path.isabs(file)], []).append(file)
+    folders = " ".join(shlex.quote(os.path.commonpath(those)) for those in shared.values())
+    return f"find {folders} -newermt now -exec touch {{}} +"
 
 
 def _read(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
 
 
+def check_not_empty(files: Iterable[str]) -> None:
+    """Whether none of ``files``, which are made, is empty: what was cut off to nothing is younger
+    than what it was made of, so that a workflow that goes by times would take it for whole.
+
+    Raises:
+        InputError: one is.
+    """
+    for file in sorted(set(files)):
+        if os.path.isfile(file) and os.path.getsize(file) == 0:
+            raise InputError(f"{file} is empty, so it was cut off; delete it, and run the same command again.")
+
+
 def check_writable(files: Iterable[str]) -> None:
-    """Whether the folders of ``files``, or the ones they are to be made in, can be written to.
+    """Whether ``files`` can be written: none is a folder, and the folders that they are in, or that
+    these are to be made in, may be written to.
 
     Raises:
         OutputError: one cannot.
     """
-    for folder in sorted({Path(file).parent for file in files}):
+    files = sorted(set(map(Path, files)))
+    for file in files:
+        if file.is_dir():
+            raise OutputError(f"{file} is a folder, where a file is to be written; move it away.")
+    for folder in sorted({file.parent for file in files}):
+        if other := not_a_folder(folder):
+            raise OutputError(f"The folder {folder} cannot be made: {other} is no folder; move it away.")
         there = next(part for part in (folder, *folder.parents) if part.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        if not os.access(there, os.W_OK | os.X_OK):
             raise OutputError(
                 f"The folder {there} cannot be written to: it belongs to somebody else or is read-only; change that, or"
                 " name another with pathvars.results."

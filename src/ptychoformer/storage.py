@@ -10,14 +10,13 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError, first_line, raise_if_not_of_the_file
-from ptychoformer.files import atomic
+from ptychoformer.files import atomic, check_file
 from ptychoformer.memory import MOST_EXPANSION, check_room
 
 FORMAT = ("v110", "v110")  # of HDF5, the oldest in which all that describes data has a checksum
@@ -90,8 +89,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
     Raises:
         InputError: the file is missing, damaged, not HDF5, or breaks off while it is read.
     """
-    if not Path(path).is_file():
-        raise InputError(f"{path} does not exist.")
+    check_file(path)
     try:
         with h5py.File(path, "r") as file:
             check_descriptions(file)

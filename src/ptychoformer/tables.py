@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.files import atomic
+from ptychoformer.files import atomic, check_file
 from ptychoformer.provenance import check_content
 
 if TYPE_CHECKING:  # pandas takes a quarter of a second to import, and most jobs write no table
@@ -70,12 +70,11 @@ def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
     import pandas as pd
 
     try:
+        check_file(path)
         check_content(path)
         opened = gzip.open if Path(path).suffix == ".gz" else open
         with opened(path, "rt", encoding="utf-8", newline="") as file:
             head, *rows = csv.reader(file, strict=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist.") from error
     except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
         raise InputError(f"{path} cannot be read as {what} ({error}).") from error
     if not any(head):

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ptychoformer.errors import InputError, first_line, is_out_of_memory, raise_if_not_of_the_file
-from ptychoformer.files import atomic
+from ptychoformer.errors import InputError, OutputError, first_line, is_out_of_memory, raise_if_not_of_the_file
+from ptychoformer.files import atomic, check_file
 from ptychoformer.progress import say
 
 _CURE = "delete it, and run the same command that made it again"
@@ -36,8 +36,7 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, damaged, or no checkpoint.
     """
-    if not Path(path).is_file():
-        raise InputError(f"{path} does not exist.")
+    check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums that it writes
             damaged = archive.testzip()
@@ -134,5 +133,7 @@ def restored(run: Resumable, state: Mapping[str, Any], path: str | os.PathLike) 
 def _set_aside(path: str | os.PathLike, reason: str) -> None:
     """Rename a state that cannot be used, so that it is not tried for ever, and say so."""
     aside = Path(path).with_suffix(".unusable.pt")
+    if aside.is_dir():
+        raise OutputError(f"{path} cannot be used ({reason}), nor set aside as {aside}, which is a folder; move it.")
     Path(path).replace(aside)
     say(f"Starting anew: the state at {path} cannot be used ({reason}); it now is {aside.name}.")

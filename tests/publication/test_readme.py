@@ -86,8 +86,12 @@ class TestFullSize:
     def test_means_deviations_and_the_papers_own(self, sources, rendered):
         runs = scores()
         text, table = rendered(sources, runs), means(runs)
-        assert f"| PtychoNN | {table['ptychonn'].mean():.2f}\u00a0±\u00a0{table['ptychonn'].std():.2f} (13.52) |" in text
-        assert f"| **{table['ptychoformer'].mean():.2f}\u00a0±\u00a0{table['ptychoformer'].std():.2f}** (14.42) |" in text
+        assert (
+            f"| PtychoNN | {table['ptychonn'].mean():.2f}\u00a0±\u00a0{table['ptychonn'].std():.2f} (13.52) |" in text
+        )
+        assert (
+            f"| **{table['ptychoformer'].mean():.2f}\u00a0±\u00a0{table['ptychoformer'].std():.2f}** (14.42) |" in text
+        )
         assert "| Floor | 6.50 | 32.50 |" in text
         assert "Ceiling" not in text  # perfect
         assert "Noise-free, the lower right block, 2,928 patterns, 25 epochs, 3 seeds of 10: interim" in text
@@ -107,7 +111,9 @@ class TestFullSize:
         table = means(runs[runs["seed"] != 2])
         text = rendered(sources, runs)
         assert "3 seeds of 10" in text
-        assert f"| PtychoNN | {table['ptychonn'].mean():.2f}\u00a0±\u00a0{table['ptychonn'].std():.2f} (13.52) |" in text
+        assert (
+            f"| PtychoNN | {table['ptychonn'].mean():.2f}\u00a0±\u00a0{table['ptychonn'].std():.2f} (13.52) |" in text
+        )
 
     def test_all_seeds_are_not_interim(self, sources, rendered):
         text = rendered(sources, scores(seeds=10))
@@ -157,7 +163,9 @@ class TestFullSize:
         title = "*Table II. Straight, tested on Curved, the whole of an object that no network was trained on, 2,928"
         assert title in text
         below = text.partition(title)[2]
-        assert f"| PtychoNN | {table['ptychonn'].mean():.2f}\u00a0±\u00a0{table['ptychonn'].std():.2f} (8.03) |" in below
+        assert (
+            f"| PtychoNN | {table['ptychonn'].mean():.2f}\u00a0±\u00a0{table['ptychonn'].std():.2f} (8.03) |" in below
+        )
 
     def test_a_table_of_one_network_and_nothing_beside_it_is_no_comparison(self, sources, rendered):
         nothing = "*Table III. Noise-free, the lower right block*: no runs yet."
@@ -245,7 +253,11 @@ class TestPage:
 
     def test_a_page_that_cannot_be_read_is_one_sentence(self, tmp_path):
         (tmp_path / "latin1.md").write_bytes(b"\xe9")
-        for name, sentence in (("gone.md", "does not exist"), (".", "Is a directory"), ("latin1.md", "page of text")):
+        for name, sentence in (
+            ("gone.md", "does not exist"),
+            (".", "no regular file but a folder"),
+            ("latin1.md", "page of text"),
+        ):
             with pytest.raises(InputError, match=sentence):
                 write_block(tmp_path / name, "new\n", (BEGIN, END))
 

@@ -17,15 +17,15 @@ from types import SimpleNamespace
 sys.path.insert(0, sys.argv[1])
 from adapter import job
 
-name, folder, alone = sys.argv[2], Path(sys.argv[3]), sys.argv[4] == "alone"
+name, folder, how = sys.argv[2], Path(sys.argv[3]), sys.argv[4]
 output = [str(folder / name) for name in ("model.pt", "history.csv")]
 params = {"model": {"kind": "dpi", "options": {"size": "small"}}, "code": "0012345678e9"}
 wildcards = {"model": "ours", "n_train": "24"}
 snakemake = SimpleNamespace(
     rule="train", log=[str(folder / "train.log")], output=output, input=[], params=params, wildcards=wildcards
 )
-with job(snakemake, alone=output if alone else ()) as facts:
-    print(f"{name} began", flush=True)
+with job(snakemake, alone=() if how == "beside others" else output) as facts:
+    print(f"{name} began", flush=how != "says all at its end")
     Path(f"{name}.began").touch()
     sys.stdin.readline()
     if name == "failing":
@@ -48,6 +48,7 @@ with job(snakemake, alone=output if alone else ()) as facts:
 def start(tmp_path, monkeypatch):
     """Start a job beside the test; it goes on when a line is written to it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     (tmp_path / "run").mkdir()
     started = []
 
@@ -96,6 +97,29 @@ def test_a_log_that_snakemake_deleted_for_a_job_that_was_refused_comes_back(star
     first.communicate("\n")
     ended = {"first": "first ended", "failing": "Error: the dataset is damaged."}[name]
     assert Path("run/train.log").read_text() == f"{of_another}{name} began\n{ended}\n"
+
+
+AT_END = "says all at its end"
+FULL = "a full disk under the log of a job: one sentence, or what the job made is whole"
+
+
+def test_a_disk_that_has_no_room_for_the_log_takes_neither_the_sentence_nor_what_was_made(start, tried):
+    Path("run/train.log").symlink_to("/dev/full")
+    with tried(FULL):
+        failing = start("failing", AT_END)
+        assert failing.communicate("\n") == ("", "Error in train: the dataset is damaged.\n")
+        assert failing.returncode == 1
+    with tried(FULL):
+        first = start("first", AT_END)
+        assert first.communicate("\n") == ("", "")
+        assert first.returncode == 0
+        assert json.loads(Path("run/model.pt.provenance.json").read_text())["by"] == "first"
+    with tried(FULL):
+        at_once = start("first")
+        _, said = at_once.communicate("\n")
+        assert said.startswith("Error in train: the disk is full ([Errno 28] No space left on device); free some space")
+        assert said.count("\n") == 1
+        assert at_once.returncode == 1
 
 
 def test_a_folder_that_went_away_with_its_log_is_no_second_error(start):

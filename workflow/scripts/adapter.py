@@ -15,12 +15,12 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from ptychoformer.errors import PtychoformerError, is_out_of_memory
-from ptychoformer.files import locked
+from ptychoformer.files import is_disk_full, locked
 from ptychoformer.memory import look_before_torch
 from ptychoformer.owners import WORKFLOWS, is_dead
 from ptychoformer.provenance import record, sidecar
@@ -58,16 +58,22 @@ def job(snakemake, alone: Iterable[str] = ()) -> Iterator[dict]:
                 record(artefact, configuration, time.perf_counter() - began, about | facts | own[artefact])
             _date(snakemake.input, started)
         except PtychoformerError as error:
-            print(f"Error: {error}", file=sys.stderr)
-            print(f"Error in {snakemake.rule}: {error}", file=console)
-            sys.exit(1)
+            _fail(f"Error in {snakemake.rule}: {error}", console, f"Error: {error}\n")
         except Exception as error:
-            traceback.print_exc()
             reason = f"{type(error).__name__}: {error} (where it happened stands in {snakemake.log[0]})"
             if is_out_of_memory(error):
                 reason = "the memory does not suffice; run fewer jobs at once (--cores), or on another machine."
-            print(f"Error in {snakemake.rule}: {reason}", file=console)
-            sys.exit(1)
+            elif isinstance(error, OSError) and is_disk_full(error):
+                reason = f"the disk is full ({error}); free some space and run the same command again."
+            _fail(f"Error in {snakemake.rule}: {reason}", console, traceback.format_exc())
+
+
+def _fail(sentence: str, console: TextIO, logged: str) -> NoReturn:
+    """End the job with a sentence on the console, and more in its log if there is room for it."""
+    print(sentence, file=console)
+    with suppress(OSError):
+        print(logged, end="", file=sys.stderr)
+    sys.exit(1)
 
 
 def is_orphan() -> bool:
@@ -124,9 +130,14 @@ def _log(path: str) -> Iterator:
 
 def _bring_back(log: TextIO, path: str) -> None:
     """Write the log once more if it no longer lies where it was begun: Snakemake deletes it before
-    it starts a job, even one that is then refused because this one is at work.
+    it starts a job, even one that is then refused because this one is at work. A disk without room
+    for its last lines takes nothing from what the job has made.
     """
-    sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # nowhere, since Python flushes once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if Path(path).exists() and os.path.samestat(os.stat(path), os.fstat(log.fileno())):
         return
     log.seek(0)

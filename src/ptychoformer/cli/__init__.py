@@ -14,10 +14,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ptychoformer import __version__
 from ptychoformer.cli import export, inspect, predict, reconstruct, train
 from ptychoformer.errors import PtychoformerError, is_out_of_memory
+from ptychoformer.files import is_disk_full
 from ptychoformer.memory import look_before_torch
 from ptychoformer.parsing import Parser
 
@@ -50,13 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has seen enough, as `head` has; what is still to be flushed goes
-        # nowhere.
-        for stream in (sys.stdout, sys.stderr):
+            if sys.stdout:  # which whoever started this may have closed
+                sys.stdout.flush()
+    except OSError as error:
+        full = is_disk_full(error)
+        if not (full or isinstance(error, BrokenPipeError)):
+            raise
+        with suppress(OSError):  # what is full may be where errors go
+            if full:
+                _failed("Error: The disk is full, what was to be printed is not all there.", 1)
+        # Or whoever read the output has seen enough, as `head` has. What is still to be flushed
+        # goes nowhere.
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return 128 + signal.SIGPIPE
+        return 1 if full else 128 + signal.SIGPIPE
 
 
 def _run(arguments: Sequence[str] | None) -> int:

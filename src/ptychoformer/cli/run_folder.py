@@ -18,6 +18,7 @@ from ptychoformer.cli.replacing import (
     is_table,
 )
 from ptychoformer.errors import InputError, OutputError
+from ptychoformer.files import check_file
 from ptychoformer.measurement.resemblance import Seen, is_summary
 from ptychoformer.provenance import sidecar
 
@@ -95,6 +96,7 @@ def prepared_as(checkpoint: Path) -> PreparedAs:
     path = checkpoint.with_name(PREPARATION)
     if not path.exists():
         return {}
+    check_file(path)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:

@@ -228,13 +228,15 @@ def _check_that_parts_fit(path: str | os.PathLike, scan: Scan, count: int) -> No
 
 
 def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndarray:
+    link = file["ptychography"].get("object", getlink=True)
+    other = Path(path).parent / getattr(link, "filename", "")
+    unread = f"{path} links to the object file '{getattr(link, 'filename', '?')}', which"
+    if other.exists() and not (other.is_file() or other.is_dir()):
+        raise InputError(f"{unread} is no regular file.")  # HDF5 would wait for a pipe for ever
     try:
         linked = file["ptychography/object"]
     except (KeyError, OSError) as error:
-        link = file["ptychography"].get("object", getlink=True)
-        raise InputError(
-            f"{path} links to the object file '{getattr(link, 'filename', '?')}', which cannot be read."
-        ) from error
+        raise InputError(f"{unread} cannot be read.") from error
     with open_hdf5(linked.file.filename) as other:
         return read_whole(other, f"{linked.name}/{name}", 2)
 

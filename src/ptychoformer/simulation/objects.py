@@ -10,6 +10,7 @@ import numpy as np
 import tifffile
 
 from ptychoformer.errors import InputError, first_line
+from ptychoformer.files import check_file
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.memory import MOST_EXPANSION, check_room
 from ptychoformer.simulation.permalloy import permalloy
@@ -83,8 +84,7 @@ def read_tiff(path: Path, shape: tuple[int, int]) -> np.ndarray:
         InputError: the file is missing, damaged, complex or in colour, has another shape than the
             declared one, or holds NaN or infinity.
     """
-    if not Path(path).is_file():
-        raise InputError(f"{path} does not exist.")
+    check_file(path)
     try:
         with tifffile.TiffFile(path) as file:
             _check_image(Path(path), file, shape)

@@ -11,6 +11,7 @@ from scipy.fft import fft2, fftfreq, fftshift, ifft2, ifftshift
 from scipy.special import erfc
 
 from ptychoformer.errors import InputError, first_line
+from ptychoformer.files import check_file
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.memory import check_room
 from ptychoformer.storage import create_hdf5, write
@@ -92,8 +93,7 @@ def read_npy(path: Path, factor: int, size: int) -> np.ndarray:
         InputError: the file is missing or unreadable, not a finite 2-D array of numbers, or does
             not become (size, size).
     """
-    if not Path(path).is_file():
-        raise InputError(f"{path} does not exist.")
+    check_file(path)
     try:
         # A view of the file: its size is held against what it says before memory is asked for.
         with np.errstate(over="ignore"):  # of a size beyond all numbers, which the shape tells

@@ -8,7 +8,7 @@ from torch import nn
 
 from ptychoformer.errors import InputError
 from ptychoformer.models import build
-from ptychoformer.provenance import source_digest
+from ptychoformer.provenance import check_content, sidecar, source_digest
 from ptychoformer.tensors import load, save
 from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.inputs import INPUTS
@@ -54,9 +54,12 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike) -> None:
-    """Write a trained network; what its entry holds stands beside the rest."""
+    """Write a trained network; what its entry holds stands beside the rest. The provenance of
+    another one that lay there goes before it.
+    """
     parts = {name: part for name, part in vars(checkpoint).items() if name != "model"}
     content = asdict(checkpoint.model) | parts | {"normalisation": checkpoint.normalisation.as_attributes()}
+    sidecar(path).unlink(missing_ok=True)
     save({name: part for name, part in content.items() if name not in OPTIONAL or part}, path)
 
 
@@ -64,9 +67,11 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """Read a trained network.
 
     Raises:
-        InputError: the file is missing, damaged, from another version, or holds something else.
+        InputError: the file is missing, damaged, from another version, holds something else, or is
+            not the one that its provenance is of.
     """
     content, parts = load(path), {*OF_MODEL, *Checkpoint.__dataclass_fields__} - {"model"} - OPTIONAL
+    check_content(path)
     if {"kind", "weights"} <= set(content) and set(content) - OPTIONAL != parts:
         found = ", ".join(sorted(set(content) - OPTIONAL ^ parts))
         raise InputError(

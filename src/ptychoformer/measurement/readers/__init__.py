@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 
 from ptychoformer.errors import InputError
+from ptychoformer.files import check_file
 from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers import nanoprobe, product, ptychi, ptychodus, velociprobe
 from ptychoformer.measurement.readers.by_path import AXES, open_by_path
@@ -61,8 +62,7 @@ def open_scan(
         InputError: the file is missing, of another format, damaged, or lies about itself.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} {'is no regular file' if path.exists() else 'does not exist'}.")
+    check_file(path)
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read by you; change its permissions.")
     format = format or ("hdf5" if data or positions else _recognised(path))

@@ -24,7 +24,7 @@ from ptychoformer.errors import InputError, OutputError
 from ptychoformer.escaping import typst as escaped
 from ptychoformer.evaluation.columns import PAIRWISE, read_table
 from ptychoformer.evaluation.quantities import QUANTITIES
-from ptychoformer.files import atomic, write_text
+from ptychoformer.files import atomic, check_file, write_text
 from ptychoformer.paths import Run
 from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
 from ptychoformer.publication.paper.readings import read_readings
@@ -198,8 +198,7 @@ def _figures(figures: Mapping[str, str | os.PathLike], contents: Contents, folde
     """Each figure with its caption, and its path as the document names it."""
     found = []
     for name, path in figures.items():
-        if not Path(path).is_file():
-            raise InputError(f"{path} does not exist.")
+        check_file(path)
         figure = contents.figures[name]
         relative = Path(path).relative_to(folder).as_posix()
         found.append({

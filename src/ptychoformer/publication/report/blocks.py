@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ptychoformer.errors import InputError
-from ptychoformer.files import write_text
+from ptychoformer.files import check_file, write_text
 
 
 def write_block(page: str | os.PathLike, text: str, marks: tuple[str, str]) -> None:
@@ -23,10 +23,9 @@ def around_block(page: str | os.PathLike, marks: tuple[str, str]) -> tuple[str, 
     Raises:
         InputError: it cannot be read, or has not both marks, each once, in their order.
     """
+    check_file(page)
     try:
         text = Path(page).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"{page} does not exist.") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{page} cannot be read as a page of text ({error}).") from error
     begin, end = marks

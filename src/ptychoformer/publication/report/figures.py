@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ptychoformer.contents import Figure
 from ptychoformer.errors import InputError
+from ptychoformer.files import check_file
 
 # Three quarters of what a page may weigh: base64 adds a third.
 MOST_BYTES = 10_000_000
@@ -95,8 +96,7 @@ def _picture(
     folder: Path,
 ) -> Picture:
     pdf, png = map(Path, files)
-    if not pdf.is_file():
-        raise InputError(f"{pdf} does not exist.")
+    check_file(pdf)
     try:
         with Image.open(io.BytesIO(content)) as image:
             width, height = (round(_SCREEN_PIXELS_PER_DOT * size) for size in image.size)
