@@ -28,7 +28,7 @@ def test_a_file_of_the_future_is_named_with_both_times(tmp_path, ahead):
     ):
         check_times(files)
     os.utime(files[0], (time.time() + ahead,) * 2)
-    with pytest.raises(InputError, match=r"a\.csv \(and 1 more\) is dated") as refused:
+    with pytest.raises(InputError, match=r"a\.csv \(and 1 more\) is dated"):
         check_times(files)
 
 
