@@ -29,7 +29,7 @@ $(error TORCH=$(TORCH) is not allowed; it must be cpu or cuda)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help paper smoke full-size reference trials ties readme reliability docs check-slurm test test-all test-slurm lint format clean
+.PHONY: help paper smoke full-size reference trials ties readme reliability docs audit check-slurm test test-all test-slurm lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -82,6 +82,16 @@ reliability: .venv/installed  ## what faults were tried and what came of them, i
 docs: .venv/installed .venv/docs/bin/mkdocs  ## the documentation as a website, into site/
 	$(BIN)/python workflow/document.py
 	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/python -m mkdocs build --strict --quiet
+
+# With --strict, since a mirror of PyPI without its database would pass for one that knows of nothing.
+AUDIT := .venv/audit/bin/python -m pip_audit --strict --require-hashes --disable-pip --progress-spinner off
+
+audit: .venv/audit/bin/pip-audit  ## known vulnerabilities of what the locks list (needs the network: the database of pypi.org)
+	$(AUDIT) --requirement requirements.lock --requirement requirements-torch.lock $(ARGS)
+
+.venv/audit/bin/pip-audit:
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --disable-pip-version-check --quiet 'pip-audit>=2.10,<3'
 
 # Beside the lock, which is the workflow's.
 .venv/docs/bin/mkdocs: pyproject.toml

@@ -55,6 +55,18 @@ def test_the_container_installs_by_make_from_the_locks_alone(tmp_path):
     assert "pip install" not in CONTAINER
 
 
+def test_an_audit_is_of_all_that_is_locked_and_apart_from_what_must_pass():
+    planned = subprocess.run(["make", "--dry-run", "audit"], cwd=ROOT, capture_output=True, text=True)
+    assert planned.returncode == 0, planned.stderr
+    command = planned.stdout.splitlines()[-1]
+    locks = {path.name for path in ROOT.glob("requirements*.lock")} - {"requirements-torch-cpu.lock"}
+    assert set(re.findall(r"--requirement (\S+)", command)) == locks
+    assert {"--strict", "--require-hashes"} <= set(command.split())
+    audit = yaml.safe_load((ROOT / ".github/workflows/audit.yml").read_text())
+    assert audit["jobs"]["audit"]["steps"][-1] == {"run": "make audit"}
+    assert "audit" not in (ROOT / ".ci/run").read_text() + (ROOT / ".github/workflows/ci.yml").read_text()
+
+
 def test_the_container_leaves_out_what_git_does_and_nothing_of_the_project():
     ignored = set((ROOT / ".containerignore").read_text().split())
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
