@@ -2,6 +2,7 @@
 link, another file of the same shape. One sentence, and what is made afterwards is the same.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -120,6 +121,17 @@ def test_a_result_that_may_not_be_written_is_replaced_in_a_folder_that_may_be(tm
     with tried("a read-only file where a file is to be written, its folder open: the file"):
         write_text("new\n", path)
         assert path.read_text() == "new\n"
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name.endswith((".h5", ".cxi"))])
+def test_a_file_that_another_program_has_locked_is_one_sentence_and_whole_afterwards(files, name, tried):
+    whole = READERS[name](files / name)
+    with tried("a result that another program has open for writing: one sentence, and whole afterwards"):
+        with open(files / name, "rb") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            with pytest.raises(InputError, match="another program has it open for writing|which cannot be read"):
+                READERS[name](files / name)
+        assert READERS[name](files / name) == whole
 
 
 @pytest.mark.parametrize("placed", PLACED)

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -241,6 +242,84 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(project, tried):
         assert not [path for path in (project.folder / "results").rglob(".*") if path.is_file()]
         finished = project.snakemake(DATASET, *SMOKE)
         assert finished.returncode == 0, finished.stdout
+
+
+PERMALLOY = "results/smoke/simulation/objects/permalloy.h5"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """A project with a dataset."""
+    project = Project.fresh(tmp_path_factory.mktemp("simulated") / "project")
+    finished = project.snakemake(DATASET, *SMOKE)
+    assert finished.returncode == 0, finished.stdout
+    return project
+
+
+IN_THE_WAY = {
+    "results": lambda path: path.write_text("a user's own"),
+    "results/smoke/simulation": lambda path: path.write_text("a user's own"),
+    "results/smoke/simulation/objects": lambda path: path.symlink_to("nowhere"),
+    PERMALLOY: lambda path: (path.mkdir(), (path / "a user's own").touch()),
+    PERMALLOY.replace(".h5", ".log"): lambda path: (path.mkdir(), (path / "a user's own").touch()),
+}
+
+
+@pytest.mark.parametrize("place", IN_THE_WAY)
+def test_what_lies_in_the_way_of_the_results_is_one_sentence_and_stays(project, place, tried):
+    path = project.folder / place
+    if place == "results":
+        shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    IN_THE_WAY[place](path)
+    with tried("a file, a folder or a dead link in the way of the results: one sentence, and it stays"):
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode != 0
+        assert re.search(rf"\b{re.escape(place)} is (a|no) folder", finished.stdout), finished.stdout
+        assert "Traceback" not in finished.stdout
+        kept = path / "a user's own" if path.is_dir() else path
+        assert os.path.lexists(kept)
+        path.rename(project.folder / "moved away")
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+
+
+RUINED = {
+    "cut off to nothing": (lambda path: os.truncate(path, 0), "permalloy.h5 is empty, so it was cut off; delete it"),
+    "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), "permalloy.h5 is no regular file"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "permalloy.h5 is no regular file but a folder"),
+}
+
+
+@pytest.mark.parametrize("how", RUINED)
+def test_a_result_that_was_ruined_is_one_sentence_and_made_again_with_the_same_bytes(simulated, tmp_path, how, tried):
+    project = simulated.copy(tmp_path / "project")
+    whole = [(project.folder / name).read_bytes() for name in (PERMALLOY, DATASET)]
+    ruin, sentence = RUINED[how]
+    (project.folder / DATASET).unlink()
+    ruin(project.folder / PERMALLOY)
+    with tried("a result that was cut off to nothing, or is a pipe or a folder: one sentence, then the same bytes"):
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode != 0
+        assert sentence in finished.stdout, finished.stdout
+        assert "Traceback" not in finished.stdout
+        (project.folder / PERMALLOY).rename(project.folder / "moved away")
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+        assert [(project.folder / name).read_bytes() for name in (PERMALLOY, DATASET)] == whole
+
+
+def test_a_dead_link_in_the_place_of_a_result_is_a_result_that_is_not_made(simulated, tmp_path, tried):
+    project = simulated.copy(tmp_path / "project")
+    whole = (project.folder / PERMALLOY).read_bytes()
+    (project.folder / PERMALLOY).unlink()
+    (project.folder / PERMALLOY).symlink_to("nowhere.h5")
+    with tried("a dead link in the place of a result: the result is made again, with the same bytes"):
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+        assert not (project.folder / PERMALLOY).is_symlink()
+        assert (project.folder / PERMALLOY).read_bytes() == whole
+        assert not (project.folder / PERMALLOY).with_name("nowhere.h5").exists()
 
 
 def test_the_rate_limit_that_is_lifted_is_still_snakemakes():

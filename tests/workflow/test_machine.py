@@ -4,11 +4,17 @@ processes, its code.
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import time
 
 import pytest
+import torch
+
+from ptychoformer.training.checkpoint import load_checkpoint
+
+from .conftest import Project
 
 SMOKE = ("--configfile", "config/smoke.yaml")
 RUN = "results/smoke/training/clean/ptychonn/mse/n24/seed0"
@@ -48,6 +54,96 @@ def test_a_clock_that_runs_ahead_costs_no_finished_training(trained, tried):
         assert finished.returncode == 0, finished.stdout
         assert (trained.folder / CHECKPOINT).read_bytes() == whole
         assert trained.planned(CHECKPOINT, *SMOKE) == {}
+
+
+SCORES = "results/smoke/evaluation/clean/ptychonn/mse/n24/seed0/on_clean/metrics.csv"
+
+
+def put_back(project, seconds):
+    """Put the clock back: all that was made until now lies in the future."""
+    for path in (project.folder / "results").rglob("*"):
+        if path.is_file():
+            os.utime(path, (path.stat().st_mtime + seconds,) * 2)
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_put_back_between_two_runs_costs_no_finished_training(trained, tried):
+    whole = (trained.folder / CHECKPOINT).read_bytes()
+    with tried("a clock that is put back by seconds between two runs: the second goes on"):
+        put_back(trained, 30)
+        finished = trained.snakemake(SCORES, *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+        assert "rule train:" not in finished.stdout
+        assert trained.planned(SCORES, *SMOKE) == {}
+    (trained.folder / SCORES).unlink()
+    with tried("a clock that is put back by an hour between two runs: one sentence, whose commands lose nothing"):
+        put_back(trained, 3600)
+        finished = trained.snakemake(SCORES, *SMOKE)
+        assert finished.returncode != 0
+        command = re.search(r"more\) is dated 20.* else run (find .*?), and after it", finished.stdout)[1]
+        subprocess.run(command, shell=True, check=True, cwd=trained.folder)
+        finished = trained.snakemake(CHECKPOINT, "--touch", *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+        finished = trained.snakemake(SCORES, *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+        assert "rule train:" not in finished.stdout
+    assert (trained.folder / CHECKPOINT).read_bytes() == whole
+
+
+LONG_TRAINING = (CHECKPOINT, "--config", "training={epochs: 60}", *SMOKE)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The weights of the long training, which nobody interrupts."""
+    project = Project.fresh(tmp_path_factory.mktemp("undisturbed"))
+    finished = project.snakemake(*LONG_TRAINING)
+    assert finished.returncode == 0, finished.stdout
+    return load_checkpoint(project.folder / CHECKPOINT).weights
+
+
+def interrupted_by(number):
+    """How the processes of a workflow are ended: all of them, as by Ctrl-C, or Snakemake alone."""
+    return {
+        "SIGINT, as Ctrl-C sends it": lambda process: os.killpg(process.pid, signal.SIGINT),
+        "SIGTERM of all its processes": lambda process: os.killpg(process.pid, signal.SIGTERM),
+        "SIGTERM of Snakemake alone": lambda process: process.terminate(),
+        "SIGINT of Snakemake alone": lambda process: process.send_signal(signal.SIGINT),
+    }[number]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "how",
+    [
+        "SIGINT, as Ctrl-C sends it",
+        "SIGTERM of all its processes",
+        "SIGTERM of Snakemake alone",
+        "SIGINT of Snakemake alone",
+    ],
+)
+def test_a_workflow_that_is_interrupted_in_mid_training_ends_with_the_same_weights(project, undisturbed, how, tried):
+    everything = dict(cwd=project.folder, env=project.environment(), start_new_session=True)
+    process = subprocess.Popen(
+        project.command(*LONG_TRAINING), **everything, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    while not (project.folder / RUN / "state.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    with tried(f"{how} in mid-training: the next run goes on, the same weights"):
+        interrupted_by(how)(process)
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode != 0
+        assert "Traceback" not in said
+        descriptor = os.open(project.folder / RUN, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # once the training has ended, if it went on alone
+        os.close(descriptor)
+        finished = project.snakemake(*LONG_TRAINING)
+        assert finished.returncode == 0, finished.stdout
+        assert "Going on after epoch" in (project.folder / RUN / "train.log").read_text()
+        weights = load_checkpoint(project.folder / CHECKPOINT).weights
+        assert all(torch.equal(part, undisturbed[name]) for name, part in weights.items())
+        assert not (project.folder / RUN / "state.pt").exists()
 
 
 @pytest.mark.slow
