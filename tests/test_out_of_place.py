@@ -129,7 +129,7 @@ def test_a_file_that_another_program_has_locked_is_one_sentence_and_whole_afterw
     with tried("a result that another program has open for writing: one sentence, and whole afterwards"):
         with open(files / name, "rb") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
-            with pytest.raises(InputError, match="another program has it open for writing|which cannot be read"):
+            with pytest.raises(InputError, match=r"another program has it open for writing|which cannot be read"):
                 READERS[name](files / name)
         assert READERS[name](files / name) == whole
 

@@ -102,26 +102,16 @@ def undisturbed(tmp_path_factory):
     return load_checkpoint(project.folder / CHECKPOINT).weights
 
 
-def interrupted_by(number):
-    """How the processes of a workflow are ended: all of them, as by Ctrl-C, or Snakemake alone."""
-    return {
-        "SIGINT, as Ctrl-C sends it": lambda process: os.killpg(process.pid, signal.SIGINT),
-        "SIGTERM of all its processes": lambda process: os.killpg(process.pid, signal.SIGTERM),
-        "SIGTERM of Snakemake alone": lambda process: process.terminate(),
-        "SIGINT of Snakemake alone": lambda process: process.send_signal(signal.SIGINT),
-    }[number]
+INTERRUPTS = {
+    "SIGINT, as Ctrl-C sends it": lambda process: os.killpg(process.pid, signal.SIGINT),
+    "SIGTERM of all its processes": lambda process: os.killpg(process.pid, signal.SIGTERM),
+    "SIGINT of Snakemake alone": lambda process: process.send_signal(signal.SIGINT),
+    "SIGTERM of Snakemake alone": lambda process: process.terminate(),
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "how",
-    [
-        "SIGINT, as Ctrl-C sends it",
-        "SIGTERM of all its processes",
-        "SIGTERM of Snakemake alone",
-        "SIGINT of Snakemake alone",
-    ],
-)
+@pytest.mark.parametrize("how", INTERRUPTS)
 def test_a_workflow_that_is_interrupted_in_mid_training_ends_with_the_same_weights(project, undisturbed, how, tried):
     everything = dict(cwd=project.folder, env=project.environment(), start_new_session=True)
     process = subprocess.Popen(
@@ -131,7 +121,7 @@ def test_a_workflow_that_is_interrupted_in_mid_training_ends_with_the_same_weigh
         assert process.poll() is None
         time.sleep(0.02)
     with tried(f"{how} in mid-training: the next run goes on, the same weights"):
-        interrupted_by(how)(process)
+        INTERRUPTS[how](process)
         said, _ = process.communicate(timeout=120)
         assert process.returncode != 0
         assert "Traceback" not in said
