@@ -100,3 +100,13 @@ def test_training_takes_as_long_as_the_reference_runs_on_a_cpu(scaling):
     seconds = scaling.seconds_of_cpu(ROOT / "resources/reference/runs.csv")
     assert set(seconds) == {"ptychonn", "ptynet", "dpi", "ptychoformer"}
     assert seconds["ptynet"] < seconds["ptychonn"] < seconds["ptychoformer"]
+
+
+def test_the_page_says_what_a_pattern_takes_on_a_core(scaling):
+    """Milliseconds of the reference runs, which the estimates rest on."""
+    found = scaling.seconds_of_cpu(ROOT / "resources/reference/runs.csv")
+    took = {model: 1000 * seconds for model, seconds in found.items()}
+    assert (
+        f"{took['ptychoformer']:.0f} and {took['dpi']:.0f} ms a fitted pattern and epoch for Ptychoformer and DPI,"
+        f" {took['ptychonn']:.1f} and {took['ptynet']:.1f} for PtychoNN and PtyNet"
+    ) in (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
