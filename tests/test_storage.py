@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ptychoformer import files
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.files import JUST_BEGUN, atomic, locked, write_text
+from ptychoformer.files import JUST_BEGUN, alone, atomic, locked, write_text
 from ptychoformer.storage import create_hdf5, open_hdf5, read, write
 from ptychoformer.tables import read_csv, read_text, write_csv, write_rows
 
@@ -350,6 +351,27 @@ def test_where_folders_cannot_be_locked_a_file_in_them_is(tmp_path, monkeypatch,
     with locked(tmp_path), pytest.raises(OutputError, match="by another process"), locked(tmp_path):
         pass
     with locked(tmp_path):
+        pass
+
+
+def test_one_process_at_a_time_makes_a_file_and_a_killed_one_is_in_nobodys_way(tmp_path):
+    path = tmp_path / "a.h5"
+    (tmp_path / ".a.h5.lock").touch()  # of one that was killed
+    with alone(path):
+        with pytest.raises(OutputError, match=r"a\.h5 is being written by another process"), alone(path):
+            pass
+        with alone(tmp_path / "b.h5"):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_was_taken_away_after_it_was_opened_is_none(tmp_path, monkeypatch):
+    def ended(descriptor, real=files.try_lock):
+        (tmp_path / ".a.h5.lock").unlink()
+        return real(descriptor)
+
+    monkeypatch.setattr(files, "try_lock", ended)
+    with pytest.raises(OutputError, match="by another process"), alone(tmp_path / "a.h5"):
         pass
 
 

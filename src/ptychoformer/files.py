@@ -144,6 +144,30 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def alone(path: str | os.PathLike) -> Iterator[None]:
+    """Keep other processes that ask for it from making the file ``path``, by a locked file
+    ``.NAME.lock`` beside it. A killed process leaves that behind, unlocked.
+
+    Raises:
+        OutputError: another process is making it, or the folder cannot be written to.
+    """
+    path = Path(path)
+    lock = path.with_name(f".{path.name}.lock")
+    with _opened(lock) as file:
+        free = try_lock(file.fileno())
+        # Who ended after it was opened has taken it away, and another may have begun since.
+        gone = free and not (lock.exists() and os.path.samestat(os.stat(lock), os.fstat(file.fileno())))
+        if free is False or gone:
+            raise OutputError(
+                f"{path} is being written by another process; wait for it or end it, or name another output."
+            )
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
 def _opened(path: Path) -> BinaryIO:
     try:
         return open(path, "ab")

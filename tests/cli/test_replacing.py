@@ -14,6 +14,7 @@ from ptychoformer import cli
 from ptychoformer.cli import predict as prediction
 from ptychoformer.cli import reconstruct as reconstruction
 from ptychoformer.cli import train
+from ptychoformer.files import alone
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import _code, _imports, _nodes, code_digest, read_provenance, sidecar
@@ -351,3 +352,16 @@ def test_a_picture_by_another_command_or_of_another_scan_is_not_replaced(there, 
     refused(
         capsys, there, again, r"was made by ptychoformer inspect of \xc5ngstr\xf6m.cxi (now ptychoformer inspect of"
     )
+
+
+@pytest.mark.parametrize("command", ["reconstruct", "predict"])
+def test_of_two_commands_that_make_one_file_the_second_is_refused(there, capsys, command):
+    output = there / "new.h5"
+    again = {
+        "reconstruct": lambda: reconstruct(there / "scan.cxi", output),
+        "predict": lambda: predict(there / "scan.cxi", there / "run", output),
+    }[command]
+    with alone(output):
+        refused(capsys, there, again, "new.h5 is being written by another process; wait for it or end it, or name")
+    assert again() == 0
+    assert not (there / ".new.h5.lock").exists()

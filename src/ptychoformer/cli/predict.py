@@ -7,6 +7,7 @@ from argparse import Namespace
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ptychoformer.cli.arguments import add_reading, add_threads, any_name, hdf5_name, png_name, reading, real
 from ptychoformer.cli.outputs import check_outputs
@@ -16,6 +17,7 @@ from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.evaluation.synchronise import PHASES, TIE
+from ptychoformer.files import alone
 from ptychoformer.measurement.matching import SAME_PIXEL
 from ptychoformer.measurement.options import Patterns
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
@@ -79,7 +81,18 @@ def run(options: Namespace) -> None:
     tiffs = [f"{options.tiff}_amplitude.tif", f"{options.tiff}_phase.tif"] if options.tiff else []
     about = about_picture("predict", options.scan)
     check_outputs([options.output, options.png, *tiffs], [options.scan, checkpoint])
-    check_pictures([options.png, *tiffs], about)
+    with alone(options.output):
+        check_pictures([options.png, *tiffs], about)
+        facts = _predicted(options, checkpoint)
+        _show(options, about)
+    print(
+        f"{facts['patterns']} patterns in {facts['prediction_seconds']:.1f} s, {facts['patterns_per_second']:.0f}"
+        " patterns per second"
+    )
+
+
+def _predicted(options: Namespace, checkpoint: Path) -> dict[str, Any]:
+    """Predict and stitch the scan, record how, and say what is odd about it; returns the facts."""
     from ptychoformer.evaluation.network import TrainedNetwork
     from ptychoformer.evaluation.stream import predict_scene
 
@@ -103,12 +116,8 @@ def run(options: Namespace) -> None:
     _warn_if_unlike(options.scan, tally, checkpoint, trained)
     facts |= {"device": network.device, "threads": threads}
     record(options.output, settings, time.perf_counter() - began, facts)
-    _show(options, about)
     _warn_if_flat(options.output, trained, network.normalisation)
-    print(
-        f"{facts['patterns']} patterns in {facts['prediction_seconds']:.1f} s, {facts['patterns_per_second']:.0f}"
-        " patterns per second"
-    )
+    return facts
 
 
 def _show(options: Namespace, about: str) -> None:

@@ -30,6 +30,7 @@ from ptychoformer.cli.replacing import (
 )
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
+from ptychoformer.files import alone
 from ptychoformer.measurement.matching import read_origin
 from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
@@ -112,12 +113,17 @@ def run(options: Namespace) -> None:
     output = Path(options.output)
     convergence, rings = (beside(output, ending) for ending in (".convergence.csv", ".frc.csv"))
     halves = halves_of(output) if options.frc else []
-    pictures = [options.png, options.watch]
-    check_outputs([output, convergence, rings, *pictures, *(path for half in halves for path in half)], [options.scan])
-    check_pictures(pictures, about_picture("reconstruct", options.scan))
-    check_own(rings, is_table(RINGS))
-    _check_replaced(options, (output, convergence), halves)
+    parts = [path for half in halves for path in half]
+    check_outputs([output, convergence, options.png, options.watch, rings, *parts], [options.scan])
+    with alone(output):
+        check_pictures([options.png, options.watch], about_picture("reconstruct", options.scan))
+        check_own(rings, is_table(RINGS))
+        _check_replaced(options, (output, convergence), halves)
+        print(_made(options, output, convergence, rings))
 
+
+def _made(options: Namespace, output: Path, convergence: Path, rings: Path) -> str:
+    """Make everything that was asked for; returns what was found in words."""
     how = {"seed": options.seed, "threads": threads_of(options), "code": code_digest("measurement.reconstruct")}
     how |= {"keep_state": options.frc}  # so that what is done is done if a half is interrupted
     facts = _reconstructed(options, output, convergence, watch=_watch(options), **how)
@@ -131,7 +137,7 @@ def run(options: Namespace) -> None:
     else:
         delete_states(*(path for path, _ in halves_of(output)))
     _draw(options, convergence, rings if options.frc else None)
-    print(line)
+    return line
 
 
 def _check_replaced(options: Namespace, whole: tuple[Path, Path], halves: list[tuple[Path, Path]]) -> None:
