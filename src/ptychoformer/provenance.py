@@ -55,6 +55,21 @@ def unsigned(kind: str) -> list[Path]:
     return sorted(outside.pulled_in(kind) - signed)
 
 
+def check_unedited(kind: str) -> None:
+    """Whether a network outside, and what it imports of users' own, is as this process read it
+    first: Python runs what it has imported, whatever the files hold by now.
+
+    Raises:
+        InputError: a file was edited since.
+    """
+    edited = [_path(name) for name in _of_users_alone(kind) if content_digest(_path(name)) != _first_content(name)]
+    if edited:
+        raise InputError(
+            f"{' and '.join(map(str, edited))} changed since this process began to use '{kind}'; start a new one"
+            " (restart the notebook's kernel), which reads it anew."
+        )
+
+
 def _of_users_alone(kind: str) -> list[str]:
     return [name for name in _reached([f"{OUTSIDE}{kind}"]) if name.startswith(OUTSIDE)]
 
@@ -97,8 +112,15 @@ def _path(module: str) -> Path:
 
 
 @cache
+def _first_content(module: str) -> str:
+    """SHA-256 of a module's file as it was when it was first asked for."""
+    return content_digest(_path(module))
+
+
+@cache
 def _nodes(module: str) -> list[ast.AST]:
     """The syntax tree without its docstrings, and every node under it."""
+    _first_content(module)
     nodes: list[ast.AST] = [parsed(_path(module), module.removeprefix(OUTSIDE))]
     for node in nodes:  # grows as it goes
         if (

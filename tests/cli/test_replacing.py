@@ -17,7 +17,15 @@ from ptychoformer.cli import train
 from ptychoformer.files import alone
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.windows import windows
-from ptychoformer.provenance import _code, _imports, _nodes, code_digest, read_provenance, sidecar
+from ptychoformer.provenance import (
+    _code,
+    _first_content,
+    _imports,
+    _nodes,
+    code_digest,
+    read_provenance,
+    sidecar,
+)
 from ptychoformer.simulation.diffraction import diffraction
 
 WINDOW = 32
@@ -146,7 +154,9 @@ def test_a_network_of_ones_own_that_was_edited_is_another(there, capsys):
     again = partial(learn, there / "scan.cxi", there / "object.h5", there / "own", "--model", own)
     assert again() == again() == 0
     own.write_text(own.read_text().replace("3, padding=1", "5, padding=2"))
-    for seen in (_code, _imports, _nodes, code_digest):  # by a process, once
+    # In a notebook the old one would be trained for the new.
+    refused(capsys, there, again, f"{own} changed since this process began to use '{own}'; start a new one")
+    for seen in (_code, _first_content, _imports, _nodes, code_digest):  # by a process, once
         seen.cache_clear()
     refused(capsys, there, again, "another version of the network's file")
 

@@ -37,7 +37,7 @@ from ptychoformer.measurement.resemblance import Seen, Tally
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import fields_of, loss_kinds, loss_options, network_code
 from ptychoformer.progress import say
-from ptychoformer.provenance import code_digest, content_digest, record, source_digest
+from ptychoformer.provenance import check_unedited, code_digest, content_digest, record, source_digest
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.options import TrainingOptions
 
@@ -147,6 +147,8 @@ def run(options: Namespace) -> int:
 def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[str, Any]:
     # Before a network of the user's own is first imported: its file may be edited meanwhile.
     code = code_digest("training.fit", network_code(options.model), f"training.losses.{options.loss}")
+    if is_outside(options.model):
+        check_unedited(options.model)
     model = NetworkEntry(
         options.model, network_choices(options.model, options.option), options.initialisation, options.inputs
     )

@@ -167,9 +167,7 @@ class Reconstruction(_Made):
         """Fourier ring correlation of two halves, a row a ring: ``frequency`` in cycles/pixel,
         ``frc`` and its threshold ``half_bit``; None without ``frc=True``.
         """
-        import pandas as pd
-
-        return pd.read_csv(self._rings) if self._rings else None
+        return read_csv(self._rings, {}) if self._rings else None
 
     @property
     def _rings(self) -> Path | None:
