@@ -16,6 +16,7 @@ import torch
 from ptychoformer.cli import inspect, outputs
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.files import locked
+from ptychoformer.measurement.matching import read_origin
 from ptychoformer.models import build
 from ptychoformer.provenance import record
 
@@ -122,6 +123,16 @@ def test_a_link_that_leads_in_a_circle_is_replaced_as_one_that_leads_nowhere(sca
     (tmp_path / "scan.png").symlink_to("scan.png")
     assert main("inspect", scan, "--png", tmp_path / "scan.png") == 0
     assert (tmp_path / "scan.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_whoever_started_a_command_may_have_closed_what_it_prints_to(scan, tmp_path, closed):
+    command = f"{sys.executable} -m ptychoformer reconstruct {scan} -o object.h5 --iterations 1 --threads 1 {closed}"
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, env=env)
+    assert (done.returncode, "Error" in done.stderr) == (0, False), done.stderr
+    assert ("R factor" in done.stdout) == (" >&-" not in f" {closed}")
+    assert read_origin(tmp_path / "object.h5").counts is not None
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])

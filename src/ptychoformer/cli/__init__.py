@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 2 on a command line that cannot be understood, 0 after ``--help``.
     """
+    _fill_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # of names and units that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -66,6 +67,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 1 if full else 128 + signal.SIGPIPE
+
+
+def _fill_streams() -> None:
+    """Open what whoever started this process has closed (``2>&-``): a file of ours would take its
+    place, and with it what libraries print.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,6 +40,10 @@ from ptychoformer.progress import say
 from ptychoformer.provenance import check_unedited, code_digest, content_digest, record, source_digest
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from ptychoformer.evaluation.judgement import Judgement
+    from ptychoformer.training.fit import Follower
 
 SUMMARY = "train a network on a reconstructed scan"
 ABOUT = """\
@@ -144,7 +148,7 @@ def run(options: Namespace) -> int:
     return NOTHING_LEARNT if options.strict and not judged["better"] else 0
 
 
-def _train(options: Namespace, files: Mapping[str, Path], follow: Any) -> dict[str, Any]:
+def _train(options: Namespace, files: Mapping[str, Path], follow: "Follower | None") -> "Judgement":
     # Before a network of the user's own is first imported: its file may be edited meanwhile.
     code = code_digest("training.fit", network_code(options.model), f"training.losses.{options.loss}")
     if is_outside(options.model):
@@ -242,7 +246,7 @@ def shorter(options: Namespace, batch_size: int) -> str:
 
 def _judged(
     files: Mapping[str, Path], settings: Mapping[str, Any], subset: str, threads: int
-) -> tuple[dict[str, float], dict[str, Any]]:
+) -> tuple[dict[str, float], "Judgement"]:
     """Say whether the network has learnt anything; returns the standard deviation of its
     training labels, and what was found.
     """
