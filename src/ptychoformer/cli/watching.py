@@ -23,7 +23,7 @@ class Watch:
     reconstruction.
     """
 
-    def __init__(self, png: str | os.PathLike, about: str):
+    def __init__(self, png: str | os.PathLike, about: str = ""):
         self.png, self.about, self._next = png, about, -np.inf
 
     def __call__(self, run: Reconstruction, scan: PreparedScan) -> None:
