@@ -18,6 +18,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS, read_normalisation
 from ptychoformer.measurement.gauge import LIT
 from ptychoformer.measurement.summary import Summary
@@ -34,6 +35,7 @@ LEAST_CONTRAST = 0.2  # of the labels' range that the colours of a scene span at
 LARGEST_PICTURE = 1024  # pixels along a side that a scene is averaged down to
 UNITS = {"amplitude": "arb. units", "phase": "rad"}
 AXIS_UNITS = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
+CONVERGENCE, RINGS = ("iteration", "r_factor"), ("frequency", "frc", "half_bit")  # columns that are drawn
 PROGRESS_DPI = 100  # drawn again and again, in a fifth of the time of a picture for print
 
 
@@ -102,19 +104,21 @@ def draw_reconstruction(
     two halves if there is one, a table with ``frequency``, ``frc`` and ``half_bit``.
 
     Raises:
-        InputError: a file is damaged.
+        InputError: a file is damaged or lacks something.
     """
     with open_hdf5(reconstruction) as file:
         images = {channel: read(file, f"object/{channel}", 2)[:] for channel in CHANNELS}
         light, probe = read(file, "object/light", 2)[:], read(file, "probe/wavefield", 2)[:]
-        pixel_size, r_factor = file.attrs.get("pixel_size"), file.attrs["r_factor"]
+        pixel_size, r_factor = file.attrs.get("pixel_size"), file.attrs.get("r_factor")
+    if r_factor is None:
+        raise InputError(f"{reconstruction} does not say its R factor (the attribute 'r_factor').")
     with house_style():
         row = Row(4 if frc is None else 5, PANEL, PANEL)
         _draw_object(row, images, light, probe, pixel_size)
         title = f"R factor, {r_factor:.3f} of the result (dotted)"
-        _draw_convergence(row.plot(3, title), read_csv(convergence, {"iteration": int}), r_factor)
+        _draw_convergence(row.plot(3, title), read_csv(convergence, {"iteration": int}, CONVERGENCE), r_factor)
         if frc is not None:
-            _draw_rings(row.plot(4, "Fourier ring correlation of halves"), read_csv(frc, {}))
+            _draw_rings(row.plot(4, "Fourier ring correlation of halves"), read_csv(frc, {}, RINGS))
         return _saved(row.figure, png, about)
 
 

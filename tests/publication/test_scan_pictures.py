@@ -1,0 +1,55 @@
+"""Pictures of one scan are drawn of whole files; of others a sentence says what is missing."""
+
+import h5py
+import numpy as np
+import pytest
+
+from ptychoformer.errors import InputError
+from ptychoformer.publication.scan.pictures import draw_reconstruction
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A reconstruction of 40 x 40 pixels, its convergence, and the ring correlation of its halves."""
+    paths = [tmp_path / name for name in ("object.h5", "object.csv", "object.frc.csv")]
+    with h5py.File(paths[0], "w") as file:
+        for part in ("amplitude", "phase", "light"):
+            file[f"object/{part}"] = np.ones((40, 40))
+        file["probe/wavefield"] = np.ones((8, 8), complex)
+        file.attrs["r_factor"] = 0.1
+    paths[1].write_text("iteration,r_factor\n1,0.5\n2,0.1\n")
+    paths[2].write_text("frequency,frc,half_bit\n0.1,0.9,0.8\n0.5,0.1,0.4\n")
+    return paths
+
+
+def test_a_reconstruction_has_a_panel_for_each_of_its_parts(files):
+    assert [axes.get_title() for axes in draw_reconstruction(*files[:2], frc=files[2]).axes if axes.get_title()] == [
+        "Amplitude",
+        "Phase",
+        "Probe, modulus",
+        "R factor, 0.100 of the result (dotted)",
+        "Fourier ring correlation of halves",
+    ]
+
+
+@pytest.mark.parametrize("part", ["object/phase", "object/light", "probe/wavefield"])
+def test_a_part_that_is_missing_is_named(files, part):
+    with h5py.File(files[0], "a") as file:
+        del file[part]
+    with pytest.raises(InputError, match=f"object.h5 holds no dataset '{part}'"):
+        draw_reconstruction(*files[:2])
+
+
+def test_an_r_factor_that_is_missing_is_named(files):
+    with h5py.File(files[0], "a") as file:
+        del file.attrs["r_factor"]
+    with pytest.raises(InputError, match=r"object\.h5 does not say its R factor"):
+        draw_reconstruction(*files[:2])
+
+
+@pytest.mark.parametrize(("place", "column"), [(1, "iteration"), (1, "r_factor"), (2, "half_bit"), (2, "frc")])
+def test_a_column_that_is_missing_is_named(files, place, column):
+    text = files[place].read_text()
+    files[place].write_text(text.replace(column, "other"))
+    with pytest.raises(InputError, match=f"{files[place].name} has no column {column}"):
+        draw_reconstruction(*files[:2], frc=files[2])
