@@ -2,7 +2,7 @@
 half of a scan's patterns (`measurement.halves`).
 
 Where the correlation falls below the half-bit threshold (`spectra.half_bit`), what a half tells has
-less than a fifth of the power of its noise. This says how well the object is *reproduced* from half
+less than 0.21 of the power of its noise. This says how well the object is *reproduced* from half
 of the photons and at sqrt(2) times the step, so that the whole scan is somewhat better. It does not
 say that the object is *right*: what both halves share, they agree about, such as wrong lengths,
 positions that are stretched or turned, faults of the detector, a coherence that is not full.

@@ -182,6 +182,9 @@ def diagonal(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def band_shares(spectrum: np.ndarray) -> tuple[float, float, float]:
     """Shares of a spectrum's energy, summing to one: up to 1/3 of the corner's frequency, up to
     2/3, and above.
+
+    Raises:
+        InputError: there is no energy.
     """
     radius = _radial_frequency(spectrum.shape)
     band = np.digitize(radius, MAX_FREQUENCY * np.array([1, 2]) / 3, right=True)
