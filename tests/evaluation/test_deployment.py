@@ -171,3 +171,31 @@ print(*sorted(content))
     assert finished.returncode == 0, finished.stderr
     of_network = ["inputs", "initialisation", "kind", "options"]  # and "source", of one outside of the package
     assert finished.stdout.split() == sorted([*of_network, "normalisation", "weights", "window"])
+
+
+STEPS = {
+    "branching": "x if float(x.mean()) > 0 else -x",
+    "eigen": "x + torch.linalg.eigvals(x @ x.mT).real[..., None]",
+    "looping": "torch.stack([x[place] for place in range(len(x))])",
+}
+REASONS = {
+    "branching": "cannot be written as ONNX, which knows no decisions by values",
+    "eigen": r"cannot be written as ONNX.* \(No ONNX function found for .*linalg_eig",
+    "looping": "for 2 patterns at a time alone, since it goes from pattern to pattern",
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_network_that_onnx_cannot_hold_is_one_sentence(tmp_path, capfd, name):
+    """And nothing is written, least of all a file that takes one number of patterns alone."""
+    (tmp_path / f"{name}.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Conv2d):\n    def forward(self, x):\n"
+        f"        x = super().forward(x)\n        return {STEPS[name]}\n\n\n"
+        "def build(window):\n    return Net(1, 2, 3, padding=1)\n"
+    )
+    trained = checkpoint(tmp_path / "model.pt", str(tmp_path / f"{name}.py"))
+    with pytest.raises(InputError, match=REASONS[name]) as caught:
+        export_network(trained, PREPARED, tmp_path / "network.onnx")
+    assert len(str(caught.value).splitlines()) == 1
+    assert capfd.readouterr() == ("", "")
+    assert not list(tmp_path.glob("*.onnx"))

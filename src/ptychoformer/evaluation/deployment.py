@@ -10,12 +10,13 @@ graph. Frames are centred, cropped and binned by whoever holds them; the file's 
 say how (see `export_network`).
 """
 
+import io
 import json
 import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ptychoformer import __version__
-from ptychoformer.errors import InputError, OutputError
+from ptychoformer.errors import InputError, OutputError, first_line
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.files import atomic
@@ -88,17 +89,14 @@ def export_network(
         ``checkpoint`` (SHA-256), and what is known of the preparation.
 
     Raises:
-        InputError: the checkpoint cannot be used, or a package that writes ONNX is missing.
+        InputError: the checkpoint cannot be used, its network cannot be written as ONNX, or a
+            package that writes ONNX is missing.
         OutputError: the file cannot be written.
     """
     _require_packages()
     trained = TrainedNetwork(checkpoint)
     deployed = Deployed(trained.network.cpu(), trained.model.inputs, trained.normalisation).eval()
-    example = torch.zeros(2, *trained.window)  # one pattern would be taken for the only number there can be
-    with _quiet(), torch.no_grad():
-        names = {"input_names": [PHOTONS], "output_names": list(CHANNELS)}
-        dynamic = {"dynamic_shapes": {PHOTONS: {0: torch.export.Dim("pattern")}}}
-        program = torch.onnx.export(deployed, (example,), dynamo=True, verbose=False, **names, **dynamic)
+    program = _program(deployed, trained.window, trained.model.kind)
     facts = {"package": "ptychoformer-repro", "package_version": __version__, "network": trained.model.kind}
     facts |= {"window": trained.window, "checkpoint": trained.digest}
     facts |= {name: preparation[name] for name in ("crop", "bin", "pixel_size") if preparation.get(name)}
@@ -107,6 +105,37 @@ def export_network(
     with atomic(output) as temporary:
         program.save(temporary, external_data=False)
     return metadata
+
+
+def _program(deployed: Deployed, window: tuple[int, int], kind: str) -> torch.onnx.ONNXProgram:
+    """The graph of a network for any number of patterns at a time.
+
+    Raises:
+        InputError: there is none.
+    """
+    example = torch.zeros(2, *window)  # one pattern would be taken for the only number there can be
+    names = {"input_names": [PHOTONS], "output_names": list(CHANNELS)}
+    dynamic = {"dynamic_shapes": {PHOTONS: {0: torch.export.Dim("pattern")}}}
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(deployed, (example,), dynamo=True, verbose=False, **names, **dynamic)
+    except torch.onnx.OnnxExporterError as error:
+        raise InputError(
+            f"The network '{kind}' cannot be written as ONNX, which knows no decisions by values that a network looks"
+            f" at, and not all that PyTorch computes ({first_line(_root(error))})."
+        ) from error
+    # Where a network goes from pattern to pattern, torch settles for the number in the example.
+    if any(isinstance(value.shape[0], int) for value in (*program.model.graph.inputs, *program.model.graph.outputs)):
+        raise InputError(
+            f"The network '{kind}' could be written as ONNX for {len(example)} patterns at a time alone, since it goes"
+            " from pattern to pattern or counts them; it must treat a batch as a whole."
+        )
+    return program
+
+
+def _root(error: BaseException) -> BaseException:
+    """The first of the errors that led to one."""
+    return _root(error.__cause__) if error.__cause__ else error
 
 
 def check_same_network(path: str | os.PathLike, checkpoint: str | os.PathLike) -> None:
@@ -145,13 +174,14 @@ def _require_packages() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what torch's exporter says of packages and versions that do not matter here."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Silence what torch's exporter says of packages and versions that do not matter here, and of
+    graphs that it cannot make.
+    """
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(level)
