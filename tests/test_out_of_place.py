@@ -14,6 +14,7 @@ import torch
 
 from ptychoformer.cli import main
 from ptychoformer.errors import InputError, OutputError
+from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.files import write_text
 from ptychoformer.provenance import record, sidecar
@@ -178,6 +179,17 @@ def test_a_table_that_an_editor_saved_otherwise_is_one_sentence_and_made_again(f
             read_metrics(path)
         path.write_bytes(whole)
         assert len(read_metrics(path)) == 9
+
+
+@pytest.mark.parametrize("table", ["metrics.csv", "another.csv"])
+def test_a_provenance_of_another_table_is_one_sentence(files, table, tried):
+    write_rows(SCORES, [("clean", "clean", "dpi", "mse", 20, 0, *"abcd", "psnr", 3.5)], files / "another.csv")
+    record(files / "another.csv", {}, 1.0, {})
+    own, others = (sidecar(files / name) for name in ("metrics.csv", "another.csv"))
+    shutil.copy(*((others, own) if table == "metrics.csv" else (own, others)))
+    fault = "a provenance of another file in the place of one's own: one sentence"
+    with tried(fault), pytest.raises(InputError, match=rf"{table} is not as it was written"):
+        read_metrics(files / table)
 
 
 def test_a_table_of_a_users_own_may_have_line_ends_of_windows(files):
