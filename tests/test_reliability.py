@@ -90,17 +90,18 @@ def test_a_fault_that_was_not_survived_is_counted_as_lost(project):
     assert ROW.format(2, 1, 1) in project.page.read_text()
 
 
+LATE = "import pytest\n\n@pytest.fixture\ndef late():\n    yield\n    assert False\n\n"
 TWO = COUNT.format(name="two", holds=True)
-LOST = COUNT.format(name="lost", holds=False)
-SLOW = f"import pytest\npytestmark = pytest.mark.slow\n\n{TWO}"
-SKIPS = TWO.replace("assert True", "__import__('pytest').skip('not here')")
-INTERRUPTED = TWO.replace("assert True", "raise KeyboardInterrupt")
-OUTSIDE = TWO.replace("    with", "    assert False\n    with")
-AFTERWARDS = f"import pytest\n\n@pytest.fixture\ndef late():\n    yield\n    assert False\n\n{TWO}".replace(
-    "(tried", "(late, tried"
-)
-BROKEN = "import nothing_of_that_name\n"
-
+SECOND = {
+    "whole": TWO,
+    "lost before": COUNT.format(name="lost", holds=False) + TWO,
+    "slow": f"import pytest\npytestmark = pytest.mark.slow\n\n{TWO}",
+    "skipped": TWO.replace("assert True", "__import__('pytest').skip('not here')"),
+    "interrupted": TWO.replace("assert True", "raise KeyboardInterrupt"),
+    "failed outside": TWO.replace("    with", "    assert False\n    with"),
+    "failed afterwards": f"{LATE}{TWO}".replace("(tried", "(late, tried"),
+    "broken": "import nothing_of_that_name\n",
+}
 LEFT_OUT = "1 of the tests that count did not run, such as tests/test_{}"
 FAILED_OUTSIDE = "tests/test_b.py::test_two failed outside of what it tries"
 
@@ -108,25 +109,25 @@ FAILED_OUTSIDE = "tests/test_b.py::test_two failed outside of what it tries"
 @pytest.mark.parametrize(
     ("asked", "second", "reason"),
     [
-        ("--collect-only", TWO, "no test that counts ran"),
-        ("-k nothing", TWO, "no test that counts ran"),
-        ("-k one", TWO, LEFT_OUT.format("b.py::test_two")),
-        ("-k one -p xdist -n 1", TWO, LEFT_OUT.format("b.py::test_two")),
-        ("-m slow", SLOW, LEFT_OUT.format("a.py::test_one")),
-        ("tests/test_a.py", TWO, LEFT_OUT.format("b.py::test_two")),
-        ("tests/test_b.py::test_two", TWO, LEFT_OUT.format("a.py::test_one")),
-        ("--ignore=tests/test_b.py", TWO, LEFT_OUT.format("b.py::test_two")),
-        ("--deselect=tests/test_a.py", TWO, LEFT_OUT.format("a.py::test_one")),
-        ("-x", LOST + TWO, LEFT_OUT.format("b.py::test_two")),
-        ("", SKIPS, LEFT_OUT.format("b.py::test_two")),
-        ("", INTERRUPTED, "the run broke off"),
-        ("", OUTSIDE, FAILED_OUTSIDE),
-        ("", AFTERWARDS, FAILED_OUTSIDE),
-        ("--continue-on-collection-errors", BROKEN, "not all tests can be collected"),
+        ("--collect-only", "whole", "no test that counts ran"),
+        ("-k nothing", "whole", "no test that counts ran"),
+        ("-k one", "whole", LEFT_OUT.format("b.py::test_two")),
+        ("-k one -p xdist -n 1", "whole", LEFT_OUT.format("b.py::test_two")),
+        ("-m slow", "slow", LEFT_OUT.format("a.py::test_one")),
+        ("tests/test_a.py", "whole", LEFT_OUT.format("b.py::test_two")),
+        ("tests/test_b.py::test_two", "whole", LEFT_OUT.format("a.py::test_one")),
+        ("--ignore=tests/test_b.py", "whole", LEFT_OUT.format("b.py::test_two")),
+        ("--deselect=tests/test_a.py", "whole", LEFT_OUT.format("a.py::test_one")),
+        ("-x", "lost before", LEFT_OUT.format("b.py::test_two")),
+        ("", "skipped", LEFT_OUT.format("b.py::test_two")),
+        ("", "interrupted", "the run broke off"),
+        ("", "failed outside", FAILED_OUTSIDE),
+        ("", "failed afterwards", FAILED_OUTSIDE),
+        ("--continue-on-collection-errors", "broken", "not all tests can be collected"),
     ],
 )
 def test_a_part_of_the_tests_writes_nothing_and_says_why(project, asked, second, reason):
-    project.write("b", second)
+    project.write("b", SECOND[second])
     _, said = project.run(*asked.split())
     assert re.findall("^page.md stays as it was: .*$", said, re.MULTILINE) == [f"page.md stays as it was: {reason}."], (
         said
