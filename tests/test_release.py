@@ -45,11 +45,11 @@ def test_the_container_installs_by_make_from_the_locks_alone(tmp_path):
     for names, folder in re.findall(r"^COPY (.+) (\S+/)$", CONTAINER, re.MULTILINE):
         (tmp_path / folder).mkdir(exist_ok=True)
         copied += [Path(shutil.copy(ROOT / name, tmp_path / folder)) for name in names.split()]
-    build = re.search(r"^ARG (TORCH=\w+)$", CONTAINER, re.MULTILINE)[1]
+    build = re.search(r"^ARG (TORCH=\w*)$", CONTAINER, re.MULTILINE)[1]
     planned = subprocess.run(["make", "--dry-run", "install", build], cwd=tmp_path, capture_output=True, text=True)
     assert planned.returncode == 0, planned.stderr
     assert planned.stdout.count("--require-hashes") == 2
-    assert "bash workflow/torch.sh 'cpu' .venv/bin/python" in planned.stdout
+    assert "bash workflow/torch.sh '' .venv/bin/python" in planned.stdout
     assert tmp_path / "workflow/torch.sh" in copied
     assert {path.name for path in ROOT.glob("requirements*.lock")} < {path.name for path in copied}
     assert "pip install" not in CONTAINER

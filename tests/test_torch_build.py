@@ -151,7 +151,7 @@ def test_a_driver_that_never_answers_is_no_gpu():
     assert re.search(r"timeout (\d+) nvidia-smi", SCRIPT)[1] == "20"
 
 
-@pytest.mark.parametrize("here", [("Darwin", "arm64"), ("Linux", "aarch64"), ("FreeBSD", "amd64")])
+@pytest.mark.parametrize("here", [("Darwin", "arm64"), ("Linux", "ppc64le"), ("FreeBSD", "amd64")])
 def test_elsewhere_there_is_one_build(machine, here):
     machine.is_a(*here)
     commands, finished = machine.chosen()
@@ -160,10 +160,17 @@ def test_elsewhere_there_is_one_build(machine, here):
 
 
 def test_no_gigabytes_that_nobody_asked_for_where_the_lock_has_no_build_for_cpus(machine):
-    machine.is_a("Linux", "aarch64")
+    machine.is_a("Linux", "ppc64le")
     commands, finished = machine.chosen("cpu")
     assert (commands, finished.returncode) == ([], 2)
-    assert "is for Linux x86_64 alone, and this is Linux aarch64" in finished.stderr
+    assert "is for Linux x86_64 and aarch64, and this is Linux ppc64le" in finished.stderr
+
+
+@pytest.mark.parametrize("processor", ["x86_64", "aarch64"])
+def test_linux_has_both_builds(machine, processor):
+    machine.is_a("Linux", processor)
+    commands, _ = machine.chosen()
+    assert [command.split()[2] for command in commands] == ["requirements-torch-cpu.lock"]
 
 
 def test_files_come_before_the_index_and_the_index_before_pypi(machine):

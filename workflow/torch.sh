@@ -31,9 +31,9 @@ install_for_gpus() {
     "${install[@]}" requirements-torch.lock --constraint <(sed -n 's/^torch==\([^ ]*\).*/torch===\1/p' requirements-torch.lock)
 }
 
-if [[ $here != "Linux x86_64" ]]; then
+if [[ $here != "Linux x86_64" && $here != "Linux aarch64" ]]; then
     [[ $asked == cpu && $here == Linux* ]] &&
-        refuse "TORCH=cpu: requirements-torch-cpu.lock is for Linux x86_64 alone, and this is $here; make TORCH=cuda takes PyPI's build."
+        refuse "TORCH=cpu: requirements-torch-cpu.lock is for Linux x86_64 and aarch64, and this is $here; make TORCH=cuda takes PyPI's build."
     echo "PyTorch: the build that PyPI has for $here."
     install_for_gpus
 elif [[ $asked == cuda ]] || { [[ -z $asked ]] && has_gpu; }; then
