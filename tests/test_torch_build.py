@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = (ROOT / "workflow/torch.sh").read_text()
 INDEX = re.search(r"^index=(\S+)$", SCRIPT, re.MULTILINE)[1]
 OPTIONS = re.search(r"-m pip (install .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+LOCKS = {"cpu": "requirements-torch-cpu.lock", "cuda": "requirements-torch.lock"}
 TAKEN = {"cpu": "the build for CPUs", "cuda": "the build for NVIDIA GPUs"}
 OTHER = {"cpu": "make TORCH=cuda takes", "cuda": "make TORCH=cpu takes"}
 NOBODY = "http://127.0.0.1:9/simple"  # where nothing listens
@@ -57,8 +58,7 @@ class Machine:
         self.shows("exit 9")
 
     def lock(self, build, pin):
-        name = {"cpu": "requirements-torch-cpu.lock", "cuda": "requirements-torch.lock"}[build]
-        (self.folder / name).write_text(pin)
+        (self.folder / LOCKS[build]).write_text(pin)
 
     def indexed_at(self, address):
         (self.folder / "workflow/torch.sh").write_text(SCRIPT.replace(INDEX, address))
@@ -85,6 +85,10 @@ class Machine:
         finished = self.run(build, "pip", "install", "--requirement")
         asked = self.folder / "asked"
         return (asked.read_text().splitlines() if asked.exists() else []), finished
+
+    def locks(self, commands):
+        """The locks that commands of pip name, without where they lie."""
+        return [Path(command.split()[2]).name for command in commands]
 
     def installed(self, build="", **variables):
         """The versions of PyTorch that a real pip puts into a folder, and what is said."""
@@ -137,9 +141,7 @@ def test_the_machine_or_the_user_says_which_build(machine, answer, asked, build)
     machine.shows(answer)
     commands, finished = machine.chosen(asked)
     assert finished.returncode == 0, finished.stderr
-    assert [command.split()[2] for command in commands] == [
-        {"cpu": "requirements-torch-cpu.lock", "cuda": "requirements-torch.lock"}[build]
-    ]
+    assert machine.locks(commands) == [LOCKS[build]]
     assert finished.stdout.startswith(f"PyTorch: {TAKEN[build]}, ")
     assert OTHER[build] in finished.stdout
     assert finished.stdout.count("\n") == 1
@@ -155,7 +157,7 @@ def test_a_driver_that_never_answers_is_no_gpu():
 def test_elsewhere_there_is_one_build(machine, here):
     machine.is_a(*here)
     commands, finished = machine.chosen()
-    assert [command.split()[2] for command in commands] == ["requirements-torch.lock"]
+    assert machine.locks(commands) == [LOCKS["cuda"]]
     assert finished.stdout == f"PyTorch: the build that PyPI has for {' '.join(here)}.\n"
 
 
@@ -170,14 +172,14 @@ def test_no_gigabytes_that_nobody_asked_for_where_the_lock_has_no_build_for_cpus
 def test_linux_has_both_builds(machine, processor):
     machine.is_a("Linux", processor)
     commands, _ = machine.chosen()
-    assert [command.split()[2] for command in commands] == ["requirements-torch-cpu.lock"]
+    assert machine.locks(commands) == [LOCKS["cpu"]]
 
 
 def test_files_come_before_the_index_and_the_index_before_pypi(machine):
     commands, _ = machine.chosen(fails="cpu")
     assert ["--no-index" in command for command in commands] == [True, False, False]
     assert [f"--extra-index-url {machine.address}/whl/cpu" in command for command in commands] == [False, True, False]
-    assert commands[2].split()[2] == "requirements-torch.lock"
+    assert machine.locks(commands) == [LOCKS["cpu"], LOCKS["cpu"], LOCKS["cuda"]]
 
 
 def test_a_build_for_cpus_does_not_pass_for_the_other(machine):
@@ -259,7 +261,7 @@ def test_what_the_index_does_not_have_is_taken_from_pypi_soon_and_said(machine, 
     machine.offers("pypi", "pypi")
     began = time.monotonic()
     versions, finished = machine.installed()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60  # not the minutes that pip waits by itself
     assert (versions, finished.returncode) == (["2.13.0"], 0), finished.stderr
     _, said = finished.stdout.splitlines()
     assert "cannot be reached, or has none for this Python that requirements-torch-cpu.lock lists (pip: " in said
@@ -280,7 +282,7 @@ def test_nothing_anywhere_is_pips_own_error(machine):
     nothing_listens(machine)
     versions, finished = machine.installed()
     assert (versions, finished.returncode) == ([], 1)
-    assert "No matching distribution found for torch==2.13.0" in finished.stderr
+    assert "No matching distribution found for torch===2.13.0" in finished.stderr
 
 
 @pytest.mark.parametrize("build", ["gpu", "CPU", "cpu cuda", "no; touch harm", "$(touch harm)"])

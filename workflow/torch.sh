@@ -28,7 +28,8 @@ install_for_cpus() {
 
 # Of this version to the letter, for which "+cpu" would pass.
 install_for_gpus() {
-    "${install[@]}" requirements-torch.lock --constraint <(sed -n 's/^torch==\([^ ]*\).*/torch===\1/p' requirements-torch.lock)
+    sed 's/^torch==/torch===/' requirements-torch.lock >.venv/requirements-torch.lock
+    "${install[@]}" .venv/requirements-torch.lock
 }
 
 if [[ $here != "Linux x86_64" && $here != "Linux aarch64" ]]; then
