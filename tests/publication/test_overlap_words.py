@@ -3,14 +3,17 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from ptychoformer.configuration import load
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.experiments import Experiments
 from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS
-from ptychoformer.publication.figures.parts.pictures import PSNR_KEY, Row
+from ptychoformer.publication.figures.parts.panels import View
+from ptychoformer.publication.figures.parts.pictures import PSNR_KEY, TRUTH_ABOVE, Pictures, Row
 from ptychoformer.publication.report.claims import sections
 from ptychoformer.publication.report.evidence import evidence
 from ptychoformer.publication.report.labels import Labels
@@ -79,7 +82,17 @@ def test_a_claim_without_runs_is_linked_to_its_table():
 
 @pytest.mark.parametrize(("channel", "key"), [("phase", PSNR_KEY), ("amplitude", "")])
 def test_no_key_stands_where_no_truth_does(channel, key):
-    view = type("View", (), {"truth": {channel: [[0.0]]}, "answers": {}})()
+    view = View((0, 0), {channel: np.zeros((8, 8))}, {})
     assert Row(view, channel, (0.0, 1.0)).below(None) == key
     assert Row(view, channel, (0.0, 1.0), truth=False).below(None) == ""
     assert Row(view, channel, (0.0, 1.0), error=True).below(None) == ""
+
+
+def test_where_the_truth_is_not_drawn_again_its_place_says_so():
+    image = np.zeros((8, 8))
+    view = View((0, 0), {"phase": image}, {"dpi": {"phase": image}})
+    rows = [Row(view, "phase", (0.0, 1.0), "a"), Row(view, "phase", (0.0, 1.0), "b", truth=False)]
+    figure = Figure()
+    Pictures(rows).draw(figure, ["DPI"], None)
+    said = [[text.get_text() for text in axes.texts] for axes in figure.axes if axes.get_ylabel() == "Phase"]
+    assert [TRUTH_ABOVE in words for words in said] == [False, True]

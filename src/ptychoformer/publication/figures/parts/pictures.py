@@ -28,6 +28,7 @@ WIDEST = 1.6
 FOR_HEADINGS, FOR_LETTER = 0.36, 0.2
 FOR_PSNR = 0.16
 PSNR_KEY = "plain | relative"
+TRUTH_ABOVE = "as above"
 PATTERN_DECADES = 4
 PATTERN_SHARE = 0.55  # of a cell's side, of the pattern that has its colour bar below it there
 
@@ -169,6 +170,8 @@ class Pictures:
         if image is None:
             axes.spines[:].set_visible(False)
             axes.patch.set_visible(False)
+            if model is None and not row.truth:
+                axes.text(0.5, 0.5, TRUTH_ABOVE, ha="center", va="center", transform=axes.transAxes)
         else:
             axes.imshow(image, norm=row.colours, cmap=row.colourmap, aspect="auto")
             frame(axes)
