@@ -18,7 +18,7 @@ from ptychoformer import files
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import JUST_BEGUN, alone, atomic, locked, write_text
 from ptychoformer.storage import create_hdf5, open_hdf5, read, write
-from ptychoformer.tables import read_csv, read_text, write_csv, write_rows
+from ptychoformer.tables import read_csv, read_text, write_csv, write_records, write_rows
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -269,7 +269,9 @@ def test_rows_make_the_same_file_as_their_table(tmp_path):
     rows = list(zip(names, range(-2, 6), values, strict=True))
     write_rows(columns, rows, tmp_path / "rows.csv")
     write_csv(pd.DataFrame(rows, columns=columns), tmp_path / "table.csv")
+    write_records([dict(zip(columns, row, strict=True)) for row in rows], tmp_path / "records.csv")
     assert (tmp_path / "rows.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
+    assert (tmp_path / "records.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
 
 
 def test_two_writers_of_one_file_do_not_meet_and_the_last_one_to_end_is_read(tmp_path):

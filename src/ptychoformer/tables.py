@@ -10,7 +10,7 @@ import gzip
 import math
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,11 @@ def write_rows(columns: Iterable[str], rows: Iterable[Iterable[str | int | float
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_printed(value) for value in row] for row in rows)
+
+
+def write_records(records: Sequence[Mapping[str, str | int | float]], path: str | os.PathLike) -> None:
+    """The same file as ``write_rows`` makes of one or more rows that name their columns."""
+    write_rows(records[0], (record.values() for record in records), path)
 
 
 def _printed(value: str | int | float) -> str | int:

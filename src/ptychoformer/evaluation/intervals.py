@@ -2,8 +2,8 @@
 
 from math import sqrt
 
-from scipy import stats
 from scipy.optimize import brentq
+from scipy.special import chdtri, ncfdtr, nctdtr
 
 TAIL = 0.025  # on either side of a 95 % interval
 # SciPy's noncentral distributions give NaN for t above 3e4. Long before, noise in the mean is
@@ -26,7 +26,7 @@ def eta_squared_interval(f_value: float, df_effect: float, df_error: float) -> t
 
     def limit(probability: float) -> float:
         def excess(noncentrality: float) -> float:
-            return stats.ncf.cdf(f_value / scale, df_effect, df_error, noncentrality) - probability
+            return ncfdtr(df_effect, df_error, noncentrality, f_value / scale) - probability
 
         if excess(0.0) <= 0:
             return 0.0
@@ -51,7 +51,7 @@ def d_z_interval(t: float, n: int) -> tuple[float, float]:
     def limit(probability: float) -> float:
         # P(T <= size | -2) is at least the normal P(Z <= 2), 0.977, so that the lower limit is
         # never below -2.
-        return scale * brentq(lambda delta: stats.nct.cdf(size, n - 1, delta) - probability, -2.0, upper) / sqrt(n)
+        return scale * brentq(lambda delta: nctdtr(n - 1, delta, size) - probability, -2.0, upper) / sqrt(n)
 
     low, high = limit(1 - TAIL), limit(TAIL)
     return (low, high) if t >= 0 else (-high, -low)
@@ -64,4 +64,4 @@ def _scatter_bound(df: float) -> float:
     With 3 standard normal deviations besides, it bounds a noncentrality: what is left is at most
     0.01 + 0.0013, less than ``TAIL``.
     """
-    return sqrt(stats.chi2.isf(0.01, df) / df)
+    return sqrt(chdtri(df, 0.01) / df)

@@ -13,8 +13,7 @@ from math import inf, nan, sqrt
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.anova import AnovaRM
+from scipy.special import fdtrc, stdtr, stdtrit
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
@@ -121,21 +120,25 @@ def repeated_measures_anova(table: pd.DataFrame) -> Anova:
         InputError: the table cannot be tested, see ``obstacle``.
     """
     _require_testable(table)
+    # Here, since tables, figures and the report need less of this module, and start sooner.
+    from statsmodels.stats.anova import AnovaRM
+
     long = pd.DataFrame(
         [(seed, level, value) for seed, row in table.iterrows() for level, value in row.items()],
         columns=["seed", "level", "value"],
     )
-    f_value, df_effect, df_error, p = AnovaRM(long, "value", "seed", within=["level"]).fit().anova_table.loc["level"]
+    tested = AnovaRM(long, "value", "seed", within=["level"]).fit().anova_table.loc["level"]
+    f_value, df_effect, df_error, p = map(float, tested)
     epsilon = greenhouse_geisser(table.to_numpy(float))
     low, high = eta_squared_interval(f_value, epsilon * df_effect, epsilon * df_error)
     return Anova(
-        F=float(f_value),
-        df_effect=float(df_effect),
-        df_error=float(df_error),
-        p=float(p),
+        F=f_value,
+        df_effect=df_effect,
+        df_error=df_error,
+        p=p,
         epsilon=epsilon,
-        p_gg=float(stats.f.sf(f_value, epsilon * df_effect, epsilon * df_error)),
-        eta_squared=float(f_value * df_effect / (f_value * df_effect + df_error)),
+        p_gg=float(fdtrc(epsilon * df_effect, epsilon * df_error, f_value)),
+        eta_squared=f_value * df_effect / (f_value * df_effect + df_error),
         eta_low=low,
         eta_high=high,
     )
@@ -148,13 +151,18 @@ def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
         InputError: they cannot be tested, see ``obstacle``.
     """
     _require_testable(table[[a, b]])
-    differences = (table[a] - table[b]).to_numpy(float)
+    return _tested(table[[a, b]])
+
+
+def _tested(pair: pd.DataFrame) -> Paired:
+    """The paired t-test of a table (seeds x 2) that can be tested."""
+    differences = np.subtract(*pair.to_numpy(float).T)
     n = len(differences)
     mean, error = float(differences.mean()), float(differences.std(ddof=1)) / sqrt(n)
-    t, reach = mean / error, float(stats.t.isf(TAIL, n - 1)) * error
+    t, reach = mean / error, -float(stdtrit(n - 1, TAIL)) * error
     d_low, d_high = d_z_interval(t, n)
     return Paired(
-        mean, mean - reach, mean + reach, t, n - 1, float(2 * stats.t.sf(abs(t), n - 1)), t / sqrt(n), d_low, d_high
+        mean, mean - reach, mean + reach, t, n - 1, 2 * float(stdtr(n - 1, -abs(t))), t / sqrt(n), d_low, d_high
     )
 
 
@@ -225,7 +233,7 @@ def _pair_rows(table: pd.DataFrame) -> list[dict]:
 def _pair_row(table: pd.DataFrame, alpha: float) -> dict:
     a, b = table.columns
     note = obstacle(table)
-    result = _difference_alone(table) if note else paired(table, a, b)
+    result = _difference_alone(table) if note else _tested(table)
     return {
         "a": a,
         "b": b,

@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from ptychoformer.device import device_name, lookup_device
@@ -45,7 +44,7 @@ from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
 from ptychoformer.provenance import digest
 from ptychoformer.storage import create_hdf5, write
-from ptychoformer.tables import write_csv
+from ptychoformer.tables import write_records
 from ptychoformer.tensors import fingerprint, load_state, restored, save
 
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
@@ -119,7 +118,7 @@ def reconstruct(
     r_factor = run.finish()
     say(f"R factor {r_factor:.4f} after {run.iteration} iterations")
     _write(run, prepared, r_factor, output, announce and partial(announce, prepared))
-    write_csv(pd.DataFrame(run.history), convergence)
+    write_records(run.history, convergence)
     if not keep_state:
         delete_state(output)
     return _facts(run, r_factor, device)

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from ptychoformer.device import device_name, lookup_device
@@ -29,7 +28,7 @@ from ptychoformer.plugins import network_source
 from ptychoformer.progress import say
 from ptychoformer.provenance import digest, source_digest
 from ptychoformer.randomness import integer_seed
-from ptychoformer.tables import write_csv
+from ptychoformer.tables import write_records
 from ptychoformer.tensors import load_state, restored, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.contract import check_loss, check_network
@@ -84,7 +83,7 @@ class _Job:
 
     def save_state(self) -> None:
         save(self.training.state() | {"identity": self.identity}, state_beside(self.run.checkpoint))
-        write_csv(pd.DataFrame(self.training.history), _growing(self.run.history))
+        write_records(self.training.history, _growing(self.run.history))
         self.saved = time.monotonic()
 
 
@@ -249,7 +248,7 @@ def _is_due(job: _Job, device: torch.device) -> bool:
 def _finished(job: _Job, model: NetworkEntry, n_train: int, device: torch.device) -> dict[str, Any]:
     """Write what a run has made; returns its facts."""
     making = job.training
-    write_csv(pd.DataFrame(making.history), job.run.history)
+    write_records(making.history, job.run.history)
     _growing(job.run.history).unlink(missing_ok=True)
     made = Checkpoint(model, job.window, job.normalisation, making.final_weights(), job.source)
     save_checkpoint(made, job.run.checkpoint)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS
@@ -40,7 +40,7 @@ def half_width_of(std: float, count: int) -> float:
     """`half_width` of ``count`` values whose sample standard deviation is ``std``; NaN of fewer
     than two.
     """
-    return float(student.ppf((1 + CONFIDENCE) / 2, count - 1) * std / np.sqrt(count)) if count > 1 else np.nan
+    return float(stdtrit(count - 1, (1 + CONFIDENCE) / 2) * std / np.sqrt(count)) if count > 1 else np.nan
 
 
 def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, level: str) -> pd.DataFrame:
