@@ -254,3 +254,36 @@ def test_pytorch_without_room_is_one_sentence_and_no_aborted_process(make_scan, 
 def test_what_needs_no_pytorch_needs_no_room_for_it(make_scan):
     assert limited(0.5e9, "inspect", make_scan()).returncode == 0
     assert limited(0.5e9, "--version").returncode == 0
+
+
+@pytest.mark.parametrize(("first", "looked"), [("pass", True), ("memory.collect_seldom()", False)])
+def test_a_program_that_ends_does_not_look_for_garbage_unless_nothing_is_said(first, looked):
+    """An object that refers to itself is what Python has to look for."""
+    program = f"""
+from ptychoformer import memory
+{first}
+class Garbage:
+    def __del__(self):
+        print("found")
+garbage = Garbage()
+garbage.itself = garbage
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == ("found\n" if looked else "")
+
+
+def test_garbage_is_still_looked_for_while_a_program_works():
+    program = """
+import gc, weakref
+from ptychoformer.memory import collect_seldom
+collect_seldom()
+class Garbage: pass
+def circle():
+    garbage = Garbage()
+    garbage.itself = garbage
+    return weakref.ref(garbage)
+circles = [circle() for _ in range(50_000)]
+print(sum(circle() is not None for circle in circles) < 25_000)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from ptychoformer.errors import PtychoformerError, is_out_of_memory
 from ptychoformer.files import is_disk_full, locked
-from ptychoformer.memory import look_before_torch
+from ptychoformer.memory import collect_seldom, look_before_torch
 from ptychoformer.owners import WORKFLOWS, is_dead
 from ptychoformer.provenance import record, sidecar
 
@@ -42,6 +42,7 @@ def job(snakemake, alone: Iterable[str] = ()) -> Iterator[dict]:
         alone: outputs out of whose folders other jobs are kept, such as one that outlived its
             workflow. If one is there, log and provenance are its own, and nothing is touched.
     """
+    collect_seldom()
     look_before_torch()
     facts: dict = {}
     began, started = time.perf_counter(), round(time.time(), 3)

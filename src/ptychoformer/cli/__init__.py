@@ -20,7 +20,7 @@ from ptychoformer import __version__
 from ptychoformer.cli import export, inspect, predict, reconstruct, train
 from ptychoformer.errors import PtychoformerError, is_out_of_memory
 from ptychoformer.files import is_disk_full
-from ptychoformer.memory import look_before_torch
+from ptychoformer.memory import collect_seldom, look_before_torch
 from ptychoformer.parsing import Parser
 
 ABOUT = """\
@@ -83,6 +83,7 @@ def _fill_streams() -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     afterwards = ""
+    collect_seldom()
     look_before_torch()
     try:
         options = parser().parse_args(arguments)
