@@ -7,8 +7,8 @@
 #
 # It deletes what a job makes before the job begins, and after it (even with --touch) if that is
 # older than what it was made of. So what would make a job fail or make the same thing twice is
-# looked at before: files dated in the future, folders that cannot be written to, and jobs that
-# outlived an earlier run.
+# looked at before: files dated in the future or cut off to nothing, folders that cannot be written
+# to, and jobs that outlived an earlier run.
 #
 # Its jobs read the code when they begin, so that code that is edited meanwhile is used by some of
 # them. Each is taken for one of the code at the start, and made anew by the next run.
@@ -35,7 +35,7 @@ from snakemake.cli import get_argument_parser
 
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.owners import WORKFLOWS, held, is_dead, turn
-from ptychoformer.readiness import check_alone, check_times, check_writable
+from ptychoformer.readiness import check_alone, check_not_empty, check_times, check_writable
 
 SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
 STARTED = time.time()
@@ -70,6 +70,7 @@ def look_before_work():
     """Say in a sentence what would make this run fail late or lose what is finished."""
     waiting = [job for job in workflow.dag.jobs if workflow.dag.needrun(job)]
     made = [str(file) for job in waiting for file in job.output]
+    kept = {str(file) for job in workflow.dag.jobs for file in job.output}.difference(made)
     if PLAN.harvested and {"train", "train_together"} & {job.rule.name for job in waiting}:
         raise WorkflowError(
             f"{PLAN.harvested} does not hold all runs that were asked for, and nothing is trained to print it;"
@@ -77,6 +78,7 @@ def look_before_work():
         )
     try:
         check_times(str(file) for job in workflow.dag.jobs for file in (*job.input, *job.output))
+        check_not_empty(kept)
         check_writable([*made, *(str(file) for job in waiting for file in job.log)])
         check_alone(made)
     except PtychoformerError as error:
