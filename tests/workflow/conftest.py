@@ -1,7 +1,8 @@
 """Snakemake, run as a user runs it, in a copy of the project."""
 
-import json
+import atexit
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from .forked import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
@@ -27,15 +30,22 @@ PARTS = (
 
 
 @cache
-def server() -> subprocess.Popen:
-    """Where Snakemake is imported already, see `forked`; it ends with these tests."""
-    return subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("forked.py")],
-        env=without_path(),
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+def warm() -> tuple[str, Path]:
+    """Where a Python listens that has imported already (`forked`), and the Python that asks it; it ends
+    with these tests.
+    """
+    folder = Path(tempfile.mkdtemp())
+    address, python = str(folder / "socket"), folder / "python"
+    program = [sys.executable, Path(__file__).with_name("forked.py")]
+    environment = without_path() | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # read but once
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    server = subprocess.Popen([*program, "serve", address], env=environment, **pipes)
+    assert server.stdout.readline() == b"listening\n"
+    atexit.register(shutil.rmtree, folder)
+    atexit.register(server.communicate)
+    python.write_text(f'#!/bin/sh\nexec {shlex.join([program[0], "-IS", str(program[1]), "ask", address])} "$@"\n')
+    python.chmod(0o755)
+    return address, python
 
 
 def without_path() -> dict[str, str]:
@@ -82,13 +92,19 @@ class Project:
     def environment(self) -> dict[str, str]:
         return without_path()
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run to the end; output and errors together in ``stdout``."""
-        command = self.command(*arguments)
-        with tempfile.NamedTemporaryFile("r") as output:
-            asked = dict(arguments=command[3:], folder=str(self.folder), environment=self.environment())
-            print(json.dumps(asked | {"output": output.name}), file=server().stdin, flush=True)
-            status = int(server().stdout.readline())
+    def snakemake(self, *arguments: str, cold: bool = False) -> subprocess.CompletedProcess:
+        """Run to the end; output and errors together in ``stdout``.
+
+        Args:
+            cold: each job starts Python and imports, as a user's does; else it is forked from one that
+                has imported.
+        """
+        command, (address, python) = self.command(*arguments), warm()
+        with tempfile.TemporaryFile("w+") as output, open(os.devnull) as nothing:
+            streams = [nothing.fileno(), output.fileno(), output.fileno()]
+            where = dict(folder=str(self.folder), environment=self.environment())
+            status = ask(address, command[1:], streams, python=sys.executable if cold else str(python), **where)
+            output.seek(0)
             return subprocess.CompletedProcess(command, status, output.read())
 
     def told(self, *arguments: str) -> str:

@@ -165,7 +165,7 @@ def printed(finished_project, project):
     (project.folder / "kept.yaml").write_text("pathvars: {results: results/kept}\nharvested: kept\n")
 
     def make(*targets):
-        finished = project.snakemake(*targets, "--configfile", "config/smoke.yaml", "kept.yaml")
+        finished = project.snakemake(*targets, "--configfile", "config/smoke.yaml", "kept.yaml", cold=True)
         assert finished.returncode == 0, finished.stdout
         assert not (project.folder / "results/kept/training").exists()
         return project.folder / "results/kept", finished.stdout
@@ -272,7 +272,7 @@ def test_patches_stitched_where_they_really_were_are_stitched_anew_and_not_train
     assert "train" not in jobs
     assert jobs["score"] > 80
     run = "results/smoke/evaluation/noisy/ceiling/none/n24/seed0/on_noisy/metrics.csv"
-    finished = project.snakemake(run, *SMOKE, "config/other.yaml")
+    finished = project.snakemake(run, *SMOKE, "config/other.yaml", cold=True)
     assert finished.returncode == 0, finished.stdout
     scores = pd.read_csv(project.folder / run).query("metric == 'mse' and level == 'scene'")
     assert (scores["value"] < 1e-9).all()  # true labels where they belong
@@ -431,7 +431,7 @@ def test_seeds_in_one_job_have_the_weights_and_metrics_of_seeds_in_jobs_of_their
     )
     run = "clean/dpi/mse/n24/seed{seed}"
     metrics = [f"results/together/evaluation/{run}/on_clean/metrics.csv".format(seed=seed) for seed in (0, 1)]
-    finished = project.snakemake(*metrics, *SMOKE, "together.yaml")
+    finished = project.snakemake(*metrics, *SMOKE, "together.yaml", cold=True)
     assert finished.returncode == 0, finished.stdout
     for seed, path in enumerate(metrics):
         apart = project.folder / path.replace("together", "smoke")
@@ -588,7 +588,7 @@ def metric_files(project):
 
 @pytest.mark.slow
 def test_the_same_config_gives_the_same_bytes(finished_project, project):
-    finished = project.snakemake(*SMOKE)
+    finished = project.snakemake(*SMOKE, cold=True)
     assert finished.returncode == 0, finished.stdout
     files = metric_files(project)
     assert len(files) > 20
