@@ -1,5 +1,6 @@
 """Datasets small enough to train on in a second."""
 
+import gc
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.memory import collect_seldom
 from ptychoformer.randomness import generator
 from ptychoformer.storage import create_hdf5, write
 
@@ -55,6 +57,12 @@ def pytest_collection_modifyitems(config, items):
         target = config.getoption("reliability_of")
         config.hook.pytest_deselected(items=[item for item in items if target_of(item) != target])
         items[:] = [item for item in items if target_of(item) == target]
+
+
+def pytest_collection_finish():
+    """Look for garbage seldom, and not among what was imported and collected: that takes a tenth of the time."""
+    gc.freeze()
+    collect_seldom()
 
 
 @pytest.fixture
