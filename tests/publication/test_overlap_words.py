@@ -80,6 +80,12 @@ def test_a_claim_without_runs_is_linked_to_its_table():
     assert links(claim("table1", n_seeds=0, place="Section IV-B1")) == {"one": ["#table1"]}
 
 
+def test_a_figure_and_the_table_of_its_numbers_are_told_apart():
+    found = evidence(pd.DataFrame([claim("measured", place="Section IV-C")]), PAPER, {"measured", "fig5"})
+    assert found["one"].links == (("#measured", "Table of Figure 5"), ("#fig5", "Figure 5"))
+    assert found["one"].source == "Figure 5"
+
+
 @pytest.mark.parametrize(("channel", "key"), [("phase", PSNR_KEY), ("amplitude", "")])
 def test_no_key_stands_where_no_truth_does(channel, key):
     view = View((0, 0), {channel: np.zeros((8, 8))}, {})

@@ -142,7 +142,9 @@ def _tables(
     """Every table; what stands below the first is not said again below the others."""
     first, *others = (_table(layouts[name], *read[name], words[name]["scale_note"]) for name in words)
     told = set(first["notes"])
-    return [first, *(table | {"notes": [note for note in table["notes"] if note not in told]} for table in others)]
+    kept = [[note for note in table["notes"] if note not in told] for table in others]
+    is_new = [table["has_published"] and not first["has_published"] for table in others]
+    return [first, *(table | {"notes": own, "has_published": new} for table, own, new in zip(others, kept, is_new))]
 
 
 def _table(layout: Layout, table: pd.DataFrame, pairwise: pd.DataFrame, scale_note: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def evidence(table: pd.DataFrame, contents: Contents, shown: Collection[str]) ->
         first = rows.iloc[0]
         names = _shown_by(first["experiment"], first["place"], contents)
         drawn = [one for one in names if one in shown and (one in contents.tables or first["experiment"] in was_run)]
-        links = tuple((f"#{one}", _label(one, contents)) for one in drawn)
+        links = tuple((f"#{one}", _words(one, contents)) for one in drawn)
         found[name] = Evidence(picture(rows), links, _label(names[0], contents))
     return found
 
@@ -82,6 +82,11 @@ def _shown_by(experiment: str, place: str, contents: Contents) -> list[str]:
 
 def _label(name: str, contents: Contents) -> str:
     return contents.tables[name].source if name in contents.tables else f"Figure {name.removeprefix('fig')}"
+
+
+def _words(name: str, contents: Contents) -> str:
+    """The same, by which a table of a figure's numbers is told from the figure."""
+    return f"Table {contents.tables[name].number}" if name in contents.tables else _label(name, contents)
 
 
 def picture(rows: pd.DataFrame) -> Markup:

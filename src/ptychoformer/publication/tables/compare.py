@@ -214,9 +214,10 @@ def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_not
     return [
         *([layout.table.note] if layout.table.note else []),
         _seeds_note(table),
+        f"{names} of amplitude and phase on the labels' 0 to 1 scale, peak 1.",
         (
-            f"{names} of amplitude and phase on the labels' 0 to 1 scale, peak 1. Relative phase: less its mean error,"
-            " of a scene or of each pattern, since a pattern does not change with the constant phase of its window."
+            "Relative phase: less its mean error, of a scene or of each pattern, since a pattern does not change with"
+            " the constant phase of its window."
         ),
         *_released_note(layout),
         (
