@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ptychoformer.errors import InputError
 
+# Folders of the folder of results.
+ROOMS = ("simulation", "measurement", "training", "evaluation", "publication")
 CELL = "{dataset}/{model}/{loss}/n{n_train}"  # what is trained with every seed
 RUN = f"{CELL}/seed{{seed}}"
 TRAINING = f"training/{RUN}"

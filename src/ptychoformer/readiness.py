@@ -75,14 +75,23 @@ def check_writable(files: Iterable[str]) -> None:
         if file.is_dir():
             raise OutputError(f"{file} is a folder, where a file is to be written; move it away.")
     for folder in sorted({file.parent for file in files}):
-        if other := not_a_folder(folder):
-            raise OutputError(f"The folder {folder} cannot be made: {other} is no folder; move it away.")
+        check_folder(folder)
         there = next(part for part in (folder, *folder.parents) if part.exists())
         if not os.access(there, os.W_OK | os.X_OK):
             raise OutputError(
                 f"The folder {there} cannot be written to: it belongs to somebody else or is read-only; change that, or"
                 " name another with pathvars.results."
             )
+
+
+def check_folder(folder: Path) -> None:
+    """Whether ``folder`` is one or can be made: neither it nor what it lies in is a file.
+
+    Raises:
+        OutputError: something is.
+    """
+    if other := not_a_folder(folder):
+        raise OutputError(f"The folder {folder} cannot be made: {other} is no folder; move it away.")
 
 
 def check_alone(files: Iterable[str]) -> None:

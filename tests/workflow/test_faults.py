@@ -260,7 +260,6 @@ IN_THE_WAY = {
     "results": lambda path: path.write_text("a user's own"),
     "results/smoke/simulation": lambda path: path.write_text("a user's own"),
     "results/smoke/simulation/objects": lambda path: path.symlink_to("nowhere"),
-    PERMALLOY: lambda path: (path.mkdir(), (path / "a user's own").touch()),
     PERMALLOY.replace(".h5", ".log"): lambda path: (path.mkdir(), (path / "a user's own").touch()),
 }
 
@@ -309,17 +308,21 @@ def test_a_result_that_was_ruined_is_one_sentence_and_made_again_with_the_same_b
         assert [(project.folder / name).read_bytes() for name in (PERMALLOY, DATASET)] == whole
 
 
-def test_a_dead_link_in_the_place_of_a_result_is_a_result_that_is_not_made(simulated, tmp_path, tried):
+def test_a_dead_link_in_the_place_of_a_result_is_one_sentence_and_stays(simulated, tmp_path, tried):
     project = simulated.copy(tmp_path / "project")
-    whole = (project.folder / PERMALLOY).read_bytes()
-    (project.folder / PERMALLOY).unlink()
-    (project.folder / PERMALLOY).symlink_to("nowhere.h5")
-    with tried("a dead link in the place of a result: the result is made again, with the same bytes"):
+    link = project.folder / PERMALLOY
+    whole = link.read_bytes()
+    link.unlink()
+    link.symlink_to("nowhere.h5")
+    with tried("a dead link in the place of a result: one sentence, then the same bytes"):
         finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode != 0
+        assert f"Unable to obtain modification time of file {PERMALLOY}" in finished.stdout
+        assert "Traceback" not in finished.stdout
+        link.unlink()
+        finished = project.snakemake(PERMALLOY, *SMOKE)
         assert finished.returncode == 0, finished.stdout
-        assert not (project.folder / PERMALLOY).is_symlink()
-        assert (project.folder / PERMALLOY).read_bytes() == whole
-        assert not (project.folder / PERMALLOY).with_name("nowhere.h5").exists()
+        assert link.read_bytes() == whole
 
 
 def test_the_rate_limit_that_is_lifted_is_still_snakemakes():

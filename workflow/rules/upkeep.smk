@@ -18,6 +18,8 @@
 # hundreds of jobs it looks hundreds of times a second. On the user's own machine the cores are the
 # limit, not the rate.
 #
+# It ends with a traceback, before any look of ours, if a file lies where it lists a folder.
+#
 # It starts the Python of its jobs by a shell command in which the path of that Python is not
 # quoted: one with a blank in it would be cut.
 #
@@ -35,7 +37,8 @@ from snakemake.cli import get_argument_parser
 
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.owners import WORKFLOWS, held, is_dead, turn
-from ptychoformer.readiness import check_alone, check_not_empty, check_times, check_writable
+from ptychoformer.paths import ROOMS
+from ptychoformer.readiness import check_alone, check_folder, check_not_empty, check_times, check_writable
 
 SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
 STARTED = time.time()
@@ -98,6 +101,15 @@ def name_edited_code():
         )
 
 
+def look_at_folders():
+    """Say what lies in the way of the folders of results."""
+    try:
+        for room in ROOMS:
+            check_folder(Path(workflow.pathvars.apply("<results>"), room))
+    except PtychoformerError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def lift_rate_limit():
     rate = workflow.scheduling_settings.max_jobs_per_timespan
     if workflow.local_exec and rate and (rate.max_jobs, rate.timespan) == SNAKEMAKES_RATE:
@@ -148,6 +160,7 @@ def name_report():
 
 gc.set_threshold(100_000)
 sys.executable = shlex.quote(sys.executable)
+look_at_folders()
 name_this_run()
 
 
