@@ -56,7 +56,9 @@ def test_the_container_installs_by_make_from_the_locks_alone(tmp_path):
 
 
 def test_an_audit_is_of_all_that_is_locked_and_apart_from_what_must_pass():
-    planned = subprocess.run(["make", "--dry-run", "audit"], cwd=ROOT, capture_output=True, text=True)
+    planned = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "audit"], cwd=ROOT, capture_output=True, text=True
+    )
     assert planned.returncode == 0, planned.stderr
     command = planned.stdout.splitlines()[-1]
     locks = {path.name for path in ROOT.glob("requirements*.lock")} - {"requirements-torch-cpu.lock"}

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -142,7 +143,7 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch):
     trained = checkpoint(tmp_path / "model.pt", "ptychonn")
 
     class Program:
-        model = type("Model", (), {"metadata_props": {}})
+        model = SimpleNamespace(metadata_props={}, graph=SimpleNamespace(inputs=(), outputs=()))
 
         def save(self, path, **_):
             path.write_text("half")

@@ -30,4 +30,4 @@ def test_a_network_that_is_not_known_is_told(tmp_path):
     command = [sys.executable, str(ROOT / "workflow/speed.py"), str(tmp_path / "scan.cxi"), "--networks", "PtychoGPT"]
     finished = subprocess.run(command, capture_output=True, text=True)
     assert finished.returncode == 2
-    assert "invalid choice: 'PtychoGPT'" in finished.stderr
+    assert "--networks: 'PtychoGPT' is not allowed; it must be one of Ptychoformer, " in finished.stderr
