@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.parsing import described
+from ptychoformer.parsing import command_parser
 
 # Snakemake's plugin looks at jobs every few seconds at first, and every 180 s in the end; squeue
 # has to know an ended job for so long. With less than three times its first wait it turns to sacct.
@@ -54,7 +54,7 @@ class Trouble(Exception):
 
 def main() -> None:
     """Check, and print the sentence; exit code 1 if something is wrong."""
-    parser = described("python workflow/check_slurm.py", __doc__)
+    parser = command_parser("python workflow/check_slurm.py", __doc__)
     parser.add_argument("--profile", type=Path, default=Path("profiles/slurm"))
     parser.add_argument("--wait", type=float, default=300, help="seconds that a job may take to start and end")
     arguments = parser.parse_args()

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from ptychoformer import cli, notebook, plugins
 from ptychoformer.configuration import fill_options
 from ptychoformer.escaping import markdown
-from ptychoformer.parsing import described
+from ptychoformer.parsing import command_parser
 
 SCHEMA = "workflow/schemas/config.schema.yaml"
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
@@ -144,7 +144,7 @@ def page() -> str:
 
 def main() -> None:
     """Write the page."""
-    parser = described("python workflow/document.py", __doc__)
+    parser = command_parser("python workflow/document.py", __doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "docs/reference.md", help="file to write [%(default)s]")
     parser.parse_args().output.write_text(page(), encoding="utf-8")
 

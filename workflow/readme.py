@@ -23,7 +23,7 @@ from ptychoformer.configuration import CONTENTS
 from ptychoformer.contents import Contents, read_contents
 from ptychoformer.escaping import markdown
 from ptychoformer.experiments import headline_of, models_of
-from ptychoformer.parsing import described
+from ptychoformer.parsing import command_parser
 from ptychoformer.publication.report.blocks import write_block
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.readme import (
@@ -44,7 +44,7 @@ SOURCES = Sources("resources/reference", "resources/laptop")
 
 def main() -> None:
     """Copy, render and write."""
-    described("python workflow/readme.py", __doc__).parse_args()
+    command_parser("python workflow/readme.py", __doc__).parse_args()
     os.chdir(ROOT)
     config = configured()
     results = Path("results")  # where Snakemake has <results> at the default scale

@@ -38,7 +38,7 @@ from ptychoformer.errors import PtychoformerError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.experiments import Experiments, models_of, training_patterns
 from ptychoformer.files import write_text
-from ptychoformer.parsing import Parser, described
+from ptychoformer.parsing import Parser, command_parser
 from ptychoformer.paths import EVALUATION
 from ptychoformer.publication.harvest import harvest
 from ptychoformer.publication.store.holdings import INDEX, Holdings
@@ -138,7 +138,7 @@ def _held(
 
 
 def _parser() -> Parser:
-    parser = described("python workflow/reference.py", __doc__)
+    parser = command_parser("python workflow/reference.py", __doc__)
     parser.add_argument("--hours", type=float, default=2.0, help="how long to work (default 2)")
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
     parser.add_argument("--cores", default="all", help="for Snakemake (default all)")

@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.parsing import described
+from ptychoformer.parsing import command_parser
 
 EPOCHS, BATCH, FITTED = 25, 32, 0.95  # config/paper.yaml; the rest of the patterns validates
 SEEDS = 10
@@ -84,7 +84,7 @@ MACHINES = (
 
 def main() -> None:
     """Plan, schedule and print."""
-    described("python workflow/scaling.py", __doc__).parse_args()
+    command_parser("python workflow/scaling.py", __doc__).parse_args()
     print("| | wall time | jobs | core hours | GPU hours |\n|---|---|---|---|---|")
     plans = {gpu: read_plan("config/paper.yaml", *gpu * ["config/gpu.yaml"]) for gpu in (False, True)}
     for machine in MACHINES:

@@ -31,7 +31,7 @@ from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.models import build
-from ptychoformer.parsing import Parser, described
+from ptychoformer.parsing import Parser, command_parser
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.examples import Examples, load_examples
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def _parser() -> Parser:
-    parser = described("python workflow/speed.py", __doc__)
+    parser = command_parser("python workflow/speed.py", __doc__)
     parser.add_argument("datasets", nargs="+", help="CXI files of the workflow's, one a seed")
     parser.add_argument("--patterns", type=int, help="how many are trained on (default: all there are for it)")
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), help="which are measured (default: all)")

@@ -23,7 +23,7 @@ from reference import configured, run_program, snakemake_command
 from trials import histories
 
 from ptychoformer.evaluation.ties import score_ties
-from ptychoformer.parsing import Parser, described
+from ptychoformer.parsing import Parser, command_parser
 from ptychoformer.paths import SIMULATED_DATASET
 from ptychoformer.tables import write_csv
 
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _parser() -> Parser:
-    parser = described("python workflow/ties.py", __doc__)
+    parser = command_parser("python workflow/ties.py", __doc__)
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
     parser.add_argument(
         "--models", nargs="+", default=["ptynet", "ptychonn", "dpi", "ptychoformer"], help="default %(default)s"

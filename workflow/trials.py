@@ -26,7 +26,7 @@ from reference import configured, run_program, run_until, snakemake_command
 
 from ptychoformer.evaluation.columns import read_table
 from ptychoformer.experiments import training_patterns
-from ptychoformer.parsing import Parser, described
+from ptychoformer.parsing import Parser, command_parser
 from ptychoformer.paths import TRAINING
 from ptychoformer.tables import read_csv, write_csv
 
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _parser() -> Parser:
-    parser = described("python workflow/trials.py", __doc__)
+    parser = command_parser("python workflow/trials.py", __doc__)
     parser.add_argument("--hours", type=float, default=math.inf, help="how long to work (default: until all is done)")
     parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
     parser.add_argument("--cores", default="all", help="for Snakemake (default all)")

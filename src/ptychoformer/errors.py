@@ -41,7 +41,7 @@ def why_not_now(error: Exception) -> str:
     return "another program has it open for writing" if isinstance(error, BlockingIOError) else ""
 
 
-def raise_if_not_of_the_file(error: Exception, path: str | os.PathLike) -> None:
+def raise_unless_damaged(error: Exception, path: str | os.PathLike) -> None:
     """Raise what says nothing of a file that could not be read: memory that does not suffice, and
     what keeps ``path`` from being read now.
     """

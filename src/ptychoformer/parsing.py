@@ -64,7 +64,7 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"{wrong}; did you mean '{guess}'?" if guess else wrong)
 
 
-def described(command: str, about: str | None) -> Parser:
+def command_parser(command: str, about: str | None) -> Parser:
     """Return a parser for what is started as ``command``, whose help says what it is about line by
     line as it is written.
     """

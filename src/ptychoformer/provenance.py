@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer import __version__, outside
-from ptychoformer.errors import InputError, raise_if_not_of_the_file
+from ptychoformer.errors import InputError, raise_unless_damaged
 from ptychoformer.files import check_file, write_text
 
 PACKAGE = Path(__file__).parent
@@ -247,7 +247,7 @@ def read_provenance(artefact: str | Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         written = content.pop("provenance_digest", None)  # which older ones have not
     except (InputError, OSError, ValueError, AttributeError, TypeError) as error:
-        raise_if_not_of_the_file(error, path)
+        raise_unless_damaged(error, path)
         raise InputError(
             f"{path} cannot be read as provenance; delete {artefact} and run again to make both anew."
         ) from error

@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ptychoformer.errors import InputError, first_line, raise_if_not_of_the_file
+from ptychoformer.errors import InputError, first_line, raise_unless_damaged
 from ptychoformer.files import atomic, check_file
 from ptychoformer.memory import MOST_EXPANSION, check_room
 
@@ -95,7 +95,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
             check_descriptions(file)
             yield file
     except OSError as error:
-        raise_if_not_of_the_file(error, path)
+        raise_unless_damaged(error, path)
         raise InputError(
             f"{path} cannot be read as HDF5, it may be truncated or damaged ({first_line(error)}); delete it, and run"
             " the same command that made it again."

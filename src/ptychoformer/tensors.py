@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ptychoformer.errors import InputError, OutputError, first_line, is_out_of_memory, raise_if_not_of_the_file
+from ptychoformer.errors import InputError, OutputError, first_line, is_out_of_memory, raise_unless_damaged
 from ptychoformer.files import atomic, check_file
 from ptychoformer.progress import say
 
@@ -43,7 +43,7 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
         content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
     # of a file that is something else, torch lets through whatever its unpickler stumbles over
     except Exception as error:
-        raise_if_not_of_the_file(error, path)
+        raise_unless_damaged(error, path)
         raise InputError(
             f"{path} cannot be read as a checkpoint, it may be another file, truncated or damaged; if it was one,"
             f" {_CURE}."
@@ -93,7 +93,7 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str
     return state
 
 
-def is_something_else(path: str | os.PathLike) -> bool:
+def is_no_state(path: str | os.PathLike) -> bool:
     """Whether a file can be read, and is no state, so that `load_state` would begin anew and the
     next state take its place. (One that cannot be read is set aside.)
     """

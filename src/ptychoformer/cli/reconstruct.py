@@ -70,7 +70,6 @@ examples:
   ptychoformer reconstruct scan.cxi -o object.h5 --frc --png object.png
   ptychoformer reconstruct scan.cxi -o quick.h5 --crop 128 --iterations 20"""
 AFTERWARDS = "The same command goes on where it was."  # said when it was interrupted
-RINGS = ("frequency", "frc", "half_bit")  # of a ring of the spectra
 
 
 def add_options(part: argparse.ArgumentParser) -> None:
@@ -117,8 +116,7 @@ def run(options: Namespace) -> None:
     check_outputs([output, convergence, options.png, options.watch, rings, *parts], [options.scan])
     with alone(output):
         check_pictures([options.png, options.watch], about_picture("reconstruct", options.scan))
-        check_own(rings, is_table(RINGS))
-        _check_replaced(options, (output, convergence), halves)
+        _check_replaced(options, (output, convergence), halves, rings)
         print(_made(options, output, convergence, rings))
 
 
@@ -140,16 +138,18 @@ def _made(options: Namespace, output: Path, convergence: Path, rings: Path) -> s
     return line
 
 
-def _check_replaced(options: Namespace, whole: tuple[Path, Path], halves: list[tuple[Path, Path]]) -> None:
+def _check_replaced(options: Namespace, whole: tuple[Path, Path], halves: list[tuple[Path, Path]], rings: Path) -> None:
     """Whether objects that lie there are of the same scan, and what lies beside them such as is
     written there.
 
     Raises:
         OutputError: one is not.
     """
+    from ptychoformer.evaluation.reproducibility import RINGS
     from ptychoformer.measurement.iterative import HISTORY
     from ptychoformer.measurement.reconstruct import state_file
 
+    check_own(rings, is_table(RINGS))
     for output, convergence in (whole, *halves):
         check_own(convergence, is_table(HISTORY))
         check_state(state_file(output))
@@ -196,7 +196,7 @@ def _frc(options: Namespace, output: Path, rings: Path, how: Mapping[str, Any]) 
     Raises:
         InputError: the scan cannot be halved, or the halves cannot be compared.
     """
-    from ptychoformer.evaluation.reproducibility import agreement_of_files
+    from ptychoformer.evaluation.reproducibility import RINGS, agreement_of_files
     from ptychoformer.publication.scan.description import resolution
     from ptychoformer.tables import write_rows
 

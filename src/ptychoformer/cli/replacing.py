@@ -168,9 +168,9 @@ def check_state(path: str | os.PathLike, remedy: str = DELETE) -> None:
         OutputError: it is something else.
     """
     if Path(path).exists():
-        from ptychoformer.tensors import is_something_else
+        from ptychoformer.tensors import is_no_state
 
-        if is_something_else(path):
+        if is_no_state(path):
             raise OutputError(f"{path} {FOREIGN}; {remedy}.")
 
 

@@ -24,6 +24,8 @@ from ptychoformer.measurement.cxi import read_transmission
 from ptychoformer.measurement.gauge import LIT, phase_ramp, phase_slopes
 from ptychoformer.storage import open_hdf5, read
 
+# Columns of a table of rings: cycles/pixel, correlation of the halves, its threshold.
+RINGS = ("frequency", "frc", "half_bit")
 # The shift is found better once the ramp is gone, and the other way round.
 ROUNDS = 3
 FINENESS = 100  # parts of a pixel that a shift is found to

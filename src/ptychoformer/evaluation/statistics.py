@@ -151,10 +151,10 @@ def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
         InputError: they cannot be tested, see ``obstacle``.
     """
     _require_testable(table[[a, b]])
-    return _tested(table[[a, b]])
+    return _t_test(table[[a, b]])
 
 
-def _tested(pair: pd.DataFrame) -> Paired:
+def _t_test(pair: pd.DataFrame) -> Paired:
     """The paired t-test of a table (seeds x 2) that can be tested."""
     differences = np.subtract(*pair.to_numpy(float).T)
     n = len(differences)
@@ -233,7 +233,7 @@ def _pair_rows(table: pd.DataFrame) -> list[dict]:
 def _pair_row(table: pd.DataFrame, alpha: float) -> dict:
     a, b = table.columns
     note = obstacle(table)
-    result = _difference_alone(table) if note else _tested(table)
+    result = _difference_alone(table) if note else _t_test(table)
     return {
         "a": a,
         "b": b,

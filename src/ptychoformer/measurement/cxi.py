@@ -229,9 +229,9 @@ def _check_that_parts_fit(path: str | os.PathLike, scan: Scan, count: int) -> No
 
 def _read_object(file: h5py.File, path: str | os.PathLike, name: str) -> np.ndarray:
     link = file["ptychography"].get("object", getlink=True)
-    other = Path(path).parent / getattr(link, "filename", "")
+    object_file = Path(path).parent / getattr(link, "filename", "")
     unread = f"{path} links to the object file '{getattr(link, 'filename', '?')}', which"
-    if other.exists() and not (other.is_file() or other.is_dir()):
+    if object_file.exists() and not (object_file.is_file() or object_file.is_dir()):
         raise InputError(f"{unread} is no regular file.")  # HDF5 would wait for a pipe for ever
     try:
         linked = file["ptychography/object"]

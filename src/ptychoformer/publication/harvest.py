@@ -21,6 +21,7 @@ from ptychoformer.configuration import load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import RUN
+from ptychoformer.files import not_a_folder
 from ptychoformer.parsing import Parser
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
@@ -78,9 +79,8 @@ def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown:
     results = Path(results_folder)
     if not (results / "evaluation").is_dir():
         raise InputError(f"{results} is no folder of results: it has no folder 'evaluation'.")
-    nearest = next(part for part in (Path(folder), *Path(folder).parents) if part.exists())
-    if not nearest.is_dir():
-        raise InputError(f"{nearest} is a file; the store is a folder, such as resources/reference.")
+    if other := not_a_folder(Path(folder)):
+        raise InputError(f"{other} is a file; the store is a folder, such as resources/reference.")
     existing = store.read_existing(folder)
     found = finished_runs(results)
     known = dict(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from ptychoformer.evaluation.columns import SCORES
 from ptychoformer.publication.claims.catalogue import read_claims
@@ -25,6 +26,25 @@ PLAIN = dict(
     **HERE,
     **OURS,
 )
+
+# An entry of the file of claims, and its test.
+TEST = dict(
+    experiment="table1",
+    dataset="clean",
+    channel="amplitude",
+    metric="psnr",
+    better="a",
+    worse="b",
+    comparison="greater",
+)
+CLAIM = dict(id="one", place="there", quote="said", statement="So.", judges="ranking", scope="all", test=TEST)
+
+
+def read_entry(folder, entry):
+    """The claims of a file in ``folder`` that holds one entry."""
+    path = folder / "claims.yaml"
+    path.write_text(yaml.safe_dump({"claims": [entry]}), encoding="utf-8")
+    return read_claims(path)
 
 
 def rows(dataset, model, values, *, loss="mse", n_train=640, channel="amplitude", metric="psnr", test=None):

@@ -6,17 +6,15 @@ from itertools import product
 
 import pandas as pd
 import pytest
-import yaml
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.claims.catalogue import read_claims
 from ptychoformer.publication.claims.contrasts import contrasts
 from ptychoformer.publication.claims.evidence import Numbers
 from ptychoformer.publication.claims.judge import verdict_of
 from ptychoformer.publication.claims.verdicts import UNDECIDED
 
 from ..conftest import PUBLISHED
-from .conftest import CATALOGUE, HIGHER, PRINTED, published_metrics
+from .conftest import CATALOGUE, CLAIM, HIGHER, PRINTED, TEST, published_metrics, read_entry
 
 
 class TestFile:
@@ -94,21 +92,8 @@ class TestFile:
 
     @pytest.mark.parametrize("key", ["id", "place", "quote", "statement", "judges", "scope", "test"])
     def test_a_missing_part_is_named(self, tmp_path, key):
-        test = dict(
-            experiment="table1",
-            dataset="clean",
-            channel="amplitude",
-            metric="psnr",
-            better="a",
-            worse="b",
-            comparison="greater",
-        )
-        claim = dict(id="one", place="there", quote="said", statement="So.", judges="ranking", scope="all", test=test)
-        (tmp_path / "claims.yaml").write_text(
-            yaml.safe_dump({"claims": [{name: part for name, part in claim.items() if name != key}]})
-        )
         with pytest.raises(InputError, match=f"'{key}' is missing"):
-            read_claims(tmp_path / "claims.yaml")
+            read_entry(tmp_path, {name: part for name, part in CLAIM.items() if name != key})
 
     @pytest.mark.parametrize(
         ("change", "complaint"),
@@ -133,18 +118,7 @@ class TestFile:
         ],
     )
     def test_a_wrong_entry_is_named(self, tmp_path, change, complaint):
-        test = dict(
-            experiment="table1",
-            dataset="clean",
-            channel="amplitude",
-            metric="psnr",
-            better="a",
-            worse="b",
-            comparison="greater",
-        )
-        claim = dict(id="one", place="there", quote="said", statement="So.", judges="ranking", scope="all", test=test)
-        claim |= {key: test | value if key == "test" else value for key, value in change.items()}
-        (tmp_path / "claims.yaml").write_text(yaml.safe_dump({"claims": [claim]}))
+        changed = {key: TEST | value if key == "test" else value for key, value in change.items()}
         with pytest.raises(InputError, match=complaint) as caught:
-            read_claims(tmp_path / "claims.yaml")
+            read_entry(tmp_path, CLAIM | changed)
         assert "one" in str(caught.value)

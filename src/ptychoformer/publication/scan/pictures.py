@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS, read_normalisation
+from ptychoformer.evaluation.reproducibility import RINGS
 from ptychoformer.measurement.gauge import LIT
 from ptychoformer.measurement.summary import Summary
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, house_style, save
@@ -35,7 +36,7 @@ LEAST_CONTRAST = 0.2  # of the labels' range that the colours of a scene span at
 LARGEST_PICTURE = 1024  # pixels along a side that a scene is averaged down to
 UNITS = {"amplitude": "arb. units", "phase": "rad"}
 AXIS_UNITS = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
-CONVERGENCE, RINGS = ("iteration", "r_factor"), ("frequency", "frc", "half_bit")  # columns that are drawn
+CONVERGENCE = ("iteration", "r_factor")  # columns that are drawn
 PROGRESS_DPI = 100  # drawn again and again, in a fifth of the time of a picture for print
 
 

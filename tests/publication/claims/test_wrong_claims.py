@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from ptychoformer.configuration import load
 from ptychoformer.contents import CONTENTS, read_contents
@@ -13,31 +12,16 @@ from ptychoformer.publication.claims.catalogue import read_claims
 from ptychoformer.publication.report.claims import sections
 from ptychoformer.publication.report.labels import Labels
 
-ROOT = Path(__file__).parents[2]
-CLAIMS = ROOT / "resources/published/claims.yaml"
-TEST = dict(
-    experiment="table1",
-    dataset="clean",
-    channel="amplitude",
-    metric="psnr",
-    better="a",
-    worse="b",
-    comparison="greater",
-)
-CLAIM = dict(id="one", place="there", quote="said", statement="So.", judges="ranking", scope="all", test=TEST)
+from .conftest import CLAIM, CLAIMS, TEST, read_entry
 
-
-def read(tmp_path, entry):
-    path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump({"claims": [entry]}), encoding="utf-8")
-    return read_claims(path)
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("key", ["id", "place", "quote", "statement", "judges", "scope", "note"])
 @pytest.mark.parametrize("value", [3, None, ["said"], {"said": 1}])
 def test_what_is_no_text_is_named(tmp_path, key, value):
     with pytest.raises(InputError, match=rf"^Claim .*: {key}: .* is not allowed; it must be text\.$"):
-        read(tmp_path, CLAIM | {key: value})
+        read_entry(tmp_path, CLAIM | {key: value})
 
 
 @pytest.mark.parametrize(
@@ -61,19 +45,19 @@ def test_what_is_no_text_is_named(tmp_path, key, value):
 )
 def test_what_a_test_cannot_be_is_named(tmp_path, change, complaint):
     with pytest.raises(InputError, match=f"^Claim one[:,] {complaint}"):
-        read(tmp_path, CLAIM | {"test": TEST | change})
+        read_entry(tmp_path, CLAIM | {"test": TEST | change})
 
 
 @pytest.mark.parametrize("entry", ["one", None, 3, []])
 def test_an_entry_is_a_mapping(tmp_path, entry):
     with pytest.raises(InputError, match=r"^Claim without an id: all of it: .* is not allowed; it must be a mapping"):
-        read(tmp_path, entry)
+        read_entry(tmp_path, entry)
 
 
 @pytest.mark.parametrize("test", ["greater", None, [1], 3])
 def test_a_test_is_a_mapping(tmp_path, test):
     with pytest.raises(InputError, match=r"^Claim one: test: .* is not allowed; it must be a mapping"):
-        read(tmp_path, CLAIM | {"test": test})
+        read_entry(tmp_path, CLAIM | {"test": test})
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path):
