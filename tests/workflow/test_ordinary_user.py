@@ -86,7 +86,7 @@ def test_a_whole_small_workflow_goes_on_after_what_an_ordinary_user_is_refused(o
 
     with tried("memory that does not suffice: one sentence"):
         said = sentence_of(ordinary.snakemake(TARGET, *SMOKE, memory=600 * 2**20))
-        assert "the memory does not suffice" in said, said
+        assert said.count("Error in train: PyTorch needs 0.8 GB of address space at least, and this process may") == 1
 
     finished = ordinary.snakemake(TARGET, *SMOKE)
     assert finished.returncode == 0, finished.stdout
