@@ -61,8 +61,8 @@ smoke: .venv/installed  ## the whole workflow in minutes, into results/smoke/
 full-size: .venv/installed  ## the paper at full size, printed from resources/reference/ in a minute, into results/full-size/
 	$(SNAKEMAKE) $(ARGS) --configfile config/paper.yaml config/full-size.yaml
 
-reference: .venv/installed  ## Table I at the paper's full size, for HOURS=2, into resources/reference/
-	$(BIN)/python workflow/reference.py --hours $(or $(HOURS),2) $(FOLDER)
+reference: .venv/installed  ## an experiment at the paper's full size on CPUs, EXPERIMENT=table1, for HOURS=2, into resources/reference/
+	$(BIN)/python workflow/reference.py --hours $(or $(HOURS),2) --experiment $(or $(EXPERIMENT),table1) $(FOLDER)
 
 trials: .venv/installed  ## which initial weights and blocks validate best on the paper's object, into resources/reference/
 	$(BIN)/python workflow/trials.py $(if $(HOURS),--hours $(HOURS)) $(FOLDER)

@@ -1,12 +1,13 @@
 """Work through the paper at its full size for as long as there is time, and keep what is finished.
 
-On a CPU it is Table I, seed by seed. A seed is a subject of the statistics only when every network
-has it, so that all networks of one seed come before the next seed, and the first condition before
-the second. What the store holds is not run again. Of the first condition the bands of Figure 9 are
-kept too, of seeds whose networks are all trained here: they are measured on scenes, which the store
-has not.
+On a CPU it is one experiment, Table I unless another is named, training set by training set and
+seed by seed. A seed is a subject of the statistics only when every network has it, so that all
+networks of one seed come before the next seed, and the first condition before the second. What the
+store holds is not run again. Of Table I's first condition the bands of Figure 9 are kept too, of
+seeds whose networks are all trained here: they are measured on scenes, which the store has not.
 
     python workflow/reference.py --hours 2 --data folder
+    python workflow/reference.py --hours 2 --data folder --experiment sizes
 
 On a GPU, with so many trainings side by side on it, it is the whole paper with all seeds together,
 the experiments that settle most claims first, but for what the store holds with its bands:
@@ -34,9 +35,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from ptychoformer.configuration import load
-from ptychoformer.errors import PtychoformerError
-from ptychoformer.evaluation import REFERENCES
-from ptychoformer.experiments import Experiments, models_of, training_patterns
+from ptychoformer.errors import InputError, PtychoformerError
+from ptychoformer.experiments import Experiments, Run, models_of
 from ptychoformer.files import write_text
 from ptychoformer.parsing import Parser, command_parser
 from ptychoformer.paths import EVALUATION
@@ -74,22 +74,35 @@ def main() -> int:
     return failed
 
 
+def simulated(config: dict) -> list[str]:
+    """The experiments whose data are no file of others."""
+    return [name for name in config["experiments"] if name != "measured"]
+
+
 def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
-    """What is left of Table I, with the commands that make it."""
-    for condition, seed, networks in remaining(config, STORE):
-        overlays = (CONFIG, one_seed(config, seed))
-        wanted = targets(config, condition, seed, networks)
+    """What is left of an experiment, with the commands that make it."""
+    experiment = arguments.experiment
+    if experiment not in simulated(config):
+        raise InputError(f"--experiment: {experiment} is not allowed; there are {', '.join(simulated(config))}.")
+    for runs in remaining(config, STORE, experiment):
+        overlays = (CONFIG, one_seed(config, runs[0]["seed"]))
         yield (
-            f"{condition}, seed {seed}: {', '.join(networks)}",
-            snakemake_command(wanted, overlays, arguments.data, arguments.cores),
+            _title(runs, Experiments(config).factor(experiment)),
+            snakemake_command(targets(config, experiment, runs), overlays, arguments.data, arguments.cores),
         )
+
+
+def _title(runs: Sequence[Run], factor: str) -> str:
+    """One seed of a training set in words, and what is made of it."""
+    names = [run["model"] if run["loss"] == "none" else run[factor] for run in runs]
+    return "{dataset}, {n_train} patterns, seed {seed}: ".format(**runs[0]) + ", ".join(names)
 
 
 def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """What is left of every experiment but the measured one, with the command that makes all of
     it: a GPU waits for none to be planned.
     """
-    left = {name: left_of(config, STORE, name) for name in config["experiments"] if name != "measured"}
+    left = {name: left_of(config, STORE, name) for name in simulated(config)}
     wanted = [path for paths in left.values() for path in paths]
     if any("/mse/" in path for path in left["table1"]):
         wanted.append(f"{config['pathvars']['results']}/evaluation/table1/bands.csv")
@@ -102,47 +115,64 @@ def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str
 
 
 def left_of(config: dict, folder: str | os.PathLike, experiment: str) -> list[str]:
-    """The metrics of every run of an experiment that the store does not hold, and of its references
-    but for the iterative reconstruction, which takes CPUs long.
+    """The metrics of every run of an experiment that the store does not hold, with its bands where
+    they are measured, and of its references but for the iterative reconstruction, which takes CPUs
+    long.
+    """
+    left = _left(config, folder, experiment, with_bands=True)
+    return [_metrics(config, run) for run in left if run["model"] != "epie"]
+
+
+def remaining(config: dict, folder: str | os.PathLike, experiment: str = "table1") -> list[list[Run]]:
+    """The runs of an experiment of which the store does not hold the headline's block, those of
+    one seed of a training set together, in the order in which they are wanted.
+
+    The iterative reconstruction is the same for every training set, and wanted with Table I alone.
+    """
+    cells: dict[tuple, list[Run]] = {}
+    for run in _left(config, folder, experiment):
+        if run["model"] != "epie" or experiment == "table1":
+            cells.setdefault((run["dataset"], run["n_train"], run["seed"]), []).append(run)
+    datasets = Experiments(config).datasets(experiment)
+    return [cells[cell] for cell in sorted(cells, key=lambda cell: (datasets.index(cell[0]), *cell[1:]))]
+
+
+def _left(config: dict, folder: str | os.PathLike, experiment: str, with_bands: bool = False) -> list[Run]:
+    """The runs and references of an experiment of which the store does not hold the headline's
+    block, and the bands if they are asked for and measured.
     """
     experiments, holdings = Experiments(config), _holdings(folder, config)
-    wanted = experiments.runs(experiment) + [
-        run for run in experiments.references(experiment) if run["model"] != "epie"
-    ]
-    block, metrics = (
-        experiments.headline(experiment)["block"],
-        f"{config['pathvars']['results']}/{EVALUATION}/metrics.csv",
-    )
-    left = []
-    for run in wanted:
-        has_bands = experiment == "table1" and _has_bands(config, run["dataset"]) and run["loss"] == "mse"
-        method = run["model"], run["loss"]
-        held = _held(
-            holdings, run["dataset"], run["test"], method, run["n_train"], [block, "bands"] if has_bands else [block]
-        )
-        left += [] if run["seed"] in held else [metrics.format(**run)]
-    return left
+    block = experiments.headline(experiment)["block"]
+
+    def is_held(run: Run) -> bool:
+        bands = with_bands and run["loss"] != "none" and _has_bands(config, experiment, run["dataset"])
+        place = run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"]
+        return all(run["seed"] in holdings.seeds(*place, part) for part in (block, *(["bands"] if bands else [])))
+
+    wanted = experiments.runs(experiment) + experiments.references(experiment)
+    return [run for run in wanted if not (holdings and is_held(run))]
+
+
+def _metrics(config: dict, run: Run) -> str:
+    return f"{config['pathvars']['results']}/{EVALUATION}/metrics.csv".format(**run)
 
 
 def _holdings(folder: str | os.PathLike, config: dict) -> Holdings | None:
     return Holdings(folder, config) if Path(folder, INDEX).is_file() else None
 
 
-def _held(
-    holdings: Holdings | None, dataset: str, test: str | None, method: tuple[str, str], size: int, parts: Iterable[str]
-) -> set[int]:
-    """The seeds of which a store has all these parts."""
-    return (
-        set.intersection(*(holdings.seeds(dataset, test, method, size, part) for part in parts)) if holdings else set()
-    )
-
-
 def _parser() -> Parser:
     parser = command_parser("python workflow/reference.py", __doc__)
     parser.add_argument("--hours", type=float, default=2.0, help="how long to work (default 2)")
-    parser.add_argument("--data", help="folder with the paper's object and probe; without it they are downloaded")
-    parser.add_argument("--cores", default="all", help="for Snakemake (default all)")
     parser.add_argument(
+        "--data",
+        type=os.path.abspath,
+        help="folder with the paper's object and probe; without it they are downloaded",
+    )
+    parser.add_argument("--cores", default="all", help="for Snakemake (default all)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--experiment", default="table1", help="on CPUs, which one (default table1)")
+    what.add_argument(
         "--gpu", type=int, help="the whole paper on this machine's GPUs, with so many trainings side by side"
     )
     return parser
@@ -153,39 +183,21 @@ def configured(*overlays: str | os.PathLike) -> dict:
     return load(("config.yaml", *overlays))
 
 
-def remaining(config: dict, folder: str | os.PathLike) -> Iterator[tuple[str, int, list[str]]]:
-    """Condition, seed and networks of all that the store does not hold of the headline's block,
-    in the order in which it is wanted.
+def _has_bands(config: dict, experiment: str, dataset: str) -> bool:
+    """Whether the bands of a dataset's scenes are measured, which are those of Table I's first
+    condition.
     """
-    holdings, networks = _holdings(folder, config), models_of(config, "table1")
-    for condition in config["experiments"]["table1"]["datasets"]:
-        size = training_patterns(config, condition)
-        held = {
-            name: _held(holdings, condition, None, (name, "mse"), size, [config["evaluation"]["block"]])
-            for name in networks
-        }
-        for seed in config["seeds"]:
-            if missing := [name for name in networks if seed not in held[name]]:
-                yield condition, seed, missing
+    return experiment == "table1" and dataset == Experiments(config).first_dataset("table1")
 
 
-def _has_bands(config: dict, condition: str) -> bool:
-    """Whether the bands of a condition's scenes are measured, which are those of Table I's
-    first condition.
+def targets(config: dict, experiment: str, runs: Sequence[Run]) -> list[str]:
+    """The metrics of runs of one seed of a training set, and the bands if they are measured and
+    all networks are among them.
     """
-    return condition == config["experiments"]["table1"]["datasets"][0]
-
-
-def targets(config: dict, condition: str, seed: int, networks: Sequence[str]) -> list[str]:
-    """The metrics of networks of Table I, and of the references, and the bands of the first
-    condition if all its networks are wanted.
-    """
-    methods = [(model, "mse") for model in networks] + [(reference, "none") for reference in REFERENCES]
-    results = config["pathvars"]["results"]
-    place = {"dataset": condition, "test": condition, "n_train": training_patterns(config, condition), "seed": seed}
-    metrics = [f"{results}/{EVALUATION}/metrics.csv".format(**place, model=model, loss=loss) for model, loss in methods]
-    whole = _has_bands(config, condition) and list(networks) == models_of(config, "table1")
-    return [*metrics, *([f"{results}/evaluation/table1/bands.csv"] if whole else [])]
+    networks = [run["model"] for run in runs if run["loss"] != "none"]
+    whole = _has_bands(config, experiment, runs[0]["dataset"]) and networks == models_of(config, experiment)
+    bands = f"{config['pathvars']['results']}/evaluation/{experiment}/bands.csv"
+    return [*(_metrics(config, run) for run in runs), *([bands] if whole else [])]
 
 
 def one_seed(config: dict, seed: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import REFERENCES
 from ptychoformer.publication.store.files import FACTS, KEPT, RUN, RUNS
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
@@ -46,32 +47,61 @@ def harvested(folder, runs, bands=True, **changes):
     with open(folder / RUNS, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, (*RUN, *KEPT, *FACTS), restval="")
         writer.writeheader()
-        writer.writerows(common | {"model": model, "seed": str(seed)} | changes for model, seed in runs)
+        for model, seed in runs:
+            loss = {"loss": "none"} if model in REFERENCES else {}
+            writer.writerow(common | loss | {"model": model, "seed": str(seed)} | changes)
     return folder
 
 
+def models(runs):
+    return [run["model"] for run in runs]
+
+
 def test_without_a_harvest_everything_is_left_clean_first_and_seed_by_seed(reference, config, tmp_path):
-    left = list(reference.remaining(config, tmp_path))
-    assert left == [(condition, seed, list(NETWORKS)) for condition in ("clean", "noisy") for seed in range(10)]
+    left = reference.remaining(config, tmp_path)
+    cells = [{(run["dataset"], run["n_train"], run["seed"]) for run in runs} for runs in left]
+    assert cells == [{(condition, 2928, seed)} for condition in ("clean", "noisy") for seed in range(10)]
+    assert all(models(runs) == [*NETWORKS, *REFERENCES] for runs in left)
 
 
 def test_a_seed_is_done_when_every_network_has_it(reference, config, tmp_path):
-    whole = [(model, seed) for model in NETWORKS for seed in (0, 2)]
-    path = harvested(tmp_path, [*whole, ("ptychonn", 1)])
-    left = list(reference.remaining(config, path))
-    assert [seed for condition, seed, _ in left if condition == "clean"] == [1, 3, 4, 5, 6, 7, 8, 9]
-    assert len([seed for condition, seed, _ in left if condition == "noisy"]) == 10
-    assert left[0] == ("clean", 1, list(NETWORKS[1:]))  # what there is of a seed is not trained again
+    whole = [(model, seed) for model in (*NETWORKS, *REFERENCES) for seed in (0, 2)]
+    left = reference.remaining(config, harvested(tmp_path, [*whole, ("ptychonn", 1)]))
+    assert [runs[0]["seed"] for runs in left if runs[0]["dataset"] == "clean"] == [1, 3, 4, 5, 6, 7, 8, 9]
+    assert len([runs for runs in left if runs[0]["dataset"] == "noisy"]) == 10
+    assert models(left[0]) == [*NETWORKS[1:], *REFERENCES]  # what there is of a seed is not trained again
 
 
 def test_networks_that_the_store_has_are_not_trained_again_for_the_sake_of_bands(reference, config, tmp_path):
-    held = [(model, seed) for model in NETWORKS[:-1] for seed in range(10)]
-    path = harvested(tmp_path, held, bands=False)
-    assert next(reference.remaining(config, path)) == ("clean", 0, [NETWORKS[-1]])
-    wanted = reference.targets(config, "clean", 0, [NETWORKS[-1]])
-    assert [target for target in wanted if "/mse/" in target or "bands" in target] == [
+    held = [(model, seed) for model in (*NETWORKS[:-1], *REFERENCES) for seed in range(10)]
+    runs = reference.remaining(config, harvested(tmp_path, held, bands=False))[0]
+    assert models(runs) == [NETWORKS[-1]]
+    assert reference.targets(config, "table1", runs) == [
         f"results/paper/evaluation/clean/{NETWORKS[-1]}/mse/n2928/seed0/on_clean/metrics.csv"
     ]
+
+
+def test_sizes_come_smallest_first_without_the_iterative_reconstruction(reference, config, tmp_path):
+    held = [(model, 0) for model in NETWORKS[:2]]
+    left = reference.remaining(config, harvested(tmp_path, held, n_train="50"), "sizes")
+    assert [(runs[0]["n_train"], runs[0]["seed"]) for runs in left] == [
+        (size, seed) for size in (50, 100, 200, 500, 1000, 2000, 2928) for seed in range(10)
+    ]
+    assert models(left[0]) == ["dpi", "ptychoformer", *REFERENCES[:3]]
+    assert not any("bands" in path for path in reference.targets(config, "sizes", left[-1]))
+
+
+def test_losses_are_what_table_iv_is_made_of(reference, config, tmp_path):
+    runs = reference.remaining(config, tmp_path, "table4")[0]
+    title = reference._title(runs, "loss")
+    assert title.startswith("clean, 2928 patterns, seed 0: mse, mae, huber, ") and title.endswith(", one_pattern")
+
+
+@pytest.mark.parametrize("name", ["measured", "table9"])
+def test_another_experiment_than_there_are_is_refused_before_anything_runs(reference, config, monkeypatch, name):
+    monkeypatch.setattr(sys, "argv", ["reference.py", "--experiment", name])
+    with pytest.raises(InputError, match=f"^--experiment: {name} is not allowed; there are table1, .*, overlaps.$"):
+        reference.main()
 
 
 def test_on_a_gpu_what_the_store_holds_with_its_bands_is_left_out(reference, config, tmp_path):
@@ -102,11 +132,11 @@ def test_as_many_seeds_as_were_fixed_beforehand(config):
 )
 def test_runs_of_another_scale_or_block_do_not_count(reference, config, tmp_path, other):
     path = harvested(tmp_path, [(model, 0) for model in NETWORKS], **other)
-    assert ("clean", 0, list(NETWORKS)) in list(reference.remaining(config, path))
+    assert models(reference.remaining(config, path)[0]) == [*NETWORKS, *REFERENCES]
 
 
 def test_its_targets_are_table_i_of_one_seed(reference, config, project, tmp_path):
-    wanted = reference.targets(config, "clean", 4, NETWORKS)
+    wanted = reference.targets(config, "table1", reference.remaining(config, tmp_path)[4])
     overlay = reference.one_seed(config | {"pathvars": {"results": str(tmp_path)}}, 4)
     jobs = project.planned(*wanted, "--configfile", "config/paper.yaml", overlay)
     # Besides the networks, the floor, the ceiling, what one pattern can tell, and the many-pattern reconstruction.
