@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ptychoformer.evaluation.columns import GROUP, SCORES
-from ptychoformer.evaluation.quantities import FACTORS, QUANTITIES, columns, number, p_value
+from ptychoformer.evaluation.quantities import FACTORS, QUANTITIES, columns, number, p_and_level, p_value
 from ptychoformer.publication.figures.parts.lengths import round_length, with_prefix
 
 
@@ -47,10 +47,34 @@ def test_a_factor_names_columns_that_exist():
 
 @pytest.mark.parametrize(
     ("p", "text"),
-    [(1e-9, "p < 0.0001"), (0.0083, "p = 0.0083"), (0.0496, "p = 0.050"), (0.42, "p = 0.42"), (1.0, "p > 0.99")],
+    [
+        (1e-9, "p < 0.0001"),
+        (0.0083, "p = 0.0083"),
+        (0.0496, "p = 0.0496"),
+        (0.0504, "p = 0.050"),
+        (0.05, "p = 0.050"),
+        (0.42, "p = 0.42"),
+        (1.0, "p > 0.99"),
+    ],
 )
 def test_p_value(p, text):
     assert p_value(p) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "level", "texts"),
+    [
+        (0.0123, 0.05, ("p = 0.012", "0.05")),
+        (0.04999, 0.05, ("p = 0.04999", "0.05")),
+        (0.00832, 0.05 / 6, ("p = 0.0083", "0.00833")),
+        (0.00834, 0.05 / 6, ("p = 0.0083", "0.0083")),
+        (0.00829, 0.05 / 6, ("p = 0.00829", "0.0083")),
+    ],
+)
+def test_p_and_its_level_are_told_apart(p, level, texts):
+    assert p_and_level(p, level) == texts
+    shown = [float(text.removeprefix("p = ")) for text in texts]
+    assert (shown[0] < shown[1]) == (p < level)
 
 
 @pytest.mark.parametrize(

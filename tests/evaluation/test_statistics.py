@@ -10,7 +10,7 @@ from scipy import stats
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import SCORES
-from ptychoformer.evaluation.intervals import d_z_interval, eta_squared_interval
+from ptychoformer.evaluation.intervals import d_z_interval, eta_squared_interval, half_width
 from ptychoformer.evaluation.statistics import analyse, greenhouse_geisser, paired, repeated_measures_anova
 
 # Field, Discovering Statistics: seconds until celebrities retched, eating four things.
@@ -24,6 +24,14 @@ BUSHTUCKER = pd.DataFrame(
     index=pd.RangeIndex(8, name="seed"),
     dtype=float,
 )
+
+
+def test_interval_of_a_mean_is_that_of_students_t():
+    values = np.array([1.0, 2.5, 3.0, 7.0])
+    half = half_width(values.std(ddof=1), len(values))
+    interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (values.mean() - half, values.mean() + half) == pytest.approx(interval)
+    assert np.isnan(half_width(0.0, 1))
 
 
 def random_table(seeds=8, models=4, seed=0) -> pd.DataFrame:

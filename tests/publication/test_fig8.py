@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from scipy import stats
 
 from ptychoformer import provenance
 from ptychoformer.errors import InputError
@@ -18,8 +17,6 @@ from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, house_st
 from ptychoformer.publication.figures.parts.sweeps import (
     REFERENCE_LOOK,
     draw_lines,
-    half_width,
-    half_width_of,
     read_scenes,
     summarise,
 )
@@ -70,15 +67,6 @@ def inputs(tmp_path, dataset, run_files):
     write_csv(metrics(OVERLAPS, [100]), tmp_path / "overlaps.csv")
     scenes = {(n_train, model): scene for n_train in (320, 20) for model, (_, scene) in run_files.items()}
     return tmp_path / "sizes.csv", tmp_path / "overlaps.csv", scenes, dataset
-
-
-def test_interval_is_that_of_students_t():
-    values = np.array([1.0, 2.5, 3.0, 7.0])
-    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert (values.mean() - half_width(values), values.mean() + half_width(values)) == pytest.approx((low, high))
-    assert half_width_of(values.std(ddof=1), len(values)) == half_width(values)
-    assert np.isnan(half_width([4.0]))
-    assert np.isnan(half_width_of(0.0, 1))
 
 
 def test_summary_is_of_scenes_in_printed_units(inputs):

@@ -94,7 +94,8 @@ def test_sizes_come_smallest_first_without_the_iterative_reconstruction(referenc
 def test_losses_are_what_table_iv_is_made_of(reference, config, tmp_path):
     runs = reference.remaining(config, tmp_path, "table4")[0]
     title = reference._title(runs, "loss")
-    assert title.startswith("clean, 2928 patterns, seed 0: mse, mae, huber, ") and title.endswith(", one_pattern")
+    assert title.startswith("clean, 2928 patterns, seed 0: mse, mae, huber, ")
+    assert title.endswith(", weighted_90, floor, ceiling, one_pattern")
 
 
 @pytest.mark.parametrize("name", ["measured", "table9"])

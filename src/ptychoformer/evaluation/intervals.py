@@ -1,15 +1,26 @@
-"""Confidence intervals of effect sizes, from noncentral distributions."""
+"""Confidence intervals of means, and of effect sizes from noncentral distributions."""
 
-from math import sqrt
+from math import nan, sqrt
 
 from scipy.optimize import brentq
-from scipy.special import chdtri, ncfdtr, nctdtr
+from scipy.special import chdtri, ncfdtr, nctdtr, stdtrit
 
 TAIL = 0.025  # on either side of a 95 % interval
 # SciPy's noncentral distributions give NaN for t above 3e4. Long before, noise in the mean is
 # nothing beside the effect, and limits of the noncentrality grow in proportion to t (and to F, its
 # square).
 LARGEST_T = 1e4
+
+
+def half_width(std: float, count: int) -> float:
+    """Return half of the 95 % interval of a mean by Student's t; NaN of a single value, which has
+    none.
+
+    Args:
+        std: sample standard deviation of the values.
+        count: how many they are.
+    """
+    return -float(stdtrit(count - 1, TAIL)) * (std / sqrt(count)) if count > 1 else nan
 
 
 def eta_squared_interval(f_value: float, df_effect: float, df_error: float) -> tuple[float, float]:

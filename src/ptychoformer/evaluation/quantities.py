@@ -65,6 +65,8 @@ SHARES = {
 }
 CHANNEL_NAMES = {"amplitude": "Amplitude", "phase": "Phase", RELATIVE_PHASE: "Relative phase"}
 MISSING = "–"
+SIGNIFICANCE = 0.05
+MOST_DECIMALS = 8  # of a probability
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,26 @@ def number(value: float, decimals: int, *, sign: bool = False) -> str:
     return f"{rounded:{'+' if sign and rounded else ''}.{decimals}f}".replace("-", "−")
 
 
-def p_value(p: float) -> str:
-    """A probability for a sentence: ``p = 0.0123``, or a bound where digits would mean nothing."""
+def p_value(p: float, level: float = SIGNIFICANCE) -> str:
+    """A probability for a sentence: ``p = 0.0123``, or a bound where digits would mean nothing.
+
+    Where rounding would put it on the other side of a level of significance, or on it, it has more
+    digits.
+    """
     if p < 0.0001:
         return "p < 0.0001"
-    return f"p = {p:.{4 if p < 0.01 else 3 if p < 0.1 else 2}f}" if p < 0.995 else "p > 0.99"
+    decimals = 4 if p < 0.01 else 3 if p < 0.1 else 2
+    while (round(p, decimals) < level) != (p < level) and decimals < MOST_DECIMALS:
+        decimals += 1
+    return f"p = {p:.{decimals}f}" if p < 0.995 else "p > 0.99"
+
+
+def p_and_level(p: float, level: float) -> tuple[str, str]:
+    """A probability as `p_value` has it, and a level of significance, both with the digits that
+    tell which is greater.
+    """
+    digits = 2
+    while (p < float(f"{level:.{digits}g}")) != (p < level):
+        digits += 1
+    shown = f"{level:.{digits}g}"
+    return p_value(p, float(shown)), shown

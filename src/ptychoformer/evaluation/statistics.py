@@ -13,17 +13,17 @@ from math import inf, nan, sqrt
 
 import numpy as np
 import pandas as pd
-from scipy.special import fdtrc, stdtr, stdtrit
+from scipy.special import fdtrc, stdtr
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import ANOVA, GROUP, PAIRWISE
-from ptychoformer.evaluation.intervals import TAIL, d_z_interval, eta_squared_interval
+from ptychoformer.evaluation.intervals import d_z_interval, eta_squared_interval, half_width
 from ptychoformer.evaluation.metrics import read_metrics
+from ptychoformer.evaluation.quantities import SIGNIFICANCE
 from ptychoformer.tables import PRECISION, write_csv
 
 HELD = {"model": "loss", "loss": "model"}  # by factor
-SIGNIFICANCE = 0.05
 FEW_SEEDS = 5
 
 
@@ -158,8 +158,8 @@ def _t_test(pair: pd.DataFrame) -> Paired:
     """The paired t-test of a table (seeds x 2) that can be tested."""
     differences = np.subtract(*pair.to_numpy(float).T)
     n = len(differences)
-    mean, error = float(differences.mean()), float(differences.std(ddof=1)) / sqrt(n)
-    t, reach = mean / error, -float(stdtrit(n - 1, TAIL)) * error
+    mean, std = float(differences.mean()), float(differences.std(ddof=1))
+    t, reach = mean / (std / sqrt(n)), half_width(std, n)
     d_low, d_high = d_z_interval(t, n)
     return Paired(
         mean, mean - reach, mean + reach, t, n - 1, 2 * float(stdtr(n - 1, -abs(t))), t / sqrt(n), d_low, d_high

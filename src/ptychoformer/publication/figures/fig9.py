@@ -17,7 +17,7 @@ from ptychoformer.evaluation.columns import BAND_ENERGIES, SPECTRA, read_table
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.spectra import BANDS, MAX_FREQUENCY, OBJECT
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, colour, house_style, save
-from ptychoformer.publication.figures.parts.sweeps import band, half_width, line_style, mark_cut, select
+from ptychoformer.publication.figures.parts.sweeps import band, half_width_of, line_style, mark_cut, select
 from ptychoformer.publication.names import scene_name
 
 UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
@@ -183,7 +183,7 @@ def band_ratios(bands: pd.DataFrame) -> pd.DataFrame:
     logarithm = np.log(np.maximum(bands["estimate"], np.finfo(float).tiny) / bands["truth"])
     groups = bands.assign(logarithm=logarithm).groupby(["model", "channel", "band"])
     table = groups.agg(
-        mean=("logarithm", "mean"), half=("logarithm", half_width), truth=("truth", "mean")
+        mean=("logarithm", "mean"), half=("logarithm", half_width_of), truth=("truth", "mean")
     ).reset_index()
     return table.assign(
         mean=np.exp(table["mean"]),

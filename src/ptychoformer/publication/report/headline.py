@@ -4,13 +4,13 @@ between them, each with its interval.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan, nan, sqrt
+from math import isnan, nan
 from typing import Any
 
 import pandas as pd
-from scipy.special import stdtrit
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation.intervals import half_width
 from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
 from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout
 from ptychoformer.publication.tables.typeset import at_part, by_condition
@@ -131,7 +131,7 @@ def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
     seeds = int(row["n_seeds"])
     if seeds < 2 or pd.isna(row["ours_std"]):
         return ""
-    half = float(stdtrit(seeds - 1, 0.975)) * row["ours_std"] / sqrt(seeds)
+    half = half_width(row["ours_std"], seeds)
     return f"{quantity.text(row['ours_mean'] - half)} to {quantity.text(row['ours_mean'] + half)}"
 
 

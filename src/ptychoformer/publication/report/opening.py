@@ -4,11 +4,9 @@ came out.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
-from scipy.special import stdtrit
-
+from ptychoformer.evaluation.intervals import half_width
 from ptychoformer.publication.names import object_name
 from ptychoformer.publication.report.headline import AHEAD, BEHIND, Headline
 from ptychoformer.publication.report.runs import Trained
@@ -84,10 +82,9 @@ def _cost(trained: Iterable[Trained]) -> str:
 def _can(seeds: int) -> str:
     if seeds < 2:
         return "One seed shows that everything runs, and what scenes look like."
-    half = float(stdtrit(seeds - 1, 0.975)) / sqrt(seeds)
     return (
-        f"Differences between networks that are larger than {half:.1f} times their scatter from seed to seed: half the"
-        f" width of a 95 % interval over {seeds} seeds."
+        f"Differences between networks that are larger than {half_width(1, seeds):.1f} times their scatter from seed to"
+        f" seed: half the width of a 95 % interval over {seeds} seeds."
     )
 
 

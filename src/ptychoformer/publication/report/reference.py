@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ptychoformer.evaluation import REFERENCES, WHOLE
-from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, columns, p_value
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, columns, p_and_level, p_value
 from ptychoformer.evaluation.statistics import analyses
 from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.inputs import versions_of_code
@@ -198,9 +198,9 @@ def _anova_row(row: tuple) -> tuple[str, ...]:
         score_name(row.channel, row.metric),
         f"{row.F:.1f}",
         freedom,
-        _probability(row.p),
+        _bare(p_value(row.p)),
         f"{row.epsilon:.2f}",
-        _probability(row.p_gg),
+        _bare(p_value(row.p_gg)),
         eta,
     )
 
@@ -212,9 +212,11 @@ def _pair_row(row: tuple, labels: Labels) -> tuple[str, ...]:
     difference, low, high = (
         QUANTITIES[row.metric].text(value, sign=True) for value in (row.difference, row.low, row.high)
     )
-    threshold = f"{'below' if row.significant else 'not below'} {row.alpha:.2g}"
-    return score_name(row.channel, row.metric), names, f"{difference} ({low} to {high})", _probability(row.p), threshold
+    p, level = p_and_level(row.p, row.alpha)
+    threshold = f"{'below' if row.significant else 'not below'} {level}"
+    return score_name(row.channel, row.metric), names, f"{difference} ({low} to {high})", _bare(p), threshold
 
 
-def _probability(p: float) -> str:
-    return p_value(p).removeprefix("p").removeprefix(" = ").strip()
+def _bare(p: str) -> str:
+    """A probability as a column of probabilities has it."""
+    return p.removeprefix("p").removeprefix(" = ").strip()

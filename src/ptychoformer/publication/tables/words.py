@@ -9,8 +9,16 @@ import pandas as pd
 
 from ptychoformer.evaluation import PATTERN, RELEASED, SCENE, SYNCHRONISED
 from ptychoformer.evaluation.columns import GROUP
-from ptychoformer.evaluation.quantities import FACTORS, QUANTITIES, channel_in_words, columns, number, p_value
-from ptychoformer.evaluation.statistics import SIGNIFICANCE
+from ptychoformer.evaluation.quantities import (
+    FACTORS,
+    QUANTITIES,
+    SIGNIFICANCE,
+    channel_in_words,
+    columns,
+    number,
+    p_and_level,
+    p_value,
+)
 from ptychoformer.publication.tables.layout import Part
 
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
@@ -110,10 +118,11 @@ def pair_sentence(row: pd.Series, methods: Mapping[str, str]) -> str:
     gain, low, high, d_z = (_turned(row, favours_a, name) for name in ("difference", "low", "high", "d_z"))
     numbers = [f"95 % interval {quantity.text(min(low, high))} to {quantity.text(max(low, high))}"]
     numbers += [] if pd.isna(d_z) else [f"d_z = {number(d_z, 2)}"]
+    p, level = p_and_level(row["p"], row["alpha"])
     if row["significant"]:
-        numbers += [f"{p_value(row['p'])}, below {row['alpha']:.2g}", _seeds(row["n_seeds"])]
+        numbers += [f"{p}, below {level}", _seeds(row["n_seeds"])]
         return f"{methods[first]} led {methods[second]} by {quantity.difference(gain)} ({', '.join(numbers)})."
-    numbers += [f"{p_value(row['p'])}, not below {row['alpha']:.2g}", _seeds(row["n_seeds"])]
+    numbers += [f"{p}, not below {level}", _seeds(row["n_seeds"])]
     return (
         f"{methods[first]} and {methods[second]} could not be separated "
         f"({quantity.difference(gain)} in favour of {methods[first]}, {', '.join(numbers)})."

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
-from scipy.special import stdtrit
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS
+from ptychoformer.evaluation.intervals import half_width
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.figures.parts.style import colour
@@ -19,7 +19,6 @@ METRICS = ("psnr", "ssim")
 PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", (0, (4, 1)), (0, (4, 1, 1, 1)), (0, (2, 0.8)), (0, (6, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
-CONFIDENCE = 0.95
 LEAST_SPAN = {"psnr": 1.0, "ssim": 5.0}  # dB and %, that a plot shows at least
 REACH = 0.75  # how far intervals stretch a plot beyond its means, in parts of what these span
 MARGIN = 0.06
@@ -28,19 +27,9 @@ LARGEST = {"ssim": 100.0}
 REFERENCE_LOOK = {"color": "0.35", "linewidth": 0.8, "zorder": 1}  # of floor, ceiling and their like
 
 
-def half_width(values: Sequence[float] | np.ndarray) -> float:
-    """Half of the 95 % confidence interval of the mean by Student's t; NaN of a single value,
-    which has none.
-    """
-    values = np.asarray(values, float)
-    return half_width_of(values.std(ddof=1), len(values)) if len(values) > 1 else np.nan
-
-
-def half_width_of(std: float, count: int) -> float:
-    """`half_width` of ``count`` values whose sample standard deviation is ``std``; NaN of fewer
-    than two.
-    """
-    return float(stdtrit(count - 1, (1 + CONFIDENCE) / 2) * std / np.sqrt(count)) if count > 1 else np.nan
+def half_width_of(values: pd.Series) -> float:
+    """Half of the 95 % interval of the mean of values; NaN of a single one, which has none."""
+    return half_width(values.std(skipna=False), len(values))
 
 
 def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, level: str) -> pd.DataFrame:
@@ -90,7 +79,7 @@ def summarise(scenes: pd.DataFrame, by: Sequence[str], metrics: Sequence[str] = 
     # axis.
     with np.errstate(invalid="ignore"):
         groups = scaled.groupby(keys)["value"]
-        summary = groups.agg(mean="mean", half=half_width, n_seeds="count")
+        summary = groups.agg(mean="mean", half=half_width_of, n_seeds="count")
     return summary.reset_index()
 
 
