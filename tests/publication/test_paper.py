@@ -14,7 +14,7 @@ from ptychoformer.escaping import typst as escaped
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.claims.judge import judge
 from ptychoformer.publication.inputs import read_trained
-from ptychoformer.publication.paper.document import inline, make_paper, typeset_document
+from ptychoformer.publication.paper.document import HEIGHTS, inline, make_paper, typeset_document
 from ptychoformer.publication.paper.readings import read_readings
 from ptychoformer.publication.tables.compare import make_table
 from ptychoformer.publication.tables.layout import Layout
@@ -26,10 +26,10 @@ SIZES = {"fig4": (7.16, 8.1), "fig6": (7.16, 8.9), "fig7": (7.16, 2.8), "fig8": 
 SIZES |= {"fig5": (7.16, 8.5), "fig10": (3.5, 3.2)}
 
 
-def write_figure(path):
+def write_figure(path, size=None):
     """A page of the size that the workflow's has, in inches."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure = Figure(SIZES.get(path.stem, (7.16, 6.4)))
+    figure = Figure(size or SIZES.get(path.stem, (7.16, 6.4)))
     figure.text(0.5, 0.5, path.stem)
     figure.savefig(path)
     return path
@@ -196,6 +196,19 @@ def test_with_the_measured_scan_it_has_no_more_than_eight(inputs):
     figures = dict(sorted((inputs["figures"] | measured).items(), key=lambda figure: int(figure[0][3:])))
     make_paper(**inputs | dict(figures=figures))
     assert pages(inputs["source"]) <= 8
+
+
+def test_figures_are_as_high_as_eight_pages_allow(inputs):
+    source = inputs["source"]
+    folder = source.parent / "high"
+    figures = {name: write_figure(folder / f"{name}.pdf", (7.16, 9)) for name in inputs["figures"]}
+    make_paper(**inputs | dict(figures=figures))
+    made = source.read_text()
+    height = int(re.search(r"highest: (\d+)mm", made)[1])
+    higher = source.with_name("higher.typ")
+    higher.write_text(made.replace(f"highest: {height}mm", f"highest: {HEIGHTS[HEIGHTS.index(height) - 1]}mm"))
+    assert HEIGHTS[0] > height > HEIGHTS[-1]
+    assert pages(source) <= 8 < pages(higher)
 
 
 def test_all_experiments_figures_are_shown_and_the_others_named(document):

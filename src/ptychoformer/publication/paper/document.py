@@ -7,8 +7,10 @@ path of a machine: the same inputs give the same bytes.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,8 @@ from ptychoformer.publication.tables.typeset import at_part, by_condition, rows
 from ptychoformer.publication.templates import template
 
 TEMPLATE = Path(__file__).with_name("paper.typ.j2")
+MOST_PAGES = 8
+HEIGHTS = range(225, 115, -5)  # of the highest figure, mm: the first with which there are not too many pages
 
 
 def make_paper(
@@ -86,7 +90,8 @@ def make_paper(
     read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)
     # Every value is text unless it was made Typst here.
-    document = template(TEMPLATE, {"inline": inline, "quoted": _quoted}, _as_typst).render(
+    render = partial(
+        template(TEMPLATE, {"inline": inline, "quoted": _quoted}, _as_typst).render,
         caution=caution,
         harvest_note=harvest_note,
         opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
@@ -98,9 +103,12 @@ def make_paper(
         version=__version__,
         libraries=[*report_runs.libraries(runs), ("typst", typst.__version__)],
     )
-    write_text(document, source)
-    with atomic(pdf) as partial:
-        partial.write_bytes(typeset_document(source))
+    for highest in HEIGHTS:
+        write_text(render(highest=highest), source)
+        if _pages(source) <= MOST_PAGES:
+            break
+    with atomic(pdf) as unfinished:
+        unfinished.write_bytes(typeset_document(source))
 
 
 def typeset_document(source: str | os.PathLike) -> bytes:
@@ -109,10 +117,23 @@ def typeset_document(source: str | os.PathLike) -> bytes:
     Raises:
         OutputError: it is none, or shows a file that cannot be read.
     """
-    try:
+    with _typesetting(source) as setting:
         # The time is not written; a document that asks for it has always the same.
-        return typst.compile(source, root=Path(source).parent, ignore_system_fonts=True, format="pdf", timestamp=0)
-    except typst.TypstError as error:
+        return typst.compile(source, **setting, format="pdf", timestamp=0)
+
+
+def _pages(source: str | os.PathLike) -> int:
+    """How many pages a document has that notes it."""
+    with _typesetting(source) as setting:
+        return int(typst.query(source, "<pages>", field="value", one=True, **setting))
+
+
+@contextmanager
+def _typesetting(source: str | os.PathLike) -> Iterator[dict[str, Any]]:
+    """Settings for Typst, whose errors become a sentence here."""
+    try:
+        yield {"root": Path(source).parent, "ignore_system_fonts": True}
+    except RuntimeError as error:  # of which TypstError is one; a query raises no other
         raise OutputError(f"{source} cannot be typeset ({' '.join(str(error).split())}).") from error
 
 
