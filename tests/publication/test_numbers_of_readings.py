@@ -52,6 +52,24 @@ def test_scores_on_both_blocks_are_those_of_the_reference_runs(scores):
     assert len(rows) == 15
 
 
+def test_scores_of_few_training_patterns_are_those_of_the_reference_runs():
+    found = read_scores(REFERENCE).query(
+        "dataset == test == 'clean' and block == 'lower_right' and region == 'unseen'"
+        " and level == 'scene' and metric == 'psnr'"
+    )
+    found = found.groupby(["model", "channel", "n_train"])["value"]
+    means, deviations, seeds = found.mean(), found.std(), found.count()
+    rows, model = table("| PSNR, dB | 50 | 100 |"), None
+    for name, *cells in rows:
+        *named, channel = name.split(", ")
+        model = ROWS[named[0]] if named else model
+        for size, cell in zip((50, 100, 200, 2928), cells, strict=True):
+            place = model, channel.replace(" ", "_"), size
+            assert seeds[place] == 10
+            assert cell == f"{means[place]:.2f} ± {deviations[place]:.2f}", place
+    assert len(rows) == 10
+
+
 def test_scores_under_noise_are_those_of_the_reference_runs(scores):
     rows, model = table("| noisy, lower right | printed |"), None
     for name, _, *cells in rows:
