@@ -1,5 +1,6 @@
 """The paper: the numbers of the tables it was made from, every claim, legible, and the same every time."""
 
+import json
 import re
 from itertools import chain
 from pathlib import Path
@@ -100,6 +101,11 @@ def pages(source):
     """How many pages a document has, counted by its pictures."""
     made = typst.compile(source, root=source.parent, format="png", ppi=10, ignore_system_fonts=True)
     return len(made) if isinstance(made, list) else 1
+
+
+def fits(source):
+    """Of every figure whether it ends on its page."""
+    return json.loads(typst.query(source, "<fits>", field="value", root=source.parent, ignore_system_fonts=True))
 
 
 def cells_of(document, number):
@@ -209,6 +215,20 @@ def test_figures_are_as_high_as_eight_pages_allow(inputs):
     higher.write_text(made.replace(f"highest: {height}mm", f"highest: {HEIGHTS[HEIGHTS.index(height) - 1]}mm"))
     assert HEIGHTS[0] > height > HEIGHTS[-1]
     assert pages(source) <= 8 < pages(higher)
+
+
+def test_a_height_with_which_a_figure_runs_off_its_page_is_not_taken(inputs):
+    """In Typst 0.15 a figure in one column does, below figures across both that fill the page."""
+    source = inputs["source"]
+    folder = source.parent / "off"
+    sizes = dict.fromkeys(inputs["figures"], (7.16, 9)) | {"fig9": (7.16, 6.5), "fig10": (3.5, 3.5)}
+    make_paper(**inputs | dict(figures={name: write_figure(folder / f"{name}.pdf", sizes[name]) for name in sizes}))
+    made = source.read_text()
+    assert fits(source) == [True] * made.count("#picture(")
+    trials = [source.with_name(f"{height}.typ") for height in HEIGHTS]
+    for trial in trials:
+        trial.write_text(re.sub(r"highest: \d+mm", f"highest: {trial.stem}mm", made))
+    assert not all(all(fits(trial)) for trial in trials)
 
 
 def test_all_experiments_figures_are_shown_and_the_others_named(document):

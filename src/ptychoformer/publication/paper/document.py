@@ -5,6 +5,7 @@ Its words are those of the report, its rows those of the tables. It holds no tim
 path of a machine: the same inputs give the same bytes.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ from ptychoformer.publication.templates import template
 
 TEMPLATE = Path(__file__).with_name("paper.typ.j2")
 MOST_PAGES = 8
-HEIGHTS = range(225, 115, -5)  # of the highest figure, mm: the first with which there are not too many pages
+HEIGHTS = range(225, 115, -5)  # of the highest figure, mm: the first that fits
 
 
 def make_paper(
@@ -105,7 +106,7 @@ def make_paper(
     )
     for highest in HEIGHTS:
         write_text(render(highest=highest), source)
-        if _pages(source) <= MOST_PAGES:
+        if _fits(source):
             break
     with atomic(pdf) as unfinished:
         unfinished.write_bytes(typeset_document(source))
@@ -122,10 +123,15 @@ def typeset_document(source: str | os.PathLike) -> bytes:
         return typst.compile(source, **setting, format="pdf", timestamp=0)
 
 
-def _pages(source: str | os.PathLike) -> int:
-    """How many pages a document has that notes it."""
+def _fits(source: str | os.PathLike) -> bool:
+    """Whether a paper has no more than the pages it may have, and no figure runs off one; it notes
+    both itself.
+    """
     with _typesetting(source) as setting:
-        return int(typst.query(source, "<pages>", field="value", one=True, **setting))
+        (pages,), figures = (
+            json.loads(typst.query(source, noted, field="value", **setting)) for noted in ("<pages>", "<fits>")
+        )
+    return pages <= MOST_PAGES and all(figures)
 
 
 @contextmanager
