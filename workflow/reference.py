@@ -87,13 +87,13 @@ def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple
     for runs in remaining(config, STORE, experiment):
         overlays = (CONFIG, one_seed(config, runs[0]["seed"]))
         yield (
-            _title(runs, Experiments(config).factor(experiment)),
+            title_of(runs, Experiments(config).factor(experiment)),
             snakemake_command(targets(config, experiment, runs), overlays, arguments.data, arguments.cores),
         )
 
 
-def _title(runs: Sequence[Run], factor: str) -> str:
-    """One seed of a training set in words, and what is made of it."""
+def title_of(runs: Sequence[Run], factor: str) -> str:
+    """One seed of a training set in words, and the networks, losses or references to be made."""
     names = [run["model"] if run["loss"] == "none" else run[factor] for run in runs]
     return "{dataset}, {n_train} patterns, seed {seed}: ".format(**runs[0]) + ", ".join(names)
 
@@ -105,7 +105,7 @@ def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str
     left = {name: left_of(config, STORE, name) for name in simulated(config)}
     wanted = [path for paths in left.values() for path in paths]
     if any("/mse/" in path for path in left["table1"]):
-        wanted.append(f"{config['pathvars']['results']}/evaluation/table1/bands.csv")
+        wanted.append(_bands(config))
     if wanted:
         first = [path for name in FIRST for path in left[name]]
         yield (
@@ -145,9 +145,10 @@ def _left(config: dict, folder: str | os.PathLike, experiment: str, with_bands: 
     block = experiments.headline(experiment)["block"]
 
     def is_held(run: Run) -> bool:
-        bands = with_bands and run["loss"] != "none" and _has_bands(config, experiment, run["dataset"])
+        measured = with_bands and run["loss"] != "none" and _has_bands(config, experiment, run["dataset"])
+        parts = [block, "bands"] if measured else [block]
         place = run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"]
-        return all(run["seed"] in holdings.seeds(*place, part) for part in (block, *(["bands"] if bands else [])))
+        return all(run["seed"] in holdings.seeds(*place, part) for part in parts)
 
     wanted = experiments.runs(experiment) + experiments.references(experiment)
     return [run for run in wanted if not (holdings and is_held(run))]
@@ -155,6 +156,10 @@ def _left(config: dict, folder: str | os.PathLike, experiment: str, with_bands: 
 
 def _metrics(config: dict, run: Run) -> str:
     return f"{config['pathvars']['results']}/{EVALUATION}/metrics.csv".format(**run)
+
+
+def _bands(config: dict) -> str:
+    return f"{config['pathvars']['results']}/evaluation/table1/bands.csv"
 
 
 def _holdings(folder: str | os.PathLike, config: dict) -> Holdings | None:
@@ -196,8 +201,7 @@ def targets(config: dict, experiment: str, runs: Sequence[Run]) -> list[str]:
     """
     networks = [run["model"] for run in runs if run["loss"] != "none"]
     whole = _has_bands(config, experiment, runs[0]["dataset"]) and networks == models_of(config, experiment)
-    bands = f"{config['pathvars']['results']}/evaluation/{experiment}/bands.csv"
-    return [*(_metrics(config, run) for run in runs), *([bands] if whole else [])]
+    return [*(_metrics(config, run) for run in runs), *([_bands(config)] if whole else [])]
 
 
 def one_seed(config: dict, seed: int) -> str:

@@ -93,7 +93,7 @@ def test_sizes_come_smallest_first_without_the_iterative_reconstruction(referenc
 
 def test_losses_are_what_table_iv_is_made_of(reference, config, tmp_path):
     runs = reference.remaining(config, tmp_path, "table4")[0]
-    title = reference._title(runs, "loss")
+    title = reference.title_of(runs, "loss")
     assert title.startswith("clean, 2928 patterns, seed 0: mse, mae, huber, ")
     assert title.endswith(", weighted_90, floor, ceiling, one_pattern")
 

@@ -44,7 +44,7 @@ from ptychoformer.publication.templates import template
 
 TEMPLATE = Path(__file__).with_name("paper.typ.j2")
 MOST_PAGES = 8
-HEIGHTS = range(225, 115, -5)  # of the highest figure, mm: the first that fits
+HEIGHTS = range(225, 115, -5)  # of the highest figure, mm: the first that fits, else the last
 
 
 def make_paper(
