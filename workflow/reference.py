@@ -3,8 +3,9 @@
 On a CPU it is one experiment, Table I unless another is named, training set by training set and
 seed by seed. A seed is a subject of the statistics only when every network has it, so that all
 networks of one seed come before the next seed, and the first condition before the second. What the
-store holds is not run again. Of Table I's first condition the bands of Figure 9 are kept too, of
-seeds whose networks are all trained here: they are measured on scenes, which the store has not.
+store holds is not run again. Of what is trained of Table I's first condition the bands of Figure 9
+are kept too. They are measured on scenes, which the store has not, so that networks whose scores it
+holds without them are trained again by ``--experiment bands`` alone.
 
     python workflow/reference.py --hours 2 --data folder
     python workflow/reference.py --hours 2 --data folder --experiment sizes
@@ -46,6 +47,8 @@ from ptychoformer.publication.store.views import shown_by
 
 CONFIG = "config/paper.yaml"
 STORE = "resources/reference"
+# Figure 9, as an experiment of its own beside those of the config.
+BANDS = "bands"
 GRACE = 120.0
 # On a GPU: what settles most claims for its time.
 FIRST = ("table3", "overlaps", "table5", "table2", "sizes")
@@ -81,11 +84,12 @@ def simulated(config: dict) -> list[str]:
 
 def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """What is left of an experiment, with the commands that make it."""
-    experiment = arguments.experiment
-    if experiment not in simulated(config):
-        raise InputError(f"--experiment: {experiment} is not allowed; there are {', '.join(simulated(config))}.")
-    for runs in remaining(config, STORE, experiment):
-        overlays = (CONFIG, one_seed(config, runs[0]["seed"]))
+    there_are = [*simulated(config), BANDS]
+    if arguments.experiment not in there_are:
+        raise InputError(f"--experiment: {arguments.experiment} is not allowed; there are {', '.join(there_are)}.")
+    experiment = "table1" if arguments.experiment == BANDS else arguments.experiment
+    for runs in without_bands(config, STORE) if arguments.experiment == BANDS else remaining(config, STORE, experiment):
+        overlays = (CONFIG, only(config, experiment, runs))
         yield (
             title_of(runs, Experiments(config).factor(experiment)),
             snakemake_command(targets(config, experiment, runs), overlays, arguments.data, arguments.cores),
@@ -129,10 +133,27 @@ def remaining(config: dict, folder: str | os.PathLike, experiment: str = "table1
 
     The iterative reconstruction is the same for every training set, and wanted with Table I alone.
     """
+    left = _left(config, folder, experiment)
+    return _by_seed(config, experiment, [run for run in left if run["model"] != "epie" or experiment == "table1"])
+
+
+def without_bands(config: dict, folder: str | os.PathLike) -> list[list[Run]]:
+    """The networks of Table I's first condition of which the store does not hold the bands, those
+    of one seed together, with Ptychoformer, and first the seeds of which most networks are left.
+    """
+    experiments = Experiments(config)
+    networks, ours = experiments.runs_of_spectra(), experiments.our_network()
+    left_of_table = _left(config, folder, "table1", with_bands=True)
+    left = [run for run in networks if run in left_of_table]
+    seeds = {run["seed"] for run in left}
+    wanted = [run for run in networks if run in left or (run["seed"] in seeds and run["model"] == ours)]
+    return sorted(_by_seed(config, "table1", wanted), key=len, reverse=True)
+
+
+def _by_seed(config: dict, experiment: str, runs: Iterable[Run]) -> list[list[Run]]:
     cells: dict[tuple, list[Run]] = {}
-    for run in _left(config, folder, experiment):
-        if run["model"] != "epie" or experiment == "table1":
-            cells.setdefault((run["dataset"], run["n_train"], run["seed"]), []).append(run)
+    for run in runs:
+        cells.setdefault((run["dataset"], run["n_train"], run["seed"]), []).append(run)
     datasets = Experiments(config).datasets(experiment)
     return [cells[cell] for cell in sorted(cells, key=lambda cell: (datasets.index(cell[0]), *cell[1:]))]
 
@@ -176,7 +197,9 @@ def _parser() -> Parser:
     )
     parser.add_argument("--cores", default="all", help="for Snakemake (default all)")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--experiment", default="table1", help="on CPUs, which one (default table1)")
+    what.add_argument(
+        "--experiment", default="table1", help="on CPUs, which one of the config, or bands (default table1)"
+    )
     what.add_argument(
         "--gpu", type=int, help="the whole paper on this machine's GPUs, with so many trainings side by side"
     )
@@ -195,22 +218,35 @@ def _has_bands(config: dict, experiment: str, dataset: str) -> bool:
     return experiment == "table1" and dataset == Experiments(config).first_dataset("table1")
 
 
-def targets(config: dict, experiment: str, runs: Sequence[Run]) -> list[str]:
-    """The metrics of runs of one seed of a training set, and the bands if they are measured and
-    all networks are among them.
+def _measures_bands(config: dict, experiment: str, runs: Sequence[Run]) -> bool:
+    """Whether the bands of these runs are measured. A config must have Ptychoformer in Table I, so
+    that there are none without it.
     """
     networks = [run["model"] for run in runs if run["loss"] != "none"]
-    whole = _has_bands(config, experiment, runs[0]["dataset"]) and networks == models_of(config, experiment)
-    return [*(_metrics(config, run) for run in runs), *([_bands(config)] if whole else [])]
+    return _has_bands(config, experiment, runs[0]["dataset"]) and Experiments(config).our_network() in networks
 
 
-def one_seed(config: dict, seed: int) -> str:
-    """An overlay of the config that has this seed only: the bands are measured of all its seeds
-    at once.
+def targets(config: dict, experiment: str, runs: Sequence[Run]) -> list[str]:
+    """The metrics of runs of one seed of a training set, and the bands if they are measured."""
+    measured = _measures_bands(config, experiment, runs)
+    return [*(_metrics(config, run) for run in runs), *([_bands(config)] if measured else [])]
+
+
+def only(config: dict, experiment: str, runs: Sequence[Run]) -> str:
+    """An overlay of the config that has the seed of these runs only and, where bands are measured,
+    their networks only in Table I: they are measured of all its seeds and networks at once.
     """
+    left_out = set(models_of(config, experiment)) - {run["model"] for run in runs}
+    overlay = {"seeds": [runs[0]["seed"]]}
+    if _measures_bands(config, experiment, runs):
+        overlay["models"] = {model: {"experiments": _elsewhere(config, model, experiment)} for model in left_out}
     path = f"{config['pathvars']['results']}/reference.yaml"
-    write_text(yaml.safe_dump({"seeds": [seed]}), path)
+    write_text(yaml.safe_dump(overlay), path)
     return path
+
+
+def _elsewhere(config: dict, model: str, experiment: str) -> list[str]:
+    return [name for name in config["experiments"] if name != experiment and model in models_of(config, name)]
 
 
 def snakemake_command(
@@ -246,11 +282,7 @@ def run_until(deadline: float, command: list[str]) -> int | None:
     Raises:
         KeyboardInterrupt: the user stopped this program, and it the command.
     """
-    # A shell that runs this in the background makes it deaf to SIGINT, which the command must not
-    # inherit.
-    process = subprocess.Popen(  # no shell  # nosec B603
-        command, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    )
+    process = subprocess.Popen(command, start_new_session=True)  # no shell  # nosec B603
     try:
         return process.wait(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
@@ -275,6 +307,10 @@ def _stop(process: subprocess.Popen) -> None:
 
 def run_program(main: Callable[[], int | None]) -> NoReturn:
     """Run ``main`` and end with its exit status; what is wrong is one sentence, Ctrl-C another."""
+    # A program that a shell runs in the background is deaf to SIGINT, and so would be what it runs;
+    # and what it runs would go on when SIGTERM ends it.
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, signal.default_int_handler)
     try:
         sys.exit(main())
     except PtychoformerError as error:

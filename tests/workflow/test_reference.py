@@ -2,6 +2,8 @@
 
 import csv
 import importlib.util
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -81,6 +83,22 @@ def test_networks_that_the_store_has_are_not_trained_again_for_the_sake_of_bands
     ]
 
 
+def test_bands_are_wanted_of_every_network_of_the_first_condition(reference, config, tmp_path):
+    held = [(model, seed) for model in NETWORKS for seed in range(10)]
+    for held_with_bands, left in ((True, []), (False, list(range(10)))):
+        cells = reference.without_bands(config, harvested(tmp_path, held, bands=held_with_bands))
+        assert [runs[0]["seed"] for runs in cells] == left
+        assert all(runs[0]["dataset"] == "clean" and models(runs) == [*NETWORKS] for runs in cells)
+
+
+def test_a_network_that_alone_lacks_bands_comes_last_and_with_ptychoformer(reference, config, tmp_path):
+    held = [(model, seed) for model in NETWORKS[:-1] for seed in (0, 1)]
+    cells = reference.without_bands(config, harvested(tmp_path, held))
+    assert [runs[0]["seed"] for runs in cells] == [2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    assert models(cells[-1]) == ["ptychoformer", "ptynet_large"]
+    assert reference.targets(config, "table1", cells[-1])[-1].endswith("/bands.csv")
+
+
 def test_sizes_come_smallest_first_without_the_iterative_reconstruction(reference, config, tmp_path):
     held = [(model, 0) for model in NETWORKS[:2]]
     left = reference.remaining(config, harvested(tmp_path, held, n_train="50"), "sizes")
@@ -101,7 +119,9 @@ def test_losses_are_what_table_iv_is_made_of(reference, config, tmp_path):
 @pytest.mark.parametrize("name", ["measured", "table9"])
 def test_another_experiment_than_there_are_is_refused_before_anything_runs(reference, config, monkeypatch, name):
     monkeypatch.setattr(sys, "argv", ["reference.py", "--experiment", name])
-    with pytest.raises(InputError, match=f"^--experiment: {name} is not allowed; there are table1, .*, overlaps.$"):
+    with pytest.raises(
+        InputError, match=f"^--experiment: {name} is not allowed; there are table1, .*, overlaps, bands.$"
+    ):
         reference.main()
 
 
@@ -136,12 +156,22 @@ def test_runs_of_another_scale_or_block_do_not_count(reference, config, tmp_path
     assert models(reference.remaining(config, path)[0]) == [*NETWORKS, *REFERENCES]
 
 
-def test_its_targets_are_table_i_of_one_seed(reference, config, project, tmp_path):
-    wanted = reference.targets(config, "table1", reference.remaining(config, tmp_path)[4])
-    overlay = reference.one_seed(config | {"pathvars": {"results": str(tmp_path)}}, 4)
-    jobs = project.planned(*wanted, "--configfile", "config/paper.yaml", overlay)
-    # Besides the networks, the floor, the ceiling, what one pattern can tell, and the many-pattern reconstruction.
-    assert (jobs["train"], jobs["score"], jobs["dataset"], jobs["spectra"]) == (5, 9, 1, 1)
+@pytest.mark.parametrize(
+    ("held", "jobs"),
+    [
+        # Besides the networks, the floor, the ceiling, what one pattern can tell, and the many-pattern reconstruction.
+        ((), (5, 9, 1, 1)),
+        (("ptychonn", *REFERENCES), (4, 4, 1, 1)),
+        ((*NETWORKS[:-1], *REFERENCES), (1, 1, 1, 0)),
+        (NETWORKS, (0, 4, 1, 0)),
+    ],
+)
+def test_its_targets_are_what_is_left_of_table_i_of_one_seed(reference, config, project, tmp_path, held, jobs):
+    path = harvested(tmp_path, [(model, 4) for model in held], bands=False)
+    runs = next(runs for runs in reference.remaining(config, path) if runs[0]["seed"] == 4)
+    overlay = reference.only(config | {"pathvars": {"results": str(tmp_path)}}, "table1", runs)
+    planned = project.planned(*reference.targets(config, "table1", runs), "--configfile", "config/paper.yaml", overlay)
+    assert tuple(planned.get(rule, 0) for rule in ("train", "score", "dataset", "spectra")) == jobs
 
 
 def test_a_command_that_ends_in_time_gives_its_status(reference):
@@ -149,16 +179,44 @@ def test_a_command_that_ends_in_time_gives_its_status(reference):
     assert reference.run_until(deadline, [sys.executable, "-c", "raise SystemExit(3)"]) == 3
 
 
+# Says that it runs by one file, and that it was stopped as by Ctrl-C by another.
+PROGRAM = (
+    "import sys, time, pathlib\n"
+    "try:\n    pathlib.Path(sys.argv[1] + '.started').touch(); time.sleep(60)\n"
+    "except KeyboardInterrupt:\n    pathlib.Path(sys.argv[1]).touch()\n"
+)
+
+
 def test_a_command_that_does_not_is_stopped_as_by_ctrl_c(reference, tmp_path):
-    program = (
-        "import sys, time, pathlib\n"
-        "try:\n    pathlib.Path(sys.argv[1] + '.started').touch(); time.sleep(60)\n"
-        "except KeyboardInterrupt:\n    pathlib.Path(sys.argv[1]).touch()\n"
-    )
     mark = tmp_path / "stopped"
     began = time.monotonic()
-    assert reference.run_until(began + 2, [sys.executable, "-c", program, str(mark)]) is None
+    assert reference.run_until(began + 2, [sys.executable, "-c", PROGRAM, str(mark)]) is None
     assert time.monotonic() - began < 30
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
+def test_who_stops_it_in_the_background_stops_what_it_runs_too(tmp_path, sent):
+    mark = tmp_path / "stopped"
+    program = (
+        "import sys, time\n"
+        "from reference import run_program, run_until\n"
+        "run_program(lambda: run_until(time.monotonic() + 60, [sys.executable, '-c', *sys.argv[1:]]))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, PROGRAM, str(mark)],
+        cwd=ROOT / "workflow",
+        text=True,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as a shell does with &
+    )
+    while not Path(f"{mark}.started").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(sent)
+    said, _ = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "Stopped; the next run goes on from here.\n")
     assert mark.exists()
 
 
@@ -171,7 +229,9 @@ def test_a_command_that_does_not_is_stopped_as_by_ctrl_c(reference, tmp_path):
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_a_program_ends_with_a_sentence_and_its_status(reference, capsys, came_of_it, status):
+def test_a_program_ends_with_a_sentence_and_its_status(reference, monkeypatch, capsys, came_of_it, status):
+    monkeypatch.setattr(signal, "signal", lambda *handler: None)  # those of pytest stay
+
     def main():
         if isinstance(came_of_it, BaseException):
             raise came_of_it
