@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ptychoformer.owners import WORKFLOWS, own_system
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 # A job of the rule `train` whose work is to say a line, wait until it is told to end, and write its output.
 JOB = """
@@ -24,7 +26,13 @@ wildcards = {"model": "ours", "n_train": "24"}
 snakemake = SimpleNamespace(
     rule="train", log=[str(folder / "train.log")], output=output, input=[], params=params, wildcards=wildcards
 )
-with job(snakemake, alone=() if how == "beside others" else output) as facts:
+
+
+def tidy():
+    Path(f"{name}.tidied").write_text(" ".join(sorted(path.name for path in folder.iterdir())))
+
+
+with job(snakemake, alone=() if how == "beside others" else output, afterwards=tidy) as facts:
     print(f"{name} began", flush=how != "says all at its end")
     Path(f"{name}.began").touch()
     sys.stdin.readline()
@@ -128,6 +136,22 @@ def test_a_folder_that_went_away_with_its_log_is_no_second_error(start):
     Path("run").rmdir()
     _, said = first.communicate("\n")
     assert said == "Error in train: the dataset is damaged.\n"
+
+
+def test_what_an_interrupted_job_goes_on_from_is_deleted_when_the_provenance_of_all_outputs_is_written(start):
+    start("first").communicate("\n")
+    made = ("history.csv", "history.csv.provenance.json", "model.pt", "model.pt.provenance.json", "train.log")
+    assert Path("first.tidied").read_text() == " ".join(made)
+
+
+def test_it_is_kept_by_a_job_that_fails_and_by_one_whose_workflow_has_ended(start, tmp_path):
+    start("failing").communicate("\n")
+    owner = tmp_path / WORKFLOWS / "ended.json"
+    owner.parent.mkdir(parents=True)
+    owner.write_text(json.dumps(own_system()))  # which nobody holds a lock on
+    assert start("first").communicate("\n") == ("", "")
+    assert Path("run/model.pt.provenance.json").exists()
+    assert not list(tmp_path.glob("*.tidied"))
 
 
 def test_the_next_job_appends_to_the_log_of_the_one_before(start):

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
@@ -29,7 +29,7 @@ _STARTED_BY = list(WORKFLOWS.glob("*.json"))
 
 
 @contextmanager
-def job(snakemake, alone: Iterable[str] = ()) -> Iterator[dict]:
+def job(snakemake, alone: Iterable[str] = (), afterwards: Callable[[], None] | None = None) -> Iterator[dict]:
     """Run a rule's work; what the caller puts into the yielded mapping (for example the device)
     goes into the provenance.
 
@@ -41,6 +41,9 @@ def job(snakemake, alone: Iterable[str] = ()) -> Iterator[dict]:
     Args:
         alone: outputs out of whose folders other jobs are kept, such as one that outlived its
             workflow. If one is there, log and provenance are its own, and nothing is touched.
+        afterwards: deletes what an interrupted job goes on from. It is called when the provenance
+            is written, unless the workflow that started this job is known to have ended: the next
+            one will take what the job makes for unfinished, and delete it.
     """
     collect_seldom()
     look_before_torch()
@@ -58,6 +61,8 @@ def job(snakemake, alone: Iterable[str] = ()) -> Iterator[dict]:
                 configuration = dict(snakemake.params.items()) | {"wildcards": wildcards}
                 record(artefact, configuration, time.perf_counter() - began, about | facts | own[artefact])
             _date(snakemake.input, started)
+            if afterwards and not _is_orphan():
+                afterwards()
         except PtychoformerError as error:
             _fail(f"Error in {snakemake.rule}: {error}", console, f"Error: {error}\n")
         except Exception as error:
@@ -77,10 +82,8 @@ def _fail(sentence: str, console: TextIO, logged: str) -> NoReturn:
     sys.exit(1)
 
 
-def is_orphan() -> bool:
-    """Whether the workflow that started this job is known to have ended. The next one will take
-    what the job makes for unfinished, and delete it.
-    """
+def _is_orphan() -> bool:
+    """Whether the workflow that started this job is known to have ended."""
     return bool(_STARTED_BY) and not any(owner.exists() and not is_dead(owner) for owner in _STARTED_BY)
 
 

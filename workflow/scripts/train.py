@@ -1,11 +1,19 @@
 """One network trained on one dataset, and what it sees in the test patterns."""
 
-from adapter import is_orphan, job
+from adapter import job
 
-with job(snakemake, alone=[snakemake.output.checkpoint]) as facts:
+
+def tidy():
+    """Delete the state of the training."""
+    from ptychoformer.training.fit import delete_state
+
+    delete_state(snakemake.output.checkpoint)
+
+
+with job(snakemake, alone=[snakemake.output.checkpoint], afterwards=tidy) as facts:
     from ptychoformer.evaluation.predict import predict
     from ptychoformer.training.entries import LossEntry, NetworkEntry
-    from ptychoformer.training.fit import delete_state, fit
+    from ptychoformer.training.fit import fit
     from ptychoformer.training.options import TrainingOptions
 
     dataset, made, how = snakemake.input.dataset, snakemake.output, snakemake.params
@@ -14,5 +22,3 @@ with job(snakemake, alone=[snakemake.output.checkpoint]) as facts:
     entries = dict(model=model, loss=loss, training=training, code=how.code)
     facts |= fit(dataset, checkpoint=made.checkpoint, history=made.history, **entries, **run)
     predict(dataset, made.checkpoint, model, made.patches, threads=snakemake.threads)
-    if not is_orphan():
-        delete_state(made.checkpoint)

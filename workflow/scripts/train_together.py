@@ -1,11 +1,20 @@
 """One network trained on one dataset with every seed, and what each sees in the test patterns."""
 
-from adapter import is_orphan, job
+from adapter import job
 
-with job(snakemake, alone=snakemake.output.checkpoints) as facts:
+
+def tidy():
+    """Delete the states of all seeds."""
+    from ptychoformer.training.fit import delete_state
+
+    for checkpoint in snakemake.output.checkpoints:
+        delete_state(checkpoint)
+
+
+with job(snakemake, alone=snakemake.output.checkpoints, afterwards=tidy) as facts:
     from ptychoformer.evaluation.predict import predict
     from ptychoformer.training.entries import LossEntry, NetworkEntry
-    from ptychoformer.training.fit import Run, delete_state, fit_together
+    from ptychoformer.training.fit import Run, fit_together
     from ptychoformer.training.options import TrainingOptions
 
     datasets, made, how = snakemake.input.datasets, snakemake.output, snakemake.params
@@ -18,5 +27,3 @@ with job(snakemake, alone=snakemake.output.checkpoints) as facts:
         predict(run.dataset, run.checkpoint, model, patches, threads=snakemake.threads)
         for artefact in (run.checkpoint, run.history, patches):
             facts[artefact] = about | {"wildcards": {"seed": str(run.seed)}}
-    for run in runs if not is_orphan() else ():
-        delete_state(run.checkpoint)
