@@ -108,7 +108,7 @@ def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str
     """
     left = {name: left_of(config, STORE, name) for name in simulated(config)}
     wanted = [path for paths in left.values() for path in paths]
-    if any("/mse/" in path for path in left["table1"]):
+    if _lacking_bands(config, STORE):
         wanted.append(_bands(config))
     if wanted:
         first = [path for name in FIRST for path in left[name]]
@@ -138,16 +138,22 @@ def remaining(config: dict, folder: str | os.PathLike, experiment: str = "table1
 
 
 def without_bands(config: dict, folder: str | os.PathLike) -> list[list[Run]]:
-    """The networks of Table I's first condition of which the store does not hold the bands, those
-    of one seed together, with Ptychoformer, and first the seeds of which most networks are left.
+    """The networks of Table I's first condition of which the store holds scores but no bands, those
+    of one seed together, with Ptychoformer, whose runs then take the place of those in the store,
+    and first the seeds of which most networks are left.
     """
     experiments = Experiments(config)
     networks, ours = experiments.runs_of_spectra(), experiments.our_network()
-    left_of_table = _left(config, folder, "table1", with_bands=True)
-    left = [run for run in networks if run in left_of_table]
+    without_scores = _left(config, folder, "table1")
+    left = [run for run in _lacking_bands(config, folder) if run not in without_scores]
     seeds = {run["seed"] for run in left}
     wanted = [run for run in networks if run in left or (run["seed"] in seeds and run["model"] == ours)]
     return sorted(_by_seed(config, "table1", wanted), key=len, reverse=True)
+
+
+def _lacking_bands(config: dict, folder: str | os.PathLike) -> list[Run]:
+    left = _left(config, folder, "table1", with_bands=True)
+    return [run for run in Experiments(config).runs_of_spectra() if run in left]
 
 
 def _by_seed(config: dict, experiment: str, runs: Iterable[Run]) -> list[list[Run]]:
@@ -308,9 +314,10 @@ def _stop(process: subprocess.Popen) -> None:
 def run_program(main: Callable[[], int | None]) -> NoReturn:
     """Run ``main`` and end with its exit status; what is wrong is one sentence, Ctrl-C another."""
     # A program that a shell runs in the background is deaf to SIGINT, and so would be what it runs;
-    # and what it runs would go on when SIGTERM ends it.
-    for stopping in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stopping, signal.default_int_handler)
+    # and what it runs would go on when SIGTERM or a closed terminal ends it.
+    for stopping in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if (stopping, signal.getsignal(stopping)) != (signal.SIGHUP, signal.SIG_IGN):  # unless nohup is meant
+            signal.signal(stopping, signal.default_int_handler)
     try:
         sys.exit(main())
     except PtychoformerError as error:

@@ -9,7 +9,6 @@ resources/reference/ties.csv and printed as a table.
 
 import math
 import os
-import subprocess  # of Snakemake, as a list of words, by no shell  # nosec B404
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from reference import configured, run_program, snakemake_command
+from reference import configured, run_program, run_until, snakemake_command
 from trials import histories
 
 from ptychoformer.evaluation.ties import score_ties
@@ -39,8 +38,7 @@ def main() -> int:
     config = configured(OVERLAY)
     runs = {Path(path).with_name("model.pt"): run for path, run in histories(config, arguments.models).items()}
     command = snakemake_command(map(str, runs), [OVERLAY], arguments.data)
-    status = subprocess.run(command, check=False).returncode  # no shell  # nosec B603
-    if status:
+    if status := run_until(math.inf, command):
         return status
     rows = pd.concat([_scored(config, path, *run) for path, run in runs.items()], ignore_index=True)
     write_csv(rows, OUTPUT)

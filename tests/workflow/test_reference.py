@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -91,10 +92,19 @@ def test_bands_are_wanted_of_every_network_of_the_first_condition(reference, con
         assert all(runs[0]["dataset"] == "clean" and models(runs) == [*NETWORKS] for runs in cells)
 
 
-def test_a_network_that_alone_lacks_bands_comes_last_and_with_ptychoformer(reference, config, tmp_path):
+def test_networks_without_scores_are_not_trained_for_the_sake_of_bands(reference, config, tmp_path):
     held = [(model, seed) for model in NETWORKS[:-1] for seed in (0, 1)]
-    cells = reference.without_bands(config, harvested(tmp_path, held))
-    assert [runs[0]["seed"] for runs in cells] == [2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    cells = reference.without_bands(config, harvested(tmp_path, held, bands=False))
+    assert [(runs[0]["seed"], models(runs)) for runs in cells] == [(seed, [*NETWORKS[:-1]]) for seed in (0, 1)]
+
+
+def test_a_network_that_alone_lacks_bands_comes_last_and_with_ptychoformer(reference, config, tmp_path):
+    path = harvested(tmp_path, [(model, seed) for model in NETWORKS for seed in range(4)])
+    rows = (path / RUNS).read_text().splitlines(keepends=True)
+    lacking = [row.replace("bands spectra", "") if "ptynet_large" in row or ",2," in row else row for row in rows]
+    (path / RUNS).write_text("".join(lacking))
+    cells = reference.without_bands(config, path)
+    assert [runs[0]["seed"] for runs in cells] == [2, 0, 1, 3]
     assert models(cells[-1]) == ["ptychoformer", "ptynet_large"]
     assert reference.targets(config, "table1", cells[-1])[-1].endswith("/bands.csv")
 
@@ -134,6 +144,14 @@ def test_on_a_gpu_what_the_store_holds_with_its_bands_is_left_out(reference, con
         path = harvested(tmp_path, held, bands=bands)
         clean = [path for path in reference.left_of(config, path, "table1") if "/clean/" in path and "/mse/" in path]
         assert len(clean) == left
+
+
+@pytest.mark.parametrize("bands", [True, False])
+def test_on_a_gpu_bands_are_made_anew_only_where_the_store_lacks_some(reference, config, tmp_path, monkeypatch, bands):
+    held = [(model, seed) for model in NETWORKS for seed in range(10)]
+    monkeypatch.setattr(reference, "STORE", str(harvested(tmp_path, held, bands=bands)))  # the noisy condition is left
+    ((_, command),) = reference._together(config, SimpleNamespace(data=None, cores="all", gpu=3))
+    assert ("results/paper/evaluation/table1/bands.csv" in command) != bands
 
 
 def test_as_many_seeds_as_were_fixed_beforehand(config):
@@ -195,7 +213,7 @@ def test_a_command_that_does_not_is_stopped_as_by_ctrl_c(reference, tmp_path):
     assert mark.exists()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda sent: sent.name)
 def test_who_stops_it_in_the_background_stops_what_it_runs_too(tmp_path, sent):
     mark = tmp_path / "stopped"
     program = (
