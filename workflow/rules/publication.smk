@@ -136,6 +136,7 @@ rule claims:
         headline=EXPERIMENTS.headline("table1"),
         scales=notes.scales(EXPERIMENTS, PLAN.shown),
         harvested=PLAN.harvested is not None,
+        absent=notes.absent_places(EXPERIMENTS),
         code=code_digest("publication.claims.judge"),
     message:
         "Judging the paper's claims"

@@ -8,5 +8,5 @@ with job(snakemake):
     files, params = snakemake.input, snakemake.params
     metrics = dict(zip(params.experiments, files.metrics, strict=True))
     bands = next(iter(files.bands), None)
-    about = dict(scales=params.scales, harvested=params.harvested, **params.headline)
+    about = dict(scales=params.scales, harvested=params.harvested, absent=params.absent, **params.headline)
     judge(files.claims, metrics, bands, folder_of(files.reference), **about, output_csv=snakemake.output[0])

@@ -104,7 +104,9 @@ class Plan:
         if not self.harvested:
             return ""
         shown = [*self.shown, *self.shown_figures]
-        half = [panels for name, panels in PANELS_OF_FIG8.items() if name not in experiments_of_fig8(self.experiments)]
+        drawn, absent = experiments_of_fig8(self.experiments), notes.absent_places(self.experiments)
+        half = [panels for name, panels in PANELS_OF_FIG8.items() if name not in drawn]
+        half += [f"{PANELS_OF_FIG8[name]} at {' and '.join(absent[name])}" for name in drawn if absent.get(name)]
         return notes.harvest_note(self.harvested, self.contents, shown, half)
 
     def published(self, name: str) -> str:

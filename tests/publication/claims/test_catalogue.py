@@ -107,7 +107,6 @@ class TestFile:
             (dict(test=dict(block="upper_left")), "block 'upper_left' is unknown"),
             (dict(test=dict(region="block")), "region 'block' is unknown"),
             (dict(test=dict(level="stitched")), "level 'stitched' is unknown"),
-            (dict(test=dict(also="scene")), "also 'scene' is unknown"),
             (dict(test=dict(comparison="at_least"), judges="size"), "a positive value"),
             (dict(test=dict(comparison="no_difference")), "at least two"),
             (dict(test=dict(comparison="smaller_drop")), "from and to"),

@@ -132,6 +132,9 @@ class TestEvidence:
         test = PLAIN | dict(comparison="increasing")
         numbers = Numbers(pd.concat(frames))
         assert verdict_of(Check(**test, along={"n_train": "falling"}), numbers).verdict == HOLDS
+        incomplete = verdict_of(Check(**test, along={"n_train": "falling"}), numbers, ["500 patterns"])
+        assert incomplete.verdict == UNDECIDED
+        assert incomplete.reason == "it holds for the training sets that were run, but 500 patterns were not"
         assert verdict_of(Check(**test, along={"n_train": "rising"}), numbers).verdict == FAILS
 
 

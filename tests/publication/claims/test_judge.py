@@ -152,14 +152,14 @@ class TestJudge:
         }
         claims = {claim.id: claim.test for claim in read_claims(CLAIMS)}
         assert table["verdict_lower_right"].isna().all()  # the headline's own
-        assert asked["pattern"] == {name for name, test in claims.items() if test.dataset == ("noisy",)}
+        assert asked["pattern"] == {name for name, test in claims.items() if not test.level}
         assert (
             asked["lower_left"]
             == asked["strip"]
             == {name for name, test in claims.items() if not test.block and test.level != "band"}
         )
         assert asked["unseen"] == asked["strip"]  # of a measured scan, all test patterns are unseen
-        assert len(asked["pattern"]) == 7
+        assert len(asked["pattern"]) == len(claims) - 6  # Figure 9's bands are of scenes
 
     def test_another_headline_is_another_claim(self, tmp_path, table1):
         """What the config names as the headline is judged, and the paper's block beside it."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ptychoformer.errors import InputError, first_line
-from ptychoformer.evaluation import LEVELS, PATTERN, REGIONS, SCORED
+from ptychoformer.evaluation import LEVELS, REGIONS, SCORED
 from ptychoformer.publication.claims.check import EACH, JUDGED, LARGEST, SMALLEST, Check
 from ptychoformer.publication.claims.evidence import BAND
 from ptychoformer.schemas import NUMBER, TEXT, TEXTS, complaint, mapping_to
@@ -21,7 +21,7 @@ COMPARISONS = ("greater", *SIZES, "no_difference", "increasing", "smaller_drop")
 EFFECTS = ("difference", "relative_to_worse", "relative_to_better")
 MAX_QUOTE = 25
 _REQUIRED = {"id", "place", "quote", "statement", "judges", "scope", "test"}
-_LISTS = ("dataset", "channel", "metric", "region", "also", "better", "worse", "among")
+_LISTS = ("dataset", "channel", "metric", "region", "better", "worse", "among")
 # Of the value under each key; which words it may be is checked further on.
 _TEST_TYPES = {
     **dict.fromkeys(("experiment", "comparison", "test", "block", "level", "n_train"), TEXT),
@@ -124,7 +124,6 @@ def _test(name: str, entry: dict[str, Any]) -> Check:
         ("block", (test.block,), ("", *GRID_BLOCKS, WHOLE_SCAN)),
         ("region", test.region if test.level != BAND else (), REGIONS),
         ("level", (test.level,), ("", *LEVELS, BAND)),
-        ("also", test.also, (PATTERN,)),
         ("n_train", (test.n_train,), (None, EACH)),
         ("along", tuple(test.along), (test.compare, "dataset", "n_train")),
         ("along.n_train", (test.along.get("n_train"),), (None, "rising", "falling")),

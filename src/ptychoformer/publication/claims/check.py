@@ -31,7 +31,6 @@ class Check:
     block: str = ""
     region: tuple[str, ...] = (WHOLE,)
     level: str = ""
-    also: tuple[str, ...] = ()
     n_train: str | None = None
     compare: str = "model"
     held: str = "mse"
@@ -50,11 +49,11 @@ class Check:
         """What is asked once more, by its name of `ELSEWHERE`, of a claim that is judged on this
         block and level.
 
-        A claim on a whole block of a scan on a grid is asked of its unseen part; one that names no
-        block, of every other block; and any at the levels that it names under ``also``.
+        A claim that names no level is asked of single patterns; one on a whole block of a scan on a
+        grid, of its unseen part; and one that names no block, of every other block.
         """
         here = self.on(block, level)
-        found = {name: replace(here, level=name) for name in self.also}
+        found = {} if self.level or here.level == PATTERN else {PATTERN: replace(here, level=PATTERN)}
         # A claim that names the strip is about a measured scan, all of whose test patterns are
         # unseen.
         if self.region == (WHOLE,) and here.block != WHOLE_SCAN and self.block != STRIP:

@@ -10,11 +10,11 @@ is *interim*.
 
 A claim that names no block and no level is about the headline's. It is judged once more elsewhere,
 by the same rules on the same runs: on the part of the block that no training pattern lights, on
-other blocks, and, under noise, over single patterns (`Check.elsewhere`).
+other blocks, and over single patterns (`Check.elsewhere`).
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import pandas as pd
 
 from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN, SCORES, read_table
 from ptychoformer.publication.claims.catalogue import SIZES, Claim, read_claims
-from ptychoformer.publication.claims.check import ELSEWHERE, Check
+from ptychoformer.publication.claims.check import EACH, ELSEWHERE, Check
 from ptychoformer.publication.claims.contrasts import Missing, contrasts, left_out, quoted, runs_used
 from ptychoformer.publication.claims.evidence import Numbers, band_metrics
 from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED, Verdict, decide
@@ -66,6 +66,7 @@ def judge(
     level: str,
     scales: Mapping[str, str],
     harvested: bool = False,
+    absent: Mapping[str, Sequence[str]] | None = None,
     output_csv: str | os.PathLike,
 ) -> None:
     """Write the verdict on every claim, with the columns ``OUTPUT_COLUMNS``.
@@ -87,6 +88,8 @@ def judge(
             run needs none.
         harvested: whether the local runs are themselves from the store, where fewer seeds than were
             fixed beforehand are interim.
+        absent: experiment to its conditions and sizes that were not run, in words, so that a claim
+            about all of them cannot hold.
 
     Raises:
         InputError: a file that exists breaks its contract, or the claims do.
@@ -99,15 +102,19 @@ def judge(
     where, rows = (block, level), []
     for claim in claims:
         experiment = claim.test.experiment
-        rows.append(_row(claim, where, local.get(experiment), scales.get(experiment, ""), LOCAL, harvested))
+        lacking = (absent or {}).get(experiment, ())
+        rows.append(_row(claim, where, local.get(experiment), scales.get(experiment, ""), LOCAL, harvested, lacking))
         if found := _best_reference(claim.test.on(*where), bands if experiment == BANDS else runs):
             rows.append(_row(claim, where, *found, REFERENCE, True))
     write_csv(pd.DataFrame(rows, columns=OUTPUT_COLUMNS), output_csv)
 
 
-def verdict_of(test: Check, numbers: Numbers | None) -> Verdict:
+def verdict_of(test: Check, numbers: Numbers | None, absent: Sequence[str] = ()) -> Verdict:
     """The verdict on one claim from the numbers of its experiment; undecided, with the reason,
     where they lack something.
+
+    Args:
+        absent: conditions and sizes of the experiment that were not run, in words.
     """
     if numbers is None:
         return Verdict(UNDECIDED, f"the experiment {quoted(test.experiment)} was not run")
@@ -117,20 +124,30 @@ def verdict_of(test: Check, numbers: Numbers | None) -> Verdict:
         return Verdict(UNDECIDED, str(missing))
     comparison = test.comparison if test.comparison in (*SIZES, "no_difference") else "greater"
     verdict = decide(made, comparison, test.value, test.significance)
-    absent = left_out(test, numbers)
-    if absent and verdict.verdict == HOLDS:
-        return replace(
-            verdict, verdict=UNDECIDED, reason=f"every step that was run rises, but {quoted(*absent)} were not run"
-        )
-    return verdict
+    if verdict.verdict != HOLDS:
+        return verdict
+    if steps := left_out(test, numbers):
+        reason = f"every step that was run rises, but {quoted(*steps)} were not run"
+    elif absent and (test.n_train == EACH or "n_train" in test.along):
+        reason = f"it holds for the training sets that were run, but {', '.join(absent)} were not"
+    else:
+        return verdict
+    return replace(verdict, verdict=UNDECIDED, reason=reason)
 
 
 def _row(
-    claim: Claim, where: tuple[str, str], numbers: Numbers | None, scale: str, source: str, harvested: bool
+    claim: Claim,
+    where: tuple[str, str],
+    numbers: Numbers | None,
+    scale: str,
+    source: str,
+    harvested: bool,
+    absent: Sequence[str] = (),
 ) -> dict[str, Any]:
-    verdict = verdict_of(claim.test.on(*where), numbers)
+    verdict = verdict_of(claim.test.on(*where), numbers, absent)
     others = {
-        f"verdict_{name}": verdict_of(test, numbers).verdict for name, test in claim.test.elsewhere(*where).items()
+        f"verdict_{name}": verdict_of(test, numbers, absent).verdict
+        for name, test in claim.test.elsewhere(*where).items()
     }
     about = {name: getattr(claim, name) for name in ("id", "place", "statement", "judges", "note")}
     about |= {"scale": scale, "source": source, "published_value": claim.published}

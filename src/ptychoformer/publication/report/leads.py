@@ -53,7 +53,9 @@ def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], 
     if key not in found.index:
         return MISSING
     quantity, (mean, std) = QUANTITIES[key[-1]], found.loc[key]
-    text = quantity.text(mean) + ("" if pd.isna(std) or key[0] in REFERENCES else f"\u00a0±\u00a0{quantity.text(std)}")
+    # A floor or a ceiling may be the same with every seed.
+    told = pd.notna(std) and (key[0] not in REFERENCES or quantity.printed(std) > 0)
+    text = quantity.text(mean) + (f"\u00a0±\u00a0{quantity.text(std)}" if told else "")
     bold = f"**{text}**" if quantity.printed(mean) == best else text
     return f"{bold} ({quantity.text(published[key])})" if key in published.index else bold
 

@@ -83,8 +83,9 @@ def _can(seeds: int) -> str:
     if seeds < 2:
         return "One seed shows that everything runs, and what scenes look like."
     return (
-        f"Differences between networks that are larger than {half_width(1, seeds):.1f} times their scatter from seed to"
-        f" seed: half the width of a 95 % interval over {seeds} seeds."
+        f"Differences between two networks, as they are observed, of more than {half_width(1, seeds):.1f} times their"
+        f" scatter from seed to seed: half the width of a 95 % interval over {seeds} seeds. A true difference of that"
+        " size is found in half of all such experiments, and tests that are corrected for several pairs ask for more."
     )
 
 

@@ -152,9 +152,9 @@ def headline_of_results(sources: Sources, told: Told) -> str:
 def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
     verdicts = _verdicts(Path(sources.runs))
     yield (
-        "**At full size** (`make reference`: the paper's own object and probe; `resources/reference`): stitched scenes,"
-        " mean ±\nsample standard deviation over the seeds that every network has. Brackets hold the paper's number"
-        " where the block is its own.\nLeads are differences within seeds, of the best over the next as they came out,"
+        "**At full size** (`make reference`: the paper's own object and probe, but for Table II's generated objects;"
+        " `resources/reference`): stitched scenes,\nmean ± sample standard deviation over the seeds that every network"
+        " has. Brackets hold the paper's number where the block is its own.\nLeads are differences within seeds, of the best over the next as they came out,"
         f" not corrected for the number of comparisons.{verdicts and f' {verdicts}'}"
     )
     scores = read_scores(sources.runs)

@@ -42,11 +42,13 @@ class Part:
         seeds: cell to the seeds that all of them have, ascending; cells without such a seed are
             left out.
         absent: what the config asks for besides, in words.
+        absent_places: the conditions and sizes of the training set among that.
     """
 
     methods: tuple[Method, ...]
     seeds: Mapping[Cell, tuple[int, ...]]
     absent: tuple[str, ...]
+    absent_places: tuple[str, ...] = ()
 
     @property
     def interim(self) -> bool:
@@ -166,11 +168,9 @@ def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Par
     alone = len(chosen) < min(2, len(methods)) or (experiment in _CURVES and len(seeds) < 2)
     if not seeds or alone:
         return None
-    absent = [
-        *_names(config, experiment, [method for method in methods if method not in chosen]),
-        *_places(config, [cell for cell in cells if cell not in seeds], cells),
-    ]
-    return Part(chosen, seeds, tuple(absent))
+    places = tuple(_places(config, [cell for cell in cells if cell not in seeds], cells))
+    absent = (*_names(config, experiment, [method for method in methods if method not in chosen]), *places)
+    return Part(chosen, seeds, absent, places)
 
 
 def _with_references(test: str | None, cell: Cell, block: str, holdings: Holdings) -> set[int]:

@@ -12,7 +12,7 @@ from ptychoformer.publication.names import BLOCKS
 from ptychoformer.simulation.scan import GRID_BLOCKS, WHOLE_SCAN
 
 BLOCK_TITLES = {name: f"the {words}" for name, words in BLOCKS.items()}
-BLOCK_TITLES[WHOLE_SCAN] = "the whole of an object that no network was trained on"
+BLOCK_TITLES[WHOLE_SCAN] = "the whole of another object, which no network was trained on"
 LEVEL_TITLES = {
     SCENE: "Stitched scenes",
     SYNCHRONISED: "Scenes stitched with synchronised phases",

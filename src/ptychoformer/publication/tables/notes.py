@@ -63,6 +63,12 @@ def scales(experiments: Experiments, names: Iterable[str]) -> dict[str, str]:
     return found | ({"bands": found["table1"]} if "table1" in found else {})
 
 
+def absent_places(experiments: Experiments) -> dict[str, tuple[str, ...]]:
+    """Experiment to the conditions and sizes of it that a store does not hold whole."""
+    parts = experiments.holdings.parts if experiments.holdings else {}
+    return {name: part.absent_places for name, part in parts.items()}
+
+
 def harvest_note(harvested: str, contents: Contents, shown: Collection[str], panels: Collection[str] = ()) -> str:
     """What the report has to say of runs that are printed from a store.
 
