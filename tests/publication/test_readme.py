@@ -160,7 +160,9 @@ class TestFullSize:
     def test_networks_that_are_tested_on_another_object_stand_beside_the_papers_table_of_that(self, sources, rendered):
         elsewhere = scores("straight", test="curved", block="scan")
         text, table = rendered(sources, pd.concat([scores(), elsewhere]), [TABLE_1, TABLE_2]), means(elsewhere)
-        title = "*Table II. Straight, tested on Curved, the whole of another object, which no network was trained on, 2,928"
+        title = (
+            "*Table II. Straight, tested on Curved, the whole of another object, which no network was trained on, 2,928"
+        )
         assert title in text
         below = text.partition(title)[2]
         assert (

@@ -94,7 +94,7 @@ class TestFirstScreen:
 
     def test_what_can_be_told_is_half_an_interval_over_the_seeds(self, page, small_page):
         half = stats.t.ppf(0.975, 2) / np.sqrt(3)
-        assert f"larger than {half:.1f} times their scatter" in page.words
+        assert f"more than {half:.1f} times their scatter" in page.words
         assert "One seed shows that everything runs" in small_page.words
 
     def test_the_floor_is_told(self, page, inputs):
