@@ -155,7 +155,8 @@ def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
         "**At full size** (`make reference`: the paper's own object and probe, but for Table II's generated objects;"
         " `resources/reference`): stitched scenes,\nmean ± sample standard deviation over the seeds that every network"
         " has. Brackets hold the paper's number where the block is its own.\nLeads are differences within seeds, of the"
-        f" best over the next as they came out, not corrected for the number of comparisons.{verdicts and f' {verdicts}'}"
+        " best over the next as they came out, not corrected for the number of comparisons."
+        f"{verdicts and f' {verdicts}'}"
     )
     scores = read_scores(sources.runs)
     for told in tables:
