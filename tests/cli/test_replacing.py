@@ -1,5 +1,6 @@
 """A command replaces what it made of the same, and nothing else."""
 
+import json
 import shutil
 from functools import partial
 
@@ -225,6 +226,35 @@ def test_a_scene_is_replaced_with_other_options_of_the_same_scan_and_network_alo
     refused(capsys, there, lambda: predict(there / "day2" / "scan.cxi", there / "run", output), "another scan")
     assert learn(scan, there / "object.h5", there / "other", "--seed", 1) == 0
     refused(capsys, there, lambda: predict(scan, there / "other", output), "scene.h5 was made with another network;")
+
+
+def test_a_scan_whose_frames_were_transposed_is_another(there, capsys):
+    day3 = there / "day3" / "scan.cxi"
+    day3.parent.mkdir()
+    shutil.copy(there / "scan.cxi", day3)
+    with h5py.File(day3, "r+") as file:
+        file["entry_1/data_1/data"][...] = file["entry_1/data_1/data"][...].transpose(0, 2, 1)
+    assert day3.stat().st_size == (there / "scan.cxi").stat().st_size
+    commands = [
+        partial(reconstruct, day3, there / "object.h5"),
+        partial(learn, day3, there / "object.h5", there / "run"),
+        partial(predict, day3, there / "run", there / "scene.h5"),
+    ]
+    for command in commands:
+        refused(capsys, there, command, "another scan of the name scan.cxi")
+    assert learn(day3, there / "object.h5", there / "new") == 1
+    assert "count as much, but at other places of the detector" in capsys.readouterr().err
+
+
+def test_what_an_earlier_version_recorded_of_a_scan_is_compared(there, capsys):
+    for output in (there / "object.h5", there / "run" / "model.pt", there / "scene.h5"):
+        recorded = read_provenance(output)
+        del recorded["configuration"]["scan_part_counts"]
+        sidecar(output).write_text(json.dumps(recorded))
+    refused(capsys, there, partial(reconstruct, there / "day2" / "scan.cxi", there / "object.h5"), "another scan")
+    assert reconstruct(there / "scan.cxi", there / "object.h5") == 0
+    assert learn(there / "scan.cxi", there / "object.h5", there / "run") == 0
+    assert predict(there / "scan.cxi", there / "run", there / "scene.h5") == 0
 
 
 def test_an_onnx_file_is_replaced_by_that_of_the_same_network_alone(there, capsys):

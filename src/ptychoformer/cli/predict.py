@@ -103,7 +103,7 @@ def _predicted(options: Namespace, checkpoint: Path) -> dict[str, Any]:
     with open_prepared(options.scan, reading(options), patterns) as prepared:
         for warning in prepared.warnings:
             say(warning)
-        scan, made_by = scanned(options, prepared.counts), {"checkpoint": network.digest}
+        scan, made_by = scanned(options, prepared), {"checkpoint": network.digest}
         check_replaced(options.output, scan, made_by, told_by="checkpoint")
         _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
         stitching = {"weighting": options.weighting, "phase": options.phase}

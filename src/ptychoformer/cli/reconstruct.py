@@ -157,7 +157,7 @@ def _check_replaced(options: Namespace, whole: tuple[Path, Path], halves: list[t
         check_replaced(half, about_scan(options), {}, told_by="engine")
     if (output := whole[0]).exists():
         with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
-            check_replaced(output, scanned(options, prepared.counts), {}, told_by="engine")
+            check_replaced(output, scanned(options, prepared), {}, told_by="engine")
 
 
 def halves_of(output: Path) -> list[tuple[Path, Path]]:
@@ -181,7 +181,7 @@ def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: A
     about = asdict(settings) | {"seed": options.seed} | ({"half": how["half"]} if "half" in how else {})
 
     def announced(scan: PreparedScan) -> None:
-        about.update(scanned(options, scan.counts))
+        about.update(scanned(options, scan))
         announce(output, about)
 
     where = {"output": output, "convergence": convergence, "announce": announced}

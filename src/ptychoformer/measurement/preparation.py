@@ -56,6 +56,8 @@ class PreparedScan:
             none below 0.
         counts: (n,) float64, what each whole frame counts, before anything is repaired or cropped:
             it tells one scan from another.
+        part_counts: (n, 4, 4) float32, the same in 4 x 4 parts of the frame: it tells how the frame
+            lies, which may be transposed or mirrored.
         window: (h, w) of the patterns.
         optics: with the pixel size of the object; None if lengths are not known.
         mask: (h, w) bool, True where most of what a pixel is made of is bad.
@@ -74,6 +76,7 @@ class PreparedScan:
 
     positions: np.ndarray
     counts: np.ndarray
+    part_counts: np.ndarray
     window: tuple[int, int]
     optics: Optics | None
     mask: np.ndarray
@@ -145,6 +148,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     return PreparedScan(
         positions=positions,
         counts=found.counts[used],
+        part_counts=found.part_counts[used],
         window=(window, window),
         optics=optics,
         mask=_binned(bad[None].astype(np.float32), preparation.bin)[0] > preparation.bin**2 / 2,

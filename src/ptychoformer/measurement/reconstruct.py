@@ -12,6 +12,7 @@ the end and put into conventions.
     numbers                   (n,) int64, of these patterns in the scan's file, some of which may be
         left out
     counts                    (n,) float64, of each whole frame as recorded
+    part_counts               (n, 4, 4) float32, the same in 4 x 4 parts of the frame
 
 Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that
 were used along a side), ``bin``, ``centre`` (y, x of the detector pixel with the zero frequency),
@@ -299,3 +300,4 @@ def _write(
         write(file, "recorded_positions", run.recorded, "pixels", "pattern,yx")
         write(file, "numbers", prepared.numbers, "", "pattern")
         write(file, "counts", prepared.counts, "counts", "pattern")
+        write(file, "part_counts", prepared.part_counts, "counts", "pattern,row,column")
