@@ -69,6 +69,7 @@ class PreparedScan:
             photons, zero frequency at (h // 2, w // 2),
             without bad pixels; each call starts anew.
         numbers: (n,) of the patterns in the file.
+        probe_light: photons of the raw scan's first guess, before it is cropped.
         raster: (rows, columns) of the file's patterns, some of which may be left out.
         bad: how many pixels of the whole frame are bad, by kind; see `examination.Examined`.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
@@ -86,6 +87,7 @@ class PreparedScan:
     warnings: tuple[str, ...]
     frames: Callable[[int], Iterator[np.ndarray]]
     numbers: np.ndarray
+    probe_light: float = 0.0
     raster: tuple[int, int] | None = None
     bad: Mapping[str, int] = field(default_factory=dict)
     unusable: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -158,6 +160,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         warnings=warnings,
         frames=partial(_frames, everything, used, prepared),
         numbers=everything.numbered[used],
+        probe_light=0.0 if raw.probe is None else float(np.sum(np.abs(raw.probe).astype(np.float64) ** 2)),
         raster=raw.grid,
         bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
         unusable=found.unusable,
