@@ -153,7 +153,9 @@ def test_a_known_probe_with_less_light_than_its_patterns_is_refused(
 
 
 def test_a_known_probe_that_hardly_passes_the_object_is_told(write, measured, with_known_probe):
-    assert "hardly anything would pass the object" in with_known_probe(write("velociprobe", scan=brighter(measured, 1e3)))
+    assert "hardly anything would pass the object" in with_known_probe(
+        write("velociprobe", scan=brighter(measured, 1e3))
+    )
 
 
 @pytest.mark.parametrize("options", [{}, {"crop": 16}, {"bin": 2}, {"bin": 4}])

@@ -9,10 +9,11 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from glob import escape
 from pathlib import Path
 from typing import Any
 
-from ptychoformer.cli.arguments import about_scan
+from ptychoformer.cli.arguments import HDF5, about_scan
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.provenance import read_provenance, sidecar
@@ -59,6 +60,29 @@ def check_replaced(
     before = recorded | configuration
     if changed := [*_other_scan(before, now), *_other_options(before, options)]:
         raise OutputError(f"{output} was made with {' and '.join(changed)}; {remedy}.")
+
+
+def check_namesake(output: str | os.PathLike, told_by: str) -> None:
+    """Whether the same command wrote a file of the same name with the other ending of HDF5 files:
+    what lies beside both has one name.
+
+    Args:
+        told_by: a name that the configuration of no other command has.
+
+    Raises:
+        OutputError: it did.
+    """
+    output = Path(output)
+    for other in output.parent.glob(f"{escape(output.stem)}.*"):
+        if other.stem != output.stem or other.suffix.lower() not in HDF5 or other.name == output.name:
+            continue
+        if (output.exists() and other.samefile(output)) or not sidecar(other).exists():
+            continue
+        configuration = read_provenance(other).get("configuration")
+        if isinstance(configuration, dict) and told_by in configuration:
+            raise OutputError(
+                f"{other} is there, and what lies beside it would be replaced by that of {output}; {DELETE}."
+            )
 
 
 def _other_scan(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -51,8 +51,8 @@ from ptychoformer.tensors import fingerprint, load_state, restored, save
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
 PART_FOR_STATES = 0.05  # of the time at most goes into writing them
 BLOCK = 1024
-# How many times the light of a known probe patterns may hold: one that is the first of several modes
-# has a part of it alone, and one that is not in square roots of photons is off by far more.
+# How many times the light of a known probe patterns may hold: one that is the first of several
+# modes has a part of it alone, and one that is not in square roots of photons is off by far more.
 AMPLIFIED = 2.0
 # What they hold at least, on good pixels, of the light that the probe alone has there: of objects
 # that are thicker nothing is reconstructed.
