@@ -113,6 +113,10 @@ def test_a_network_that_answers_no_number_is_refused(scan, value):
     first = split_of(read_scan(scan)).test[5]
     with pytest.raises(TrainingError, match=f"answers pattern {first} with NaN or infinity"):
         judged(scan, answer)
+    with h5py.File(scan, "r+") as file:  # of a measured scan's file, in which every other one was left out
+        file["ptychography/numbers"] = 2 * np.arange(60) + 1
+    with pytest.raises(TrainingError, match=f"answers pattern {2 * first + 1} with NaN or infinity"):
+        judged(scan, answer)
 
 
 def test_constants_of_phase_which_no_pattern_tells_do_not_count(scan):

@@ -1,5 +1,6 @@
 """A command replaces what it made of the same, and nothing else."""
 
+import json
 import shutil
 from functools import partial
 
@@ -217,6 +218,21 @@ def test_an_object_is_replaced_with_other_options_of_the_same_scan_alone(there, 
     refused(capsys, there, half, "object.half1.h5 was made with the scan scan.cxi (now other.cxi)")
 
 
+@pytest.mark.parametrize("more", [(), ("--frc",)])
+def test_two_objects_whose_names_differ_in_their_ending_alone_do_not_share_what_lies_beside(there, capsys, more):
+    assert reconstruct(there / "scan.cxi", there / "object.h5", "--frc") == 0
+    for name, other in (("object.hdf5", "object.h5"), ("object.H5", "object.h5"), ("object.half1.hdf5", "half1.h5")):
+        again = partial(reconstruct, there / "scan.cxi", there / name, *more)
+        refused(capsys, there, again, f"{other} is there, and what lies beside it would be replaced", name)
+    assert reconstruct(there / "scan.cxi", there / "object.h5", *more) == 0
+
+
+def test_an_object_may_have_the_name_of_a_scan_or_a_scene_with_another_ending(there):
+    shutil.copy(there / "scan.cxi", there / "beside.h5")
+    assert reconstruct(there / "beside.h5", there / "beside.hdf5") == 0
+    assert reconstruct(there / "scan.cxi", there / "scene.hdf5") == 0
+
+
 def test_a_scene_is_replaced_with_other_options_of_the_same_scan_and_network_alone(there, capsys):
     scan, output = there / "scan.cxi", there / "scene.h5"
     for more in (("--phase", "synchronised"), ("--weighting", "uniform"), ("--distance", 3)):
@@ -225,6 +241,35 @@ def test_a_scene_is_replaced_with_other_options_of_the_same_scan_and_network_alo
     refused(capsys, there, lambda: predict(there / "day2" / "scan.cxi", there / "run", output), "another scan")
     assert learn(scan, there / "object.h5", there / "other", "--seed", 1) == 0
     refused(capsys, there, lambda: predict(scan, there / "other", output), "scene.h5 was made with another network;")
+
+
+def test_a_scan_whose_frames_were_transposed_is_another(there, capsys):
+    day3 = there / "day3" / "scan.cxi"
+    day3.parent.mkdir()
+    shutil.copy(there / "scan.cxi", day3)
+    with h5py.File(day3, "r+") as file:
+        file["entry_1/data_1/data"][...] = file["entry_1/data_1/data"][...].transpose(0, 2, 1)
+    assert day3.stat().st_size == (there / "scan.cxi").stat().st_size
+    commands = [
+        partial(reconstruct, day3, there / "object.h5"),
+        partial(learn, day3, there / "object.h5", there / "run"),
+        partial(predict, day3, there / "run", there / "scene.h5"),
+    ]
+    for command in commands:
+        refused(capsys, there, command, "another scan of the name scan.cxi")
+    assert learn(day3, there / "object.h5", there / "new") == 1
+    assert "count as much, but at other places of the detector" in capsys.readouterr().err
+
+
+def test_what_an_earlier_version_recorded_of_a_scan_is_compared(there, capsys):
+    for output in (there / "object.h5", there / "run" / "model.pt", there / "scene.h5"):
+        recorded = read_provenance(output)
+        del recorded["configuration"]["scan_part_counts"]
+        sidecar(output).write_text(json.dumps(recorded))
+    refused(capsys, there, partial(reconstruct, there / "day2" / "scan.cxi", there / "object.h5"), "another scan")
+    assert reconstruct(there / "scan.cxi", there / "object.h5") == 0
+    assert learn(there / "scan.cxi", there / "object.h5", there / "run") == 0
+    assert predict(there / "scan.cxi", there / "run", there / "scene.h5") == 0
 
 
 def test_an_onnx_file_is_replaced_by_that_of_the_same_network_alone(there, capsys):
@@ -287,6 +332,39 @@ def test_a_scene_that_was_killed_before_its_provenance_is_replaced_by_the_same_c
     assert predict(there / "day2" / "scan.cxi", there / "run", output) == 1
     assert again() == 0
     assert "unfinished" not in read_provenance(output)
+
+
+@pytest.mark.parametrize("more", [(), ("--frc",)])
+def test_an_object_whose_picture_was_interrupted_is_not_reconstructed_again(there, monkeypatch, capsys, more):
+    again = partial(reconstruct, there / "scan.cxi", there / "new.h5", "--png", there / "x.png", *more)
+    with monkeypatch.context() as patched:
+        patched.setattr(reconstruction, "_draw", killed_at(1, reconstruction._draw))
+        assert again() == 130
+    assert "The same command goes on where it was." in capsys.readouterr().err
+    assert again() == 0
+    assert capsys.readouterr().err.count("Going on after iteration 1.") == (3 if more else 1)
+    assert (there / "x.png").exists()
+    assert not list(there.glob("*.state.pt"))
+
+
+@pytest.mark.parametrize("moment", ["record", "_warn_if_flat", "_show"])
+def test_a_scene_whose_picture_was_interrupted_is_not_said_to_be_nothing(there, monkeypatch, capsys, moment):
+    again = partial(predict, there / "scan.cxi", there / "run", there / "new.h5", "--png", there / "x.png")
+    with monkeypatch.context() as patched:
+        patched.setattr(prediction, moment, killed_at(1, getattr(prediction, moment)))
+        assert again() == 130
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("Interrupted"))
+    assert f"{there / 'new.h5'} is written" in line
+    assert "Nothing" not in line
+    assert again() == 0
+
+
+def test_a_prediction_that_was_interrupted_before_says_that_nothing_was_written(there, monkeypatch, capsys):
+    before = contents(there)
+    monkeypatch.setattr(prediction, "Tally", killed_at(1, prediction.Tally))
+    assert predict(there / "scan.cxi", there / "run", there / "new.h5", "--png", there / "x.png") == 130
+    assert "Interrupted. Nothing was written." in capsys.readouterr().err
+    assert contents(there) == before
 
 
 def look(scan, *more):

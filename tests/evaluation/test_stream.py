@@ -69,7 +69,8 @@ def prepared(positions, frames, window=WINDOW, optics=None, block=50):
         crop=window[0],
         warnings=(),
     )
-    return PreparedScan(positions=positions, counts=np.zeros(len(positions)), window=window, frames=blocks, **parts)
+    counts = dict(counts=np.zeros(len(positions)), part_counts=np.zeros((len(positions), 4, 4), np.float32))
+    return PreparedScan(positions=positions, window=window, frames=blocks, **counts, **parts)
 
 
 class Network:

@@ -72,6 +72,7 @@ def test_the_halves_are_the_scan(write, size):
             np.testing.assert_array_equal(np.concatenate(list(part.frames(size))), whole[part.numbers])
             np.testing.assert_array_equal(part.positions, scan.positions[part.numbers])
             np.testing.assert_array_equal(part.counts, scan.counts[part.numbers])
+            np.testing.assert_array_equal(part.part_counts, scan.part_counts[part.numbers])
 
 
 def test_a_handful_of_patterns_cannot_be_halved(write, simulate):

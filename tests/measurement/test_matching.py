@@ -79,9 +79,25 @@ def other_order(file):
     data[...] = data[...][::-1]
 
 
+def frames(turned):
+    def change(file):
+        data = file[f"{DETECTOR}/data"]
+        data[...] = turned(data[...])
+
+    return change
+
+
+AT_OTHER_PLACES = r"other patterns than those of .*: 12 of 12 count as much, but at other places of the detector"
+
+
 @pytest.mark.parametrize(
     ("change", "scan", "sentence"),
     [
+        (frames(lambda data: data.transpose(0, 2, 1)), {}, AT_OTHER_PLACES),
+        (frames(lambda data: data[:, ::-1]), {}, AT_OTHER_PLACES),
+        (frames(lambda data: data[:, :, ::-1]), {}, AT_OTHER_PLACES),
+        (frames(lambda data: np.rot90(data, 1, (1, 2))), {}, AT_OTHER_PLACES),
+        (frames(lambda data: np.rot90(data, 2, (1, 2))), {}, AT_OTHER_PLACES),
         (other_places, {}, r"other positions than those of .*scan.cxi, 2.\d* pixels apart"),
         (mirrored, {}, "other positions"),
         (other_patterns, {}, "other patterns than those of .*scan.cxi: 12 of 12 differ"),
@@ -120,6 +136,13 @@ def test_a_raster_is_read_with_the_step_that_its_object_was_made_with(tmp_path, 
         labelled(tmp_path, write("nanoprobe"), reconstruction, scan=dict(step=step))
 
 
+def cut(file, name):
+    values, attributes = file[name][1:], dict(file[name].attrs)
+    del file[name]
+    file[name] = values
+    file[name].attrs.update(attributes)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -130,6 +153,9 @@ def test_a_raster_is_read_with_the_step_that_its_object_was_made_with(tmp_path, 
         (lambda file: file.attrs.update({"crop": "all"}), "is no reconstruction of this project"),
         (lambda file: file.attrs.update({"bin": 0}), "is no reconstruction of this project"),
         (lambda file: file["positions"].__setitem__((3, 0), np.nan), "hold NaN or infinity"),
+        (lambda file: file["part_counts"].__setitem__((3, 0, 0), np.nan), r"part_counts must be \(12, 4, 4\) finite"),
+        (lambda file: cut(file, "part_counts"), r"part_counts must be \(12, 4, 4\) finite numbers"),
+        (lambda file: cut(file, "counts"), r"counts must be \(12,\) finite numbers"),
         (
             lambda file: file["recorded_positions"].__setitem__((3, 0), 1e3),
             r"have windows beyond the object of \(\d+, \d+\) pixels",
@@ -147,7 +173,20 @@ def test_a_damaged_reconstruction_is_named(tmp_path, path, object_of, change, se
 def test_an_object_of_an_earlier_version_is_read(tmp_path, path, object_of):
     reconstruction = object_of(path)
     with h5py.File(reconstruction, "r+") as file:
+        del file["part_counts"]
+    labelled(tmp_path, path, reconstruction)
+    with h5py.File(reconstruction, "r+") as file:
         del file["counts"], file.attrs["centre"]
+    labelled(tmp_path, path, reconstruction)
+
+
+def test_patterns_are_the_same_when_a_few_pixels_are_masked_or_another_energy_scales_them(tmp_path, path, object_of):
+    reconstruction = object_of(path)
+    with h5py.File(path, "r+") as file:
+        data, mask = file[f"{DETECTOR}/data"][...], file[f"{DETECTOR}/mask"][...]
+        del file[f"{DETECTOR}/data"]
+        mask[np.unravel_index(np.argsort(data.sum(axis=0), axis=None)[:10], mask.shape)] = 1
+        file[f"{DETECTOR}/data"], file[f"{DETECTOR}/mask"][...] = np.where(mask, 0, 1.0005 * data), mask
     labelled(tmp_path, path, reconstruction)
 
 

@@ -121,6 +121,62 @@ def test_the_crop_that_is_named_fits(monkeypatch, write, measured, tmp_path):
     reconstruct(path, Reading(), replace(options, crop=crop), **where)
 
 
+@pytest.fixture
+def with_known_probe(tmp_path, capsys):
+    """Reconstruct with the probe as it is; returns what was said."""
+
+    def said(path, **options):
+        known = ReconstructionOptions(iterations=1, averaged=1, probe_from=None, positions_from=None, **options)
+        where = {"output": tmp_path / "object.h5", "convergence": tmp_path / "object.csv"}
+        capsys.readouterr()
+        reconstruct(path, Reading(), known, **where)
+        return capsys.readouterr().err
+
+    return said
+
+
+def brighter(measured, factor):
+    return replace(measured, probe=(measured.probe * np.sqrt(factor)).astype(np.complex64))
+
+
+@pytest.mark.parametrize("factor", [1 / 2e5, 1 / 1024, 0.2])
+@pytest.mark.parametrize("format", ["velociprobe", "ptychodus"])
+def test_a_known_probe_with_less_light_than_its_patterns_is_refused(
+    write, measured, with_known_probe, tmp_path, format, factor
+):
+    path = write(format, scan=brighter(measured, factor))
+    held = re.escape(f"{2e5 * factor:.4g}")
+    words = rf"its patterns hold up to 1\.\d+e\+05 photons, its probe holds {held} .*; leave out --probe-known"
+    with pytest.raises(InputError, match=f"{path.name}: {words}"):
+        with_known_probe(path)
+    assert not list(tmp_path.glob("object*"))
+
+
+def test_a_known_probe_that_hardly_passes_the_object_is_told(write, measured, with_known_probe):
+    assert "hardly anything would pass the object" in with_known_probe(
+        write("velociprobe", scan=brighter(measured, 1e3))
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"crop": 16}, {"bin": 2}, {"bin": 4}])
+@pytest.mark.parametrize("factor", [1, 0.7, 20])  # 0.7: the first of modes, 20: behind a dark object
+@pytest.mark.parametrize("radius", [5.0, 8.0])
+def test_a_known_probe_in_photons_is_taken_without_a_word(write, simulate, with_known_probe, options, factor, radius):
+    measured = simulate(radius=radius)
+    said = with_known_probe(write("velociprobe", scan=brighter(measured, factor)), **options)
+    assert "its patterns hold up to" not in said
+
+
+def test_a_beam_stop_is_no_dark_object(write, simulate, put, with_known_probe):
+    measured = brighter(simulate(grid=(4, 5), radius=9.0), 20)
+    path = write("ptychodus", scan=measured)
+    stop = np.hypot(*(np.indices((32, 32)) - 16)) < 9
+    patterns = np.where(stop, 0, measured.patterns)
+    assert patterns.sum(axis=(1, 2)).max() < 0.01 * np.sum(np.abs(measured.probe) ** 2)
+    put(path, patterns=patterns.astype(np.uint32), bad_pixels=stop)
+    assert "its patterns hold up to" not in with_known_probe(path)
+
+
 def test_a_scan_of_whose_positions_none_can_be_had_is_still_looked_at(write, measured):
     path = write("cxi", patterns=measured.patterns)
     with h5py.File(path, "a") as file:

@@ -78,6 +78,7 @@ def test_a_reconstruction_says_how_its_scan_was_read(case, tmp_path):
         np.testing.assert_array_equal(file["recorded_positions"], again.positions)
         np.testing.assert_array_equal(file["numbers"], again.numbers)
         np.testing.assert_array_equal(file["counts"], again.counts)
+        np.testing.assert_array_equal(file["part_counts"], again.part_counts)
         assert (file.attrs["crop"], tuple(file.attrs["centre"])) == (again.crop, tuple(again.centre))
         assert file.attrs.get("pixel_size") == (again.optics.pixel_size if again.optics else None)
 

@@ -4,6 +4,9 @@ Each command is a module with what it does, in words (``SUMMARY``, ``ABOUT``, ``
 ``AFTERWARDS``) and in code (``add_options``, ``run``). Libraries that take long to import are
 imported by the command that needs them.
 
+What is said of an interruption, ``AFTERWARDS`` at first, a command may change in its options as it
+goes (``options.afterwards``).
+
 Exit codes: 0 fine, 1 an error that is one sentence, 2 a command line that cannot be understood, 3 a
 network that learnt nothing (``train --strict``), 130 interrupted.
 """
@@ -82,17 +85,16 @@ def _fill_streams() -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    afterwards = ""
+    options = argparse.Namespace(afterwards="")
     collect_seldom()
     look_before_torch()
     try:
         options = parser().parse_args(arguments)
-        afterwards = options.afterwards
         return options.run(options) or 0
     except PtychoformerError as error:
         return _failed(f"Error: {error}", 1)
     except KeyboardInterrupt:
-        return _failed(f"Interrupted. {afterwards}", 130)
+        return _failed(f"Interrupted. {options.afterwards}", 130)
     except Exception as error:
         if isinstance(error, OSError) and error.filename is not None:
             return _failed(f"Error: {os.fspath(error.filename)}: {error.strerror}.", 1)

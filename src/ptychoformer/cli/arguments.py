@@ -14,6 +14,8 @@ from ptychoformer.measurement.readers.beam import WAVELENGTHS
 from ptychoformer.measurement.readers.by_path import UNITS
 from ptychoformer.plugins import fields_of
 
+HDF5 = ".h5", ".hdf5"  # how names of HDF5 files end
+
 
 def add_running(group: argparse._ArgumentGroup, seed: str) -> None:
     """Add what has a computation repeat itself, and how fast it is."""
@@ -142,7 +144,7 @@ def real(low: float, high: float, *, low_excluded: bool = False, high_excluded: 
 
 def hdf5_name(text: str) -> str:
     """Take the name of an HDF5 file."""
-    return _named(text, "an HDF5 file", ".h5", ".hdf5")
+    return _named(text, "an HDF5 file", *HDF5)
 
 
 def onnx_name(text: str) -> str:

@@ -48,7 +48,8 @@ examples:
   ptychoformer predict scan.cxi --checkpoint run -o scene.h5 --phase synchronised --tie 0.1
   ptychoformer predict next.cxi --checkpoint run -o next.h5 --tiff next    (next_amplitude.tif, next_phase.tif)
   ptychoformer predict scan.cxi --checkpoint run/model.pt -o scene.h5 --crop 64 --bin 2"""
-AFTERWARDS = "Nothing was written."  # said when it was interrupted
+AFTERWARDS = "Nothing was written."  # said when it was interrupted, before
+WRITTEN = "{} is written, and perhaps not all of its pictures; the same command makes both anew."
 # A scene whose standard deviation is a smaller part of that of the labels has no structure.
 # Networks that had not left their first plateau made scenes of 0.03.
 LEAST_DEVIATION = 0.2
@@ -103,7 +104,7 @@ def _predicted(options: Namespace, checkpoint: Path) -> dict[str, Any]:
     with open_prepared(options.scan, reading(options), patterns) as prepared:
         for warning in prepared.warnings:
             say(warning)
-        scan, made_by = scanned(options, prepared.counts), {"checkpoint": network.digest}
+        scan, made_by = scanned(options, prepared), {"checkpoint": network.digest}
         check_replaced(options.output, scan, made_by, told_by="checkpoint")
         _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
         stitching = {"weighting": options.weighting, "phase": options.phase}
@@ -113,6 +114,7 @@ def _predicted(options: Namespace, checkpoint: Path) -> dict[str, Any]:
         settings = scan | asdict(patterns) | stitching | made_by | {"network": network.model.kind}
         how = stitching | {"announce": partial(announce, options.output, settings)}
         facts = predict_scene(watched, network, network.normalisation, options.output, **how)
+        options.afterwards = WRITTEN.format(options.output)
     _warn_if_unlike(options.scan, tally, checkpoint, trained)
     facts |= {"device": network.device, "threads": threads}
     record(options.output, settings, time.perf_counter() - began, facts)

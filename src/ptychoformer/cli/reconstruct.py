@@ -21,6 +21,7 @@ from ptychoformer.cli.arguments import (
 from ptychoformer.cli.outputs import beside, check_outputs
 from ptychoformer.cli.replacing import (
     about_picture,
+    check_namesake,
     check_own,
     check_pictures,
     check_replaced,
@@ -123,7 +124,7 @@ def run(options: Namespace) -> None:
 def _made(options: Namespace, output: Path, convergence: Path, rings: Path) -> str:
     """Make everything that was asked for; returns what was found in words."""
     how = {"seed": options.seed, "threads": threads_of(options), "code": code_digest("measurement.reconstruct")}
-    how |= {"keep_state": options.frc}  # so that what is done is done if a half is interrupted
+    how |= {"keep_state": True}  # so that what is done is done if a half or a picture is interrupted
     facts = _reconstructed(options, output, convergence, watch=_watch(options), **how)
     rings.unlink(missing_ok=True)  # of an object that has been replaced
     line = (
@@ -132,9 +133,8 @@ def _made(options: Namespace, output: Path, convergence: Path, rings: Path) -> s
     )
     if options.frc:
         line += f"\n{_frc(options, output, rings, how)}: {rings}"
-    else:
-        delete_states(*(path for path, _ in halves_of(output)))
     _draw(options, convergence, rings if options.frc else None)
+    delete_states(output)
     return line
 
 
@@ -151,13 +151,14 @@ def _check_replaced(options: Namespace, whole: tuple[Path, Path], halves: list[t
 
     check_own(rings, is_table(RINGS))
     for output, convergence in (whole, *halves):
+        check_namesake(output, told_by="engine")
         check_own(convergence, is_table(HISTORY))
         check_state(state_file(output))
     for half, _ in halves:
         check_replaced(half, about_scan(options), {}, told_by="engine")
     if (output := whole[0]).exists():
         with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
-            check_replaced(output, scanned(options, prepared.counts), {}, told_by="engine")
+            check_replaced(output, scanned(options, prepared), {}, told_by="engine")
 
 
 def halves_of(output: Path) -> list[tuple[Path, Path]]:
@@ -165,12 +166,12 @@ def halves_of(output: Path) -> list[tuple[Path, Path]]:
     return [(beside(output, f".half{half}.h5"), beside(output, f".half{half}.convergence.csv")) for half in (1, 2)]
 
 
-def delete_states(*outputs: Path) -> None:
-    """Take away what would let reconstructions go on."""
+def delete_states(output: Path) -> None:
+    """Take away what would let the reconstruction of a scan and of its halves go on."""
     from ptychoformer.measurement.reconstruct import delete_state
 
-    for output in outputs:
-        delete_state(output)
+    for path in (output, *(half for half, _ in halves_of(output))):
+        delete_state(path)
 
 
 def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: Any) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: A
     about = asdict(settings) | {"seed": options.seed} | ({"half": how["half"]} if "half" in how else {})
 
     def announced(scan: PreparedScan) -> None:
-        about.update(scanned(options, scan.counts))
+        about.update(scanned(options, scan))
         announce(output, about)
 
     where = {"output": output, "convergence": convergence, "announce": announced}
@@ -207,11 +208,10 @@ def _frc(options: Namespace, output: Path, rings: Path, how: Mapping[str, Any]) 
             _reconstructed(options, path, convergence, half=half, **how)
         found = agreement_of_files(*made)
     except InputError as error:
-        delete_states(output, *made)  # the same command would fail again
+        delete_states(output)  # the same command would fail again
         raise InputError(f"{output} is written, but how fine it is cannot be told: {error}") from error
     curves = (found.frequency, found.correlation, found.threshold)
     write_rows(RINGS, zip(*(map(float, curve) for curve in curves), strict=True), rings)
-    delete_states(output, *made)
     return resolution(found, read_origin(output).pixel_size)
 
 

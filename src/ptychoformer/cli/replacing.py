@@ -9,30 +9,28 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from glob import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ptychoformer.cli.arguments import about_scan
+from ptychoformer.cli.arguments import HDF5, about_scan
 from ptychoformer.errors import InputError, OutputError
+from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.provenance import read_provenance, sidecar
 
 DELETE = "name another output, or delete that one"
 FOREIGN = "exists, and was made by something else than this command"
+OF_PATTERNS = "scan_counts", "scan_part_counts"  # digests; earlier versions recorded the first, or none
 # Contents, of which only a digest is recorded.
 CONTENTS = {"object": "object", "checkpoint": "network", "network_digest": "version of the network's file"}
 
 
-def scanned(options: Namespace, counts: np.ndarray) -> dict[str, Any]:
-    """Return what tells one scan from another, even one of the same name, for the provenance.
-
-    Args:
-        counts: (n,) of `PreparedScan`.
-    """
+def scanned(options: Namespace, prepared: PreparedScan) -> dict[str, Any]:
+    """Return what tells one scan from another, even one of the same name, for the provenance."""
     from ptychoformer.tensors import fingerprint
 
-    return about_scan(options) | {"scan_counts": fingerprint(counts)}
+    found = (fingerprint(array) for array in (prepared.counts, prepared.part_counts))
+    return about_scan(options) | dict(zip(OF_PATTERNS, found, strict=True))
 
 
 def check_replaced(
@@ -64,14 +62,37 @@ def check_replaced(
         raise OutputError(f"{output} was made with {' and '.join(changed)}; {remedy}.")
 
 
+def check_namesake(output: str | os.PathLike, told_by: str) -> None:
+    """Whether the same command wrote a file of the same name with the other ending of HDF5 files:
+    what lies beside both has one name.
+
+    Args:
+        told_by: a name that the configuration of no other command has.
+
+    Raises:
+        OutputError: it did.
+    """
+    output = Path(output)
+    for other in output.parent.glob(f"{escape(output.stem)}.*"):
+        if other.stem != output.stem or other.suffix.lower() not in HDF5 or other.name == output.name:
+            continue
+        if (output.exists() and other.samefile(output)) or not sidecar(other).exists():
+            continue
+        configuration = read_provenance(other).get("configuration")
+        if isinstance(configuration, dict) and told_by in configuration:
+            raise OutputError(
+                f"{other} is there, and what lies beside it would be replaced by that of {output}; {DELETE}."
+            )
+
+
 def _other_scan(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Name the scan that was another one; what it counts is compared if it was read in one way."""
     if before["scan"] != now["scan"]:
         yield f"the scan {before['scan']} (now {now['scan']})"
         return
     alike = before.get("reading") == now["reading"]
-    names = [name for name in ("scan_bytes", "scan_counts") if name in before and name in now]
-    if any(before[name] != now[name] for name in names if alike or name != "scan_counts"):
+    names = ["scan_bytes", *(OF_PATTERNS if alike else ())]
+    if any(before[name] != now[name] for name in names if name in before and name in now):
         yield f"another scan of the name {now['scan']}"
 
 

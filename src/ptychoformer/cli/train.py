@@ -196,7 +196,7 @@ def _prepared(options: Namespace, model: NetworkEntry) -> tuple[PreparedAs, dict
         say(warning)
     check_window(model, prepared, options.bin)
     read_origin(options.object)
-    return preparation, scanned(options, prepared.counts)
+    return preparation, scanned(options, prepared)
 
 
 def _labelled(options: Namespace, files: Mapping[str, Path], crop: int) -> int:

@@ -13,7 +13,7 @@ from ptychoformer.errors import TrainingError
 from ptychoformer.evaluation import CHANNELS, RELATIVE_PHASE
 from ptychoformer.evaluation.network import BATCH, TrainedNetwork
 from ptychoformer.evaluation.scores import psnr, unless_rounding
-from ptychoformer.measurement.cxi import Scan, read_patterns, read_scan
+from ptychoformer.measurement.cxi import Scan, read_numbers, read_patterns, read_scan
 from ptychoformer.training.normalisation import Normalisation, label_windows
 from ptychoformer.training.split import Split, split_of
 
@@ -94,9 +94,10 @@ def _tested(
         windows = zip(CHANNELS, label_windows(split.scan, part), strict=True)
         bad = ~np.isfinite(answer).all(axis=(1, 2, 3))
         if bad.any():
+            number = read_numbers(dataset)[part[bad][0]]
             raise TrainingError(
-                f"The network answers pattern {part[bad][0]} with NaN or infinity; lower the learning rate or try"
-                " another seed."
+                f"The network answers pattern {number} with NaN or infinity; lower the learning rate or try another"
+                " seed."
             )
         truth = np.stack([getattr(network.normalisation, channel)(images) for channel, images in windows], axis=1)
         yield answer.astype(np.float64), truth.astype(np.float64)

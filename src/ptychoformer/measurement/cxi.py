@@ -276,6 +276,22 @@ def read_patterns(path: str | os.PathLike, indices: np.ndarray) -> np.ndarray:
     return patterns
 
 
+def read_numbers(path: str | os.PathLike) -> np.ndarray:
+    """The numbers (n,) of the patterns in the measured scan's file; rows if there is none.
+
+    Raises:
+        InputError: the file is damaged, or the numbers are not those of its patterns.
+    """
+    with open_hdf5(path) as file:
+        count = len(read(file, PATTERNS, 3))
+        if "ptychography/numbers" not in file:
+            return np.arange(count)
+        numbers = read_whole(file, "ptychography/numbers", 1)
+    if len(numbers) != count:
+        raise InputError(f"{path}: {count} patterns do not fit {len(numbers)} numbers.")
+    return numbers
+
+
 def _runs(indices: np.ndarray) -> Iterator[tuple[int, int]]:
     """Bounds of runs of consecutive indices: HDF5 reads a slice many times faster than a list."""
     cuts = np.flatnonzero(np.diff(indices) != 1) + 1

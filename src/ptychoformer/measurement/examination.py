@@ -45,6 +45,7 @@ class Examined:
             ``dead`` and ``shaded``; none is of two kinds.
         used: (n,) bool.
         counts: (n,) float64, of each pattern on the good pixels of the whole frame.
+        part_counts: (n, 4, 4) float32, the same of each part of the frame.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
         warnings: full sentences for people.
     """
@@ -53,6 +54,7 @@ class Examined:
     bad: dict[str, np.ndarray]
     used: np.ndarray
     counts: np.ndarray
+    part_counts: np.ndarray
     unusable: dict[str, np.ndarray]
     warnings: tuple[str, ...]
 
@@ -109,7 +111,8 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         + _about_counts(raw, seen, ~united)
         + sentences(raw.path, numbers, count, kept)
     )
-    return Examined(Filling(united)(seen.mean[None])[0], bad, used, seen.total, numbers, warnings)
+    mean = Filling(united)(seen.mean[None])[0]
+    return Examined(mean, bad, used, seen.total, seen.parts, numbers, warnings)
 
 
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:

@@ -24,13 +24,18 @@ def first_probe(amplitudes: torch.Tensor) -> np.ndarray:
 
 
 def as_bright_as(probe: np.ndarray, amplitudes: torch.Tensor) -> np.ndarray:
-    """The same probe with as many photons as the brightest pattern, since no object amplifies; but
-    for the brightest tenth, of which one may be brighter by a fault.
+    """The same probe with as many photons as the brightest pattern, since no object amplifies."""
+    return probe * np.float32(np.sqrt(brightest(amplitudes) / max(np.sum(np.abs(probe) ** 2), 1e-30)))
+
+
+def brightest(amplitudes: torch.Tensor, pixels: torch.Tensor | None = None) -> float:
+    """Photons of the brightest pattern, or those on ``pixels`` (h, w) of it; but for the brightest
+    tenth, of which one may be brighter by a fault.
     """
-    brightest = np.quantile(_photons(amplitudes).numpy(), 0.9, method="lower")
-    return probe * np.float32(np.sqrt(brightest / max(np.sum(np.abs(probe) ** 2), 1e-30)))
+    return float(np.quantile(_photons(amplitudes, pixels).numpy(), 0.9, method="lower"))
 
 
-def _photons(amplitudes: torch.Tensor) -> torch.Tensor:
-    """(n,) of each pattern."""
-    return torch.cat([part.square().sum(dim=(1, 2)) for part in amplitudes.split(BLOCK)])
+def _photons(amplitudes: torch.Tensor, pixels: torch.Tensor | None = None) -> torch.Tensor:
+    """(n,) of each pattern, or those on ``pixels`` (h, w), bool, of it."""
+    parts = (part.square() for part in amplitudes.split(BLOCK))
+    return torch.cat([(part if pixels is None else part * pixels).sum(dim=(1, 2)) for part in parts])

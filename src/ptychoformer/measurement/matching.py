@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.pixels import PARTS
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.measurement.readers import label_raster
 from ptychoformer.storage import open_hdf5, read, read_whole
@@ -31,6 +32,7 @@ class Origin:
         recorded: (n, 2) corners of the windows, pixels of the reconstruction.
         moved: (n, 2) the same after refinement.
         counts: (n,) of the whole frames; None in files of earlier versions.
+        part_counts: (n, 4, 4) of the parts of these frames; None in files of earlier versions.
     """
 
     crop: int
@@ -40,6 +42,7 @@ class Origin:
     recorded: np.ndarray
     moved: np.ndarray
     counts: np.ndarray | None
+    part_counts: np.ndarray | None
 
 
 def read_origin(path: str | os.PathLike) -> Origin:
@@ -60,6 +63,7 @@ def read_origin(path: str | os.PathLike) -> Origin:
             recorded=read_whole(file, "recorded_positions", 2),
             moved=read_whole(file, "positions", 2),
             counts=read_whole(file, "counts", 1) if "counts" in file else None,
+            part_counts=read_whole(file, "part_counts", 3) if "part_counts" in file else None,
         )
         _check_that_parts_fit(path, file, origin)
     return origin
@@ -86,6 +90,11 @@ def _check_that_parts_fit(path: str | os.PathLike, file: h5py.File, origin: Orig
             f"{path}: positions {origin.moved.shape} and recorded_positions {origin.recorded.shape} must be (n, 2)"
             " both."
         )
+    count = len(origin.recorded)
+    for name, expected in (("counts", (count,)), ("part_counts", (count, PARTS, PARTS))):
+        found = getattr(origin, name)
+        if found is not None and not (found.shape == expected and np.isfinite(found).all()):
+            raise InputError(f"{path}: {name} must be {expected} finite numbers.")
     if not (np.isfinite(origin.recorded).all() and np.isfinite(origin.moved).all()):
         raise InputError(f"{path}: positions or recorded_positions hold NaN or infinity.")
     if (np.ceil(origin.recorded.max(axis=0)) + side > shape).any() or (origin.recorded < 0).any():
@@ -112,16 +121,7 @@ def check_reconstruction(
             f"{path} was reconstructed at other positions than those of {scan}, {distance:.3g} pixels apart; it must be"
             " made of the same scan, read with the same lengths and step."
         )
-    if (
-        origin.counts is not None
-        and (other := ~np.isclose(origin.counts, prepared.counts, rtol=SAME_COUNT, atol=0)).any()
-    ):
-        first = int(other.argmax())
-        raise InputError(
-            f"{path} was reconstructed from other patterns than those of {scan}: {other.sum()} of {len(other)} differ"
-            f" in what they count, pattern {prepared.numbers[first]} counted {origin.counts[first]:.6g} and has"
-            f" {prepared.counts[first]:.6g}."
-        )
+    _check_patterns(path, origin, scan, prepared)
     if origin.centre and origin.centre != tuple(prepared.centre):
         y, x = origin.centre
         raise InputError(
@@ -129,6 +129,33 @@ def check_reconstruction(
             f" {x}."
         )
     _check_pixel_size(path, origin, scan, prepared)
+
+
+def _check_patterns(path: str | os.PathLike, origin: Origin, scan: str | os.PathLike, prepared: PreparedScan) -> None:
+    """Whether the patterns count the same, and where they do: of frames that were transposed or
+    mirrored since, only the latter tells.
+    """
+    others = f"{path} was reconstructed from other patterns than those of {scan}"
+    if (
+        origin.counts is not None
+        and (other := ~np.isclose(origin.counts, prepared.counts, rtol=SAME_COUNT, atol=0)).any()
+    ):
+        first = int(other.argmax())
+        raise InputError(
+            f"{others}: {other.sum()} of {len(other)} differ in what they count, pattern {prepared.numbers[first]}"
+            f" counted {origin.counts[first]:.6g} and has {prepared.counts[first]:.6g}."
+        )
+    if origin.part_counts is None:
+        return
+    whole = np.abs(prepared.part_counts).sum(axis=(1, 2), dtype=np.float64)
+    moved = np.abs(origin.part_counts - prepared.part_counts).sum(axis=(1, 2), dtype=np.float64) / 2
+    if (other := moved > SAME_COUNT * whole).any():
+        most = int(moved.argmax())
+        raise InputError(
+            f"{others}: {other.sum()} of {len(other)} count as much, but at other places of the detector, pattern"
+            f" {prepared.numbers[most]} {moved[most]:.6g} of {whole[most]:.6g}; frames may have been transposed or"
+            " mirrored since."
+        )
 
 
 def _check_pixel_size(path: str | os.PathLike, origin: Origin, scan: str | os.PathLike, prepared: PreparedScan) -> None:

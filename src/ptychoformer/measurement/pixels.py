@@ -44,6 +44,7 @@ OFTEN, LARGE = 10, 100
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 SURROUNDINGS = np.pad(NEIGHBOURS, 1, constant_values=True)
 _OFFSETS = np.argwhere(NEIGHBOURS) - 1
+PARTS = 4  # of a frame along each side, for which counts are told apart
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Survey:
 
     Args:
         total: (n,) counts of each pattern on the pixels that are trusted.
+        parts: (n, 4, 4) float32, the same of each part of the frame.
         digest: (n, 2) uint64, the same for patterns that are the same bit for bit.
         whole: whether all counts are whole numbers.
         count: patterns that are used.
@@ -64,6 +66,7 @@ class Survey:
     """
 
     total: np.ndarray
+    parts: np.ndarray
     digest: np.ndarray
     whole: bool
     count: int
@@ -88,7 +91,7 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
     """
     frame = trusted.shape
     keys = np.random.default_rng(0).integers(0, 2**64, (trusted.size, 2), np.uint64)
-    total, digest, whole, summed, start = [], [], True, np.zeros(frame), 0
+    total, parts, digest, whole, summed, start = [], [], [], True, np.zeros(frame), 0
     lowest, highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
     peaks, broken = np.zeros(frame, np.int64), np.full(frame, -1)
     for block in blocks:
@@ -100,6 +103,7 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
             broken[new] = start + (holes & part[:, None, None]).argmax(axis=0)[new]
             block = np.where(holes, np.float32(0), block)
         total.append(np.sum(block, axis=(1, 2), dtype=np.float64, where=trusted))
+        parts.append(_part_counts(block, trusted))
         start += len(block)
         if not part.any():
             continue
@@ -111,8 +115,18 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
         peaks = np.where(top > highest, 0, peaks) + np.where(top >= highest, (block == top).sum(axis=0), 0)
         np.maximum(highest, top, out=highest)
     count = int(used.sum())
-    seen = np.concatenate(total), np.concatenate(digest), whole, count, summed / max(count, 1)
-    return Survey(*seen, lowest, highest, peaks, broken)
+    of_patterns = (np.concatenate(those) for those in (total, parts, digest))
+    return Survey(*of_patterns, whole, count, summed / max(count, 1), lowest, highest, peaks, broken)
+
+
+def _part_counts(block: np.ndarray, trusted: np.ndarray) -> np.ndarray:
+    """Sum ``trusted`` pixels (h, w) of patterns (m, h, w) in each part of the frame, (m, 4, 4)."""
+    found = np.empty((len(block), PARTS, PARTS), np.float32)
+    rows, columns = (np.linspace(0, side, PARTS + 1).astype(int) for side in trusted.shape)
+    for row, column in np.ndindex(PARTS, PARTS):
+        here = np.s_[rows[row] : rows[row + 1], columns[column] : columns[column + 1]]
+        found[:, row, column] = np.sum(block[:, *here], axis=(1, 2), dtype=np.float64, where=trusted[here])
+    return found
 
 
 class Filling:

@@ -56,6 +56,8 @@ class PreparedScan:
             none below 0.
         counts: (n,) float64, what each whole frame counts, before anything is repaired or cropped:
             it tells one scan from another.
+        part_counts: (n, 4, 4) float32, the same in 4 x 4 parts of the frame: it tells how the frame
+            lies, which may be transposed or mirrored.
         window: (h, w) of the patterns.
         optics: with the pixel size of the object; None if lengths are not known.
         mask: (h, w) bool, True where most of what a pixel is made of is bad.
@@ -67,6 +69,7 @@ class PreparedScan:
             photons, zero frequency at (h // 2, w // 2),
             without bad pixels; each call starts anew.
         numbers: (n,) of the patterns in the file.
+        probe_light: photons of the raw scan's first guess, before it is cropped.
         raster: (rows, columns) of the file's patterns, some of which may be left out.
         bad: how many pixels of the whole frame are bad, by kind; see `examination.Examined`.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
@@ -74,6 +77,7 @@ class PreparedScan:
 
     positions: np.ndarray
     counts: np.ndarray
+    part_counts: np.ndarray
     window: tuple[int, int]
     optics: Optics | None
     mask: np.ndarray
@@ -83,6 +87,7 @@ class PreparedScan:
     warnings: tuple[str, ...]
     frames: Callable[[int], Iterator[np.ndarray]]
     numbers: np.ndarray
+    probe_light: float = 0.0
     raster: tuple[int, int] | None = None
     bad: Mapping[str, int] = field(default_factory=dict)
     unusable: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -145,6 +150,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     return PreparedScan(
         positions=positions,
         counts=found.counts[used],
+        part_counts=found.part_counts[used],
         window=(window, window),
         optics=optics,
         mask=_binned(bad[None].astype(np.float32), preparation.bin)[0] > preparation.bin**2 / 2,
@@ -154,6 +160,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         warnings=warnings,
         frames=partial(_frames, everything, used, prepared),
         numbers=everything.numbered[used],
+        probe_light=0.0 if raw.probe is None else float(np.sum(np.abs(raw.probe).astype(np.float64) ** 2)),
         raster=raw.grid,
         bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
         unusable=found.unusable,

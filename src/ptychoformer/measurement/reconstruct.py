@@ -12,6 +12,7 @@ the end and put into conventions.
     numbers                   (n,) int64, of these patterns in the scan's file, some of which may be
         left out
     counts                    (n,) float64, of each whole frame as recorded
+    part_counts               (n, 4, 4) float32, the same in 4 x 4 parts of the frame
 
 Attributes of the file: ``r_factor``, ``iterations``, ``engine``, ``crop`` (detector pixels that
 were used along a side), ``bin``, ``centre`` (y, x of the detector pixel with the zero frequency),
@@ -32,7 +33,7 @@ import torch
 
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.first_probe import as_bright_as, first_probe
+from ptychoformer.measurement.first_probe import as_bright_as, brightest, first_probe
 from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.geometry import SMALLEST_WINDOW
 from ptychoformer.measurement.halves import half_of
@@ -50,6 +51,12 @@ from ptychoformer.tensors import fingerprint, load_state, restored, save
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
 PART_FOR_STATES = 0.05  # of the time at most goes into writing them
 BLOCK = 1024
+# How many times the light of a known probe patterns may hold: one that is the first of several
+# modes has a part of it alone, and one that is not in square roots of photons is off by far more.
+AMPLIFIED = 2.0
+# What they hold at least, on good pixels, of the light that the probe alone has there: of objects
+# that are thicker nothing is reconstructed.
+DARKENED = 0.01
 # Of a pixel of the object, complex64: itself, what it was, its velocity and its sum, and as much
 # again while these are made.
 BYTES_OF_OBJECT = 64
@@ -107,6 +114,8 @@ def reconstruct(
         _check_memory(path, prepared)
         amplitudes = torch.from_numpy(_amplitudes(prepared.frames(BLOCK), len(prepared.positions), prepared.window))
     run = _begun(path, prepared, amplitudes, options, seed, device)
+    if options.probe_from is None and half is None:
+        _check_light(path, prepared, amplitudes)
     say(
         f"{len(amplitudes)} patterns of {prepared.window[0]} x {prepared.window[1]} pixels, {options.engine}, on"
         f" {device}"
@@ -166,6 +175,24 @@ def _begun(
     good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
     tensors = (amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device))
     return Reconstruction(*tensors, options, seed)
+
+
+def _check_light(path: str | os.PathLike, prepared: PreparedScan, amplitudes: torch.Tensor) -> None:
+    """Whether a probe that is taken as it is can have made patterns with these ``amplitudes``
+    (n, h, w); warns if hardly anything of it would have passed the object.
+
+    Raises:
+        InputError: they hold more light than it has, and no object amplifies.
+    """
+    good = np.fft.ifftshift(~prepared.mask)
+    photons, light = brightest(amplitudes, torch.from_numpy(good)), prepared.probe_light
+    where = f"{path}: its patterns hold up to {photons:.4g} photons, its probe holds {light:.4g} (the sum of |P|^2)"
+    cure = "leave out --probe-known (probe_from: null in a config) to have it scaled, or store square roots of photons"
+    if photons > AMPLIFIED * light:
+        raise InputError(f"{where}, and no object amplifies; {cure}.")
+    spectrum = np.abs(np.fft.fft2(prepared.probe, norm="ortho"))
+    if photons < DARKENED * np.sum(spectrum[good] ** 2, dtype=np.float64):
+        say(f"{where}, so that hardly anything would pass the object; if that is wrong, {cure}.")
 
 
 def state_file(output: str | os.PathLike) -> Path:
@@ -299,3 +326,4 @@ def _write(
         write(file, "recorded_positions", run.recorded, "pixels", "pattern,yx")
         write(file, "numbers", prepared.numbers, "", "pattern")
         write(file, "counts", prepared.counts, "counts", "pattern")
+        write(file, "part_counts", prepared.part_counts, "counts", "pattern,row,column")
