@@ -25,7 +25,7 @@ from ptychoformer.measurement.readers.detector import DETECTOR, correction, geom
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale
-from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, sound
+from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, check_positions, counted, sound
 
 DATA = (PATTERNS, f"{DETECTOR}/data")
 IMAGE = "entry_1/image_1"
@@ -82,6 +82,7 @@ def _read(source: Source) -> RawScan:
         wavelength=metres,
         distance=detector.distance,
         detector_pixel=detector.pixel,
+        object_pixel=None if own is None else _object_pixel(source),
         mask=mask(source, frame),
         saturation=full,
         centred=own is not None,
@@ -158,6 +159,18 @@ def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
             f"{source.path}: 'ptychography/probe' must be finite and have the shape {frame}, found shape {probe.shape}."
         )
     return (probe * math.sqrt(_efficiency(source))).astype(np.complex64)
+
+
+def _object_pixel(source: Source) -> tuple[float, float] | None:
+    found = source.attribute("ptychography", "pixel_size")
+    if found is None:
+        return None
+    if not (isinstance(found, (int, float, np.integer, np.floating)) and LENGTHS[0] <= found <= LENGTHS[1]):
+        raise InputError(
+            f"{source.path}: the attribute 'pixel_size' of 'ptychography' must be {LENGTHS[0]:g} to {LENGTHS[1]:g}"
+            f" metres, found {found!s:.60}."
+        )
+    return float(found), float(found)
 
 
 def _efficiency(source: Source) -> float:

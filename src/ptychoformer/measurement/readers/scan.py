@@ -33,6 +33,8 @@ class RawScan:
         wavelength: metres.
         distance: from object to detector, metres.
         detector_pixel: (y, x) metres.
+        object_pixel: (y, x) of the object as the whole frame samples it, metres, where the file
+            names it besides the lengths that make it, or without them.
         mask: (h, w) bool, True where the file says that the detector is not to be trusted.
         saturation: largest count that the file can hold, which stands for overexposed and for blind
             pixels; None if there is no limit.
@@ -60,6 +62,7 @@ class RawScan:
     wavelength: float | None = None
     distance: float | None = None
     detector_pixel: tuple[float, float] | None = None
+    object_pixel: tuple[float, float] | None = None
     mask: np.ndarray | None = None
     saturation: float | None = None
     centred: bool = False
