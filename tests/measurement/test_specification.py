@@ -207,6 +207,12 @@ def test_unknown_particles_are_refused(beam, refused):
         (8 * KEV, None),
         (8 * KEV, ""),
         (8.0, ["keV"]),
+        (8.0, "kiloelectronvolt"),
+        (8000.0, "electronvolts"),
+        (8e-3, "megaelectronvolts"),
+        (8e6, "Millielectronvolt"),
+        (8e-6, "gigaelectronvolt"),
+        (8 * KEV, "joules"),
     ],
 )
 def test_energies_are_read_in_every_place_and_unit(beam, read, place, value, unit):
@@ -225,6 +231,13 @@ def test_energies_are_read_in_every_place_and_unit(beam, read, place, value, uni
         (2e9, "NM"),
         (2e10, "Angstroms"),
         (2.0, " meters "),
+        (200.0, "centimeters"),
+        (200.0, "centimetre"),
+        (2e3, "millimetres"),
+        (2e6, "micrometer"),
+        (2e9, "nanometres"),
+        (2e12, "picometer"),
+        (2e12, "Picometres"),
     ],
 )
 def test_lengths_are_read_in_every_unit(write, put, read, value, unit):
@@ -563,7 +576,19 @@ def test_a_mask_of_every_pattern_is_one_mask(write, put, read):
         ("experiment_identifier:y:x", None),
         ("translation:x:y", "must have y and x as its last axes, found 'translation:x:y'"),
         ("y:x:translation", "must have y and x as its last axes"),
+        ("translation,x,y", "must have y and x as its last axes, found 'translation:x:y'"),
+        ("[ translation, X, Y ]", "must have y and x as its last axes, found 'translation:x:y'"),
+        (["translation", "x", "y"], "must have y and x as its last axes, found 'translation:x:y'"),
+        (np.array([b"translation", b"x", b"y"]), "must have y and x as its last axes, found 'translation:x:y'"),
+        (["translation:x:y"], "must have y and x as its last axes, found 'translation:x:y'"),
+        ("translation,y,x", None),
+        ("[translation,y,x]", None),
+        (["translation", "y", "x"], None),
+        (np.array([b"translation", b"y", b"x"]), None),
+        (["x", "y"], None),
+        (np.array([1, 2, 3]), None),
         ("module_identifier:y:x", "holds the modules of a detector one by one; assemble them to frames"),
+        (["module_identifier", "y", "x"], "holds the modules of a detector one by one; assemble them to frames"),
     ],
 )
 def test_axes_that_are_named_are_those_of_patterns(write, read, refused, axes, sentence):
@@ -571,6 +596,19 @@ def test_axes_that_are_named_are_those_of_patterns(write, read, refused, axes, s
     with h5py.File(path, "r+") as file:
         file["entry_1/data_1/data"].attrs["axes"] = axes
     refused(path, sentence) if sentence else read(path)
+
+
+def test_axes_that_a_group_names_are_those_of_patterns(write, read, refused):
+    path = write("cxi")
+    for axes, sentence in (
+        (["translation", "x", "y"], "must have y and x as its last axes, found 'translation:x:y' of its group"),
+        (["translation", "y", "x"], None),
+        (["x", "y"], None),  # of the scan
+        (["x", "y", ".", "."], None),
+    ):
+        with h5py.File(path, "r+") as file:
+            file["entry_1/data_1"].attrs["axes"] = axes
+        refused(path, sentence) if sentence else read(path)
 
 
 @pytest.mark.parametrize(
