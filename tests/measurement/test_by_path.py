@@ -171,5 +171,29 @@ def test_two_units_are_refused(store, refused):
     refused(store(units="volt"), "'scan/stage' is in 'volt', which is none of m, cm, mm", **PATHS)
 
 
+@pytest.mark.parametrize("axes", ["x,y", "y,x"])
+def test_two_datasets_may_each_state_a_unit_of_their_own(store, put, read, measured, axes):
+    first, second = positions_of(measured)[:, :: 1 if axes == "x,y" else -1].T
+    path = put(store(), fast=(first * 1e3, "mm"), slow=(second * 1e6, "um"))
+    raw, _ = read(path, data=PATHS["data"], positions="fast,slow", positions_axes=axes)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+    assert raw.warnings == ()
+
+
+def test_a_unit_of_one_dataset_is_not_that_of_the_other(store, put, read, refused, measured):
+    x, y = positions_of(measured).T
+    path, both = put(store(), x=(x * 1e3, "mm"), y=y * 1e3), {"data": PATHS["data"], "positions": "x,y"}
+    refused(path, r"'y' records no unit; --positions-unit \(positions_unit in a config\) names it", **both)
+    raw, _ = read(path, positions_unit="mm", **both)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+    refused(path, "'x' cannot be in mm and in um; correct what is wrong", positions_unit="um", **both)
+    put(path, y=(y, "pixel"))
+    refused(path, "'x,y' must both be lengths or both pixels, found mm and pixel", **both)
+    put(path, x=None, y=None)
+    raw, _ = read(put(path, x=(measured.corners[:, 1], "px"), y=(measured.corners[:, 0], "pixels")), **both)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners)
+    assert raw.unit == "frame pixels"
+
+
 def test_one_unit_may_be_said_twice(store, read):
     assert read(store(units="micrometers"), positions_unit="um", **PATHS)[0].unit == "metres"

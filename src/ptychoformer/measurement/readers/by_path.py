@@ -28,6 +28,7 @@ from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_p
 
 UNITS = choices_of(Reading, "positions_unit")
 AXES = "x,y"
+PIXEL = 0.0  # metres, as nobody knows how many
 
 
 @contextmanager
@@ -36,9 +37,8 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
 
     Args:
         positions: the path of one dataset, or of two with a comma between them.
-        unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` says. A pixel
-            is one of the object as the whole frame
-            samples it.
+        unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` of each
+            dataset says. A pixel is one of the object as the whole frame samples it.
         axes: what the first and the second number of a position are: ``x`` and ``y`` in either
             order, with a minus where they run the
             other way.
@@ -83,9 +83,10 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: np
     check_frames(where, patterns.shape)
     count = math.prod(patterns.shape[:-2])
     stored, names = _stored(source, positions, count)
-    factor, pixels = _factor(source, names, unit)
+    factors = _factors(source, names, unit)
+    pixels = not factors.any()
     with np.errstate(over="ignore", invalid="ignore"):  # of positions that are infinite, which are named later
-        window = stored @ order.T * factor
+        window = stored * (1.0 if pixels else factors) @ order.T
     check_positions(f"{source.path}: '{positions}'", window, count)
     return RawScan(
         path=source.path,
@@ -133,24 +134,27 @@ def _stored(source: Source, positions: str, count: int) -> tuple[np.ndarray, lis
     return (rows if upright else rows.T)[:, :2].astype(np.float64), names
 
 
-def _factor(source: Source, names: list[str], unit: str | None) -> tuple[float, bool]:
-    """Metres, or pixels, of one in the stored numbers, and whether they are pixels.
+def _factors(source: Source, names: list[str], unit: str | None) -> np.ndarray:
+    """Metres (1,) or (2,) of one in the numbers of each dataset; `PIXEL` where they are pixels.
 
     Raises:
-        InputError: nothing says the unit, or two say different ones.
+        InputError: nothing says the unit of one, two say different ones of one, or one is in metres
+            and the other in pixels.
     """
-    named = ",".join(names)
-    known = LENGTH_UNITS | dict.fromkeys(PIXELS, math.nan)
-    units = {found for name in names if (found := unit_of(source, name))} | ({unit} if unit else set())
-    if not units:
+    known = LENGTH_UNITS | dict.fromkeys(PIXELS, PIXEL)
+    stated = [unit_of(source, name) for name in names]
+    if unknown := [name for name, found in zip(names, stated, strict=True) if not (found or unit)]:
         how = "--positions-unit (positions_unit in a config) names it"
-        raise InputError(f"{source.path}: '{named}' records no unit; {how}, one of {', '.join(UNITS)}.")
-    factors = {
-        str(value): value for value in (value_of(f"{source.path}: '{named}'", found, known) for found in sorted(units))
-    }
-    if len(factors) > 1:
+        raise InputError(f"{source.path}: '{','.join(unknown)}' records no unit; {how}, one of {', '.join(UNITS)}.")
+    factors = []
+    for name, found in zip(names, stated, strict=True):
+        where = f"{source.path}: '{name}'"
+        said = [value_of(where, one, known) for one in (found, unit) if one]
+        if said[0] != said[-1]:
+            raise InputError(f"{where} cannot be in {found} and in {unit}; correct what is wrong.")
+        factors.append(said[0])
+    if PIXEL in factors and any(factors):
         raise InputError(
-            f"{source.path}: '{named}' cannot be in {' and in '.join(sorted(units))}; correct what is wrong."
+            f"{source.path}: '{','.join(names)}' must both be lengths or both pixels, found {' and '.join(stated)}."
         )
-    (factor,) = factors.values()
-    return (1.0, True) if math.isnan(factor) else (factor, False)
+    return np.array(factors)
