@@ -72,6 +72,33 @@ def test_a_raster_may_have_its_own_axes(store, read, measured):
     np.testing.assert_array_equal(frames, measured.patterns)
 
 
+@pytest.mark.parametrize("grid", [(3, 4), (4, 5), (2, 6)])
+@pytest.mark.parametrize("columns", [2, 3])
+def test_positions_of_a_raster_may_be_stored_by_axis(store, read, refused, simulate, grid, columns):
+    scan = simulate(grid)
+    patterns, positions = scan.patterns.reshape(*grid, 32, 32), positions_of(scan, columns).reshape(*grid, columns)
+    for stored in (positions, np.moveaxis(positions, 2, 0)):
+        raw, _ = read(store(stored, patterns=patterns), positions_unit="m", **PATHS)
+        np.testing.assert_allclose(corners(raw, scan), scan.corners, atol=1e-6)
+    turned = store(positions.transpose(1, 0, 2), patterns=patterns)  # columns of rows
+    told = "must have one of the shapes .* for .* patterns of . rows and . columns"
+    refused(turned, told, positions_unit="m", **PATHS)
+    x, y = np.moveaxis(positions, 2, 0)[:2]
+    path, both = store(patterns=patterns, x=x, y=y), {"data": PATHS["data"], "positions": "x,y"}
+    np.testing.assert_allclose(corners(read(path, positions_unit="m", **both)[0], scan), scan.corners, atol=1e-6)
+    path = store(patterns=patterns, x=x.T, y=y.T)
+    refused(path, "must hold .* numbers each, one a pattern of . rows and . columns", positions_unit="m", **both)
+
+
+def test_three_columns_of_three_numbers_are_ambiguous(store, refused, simulate):
+    """(3, 4, 3) of four rows may be x, y and z, or the columns of the raster."""
+    scan = simulate((4, 3))
+    patterns, positions = scan.patterns.reshape(4, 3, 32, 32), positions_of(scan, 3).reshape(4, 3, 3)
+    for stored in (np.moveaxis(positions, 2, 0), positions.transpose(1, 0, 2)):
+        told = "may be stored by pattern or by axis; name two datasets"
+        refused(store(stored, patterns=patterns), told, positions_unit="m", **PATHS)
+
+
 @pytest.mark.parametrize("shape", [(12,), (12, 1), (3, 4)])
 def test_positions_may_be_two_datasets(store, read, measured, shape):
     x, y = (part.reshape(shape) for part in positions_of(measured).T)

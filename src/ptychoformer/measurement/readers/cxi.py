@@ -26,7 +26,15 @@ from ptychoformer.measurement.readers.detector import DETECTOR, correction, geom
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale
-from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, check_positions, counted, sound
+from ptychoformer.measurement.readers.scan import (
+    LENGTHS,
+    RawScan,
+    check_frames,
+    check_positions,
+    counted,
+    orders,
+    sound,
+)
 
 DATA = (PATTERNS, f"{DETECTOR}/data")
 IMAGE = "entry_1/image_1"
@@ -70,7 +78,9 @@ def _read(source: Source) -> RawScan:
     detector = geometry(source, frame)
     correct, full, corrected = correction(source, data, metres, particle)
     own = source.small("ptychography/positions")
-    positions = _translations(source, count, detector.directions) if own is None else _pixels(source.path, own)
+    positions = (
+        _translations(source, data.shape[:-2], detector.directions) if own is None else _pixels(source.path, own)
+    )
     check_positions(str(source.path), positions, count)
     return RawScan(
         path=source.path,
@@ -142,18 +152,29 @@ def _pixels(path: Path, positions: np.ndarray) -> np.ndarray:
     return positions.astype(np.float64)
 
 
-def _translations(source: Source, count: int, directions: np.ndarray) -> np.ndarray:
-    """Positions (n, 2) of the window along rows and columns of the detector, metres."""
+def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarray) -> np.ndarray:
+    """Positions (n, 2) of the window along rows and columns of the detector, metres.
+
+    Args:
+        raster: the axes of the patterns, (n,) or (rows, columns).
+    """
     name = next((name for name in TRANSLATION if source.array(name) is not None), None)
     if name is None:
         raise InputError(f"{source.path} holds no translations, neither at {' nor at '.join(TRANSLATION)}.")
     motion = source.small(name)
-    if motion.ndim == 3:
-        motion = motion.reshape(math.prod(motion.shape[:2]), motion.shape[2])  # of a raster
-    if motion.ndim == 2 and motion.shape[0] in (2, 3) and motion.shape[1] == count != len(motion):
-        motion = motion.T  # as PyNX writes them
-    if motion.ndim != 2 or motion.shape[1] not in (2, 3):
-        raise InputError(f"{source.path}: '{name}' must have the shape (n, 3) or (n, 2), found {motion.shape}.")
+    by_pattern, by_axis = orders(motion.shape, raster)
+    if by_pattern and by_axis and motion.ndim == 3:
+        raise InputError(
+            f"{source.path}: '{name}' of shape {motion.shape} may be stored by pattern or by axis; store it with the"
+            f" shape ({math.prod(raster)}, 3)."
+        )
+    if by_axis and not by_pattern:
+        motion = motion.reshape(len(motion), -1).T  # as PyNX writes them
+    elif by_pattern:
+        motion = motion.reshape(-1, motion.shape[-1])
+    elif motion.ndim != 2 or motion.shape[1] not in (2, 3):
+        found = f"found {motion.shape} for {' x '.join(map(str, raster))} patterns"
+        raise InputError(f"{source.path}: '{name}' must have the shape (n, 3) or (n, 2), {found}.")
     window = -motion.astype(np.float64) * scale(source, name, LENGTH_UNITS)
     with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
         return window @ directions[:, : window.shape[1]].T
