@@ -72,6 +72,33 @@ def test_a_raster_may_have_its_own_axes(store, read, measured):
     np.testing.assert_array_equal(frames, measured.patterns)
 
 
+@pytest.mark.parametrize("grid", [(3, 4), (4, 5), (2, 6)])
+@pytest.mark.parametrize("columns", [2, 3])
+def test_positions_of_a_raster_may_be_stored_by_axis(store, read, refused, simulate, grid, columns):
+    scan = simulate(grid)
+    patterns, positions = scan.patterns.reshape(*grid, 32, 32), positions_of(scan, columns).reshape(*grid, columns)
+    for stored in (positions, np.moveaxis(positions, 2, 0)):
+        raw, _ = read(store(stored, patterns=patterns), positions_unit="m", **PATHS)
+        np.testing.assert_allclose(corners(raw, scan), scan.corners, atol=1e-6)
+    turned = store(positions.transpose(1, 0, 2), patterns=patterns)  # columns of rows
+    told = "must have one of the shapes .* for .* patterns of . rows and . columns"
+    refused(turned, told, positions_unit="m", **PATHS)
+    x, y = np.moveaxis(positions, 2, 0)[:2]
+    path, both = store(patterns=patterns, x=x, y=y), {"data": PATHS["data"], "positions": "x,y"}
+    np.testing.assert_allclose(corners(read(path, positions_unit="m", **both)[0], scan), scan.corners, atol=1e-6)
+    path = store(patterns=patterns, x=x.T, y=y.T)
+    refused(path, "must hold .* numbers each, one a pattern of . rows and . columns", positions_unit="m", **both)
+
+
+def test_three_columns_of_three_numbers_are_ambiguous(store, refused, simulate):
+    """(3, 4, 3) of four rows may be x, y and z, or the columns of the raster."""
+    scan = simulate((4, 3))
+    patterns, positions = scan.patterns.reshape(4, 3, 32, 32), positions_of(scan, 3).reshape(4, 3, 3)
+    for stored in (np.moveaxis(positions, 2, 0), positions.transpose(1, 0, 2)):
+        told = "may be stored by pattern or by axis; name two datasets"
+        refused(store(stored, patterns=patterns), told, positions_unit="m", **PATHS)
+
+
 @pytest.mark.parametrize("shape", [(12,), (12, 1), (3, 4)])
 def test_positions_may_be_two_datasets(store, read, measured, shape):
     x, y = (part.reshape(shape) for part in positions_of(measured).T)
@@ -169,6 +196,30 @@ def test_as_many_positions_as_numbers_of_each_are_ambiguous(store, refused, meas
 def test_two_units_are_refused(store, refused):
     refused(store(units="mm"), "cannot be in mm and in um; correct what is wrong", positions_unit="um", **PATHS)
     refused(store(units="volt"), "'scan/stage' is in 'volt', which is none of m, cm, mm", **PATHS)
+
+
+@pytest.mark.parametrize("axes", ["x,y", "y,x"])
+def test_two_datasets_may_each_state_a_unit_of_their_own(store, put, read, measured, axes):
+    first, second = positions_of(measured)[:, :: 1 if axes == "x,y" else -1].T
+    path = put(store(), fast=(first * 1e3, "mm"), slow=(second * 1e6, "um"))
+    raw, _ = read(path, data=PATHS["data"], positions="fast,slow", positions_axes=axes)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+    assert raw.warnings == ()
+
+
+def test_a_unit_of_one_dataset_is_not_that_of_the_other(store, put, read, refused, measured):
+    x, y = positions_of(measured).T
+    path, both = put(store(), x=(x * 1e3, "mm"), y=y * 1e3), {"data": PATHS["data"], "positions": "x,y"}
+    refused(path, r"'y' records no unit; --positions-unit \(positions_unit in a config\) names it", **both)
+    raw, _ = read(path, positions_unit="mm", **both)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+    refused(path, "'x' cannot be in mm and in um; correct what is wrong", positions_unit="um", **both)
+    put(path, y=(y, "pixel"))
+    refused(path, "'x,y' must both be lengths or both pixels, found mm and pixel", **both)
+    put(path, x=None, y=None)
+    raw, _ = read(put(path, x=(measured.corners[:, 1], "px"), y=(measured.corners[:, 0], "pixels")), **both)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners)
+    assert raw.unit == "frame pixels"
 
 
 def test_one_unit_may_be_said_twice(store, read):

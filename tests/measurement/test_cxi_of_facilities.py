@@ -54,6 +54,46 @@ def test_a_raster_with_four_axes_is_one_scan(write, measured):
     np.testing.assert_array_equal(frames, measured.patterns)
 
 
+@pytest.mark.parametrize("grid", [(3, 4), (4, 5), (2, 6), (1, 12)])
+@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize("first", [False, True])
+def test_translations_of_a_raster_have_its_rows_and_columns_by_pattern_or_by_axis(
+    simulate, write, grid, columns, first
+):
+    scan = simulate(grid)
+    path = write("cxi", scan=scan, raster=True)
+    with h5py.File(path) as file:
+        motion = file[TRANSLATION][:, :columns].reshape(*grid, columns)
+    raw, _ = contents(replaced(path, TRANSLATION, np.moveaxis(motion, 2, 0) if first else motion))
+    np.testing.assert_allclose(from_origin(raw.positions) / scan.optics.pixel_size, scan.corners, atol=1e-6)
+    if 1 not in grid:  # columns of rows
+        refused(replaced(path, TRANSLATION, motion.transpose(1, 0, 2)), "must have the shape")
+
+
+def test_translations_that_may_be_stored_either_way_are_refused(simulate, write):
+    scan = simulate((3, 3))
+    path = write("cxi", scan=scan, raster=True)
+    with h5py.File(path) as file:
+        motion = file[TRANSLATION][:]
+    contents(path)
+    told = r"may be stored by pattern or by axis; store it with the shape \(9, 3\)"
+    refused(replaced(path, TRANSLATION, motion.reshape(3, 3, 3)), told)
+    # (3, 4, 3) of four rows may be x, y and z, or the columns of the raster.
+    scan = simulate((4, 3))
+    path = write("cxi", scan=scan, raster=True)
+    with h5py.File(path) as file:
+        motion = file[TRANSLATION][:]
+    contents(replaced(path, TRANSLATION, motion.reshape(4, 3, 3)))
+    for stored in (motion.T.reshape(3, 4, 3), motion.reshape(4, 3, 3).transpose(1, 0, 2)):
+        refused(replaced(path, TRANSLATION, stored), r"store it with the shape \(12, 3\)")
+    # Of patterns without rows and columns nobody knows how many there are of either.
+    scan = simulate((3, 5))
+    path = write("cxi", scan=scan)
+    with h5py.File(path) as file:
+        motion = file[TRANSLATION][:]
+    refused(replaced(path, TRANSLATION, motion.reshape(3, 5, 3)), r"store it with the shape \(15, 3\)")
+
+
 @pytest.mark.parametrize("name", [f"{SOURCE}/wavelength", f"{SOURCE}/energy"])
 def test_a_wavelength_follows_from_either(write, name):
     raw, _ = contents(changed(write("cxi"), lambda file: file.__delitem__(name)))
@@ -150,7 +190,7 @@ def test_a_dataset_of_this_project_is_read_exactly(tmp_path, measured):
         (
             "entry_1/data_1/translation",
             np.zeros((3, 4, 0)),
-            r"must have the shape \(n, 3\) or \(n, 2\), found \(12, 0\)",
+            r"must have the shape \(n, 3\) or \(n, 2\), found \(3, 4, 0\) for 12 patterns",
         ),
         (
             "entry_1/data_1/translation",

@@ -8,8 +8,12 @@ import h5py
 import numpy as np
 import pytest
 
+from ptychoformer.errors import InputError
+from ptychoformer.measurement.cxi import Optics, create_dataset
+from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.preparation import Preparation, prepare
 from ptychoformer.measurement.readers import open_scan
+from ptychoformer.measurement.summary import as_mapping, summarise
 from ptychoformer.measurement.windows import windows
 from ptychoformer.simulation.diffraction import diffraction
 
@@ -168,6 +172,67 @@ def test_without_energy_or_distance_positions_are_pixels_of_the_object(pair, sta
             raw, _ = read(path)
             assert raw.unit == "frame pixels"
             np.testing.assert_allclose(raw.positions - raw.positions.min(axis=0), measured.corners, atol=1e-6)
+
+
+@PAIRS
+@pytest.mark.parametrize("unknown", [("photon_energy_eV",), ("photon_energy_eV", "detector_object_distance_m")])
+def test_the_recorded_pixel_of_the_object_is_its_size_and_no_given_length_contradicts_it(
+    pair, state, measured, tmp_path, format, unknown
+):
+    path, product = pair(format)
+    state(product, **dict.fromkeys(unknown, 0.0))
+    optics, extent = measured.optics, np.ptp(measured.corners, axis=0) * measured.optics.pixel_size
+    facts = as_mapping(summarise(path, Reading(), Patterns(16)))
+    assert facts["pixel_size"] == pytest.approx(2 * optics.pixel_size)  # of half a frame
+    assert facts["extent_metres"] == pytest.approx(extent)
+    assert not any("lengths are in pixels" in warning for warning in facts["warnings"])
+    lengths = {
+        "wavelength": optics.wavelength,
+        "distance": optics.distance,
+        "detector_pixel": optics.detector_pixel_size(32),
+    }
+    # Lengths that are rounded to less than a percent are those of the file.
+    for rounded in (1.0, 1.005):
+        reading = Reading(geometry=Geometry(**lengths | {"distance": rounded * optics.distance}))
+        assert as_mapping(summarise(path, reading, Patterns()))["extent_metres"] == pytest.approx(extent, rel=0.01)
+    reading = Reading(geometry=Geometry(**lengths | {"distance": 2 * optics.distance}))
+    recorded = r"the pixel of the object is recorded as 8e-09 x 8e-09 m, but .* make it 1.6e-08 x 1.6e-08 m"
+    with pytest.raises(InputError, match=recorded):
+        summarise(path, reading, Patterns(16))
+
+
+@PAIRS
+def test_a_recorded_length_that_is_replaced_makes_another_pixel_in_words(pair, measured, format):
+    path, _ = pair(format)
+    reading = Reading(geometry=Geometry(distance=2 * measured.optics.distance))
+    facts = as_mapping(summarise(path, reading, Patterns()))
+    assert facts["pixel_size"] == pytest.approx(2 * measured.optics.pixel_size)
+    assert facts["extent_metres"] == pytest.approx(np.ptp(measured.corners, axis=0) * measured.optics.pixel_size)
+    (warning,) = (warning for warning in facts["warnings"] if "pixel of the object" in warning)
+    assert "recorded as 8e-09 x 8e-09 m, the lengths that are given in place of the file's make it 1.6e-08" in warning
+
+
+@PAIRS
+def test_a_recorded_pixel_of_the_object_must_be_square(pair, state, format):
+    path, product = pair(format)
+    for name in ("object", "probe"):
+        state(product, name, pixel_width_m=9e-9)
+    state(product, photon_energy_eV=0.0)
+    with pytest.raises(InputError, match="a pixel of the object must be square, found 8e-09 m by 9e-09 m"):
+        summarise(path, Reading(), Patterns())
+
+
+def test_a_dataset_keeps_the_pixel_of_an_object_without_a_geometry(tmp_path, measured, read):
+    path, optics = tmp_path / "own.cxi", Optics(None, 8e-9, None)
+    with create_dataset(path, window=(32, 32), positions=measured.corners, optics=optics) as patterns:
+        patterns[:] = measured.patterns
+    raw, _ = read(path)
+    assert (raw.object_pixel, raw.wavelength, raw.distance) == ((8e-9, 8e-9), None, None)
+    assert as_mapping(summarise(path, Reading(), Patterns()))["pixel_size"] == pytest.approx(8e-9)
+    with h5py.File(path, "r+") as file:
+        file["ptychography"].attrs["pixel_size"] = np.nan
+    with pytest.raises(InputError, match="'pixel_size' of 'ptychography' must be 1e-15 to 1e"):
+        read(path)
 
 
 @PAIRS

@@ -1,5 +1,7 @@
 """What a CXI or NXcxi_ptycho file states, and what its specification states for it, is what is read; contradictions are refused."""
 
+import re
+
 import cdtools
 import h5py
 import numpy as np
@@ -11,6 +13,8 @@ from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.particles import MASSES, energy_of, wavelength_of
 from ptychoformer.measurement.preparation import prepare
 from ptychoformer.measurement.readers import open_scan
+from ptychoformer.measurement.readers.detector import geometry
+from ptychoformer.measurement.readers.hdf5 import open_source
 from ptychoformer.measurement.summary import as_mapping, summarise
 from ptychoformer.publication.scan.description import described
 
@@ -203,6 +207,12 @@ def test_unknown_particles_are_refused(beam, refused):
         (8 * KEV, None),
         (8 * KEV, ""),
         (8.0, ["keV"]),
+        (8.0, "kiloelectronvolt"),
+        (8000.0, "electronvolts"),
+        (8e-3, "megaelectronvolts"),
+        (8e6, "Millielectronvolt"),
+        (8e-6, "gigaelectronvolt"),
+        (8 * KEV, "joules"),
     ],
 )
 def test_energies_are_read_in_every_place_and_unit(beam, read, place, value, unit):
@@ -221,6 +231,13 @@ def test_energies_are_read_in_every_place_and_unit(beam, read, place, value, uni
         (2e9, "NM"),
         (2e10, "Angstroms"),
         (2.0, " meters "),
+        (200.0, "centimeters"),
+        (200.0, "centimetre"),
+        (2e3, "millimetres"),
+        (2e6, "micrometer"),
+        (2e9, "nanometres"),
+        (2e12, "picometer"),
+        (2e12, "Picometres"),
     ],
 )
 def test_lengths_are_read_in_every_unit(write, put, read, value, unit):
@@ -418,6 +435,66 @@ def test_the_beam_centre_of_nexus_is_honoured_and_doubted_in_words(write, put, r
     assert any("puts the beam at detector pixel (8, 8), its patterns rather at" in warning for warning in scan.warnings)
 
 
+@pytest.mark.parametrize("number", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [75e-6, 55e-6, 13.5e-6])
+def test_a_beam_on_the_border_of_two_pixels_is_not_moved_by_rounding(tmp_path, number, size):
+    """A metre in 32 bits, or one divided by another, may come out a billionth of a pixel short."""
+    path = tmp_path / "detector.h5"
+    for at in (*range(16, 1025, 16), 4090):
+        with h5py.File(path, "w") as file:
+            detector = file.create_group(DETECTOR)
+            for axis in "xy":
+                detector[f"{axis}_pixel_size"] = number(size)
+            detector["corner_position"] = np.array([at * size, (at + 1) * size, 2], number)
+        with open_source(path) as source:
+            assert geometry(source, (4096, 4096)).centre == (at + 1, at)
+        with h5py.File(path, "r+") as file:
+            for axis, place in (("x", at), ("y", at + 1)):
+                file[f"{DETECTOR}/beam_center_{axis}"] = number(place * size)
+            del file[f"{DETECTOR}/corner_position"]
+        with open_source(path) as source:
+            assert geometry(source, (4096, 4096)).centre == (at + 1, at)
+
+
+@pytest.mark.parametrize("unit", ["pixel", "mm"])
+def test_a_beam_centre_of_every_pattern_is_one_within_a_pixel(write, put, read, refused, measured, unit):
+    path, step = write("nxcxi"), 1 if unit == "pixel" else measured.optics.detector_pixel_size(32) * 1e3
+    wandering = 17.25 + np.linspace(-0.4, 0.4, 12)  # as a fit finds it
+    for y, x in ((np.full(12, 14.5), np.full(12, 17.25)), (np.full((12, 1), 14.5), wandering)):
+        put(path, **{f"{DETECTOR}/beam_center_y": (y * step, unit), f"{DETECTOR}/beam_center_x": (x * step, unit)})
+        raw, _ = read(path)
+        assert (raw.centre, raw.warnings) == ((14, 17), ())
+    put(path, **{f"{DETECTOR}/beam_center_x": ((17.25 + np.linspace(0, 1.1, 12)) * step, unit)})
+    refused(path, "beam_center_x' must be the same for all patterns, found 12 of which some differ")
+
+
+@pytest.mark.parametrize(
+    ("entries", "warning"),
+    [
+        ({"beam_center_x": (14.5, "pixel")}, "beam_center_x' alone is ignored, of .*beam_center_y and"),
+        (
+            {"beam_center_y": (14.5, "pixel"), "beam_center_x": (np.full(12, np.nan), "pixel")},
+            "beam_center_x' is ignored, as it is not a number, or one for each pattern",
+        ),
+        (
+            {"beam_center_y": (np.nan, "pixel"), "beam_center_x": (14.5, "pixel")},
+            "beam_center_y' is ignored, as it is not a number",
+        ),
+        (
+            {"beam_center_y": 1e-3, "beam_center_x": 1e-3},
+            "beam_center_y' is ignored, as the file records no size of a detector pixel",
+        ),
+        ({"corner_position": np.array([1e-3, 1e-3, 2.0])}, "corner_position' is ignored, as the file records no size"),
+    ],
+)
+def test_what_says_where_the_beam_is_and_cannot_be_used_is_told(write, put, read, entries, warning):
+    axes = {"basis_vectors": [[0, -1.0, 0], [-1.0, 0, 0]], "x_pixel_size": None, "y_pixel_size": None}
+    raw, _ = read(put(write("cxi"), **{f"{DETECTOR}/{name}": value for name, value in (axes | entries).items()}))
+    assert raw.centre is None
+    (told,) = raw.warnings
+    assert re.search(warning, told)
+
+
 # Counts
 
 
@@ -499,7 +576,19 @@ def test_a_mask_of_every_pattern_is_one_mask(write, put, read):
         ("experiment_identifier:y:x", None),
         ("translation:x:y", "must have y and x as its last axes, found 'translation:x:y'"),
         ("y:x:translation", "must have y and x as its last axes"),
+        ("translation,x,y", "must have y and x as its last axes, found 'translation:x:y'"),
+        ("[ translation, X, Y ]", "must have y and x as its last axes, found 'translation:x:y'"),
+        (["translation", "x", "y"], "must have y and x as its last axes, found 'translation:x:y'"),
+        (np.array([b"translation", b"x", b"y"]), "must have y and x as its last axes, found 'translation:x:y'"),
+        (["translation:x:y"], "must have y and x as its last axes, found 'translation:x:y'"),
+        ("translation,y,x", None),
+        ("[translation,y,x]", None),
+        (["translation", "y", "x"], None),
+        (np.array([b"translation", b"y", b"x"]), None),
+        (["x", "y"], None),
+        (np.array([1, 2, 3]), None),
         ("module_identifier:y:x", "holds the modules of a detector one by one; assemble them to frames"),
+        (["module_identifier", "y", "x"], "holds the modules of a detector one by one; assemble them to frames"),
     ],
 )
 def test_axes_that_are_named_are_those_of_patterns(write, read, refused, axes, sentence):
@@ -507,6 +596,19 @@ def test_axes_that_are_named_are_those_of_patterns(write, read, refused, axes, s
     with h5py.File(path, "r+") as file:
         file["entry_1/data_1/data"].attrs["axes"] = axes
     refused(path, sentence) if sentence else read(path)
+
+
+def test_axes_that_a_group_names_are_those_of_patterns(write, read, refused):
+    path = write("cxi")
+    for axes, sentence in (
+        (["translation", "x", "y"], "must have y and x as its last axes, found 'translation:x:y' of its group"),
+        (["translation", "y", "x"], None),
+        (["x", "y"], None),  # of the scan
+        (["x", "y", ".", "."], None),
+    ):
+        with h5py.File(path, "r+") as file:
+            file["entry_1/data_1"].attrs["axes"] = axes
+        refused(path, sentence) if sentence else read(path)
 
 
 @pytest.mark.parametrize(

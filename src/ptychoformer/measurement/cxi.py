@@ -57,15 +57,15 @@ class Optics:
     """Geometry of the far-field experiment.
 
     Args:
-        wavelength: metres.
+        wavelength: metres; None if nobody says, of a measured scan that names its pixel alone.
         pixel_size: of object and probe, metres.
-        distance: from object to detector, metres.
+        distance: from object to detector, metres, likewise.
         particle: that makes the patterns, a key of `particles.MASSES`; None if nobody says.
     """
 
-    wavelength: float
+    wavelength: float | None
     pixel_size: float
-    distance: float
+    distance: float | None
     particle: str | None = "photon"
 
     def detector_pixel_size(self, pixels: int) -> float:
@@ -139,7 +139,7 @@ def create_dataset(
         detector["data"] = h5py.SoftLink(f"/{PATTERNS}")
         if mask is not None:
             write(detector, "mask", mask.astype(np.uint32), "", "q_y,q_x")
-        if optics is not None:
+        if optics is not None and optics.wavelength and optics.distance:
             _write_geometry(file, detector, positions, window, optics)
         own = file.create_group("ptychography")
         own.attrs.update({"grid": grid} if grid else {})

@@ -12,6 +12,7 @@ from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.options import Geometry, Patterns, Reading, names_of
 from ptychoformer.measurement.plausibility import likely_unit, nearest_step
 from ptychoformer.measurement.readers import RawScan
+from ptychoformer.measurement.readers.quantities import AGREEING
 from ptychoformer.measurement.readers.scan import LENGTHS
 
 SMALLEST_WINDOW = 4  # pixels along a side
@@ -139,13 +140,51 @@ def particle_of(raw: RawScan, preparation: Preparation) -> str | None:
 
 
 def optics_of(raw: RawScan, preparation: Preparation, crop: int) -> Optics | None:
-    lengths = lengths_of(raw, preparation)
-    if None in lengths.values():
+    """The geometry of a crop of ``crop`` detector pixels; None if nobody says how large the
+    object's pixels are.
+
+    Raises:
+        InputError: a pixel is not square.
+    """
+    wavelength, distance, detector_pixel = lengths_of(raw, preparation).values()
+    if wavelength and distance and detector_pixel:
+        pixel = wavelength * distance / (crop * _side(raw, "detector pixel", detector_pixel))
+    elif raw.object_pixel:
+        y, x = (side * pixels / crop for side, pixels in zip(raw.object_pixel, raw.frame, strict=True))
+        pixel = _side(raw, "pixel of the object", (y, x))
+    else:
         return None
-    wavelength, distance, (y, x) = lengths.values()
+    return Optics(wavelength, pixel, distance, particle_of(raw, preparation))
+
+
+def _side(raw: RawScan, name: str, sides: tuple[float, float]) -> float:
+    y, x = sides
     if abs(y - x) > SQUARE * max(y, x):
-        raise InputError(f"{raw.path}: a detector pixel must be square, found {y:g} m by {x:g} m.")
-    return Optics(wavelength, wavelength * distance / (crop * (y + x) / 2), distance, particle_of(raw, preparation))
+        raise InputError(f"{raw.path}: a {name} must be square, found {y:g} m by {x:g} m.")
+    return (y + x) / 2
+
+
+def check_object_pixel(raw: RawScan, preparation: Preparation) -> tuple[str, ...]:
+    """Whether the lengths make the pixel of the object that the file records.
+
+    Returns:
+        A warning if others were given than the file has, which make another one.
+
+    Raises:
+        InputError: they do not, and positions were recorded with that pixel.
+    """
+    lengths = lengths_of(raw, preparation).values()
+    if raw.object_pixel is None or None in lengths:
+        return ()
+    wavelength, distance, detector_pixel = lengths
+    made = wavelength * distance / (np.array(raw.frame) * detector_pixel)
+    if np.abs(made / raw.object_pixel - 1).max() <= AGREEING:
+        return ()
+    two = [" x ".join(f"{side:.4g}" for side in sides) for sides in (raw.object_pixel, made)]
+    lead = f"{raw.path}: the pixel of the object is recorded as {two[0]} m"
+    if raw.unit == "metres":
+        return (f"{lead}, the lengths that are given in place of the file's make it {two[1]} m.",)
+    raise InputError(f"{lead}, but wavelength, distance and detector pixel make it {two[1]} m; correct what is wrong.")
 
 
 def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:

@@ -31,6 +31,7 @@ from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.examination import at_once, examine
 from ptychoformer.measurement.geometry import (
     Preparation,
+    check_object_pixel,
     corners_of,
     crop_side,
     crop_start,
@@ -59,7 +60,7 @@ class PreparedScan:
         part_counts: (n, 4, 4) float32, the same in 4 x 4 parts of the frame: it tells how the frame
             lies, which may be transposed or mirrored.
         window: (h, w) of the patterns.
-        optics: with the pixel size of the object; None if lengths are not known.
+        optics: with the pixel size of the object; None if that is not known.
         mask: (h, w) bool, True where most of what a pixel is made of is bad.
         probe: (h, w) complex64, the raw scan's first guess as it looks in this window.
         centre: (y, x) detector pixel with the zero frequency.
@@ -120,7 +121,8 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     Raises:
         InputError: the frames cannot be used (`examination.examine`), the crop does not fit around
             the centre, positions in metres lack the wavelength, the distance or the detector's
-            pixel size, or all patterns that can be used have the same position.
+            pixel size, lengths contradict the recorded pixel of the object, or all patterns that
+            can be used have the same position.
     """
     preparation = preparation or Preparation()
     found = examine(raw, preparation.keep_frames)
@@ -144,7 +146,8 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
     positions = corners_of(raw, preparation, crop)
     warnings = raw.warnings + found.warnings + _beside_the_beam(raw, centre, shown)
-    warnings += lengths_missing(raw, preparation, optics) + _light_lost(raw, window, held)
+    warnings += check_object_pixel(raw, preparation) + lengths_missing(raw, preparation, optics)
+    warnings += _light_lost(raw, window, held)
     if np.ptp(positions, axis=0).any():
         warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
     return PreparedScan(

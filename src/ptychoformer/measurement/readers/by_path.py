@@ -4,7 +4,7 @@ without a format need no code.
     data          (n, h, w), or (rows, columns, h, w) of a raster; rows of a frame run down, columns
         to the right, as the sample sees them
     positions     (n, 2) or (n, 3), or either with n last; x, y[, z]; or two datasets of n numbers,
-        ``X,Y``
+        ``X,Y``; n may be (rows, columns)
 
 Positions are those of the sample in the laboratory, seen along the beam x to the left and y up, as
 in CXI; or, what is the same, those of the window on the object, x to the right and y down. ``axes``
@@ -24,10 +24,19 @@ from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
-from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, saturation
+from ptychoformer.measurement.readers.scan import (
+    RawScan,
+    check_frames,
+    check_positions,
+    counted,
+    in_order,
+    orders,
+    saturation,
+)
 
 UNITS = choices_of(Reading, "positions_unit")
 AXES = "x,y"
+PIXEL = 0.0  # metres, as nobody knows how many
 
 
 @contextmanager
@@ -36,9 +45,8 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
 
     Args:
         positions: the path of one dataset, or of two with a comma between them.
-        unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` says. A pixel
-            is one of the object as the whole frame
-            samples it.
+        unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` of each
+            dataset says. A pixel is one of the object as the whole frame samples it.
         axes: what the first and the second number of a position are: ``x`` and ``y`` in either
             order, with a minus where they run the
             other way.
@@ -82,10 +90,11 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: np
         raise InputError(f"{where} is not in the file.")
     check_frames(where, patterns.shape)
     count = math.prod(patterns.shape[:-2])
-    stored, names = _stored(source, positions, count)
-    factor, pixels = _factor(source, names, unit)
+    stored, names = _stored(source, positions, patterns.shape[:-2])
+    factors = _factors(source, names, unit)
+    pixels = not factors.any()
     with np.errstate(over="ignore", invalid="ignore"):  # of positions that are infinite, which are named later
-        window = stored @ order.T * factor
+        window = stored * (1.0 if pixels else factors) @ order.T
     check_positions(f"{source.path}: '{positions}'", window, count)
     return RawScan(
         path=source.path,
@@ -98,8 +107,12 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: np
     )
 
 
-def _stored(source: Source, positions: str, count: int) -> tuple[np.ndarray, list[str]]:
-    """Return the first two numbers (n, 2) of each position, float64, and their datasets."""
+def _stored(source: Source, positions: str, raster: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
+    """Return the first two numbers (n, 2) of each position, float64, and their datasets.
+
+    Args:
+        raster: the axes of the patterns, (n,) or (rows, columns).
+    """
     names = [name.strip() for name in positions.split(",")]
     if len(names) > 2 or not all(names):
         raise InputError(
@@ -108,49 +121,56 @@ def _stored(source: Source, positions: str, count: int) -> tuple[np.ndarray, lis
     arrays = [source.small(name) for name in names]
     if missing := [name for name, array in zip(names, arrays, strict=True) if array is None]:
         raise InputError(f"{source.path}: '{missing[0]}' is not in the file.")
+    count = math.prod(raster)
     if len(names) == 2:
-        if any(array.size != count for array in arrays):
+        if not all(in_order(array.shape, raster) for array in arrays):
             shapes = " and ".join(str(array.shape) for array in arrays)
-            raise InputError(
-                f"{source.path}: '{positions}' must hold {count} numbers each, one a pattern, found shapes {shapes}."
-            )
+            whole = f"{count} numbers each, one a pattern" + (f" of {_by(raster)}" if len(raster) > 1 else "")
+            raise InputError(f"{source.path}: '{positions}' must hold {whole}, found shapes {shapes}.")
         return np.stack([array.ravel() for array in arrays], axis=1).astype(np.float64), names
     (array,) = arrays
-    rows = array.reshape(-1, array.shape[-1]) if array.ndim == 3 and array.size else array  # of a raster
-    upright = rows.ndim == 2 and rows.shape[1] in (2, 3) and len(rows) == count
-    lying = rows.ndim == 2 and rows.shape[0] in (2, 3) and rows.shape[1] == count
-    if upright and lying:
+    by_pattern, by_axis = orders(array.shape, raster)
+    if by_pattern and by_axis:
         raise InputError(
             f"{source.path}: '{positions}' of shape {array.shape} may be stored by pattern or by axis; name two"
             " datasets."
         )
-    if not upright and not lying:
+    if not by_pattern and not by_axis:
         allowed = f"({count}, 2), ({count}, 3), (2, {count}) or (3, {count})"
+        patterns = f"{count} patterns" + (f" of {_by(raster)}, which may stand for {count}," if len(raster) > 1 else "")
         raise InputError(
-            f"{source.path}: '{positions}' must have one of the shapes {allowed} for {count} patterns, found"
-            f" {array.shape}."
+            f"{source.path}: '{positions}' must have one of the shapes {allowed} for {patterns}, found {array.shape}."
         )
-    return (rows if upright else rows.T)[:, :2].astype(np.float64), names
+    rows = array.reshape(count, -1) if by_pattern else array.reshape(-1, count).T
+    return rows[:, :2].astype(np.float64), names
 
 
-def _factor(source: Source, names: list[str], unit: str | None) -> tuple[float, bool]:
-    """Metres, or pixels, of one in the stored numbers, and whether they are pixels.
+def _by(raster: tuple[int, ...]) -> str:
+    rows, columns = raster
+    return f"{rows} rows and {columns} columns"
+
+
+def _factors(source: Source, names: list[str], unit: str | None) -> np.ndarray:
+    """Metres (1,) or (2,) of one in the numbers of each dataset; `PIXEL` where they are pixels.
 
     Raises:
-        InputError: nothing says the unit, or two say different ones.
+        InputError: nothing says the unit of one, two say different ones of one, or one is in metres
+            and the other in pixels.
     """
-    named = ",".join(names)
-    known = LENGTH_UNITS | dict.fromkeys(PIXELS, math.nan)
-    units = {found for name in names if (found := unit_of(source, name))} | ({unit} if unit else set())
-    if not units:
+    known = LENGTH_UNITS | dict.fromkeys(PIXELS, PIXEL)
+    stated = [unit_of(source, name) for name in names]
+    if unknown := [name for name, found in zip(names, stated, strict=True) if not (found or unit)]:
         how = "--positions-unit (positions_unit in a config) names it"
-        raise InputError(f"{source.path}: '{named}' records no unit; {how}, one of {', '.join(UNITS)}.")
-    factors = {
-        str(value): value for value in (value_of(f"{source.path}: '{named}'", found, known) for found in sorted(units))
-    }
-    if len(factors) > 1:
+        raise InputError(f"{source.path}: '{','.join(unknown)}' records no unit; {how}, one of {', '.join(UNITS)}.")
+    factors = []
+    for name, found in zip(names, stated, strict=True):
+        where = f"{source.path}: '{name}'"
+        said = [value_of(where, one, known) for one in (found, unit) if one]
+        if said[0] != said[-1]:
+            raise InputError(f"{where} cannot be in {found} and in {unit}; correct what is wrong.")
+        factors.append(said[0])
+    if PIXEL in factors and any(factors):
         raise InputError(
-            f"{source.path}: '{named}' cannot be in {' and in '.join(sorted(units))}; correct what is wrong."
+            f"{source.path}: '{','.join(names)}' must both be lengths or both pixels, found {' and '.join(stated)}."
         )
-    (factor,) = factors.values()
-    return (1.0, True) if math.isnan(factor) else (factor, False)
+    return np.array(factors)

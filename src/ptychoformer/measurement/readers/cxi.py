@@ -11,6 +11,7 @@ positions in pixels, the probe, and that the zero frequency is at the centre.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,15 @@ from ptychoformer.measurement.readers.detector import DETECTOR, correction, geom
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale
-from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, sound
+from ptychoformer.measurement.readers.scan import (
+    LENGTHS,
+    RawScan,
+    check_frames,
+    check_positions,
+    counted,
+    orders,
+    sound,
+)
 
 DATA = (PATTERNS, f"{DETECTOR}/data")
 IMAGE = "entry_1/image_1"
@@ -69,7 +78,9 @@ def _read(source: Source) -> RawScan:
     detector = geometry(source, frame)
     correct, full, corrected = correction(source, data, metres, particle)
     own = source.small("ptychography/positions")
-    positions = _translations(source, count, detector.directions) if own is None else _pixels(source.path, own)
+    positions = (
+        _translations(source, data.shape[:-2], detector.directions) if own is None else _pixels(source.path, own)
+    )
     check_positions(str(source.path), positions, count)
     return RawScan(
         path=source.path,
@@ -82,6 +93,7 @@ def _read(source: Source) -> RawScan:
         wavelength=metres,
         distance=detector.distance,
         detector_pixel=detector.pixel,
+        object_pixel=None if own is None else _object_pixel(source),
         mask=mask(source, frame),
         saturation=full,
         centred=own is not None,
@@ -101,13 +113,15 @@ def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
     Raises:
         InputError: the file says that they are something else.
     """
-    where, axes = f"{source.path}: '{name}'", source.attribute(name, "axes")
-    axes = axes.decode(errors="replace") if isinstance(axes, bytes) else axes
-    names = [axis.strip() for axis in axes.split(":")] if isinstance(axes, str) else []
+    where, names = f"{source.path}: '{name}'", _axes(source.attribute(name, "axes"))
     if "module_identifier" in names:
         raise InputError(f"{where} holds the modules of a detector one by one; assemble them to frames.")
     if len(names) == data.ndim and {"y", "x"} & set(names) and names[-2:] != ["y", "x"]:
-        raise InputError(f"{where} must have y and x as its last axes, found '{axes}'.")
+        raise InputError(f"{where} must have y and x as its last axes, found '{':'.join(names)}'.")
+    # Of a group, as newer NeXus has it; the first of a raster's may be the scan's own y and x.
+    names = _axes(source.attribute(name.rpartition("/")[0], "axes"))
+    if len(names) == data.ndim and names[-2:] == ["x", "y"]:
+        raise InputError(f"{where} must have y and x as its last axes, found '{':'.join(names)}' of its group.")
     if not source.leads_to(f"{IMAGE}/data", data) or source.leads_to(f"{DETECTOR}/data", data):
         return
     for entry, allowed in (("data_type", "intensity"), ("data_space", "diffraction")):
@@ -117,6 +131,15 @@ def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
         raise InputError(
             f"{source.path}: '{IMAGE}/is_fft_shifted' must be 0, found 1; put the zero frequency into the middle."
         )
+
+
+def _axes(found: object) -> list[str]:
+    """The names of axes, in lower case, that an attribute holds: an array of texts, or one text
+    with colons or commas, as NeXus allows; empty if it holds none.
+    """
+    texts = [text.decode(errors="replace") if isinstance(text, bytes) else text for text in np.ravel(found).tolist()]
+    names = [re.split("[:,]", text.strip(" []")) for text in texts if isinstance(text, str)]
+    return [name.strip().lower() for parts in names for name in parts]
 
 
 def _others(source: Source) -> tuple[str, ...]:
@@ -129,18 +152,29 @@ def _pixels(path: Path, positions: np.ndarray) -> np.ndarray:
     return positions.astype(np.float64)
 
 
-def _translations(source: Source, count: int, directions: np.ndarray) -> np.ndarray:
-    """Positions (n, 2) of the window along rows and columns of the detector, metres."""
+def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarray) -> np.ndarray:
+    """Positions (n, 2) of the window along rows and columns of the detector, metres.
+
+    Args:
+        raster: the axes of the patterns, (n,) or (rows, columns).
+    """
     name = next((name for name in TRANSLATION if source.array(name) is not None), None)
     if name is None:
         raise InputError(f"{source.path} holds no translations, neither at {' nor at '.join(TRANSLATION)}.")
     motion = source.small(name)
-    if motion.ndim == 3:
-        motion = motion.reshape(math.prod(motion.shape[:2]), motion.shape[2])  # of a raster
-    if motion.ndim == 2 and motion.shape[0] in (2, 3) and motion.shape[1] == count != len(motion):
-        motion = motion.T  # as PyNX writes them
-    if motion.ndim != 2 or motion.shape[1] not in (2, 3):
-        raise InputError(f"{source.path}: '{name}' must have the shape (n, 3) or (n, 2), found {motion.shape}.")
+    by_pattern, by_axis = orders(motion.shape, raster)
+    if by_pattern and by_axis and motion.ndim == 3:
+        raise InputError(
+            f"{source.path}: '{name}' of shape {motion.shape} may be stored by pattern or by axis; store it with the"
+            f" shape ({math.prod(raster)}, 3)."
+        )
+    if by_axis and not by_pattern:
+        motion = motion.reshape(len(motion), -1).T  # as PyNX writes them
+    elif by_pattern:
+        motion = motion.reshape(-1, motion.shape[-1])
+    elif motion.ndim != 2 or motion.shape[1] not in (2, 3):
+        found = f"found {motion.shape} for {' x '.join(map(str, raster))} patterns"
+        raise InputError(f"{source.path}: '{name}' must have the shape (n, 3) or (n, 2), {found}.")
     window = -motion.astype(np.float64) * scale(source, name, LENGTH_UNITS)
     with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
         return window @ directions[:, : window.shape[1]].T
@@ -158,6 +192,18 @@ def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
             f"{source.path}: 'ptychography/probe' must be finite and have the shape {frame}, found shape {probe.shape}."
         )
     return (probe * math.sqrt(_efficiency(source))).astype(np.complex64)
+
+
+def _object_pixel(source: Source) -> tuple[float, float] | None:
+    found = source.attribute("ptychography", "pixel_size")
+    if found is None:
+        return None
+    if not (isinstance(found, (int, float, np.integer, np.floating)) and LENGTHS[0] <= found <= LENGTHS[1]):
+        raise InputError(
+            f"{source.path}: the attribute 'pixel_size' of 'ptychography' must be {LENGTHS[0]:g} to {LENGTHS[1]:g}"
+            f" metres, found {found!s:.60}."
+        )
+    return float(found), float(found)
 
 
 def _efficiency(source: Source) -> float:

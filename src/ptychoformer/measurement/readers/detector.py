@@ -6,6 +6,7 @@ lead from one row, and from one column, of pixels to the next; the specification
 rows and -x for columns, an image as the sample sees it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,13 +21,16 @@ from ptychoformer.measurement.readers.scan import LENGTHS, saturation, sound
 
 DETECTOR = "entry_1/instrument_1/detector_1"
 CORNER = f"{DETECTOR}/corner_position"
+BEAM = tuple(f"{DETECTOR}/beam_center_{axis}" for axis in "yx")
 DEFAULT_AXES = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
 # of a row or column to the plane across the beam, about 6 degrees: beyond it the far field is not
 # sampled evenly
 INCLINED = 0.1
 SKEWED = 0.01  # cosine of the angle between rows and columns
 BORDER = 4  # pixels, within which no detector has its beam
+ROUNDED = 1e-3  # pixels, more than numbers of 32 bits are rounded by on the largest frame
 GAINS = (1e-6, 1e9)  # counts a photon
+NO_PIXEL = "the file records no size of a detector pixel"
 HAS_SIGNAL = 0x1000  # the one flag in a CXI mask that speaks for a pixel
 
 
@@ -92,9 +96,9 @@ def _axes(source: Source) -> np.ndarray | None:
     return axes
 
 
-def _one_of_all(source: Source, name: str, ndim: int) -> np.ndarray | None:
+def _one_of_all(source: Source, name: str, ndim: int, noise: float = 0.0) -> np.ndarray | None:
     """An array of ``ndim`` axes, float64, which may be recorded once for each pattern if it is
-    always the same.
+    always the same, or differs by no more than ``noise``.
     """
     found = source.small(name)
     if found is None:
@@ -102,10 +106,10 @@ def _one_of_all(source: Source, name: str, ndim: int) -> np.ndarray | None:
     found = found.astype(np.float64)
     if found.ndim <= ndim or not found.size or not sound(found).all():
         return found
-    every = found.reshape(-1, *found.shape[-ndim:])
+    every = found.reshape(-1, *found.shape[found.ndim - ndim :])
     spread = every.max(axis=0) - every.min(axis=0)
     # of the plane of the detector, whose distance is much longer
-    if spread.max() > ALIKE * np.abs(every[..., :2]).max():
+    if spread.max() > max(noise, ALIKE * np.abs(every[..., :2]).max()):
         raise InputError(
             f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ."
         )
@@ -155,32 +159,48 @@ def _centre(
     pixel: tuple[float, float] | None,
     corner: np.ndarray | None,
 ) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
-    """The pixel (y, x) that the beam hits, and a warning if what says so cannot be."""
-    name, at = f"{DETECTOR}/beam_center_x", _beam_centre(source, pixel)
+    """The pixel (y, x) that the beam hits, and a warning if what says so cannot be used."""
+    name, (at, ignored) = BEAM[1], _beam_centre(source, pixel)
     # A corner on the beam is one that nobody measured.
-    if at is None and corner is not None and pixel is not None and np.any(corner[:2]):
+    if at is None and corner is not None and np.any(corner[:2]):
+        if pixel is None:
+            return None, (*ignored, f"{source.path}: '{CORNER}' is ignored, as {NO_PIXEL}.")
         name, at = CORNER, np.linalg.solve((directions * np.array(pixel)[:, None])[:, :2].T, -corner[:2])
     if at is None:
-        return None, ()
+        return None, ignored
     if not all(BORDER <= place <= side - BORDER for place, side in zip(at, frame, strict=True)):
         place = f"pixel ({at[0]:.4g}, {at[1]:.4g}) of a frame of {frame[0]} x {frame[1]}"
-        return None, (f"{source.path}: '{name}' puts the beam at {place}, and is ignored.",)
-    return (int(at[0]), int(at[1])), ()
+        return None, (*ignored, f"{source.path}: '{name}' puts the beam at {place}, and is ignored.")
+    # On the border of two pixels a rounded number may lie in either.
+    y, x = (math.floor(place + ROUNDED) for place in at)
+    return (y, x), ignored
 
 
-def _beam_centre(source: Source, pixel: tuple[float, float] | None) -> tuple[float, float] | None:
-    """What NeXus records, in pixels (y, x) from the outer corner of the first one."""
+def _beam_centre(
+    source: Source, pixel: tuple[float, float] | None
+) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
+    """What NeXus records, in pixels (y, x) from the outer corner of the first one, and a warning if
+    that is of no use.
+
+    Raises:
+        InputError: patterns have it more than a pixel apart, or its unit is unknown.
+    """
+    stated = {
+        name: side for name, side in zip(BEAM, pixel or (None, None), strict=True) if source.array(name) is not None
+    }
+    if len(stated) == 1:
+        return None, (f"{source.path}: '{next(iter(stated))}' alone is ignored, of {' and '.join(BEAM)}.",)
     at = []
-    for axis, side in zip("yx", pixel or (None, None), strict=True):
-        name = f"{DETECTOR}/beam_center_{axis}"
-        found = source.small(name)
-        if found is None or found.size != 1 or not sound(found).all():
-            return None
+    for name, side in stated.items():
         in_pixels = unit_of(source, name).lower() in PIXELS
         if not in_pixels and side is None:
-            return None
-        at.append(float(found.item()) * (1.0 if in_pixels else scale(source, name, LENGTH_UNITS) / side))
-    return at[0], at[1]
+            return None, (f"{source.path}: '{name}' is ignored, as {NO_PIXEL}.",)
+        step = 1.0 if in_pixels else side / scale(source, name, LENGTH_UNITS)  # from pixel to pixel
+        found = _one_of_all(source, name, 0, noise=step)
+        if found.ndim or not sound(found):
+            return None, (f"{source.path}: '{name}' is ignored, as it is not a number, or one for each pattern.",)
+        at.append(float(found) / step)
+    return (at[0], at[1]) if at else None, ()
 
 
 def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:

@@ -63,6 +63,7 @@ def _read(source: Source, beside: Source) -> RawScan:
         wavelength=product.wavelength,
         distance=product.distance,
         detector_pixel=conjugate_pixel(frame, product.pixel, product.wavelength, product.distance) if known else None,
+        object_pixel=product.pixel,
         saturation=saturation(patterns.dtype),
         centred=True,
         probe=product.probe,

@@ -68,6 +68,7 @@ def _read(source: Source, beside: Source) -> RawScan:
         distance=product.distance,
         detector_pixel=pixel,
         mask=_bad(source, frame),
+        object_pixel=product.pixel,
         saturation=saturation(patterns.dtype),
         centred=True,
         probe=product.probe,

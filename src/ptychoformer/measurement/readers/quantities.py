@@ -27,6 +27,8 @@ LENGTH_UNITS = {
 LENGTH_UNITS |= {
     "meter": 1.0,
     "metre": 1.0,
+    "centimeter": 1e-2,
+    "centimetre": 1e-2,
     "millimeter": 1e-3,
     "millimetre": 1e-3,
     "micrometer": 1e-6,
@@ -36,6 +38,8 @@ LENGTH_UNITS |= {
 LENGTH_UNITS |= {
     "nanometer": 1e-9,
     "nanometre": 1e-9,
+    "picometer": 1e-12,
+    "picometre": 1e-12,
     "angstrom": constants.angstrom,
     "å": constants.angstrom,
     "ångström": constants.angstrom,
@@ -44,6 +48,8 @@ PIXELS = ("pixel", "pixels", "px")
 # In lower case milli and mega would be one.
 ENERGY_UNITS = {"j": 1.0, "joule": 1.0, "meV": 1e-3 * constants.eV, "ev": constants.eV, "electronvolt": constants.eV}
 ENERGY_UNITS |= {"kev": 1e3 * constants.eV, "MeV": 1e6 * constants.eV, "gev": 1e9 * constants.eV}
+ENERGY_UNITS |= {"millielectronvolt": 1e-3 * constants.eV, "kiloelectronvolt": 1e3 * constants.eV}
+ENERGY_UNITS |= {"megaelectronvolt": 1e6 * constants.eV, "gigaelectronvolt": 1e9 * constants.eV}
 
 
 def quantity(source: Source, name: str, units: dict[str, float] | None) -> float | None:

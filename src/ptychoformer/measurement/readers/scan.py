@@ -33,6 +33,8 @@ class RawScan:
         wavelength: metres.
         distance: from object to detector, metres.
         detector_pixel: (y, x) metres.
+        object_pixel: (y, x) of the object as the whole frame samples it, metres, where the file
+            names it besides the lengths that make it, or without them.
         mask: (h, w) bool, True where the file says that the detector is not to be trusted.
         saturation: largest count that the file can hold, which stands for overexposed and for blind
             pixels; None if there is no limit.
@@ -60,6 +62,7 @@ class RawScan:
     wavelength: float | None = None
     distance: float | None = None
     detector_pixel: tuple[float, float] | None = None
+    object_pixel: tuple[float, float] | None = None
     mask: np.ndarray | None = None
     saturation: float | None = None
     centred: bool = False
@@ -105,6 +108,32 @@ def check_frames(where: str, shape: tuple[int, ...]) -> None:
     if not all(SMALLEST_FRAME <= side <= LARGEST_FRAME for side in shape[-2:]):
         sizes = f"{SMALLEST_FRAME} x {SMALLEST_FRAME} to {LARGEST_FRAME} x {LARGEST_FRAME}"
         raise InputError(f"{where} must hold patterns of {sizes} pixels, found {shape[-2]} x {shape[-1]}.")
+
+
+def in_order(shape: tuple[int, ...], raster: tuple[int, ...]) -> bool:
+    """Whether an array of ``shape`` has one entry for each pattern, in their order.
+
+    Args:
+        raster: the axes of the patterns, (n,) or (rows, columns).
+    """
+    sides, of_raster = ([side for side in axes if side != 1] for axes in (shape, raster))
+    count = math.prod(raster)
+    return math.prod(sides) == count and (len(raster) == 1 or sides in ([count], of_raster))
+
+
+def orders(shape: tuple[int, ...], raster: tuple[int, ...]) -> tuple[bool, bool]:
+    """Whether positions of ``shape`` can be stored by pattern, (n, 2 or 3), and whether by axis,
+    (2 or 3, n), where n may be rows and columns of a raster.
+
+    Args:
+        raster: the axes of the patterns, (n,) or (rows, columns).
+    """
+    if len(shape) not in (2, 3):
+        return False, False
+    by_axis = shape[0] in (2, 3) and in_order(shape[1:], raster)
+    # Where both fit, (3, rows, 3) of a raster may as well be columns of rows.
+    leading = [shape[:-1], shape[-2::-1]] if by_axis else [shape[:-1]]
+    return shape[-1] in (2, 3) and any(in_order(axes, raster) for axes in leading), by_axis
 
 
 def check_positions(where: str, positions: np.ndarray, count: int) -> None:
