@@ -35,11 +35,10 @@ def plan(*overlays, **changes):
     return Plan(config, ROOT)
 
 
-def full_size(**changes):
+def full_size(*overlays, **changes):
     """The plan of what the reference runs print."""
-    return plan(
-        *(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("paper", "full-size")), changes
-    )
+    paper = [yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("paper", "full-size")]
+    return plan(*paper, *overlays, **changes)
 
 
 def keep_reference(folder, parts, **only):
@@ -110,6 +109,21 @@ class TestPlan:
         assert "fig9" not in without.shown_figures
         assert "Figure 9" in without.harvest_note()
         assert (Inputs(without).bands(), without.figure_notes) == ([], {})
+
+    @pytest.mark.parametrize(
+        "headline", [{"evaluation": {"block": "lower_left"}}, {"stitching": {"phase": "synchronised"}}]
+    )
+    def test_for_a_headline_of_whose_scenes_a_store_keeps_nothing_figures_are_left_out_and_tables_printed(
+        self, tmp_path, headline
+    ):
+        keep_reference(tmp_path, "bands history spectra views")
+        as_kept, other = full_size(harvested=str(tmp_path)), full_size(headline, harvested=str(tmp_path))
+        assert {"fig4", "fig9"} <= set(as_kept.shown_figures)
+        assert not {"fig4", "fig9"} & set(other.shown_figures)
+        assert "Figure 4, Figure 9" in other.harvest_note()
+        assert "Figure 8 (a) to (c)" in other.harvest_note()
+        assert other.shown_tables == as_kept.shown_tables
+        assert Inputs(other).bands() == []
 
     def test_a_store_without_a_whole_run_prints_nothing(self, tmp_path):
         (tmp_path / "runs.csv").write_text((ROOT / "resources/reference/runs.csv").read_text().splitlines()[0] + "\n")

@@ -116,7 +116,11 @@ class TestHarvest:
         assert len(runs) == 9
         assert set(runs["blocks"]) == {"lower_right"}
         kept = {(model, seed): parts for model, seed, parts in runs[["model", "seed", "parts"]].itertuples(index=False)}
-        assert (kept["dpi", "0"], kept["dpi", "1"], kept["floor", "0"]) == ("bands history", "history", "")
+        assert (kept["dpi", "0"], kept["dpi", "1"], kept["floor", "0"]) == (
+            "bands:lower_right:scene history",
+            "history",
+            "",
+        )
 
     def test_losses_of_every_epoch(self, tmp_path, results):
         harvest(results, tmp_path / "store")
@@ -263,6 +267,17 @@ class TestMerging:
     def test_a_folder_without_results_is_refused(self, tmp_path):
         with pytest.raises(InputError, match="no folder 'evaluation'"):
             harvest(tmp_path, tmp_path / "store")
+
+    def test_a_store_whose_parts_name_no_place_is_added_to(self, tmp_path, results):
+        for place, level in enumerate(("scene", "synchronised")):
+            make_bands(results, [place], level=level)
+            harvest(results, tmp_path / "store")
+        content = contents(tmp_path / "store")
+        runs = read(tmp_path / "store" / RUNS)
+        assert set(runs["parts"]) == {"bands:lower_right:scene history", "bands:lower_right:synchronised history"}
+        runs.assign(parts="bands history").to_csv(tmp_path / "store" / RUNS, index=False)
+        harvest(results, tmp_path / "store")
+        assert contents(tmp_path / "store") == content
 
 
 class TestHalfFinished:
