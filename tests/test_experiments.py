@@ -19,6 +19,7 @@ from ptychoformer.drawn import (
     references_of_fig6,
     runs_of_fig4,
     runs_of_fig8,
+    runs_of_fig9,
     views,
     weights_of_losses,
 )
@@ -38,10 +39,12 @@ def experiments():
     return Experiments(deepcopy(CONFIG))
 
 
-def kept(parts, views=()):
-    """A store that holds these parts whole, and views of these networks."""
+def kept(parts, views=(), **measured):
+    """A store that holds these parts whole, views of these networks, and bands and spectra of the seeds that are given for a network."""
 
     def seeds(dataset, test, method, size, part):
+        if part in ("bands", "spectra"):
+            return measured.get(method[0], {0, 1})
         return {0, 1} if part != "views" or method[0] in views else set()
 
     return SimpleNamespace(parts=parts, seeds=seeds)
@@ -156,6 +159,17 @@ def test_figures_of_a_store_are_those_that_it_has_views_of():
     assert [run["model"] for run in runs_of_fig4(with_views)] == networks
 
 
+def test_figure_9_shows_the_seeds_whose_bands_a_store_has_of_all_networks():
+    parts = {"table1": part({("clean", 400): (0, 1, 2)})}
+    of_all = {network: {0, 2, 7} for network in Experiments(CONFIG).networks("table1")}
+    stored = Experiments(CONFIG, kept(parts, **of_all))
+    assert {run["seed"] for run in runs_of_fig9(stored)} == {0, 2}
+    assert held_figures(stored) == ["fig9"]
+    one_lacks = Experiments(CONFIG, kept(parts, **of_all | {"dpi": {1}}))
+    assert (runs_of_fig9(one_lacks), held_figures(one_lacks)) == ([], [])
+    assert runs_of_fig9(Experiments(CONFIG)) == Experiments(CONFIG).runs_of_spectra()
+
+
 class TestNotes:
     def test_a_table_says_how_long_and_on_what_it_was_trained(self, experiments):
         note = notes.scale_note(experiments, "table1")
@@ -186,6 +200,22 @@ class TestNotes:
         assert note.endswith(
             "Interim: fewer than the 10 seeds that were fixed beforehand. Not among the reference runs, or not whole there: DPI."
         )
+
+    def test_a_caption_tells_that_figure_9_has_fewer_seeds_than_were_fixed(self, experiments):
+        def noted(seeds):
+            of_all = {network: set(seeds) for network in experiments.networks("table1")}
+            parts = {"table1": part({("clean", 400): tuple(range(10))})}
+            return notes.figure_notes(Experiments(CONFIG, kept(parts, **of_all)))
+
+        paper = read_contents(ROOT / CONTENTS)
+        caption = paper.noted(noted([0])).figures["fig9"].caption
+        assert caption.startswith(paper.figures["fig9"].caption)
+        assert caption.endswith(
+            "Here with the 1 seed of which the reference runs have every network’s spectra. "
+            "Interim: fewer than the 10 seeds that were fixed beforehand."
+        )
+        assert paper.noted(noted([0])).figures["fig4"] == paper.figures["fig4"]
+        assert noted(range(10)) == noted([]) == notes.figure_notes(experiments) == {}
 
     def test_words_hold_what_a_layout_is_made_of(self, experiments):
         paper = read_contents(ROOT / CONTENTS)

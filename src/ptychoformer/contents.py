@@ -4,7 +4,7 @@ experiments, tables and figures.
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 
 import yaml
@@ -92,6 +92,14 @@ class Contents:
     experiments: Mapping[str, Experiment]
     tables: Mapping[str, Table]
     figures: Mapping[str, Figure]
+
+    def noted(self, notes: Mapping[str, str]) -> "Contents":
+        """Return the same with more to be said at the end of some figures' captions."""
+        noted = {
+            name: replace(self.figures[name], caption=f"{self.figures[name].caption} {note}")
+            for name, note in notes.items()
+        }
+        return replace(self, figures={**self.figures, **noted})
 
 
 def _entries(kind: type) -> dict[str, object]:

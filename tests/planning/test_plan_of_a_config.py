@@ -3,11 +3,13 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from snakemake.utils import update_config
 
-from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8
+from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, runs_of_fig9
 from ptychoformer.errors import InputError
 from ptychoformer.paths import EVALUATION, TRAINING
 from ptychoformer.planning.figures import FIGURES, drawings
@@ -31,6 +33,23 @@ def plan(*overlays, **changes):
     for overlay in (*overlays, changes):
         update_config(config, overlay)  # as Snakemake merges them
     return Plan(config, ROOT)
+
+
+def full_size(*overlays, **changes):
+    """The plan of what the reference runs print."""
+    paper = [yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("paper", "full-size")]
+    return plan(*paper, *overlays, **changes)
+
+
+def keep_reference(folder, parts, **only):
+    """The index of the project's reference runs without the large PtyNet, and with these parts of Table I's first condition,
+    or of some of its runs, as all that is kept besides scores."""
+    runs = pd.read_csv(ROOT / "resources/reference/runs.csv", dtype=str, keep_default_na=False)
+    runs = runs[runs["model"] != "ptynet_large"].assign(parts="")
+    first = dict(dataset=["clean"], test=["clean"], loss=["mse"], n_train=["2928"])
+    chosen = np.logical_and.reduce([runs[name].isin(values) for name, values in (first | only).items()])
+    runs.loc[chosen, "parts"] = parts
+    runs.to_csv(folder / "runs.csv", index=False)
 
 
 def job(**wildcards):
@@ -63,7 +82,7 @@ class TestPlan:
         assert plan().harvest_note() == ""
 
     def test_what_is_printed_from_a_store_shows_what_it_holds_whole(self):
-        made = plan(*(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("paper", "full-size")))
+        made = full_size()
         assert made.reference() == ""
         assert made.missing_scan() == ""
         assert set(made.shown) == set(made.holdings.parts)
@@ -71,6 +90,40 @@ class TestPlan:
         shown = experiments_of_fig8(made.experiments)
         assert [name for name, panels in PANELS_OF_FIG8.items() if panels not in made.harvest_note()] == shown
         assert [name for name in drawings(Inputs(made))["fig8"].input if name in PANELS_OF_FIG8] == shown
+
+    def test_bands_of_a_store_are_of_the_seeds_that_it_has_of_all_networks_shown(self, tmp_path):
+        """The store has ten seeds of Table I, and bands of three of them; of the large PtyNet neither."""
+        keep_reference(tmp_path, "bands history spectra", seed=["0", "1", "2"])
+        made = full_size(harvested=str(tmp_path))
+        assert "fig9" in made.shown_figures
+        assert "Figure 9" not in made.harvest_note()
+        assert Inputs(made).bands() == ["<results>/evaluation/table1/bands.csv"]
+        networks = ["ptychonn", "ptynet", "dpi", "ptychoformer"]
+        found = [(run["model"], run["seed"]) for run in runs_of_fig9(made.experiments)]
+        assert found == [(model, seed) for model in networks for seed in (0, 1, 2)]
+        assert len(made.experiments.runs("table1", dataset="clean")) == 10 * len(networks)
+        assert "with the 3 seeds" in made.listed()["fig9"].caption
+        assert "Interim" in made.listed()["fig9"].caption
+        keep_reference(tmp_path, "bands history spectra", seed=["0", "1", "2"], model=["ptychonn", "dpi"])
+        without = full_size(harvested=str(tmp_path))
+        assert "fig9" not in without.shown_figures
+        assert "Figure 9" in without.harvest_note()
+        assert (Inputs(without).bands(), without.figure_notes) == ([], {})
+
+    @pytest.mark.parametrize(
+        "headline", [{"evaluation": {"block": "lower_left"}}, {"stitching": {"phase": "synchronised"}}]
+    )
+    def test_for_a_headline_of_whose_scenes_a_store_keeps_nothing_figures_are_left_out_and_tables_printed(
+        self, tmp_path, headline
+    ):
+        keep_reference(tmp_path, "bands history spectra views")
+        as_kept, other = full_size(harvested=str(tmp_path)), full_size(headline, harvested=str(tmp_path))
+        assert {"fig4", "fig9"} <= set(as_kept.shown_figures)
+        assert not {"fig4", "fig9"} & set(other.shown_figures)
+        assert "Figure 4, Figure 9" in other.harvest_note()
+        assert "Figure 8 (a) to (c)" in other.harvest_note()
+        assert other.shown_tables == as_kept.shown_tables
+        assert Inputs(other).bands() == []
 
     def test_a_store_without_a_whole_run_prints_nothing(self, tmp_path):
         (tmp_path / "runs.csv").write_text((ROOT / "resources/reference/runs.csv").read_text().splitlines()[0] + "\n")

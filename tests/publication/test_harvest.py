@@ -116,7 +116,11 @@ class TestHarvest:
         assert len(runs) == 9
         assert set(runs["blocks"]) == {"lower_right"}
         kept = {(model, seed): parts for model, seed, parts in runs[["model", "seed", "parts"]].itertuples(index=False)}
-        assert (kept["dpi", "0"], kept["dpi", "1"], kept["floor", "0"]) == ("bands history", "history", "")
+        assert (kept["dpi", "0"], kept["dpi", "1"], kept["floor", "0"]) == (
+            "bands:lower_right:scene history",
+            "history",
+            "",
+        )
 
     def test_losses_of_every_epoch(self, tmp_path, results):
         harvest(results, tmp_path / "store")
@@ -264,6 +268,17 @@ class TestMerging:
         with pytest.raises(InputError, match="no folder 'evaluation'"):
             harvest(tmp_path, tmp_path / "store")
 
+    def test_a_store_whose_parts_name_no_place_is_added_to(self, tmp_path, results):
+        for place, level in enumerate(("scene", "synchronised")):
+            make_bands(results, [place], level=level)
+            harvest(results, tmp_path / "store")
+        content = contents(tmp_path / "store")
+        runs = read(tmp_path / "store" / RUNS)
+        assert set(runs["parts"]) == {"bands:lower_right:scene history", "bands:lower_right:synchronised history"}
+        runs.assign(parts="bands history").to_csv(tmp_path / "store" / RUNS, index=False)
+        harvest(results, tmp_path / "store")
+        assert contents(tmp_path / "store") == content
+
 
 class TestHalfFinished:
     def damage_weights(self, metrics, weights):
@@ -396,10 +411,30 @@ class TestBands:
         harvest(results, tmp_path / "store")
         assert not (tmp_path / "store" / BANDS).exists()
 
-    def test_bands_of_earlier_weights_or_of_unknown_scenes_are_skipped_and_named(self, tmp_path, results):
-        path = make_bands(results, [0], ["dpi"], started=50.0)
+    def test_bands_of_runs_whose_scores_are_not_taken_are_skipped_and_named(self, tmp_path, results):
+        """Of a training that the store knows or not, whether it has no scores yet or those of earlier weights."""
+        harvest(results, tmp_path / "store")
+        before = contents(tmp_path / "store")
+        make_run(tmp_path / "again", "dpi", 1, training_seconds=99.0).unlink()
+        make_run(tmp_path / "again", "dpi", 7).unlink()
+        make_run(tmp_path / "again", "ptynet", 1, started=250.0)
+        make_bands(tmp_path / "again", [1, 7], ["dpi"])
+        for store in ("store", "new"):
+            skipped = harvest(tmp_path / "again", tmp_path / store).skipped
+            for seed in (1, 7):
+                assert f"clean/clean/dpi/mse/640/{seed} in table1/bands.csv: its scores are not taken" in skipped
+        make_bands(tmp_path / "again", [1], ["ptynet"])
+        skipped = harvest(tmp_path / "again", tmp_path / "store").skipped
+        assert "clean/clean/ptynet/mse/640/1 in table1/bands.csv: its scores are not taken" in skipped
+        assert contents(tmp_path / "store") == before
+        assert read_bands(tmp_path / "new") is None
+
+    def test_bands_of_scenes_that_were_stitched_again_or_that_are_unknown_are_skipped_and_named(
+        self, tmp_path, results
+    ):
+        path = make_bands(results, [0], ["dpi"], started=150.0)  # after the training, and before its scores
         skipped = harvest(results, tmp_path / "store").skipped
-        assert skipped == ("clean/clean/dpi/mse/640/0 in table1/bands.csv: its metrics are of earlier weights",)
+        assert skipped == ("clean/clean/dpi/mse/640/0 in table1/bands.csv: it was measured of earlier scenes",)
         sidecar(path).unlink()
         assert (
             harvest(results, tmp_path / "store").skipped[0].startswith("table1/bands.csv: its sidecar lacks something")

@@ -127,6 +127,34 @@ def test_seeds_with_another_part(tmp_path, config):
 
 
 @pytest.mark.parametrize(
+    ("parts", "place", "held"),
+    [
+        ("bands spectra views", ("lower_right", False), True),  # as stores had it at first
+        ("bands spectra views", ("lower_left", False), False),
+        ("bands spectra views", ("lower_right", "synchronised"), False),
+        ("bands:lower_left:scene spectra:lower_left:scene views:lower_left:scene", ("lower_left", False), True),
+        ("bands:lower_left:scene spectra:lower_left:scene views:lower_left:scene", ("lower_right", False), False),
+        (
+            "bands:strip:synchronised spectra:strip:synchronised views:strip:synchronised",
+            ("strip", "synchronised"),
+            True,
+        ),
+    ],
+)
+def test_other_parts_count_where_they_are_of_the_headlines_scenes(tmp_path, config, parts, place, held):
+    block, phase = place
+    config = config | {
+        "evaluation": config["evaluation"] | {"block": block},
+        "stitching": config["stitching"] | ({"phase": phase} if phase else {}),
+    }
+    found = holdings(tmp_path, config, [row | {"parts": f"{parts} history"} for row in runs_of(config, "table1")])
+    assert found.parts["table1"].seeds["clean", 2928] == tuple(range(10))
+    assert found.seeds("clean", None, ("dpi", "mse"), 2928, block) == set(range(10))
+    for part in ("bands", "spectra", "views"):
+        assert found.seeds("clean", None, ("dpi", "mse"), 2928, part) == (set(range(10)) if held else set())
+
+
+@pytest.mark.parametrize(
     ("change", "complaint"),
     [
         (lambda text: "", "has no column dataset"),

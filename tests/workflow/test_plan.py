@@ -135,14 +135,16 @@ def test_paper_scale_trains_on_2928_patterns(cloned):
 FULL_SIZE = ("--configfile", "config/paper.yaml", "config/full-size.yaml")
 
 
-def keep_reference(project, runs, blocks="lower_right"):
-    """A store whose index has these runs, and a floor and a ceiling beside each, with all that figures need."""
+def keep_reference(project, runs, blocks="lower_right", measured=range(10)):
+    """A store whose index has these runs, and a floor and a ceiling beside each, with all that figures need; bands and spectra
+    of some seeds alone."""
     folder = project.folder / "resources/reference"
     columns = ["dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size"]
     lines = [",".join(columns)]
     for dataset, model, loss, size, seed in sorted(runs):
         test, where = ("curved", "scan") if dataset == "straight" else (dataset, blocks)
-        lines.append(f"{dataset},{test},{model},{loss},{size},{seed},{where},bands spectra views,25,32")
+        parts = "bands spectra views" if seed in measured else "views"
+        lines.append(f"{dataset},{test},{model},{loss},{size},{seed},{where},{parts},25,32")
         lines += [
             f"{dataset},{test},{reference},none,{size},{seed},{where},views,,"
             for reference in ("floor", "ceiling", "epie")
@@ -179,6 +181,14 @@ def test_what_the_reference_runs_lack_is_left_out_and_told(project):
     jobs = project.planned(*FULL_SIZE)
     assert {"table1", "table3", "table5", "fig4", "fig9", "report", "reproduction"} <= set(jobs)
     assert not {"table2", "fig8"} & set(jobs)
+
+
+def test_bands_of_fewer_seeds_are_printed_and_told(project):
+    everything = runs_asked_for(project, "config/paper.yaml")
+    keep_reference(project, [run for run in everything if run[1] != "ptynet_large"], measured=range(3))
+    assert project.planned(*FULL_SIZE)["fig9"] == 1
+    keep_reference(project, [run for run in everything if run[1] != "ptynet_large"], measured=[])
+    assert "fig9" not in project.planned(*FULL_SIZE)
 
 
 def test_nothing_is_trained_to_print_what_reference_runs_lack(project):

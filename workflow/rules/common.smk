@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from ptychoformer.drawn import runs_of_fig9
 from ptychoformer.errors import InputError
 from ptychoformer.paths import CELL, EPIE_EVALUATION, EVALUATION, OWN_EVALUATION, REFERENCE_EVALUATION, TRAINING
 from ptychoformer.planning.figures import drawings

@@ -24,7 +24,7 @@ rule unpack:
         mem_mb=1000,
     params:
         runs=[EXPERIMENTS.runs(experiment) + EXPERIMENTS.references(experiment) for experiment in PLAN.shown],
-        spectra=EXPERIMENTS.runs_of_spectra() if INPUTS.bands() else [],
+        spectra=runs_of_fig9(EXPERIMENTS) if INPUTS.bands() else [],
         headline=EXPERIMENTS.headline("table1"),
         code=code_digest("publication.store.unpack"),
     message:

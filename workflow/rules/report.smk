@@ -6,6 +6,7 @@ ABOUT = dict(
     words={table: PLAN.words[table] for table in PLAN.shown_tables},
     labels=EXPERIMENTS.all_labels(),
     figures=PLAN.shown_figures,
+    figure_notes=PLAN.figure_notes,
     ours=EXPERIMENTS.our_network(),
     scale=EXPERIMENTS.scale("table1"),
     # Called by Snakemake, which would read braces in a text as wildcards.

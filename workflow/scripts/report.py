@@ -19,7 +19,7 @@ with job(snakemake):
         statistics=dict(zip(params.words, zip(files.anovas, files.pairs, strict=True), strict=True)),
         figures=dict(zip(params.figures, zip(files.pdfs, files.pngs, strict=True), strict=True)),
         claims=files.claims,
-        contents=read_contents(files.contents),
+        contents=read_contents(files.contents).noted(params.figure_notes),
         **of_runs,
         reference=folder_of(files.reference),
         harvest_note=params.harvest_note,

@@ -16,7 +16,7 @@ with job(snakemake):
         claims=files.claims,
         readings=files.readings,
         citation=files.citation,
-        contents=read_contents(files.contents),
+        contents=read_contents(files.contents).noted(params.figure_notes),
         trained=trained(folder_of(files.store), params.runs) if params.runs else read_trained(files.checkpoints),
         words=params.words,
         labels=params.labels,

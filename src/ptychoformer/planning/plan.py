@@ -53,7 +53,8 @@ class Plan:
         self.provided.check()
         self.experiments = Experiments(config, self.holdings)
         self.experiments.check()
-        self.contents = read_contents(self.project / CONTENTS)
+        self.figure_notes = notes.figure_notes(self.experiments)
+        self.contents = read_contents(self.project / CONTENTS).noted(self.figure_notes)
         self.words = notes.words_of_tables(self.experiments, self.contents)
         # Experiments and figures whose data are there; others are made when asked for by name.
         self.shown = [name for name in config["experiments"] if self._is_shown(name)]

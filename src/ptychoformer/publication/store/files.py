@@ -1,7 +1,8 @@
 """The reference runs on disk: finished runs in one folder, small enough to be kept with the code.
 
     runs.csv            one row a run: how, where and when it was trained, the blocks that its
-        scores are of, what else is kept of it
+        scores are of, what else is kept of it: `history`, and with block and level of the scenes
+        `bands`, `spectra` and `views` (`views:lower_right:scene`)
     scores.csv.gz       every score of every run, with the columns of metrics
     bands.csv.gz        the energy by frequency band of scenes (`evaluation.spectra`), whose block
         and level are named
@@ -22,7 +23,7 @@ import pandas as pd
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import RUN, read_table
-from ptychoformer.publication.store.holdings import INDEX
+from ptychoformer.publication.store.holdings import INDEX, name_of_part
 from ptychoformer.tables import read_text, write_csv
 
 RUNS, SCORES, BANDS, SPECTRA, HISTORIES = INDEX, "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz"
@@ -50,7 +51,8 @@ TABLES = {SCORES: contract.SCORES, BANDS: BAND_RUN_COLUMNS, SPECTRA: SPECTRUM_CO
 _VALUES = ("value", "estimate", "truth", "learning_rate", "train_loss", "validation_loss", *KEPT, *FACTS)
 _NUMBERS = ("n_train", "seed", "frequency", "epoch")
 _NAMES = {BANDS: "bands", SPECTRA: "spectra", HISTORIES: "history"}
-VIEWED = "views"
+_VIEWED = "views"
+_PLACE = ("block", "level")
 
 Run = tuple[str, ...]
 
@@ -125,20 +127,21 @@ def _existing(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def write(
-    folder: str | os.PathLike, facts: pd.DataFrame, tables: Mapping[str, pd.DataFrame], viewed: Iterable[Run] = ()
+    folder: str | os.PathLike,
+    facts: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    viewed: Iterable[tuple[str, ...]] = (),
 ) -> None:
     """Write the store, all values as text.
 
     Args:
         facts: a row a run, with `RUN` and ``FACTS``.
         tables: of ``TABLES``, scores at least; another one that is empty leaves no file.
-        viewed: runs that ``views.h5`` has.
+        viewed: runs that ``views.h5`` has, each with the block and level of the views.
     """
     blocks = tables[SCORES][[*RUN, "block"]].drop_duplicates()
-    parts = [
-        tables[name][list(RUN)].drop_duplicates().assign(part=part) for name, part in _NAMES.items() if name in tables
-    ]
-    parts.append(pd.DataFrame([(*run, VIEWED) for run in viewed], columns=[*RUN, "part"], dtype=str))
+    parts = [_parts_of(tables[name], part) for name, part in _NAMES.items() if name in tables]
+    parts.append(_parts_of(pd.DataFrame(viewed, columns=[*RUN, *_PLACE], dtype=str), _VIEWED))
     listed = (_listed(blocks, "block", "blocks"), _listed(pd.concat(parts), "part", "parts"))
     runs = facts
     for column in listed:
@@ -151,6 +154,14 @@ def write(
     # Last: had it the facts of a new training while another table kept the old one's rows, nobody
     # would know that these must go.
     write_csv(in_order(runs.fillna("")[[*RUN, *KEPT, *FACTS]]), Path(folder, RUNS))
+
+
+def _parts_of(table: pd.DataFrame, part: str) -> pd.DataFrame:
+    """Each run of a table with what ``runs.csv`` calls this part of what is kept of it."""
+    place = [name for name in _PLACE if name in table]
+    rows = table[[*RUN, *place]].drop_duplicates()
+    names = [name_of_part(part, *where) for where in rows[place].itertuples(index=False, name=None)]
+    return rows[list(RUN)].assign(part=pd.Series(names, rows.index, dtype=str))
 
 
 def _listed(rows: pd.DataFrame, column: str, name: str) -> pd.DataFrame:

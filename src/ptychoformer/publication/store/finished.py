@@ -12,7 +12,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import RUN
-from ptychoformer.paths import TRAINING, names_of_run
+from ptychoformer.paths import EVALUATION, TRAINING, names_of_run
 from ptychoformer.provenance import read_provenance, sidecar
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
@@ -89,18 +89,23 @@ def _losses(run: Run, results: Path) -> pd.DataFrame | None:
 
 
 def _take_measured(name: str, results: Path, found: Finished) -> None:
-    """What was measured of the scenes of several runs, run by run."""
+    """What was measured of the scenes of several runs: of those alone whose scores are taken, so
+    that nothing stands beside the scores of another training.
+    """
     file, columns, numbers = _MEASURED[name]
     for path in sorted((results / "evaluation").glob(f"*/{file}")):
         where = path.relative_to(results / "evaluation")
         try:
-            rows = _whole_rows(path, columns, numbers).assign(**_headline(path))
+            rows, started = _whole_rows(path, columns, numbers).assign(**_headline(path)), _started(path)
         except _Unfinished as reason:
             found.skipped.append(f"{where}: {reason}")
             continue
         for run, own in rows.groupby(list(RUN)):
             try:
-                _facts(run, path, results)
+                if run not in found.facts:
+                    raise _Unfinished("its scores are not taken")
+                if started < _started(_metrics(run, results)):
+                    raise _Unfinished("it was measured of earlier scenes")
                 found.tables[name].append(own)
             except _Unfinished as reason:
                 found.skipped.append(f"{'/'.join(run)} in {where}: {reason}")
@@ -116,6 +121,18 @@ def _headline(path: Path) -> dict[str, str]:
         headline = read_provenance(path)["configuration"]["headline"]
         return {"block": headline["block"], "level": headline["level"]}
     except (InputError, KeyError, TypeError) as error:
+        raise _Unfinished(f"its sidecar lacks something ({error})") from error
+
+
+def _started(path: Path) -> float:
+    """When the job began that made a file. One that was made of another began after that one.
+
+    Raises:
+        _Unfinished: its sidecar does not say.
+    """
+    try:
+        return float(read_provenance(path)["started"])
+    except (InputError, KeyError, TypeError, ValueError) as error:
         raise _Unfinished(f"its sidecar lacks something ({error})") from error
 
 
@@ -137,6 +154,11 @@ def _whole_rows(path: Path, columns: tuple[str, ...], numbers: Iterable[str]) ->
 def _are_numbers(values: pd.Series) -> bool:
     """Whether every text is a number or, for a region without pixels, empty."""
     return bool(pd.to_numeric(values[values != ""], errors="coerce").notna().all())
+
+
+def _metrics(run: Run, results: Path) -> Path:
+    """Scores of a run, which the job made that stitched its scenes."""
+    return results / EVALUATION.format(**dict(zip(RUN, run, strict=True))) / "metrics.csv"
 
 
 def _weights(run: Run, results: Path) -> Path:

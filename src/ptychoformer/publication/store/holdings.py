@@ -25,6 +25,8 @@ SEEDS_FIXED = 10
 INDEX = "runs.csv"  # of a store
 # What is looked at here.
 _COLUMNS = ("dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size")
+# The scenes of parts that name none: of these were all that stores kept at first.
+_FIRST_PLACE = ("lower_right", "scene")
 _NEEDED = ("floor", "ceiling")  # references that a table cannot do without
 _CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
@@ -56,6 +58,15 @@ class Part:
         return min(map(len, self.seeds.values())) < SEEDS_FIXED
 
 
+def name_of_part(part: str, *place: str) -> str:
+    """What the list of runs calls a part of what is kept of a run.
+
+    Args:
+        place: block and level of the scenes that it is of, if it is of scenes.
+    """
+    return ":".join((part, *place))
+
+
 class Holdings:
     """The runs of a store that were trained on the datasets of a config, for its epochs, in its
     batches; other keys are not compared.
@@ -70,15 +81,19 @@ class Holdings:
 
     def __init__(self, folder: str | os.PathLike, config: Mapping[str, Any]):
         self._runs: dict[tuple[str, str, str, str, int], dict[int, set[str]]] = {}
+        headline = headline_of(config, "table1")
+        place = headline["block"], headline["level"]
         for row in _rows(Path(folder, INDEX)):
             if _trained_as_asked(row, config):
                 key = (row["dataset"], row["test"], row["model"], row["loss"], int(row["n_train"]))
-                self._runs.setdefault(key, {})[int(row["seed"])] = {*row["blocks"].split(), *row["parts"].split()}
+                self._runs.setdefault(key, {})[int(row["seed"])] = _kept(row, place)
         parts = {name: _part(name, config, self) for name in config["experiments"] if name != _MEASURED}
         self.parts = {name: part for name, part in parts.items() if part}
 
     def seeds(self, dataset: str, test: str | None, method: Method, size: int, having: str) -> set[int]:
-        """The seeds of a run that have scores on a block, or another part of what is kept."""
+        """The seeds of a run that have scores on a block, or a part of what is kept of the
+        headline's scenes.
+        """
         found = self._runs.get((dataset, test or dataset, *method, size), {})
         return {seed for seed, kept in found.items() if having in kept}
 
@@ -139,6 +154,14 @@ def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool
         str(epochs_of(config, row["dataset"])),
         str(config["training"]["batch_size"]),
     )
+
+
+def _kept(row: Mapping[str, str], place: tuple[str, str]) -> set[str]:
+    """The blocks of a run's scores, and the parts that are kept of its scenes of one block and
+    level.
+    """
+    parts = [part.split(":") for part in row["parts"].split()]
+    return {*row["blocks"].split(), *(name for name, *own in parts if (tuple(own) or _FIRST_PLACE) == place)}
 
 
 def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Part | None:

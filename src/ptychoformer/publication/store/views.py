@@ -102,7 +102,8 @@ def keep_views(
         remade: runs of which nothing earlier may stay.
 
     Returns:
-        The runs that the file has now, and what was skipped, with the reason.
+        The runs that the file has now, each with block and level, and what was skipped, with the
+        reason.
 
     Raises:
         InputError: the file there is damaged.
@@ -126,7 +127,8 @@ def keep_views(
                 _write(file.create_group(name), about, views)
     else:  # what the file shows is of runs that have been replaced
         Path(path).unlink(missing_ok=True)
-    return [about.run(model) for about, _ in kept.values() for model in about.models], skipped
+    viewed = [(*about.run(model), about.block, about.level) for about, _ in kept.values() for model in about.models]
+    return viewed, skipped
 
 
 def _files(results: Path, shown: Shown, model: str) -> tuple[Path, Path]:

@@ -4,12 +4,14 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from ptychoformer.contents import CONTENTS, Contents, Table
-from ptychoformer.drawn import FIGURES_OF_A_STORE
+from ptychoformer.drawn import FIGURES_OF_A_STORE, runs_of_fig9
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments
 from ptychoformer.publication.names import object_name
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import Layout
+
+INTERIM = f"Interim: fewer than the {SEEDS_FIXED} seeds that were fixed beforehand."
 
 
 def words(experiments: Experiments, experiment: str, table: Table) -> dict[str, Any]:
@@ -84,6 +86,17 @@ def harvest_note(harvested: str, contents: Contents, shown: Collection[str], pan
     return f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out}"
 
 
+def figure_notes(experiments: Experiments) -> dict[str, str]:
+    """What captions say besides where runs are printed from a store: bands are kept of fewer seeds
+    than scores are.
+    """
+    seeds = {run["seed"] for run in runs_of_fig9(experiments)} if experiments.holdings else ()
+    if not 0 < len(seeds) < SEEDS_FIXED:
+        return {}
+    count = _counted(len(seeds), "seed")
+    return {"fig9": f"Here with the {count} of which the reference runs have every network’s spectra. {INTERIM}"}
+
+
 def _scale(experiments: Experiments, experiment: str) -> str:
     of_what = ", ".join(dict.fromkeys(_object(experiments, dataset) for dataset in experiments.datasets(experiment)))
     sizes = ", ".join(f"{size:,}" for size in experiments.all_sizes(experiment))
@@ -117,7 +130,7 @@ def _holdings_note(experiments: Experiments, experiment: str) -> str:
     part = experiments.holdings and experiments.holdings.parts.get(experiment)
     if not part:
         return ""
-    interim = f" Interim: fewer than the {SEEDS_FIXED} seeds that were fixed beforehand." if part.interim else ""
+    interim = f" {INTERIM}" if part.interim else ""
     absent = f" Not among the reference runs, or not whole there: {', '.join(part.absent)}." if part.absent else ""
     return f" Reference runs, harvested from elsewhere.{interim}{absent}"
 
