@@ -19,6 +19,7 @@ from ptychoformer.measurement.pixels import (
     Filling,
     Survey,
     beam_centre,
+    beam_in_corners,
     blind_pixels,
     defects,
     full_pixels,
@@ -46,6 +47,7 @@ class Examined:
         used: (n,) bool.
         counts: (n,) float64, of each pattern on the good pixels of the whole frame.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
+        swapped: whether the corners of the frame hold the beam, see `pixels.beam_in_corners`.
         warnings: full sentences for people.
     """
 
@@ -54,6 +56,7 @@ class Examined:
     used: np.ndarray
     counts: np.ndarray
     unusable: dict[str, np.ndarray]
+    swapped: bool
     warnings: tuple[str, ...]
 
     @property
@@ -109,7 +112,8 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         + _about_counts(raw, seen, ~united)
         + sentences(raw.path, numbers, count, kept)
     )
-    return Examined(Filling(united)(seen.mean[None])[0], bad, used, seen.total, numbers, warnings)
+    swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, bad["masked"] | bad["blind"]))
+    return Examined(_filled(seen, united), bad, used, seen.total, numbers, swapped, warnings)
 
 
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:
@@ -119,10 +123,15 @@ def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.n
     blind = blind_pixels(seen, raw.saturation) & ~masked
     if (masked | blind).all():
         raise InputError(f"{raw.path}: no detector pixel is good, all are masked or blind.")
-    mean, good = Filling(masked | blind)(seen.mean[None].copy())[0], ~(masked | blind)
+    mean, good = _filled(seen, masked | blind), ~(masked | blind)
     hot, dead = defects(seen, mean)
     known = {"masked": masked, "blind": blind, "hot": hot & good, "dead": dead & good & ~hot}
     return known | {"shaded": shadows(seen, mean, good) & ~_united(known)}
+
+
+def _filled(seen: Survey, bad: np.ndarray) -> np.ndarray:
+    """The mean pattern (h, w), ``bad`` pixels (h, w) filled."""
+    return Filling(bad)(seen.mean[None].copy())[0]
 
 
 def _united(those: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -143,9 +152,7 @@ def _about_mask(raw: RawScan, seen: Survey) -> tuple[str, ...]:
     united = _united(bad_pixels(raw, seen, np.zeros(raw.frame, bool)))
     if united.all():
         return ()
-    light = np.where(
-        united, 0, np.maximum(median_filter(Filling(united)(seen.mean[None].copy())[0], 3, mode="mirror"), 0)
-    )
+    light = np.where(united, 0, np.maximum(median_filter(_filled(seen, united), 3, mode="mirror"), 0))
     taken, part = 1 - light[~raw.mask].sum() / max(light.sum(), np.finfo(float).tiny), raw.mask.mean()
     if not light.any() or taken <= 1 - LEAST_LIGHT:
         return ()
@@ -202,7 +209,7 @@ def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) ->
             f"{raw.path}: {shaded.sum()} detector pixels around ({y}, {x}) count nothing in any pattern, amid light: a"
             " beam stop, or a dead part of the detector, and they are masked.",
         )
-    mean = Filling(_united(bad))(seen.mean[None].copy())[0]
+    mean = _filled(seen, _united(bad))
     y, x = raw.centre or beam_centre(mean)
     inside = 0 <= y < raw.frame[0] and 0 <= x < raw.frame[1]
     if inside and seen.count * mean.max() >= BESIDE_A_SHADOW and seen.count * mean[y, x] < ALIVE:

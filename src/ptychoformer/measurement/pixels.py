@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.fft import fftshift, ifftshift
 from scipy.ndimage import (
     binary_dilation,
     binary_fill_holes,
@@ -197,6 +198,28 @@ def _touching(those: np.ndarray, place: tuple[int, int]) -> np.ndarray:
     """The connected part (h, w) of ``those``, bool, that the pixel at ``place`` (y, x) is in."""
     parts = label(those, np.ones((3, 3)))[0]
     return those & (parts == parts[place])
+
+
+def beam_in_corners(seen: Survey, mean: np.ndarray) -> bool:
+    """Whether the corners of the frame hold the beam, as they do where a transform was not shifted:
+    each of them outshines the frame's middle, which is four times as large, and together they hold
+    most of the light. A beam beside the middle reaches the middle before the corner opposite to it.
+
+    Args:
+        mean: (h, w) pattern in which the pixels already known to be bad are filled.
+    """
+    swapped = fftshift(mean)  # where a beam that was cut into four is whole, and no pixel of it hot
+    light = light_of(Filling(defects(seen, swapped)[0])(swapped[None])[0])
+    (height, width), total = light.shape, light.sum()
+    rows, columns = slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)
+    middle = ifftshift(light)[rows, columns].sum()
+    corners = [part.sum() for half in np.array_split(light[rows, columns], 2) for part in np.array_split(half, 2, 1)]
+    return min(corners) > middle and sum(corners) > total / 2
+
+
+def light_of(mean: np.ndarray) -> np.ndarray:
+    """What a mean pattern (h, w) has above its background, the median."""
+    return np.maximum(mean - np.median(mean), 0)
 
 
 def shadows(seen: Survey, mean: np.ndarray, good: np.ndarray) -> np.ndarray:
