@@ -257,6 +257,36 @@ def test_numbers_that_are_none_are_harmless_under_a_mask_and_refused_elsewhere(p
             examine(scan_of(patterns), keep_frames=False)
 
 
+@pytest.mark.parametrize("largest", [None, 1.0, 1e-10, 0.05])
+@pytest.mark.parametrize("faulty", [GAP, HOLE, np.hypot(Y + 5, X - 9) < 1], ids=["gap", "stop", "dead"])
+def test_patterns_divided_by_a_number_have_the_same_bad_pixels(patterns, largest, faulty):
+    patterns[:, faulty] = 0
+    patterns[:, 40, 40] = 5000 + np.arange(COUNT)
+    patterns[:, 38, 12] = 700
+    part = np.float32(7 if largest is None else patterns.max() / largest)
+    expected, found = (examine(scan_of(each), keep_frames=False) for each in (patterns, patterns / part))
+    assert expected.any_bad.sum() == faulty.sum() + 2
+    for kind, pixels in expected.bad.items():
+        np.testing.assert_array_equal(found.bad[kind], pixels)
+    told = [warning for warning in found.warnings if "the counts are no photons" in warning]
+    assert len(told) == (largest is not None)
+    if told:
+        divisor = float(re.search(r"multiples of (\S+), by which", told[0])[1])
+        assert divisor == pytest.approx(1 / part, rel=1e-5)
+    assert not any("no photons" in warning for warning in expected.warnings)
+
+
+def test_patterns_divided_by_a_number_each_are_told_and_noise_is_not(patterns):
+    each = patterns / patterns.max(axis=(1, 2), keepdims=True)
+    (warning,) = examine(scan_of(each), keep_frames=False).warnings
+    assert "dead pixels, gaps and beam stops cannot be told from light" in warning
+    random = generator(11, "noise")
+    for noisy in (patterns + random.random(patterns.shape), patterns + random.normal(0, 0.3, patterns.shape)):
+        warnings = examine(scan_of(noisy.astype(np.float32)), keep_frames=False).warnings
+        assert not any("no photons" in warning for warning in warnings)
+    assert examine(scan_of(each, simulated=True), keep_frames=False).warnings == ()
+
+
 # Patterns
 
 

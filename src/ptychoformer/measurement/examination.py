@@ -33,6 +33,7 @@ BLOCK = 2**22  # pixels read at a time
 # these patterns could take turns for ever.
 MOST_PASSES, SETTLED = 8, 2
 KINDS = ("blind", "hot", "dead", "shaded")  # of bad pixels that no mask names
+FAINT = 100  # photons of a pattern; fewer tell little of an object
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
 
 
@@ -212,7 +213,8 @@ def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) ->
     mean = _filled(seen, _united(bad))
     y, x = raw.centre or beam_centre(mean)
     inside = 0 <= y < raw.frame[0] and 0 <= x < raw.frame[1]
-    if inside and seen.count * mean.max() >= BESIDE_A_SHADOW and seen.count * mean[y, x] < ALIVE:
+    counts = seen.photons(mean)
+    if inside and counts.max() >= BESIDE_A_SHADOW and counts[y, x] < ALIVE:
         return (
             f"{raw.path}: the detector is dark at its beam's centre, ({y}, {x}); if a beam stop is there, mask it.",
         )
@@ -227,4 +229,21 @@ def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
         remarks.append(f"{raw.path}: some patterns are overexposed, pixels that reach {largest:.10g}: {full}.")
     if (lowest := seen.lowest[good].min()) < 0:
         remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
-    return tuple(remarks)
+    return tuple(remarks) + _about_scale(raw, seen, largest)
+
+
+def _about_scale(raw: RawScan, seen: Survey, largest: float) -> tuple[str, ...]:
+    """A warning of patterns that somebody divided by a number, such as their ``largest`` count."""
+    usual = float(np.median(seen.total))
+    if raw.simulated or seen.whole or (largest > 1 and usual >= FAINT):
+        return ()
+    sentence = f"{raw.path}: the counts are no photons, they are fractions that come to {usual:.4g} in a usual pattern"
+    if seen.photon != 1:
+        return (
+            f"{sentence}; all are multiples of {seen.photon:.7g}, by which bad pixels are judged, but what is called"
+            " photons is none. Divide the patterns by it.",
+        )
+    return (
+        f"{sentence}: dead pixels, gaps and beam stops cannot be told from light, unless a mask names them, and what"
+        " is called photons is none. Undo the normalisation.",
+    )

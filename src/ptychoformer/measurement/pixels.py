@@ -39,6 +39,10 @@ BESIDE_A_SHADOW = 1000.0
 CHANCE = 1e-9
 # Of the beam's peak; what is fainter is scattered by the object, and need not lie around the beam.
 BEAM = 0.1
+# Counts that were divided by a number are multiples of the smallest: so many different ones, none
+# farther from a multiple than that, by which chance would not have it. What is larger tells nothing
+# in single precision.
+MULTIPLES, ROUNDED, TOLD = 8, 0.01, 1e4
 # A counter that is full stands at its largest count again and again, which chance does not let
 # large counts do.
 OFTEN, LARGE = 10, 100
@@ -62,6 +66,7 @@ class Survey:
         highest: (h, w) float32, -inf where there is no number.
         peaks: (h, w) how often a pixel stood at its highest count.
         broken: (h, w) the first pattern in which a pixel holds no number; -1 if it always does.
+        photon: what a photon counts as: 1, unless counts are multiples of another number.
     """
 
     total: np.ndarray
@@ -73,6 +78,11 @@ class Survey:
     highest: np.ndarray
     peaks: np.ndarray
     broken: np.ndarray
+    photon: float
+
+    def photons(self, mean: np.ndarray) -> np.ndarray:
+        """What a ``mean`` pattern (h, w) is in the whole scan."""
+        return self.count * mean / self.photon
 
     @property
     def constant(self) -> np.ndarray:
@@ -91,7 +101,7 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
     keys = np.random.default_rng(0).integers(0, 2**64, (trusted.size, 2), np.uint64)
     total, digest, whole, summed, start = [], [], True, np.zeros(frame), 0
     lowest, highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
-    peaks, broken = np.zeros(frame, np.int64), np.full(frame, -1)
+    peaks, broken, least = np.zeros(frame, np.int64), np.full(frame, -1), np.inf
     for block in blocks:
         digest.append(np.ascontiguousarray(block).reshape(len(block), -1).view(np.uint32).astype(np.uint64) @ keys)
         part = used[start : start + len(block)]
@@ -106,6 +116,7 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
             continue
         block, holes = (block, holes) if part.all() else (block[part], holes[part])
         whole = whole and bool((block == np.rint(block)).all())
+        least = least if whole else min(least, block.min(where=block > 0, initial=np.inf))
         summed += block.sum(axis=0, dtype=np.float64)
         np.minimum(lowest, block.min(axis=0, where=~holes, initial=np.inf), out=lowest)
         top = block.max(axis=0, where=~holes, initial=-np.inf)
@@ -113,7 +124,17 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
         np.maximum(highest, top, out=highest)
     count = int(used.sum())
     seen = np.concatenate(total), np.concatenate(digest), whole, count, summed / max(count, 1)
-    return Survey(*seen, lowest, highest, peaks, broken)
+    return Survey(*seen, lowest, highest, peaks, broken, 1.0 if whole else _photon(least, lowest, highest))
+
+
+def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
+    """The smallest count, ``least``, if the extremes (h, w) of all pixels are multiples of it, as
+    those of photons are that somebody divided by a number; else 1.
+    """
+    extremes = np.unique([lowest, highest]).astype(np.float64)
+    multiples = extremes[(extremes > 0) & (extremes < TOLD * least)] / least
+    sure = len(multiples) > MULTIPLES and (np.abs(multiples - np.rint(multiples)) < ROUNDED).all()
+    return float(least) if sure else 1.0
 
 
 class Filling:
@@ -162,7 +183,7 @@ def blind_pixels(seen: Survey, saturation: float | None) -> np.ndarray:
     steady = seen.constant & (seen.highest > 0)
     if (~seen.constant & (seen.highest > 0)).any():  # else nothing in the scan changes, and that tells nothing
         # A Poisson variate of mean v is most often v, with a probability of (2 pi v)^(-1/2).
-        chance = -seen.count / 2 * np.log(2 * np.pi * np.where(steady, seen.highest, 1.0))
+        chance = -seen.count / 2 * np.log(2 * np.pi * np.where(steady, seen.highest / seen.photon, 1.0))
         blind |= steady & (chance < np.log(CHANCE))
     return blind
 
@@ -189,9 +210,9 @@ def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     hot = mean > HOT * np.maximum(brightest, 0) + max(mean.mean(), 0)
     around = median_filter(mean, footprint=NEIGHBOURS, mode="mirror")
     hot &= ~_touching(hot, np.unravel_index((around if around.any() else mean).argmax(), hot.shape))
-    never, counts = seen.highest <= 0, seen.count * mean
+    never, counts = seen.highest <= 0, seen.photons(mean)
     # A few photons, alone in the dark, are light like any other.
-    return hot & (counts >= ALIVE), never & ((seen.count * darkest >= ALIVE) | _gaps(counts, never))
+    return hot & (counts >= ALIVE), never & ((seen.photons(darkest) >= ALIVE) | _gaps(counts, never))
 
 
 def _touching(those: np.ndarray, place: tuple[int, int]) -> np.ndarray:
@@ -230,7 +251,7 @@ def shadows(seen: Survey, mean: np.ndarray, good: np.ndarray) -> np.ndarray:
         mean: (h, w) pattern in which the pixels already known to be bad are filled.
         good: (h, w) bool, all others.
     """
-    counts = seen.count * mean
+    counts = seen.photons(mean)
     dark = counts < ALIVE
     amid = dark & binary_fill_holes(~dark)
     regions, found = label(amid)
@@ -267,7 +288,7 @@ def full_pixels(seen: Survey, good: np.ndarray, saturation: float | None) -> tup
     largest = float(seen.highest[good].max())
     full = good & (seen.highest == np.float32(largest))
     known = saturation is not None and largest >= np.float32(saturation)
-    clipped = largest >= LARGE and seen.peaks[full].sum() >= OFTEN and not seen.constant[good].all()
+    clipped = largest >= LARGE * seen.photon and seen.peaks[full].sum() >= OFTEN and not seen.constant[good].all()
     return largest, int(full.sum()) if known or clipped else 0
 
 
