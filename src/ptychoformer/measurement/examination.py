@@ -111,6 +111,7 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         about_mask
         + _about_pixels(raw, seen, bad)
         + _about_counts(raw, seen, ~united)
+        + _about_dark(raw, seen, ~(bad["masked"] | bad["blind"]))
         + sentences(raw.path, numbers, count, kept)
     )
     swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, bad["masked"] | bad["blind"]))
@@ -187,7 +188,14 @@ def _check_numbers(raw: RawScan, seen: Survey, good: np.ndarray) -> None:
 
 def _about_pixels(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     warnings = []
-    if (blind := bad["blind"]).any():
+    largest, full = full_pixels(seen, ~_united(bad), raw.saturation)
+    over = bad["blind"] & (seen.highest == np.float32(largest)) & (full > 0)
+    if over.any():
+        warnings.append(
+            f"{raw.path}: {over.sum()} detector pixels are masked that are overexposed in every pattern, they always"
+            f" say {largest:.10g}."
+        )
+    if (blind := bad["blind"] & ~over).any():
         values = np.unique(seen.highest[blind])
         shown = ", ".join("NaN" if value == -np.inf else f"{value:.6g}" for value in values[:3]) + (
             ", ..." if len(values) > 3 else ""
@@ -230,6 +238,17 @@ def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
     if (lowest := seen.lowest[good].min()) < 0:
         remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
     return tuple(remarks) + _about_scale(raw, seen, largest)
+
+
+def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...]:
+    """A warning of a dark that leaves most of the pixels (h, w) with ``known`` counts below zero."""
+    below = known & (seen.highest < 0)
+    if raw.simulated or below.sum() <= known.sum() / 2:
+        return ()
+    return (
+        f"{raw.path}: {below.sum()} of {known.sum()} detector pixels are below zero in every pattern; the dark may have"
+        " been subtracted twice, or too much of it.",
+    )
 
 
 def _about_scale(raw: RawScan, seen: Survey, largest: float) -> tuple[str, ...]:

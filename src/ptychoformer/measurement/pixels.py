@@ -35,6 +35,7 @@ WIDEST_GAP, BESIDE_A_GAP = 40, 1000.0
 # A shadow is a region where no pixel counts anything, within light that counts as much: light that
 # an object scatters into the hole of a beam leaves it less dark.
 BESIDE_A_SHADOW = 1000.0
+FEW = 0.1  # of the pixels that count may be lower than what darkness is
 # How probable it may be that a pixel which counts photons counts the same in every pattern.
 CHANCE = 1e-9
 # Of the beam's peak; what is fainter is scattered by the object, and need not lie around the beam.
@@ -174,14 +175,20 @@ class Filling:
 
 def blind_pixels(seen: Survey, saturation: float | None) -> np.ndarray:
     """(h, w) bool: pixels that count nothing, by what detectors and their software mark gaps and
-    defects with: no number, one below zero, the largest that there is (``saturation``), or any
-    other that never changes, as light does.
+    defects with: no number, the largest that there is (``saturation``), or any other that never
+    changes, as light does.
     """
-    blind = seen.highest < 0  # no number too
+    # Darkness of which too much was subtracted is below zero too, but changes with the noise; where
+    # there is none, pixels that count return to it, or every pixel has its own number.
+    changing = ~seen.constant
+    darkness = np.quantile(seen.lowest[changing], FEW, method="lower") if changing.any() else 0.0
+    blind = seen.constant & (seen.highest < 0) & (seen.highest != darkness)
+    values, times = np.unique(seen.highest[blind], return_counts=True)
+    blind &= np.isin(seen.highest, values[times > 1]) | (seen.highest == -np.inf)
     if saturation is not None:
         blind |= seen.lowest >= np.float32(saturation)
     steady = seen.constant & (seen.highest > 0)
-    if (~seen.constant & (seen.highest > 0)).any():  # else nothing in the scan changes, and that tells nothing
+    if (changing & (seen.highest > 0)).any():  # else nothing in the scan changes, and that tells nothing
         # A Poisson variate of mean v is most often v, with a probability of (2 pi v)^(-1/2).
         chance = -seen.count / 2 * np.log(2 * np.pi * np.where(steady, seen.highest / seen.photon, 1.0))
         blind |= steady & (chance < np.log(CHANCE))
