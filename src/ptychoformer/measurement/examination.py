@@ -241,7 +241,7 @@ def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
 
 
 def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...]:
-    """A warning of a dark that leaves most of the pixels (h, w) with ``known`` counts below zero."""
+    """A warning of a dark that leaves most pixels (h, w) with ``known`` counts below zero."""
     below = known & (seen.highest < 0)
     if raw.simulated or below.sum() <= known.sum() / 2:
         return ()

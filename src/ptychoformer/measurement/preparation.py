@@ -40,7 +40,7 @@ from ptychoformer.measurement.geometry import (
 )
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.pixels import Filling, beam_centre, light_of
-from ptychoformer.measurement.plausibility import doubts
+from ptychoformer.measurement.plausibility import doubts, falls_apart
 from ptychoformer.measurement.readers import RawScan, open_described
 
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
@@ -146,6 +146,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     warnings += lengths_missing(raw, preparation, optics) + _light_lost(raw, window, held)
     if np.ptp(positions, axis=0).any():
         warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
+        warnings += falls_apart(raw.path, positions, window, everything.numbered[used])
     return PreparedScan(
         positions=positions,
         counts=found.counts[used],
