@@ -137,6 +137,14 @@ def test_patterns_with_light_at_one_position_alone_are_no_scan(tmp_path, capsys,
     assert "all patterns that can be used have the same position" in one_sentence(capsys)
 
 
+@pytest.mark.parametrize("lengths", [(), [f"--{name}={value}" for name, value in LENGTHS.items()]])
+def test_exposures_repeated_in_place_make_no_step(tmp_path, capsys, lengths):
+    places = np.repeat(4e-7 * np.indices((6, 5)).reshape(2, -1).T, 3, axis=0)
+    noisy = places + np.random.default_rng(1).normal(0, 3e-9, places.shape)
+    assert main("inspect", *write_plain(tmp_path / "scan.h5", "m", noisy), *lengths, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["step_metres"] == pytest.approx(4e-7, rel=0.03)
+
+
 def test_a_scan_without_geometry_is_measured_in_pixels(tmp_path, capsys):
     path = write_scan(tmp_path / "scan.cxi", rows=4, optics=None, probe_known=False)
     assert main("inspect", path, "--png", tmp_path / "scan.png") == 0

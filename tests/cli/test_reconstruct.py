@@ -43,6 +43,22 @@ def reconstruct(path, output, *options):
     return cli.main([str(argument) for argument in arguments])
 
 
+@pytest.mark.parametrize(("r_factor", "told"), [(0.99, False), (1.01, True)])
+def test_an_object_that_explains_less_than_darkness_is_told(tmp_path, monkeypatch, capsys, r_factor, told):
+    monkeypatch.setattr(Reconstruction, "finish", lambda run: r_factor)
+    assert reconstruct(write_scan(tmp_path / "scan.cxi", 1e5), tmp_path / "object.h5", "--iterations", 1) == 0
+    assert ("scan.cxi: with an R factor above 1 the object explains" in capsys.readouterr().err) == told
+
+
+def test_a_recorded_probe_of_zeros_is_refused_with_its_file(tmp_path, capsys):
+    path = write_scan(tmp_path / "scan.cxi", 1e5)
+    with h5py.File(path, "a") as file:
+        file["ptychography/probe"][...] = 0
+    assert reconstruct(path, tmp_path / "object.h5") == 1
+    assert "scan.cxi: the probe that it records is zero everywhere in the window." in capsys.readouterr().err
+    assert not list(tmp_path.glob("object*"))
+
+
 @pytest.mark.slow
 def test_more_photons_resolve_more_and_the_line_says_it_in_nanometres(tmp_path, capsys):
     found = {}

@@ -211,8 +211,9 @@ def test_a_counter_that_is_full_is_told_and_always_full_is_bad(patterns):
     reached = full.max(axis=0) == 1500
     always = full.min(axis=0) == 1500
     np.testing.assert_array_equal(found.any_bad, always)
-    assert (
-        f"scan: some patterns are overexposed, pixels that reach 1500: {(reached & ~always).sum()}." in found.warnings
+    assert found.warnings == (
+        f"scan: {always.sum()} detector pixels are masked that are overexposed in every pattern, they always say 1500.",
+        f"scan: some patterns are overexposed, pixels that reach 1500: {(reached & ~always).sum()}.",
     )
 
 
@@ -255,6 +256,69 @@ def test_numbers_that_are_none_are_harmless_under_a_mask_and_refused_elsewhere(p
             InputError, match=r"pattern [07] holds NaN or infinity that no mask covers, in .*detector pixel"
         ):
             examine(scan_of(patterns), keep_frames=False)
+
+
+NOISE = {
+    "read-out noise": lambda random: random.normal(0, 0.3, (COUNT, SIDE, SIDE)),
+    "whole noise": lambda random: np.rint(random.normal(0, 1, (COUNT, SIDE, SIDE))),
+    "a dark of its own for each pixel": lambda random: np.tile(-random.random((SIDE, SIDE)), (COUNT, 1, 1)),
+    "none": lambda random: 0.0,
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
+def test_darkness_below_zero_is_none_and_told_where_most_pixels_are_dark(patterns, noise):
+    random = generator(12, "dark")
+    patterns, dark = random.binomial(patterns.astype(int), np.exp(-(Y**2 + X**2) / 30)), noise(random)
+    scan = (patterns + dark).astype(np.float32)
+    found = examine(scan_of(scan), keep_frames=False)
+    assert not found.any_bad.any()
+    assert any("subtracted twice" in each for each in found.warnings) == ((scan < 0).all(axis=0).mean() > 0.5)
+    scan = (patterns + dark - 9).astype(np.float32)
+    found = examine(scan_of(scan), keep_frames=False)
+    below = (scan < 0).all(axis=0)
+    assert any(f"scan: {below.sum()} of {SIDE**2} detector pixels are below" in warning for warning in found.warnings)
+    assert not found.any_bad.any()
+    frames = np.concatenate(list(prepare(scan_of(scan)).frames(60)))
+    np.testing.assert_array_equal(frames, np.maximum(scan, 0))
+    scan[:, GAP] = -2  # a number that marks is no darkness
+    np.testing.assert_array_equal(examine(scan_of(scan), keep_frames=False).any_bad & GAP, GAP)
+
+
+def test_gaps_below_zero_are_bad_though_each_pattern_was_divided_by_another_number(patterns):
+    patterns[:, GAP] = -1
+    monitor = generator(13, "monitor").uniform(0.5, 2, (COUNT, 1, 1)).astype(np.float32)
+    np.testing.assert_array_equal(examine(scan_of(patterns / monitor), keep_frames=False).any_bad & AMID, AMID)
+
+
+@pytest.mark.parametrize("largest", [None, 1.0, 1e-10, 0.05])
+@pytest.mark.parametrize("faulty", [GAP, HOLE, np.hypot(Y + 5, X - 9) < 1], ids=["gap", "stop", "dead"])
+def test_patterns_divided_by_a_number_have_the_same_bad_pixels(patterns, largest, faulty):
+    patterns[:, faulty] = 0
+    patterns[:, 40, 40] = 5000 + np.arange(COUNT)
+    patterns[:, 38, 12] = 700
+    part = np.float32(7 if largest is None else patterns.max() / largest)
+    expected, found = (examine(scan_of(each), keep_frames=False) for each in (patterns, patterns / part))
+    assert expected.any_bad.sum() == faulty.sum() + 2
+    for kind, pixels in expected.bad.items():
+        np.testing.assert_array_equal(found.bad[kind], pixels)
+    told = [warning for warning in found.warnings if "the counts are no photons" in warning]
+    assert len(told) == (largest is not None)
+    if told:
+        divisor = float(re.search(r"multiples of (\S+), by which", told[0])[1])
+        assert divisor == pytest.approx(1 / part, rel=1e-5)
+    assert not any("no photons" in warning for warning in expected.warnings)
+
+
+def test_patterns_divided_by_a_number_each_are_told_and_noise_is_not(patterns):
+    each = patterns / patterns.max(axis=(1, 2), keepdims=True)
+    (warning,) = examine(scan_of(each), keep_frames=False).warnings
+    assert "dead pixels, gaps and beam stops cannot be told from light" in warning
+    random = generator(11, "noise")
+    for noisy in (patterns + random.random(patterns.shape), patterns + random.normal(0, 0.3, patterns.shape)):
+        warnings = examine(scan_of(noisy.astype(np.float32)), keep_frames=False).warnings
+        assert not any("no photons" in warning for warning in warnings)
+    assert examine(scan_of(each, simulated=True), keep_frames=False).warnings == ()
 
 
 # Patterns

@@ -11,7 +11,7 @@ from ptychoformer import memory
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import stream
 from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
-from ptychoformer.measurement.plausibility import doubts
+from ptychoformer.measurement.plausibility import doubts, falls_apart, nearest_step
 from ptychoformer.measurement.reconstruct import reconstruct
 from ptychoformer.measurement.summary import summarise
 
@@ -83,6 +83,53 @@ def test_a_scan_without_overlap_is_doubted():
     (sentence,) = doubts("scan", CORNERS, WINDOW, np.hypot(y, x) < 3.5, {})
     assert "no shorter than the probe's diameter" in sentence
     assert doubts("scan", CORNERS, WINDOW, np.hypot(y, x) < 9, {}) == ()
+
+
+def test_exposures_repeated_in_place_are_one_place_but_for_the_noise_of_its_encoder():
+    random = np.random.default_rng(0)
+    for times in (1, 2, 3, 10):
+        noisy = np.repeat(CORNERS / 2, times, axis=0) + random.normal(0, 0.05, (times * 100, 2))
+        assert nearest_step(noisy, 0.01 * 32) == pytest.approx(4, rel=0.05)
+    some = np.concatenate([CORNERS, CORNERS[:30] + random.normal(0, 0.05, (30, 2))])
+    assert nearest_step(some, 0.01 * WINDOW) == pytest.approx(8, rel=0.02)
+
+
+@pytest.mark.parametrize("step", [0.05, 0.2, 0.3, 0.5, 0.63])
+def test_the_step_of_a_dense_scan_is_its_own(step):
+    """Shorter than what noise may be: a raster, and the lines of a scan on the fly."""
+    raster = np.indices((30, 30)).reshape(2, -1).T * step
+    lines = np.indices((5, 200)).reshape(2, -1).T * [9.0, step]
+    for positions in (raster, lines):
+        assert nearest_step(positions, 0.01 * WINDOW) == pytest.approx(step)
+    assert nearest_step(np.array([[0.0, 0.0], [0.0, step]]), 0.01 * WINDOW) == pytest.approx(step)
+
+
+def test_a_scan_that_falls_apart_is_told_and_one_that_hangs_together_is_not():
+    numbers = np.arange(200) + 5
+    for apart, told in ((20, False), (31, False), (41, True), (60, True)):
+        lines = np.indices((5, 40)).reshape(2, -1).T * [apart, 2]
+        sentences = falls_apart("scan", lines, 32, numbers)
+        assert len(sentences) == told
+        if told:
+            assert sentences[0].startswith(
+                "scan: the scan falls into 5 parts that do not overlap, a window of 32 pixels"
+            )
+            assert sentences[0].endswith("the smallest: patterns 5-44.")
+    outlier = np.concatenate([CORNERS, [[4000, 0]]])
+    assert falls_apart("scan", outlier, WINDOW, np.arange(101))[0].endswith("the smallest: pattern 100.")
+    angle = np.sqrt(np.arange(300)) * 5
+    spiral = angle[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1) * 2
+    for positions in (CORNERS, CORNERS * 7.9, spiral, np.random.default_rng(0).uniform(0, 300, (100, 2))):
+        assert falls_apart("scan", positions, WINDOW, np.arange(len(positions))) == ()
+
+
+def test_a_scan_that_falls_apart_is_told_when_it_is_prepared(write):
+    path = write("cxi")
+    assert not any("falls into" in warning for warning in summarise(path, Reading(), Patterns()).scan.warnings)
+    with h5py.File(path, "a") as file:
+        file["entry_1/sample_1/geometry_1/translation"][3, 0] += 3e-6
+    warnings = summarise(path, Reading(), Patterns()).scan.warnings
+    assert any("falls into 2 parts" in each and each.endswith("the smallest: pattern 3.") for each in warnings)
 
 
 def test_lengths_that_hide_each_other_are_named():

@@ -150,6 +150,50 @@ def test_a_file_or_a_person_that_knows_the_centre_is_believed(measured):
     assert prepare(raw_scan(patterns, centred=True), Preparation(centre=(18, 15))).centre == (18, 15)
 
 
+@pytest.mark.parametrize("known", [{}, {"centred": True}, {"centre": (16, 16)}])
+@pytest.mark.parametrize("background", [0.0, 300.0])
+def test_a_zero_frequency_in_the_corners_is_refused_whoever_says_that_it_is_in_the_middle(measured, known, background):
+    random = generator(3, "corners")
+    patterns = measured.patterns + random.poisson(background, measured.patterns.shape)
+    assert prepare(raw_scan(patterns, **known)).centre == (16, 16)
+    patterns[:, 5, 20] = random.poisson(1e6, len(patterns))
+    assert prepare(raw_scan(patterns, **known)).mask.sum() == 1
+    swapped = np.fft.ifftshift(patterns, axes=(1, 2))
+    with pytest.raises(InputError, match=r"scan: the light lies in the four corners .*fftshift\(.* give --centre"):
+        prepare(raw_scan(swapped, **known))
+    warnings = prepare(raw_scan(swapped, **known), Preparation(centre=(16, 16))).warnings
+    assert any("four corners" in warning for warning in warnings)
+
+
+def test_a_beam_that_is_not_where_its_format_has_it_is_told(measured):
+    for moved, told in (((3, -2), False), ((4, 0), True), ((0, -5), True)):
+        scan = prepare(raw_scan(np.roll(measured.patterns, moved, axis=(1, 2)), centred=True))
+        assert any("puts the beam at detector pixel (16, 16), its" in warning for warning in scan.warnings) == told
+
+
+def test_a_beam_beside_the_middle_is_not_taken_for_one_in_the_corners(measured):
+    large = generator(4, "beside").poisson(0.5, (12, 96, 96)).astype(np.float32)
+    for y, x in ((2, 2), (62, 3), (62, 62), (32, 0)):  # of a peak, in one corner, or at an edge
+        beside = large.copy()
+        beside[:, y : y + 32, x : x + 32] += measured.patterns
+        scan = prepare(raw_scan(beside), Preparation(crop=28))
+        assert np.abs(np.subtract(scan.centre, (y + 16, x + 16))).max() <= 1
+        assert scan.warnings == ("scan records no wavelength, distance, detector pixel: lengths are in pixels.",)
+
+
+def test_a_crop_beside_the_light_is_told_and_one_without_any_refused(measured):
+    large = np.zeros((12, 96, 96), np.float32)
+    large[:, 50:82, 50:82] = measured.patterns
+    told = "the crop of 30 pixels around (42, 42) holds"
+    assert any(told in warning for warning in prepare(raw_scan(large), Preparation(centre=(42, 42), crop=30)).warnings)
+    for centre, crop in (((66, 66), 8), ((60, 60), 30)):
+        assert not any(
+            "holds" in each for each in prepare(raw_scan(large), Preparation(centre=centre, crop=crop)).warnings
+        )
+    with pytest.raises(InputError, match=r"scan: the crop of 16 pixels around \(20, 20\) holds no light"):
+        prepare(raw_scan(large), Preparation(centre=(20, 20), crop=16))
+
+
 def test_no_beam_is_in_the_middle():
     assert beam_centre(np.ones((20, 30))) == (10, 15)
 

@@ -19,6 +19,7 @@ from ptychoformer.measurement.pixels import (
     Filling,
     Survey,
     beam_centre,
+    beam_in_corners,
     blind_pixels,
     defects,
     full_pixels,
@@ -32,6 +33,7 @@ BLOCK = 2**22  # pixels read at a time
 # these patterns could take turns for ever.
 MOST_PASSES, SETTLED = 8, 2
 KINDS = ("blind", "hot", "dead", "shaded")  # of bad pixels that no mask names
+FAINT = 100  # photons of a pattern; fewer tell little of an object
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
 
 
@@ -47,6 +49,7 @@ class Examined:
         counts: (n,) float64, of each pattern on the good pixels of the whole frame.
         part_counts: (n, 4, 4) float32, the same of each part of the frame.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
+        swapped: whether the corners of the frame hold the beam, see `pixels.beam_in_corners`.
         warnings: full sentences for people.
     """
 
@@ -56,6 +59,7 @@ class Examined:
     counts: np.ndarray
     part_counts: np.ndarray
     unusable: dict[str, np.ndarray]
+    swapped: bool
     warnings: tuple[str, ...]
 
     @property
@@ -109,10 +113,11 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         about_mask
         + _about_pixels(raw, seen, bad)
         + _about_counts(raw, seen, ~united)
+        + _about_dark(raw, seen, ~(bad["masked"] | bad["blind"]))
         + sentences(raw.path, numbers, count, kept)
     )
-    mean = Filling(united)(seen.mean[None])[0]
-    return Examined(mean, bad, used, seen.total, seen.parts, numbers, warnings)
+    swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, bad["masked"] | bad["blind"]))
+    return Examined(_filled(seen, united), bad, used, seen.total, seen.parts, numbers, swapped, warnings)
 
 
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:
@@ -122,10 +127,15 @@ def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.n
     blind = blind_pixels(seen, raw.saturation) & ~masked
     if (masked | blind).all():
         raise InputError(f"{raw.path}: no detector pixel is good, all are masked or blind.")
-    mean, good = Filling(masked | blind)(seen.mean[None].copy())[0], ~(masked | blind)
+    mean, good = _filled(seen, masked | blind), ~(masked | blind)
     hot, dead = defects(seen, mean)
     known = {"masked": masked, "blind": blind, "hot": hot & good, "dead": dead & good & ~hot}
     return known | {"shaded": shadows(seen, mean, good) & ~_united(known)}
+
+
+def _filled(seen: Survey, bad: np.ndarray) -> np.ndarray:
+    """The mean pattern (h, w), ``bad`` pixels (h, w) filled."""
+    return Filling(bad)(seen.mean[None].copy())[0]
 
 
 def _united(those: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -146,9 +156,7 @@ def _about_mask(raw: RawScan, seen: Survey) -> tuple[str, ...]:
     united = _united(bad_pixels(raw, seen, np.zeros(raw.frame, bool)))
     if united.all():
         return ()
-    light = np.where(
-        united, 0, np.maximum(median_filter(Filling(united)(seen.mean[None].copy())[0], 3, mode="mirror"), 0)
-    )
+    light = np.where(united, 0, np.maximum(median_filter(_filled(seen, united), 3, mode="mirror"), 0))
     taken, part = 1 - light[~raw.mask].sum() / max(light.sum(), np.finfo(float).tiny), raw.mask.mean()
     if not light.any() or taken <= 1 - LEAST_LIGHT:
         return ()
@@ -182,7 +190,14 @@ def _check_numbers(raw: RawScan, seen: Survey, good: np.ndarray) -> None:
 
 def _about_pixels(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     warnings = []
-    if (blind := bad["blind"]).any():
+    largest, full = full_pixels(seen, ~_united(bad), raw.saturation)
+    over = bad["blind"] & (seen.highest == np.float32(largest)) & (full > 0)
+    if over.any():
+        warnings.append(
+            f"{raw.path}: {over.sum()} detector pixels are masked that are overexposed in every pattern, they always"
+            f" say {largest:.10g}."
+        )
+    if (blind := bad["blind"] & ~over).any():
         values = np.unique(seen.highest[blind])
         shown = ", ".join("NaN" if value == -np.inf else f"{value:.6g}" for value in values[:3]) + (
             ", ..." if len(values) > 3 else ""
@@ -205,10 +220,11 @@ def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) ->
             f"{raw.path}: {shaded.sum()} detector pixels around ({y}, {x}) count nothing in any pattern, amid light: a"
             " beam stop, or a dead part of the detector, and they are masked.",
         )
-    mean = Filling(_united(bad))(seen.mean[None].copy())[0]
+    mean = _filled(seen, _united(bad))
     y, x = raw.centre or beam_centre(mean)
     inside = 0 <= y < raw.frame[0] and 0 <= x < raw.frame[1]
-    if inside and seen.count * mean.max() >= BESIDE_A_SHADOW and seen.count * mean[y, x] < ALIVE:
+    counts = seen.photons(mean)
+    if inside and counts.max() >= BESIDE_A_SHADOW and counts[y, x] < ALIVE:
         return (
             f"{raw.path}: the detector is dark at its beam's centre, ({y}, {x}); if a beam stop is there, mask it.",
         )
@@ -223,4 +239,32 @@ def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
         remarks.append(f"{raw.path}: some patterns are overexposed, pixels that reach {largest:.10g}: {full}.")
     if (lowest := seen.lowest[good].min()) < 0:
         remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
-    return tuple(remarks)
+    return tuple(remarks) + _about_scale(raw, seen, largest)
+
+
+def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...]:
+    """A warning of a dark that leaves most pixels (h, w) with ``known`` counts below zero."""
+    below = known & (seen.highest < 0)
+    if raw.simulated or below.sum() <= known.sum() / 2:
+        return ()
+    return (
+        f"{raw.path}: {below.sum()} of {known.sum()} detector pixels are below zero in every pattern; the dark may have"
+        " been subtracted twice, or too much of it.",
+    )
+
+
+def _about_scale(raw: RawScan, seen: Survey, largest: float) -> tuple[str, ...]:
+    """A warning of patterns that somebody divided by a number, such as their ``largest`` count."""
+    usual = float(np.median(seen.total))
+    if raw.simulated or seen.whole or (largest > 1 and usual >= FAINT):
+        return ()
+    sentence = f"{raw.path}: the counts are no photons, they are fractions that come to {usual:.4g} in a usual pattern"
+    if seen.photon != 1:
+        return (
+            f"{sentence}; all are multiples of {seen.photon:.7g}, by which bad pixels are judged, but what is called"
+            " photons is none. Divide the patterns by it.",
+        )
+    return (
+        f"{sentence}: dead pixels, gaps and beam stops cannot be told from light, unless a mask names them, and what"
+        " is called photons is none. Undo the normalisation.",
+    )

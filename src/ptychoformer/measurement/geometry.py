@@ -10,7 +10,7 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.options import Geometry, Patterns, Reading, names_of
-from ptychoformer.measurement.plausibility import likely_unit, nearest_step
+from ptychoformer.measurement.plausibility import IN_PLACE, likely_unit, nearest_step
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.readers.quantities import AGREEING
 from ptychoformer.measurement.readers.scan import LENGTHS
@@ -197,7 +197,7 @@ def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
     extent = np.ceil(corners.max(axis=0)) + window
     if not extent.max() <= LARGEST_OBJECT:
         size = " x ".join(f"{side:.4g}" for side in extent)
-        unit = likely_unit(nearest_step(corners) / window, known_lengths(raw, preparation, None))
+        unit = likely_unit(nearest_step(corners, IN_PLACE * window) / window, known_lengths(raw, preparation, None))
         most = f"at most {LARGEST_OBJECT} can be; check its lengths"
         raise InputError(f"{raw.path}: the positions span an object of {size} pixels, {most}{unit}.")
     return corners

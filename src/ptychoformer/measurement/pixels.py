@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.fft import fftshift, ifftshift
 from scipy.ndimage import (
     binary_dilation,
     binary_fill_holes,
@@ -34,10 +35,15 @@ WIDEST_GAP, BESIDE_A_GAP = 40, 1000.0
 # A shadow is a region where no pixel counts anything, within light that counts as much: light that
 # an object scatters into the hole of a beam leaves it less dark.
 BESIDE_A_SHADOW = 1000.0
+FEW = 0.1  # of the pixels that count may be lower than what darkness is
 # How probable it may be that a pixel which counts photons counts the same in every pattern.
 CHANCE = 1e-9
 # Of the beam's peak; what is fainter is scattered by the object, and need not lie around the beam.
 BEAM = 0.1
+# Counts that were divided by a number are multiples of the smallest: so many different ones, none
+# farther from a multiple than that, by which chance would not have it. What is larger tells nothing
+# in single precision.
+MULTIPLES, ROUNDED, TOLD = 8, 0.01, 1e4
 # A counter that is full stands at its largest count again and again, which chance does not let
 # large counts do.
 OFTEN, LARGE = 10, 100
@@ -63,6 +69,7 @@ class Survey:
         highest: (h, w) float32, -inf where there is no number.
         peaks: (h, w) how often a pixel stood at its highest count.
         broken: (h, w) the first pattern in which a pixel holds no number; -1 if it always does.
+        photon: what a photon counts as: 1, unless counts are multiples of another number.
     """
 
     total: np.ndarray
@@ -75,6 +82,11 @@ class Survey:
     highest: np.ndarray
     peaks: np.ndarray
     broken: np.ndarray
+    photon: float
+
+    def photons(self, mean: np.ndarray) -> np.ndarray:
+        """What a ``mean`` pattern (h, w) is in the whole scan."""
+        return self.count * mean / self.photon
 
     @property
     def constant(self) -> np.ndarray:
@@ -93,7 +105,7 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
     keys = np.random.default_rng(0).integers(0, 2**64, (trusted.size, 2), np.uint64)
     total, parts, digest, whole, summed, start = [], [], [], True, np.zeros(frame), 0
     lowest, highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
-    peaks, broken = np.zeros(frame, np.int64), np.full(frame, -1)
+    peaks, broken, least = np.zeros(frame, np.int64), np.full(frame, -1), np.inf
     for block in blocks:
         digest.append(np.ascontiguousarray(block).reshape(len(block), -1).view(np.uint32).astype(np.uint64) @ keys)
         part = used[start : start + len(block)]
@@ -109,6 +121,7 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
             continue
         block, holes = (block, holes) if part.all() else (block[part], holes[part])
         whole = whole and bool((block == np.rint(block)).all())
+        least = least if whole else min(least, block.min(where=block > 0, initial=np.inf))
         summed += block.sum(axis=0, dtype=np.float64)
         np.minimum(lowest, block.min(axis=0, where=~holes, initial=np.inf), out=lowest)
         top = block.max(axis=0, where=~holes, initial=-np.inf)
@@ -116,7 +129,8 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
         np.maximum(highest, top, out=highest)
     count = int(used.sum())
     of_patterns = (np.concatenate(those) for those in (total, parts, digest))
-    return Survey(*of_patterns, whole, count, summed / max(count, 1), lowest, highest, peaks, broken)
+    photon = 1.0 if whole else _photon(least, lowest, highest)
+    return Survey(*of_patterns, whole, count, summed / max(count, 1), lowest, highest, peaks, broken, photon)
 
 
 def _part_counts(block: np.ndarray, trusted: np.ndarray) -> np.ndarray:
@@ -127,6 +141,16 @@ def _part_counts(block: np.ndarray, trusted: np.ndarray) -> np.ndarray:
         here = np.s_[rows[row] : rows[row + 1], columns[column] : columns[column + 1]]
         found[:, row, column] = np.sum(block[:, *here], axis=(1, 2), dtype=np.float64, where=trusted[here])
     return found
+
+
+def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
+    """The smallest count, ``least``, if the extremes (h, w) of all pixels are multiples of it, as
+    those of photons are that somebody divided by a number; else 1.
+    """
+    extremes = np.unique([lowest, highest]).astype(np.float64)
+    multiples = extremes[(extremes > 0) & (extremes < TOLD * least)] / least
+    sure = len(multiples) > MULTIPLES and (np.abs(multiples - np.rint(multiples)) < ROUNDED).all()
+    return float(least) if sure else 1.0
 
 
 class Filling:
@@ -166,16 +190,22 @@ class Filling:
 
 def blind_pixels(seen: Survey, saturation: float | None) -> np.ndarray:
     """(h, w) bool: pixels that count nothing, by what detectors and their software mark gaps and
-    defects with: no number, one below zero, the largest that there is (``saturation``), or any
-    other that never changes, as light does.
+    defects with: no number, the largest that there is (``saturation``), or any other that never
+    changes, as light does.
     """
-    blind = seen.highest < 0  # no number too
+    # Darkness of which too much was subtracted is below zero too, but changes with the noise; where
+    # there is none, pixels that count return to it, or every pixel has its own number.
+    changing = ~seen.constant
+    darkness = np.quantile(seen.lowest[changing], FEW, method="lower") if changing.any() else 0.0
+    blind = seen.constant & (seen.highest < 0) & (seen.highest != darkness)
+    values, times = np.unique(seen.highest[blind], return_counts=True)
+    blind &= np.isin(seen.highest, values[times > 1]) | (seen.highest == -np.inf)
     if saturation is not None:
         blind |= seen.lowest >= np.float32(saturation)
     steady = seen.constant & (seen.highest > 0)
-    if (~seen.constant & (seen.highest > 0)).any():  # else nothing in the scan changes, and that tells nothing
+    if (changing & (seen.highest > 0)).any():  # else nothing in the scan changes, and that tells nothing
         # A Poisson variate of mean v is most often v, with a probability of (2 pi v)^(-1/2).
-        chance = -seen.count / 2 * np.log(2 * np.pi * np.where(steady, seen.highest, 1.0))
+        chance = -seen.count / 2 * np.log(2 * np.pi * np.where(steady, seen.highest / seen.photon, 1.0))
         blind |= steady & (chance < np.log(CHANCE))
     return blind
 
@@ -202,15 +232,37 @@ def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     hot = mean > HOT * np.maximum(brightest, 0) + max(mean.mean(), 0)
     around = median_filter(mean, footprint=NEIGHBOURS, mode="mirror")
     hot &= ~_touching(hot, np.unravel_index((around if around.any() else mean).argmax(), hot.shape))
-    never, counts = seen.highest <= 0, seen.count * mean
+    never, counts = seen.highest <= 0, seen.photons(mean)
     # A few photons, alone in the dark, are light like any other.
-    return hot & (counts >= ALIVE), never & ((seen.count * darkest >= ALIVE) | _gaps(counts, never))
+    return hot & (counts >= ALIVE), never & ((seen.photons(darkest) >= ALIVE) | _gaps(counts, never))
 
 
 def _touching(those: np.ndarray, place: tuple[int, int]) -> np.ndarray:
     """The connected part (h, w) of ``those``, bool, that the pixel at ``place`` (y, x) is in."""
     parts = label(those, np.ones((3, 3)))[0]
     return those & (parts == parts[place])
+
+
+def beam_in_corners(seen: Survey, mean: np.ndarray) -> bool:
+    """Whether the corners of the frame hold the beam, as they do where a transform was not shifted:
+    each of them outshines the frame's middle, which is four times as large, and together they hold
+    most of the light. A beam beside the middle reaches the middle before the corner opposite to it.
+
+    Args:
+        mean: (h, w) pattern in which the pixels already known to be bad are filled.
+    """
+    swapped = fftshift(mean)  # where a beam that was cut into four is whole, and no pixel of it hot
+    light = light_of(Filling(defects(seen, swapped)[0])(swapped[None])[0])
+    (height, width), total = light.shape, light.sum()
+    rows, columns = slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)
+    middle = ifftshift(light)[rows, columns].sum()
+    corners = [part.sum() for half in np.array_split(light[rows, columns], 2) for part in np.array_split(half, 2, 1)]
+    return min(corners) > middle and sum(corners) > total / 2
+
+
+def light_of(mean: np.ndarray) -> np.ndarray:
+    """What a mean pattern (h, w) has above its background, the median."""
+    return np.maximum(mean - np.median(mean), 0)
 
 
 def shadows(seen: Survey, mean: np.ndarray, good: np.ndarray) -> np.ndarray:
@@ -221,7 +273,7 @@ def shadows(seen: Survey, mean: np.ndarray, good: np.ndarray) -> np.ndarray:
         mean: (h, w) pattern in which the pixels already known to be bad are filled.
         good: (h, w) bool, all others.
     """
-    counts = seen.count * mean
+    counts = seen.photons(mean)
     dark = counts < ALIVE
     amid = dark & binary_fill_holes(~dark)
     regions, found = label(amid)
@@ -258,7 +310,7 @@ def full_pixels(seen: Survey, good: np.ndarray, saturation: float | None) -> tup
     largest = float(seen.highest[good].max())
     full = good & (seen.highest == np.float32(largest))
     known = saturation is not None and largest >= np.float32(saturation)
-    clipped = largest >= LARGE and seen.peaks[full].sum() >= OFTEN and not seen.constant[good].all()
+    clipped = largest >= LARGE * seen.photon and seen.peaks[full].sum() >= OFTEN and not seen.constant[good].all()
     return largest, int(full.sum()) if known or clipped else 0
 
 

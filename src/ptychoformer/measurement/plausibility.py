@@ -5,7 +5,12 @@ shows in the step and the extent.
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.ndimage import label, maximum_filter
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
+
+from ptychoformer.measurement.frames import ranges
 
 # Lengths of instruments, metres, from electron microscopes to visible light.
 INSTRUMENTS = {
@@ -18,14 +23,66 @@ INSTRUMENTS = {
 UNITS = {1e-3: "millimetres", 1e-6: "micrometres", 1e-9: "nanometres"}
 STEPS = (0.01, 1.0)  # of the window
 MOST_WINDOWS = 1000  # along a side of a scan
+NOISE = 0.1  # of the distance to the next place, that exposures in place lie from their mean
+IN_PLACE = 0.01  # of the window, between exposures that were repeated in place
+CELLS = 8  # along a window, an even number, for the question whether windows overlap
 
 
-def nearest_step(positions: np.ndarray) -> float:
+def nearest_step(positions: np.ndarray, apart: float = 0.0) -> float:
     """Median distance from a position (n, 2) to its nearest neighbour elsewhere; exposures that
     were repeated in place do not count.
+
+    Args:
+        apart: how far positions of one place lie from each other at most, by an encoder's noise.
     """
     places = np.unique(positions, axis=0)
-    return float(np.median(KDTree(places).query(places, k=2)[0][:, 1]))
+    means, group = places, np.arange(len(places))
+    distance, nearest = _neighbours(means)
+    while (close := distance <= apart).any():
+        links = coo_array((close[close], (np.flatnonzero(close), nearest[close])), shape=(len(means), len(means)))
+        group = connected_components(links, directed=False)[1][group]
+        means = np.stack([np.bincount(group, along) for along in places.T], axis=1) / np.bincount(group)[:, None]
+        distance, nearest = _neighbours(means)
+    # Short steps of a dense scan were put together too, but what they make lies as close.
+    reach = np.zeros(len(means))
+    np.maximum.at(reach, group, np.hypot(*(places - means[group]).T))
+    dense = reach > NOISE * distance
+    if dense.any() or len(means) == 1:
+        distance = _neighbours(np.concatenate([means[~dense], places[dense[group]]]) if len(means) > 1 else places)[0]
+    return float(np.median(distance))
+
+
+def _neighbours(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance (n,) to the nearest other place, and its number; infinity if there is none."""
+    distance, nearest = KDTree(places).query(places, k=2)
+    return distance[:, 1], nearest[:, 1]
+
+
+def falls_apart(path: object, positions: np.ndarray, window: int, numbers: np.ndarray) -> tuple[str, ...]:
+    """A sentence about a scan of several parts, between which no windows overlap: what patterns
+    tell of one tells nothing of another.
+
+    Args:
+        positions: (n, 2) pixels of the object.
+        window: its side, pixels.
+        numbers: (n,) of the patterns in the file.
+    """
+    if _odd(*_extent_and_step(positions, window), window):  # which `doubts` tells
+        return ()
+    # Pairs of windows would be too many; so parts are those of a picture of the places, in which
+    # each is grown by half of a window. It is too coarse for gaps of less than a quarter of one.
+    cells = np.rint((positions - positions.min(axis=0)) * CELLS / window).astype(int)
+    places = np.zeros(cells.max(axis=0) + 1, bool)
+    places[tuple(cells.T)] = True
+    parts, count = label(maximum_filter(places, CELLS + 1, mode="constant"), np.ones((3, 3)))
+    if count == 1:
+        return ()
+    part = parts[tuple(cells.T)]
+    smallest = numbers[part == 1 + np.bincount(part)[1:].argmin()]
+    return (
+        f"{path}: the scan falls into {count} parts that do not overlap, a window of {window} pixels or more apart; the"
+        f" smallest: {'pattern' if len(smallest) == 1 else 'patterns'} {ranges(smallest)}.",
+    )
 
 
 def probe_diameter(probe: np.ndarray) -> float:
@@ -53,7 +110,7 @@ def doubts(
         probe: (h, w), if it is known.
         lengths: in metres, of those in `INSTRUMENTS` that are known.
     """
-    extent, step = float(np.ptp(positions, axis=0).max()), nearest_step(positions)
+    extent, step = _extent_and_step(positions, window)
     found = [f"{path}: {odd}{likely_unit(step / window, lengths)}." for odd in _odd(extent, step, window)]
     found = found or list(strange_lengths(path, lengths))
     if probe is not None and not found and step >= (size := probe_diameter(probe)):
@@ -71,6 +128,10 @@ def strange_lengths(path: object, lengths: Mapping[str, float]) -> tuple[str, ..
         return ()
     shown = " and ".join(f"{name} of {lengths[name]:.4g} m" for name in strange)
     return (f"{path}: no instrument has {'an' if shown[0] in 'aeiou' else 'a'} {shown}; lengths must be in metres.",)
+
+
+def _extent_and_step(positions: np.ndarray, window: int) -> tuple[float, float]:
+    return float(np.ptp(positions, axis=0).max()), nearest_step(positions, IN_PLACE * window)
 
 
 def _odd(extent: float, step: float, window: int) -> list[str]:

@@ -40,12 +40,13 @@ from ptychoformer.measurement.geometry import (
     optics_of,
 )
 from ptychoformer.measurement.options import Patterns, Reading
-from ptychoformer.measurement.pixels import Filling, beam_centre
-from ptychoformer.measurement.plausibility import doubts
+from ptychoformer.measurement.pixels import Filling, beam_centre, light_of
+from ptychoformer.measurement.plausibility import doubts, falls_apart
 from ptychoformer.measurement.readers import RawScan, open_described
 
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
 OFF = 0.1  # of a frame's side, between the recorded centre and the one that the patterns show
+FEW = 0.1  # of the light of the whole frame, in a crop
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,15 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     """``raw`` after it was examined; the result reads them again, so it lives as long as ``raw``.
 
     Raises:
-        InputError: the frames cannot be used (`examination.examine`), the crop does not fit around
-            the centre, positions in metres lack the wavelength, the distance or the detector's
-            pixel size, lengths contradict the recorded pixel of the object, or all patterns that
-            can be used have the same position.
+        InputError: the frames cannot be used (`examination.examine`), their zero frequency lies in
+            the corners, the crop does not fit around the centre or holds no light, positions in
+            metres lack the wavelength, the distance or the detector's pixel size, lengths contradict
+            the recorded pixel of the object, or all patterns that can be used have the same
+            position.
     """
     preparation = preparation or Preparation()
     found = examine(raw, preparation.keep_frames)
+    about_corners = _about_corners(raw, preparation) if found.swapped else ()
     used, shown = found.used, beam_centre(found.mean)
     check_moves(raw, used)
     # The object lies between the positions of the patterns that are used.
@@ -138,6 +141,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     if bad.all():
         raise InputError(f"{raw.path}: no detector pixel is good in the crop of {crop} pixels around {centre}.")
     fill = Filling(bad)
+    about_light = _about_light(raw, centre, crop, found.mean, cut(found.mean[None], beyond=0)[0][~bad])
 
     def prepared(block: np.ndarray) -> np.ndarray:
         return _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
@@ -145,11 +149,12 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     optics = optics_of(raw, preparation, crop)
     probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
     positions = corners_of(raw, preparation, crop)
-    warnings = raw.warnings + found.warnings + _beside_the_beam(raw, centre, shown)
+    warnings = raw.warnings + found.warnings + about_corners + _beside_the_beam(raw, centre, shown) + about_light
     warnings += check_object_pixel(raw, preparation) + lengths_missing(raw, preparation, optics)
     warnings += _light_lost(raw, window, held)
     if np.ptp(positions, axis=0).any():
         warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
+        warnings += falls_apart(raw.path, positions, window, everything.numbered[used])
     return PreparedScan(
         positions=positions,
         counts=found.counts[used],
@@ -192,10 +197,48 @@ def _frames(
             yield prepared(block if part.all() else block[part])
 
 
+def _about_corners(raw: RawScan, preparation: Preparation) -> tuple[str, ...]:
+    """A warning of a beam in the corners of the frame, for somebody who knows where the centre is.
+
+    Raises:
+        InputError: nobody gives the centre.
+    """
+    sentence = (
+        f"{raw.path}: the light lies in the four corners of the patterns, not in their middle, and so does their zero"
+        " frequency; swap the quadrants of what is in the file, with numpy.fft.fftshift(patterns, axes=(-2, -1))"
+    )
+    if preparation.centre is None:
+        raise InputError(f"{sentence}, or give --centre if the light does belong there.")
+    return (f"{sentence}.",)
+
+
+def _about_light(
+    raw: RawScan, centre: tuple[int, int], crop: int, mean: np.ndarray, kept: np.ndarray
+) -> tuple[str, ...]:
+    """Warn of a crop beside the light: it holds less of it than so many pixels do on average.
+
+    Args:
+        mean: (h, w) mean pattern, bad pixels filled.
+        kept: (m,) what good pixels of the crop have of it.
+
+    Raises:
+        InputError: no pixel of the crop counts anything.
+    """
+    where = f"{raw.path}: the crop of {crop} pixels around {tuple(map(int, centre))} holds"
+    if not (kept > 0).any():
+        raise InputError(f"{where} no light; another --centre or --crop would.")
+    light = light_of(mean).sum()
+    held = np.maximum(kept - np.median(mean), 0).sum() / light if light else 1.0
+    if held >= min(FEW, kept.size / mean.size):
+        return ()
+    return (f"{where} {held:.1%} of the light of the patterns; another --centre or --crop would hold more.",)
+
+
 def _beside_the_beam(raw: RawScan, centre: tuple[int, int], shown: tuple[int, int]) -> tuple[str, ...]:
-    """Warn of a centre in the file that is not where the patterns have theirs."""
+    """Warn of a centre by the file, or its format, that is not where the patterns have theirs."""
     off = max(abs(a - b) / side for a, b, side in zip(centre, shown, raw.frame, strict=True))
-    if centre != raw.centre or off <= OFF:
+    stated = raw.centre or (_middle(raw.frame) if raw.centred and not raw.simulated else None)
+    if centre != stated or off <= OFF:
         return ()
     return (f"{raw.path} puts the beam at detector pixel {centre}, its patterns rather at {shown}.",)
 

@@ -48,6 +48,7 @@ from ptychoformer.storage import create_hdf5, write
 from ptychoformer.tables import write_records
 from ptychoformer.tensors import fingerprint, load_state, restored, save
 
+DARKNESS = 1.0  # R factor of a model without any light
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
 PART_FOR_STATES = 0.05  # of the time at most goes into writing them
 BLOCK = 1024
@@ -126,6 +127,11 @@ def reconstruct(
         _save_state(run, state_file(output), identity)
     r_factor = run.finish()
     say(f"R factor {r_factor:.4f} after {run.iteration} iterations")
+    if r_factor > DARKNESS:
+        say(
+            f"{path}: with an R factor above {DARKNESS:g} the object explains the patterns worse than no light at all"
+            " would, and means nothing; look at the centre, the mask, the geometry and the positions (inspect)."
+        )
     _write(run, prepared, r_factor, output, announce and partial(announce, prepared))
     write_records(run.history, convergence)
     if not keep_state:
@@ -163,12 +169,14 @@ def _begun(
     """A reconstruction from (n, h, w) square roots of patterns, before its first iteration.
 
     Raises:
-        InputError: there is no probe, and none is to be found.
+        InputError: there is no probe, and none is to be found, or it is zero everywhere.
     """
     if prepared.probe is None and options.probe_from is None:
         raise InputError(
             f"{path} holds no probe to be taken as it is; leave out --probe-known (probe_from: null in a config)."
         )
+    if prepared.probe is not None and not prepared.probe.any():
+        raise InputError(f"{path}: the probe that it records is zero everywhere in the window.")
     probe = prepared.probe if prepared.probe is not None else first_probe(amplitudes)
     if options.probe_from is not None:
         probe = as_bright_as(probe, amplitudes)

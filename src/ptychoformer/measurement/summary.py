@@ -20,7 +20,14 @@ from ptychoformer.measurement.geometry import (
 )
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.particles import energy_of
-from ptychoformer.measurement.plausibility import nearest_step, overlap, probe_diameter, strange_lengths
+from ptychoformer.measurement.plausibility import (
+    IN_PLACE,
+    NOISE,
+    nearest_step,
+    overlap,
+    probe_diameter,
+    strange_lengths,
+)
 from ptychoformer.measurement.preparation import PreparedScan, check_moves, lengths_missing, prepare
 from ptychoformer.measurement.readers import RawScan, open_described
 
@@ -171,7 +178,8 @@ def as_mapping(summary: Summary) -> Facts:
     """All numbers of a summary, for JSON."""
     scan, lengths = summary.scan, summary.lengths
     probe = probe_diameter(scan.probe) if scan.probe is not None else None
-    step = nearest_step(summary.pixels) if summary.pixels is not None else None
+    in_place = IN_PLACE * scan.window[0]
+    step = None if summary.pixels is None else nearest_step(summary.pixels, in_place)
     return {
         "file": summary.path.name,
         "format": summary.format,
@@ -202,12 +210,22 @@ def as_mapping(summary: Summary) -> Facts:
         "extent_pixels": None if summary.pixels is None else _extent(summary.pixels),
         "extent_metres": None if summary.metres is None else _extent(summary.metres),
         "step_pixels": step,
-        "step_metres": None if summary.metres is None else nearest_step(summary.metres),
+        "step_metres": None if summary.metres is None else _step_in_metres(summary, step),
         "overlap_of_windows": None if step is None else overlap(step, scan.window[0]),
         "probe_diameter_pixels": probe,
         "overlap_of_probes": None if step is None or probe is None else overlap(step, probe),
         "warnings": list(scan.warnings),
     }
+
+
+def _step_in_metres(summary: Summary, pixels: float | None) -> float:
+    """The step of a scan in metres; where no window says what is in place, a tenth of what each
+    position has of the scan's extent does.
+    """
+    if pixels is not None:
+        return pixels * summary.scan.optics.pixel_size
+    spacing = np.sqrt(np.prod(_extent(summary.metres)) / len(summary.metres))
+    return nearest_step(summary.metres, NOISE * float(spacing))
 
 
 def _extent(positions: np.ndarray) -> list[float]:
