@@ -122,9 +122,9 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     Raises:
         InputError: the frames cannot be used (`examination.examine`), their zero frequency lies in
             the corners, the crop does not fit around the centre or holds no light, positions in
-            metres lack the wavelength, the distance or the detector's pixel size, lengths contradict
-            the recorded pixel of the object, or all patterns that can be used have the same
-            position.
+            metres lack the wavelength, the distance or the detector's pixel size, lengths
+            contradict the recorded pixel of the object, or all patterns that can be used have the
+            same position.
     """
     preparation = preparation or Preparation()
     found = examine(raw, preparation.keep_frames)
