@@ -9,6 +9,7 @@ import pytest
 from ptychoformer.publication.claims.catalogue import read_claims
 from ptychoformer.publication.claims.evidence import Numbers
 from ptychoformer.publication.claims.judge import verdict_of
+from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED
 from ptychoformer.publication.store.files import read_scores
 
 ROOT = Path(__file__).parents[2]
@@ -136,7 +137,7 @@ def test_losses_from_either_start_are_those_of_the_trial_and_bold_is_lower_with_
     assert len(rows) == 7
 
 
-def test_claims_on_overlaps_come_out_alike_on_the_unseen_part():
+def test_of_the_claims_on_overlaps_one_comes_out_otherwise_on_the_unseen_part():
     runs = read_scores(REFERENCE)
     numbers = Numbers(runs[(runs["level"] == "scene") & (runs["channel"] == "amplitude") & (runs["metric"] == "psnr")])
     verdicts = {}
@@ -146,9 +147,10 @@ def test_claims_on_overlaps_come_out_alike_on_the_unseen_part():
             both = (claim.test.on("lower_right", "scene"), elsewhere["unseen"])
             verdicts[claim.id] = [verdict_of(test, numbers) for test in both]
     assert len(verdicts) == 3
-    for whole, unseen in verdicts.values():
-        assert whole.verdict == unseen.verdict
-        assert whole.n_seeds == unseen.n_seeds == 10
+    assert {name: both for name in verdicts if len(set(both := [part.verdict for part in verdicts[name]])) > 1} == {
+        "overlap-smaller-drop": [HOLDS, UNDECIDED]
+    }
+    assert all(part.n_seeds == 10 for both in verdicts.values() for part in both)
     # Without overlap nothing of the block is seen; at 75 % its first rows are.
     assert verdicts["overlap-zero-amplitude-psnr"][0] == verdicts["overlap-zero-amplitude-psnr"][1]
     assert verdicts["overlap-smaller-drop"][0].effect != verdicts["overlap-smaller-drop"][1].effect
