@@ -205,6 +205,23 @@ PROGRAM = (
 )
 
 
+def in_the_background():
+    """Ignore what a program does that a shell starts with &, and no more: pytest itself may have
+    been started so.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def heeding():
+    """Have this process, and what it starts, heed Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding")
 def test_a_command_that_does_not_is_stopped_as_by_ctrl_c(reference, tmp_path):
     mark = tmp_path / "stopped"
     began = time.monotonic()
@@ -227,7 +244,7 @@ def test_who_stops_it_in_the_background_stops_what_it_runs_too(tmp_path, sent):
         text=True,
         stdout=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as a shell does with &
+        preexec_fn=in_the_background,
     )
     while not Path(f"{mark}.started").exists():
         assert process.poll() is None

@@ -168,10 +168,10 @@ def check_object_pixel(raw: RawScan, preparation: Preparation) -> tuple[str, ...
     """Whether the lengths make the pixel of the object that the file records.
 
     Returns:
-        A warning if others were given than the file has, which make another one.
+        A warning if others were given in place of the file's own, which make another one.
 
     Raises:
-        InputError: they do not, and positions were recorded with that pixel.
+        InputError: they do not, and the file has no lengths that they could be corrections of.
     """
     lengths = lengths_of(raw, preparation).values()
     if raw.object_pixel is None or None in lengths:
@@ -182,7 +182,7 @@ def check_object_pixel(raw: RawScan, preparation: Preparation) -> tuple[str, ...
         return ()
     two = [" x ".join(f"{side:.4g}" for side in sides) for sides in (raw.object_pixel, made)]
     lead = f"{raw.path}: the pixel of the object is recorded as {two[0]} m"
-    if raw.unit == "metres":
+    if raw.unit == "metres" or None not in lengths_of(raw, Preparation()).values():
         return (f"{lead}, the lengths that are given in place of the file's make it {two[1]} m.",)
     raise InputError(f"{lead}, but wavelength, distance and detector pixel make it {two[1]} m; correct what is wrong.")
 
