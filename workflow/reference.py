@@ -315,9 +315,9 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
     """Run ``main`` and end with its exit status; what is wrong is one sentence, Ctrl-C another."""
     # A program that a shell runs in the background is deaf to SIGINT, and so would be what it runs;
     # and what it runs would go on when SIGTERM or a closed terminal ends it.
-    for stopping in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if (stopping, signal.getsignal(stopping)) != (signal.SIGHUP, signal.SIG_IGN):  # unless nohup is meant
-            signal.signal(stopping, signal.default_int_handler)
+    by_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    for stopping in (signal.SIGINT, signal.SIGTERM, *(() if by_nohup else (signal.SIGHUP,))):
+        signal.signal(stopping, signal.default_int_handler)
     try:
         sys.exit(main())
     except PtychoformerError as error:

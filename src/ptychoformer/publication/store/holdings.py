@@ -43,14 +43,19 @@ class Part:
         methods: networks with their losses, in the order of the config.
         seeds: cell to the seeds that all of them have, ascending; cells without such a seed are
             left out.
-        absent: what the config asks for besides, in words.
-        absent_places: the conditions and sizes of the training set among that.
+        absent_methods: networks or losses that the config asks for besides, in words.
+        absent_places: conditions and sizes of the training set likewise.
     """
 
     methods: tuple[Method, ...]
     seeds: Mapping[Cell, tuple[int, ...]]
-    absent: tuple[str, ...]
-    absent_places: tuple[str, ...] = ()
+    absent_methods: tuple[str, ...]
+    absent_places: tuple[str, ...]
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """What the config asks for besides."""
+        return self.absent_methods + self.absent_places
 
     @property
     def interim(self) -> bool:
@@ -191,9 +196,9 @@ def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Par
     alone = len(chosen) < min(2, len(methods)) or (experiment in _CURVES and len(seeds) < 2)
     if not seeds or alone:
         return None
-    places = tuple(_places(config, [cell for cell in cells if cell not in seeds], cells))
-    absent = (*_names(config, experiment, [method for method in methods if method not in chosen]), *places)
-    return Part(chosen, seeds, absent, places)
+    absent_methods = _names(config, experiment, [method for method in methods if method not in chosen])
+    absent_places = _places(config, [cell for cell in cells if cell not in seeds], cells)
+    return Part(chosen, seeds, tuple(absent_methods), tuple(absent_places))
 
 
 def _with_references(test: str | None, cell: Cell, block: str, holdings: Holdings) -> set[int]:
