@@ -101,9 +101,12 @@ class TestFullSize:
         table = means(runs)
         test = stats.ttest_rel(table["ptychoformer"], table["dpi"]).confidence_interval()
         lead = (table["ptychoformer"] - table["dpi"]).mean()
-        assert f"amplitude PSNR Ptychoformer, by {lead:.2f} dB over DPI ({test.low:.2f} to {test.high:.2f})".replace(
-            "-", "−"
-        ) in rendered(sources, runs)
+        assert (
+            f"| amplitude PSNR | Ptychoformer | {lead:.2f} dB over DPI | {test.low:.2f} to {test.high:.2f} |".replace(
+                "-", "−"
+            )
+            in rendered(sources, runs)
+        )
 
     def test_only_seeds_that_every_network_has_count(self, sources, rendered):
         runs = scores(seeds=4)
@@ -141,10 +144,10 @@ class TestFullSize:
         large = scores(models=dict(ptynet_large=20.0), seeds=seeds)
         text = rendered(sources, pd.concat([scores(), large[large["loss"] == "mse"]]))
         assert "25 epochs, 3 seeds of 10: interim*:" in text
-        assert ("PtyNet, large |" in text) == ("amplitude PSNR PtyNet, large, by" in text) == (seeds == 3)
+        assert ("PtyNet, large |" in text) == ("| amplitude PSNR | PtyNet, large | " in text) == (seeds == 3)
 
     def test_one_seed_leads_without_an_interval(self, sources, rendered):
-        assert re.search(r"over DPI \(not tested\)", rendered(sources, scores(seeds=1)))
+        assert re.search(r"over DPI \| not tested \|", rendered(sources, scores(seeds=1)))
 
     def test_without_a_whole_seed_no_mean_is_shown(self, sources, rendered):
         runs = scores(seeds=2)
@@ -187,7 +190,7 @@ class TestFullSize:
         keep_verdicts(tmp_path / "claims.csv", sources.runs)
         table, verdicts = headline_of_results(sources, TABLE_1).rstrip().split("\n\n")[1:]
         assert table.startswith("|")
-        assert verdicts == "At full size, of 1 claims 1 holds."
+        assert verdicts == "At full size, 1 of 1 claims holds."
 
 
 class TestLaptop:
@@ -222,15 +225,19 @@ class TestLaptop:
 
     def test_verdicts_are_counted_and_networks_told(self, sources, kept, rendered):
         text = rendered(sources, scores())
-        assert "Of 5 claims 1 holds, 1 does not hold, 3 undecided (1 for want of runs)." in text
+        assert (
+            "## At laptop scale\n\n1 of 5 claims holds, 1 does not hold and 3 are undecided (1 of them for lack of runs)."
+            in text
+        )
         table = means(kept)
         networks = ", ".join(f"{label} {table[name].mean():.2f}" for name, label in MODELS.items())
         assert (
-            f"- *Noisy, the lower right block, 400 patterns, 3 seeds.* Amplitude PSNR (dB): {networks}; Floor 6.50, Ceiling ∞."
+            f"*Noisy, the lower right block, 400 patterns, 3 seeds.* Amplitude PSNR (dB): {networks}; Floor 6.50, Ceiling ∞."
             in text
         )
-        assert "- *Straight, tested on curved, 320 patterns, 3 seeds.*" in text
-        assert text.index("- *Noise-free") < text.index("- *Noisy") < text.index("- *Straight")
+        assert "*Straight, tested on curved, 320 patterns, 3 seeds.*" in text
+        first, second = (text.index(f"*{label}, the lower right block, 400") for label in ("Noise-free", "Noisy"))
+        assert first < second < text.index("*Straight, tested")
 
     def test_without_a_run_it_says_so(self, sources, rendered):
         assert "no numbers are kept here yet" in rendered(sources, scores())

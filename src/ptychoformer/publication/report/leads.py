@@ -61,17 +61,18 @@ def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], 
 
 
 def leads(runs: pd.DataFrame, networks: list[str], labels: Labels) -> str:
-    """Who has the highest mean of what, and by how much."""
+    """Who has the highest mean of what, and by how much, as a table; empty without two networks."""
     found = [
         _lead(runs[(runs["channel"] == channel) & (runs["metric"] == metric)], networks, labels)
         for channel, metric in COLUMNS
     ]
-    return f"Highest means, and their lead over the next (95 % interval): {'; '.join(filter(None, found))}."
+    lines = [["", "best network", "lead over the second best", "95 % interval"], ["---"] * 4, *filter(None, found)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if any(found) else ""
 
 
-def _lead(rows: pd.DataFrame, networks: list[str], labels: Labels) -> str:
+def _lead(rows: pd.DataFrame, networks: list[str], labels: Labels) -> list[str]:
     if len(networks) < 2 or rows.empty:
-        return ""
+        return []
     channel, metric = rows[["channel", "metric"]].iloc[0]
     table, quantity = rows.pivot(index="seed", columns="model", values="value"), QUANTITIES[metric]
     first, second, *_ = table[networks].mean().sort_values(ascending=False, kind="stable").index
@@ -80,7 +81,9 @@ def _lead(rows: pd.DataFrame, networks: list[str], labels: Labels) -> str:
         test = paired(table, first, second)
         interval = f"{quantity.text(test.low)} to {quantity.text(test.high)}"
     lead = quantity.difference((table[first] - table[second]).mean())
-    return (
-        f"{channel_in_words(channel)} {quantity.name} {labels.network(first)}, by {lead} over {labels.network(second)}"
-        f" ({interval})"
-    )
+    return [
+        f"{channel_in_words(channel)} {quantity.name}",
+        labels.network(first),
+        f"{lead} over {labels.network(second)}",
+        interval,
+    ]

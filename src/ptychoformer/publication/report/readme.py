@@ -18,10 +18,10 @@ from ptychoformer.evaluation.columns import PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.claims.judge import LOCAL
-from ptychoformer.publication.claims.verdicts import UNDECIDED
+from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
 from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.names import REFERENCE_LABELS
-from ptychoformer.publication.report.claims import in_words, read_verdicts
+from ptychoformer.publication.report.claims import read_verdicts
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.leads import SHOWN, leads, table_of_scores
 from ptychoformer.publication.store.files import read_scores
@@ -141,22 +141,22 @@ def headline_of_results(sources: Sources, told: Told) -> str:
     # A condition without whole seeds is one sentence, and has no table below it.
     shown = paragraphs[:2] if len(paragraphs) > 1 and paragraphs[1].startswith("|") else paragraphs[:1]
     scales = {"At full size": Path(sources.runs), "At laptop scale": Path(sources.laptop)}
-    shown += [
-        f"{scale}, {verdicts[:1].lower()}{verdicts[1:]}"
-        for scale, folder in scales.items()
-        if (verdicts := _verdicts(folder))
-    ]
+    shown += [f"{scale}, {verdicts}" for scale, folder in scales.items() if (verdicts := _verdicts(folder))]
     return "\n\n".join(shown) + "\n"
 
 
 def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
-    verdicts = _verdicts(Path(sources.runs))
+    yield "## At full size"
+    yield from filter(None, [_verdicts(Path(sources.runs))])
     yield (
-        "**At full size** (`make reference`: the paper's own object and probe, but for Table II's generated objects;"
-        " `resources/reference`): stitched scenes,\nmean ± sample standard deviation over the seeds that every network"
-        " has. Brackets hold the paper's number where the block is its own.\nLeads are differences within seeds, of the"
-        " best over the next as they came out, not corrected for the number of comparisons."
-        f"{verdicts and f' {verdicts}'}"
+        "These are the runs in `resources/reference`. They use the paper's own object and probe; only the objects of"
+        " Table II are generated. Each number is the score of the stitched scene, mean ± sample standard deviation over"
+        " the seeds that every network has. Numbers in brackets are the paper's, given where the block is the one that"
+        " the paper tested on."
+    )
+    yield (
+        "A lead is the mean difference within seeds between the network with the highest mean and the next one. Both"
+        " were picked after the runs, and the intervals are not corrected for the number of comparisons."
     )
     scores = read_scores(sources.runs)
     for told in tables:
@@ -208,7 +208,7 @@ def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: 
     missing = [labels.network(name) for name in labels.networks if name in TABLE_1 - set(networks)]
     yield f"*{about}*" + (f" (no runs of {', '.join(missing)})" if missing else "") + ":"
     yield table_of_scores(pd.concat([runs[runs["model"].isin(networks)], references]), networks, published, labels)
-    yield leads(runs, networks, labels)
+    yield from filter(None, [leads(runs, networks, labels)])
 
 
 def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
@@ -220,21 +220,26 @@ def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
 
 
 def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
+    yield "## At laptop scale"
     if not (folder / METRICS).is_file():
-        yield "**At laptop scale** (`make paper`): no numbers are kept here yet; the report of a run has them."
+        yield "`make paper` writes these into its report; no numbers are kept here yet."
         return
     rows = read_metrics(folder / METRICS)
-    yield f"**At laptop scale** (`make paper`; `resources/laptop`), scenes again. {_verdicts(folder)}"
+    yield from filter(None, [_verdicts(folder)])
+    yield (
+        "These numbers come from `make paper`, and `resources/laptop` holds a copy. They too are scores of stitched"
+        " scenes, means over the seeds."
+    )
     order = {name: rank for rank, name in enumerate(labels.datasets)}
     pairs = sorted(
         set(zip(rows["dataset"], rows["test"], strict=True)), key=lambda pair: order.get(pair[0], len(order))
     )
-    yield "\n".join(
-        _bullet(rows[(rows["dataset"] == dataset) & (rows["test"] == test)], labels) for dataset, test in pairs
-    )
+    for dataset, test in pairs:
+        yield from _in_short(rows[(rows["dataset"] == dataset) & (rows["test"] == test)], labels)
 
 
-def _bullet(rows: pd.DataFrame, labels: Labels) -> str:
+def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
+    """The PSNR of the amplitude of a condition in a line, and who leads."""
     runs = rows[~rows["model"].isin(REFERENCES)]
     networks = [name for name in labels.networks if name in set(runs["model"])]
     seeds, (dataset, test, block) = whole_seeds(runs, networks), rows[["dataset", "test", "block"]].iloc[0]
@@ -249,18 +254,24 @@ def _bullet(rows: pd.DataFrame, labels: Labels) -> str:
     )
     scale = [f"{REFERENCE_LABELS[name]} {QUANTITIES['psnr'].text(psnr[name])}" for name in REFERENCES if name in psnr]
     networks_at = ", ".join(f"{labels.network(name)} {QUANTITIES['psnr'].text(psnr[name])}" for name in networks)
-    ahead = leads(runs[runs["seed"].isin(seeds)], networks, labels)
-    return f"- *{about}.* Amplitude PSNR (dB): {networks_at}; {', '.join(scale)}. {ahead}"
+    yield f"*{about}.* Amplitude PSNR (dB): {networks_at}; {', '.join(scale)}."
+    yield from filter(None, [leads(runs[runs["seed"].isin(seeds)], networks, labels)])
 
 
 def _verdicts(folder: Path) -> str:
-    """How many claims hold by the verdicts that are kept in a folder; empty if none are."""
+    """How many claims hold by the verdicts that are kept in a folder, to go on a sentence; empty if
+    none are.
+    """
     if not (folder / CLAIMS).is_file():
         return ""
     claims = read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict"])
+    holding, failing, undecided = (int((claims["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, UNDECIDED))
     not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
-    want = f" ({not_run} for want of runs)" if not_run else ""
-    return f"Of {len(claims)} claims {in_words(list(claims['verdict']))}{want}."
+    parts = [f"{holding} of {len(claims)} claims hold{'s' if holding == 1 else ''}"]
+    parts += [f"{failing} do{'es' if failing == 1 else ''} not hold"] if failing else []
+    parts += [f"{undecided} {'is' if undecided == 1 else 'are'} undecided"] if undecided else []
+    words = f"{', '.join(parts[:-1])} and {parts[-1]}" if parts[1:] else parts[0]
+    return f"{words}{f' ({not_run} of them for lack of runs)' if not_run else ''}."
 
 
 def _counted(number: int, noun: str) -> str:
