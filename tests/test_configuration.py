@@ -131,7 +131,7 @@ def test_the_reconstruction_with_a_known_probe_has_the_options_of_the_engine_and
     assert list(properties) == list(names_of(EngineOptions))
     chosen = EngineOptions(**complete(changed("iterative", {}), SCHEMA)["iterative"])
     own = {name for name in names_of(EngineOptions) if getattr(chosen, name) != getattr(EngineOptions(), name)}
-    assert own == {"engine", "regularisation", "momentum", "positions_from"}
+    assert own == {"engine", "regularisation", "momentum", "positions_from", "full_resolution_from"}
 
 
 @pytest.mark.parametrize(

@@ -107,11 +107,42 @@ def test_a_batch_is_the_published_update_of_one_pattern_after_the_other(engine, 
     np.testing.assert_allclose(run.finished_object(), expected, atol=2e-5)
 
 
-@pytest.mark.parametrize(("engine", "iterations"), [("epie", 150), ("rpie", 40)])
-def test_perfect_patterns_and_a_known_probe_give_the_object_back(engine, iterations):
-    run = start(engine=engine)
+@pytest.mark.parametrize(
+    ("engine", "iterations", "full_resolution_from"), [("epie", 150, None), ("rpie", 40, None), ("rpie", 60, 15)]
+)
+def test_perfect_patterns_and_a_known_probe_give_the_object_back(engine, iterations, full_resolution_from):
+    run = start(engine=engine, full_resolution_from=full_resolution_from)
     assert finish(run, iterations) < 0.003
     assert agreement(run.finished_object(), make_object()) > 45
+
+
+def test_a_coarse_iteration_changes_low_frequencies_of_the_exit_wave_only():
+    y, x = np.indices((WINDOW, WINDOW)) - WINDOW / 2
+    probe = (10 * np.exp(0.2j * (x**2 + y**2))).astype(np.complex64)  # as bright everywhere: ePIE takes all of a change
+    run = start(GRID[:1], probe, full_resolution_from=6, momentum=0.0)
+    frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(WINDOW)] * 2)) / np.hypot(0.5, 0.5)
+    for iteration in range(1, 7):
+        before, reached = run.finished_object().copy(), 1 / 6 + 5 / 6 * (iteration - 1) / 5
+        run.run_iteration()
+        change = (run.finished_object() - before)[:WINDOW, :WINDOW]
+        spectrum = np.abs(np.fft.fft2(probe * change))
+        assert spectrum[frequency > reached].max(initial=0) < 1e-4 * spectrum.max()
+        assert spectrum[(frequency <= reached) & (frequency > reached - 1 / 6)].max() > 1e-3 * spectrum.max()
+
+
+def test_the_error_of_a_coarse_iteration_is_that_of_all_pixels():
+    fine, coarse = start(GRID[:1]), start(GRID[:1], full_resolution_from=6)
+    for run in (fine, coarse):
+        run.run_iteration()
+    assert fine.history[0]["r_factor"] == coarse.history[0]["r_factor"]
+
+
+@pytest.mark.parametrize(
+    ("full_resolution_from", "averaged", "coarse"), [(None, 1, 0), (1, 1, 0), (21, 1, 20), (21, 45, 15), (21, 60, 0)]
+)
+def test_the_mean_has_no_coarse_iteration(full_resolution_from, averaged, coarse):
+    options = ReconstructionOptions(iterations=60, averaged=averaged, full_resolution_from=full_resolution_from)
+    assert options.coarse_iterations == coarse
 
 
 def test_positions_between_pixels_are_honoured():
@@ -184,7 +215,8 @@ def test_noise_is_averaged_out_over_the_last_iterations():
 
 
 def test_an_interrupted_reconstruction_ends_like_an_unbroken_one():
-    whole, first, second = (start(probe_from=2, momentum=0.5, iterations=6, averaged=4) for _ in range(3))
+    options = dict(probe_from=2, momentum=0.5, iterations=6, averaged=2, full_resolution_from=5)
+    whole, first, second = (start(**options) for _ in range(3))
     finish(whole, 6)
     for _ in range(3):
         first.run_iteration()

@@ -90,6 +90,7 @@ def test_a_file_that_was_corrected_is_reconstructed_anew(reconstruct, path, chan
         (dict(engine="epie"), "the engine and the regularisation changed"),
         (dict(momentum=0.1), "the momentum changed"),
         (dict(positions_from=2), "the refinement of the positions changed"),
+        (dict(full_resolution_from=4), "the number of coarse iterations changed"),
         (dict(probe_from=3), "the refinement of the probe changed"),
         (dict(bin=2, crop=32), "the bin, the patterns, the positions and the mask changed"),
         (dict(scan=dict(centre=(16, 15))), "the crop, the centre, "),

@@ -17,6 +17,11 @@ of mPIE, also in the second paper): slow modes, such as those of a scan's corner
 takes hundreds of iterations for, are gone after some dozens. Noise makes these engines wander about
 the solution for ever; the result is the mean of object and probe over the last iterations.
 
+The first iterations may look at a disc of low spatial frequencies that grows to the whole detector:
+the coarse object is right before the fine one begins. With all frequencies from the start, fine
+structure that begins with another sign in one part of the object than in the next may stay so for
+ever, at a misfit that hardly tells.
+
 Where positions are no whole pixels the probe is shifted by the rest, in Fourier space.
 """
 
@@ -39,6 +44,7 @@ from ptychoformer.randomness import generator
 TINY = 1e-12
 MARGIN = 8  # pixels around the object into which refined positions may move
 LARGEST_MOVE = 0.5  # pixels in one iteration
+COARSEST = 1 / 6  # of the spatial frequencies up to the detector's corner, in the first of coarse iterations
 HISTORY = ("iteration", "r_factor", "seconds")  # of an iteration
 _TENSORS = ("object", "probe", "velocity", "object_sum", "probe_sum")
 
@@ -128,7 +134,8 @@ class Reconstruction:
         """
         began, before = time.perf_counter(), self.object.clone()
         self.iteration += 1
-        misfit = sum(self._update(batch) for batch in self._batches()).item() / self._recorded_amplitude
+        disc = self._disc()
+        misfit = sum(self._update(batch, disc) for batch in self._batches()).item() / self._recorded_amplitude
         if not math.isfinite(misfit):
             raise TrainingError(
                 f"The reconstruction diverged in iteration {self.iteration}; try less momentum or more regularisation."
@@ -151,6 +158,15 @@ class Reconstruction:
         moved = self.positions - (self.positions - self.recorded).mean(axis=0)
         self.positions = np.clip(moved, -MARGIN, np.array(self.object.shape) - self.window - MARGIN)
 
+    def _disc(self) -> Tensor | None:
+        """Detector pixels (h, w), bool, that change the object in this iteration; None for all."""
+        coarse = self.options.coarse_iterations
+        if self.iteration > coarse:
+            return None
+        share = COARSEST + (1 - COARSEST) * (self.iteration - 1) / coarse
+        y, x = (fftfreq(size, device=self.probe.device) for size in self.window)
+        return torch.hypot(y[:, None], x) <= share * math.hypot(0.5, 0.5)
+
     def _batches(self) -> Iterator[Batch]:
         corners = np.floor(self.positions + 0.5).astype(np.int64)
         for index in disjoint_batches(corners, self.window, generator(self.seed, "reconstruction", self.iteration)):
@@ -169,10 +185,13 @@ class Reconstruction:
         )
         return along_y[:, :, None] * along_x[:, None, :]
 
-    def _update(self, batch: Batch) -> Tensor:
-        """Use the patterns of a batch; returns the sum of their earlier errors in amplitude."""
+    def _update(self, batch: Batch, disc: Tensor | None) -> Tensor:
+        """Use the patterns of a batch, within a ``disc`` of the detector if there is one; returns
+        the sum of their earlier errors in amplitude, on all of it.
+        """
         spectrum, modulus, excess = self._compare(batch)
-        change = ifft2(spectrum.mul_(excess / modulus.clamp_min_(TINY)), norm="ortho")
+        factor = excess / modulus.clamp_min_(TINY)
+        change = ifft2(spectrum.mul_(factor if disc is None else factor.mul_(disc)), norm="ortho")
         if self._is_on(self.options.positions_from):
             self.positions[batch.index] += _moves(batch, change)
         intensity = batch.probes.abs().square()

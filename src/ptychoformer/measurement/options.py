@@ -132,11 +132,24 @@ class EngineOptions:
             "minimum": 1,
         },
     ] = 5
+    full_resolution_from: Annotated[
+        int | None,
+        {
+            "description": "iteration from which on every detector pixel is used, at the latest the first of the mean;"
+            " before it, those within a radius that grows from a sixth of the corner's; null: from the first",
+            "minimum": 1,
+        },
+    ] = None
 
     @property
     def average_from(self) -> int:
         """The first iteration, counted from 1, that is part of the mean."""
         return max(1, self.iterations - self.averaged + 1)
+
+    @property
+    def coarse_iterations(self) -> int:
+        """The number of first iterations that do not use every detector pixel."""
+        return min(self.full_resolution_from or 1, self.average_from) - 1
 
 
 @dataclass(frozen=True)

@@ -263,6 +263,7 @@ def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[st
         "momentum": run.options.momentum,
         "refinement of the probe": run.options.probe_from,
         "refinement of the positions": run.options.positions_from,
+        "number of coarse iterations": run.options.coarse_iterations,
         "seed": run.seed,
         "code": code,
         "version of PyTorch": str(torch.__version__),
