@@ -225,10 +225,10 @@ class TestNotes:
             assert set(layout.conditions if name == "table4" else layout.methods) == set(experiments.networks(name))
         note = notes.harvest_note("a/store", paper, ["table1", "table3", "fig4"])
         assert note.endswith(
-            "Left out for want of whole runs: Table II, Table IV, Table V, Figure 8, Figure 9, Figure 10."
+            "Left out for lack of whole runs: Table II, Table IV, Table V, Figure 8, Figure 9, Figure 10."
         )
         half = notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures], ["Figure 8 (a) to (c)"])
-        assert half.endswith("Left out for want of whole runs: Figure 8 (a) to (c).")
+        assert half.endswith("Left out for lack of whole runs: Figure 8 (a) to (c).")
         assert notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures]).endswith(
             "nothing was trained here."
         )

@@ -214,8 +214,8 @@ def test_a_reference_of_one_overlap_alone_is_drawn_there_alone(inputs):
 @pytest.mark.parametrize(
     ("absent", "note", "axis", "letters"),
     [
-        ("sizes", "a to c are left out for want of runs", "overlap (%)", ["d"]),
-        ("overlaps", "d is left out for want of runs", "training patterns", ["a", "b", "c"]),
+        ("sizes", "a to c are left out for lack of runs", "overlap (%)", ["d"]),
+        ("overlaps", "d is left out for lack of runs", "training patterns", ["a", "b", "c"]),
     ],
 )
 def test_a_half_whose_runs_are_missing_is_said_to_be(

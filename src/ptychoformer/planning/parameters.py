@@ -99,7 +99,7 @@ class Parameters:
         return self.experiments.factor(wildcards.experiment)
 
     def missing_scan(self, wildcards: Wildcards) -> str:
-        """Return the file for want of which Figure 5 is left out, or nothing."""
+        """Return the file without which Figure 5 is left out, or nothing."""
         return self.plan.missing_scan()
 
     def caution(self, wildcards: Wildcards) -> str:

@@ -95,7 +95,7 @@ class Plan:
         return tables | figures
 
     def missing_scan(self) -> str:
-        """Return the file for want of which Figure 5 is left out, or nothing."""
+        """Return the file without which Figure 5 is left out, or nothing."""
         if self.harvested or self.measured_is_at_hand():
             return ""
         return self.config["datasets"][self.experiments.first_dataset("measured")]["scan"]["file"]

@@ -176,7 +176,7 @@ def compose(
     figure = Figure(figsize=(DOUBLE_COLUMN, above + len(plots) * step + below))
     for what in absent:
         at = (0.5, FOR_LEGENDS / figure.get_figheight())
-        figure.text(*at, f"{what} left out for want of runs", ha="center", va="bottom", style="italic")
+        figure.text(*at, f"{what} left out for lack of runs", ha="center", va="bottom", style="italic")
     if pictures:
         pictures.draw(figure, list(models.values()), pixel_size)
     for place, (summary, x, name, title, _) in enumerate(plots):

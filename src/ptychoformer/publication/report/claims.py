@@ -100,8 +100,8 @@ class Section:
 
     @property
     def waiting(self) -> dict[str, int]:
-        """Where the paper has what runs are lacking of, to the number of claims that no run says
-        anything of for want of them.
+        """The part of the paper whose runs are missing, to the number of its claims that therefore
+        have no run.
         """
         return dict(Counter(claim.local.waits_for for claim in self.claims if claim.is_waiting))
 

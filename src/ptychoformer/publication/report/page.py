@@ -84,7 +84,7 @@ def make_report(
         ours: the network of Table I whose lead over the best of the others is the headline.
         scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by
             dots.
-        missing_scan: the file for want of which the measured data were left out.
+        missing_scan: the file without which the measured data were left out.
         harvest_note: that the runs are not of this workflow, in words; empty if they are.
         caution: why the numbers mean nothing, told in red; empty if they do.
 

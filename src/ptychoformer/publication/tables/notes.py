@@ -82,7 +82,7 @@ def harvest_note(harvested: str, contents: Contents, shown: Collection[str], pan
     tables = [table.source for name, table in contents.tables.items() if name not in shown and name != "measured"]
     figures = [f"Figure {name.removeprefix('fig')}" for name in FIGURES_OF_A_STORE if name not in shown]
     lacking = ", ".join([*tables, *panels, *figures])
-    left_out = f" Left out for want of whole runs: {lacking}." if lacking else ""
+    left_out = f" Left out for lack of whole runs: {lacking}." if lacking else ""
     return f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out}"
 
 
