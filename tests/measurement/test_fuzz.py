@@ -1,12 +1,13 @@
 """Thousands of damaged and lying files: each ends in a scan or in one sentence, soon, in little memory, and never in a crash."""
 
 import bz2
+import faulthandler
+import gc
 import io
 import json
 import os
 import pickle
 import resource
-import signal
 import struct
 import warnings
 import zipfile
@@ -459,6 +460,7 @@ def outcome(path, format, seed):
 
 def attempt(format, base, folder, seeds, pipe):
     """In a process of its own: one line about each file, before it is tried and after."""
+    gc.freeze()  # what other tests left may wait, when it is collected, for threads that were not forked
     with open("/proc/self/statm") as file:
         taken = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
@@ -468,13 +470,13 @@ def attempt(format, base, folder, seeds, pipe):
             path = folder / f"mutant{seed}.dat"
             mutate(format, base, path, random)
             report.write(f"{seed}\n")
-            signal.alarm(SECONDS)  # ends the process, even if a library is what hangs
+            faulthandler.dump_traceback_later(SECONDS, exit=True)  # even if a library is what hangs
             try:
                 with warnings.catch_warnings(action="error"):
                     found = outcome(path, format, seed)
             except BaseException as error:
                 found = f"!{type(error).__name__}: {error}"
-            signal.alarm(0)
+            faulthandler.cancel_dump_traceback_later()
             path.unlink(missing_ok=True)
             report.write(f"{seed} {json.dumps(found)}\n")
 
