@@ -71,6 +71,23 @@ def test_scores_of_few_training_patterns_are_those_of_the_reference_runs():
     assert len(rows) == 10
 
 
+def test_scores_at_less_overlap_are_those_of_the_reference_runs():
+    found = read_scores(REFERENCE).query(
+        "dataset == test and block == 'lower_right' and region == 'whole'"
+        " and level == 'scene' and channel == 'amplitude' and metric == 'psnr'"
+    )
+    found = found.groupby(["model", "dataset", "n_train"])["value"]
+    means, deviations, seeds = found.mean(), found.std(), found.count()
+    scans = [("clean", 2928), ("overlap_50", 744), ("overlap_25", 336), ("overlap_0", 192)]
+    rows = table("| overlap | 75 % |")
+    for name, *cells in rows:
+        for scan, cell in zip(scans, cells, strict=True):
+            place = {**NETWORKS, "ePIE": "epie"}[name], *scan
+            assert seeds[place] == 10
+            assert cell == f"{means[place]:.2f} ± {deviations[place]:.2f}", place
+    assert len(rows) == 5
+
+
 def test_scores_under_noise_are_those_of_the_reference_runs(scores):
     rows, model = table("| noisy, lower right | printed |"), None
     for name, _, *cells in rows:
