@@ -150,9 +150,9 @@ def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
     yield from filter(None, [_verdicts(Path(sources.runs))])
     yield (
         "The numbers are from the runs in `resources/reference`, with the paper's own object and probe; only the"
-        " objects of Table II are generated. Each is the score of the stitched scene, mean ± sample standard deviation over the"
-        " seeds that every network has. Numbers in brackets are the paper's, given where the block is the one that the"
-        " paper tested on."
+        " objects of Table II are generated. Each is the score of the stitched scene, mean ± sample standard deviation"
+        " over the seeds that every network has. Numbers in brackets are the paper's, given where the block is the one"
+        " that the paper tested on."
     )
     yield (
         "A lead is the mean difference within seeds between the network with the highest mean and the next one. These"
