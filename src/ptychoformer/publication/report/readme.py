@@ -149,14 +149,14 @@ def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
     yield "## At full size"
     yield from filter(None, [_verdicts(Path(sources.runs))])
     yield (
-        "These are the runs in `resources/reference`. They use the paper's own object and probe; only the objects of"
-        " Table II are generated. Each number is the score of the stitched scene, mean ± sample standard deviation over"
-        " the seeds that every network has. Numbers in brackets are the paper's, given where the block is the one that"
-        " the paper tested on."
+        "The numbers are from the runs in `resources/reference`, with the paper's own object and probe; only the"
+        " objects of Table II are generated. Each is the score of the stitched scene, mean ± sample standard deviation"
+        " over the seeds that every network has. Numbers in brackets are the paper's, given where the block is the one"
+        " that the paper tested on."
     )
     yield (
-        "A lead is the mean difference within seeds between the network with the highest mean and the next one. Both"
-        " were picked after the runs, and the intervals are not corrected for the number of comparisons."
+        "A lead is the mean difference within seeds between the network with the highest mean and the next one. These"
+        " two were picked after the runs, and the intervals are not corrected for the number of comparisons."
     )
     scores = read_scores(sources.runs)
     for told in tables:
@@ -222,13 +222,13 @@ def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
 def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
     yield "## At laptop scale"
     if not (folder / METRICS).is_file():
-        yield "`make paper` writes these into its report; no numbers are kept here yet."
+        yield "The report of `make paper` has the numbers; no numbers are kept here yet."
         return
     rows = read_metrics(folder / METRICS)
     yield from filter(None, [_verdicts(folder)])
     yield (
-        "These numbers come from `make paper`, and `resources/laptop` holds a copy. They too are scores of stitched"
-        " scenes, means over the seeds."
+        "These are means over the seeds of the scores of stitched scenes, from `make paper`; `resources/laptop` holds a"
+        " copy."
     )
     order = {name: rank for rank, name in enumerate(labels.datasets)}
     pairs = sorted(
@@ -259,8 +259,8 @@ def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
 
 
 def _verdicts(folder: Path) -> str:
-    """How many claims hold by the verdicts that are kept in a folder, to go on a sentence; empty if
-    none are.
+    """How many claims hold by the verdicts that are kept in a folder, as a sentence that may also
+    end another; empty if none are.
     """
     if not (folder / CLAIMS).is_file():
         return ""
