@@ -96,6 +96,22 @@ def test_what_is_drawn_has_the_first_dataset_the_greatest_set_and_the_first_seed
     assert all(view["models"] == experiments.networks("sizes") and view["block"] == "lower_right" for view in shown)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "drawn"), [((50, 400), [400, 50]), ((50, 192, 400), [192, 50]), ((400,), []), ((), [])]
+)
+def test_of_a_store_two_sizes_are_drawn_of_which_it_has_views(experiments, sizes, drawn):
+    def seeds(dataset, test, method, size, part):
+        return {0} if part != "views" or size in sizes else set()
+
+    parts = {
+        "sizes": part({("clean", size): (0, 1) for size in (50, 192, 400)}),
+        "overlaps": part({(dataset, 192): (0, 1) for dataset in overlaps(experiments)}),
+    }
+    stored = Experiments(CONFIG, SimpleNamespace(parts=parts, seeds=seeds))
+    assert list(dict.fromkeys(run["n_train"] for run in runs_of_fig8(stored))) == drawn
+    assert experiments_of_fig8(stored) == (["sizes", "overlaps"] if drawn else ["overlaps"])
+
+
 def test_losses_and_datasets_say_what_figures_draw_them_against(experiments):
     weights = weights_of_losses(experiments)
     assert weights == {"mse": 1.0, "nssim": 0.0, "weighted_20": 0.2, "weighted_50": 0.5, "weighted_90": 0.9}

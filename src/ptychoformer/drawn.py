@@ -39,9 +39,16 @@ def references_of_fig6(experiments: Experiments) -> list[Run]:
 
 
 def runs_of_fig8(experiments: Experiments) -> list[Run]:
-    """Return the networks at the two sizes of the training set that are shown."""
-    sizes = sizes_to_draw(experiments.sizes("sizes", experiments.first_dataset("sizes")))
-    return [run for size in sizes for run in experiments.runs_to_draw("sizes", n_train=size)]
+    """Return the networks at the two sizes of the training set that are shown; from a store of
+    runs, of the sizes of which it has the views, and none if it has fewer than two.
+    """
+    runs = {
+        size: experiments.runs_to_draw("sizes", n_train=size)
+        for size in experiments.sizes("sizes", experiments.first_dataset("sizes"))
+    }
+    if experiments.holdings:
+        runs = {size: shown for size, shown in runs.items() if experiments.are_held(shown, "views")}
+    return [run for size in sizes_to_draw(list(runs)) for run in runs[size]] if len(runs) > 1 else []
 
 
 def runs_of_fig9(experiments: Experiments) -> list[Run]:
@@ -94,11 +101,7 @@ def _fig4_is_held(experiments: Experiments) -> bool:
 
 def _held_for_fig8(experiments: Experiments) -> list[str]:
     parts = experiments.holdings.parts if experiments.holdings else ()
-    return [
-        name
-        for name in PANELS_OF_FIG8
-        if name in parts and (name == "overlaps" or experiments.are_held(runs_of_fig8(experiments), "views"))
-    ]
+    return [name for name in PANELS_OF_FIG8 if name in parts and (name == "overlaps" or runs_of_fig8(experiments))]
 
 
 def _fig8_is_held(experiments: Experiments) -> bool:

@@ -1,6 +1,6 @@
 """Figure 8: means and intervals where they belong, scenes of two sizes beside their truth."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -139,6 +139,20 @@ def test_plots_hold_the_means_dodged_by_less_than_they_are_apart(inputs):
     # The infinite PSNR of the ceiling is no line, but its legend says so; floor and one pattern are.
     assert [line.get_color() for line in plot.lines].count(GREY) == 2
     assert "Ceiling (PSNR ∞)" in labels_of(figure)
+
+
+@pytest.mark.parametrize("sizes", [(50, 100, 200, 500, 2928), (50, 100, 200, 500, 1000, 2000, 2928), (50, 192, 400)])
+def test_sizes_under_a_plot_do_not_meet_and_both_ends_are_there(inputs, sizes):
+    write_csv(metrics(["clean"], sizes), inputs[0])
+    with house_style():
+        figure = drawn(inputs)[2]
+        figure.draw_without_rendering()
+    plot = next(axes for axes in figure.axes if axes.get_xlabel() == "training patterns")
+    labels = plot.get_xticklabels()
+    assert {str(min(sizes)), str(max(sizes))} < {label.get_text() for label in labels}
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+    digit = boxes[0].width / len(str(min(sizes)))
+    assert all(left.x1 + digit / 2 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_every_word_can_be_read(inputs, experiment):

@@ -64,11 +64,21 @@ def test_scores_of_few_training_patterns_are_those_of_the_reference_runs():
     for name, *cells in rows:
         *named, channel = name.split(", ")
         model = ROWS[named[0]] if named else model
-        for size, cell in zip((50, 100, 200, 2928), cells, strict=True):
+        for size, cell in zip((50, 100, 200, 500, 2928), cells, strict=True):
             place = model, channel.replace(" ", "_"), size
             assert seeds[place] == 10
             assert cell == f"{means[place]:.2f} ± {deviations[place]:.2f}", place
     assert len(rows) == 10
+
+
+def test_losses_of_few_training_patterns_are_those_of_the_reference_runs():
+    histories = pd.read_csv(REFERENCE / "histories.csv.gz")
+    last = histories.query("dataset == 'clean' and loss == 'mse' and epoch == 25 and model in @NETWORKS.values()")
+    losses = last.groupby(["n_train", "model"])["validation_loss"].mean().unstack()
+    assert list(losses.index) == [50, 100, 200, 500, 2928]
+    assert set(losses.idxmin(axis=1)) == {"ptychoformer"}
+    ours, others = losses.loc[500, "ptychoformer"], losses.loc[500].drop("ptychoformer")
+    assert f"it is {ours:.3f}, that of the others {others.min():.3f} to {others.max():.3f}." in PAGE
 
 
 def test_scores_at_less_overlap_are_those_of_the_reference_runs():

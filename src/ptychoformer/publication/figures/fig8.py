@@ -44,6 +44,7 @@ PLOTS = (*PANELS, (RELATIVE_PHASE, "psnr"))
 # above what networks reach, in parts of that: where a reference leaves the plot, and what the plot
 # then leaves free
 FAR, ROOM = 1.0, 0.3
+WIDTH_OF_TICK = 0.3  # its label's and a gap's, in parts of the axis
 BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # what a label covers
 DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
 
@@ -263,11 +264,13 @@ def _where(rows: pd.DataFrame, networks: pd.DataFrame, x: str) -> str:
 
 
 def _apart(ticks: list[float], log: bool) -> list[float]:
-    """The ticks whose labels do not meet, from the largest down."""
+    """The ticks whose labels do not meet: both ends, and from the largest down what has room
+    between them.
+    """
     place = np.log10(ticks) if log else np.asarray(ticks, float)
-    kept = [len(ticks) - 1]
+    kept, gap = [len(ticks) - 1], WIDTH_OF_TICK * (place[-1] - place[0])
     for index in range(len(ticks) - 2, -1, -1):
-        if place[kept[-1]] - place[index] >= 0.2 * (place[-1] - place[0]):
+        if place[kept[-1]] - place[index] >= gap and (index == 0 or place[index] - place[0] >= gap):
             kept.append(index)
     return [ticks[index] for index in reversed(kept)]
 
