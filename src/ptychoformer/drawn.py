@@ -48,7 +48,8 @@ def runs_of_fig8(experiments: Experiments) -> list[Run]:
     }
     if experiments.holdings:
         runs = {size: shown for size, shown in runs.items() if experiments.are_held(shown, "views")}
-    return [run for size in sizes_to_draw(list(runs)) for run in runs[size]] if len(runs) > 1 else []
+    shown = sizes_to_draw(list(runs)) if len(runs) > 1 else []
+    return [run for size in shown for run in runs[size]]
 
 
 def runs_of_fig9(experiments: Experiments) -> list[Run]:

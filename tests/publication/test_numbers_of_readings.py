@@ -43,6 +43,12 @@ def both(scores, *place):
     return f"{decibels.mean():.2f} / {100 * similarity.mean():.1f}"
 
 
+def of_ten_seeds(values):
+    """Mean and sample standard deviation as they are printed."""
+    assert len(values) == 10
+    return f"{values.mean():.2f} ± {values.std():.2f}"
+
+
 def test_scores_on_both_blocks_are_those_of_the_reference_runs(scores):
     rows, model = table("| noise-free | printed |"), None
     for name, _, *cells in rows:
@@ -58,16 +64,14 @@ def test_scores_of_few_training_patterns_are_those_of_the_reference_runs():
         "dataset == test == 'clean' and block == 'lower_right' and region == 'unseen'"
         " and level == 'scene' and metric == 'psnr'"
     )
-    found = found.groupby(["model", "channel", "n_train"])["value"]
-    means, deviations, seeds = found.mean(), found.std(), found.count()
+    found = found.set_index(["model", "channel", "n_train"])["value"].sort_index()
     rows, model = table("| PSNR, dB | 50 | 100 |"), None
     for name, *cells in rows:
         *named, channel = name.split(", ")
         model = ROWS[named[0]] if named else model
         for size, cell in zip((50, 100, 200, 500, 2928), cells, strict=True):
             place = model, channel.replace(" ", "_"), size
-            assert seeds[place] == 10
-            assert cell == f"{means[place]:.2f} ± {deviations[place]:.2f}", place
+            assert cell == of_ten_seeds(found[place]), place
     assert len(rows) == 10
 
 
@@ -86,15 +90,13 @@ def test_scores_at_less_overlap_are_those_of_the_reference_runs():
         "dataset == test and block == 'lower_right' and region == 'whole'"
         " and level == 'scene' and channel == 'amplitude' and metric == 'psnr'"
     )
-    found = found.groupby(["model", "dataset", "n_train"])["value"]
-    means, deviations, seeds = found.mean(), found.std(), found.count()
+    found = found.set_index(["model", "dataset", "n_train"])["value"].sort_index()
     scans = [("clean", 2928), ("overlap_50", 744), ("overlap_25", 336), ("overlap_0", 192)]
     rows = table("| overlap | 75 % |")
     for name, *cells in rows:
         for scan, cell in zip(scans, cells, strict=True):
             place = {**NETWORKS, "ePIE": "epie"}[name], *scan
-            assert seeds[place] == 10
-            assert cell == f"{means[place]:.2f} ± {deviations[place]:.2f}", place
+            assert cell == of_ten_seeds(found[place]), place
     assert len(rows) == 5
 
 

@@ -127,7 +127,8 @@ def block_of_results(sources: Sources, full_size: Sequence[Told], laptop: Labels
     Raises:
         InputError: a table is missing or breaks its contract.
     """
-    return "\n\n".join([*_full_size(sources, full_size), *_laptop(Path(sources.laptop), laptop)]) + "\n"
+    paragraphs = [*_full_size(sources, full_size), *_laptop(Path(sources.laptop), laptop)]
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
 def headline_of_results(sources: Sources, told: Told) -> str:
@@ -147,7 +148,7 @@ def headline_of_results(sources: Sources, told: Told) -> str:
 
 def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
     yield "## At full size"
-    yield from filter(None, [_verdicts(Path(sources.runs))])
+    yield _verdicts(Path(sources.runs))
     yield (
         "The numbers are from the runs in `resources/reference`, with the paper's own object and probe; only the"
         " objects of Table II are generated. Each is the score of the stitched scene, mean ± sample standard deviation"
@@ -164,7 +165,9 @@ def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
 
 
 def _table(told: Told, scores: pd.DataFrame) -> Iterator[str]:
-    """Each condition of a table with who leads, or a sentence that there is nothing of it."""
+    """Each condition of a table with who leads, or a sentence that there is nothing of it; a
+    paragraph may be empty.
+    """
     published = read_table(told.published, PUBLISHED)
     table = scores[(scores["region"] == WHOLE) & (scores["level"] == told.level)]
     for dataset in (name for name in told.labels.datasets if name in set(published["condition"])):
@@ -208,7 +211,7 @@ def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: 
     missing = [labels.network(name) for name in labels.networks if name in TABLE_1 - set(networks)]
     yield f"*{about}*" + (f" (no runs of {', '.join(missing)})" if missing else "") + ":"
     yield table_of_scores(pd.concat([runs[runs["model"].isin(networks)], references]), networks, published, labels)
-    yield from filter(None, [leads(runs, networks, labels)])
+    yield leads(runs, networks, labels)
 
 
 def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
@@ -225,7 +228,7 @@ def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
         yield "The report of `make paper` has the numbers; no numbers are kept here yet."
         return
     rows = read_metrics(folder / METRICS)
-    yield from filter(None, [_verdicts(folder)])
+    yield _verdicts(folder)
     yield (
         "These are means over the seeds of the scores of stitched scenes, from `make paper`; `resources/laptop` holds a"
         " copy."
@@ -255,7 +258,7 @@ def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
     scale = [f"{REFERENCE_LABELS[name]} {QUANTITIES['psnr'].text(psnr[name])}" for name in REFERENCES if name in psnr]
     networks_at = ", ".join(f"{labels.network(name)} {QUANTITIES['psnr'].text(psnr[name])}" for name in networks)
     yield f"*{about}.* Amplitude PSNR (dB): {networks_at}; {', '.join(scale)}."
-    yield from filter(None, [leads(runs[runs["seed"].isin(seeds)], networks, labels)])
+    yield leads(runs[runs["seed"].isin(seeds)], networks, labels)
 
 
 def _verdicts(folder: Path) -> str:
