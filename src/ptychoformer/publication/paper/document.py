@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -198,18 +197,13 @@ def _floats(
     folder: Path,
     missing_scan: str,
 ) -> dict[str, Any]:
-    """The tables and the figures of results in turn, and the figures that are not among them."""
+    """Tables before figures, as they fill pages best, and the figures that show no result."""
     results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
     return {
-        "floats": _in_turn(tables, _figures(results, contents, folder)),
+        "floats": [*tables, *_figures(results, contents, folder)],
         "elsewhere": _listed([name for name in figures if name not in results]),
         "absent": absent(missing_scan) if missing_scan else "",
     }
-
-
-def _in_turn(*kinds: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One of each kind after the other, as pages are filled best: tables are low, figures high."""
-    return [one for turn in zip_longest(*kinds) for one in turn if one is not None]
 
 
 def _of_experiments(contents: Contents) -> set[str]:
