@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.evaluation.scores import psnr
@@ -212,6 +214,23 @@ def test_noise_is_averaged_out_over_the_last_iterations():
         finish(run, 40)
         found.append(agreement(run.finished_object(), make_object()))
     assert found[1] > found[0] + 1
+
+
+class NoFloat64(TorchDispatchMode):
+    """Refuses what Apple's GPUs refuse."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        for part in tree_leaves((args, kwargs, found)):
+            assert not torch.is_tensor(part) or part.dtype not in (torch.float64, torch.complex128), function
+        return found
+
+
+def test_no_tensor_is_of_a_type_that_some_devices_lack():
+    with NoFloat64():
+        run = start(probe_from=2, positions_from=2)
+        finish(run, 3)
+        assert run.light().dtype == np.float64
 
 
 def test_an_interrupted_reconstruction_ends_like_an_unbroken_one():

@@ -111,7 +111,9 @@ class Reconstruction:
         rows, columns = (torch.arange(size, device=device) for size in self.window)
         self._offsets = (rows[:, None] * width + columns).flatten()
         self._frequencies = [2j * math.pi * fftfreq(size, device=device) for size in self.window]
-        self._recorded_amplitude = self.amplitudes.sum(dim=0, dtype=torch.float64).mul(self.good).sum().item()
+        # By NumPy here and below, since Apple's GPUs have no float64.
+        recorded = self.amplitudes.cpu().numpy().sum(axis=0, dtype=np.float64)
+        self._recorded_amplitude = float(recorded[self.good.cpu().numpy()].sum())
         if not self._recorded_amplitude > 0:
             raise InputError("The patterns hold no photons; there is nothing to reconstruct from.")
 
@@ -179,7 +181,7 @@ class Reconstruction:
     def _ramp(self, shift: np.ndarray) -> Tensor | None:
         if not shift.any():
             return None
-        y, x = torch.from_numpy(shift).to(self.probe.device, torch.float32).unbind(1)
+        y, x = torch.from_numpy(shift.astype(np.float32)).to(self.probe.device).unbind(1)
         along_y, along_x = (
             torch.exp(-part[:, None] * frequency) for part, frequency in zip((y, x), self._frequencies, strict=True)
         )
@@ -236,7 +238,7 @@ class Reconstruction:
         total, intensity = torch.zeros(self.object.numel(), device=self.probe.device), self.probe.abs().square()
         for batch in self._batches():
             total[batch.pixels] += intensity
-        return _without_margin(total.view(self.object.shape)).double().cpu().numpy()
+        return _without_margin(total.view(self.object.shape)).cpu().numpy().astype(np.float64)
 
     def finished_object(self) -> np.ndarray:
         """(H, W) complex64, [0, 0] where a window at position (0, 0) has its corner."""
@@ -266,7 +268,7 @@ def _moves(batch: Batch, change: Tensor) -> np.ndarray:
     (yy, yx), (_, xx) = ([_inner(slope, other) for other in slopes] for slope in slopes)
     y, x = (_inner(slope, change) for slope in slopes)
     moves = torch.stack([xx * y - yx * x, yy * x - yx * y], dim=1) / (yy * xx - yx * yx).clamp_min(TINY)[:, None]
-    return moves.clamp(-LARGEST_MOVE, LARGEST_MOVE).double().cpu().numpy()
+    return moves.clamp(-LARGEST_MOVE, LARGEST_MOVE).cpu().numpy().astype(np.float64)
 
 
 def _inner(first: Tensor, second: Tensor) -> Tensor:
