@@ -48,6 +48,12 @@ def test_loss_falls_and_the_history_says_so(tmp_path, make_scan):
     assert history.train_loss.iloc[-1] < 0.7 * history.train_loss.iloc[0]
 
 
+def test_the_training_loss_is_a_mean_over_patterns_however_they_are_batched(tmp_path, make_scan):
+    scan, still = make_scan(), dict(model=PTYCHONN, epochs=1, learning_rate=1e-12)
+    whole, batches = (train(tmp_path / f"{size}", scan, batch_size=size, **still)[1] for size in (18, 8))
+    assert batches.train_loss[0] == pytest.approx(whole.train_loss[0], rel=1e-6)  # batches of 8, 8 and 2
+
+
 def test_seeds_side_by_side_are_those_of_runs_alone(tmp_path, make_scan):
     scan = make_scan()
     alone = [train(tmp_path / f"alone{seed}", scan, seed=seed, weights="best")[0] for seed in range(3)]

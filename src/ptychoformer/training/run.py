@@ -184,7 +184,7 @@ class Training:
                 " lower that or look for outliers in the dataset."
             )
         self.epoch += 1
-        row = (self.epoch, rate, losses.mean().item(), validation_loss, seconds)
+        row = (self.epoch, rate, self._mean(losses), validation_loss, seconds)
         self.history.append(dict(zip(HISTORY, row, strict=True)))
         with self._graphs.stream():
             self.schedule.step(validation_loss)
@@ -193,6 +193,12 @@ class Training:
                     "loss": validation_loss,
                     "weights": {name: part.clone() for name, part in self.model.state_dict().items()},
                 }
+
+    def _mean(self, losses: Tensor) -> float:
+        """The mean over patterns of the losses of batches, the last of which may be smaller."""
+        sizes = torch.full_like(losses, self.options.batch_size)
+        sizes[-1] = len(self.examples) - self.options.batch_size * (self.batches - 1)
+        return (losses @ sizes).item() / len(self.examples)
 
     def _fit(self, batch: Tensor, network: nn.Module) -> Tensor:
         loss = self._loss(self.examples.part(batch), network)
