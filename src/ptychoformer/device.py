@@ -36,6 +36,17 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def with_earlier(device: torch.device, earlier: str) -> str:
+    """For people: what a job was on that began on ``earlier``, if that is not empty, and went on
+    on ``device``.
+    """
+    now = device_name(device)
+    if not earlier or earlier.split(", then ")[-1] == now:
+        return earlier or now
+    say(f"It began on {earlier} and goes on on {now}, whose numbers may differ in their last digits.")
+    return f"{earlier}, then {now}"
+
+
 def _taken(cards: Sequence[str]) -> int:
     """Take one of the cards, named by their UUIDs; returns its place. Where no file can be
     locked it is the first.

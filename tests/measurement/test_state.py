@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from ptychoformer import device
 from ptychoformer.measurement import reconstruct as module
 from ptychoformer.measurement.iterative import Reconstruction
 from ptychoformer.measurement.options import Reading, ReconstructionOptions
@@ -156,3 +157,12 @@ def test_another_number_of_iterations_ends_where_an_unbroken_run_does(
 def test_a_state_of_an_earlier_version_is_told(reconstruct, path, tmp_path):
     save({"identity": "0123456789ab", "iteration": 3}, tmp_path / "object.state.pt")
     assert "was written by another version of the code." in reconstruct(path)[0]
+
+
+def test_a_reconstruction_that_goes_on_elsewhere_says_so(reconstruct, path, tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "device_name", lambda _: "Tesla T4")
+    reconstruct(path, stop=3)
+    monkeypatch.setattr(device, "device_name", lambda _: "cpu")
+    assert "It began on Tesla T4 and goes on on cpu" in reconstruct(path, stop=5)[0]
+    assert load(module.state_file(tmp_path / "object.h5"))["device"] == "Tesla T4, then cpu"
+    assert "It began" not in reconstruct(path)[0]

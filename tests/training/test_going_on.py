@@ -11,6 +11,7 @@ import h5py
 import pandas as pd
 import pytest
 
+from ptychoformer import device
 from ptychoformer.tensors import save
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training import pace
@@ -119,6 +120,19 @@ def broken_off(folder, scan, monkeypatch, epoch=1, **training):
     with pytest.raises(KeyboardInterrupt):
         train(folder, scan, **training)
     monkeypatch.setattr(fit_module, "run_epoch", run_epoch)
+
+
+def test_a_run_that_goes_on_elsewhere_names_every_device(tmp_path, make_scan, monkeypatch, capsys):
+    scan, folder = make_scan(), tmp_path / "run"
+    monkeypatch.setattr(device, "device_name", lambda _: "Tesla T4")
+    broken_off(folder, scan, monkeypatch)
+    monkeypatch.setattr(device, "device_name", lambda _: "cpu")
+    broken_off(folder, scan, monkeypatch, epoch=2)
+    assert "It began on Tesla T4 and goes on on cpu" in capsys.readouterr().err
+    files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
+    facts = fit_module.fit(scan, model=DPI, loss=MSE, n_train=20, seed=0, training=TRAINING, **files)
+    assert facts["device"] == "Tesla T4, then cpu"
+    assert "It began" not in capsys.readouterr().err
 
 
 def turned(file):

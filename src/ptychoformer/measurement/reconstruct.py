@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ptychoformer.device import device_name, lookup_device
+from ptychoformer.device import lookup_device, with_earlier
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.first_probe import as_bright_as, brightest, first_probe
 from ptychoformer.measurement.gauge import fix_gauge
@@ -122,9 +122,11 @@ def reconstruct(
         f" {device}"
     )
     identity = _identity(run, prepared, code)
-    _run_to_the_end(run, state_file(output), identity, lambda: watch and watch(run, prepared))
+    known_as = with_earlier(device, _left_by(run, state_file(output), identity))
+    about = {"identity": identity, "average_from": options.average_from, "device": known_as}
+    _run_to_the_end(run, state_file(output), about, lambda: watch and watch(run, prepared))
     if keep_state:
-        _save_state(run, state_file(output), identity)
+        save(run.state() | about, state_file(output))
     r_factor = run.finish()
     say(f"R factor {r_factor:.4f} after {run.iteration} iterations")
     if r_factor > DARKNESS:
@@ -136,13 +138,13 @@ def reconstruct(
     write_records(run.history, convergence)
     if not keep_state:
         delete_state(output)
-    return _facts(run, r_factor, device)
+    return _facts(run, r_factor, known_as)
 
 
-def _facts(run: Reconstruction, r_factor: float, device: torch.device) -> dict[str, Any]:
+def _facts(run: Reconstruction, r_factor: float, device: str) -> dict[str, Any]:
     """What the provenance says of a finished reconstruction."""
     return {
-        "device": device_name(device),
+        "device": device,
         "r_factor": r_factor,
         "patterns": len(run.amplitudes),
         "reconstruction_seconds": round(sum(row["seconds"] for row in run.history), 1),
@@ -270,31 +272,35 @@ def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[st
     }
 
 
-def _restore(run: Reconstruction, state: Mapping[str, Any], path: Path) -> None:
-    """Put ``run`` where it was left, unless it would have averaged other iterations by then."""
+def _left_by(run: Reconstruction, path: Path, identity: Mapping[str, Any]) -> str:
+    """Put ``run`` where it was left, if it was; returns the device that left it there, else ""."""
+    state = load_state(path, identity)
+    return state.get("device", "") if state is not None and _restore(run, state, path) else ""
+
+
+def _restore(run: Reconstruction, state: Mapping[str, Any], path: Path) -> bool:
+    """Put ``run`` where it was left, unless it would have averaged other iterations by then;
+    returns whether it was put there.
+    """
     done, averages = state.get("iteration", 0), state.get("average_from", run.options.average_from)
     first, last = run.options.average_from, run.options.iterations
     if done > last or (done >= first and averages != first):
         holds = f"{done} iterations, averaged from {averages} on"
         say(f"Starting anew: {path} holds {holds}, which the mean of iterations {first} to {last} cannot be made of.")
-        return
-    if restored(run, state, path):
+        return False
+    if goes_on := restored(run, state, path):
         say(f"Going on after iteration {run.iteration}.")
+    return goes_on
 
 
-def _save_state(run: Reconstruction, path: Path, identity: Mapping[str, Any]) -> None:
-    save(run.state() | {"identity": identity, "average_from": run.options.average_from}, path)
-
-
-def _run_to_the_end(run: Reconstruction, path: Path, identity: Mapping[str, Any], watch: Callable[[], None]) -> None:
-    if state := load_state(path, identity):
-        _restore(run, state, path)
+def _run_to_the_end(run: Reconstruction, path: Path, about: Mapping[str, Any], watch: Callable[[], None]) -> None:
+    """Iterate, and write the state now and then, with what there is to know ``about`` it."""
     left = range(run.iteration, run.options.iterations)
     saved, wait = time.monotonic(), SECONDS_BETWEEN_STATES
     for _ in progress(left, len(left), "iterations"):
         run.run_iteration()
         if (began := time.monotonic()) - saved > wait:
-            _save_state(run, path, identity)
+            save(run.state() | about, path)
             saved = time.monotonic()
             wait = max(SECONDS_BETWEEN_STATES, (saved - began) / PART_FOR_STATES)
         watch()

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from ptychoformer.device import device_name, lookup_device
+from ptychoformer.device import lookup_device, with_earlier
 from ptychoformer.errors import TrainingError
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.models import build, own_initialisation, parameter_count
@@ -79,10 +79,12 @@ class _Job:
     training: Training
     source: str  # digest of a user's own network as it was when the training began, else empty
     identity: dict[str, Any]
+    device: str  # or devices, for people
     saved: float = field(default_factory=time.monotonic)
 
     def save_state(self) -> None:
-        save(self.training.state() | {"identity": self.identity}, state_beside(self.run.checkpoint))
+        about = {"identity": self.identity, "device": self.device}
+        save(self.training.state() | about, state_beside(self.run.checkpoint))
         write_records(self.training.history, _growing(self.run.history))
         self.saved = time.monotonic()
 
@@ -147,7 +149,7 @@ def fit_together(
         raise TrainingError(
             failed[0][1] if len(runs) == 1 else " ".join(f"Seed {seed}: {error}" for seed, error in failed)
         )
-    return [_finished(job, model, n_train, device) for job in jobs]
+    return [_finished(job, model, n_train) for job in jobs]
 
 
 def _prepared(
@@ -188,18 +190,22 @@ def _prepared(
     making = Training(network, measure, training, run.seed, examples, validation)
     counts = f"{parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate"
     say(f"{model.kind}, seed {run.seed}: {counts}, on {device}")
-    if state := load_state(state_beside(run.checkpoint), identity):
-        _restore(making, state, state_beside(run.checkpoint))
-    return _Job(run, tuple(scan.window), normalisation, making, source, identity)
+    state = load_state(state_beside(run.checkpoint), identity)
+    goes_on = state is not None and _restore(making, state, state_beside(run.checkpoint))
+    known_as = with_earlier(device, state.get("device", "") if goes_on else "")
+    return _Job(run, tuple(scan.window), normalisation, making, source, identity, known_as)
 
 
-def _restore(making: Training, state: Mapping[str, Any], path: Path) -> None:
-    """Put a run where it was left, if it is not beyond the last epoch that is asked for."""
+def _restore(making: Training, state: Mapping[str, Any], path: Path) -> bool:
+    """Put a run where it was left, if it is not beyond the last epoch that is asked for; returns
+    whether it was put there.
+    """
     if state.get("epoch", 0) > making.options.epochs:
         say(f"Starting anew: {path} is that of {state['epoch']} epochs, {making.options.epochs} are asked for.")
-        return
-    if restored(making, state, path):
+        return False
+    if goes_on := restored(making, state, path):
         say(f"Going on after epoch {making.epoch}.")
+    return goes_on
 
 
 def _train(
@@ -245,7 +251,7 @@ def _is_due(job: _Job, device: torch.device) -> bool:
     return device.type == "cpu" or time.monotonic() - job.saved > SECONDS_BETWEEN_STATES
 
 
-def _finished(job: _Job, model: NetworkEntry, n_train: int, device: torch.device) -> dict[str, Any]:
+def _finished(job: _Job, model: NetworkEntry, n_train: int) -> dict[str, Any]:
     """Write what a run has made; returns its facts."""
     making = job.training
     write_records(making.history, job.run.history)
@@ -253,7 +259,7 @@ def _finished(job: _Job, model: NetworkEntry, n_train: int, device: torch.device
     made = Checkpoint(model, job.window, job.normalisation, making.final_weights(), job.source)
     save_checkpoint(made, job.run.checkpoint)
     return {
-        "device": device_name(device),
+        "device": job.device,
         "parameters": parameter_count(making.model),
         "initial_weights": model.initialisation or own_initialisation(model.kind),
         "patterns": n_train,
