@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import product, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def make_paper(
     first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(trained, labels)
     read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)
+    floats = _floats(_tables(layouts, read, words), figures, contents, Path(source).parent, missing_scan)
     # Every value is text unless it was made Typst here.
     render = partial(
         template(TEMPLATE, {"inline": inline, "quoted": _quoted}, _as_typst).render,
@@ -98,13 +100,13 @@ def make_paper(
         **headline_words(lead, first, ours),
         paper=_reproduced(citation),
         readings=read_readings(readings),
-        **_floats(_tables(layouts, read, words), figures, contents, Path(source).parent, missing_scan),
+        **floats,
         **_claims(claims, labels, contents),
         version=__version__,
         libraries=[*report_runs.libraries(runs), ("typst", typst.__version__)],
     )
-    for highest in HEIGHTS:
-        write_text(render(highest=highest), source)
+    for highest, order in product(HEIGHTS, floats["orders"]):
+        write_text(render(highest=highest, floats=order), source)
         if _fits(source):
             break
     with atomic(pdf) as unfinished:
@@ -197,13 +199,19 @@ def _floats(
     folder: Path,
     missing_scan: str,
 ) -> dict[str, Any]:
-    """Tables before figures, as they fill pages best, and the figures that show no result."""
+    """Tables and figures of results in either order, and the figures that are not among them."""
     results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
     return {
-        "floats": [*tables, *_figures(results, contents, folder)],
+        "orders": _orders(tables, _figures(results, contents, folder)),
         "elsewhere": _listed([name for name in figures if name not in results]),
         "absent": absent(missing_scan) if missing_scan else "",
     }
+
+
+def _orders(tables: Sequence[dict[str, Any]], figures: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Tables before figures, and one of each in turn: sizes decide which fills pages better."""
+    in_turn = [one for turn in zip_longest(tables, figures) for one in turn if one is not None]
+    return [[*tables, *figures], in_turn]
 
 
 def _of_experiments(contents: Contents) -> set[str]:
