@@ -32,7 +32,7 @@ endif
 .PHONY: help paper smoke full-size reference trials ties readme reliability docs audit check-slurm test test-all test-slurm lint format clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 # What is installed is what the locks say, whatever the times of files in a copied folder are.
 LOCKS := requirements.lock requirements-torch.lock requirements-torch-cpu.lock

@@ -188,9 +188,14 @@ class TestFullSize:
         claims = pd.DataFrame([dict.fromkeys(OUTPUT_COLUMNS, "") | dict(id="one", judges="sign", verdict="holds")])
         write_csv(claims.assign(source="local", interim=False, n_seeds=10), tmp_path / "claims.csv")
         keep_verdicts(tmp_path / "claims.csv", sources.runs)
-        table, verdicts = headline_of_results(sources, TABLE_1).rstrip().split("\n\n")[1:]
+        table, verdicts, caution = headline_of_results(sources, TABLE_1).rstrip().split("\n\n")[1:]
         assert table.startswith("|")
         assert verdicts == "At full size, 1 of 1 claims holds."
+        assert ", none of the verdicts at full size come out otherwise." in caution
+        otherwise = claims.assign(source="local", interim=False, n_seeds=10, verdict_pattern="undecided")
+        write_csv(otherwise, tmp_path / "claims.csv")
+        keep_verdicts(tmp_path / "claims.csv", sources.runs)
+        assert ", 1 of the verdicts at full size comes out otherwise." in headline_of_results(sources, TABLE_1)
 
 
 class TestLaptop:

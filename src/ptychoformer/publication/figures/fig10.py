@@ -33,7 +33,7 @@ HEIGHT, TOP = 3.2, 0.41  # inches; of the page and of the upper panels
 PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")
 # Pure losses, set apart from the weighted ones by a part of the axis.
 ENDS = {0.0: "NSSIM", 1.0: "MSE"}
-APART = 0.12
+APART = 0.18
 PUBLISHED_LOOK = {
     "marker": "o",
     "linestyle": "none",
@@ -43,7 +43,7 @@ PUBLISHED_LOOK = {
     "markeredgewidth": 0.7,
 }
 FLOOR_LOOK = REFERENCE_LOOK | {"linestyle": REFERENCES["floor"].dashes}
-TICKS = (0.2, 0.5, 0.8)
+TICKS = (0.2, 0.5, 0.9)
 
 
 def draw(

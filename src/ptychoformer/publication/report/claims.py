@@ -269,11 +269,16 @@ def tally(table: pd.DataFrame, source: str) -> Tally:
     )
 
 
+def flipped(rows: pd.DataFrame, columns: Sequence[str] = VERDICTS_ELSEWHERE) -> pd.Series:
+    """Whether each claim comes out otherwise in any of these columns."""
+    return pd.concat([_flipped(rows, column) for column in columns], axis=1).any(axis=1)
+
+
 def _again(rows: pd.DataFrame, where: str, columns: Sequence[str]) -> Again:
     """The claims that come out otherwise in any of these columns."""
     judged = pd.concat([rows[column] != "" for column in columns], axis=1).any(axis=1)
-    flipped = pd.concat([_flipped(rows, column) for column in columns], axis=1).any(axis=1)
-    return Again(where, int(judged.sum()), int(flipped.sum()), int((rows.loc[flipped, "verdict"] == HOLDS).sum()))
+    flips = flipped(rows, columns)
+    return Again(where, int(judged.sum()), int(flips.sum()), int((rows.loc[flips, "verdict"] == HOLDS).sum()))
 
 
 def in_words(verdicts: Sequence[str]) -> str:

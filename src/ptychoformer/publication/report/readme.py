@@ -17,11 +17,11 @@ from ptychoformer.evaluation import REFERENCES, SCENE, WHOLE
 from ptychoformer.evaluation.columns import PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
-from ptychoformer.publication.claims.judge import LOCAL
+from ptychoformer.publication.claims.judge import LOCAL, VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
 from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.names import REFERENCE_LABELS
-from ptychoformer.publication.report.claims import read_verdicts
+from ptychoformer.publication.report.claims import flipped, read_verdicts
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.leads import SHOWN, leads, table_of_scores
 from ptychoformer.publication.store.files import read_scores
@@ -32,7 +32,7 @@ from ptychoformer.tables import write_csv
 
 BEGIN, END = "<!-- results: begin, made by `make readme` -->", "<!-- results: end -->"
 METRICS, CLAIMS = "metrics.csv", "claims.csv"
-CLAIM_COLUMNS = ("id", "judges", "verdict", "n_seeds", "scale", "source")
+CLAIM_COLUMNS = ("id", "judges", "verdict", *VERDICTS_ELSEWHERE, "n_seeds", "scale", "source")
 _SCHEDULE = ["n_train", "epochs", "batch_size"]
 
 
@@ -143,12 +143,14 @@ def headline_of_results(sources: Sources, told: Told) -> str:
     shown = paragraphs[:2] if len(paragraphs) > 1 and paragraphs[1].startswith("|") else paragraphs[:1]
     scales = {"At full size": Path(sources.runs), "At laptop scale": Path(sources.laptop)}
     shown += [f"{scale}, {verdicts}" for scale, folder in scales.items() if (verdicts := _verdicts(folder))]
-    return "\n\n".join(shown) + "\n"
+    shown.append(_caution(Path(sources.runs)))
+    return "\n\n".join(filter(None, shown)) + "\n"
 
 
 def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
     yield "## At full size"
     yield _verdicts(Path(sources.runs))
+    yield _caution(Path(sources.runs))
     yield (
         "The numbers are from the runs in `resources/reference`, with the paper's own object and probe; only the"
         " objects of Table II are generated. Each is the score of the stitched scene, mean ± sample standard deviation"
@@ -265,9 +267,9 @@ def _verdicts(folder: Path) -> str:
     """How many claims hold by the verdicts that are kept in a folder, as a sentence that may also
     end another; empty if none are.
     """
-    if not (folder / CLAIMS).is_file():
+    claims = _kept_verdicts(folder)
+    if claims is None:
         return ""
-    claims = read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict"])
     holding, failing, undecided = (int((claims["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, UNDECIDED))
     not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
     parts = [f"{holding} of {len(claims)} claims hold{'s' if holding == 1 else ''}"]
@@ -275,6 +277,25 @@ def _verdicts(folder: Path) -> str:
     parts += [f"{undecided} {'is' if undecided == 1 else 'are'} undecided"] if undecided else []
     words = f"{', '.join(parts[:-1])} and {parts[-1]}" if parts[1:] else parts[0]
     return f"{words}{f' ({not_run} of them for lack of runs)' if not_run else ''}."
+
+
+def _caution(folder: Path) -> str:
+    """What the verdicts that are kept in a folder depend on; empty if none are."""
+    claims = _kept_verdicts(folder)
+    if claims is None:
+        return ""
+    differ = int(flipped(claims[claims["n_seeds"] > 0]).sum())
+    return (
+        "These verdicts are on stitched scenes of one block. The paper does not say what its scores are of: on single"
+        f" patterns, or on another part of the test strip, {differ or 'none'} of the verdicts at full size"
+        f" come{'s' if differ == 1 else ''} out otherwise. Claims overlap, so that one effect can decide several."
+    )
+
+
+def _kept_verdicts(folder: Path) -> pd.DataFrame | None:
+    if not (folder / CLAIMS).is_file():
+        return None
+    return read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict", *VERDICTS_ELSEWHERE])
 
 
 def _counted(number: int, noun: str) -> str:

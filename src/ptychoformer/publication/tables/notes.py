@@ -81,9 +81,12 @@ def harvest_note(harvested: str, contents: Contents, shown: Collection[str], pan
     """
     tables = [table.source for name, table in contents.tables.items() if name not in shown and name != "measured"]
     figures = [f"Figure {name.removeprefix('fig')}" for name in FIGURES_OF_A_STORE if name not in shown]
+    others = [name.removeprefix("fig") for name in contents.figures if name not in FIGURES_OF_A_STORE]
     lacking = ", ".join([*tables, *panels, *figures])
     left_out = f" Left out for lack of whole runs: {lacking}." if lacking else ""
-    return f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out}"
+    *most, last = others
+    kept = f" Figures {', '.join(most)} and {last} show what no store keeps."
+    return f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out}{kept}"
 
 
 def figure_notes(experiments: Experiments) -> dict[str, str]:
