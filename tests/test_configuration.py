@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from scipy import constants
 from snakemake.utils import update_config
 
 from ptychoformer import plugins
@@ -16,6 +17,7 @@ from ptychoformer.drawn import sizes_to_draw
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import headline_of, sizes_of
 from ptychoformer.measurement.options import EngineOptions, Geometry, Reading, ReconstructionOptions, names_of
+from ptychoformer.measurement.particles import MASSES, energy_of
 from ptychoformer.plugins import loss_options
 from ptychoformer.training.options import TrainingOptions
 
@@ -124,6 +126,16 @@ def test_a_measured_scan_is_configured_by_the_options_that_it_takes_and_by_their
         assert Draft202012Validator(part).is_valid(part["default"]), name
     defaults = {name: part["default"] for name, part in said.items()}
     assert (Reading.of if options is Reading else lambda plain: options(**plain))(defaults) == options()
+
+
+def test_a_scan_is_simulated_with_any_particle_that_has_a_mass_and_photons():
+    assert SCHEMA["properties"]["optics"]["properties"]["particle"]["enum"] == list(MASSES)
+
+
+@pytest.mark.parametrize("overlay", [[], ["config/paper.yaml"]])
+def test_the_simulated_electrons_have_the_paper_s_energy(overlay):
+    optics = load([ROOT / name for name in ("config.yaml", *overlay)])["optics"]
+    assert energy_of(optics["wavelength"], optics["particle"]) / constants.e == pytest.approx(200e3, rel=1e-3)
 
 
 def test_the_reconstruction_with_a_known_probe_has_the_options_of_the_engine_and_its_own_defaults():
