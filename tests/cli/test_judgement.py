@@ -12,7 +12,7 @@ from PIL import Image
 
 from ptychoformer import cli
 from ptychoformer.errors import TrainingError
-from ptychoformer.evaluation.judgement import Judgement, Scores, judge, label_statistics, sentence
+from ptychoformer.evaluation.judgement import Judgement, Scores, judge, sentence
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.evaluation.stream import scene_deviations
 from ptychoformer.measurement.cxi import create_dataset, read_scan
@@ -22,7 +22,7 @@ from ptychoformer.publication.scan.pictures import Picture, draw_scene
 from ptychoformer.simulation.diffraction import diffraction
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.entries import NetworkEntry
-from ptychoformer.training.normalisation import Normalisation, label_windows, training_normalisation
+from ptychoformer.training.normalisation import Normalisation, label_statistics, label_windows, training_normalisation
 from ptychoformer.training.split import split_of
 
 BETTER = ["amplitude", "relative_phase"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import patches as contract
+from ptychoformer.evaluation.band import add_patches
 from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.evaluation.stitch import CORNER_WEIGHT, WEIGHTINGS, read_scene, stitch, window_weights
 from ptychoformer.evaluation.synchronise import PHASES, TIE
@@ -151,6 +152,21 @@ def test_scene_carries_the_normalisation_and_describes_itself(tmp_path, make_spl
         read_scene(tmp_path / "scene.h5", "scan", "pattern")
     with pytest.raises(InputError, match="positions 'nominal' are unknown, allowed are recorded and true"):
         stitch(tmp_path / "patches.h5", "uniform", tmp_path / "scene.h5", at="nominal")
+
+
+def test_sums_are_those_of_patch_by_patch_to_the_bit():
+    rng = np.random.default_rng(7)
+    corners, channels = rng.integers(0, 12, (60, 2)), rng.normal(size=(2, 60, 5, 7))
+    sums, expected = np.zeros((2, 2, 16, 18))
+    add_patches(sums, corners, channels)
+    for (y, x), patch in zip(corners, channels.swapaxes(0, 1), strict=True):
+        expected[:, y : y + 5, x : x + 7] += patch
+    np.testing.assert_array_equal(sums, expected)
+
+
+def test_sums_that_a_reshaped_copy_would_lose_are_refused():
+    with pytest.raises(ValueError, match="must be contiguous"):
+        add_patches(np.zeros((1, 16, 18))[:, 2:, 3:], np.zeros((1, 2), int), np.ones((1, 1, 5, 7)))
 
 
 def test_unknown_weighting_is_refused():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ptychoformer.errors import InputError
 from ptychoformer.evaluation import synchronise
 from ptychoformer.evaluation.stitch import window_weights
 from ptychoformer.evaluation.synchronise import (
@@ -108,9 +109,24 @@ def test_arbitrary_constants_are_found_by_either_solver(scan, direct, monkeypatc
     exactly_up_to_constants(SCANS[scan], WINDOW, "radial")
 
 
-def test_conjugate_gradients_reach_from_end_to_end_of_a_long_scan(monkeypatch):
-    monkeypatch.setattr(synchronise, "DIRECT", 0)
+@pytest.mark.parametrize("direct", [0, 2000])
+def test_conjugate_gradients_reach_from_end_to_end_of_a_long_scan(direct, monkeypatch):
+    monkeypatch.setattr(synchronise, "DIRECT", direct)
     exactly_up_to_constants(grid(400, 3, 3, 1), (6, 6), "radial")
+
+
+@pytest.mark.parametrize("scan", [grid(1, 2000, 2), grid(40, 50, 2, 1)])
+def test_conjugate_gradients_need_no_more_steps_for_a_longer_scan(scan, monkeypatch):
+    monkeypatch.setattr(synchronise, "DIRECT", 6000)
+    monkeypatch.setattr(synchronise, "ITERATIONS", 50)
+    exactly_up_to_constants(scan, WINDOW, "radial")
+
+
+def test_constants_that_are_not_found_are_not_returned(monkeypatch):
+    monkeypatch.setattr(synchronise, "DIRECT", 0)
+    monkeypatch.setattr(synchronise, "ITERATIONS", 3)
+    with pytest.raises(InputError, match="of 63 patterns were not found in 3 steps"):
+        exactly_up_to_constants(SCANS["jittered"], WINDOW, "radial")
 
 
 def least_squares(corners, weights, patches, tie):

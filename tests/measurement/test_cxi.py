@@ -114,6 +114,18 @@ def test_parts_that_do_not_fit_are_named(make_scan):
         read_scan(path)
 
 
+@pytest.mark.parametrize("shape", [(96, 111), (96, 113)])
+def test_an_object_whose_phase_has_another_shape_is_refused(make_scan, shape):
+    path = make_scan()
+    with h5py.File(path.with_name("scan.cxi.object.h5"), "r+") as file:
+        del file["object/phase"]
+        file["object/phase"] = np.zeros(shape, np.float32)
+    with pytest.raises(
+        InputError, match=rf"scan\.cxi: amplitude \(96, 112\) and phase \(96, {shape[1]}\) of the object"
+    ):
+        read_scan(path)
+
+
 def test_a_missing_object_file_is_named(make_scan):
     path = make_scan()
     path.with_name("scan.cxi.object.h5").unlink()

@@ -251,9 +251,10 @@ def _judged(
     training labels, and what was found.
     """
     from ptychoformer.evaluation import CHANNELS
-    from ptychoformer.evaluation.judgement import judge, label_statistics, sentence, table
+    from ptychoformer.evaluation.judgement import judge, sentence, table
     from ptychoformer.evaluation.network import TrainedNetwork
     from ptychoformer.measurement.cxi import read_scan
+    from ptychoformer.training.normalisation import label_statistics
     from ptychoformer.training.split import split_of, training_subset
 
     scan, network = read_scan(files[DATASET]), TrainedNetwork(files[CHECKPOINT], threads)

@@ -1,14 +1,40 @@
-"""Sums of patches over a scene of which only some rows are in memory: those that patches still
-to come can touch.
+"""Sums of patches over a scene, also over one of which only some rows are in memory: those that
+patches still to come can touch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 # Rows are passed on so many at a time, which is also a side, in pixels, of the pieces that a
 # scene's file consists of, so that it is read as fast by rows as by columns.
 TILE = 128
+
+
+def add_patches(sums: np.ndarray, corners: np.ndarray, channels: Sequence[np.ndarray]) -> None:
+    """Add patches to the ``sums`` (c, H, W) of a scene, in their order.
+
+    Args:
+        corners: (m, 2) of the patches, whole pixels of the scene.
+        channels: (m, h, w) for each sum.
+    """
+    if not sums.flags.c_contiguous:
+        raise ValueError("The sums must be contiguous: what is added to a reshaped copy would be lost.")
+    # Adding pixel by pixel takes half the time of adding patch by patch at 16 pixels a side, as
+    # long at 64, and longer by half at 128.
+    height, width = channels[0].shape[1:]
+    offsets = np.add.outer(np.arange(height) * sums.shape[2], np.arange(width))
+    pixels = np.add.outer(corners @ (sums.shape[2], 1), offsets).ravel()
+    for image, values in zip(sums.reshape(len(sums), -1), channels, strict=True):
+        np.add.at(image, pixels, values.ravel())
+
+
+def weighted(channels: Iterable[np.ndarray], weights: np.ndarray) -> list[np.ndarray]:
+    """Patches (m, h, w) of each of the ``channels`` times their ``weights`` (h, w), and last the
+    weights alone.
+    """
+    products = [values * weights for values in channels]
+    return [*products, np.broadcast_to(weights, products[0].shape)]
 
 
 class Rows:
@@ -24,12 +50,12 @@ class Rows:
         self.sums = np.zeros((channels, 0, shape[1]))  # from row `top` on
         self._height = shape[0]
 
-    def add(self, corners: np.ndarray, patches: np.ndarray) -> None:
-        """Add patches (m, c, h, w) at ``corners`` (m, 2), none above the rows that were taken."""
-        height, width = patches.shape[2:]
-        self._reach(corners[:, 0].max() + height - self.top)
-        for (y, x), patch in zip(corners - (self.top, 0), patches, strict=True):
-            self.sums[:, y : y + height, x : x + width] += patch
+    def add(self, corners: np.ndarray, channels: Sequence[np.ndarray]) -> None:
+        """Add patches, (m, h, w) of each of the ``channels``, at ``corners`` (m, 2), none above
+        the rows that were taken.
+        """
+        self._reach(corners[:, 0].max() + channels[0].shape[1] - self.top)
+        add_patches(self.sums, corners - (self.top, 0), channels)
 
     def _reach(self, bottom: int) -> None:
         """Hold ``bottom`` rows at least, and more than a step of a scan, since they are copied."""
@@ -74,8 +100,7 @@ class Band:
     def add(self, patches: np.ndarray) -> None:
         """Add the next patches (m, c, h, w), and pass on the rows that no other will touch."""
         corners = self._corners[self._added : self._added + len(patches)]
-        weights = np.broadcast_to(self._weights, (len(patches), 1, *self._weights.shape))
-        self._rows.add(corners, np.concatenate([patches * self._weights, weights], axis=1))
+        self._rows.add(corners, weighted(patches.swapaxes(0, 1), self._weights))
         self._added += len(patches)
         self._release()
 

@@ -47,7 +47,7 @@ class Disagreement:
         upto = np.searchsorted(self._first_rows, bottom)
         if upto > self._placed:
             corners = self._corners[self._downwards[self._placed : upto]]
-            self._total.add(corners, np.broadcast_to(self._weights, (len(corners), 1, *self._weights.shape)))
+            self._total.add(corners, [np.broadcast_to(self._weights, (len(corners), *self._weights.shape))])
             self._placed = upto
 
     def pass_rows(self, start: int, weighted: np.ndarray) -> None:

@@ -13,8 +13,8 @@ from ptychoformer.errors import TrainingError
 from ptychoformer.evaluation import CHANNELS, RELATIVE_PHASE
 from ptychoformer.evaluation.network import BATCH, TrainedNetwork
 from ptychoformer.evaluation.scores import psnr, unless_rounding
-from ptychoformer.measurement.cxi import Scan, read_numbers, read_patterns, read_scan
-from ptychoformer.training.normalisation import Normalisation, label_windows
+from ptychoformer.measurement.cxi import read_numbers, read_patterns, read_scan
+from ptychoformer.training.normalisation import label_windows
 from ptychoformer.training.split import Split, split_of
 
 LEAST_GAIN = 0.1  # dB above the mean of the training labels; networks on their first plateau stay within half of it
@@ -72,16 +72,6 @@ def judge(dataset: str | os.PathLike, network: TrainedNetwork, floor: np.ndarray
     found = {name: _scores(*total) for name, total in sums.items()}
     better = [name for name in JUDGED if _is_better(found[name])]
     return {"patterns": len(split.test), "better": better, **found}
-
-
-def label_statistics(scan: Scan, indices: np.ndarray, scale: Normalisation) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (2,) of amplitude and phase over the windows of the patterns
-    ``indices``, on their 0 to 1 scale.
-    """
-    labels = [
-        getattr(scale, channel)(images) for channel, images in zip(CHANNELS, label_windows(scan, indices), strict=True)
-    ]
-    return tuple(np.array([getattr(part, name)(dtype=np.float64) for part in labels]) for name in ("mean", "std"))
 
 
 def _tested(

@@ -18,7 +18,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.patches import chunks, create_patches
 from ptychoformer.measurement.cxi import Scan, read_scan, read_transmission
 from ptychoformer.measurement.windows import windows
-from ptychoformer.training.normalisation import Normalisation, label_windows
+from ptychoformer.training.normalisation import label_statistics, training_normalisation
 from ptychoformer.training.split import split_of, training_subset, whole_scan
 
 
@@ -55,15 +55,13 @@ def reference_patches(
     if kind not in REFERENCES:
         raise InputError(f"The reference '{kind}' is unknown, allowed are {', '.join(REFERENCES)}.")
     scan = read_scan(dataset)
-    labels = label_windows(scan, training_subset(split_of(scan), n_train, seed, subset))
-    normalisation = Normalisation.of(*labels)
+    trained = training_subset(split_of(scan), n_train, seed, subset)
+    normalisation = training_normalisation(scan, trained)
+    means, _ = label_statistics(scan, trained, normalisation)
     scan = read_scan(test)
     split = whole_scan(scan) if transferred else split_of(scan)
     truth = _reconstructed(scan, reconstruction) if kind == "epie" else (scan.amplitude, scan.phase)
     images = normalisation.amplitude(truth[0]), normalisation.phase(truth[1])
-    means = [
-        part.mean(dtype=np.float64) for part in (normalisation.amplitude(labels[0]), normalisation.phase(labels[1]))
-    ]
     if kind == "floor":
         images = tuple(np.full_like(image, mean) for image, mean in zip(images, means, strict=True))
     # A reconstruction is a whole object: its patches are stitched where they were cut.

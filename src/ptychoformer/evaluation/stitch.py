@@ -17,7 +17,8 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import SCENE, SYNCHRONISED
+from ptychoformer.evaluation import CHANNELS, SCENE, SYNCHRONISED
+from ptychoformer.evaluation.band import add_patches, weighted
 from ptychoformer.evaluation.patches import Patches, open_patches, read_normalisation
 from ptychoformer.evaluation.synchronise import TIE, corrections, pushed
 from ptychoformer.storage import create_hdf5, open_hdf5, read, write
@@ -73,45 +74,6 @@ def window_weights(window: tuple[int, int], weighting: str) -> np.ndarray:
     return 1 - (1 - CORNER_WEIGHT) * radius / radius[0, 0]
 
 
-class Canvas:
-    """The rectangle of the object that patches at ``corners`` cover together, to which patches are
-    added.
-
-    Args:
-        corners: (m, 2) of the patches on the object, whole pixels.
-        weights: (h, w) of a patch's pixels.
-        frame: rectangle that the canvas covers at least.
-    """
-
-    def __init__(self, corners: np.ndarray, weights: np.ndarray, frame: Rectangle):
-        covered = zip(rectangle_of(corners, weights.shape), frame, strict=True)
-        rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in covered)
-        self.shape = rows.stop - rows.start, columns.stop - columns.start
-        self._inner = tuple(
-            slice(f.start - c.start, f.stop - c.start) for f, c in zip(frame, (rows, columns), strict=True)
-        )
-        self.corners, self.weights = corners - (rows.start, columns.start), weights
-        # Flat indices of a window's pixels: scattering a chunk by np.add.at was the fastest way
-        # measured, ahead of bincount.
-        self._starts = self.corners @ (self.shape[1], 1)
-        self._offsets = np.add.outer(np.arange(weights.shape[0]) * self.shape[1], np.arange(weights.shape[1]))
-
-    def blank(self) -> np.ndarray:
-        """A flat array of zeros."""
-        return np.zeros(self.shape[0] * self.shape[1])
-
-    def add(self, image: np.ndarray, part: slice, values: np.ndarray) -> None:
-        """Add weighted ``values`` (len(part), h, w), or one for all pixels, to a flat image at
-        the patches ``part``.
-        """
-        pixels = np.add.outer(self._starts[part], self._offsets)
-        np.add.at(image, pixels.ravel(), np.broadcast_to(values * self.weights, pixels.shape).ravel())
-
-    def framed(self, image: np.ndarray) -> np.ndarray:
-        """The part (H', W') of an image of the canvas that lies in the frame."""
-        return image[self._inner]
-
-
 def stitch(
     patches_file: str | os.PathLike, weighting: str, output: str | os.PathLike, *, at: str = RECORDED, tie: float = TIE
 ) -> None:
@@ -135,24 +97,34 @@ def stitch(
             frame = rectangle_of(patches.positions, patches.window)
             group = file.create_group(name)
             group.attrs.update({"origin": [side.start for side in frame], **about})
-            canvas = Canvas(patches.positions if at == RECORDED else patches.true_positions, weights, frame)
-            for array, image in _stitched(patches, canvas, tie).items():
-                write(group, array, canvas.framed(image).astype(np.float32), "", "y,x")
+            corners = patches.positions if at == RECORDED else patches.true_positions
+            for array, image in _stitched(patches, corners, weights, frame, tie).items():
+                write(group, array, image.astype(np.float32), "", "y,x")
 
 
-def _stitched(patches: Patches, canvas: Canvas, tie: float) -> dict[str, np.ndarray]:
-    """Amplitude, phase and synchronised phase of a block on its canvas, NaN where no patch lies."""
-    amplitude, phase, total = canvas.blank(), canvas.blank(), canvas.blank()
+def _stitched(
+    patches: Patches, corners: np.ndarray, weights: np.ndarray, frame: Rectangle, tie: float
+) -> dict[str, np.ndarray]:
+    """Amplitude, phase and synchronised phase (H', W') of a block in a frame, NaN where no patch
+    lies.
+
+    Args:
+        corners: (m, 2) where the patches are added, pixels of the object; some of their pixels may
+            lie beyond the frame.
+    """
+    canvas = rectangle_of(np.concatenate([patches.positions, corners]), patches.window)
+    start, shape = zip(*((side.start, side.stop - side.start) for side in canvas), strict=True)
+    inner = tuple(slice(side.start - n, side.stop - n) for side, n in zip(frame, start, strict=True))
+    sums, corners = np.zeros((len(CHANNELS) + 1, *shape)), corners - start
     for part, *channels in patches.chunks():
-        for image, values in zip((amplitude, phase), channels, strict=True):
-            canvas.add(image, part, values)
-        canvas.add(total, part, np.ones(1))
-    amplitude, phase, total = (image.reshape(canvas.shape) for image in (amplitude, phase, total))
+        add_patches(sums, corners[part], weighted(channels, weights))
+    amplitude, phase, total = sums
     phases = ((part, values) for part, _, values in patches.chunks())
-    constants = corrections(phases, canvas.corners, canvas.weights, phase, total, tie)
-    synchronised = phase + pushed(constants, canvas.corners, canvas.weights, canvas.shape)
+    constants = corrections(phases, corners, weights, phase, total, tie)
+    synchronised = phase + pushed(constants, corners, weights, shape)
     total[total == 0] = np.nan
-    return {"amplitude": amplitude / total, "phase": phase / total, "synchronised_phase": synchronised / total}
+    images = {"amplitude": amplitude, "phase": phase, "synchronised_phase": synchronised}
+    return {name: (image / total)[inner] for name, image in images.items()}
 
 
 def read_scene(path: str | os.PathLike, block: str, level: str = SCENE) -> Scene:

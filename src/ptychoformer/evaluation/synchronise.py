@@ -26,9 +26,10 @@ import numpy as np
 from scipy import sparse
 from scipy.fft import irfft2, rfft2
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import cg, splu
+from scipy.sparse.linalg import LinearOperator, SuperLU, cg, splu
 from scipy.spatial import cKDTree
 
+from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import chunks
 from ptychoformer.measurement.windows import windows
 
@@ -36,11 +37,13 @@ PHASES = ("plain", "synchronised")
 TIE = 0.3  # gained most on held-out training patterns (`make ties`)
 # Systems of up to so many entries (5,000 patterns that overlap by 75 %) are factorised in a tenth
 # of a second, which is exact even where groups hang together by a corner's pixel. Factors of many
-# more do not fit into memory; for 100,000 patterns conjugate gradients take seconds.
+# more do not fit into memory; conjugate gradients take a second for 100,000 patterns.
 DIRECT = 300_000
 # of conjugate gradients, residual relative to b: constants to 1e-7 of their size for 100,000
 # patterns
 TOLERANCE = 1e-10
+# Windows that overlap by 75 % need 30, those that touch by a corner's pixel 240.
+ITERATIONS = 5000
 ROWS_AT_ONCE = 4096  # of the system, while it is built
 
 
@@ -60,6 +63,9 @@ def corrections(
         weights: (h, w) of a window's pixels, positive.
         weighted, total: (H, W) sums of plain stitching, N and T.
         tie: at least 0.
+
+    Raises:
+        InputError: the constants are not found, see `solved`.
     """
     disagreement = pulled(weighted, corners, weights)
     for part, phase in patches:
@@ -93,21 +99,22 @@ def pushed(constants: np.ndarray, corners: np.ndarray, weights: np.ndarray, shap
 def solved(corners: np.ndarray, weights: np.ndarray, disagreement: np.ndarray, tie: float) -> np.ndarray:
     """The constants (n,) that minimise the disagreement b (n,) of patches, with mean zero in
     every group that hangs together.
+
+    Raises:
+        InputError: they are not found in ``ITERATIONS`` steps.
     """
     system = overlap_system(corners, weights)
     _, group = connected_components(system, directed=False)
     disagreement = _centred(disagreement, group)  # as it is, but for rounding
     held = tie * _mean(system.diagonal(), group)
-    if system.nnz > DIRECT:
-        solve = _iterated
-    else:
-        solve = _factorised
-        # Without a tie, or an overlap, the equations leave a constant of the group open: its first
-        # pattern has none.
-        first = np.unique(group, return_index=True)[1]
-        held[first] = np.where(held[first] > 0, held[first], np.sum(weights**2))
+    # Without a tie, or an overlap, the equations leave a constant of the group open: its first
+    # pattern has none.
+    first = np.unique(group, return_index=True)[1]
+    held[first] = np.where(held[first] > 0, held[first], np.sum(weights**2))
     system.setdiag(system.diagonal() + held)
-    return _centred(solve(system, disagreement), group)
+    if system.nnz <= DIRECT:
+        return _centred(_factorised(system).solve(disagreement), group)
+    return _centred(_iterated(system, disagreement, group, corners // weights.shape), group)
 
 
 def _centred(values: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -120,15 +127,47 @@ def _mean(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     return (np.bincount(group, values) / np.bincount(group))[group]
 
 
-def _factorised(system: sparse.csr_array, right: np.ndarray) -> np.ndarray:
-    return splu(system.tocsc(), "MMD_AT_PLUS_A", diag_pivot_thresh=0, options={"SymmetricMode": True}).solve(right)
+def _factorised(system: sparse.csr_array) -> SuperLU:
+    return splu(system.tocsc(), "MMD_AT_PLUS_A", diag_pivot_thresh=0, options={"SymmetricMode": True})
 
 
-def _iterated(system: sparse.csr_array, right: np.ndarray) -> np.ndarray:
-    diagonal = system.diagonal()
-    # a pattern that overlaps no other has 0, and needs nothing
-    scaling = sparse.diags_array(1 / np.where(diagonal > 0, diagonal, 1))
-    return cg(system, right, rtol=TOLERANCE, M=scaling)[0]
+def _iterated(system: sparse.csr_array, right: np.ndarray, group: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Solve by conjugate gradients.
+
+    Constants pass a window's width in a step, too slow for a long scan without a tie. So each step
+    also solves for what all patterns of a cell have in common, exactly.
+
+    Args:
+        group: (n,) of each pattern.
+        cells: (n, 2) the cell of a window's size that it lies in.
+
+    Raises:
+        InputError: they do not converge.
+    """
+    members, common = _in_common(system, group, cells)
+    while common.nnz > DIRECT and common.shape[0] > group.max() + 1:
+        cells = cells // 2
+        members, common = _in_common(system, group, cells)
+    coarse, diagonal = _factorised(common), system.diagonal()
+    step = LinearOperator(system.shape, lambda rest: rest / diagonal + members @ coarse.solve(members.T @ rest))
+    found, failed = cg(system, right, rtol=TOLERANCE, maxiter=ITERATIONS, M=step)
+    if failed:
+        raise InputError(
+            f"The constants of the phase patches of {len(right)} patterns were not found in {ITERATIONS} steps of"
+            " conjugate gradients; a larger tie (--tie; stitching.tie in a config) makes them easier to find."
+        )
+    return found
+
+
+def _in_common(
+    system: sparse.csr_array, group: np.ndarray, cells: np.ndarray
+) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Which patterns of a group share a cell (n, k), 1 or 0, and the system (k, k) of one constant
+    for each cell.
+    """
+    cell = np.unique(np.column_stack([group, cells]), axis=0, return_inverse=True)[1]
+    members = sparse.csr_array((np.ones(len(cell)), (np.arange(len(cell)), cell)))
+    return members, members.T @ system @ members
 
 
 def overlap_system(corners: np.ndarray, weights: np.ndarray) -> sparse.csr_array:

@@ -217,6 +217,11 @@ def _check_that_parts_fit(path: str | os.PathLike, scan: Scan, count: int) -> No
         raise InputError(f"{path}: {count} patterns do not fit {len(scan.positions)} positions.")
     if scan.grid and scan.grid[0] * scan.grid[1] != count:
         raise InputError(f"{path}: {count} patterns do not fit {len(scan.positions)} positions on a {scan.grid} grid.")
+    if scan.amplitude.shape != scan.phase.shape:
+        raise InputError(
+            f"{path}: amplitude {scan.amplitude.shape} and phase {scan.phase.shape} of the object must have the same"
+            " shape."
+        )
     last = np.subtract(scan.amplitude.shape, scan.window)
     for name, corners in (("positions", scan.positions), ("true_positions", scan.true_positions)):
         if corners.dtype.kind != "i":

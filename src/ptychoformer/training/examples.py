@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ptychoformer.measurement.cxi import Scan, read_patterns
+from ptychoformer.measurement.windows import windows
 from ptychoformer.training.inputs import network_input
-from ptychoformer.training.normalisation import Normalisation, label_windows
+from ptychoformer.training.normalisation import Normalisation
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def load_examples(
     Raises:
         InputError: the dataset is damaged or holds NaN.
     """
-    amplitude, phase = label_windows(scan, indices)
-    labels = np.stack([normalisation.amplitude(amplitude), normalisation.phase(phase)], axis=1)
+    images = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)
+    labels = np.stack([windows(image, scan.true_positions[indices], scan.window) for image in images], axis=1)
     photons = read_patterns(dataset, indices)
     seen = torch.from_numpy(network_input(photons, inputs))
     patterns = seen if inputs == "log" else torch.from_numpy(network_input(photons, "log"))

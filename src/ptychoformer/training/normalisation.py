@@ -9,6 +9,7 @@ import numpy as np
 
 from ptychoformer.measurement.cxi import Scan
 from ptychoformer.measurement.windows import windows
+from ptychoformer.training.split import times_lit
 
 
 @dataclass(frozen=True)
@@ -71,5 +72,20 @@ def label_windows(scan: Scan, indices: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def training_normalisation(scan: Scan, indices: np.ndarray) -> Normalisation:
-    """Constants from the labels of the training patterns ``indices`` alone."""
-    return Normalisation.of(*label_windows(scan, indices))
+    """Constants from the labels of the training patterns ``indices`` alone; memory grows with the
+    object, not with them.
+    """
+    lit = times_lit(scan, indices) > 0
+    return Normalisation.of(scan.amplitude[lit], scan.phase[lit])
+
+
+def label_statistics(scan: Scan, indices: np.ndarray, scale: Normalisation) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (2,) of amplitude and phase over the windows of the patterns
+    ``indices``, on their 0 to 1 scale; memory grows with the object, not with the patterns.
+    """
+    # A pixel of the object is a label in as many windows as it lies in.
+    times = times_lit(scan, indices)
+    images = scale.amplitude(scan.amplitude), scale.phase(scan.phase)
+    means = [np.average(image, weights=times) for image in images]
+    squares = [np.average((image - mean) ** 2, weights=times) for image, mean in zip(images, means, strict=True)]
+    return np.array(means), np.sqrt(squares)

@@ -21,6 +21,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Scan
+from ptychoformer.measurement.windows import coverage
 from ptychoformer.randomness import generator
 from ptychoformer.simulation.scan import LOWER_LEFT, LOWER_RIGHT, STRIP, TRAIN_FRACTION, WHOLE_SCAN, train_rows
 
@@ -48,14 +49,7 @@ class Split:
         """(H, W) bool, pixels of the object that no pattern of ``train`` illuminates, wherever
         its window really was.
         """
-        # Corners of all windows as a 2-D difference array; two cumulative sums count the windows
-        # over each pixel.
-        height, width = self.scan.amplitude.shape
-        (h, w), corners = self.scan.window, self.scan.true_positions[self.train]
-        difference = np.zeros((height + 1, width + 1), np.int64)
-        for dy, dx, sign in ((0, 0, 1), (h, 0, -1), (0, w, -1), (h, w, 1)):
-            np.add.at(difference, (corners[:, 0] + dy, corners[:, 1] + dx), sign)
-        return difference.cumsum(0).cumsum(1)[:height, :width] == 0
+        return times_lit(self.scan, self.train) == 0
 
     @cached_property
     def unseen_test(self) -> np.ndarray:
@@ -80,6 +74,13 @@ class Split:
     def rectangle(self, block: str) -> Rectangle:
         """Rows and columns of the object that a block covers at its recorded positions."""
         return rectangle_of(self.scan.positions[self.test[self.places(block)]], self.scan.window)
+
+
+def times_lit(scan: Scan, indices: np.ndarray) -> np.ndarray:
+    """How many of the patterns ``indices`` illuminate each pixel of the object, (H, W) int64,
+    wherever their windows really were.
+    """
+    return coverage(scan.true_positions[indices], scan.window, scan.amplitude.shape)
 
 
 def rectangle_of(corners: np.ndarray, window: tuple[int, int]) -> Rectangle:

@@ -4,7 +4,6 @@ and what of a block of it is unseen.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,7 +18,7 @@ from ptychoformer.publication.figures.parts.bars import frame, scale_bar
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, MARK, axes_at, house_style, letter, save
 from ptychoformer.publication.names import BLOCKS
 from ptychoformer.simulation.scan import STRIP
-from ptychoformer.training.split import Rectangle, Split, split_of, training_subset
+from ptychoformer.training.split import Rectangle, Split, split_of, times_lit, training_subset
 
 # The training set as the paper frames it, in black, with a fill that no network has.
 TRAIN, TRAIN_FILL, TEST = "black", ("#F0E442", 0.4), MARK
@@ -66,7 +65,7 @@ def draw(
 
 def lit_pixels(split: Split, indices: np.ndarray) -> np.ndarray:
     """(H, W) bool, pixels of the object that the patterns ``indices`` illuminate."""
-    return ~replace(split, train=indices).unseen_pixels
+    return times_lit(split.scan, indices) > 0
 
 
 def compose(split: Split, training_indices: Mapping[int, np.ndarray], block: str) -> Figure:
