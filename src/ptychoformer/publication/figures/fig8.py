@@ -2,6 +2,7 @@
 against the scan's overlap.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +19,15 @@ from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.publication.figures.parts.panels import View, ranges_of, require_one_training, scene_view, truth_of
 from ptychoformer.publication.figures.parts.pictures import Pictures, Row
-from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, house_style, letter, save
+from ptychoformer.publication.figures.parts.style import (
+    DOUBLE_COLUMN,
+    LEGEND_LINE,
+    axes_at,
+    house_style,
+    legend_rows,
+    letter,
+    save,
+)
 from ptychoformer.publication.figures.parts.sweeps import (
     LEAST_SPAN,
     PANELS,
@@ -173,10 +182,12 @@ def compose(
         (by_overlap, "overlap", "d", "against the overlap of the scan", "d is"),
     )
     plots, absent = [row for row in both if row[0] is not None], [row[-1] for row in both if row[0] is None]
-    step, below = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT, FOR_LEGENDS + FOR_NOTE * len(absent)
+    step, lines = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT, legend_rows(list(everyone.values()))
+    for_legends = FOR_LEGENDS + (lines - 1) * LEGEND_LINE
+    below = for_legends + FOR_NOTE * len(absent)
     figure = Figure(figsize=(DOUBLE_COLUMN, above + len(plots) * step + below))
     for what in absent:
-        at = (0.5, FOR_LEGENDS / figure.get_figheight())
+        at = (0.5, for_legends / figure.get_figheight())
         figure.text(*at, f"{what} left out for lack of runs", ha="center", va="bottom", style="italic")
     if pictures:
         pictures.draw(figure, list(models.values()), pixel_size)
@@ -188,11 +199,9 @@ def compose(
             _draw_plot(axes, select(summary, channel=channel, metric=metric), x, list(everyone))
             label_axes(axes, channel, metric)
     references = _handles_of_references(*(plot[0] for plot in plots))
-    for bottom, handles in ((0.16, _handles_of_networks(everyone)), (0.0, references)):
-        at = (0.5, bottom / figure.get_figheight())
-        figure.legend(
-            handles=handles, loc="lower center", bbox_to_anchor=at, ncols=max(1, len(handles)), borderaxespad=0.2
-        )
+    for bottom, handles, rows_of in ((0.16, _handles_of_networks(everyone), lines), (0.0, references, 1)):
+        at, columns = (0.5, bottom / figure.get_figheight()), math.ceil(max(1, len(handles)) / rows_of)
+        figure.legend(handles=handles, loc="lower center", bbox_to_anchor=at, ncols=columns, borderaxespad=0.2)
     return figure
 
 

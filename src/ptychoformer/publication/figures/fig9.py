@@ -2,6 +2,7 @@
 by band, Fourier ring correlation.
 """
 
+import math
 import os
 from collections.abc import Mapping
 
@@ -16,7 +17,15 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import BAND_ENERGIES, SPECTRA, read_table
 from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.spectra import BANDS, MAX_FREQUENCY, OBJECT
-from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, colour, house_style, save
+from ptychoformer.publication.figures.parts.style import (
+    DOUBLE_COLUMN,
+    LEGEND_LINE,
+    axes_at,
+    colour,
+    house_style,
+    legend_rows,
+    save,
+)
 from ptychoformer.publication.figures.parts.sweeps import band, half_width_of, line_style, mark_cut, select
 from ptychoformer.publication.names import scene_name
 
@@ -24,6 +33,7 @@ UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
 LEFT, RIGHT, TOP, GAP = 0.58, 0.06, 0.4, 0.08
 SECTION, ROW_GAP = 0.95, 0.1
 LOWER, BELOW, FOR_LEGEND = 1.35, 0.4, 0.26
+BELOW_TICKS = 0.2
 BETWEEN = 0.62
 NETWORK_STYLE = {"linewidth": 0.9}
 FADED = 0.3  # opacity of ring correlations beyond where they fall below the threshold
@@ -78,18 +88,19 @@ def compose(spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str
     """The figure: sections above, bands and ring correlation below, one legend; ``scene`` says
     of what.
     """
-    lower_top = TOP + 2 * SECTION + ROW_GAP + BELOW + 0.34
-    height = lower_top + LOWER + BELOW + FOR_LEGEND
-    figure = Figure(figsize=(DOUBLE_COLUMN, height))
-    _draw_sections(figure, spectra, models, scene)
-    _draw_lower(figure, spectra, bands, models, lower_top)
     handles = [Line2D([], [], color="black", linewidth=0.9, label="truth")]
     handles += [
         Line2D([], [], markersize=3, label=label, **NETWORK_STYLE, **line_style(place, model))
         for place, (model, label) in enumerate(models.items())
     ]
     handles.append(Line2D([], [], color="grey", linewidth=0.8, linestyle="--", label="half-bit threshold"))
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), borderaxespad=0.2)
+    lines = legend_rows([handle.get_label() for handle in handles])
+    lower_top = TOP + 2 * SECTION + ROW_GAP + BELOW + 0.34
+    height = lower_top + LOWER + BELOW + FOR_LEGEND + (lines - 1) * LEGEND_LINE
+    figure = Figure(figsize=(DOUBLE_COLUMN, height))
+    _draw_sections(figure, spectra, models, scene)
+    _draw_lower(figure, spectra, bands, models, lower_top)
+    figure.legend(handles=handles, loc="lower center", ncols=math.ceil(len(handles) / lines), borderaxespad=0.2)
     return figure
 
 
@@ -132,8 +143,10 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
             if (row, column) == (0, 0):
                 ends = " and ".join(f"{limit * MAX_FREQUENCY / 3:.2f}" for limit in (1, 2))
                 _letter(axes, "a", f"Diagonal section of the {scene}; bands end at {ends} cycles/pixel (dotted)", 40)
-            if row == 1:
-                axes.set_xlabel("frequency (cycles/pixel)", labelpad=1)
+    middle, below = LEFT + (DOUBLE_COLUMN - LEFT - RIGHT) / 2, TOP + 2 * SECTION + ROW_GAP + BELOW_TICKS
+    figure.text(
+        middle / DOUBLE_COLUMN, 1 - below / figure.get_figheight(), "frequency (cycles/pixel)", ha="center", va="top"
+    )
 
 
 def section(spectra: pd.DataFrame, channel: str, quantity: str) -> pd.DataFrame:

@@ -4,9 +4,10 @@ with the same bytes every time.
 
 import colorsys
 import io
+import math
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ptychoformer.files import atomic
 
 DOUBLE_COLUMN, SINGLE_COLUMN = 7.16, 3.5  # inches, IEEE Transactions
 LETTER_WIDTH = 0.16  # of a bold panel letter and a blank, inches
+LETTER, BESIDE_LABEL, LEGEND_LINE = 0.056, 0.5, 0.15  # a label's, its handle's and gaps', inches; a line's height
 STYLE_FILE = Path(__file__).with_name("ptychoformer.mplstyle")
 
 # Networks in Okabe and Ito's palette, which colour-blind readers can tell apart too.
@@ -63,6 +65,11 @@ def axes_at(figure: Figure, box: Box) -> Axes:
     return figure.add_axes(
         (left / page_width, 1 - (top + height) / page_height, width / page_width, height / page_height)
     )
+
+
+def legend_rows(labels: Sequence[str]) -> int:
+    """How many lines a legend with these ``labels`` takes below a figure of two columns."""
+    return math.ceil(sum(BESIDE_LABEL + LETTER * len(label) for label in labels) / DOUBLE_COLUMN)
 
 
 def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:
