@@ -14,6 +14,7 @@ from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN, grid_of, train_rows
 
 Run = dict[str, Any]
+ALL = "all"  # of a dataset's training patterns, in the config
 
 
 def window_side(config: Mapping[str, Any], dataset: str) -> int:
@@ -47,12 +48,25 @@ def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[i
     """
     there_are = training_patterns(config, dataset)
     for asked in config["experiments"][experiment]["n_train"]:
-        if there_are and asked != "all" and asked > there_are:
+        if there_are and asked != ALL and asked > there_are:
             raise InputError(
                 f"experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are}"
                 " training patterns."
             )
-    return sorted({there_are if asked == "all" else asked for asked in config["experiments"][experiment]["n_train"]})
+    return sorted({there_are if asked == ALL else asked for asked in config["experiments"][experiment]["n_train"]})
+
+
+def sizes_asked(config: Mapping[str, Any]) -> dict[str, dict[str, list[int]]]:
+    """Experiment to its datasets, and these to the numbers of training patterns that are asked of
+    them, ascending.
+
+    Raises:
+        InputError: see `sizes_of`.
+    """
+    return {
+        name: {dataset: sizes_of(config, name, dataset) for dataset in entry["datasets"]}
+        for name, entry in config["experiments"].items()
+    }
 
 
 def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
