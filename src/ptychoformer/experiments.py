@@ -253,7 +253,9 @@ class Experiments:
         return {name: mathtext(label) for name, label in self.labels(catalogue, names).items()}
 
     def scale(self, experiment: str) -> dict[str, Any]:
-        """The subtree of the config that an experiment's numbers depend on."""
+        """The subtree of the config that an experiment's numbers depend on, those of its references
+        too.
+        """
         config, entry = self.config, self.config["experiments"][experiment]
         names = [*entry["datasets"], *([entry["test"]] if entry["test"] else [])]
         datasets = {name: config["datasets"][name] for name in names}
@@ -264,10 +266,15 @@ class Experiments:
             }
             for catalogue, part in (("objects", "object"), ("probes", "probe"))
         }
+        simulates = not all(map(self.is_measured, names))
         return {
             "seeds": config["seeds"],
-            "n_train": entry["n_train"],
+            "experiments": {experiment: entry},
             "training": config["training"],
+            "models": {name: config["models"][name] for name in self.networks(experiment)},
+            "losses": {name: config["losses"][name] for name in entry["losses"]},
             "datasets": datasets,
             **parts,
+            **({"optics": config["optics"]} if simulates else {}),
+            **{part: config[part] for part in ("stitching", "evaluation", "iterative")},
         }
