@@ -25,14 +25,25 @@ def window_side(config: Mapping[str, Any], dataset: str) -> int:
     return config["probes"][entry["probe"]]["size"]
 
 
+def scanned_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
+    """Count the patterns of a scan; None where a measured file alone can tell."""
+    grid = _grid(config, dataset)
+    return grid and grid[0] * grid[1]
+
+
 def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
     """Count the patterns that may be trained on; None where a measured file alone can tell."""
+    grid = _grid(config, dataset)
+    return grid and train_rows(grid[0]) * grid[1]
+
+
+def _grid(config: Mapping[str, Any], dataset: str) -> tuple[int, int] | None:
+    """Rows and columns of the scan of a dataset that is not measured."""
     entry = config["datasets"][dataset]
     if entry["kind"] == "measured":
         return None
-    window = window_side(config, dataset)
-    rows, columns = grid_of(config["objects"][entry["object"]]["shape"], window, entry["scan"]["overlap"])
-    return train_rows(rows) * columns
+    shape = config["objects"][entry["object"]]["shape"]
+    return grid_of(shape, window_side(config, dataset), entry["scan"]["overlap"])
 
 
 def epochs_of(config: Mapping[str, Any], dataset: str) -> int:
