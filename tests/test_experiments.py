@@ -126,6 +126,35 @@ def test_measured_data_have_epochs_of_their_own(experiments):
     assert (experiments.epochs("clean"), experiments.epochs("measured")) == (10, 30)
 
 
+def leaves(part, *keys):
+    """The keys of every value of a config that is no mapping of others."""
+    if not isinstance(part, dict):
+        return [keys]
+    return [leaf for key, value in part.items() for leaf in leaves(value, *keys, key)]
+
+
+@pytest.mark.parametrize("experiment", CONFIG["experiments"])
+def test_a_changed_key_changes_the_scale_unless_no_number_hangs_on_it(experiments, experiment):
+    """What is left out is of other experiments, or says where files are and what is told."""
+    entry, scale = CONFIG["experiments"][experiment], experiments.scale(experiment)
+    names = [*entry["datasets"], *([entry["test"]] if entry["test"] else [])]
+    used = {
+        "experiments": {experiment},
+        "datasets": {*names},
+        "models": {*experiments.networks(experiment)},
+        "losses": {*entry["losses"]},
+        **{f"{part}s": {CONFIG["datasets"][name].get(part) for name in names} for part in ("object", "probe")},
+    }
+    elsewhere = {"pathvars", "data_dir", "downloads", "caution", "harvested"}
+    elsewhere |= {"optics"} if experiment == "measured" else set()
+    for first, *others in leaves(CONFIG):
+        matters = first not in elsewhere and (first not in used or others[0] in used[first])
+        place = scale.get(first, {})
+        for key in others:
+            place = place.get(key, {})
+        assert (place != {}) == matters, (first, *others)
+
+
 def test_a_scale_holds_all_that_numbers_depend_on(experiments):
     scale = experiments.scale("table2")
     assert set(scale["datasets"]) == set(scale["objects"]) == {"straight", "curved"}

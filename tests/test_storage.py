@@ -231,6 +231,37 @@ def test_what_is_no_table_is_named(tmp_path, row, complaint):
     assert str(caught.value).startswith(str(tmp_path / "a.csv"))
 
 
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (b"a,b\n1, NA \n\\N,#\n", [["1", " NA "], ["\\N", "#"]]),
+        (b"a,b\n,\n1,2", [["", ""], ["1", "2"]]),
+        (b"a,b\r\n1,2\r\n", [["1", "2"]]),
+        (b'a,b\n"1,1\n""",2\n', [['1,1\n"', "2"]]),
+        (b"a,\n1,2\n", [["1", "2"]]),
+        (b"a,a\n1,2\n", [["1", "2"]]),
+        ("a,b\n\x85\u2028,\xe9\n".encode(), [["\x85\u2028", "\xe9"]]),
+        (b"a,b\n", []),
+    ],
+)
+def test_fields_are_text_digit_for_digit(tmp_path, content, rows):
+    """Under the names that stand in the file."""
+    (tmp_path / "a.csv").write_bytes(content)
+    frame = read_text(tmp_path / "a.csv")
+    assert frame.columns.tolist() == content.decode().split("\n")[0].strip("\r").split(",")
+    assert frame.to_numpy().tolist() == rows
+    assert all(frame.dtypes == "str")
+
+
+@pytest.mark.parametrize(
+    "content", [b"a\n1\n\n2\n", b"a,b\n1,2\n3\n", b"a,b\n1,2,3\n", b"a,b\n1,2,3\n4\n", b"a,b\n1,2\n\n", b"a,b\n3"]
+)
+def test_a_row_that_is_shorter_or_longer_than_the_head_is_refused(tmp_path, content):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.csv breaks off in the middle of a row"):
+        read_text(tmp_path / "a.csv")
+
+
 def test_a_compressed_table_is_the_same_table_in_the_same_bytes(tmp_path):
     frame = pd.DataFrame({"model": ["NA", "075"], "value": [0.1, np.nan]})
     for name in ("one.csv.gz", "two.csv.gz", "plain.csv"):

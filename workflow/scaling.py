@@ -23,12 +23,15 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from ptychoformer.configuration import load
+from ptychoformer.experiments import scanned_patterns
 from ptychoformer.parsing import command_parser
 
-EPOCHS, BATCH, FITTED = 25, 32, 0.95  # config/paper.yaml; the rest of the patterns validates
-SEEDS = 10
-PATTERNS = {"overlap_50": 1681, "overlap_25": 784, "overlap_0": 441}  # of a scan; 3721 of all others
-ALL_PATTERNS = 3721
+PAPER = load((ROOT / "config.yaml", ROOT / "config/paper.yaml"), ROOT)
+EPOCHS, BATCH = PAPER["training"]["epochs"], PAPER["training"]["batch_size"]
+FITTED = 1 - PAPER["training"]["validation_fraction"]
+SEEDS = len(PAPER["seeds"])
+ALL_PATTERNS = 3721  # of a scan of which jobs were timed
 
 # Milliseconds a training step of one seed on an H100, ten side by side (docs/gpu.md). A network
 # that was not measured counts as Ptychoformer, there and on a CPU.
@@ -192,7 +195,7 @@ def pattern_on_cpu(node: Node, cpu: Mapping[str, float]) -> float:
 
 
 def patterns(node: Node) -> int:
-    return PATTERNS.get(node.wildcards["dataset"], ALL_PATTERNS)
+    return scanned_patterns(PAPER, node.wildcards["dataset"]) or ALL_PATTERNS
 
 
 def grouped(jobs: Mapping[int, Job], groups: Mapping[str, str], sizes: Mapping[str, int], cores: int) -> dict[int, Job]:

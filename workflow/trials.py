@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 from reference import configured, run_program, run_until, snakemake_command
 
 from ptychoformer.evaluation.columns import read_table
-from ptychoformer.experiments import training_patterns
+from ptychoformer.experiments import ALL, training_patterns
 from ptychoformer.parsing import Parser, command_parser
 from ptychoformer.paths import TRAINING
 from ptychoformer.tables import read_csv, write_csv
@@ -81,7 +81,7 @@ def scale(config: dict) -> dict[str, int]:
     """What ``SCALE`` names."""
     experiment = config["experiments"]["table1"]
     asked = experiment["n_train"][0]
-    n_train = training_patterns(config, experiment["datasets"][0]) if asked == "all" else asked
+    n_train = training_patterns(config, experiment["datasets"][0]) if asked == ALL else asked
     return {"n_train": n_train, **{name: config["training"][name] for name in SCALE[1:]}}
 
 

@@ -84,18 +84,27 @@ def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -
         project: folder with the schema.
 
     Raises:
-        InputError: a file is missing, no YAML or no mapping, or see `complete`.
+        InputError: see `read_config` and `complete`.
     """
     merged: dict[str, Any] = {}
     for path in paths:
-        try:
-            changes = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f"{path} cannot be read as a config ({error}).") from error
-        if not isinstance(changes, dict):
-            raise InputError(f"{path} cannot be read as a config (it is no mapping of keys).")
-        _overlay(merged, changes)
+        _overlay(merged, read_config(path))
     return complete(merged, load_schema(project))
+
+
+def read_config(path: str | os.PathLike) -> dict[str, Any]:
+    """A config or an overlay as it is written.
+
+    Raises:
+        InputError: the file is missing, no YAML or no mapping.
+    """
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as a config ({error}).") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path} cannot be read as a config (it is no mapping of keys).")
+    return config
 
 
 def _overlay(config: dict[str, Any], changes: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ptychoformer.errors import InputError
-from ptychoformer.experiments import models_of, window_side
+from ptychoformer.experiments import ALL, models_of, window_side
 from ptychoformer.places import DEVICES, fault_of_path, same_name
 from ptychoformer.plugins import network_side
 from ptychoformer.provided import BY_CONTENT, fault_of_address, files_named, kept_name
@@ -155,7 +155,7 @@ def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[
                 f"experiments.{name}: dataset '{dataset}' is not allowed; it is {kind}, and only {expected} ones have a"
                 " place there."
             )
-    if name == "measured" and "all" in experiment["n_train"]:
+    if name == "measured" and ALL in experiment["n_train"]:
         raise InputError(
             "experiments.measured.n_train: 'all' is not allowed for a measured dataset; it must be a number."
         )

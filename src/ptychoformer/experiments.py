@@ -14,6 +14,7 @@ from ptychoformer.evaluation import REFERENCES, SCENE, SYNCHRONISED
 from ptychoformer.simulation.scan import STRIP, WHOLE_SCAN, grid_of, train_rows
 
 Run = dict[str, Any]
+ALL = "all"  # of a dataset's training patterns, in the config
 
 
 def window_side(config: Mapping[str, Any], dataset: str) -> int:
@@ -24,14 +25,25 @@ def window_side(config: Mapping[str, Any], dataset: str) -> int:
     return config["probes"][entry["probe"]]["size"]
 
 
+def scanned_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
+    """Count the patterns of a scan; None where a measured file alone can tell."""
+    grid = _grid(config, dataset)
+    return grid and grid[0] * grid[1]
+
+
 def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
     """Count the patterns that may be trained on; None where a measured file alone can tell."""
+    grid = _grid(config, dataset)
+    return grid and train_rows(grid[0]) * grid[1]
+
+
+def _grid(config: Mapping[str, Any], dataset: str) -> tuple[int, int] | None:
+    """Rows and columns of the scan of a dataset that is not measured."""
     entry = config["datasets"][dataset]
     if entry["kind"] == "measured":
         return None
-    window = window_side(config, dataset)
-    rows, columns = grid_of(config["objects"][entry["object"]]["shape"], window, entry["scan"]["overlap"])
-    return train_rows(rows) * columns
+    shape = config["objects"][entry["object"]]["shape"]
+    return grid_of(shape, window_side(config, dataset), entry["scan"]["overlap"])
 
 
 def epochs_of(config: Mapping[str, Any], dataset: str) -> int:
@@ -47,12 +59,25 @@ def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[i
     """
     there_are = training_patterns(config, dataset)
     for asked in config["experiments"][experiment]["n_train"]:
-        if there_are and asked != "all" and asked > there_are:
+        if there_are and asked != ALL and asked > there_are:
             raise InputError(
                 f"experiments.{experiment}.n_train: {asked} is not allowed; dataset '{dataset}' has {there_are}"
                 " training patterns."
             )
-    return sorted({there_are if asked == "all" else asked for asked in config["experiments"][experiment]["n_train"]})
+    return sorted({there_are if asked == ALL else asked for asked in config["experiments"][experiment]["n_train"]})
+
+
+def sizes_asked(config: Mapping[str, Any]) -> dict[str, dict[str, list[int]]]:
+    """Experiment to its datasets, and these to the numbers of training patterns that are asked of
+    them, ascending.
+
+    Raises:
+        InputError: see `sizes_of`.
+    """
+    return {
+        name: {dataset: sizes_of(config, name, dataset) for dataset in entry["datasets"]}
+        for name, entry in config["experiments"].items()
+    }
 
 
 def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
@@ -239,7 +264,9 @@ class Experiments:
         return {name: mathtext(label) for name, label in self.labels(catalogue, names).items()}
 
     def scale(self, experiment: str) -> dict[str, Any]:
-        """The subtree of the config that an experiment's numbers depend on."""
+        """The subtree of the config that an experiment's numbers depend on, those of its references
+        too.
+        """
         config, entry = self.config, self.config["experiments"][experiment]
         names = [*entry["datasets"], *([entry["test"]] if entry["test"] else [])]
         datasets = {name: config["datasets"][name] for name in names}
@@ -250,10 +277,15 @@ class Experiments:
             }
             for catalogue, part in (("objects", "object"), ("probes", "probe"))
         }
+        simulates = not all(map(self.is_measured, names))
         return {
             "seeds": config["seeds"],
-            "n_train": entry["n_train"],
+            "experiments": {experiment: entry},
             "training": config["training"],
+            "models": {name: config["models"][name] for name in self.networks(experiment)},
+            "losses": {name: config["losses"][name] for name in entry["losses"]},
             "datasets": datasets,
             **parts,
+            **({"optics": config["optics"]} if simulates else {}),
+            **{part: config[part] for part in ("stitching", "evaluation", "iterative")},
         }

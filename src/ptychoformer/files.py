@@ -4,6 +4,7 @@ can use it while it parses.
 
 import errno
 import fcntl
+import hashlib
 import os
 import time
 import uuid
@@ -106,6 +107,26 @@ def not_a_folder(folder: Path) -> Path | None:
     """
     there = next((part for part in (folder, *folder.parents) if os.path.lexists(part)), None)
     return None if there is None or there.is_dir() else there
+
+
+def check_folder(folder: Path) -> None:
+    """Whether ``folder`` is one or can be made: neither it nor what it lies in is a file.
+
+    Raises:
+        OutputError: something is.
+    """
+    if other := not_a_folder(folder):
+        raise OutputError(f"The folder {folder} cannot be made: {other} is no folder; move it away.")
+
+
+def content_digest(path: str | os.PathLike) -> str:
+    """SHA-256 of a file's content.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_file(path: str | os.PathLike) -> None:

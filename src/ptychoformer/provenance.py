@@ -14,7 +14,7 @@ from typing import Any
 
 from ptychoformer import __version__, outside
 from ptychoformer.errors import InputError, raise_unless_damaged
-from ptychoformer.files import check_file, write_text
+from ptychoformer.files import check_file, content_digest, write_text
 
 PACKAGE = Path(__file__).parent
 OUTSIDE = "outside:"  # before the name of a module that is not of the package: see `outside`
@@ -150,7 +150,7 @@ def _content(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:  # weights that a network starts from, for example
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return content_digest(path)
 
 
 @cache
@@ -269,9 +269,3 @@ def check_content(artefact: str | Path) -> None:
             f"{artefact} is not as it was written: it is damaged, was edited, or is another one; delete it, and run"
             " the same command that made it again."
         )
-
-
-def content_digest(path: str | Path) -> str:
-    """SHA-256 of a file's content."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.files import atomic
+from ptychoformer.files import atomic, content_digest
 from ptychoformer.places import is_within
 
 FILES = "resources/files"  # in the project's folder
@@ -178,8 +178,7 @@ def sha256_of(path: Path, memory: Path) -> str:
     with suppress(OSError, ValueError, TypeError, KeyError):
         if (known := json.loads(note.read_text(encoding="utf-8")))["seen"] == seen:
             return known["sha256"]
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = content_digest(path)
     # A folder that cannot be written to costs no more than reading the file again.
     with suppress(OSError, OutputError), atomic(note, shared=True) as temporary:
         temporary.write_text(json.dumps({"seen": seen, "sha256": digest}), encoding="utf-8")

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.files import locked, not_a_folder
+from ptychoformer.files import check_folder, locked
 
 AHEAD = 60.0  # seconds by which the clocks of machines that share a disk may differ
 
@@ -82,16 +82,6 @@ def check_writable(files: Iterable[str]) -> None:
                 f"The folder {there} cannot be written to: it belongs to somebody else or is read-only; change that, or"
                 " name another with pathvars.results."
             )
-
-
-def check_folder(folder: Path) -> None:
-    """Whether ``folder`` is one or can be made: neither it nor what it lies in is a file.
-
-    Raises:
-        OutputError: something is.
-    """
-    if other := not_a_folder(folder):
-        raise OutputError(f"The folder {folder} cannot be made: {other} is no folder; move it away.")
 
 
 def check_alone(files: Iterable[str]) -> None:

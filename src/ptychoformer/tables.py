@@ -5,8 +5,10 @@ The digest of a CSV stands in its provenance. A file without one, a user's own o
 taken as it is.
 """
 
+import codecs
 import csv
 import gzip
+import io
 import math
 import os
 import zlib
@@ -78,8 +80,14 @@ def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
         check_file(path)
         check_content(path)
         opened = gzip.open if Path(path).suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8", newline="") as file:
-            head, *rows = csv.reader(file, strict=True)
+        with opened(path, "rb") as file:
+            content = file.read()
+        text = content.decode("utf-8")
+        if _is_plain(content):
+            # A quarter of the time, and the same text.
+            own = dict(dtype=str, na_filter=False, skip_blank_lines=False, quoting=csv.QUOTE_NONE)
+            return pd.read_csv(io.BytesIO(content), **own)
+        head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
         raise InputError(f"{path} cannot be read as {what} ({error}).") from error
     if not any(head):
@@ -87,6 +95,20 @@ def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
     if any(len(row) != len(head) for row in rows):
         raise InputError(f"{path} breaks off in the middle of a row.")
     return pd.DataFrame(rows, columns=head, dtype=str)
+
+
+def _is_plain(content: bytes) -> bool:
+    """Whether a CSV file is nothing but fields between commas, as many in every line as there are
+    different names in the first: pandas would fill up and cut other rows, and rename columns.
+    """
+    head = content.partition(b"\n")[0].split(b",")
+    if not all(head) or len(set(head)) < len(head) or content.startswith(codecs.BOM_UTF8):
+        return False
+    if any(mark in content for mark in (b'"', b"\r", b"\0", b"\n\n")):
+        return False
+    characters = np.frombuffer(content.removesuffix(b"\n") + b"\n", np.uint8)
+    ends, commas = (np.flatnonzero(characters == ord(mark)) for mark in "\n,")
+    return bool((np.diff(np.searchsorted(commas, ends), prepend=0) == len(head) - 1).all())
 
 
 def read_csv(
@@ -122,15 +144,25 @@ def read_csv(
 
 def _converted(column: "pd.Series", kind: type) -> tuple["pd.Series", "pd.Series"]:
     """A column of text in another type, and which of its values cannot be."""
+    import pandas as pd
+
     if kind is str:
         return column, column.isna()
     if kind is bool:
         return column.map({"True": True, "False": False, "": None}), ~column.isin(["True", "False", ""])
-    numbers = column.map(_number).astype(float)
+    numbers = pd.Series(_numbers(column.to_numpy(object)), column.index)
     if kind is float:
         return numbers, numbers.isna() & (column != "")
     wrong = ~np.isfinite(numbers) | (numbers % 1 != 0)
     return numbers if wrong.any() else numbers.astype(int), wrong
+
+
+def _numbers(texts: np.ndarray) -> np.ndarray:
+    """Numbers as Python reads them; not a number where there is none."""
+    try:
+        return np.where(texts == "", "nan", texts).astype(float)
+    except ValueError:
+        return np.array([_number(text) for text in texts])
 
 
 def _number(text: str) -> float:

@@ -69,6 +69,16 @@ class TestPlan:
         assert with_scan.shown == list(with_scan.config["experiments"])
         assert with_scan.shown_figures == list(with_scan.contents.figures)
 
+    def test_of_which_sizes_a_claim_on_all_of_them_is(self):
+        """Those of the config, also where a store lacks some; of the reference runs, those of the paper's size."""
+        local, paper = plan(), [50, 100, 200, 500, 1000, 2000]
+        assert local.sizes_asked["sizes"] == {"clean": [50, 192, 400]}
+        assert local.sizes_asked_of_reference["sizes"] == [*paper, "all"]
+        harvested = full_size()
+        assert set(harvested.experiments.sizes("sizes", "clean")) <= set(harvested.sizes_asked["sizes"]["clean"])
+        assert harvested.sizes_asked["sizes"] == {"clean": [*paper, 2928]}
+        assert harvested.sizes_asked_of_reference == {}
+
     def test_a_config_that_is_wrong_is_one_sentence(self):
         with pytest.raises(InputError, match=r"^seeds: 'one' is not allowed; it must be a list of different integers"):
             plan(seeds="one")

@@ -1,6 +1,7 @@
 """What figures show, kept and read again: the same pictures, however they were added."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -86,6 +87,27 @@ def test_networks_add_up_in_any_order(tmp_path, results):
     assert (
         (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes() == (tmp_path / "all.h5").read_bytes()
     )
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(("lower", "stay"), [(MODELS, {0}), (MODELS[:2], {0, 1})])
+def test_a_seed_stays_until_a_lower_one_has_as_much(tmp_path, results, seeds, lower, stay):
+    """In either order: figures show the lowest that has every network."""
+    folder, _ = results
+    (folder / "simulation/datasets/bars/seed1.cxi").symlink_to(folder / "simulation/datasets/bars/seed0.cxi")
+    for run in list(folder.glob("evaluation/bars/*/*/n700/seed0")):
+        run.with_name("seed1").symlink_to(run)
+    for seed in seeds:
+        shown = replace(SHOWN, seed=seed)
+        runs = {shown.run(model) for model in (MODELS if seed else lower)}
+        viewed, skipped = keep_views(tmp_path / "views.h5", folder, [shown], runs)
+    assert skipped == []
+    assert {int(run[5]) for run in viewed} == stay
+    for seed in stay:
+        assert read_views(tmp_path / "views.h5", replace(SHOWN, seed=seed, models=lower)).indices
+    if 1 not in stay:
+        with pytest.raises(InputError, match="no views of bars/n700/seed1"):
+            read_views(tmp_path / "views.h5", replace(SHOWN, seed=1))
 
 
 def test_of_a_run_that_was_trained_anew_nothing_stays(tmp_path, results):

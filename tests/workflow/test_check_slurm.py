@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,12 @@ def test_the_rules_with_a_gpu_are_those_to_which_the_other_profile_gives_none():
     spec.loader.exec_module(module)
     rules = yaml.safe_load((ROOT / "profiles/slurm-cpu/config.yaml").read_text())["set-resources"]
     assert {name for name, asked in rules.items() if asked.get("gpu") == 0} == set(module.WITH_GPU)
+    # And those that say so, or are made of one that does.
+    text = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    blocks = re.split(r"^ *(?:use )?rule (?=\w)", text, flags=re.MULTILINE)[1:]
+    asking = {re.match(r"\w+", block)[0] for block in blocks if re.search(r"^ +gpu=1,", block, re.MULTILINE)}
+    heirs = re.findall(r"^ *use rule (\w+) as (\w+)", text, re.MULTILINE)
+    assert asking | {heir for rule, heir in heirs if rule in asking} == set(module.WITH_GPU)
 
 
 def test_a_partition_of_one_rule_that_is_wrong_is_one_sentence(check, tmp_path):

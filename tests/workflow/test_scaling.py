@@ -110,3 +110,11 @@ def test_the_page_says_what_a_pattern_takes_on_a_core(scaling):
         f"{took['ptychoformer']:.0f} and {took['dpi']:.0f} ms a fitted pattern and epoch for Ptychoformer and DPI,"
         f" {took['ptychonn']:.1f} and {took['ptynet']:.1f} for PtychoNN and PtyNet"
     ) in (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "side"), [("clean", 61), ("overlap_50", 31), ("overlap_25", 21), ("overlap_0", 16)]
+)
+def test_a_scan_has_the_patterns_that_fit_onto_its_object(scaling, dataset, side):
+    """Windows of 32 pixels on 512, a quarter of a window apart, a half, three quarters, a whole one."""
+    assert scaling.patterns(scaling.Node("dataset", {"dataset": dataset}, frozenset())) == side**2

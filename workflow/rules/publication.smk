@@ -136,7 +136,8 @@ rule claims:
         headline=EXPERIMENTS.headline("table1"),
         scales=notes.scales(EXPERIMENTS, PLAN.shown),
         harvested=PLAN.harvested is not None,
-        absent=notes.absent_places(EXPERIMENTS),
+        asked=PLAN.sizes_asked,
+        asked_of_reference=PLAN.sizes_asked_of_reference,
         code=code_digest("publication.claims.judge"),
     message:
         "Judging the paper's claims"

@@ -36,9 +36,10 @@ from contextlib import ExitStack
 from snakemake.cli import get_argument_parser
 
 from ptychoformer.errors import PtychoformerError
+from ptychoformer.files import check_folder
 from ptychoformer.owners import WORKFLOWS, held, is_dead, turn
 from ptychoformer.paths import ROOMS
-from ptychoformer.readiness import check_alone, check_folder, check_not_empty, check_times, check_writable
+from ptychoformer.readiness import check_alone, check_not_empty, check_times, check_writable
 
 SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
 STARTED = time.time()

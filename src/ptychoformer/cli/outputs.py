@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer.errors import InputError, OutputError
-from ptychoformer.files import not_a_folder
+from ptychoformer.files import check_folder
 from ptychoformer.places import LONGEST
 
 
@@ -32,8 +32,7 @@ def check_outputs(outputs: Any, inputs: list[str | os.PathLike]) -> None:
         if os.path.exists(output) and not os.path.isfile(output):
             found = "a folder" if output.is_dir() else "no regular file"
             raise OutputError(f"{output} is {found}; the output must be the name of a file.")
-        if other := not_a_folder(output.parent):
-            raise OutputError(f"The folder {output.parent} cannot be made: {other} is no folder.")
+        check_folder(output.parent)
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -72,8 +72,8 @@ def check_beside(files: Mapping[str, Path]) -> None:
     Raises:
         OutputError: something is not.
     """
+    from ptychoformer.training import HISTORY as COLUMNS
     from ptychoformer.training.fit import state_beside
-    from ptychoformer.training.run import HISTORY as COLUMNS
 
     check_own(files[HISTORY], is_table(COLUMNS), OTHER_FOLDER)
     check_own(files[PREPARATION], is_json(("crop", "bin")), OTHER_FOLDER)

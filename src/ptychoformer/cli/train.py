@@ -29,7 +29,7 @@ from ptychoformer.cli.run_folder import (
 )
 from ptychoformer.cli.tensorboard import curves
 from ptychoformer.cli.threads import threads_of
-from ptychoformer.files import locked, write_text
+from ptychoformer.files import content_digest, locked, write_text
 from ptychoformer.measurement.matching import read_origin
 from ptychoformer.measurement.options import Patterns, choices_of
 from ptychoformer.measurement.preparation import open_prepared
@@ -37,7 +37,7 @@ from ptychoformer.measurement.resemblance import Seen, Tally
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import fields_of, loss_kinds, loss_options, network_code
 from ptychoformer.progress import say
-from ptychoformer.provenance import check_unedited, code_digest, content_digest, record, source_digest
+from ptychoformer.provenance import check_unedited, code_digest, record, source_digest
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.options import TrainingOptions
 

@@ -27,8 +27,7 @@ from ptychoformer import __version__
 from ptychoformer.errors import InputError, OutputError, first_line
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.patches import CHANNELS
-from ptychoformer.files import atomic
-from ptychoformer.provenance import content_digest
+from ptychoformer.files import atomic, content_digest
 from ptychoformer.training.normalisation import Normalisation
 
 PHOTONS = "photons"

@@ -26,7 +26,6 @@ from ptychoformer.evaluation import CHANNELS, PATTERN, RELATIVE_PHASE, RELEASED,
 from ptychoformer.evaluation.columns import IDENTITY, SCORE_TYPES, SCORES
 from ptychoformer.evaluation.patches import Patches, chunks, open_patches
 from ptychoformer.evaluation.scores import (
-    SSIM_RADIUS,
     Images,
     Region,
     psnr,
@@ -38,6 +37,7 @@ from ptychoformer.evaluation.scores import (
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.windows import windows
+from ptychoformer.similarity import RADIUS
 from ptychoformer.tables import read_csv, write_csv, write_rows
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
 from ptychoformer.training.split import Rectangle, Split, split_of, whole_scan
@@ -203,7 +203,7 @@ def _released_rows(patches: Patches, truth: Mapping[str, np.ndarray], common: No
     """The release's own score: patches as the rows (m, h * w) of one image; chunk by chunk,
     each with the rows that its windows reach.
     """
-    count, pixels, reach = len(patches.index), patches.window[0] * patches.window[1], SSIM_RADIUS
+    count, pixels, reach = len(patches.index), patches.window[0] * patches.window[1], RADIUS
     for channel in CHANNELS:
         squares = similarity = 0.0
         for part in chunks(count, patches.window):

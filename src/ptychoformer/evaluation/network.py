@@ -2,7 +2,6 @@
 import torch.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
+from ptychoformer.files import content_digest
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.inputs import network_input
 from ptychoformer.training.precision import set_precision
@@ -71,7 +71,7 @@ class TrainedNetwork:
     @property
     def digest(self) -> str:
         """SHA-256 of the checkpoint."""
-        return hashlib.sha256(self._path.read_bytes()).hexdigest()
+        return content_digest(self._path)
 
     def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Predict batches of patterns (m, h, w) in order; yields patches (m, 2, h, w) float32.

@@ -7,10 +7,8 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter
 
-# Wang et al., IEEE Trans. Image Process. 13, 600 (2004): an 11 x 11 Gaussian window and constants
-# for a peak of 1.
-SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
-SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+from ptychoformer.similarity import C1, C2, RADIUS, SIGMA
+
 # Predictions are stored in single precision: a mean square below this is its rounding, not an
 # error.
 ROUNDING = 1e-13
@@ -62,7 +60,7 @@ class Region:
     @cached_property
     def whole_windows(self) -> np.ndarray:
         """(h, w) bool, pixels whose whole SSIM window lies in the region."""
-        side = 2 * SSIM_RADIUS + 1
+        side = 2 * RADIUS + 1
         return binary_erosion(binary_erosion(self.pixels, np.ones((1, side))), np.ones((side, 1)))
 
     def scores(self, squares: np.ndarray, similarity: np.ndarray) -> dict[str, np.ndarray]:
@@ -84,12 +82,12 @@ def ssim_map(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def _similarity(first: Images, second: Images) -> np.ndarray:
     means = first.mean * second.mean
     covariance = _window_mean(first.values * second.values) - means
-    luminance = (2 * means + SSIM_C1) / (first.squared_mean + second.squared_mean + SSIM_C1)
-    return luminance * (2 * covariance + SSIM_C2) / (first.variance + second.variance + SSIM_C2)
+    luminance = (2 * means + C1) / (first.squared_mean + second.squared_mean + C1)
+    return luminance * (2 * covariance + C2) / (first.variance + second.variance + C2)
 
 
 def _window_mean(images: np.ndarray) -> np.ndarray:
-    return gaussian_filter(images, SSIM_SIGMA, mode="reflect", radius=SSIM_RADIUS, axes=(-2, -1))
+    return gaussian_filter(images, SIGMA, mode="reflect", radius=RADIUS, axes=(-2, -1))
 
 
 def scores(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> dict[str, np.ndarray]:

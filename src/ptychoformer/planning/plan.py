@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ptychoformer.configuration import complete, load_schema
+from ptychoformer.configuration import complete, load_schema, read_config
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, held_figures
 from ptychoformer.errors import InputError
-from ptychoformer.experiments import Experiments
+from ptychoformer.experiments import ALL, Experiments, sizes_asked
 from ptychoformer.places import check_results
 from ptychoformer.provided import ProvidedFiles, check_project, data_folder
 from ptychoformer.publication.store.holdings import Holdings
@@ -16,6 +16,7 @@ from ptychoformer.publication.tables import notes
 
 MEMORY = ".snakemake/checksums"  # of users' files, see `provided.ProvidedFiles`
 PUBLISHED = "resources/published"  # the paper's own numbers and statements, in the project's folder
+FULL_SIZE = "config/paper.yaml"  # of which the reference runs are, there too
 REFERENCE = "resources/reference"  # the reference runs there, see `publication.store.files`
 
 
@@ -44,9 +45,11 @@ class Plan:
         config.update(complete(config, load_schema(project)))
         self.config, self.project = config, Path(project)
         check_results(config["pathvars"].get("results"), project)
+        self.sizes_asked = sizes_asked(config)  # of all its runs, be they in a store or not
         # A folder of runs to print instead of training any, or nothing.
         self.harvested = config["harvested"] and str(self.project / config["harvested"])
         self.holdings = Holdings(self.harvested, config) if self.harvested else None
+        self.sizes_asked_of_reference = self._sizes_asked_of_reference()
         config.update(self.holdings.narrowed(config) if self.holdings else {})
         config["data_dir"] = data_folder(config["data_dir"])
         self.provided = ProvidedFiles(config, memory=MEMORY)
@@ -125,3 +128,16 @@ class Plan:
         """
         folder = self.project / REFERENCE
         return str(folder) if (folder / "runs.csv").is_file() and not self.harvested else ""
+
+    def _sizes_asked_of_reference(self) -> dict[str, list[int | str]]:
+        """Each experiment's numbers of training patterns at the paper's full size, ascending, as
+        that config has them, whatever the user's own is; nothing without reference runs.
+        """
+        if not self.reference():
+            return {}
+        experiments = read_config(self.project / FULL_SIZE).get("experiments", {})
+        return {
+            name: sorted(entry["n_train"], key=lambda size: (size == ALL, size))
+            for name, entry in experiments.items()
+            if "n_train" in entry
+        }

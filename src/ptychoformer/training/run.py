@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ptychoformer.errors import TrainingError, first_line
 from ptychoformer.progress import progress, say
 from ptychoformer.randomness import generator, integer_seed
+from ptychoformer.training import HISTORY
 from ptychoformer.training.dropout import Draws
 from ptychoformer.training.examples import Examples
 from ptychoformer.training.graphs import Graphs
@@ -22,8 +23,6 @@ from ptychoformer.training.losses import Loss
 from ptychoformer.training.optimiser import Adam, Plateau
 from ptychoformer.training.options import TrainingOptions
 from ptychoformer.training.precision import autocast
-
-HISTORY = ("epoch", "learning_rate", "train_loss", "validation_loss", "seconds")  # of an epoch
 
 
 class Training:

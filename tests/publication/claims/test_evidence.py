@@ -83,6 +83,32 @@ class TestEvidence:
         assert found.verdict == verdict
         assert found.effect == pytest.approx(2 - drop, abs=0.2)
 
+    @pytest.mark.parametrize(
+        ("asked", "lacking"),
+        [([50, 200, "all"], ""), ([20, 50, 640], "20 patterns"), ([50, 640, "all"], "all patterns")],
+    )
+    @pytest.mark.parametrize("drop", [1.0, 3.0])
+    def test_a_drop_is_between_the_sizes_that_were_asked_for(self, asked, lacking, drop):
+        """Between others it is another drop, which neither supports the claim nor refutes it."""
+        small = {name: mean - 2 for name, mean in MEANS.items()} | {"ptychoformer": 17.4 - drop}
+        frame = pd.concat([networks(MEANS | {"ptychoformer": 17.4}), networks(small, n_train=50, draw=4)])
+        test = Check(**PLAIN | dict(comparison="smaller_drop", drop=({"n_train": "largest"}, {"n_train": "smallest"})))
+        found = verdict_of(test, Numbers(frame), {"clean": asked})
+        assert found.verdict == (UNDECIDED if lacking else HOLDS if drop < 2 else FAILS)
+        assert (f"{lacking} were not run" in found.reason) == bool(lacking)
+
+    @pytest.mark.parametrize(("small", "verdict"), [(14.4, UNDECIDED), (12.2, FAILS)])
+    def test_a_size_that_some_networks_lack_was_not_run(self, small, verdict):
+        frames = [
+            networks(MEANS),
+            networks(MEANS | {"ptychoformer": small}, n_train=50, draw=4),
+            networks({"dpi": 13.0}, n_train=160, draw=5),
+        ]
+        test = Check(**PLAIN | dict(n_train="each"))
+        found = verdict_of(test, Numbers(pd.concat(frames)), {"clean": [50, 160, 640]})
+        assert found.verdict == verdict
+        assert ("160 patterns were not" in found.reason) == (verdict == UNDECIDED)
+
     def test_a_drop_between_datasets(self):
         start, end = (
             networks(MEANS),
@@ -132,7 +158,7 @@ class TestEvidence:
         test = PLAIN | dict(comparison="increasing")
         numbers = Numbers(pd.concat(frames))
         assert verdict_of(Check(**test, along={"n_train": "falling"}), numbers).verdict == HOLDS
-        incomplete = verdict_of(Check(**test, along={"n_train": "falling"}), numbers, ["500 patterns"])
+        incomplete = verdict_of(Check(**test, along={"n_train": "falling"}), numbers, {"clean": [50, 160, 500, 640]})
         assert incomplete.verdict == UNDECIDED
         assert incomplete.reason == "it holds for the training sets that were run, but 500 patterns were not"
         assert verdict_of(Check(**test, along={"n_train": "rising"}), numbers).verdict == FAILS

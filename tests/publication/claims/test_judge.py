@@ -80,6 +80,32 @@ class TestJudge:
         )
         assert (row["scale"], row["n_seeds"]) == ("2,928 patterns, 25 epochs", 3)
 
+    @pytest.mark.parametrize("n_train", [(50, 100, 640), (50, 200, 640), (100, 200, 640), (50, 100, 200, 640)])
+    @pytest.mark.parametrize("lead", [-2.0, 2.0])
+    def test_the_same_runs_have_the_same_verdict_as_local_and_as_reference(self, tmp_path, n_train, lead):
+        """Whichever of the training sets that were asked for they lack."""
+        ours = dict.fromkeys(NETWORKS, 13.0) | {"ptychoformer": 13.0 + lead}
+        frames = [
+            networks({name: mean + (name == "ptychoformer") / size for name, mean in ours.items()}, **place)
+            for draw, size in enumerate(n_train)
+            for place in [dict(n_train=size, draw=draw, spread=1e-4)]
+        ]
+        runs = pd.concat(frames).assign(epochs=25, batch_size=32, code_digest=DIGESTS[0])
+        runs[list(SCORES)].to_csv(tmp_path / "sizes.csv", index=False)
+        self.keep(tmp_path / "reference", runs)
+        asked = dict(
+            asked={"sizes": {"clean": [50, 100, 200, 640]}}, asked_of_reference={"sizes": [50, 100, 200, "all"]}
+        )
+        about = dict(**HERE, **asked, scales={}, output_csv=tmp_path / "claims.csv")
+        judge(CLAIMS, {"sizes": tmp_path / "sizes.csv"}, None, tmp_path / "reference", **about)
+        table = pd.read_csv(tmp_path / "claims.csv").query("experiment == 'sizes'").set_index(["id", "source"])
+        found = table[["verdict", "reason", "effect", *VERDICTS_ELSEWHERE]]
+        reference = found.xs("reference", level="source")
+        assert {"sizes-amplitude-psnr", "sizes-lead-grows", "sizes-larger-lead-when-small"} <= set(reference.index)
+        pd.testing.assert_frame_equal(reference, found.xs("local", level="source").loc[reference.index])
+        each = reference.at["sizes-amplitude-psnr", "verdict"]
+        assert each == (FAILS if lead < 0 else HOLDS if len(n_train) == 4 else UNDECIDED)
+
     @pytest.mark.parametrize(
         ("changed", "versions"),
         [

@@ -18,14 +18,15 @@ Only seeds that have every number a claim names count, so that all contrasts of 
 same seeds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
 
 import numpy as np
 
 from ptychoformer.evaluation.quantities import channel_in_words
-from ptychoformer.publication.claims.check import EACH, JUDGED, LARGEST, Check
+from ptychoformer.experiments import ALL
+from ptychoformer.publication.claims.check import EACH, JUDGED, LARGEST, SMALLEST, Check
 from ptychoformer.publication.claims.evidence import Numbers, Place
 from ptychoformer.publication.claims.verdicts import Contrast
 
@@ -225,6 +226,32 @@ def left_out(test: Check, numbers: Numbers) -> list[str]:
     return [name for name in test.along[test.compare] if not all(name in names for names in present)]
 
 
+def sizes_left_out(test: Check, numbers: Numbers, asked: Mapping[str, Sequence[int | str]]) -> list[str]:
+    """Training sets that a claim is about, every one or those that it compares, and that were asked
+    for but not run, in words.
+
+    Args:
+        asked: dataset to its numbers of training patterns, ascending; ``all`` is above the others.
+    """
+    methods = [*test.better, *test.worse, *test.among]
+    found: dict[str, None] = {}
+    for spot in _spots(test):
+        sizes = asked.get(spot.dataset, ())
+        if wanted := _sizes_wanted(test, sizes):
+            run = _every_size(test, spot, methods, numbers)
+            above = max((size for size in sizes if isinstance(size, int)), default=0)
+            lacking = [size for size in wanted if (run[-1] <= above if size == ALL else size not in run)]
+            found |= {f"{size} patterns" if size == ALL else f"{size:,} patterns": None for size in lacking}
+    return list(found)
+
+
+def _sizes_wanted(test: Check, sizes: Sequence[int | str]) -> Sequence[int | str]:
+    if _is_on_every_size(test):
+        return sizes
+    ends = {part.get("n_train") for part in test.drop}
+    return [*(sizes[:1] if SMALLEST in ends else ()), *(sizes[-1:] if LARGEST in ends else ())]
+
+
 def _conditioned(test: Check, spot: Place, methods: list[str], part: Mapping[str, str], numbers: Numbers) -> Place:
     """The spot at one of the conditions between which a claim compares: a dataset, or the
     largest or smallest training set.
@@ -237,12 +264,19 @@ def _conditioned(test: Check, spot: Place, methods: list[str], part: Mapping[str
 
 
 def _sizes(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> list[int]:
-    every = test.n_train == EACH or "n_train" in test.along
-    return _every_size(test, spot, methods, numbers) if every else [_one_size(test, spot, methods, numbers)]
+    if _is_on_every_size(test):
+        return _every_size(test, spot, methods, numbers)
+    return [_one_size(test, spot, methods, numbers)]
+
+
+def _is_on_every_size(test: Check) -> bool:
+    return test.n_train == EACH or "n_train" in test.along
 
 
 def _every_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> list[int]:
-    sizes = numbers.sizes(_method(test, spot, name) for name in methods)
+    """The training sets with a whole seed, or all where fewer than two have one."""
+    whole, sizes = _run_sizes(test, spot, methods, numbers)
+    sizes = whole if len(whole) > 1 else sizes
     if len(sizes) < 2:
         found = f"only training sets of {sizes[0]} patterns" if sizes else "no runs"
         raise Missing(
@@ -253,10 +287,15 @@ def _every_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) 
 
 def _one_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> int:
     """The largest training set with a whole seed, or the largest of all; 0 if there is none."""
+    whole, sizes = _run_sizes(test, spot, methods, numbers)
+    return max(whole or sizes or [0])
+
+
+def _run_sizes(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> tuple[list[int], list[int]]:
+    """The training sets with a whole seed, and all with a number, ascending."""
     places = [_method(test, spot, name) for name in methods]
     sizes = numbers.sizes(places)
-    whole = [size for size in sizes if numbers.whole(place._replace(n_train=size) for place in places)]
-    return max(whole or sizes or [0])
+    return [size for size in sizes if numbers.whole(place._replace(n_train=size) for place in places)], sizes
 
 
 def _the(test: Check) -> str:

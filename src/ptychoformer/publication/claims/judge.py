@@ -23,8 +23,8 @@ import pandas as pd
 
 from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN, SCORES, read_table
 from ptychoformer.publication.claims.catalogue import SIZES, Claim, read_claims
-from ptychoformer.publication.claims.check import EACH, ELSEWHERE, Check
-from ptychoformer.publication.claims.contrasts import Missing, contrasts, left_out, quoted, runs_used
+from ptychoformer.publication.claims.check import ELSEWHERE, Check
+from ptychoformer.publication.claims.contrasts import Missing, contrasts, left_out, quoted, runs_used, sizes_left_out
 from ptychoformer.publication.claims.evidence import Numbers, band_metrics
 from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED, Verdict, decide
 from ptychoformer.publication.inputs import versions_of_code
@@ -66,7 +66,8 @@ def judge(
     level: str,
     scales: Mapping[str, str],
     harvested: bool = False,
-    absent: Mapping[str, Sequence[str]] | None = None,
+    asked: Mapping[str, Mapping[str, Sequence[int]]] | None = None,
+    asked_of_reference: Mapping[str, Sequence[int | str]] | None = None,
     output_csv: str | os.PathLike,
 ) -> None:
     """Write the verdict on every claim, with the columns ``OUTPUT_COLUMNS``.
@@ -88,8 +89,10 @@ def judge(
             run needs none.
         harvested: whether the local runs are themselves from the store, where fewer seeds than were
             fixed beforehand are interim.
-        absent: experiment to its conditions and sizes that were not run, in words, so that a claim
-            about all of them cannot hold.
+        asked: experiment to its datasets, and these to their numbers of training patterns,
+            ascending; a claim about all of them cannot hold where one was not run.
+        asked_of_reference: the same of the runs from elsewhere, of every dataset of an experiment
+            alike; ``all`` is above the others.
 
     Raises:
         InputError: a file that exists breaks its contract, or the claims do.
@@ -102,19 +105,20 @@ def judge(
     where, rows = (block, level), []
     for claim in claims:
         experiment = claim.test.experiment
-        lacking = (absent or {}).get(experiment, ())
-        rows.append(_row(claim, where, local.get(experiment), scales.get(experiment, ""), LOCAL, harvested, lacking))
+        sizes = (asked or {}).get(experiment, {})
+        rows.append(_row(claim, where, local.get(experiment), scales.get(experiment, ""), LOCAL, harvested, sizes))
         if found := _best_reference(claim.test.on(*where), bands if experiment == BANDS else runs):
-            rows.append(_row(claim, where, *found, REFERENCE, True))
+            alike = dict.fromkeys(claim.test.dataset, (asked_of_reference or {}).get(experiment, ()))
+            rows.append(_row(claim, where, *found, REFERENCE, True, alike))
     write_csv(pd.DataFrame(rows, columns=OUTPUT_COLUMNS), output_csv)
 
 
-def verdict_of(test: Check, numbers: Numbers | None, absent: Sequence[str] = ()) -> Verdict:
+def verdict_of(test: Check, numbers: Numbers | None, asked: Mapping[str, Sequence[int | str]] | None = None) -> Verdict:
     """The verdict on one claim from the numbers of its experiment; undecided, with the reason,
     where they lack something.
 
     Args:
-        absent: conditions and sizes of the experiment that were not run, in words.
+        asked: dataset to its numbers of training patterns, as `contrasts.sizes_left_out` takes it.
     """
     if numbers is None:
         return Verdict(UNDECIDED, f"the experiment {quoted(test.experiment)} was not run")
@@ -124,12 +128,15 @@ def verdict_of(test: Check, numbers: Numbers | None, absent: Sequence[str] = ())
         return Verdict(UNDECIDED, str(missing))
     comparison = test.comparison if test.comparison in (*SIZES, "no_difference") else "greater"
     verdict = decide(made, comparison, test.value, test.significance)
-    if verdict.verdict != HOLDS:
+    lacking = ", ".join(sizes_left_out(test, numbers, asked or {}))
+    if test.drop and lacking:
+        reason = f"of the training sets that it compares, {lacking} were not run"
+    elif verdict.verdict != HOLDS:
         return verdict
-    if steps := left_out(test, numbers):
+    elif steps := left_out(test, numbers):
         reason = f"every step that was run rises, but {quoted(*steps)} were not run"
-    elif absent and (test.n_train == EACH or "n_train" in test.along):
-        reason = f"it holds for the training sets that were run, but {', '.join(absent)} were not"
+    elif lacking:
+        reason = f"it holds for the training sets that were run, but {lacking} were not"
     else:
         return verdict
     return replace(verdict, verdict=UNDECIDED, reason=reason)
@@ -142,11 +149,11 @@ def _row(
     scale: str,
     source: str,
     harvested: bool,
-    absent: Sequence[str] = (),
+    asked: Mapping[str, Sequence[int | str]],
 ) -> dict[str, Any]:
-    verdict = verdict_of(claim.test.on(*where), numbers, absent)
+    verdict = verdict_of(claim.test.on(*where), numbers, asked)
     others = {
-        f"verdict_{name}": verdict_of(test, numbers, absent).verdict
+        f"verdict_{name}": verdict_of(test, numbers, asked).verdict
         for name, test in claim.test.elsewhere(*where).items()
     }
     about = {name: getattr(claim, name) for name in ("id", "place", "statement", "judges", "note")}

@@ -95,7 +95,7 @@ def keep_views(
     remade: Collection[tuple] = (),
 ) -> tuple[list[tuple[str, ...]], list[str]]:
     """Add what is shown of the finished runs of a results folder to the file, in which all others
-    stay.
+    stay, but for those of a seed where a lower one has as much: figures show one.
 
     Args:
         finished: runs that may be taken.
@@ -121,6 +121,7 @@ def keep_views(
             skipped.append(f"views of {wanted.group}: {error}")
             continue
         kept[wanted.group] = _joined(replace(wanted, models=tuple(files)), fresh, kept.get(wanted.group))
+    kept = {name: (about, views) for name, (about, views) in kept.items() if not _is_superfluous(about, kept.values())}
     if kept:
         with create_hdf5(path) as file:
             for name, (about, views) in sorted(kept.items()):
@@ -129,6 +130,16 @@ def keep_views(
         Path(path).unlink(missing_ok=True)
     viewed = [(*about.run(model), about.block, about.level) for about, _ in kept.values() for model in about.models]
     return viewed, skipped
+
+
+def _is_superfluous(about: Shown, kept: Iterable[tuple[Shown, Views]]) -> bool:
+    """Whether a lower seed has views of all that one has."""
+    return any(
+        other.seed < about.seed
+        and set(about.models) <= set(other.models)
+        and replace(about, seed=other.seed, models=other.models) == other
+        for other, _ in kept
+    )
 
 
 def _files(results: Path, shown: Shown, model: str) -> tuple[Path, Path]:

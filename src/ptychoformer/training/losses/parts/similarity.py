@@ -4,10 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-# Wang et al., IEEE Trans. Image Process. 13, 600 (2004), as `evaluation.metrics`: an 11 x 11
-# Gaussian window, constants for a peak of 1.
-SIGMA, RADIUS = 1.5, 5
-C1, C2 = 0.01**2, 0.03**2
+from ptychoformer.similarity import C1, C2, RADIUS, SIGMA
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
