@@ -321,6 +321,33 @@ def test_patterns_divided_by_a_number_each_are_told_and_noise_is_not(patterns):
     assert examine(scan_of(each, simulated=True), keep_frames=False).warnings == ()
 
 
+OFFSETS = {
+    "read-out noise": lambda random, shape: 40 + random.normal(0, 3, shape),
+    "whole read-out noise": lambda random, shape: np.rint(40 + random.normal(0, 3, shape)),
+    "an offset of its own for each pixel": lambda random, shape: np.tile(
+        random.normal(40, 4, shape[1:]), (COUNT, 1, 1)
+    ),
+    "scattered light": lambda random, shape: random.poisson(40, shape),
+}
+
+
+@pytest.mark.parametrize("offset", OFFSETS.values(), ids=OFFSETS)
+def test_a_level_on_which_all_pixels_stand_is_told_with_its_share_until_it_is_subtracted(patterns, offset):
+    scan = (patterns + offset(generator(14, "offset"), patterns.shape)).astype(np.float32)
+    (warning,) = [each for each in examine(scan_of(scan), keep_frames=False).warnings if "stand on a level" in each]
+    level, share = re.search(r"level of about (\S+) counts in every pattern, (\d+)% of all counts", warning).groups()
+    assert float(level) == pytest.approx(40, rel=0.3)
+    assert int(share) == pytest.approx(100 * float(level) / scan.mean(), abs=1)
+    for quiet in (scan_of(scan - np.float32(level)), scan_of(scan, simulated=True)):
+        assert not any("stand on a level" in each for each in examine(quiet, keep_frames=False).warnings)
+
+
+def test_light_that_an_object_scatters_into_every_pixel_is_no_level():
+    random = generator(15, "speckle")
+    speckle = random.poisson(500 * random.exponential(size=(COUNT, SIDE, SIDE))).astype(np.float32)
+    assert examine(scan_of(speckle), keep_frames=False).warnings == ()
+
+
 # Patterns
 
 

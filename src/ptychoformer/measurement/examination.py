@@ -35,6 +35,10 @@ MOST_PASSES, SETTLED = 8, 2
 KINDS = ("blind", "hot", "dead", "shaded")  # of bad pixels that no mask names
 FAINT = 100  # photons of a pattern; fewer tell little of an object
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
+# Dim pixels count as much as each other on an offset or an even background, at their least too:
+# there the LOWEST of them have half of what so many (DIM) have. STANDING is the share of all counts
+# from which it harms the object.
+LOWEST, DIM, STANDING = 0.01, 0.25, 0.01
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         + _about_pixels(raw, seen, bad)
         + _about_counts(raw, seen, ~united)
         + _about_dark(raw, seen, ~(bad["masked"] | bad["blind"]))
+        + _about_offset(raw, seen, ~united)
         + sentences(raw.path, numbers, count, kept)
     )
     swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, bad["masked"] | bad["blind"]))
@@ -250,6 +255,21 @@ def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...
     return (
         f"{raw.path}: {below.sum()} of {known.sum()} detector pixels are below zero in every pattern; the dark may have"
         " been subtracted twice, or too much of it.",
+    )
+
+
+def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
+    """A warning of a level on which the counts of ``good`` pixels (h, w) stand in all patterns.
+    Light that an object scatters leaves a dim pixel dark in one pattern or another.
+    """
+    lowest, dim = np.quantile(seen.lowest[good], (LOWEST, DIM))
+    level, usual = np.quantile(seen.mean[good], LOWEST), seen.mean[good].mean()
+    if raw.simulated or not (lowest > 0 and lowest >= dim / 2 and level >= STANDING * usual):
+        return ()
+    return (
+        f"{raw.path}: all pixels stand on a level of about {level:.4g} counts in every pattern, {level / usual:.0%} of"
+        " all counts: an offset of the detector, or a background, which makes the object wrong and the R factor low;"
+        " subtract a dark frame, or this level.",
     )
 
 
