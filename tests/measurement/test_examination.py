@@ -321,6 +321,59 @@ def test_patterns_divided_by_a_number_each_are_told_and_noise_is_not(patterns):
     assert examine(scan_of(each, simulated=True), keep_frames=False).warnings == ()
 
 
+FUNCTIONS = {
+    "square roots": {
+        "sqrt": np.sqrt,
+        "normalised sqrt": lambda counts: np.sqrt(counts) / np.sqrt(counts.max()),
+    },
+    "logarithms": {
+        "log10 of counts and one": lambda counts: np.log10(counts + 1),
+        "log1p": np.log1p,
+        "log2 of counts and one": lambda counts: np.log2(counts + 1),
+        "log10": lambda counts: np.log10(np.maximum(counts, 1)),
+        "decibels": lambda counts: 10 * np.log10(np.maximum(counts, 1)),
+        "normalised log": lambda counts: np.log1p(counts) / np.log1p(counts.max()),
+        "log of many counts": lambda counts: np.log(counts + 20),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), [(name, each) for name, those in FUNCTIONS.items() for each in those.values()]
+)
+@pytest.mark.parametrize("part", [1, 0.01])
+def test_roots_and_logarithms_of_counts_are_told(patterns, name, function, part):
+    patterns = generator(16, "thinned").binomial(patterns.astype(int), part).astype(np.float32)
+    patterns[:, GAP] = 0
+    warnings = examine(scan_of(function(patterns)), keep_frames=False).warnings
+    assert f"scan: the counts are no photons, they are {name} of whole numbers; undo that." in warnings
+
+
+CORRECTIONS = {
+    "gain": lambda random, counts: counts * 1.37,
+    "flat field": lambda random, counts: counts * random.normal(1, 0.05, counts.shape[1:]),
+    "monitor": lambda random, counts: counts * random.normal(1, 0.05, (COUNT, 1, 1)),
+    "mean of three": lambda random, counts: counts / 3,
+    "per second": lambda random, counts: counts / 0.1,
+    "read-out noise": lambda random, counts: counts + random.normal(0, 0.3, counts.shape),
+    "dark": lambda random, counts: np.maximum(counts - random.random(counts.shape[1:]), 0),
+    "small fractions": lambda random, counts: counts * random.normal(1, 0.05, counts.shape[1:]) * 1e-9,
+    "quarters": lambda random, counts: np.rint(counts) / 4,
+    "offset": lambda random, counts: counts + 0.5,
+    "two exposures": lambda random, counts: np.where(counts > 90, counts * 1.03, counts + 2),
+    "two exposures, normalised": lambda random, counts: np.where(counts > 90, counts * 1.03, counts + 2) / 7,
+}
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS.values(), ids=CORRECTIONS)
+@pytest.mark.parametrize("part", [1, 0.01, 1e-4])
+def test_corrected_counts_are_no_roots_nor_logarithms(patterns, correction, part):
+    random = generator(17, "corrected")
+    counts = random.binomial(patterns.astype(int), part).astype(np.float32)
+    warnings = examine(scan_of(correction(random, counts).astype(np.float32)), keep_frames=False).warnings
+    assert not any("of whole numbers" in each for each in warnings)
+
+
 OFFSETS = {
     "read-out noise": lambda random, shape: 40 + random.normal(0, 3, shape),
     "whole read-out noise": lambda random, shape: np.rint(40 + random.normal(0, 3, shape)),

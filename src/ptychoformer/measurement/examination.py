@@ -23,6 +23,7 @@ from ptychoformer.measurement.pixels import (
     blind_pixels,
     defects,
     full_pixels,
+    made_of_counts,
     shadows,
     survey,
 )
@@ -244,7 +245,7 @@ def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
         remarks.append(f"{raw.path}: some patterns are overexposed, pixels that reach {largest:.10g}: {full}.")
     if (lowest := seen.lowest[good].min()) < 0:
         remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
-    return tuple(remarks) + _about_scale(raw, seen, largest)
+    return tuple(remarks) + _about_scale(raw, seen, largest, good)
 
 
 def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...]:
@@ -273,10 +274,16 @@ def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
     )
 
 
-def _about_scale(raw: RawScan, seen: Survey, largest: float) -> tuple[str, ...]:
-    """A warning of patterns that somebody divided by a number, such as their ``largest`` count."""
+def _about_scale(raw: RawScan, seen: Survey, largest: float, good: np.ndarray) -> tuple[str, ...]:
+    """A warning of patterns of which somebody took a root or a logarithm, or that somebody divided
+    by a number, such as their ``largest`` count.
+    """
     usual = float(np.median(seen.total))
-    if raw.simulated or seen.whole or (largest > 1 and usual >= FAINT):
+    if raw.simulated or seen.whole:
+        return ()
+    if function := made_of_counts(seen, good):
+        return (f"{raw.path}: the counts are no photons, they are {function} of whole numbers; undo that.",)
+    if largest > 1 and usual >= FAINT:
         return ()
     sentence = f"{raw.path}: the counts are no photons, they are fractions that come to {usual:.4g} in a usual pattern"
     if seen.photon != 1:

@@ -44,6 +44,7 @@ BEAM = 0.1
 # farther from a multiple than that, by which chance would not have it. What is larger tells nothing
 # in single precision.
 MULTIPLES, ROUNDED, TOLD = 8, 0.01, 1e4
+UNDONE = 1e3  # the same of counts whose logarithm was taken
 # A counter that is full stands at its largest count again and again, which chance does not let
 # large counts do.
 OFTEN, LARGE = 10, 100
@@ -151,6 +152,39 @@ def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
     multiples = extremes[(extremes > 0) & (extremes < TOLD * least)] / least
     sure = len(multiples) > MULTIPLES and (np.abs(multiples - np.rint(multiples)) < ROUNDED).all()
     return float(least) if sure else 1.0
+
+
+def made_of_counts(seen: Survey, good: np.ndarray) -> str | None:
+    """What the numbers of ``good`` pixels (h, w) are, if they are not counts but a function of
+    counts, up to a factor: square roots or logarithms of them, or of counts plus one.
+    """
+    extremes = np.unique([seen.lowest[good], seen.highest[good]]).astype(np.float64)
+    extremes = extremes[(extremes > 0) & np.isfinite(extremes)]
+    if seen.whole or not len(extremes):
+        return None
+    # The smallest number is that of one count, or of two where a logarithm leaves zero of one.
+    multiples = extremes / extremes[0]
+    with np.errstate(over="ignore"):
+        undone = {
+            "square roots": (extremes**2, multiples**2),
+            "logarithms": (2**multiples, 2**extremes, np.exp(extremes), 10**extremes),
+        }
+    return next(
+        (name for name, each in undone.items() if any(_all_whole(counts, extremes, multiples) for counts in each)), None
+    )
+
+
+def _all_whole(counts: np.ndarray, *before: np.ndarray) -> bool:
+    """Whether those of ``counts`` (n,) that single precision can tell are whole numbers, so many
+    different ones that it is not by chance, while none of ``before`` (n,) has whole numbers there.
+    """
+    told = counts < UNDONE
+    enough = len(np.unique(np.rint(counts[told]))) > MULTIPLES
+    return enough and _whole(counts[told]) and not any(_whole(those[told]) for those in before)
+
+
+def _whole(numbers: np.ndarray) -> bool:
+    return bool((np.abs(numbers - np.rint(numbers)) < ROUNDED).all())
 
 
 class Filling:
