@@ -217,6 +217,58 @@ def test_a_counter_that_is_full_is_told_and_always_full_is_bad(patterns):
     )
 
 
+MARKED = [(2.0**32 - 1, 2.0**32 - 1), (65535.0, 65535.0), (65535.0, None), (2.0**32 - 1, None), (16383.0, 16383.0)]
+
+
+@pytest.mark.parametrize(("marker", "saturation"), MARKED)
+@pytest.mark.parametrize("stopped", [0, 4], ids=["whole", "the last patterns not written"])
+def test_pixels_that_overflow_in_some_patterns_are_unknown_in_all(patterns, marker, saturation, stopped):
+    patterns[:, GAP] = marker
+    patterns[COUNT - stopped :] = 0
+    expected = prepare(scan_of(patterns, mask=GAP))
+    sick = np.zeros((SIDE, SIDE), bool)
+    sick[22:24, 22:24] = sick[30, 20] = True
+    patterns[[5, 9, 17], 22:24, 22:24] = marker
+    patterns[40, 30, 20] = marker
+    found = examine(scan_of(patterns, saturation=saturation), keep_frames=False)
+    np.testing.assert_array_equal(found.bad["overexposed"], sick)
+    np.testing.assert_array_equal(found.bad["blind"], GAP)
+    assert found.used.sum() == COUNT - stopped
+    told = f"scan: 5 detector pixels are masked that say {marker:.0f} in some patterns, which is no count"
+    assert sum(warning.startswith(told) for warning in found.warnings) == 1
+    scan = prepare(scan_of(patterns, saturation=saturation))
+    assert scan.centre == expected.centre
+    frames, known = (np.concatenate(list(each.frames(60))) for each in (scan, expected))
+    np.testing.assert_array_equal(frames[:, ~(sick | GAP)], known[:, ~(sick | GAP)])
+
+
+def test_patterns_that_overflow_in_large_part_are_left_out_instead(patterns):
+    patterns[3::3, 20:30] = 2.0**32 - 1
+    patterns[10] = 2.0**32 - 1
+    patterns[:, GAP] = 2.0**32 - 1
+    scan = scan_of(patterns, saturation=2.0**32 - 1)
+    assert left_out(patterns, saturation=2.0**32 - 1) == {"overexposed": sorted({10, *range(3, COUNT, 3)})}
+    np.testing.assert_array_equal(examine(scan, keep_frames=False).any_bad, GAP)
+    with pytest.raises(InputError, match="no detector pixel is good, all are masked, blind or overexposed"):
+        examine(scan, keep_frames=True)
+
+
+def test_where_most_of_the_light_overflows_the_object_is_doubted(patterns):
+    patterns[patterns > 1500] = 65535
+    (warning,) = examine(scan_of(patterns, saturation=65535.0), keep_frames=False).warnings[-1:]
+    assert "without so much of the light the object may be wrong: measure with a shorter exposure" in warning
+
+
+@pytest.mark.parametrize("saturation", [65535.0, None])
+def test_a_full_counter_that_counts_come_near_to_is_told_and_used(patterns, saturation):
+    full = np.minimum(np.rint(patterns * (65535 / np.sort(patterns, axis=None)[-4])), 65535)
+    assert np.sum(full == 65535) == 4
+    found = examine(scan_of(full, saturation=saturation), keep_frames=False)
+    assert not found.bad["overexposed"].any()
+    told = f"scan: some patterns are overexposed, pixels that reach 65535: {(full == 65535).any(axis=0).sum()}."
+    assert told in found.warnings
+
+
 def test_an_inverted_mask_is_refused_and_one_that_covers_bad_pixels_is_not(patterns):
     hot = np.zeros((SIDE, SIDE), bool)
     hot[5, 9] = hot[30, 24] = True
