@@ -224,3 +224,54 @@ def test_a_unit_of_one_dataset_is_not_that_of_the_other(store, put, read, refuse
 
 def test_one_unit_may_be_said_twice(store, read):
     assert read(store(units="micrometers"), positions_unit="um", **PATHS)[0].unit == "metres"
+
+
+def saved_by_matlab(path, **arrays):
+    """As ``save -v7.3`` does: all axes in reverse, and the class of each array in an attribute."""
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = np.transpose(array)
+            file[name].attrs["MATLAB_class"] = np.bytes_(str(array.dtype))
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint32])
+@pytest.mark.parametrize("raster", [False, True])
+@pytest.mark.parametrize("by", ["pattern", "axis", "x and y"])
+def test_what_matlab_saved_is_read_as_matlab_has_it(tmp_path, read, measured, dtype, raster, by):
+    """Patterns (h, w, n), or (h, w, columns, rows) of a raster whose columns are next to each other in MATLAB."""
+    patterns = np.moveaxis(measured.patterns[:, :, :24], 0, -1).astype(dtype)
+    patterns = patterns.reshape(32, 24, *measured.grid).swapaxes(2, 3) if raster else patterns
+    positions = positions_of(measured)
+    x, y = (each.reshape(measured.grid).T if raster else each[:, None] for each in positions.T)
+    path = saved_by_matlab(
+        tmp_path / "scan.mat", dp=patterns, pos=positions if by == "pattern" else positions.T, x=x, y=y
+    )
+    name = "x,y" if by == "x and y" else "pos"
+    raw, frames = read(path, data="dp", positions=name, positions_unit="m")
+    assert raw.frame == (32, 24)
+    np.testing.assert_array_equal(frames, measured.patterns[:, :, :24])
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+    assert raw.warnings == (
+        f"{path}: 'dp' was saved by MATLAB; its frames are read as MATLAB has them, 32 rows and 24 columns.",
+    )
+
+
+def test_bad_pixels_of_what_matlab_saved_are_filled(tmp_path, measured):
+    patterns = np.moveaxis(measured.patterns, 0, -1).copy()
+    patterns[10, 12] = 2.0**32 - 1
+    path = saved_by_matlab(tmp_path / "scan.mat", dp=patterns, pos=positions_of(measured) / measured.optics.pixel_size)
+    reading = Reading(data="dp", positions="pos", positions_unit="pixel")
+    with open_prepared(path, reading, Patterns()) as scan:
+        assert np.concatenate(list(scan.frames(5))).max() < 2.0**31
+
+
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [("cxi", "entry_1/instrument_1/detector_1/data"), ("ptychodus", "patterns"), ("ptychi", "dp")],
+)
+def test_formats_whose_patterns_matlab_saved_are_refused(write, refused, format, name):
+    path = write(format)
+    with h5py.File(path, "r+") as file:
+        file[name].attrs["MATLAB_class"] = np.bytes_("single")
+    refused(path, f"'{'entry_1/data_1/data' if format == 'cxi' else name}' was saved by MATLAB, which HDF5 holds")

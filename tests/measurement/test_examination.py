@@ -219,6 +219,58 @@ def test_a_counter_that_is_full_is_told_and_always_full_is_bad(patterns):
     )
 
 
+MARKED = [(2.0**32 - 1, 2.0**32 - 1), (65535.0, 65535.0), (65535.0, None), (2.0**32 - 1, None), (16383.0, 16383.0)]
+
+
+@pytest.mark.parametrize(("marker", "saturation"), MARKED)
+@pytest.mark.parametrize("stopped", [0, 4], ids=["whole", "the last patterns not written"])
+def test_pixels_that_overflow_in_some_patterns_are_unknown_in_all(patterns, marker, saturation, stopped):
+    patterns[:, GAP] = marker
+    patterns[COUNT - stopped :] = 0
+    expected = prepare(scan_of(patterns, mask=GAP))
+    sick = np.zeros((SIDE, SIDE), bool)
+    sick[22:24, 22:24] = sick[30, 20] = True
+    patterns[[5, 9, 17], 22:24, 22:24] = marker
+    patterns[40, 30, 20] = marker
+    found = examine(scan_of(patterns, saturation=saturation), keep_frames=False)
+    np.testing.assert_array_equal(found.bad["overexposed"], sick)
+    np.testing.assert_array_equal(found.bad["blind"], GAP)
+    assert found.used.sum() == COUNT - stopped
+    told = f"scan: 5 detector pixels are masked that say {marker:.0f} in some patterns, which is no count"
+    assert sum(warning.startswith(told) for warning in found.warnings) == 1
+    scan = prepare(scan_of(patterns, saturation=saturation))
+    assert scan.centre == expected.centre
+    frames, known = (np.concatenate(list(each.frames(60))) for each in (scan, expected))
+    np.testing.assert_array_equal(frames[:, ~(sick | GAP)], known[:, ~(sick | GAP)])
+
+
+def test_patterns_that_overflow_in_large_part_are_left_out_instead(patterns):
+    patterns[3::3, 20:30] = 2.0**32 - 1
+    patterns[10] = 2.0**32 - 1
+    patterns[:, GAP] = 2.0**32 - 1
+    scan = scan_of(patterns, saturation=2.0**32 - 1)
+    assert left_out(patterns, saturation=2.0**32 - 1) == {"overexposed": sorted({10, *range(3, COUNT, 3)})}
+    np.testing.assert_array_equal(examine(scan, keep_frames=False).any_bad, GAP)
+    with pytest.raises(InputError, match="no detector pixel is good, all are masked, blind or overexposed"):
+        examine(scan, keep_frames=True)
+
+
+def test_where_most_of_the_light_overflows_the_object_is_doubted(patterns):
+    patterns[patterns > 1500] = 65535
+    (warning,) = examine(scan_of(patterns, saturation=65535.0), keep_frames=False).warnings[-1:]
+    assert "without so much of the light the object may be wrong: measure with a shorter exposure" in warning
+
+
+@pytest.mark.parametrize("saturation", [65535.0, None])
+def test_a_full_counter_that_counts_come_near_to_is_told_and_used(patterns, saturation):
+    full = np.minimum(np.rint(patterns * (65535 / np.sort(patterns, axis=None)[-4])), 65535)
+    assert np.sum(full == 65535) == 4
+    found = examine(scan_of(full, saturation=saturation), keep_frames=False)
+    assert not found.bad["overexposed"].any()
+    told = f"scan: some patterns are overexposed, pixels that reach 65535: {(full == 65535).any(axis=0).sum()}."
+    assert told in found.warnings
+
+
 def test_an_inverted_mask_is_refused_and_one_that_covers_bad_pixels_is_not(patterns):
     hot = np.zeros((SIDE, SIDE), bool)
     hot[5, 9] = hot[30, 24] = True
@@ -321,6 +373,86 @@ def test_patterns_divided_by_a_number_each_are_told_and_noise_is_not(patterns):
         warnings = examine(scan_of(noisy.astype(np.float32)), keep_frames=False).warnings
         assert not any("no photons" in warning for warning in warnings)
     assert examine(scan_of(each, simulated=True), keep_frames=False).warnings == ()
+
+
+FUNCTIONS = {
+    "square roots": {
+        "sqrt": np.sqrt,
+        "normalised sqrt": lambda counts: np.sqrt(counts) / np.sqrt(counts.max()),
+    },
+    "logarithms": {
+        "log10 of counts and one": lambda counts: np.log10(counts + 1),
+        "log1p": np.log1p,
+        "log2 of counts and one": lambda counts: np.log2(counts + 1),
+        "log10": lambda counts: np.log10(np.maximum(counts, 1)),
+        "decibels": lambda counts: 10 * np.log10(np.maximum(counts, 1)),
+        "normalised log": lambda counts: np.log1p(counts) / np.log1p(counts.max()),
+        "log of many counts": lambda counts: np.log(counts + 20),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), [(name, each) for name, those in FUNCTIONS.items() for each in those.values()]
+)
+@pytest.mark.parametrize("part", [1, 0.01])
+def test_roots_and_logarithms_of_counts_are_told(patterns, name, function, part):
+    patterns = generator(16, "thinned").binomial(patterns.astype(int), part).astype(np.float32)
+    patterns[:, GAP] = 0
+    warnings = examine(scan_of(function(patterns)), keep_frames=False).warnings
+    assert f"scan: the counts are no photons, they are {name} of whole numbers; undo that." in warnings
+
+
+CORRECTIONS = {
+    "gain": lambda random, counts: counts * 1.37,
+    "flat field": lambda random, counts: counts * random.normal(1, 0.05, counts.shape[1:]),
+    "monitor": lambda random, counts: counts * random.normal(1, 0.05, (COUNT, 1, 1)),
+    "mean of three": lambda random, counts: counts / 3,
+    "per second": lambda random, counts: counts / 0.1,
+    "read-out noise": lambda random, counts: counts + random.normal(0, 0.3, counts.shape),
+    "dark": lambda random, counts: np.maximum(counts - random.random(counts.shape[1:]), 0),
+    "small fractions": lambda random, counts: counts * random.normal(1, 0.05, counts.shape[1:]) * 1e-9,
+    "quarters": lambda random, counts: np.rint(counts) / 4,
+    "offset": lambda random, counts: counts + 0.5,
+    "two exposures": lambda random, counts: np.where(counts > 90, counts * 1.03, counts + 2),
+    "two exposures, normalised": lambda random, counts: np.where(counts > 90, counts * 1.03, counts + 2) / 7,
+}
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS.values(), ids=CORRECTIONS)
+@pytest.mark.parametrize("part", [1, 0.01, 1e-4])
+def test_corrected_counts_are_no_roots_nor_logarithms(patterns, correction, part):
+    random = generator(17, "corrected")
+    counts = random.binomial(patterns.astype(int), part).astype(np.float32)
+    warnings = examine(scan_of(correction(random, counts).astype(np.float32)), keep_frames=False).warnings
+    assert not any("of whole numbers" in each for each in warnings)
+
+
+OFFSETS = {
+    "read-out noise": lambda random, shape: 40 + random.normal(0, 3, shape),
+    "whole read-out noise": lambda random, shape: np.rint(40 + random.normal(0, 3, shape)),
+    "an offset of its own for each pixel": lambda random, shape: np.tile(
+        random.normal(40, 4, shape[1:]), (COUNT, 1, 1)
+    ),
+    "scattered light": lambda random, shape: random.poisson(40, shape),
+}
+
+
+@pytest.mark.parametrize("offset", OFFSETS.values(), ids=OFFSETS)
+def test_a_level_on_which_all_pixels_stand_is_told_with_its_share_until_it_is_subtracted(patterns, offset):
+    scan = (patterns + offset(generator(14, "offset"), patterns.shape)).astype(np.float32)
+    (warning,) = [each for each in examine(scan_of(scan), keep_frames=False).warnings if "stand on a level" in each]
+    level, share = re.search(r"level of about (\S+) counts in every pattern, (\d+)% of all counts", warning).groups()
+    assert float(level) == pytest.approx(40, rel=0.3)
+    assert int(share) == pytest.approx(100 * float(level) / scan.mean(), abs=1)
+    for quiet in (scan_of(scan - np.float32(level)), scan_of(scan, simulated=True)):
+        assert not any("stand on a level" in each for each in examine(quiet, keep_frames=False).warnings)
+
+
+def test_light_that_an_object_scatters_into_every_pixel_is_no_level():
+    random = generator(15, "speckle")
+    speckle = random.poisson(500 * random.exponential(size=(COUNT, SIDE, SIDE))).astype(np.float32)
+    assert examine(scan_of(speckle), keep_frames=False).warnings == ()
 
 
 # Patterns

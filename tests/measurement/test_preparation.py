@@ -292,7 +292,7 @@ def test_single_overexposed_and_negative_counts_are_told():
 def test_a_scan_without_light_or_without_good_pixels_is_refused():
     with pytest.raises(InputError, match="no pixel of any pattern counts a photon"):
         prepare(raw_scan(np.zeros((3, 16, 16))))
-    with pytest.raises(InputError, match="no detector pixel is good, all are masked or blind"):
+    with pytest.raises(InputError, match="no detector pixel is good, all are masked, blind or overexposed"):
         prepare(raw_scan(np.full((3, 16, 16), 255), saturation=255.0))
     mask = np.zeros((32, 32), bool)
     mask[8:24] = True

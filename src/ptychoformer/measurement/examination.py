@@ -2,7 +2,8 @@
 
 Each is judged by the other: a pixel by the patterns that are used, a pattern by the pixels that are
 good. So the scan is looked at again until neither changes, which takes one pass over a scan without
-faults, two over one with bad pixels, and three with both.
+faults, two over one with bad pixels, and three with both. Patterns that are overexposed as a whole
+tell nothing of any pixel, and go first.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.frames import REASONS, sentences, unusable
+from ptychoformer.measurement.frames import REASONS, overexposed, sentences, unusable
 from ptychoformer.measurement.pixels import (
     ALIVE,
     BESIDE_A_SHADOW,
@@ -23,6 +24,8 @@ from ptychoformer.measurement.pixels import (
     blind_pixels,
     defects,
     full_pixels,
+    made_of_counts,
+    overexposed_pixels,
     shadows,
     survey,
 )
@@ -33,9 +36,14 @@ BLOCK = 2**22  # pixels read at a time
 # From the third pass on a pixel that was bad stays bad, or one that flashes in some patterns and
 # these patterns could take turns for ever.
 MOST_PASSES, SETTLED = 8, 2
-KINDS = ("blind", "hot", "dead", "shaded")  # of bad pixels that no mask names
+KINDS = ("blind", "overexposed", "hot", "dead", "shaded")  # of bad pixels that no mask names
 FAINT = 100  # photons of a pattern; fewer tell little of an object
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
+MUCH = 0.1  # of the area that the light falls on, to be overexposed
+# Dim pixels count as much as each other on an offset or an even background, at their least too:
+# there the LOWEST of them have half of what so many (DIM) have. STANDING is the share of all counts
+# from which it harms the object.
+LOWEST, DIM, STANDING = 0.01, 0.25, 0.01
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,8 @@ class Examined:
 
     Args:
         mean: (h, w) float64, of the patterns that are used, bad pixels filled.
-        bad: (h, w) bool for each kind of bad pixel: ``masked`` in the file, ``blind``, ``hot``,
-            ``dead`` and ``shaded``; none is of two kinds.
+        bad: (h, w) bool for each kind of bad pixel: ``masked`` in the file, ``blind``,
+            ``overexposed``, ``hot``, ``dead`` and ``shaded``; none is of two kinds.
         used: (n,) bool.
         counts: (n,) float64, of each pattern on the good pixels of the whole frame.
         part_counts: (n, 4, 4) float32, the same of each part of the frame.
@@ -88,13 +96,16 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
     """
     count, kept = len(raw.positions), keep_frames or raw.simulated
     masked = np.zeros(raw.frame, bool) if raw.mask is None else raw.mask
-    used, united, bad, about_mask = np.ones(count, bool), masked, {}, ()
+    used, united, bad, about_mask = np.ones(count, bool), masked, {}, None
     for turn in range(MOST_PASSES):
-        seen = survey(raw.frames(at_once(raw)), used, ~united)
+        seen = survey(raw.frames(at_once(raw)), used, ~united, raw.saturation)
         if not seen.highest.max() > 0:
             raise InputError(f"{raw.path}: no pixel of any pattern counts a photon.")
-        if turn == 0 and raw.mask is not None:
-            about_mask = _about_mask(raw, seen)
+        if turn == 0 and not kept and (over := overexposed(seen)).any() and (~over).sum() >= 2:
+            used = ~over
+            continue
+        if about_mask is None:
+            about_mask = () if raw.mask is None else _about_mask(raw, seen)
         now = bad_pixels(raw, seen, masked)
         bad = {kind: those | (bad[kind] & ~_united(now)) for kind, those in now.items()} if turn >= SETTLED else now
         before, united = (used, united), _united(bad)
@@ -103,7 +114,7 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         reasons = unusable(seen, raw.positions) if settled and not raw.simulated else {}
         used = ~_united(reasons) if reasons and not kept else used
         if united.all():
-            raise InputError(f"{raw.path}: no detector pixel is good, all are masked, blind, hot or dead.")
+            raise InputError(f"{raw.path}: no detector pixel is good, all are masked, overexposed, blind, hot or dead.")
         if used.sum() < 2:
             raise InputError(f"{raw.path}: {used.sum()} of {count} patterns can be used; the others {_why(reasons)}.")
         if np.array_equal(before[0], used) and np.array_equal(before[1], united):
@@ -115,10 +126,12 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         + _about_pixels(raw, seen, bad)
         + _about_counts(raw, seen, ~united)
         + _about_dark(raw, seen, ~(bad["masked"] | bad["blind"]))
+        + _about_offset(raw, seen, ~united)
         + sentences(raw.path, numbers, count, kept)
         + (() if raw.simulated else about_places(raw, used, ~united, at_once(raw)))
     )
-    swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, bad["masked"] | bad["blind"]))
+    known = bad["masked"] | bad["blind"] | bad["overexposed"]
+    swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, known))
     return Examined(_filled(seen, united), bad, used, seen.total, seen.parts, numbers, swapped, warnings)
 
 
@@ -126,12 +139,13 @@ def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.n
     """The kinds of `Examined.bad`; a simulated detector has no faults."""
     if raw.simulated:
         return {"masked": masked} | {kind: np.zeros_like(masked) for kind in KINDS}
-    blind = blind_pixels(seen, raw.saturation) & ~masked
-    if (masked | blind).all():
-        raise InputError(f"{raw.path}: no detector pixel is good, all are masked or blind.")
-    mean, good = _filled(seen, masked | blind), ~(masked | blind)
+    blind = blind_pixels(seen) & ~masked
+    known = {"masked": masked, "blind": blind, "overexposed": overexposed_pixels(seen) & ~masked & ~blind}
+    if (unknown := _united(known)).all():
+        raise InputError(f"{raw.path}: no detector pixel is good, all are masked, blind or overexposed.")
+    mean, good = _filled(seen, unknown), ~unknown
     hot, dead = defects(seen, mean)
-    known = {"masked": masked, "blind": blind, "hot": hot & good, "dead": dead & good & ~hot}
+    known |= {"hot": hot & good, "dead": dead & good & ~hot}
     return known | {"shaded": shadows(seen, mean, good) & ~_united(known)}
 
 
@@ -192,7 +206,7 @@ def _check_numbers(raw: RawScan, seen: Survey, good: np.ndarray) -> None:
 
 def _about_pixels(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     warnings = []
-    largest, full = full_pixels(seen, ~_united(bad), raw.saturation)
+    largest, full = full_pixels(seen, ~_united(bad))
     over = bad["blind"] & (seen.highest == np.float32(largest)) & (full > 0)
     if over.any():
         warnings.append(
@@ -207,9 +221,24 @@ def _about_pixels(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> 
         warnings.append(
             f"{raw.path}: {blind.sum()} detector pixels are masked that count nothing, but always say {shown}."
         )
+    if bad["overexposed"].any():
+        warnings.append(_about_overexposed(raw, seen, bad))
     if bad["hot"].any() or bad["dead"].any():
         warnings.append(f"{raw.path}: {bad['hot'].sum()} hot and {bad['dead'].sum()} dead detector pixels are masked.")
     return tuple(warnings) + _about_shadows(raw, seen, bad)
+
+
+def _about_overexposed(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> str:
+    """What is told of pixels that are masked because of a marker in some patterns."""
+    count, light = bad["overexposed"].sum(), np.maximum(_filled(seen, _united(bad)), 0)
+    area = light.sum() ** 2 / max(np.sum(light**2), np.finfo(float).tiny)
+    sentence = (
+        f"{raw.path}: {count} detector pixels are masked that say {seen.limit:.10g} in some patterns, which is no count"
+        " but marks an overflow"
+    )
+    if count < MUCH * area:
+        return f"{sentence}."
+    return f"{sentence}; without so much of the light the object may be wrong: measure with a shorter exposure."
 
 
 def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> tuple[str, ...]:
@@ -236,12 +265,12 @@ def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) ->
 def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
     """What is odd about the counts of good pixels, but can be lived with."""
     remarks = []
-    largest, full = full_pixels(seen, good, raw.saturation)
+    largest, full = full_pixels(seen, good)
     if full and not raw.simulated:
         remarks.append(f"{raw.path}: some patterns are overexposed, pixels that reach {largest:.10g}: {full}.")
     if (lowest := seen.lowest[good].min()) < 0:
         remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
-    return tuple(remarks) + _about_scale(raw, seen, largest)
+    return tuple(remarks) + _about_scale(raw, seen, largest, good)
 
 
 def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...]:
@@ -255,10 +284,31 @@ def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...
     )
 
 
-def _about_scale(raw: RawScan, seen: Survey, largest: float) -> tuple[str, ...]:
-    """A warning of patterns that somebody divided by a number, such as their ``largest`` count."""
+def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
+    """A warning of a level on which the counts of ``good`` pixels (h, w) stand in all patterns.
+    Light that an object scatters leaves a dim pixel dark in one pattern or another.
+    """
+    lowest, dim = np.quantile(seen.lowest[good], (LOWEST, DIM))
+    level, usual = np.quantile(seen.mean[good], LOWEST), seen.mean[good].mean()
+    if raw.simulated or not (lowest > 0 and lowest >= dim / 2 and level >= STANDING * usual):
+        return ()
+    return (
+        f"{raw.path}: all pixels stand on a level of about {level:.4g} counts in every pattern, {level / usual:.0%} of"
+        " all counts: an offset of the detector, or a background, which makes the object wrong and the R factor low;"
+        " subtract a dark frame, or this level.",
+    )
+
+
+def _about_scale(raw: RawScan, seen: Survey, largest: float, good: np.ndarray) -> tuple[str, ...]:
+    """A warning of patterns of which somebody took a root or a logarithm, or that somebody divided
+    by a number, such as their ``largest`` count.
+    """
     usual = float(np.median(seen.total))
-    if raw.simulated or seen.whole or (largest > 1 and usual >= FAINT):
+    if raw.simulated or seen.whole:
+        return ()
+    if function := made_of_counts(seen, good):
+        return (f"{raw.path}: the counts are no photons, they are {function} of whole numbers; undo that.",)
+    if largest > 1 and usual >= FAINT:
         return ()
     sentence = f"{raw.path}: the counts are no photons, they are fractions that come to {usual:.4g} in a usual pattern"
     if seen.photon != 1:

@@ -1,5 +1,5 @@
-"""Patterns of a measured scan that are not to be used: without light, repeated, or far from all
-others in their total of photons.
+"""Patterns of a measured scan that are not to be used: without light, overexposed as a whole,
+repeated, or far from all others in their total of photons.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from ptychoformer.measurement.pixels import Survey
 # holds.
 REASONS = {
     "empty": "hold no light",
+    "overexposed": "are overexposed in more than a tenth of their pixels",
     "repeated": "repeat an earlier one",
     "dim": "hold far less light than the others",
     "bright": "hold far more light than the others",
@@ -24,6 +25,9 @@ FAR = 10.0
 # Nor are patterns with a hundredth of the median worth having, however many they are: a beam that
 # was off for a while.
 DARK = 0.01
+# Where more of a pattern's pixels are overexposed than usual, by so much of the frame, it is left
+# out rather than those pixels in all patterns.
+FULL = 0.1
 AROUND = 4  # nearest positions that a pattern is compared with
 FEWEST = 8  # patterns that make a distribution
 # Two counted patterns with fewer photons may be the same by chance.
@@ -36,11 +40,13 @@ def unusable(seen: Survey, positions: np.ndarray) -> dict[str, np.ndarray]:
     `REASONS`, no pattern under two of them.
     """
     lit = seen.total > 0
-    repeated = lit & _repeated(seen)
+    over = lit & overexposed(seen)
+    repeated = lit & ~over & _repeated(seen)
     if np.sum(lit & ~repeated) < 2:  # then it is no frame that was written twice, but a scan in which nothing changes
         repeated[:] = False
-    found = {"empty": ~lit, "repeated": repeated, "dim": np.zeros_like(lit), "bright": np.zeros_like(lit)}
-    usual = lit & ~repeated
+    found = {"empty": ~lit, "overexposed": over, "repeated": repeated}
+    found |= {"dim": np.zeros_like(lit), "bright": np.zeros_like(lit)}
+    usual = lit & ~over & ~repeated
     if usual.sum() >= FEWEST:
         total = seen.total[usual]
         lowest, highest = np.quantile(total, FEW, method="higher"), np.quantile(total, 1 - FEW, method="lower")
@@ -50,6 +56,13 @@ def unusable(seen: Survey, positions: np.ndarray) -> dict[str, np.ndarray]:
         around = KDTree(positions).query(positions, 1 + AROUND)[1][:, 1:]
         found["bright"] = bright & (bright[around].sum(axis=1) < AROUND / 2)
     return found
+
+
+def overexposed(seen: Survey) -> np.ndarray:
+    """(n,) bool: patterns of which so many pixels hold the marker of an overflow, gaps aside, that
+    it is not worth to lose these pixels in all others.
+    """
+    return seen.marked > np.median(seen.marked) + FULL * seen.mean.size
 
 
 def _repeated(seen: Survey) -> np.ndarray:

@@ -44,9 +44,13 @@ BEAM = 0.1
 # farther from a multiple than that, by which chance would not have it. What is larger tells nothing
 # in single precision.
 MULTIPLES, ROUNDED, TOLD = 8, 0.01, 1e4
+UNDONE = 1e3  # the same of counts whose logarithm was taken
 # A counter that is full stands at its largest count again and again, which chance does not let
 # large counts do.
 OFTEN, LARGE = 10, 100
+# What detectors and their software write where a counter overflowed, also into wider types. It is
+# no count if no other number comes near: one in reach is where a counter is full.
+MARKERS, NEAR = (2.0**16 - 1, 2.0**31 - 1, 2.0**32 - 1), 0.5
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 SURROUNDINGS = np.pad(NEIGHBOURS, 1, constant_values=True)
 _OFFSETS = np.argwhere(NEIGHBOURS) - 1
@@ -70,6 +74,9 @@ class Survey:
         peaks: (h, w) how often a pixel stood at its highest count.
         broken: (h, w) the first pattern in which a pixel holds no number; -1 if it always does.
         photon: what a photon counts as: 1, unless counts are multiples of another number.
+        limit: the largest number of all, if it is the largest that the file can hold, or one of
+            `MARKERS`; else None.
+        marked: (n,) how many pixels of each pattern are at the limit, where that is no count.
     """
 
     total: np.ndarray
@@ -83,6 +90,8 @@ class Survey:
     peaks: np.ndarray
     broken: np.ndarray
     photon: float
+    limit: float | None
+    marked: np.ndarray
 
     def photons(self, mean: np.ndarray) -> np.ndarray:
         """What a ``mean`` pattern (h, w) is in the whole scan."""
@@ -94,16 +103,20 @@ class Survey:
         return (self.lowest == self.highest) | (self.highest == -np.inf)
 
 
-def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) -> Survey:
+def survey(
+    blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray, saturation: float | None = None
+) -> Survey:
     """Look at all patterns once, ``blocks`` of (m, h, w) at a time, NaN where there is no number.
 
     Args:
         used: (n,) bool, patterns that tell of pixels.
         trusted: (h, w) bool, pixels that tell of patterns.
+        saturation: largest count that the file can hold, if there is one.
     """
     frame = trusted.shape
+    limits = (*MARKERS, *(() if saturation is None else (saturation,)))
     keys = np.random.default_rng(0).integers(0, 2**64, (trusted.size, 2), np.uint64)
-    total, parts, digest, whole, summed, start = [], [], [], True, np.zeros(frame), 0
+    total, parts, digest, tops, whole, summed, start = [], [], [], [], True, np.zeros(frame), 0
     lowest, highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
     peaks, broken, least = np.zeros(frame, np.int64), np.full(frame, -1), np.inf
     for block in blocks:
@@ -116,6 +129,7 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
             block = np.where(holes, np.float32(0), block)
         total.append(np.sum(block, axis=(1, 2), dtype=np.float64, where=trusted))
         parts.append(part_counts(block, trusted))
+        tops.append(_tops(block, limits))
         start += len(block)
         if not part.any():
             continue
@@ -129,8 +143,25 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
         np.maximum(highest, top, out=highest)
     count = int(used.sum())
     of_patterns = (np.concatenate(those) for those in (total, parts, digest))
+    top, times, beneath = np.concatenate(tops, axis=1)
+    limit = next((each for each in limits if top.max() == np.float32(each)), None)
+    counted = np.where(top == top.max(), beneath, top).max()
+    marked = np.where((top == top.max()) & (counted < NEAR * top), times, 0)
     photon = 1.0 if whole else _photon(least, lowest, highest)
-    return Survey(*of_patterns, whole, count, summed / max(count, 1), lowest, highest, peaks, broken, photon)
+    mean = summed / max(count, 1)
+    return Survey(*of_patterns, whole, count, mean, lowest, highest, peaks, broken, photon, limit, marked)
+
+
+def _tops(block: np.ndarray, limits: tuple[float, ...]) -> np.ndarray:
+    """The largest number of each pattern of (m, h, w); and if it is one of ``limits``, else 0, how
+    many of its pixels have it, and the largest number of the others: (3, m).
+    """
+    found = np.zeros((3, len(block)))
+    found[0] = block.max(axis=(1, 2))
+    for number in np.flatnonzero(np.isin(found[0], np.float32(limits))):
+        here = block[number] == found[0, number]
+        found[1:, number] = here.sum(), block[number].max(where=~here, initial=0)
+    return found
 
 
 def part_counts(block: np.ndarray, trusted: np.ndarray) -> np.ndarray:
@@ -151,6 +182,39 @@ def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
     multiples = extremes[(extremes > 0) & (extremes < TOLD * least)] / least
     sure = len(multiples) > MULTIPLES and (np.abs(multiples - np.rint(multiples)) < ROUNDED).all()
     return float(least) if sure else 1.0
+
+
+def made_of_counts(seen: Survey, good: np.ndarray) -> str | None:
+    """What the numbers of ``good`` pixels (h, w) are, if they are not counts but a function of
+    counts, up to a factor: square roots or logarithms of them, or of counts plus one.
+    """
+    extremes = np.unique([seen.lowest[good], seen.highest[good]]).astype(np.float64)
+    extremes = extremes[(extremes > 0) & np.isfinite(extremes)]
+    if seen.whole or not len(extremes):
+        return None
+    # The smallest number is that of one count, or of two where a logarithm leaves zero of one.
+    multiples = extremes / extremes[0]
+    with np.errstate(over="ignore"):
+        undone = {
+            "square roots": (extremes**2, multiples**2),
+            "logarithms": (2**multiples, 2**extremes, np.exp(extremes), 10**extremes),
+        }
+    return next(
+        (name for name, each in undone.items() if any(_all_whole(counts, extremes, multiples) for counts in each)), None
+    )
+
+
+def _all_whole(counts: np.ndarray, *before: np.ndarray) -> bool:
+    """Whether those of ``counts`` (n,) that single precision can tell are whole numbers, so many
+    different ones that it is not by chance, while none of ``before`` (n,) has whole numbers there.
+    """
+    told = counts < UNDONE
+    enough = len(np.unique(np.rint(counts[told]))) > MULTIPLES
+    return enough and _whole(counts[told]) and not any(_whole(those[told]) for those in before)
+
+
+def _whole(numbers: np.ndarray) -> bool:
+    return bool((np.abs(numbers - np.rint(numbers)) < ROUNDED).all())
 
 
 class Filling:
@@ -188,10 +252,15 @@ class Filling:
         return patterns
 
 
-def blind_pixels(seen: Survey, saturation: float | None) -> np.ndarray:
+def overexposed_pixels(seen: Survey) -> np.ndarray:
+    """(h, w) bool: pixels that a marker stands in for, in one pattern at least."""
+    return (seen.highest == np.float32(seen.limit)) if seen.marked.any() else np.zeros(seen.highest.shape, bool)
+
+
+def blind_pixels(seen: Survey) -> np.ndarray:
     """(h, w) bool: pixels that count nothing, by what detectors and their software mark gaps and
-    defects with: no number, the largest that there is (``saturation``), or any other that never
-    changes, as light does.
+    defects with: no number, the limit of the detector, or any other that never changes, as light
+    does.
     """
     # Darkness of which too much was subtracted is below zero too, but changes with the noise; where
     # there is none, pixels that count return to it, or every pixel has its own number.
@@ -200,8 +269,8 @@ def blind_pixels(seen: Survey, saturation: float | None) -> np.ndarray:
     blind = seen.constant & (seen.highest < 0) & (seen.highest != darkness)
     values, times = np.unique(seen.highest[blind], return_counts=True)
     blind &= np.isin(seen.highest, values[times > 1]) | (seen.highest == -np.inf)
-    if saturation is not None:
-        blind |= seen.lowest >= np.float32(saturation)
+    if seen.limit is not None:
+        blind |= seen.lowest == np.float32(seen.limit)
     steady = seen.constant & (seen.highest > 0)
     if (changing & (seen.highest > 0)).any():  # else nothing in the scan changes, and that tells nothing
         # A Poisson variate of mean v is most often v, with a probability of (2 pi v)^(-1/2).
@@ -303,13 +372,13 @@ def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:
     return gaps
 
 
-def full_pixels(seen: Survey, good: np.ndarray, saturation: float | None) -> tuple[float, int]:
+def full_pixels(seen: Survey, good: np.ndarray) -> tuple[float, int]:
     """The largest count of ``good`` pixels (h, w), and how many of them reach it with a counter
     that is full there.
     """
     largest = float(seen.highest[good].max())
     full = good & (seen.highest == np.float32(largest))
-    known = saturation is not None and largest >= np.float32(saturation)
+    known = seen.limit is not None and largest == np.float32(seen.limit)
     clipped = largest >= LARGE * seen.photon and seen.peaks[full].sum() >= OFTEN and not seen.constant[good].all()
     return largest, int(full.sum()) if known or clipped else 0
 

@@ -9,6 +9,9 @@ without a format need no code.
 Positions are those of the sample in the laboratory, seen along the beam x to the left and y up, as
 in CXI; or, what is the same, those of the window on the object, x to the right and y down. ``axes``
 says which number is which, if they are others.
+
+MATLAB's files (v7.3) have all axes in reverse. So patterns (h, w, n) of MATLAB are turned back, and
+its positions (n, 2) are (2, n) here, which are told by their shape as always.
 """
 
 import math
@@ -96,14 +99,23 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: np
     with np.errstate(over="ignore", invalid="ignore"):  # of positions that are infinite, which are named later
         window = stored * (1.0 if pixels else factors) @ order.T
     check_positions(f"{source.path}: '{positions}'", window, count)
+    turned, (rows, columns) = source.by_columns(data), patterns.shape[-2:]
+    frame = (columns, rows) if turned else (rows, columns)
+
+    def frames(size: int) -> Iterator[np.ndarray]:
+        stored = blocks(patterns, size)
+        # Contiguous, since bad pixels are filled in place.
+        return counted(where, (np.ascontiguousarray(block.mT) for block in stored) if turned else stored)
+
     return RawScan(
         path=source.path,
         format="hdf5",
-        frame=patterns.shape[-2:],
+        frame=frame,
         positions=window,
         unit="frame pixels" if pixels else "metres",
-        frames=lambda size: counted(where, blocks(patterns, size)),
+        frames=frames,
         saturation=saturation(patterns.dtype),
+        warnings=(f"{where} was saved by MATLAB; its frames are read as MATLAB has them, {_by(frame)}.",) * turned,
     )
 
 

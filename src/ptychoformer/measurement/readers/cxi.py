@@ -113,6 +113,7 @@ def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
     Raises:
         InputError: the file says that they are something else.
     """
+    source.check_rows(name)
     where, names = f"{source.path}: '{name}'", _axes(source.attribute(name, "axes"))
     if "module_identifier" in names:
         raise InputError(f"{where} holds the modules of a detector one by one; assemble them to frames.")

@@ -99,6 +99,24 @@ class Source:
             found = self._reach.find(f"{self.path}: '{name}'", self._root, name)
             return None if found is None else found.attrs.get(attribute)
 
+    def by_columns(self, name: str) -> bool:
+        """Whether MATLAB saved the dataset ``name`` (v7.3): HDF5 has its axes in reverse, (n, w, h)
+        for MATLAB's (h, w, n).
+        """
+        return self.attribute(name, "MATLAB_class") is not None
+
+    def check_rows(self, name: str) -> None:
+        """Whether the patterns ``name`` have the axes that their format says.
+
+        Raises:
+            InputError: MATLAB saved them, in reverse.
+        """
+        if self.by_columns(name):
+            raise InputError(
+                f"{self.path}: '{name}' was saved by MATLAB, which HDF5 holds with all axes in reverse; name it and the"
+                " positions (format hdf5), where that is undone."
+            )
+
 
 @contextmanager
 def open_source(path: Path) -> Iterator[Source]:
@@ -114,7 +132,9 @@ def open_source(path: Path) -> Iterator[Source]:
 
 
 def blocks(data: h5py.Dataset, size: int) -> Iterator[np.ndarray]:
-    """Yield at most ``size`` patterns (m, h, w), of a raster never beyond the end of a row."""
+    """Yield at most ``size`` patterns (m, h, w) as they are stored, of a raster never beyond the
+    end of a row.
+    """
     *rows, columns = data.shape[:-2]
     for row in np.ndindex(*rows):
         for start in range(0, columns, size):

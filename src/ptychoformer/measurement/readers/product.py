@@ -249,7 +249,8 @@ def patterns_of(source: Source, name: str) -> h5py.Dataset:
     """The patterns (n, h, w) of a file, counts, which stay on disk.
 
     Raises:
-        InputError: they are missing, or have other axes or no size that frames have.
+        InputError: they are missing, or have other axes, or in another order, or no size that
+            frames have.
     """
     patterns, where = source.array(name), f"{source.path}: '{name}'"
     if patterns is None:
@@ -257,4 +258,5 @@ def patterns_of(source: Source, name: str) -> h5py.Dataset:
     check_frames(where, patterns.shape)
     if patterns.ndim != 3:
         raise InputError(f"{where} must have the axes (n, h, w), found shape {patterns.shape}.")
+    source.check_rows(name)
     return patterns
