@@ -117,6 +117,17 @@ def test_axes_say_which_number_is_which(store, read, measured, axes, signs, orde
     np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("axes", "columns", "signs"),
+    [("x,-,y", [0, 2, 1], (1, 1)), ("-,-y,x", [2, 1, 0], (1, -1)), (" - , x , y", [2, 0, 1], (1, 1))],
+)
+def test_a_number_of_a_position_is_skipped_whatever_it_is(store, read, measured, axes, columns, signs):
+    x, y = positions_of(measured).T * np.reshape(signs, (2, 1))
+    positions = np.stack([x, y, np.full(len(x), np.nan)], axis=1)[:, columns]
+    raw, _ = read(store(positions), positions_unit="m", positions_axes=axes, **PATHS)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+
+
 @pytest.mark.parametrize(("unit", "size"), [("m", 1), ("mm", 1e-3), ("um", 1e-6), ("nm", 1e-9)])
 @pytest.mark.parametrize("recorded", [False, True])
 def test_positions_have_a_unit_that_is_recorded_or_named(store, read, measured, unit, size, recorded):
@@ -156,9 +167,17 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
         ),
         (
             {"positions_axes": "x,x"},
-            "must be x and y with a comma between them, and a minus where one is turned, found 'x,x'",
+            "with a minus where one is turned, and a minus alone for a number to skip, found 'x,x'",
         ),
-        ({"positions_axes": "rows"}, "must be x and y with a comma between them"),
+        ({"positions_axes": "rows"}, "must be x .to the left. and y .up. with a comma between them, whatever the file"),
+        ({"positions_axes": "x,z"}, "must be x .to the left. and y .up. .* found 'x,z'"),
+        ({"positions_axes": "x,"}, "found 'x,'"),
+        ({"positions_axes": "x,y,x"}, "found 'x,y,x'"),
+        ({"positions_axes": "x,yy"}, "found 'x,yy'"),
+        (
+            {"positions_axes": "-,x,y", "positions_unit": "m"},
+            "the axes of positions name number 3 of each, 'scan/stage' has 2",
+        ),
         (
             {"format": "cxi"},
             "Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of cxi",

@@ -104,6 +104,21 @@ def test_the_step_of_a_dense_scan_is_its_own(step):
     assert nearest_step(np.array([[0.0, 0.0], [0.0, step]]), 0.01 * WINDOW) == pytest.approx(step)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_scan_without_motion_along_one_axis_is_told_and_a_single_line_is_not(axis):
+    noise = np.random.default_rng(0).uniform(-0.2, 0.2, 100)
+    for along in (0, noise):
+        flat = CORNERS.copy()
+        flat[:, axis] = along
+        (sentence,) = doubts("scan", flat, WINDOW, None, LENGTHS)
+        assert sentence.startswith(f"scan: the scan is {np.ptp(flat[:, axis]):.3g} pixels wide along {'yx'[axis]} ")
+        assert "If it is no repeated line, its motion along this axis is missing from the positions" in sentence
+    flat[:, 1 - axis] = 3.0 * np.arange(100) + noise
+    assert doubts("scan", flat, WINDOW, None, LENGTHS) == doubts("scan", -flat, WINDOW, None, LENGTHS) == ()
+    two_lines = np.stack([3.0 * (np.arange(100) % 50), np.arange(100) // 50 * 2.0], axis=1)
+    assert doubts("scan", two_lines, WINDOW, None, LENGTHS) == ()
+
+
 def test_a_scan_that_falls_apart_is_told_and_one_that_hangs_together_is_not():
     numbers = np.arange(200) + 5
     for apart, told in ((20, False), (31, False), (41, True), (60, True)):

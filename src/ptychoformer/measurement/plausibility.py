@@ -112,7 +112,7 @@ def doubts(
     """
     extent, step = _extent_and_step(positions, window)
     found = [f"{path}: {odd}{likely_unit(step / window, lengths)}." for odd in _odd(extent, step, window)]
-    found = found or list(strange_lengths(path, lengths))
+    found = found or [*strange_lengths(path, lengths), *_line(path, positions)]
     if probe is not None and not found and step >= (size := probe_diameter(probe)):
         found.append(
             f"{path}: the step of {step:.4g} pixels is no shorter than the probe's diameter, {size:.4g}: an overlap of"
@@ -128,6 +128,21 @@ def strange_lengths(path: object, lengths: Mapping[str, float]) -> tuple[str, ..
         return ()
     shown = " and ".join(f"{name} of {lengths[name]:.4g} m" for name in strange)
     return (f"{path}: no instrument has {'an' if shown[0] in 'aeiou' else 'a'} {shown}; lengths must be in metres.",)
+
+
+def _line(path: object, positions: np.ndarray) -> list[str]:
+    """A sentence about a scan (n, 2) that is no wider than a pixel along one axis, unless it goes
+    along the other in one pass, as a line does.
+    """
+    extents = np.ptp(positions, axis=0)
+    passed = np.diff(positions[:, extents.argmax()])
+    if extents.min() >= 1 or (passed > 0).all() or (passed < 0).all():
+        return []
+    axis = ("y (rows)", "x (columns)")[extents.argmin()]
+    return [
+        f"{path}: the scan is {extents.min():.3g} pixels wide along {axis}. If it is no repeated line, its motion along"
+        " this axis is missing from the positions; another column or dataset may hold it."
+    ]
 
 
 def _extent_and_step(positions: np.ndarray, window: int) -> tuple[float, float]:

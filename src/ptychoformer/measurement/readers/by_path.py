@@ -36,6 +36,7 @@ from ptychoformer.measurement.readers.scan import (
 
 UNITS = choices_of(Reading, "positions_unit")
 AXES = "x,y"
+AXIS = re.compile(r"[+-]?[xy]|-")  # a minus alone: a number that is skipped
 PIXEL = 0.0  # metres, as nobody knows how many
 
 
@@ -47,9 +48,8 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
         positions: the path of one dataset, or of two with a comma between them.
         unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` of each
             dataset says. A pixel is one of the object as the whole frame samples it.
-        axes: what the first and the second number of a position are: ``x`` and ``y`` in either
-            order, with a minus where they run the
-            other way.
+        axes: what the first numbers of a position are: ``x`` and ``y`` in either order, with a
+            minus where they run the other way, and a minus alone for one that is skipped.
 
     Raises:
         InputError: a path or the unit is missing, or the file cannot be used as they say.
@@ -69,21 +69,21 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
         yield _read(source, data, positions, unit, order)
 
 
-def _order(axes: str) -> np.ndarray:
-    """(2, 2) from the numbers of a position as they are stored to y and x."""
-    found = re.fullmatch(r"\s*([+-]?)([xy])\s*,\s*([+-]?)([xy])\s*", axes)
-    if found is None or found[2] == found[4]:
+def _order(axes: str) -> tuple[list[int], list[int]]:
+    """Which numbers of a position as it is stored are y and x, and their signs."""
+    found = [part.strip() for part in axes.split(",")]
+    named = [part.lstrip("+-") for part in found]  # nothing where a number is skipped
+    if not all(map(AXIS.fullmatch, found)) or sorted(filter(None, named)) != ["x", "y"]:
         raise InputError(
-            "The axes of positions must be x and y with a comma between them, and a minus where one is turned, found"
+            "The axes of positions must be x (to the left) and y (up) with a comma between them, whatever the file"
+            " calls them, with a minus where one is turned, and a minus alone for a number to skip, found"
             f" '{axes}'."
         )
-    order = np.zeros((2, 2))
-    for column, (sign, axis) in enumerate(((found[1], found[2]), (found[3], found[4]))):
-        order["yx".index(axis), column] = -1 if sign == "-" else 1
-    return order
+    places = [named.index(axis) for axis in "yx"]
+    return places, [-1 if found[place].startswith("-") else 1 for place in places]
 
 
-def _read(source: Source, data: str, positions: str, unit: str | None, order: np.ndarray) -> RawScan:
+def _read(source: Source, data: str, positions: str, unit: str | None, order: tuple[list[int], list[int]]) -> RawScan:
     patterns = source.array(data)
     where = f"{source.path}: '{data}'"
     if patterns is None:
@@ -93,8 +93,14 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: np
     stored, names = _stored(source, positions, patterns.shape[:-2])
     factors = _factors(source, names, unit)
     pixels = not factors.any()
+    places, signs = order
+    if max(places) >= stored.shape[1]:
+        raise InputError(
+            f"{source.path}: the axes of positions name number {max(places) + 1} of each, '{positions}' has"
+            f" {stored.shape[1]}."
+        )
     with np.errstate(over="ignore", invalid="ignore"):  # of positions that are infinite, which are named later
-        window = stored * (1.0 if pixels else factors) @ order.T
+        window = (stored * (1.0 if pixels else factors))[:, places] * signs
     check_positions(f"{source.path}: '{positions}'", window, count)
     return RawScan(
         path=source.path,
@@ -108,7 +114,7 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: np
 
 
 def _stored(source: Source, positions: str, raster: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
-    """Return the first two numbers (n, 2) of each position, float64, and their datasets.
+    """Return the numbers (n, 2 or 3) of each position, float64, and their datasets.
 
     Args:
         raster: the axes of the patterns, (n,) or (rows, columns).
@@ -142,7 +148,7 @@ def _stored(source: Source, positions: str, raster: tuple[int, ...]) -> tuple[np
             f"{source.path}: '{positions}' must have one of the shapes {allowed} for {patterns}, found {array.shape}."
         )
     rows = array.reshape(count, -1) if by_pattern else array.reshape(-1, count).T
-    return rows[:, :2].astype(np.float64), names
+    return rows.astype(np.float64), names
 
 
 def _by(raster: tuple[int, ...]) -> str:
