@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from ptychoformer.measurement.options import Patterns, Reading
+from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.summary import summarise
 
@@ -239,6 +239,20 @@ def test_a_unit_of_one_dataset_is_not_that_of_the_other(store, put, read, refuse
     raw, _ = read(put(path, x=(measured.corners[:, 1], "px"), y=(measured.corners[:, 0], "pixels")), **both)
     np.testing.assert_allclose(corners(raw, measured), measured.corners)
     assert raw.unit == "frame pixels"
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_wrong_unit_of_positions_is_suspected_before_other_lengths(store, measured, recorded):
+    path = store(positions_of(measured) * 1e3, units="um" if recorded else None)  # they are in mm
+    reading = Reading(positions_unit=None if recorded else "um", geometry=geometry_of(measured), **PATHS)
+    (warning,) = summarise(path, reading, Patterns()).scan.warnings
+    assert "of a pixel of the object; the positions may be in mm rather than um or the distance " in warning
+
+
+def geometry_of(measured):
+    optics = measured.optics
+    pixel = optics.wavelength * optics.distance / (measured.patterns.shape[-1] * optics.pixel_size)
+    return Geometry(optics.wavelength, optics.distance, pixel)
 
 
 def test_one_unit_may_be_said_twice(store, read):

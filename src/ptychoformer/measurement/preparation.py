@@ -153,7 +153,8 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     warnings += check_object_pixel(raw, preparation) + lengths_missing(raw, preparation, optics)
     warnings += _light_lost(raw, window, held)
     if np.ptp(positions, axis=0).any():
-        warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
+        lengths = known_lengths(raw, preparation, optics)
+        warnings += doubts(raw.path, positions, window, probe, lengths, raw.positions_in)
         warnings += falls_apart(raw.path, positions, window, everything.numbered[used])
     return PreparedScan(
         positions=positions,

@@ -91,7 +91,7 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: tu
     check_frames(where, patterns.shape)
     count = math.prod(patterns.shape[:-2])
     stored, names = _stored(source, positions, patterns.shape[:-2])
-    factors = _factors(source, names, unit)
+    factors, units = _factors(source, names, unit)
     pixels = not factors.any()
     places, signs = order
     if max(places) >= stored.shape[1]:
@@ -108,6 +108,7 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: tu
         frame=patterns.shape[-2:],
         positions=window,
         unit="frame pixels" if pixels else "metres",
+        positions_in=units[0] if len(set(factors)) == 1 and not pixels else None,
         frames=lambda size: counted(where, blocks(patterns, size)),
         saturation=saturation(patterns.dtype),
     )
@@ -156,8 +157,9 @@ def _by(raster: tuple[int, ...]) -> str:
     return f"{rows} rows and {columns} columns"
 
 
-def _factors(source: Source, names: list[str], unit: str | None) -> np.ndarray:
-    """Metres (1,) or (2,) of one in the numbers of each dataset; `PIXEL` where they are pixels.
+def _factors(source: Source, names: list[str], unit: str | None) -> tuple[np.ndarray, list[str]]:
+    """Metres (1,) or (2,) of one in the numbers of each dataset, `PIXEL` where they are pixels;
+    and their units' names.
 
     Raises:
         InputError: nothing says the unit of one, two say different ones of one, or one is in metres
@@ -179,4 +181,4 @@ def _factors(source: Source, names: list[str], unit: str | None) -> np.ndarray:
         raise InputError(
             f"{source.path}: '{','.join(names)}' must both be lengths or both pixels, found {' and '.join(stated)}."
         )
-    return np.array(factors)
+    return np.array(factors), [unit or found for found in stated]

@@ -29,6 +29,8 @@ class RawScan:
         frame: (h, w) detector pixels.
         positions: (n, 2) float64, y and x of the window on the object, from any origin.
         unit: of ``positions``: metres, or pixels of the object as the whole frame samples it.
+        positions_in: the unit of lengths that they were in, as the file or the user says; None if
+            there were two.
         grid: (rows, columns) of a raster, whose patterns run row by row.
         wavelength: metres.
         distance: from object to detector, metres.
@@ -58,6 +60,7 @@ class RawScan:
     positions: np.ndarray
     unit: Literal["metres", "frame pixels"]
     frames: Callable[[int], Iterator[np.ndarray]]
+    positions_in: str | None = "m"
     grid: tuple[int, int] | None = None
     wavelength: float | None = None
     distance: float | None = None
