@@ -66,7 +66,7 @@ def _read(source: Source) -> RawScan:
     if data is None:
         raise InputError(
             f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}; if it is no CXI file, name its"
-            " datasets."
+            " datasets with --data and --positions (in a config data and positions)."
         )
     where = f"{source.path}: '{name}'"
     _check_meaning(source, name, data)
