@@ -2,7 +2,8 @@
 without a format need no code.
 
     data          (n, h, w), or (rows, columns, h, w) of a raster; rows of a frame run down, columns
-        to the right, as the sample sees them
+        to the right, as the sample sees them; or a group of datasets (m, h, w) that an Eiger's
+        master names data_000001, data_000002, ...
     positions     (n, 2) or (n, 3), or either with n last; x, y[, z]; or two datasets of n numbers,
         ``X,Y``; n may be (rows, columns)
 
@@ -13,7 +14,7 @@ says which number is which, if they are others.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,9 +23,10 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers.guard import rehearse
-from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
+from ptychoformer.measurement.readers.hdf5 import MOST_NAMED, PART, Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
 from ptychoformer.measurement.readers.scan import (
+    SMALLEST_FRAME,
     RawScan,
     check_frames,
     check_positions,
@@ -84,13 +86,13 @@ def _order(axes: str) -> tuple[list[int], list[int]]:
 
 
 def _read(source: Source, data: str, positions: str, unit: str | None, order: tuple[list[int], list[int]]) -> RawScan:
-    patterns = source.array(data)
+    patterns = source.stack(data)
     where = f"{source.path}: '{data}'"
     if patterns is None:
-        raise InputError(f"{where} is not in the file.")
+        raise _absent(source, data, "patterns", _is_patterns)
     check_frames(where, patterns.shape)
     count = math.prod(patterns.shape[:-2])
-    stored, names = _stored(source, positions, patterns.shape[:-2])
+    stored, names = _stored(source, positions, patterns.shape[:-2], _about_parts(data))
     factors, units = _factors(source, names, unit)
     pixels = not factors.any()
     places, signs = order
@@ -114,26 +116,42 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: tu
     )
 
 
-def _stored(source: Source, positions: str, raster: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
+def _absent(source: Source, name: str, what: str, fits: Callable[[tuple[int, ...]], bool]) -> InputError:
+    """An error about ``what`` that is not where it should be, with places where it may be."""
+    likely = " or ".join(f"'{path}'" for path in source.likely(fits)[:MOST_NAMED])
+    return InputError(f"{source.path}: '{name}' is not in the file{f'; the {what} may be {likely}' if likely else ''}.")
+
+
+def _is_patterns(shape: tuple[int, ...]) -> bool:
+    return len(shape) in (3, 4) and min(shape[-2:]) >= SMALLEST_FRAME and math.prod(shape[:-2]) > 1
+
+
+def _about_parts(data: str) -> str:
+    """What to say of positions that do not fit the patterns ``data`` if these may be a part."""
+    group, _, name = data.rstrip("/").rpartition("/")
+    return f"; if '{name}' is one part of several, '{group or '/'}' names all of them" if PART.fullmatch(name) else ""
+
+
+def _stored(source: Source, positions: str, raster: tuple[int, ...], about_parts: str) -> tuple[np.ndarray, list[str]]:
     """Return the numbers (n, 2 or 3) of each position, float64, and their datasets.
 
     Args:
         raster: the axes of the patterns, (n,) or (rows, columns).
+        about_parts: what to add if there are more or fewer positions.
     """
     names = [name.strip() for name in positions.split(",")]
     if len(names) > 2 or not all(names):
         raise InputError(
             f"{source.path}: positions must be one dataset, or two with a comma between them, found '{positions}'."
         )
-    arrays = [source.small(name) for name in names]
+    arrays, count = [source.small(name) for name in names], math.prod(raster)
     if missing := [name for name, array in zip(names, arrays, strict=True) if array is None]:
-        raise InputError(f"{source.path}: '{missing[0]}' is not in the file.")
-    count = math.prod(raster)
+        raise _absent(source, missing[0], "positions", lambda shape: math.prod(shape) in (count, 2 * count, 3 * count))
     if len(names) == 2:
         if not all(in_order(array.shape, raster) for array in arrays):
             shapes = " and ".join(str(array.shape) for array in arrays)
             whole = f"{count} numbers each, one a pattern" + (f" of {_by(raster)}" if len(raster) > 1 else "")
-            raise InputError(f"{source.path}: '{positions}' must hold {whole}, found shapes {shapes}.")
+            raise InputError(f"{source.path}: '{positions}' must hold {whole}, found shapes {shapes}{about_parts}.")
         return np.stack([array.ravel() for array in arrays], axis=1).astype(np.float64), names
     (array,) = arrays
     by_pattern, by_axis = orders(array.shape, raster)
@@ -146,7 +164,8 @@ def _stored(source: Source, positions: str, raster: tuple[int, ...]) -> tuple[np
         allowed = f"({count}, 2), ({count}, 3), (2, {count}) or (3, {count})"
         patterns = f"{count} patterns" + (f" of {_by(raster)}, which may stand for {count}," if len(raster) > 1 else "")
         raise InputError(
-            f"{source.path}: '{positions}' must have one of the shapes {allowed} for {patterns}, found {array.shape}."
+            f"{source.path}: '{positions}' must have one of the shapes {allowed} for {patterns}, found"
+            f" {array.shape}{about_parts}."
         )
     rows = array.reshape(count, -1) if by_pattern else array.reshape(-1, count).T
     return rows.astype(np.float64), names
