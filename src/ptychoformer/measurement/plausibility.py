@@ -194,7 +194,7 @@ def likely_unit(step: float, lengths: Mapping[str, float], positions_in: str | N
         ]
     sure = [words for suspect, words in told if not _fits(suspect, lengths[suspect])]
     words = sure or [words for _, words in told]
-    otherwise = "a length is in metres unless its attribute 'units', or --positions-unit, says otherwise"
+    otherwise = "a length is in metres unless its attribute 'units' or an option says otherwise"
     return f"; {' or '.join(words)}: {otherwise}" if words else ""
 
 
