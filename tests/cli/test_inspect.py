@@ -2,14 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.summary import Facts, Fluence, nearest_step, overlap, probe_diameter, summarise
+from ptychoformer.publication.scan.pictures import draw_scan
 
 from .conftest import main, one_sentence, write_scan
 
@@ -26,6 +29,13 @@ def test_inspect_says_what_a_scan_holds(scan, tmp_path, capsys):
         assert words in text
     with Image.open(tmp_path / "deep" / "scan.png") as picture:
         assert min(picture.size) > 500
+
+
+@pytest.mark.parametrize(("format", "unit"), [("cxi", "√photons"), ("velociprobe", "arb. units")])
+def test_the_unit_of_a_probe_is_drawn_where_the_file_says_it(scan, format, unit):
+    figure = draw_scan(replace(summarise(scan, Reading(), Patterns()), format=format))
+    labels = [text.get_text() for text in figure.findobj(Text)]
+    assert [label for label in labels if label in ("√photons", "arb. units")] == [unit]
 
 
 def test_patterns_that_are_left_out_are_told_and_kept_if_asked(tmp_path, capsys):

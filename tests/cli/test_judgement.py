@@ -11,8 +11,9 @@ from matplotlib.colors import Normalize
 from PIL import Image
 
 from ptychoformer import cli
+from ptychoformer.cli.train import _advice
 from ptychoformer.errors import TrainingError
-from ptychoformer.evaluation.judgement import Judgement, Scores, judge, sentence
+from ptychoformer.evaluation.judgement import LONGER, Judgement, Scores, judge, sentence
 from ptychoformer.evaluation.references import reference_patches
 from ptychoformer.evaluation.stream import scene_deviations
 from ptychoformer.measurement.cxi import create_dataset, read_scan
@@ -195,14 +196,24 @@ def trained(measured, run, *arguments):
 
 def test_a_network_that_learns_nothing_is_told_and_strictly_an_error(measured, tmp_path, capsys):
     arguments = ("--epochs", 1, "--learning-rate", 1e-12, "--patterns", 8)
+    advice = "8 patterns are few to learn from; try more of the scan's (--patterns)."
     for name, strict, code in (("run", (), 0), ("strict", ("--strict",), 3)):
         assert trained(measured, tmp_path / name, *arguments, *strict) == code
         shown = capsys.readouterr()
-        assert "The network is no better than the mean of the training labels: train longer (--epochs)" in shown.out
+        assert f"The network is no better than the mean of the training labels: {advice}" in shown.out
         assert "batches of 4, 1 epochs: 2 steps" in shown.err
         assert json.loads((tmp_path / name / "judgement.json").read_text())["better"] == []
         assert (tmp_path / name / "model.pt").exists()
         assert not (tmp_path / name / "state.pt").exists()
+
+
+def test_of_few_patterns_a_larger_bin_or_scan_is_advised_and_of_many_a_longer_training(measured, tmp_path, capsys):
+    assert trained(measured, tmp_path / "run", "--epochs", 1, "--learning-rate", 1e-12) == 0
+    shown = capsys.readouterr()
+    split = split_of(read_scan(tmp_path / "run" / "dataset.cxi"))
+    assert f"{len(split.train)} of {len(split.scan.positions)} patterns may be trained on: " in shown.err
+    assert f": {len(split.train)} patterns are few to learn from; try a larger --bin" in shown.out
+    assert _advice(split, 101) == LONGER
 
 
 def test_a_network_that_learns_is_told_by_how_much(measured, tmp_path, capsys):

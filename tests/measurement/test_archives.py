@@ -22,6 +22,7 @@ def test_an_archive_need_not_be_packed_twice(write, measured):
     np.testing.assert_array_equal(twice[1], once[1])
     np.testing.assert_array_equal(once[0].probe, measured.probe)
     assert once[0].centred
+    assert once[0].corner_first
 
 
 def test_frames_may_be_a_bare_array(write, measured):

@@ -4,8 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from ptychoformer.measurement.options import Patterns, Reading
+from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
+from ptychoformer.measurement.readers import open_scan
 from ptychoformer.measurement.summary import summarise
 
 PATHS = {"data": "scan/eiger/frames", "positions": "scan/stage"}
@@ -65,6 +66,69 @@ def test_positions_may_have_two_or_three_numbers_along_either_axis(store, read, 
     np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
 
 
+@pytest.fixture
+def parts(store, tmp_path, measured):
+    """Write patterns as an Eiger's master links to them, in files of five."""
+
+    def written(change=lambda group: None):
+        path = store()
+        with h5py.File(path, "r+") as file:
+            del file[PATHS["data"]]
+            group = file.create_group("entry/data")
+            for number, start in enumerate(range(0, len(measured.patterns), 5), start=1):
+                with h5py.File(tmp_path / f"data_{number:06d}.h5", "w") as part:
+                    part["entry/data/data"] = measured.patterns[start : start + 5]
+                group[f"data_{number:06d}"] = h5py.ExternalLink(f"data_{number:06d}.h5", "entry/data/data")
+            group["mean"] = measured.patterns.mean(axis=0)
+            change(group)
+        return path
+
+    return written
+
+
+PARTS = {"data": "entry/data", "positions": "scan/stage", "positions_unit": "m"}
+
+
+@pytest.mark.parametrize("name", ["entry/data", "/entry/data/"])
+def test_the_parts_of_an_eigers_master_are_one_scan_in_their_order(parts, measured, name):
+    with open_scan(parts(), **PARTS | {"data": name}) as raw:
+        assert (raw.frame, raw.saturation) == ((32, 32), None)
+        np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+        for size, lengths in ((100, [5, 5, 2]), (4, [4, 1, 4, 1, 2])):
+            blocks = list(raw.frames(size))
+            assert [len(block) for block in blocks] == lengths
+            np.testing.assert_array_equal(np.concatenate(blocks), measured.patterns)
+
+
+def test_parts_that_are_missing_or_unlike_are_named(parts, refused, measured, tmp_path):
+    def replaced(value):
+        def change(group):
+            del group["data_000002"]
+            if value is not None:
+                group["data_000002"] = value
+
+        return change
+
+    shorter, rounded = measured.patterns[5:10, 1:], measured.patterns[5:10].astype("u2")
+    for value, told in (
+        (None, "'entry/data' holds data_000001 to data_000003, but no data_000002"),
+        (h5py.SoftLink("/gone"), "but no data_000002"),
+        (h5py.ExternalLink("data_000009.h5", "entry/data/data"), "in the file 'data_000009.h5', which is missing"),
+        (shorter, r"of one size .* data_000003 of shape \(2, 32, 32\), .* and data_000002 of shape \(5, 31, 32\)"),
+        (rounded, r"of one size and type of frame, .* data_000002 of shape \(5, 32, 32\), uint16"),
+        (np.ones(5), r"found data_000003 of .* and data_000002 of shape \(5,\)"),
+    ):
+        refused(parts(replaced(value)), told, **PARTS)
+
+
+def test_of_one_part_the_group_is_named_that_holds_them_all(parts, refused):
+    one = PARTS | {"data": "entry/data/data_000001"}
+    refused(parts(), "found .12, 2.; if 'data_000001' is one part of several, 'entry/data' names all of them", **one)
+    refused(
+        parts(), "'entry/dat' is not in the file; the patterns may be 'entry/data'[.]$", **PARTS | {"data": "entry/dat"}
+    )
+
+
 def test_a_raster_may_have_its_own_axes(store, read, measured):
     patterns, positions = measured.patterns.reshape(3, 4, 32, 32), positions_of(measured).reshape(3, 4, 2)
     raw, frames = read(store(positions, patterns=patterns), positions_unit="m", **PATHS)
@@ -117,6 +181,17 @@ def test_axes_say_which_number_is_which(store, read, measured, axes, signs, orde
     np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("axes", "columns", "signs"),
+    [("x,-,y", [0, 2, 1], (1, 1)), ("-,-y,x", [2, 1, 0], (1, -1)), (" - , x , y", [2, 0, 1], (1, 1))],
+)
+def test_a_number_of_a_position_is_skipped_whatever_it_is(store, read, measured, axes, columns, signs):
+    x, y = positions_of(measured).T * np.reshape(signs, (2, 1))
+    positions = np.stack([x, y, np.full(len(x), np.nan)], axis=1)[:, columns]
+    raw, _ = read(store(positions), positions_unit="m", positions_axes=axes, **PATHS)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+
+
 @pytest.mark.parametrize(("unit", "size"), [("m", 1), ("mm", 1e-3), ("um", 1e-6), ("nm", 1e-9)])
 @pytest.mark.parametrize("recorded", [False, True])
 def test_positions_have_a_unit_that_is_recorded_or_named(store, read, measured, unit, size, recorded):
@@ -142,9 +217,12 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
         ({"positions_unit": "inch"}, "The unit of positions must be one of m, mm, um, nm, pixel, found 'inch'"),
         ({"positions": None}, "the format hdf5 needs the path of the patterns .data. and that of the positions"),
         ({"data": None}, "the format hdf5 needs the path of the patterns"),
-        ({"data": "scan/gone"}, "'scan/gone' is not in the file"),
-        ({"data": "scan"}, "'scan' must be a dataset, found a group"),
-        ({"positions": "scan/x,scan/y", "positions_unit": "m"}, "'scan/x' is not in the file"),
+        ({"data": "scan/gone"}, "'scan/gone' is not in the file; the patterns may be 'scan/eiger/frames'[.]$"),
+        ({"data": "scan"}, "'scan' must be a dataset, found a group that holds eiger, stage[.]$"),
+        (
+            {"positions": "scan/x,scan/y", "positions_unit": "m"},
+            "'scan/x' is not in the file; the positions may be 'scan/stage'[.]$",
+        ),
         (
             {"positions": "a,b,c", "positions_unit": "m"},
             "positions must be one dataset, or two with a comma between them, found 'a,b,c'",
@@ -156,9 +234,17 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
         ),
         (
             {"positions_axes": "x,x"},
-            "must be x and y with a comma between them, and a minus where one is turned, found 'x,x'",
+            "with a minus where one is turned, and a minus alone for a number to skip, found 'x,x'",
         ),
-        ({"positions_axes": "rows"}, "must be x and y with a comma between them"),
+        ({"positions_axes": "rows"}, "must be x .to the left. and y .up. with a comma between them, whatever the file"),
+        ({"positions_axes": "x,z"}, "must be x .to the left. and y .up. .* found 'x,z'"),
+        ({"positions_axes": "x,"}, "found 'x,'"),
+        ({"positions_axes": "x,y,x"}, "found 'x,y,x'"),
+        ({"positions_axes": "x,yy"}, "found 'x,yy'"),
+        (
+            {"positions_axes": "-,x,y", "positions_unit": "m"},
+            "the axes of positions name number 3 of each, 'scan/stage' has 2",
+        ),
         (
             {"format": "cxi"},
             "Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of cxi",
@@ -220,6 +306,20 @@ def test_a_unit_of_one_dataset_is_not_that_of_the_other(store, put, read, refuse
     raw, _ = read(put(path, x=(measured.corners[:, 1], "px"), y=(measured.corners[:, 0], "pixels")), **both)
     np.testing.assert_allclose(corners(raw, measured), measured.corners)
     assert raw.unit == "frame pixels"
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_wrong_unit_of_positions_is_suspected_before_other_lengths(store, measured, recorded):
+    path = store(positions_of(measured) * 1e3, units="um" if recorded else None)  # they are in mm
+    reading = Reading(positions_unit=None if recorded else "um", geometry=geometry_of(measured), **PATHS)
+    (warning,) = summarise(path, reading, Patterns()).scan.warnings
+    assert "of a pixel of the object; the positions may be in mm rather than um or the distance " in warning
+
+
+def geometry_of(measured):
+    optics = measured.optics
+    pixel = optics.wavelength * optics.distance / (measured.patterns.shape[-1] * optics.pixel_size)
+    return Geometry(optics.wavelength, optics.distance, pixel)
 
 
 def test_one_unit_may_be_said_twice(store, read):

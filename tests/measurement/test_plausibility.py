@@ -64,8 +64,8 @@ def test_a_scan_of_plausible_lengths_raises_no_doubt():
         ("distance", 1e3, "the distance (2000 m) may be in millimetres"),
         ("distance", 1e6, "the distance (2e+06 m) may be in micrometres"),
         ("wavelength", 1e9, "the wavelength (0.155 m) may be in nanometres"),
-        ("extent", 1e6, "the extent of the scan (2.3 m) may be in micrometres"),
-        ("extent", 1e9, "the extent of the scan (2300 m) may be in nanometres"),
+        ("extent", 1e6, "the positions may be in um rather than m:"),
+        ("extent", 1e9, "the positions may be in nm rather than m:"),
         ("pixel", 1e6, "the detector pixel (75 m) may be in micrometres"),
         ("pixel", 1e3, "the detector pixel (0.075 m) may be in millimetres"),
     ],
@@ -74,6 +74,22 @@ def test_a_length_in_another_unit_is_named(name, factor, words):
     (sentence,) = doubts_if(**{name: factor})
     assert words in sentence
     assert " or the " not in sentence
+
+
+@pytest.mark.parametrize(
+    ("said", "true", "factor"), [("um", "mm", 1e-3), ("mm", "um", 1e3), ("nm", "um", 1e-3), ("Micrometers", "nm", 1e3)]
+)
+def test_a_unit_of_positions_that_is_wrongly_said_is_suspected_first(said, true, factor):
+    lengths = LENGTHS | {"extent of the scan": LENGTHS["extent of the scan"] * factor}
+    (sentence,) = doubts("scan", CORNERS * factor, WINDOW, None, lengths, said)
+    assert f"; the positions may be in {true} rather than {said}" in sentence
+
+
+def test_no_length_is_blamed_for_positions_in_pixels():
+    lengths = {name: value for name, value in LENGTHS.items() if name != "extent of the scan"}
+    for factor in (1e-3, 1e3):
+        (sentence,) = doubts("scan", CORNERS * factor, WINDOW, None, lengths)
+        assert " may be in " not in sentence
 
 
 def test_a_scan_without_overlap_is_doubted():
@@ -102,6 +118,21 @@ def test_the_step_of_a_dense_scan_is_its_own(step):
     for positions in (raster, lines):
         assert nearest_step(positions, 0.01 * WINDOW) == pytest.approx(step)
     assert nearest_step(np.array([[0.0, 0.0], [0.0, step]]), 0.01 * WINDOW) == pytest.approx(step)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_scan_without_motion_along_one_axis_is_told_and_a_single_line_is_not(axis):
+    noise = np.random.default_rng(0).uniform(-0.2, 0.2, 100)
+    for along in (0, noise):
+        flat = CORNERS.copy()
+        flat[:, axis] = along
+        (sentence,) = doubts("scan", flat, WINDOW, None, LENGTHS)
+        assert sentence.startswith(f"scan: the scan is {np.ptp(flat[:, axis]):.3g} pixels wide along {'yx'[axis]} ")
+        assert "If it is no repeated line, its motion along this axis is missing from the positions" in sentence
+    flat[:, 1 - axis] = 3.0 * np.arange(100) + noise
+    assert doubts("scan", flat, WINDOW, None, LENGTHS) == doubts("scan", -flat, WINDOW, None, LENGTHS) == ()
+    two_lines = np.stack([3.0 * (np.arange(100) % 50), np.arange(100) // 50 * 2.0], axis=1)
+    assert doubts("scan", two_lines, WINDOW, None, LENGTHS) == ()
 
 
 def test_a_scan_that_falls_apart_is_told_and_one_that_hangs_together_is_not():

@@ -159,10 +159,21 @@ def test_a_zero_frequency_in_the_corners_is_refused_whoever_says_that_it_is_in_t
     patterns[:, 5, 20] = random.poisson(1e6, len(patterns))
     assert prepare(raw_scan(patterns, **known)).mask.sum() == 1
     swapped = np.fft.ifftshift(patterns, axes=(1, 2))
-    with pytest.raises(InputError, match=r"scan: the light lies in the four corners .*fftshift\(.* give --centre"):
+    with pytest.raises(
+        InputError, match=r"scan: the light lies in the four corners .* in the middle; .*\.fftshift\(.* give --centre"
+    ):
         prepare(raw_scan(swapped, **known))
     warnings = prepare(raw_scan(swapped, **known), Preparation(centre=(16, 16))).warnings
     assert any("four corners" in warning for warning in warnings)
+
+
+def test_of_a_format_that_begins_at_the_zero_frequency_the_middle_is_told(measured):
+    read = raw_scan(np.fft.fftshift(measured.patterns, axes=(1, 2)), centred=True, corner_first=True)
+    with pytest.raises(
+        InputError,
+        match=r"scan: the light lies in the middle of the patterns in the file, .* at \[0, 0\]; .*\.ifftshift\(patterns, axes=\(-2, -1\)\)\.$",
+    ):
+        prepare(read)
 
 
 def test_a_beam_that_is_not_where_its_format_has_it_is_told(measured):

@@ -336,7 +336,10 @@ def test_a_missing_product_is_named(pair, refused, format):
     product.unlink()
     refused(path, f"holds no positions, '{product.name}', which should hold them, is not beside it")
     other = path.rename(path.with_name("renamed.h5"))
-    refused(other, "holds no positions, and without '.*' in its name no other file can hold them")
+    refused(
+        other,
+        "holds no positions, and without '.*' in its name no other file can hold them; if .* with --data and --positions",
+    )
 
 
 @PAIRS

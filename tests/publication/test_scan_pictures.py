@@ -32,6 +32,14 @@ def test_a_reconstruction_has_a_panel_for_each_of_its_parts(files):
     ]
 
 
+@pytest.mark.parametrize(("r_factor", "words"), [(2e-4, "0.000200"), (0.0824, "0.0824"), (1.25, "1.25")])
+def test_an_r_factor_has_three_digits_however_small_it_is(files, r_factor, words):
+    with h5py.File(files[0], "a") as file:
+        file.attrs["r_factor"] = r_factor
+    titles = [axes.get_title() for axes in draw_reconstruction(*files[:2]).axes]
+    assert f"R factor, {words} of the result (dotted)" in titles
+
+
 @pytest.mark.parametrize("part", ["object/phase", "object/light", "probe/wavefield"])
 def test_a_part_that_is_missing_is_named(files, part):
     with h5py.File(files[0], "a") as file:

@@ -1,5 +1,6 @@
 """What is called unseen was never illuminated, and the paper's split has the paper's numbers."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Scan
-from ptychoformer.training.split import split_of, training_subset, validation_part, whole_scan
+from ptychoformer.training.split import about_few, split_of, training_subset, validation_part, whole_scan
 
 
 def grid_scan(rows, columns, step, window, jitter=0, seed=0) -> Scan:
@@ -185,6 +186,38 @@ def test_a_scan_that_a_guard_band_would_eat_up_is_named():
         InputError, match=r"The scan, 6. pixels high, is too small to train on: .* every window of 32 pixels above it"
     ):
         split_of(measured(rows=30))
+
+
+@pytest.mark.parametrize(
+    ("rows", "count", "window", "said"),
+    [
+        (200, 400, 32, False),
+        (200, 90, 32, True),  # few, whatever is left out
+        (1000, 2000, 500, True),  # many, but more are left out
+        (60, 400, 32, True),
+    ],
+)
+def test_few_training_patterns_are_told_with_what_gives_more(rows, count, window, said):
+    split = split_of(measured(rows=rows, count=count, window=window))
+    train, tested = len(split.train), len(split.test)
+    left_out = count - train - tested
+    assert said == (train <= 100 or train < left_out)
+    sentence = about_few(split)
+    assert bool(sentence) == said
+    if said:
+        assert sentence.startswith(f"{train} of {count} patterns may be trained on: {tested}, the lowest fifth of")
+        assert f"{left_out} are left out, whose windows of {window} pixels overlap with those; a larger --bin " in (
+            sentence
+        )
+        halved = replace(split.scan, window=(window // 2, window // 2))  # what twice the bin makes of it
+        assert len(split_of(halved).train) > train
+
+
+def test_no_window_is_blamed_where_none_is_left_out():
+    assert about_few(split_of(grid_scan(10, 10, 2, 16))) == (
+        "80 of 100 patterns may be trained on: 20, the lowest fifth of the scan, are kept for testing;"
+        " a larger scan would give more."
+    )
 
 
 def test_a_square_off_the_grid_is_nearest_the_corner():

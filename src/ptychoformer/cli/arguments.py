@@ -39,7 +39,9 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
     group.add_argument("--positions", metavar="PATH", help="and with the positions x, y[, z]; or two datasets, X,Y")
     group.add_argument("--positions-unit", choices=UNITS, help="[as the dataset says]")
     group.add_argument(
-        "--positions-axes", metavar="AXES", help=f"what two numbers of a position are, --positions-axes=-x,y [{AXES}]"
+        "--positions-axes",
+        metavar="AXES",
+        help=f"what the numbers of a position are, --positions-axes=-x,y; a minus alone skips one: =-,x,y [{AXES}]",
     )
     # Within reach of any instrument, so that micrometres taken for metres are noticed.
     group.add_argument("--wavelength", type=real(*WAVELENGTHS), metavar="METRES", help="of the beam")

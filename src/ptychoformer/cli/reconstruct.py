@@ -128,7 +128,7 @@ def _made(options: Namespace, output: Path, convergence: Path, rings: Path) -> s
     facts = _reconstructed(options, output, convergence, watch=_watch(options), **how)
     rings.unlink(missing_ok=True)  # of an object that has been replaced
     line = (
-        f"{facts['patterns']} patterns in {facts['reconstruction_seconds']} s, R factor {facts['r_factor']:.4f}:"
+        f"{facts['patterns']} patterns in {facts['reconstruction_seconds']} s, R factor {facts['r_factor']:#.3g}:"
         f" {output}"
     )
     if options.frc:

@@ -44,6 +44,7 @@ from ptychoformer.training.options import TrainingOptions
 if TYPE_CHECKING:
     from ptychoformer.evaluation.judgement import Judgement
     from ptychoformer.training.fit import Follower
+    from ptychoformer.training.split import Split
 
 SUMMARY = "train a network on a reconstructed scan"
 ABOUT = """\
@@ -203,12 +204,15 @@ def _labelled(options: Namespace, files: Mapping[str, Path], crop: int) -> int:
     """Write the labelled scan; returns how many of its patterns are trained on."""
     from ptychoformer.measurement.cxi import read_scan
     from ptychoformer.measurement.labelled import make_labelled
-    from ptychoformer.training.split import split_of
+    from ptychoformer.training.split import about_few, split_of
 
     made = {"output": files[DATASET], "object_output": files[LABELS]}
     made |= {"labels": None, "reconstruction": options.object}
     make_labelled(options.scan, reading(options), Patterns(crop, options.bin), **made)
-    return options.patterns or len(split_of(read_scan(files[DATASET])).train)
+    split = split_of(read_scan(files[DATASET]))
+    if few := about_few(split):
+        say(few)
+    return options.patterns or len(split.train)
 
 
 def training_options(options: Namespace, n_train: int) -> TrainingOptions:
@@ -258,12 +262,24 @@ def _judged(
     from ptychoformer.training.split import split_of, training_subset
 
     scan, network = read_scan(files[DATASET]), TrainedNetwork(files[CHECKPOINT], threads)
-    trained = training_subset(split_of(scan), settings["n_train"], settings["seed"], subset)
+    split = split_of(scan)
+    trained = training_subset(split, settings["n_train"], settings["seed"], subset)
     means, deviations = label_statistics(scan, trained, network.normalisation)
     judged = judge(files[DATASET], network, means)
     print(f"On {judged['patterns']} patterns of the part that was never trained on:\n{table(judged)}")
-    print(f"The network is {sentence(judged)}")
+    print(f"The network is {sentence(judged, _advice(split, settings['n_train']))}")
     return dict(zip(CHANNELS, map(float, deviations), strict=True)), judged
+
+
+def _advice(split: "Split", n_train: int) -> str:
+    """What to do with a network that has learnt nothing of ``n_train`` patterns of the scan."""
+    from ptychoformer.evaluation.judgement import LONGER
+    from ptychoformer.training.split import FEW, more_patterns
+
+    if n_train > FEW:
+        return LONGER
+    more = "more of the scan's (--patterns)" if n_train < len(split.train) else more_patterns(split)
+    return f"{n_train} patterns are few to learn from; try {more}"
 
 
 def _seen(dataset: Path) -> Seen:

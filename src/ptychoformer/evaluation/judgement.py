@@ -18,6 +18,7 @@ from ptychoformer.training.normalisation import label_windows
 from ptychoformer.training.split import Split, split_of
 
 LEAST_GAIN = 0.1  # dB above the mean of the training labels; networks on their first plateau stay within half of it
+LONGER = "train longer (--epochs), with smaller batches (--batch-size), or with another seed (--seed)"
 JUDGED = {"amplitude": "amplitude", RELATIVE_PHASE: "phase"}  # what decides, and its name in the sentence
 
 
@@ -129,8 +130,12 @@ def _is_better(found: Scores) -> bool:
     return all(found[name] is None or found[name] >= LEAST_GAIN for name in ("gain", "gain_of_structure"))
 
 
-def sentence(judged: Judgement) -> str:
-    """What `judge` found, for people."""
+def sentence(judged: Judgement, advice: str = LONGER) -> str:
+    """What `judge` found, for people.
+
+    Args:
+        advice: to be given of a network that has learnt nothing.
+    """
     better = {
         name: f"{_decibel_text(judged[name]['gain'], 1)} in {word}"
         for name, word in JUDGED.items()
@@ -138,7 +143,6 @@ def sentence(judged: Judgement) -> str:
     }
     worse = [word for name, word in JUDGED.items() if name not in judged["better"]]
     if not better:
-        advice = "train longer (--epochs), with smaller batches (--batch-size), or with another seed (--seed)"
         return f"no better than the mean of the training labels: {advice}."
     rest = f", but no better in {worse[0]}" if worse else ""
     return f"better than the mean of the training labels by {' and '.join(better.values())}{rest}."

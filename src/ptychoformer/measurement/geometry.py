@@ -10,7 +10,7 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.options import Geometry, Patterns, Reading, names_of
-from ptychoformer.measurement.plausibility import IN_PLACE, likely_unit, nearest_step
+from ptychoformer.measurement.plausibility import EXTENT, IN_PLACE, likely_unit, nearest_step
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.readers.quantities import AGREEING
 from ptychoformer.measurement.readers.scan import LENGTHS
@@ -127,7 +127,7 @@ def known_lengths(raw: RawScan, preparation: Preparation, optics: Optics | None)
     lengths = {name.replace("_", " "): value for name, value in lengths_of(raw, preparation).items()}
     if lengths["detector pixel"]:
         lengths["detector pixel"] = float(np.mean(lengths["detector pixel"]))
-    lengths["extent of the scan"] = float(np.ptp(raw.positions, axis=0).max()) if raw.unit == "metres" else None
+    lengths[EXTENT] = float(np.ptp(raw.positions, axis=0).max()) if raw.unit == "metres" else None
     lengths["pixel of the object"] = optics.pixel_size if optics else None
     return {name: value for name, value in lengths.items() if value}
 
@@ -197,7 +197,8 @@ def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
     extent = np.ceil(corners.max(axis=0)) + window
     if not extent.max() <= LARGEST_OBJECT:
         size = " x ".join(f"{side:.4g}" for side in extent)
-        unit = likely_unit(nearest_step(corners, IN_PLACE * window) / window, known_lengths(raw, preparation, None))
+        step = nearest_step(corners, IN_PLACE * window) / window
+        unit = likely_unit(step, known_lengths(raw, preparation, None), raw.positions_in)
         most = f"at most {LARGEST_OBJECT} can be; check its lengths"
         raise InputError(f"{raw.path}: the positions span an object of {size} pixels, {most}{unit}.")
     return corners

@@ -50,7 +50,10 @@ class Reading:
     ] = None
     positions_axes: Annotated[
         str | None,
-        {"description": "of the format hdf5: what two numbers of a position are, such as -x,y; null: x,y"},
+        {
+            "description": "of the format hdf5: what the numbers of a position are, such as -x,y, or -,x,y where the"
+            " first is skipped; null: x,y"
+        },
     ] = None
     geometry: Annotated[
         Geometry,

@@ -11,15 +11,18 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from ptychoformer.measurement.frames import ranges
+from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, value_of
 
 # Lengths of instruments, metres, from electron microscopes to visible light.
+EXTENT = "extent of the scan"
 INSTRUMENTS = {
     "wavelength": (1e-13, 2e-6),
     "distance": (1e-3, 100.0),
     "detector pixel": (1e-6, 1e-3),
-    "extent of the scan": (1e-10, 0.1),
+    EXTENT: (1e-10, 0.1),
     "pixel of the object": (1e-13, 1e-4),
 }
+POSITION_UNITS = ("m", "mm", "um", "nm")
 UNITS = {1e-3: "millimetres", 1e-6: "micrometres", 1e-9: "nanometres"}
 STEPS = (0.01, 1.0)  # of the window
 MOST_WINDOWS = 1000  # along a side of a scan
@@ -100,7 +103,12 @@ def overlap(step: float, size: float) -> float:
 
 
 def doubts(
-    path: object, positions: np.ndarray, window: int, probe: np.ndarray | None, lengths: Mapping[str, float]
+    path: object,
+    positions: np.ndarray,
+    window: int,
+    probe: np.ndarray | None,
+    lengths: Mapping[str, float],
+    positions_in: str | None = "m",
 ) -> tuple[str, ...]:
     """Sentences about what no instrument records.
 
@@ -109,10 +117,11 @@ def doubts(
         window: its side, pixels.
         probe: (h, w), if it is known.
         lengths: in metres, of those in `INSTRUMENTS` that are known.
+        positions_in: their unit, as the file or the user says; None if they have two.
     """
     extent, step = _extent_and_step(positions, window)
-    found = [f"{path}: {odd}{likely_unit(step / window, lengths)}." for odd in _odd(extent, step, window)]
-    found = found or list(strange_lengths(path, lengths))
+    found = [f"{path}: {odd}{likely_unit(step / window, lengths, positions_in)}." for odd in _odd(extent, step, window)]
+    found = found or [*strange_lengths(path, lengths), *_line(path, positions)]
     if probe is not None and not found and step >= (size := probe_diameter(probe)):
         found.append(
             f"{path}: the step of {step:.4g} pixels is no shorter than the probe's diameter, {size:.4g}: an overlap of"
@@ -130,6 +139,21 @@ def strange_lengths(path: object, lengths: Mapping[str, float]) -> tuple[str, ..
     return (f"{path}: no instrument has {'an' if shown[0] in 'aeiou' else 'a'} {shown}; lengths must be in metres.",)
 
 
+def _line(path: object, positions: np.ndarray) -> list[str]:
+    """A sentence about a scan (n, 2) that is no wider than a pixel along one axis, unless it goes
+    along the other in one pass, as a line does.
+    """
+    extents = np.ptp(positions, axis=0)
+    passed = np.diff(positions[:, extents.argmax()])
+    if extents.min() >= 1 or (passed > 0).all() or (passed < 0).all():
+        return []
+    axis = ("y (rows)", "x (columns)")[extents.argmin()]
+    return [
+        f"{path}: the scan is {extents.min():.3g} pixels wide along {axis}. If it is no repeated line, its motion along"
+        " this axis is missing from the positions; another column or dataset may hold it."
+    ]
+
+
 def _extent_and_step(positions: np.ndarray, window: int) -> tuple[float, float]:
     return float(np.ptp(positions, axis=0).max()), nearest_step(positions, IN_PLACE * window)
 
@@ -145,27 +169,46 @@ def _odd(extent: float, step: float, window: int) -> list[str]:
     return []
 
 
-def likely_unit(step: float, lengths: Mapping[str, float]) -> str:
+def likely_unit(step: float, lengths: Mapping[str, float], positions_in: str | None) -> str:
     """Which length may be in which unit, if a unit would make ``step``, a part of the window,
     that of a scan; empty if none would.
+
+    Args:
+        positions_in: the positions' unit, as the file or the user says; None if they have two.
     """
-    told = []
+    if EXTENT not in lengths:  # the positions are in pixels, which no length makes
+        return ""
+    told = [
+        (EXTENT, f"the positions may be in {unit} rather than {positions_in}")
+        for unit in _other_units(step, lengths, positions_in)
+    ]
     for unit, name in UNITS.items():
-        # The step in pixels goes with the scan's extent and the detector's pixel, and against
-        # wavelength and distance.
+        # The step in pixels goes with the detector's pixel, and against wavelength and distance.
         shrinks = STEPS[0] <= step * unit < STEPS[1]
         grows = STEPS[0] <= step / unit < STEPS[1]
-        suspects = ["extent of the scan", "detector pixel"] if shrinks else ["distance", "wavelength"] if grows else []
+        suspects = ["detector pixel"] if shrinks else ["distance", "wavelength"] if grows else []
         told += [
-            (suspect, name, unit)
+            (suspect, f"the {suspect} ({lengths[suspect]:.4g} m) may be in {name}")
             for suspect in suspects
             if suspect in lengths and _fits(suspect, lengths[suspect] * unit)
         ]
-    sure = [(suspect, *rest) for suspect, *rest in told if not _fits(suspect, lengths[suspect])]
-    words = [f"the {suspect} ({lengths[suspect]:.4g} m) may be in {name}" for suspect, name, unit in sure or told]
-    return (
-        f"; {' or '.join(words)}: a length must be in metres, or its attribute 'units' say otherwise" if words else ""
-    )
+    sure = [words for suspect, words in told if not _fits(suspect, lengths[suspect])]
+    words = sure or [words for _, words in told]
+    otherwise = "a length is in metres unless its attribute 'units' or an option says otherwise"
+    return f"; {' or '.join(words)}: {otherwise}" if words else ""
+
+
+def _other_units(step: float, lengths: Mapping[str, float], positions_in: str | None) -> list[str]:
+    """The units of positions that would make ``step`` that of a scan, for which it is not now."""
+    if positions_in is None:
+        return []
+    own = value_of("the scan", positions_in, LENGTH_UNITS)
+    factors = {unit: LENGTH_UNITS[unit] / own for unit in POSITION_UNITS if LENGTH_UNITS[unit] != own}
+    return [
+        unit
+        for unit, factor in factors.items()
+        if STEPS[0] <= step * factor < STEPS[1] and _fits(EXTENT, lengths[EXTENT] * factor)
+    ]
 
 
 def _fits(name: str, length: float) -> bool:

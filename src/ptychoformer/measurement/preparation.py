@@ -46,6 +46,9 @@ from ptychoformer.measurement.readers import RawScan, open_described
 
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
 OFF = 0.1  # of a frame's side, between the recorded centre and the one that the patterns show
+# Where the light of a file's patterns is found, where it is expected, and what brings it there.
+CENTRED = ("the four corners", "in the middle", "fftshift")
+CORNERED = ("the middle", "at [0, 0]", "ifftshift")
 FEW = 0.1  # of the light of the whole frame, in a crop
 
 
@@ -153,7 +156,8 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     warnings += check_object_pixel(raw, preparation) + lengths_missing(raw, preparation, optics)
     warnings += _light_lost(raw, window, held)
     if np.ptp(positions, axis=0).any():
-        warnings += doubts(raw.path, positions, window, probe, known_lengths(raw, preparation, optics))
+        lengths = known_lengths(raw, preparation, optics)
+        warnings += doubts(raw.path, positions, window, probe, lengths, raw.positions_in)
         warnings += falls_apart(raw.path, positions, window, everything.numbered[used])
     return PreparedScan(
         positions=positions,
@@ -203,12 +207,15 @@ def _about_corners(raw: RawScan, preparation: Preparation) -> tuple[str, ...]:
     Raises:
         InputError: nobody gives the centre.
     """
+    found, expected, swap = CORNERED if raw.corner_first else CENTRED
     sentence = (
-        f"{raw.path}: the light lies in the four corners of the patterns, not in their middle, and so does their zero"
-        " frequency; swap the quadrants of what is in the file, with numpy.fft.fftshift(patterns, axes=(-2, -1))"
+        f"{raw.path}: the light lies in {found} of the patterns in the file, and so does their zero frequency, which"
+        f" the format {raw.format} has {expected}; swap the quadrants of what is in the file, with"
+        f" numpy.fft.{swap}(patterns, axes=(-2, -1))"
     )
     if preparation.centre is None:
-        raise InputError(f"{sentence}, or give --centre if the light does belong there.")
+        belongs = "" if raw.corner_first else ", or give --centre if the light does belong there"
+        raise InputError(f"{sentence}{belongs}.")
     return (f"{sentence}.",)
 
 

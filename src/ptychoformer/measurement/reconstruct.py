@@ -128,7 +128,7 @@ def reconstruct(
     if keep_state:
         save(run.state() | about, state_file(output))
     r_factor = run.finish()
-    say(f"R factor {r_factor:.4f} after {run.iteration} iterations")
+    say(f"R factor {r_factor:#.3g} after {run.iteration} iterations")
     if r_factor > DARKNESS:
         say(
             f"{path}: with an R factor above {DARKNESS:g} the object explains the patterns worse than no light at all"

@@ -2,7 +2,8 @@
 without a format need no code.
 
     data          (n, h, w), or (rows, columns, h, w) of a raster; rows of a frame run down, columns
-        to the right, as the sample sees them
+        to the right, as the sample sees them; or a group of datasets (m, h, w) that an Eiger's
+        master names data_000001, data_000002, ...
     positions     (n, 2) or (n, 3), or either with n last; x, y[, z]; or two datasets of n numbers,
         ``X,Y``; n may be (rows, columns)
 
@@ -16,7 +17,7 @@ its positions (n, 2) are (2, n) here, which are told by their shape as always.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,9 +26,10 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers.guard import rehearse
-from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
+from ptychoformer.measurement.readers.hdf5 import MOST_NAMED, PART, Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
 from ptychoformer.measurement.readers.scan import (
+    SMALLEST_FRAME,
     RawScan,
     check_frames,
     check_positions,
@@ -39,6 +41,7 @@ from ptychoformer.measurement.readers.scan import (
 
 UNITS = choices_of(Reading, "positions_unit")
 AXES = "x,y"
+AXIS = re.compile(r"[+-]?[xy]|-")  # a minus alone: a number that is skipped
 PIXEL = 0.0  # metres, as nobody knows how many
 
 
@@ -50,9 +53,8 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
         positions: the path of one dataset, or of two with a comma between them.
         unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` of each
             dataset says. A pixel is one of the object as the whole frame samples it.
-        axes: what the first and the second number of a position are: ``x`` and ``y`` in either
-            order, with a minus where they run the
-            other way.
+        axes: what the first numbers of a position are: ``x`` and ``y`` in either order, with a
+            minus where they run the other way, and a minus alone for one that is skipped.
 
     Raises:
         InputError: a path or the unit is missing, or the file cannot be used as they say.
@@ -72,32 +74,38 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
         yield _read(source, data, positions, unit, order)
 
 
-def _order(axes: str) -> np.ndarray:
-    """(2, 2) from the numbers of a position as they are stored to y and x."""
-    found = re.fullmatch(r"\s*([+-]?)([xy])\s*,\s*([+-]?)([xy])\s*", axes)
-    if found is None or found[2] == found[4]:
+def _order(axes: str) -> tuple[list[int], list[int]]:
+    """Which numbers of a position as it is stored are y and x, and their signs."""
+    found = [part.strip() for part in axes.split(",")]
+    named = [part.lstrip("+-") for part in found]  # nothing where a number is skipped
+    if not all(map(AXIS.fullmatch, found)) or sorted(filter(None, named)) != ["x", "y"]:
         raise InputError(
-            "The axes of positions must be x and y with a comma between them, and a minus where one is turned, found"
+            "The axes of positions must be x (to the left) and y (up) with a comma between them, whatever the file"
+            " calls them, with a minus where one is turned, and a minus alone for a number to skip, found"
             f" '{axes}'."
         )
-    order = np.zeros((2, 2))
-    for column, (sign, axis) in enumerate(((found[1], found[2]), (found[3], found[4]))):
-        order["yx".index(axis), column] = -1 if sign == "-" else 1
-    return order
+    places = [named.index(axis) for axis in "yx"]
+    return places, [-1 if found[place].startswith("-") else 1 for place in places]
 
 
-def _read(source: Source, data: str, positions: str, unit: str | None, order: np.ndarray) -> RawScan:
-    patterns = source.array(data)
+def _read(source: Source, data: str, positions: str, unit: str | None, order: tuple[list[int], list[int]]) -> RawScan:
+    patterns = source.stack(data)
     where = f"{source.path}: '{data}'"
     if patterns is None:
-        raise InputError(f"{where} is not in the file.")
+        raise _absent(source, data, "patterns", _is_patterns)
     check_frames(where, patterns.shape)
     count = math.prod(patterns.shape[:-2])
-    stored, names = _stored(source, positions, patterns.shape[:-2])
-    factors = _factors(source, names, unit)
+    stored, names = _stored(source, positions, patterns.shape[:-2], _about_parts(data))
+    factors, units = _factors(source, names, unit)
     pixels = not factors.any()
+    places, signs = order
+    if max(places) >= stored.shape[1]:
+        raise InputError(
+            f"{source.path}: the axes of positions name number {max(places) + 1} of each, '{positions}' has"
+            f" {stored.shape[1]}."
+        )
     with np.errstate(over="ignore", invalid="ignore"):  # of positions that are infinite, which are named later
-        window = stored * (1.0 if pixels else factors) @ order.T
+        window = (stored * (1.0 if pixels else factors))[:, places] * signs
     check_positions(f"{source.path}: '{positions}'", window, count)
     turned, (rows, columns) = source.by_columns(data), patterns.shape[-2:]
     frame = (columns, rows) if turned else (rows, columns)
@@ -113,32 +121,49 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: np
         frame=frame,
         positions=window,
         unit="frame pixels" if pixels else "metres",
+        positions_in=units[0] if len(set(factors)) == 1 and not pixels else None,
         frames=frames,
         saturation=saturation(patterns.dtype),
         warnings=(f"{where} was saved by MATLAB; its frames are read as MATLAB has them, {_by(frame)}.",) * turned,
     )
 
 
-def _stored(source: Source, positions: str, raster: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
-    """Return the first two numbers (n, 2) of each position, float64, and their datasets.
+def _absent(source: Source, name: str, what: str, fits: Callable[[tuple[int, ...]], bool]) -> InputError:
+    """An error about ``what`` that is not where it should be, with places where it may be."""
+    likely = " or ".join(f"'{path}'" for path in source.likely(fits)[:MOST_NAMED])
+    return InputError(f"{source.path}: '{name}' is not in the file{f'; the {what} may be {likely}' if likely else ''}.")
+
+
+def _is_patterns(shape: tuple[int, ...]) -> bool:
+    return len(shape) in (3, 4) and min(shape[-2:]) >= SMALLEST_FRAME and math.prod(shape[:-2]) > 1
+
+
+def _about_parts(data: str) -> str:
+    """What to say of positions that do not fit the patterns ``data`` if these may be a part."""
+    group, _, name = data.rstrip("/").rpartition("/")
+    return f"; if '{name}' is one part of several, '{group or '/'}' names all of them" if PART.fullmatch(name) else ""
+
+
+def _stored(source: Source, positions: str, raster: tuple[int, ...], about_parts: str) -> tuple[np.ndarray, list[str]]:
+    """Return the numbers (n, 2 or 3) of each position, float64, and their datasets.
 
     Args:
         raster: the axes of the patterns, (n,) or (rows, columns).
+        about_parts: what to add if there are more or fewer positions.
     """
     names = [name.strip() for name in positions.split(",")]
     if len(names) > 2 or not all(names):
         raise InputError(
             f"{source.path}: positions must be one dataset, or two with a comma between them, found '{positions}'."
         )
-    arrays = [source.small(name) for name in names]
+    arrays, count = [source.small(name) for name in names], math.prod(raster)
     if missing := [name for name, array in zip(names, arrays, strict=True) if array is None]:
-        raise InputError(f"{source.path}: '{missing[0]}' is not in the file.")
-    count = math.prod(raster)
+        raise _absent(source, missing[0], "positions", lambda shape: math.prod(shape) in (count, 2 * count, 3 * count))
     if len(names) == 2:
         if not all(in_order(array.shape, raster) for array in arrays):
             shapes = " and ".join(str(array.shape) for array in arrays)
             whole = f"{count} numbers each, one a pattern" + (f" of {_by(raster)}" if len(raster) > 1 else "")
-            raise InputError(f"{source.path}: '{positions}' must hold {whole}, found shapes {shapes}.")
+            raise InputError(f"{source.path}: '{positions}' must hold {whole}, found shapes {shapes}{about_parts}.")
         return np.stack([array.ravel() for array in arrays], axis=1).astype(np.float64), names
     (array,) = arrays
     by_pattern, by_axis = orders(array.shape, raster)
@@ -151,10 +176,11 @@ def _stored(source: Source, positions: str, raster: tuple[int, ...]) -> tuple[np
         allowed = f"({count}, 2), ({count}, 3), (2, {count}) or (3, {count})"
         patterns = f"{count} patterns" + (f" of {_by(raster)}, which may stand for {count}," if len(raster) > 1 else "")
         raise InputError(
-            f"{source.path}: '{positions}' must have one of the shapes {allowed} for {patterns}, found {array.shape}."
+            f"{source.path}: '{positions}' must have one of the shapes {allowed} for {patterns}, found"
+            f" {array.shape}{about_parts}."
         )
     rows = array.reshape(count, -1) if by_pattern else array.reshape(-1, count).T
-    return rows[:, :2].astype(np.float64), names
+    return rows.astype(np.float64), names
 
 
 def _by(raster: tuple[int, ...]) -> str:
@@ -162,8 +188,9 @@ def _by(raster: tuple[int, ...]) -> str:
     return f"{rows} rows and {columns} columns"
 
 
-def _factors(source: Source, names: list[str], unit: str | None) -> np.ndarray:
-    """Metres (1,) or (2,) of one in the numbers of each dataset; `PIXEL` where they are pixels.
+def _factors(source: Source, names: list[str], unit: str | None) -> tuple[np.ndarray, list[str]]:
+    """Metres (1,) or (2,) of one in the numbers of each dataset, `PIXEL` where they are pixels;
+    and their units' names.
 
     Raises:
         InputError: nothing says the unit of one, two say different ones of one, or one is in metres
@@ -185,4 +212,4 @@ def _factors(source: Source, names: list[str], unit: str | None) -> np.ndarray:
         raise InputError(
             f"{source.path}: '{','.join(names)}' must both be lengths or both pixels, found {' and '.join(stated)}."
         )
-    return np.array(factors)
+    return np.array(factors), [unit or found for found in stated]

@@ -25,7 +25,7 @@ from ptychoformer.measurement.readers.beam import particle_of, wavelength
 from ptychoformer.measurement.readers.detector import DETECTOR, correction, geometry, mask
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
-from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale
+from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale, unit_of
 from ptychoformer.measurement.readers.scan import (
     LENGTHS,
     RawScan,
@@ -66,7 +66,7 @@ def _read(source: Source) -> RawScan:
     if data is None:
         raise InputError(
             f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}; if it is no CXI file, name its"
-            " datasets."
+            " datasets with --data and --positions (in a config data and positions)."
         )
     where = f"{source.path}: '{name}'"
     _check_meaning(source, name, data)
@@ -78,8 +78,10 @@ def _read(source: Source) -> RawScan:
     detector = geometry(source, frame)
     correct, full, corrected = correction(source, data, metres, particle)
     own = source.small("ptychography/positions")
-    positions = (
-        _translations(source, data.shape[:-2], detector.directions) if own is None else _pixels(source.path, own)
+    positions, positions_in = (
+        _translations(source, data.shape[:-2], detector.directions)
+        if own is None
+        else (_pixels(source.path, own), None)
     )
     check_positions(str(source.path), positions, count)
     return RawScan(
@@ -88,6 +90,7 @@ def _read(source: Source) -> RawScan:
         frame=frame,
         positions=positions,
         unit="metres" if own is None else "frame pixels",
+        positions_in=positions_in,
         frames=lambda size: counted(where, map(correct, blocks(data, size))),
         grid=None if own is None else _grid(source, count),
         wavelength=metres,
@@ -153,8 +156,9 @@ def _pixels(path: Path, positions: np.ndarray) -> np.ndarray:
     return positions.astype(np.float64)
 
 
-def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarray) -> np.ndarray:
-    """Positions (n, 2) of the window along rows and columns of the detector, metres.
+def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarray) -> tuple[np.ndarray, str]:
+    """Positions (n, 2) of the window along rows and columns of the detector, metres; and the unit
+    that they were in.
 
     Args:
         raster: the axes of the patterns, (n,) or (rows, columns).
@@ -178,7 +182,7 @@ def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarra
         raise InputError(f"{source.path}: '{name}' must have the shape (n, 3) or (n, 2), {found}.")
     window = -motion.astype(np.float64) * scale(source, name, LENGTH_UNITS)
     with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
-        return window @ directions[:, : window.shape[1]].T
+        return window @ directions[:, : window.shape[1]].T, unit_of(source, name) or "m"
 
 
 def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:

@@ -2,8 +2,10 @@
 `guard` looks at both first.
 """
 
+import itertools
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +16,21 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.readers.guard import Reach
 from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, decoding
 from ptychoformer.memory import MOST_EXPANSION
+
+PART = re.compile(r"data_(\d{6})")  # as an Eiger names the datasets of its patterns, in a group
+MOST_PARTS = 10_000
+MOST_NAMED = 4  # in a sentence about what is in the file
+MOST_VISITED = 1000  # groups and datasets that are looked at for those that somebody may mean
+
+
+class Stack:
+    """Patterns in several datasets (m, h, w) one after another, as one (n, h, w) that is not read
+    before `blocks` does.
+    """
+
+    def __init__(self, parts: list[h5py.Dataset]):
+        self.parts, self.dtype = parts, parts[0].dtype
+        self.shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
 
 
 class Source:
@@ -40,7 +57,7 @@ class Source:
             if found is None:
                 return None
             if not isinstance(found, h5py.Dataset):
-                raise InputError(f"{where} must be a dataset, found a group.")
+                raise InputError(f"{where} must be a dataset, found a group{_holding(found)}.")
             if found.dtype.kind not in kinds:
                 raise InputError(f"{where} must hold numbers, found {found.dtype}.")
             stored = self._reach.stored(where, found)
@@ -52,6 +69,56 @@ class Source:
                     f"{where} claims the shape {found.shape} of {found.dtype}, of which {stored} bytes are stored."
                 )
             return found
+
+    def stack(self, name: str) -> h5py.Dataset | Stack | None:
+        """The dataset ``name``, or all datasets data_000001, data_000002, ... of the group ``name``
+        as one, if there is either.
+
+        Raises:
+            InputError: as `array`, or a dataset of the group is missing or unlike the others.
+        """
+        where = f"{self.path}: '{name}'"
+        with decoding(where):
+            found = self._reach.find(where, self._root, name)
+            names = sorted(filter(PART.fullmatch, found)) if isinstance(found, h5py.Group) else []
+        if not names:
+            return self.array(name)
+        if len(names) > MOST_PARTS:
+            raise InputError(f"{where} holds {len(names)} datasets of patterns, at most {MOST_PARTS} can be.")
+        first = int(PART.fullmatch(names[0])[1])
+        parts = {f"data_{number:06d}": None for number in range(first, first + len(names))}
+        parts |= {part: self.array(f"{name}/{part}") for part in names}
+        if missing := [part for part, found in parts.items() if found is None]:
+            raise InputError(f"{where} holds {names[0]} to {names[-1]}, but no {missing[0]}.")
+        kinds = {(part.shape[1:], part.dtype): shown for shown, part in parts.items()}
+        if len(kinds) > 1 or len(parts[names[0]].shape) != 3:
+            raise InputError(
+                f"{where} must hold datasets (n, h, w) of one size and type of frame, found "
+                + " and ".join(
+                    f"{shown} of shape {parts[shown].shape}, {parts[shown].dtype}" for shown in kinds.values()
+                )
+                + "."
+            )
+        return Stack(list(parts.values()))
+
+    def likely(self, fits: Callable[[tuple[int, ...]], bool]) -> list[str]:
+        """What numbers of a shape that ``fits`` are in the file itself, the largest first: paths
+        that `stack` takes.
+        """
+        names: list[str] = []
+
+        def visit(name: str) -> bool | None:
+            names.append(name)
+            return len(names) == MOST_VISITED or None
+
+        with decoding(self.path):
+            self._root.visit(visit)
+        found = {}
+        for name in names:
+            with suppress(InputError):  # it is something else
+                shape = self.stack(name).shape
+                found |= {name: math.prod(shape)} if fits(shape) else {}
+        return sorted(found, key=found.get, reverse=True)
 
     def small(self, name: str, kinds: str = "biuf") -> np.ndarray | None:
         """All of the dataset ``name``, if there is one.
@@ -131,10 +198,21 @@ def open_source(path: Path) -> Iterator[Source]:
         yield source
 
 
-def blocks(data: h5py.Dataset, size: int) -> Iterator[np.ndarray]:
+def _holding(group: h5py.Group) -> str:
+    """What a group holds, in words; of much the first."""
+    names = list(itertools.islice(group, MOST_NAMED + 1))
+    more = ", ..." if len(names) > MOST_NAMED else ""
+    return f" that holds {', '.join(names[:MOST_NAMED])}{more}" if names else ""
+
+
+def blocks(data: h5py.Dataset | Stack, size: int) -> Iterator[np.ndarray]:
     """Yield at most ``size`` patterns (m, h, w) as they are stored, of a raster never beyond the
-    end of a row.
+    end of a row, of a stack never beyond the end of a dataset.
     """
+    if isinstance(data, Stack):
+        for part in data.parts:
+            yield from blocks(part, size)
+        return
     *rows, columns = data.shape[:-2]
     for row in np.ndindex(*rows):
         for start in range(0, columns, size):

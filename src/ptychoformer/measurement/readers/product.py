@@ -100,8 +100,15 @@ def _product_beside(path: Path, name: str, other: str) -> Path:
             wanted.append(place.with_name(f"{before}{other}{after}"))
     product = next(filter(Path.is_file, wanted), None)
     if product is None:
-        where = f"'{wanted[0].name}', which should" if wanted else f"and without '{name}' in its name no other file can"
-        raise InputError(f"{path} holds no positions, {where} hold them{', is not beside it' if wanted else ''}.")
+        where = (
+            f"'{wanted[0].name}', which should hold them, is not beside it"
+            if wanted
+            else f"and without '{name}' in its name no other file can hold them"
+        )
+        raise InputError(
+            f"{path} holds no positions, {where}; if it is of no format, name its datasets with --data and --positions"
+            " (in a config data and positions)."
+        )
     return product
 
 

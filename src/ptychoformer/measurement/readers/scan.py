@@ -29,6 +29,8 @@ class RawScan:
         frame: (h, w) detector pixels.
         positions: (n, 2) float64, y and x of the window on the object, from any origin.
         unit: of ``positions``: metres, or pixels of the object as the whole frame samples it.
+        positions_in: the unit of lengths that they were in, as the file or the user says; None if
+            there were two.
         grid: (rows, columns) of a raster, whose patterns run row by row.
         wavelength: metres.
         distance: from object to detector, metres.
@@ -39,6 +41,8 @@ class RawScan:
         saturation: largest count that the file can hold, which stands for overexposed and for blind
             pixels; None if there is no limit.
         centred: whether the zero frequency is known to be at (h // 2, w // 2) of the frames.
+        corner_first: whether the patterns in the file have the zero frequency at [0, 0], those of
+            ``frames`` in the middle.
         centre: (y, x) detector pixel that the beam hits, as the file says.
         particle: that makes the patterns, a key of `particles.MASSES`; None if the file neither
             names it nor gives its energy, which is a photon's unless it says otherwise.
@@ -58,6 +62,7 @@ class RawScan:
     positions: np.ndarray
     unit: Literal["metres", "frame pixels"]
     frames: Callable[[int], Iterator[np.ndarray]]
+    positions_in: str | None = "m"
     grid: tuple[int, int] | None = None
     wavelength: float | None = None
     distance: float | None = None
@@ -66,6 +71,7 @@ class RawScan:
     mask: np.ndarray | None = None
     saturation: float | None = None
     centred: bool = False
+    corner_first: bool = False
     centre: tuple[int, int] | None = None
     particle: str | None = None
     particle_named: bool = False

@@ -72,6 +72,7 @@ def _read(path: Path, archive: zipfile.ZipFile) -> RawScan:
         frames=lambda size: counted(data.where, (fftshift(block, axes=(1, 2)) for block in npy.blocks(data, 2, size))),
         saturation=saturation(data.dtype),
         centred=True,
+        corner_first=True,
         probe=probe,
         warnings=tuple(warnings),
     )

@@ -63,8 +63,10 @@ def draw_scan(summary: Summary, png: str | os.PathLike | None = None, about: str
         if probe is not None:
             modulus = np.abs(probe)
             title = "Probe as recorded, modulus"
+            # Of others' files nobody knows, and their first guesses often have a norm of 1.
+            unit_of_probe = "√photons" if summary.format == "cxi" else "arb. units"
             row.picture(
-                1, Picture(title, modulus, _linear(modulus, tails=0), COLOURMAPS["error"], "arb. units", pixel_size)
+                1, Picture(title, modulus, _linear(modulus, tails=0), COLOURMAPS["error"], unit_of_probe, pixel_size)
             )
         _draw_positions(
             row.plot(1 if probe is None else 2, f"{len(positions)} positions, first dark, last bright"), positions, unit
@@ -116,7 +118,7 @@ def draw_reconstruction(
     with house_style():
         row = Row(4 if frc is None else 5, PANEL, PANEL)
         _draw_object(row, images, light, probe, pixel_size)
-        title = f"R factor, {r_factor:.3f} of the result (dotted)"
+        title = f"R factor, {r_factor:#.3g} of the result (dotted)"
         _draw_convergence(row.plot(3, title), read_csv(convergence, {"iteration": int}, CONVERGENCE), r_factor)
         if frc is not None:
             _draw_rings(row.plot(4, "Fourier ring correlation of halves"), read_csv(frc, {}, RINGS))
@@ -148,7 +150,7 @@ def draw_progress(
     with house_style(), rc_context({"savefig.dpi": PROGRESS_DPI}):
         row = Row(4, PANEL, PANEL)
         _draw_object(row, images, light, probe, pixel_size)
-        title = f"Iteration {last['iteration']:.0f} of {iterations}, R factor {last['r_factor']:.3f}"
+        title = f"Iteration {last['iteration']:.0f} of {iterations}, R factor {last['r_factor']:#.3g}"
         _draw_convergence(row.plot(3, title), history, last["r_factor"])
         save(row.figure, png, about=about)
 
