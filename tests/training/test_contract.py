@@ -167,6 +167,12 @@ def test_a_network_that_training_or_prediction_cannot_use_is_one_sentence(tried,
     assert str(caught.value).count("\n") == 0
 
 
+@pytest.mark.parametrize("scaled", ["x / x.max()", "x - x.min()", "(x - x.min()) / (x.max() - x.min())"])
+def test_a_scale_of_the_whole_batch_is_found_on_patterns_of_many_pixels_too(tried, scaled):
+    with pytest.raises(TrainingError, match="answers a pattern differently when others are beside it"):
+        tried(forward(f"return self.layer({scaled})"), replace(CONDITIONS, window=(64, 64)))
+
+
 def test_one_network_for_all_runs_is_one_sentence(tried):
     with pytest.raises(TrainingError, match="is the same at every call of 'build', which must make a new one"):
         tried("", build="NET = Own()\ndef build(window):\n    return NET\n")
@@ -220,6 +226,7 @@ def test_a_norm_over_batches_is_let_through_where_none_is_of_one_pattern(tried, 
 ALLOWED = {
     "plain": "",
     "starts from nothing": extra("nn.init.zeros_(self.layer.weight)", "nn.init.zeros_(self.layer.bias)"),
+    "a scale of each pattern": forward("return self.layer(x / x.amax((1, 2, 3), keepdim=True))"),
     "dropout": forward("return F.dropout(self.layer(x), 0.5, self.training)"),
     "running statistics": extra("self.norm = nn.BatchNorm2d(2)") + forward("return self.norm(self.layer(x))"),
     "parts that are frozen": extra("self.layer.weight.requires_grad_(False)"),

@@ -50,7 +50,7 @@ class _Trial:
     def __init__(self, model: NetworkEntry, conditions: Conditions):
         self.model, self.conditions, self.name = model, conditions, f"The network '{model.kind}'"
         self.network = self.made(model.initialisation)
-        self.patterns = conditions.greatest * conditions.images(1)
+        self.patterns = conditions.patterns()
 
     def made(self, initialisation: str | None) -> nn.Module:
         """A network before any training."""

@@ -46,6 +46,14 @@ class Conditions:
         """Random values (PATTERNS, channels, h, w) from 0 to 1."""
         return torch.rand(PATTERNS, channels, *self.window, device=self.device)
 
+    def patterns(self) -> Tensor:
+        """Random patterns (PATTERNS, 1, h, w); the first has less contrast than the others, so that
+        the least and the greatest value of a batch are not those of each.
+        """
+        patterns = self.greatest * self.images(1)
+        patterns[0] = 0.5 * patterns[0] + 0.25 * self.greatest
+        return patterns
+
 
 @contextmanager
 def own_draws(device: torch.device) -> Iterator[None]:
