@@ -1,7 +1,9 @@
 """What a network or a loss must not do is one sentence before anything trains; what it may do is let through."""
 
+import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +20,7 @@ CONDITIONS = Conditions((16, 16), 8.0, 20, 8, "mixed", torch.device("cpu"))
 FORWARD = Forward(torch.full((16, 16), 5.0, dtype=torch.complex64), 0.9, 0.8, Normalisation(0.5, 1.0, -0.7, 0.4), 8.0)
 HEAD = """
 import math, random
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -137,6 +140,35 @@ BREACHES = {
         forward("return self.layer(x).softmax(0)"),
         "answers a pattern differently when others are beside it",
     ),
+    "NumPy's numbers in training": (
+        forward("return self.layer(x) * (np.random.rand() if self.training else 1)"),
+        "draws from NumPy's random numbers, which a training does not seed; it must draw from torch's",
+    ),
+    "Python's numbers in training": (
+        forward("return self.layer(x) * (random.random() if self.training else 1)"),
+        "draws from Python's random numbers",
+    ),
+    "NumPy's numbers at first": (
+        extra("self.layer.weight.data *= np.random.rand()"),
+        "when it is built draws from NumPy's random numbers",
+    ),
+    "NumPy's numbers of one seed": (
+        extra("np.random.seed(42)", "self.layer.weight.data *= np.random.rand()"),
+        "when it is built draws from NumPy's random numbers",
+    ),
+    "Python's numbers at first": (
+        extra("nn.init.constant_(self.layer.weight, random.random())"),
+        "when it is built draws from Python's random numbers",
+    ),
+    "a generator that nobody seeds": (
+        extra("nn.init.constant_(self.layer.weight, np.random.default_rng().random())"),
+        "starts from another layer.weight at every call of 'build', with the same seed",
+    ),
+    "a seed of its own": (
+        extra("torch.manual_seed(42)", "self.layer.reset_parameters()"),
+        "seeds torch's random numbers when it is built, so that runs of all seeds would start from the same weights",
+    ),
+    "a seed that nobody knows": (extra("torch.seed()"), "seeds torch's random numbers when it is built"),
     "features that are no buffer": (
         extra("self.phases = torch.randn(1, 1, 16, 16)") + forward("return self.layer(x * self.phases)"),
         "answers differently once its weights are saved and loaded",
@@ -227,6 +259,15 @@ ALLOWED = {
     "plain": "",
     "starts from nothing": extra("nn.init.zeros_(self.layer.weight)", "nn.init.zeros_(self.layer.bias)"),
     "a scale of each pattern": forward("return self.layer(x / x.amax((1, 2, 3), keepdim=True))"),
+    "features of one seed": extra(
+        "self.register_buffer('phases', torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(42)))",
+        "with torch.random.fork_rng([]):",
+        "    torch.manual_seed(42)",
+        "    self.register_buffer('others', torch.rand(1, 16, 16))",
+    )
+    + forward("return self.layer(x * self.phases * self.others)"),
+    "weights that are nowhere random": extra("nn.init.ones_(self.layer.weight)", "nn.init.zeros_(self.layer.bias)"),
+    "parts that are not set": extra("self.register_buffer('more', torch.full((2,), math.nan))"),
     "dropout": forward("return F.dropout(self.layer(x), 0.5, self.training)"),
     "running statistics": extra("self.norm = nn.BatchNorm2d(2)") + forward("return self.norm(self.layer(x))"),
     "parts that are frozen": extra("self.layer.weight.requires_grad_(False)"),
@@ -351,10 +392,24 @@ def test_a_loss_of_one_channel_says_which_stays_untrained(capsys):
     )
 
 
+def test_what_a_module_draws_while_it_is_imported_is_let_through(tried, tmp_path):
+    (tmp_path / "net.py").write_text(HEAD + "torch.manual_seed(42)\nnp.random.seed(42)\nrandom.random()\n")
+    check_network(NetworkEntry(str(tmp_path / "net.py"), {}), CONDITIONS)
+
+
+def test_a_loss_that_draws_from_pythons_numbers_is_one_sentence():
+    with pytest.raises(TrainingError, match=r"^The loss 'mine' draws from Python's random numbers"):
+        check_loss(LossEntry("mine", {}), lambda p, t, _: squares(p, t).mean() * random.random(), FORWARD, CONDITIONS)
+
+
 def test_the_trial_draws_nothing_that_somebody_else_would_have_drawn(tried):
-    torch.manual_seed(3)
-    expected = torch.rand(4)
-    torch.manual_seed(3)
+    def drawn():
+        return torch.rand(4).tolist(), np.random.rand(), random.random()  # noqa: NPY002
+
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    expected = drawn()
+    for restore, state in zip((torch.set_rng_state, np.random.set_state, random.setstate), states, strict=True):
+        restore(state)
     tried(ALLOWED["dropout"])
     check_loss(LossEntry("mine", {}), lambda p, t, _: squares(p, t).mean(), FORWARD, CONDITIONS)
-    torch.testing.assert_close(torch.rand(4), expected, rtol=0, atol=0)
+    assert drawn() == expected

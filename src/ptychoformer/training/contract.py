@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ptychoformer.errors import TrainingError
-from ptychoformer.models import build
+from ptychoformer.models import build, module_of
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import loss_source, network_source
 from ptychoformer.progress import say
@@ -22,7 +22,17 @@ from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss
 from ptychoformer.training.optimiser import Adam
 from ptychoformer.training.precision import autocast, set_precision
-from ptychoformer.training.trial import Conditions, are_same, counted, own_draws, shape, telling
+from ptychoformer.training.trial import (
+    SEED,
+    Conditions,
+    are_same,
+    counted,
+    drawing_from_torch,
+    own_draws,
+    seed_draws,
+    shape,
+    telling,
+)
 
 ROUNDING = 1e-6  # of a loss that is summed in another order
 LEARNING_RATE = 1e-3
@@ -49,6 +59,8 @@ class _Trial:
 
     def __init__(self, model: NetworkEntry, conditions: Conditions):
         self.model, self.conditions, self.name = model, conditions, f"The network '{model.kind}'"
+        module_of(model.kind)  # which may draw while it is imported
+        seed_draws()
         self.network = self.made(model.initialisation)
         self.patterns = conditions.patterns()
 
@@ -70,6 +82,7 @@ class _Trial:
         """Try everything."""
         if not any(parameter.requires_grad for parameter in self.network.parameters()):
             raise TrainingError(f"{self.name} has no parameter that can be trained; expected is one at least.")
+        self._check_start()
         set_precision(self.network, self.conditions.precision, self.conditions.device)
         whole, *last = self.conditions.sizes()
         self._step(self._fitted(whole))
@@ -81,6 +94,25 @@ class _Trial:
         restored = self._restored()
         with torch.inference_mode():
             self._check_predictions(restored)
+
+    def _check_start(self) -> None:
+        """Try whether initial weights depend on what torch draws with its seed, and on nothing
+        else.
+        """
+        seed_draws()
+        with drawing_from_torch(f"{self.name} when it is built"):
+            again = self.made(self.model.initialisation).state_dict()
+        if torch.initial_seed() != SEED:
+            raise TrainingError(
+                f"{self.name} seeds torch's random numbers when it is built, so that runs of all seeds would start from"
+                " the same weights; it must leave that to the training."
+            )
+        for name, part in self.network.state_dict().items():
+            if isinstance(part, Tensor) and name in again and not _are_equal(part, again[name]):
+                raise TrainingError(
+                    f"{self.name} starts from another {name} at every call of 'build', with the same seed; what it"
+                    " draws must come from torch's random numbers."
+                )
 
     def _fitted(self, size: int) -> Tensor:
         """What the network says of a batch in training."""
@@ -175,7 +207,11 @@ class _Trial:
     ) -> Tensor:
         """What a network says of patterns, checked."""
         given = patterns.clone()
-        with self._telling(f"fails {how}{advice}"), autocast(precision, self.conditions.device):
+        with (
+            drawing_from_torch(self.name),
+            self._telling(f"fails {how}{advice}"),
+            autocast(precision, self.conditions.device),
+        ):
             output = (network or self.network)(given)
         if not isinstance(output, Tensor):
             raise TrainingError(f"{self.name} returns {type(output).__name__} {how}; expected is a tensor.")
@@ -201,6 +237,11 @@ class _Trial:
 
     def _telling(self, what: str) -> AbstractContextManager:
         return telling(f"{self.name} {what}", network_source(self.model.kind))
+
+
+def _are_equal(one: Tensor, other: object) -> bool:
+    """Say whether two parts of networks are, NaN for NaN."""
+    return isinstance(other, Tensor) and torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def check_loss(entry: LossEntry, loss: Loss, forward: Forward, conditions: Conditions) -> None:
@@ -263,7 +304,8 @@ def _value(entry: LossEntry, loss: Loss, *images: Tensor) -> Tensor:
     """A loss of prediction, labels and patterns, checked."""
     name, how = f"The loss '{entry.kind}'", f"of a batch of {counted(len(images[0]))}"
     given = [part.clone() for part in images]
-    with telling(f"{name} fails on a batch of {counted(len(images[0]))}", loss_source(entry.kind)):
+    fails = f"{name} fails on a batch of {counted(len(images[0]))}"
+    with drawing_from_torch(name), telling(fails, loss_source(entry.kind)):
         value = loss(*given)
     if not isinstance(value, Tensor):
         raise TrainingError(f"{name} {how} is {type(value).__name__}; expected is a tensor that holds one number.")
