@@ -13,6 +13,7 @@ from ptychoformer.training.contract import check_loss, check_network
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import make_loss
+from ptychoformer.training.losses.parts.similarity import ssim
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.trial import Conditions
 
@@ -347,6 +348,9 @@ LOSSES = {
         lambda p, t, _: squares(p.mean((1, 2, 3))[:, None], t.mean((1, 2, 3))).mean(),
         "is the same whichever label belongs to which prediction",
     ),
+    "its sign": (lambda p, t, _: -squares(p, t).mean(), "expected is one that falls as a prediction nears its labels"),
+    "a sign within": (lambda p, t, _: squares(p, -t).mean(), "nears its labels: its sign may be wrong"),
+    "a similarity": (lambda p, t, _: ssim(p, t), "nears its labels: its sign may be wrong"),
     "an error": (lambda p, t, _: p @ torch.ones(3), r"fails on a batch of 2 patterns: RuntimeError: size mismatch"),
     "one pattern": (
         lambda p, t, _: squares(p, t).mean() * (1 if len(p) > 1 else torch.nan),
@@ -377,6 +381,10 @@ def test_every_loss_of_the_package_is_let_through_without_a_word(kind, side, cap
         lambda p, t, _: squares(p, t).mean().sqrt(),
         lambda p, t, _: squares(p, t).amax(),
         lambda p, t, _: squares(p, t).flatten(1).median(1).values.mean(),
+        lambda p, t, _: squares(p, t).mean().log(),
+        lambda p, t, _: 1 - ssim(p, t),
+        lambda p, t, _: (squares(p, t) - 1e-3).relu().mean(),
+        lambda p, t, _: squares(p, t).mean() + p.diff(dim=-1).abs().mean() + p.diff(dim=-2).abs().mean(),
         lambda p, t, i: (FORWARD.log_intensity(p) - i).abs().mean(),
     ],
 )

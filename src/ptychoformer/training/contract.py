@@ -277,6 +277,7 @@ def check_loss(entry: LossEntry, loss: Loss, forward: Forward, conditions: Condi
             if not part.any():
                 say(f"{name} does not depend on the predicted {channel}, which stays untrained.")
         _check_batches(entry, loss, images)
+        _check_sign(entry, loss, *images[1:])
 
 
 def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -298,6 +299,21 @@ def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, T
             f" {one.item():.6g} of that in which it comes once; expected is a mean over the batch."
         )
     _value(entry, loss, *(part[:1] for part in (prediction, labels, patterns)))
+
+
+def _check_sign(entry: LossEntry, loss: Loss, labels: Tensor, patterns: Tensor) -> None:
+    """Whether a loss is less of predictions that are nearly their labels than of the same ones in
+    turn, of which each is nearly another's label: a term of the prediction alone is equal in both.
+    """
+    # Not the labels themselves, of which the logarithm of an error is infinite.
+    nearly = 0.99 * labels + 0.01 * labels.roll(1, 0)
+    own, others = (_value(entry, loss, part, labels, patterns) for part in (nearly, nearly.roll(1, 0)))
+    if own >= others:
+        raise TrainingError(
+            f"The loss '{entry.kind}' is {own.item():.6g} of predictions that are nearly their labels, and"
+            f" {others.item():.6g} of some that are nearly those of other patterns; expected is one that falls as a"
+            " prediction nears its labels: its sign may be wrong."
+        )
 
 
 def _value(entry: LossEntry, loss: Loss, *images: Tensor) -> Tensor:
