@@ -185,7 +185,18 @@ BREACHES = {
     ),
     "weights that do not load": (
         "count = 0\n" + extra("Own.count += 1", "setattr(self, f'line{Own.count}', nn.Linear(1, 1))"),
-        "cannot load its own weights: RuntimeError",
+        "cannot load its own weights, all of which its constructor must make, with their shapes: RuntimeError: .* Missing"
+        r" key\(s\) in state_dict: .line\d.weight",
+    ),
+    "weights that are made when they are used": (
+        forward("if not hasattr(self, 'late'): self.late = nn.Conv2d(2, 2, 1)", "return self.late(self.layer(x))"),
+        "cannot load its own weights, .*: RuntimeError: .* Unexpected key.* in state_dict: .late.weight",
+    ),
+    "weights that do not matter": (forward("return 0 * self.layer(x) + 0.5"), "has a gradient that is zero throughout"),
+    "an end of the process": (forward("raise SystemExit(3)"), r"fails on .* in training: SystemExit: 3 \(net\.py"),
+    "double throughout": (
+        extra("torch.set_default_dtype(torch.float64)"),
+        "sets torch's default type of numbers to torch.float64; it must stay float32",
     ),
 }
 
@@ -220,6 +231,10 @@ def test_one_network_for_all_runs_is_one_sentence(tried):
         ),
         ("def build(window):\n    return Own\n", "returns type; expected"),
         ("def build(window):\n    return Own(4)\n", rf"cannot be built: TypeError: .* \(net\.py, line {NET + 3}\)\.$"),
+        (
+            "def build(window):\n    raise SystemExit(3)\n",
+            r"cannot be built: SystemExit: 3 \(net\.py, line \d+\)\.$",
+        ),
         ("def build():\n    return Own()\n", "cannot be built: TypeError: build"),
     ],
 )
@@ -284,6 +299,11 @@ ALLOWED = {
 @pytest.mark.parametrize("network", ALLOWED)
 def test_what_a_network_may_do_is_let_through(tried, network, precision):
     tried(ALLOWED[network], replace(CONDITIONS, precision=precision, count=17))
+
+
+def test_a_network_that_has_no_truth_value_is_let_through(tried):
+    """As torch.compile returns, of which Python asks the length."""
+    tried("def __bool__(self):\n    raise TypeError('Own does not support len()')")
 
 
 def test_what_fails_in_the_precision_of_the_training_alone_is_found(tried):

@@ -52,7 +52,7 @@ def build(
             INITIALISATIONS[initialisation or own_initialisation(kind)](network)
     except (PtychoformerError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"The network '{kind}' cannot be built: {outside.told(error, network_source(kind))}."
         ) from error

@@ -75,6 +75,12 @@ class _Trial:
             raise TrainingError(
                 f"{self.name} leaves the shape of {lazy[0]} to the first pattern; its layers must be given their sizes."
             )
+        if (numbers := torch.get_default_dtype()) != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            raise TrainingError(
+                f"{self.name} sets torch's default type of numbers to {numbers}; it must stay float32, which all else"
+                " is made of."
+            )
         with self._telling("cannot be moved to the device of the training"):
             return network.to(self.conditions.device, memory_format=torch.channels_last)
 
@@ -148,6 +154,10 @@ class _Trial:
             raise TrainingError(
                 f"{self.name} has a gradient of {wild[0]} that is NaN or infinite; expected are finite ones."
             )
+        if not any(gradient.any() for gradient in reached.values()):
+            raise TrainingError(
+                f"{self.name} has a gradient that is zero throughout; its output must depend on its parameters."
+            )
         if idle := sorted(set(trained) - set(reached)):
             more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
             say(
@@ -198,7 +208,7 @@ class _Trial:
                 " weights."
             )
         set_precision(restored, "float32", self.conditions.device)
-        with self._telling("cannot load its own weights"):
+        with self._telling("cannot load its own weights, all of which its constructor must make, with their shapes"):
             restored.load_state_dict(weights)
         return restored.eval()
 
@@ -212,7 +222,7 @@ class _Trial:
             self._telling(f"fails {how}{advice}"),
             autocast(precision, self.conditions.device),
         ):
-            output = (network or self.network)(given)
+            output = (self.network if network is None else network)(given)
         if not isinstance(output, Tensor):
             raise TrainingError(f"{self.name} returns {type(output).__name__} {how}; expected is a tensor.")
         expected = (len(patterns), 2, *self.conditions.window)

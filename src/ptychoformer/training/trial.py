@@ -110,7 +110,7 @@ def telling(what: str, source: Path) -> Iterator[None]:
         yield
     except (PtychoformerError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TrainingError(f"{what}: {told(error, source)}.") from error
 
 
