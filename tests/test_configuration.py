@@ -543,13 +543,47 @@ def test_options_of_a_loss_are_those_of_its_build():
         complete(changed("losses.huber.delta", 0), SCHEMA)
 
 
+@pytest.mark.parametrize(
+    ("build", "options", "words"),
+    [
+        ("def build(window, *, width: int)", {}, "{}.width is missing; it must be an integer."),
+        ("def build(window, *, widths: list[int] = (4,))", {"widths": [4, "x"]}, "{}.widths[1]: 'x' is not allowed;"),
+        (
+            "def build(window, *, widths: list[int] = (4,))",
+            {"widths": 4},
+            "{}.widths: 4 is not allowed; it must be a list",
+        ),
+        ("def build(window, *, width: int | float = 4)", {"width": "x"}, "it must be an integer or a number."),
+        (
+            "def build(window, width: int = 4)",
+            {"width": 4},
+            "'build' must name its options after a '*': def build(window, *, width=...).",
+        ),
+        ("def build(window, **options)", {"width": 4}, "must name its options after a '*'"),
+        ("def build(window, width: int = 4)", {"depth": 4}, "allowed are none."),
+    ],
+)
+def test_options_of_a_users_own_network_are_checked_as_its_build_has_them(tmp_path, build, options, words):
+    (tmp_path / "net.py").write_text(f"{build}: ...")
+    entry = {"label": "Mine", "kind": str(tmp_path / "net.py"), "options": options}
+    with pytest.raises(InputError, match=re.escape(words.format("models.mine.options"))):
+        complete(changed("models.mine", entry), SCHEMA)
+
+
+@pytest.mark.parametrize("widths", ["[1, 2]", [1.0, 2]])
+def test_a_list_of_a_users_own_network_may_come_as_text(tmp_path, widths):
+    (tmp_path / "net.py").write_text("def build(window, *, widths: list[int]): ...")
+    entry = {"label": "Mine", "kind": str(tmp_path / "net.py"), "options": {"widths": widths}}
+    assert complete(changed("models.mine", entry), SCHEMA)["models"]["mine"]["options"] == {"widths": [1, 2]}
+
+
 def test_a_module_that_is_no_loss_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(plugins, "PACKAGE", tmp_path)
     (tmp_path / "training/losses").mkdir(parents=True)
     (tmp_path / "training/losses/mine.py").write_text("def made(forward): ...")
     with pytest.raises(
         InputError,
-        match=r"^training/losses/mine\.py defines no function 'build\(forward, \*\*options\)', so it is no loss\.$",
+        match=r"^training/losses/mine\.py defines no function 'build\(forward, \*\*options\)', so it is no loss; it must stand there as 'def build'",
     ):
         load_schema(ROOT)
     (tmp_path / "training/losses/mine.py").write_text("def build(forward) ...")

@@ -17,9 +17,9 @@ from jsonschema import Draft202012Validator
 from ptychoformer.consistency import check_references, check_sizes
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
-from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options
+from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options, no_option
 from ptychoformer.schemas import TYPES
-from ptychoformer.suggestions import known, known_key, resolved
+from ptychoformer.suggestions import known_key, resolved
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
 SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
@@ -254,9 +254,11 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
         for option, value in model["options"].items():
             key = f"models.{name}.options.{option}"
             if option not in choices:
-                raise InputError(f"{key} is not an option of {model['kind']}; {known(option, choices)}")
-            model["options"][option] = _meant(value, choices[option])
-            _check(key, model["options"][option], choices[option])
+                raise InputError(f"{key} is not an option of {model['kind']}; {no_option(model['kind'], option)}")
+            model["options"][option] = _complete(key, value, choices[option], {})
+        for option, schema in choices.items():
+            if option not in model["options"] and "default" not in schema:
+                raise InputError(f"models.{name}.options.{option} is missing; it must be {allowed_values(schema)}.")
 
 
 def _check_kind(key: str, kind: str) -> None:
