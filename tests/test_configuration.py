@@ -544,6 +544,34 @@ def test_options_of_a_loss_are_those_of_its_build():
 
 
 @pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (
+            "models.mine",
+            {"label": "Ptychoformer", "kind": "ptynet", "experiments": ["table5"]},
+            "models.mine.label: 'Ptychoformer' is not allowed; experiments.table5 has models.ptychoformer of that label",
+        ),
+        (
+            "models.mine",
+            {"label": "ptychonn", "kind": "ptynet"},  # which is the name of one without a label
+            "models.mine.label: 'ptychonn' is not allowed; experiments.table1 has models.ptychonn of that label too",
+        ),
+        ("losses.mae.label", "MSE", "losses.mae.label: 'MSE' is not allowed; experiments.table4 has losses.mse"),
+        ("datasets.curved.label", "Straight features", "datasets.curved.label: 'Straight features' is not allowed; "),
+    ],
+)
+def test_two_entries_of_one_experiment_have_two_labels(path, value, sentence):
+    config = changed(path, value)
+    del config["models"]["ptychonn"]["label"]
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        complete(config, SCHEMA)
+
+
+def test_entries_that_are_never_compared_may_share_a_label():
+    complete(changed("models.mine", {"label": "TransUNet", "kind": "ptynet", "experiments": ["table1"]}), SCHEMA)
+
+
+@pytest.mark.parametrize(
     ("build", "options", "words"),
     [
         ("def build(window, *, width: int)", {}, "{}.width is missing; it must be an integer."),
