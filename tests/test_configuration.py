@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
 from ptychoformer import plugins
-from ptychoformer.configuration import complete, load, load_schema
+from ptychoformer.configuration import check_keys, complete, load, load_schema
 from ptychoformer.drawn import sizes_to_draw
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import headline_of, sizes_of
@@ -171,6 +171,40 @@ def test_what_is_no_config_is_one_sentence(tmp_path, content):
     (tmp_path / "mine.yaml").write_bytes(content)
     with pytest.raises(InputError, match=r"mine\.yaml cannot be read as a config"):
         load([ROOT / "config.yaml", tmp_path / "mine.yaml"], ROOT)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "models:\n  a: {}\n# more\nmodels:\n  b: {}\n",
+            "line 4: models is in line 1 too, and only the last would count",
+        ),
+        ("training:\n  epochs: 3\n  epochs: 4\n", "line 3: epochs is in line 2 too"),
+        ("training: {epochs: 3, epochs: 4}", "line 1: epochs is in line 1 too"),
+        ('"seeds": [0]\nmore: [{a: 1,\n a: 2}]\n', "line 3: a is in line 2 too"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_told_with_its_lines(tmp_path, text, words):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=rf"mine\.yaml, {words}"):
+        load([ROOT / "config.yaml", tmp_path / "mine.yaml"], ROOT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: &c [*a, {x: 2}]\nd: {x: {x: *c}}\n",
+        "a: &a {x: *a}\n",  # which holds itself
+        '1: 2\n"1": 3\n',
+        "",
+        "\t- no YAML",
+        '{"a": 1,\n\t"b": 2}',
+    ],
+)
+def test_keys_that_are_there_once_and_what_is_no_yaml_are_let_through(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    check_keys(tmp_path / "mine.yaml")
 
 
 def test_another_folder_than_the_projects_is_told(tmp_path):

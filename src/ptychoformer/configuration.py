@@ -5,7 +5,7 @@ names the key and what is allowed.
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
@@ -84,10 +84,11 @@ def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -
         project: folder with the schema.
 
     Raises:
-        InputError: a file is missing, no YAML or no mapping, or see `complete`.
+        InputError: a file is missing, no YAML or no mapping, or see `check_keys` and `complete`.
     """
     merged: dict[str, Any] = {}
     for path in paths:
+        check_keys(path)
         try:
             changes = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -96,6 +97,43 @@ def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -
             raise InputError(f"{path} cannot be read as a config (it is no mapping of keys).")
         _overlay(merged, changes)
     return complete(merged, load_schema(project))
+
+
+def check_keys(path: str | os.PathLike) -> None:
+    """Whether a file of the config names every key of a mapping once; of two, readers of YAML take
+    the last without a word. A file that cannot be read at all is left to those.
+
+    Raises:
+        InputError: a key is there twice; with the lines.
+    """
+    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = Path(path).read_text(encoding="utf-8")
+        for mapping in _mappings(yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
+            lines: dict[tuple[str, str], int] = {}
+            for key, _ in mapping.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                name, line = (key.tag, key.value), key.start_mark.line + 1
+                if name in lines:
+                    raise InputError(
+                        f"{path}, line {line}: {key.value} is in line {lines[name]} too, and only the last would count;"
+                        " put what belongs to it in one place."
+                    )
+                lines[name] = line
+
+
+def _mappings(root: yaml.Node | None) -> Iterator[yaml.MappingNode]:
+    """Every mapping of a tree, each once, however often it is referred to."""
+    nodes, seen = [root], set()
+    for node in nodes:  # grows as it goes
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield node
+            nodes.extend(part for pair in node.value for part in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            nodes.extend(node.value)
 
 
 def _overlay(config: dict[str, Any], changes: Mapping[str, Any]) -> None:
