@@ -195,6 +195,7 @@ def test_a_key_that_is_there_twice_is_told_with_its_lines(tmp_path, text, words)
     "text",
     [
         "a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: &c [*a, {x: 2}]\nd: {x: {x: *c}}\n",
+        "a: &a {x: 1}\nb: &b {y: 1}\nc:\n  <<: *a\n  <<: *b\n",
         "a: &a {x: *a}\n",  # which holds itself
         '1: 2\n"1": 3\n',
         "",

@@ -111,7 +111,7 @@ def check_keys(path: str | os.PathLike) -> None:
         for mapping in _mappings(yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
             lines: dict[tuple[str, str], int] = {}
             for key, _ in mapping.value:
-                if not isinstance(key, yaml.ScalarNode):
+                if not isinstance(key, yaml.ScalarNode) or key.value == "<<":  # all of which count
                     continue
                 name, line = (key.tag, key.value), key.start_mark.line + 1
                 if name in lines:
