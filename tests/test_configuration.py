@@ -12,7 +12,7 @@ from scipy import constants
 from snakemake.utils import update_config
 
 from ptychoformer import plugins
-from ptychoformer.configuration import complete, load, load_schema
+from ptychoformer.configuration import check_keys, complete, load, load_schema
 from ptychoformer.drawn import sizes_to_draw
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import headline_of, sizes_of
@@ -183,6 +183,41 @@ def test_what_is_no_config_is_one_sentence(tmp_path, content):
     (tmp_path / "mine.yaml").write_bytes(content)
     with pytest.raises(InputError, match=r"mine\.yaml cannot be read as a config"):
         load([ROOT / "config.yaml", tmp_path / "mine.yaml"], ROOT)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "models:\n  a: {}\n# more\nmodels:\n  b: {}\n",
+            "line 4: models is in line 1 too, and only the last would count",
+        ),
+        ("training:\n  epochs: 3\n  epochs: 4\n", "line 3: epochs is in line 2 too"),
+        ("training: {epochs: 3, epochs: 4}", "line 1: epochs is in line 1 too"),
+        ('"seeds": [0]\nmore: [{a: 1,\n a: 2}]\n', "line 3: a is in line 2 too"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_told_with_its_lines(tmp_path, text, words):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=rf"mine\.yaml, {words}"):
+        load([ROOT / "config.yaml", tmp_path / "mine.yaml"], ROOT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: &c [*a, {x: 2}]\nd: {x: {x: *c}}\n",
+        "a: &a {x: 1}\nb: &b {y: 1}\nc:\n  <<: *a\n  <<: *b\n",
+        "a: &a {x: *a}\n",  # which holds itself
+        '1: 2\n"1": 3\n',
+        "",
+        "\t- no YAML",
+        '{"a": 1,\n\t"b": 2}',
+    ],
+)
+def test_keys_that_are_there_once_and_what_is_no_yaml_are_let_through(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    check_keys(tmp_path / "mine.yaml")
 
 
 def test_another_folder_than_the_projects_is_told(tmp_path):
@@ -555,13 +590,75 @@ def test_options_of_a_loss_are_those_of_its_build():
         complete(changed("losses.huber.delta", 0), SCHEMA)
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (
+            "models.mine",
+            {"label": "Ptychoformer", "kind": "ptynet", "experiments": ["table5"]},
+            "models.mine.label: 'Ptychoformer' is not allowed; experiments.table5 has models.ptychoformer of that label",
+        ),
+        (
+            "models.mine",
+            {"label": "ptychonn", "kind": "ptynet"},  # which is the name of one without a label
+            "models.mine.label: 'ptychonn' is not allowed; experiments.table1 has models.ptychonn of that label too",
+        ),
+        ("losses.mae.label", "MSE", "losses.mae.label: 'MSE' is not allowed; experiments.table4 has losses.mse"),
+        ("datasets.curved.label", "Straight features", "datasets.curved.label: 'Straight features' is not allowed; "),
+    ],
+)
+def test_two_entries_of_one_experiment_have_two_labels(path, value, sentence):
+    config = changed(path, value)
+    del config["models"]["ptychonn"]["label"]
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        complete(config, SCHEMA)
+
+
+def test_entries_that_are_never_compared_may_share_a_label():
+    complete(changed("models.mine", {"label": "TransUNet", "kind": "ptynet", "experiments": ["table1"]}), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "words"),
+    [
+        ("def build(window, *, width: int)", {}, "{}.width is missing; it must be an integer."),
+        ("def build(window, *, widths: list[int] = (4,))", {"widths": [4, "x"]}, "{}.widths[1]: 'x' is not allowed;"),
+        (
+            "def build(window, *, widths: list[int] = (4,))",
+            {"widths": 4},
+            "{}.widths: 4 is not allowed; it must be a list",
+        ),
+        ("def build(window, *, width: int | float = 4)", {"width": "x"}, "it must be an integer or a number."),
+        (
+            "def build(window, width: int = 4)",
+            {"width": 4},
+            "'build' must name its options after a '*': def build(window, *, width=...).",
+        ),
+        ("def build(window, **options)", {"width": 4}, "must name its options after a '*'"),
+        ("def build(window, width: int = 4)", {"depth": 4}, "allowed are none."),
+    ],
+)
+def test_options_of_a_users_own_network_are_checked_as_its_build_has_them(tmp_path, build, options, words):
+    (tmp_path / "net.py").write_text(f"{build}: ...")
+    entry = {"label": "Mine", "kind": str(tmp_path / "net.py"), "options": options}
+    with pytest.raises(InputError, match=re.escape(words.format("models.mine.options"))):
+        complete(changed("models.mine", entry), SCHEMA)
+
+
+@pytest.mark.parametrize("widths", ["[1, 2]", [1.0, 2]])
+def test_a_list_of_a_users_own_network_may_come_as_text(tmp_path, widths):
+    (tmp_path / "net.py").write_text("def build(window, *, widths: list[int]): ...")
+    entry = {"label": "Mine", "kind": str(tmp_path / "net.py"), "options": {"widths": widths}}
+    assert complete(changed("models.mine", entry), SCHEMA)["models"]["mine"]["options"] == {"widths": [1, 2]}
+
+
 def test_a_module_that_is_no_loss_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(plugins, "PACKAGE", tmp_path)
     (tmp_path / "training/losses").mkdir(parents=True)
     (tmp_path / "training/losses/mine.py").write_text("def made(forward): ...")
     with pytest.raises(
         InputError,
-        match=r"^training/losses/mine\.py defines no function 'build\(forward, \*\*options\)', so it is no loss\.$",
+        match=r"^training/losses/mine\.py defines no function 'build\(forward, \*\*options\)', so it is no loss; it must stand there as 'def build'",
     ):
         load_schema(ROOT)
     (tmp_path / "training/losses/mine.py").write_text("def build(forward) ...")

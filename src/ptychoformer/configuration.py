@@ -5,7 +5,7 @@ names the key and what is allowed.
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
@@ -17,9 +17,9 @@ from jsonschema import Draft202012Validator
 from ptychoformer.consistency import check_references, check_sizes
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
-from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options
+from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options, no_option
 from ptychoformer.schemas import TYPES
-from ptychoformer.suggestions import known, known_key, resolved
+from ptychoformer.suggestions import known_key, resolved
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
 SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
@@ -96,8 +96,9 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     """A config or an overlay as it is written.
 
     Raises:
-        InputError: the file is missing, no YAML or no mapping.
+        InputError: the file is missing, no YAML or no mapping, or see `check_keys`.
     """
+    check_keys(path)
     try:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -105,6 +106,43 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InputError(f"{path} cannot be read as a config (it is no mapping of keys).")
     return config
+
+
+def check_keys(path: str | os.PathLike) -> None:
+    """Whether a file of the config names every key of a mapping once; of two, readers of YAML take
+    the last without a word. A file that cannot be read at all is left to those.
+
+    Raises:
+        InputError: a key is there twice; with the lines.
+    """
+    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = Path(path).read_text(encoding="utf-8")
+        for mapping in _mappings(yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
+            lines: dict[tuple[str, str], int] = {}
+            for key, _ in mapping.value:
+                if not isinstance(key, yaml.ScalarNode) or key.value == "<<":  # all of which count
+                    continue
+                name, line = (key.tag, key.value), key.start_mark.line + 1
+                if name in lines:
+                    raise InputError(
+                        f"{path}, line {line}: {key.value} is in line {lines[name]} too, and only the last would count;"
+                        " put what belongs to it in one place."
+                    )
+                lines[name] = line
+
+
+def _mappings(root: yaml.Node | None) -> Iterator[yaml.MappingNode]:
+    """Every mapping of a tree, each once, however often it is referred to."""
+    nodes, seen = [root], set()
+    for node in nodes:  # grows as it goes
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield node
+            nodes.extend(part for pair in node.value for part in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            nodes.extend(node.value)
 
 
 def _overlay(config: dict[str, Any], changes: Mapping[str, Any]) -> None:
@@ -263,9 +301,11 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
         for option, value in model["options"].items():
             key = f"models.{name}.options.{option}"
             if option not in choices:
-                raise InputError(f"{key} is not an option of {model['kind']}; {known(option, choices)}")
-            model["options"][option] = _meant(value, choices[option])
-            _check(key, model["options"][option], choices[option])
+                raise InputError(f"{key} is not an option of {model['kind']}; {no_option(model['kind'], option)}")
+            model["options"][option] = _complete(key, value, choices[option], {})
+        for option, schema in choices.items():
+            if option not in model["options"] and "default" not in schema:
+                raise InputError(f"models.{name}.options.{option} is missing; it must be {allowed_values(schema)}.")
 
 
 def _check_kind(key: str, kind: str) -> None:

@@ -51,6 +51,7 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
             )
         _check_room(name, experiment, schema["properties"]["experiments"]["properties"][name]["x-room-for-one"])
         _check_experiment(name, experiment, config)
+        _check_labels(name, experiment, config)
 
 
 def _check_objects_and_probes(config: Mapping[str, Any]) -> None:
@@ -137,6 +138,25 @@ def _check_file(key: str, part: Mapping[str, Any]) -> None:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check_labels(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Refuse two rows or columns of an experiment that would be called the same."""
+    tested = [experiment["test"]] if experiment["test"] else []
+    compared = {
+        "models": models_of(config, name),
+        "datasets": [*experiment["datasets"], *tested],
+        "losses": experiment["losses"],
+    }
+    for catalogue, entries in compared.items():
+        labels: dict[str, str] = {}
+        for entry in entries:
+            label = config[catalogue][entry]["label"] or entry
+            if (other := labels.setdefault(label, entry)) != entry:
+                raise InputError(
+                    f"{catalogue}.{entry}.label: {_shown(label)} is not allowed; experiments.{name} has"
+                    f" {catalogue}.{other} of that label too, and nobody could tell them apart."
+                )
 
 
 def _check_room(name: str, experiment: Mapping[str, Any], room_for_one: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ it parses.
 
 import importlib
 import importlib.util
+import re
 import sys
 import sysconfig
 import traceback
@@ -153,10 +154,10 @@ def load(kind: str) -> ModuleType:
 
 
 def told(error: BaseException, source: Path) -> str:
-    """An error in words: its type, the first line of its message, and the last line of
-    ``source`` that led to it.
+    """An error in words: its type, the first line of its message (two of one that ends in a
+    colon), and the last line of ``source`` that led to it.
     """
-    words = str(error).strip().splitlines() or ["no message"]
+    words = re.sub(r":\s*\n\s*", ": ", str(error).strip(), count=1).splitlines() or ["no message"]
     if isinstance(error, SyntaxError) and error.filename:
         return f"{type(error).__name__}: {error.msg} ({Path(error.filename).name}, line {error.lineno})"
     lines = [

@@ -4,8 +4,9 @@ without importing torch, which would add seconds to the workflow's start.
 A network is a module of `models`, or one of a user's own (`outside`), and a loss one of
 `training.losses`; the options of either are the keyword arguments of its ``build``, and all other
 options the fields of a class in `training.options`, `training.entries` or `measurement.options`.
-Their annotations say what is allowed: a type, a ``Literal``, one of these or None, or ``Annotated``
-with any of these and keywords of JSON schema.
+Their annotations say what is allowed: ``int``, ``float``, ``str``, ``bool``, several of these, a
+list of one, a ``Literal``, any of these or None, or ``Annotated`` with any of these and keywords of
+JSON schema. Values of options with other annotations, or none, are not checked.
 """
 
 import ast
@@ -15,11 +16,21 @@ from typing import Any
 from ptychoformer import outside
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import OUTSIDE, PACKAGE, parsed
+from ptychoformer.suggestions import known
 
 NETWORKS, LOSSES = "models", "training/losses"  # folders of the package
+_BUILD = {NETWORKS: "build(window, **options)", LOSSES: "build(forward, **options)"}
 # The files with classes of options.
 OPTIONS = tuple(PACKAGE / file for file in ("training/options.py", "training/entries.py", "measurement/options.py"))
-_ANNOTATIONS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
+_ANNOTATIONS = {
+    "int": "integer",
+    "float": "number",
+    "str": "string",
+    "bool": "boolean",
+    "None": "null",
+    "list": "array",
+}
+_LISTS, _NULL = {"list", "List", "Sequence"}, {"type": "null"}
 
 
 def network_kinds() -> list[str]:
@@ -70,7 +81,17 @@ def network_options(kind: str) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: the module is no network.
     """
-    return _options(NETWORKS, kind, "build(window, **options)")
+    return _options(NETWORKS, kind)
+
+
+def no_option(kind: str, name: str) -> str:
+    """Why a network takes no option of a name, or what may have been meant, as the end of a
+    sentence.
+    """
+    taken = _build(NETWORKS, kind).args
+    if taken.kwarg or name in (part.arg for part in taken.args[1:]):
+        return f"'build' must name its options after a '*': def build(window, *, {name}=...)."
+    return known(name, network_options(kind))
 
 
 def loss_options(kind: str) -> dict[str, dict[str, Any]]:
@@ -79,7 +100,7 @@ def loss_options(kind: str) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: the module is no loss.
     """
-    return _options(LOSSES, kind, "build(forward, **options)")
+    return _options(LOSSES, kind)
 
 
 def fields_of(options: str) -> dict[str, dict[str, Any]]:
@@ -116,10 +137,21 @@ def _field(field: ast.AnnAssign, classes: dict[str, ast.ClassDef]) -> dict[str, 
 def network_side(kind: str) -> int:
     """The number that the sides of a network's patterns must be multiples of: its
     ``SIDE_MULTIPLE_OF``, or 1.
+
+    Raises:
+        InputError: it is no positive integer that can be read.
     """
     for node in _parsed(NETWORKS, kind).body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SIDE_MULTIPLE_OF"]:
-            return ast.literal_eval(node.value)
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if "SIDE_MULTIPLE_OF" not in (target.id for target in targets if isinstance(target, ast.Name)):
+            continue
+        side = getattr(node.value, "value", None)
+        if type(side) is not int or side < 1:
+            raise InputError(
+                f"{_shown(NETWORKS, kind)}, line {node.lineno}: {ast.unparse(node)} is not allowed; it must be an"
+                " integer of at least 1, written out."
+            )
+        return side
     return 1
 
 
@@ -127,29 +159,27 @@ def _kinds(folder: str) -> list[str]:
     return sorted(path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__")
 
 
-def _options(folder: str, kind: str, expected: str) -> dict[str, dict[str, Any]]:
-    build = next(
-        (node for node in _parsed(folder, kind).body if isinstance(node, ast.FunctionDef) and node.name == "build"),
-        None,
-    )
-    if build is None:
+def _options(folder: str, kind: str) -> dict[str, dict[str, Any]]:
+    build, found = _build(folder, kind), {}
+    for option, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True):
+        try:
+            schema = _schema_of(option.annotation)
+            found[option.arg] = schema if default is None else schema | {"default": _literal(default)}
+        except InputError as error:
+            raise InputError(f"{_shown(folder, kind)}: option '{option.arg}' of 'build': {error}") from error
+    return found
+
+
+def _build(folder: str, kind: str) -> ast.FunctionDef:
+    nodes = _parsed(folder, kind).body
+    found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == "build"]
+    if not found:
         raise InputError(
-            f"{_shown(folder, kind)} defines no function '{expected}', so it is no"
-            f" {'network' if folder == NETWORKS else 'loss'}."
+            f"{_shown(folder, kind)} defines no function '{_BUILD[folder]}', so it is no"
+            f" {'network' if folder == NETWORKS else 'loss'}; it must stand there as 'def build', not indented, neither"
+            " imported nor assigned."
         )
-    options = zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
-    try:
-        return {
-            option.arg: (
-                _schema_of(option.annotation) | ({} if default is None else {"default": ast.literal_eval(default)})
-            )
-            for option, default in options
-        }
-    except ValueError as error:
-        raise InputError(
-            f"{_shown(folder, kind)}: defaults and bounds of the options of 'build' must be literals, such as 4 or"
-            " 'paper', not names."
-        ) from error
+    return found[-1]
 
 
 def _parsed(folder: str, kind: str) -> ast.Module:
@@ -166,17 +196,82 @@ def _shown(folder: str, kind: str) -> str:
 
 
 def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:
-    if isinstance(annotation, ast.BinOp) and ast.unparse(annotation.right) == "None":
-        schema = _schema_of(annotation.left)
-        more = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
-        return schema | more | ({"type": [schema["type"], "null"]} if "type" in schema else {})
-    if isinstance(annotation, ast.Name) and annotation.id in _ANNOTATIONS:
-        return {"type": _ANNOTATIONS[annotation.id]}
-    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name):
-        if annotation.value.id == "Literal":
-            values = ast.literal_eval(annotation.slice)
-            return {"enum": list(values) if isinstance(values, tuple) else [values]}
-        if annotation.value.id == "Annotated" and isinstance(annotation.slice, ast.Tuple):
-            kind, bounds, *_ = annotation.slice.elts
-            return _schema_of(kind) | ast.literal_eval(bounds)
+    """The schema of an annotation; empty of one that is not checked.
+
+    Raises:
+        InputError: what it holds cannot be read, or is no JSON schema.
+    """
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):  # "int", in quotes
+        annotation = _expression(annotation.value)
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return _either([annotation.left, annotation.right])
+    if isinstance(annotation, ast.Name | ast.Constant):
+        kind = _ANNOTATIONS.get(ast.unparse(annotation))
+        return {"type": kind} if kind else {}
+    if not isinstance(annotation, ast.Subscript):
+        return {}
+    parts = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+    match ast.unparse(annotation.value).rpartition(".")[2]:
+        case "Literal":
+            return {"enum": [_literal(part) for part in parts]}
+        case "Optional":
+            return _either([*parts, ast.Constant(None)])
+        case "Union":
+            return _either(parts)
+        case "Annotated":
+            return _annotated(*parts)
+        case name if name in _LISTS:
+            return {"type": "array", "items": _schema_of(parts[0])}
     return {}
+
+
+def _either(annotations: list[ast.expr]) -> dict[str, Any]:
+    """The schema of a union: of one part or None, or of several types without bounds."""
+    schemas = [_schema_of(annotation) for annotation in annotations]
+    others = [schema for schema in schemas if schema != _NULL]
+    if len(others) > 1 and not all(schema.keys() == {"type"} for schema in others):
+        return {}
+    whole: dict[str, Any] = others[0] if others else _NULL
+    if "enum" in whole:
+        return whole | ({"enum": [*whole["enum"], None]} if _NULL in schemas else {})
+    types = [kind for schema in schemas if "type" in schema for kind in _listed(schema["type"])]
+    return whole | ({"type": list(dict.fromkeys(types))} if "type" in whole else {})
+
+
+def _listed(kinds: str | list[str]) -> list[str]:
+    return [kinds] if isinstance(kinds, str) else kinds
+
+
+def _annotated(kind: ast.expr, *more: ast.expr) -> dict[str, Any]:
+    """The schema of a type with its bounds."""
+    bounds = _literal(more[0]) if len(more) == 1 and isinstance(more[0], ast.Dict) else None
+    if bounds is None:
+        raise InputError("Annotated must hold a type and a mapping of bounds, such as Annotated[int, {'minimum': 1}].")
+    from jsonschema import Draft202012Validator, SchemaError  # slow to import; trainings read no options
+
+    if strange := [name for name in bounds if name not in {*Draft202012Validator.VALIDATORS, "description"}]:
+        raise InputError(
+            f"{strange[0]!r} is no bound; expected are keywords of JSON schema: minimum, exclusiveMinimum, maximum,"
+            " exclusiveMaximum, multipleOf and others."
+        )
+    try:
+        Draft202012Validator.check_schema(bounds)
+    except SchemaError as error:
+        raise InputError(f"{ast.unparse(more[0])} is no JSON schema ({error.message}).") from error
+    return _schema_of(kind) | bounds
+
+
+def _expression(text: str) -> ast.expr | None:
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return None
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{ast.unparse(node)} is no literal; defaults and bounds must be, such as 4 or 'paper'."
+        ) from error

@@ -43,6 +43,7 @@ def test_a_network_of_ones_own_is_trained_and_predicts_from_anywhere(scan, learn
         ("empty.py", (), "empty.py defines no function 'build"),
         ("own.py", ("--option", "widht=3"), "is not name=value with an option of .*own.py; did you mean 'width'"),
         ("own.py", ("--option", "width=wide"), "--option width: 'wide' is not allowed; it must be an integer"),
+        ("needy.py", (), "--option width=value is missing; width must be an integer"),
         ("dpi", ("--option", "siez=small"), "an option of dpi; did you mean 'size'"),
         (
             "broken.py",
@@ -55,6 +56,7 @@ def test_a_network_that_cannot_be_used_is_one_sentence(learn, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "needy.py").write_text("def build(window, *, width: int): ...")
     (tmp_path / "broken.py").write_text("def build(window):\n    return 1 / 0\n")
     capsys.readouterr()
     assert learn("run", *options, model=model) == 1

@@ -1,5 +1,6 @@
 """Networks of a user's own, outside the package: found, checked, built, digested, and wrong in one sentence."""
 
+import re
 import subprocess
 import sys
 
@@ -132,14 +133,95 @@ def test_a_network_that_is_not_there_is_one_sentence(kind, words):
         ("# -*- coding: moon -*-\n", r"net\.py.*: .*moon"),
         (
             "N = 4\ndef build(window, *, width: int = N): ...",
-            "defaults and bounds of the options of 'build' must be literals",
+            "net.py: option 'width' of 'build': N is no literal; defaults and bounds must be, such as 4 or 'paper'",
         ),
+        ("build = lambda window: 3", "it must stand there as 'def build', not indented, neither imported nor assigned"),
+        ("from mine import build", "neither imported nor assigned"),
+        ("if True:\n    def build(window): ...", "not indented"),
+        (
+            'def build(window, *, width: Annotated[int, "channels"] = 4): ...',
+            "'width' .*: Annotated must hold a type and",
+        ),
+        (
+            "def build(window, *, width: Annotated[int] = 4): ...",
+            "'width' .*: Annotated must hold a type and a mapping",
+        ),
+        ("def build(window, *, width: Annotated[int, Ge(1)] = 4): ...", "such as Annotated.int, {'minimum': 1}"),
+        (
+            'def build(window, *, width: Annotated[int, {"min": 1}] = 4): ...',
+            "'width' of 'build': 'min' is no bound; expected are keywords of JSON schema: minimum, ",
+        ),
+        (
+            'def build(window, *, width: Annotated[int, {"minimum": "1"}] = 4): ...',
+            r"'width' of 'build': {'minimum': '1'} is no JSON schema \('1' is not of type 'number'\)",
+        ),
+        ('def build(window, *, width: Annotated[int, {"type": "integr"}] = 4): ...', "'integr'} is no JSON schema"),
+        ('def build(window, *, width: Annotated[str, {"pattern": "("}] = 4): ...', "is no JSON schema"),
+        ('def build(window, *, width: Annotated[int, {"minimum": ONE}] = 4): ...', "'width' .* is no literal"),
+        ("def build(window, *, width: Literal[ONE] = 4): ...", "'width' of 'build': ONE is no literal"),
     ],
 )
 def test_a_file_that_is_no_network_is_one_sentence(file, source, words):
     file.write_text(source)
     with pytest.raises(InputError, match=words):
         network_options(str(file))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "schema"),
+    [
+        ("int | None", {"type": ["integer", "null"]}),
+        ("None | int", {"type": ["null", "integer"]}),
+        ("Optional[int]", {"type": ["integer", "null"]}),
+        ("typing.Optional[list[int]]", {"type": ["array", "null"], "items": {"type": "integer"}}),
+        ("int | float", {"type": ["integer", "number"]}),
+        ("int | float | None", {"type": ["integer", "number", "null"]}),
+        ("Union[int, str, None]", {"type": ["integer", "string", "null"]}),
+        ("'int'", {"type": "integer"}),
+        ("'int | None'", {"type": ["integer", "null"]}),
+        ("list[int]", {"type": "array", "items": {"type": "integer"}}),
+        ("list", {"type": "array"}),
+        ("list[int | None]", {"type": "array", "items": {"type": ["integer", "null"]}}),
+        ("None | Literal['a', 3]", {"enum": ["a", 3, None]}),
+        ("Annotated[int, {'minimum': 1}] | None", {"type": ["integer", "null"], "minimum": 1}),
+        ("Annotated[list[int], {'minItems': 1}]", {"type": "array", "items": {"type": "integer"}, "minItems": 1}),
+        ("Annotated[int, {'minimum': 1}] | float", {}),
+        ("Literal['a'] | int", {}),
+        ("Callable", {}),
+        ("dict[str, int]", {}),
+        ("'not Python'", {}),
+    ],
+)
+def test_an_annotation_says_what_is_allowed(file, annotation, schema):
+    file.write_text(f"def build(window, *, width: {annotation}): ...")
+    assert network_options(str(file)) == {"width": schema}
+
+
+def test_the_last_build_is_that_of_the_file(file):
+    file.write_text("def build(window, *, width=3): ...\ndef build(window, *, depth=4): ...")
+    assert list(network_options(str(file))) == ["depth"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["SIDE_MULTIPLE_OF = 2 ** 3", "SIDE_MULTIPLE_OF: int = 0", "SIDE_MULTIPLE_OF = '16'", "SIDE_MULTIPLE_OF = -4"],
+)
+def test_a_multiple_of_sides_that_cannot_be_is_one_sentence(file, source):
+    file.write_text(f"import torch\n{source}\n")
+    shown = re.escape(f"net.py, line 2: {source} is not allowed; it must be an integer of at least 1, written out.")
+    with pytest.raises(InputError, match=shown):
+        network_side(str(file))
+
+
+def test_a_multiple_of_sides_may_be_annotated(file):
+    file.write_text("SIDES: int\nSIDE_MULTIPLE_OF: int = 5\n")
+    assert network_side(str(file)) == 5
+
+
+def test_a_start_that_there_is_not_is_one_sentence(file):
+    file.write_text(NET.replace("glorot", "kaiming"))
+    with pytest.raises(InputError, match=r"net\.py' is 'kaiming'; it must be one of torch, glorot"):
+        build(str(file), (8, 8), {})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """What a network or a loss must not do is one sentence before anything trains; what it may do is let through."""
 
+import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from ptychoformer.training.contract import check_loss, check_network
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import make_loss
+from ptychoformer.training.losses.parts.similarity import ssim
 from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.trial import Conditions
 
@@ -18,6 +21,7 @@ CONDITIONS = Conditions((16, 16), 8.0, 20, 8, "mixed", torch.device("cpu"))
 FORWARD = Forward(torch.full((16, 16), 5.0, dtype=torch.complex64), 0.9, 0.8, Normalisation(0.5, 1.0, -0.7, 0.4), 8.0)
 HEAD = """
 import math, random
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -137,6 +141,35 @@ BREACHES = {
         forward("return self.layer(x).softmax(0)"),
         "answers a pattern differently when others are beside it",
     ),
+    "NumPy's numbers in training": (
+        forward("return self.layer(x) * (np.random.rand() if self.training else 1)"),
+        "draws from NumPy's random numbers, which a training does not seed; it must draw from torch's",
+    ),
+    "Python's numbers in training": (
+        forward("return self.layer(x) * (random.random() if self.training else 1)"),
+        "draws from Python's random numbers",
+    ),
+    "NumPy's numbers at first": (
+        extra("self.layer.weight.data *= np.random.rand()"),
+        "when it is built draws from NumPy's random numbers",
+    ),
+    "NumPy's numbers of one seed": (
+        extra("np.random.seed(42)", "self.layer.weight.data *= np.random.rand()"),
+        "when it is built draws from NumPy's random numbers",
+    ),
+    "Python's numbers at first": (
+        extra("nn.init.constant_(self.layer.weight, random.random())"),
+        "when it is built draws from Python's random numbers",
+    ),
+    "a generator that nobody seeds": (
+        extra("nn.init.constant_(self.layer.weight, np.random.default_rng().random())"),
+        "starts from another layer.weight at every call of 'build', with the same seed",
+    ),
+    "a seed of its own": (
+        extra("torch.manual_seed(42)", "self.layer.reset_parameters()"),
+        "seeds torch's random numbers when it is built, so that runs of all seeds would start from the same weights",
+    ),
+    "a seed that nobody knows": (extra("torch.seed()"), "seeds torch's random numbers when it is built"),
     "features that are no buffer": (
         extra("self.phases = torch.randn(1, 1, 16, 16)") + forward("return self.layer(x * self.phases)"),
         "answers differently once its weights are saved and loaded",
@@ -152,7 +185,18 @@ BREACHES = {
     ),
     "weights that do not load": (
         "count = 0\n" + extra("Own.count += 1", "setattr(self, f'line{Own.count}', nn.Linear(1, 1))"),
-        "cannot load its own weights: RuntimeError",
+        "cannot load its own weights, all of which its constructor must make, with their shapes: RuntimeError: .* Missing"
+        r" key\(s\) in state_dict: .line\d.weight",
+    ),
+    "weights that are made when they are used": (
+        forward("if not hasattr(self, 'late'): self.late = nn.Conv2d(2, 2, 1)", "return self.late(self.layer(x))"),
+        "cannot load its own weights, .*: RuntimeError: .* Unexpected key.* in state_dict: .late.weight",
+    ),
+    "weights that do not matter": (forward("return 0 * self.layer(x) + 0.5"), "has a gradient that is zero throughout"),
+    "an end of the process": (forward("raise SystemExit(3)"), r"fails on .* in training: SystemExit: 3 \(net\.py"),
+    "double throughout": (
+        extra("torch.set_default_dtype(torch.float64)"),
+        "sets torch's default type of numbers to torch.float64; it must stay float32",
     ),
 }
 
@@ -165,6 +209,12 @@ def test_a_network_that_training_or_prediction_cannot_use_is_one_sentence(tried,
     assert str(caught.value).startswith("The network '")
     assert "net.py' " in str(caught.value)
     assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize("scaled", ["x / x.max()", "x - x.min()", "(x - x.min()) / (x.max() - x.min())"])
+def test_a_scale_of_the_whole_batch_is_found_on_patterns_of_many_pixels_too(tried, scaled):
+    with pytest.raises(TrainingError, match="answers a pattern differently when others are beside it"):
+        tried(forward(f"return self.layer({scaled})"), replace(CONDITIONS, window=(64, 64)))
 
 
 def test_one_network_for_all_runs_is_one_sentence(tried):
@@ -181,6 +231,10 @@ def test_one_network_for_all_runs_is_one_sentence(tried):
         ),
         ("def build(window):\n    return Own\n", "returns type; expected"),
         ("def build(window):\n    return Own(4)\n", rf"cannot be built: TypeError: .* \(net\.py, line {NET + 3}\)\.$"),
+        (
+            "def build(window):\n    raise SystemExit(3)\n",
+            r"cannot be built: SystemExit: 3 \(net\.py, line \d+\)\.$",
+        ),
         ("def build():\n    return Own()\n", "cannot be built: TypeError: build"),
     ],
 )
@@ -220,6 +274,16 @@ def test_a_norm_over_batches_is_let_through_where_none_is_of_one_pattern(tried, 
 ALLOWED = {
     "plain": "",
     "starts from nothing": extra("nn.init.zeros_(self.layer.weight)", "nn.init.zeros_(self.layer.bias)"),
+    "a scale of each pattern": forward("return self.layer(x / x.amax((1, 2, 3), keepdim=True))"),
+    "features of one seed": extra(
+        "self.register_buffer('phases', torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(42)))",
+        "with torch.random.fork_rng([]):",
+        "    torch.manual_seed(42)",
+        "    self.register_buffer('others', torch.rand(1, 16, 16))",
+    )
+    + forward("return self.layer(x * self.phases * self.others)"),
+    "weights that are nowhere random": extra("nn.init.ones_(self.layer.weight)", "nn.init.zeros_(self.layer.bias)"),
+    "parts that are not set": extra("self.register_buffer('more', torch.full((2,), math.nan))"),
     "dropout": forward("return F.dropout(self.layer(x), 0.5, self.training)"),
     "running statistics": extra("self.norm = nn.BatchNorm2d(2)") + forward("return self.norm(self.layer(x))"),
     "parts that are frozen": extra("self.layer.weight.requires_grad_(False)"),
@@ -235,6 +299,11 @@ ALLOWED = {
 @pytest.mark.parametrize("network", ALLOWED)
 def test_what_a_network_may_do_is_let_through(tried, network, precision):
     tried(ALLOWED[network], replace(CONDITIONS, precision=precision, count=17))
+
+
+def test_a_network_that_has_no_truth_value_is_let_through(tried):
+    """As torch.compile returns, of which Python asks the length."""
+    tried("def __bool__(self):\n    raise TypeError('Own does not support len()')")
 
 
 def test_what_fails_in_the_precision_of_the_training_alone_is_found(tried):
@@ -299,6 +368,9 @@ LOSSES = {
         lambda p, t, _: squares(p.mean((1, 2, 3))[:, None], t.mean((1, 2, 3))).mean(),
         "is the same whichever label belongs to which prediction",
     ),
+    "its sign": (lambda p, t, _: -squares(p, t).mean(), "expected is one that falls as a prediction nears its labels"),
+    "a sign within": (lambda p, t, _: squares(p, -t).mean(), "nears its labels: its sign may be wrong"),
+    "a similarity": (lambda p, t, _: ssim(p, t), "nears its labels: its sign may be wrong"),
     "an error": (lambda p, t, _: p @ torch.ones(3), r"fails on a batch of 2 patterns: RuntimeError: size mismatch"),
     "one pattern": (
         lambda p, t, _: squares(p, t).mean() * (1 if len(p) > 1 else torch.nan),
@@ -329,6 +401,10 @@ def test_every_loss_of_the_package_is_let_through_without_a_word(kind, side, cap
         lambda p, t, _: squares(p, t).mean().sqrt(),
         lambda p, t, _: squares(p, t).amax(),
         lambda p, t, _: squares(p, t).flatten(1).median(1).values.mean(),
+        lambda p, t, _: squares(p, t).mean().log(),
+        lambda p, t, _: 1 - ssim(p, t),
+        lambda p, t, _: (squares(p, t) - 1e-3).relu().mean(),
+        lambda p, t, _: squares(p, t).mean() + p.diff(dim=-1).abs().mean() + p.diff(dim=-2).abs().mean(),
         lambda p, t, i: (FORWARD.log_intensity(p) - i).abs().mean(),
     ],
 )
@@ -344,10 +420,24 @@ def test_a_loss_of_one_channel_says_which_stays_untrained(capsys):
     )
 
 
+def test_what_a_module_draws_while_it_is_imported_is_let_through(tried, tmp_path):
+    (tmp_path / "net.py").write_text(HEAD + "torch.manual_seed(42)\nnp.random.seed(42)\nrandom.random()\n")
+    check_network(NetworkEntry(str(tmp_path / "net.py"), {}), CONDITIONS)
+
+
+def test_a_loss_that_draws_from_pythons_numbers_is_one_sentence():
+    with pytest.raises(TrainingError, match=r"^The loss 'mine' draws from Python's random numbers"):
+        check_loss(LossEntry("mine", {}), lambda p, t, _: squares(p, t).mean() * random.random(), FORWARD, CONDITIONS)
+
+
 def test_the_trial_draws_nothing_that_somebody_else_would_have_drawn(tried):
-    torch.manual_seed(3)
-    expected = torch.rand(4)
-    torch.manual_seed(3)
+    def drawn():
+        return torch.rand(4).tolist(), np.random.rand(), random.random()  # noqa: NPY002
+
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    expected = drawn()
+    for restore, state in zip((torch.set_rng_state, np.random.set_state, random.setstate), states, strict=True):
+        restore(state)
     tried(ALLOWED["dropout"])
     check_loss(LossEntry("mine", {}), lambda p, t, _: squares(p, t).mean(), FORWARD, CONDITIONS)
-    torch.testing.assert_close(torch.rand(4), expected, rtol=0, atol=0)
+    assert drawn() == expected

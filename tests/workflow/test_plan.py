@@ -83,6 +83,14 @@ def test_words_of_a_config_that_mean_something_to_snakemake_are_text(project, cl
     assert asked["provided_file"] == asked["reconstruction"] == 1
 
 
+def test_a_second_block_of_one_key_is_told_before_any_job(project):
+    """YAML would take the last alone, and the networks of the first would be left out without a word."""
+    (project.folder / "mine.yaml").write_text("models:\n  a: {kind: dpi}\nmodels:\n  b: {kind: dpi}\n")
+    finished = project.snakemake("--dry-run", "--configfile", "config/smoke.yaml", "mine.yaml", "--directory", "..")
+    assert finished.returncode != 0
+    assert re.search(r"config: \S*mine\.yaml, line 3: models is in line 1 too", finished.stdout)
+
+
 @pytest.mark.parametrize(
     ("overlay", "sentence"),
     [

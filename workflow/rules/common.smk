@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from ptychoformer.configuration import check_keys
 from ptychoformer.drawn import runs_of_fig9
 from ptychoformer.errors import InputError
 from ptychoformer.paths import CELL, EPIE_EVALUATION, EVALUATION, OWN_EVALUATION, REFERENCE_EVALUATION, TRAINING
@@ -21,6 +22,8 @@ from ptychoformer.provided import BY_CONTENT
 from ptychoformer.publication.tables import notes
 
 try:
+    for path in workflow.configfiles:
+        check_keys(path)
     # From where results go, which --directory may say.
     PLAN = Plan(config, project=os.path.relpath(workflow.basedir))
     INPUTS, PARAMETERS, EXPERIMENTS = Inputs(PLAN), Parameters(PLAN), PLAN.experiments

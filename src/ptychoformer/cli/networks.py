@@ -11,8 +11,7 @@ from ptychoformer.configuration import allowed_values
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.outside import is_outside, is_path
-from ptychoformer.plugins import check_kind, network_kinds, network_options, network_side
-from ptychoformer.suggestions import known
+from ptychoformer.plugins import check_kind, network_kinds, network_options, network_side, no_option
 from ptychoformer.training.entries import NetworkEntry
 
 MODEL = (
@@ -45,7 +44,7 @@ def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if name not in allowed:
-            raise InputError(f"--option {text} is not name=value with an option of {kind}; {known(name, allowed)}")
+            raise InputError(f"--option {text} is not name=value with an option of {kind}; {no_option(kind, name)}")
         if not equals:
             raise InputError(f"--option {text} is not name=value; {name} must be {allowed_values(allowed[name])}.")
         try:
@@ -54,6 +53,9 @@ def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
             chosen[name] = value
         if not Draft202012Validator(allowed[name]).is_valid(chosen[name]):
             raise InputError(f"--option {name}: {value!r} is not allowed; it must be {allowed_values(allowed[name])}.")
+    for name, option in allowed.items():
+        if name not in chosen and "default" not in option:
+            raise InputError(f"--option {name}=value is missing; {name} must be {allowed_values(option)}.")
     return chosen
 
 

@@ -52,7 +52,7 @@ def build(
             INITIALISATIONS[initialisation or own_initialisation(kind)](network)
     except (PtychoformerError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"The network '{kind}' cannot be built: {outside.told(error, network_source(kind))}."
         ) from error
@@ -64,8 +64,17 @@ def build(
 
 
 def own_initialisation(kind: str) -> str:
-    """How a network starts where nobody says otherwise."""
-    return getattr(module_of(kind), "INITIALISATION", "torch")
+    """How a network starts where nobody says otherwise.
+
+    Raises:
+        InputError: its ``INITIALISATION`` is unknown.
+    """
+    own = getattr(module_of(kind), "INITIALISATION", "torch")
+    if own not in INITIALISATIONS:
+        raise InputError(
+            f"INITIALISATION of the network '{kind}' is {own!r}; it must be one of {', '.join(INITIALISATIONS)}."
+        )
+    return own
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ptychoformer.errors import TrainingError
-from ptychoformer.models import build
+from ptychoformer.models import build, module_of
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import loss_source, network_source
 from ptychoformer.progress import say
@@ -22,7 +22,17 @@ from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss
 from ptychoformer.training.optimiser import Adam
 from ptychoformer.training.precision import autocast, set_precision
-from ptychoformer.training.trial import Conditions, are_same, counted, own_draws, shape, telling
+from ptychoformer.training.trial import (
+    SEED,
+    Conditions,
+    are_same,
+    counted,
+    drawing_from_torch,
+    own_draws,
+    seed_draws,
+    shape,
+    telling,
+)
 
 ROUNDING = 1e-6  # of a loss that is summed in another order
 LEARNING_RATE = 1e-3
@@ -49,8 +59,10 @@ class _Trial:
 
     def __init__(self, model: NetworkEntry, conditions: Conditions):
         self.model, self.conditions, self.name = model, conditions, f"The network '{model.kind}'"
+        module_of(model.kind)  # which may draw while it is imported
+        seed_draws()
         self.network = self.made(model.initialisation)
-        self.patterns = conditions.greatest * conditions.images(1)
+        self.patterns = conditions.patterns()
 
     def made(self, initialisation: str | None) -> nn.Module:
         """A network before any training."""
@@ -63,6 +75,12 @@ class _Trial:
             raise TrainingError(
                 f"{self.name} leaves the shape of {lazy[0]} to the first pattern; its layers must be given their sizes."
             )
+        if (numbers := torch.get_default_dtype()) != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            raise TrainingError(
+                f"{self.name} sets torch's default type of numbers to {numbers}; it must stay float32, which all else"
+                " is made of."
+            )
         with self._telling("cannot be moved to the device of the training"):
             return network.to(self.conditions.device, memory_format=torch.channels_last)
 
@@ -70,6 +88,7 @@ class _Trial:
         """Try everything."""
         if not any(parameter.requires_grad for parameter in self.network.parameters()):
             raise TrainingError(f"{self.name} has no parameter that can be trained; expected is one at least.")
+        self._check_start()
         set_precision(self.network, self.conditions.precision, self.conditions.device)
         whole, *last = self.conditions.sizes()
         self._step(self._fitted(whole))
@@ -81,6 +100,25 @@ class _Trial:
         restored = self._restored()
         with torch.inference_mode():
             self._check_predictions(restored)
+
+    def _check_start(self) -> None:
+        """Try whether initial weights depend on what torch draws with its seed, and on nothing
+        else.
+        """
+        seed_draws()
+        with drawing_from_torch(f"{self.name} when it is built"):
+            again = self.made(self.model.initialisation).state_dict()
+        if torch.initial_seed() != SEED:
+            raise TrainingError(
+                f"{self.name} seeds torch's random numbers when it is built, so that runs of all seeds would start from"
+                " the same weights; it must leave that to the training."
+            )
+        for name, part in self.network.state_dict().items():
+            if isinstance(part, Tensor) and name in again and not _are_equal(part, again[name]):
+                raise TrainingError(
+                    f"{self.name} starts from another {name} at every call of 'build', with the same seed; what it"
+                    " draws must come from torch's random numbers."
+                )
 
     def _fitted(self, size: int) -> Tensor:
         """What the network says of a batch in training."""
@@ -115,6 +153,10 @@ class _Trial:
         if wild := [name for name, gradient in reached.items() if not gradient.sum().isfinite()]:
             raise TrainingError(
                 f"{self.name} has a gradient of {wild[0]} that is NaN or infinite; expected are finite ones."
+            )
+        if not any(gradient.any() for gradient in reached.values()):
+            raise TrainingError(
+                f"{self.name} has a gradient that is zero throughout; its output must depend on its parameters."
             )
         if idle := sorted(set(trained) - set(reached)):
             more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
@@ -166,7 +208,7 @@ class _Trial:
                 " weights."
             )
         set_precision(restored, "float32", self.conditions.device)
-        with self._telling("cannot load its own weights"):
+        with self._telling("cannot load its own weights, all of which its constructor must make, with their shapes"):
             restored.load_state_dict(weights)
         return restored.eval()
 
@@ -175,8 +217,12 @@ class _Trial:
     ) -> Tensor:
         """What a network says of patterns, checked."""
         given = patterns.clone()
-        with self._telling(f"fails {how}{advice}"), autocast(precision, self.conditions.device):
-            output = (network or self.network)(given)
+        with (
+            drawing_from_torch(self.name),
+            self._telling(f"fails {how}{advice}"),
+            autocast(precision, self.conditions.device),
+        ):
+            output = (self.network if network is None else network)(given)
         if not isinstance(output, Tensor):
             raise TrainingError(f"{self.name} returns {type(output).__name__} {how}; expected is a tensor.")
         expected = (len(patterns), 2, *self.conditions.window)
@@ -201,6 +247,11 @@ class _Trial:
 
     def _telling(self, what: str) -> AbstractContextManager:
         return telling(f"{self.name} {what}", network_source(self.model.kind))
+
+
+def _are_equal(one: Tensor, other: object) -> bool:
+    """Say whether two parts of networks are, NaN for NaN."""
+    return isinstance(other, Tensor) and torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def check_loss(entry: LossEntry, loss: Loss, forward: Forward, conditions: Conditions) -> None:
@@ -236,6 +287,7 @@ def check_loss(entry: LossEntry, loss: Loss, forward: Forward, conditions: Condi
             if not part.any():
                 say(f"{name} does not depend on the predicted {channel}, which stays untrained.")
         _check_batches(entry, loss, images)
+        _check_sign(entry, loss, *images[1:])
 
 
 def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -259,11 +311,27 @@ def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, T
     _value(entry, loss, *(part[:1] for part in (prediction, labels, patterns)))
 
 
+def _check_sign(entry: LossEntry, loss: Loss, labels: Tensor, patterns: Tensor) -> None:
+    """Whether a loss is less of predictions that are nearly their labels than of the same ones in
+    turn, of which each is nearly another's label: a term of the prediction alone is equal in both.
+    """
+    # Not the labels themselves, of which the logarithm of an error is infinite.
+    nearly = 0.99 * labels + 0.01 * labels.roll(1, 0)
+    own, others = (_value(entry, loss, part, labels, patterns) for part in (nearly, nearly.roll(1, 0)))
+    if own >= others:
+        raise TrainingError(
+            f"The loss '{entry.kind}' is {own.item():.6g} of predictions that are nearly their labels, and"
+            f" {others.item():.6g} of some that are nearly those of other patterns; expected is one that falls as a"
+            " prediction nears its labels: its sign may be wrong."
+        )
+
+
 def _value(entry: LossEntry, loss: Loss, *images: Tensor) -> Tensor:
     """A loss of prediction, labels and patterns, checked."""
     name, how = f"The loss '{entry.kind}'", f"of a batch of {counted(len(images[0]))}"
     given = [part.clone() for part in images]
-    with telling(f"{name} fails on a batch of {counted(len(images[0]))}", loss_source(entry.kind)):
+    fails = f"{name} fails on a batch of {counted(len(images[0]))}"
+    with drawing_from_torch(name), telling(fails, loss_source(entry.kind)):
         value = loss(*given)
     if not isinstance(value, Tensor):
         raise TrainingError(f"{name} {how} is {type(value).__name__}; expected is a tensor that holds one number.")

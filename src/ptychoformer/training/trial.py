@@ -1,10 +1,13 @@
 """What networks and losses are tried on before they train, and how it is told what went wrong."""
 
+import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +15,7 @@ from ptychoformer.errors import PtychoformerError, TrainingError
 from ptychoformer.outside import told
 
 PATTERNS = 2
+SEED = 0x51DE_C0DE  # of all that is drawn; one that a network would hardly set itself
 # Of the greatest value that is compared. Rounding of float32 in batches of other sizes is a
 # hundredth of it on a CPU; a GPU's is more.
 TOLERANCE, ON_A_GPU = 1e-4, 1e-3
@@ -46,13 +50,57 @@ class Conditions:
         """Random values (PATTERNS, channels, h, w) from 0 to 1."""
         return torch.rand(PATTERNS, channels, *self.window, device=self.device)
 
+    def patterns(self) -> Tensor:
+        """Random patterns (PATTERNS, 1, h, w); the first has less contrast than the others, so that
+        the least and the greatest value of a batch are not those of each.
+        """
+        patterns = self.greatest * self.images(1)
+        patterns[0] = 0.5 * patterns[0] + 0.25 * self.greatest
+        return patterns
+
 
 @contextmanager
 def own_draws(device: torch.device) -> Iterator[None]:
     """Draw random numbers that nobody else misses."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(0)
-        yield
+        seed_draws()
+        try:
+            yield
+        finally:
+            random.setstate(of_python)
+            np.random.set_state(of_numpy)  # noqa: NPY002
+
+
+def seed_draws() -> None:
+    """Seed torch's, NumPy's and Python's random numbers."""
+    torch.manual_seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002 - the old generator is what networks may draw from
+    random.seed(SEED)
+
+
+@contextmanager
+def drawing_from_torch(what: str) -> Iterator[None]:
+    """Refuse other random numbers: a training seeds torch's alone, and goes on with them.
+
+    Args:
+        what: may draw them, as a sentence begins.
+
+    Raises:
+        TrainingError: NumPy's or Python's were drawn or seeded.
+    """
+    before = _other_draws()
+    yield
+    if drawn := [name for name, state in _other_draws().items() if state != before[name]]:
+        raise TrainingError(
+            f"{what} draws from {' and '.join(drawn)} random numbers, which a training does not seed; it must draw"
+            " from torch's."
+        )
+
+
+def _other_draws() -> dict[str, Any]:
+    kind, key, *places = np.random.get_state()  # noqa: NPY002
+    return {"NumPy's": (kind, key.tobytes(), *places), "Python's": random.getstate()}
 
 
 @contextmanager
@@ -62,7 +110,7 @@ def telling(what: str, source: Path) -> Iterator[None]:
         yield
     except (PtychoformerError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TrainingError(f"{what}: {told(error, source)}.") from error
 
 
