@@ -32,7 +32,7 @@ from ptychoformer.tables import write_csv
 
 BEGIN, END = "<!-- results: begin, made by `make readme` -->", "<!-- results: end -->"
 METRICS, CLAIMS = "metrics.csv", "claims.csv"
-CLAIM_COLUMNS = ("id", "judges", "verdict", *VERDICTS_ELSEWHERE, "n_seeds", "scale", "source")
+CLAIM_COLUMNS = ("id", "judges", "verdict", "n_seeds", "scale", "source", *VERDICTS_ELSEWHERE)
 _SCHEDULE = ["n_train", "epochs", "batch_size"]
 
 
@@ -267,9 +267,9 @@ def _verdicts(folder: Path) -> str:
     """How many claims hold by the verdicts that are kept in a folder, as a sentence that may also
     end another; empty if none are.
     """
-    claims = _kept_verdicts(folder)
-    if claims is None:
+    if not (folder / CLAIMS).is_file():
         return ""
+    claims = read_table(folder / CLAIMS, ("verdict", "n_seeds"), text=["verdict"])
     holding, failing, undecided = (int((claims["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, UNDECIDED))
     not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
     parts = [f"{holding} of {len(claims)} claims hold{'s' if holding == 1 else ''}"]
@@ -281,21 +281,15 @@ def _verdicts(folder: Path) -> str:
 
 def _caution(folder: Path) -> str:
     """What the verdicts that are kept in a folder depend on; empty if none are."""
-    claims = _kept_verdicts(folder)
-    if claims is None:
+    if not (folder / CLAIMS).is_file():
         return ""
+    claims = read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict", *VERDICTS_ELSEWHERE])
     differ = int(flipped(claims[claims["n_seeds"] > 0]).sum())
     return (
         "These verdicts are on stitched scenes of one block. The paper does not say what its scores are of: on single"
         f" patterns, or on another part of the test strip, {differ or 'none'} of the verdicts at full size"
         f" come{'s' if differ == 1 else ''} out otherwise. Claims overlap, so that one effect can decide several."
     )
-
-
-def _kept_verdicts(folder: Path) -> pd.DataFrame | None:
-    if not (folder / CLAIMS).is_file():
-        return None
-    return read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict", *VERDICTS_ELSEWHERE])
 
 
 def _counted(number: int, noun: str) -> str:
