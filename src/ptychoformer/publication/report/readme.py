@@ -269,7 +269,7 @@ def _verdicts(folder: Path) -> str:
     """
     if not (folder / CLAIMS).is_file():
         return ""
-    claims = read_table(folder / CLAIMS, ("verdict", "n_seeds"), text=["verdict"])
+    claims = read_table(folder / CLAIMS, ("verdict", "n_seeds"), text=["verdict", *VERDICTS_ELSEWHERE])
     holding, failing, undecided = (int((claims["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, UNDECIDED))
     not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
     parts = [f"{holding} of {len(claims)} claims hold{'s' if holding == 1 else ''}"]
