@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from snakemake.common import configfile
 import yaml
+from snakemake.common import configfile
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE_PAGE = "reference.md"  # by `make docs`
