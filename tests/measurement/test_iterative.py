@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.evaluation.scores import psnr
 from ptychoformer.measurement.batches import disjoint_batches
-from ptychoformer.measurement.gauge import fix_gauge
+from ptychoformer.measurement.cxi import Optics
+from ptychoformer.measurement.gauge import fix_gauge, lit_pixels
 from ptychoformer.measurement.iterative import Reconstruction
 from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.measurement.windows import windows
+from ptychoformer.simulation.probes import zone_plate
+from ptychoformer.simulation.scan import raster
 
 WINDOW = 16
 GRID = np.indices((9, 9)).reshape(2, -1).T * 5.0
@@ -244,8 +247,42 @@ def test_with_a_known_probe_the_constant_phase_alone_is_fixed():
     found, probe = fix_gauge(transmission * np.exp(0.7j), make_probe(), light, probe_known=True)
     np.testing.assert_allclose(np.abs(found), np.abs(transmission), atol=1e-6)
     np.testing.assert_allclose(np.abs(probe), np.abs(make_probe()), rtol=1e-5)
-    lit = light > 0.1 * light.max()
-    assert np.angle(found[lit].mean()) == pytest.approx(0, abs=1e-6)
+    assert np.angle(found[lit_pixels(light)].mean()) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("exposures", [5, 20, len(GRID)])
+def test_a_place_that_is_exposed_often_moves_no_gauge(exposures):
+    once, often = (start(places).light() for places in (GRID, np.append(GRID, GRID[:1].repeat(exposures, axis=0), 0)))
+    assert (lit_pixels(often) & lit_pixels(once)).sum() > 0.8 * lit_pixels(once).sum()
+    y, x = np.ogrid[:56, :56]
+    ramped = 3 * make_object()[:56, :56] * np.exp(1j * (0.05 * y - 0.03 * x))
+    found, expected = (fix_gauge(ramped, make_probe(), light, probe_known=False)[0] for light in (often, once))
+    assert np.abs(found - expected)[lit_pixels(once)].max() < 0.1
+
+
+def test_a_dense_middle_leaves_the_rest_of_a_spiral_lit():
+    turn = 0.55 * np.arange(220)
+    spiral = 60 + 0.18 * np.arange(220)[:, None] * np.stack([np.sin(turn), np.cos(turn)], axis=1)
+    light = light_of(np.abs(make_probe()) ** 2, spiral - spiral.min(axis=0))
+    middle = np.array(light.shape) // 2
+    near = np.hypot(*(np.indices(light.shape) - middle[:, None, None])) < 30
+    assert lit_pixels(light)[near].mean() > 0.95
+
+
+@pytest.mark.parametrize("overlap", [0.75, 0.5, 0.25, 0])
+def test_where_a_scan_is_even_a_tenth_of_its_greatest_light_is_lit(overlap):
+    intensity = np.abs(zone_plate(32, 0.3, 0.012, 6.3e-3, Optics(2.508e-12, 5e-9, 1.0))) ** 2
+    light = light_of(intensity, raster((192, 192), 32, overlap))
+    np.testing.assert_array_equal(lit_pixels(light), light > 0.1 * light.max())
+
+
+def light_of(intensity, positions):
+    """Photons (H, W) of a probe's ``intensity`` (h, w) at ``positions`` (n, 2), in whole pixels."""
+    corners, (height, width) = np.rint(positions).astype(int), intensity.shape
+    light = np.zeros(corners.max(axis=0) + intensity.shape)
+    for y, x in corners:
+        light[y : y + height, x : x + width] += intensity
+    return light
 
 
 def test_what_cannot_be_reconstructed_is_one_sentence():

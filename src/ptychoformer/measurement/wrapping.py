@@ -5,7 +5,7 @@ jumps for edges of the object.
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from ptychoformer.measurement.gauge import LIT
+from ptychoformer.measurement.gauge import lit_pixels
 
 TURN = 2 * np.pi
 OPAQUE = 0.1  # of the median amplitude: where it is less, hardly any light tells the phase
@@ -13,7 +13,7 @@ OPAQUE = 0.1  # of the median amplitude: where it is less, hardly any light tell
 
 def told_phase(amplitude: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Where (H, W) bool an object has a phase: it is lit, and lets light through."""
-    lit = light > LIT * light.max()
+    lit = lit_pixels(light)
     return lit & (amplitude > OPAQUE * np.median(amplitude[lit]))
 
 

@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS, read_normalisation
 from ptychoformer.evaluation.reproducibility import RINGS
-from ptychoformer.measurement.gauge import LIT
+from ptychoformer.measurement.gauge import lit_pixels
 from ptychoformer.measurement.summary import Summary
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, house_style, save
 from ptychoformer.publication.scan.rows import Picture, Row
@@ -157,7 +157,7 @@ def _draw_object(
     row: Row, images: Mapping[str, np.ndarray], light: np.ndarray, probe: np.ndarray, pixel_size: float | None
 ) -> None:
     """Amplitude, phase and probe in the first three places of ``row``."""
-    lit = light > LIT * light.max()
+    lit = lit_pixels(light)
     rows, columns = np.nonzero(lit)
     # What no light fell on is noise around the picture, and would decide its colours.
     seen = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
