@@ -120,7 +120,7 @@ def test_what_fails_in_a_half_leaves_neither_the_resolution_of_another_object_no
     assert not list(tmp_path.glob("*.state.pt"))
 
 
-def test_a_scan_that_cannot_be_halved_leaves_its_object_and_says_why(tmp_path, capsys):
+def test_a_scan_that_cannot_be_halved_leaves_its_object_and_picture_and_says_why(tmp_path, capsys):
     few, whole = tmp_path / "few.cxi", write_scan(tmp_path / "scan.cxi", 1e4)
     with (
         h5py.File(whole) as file,
@@ -129,11 +129,12 @@ def test_a_scan_that_cannot_be_halved_leaves_its_object_and_says_why(tmp_path, c
         data[:] = file["entry_1/data_1/data"][:6]
     made = tmp_path / "made"
     arguments = ["reconstruct", few, "-o", made / "object.h5", "--iterations", 2, "--threads", 1, "--frc"]
+    arguments += ["--png", made / "object.png"]
     assert cli.main([str(argument) for argument in arguments]) == 1
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("Error"))
     assert "object.h5 is written, but how fine it is cannot be told: Two halves need at least 8 patterns" in line
     assert {file.name for file in made.iterdir()} == {
-        *("object.h5", "object.convergence.csv", "object.h5.provenance.json")
+        *("object.h5", "object.convergence.csv", "object.h5.provenance.json", "object.png")
     }
 
 

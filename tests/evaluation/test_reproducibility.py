@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import fourier_shift
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.reproducibility import agreement, lit_rectangle
+from ptychoformer.evaluation.reproducibility import agreement, lit_rectangle, without_holes
 
 SIDE = 128
 LIT = np.ones((SIDE, SIDE), bool)
@@ -84,6 +84,22 @@ def test_noise_around_what_is_lit_is_not_compared():
     assert found.resolved == pytest.approx(0.25, abs=3 / min(found.rectangle))
 
 
+def test_halves_whose_traces_of_the_raster_agree_half_a_step_away_are_compared_in_place():
+    random = np.random.default_rng(6)
+    truth, traces = 3 + low_passed(noise(random), 0.1), 0.5 * np.cos(2 * np.pi * 18 / SIDE * np.arange(SIDE))
+    found = agreement(*(truth + sign * traces + 0.05 * noise(random) for sign in (1, -1)), LIT)
+    assert found.resolved == pytest.approx(0.1, abs=2 / SIDE)
+    assert found.shift == (0, 0)
+
+
+def test_what_is_dim_amid_light_is_compared_and_what_is_dark_is_not():
+    light = np.ones((60, 60))
+    light[20:24, 20:24], light[40:44, 40:44], light[:, :5] = 0.05, 0.01, 0.05
+    expected = np.ones((60, 60), bool)
+    expected[40:44, 40:44] = expected[:, :5] = False
+    np.testing.assert_array_equal(without_holes(light), expected)
+
+
 @pytest.mark.parametrize(
     ("rows", "columns"), [(slice(0, 50), slice(0, 60)), (slice(10, 21), slice(3, 60)), (slice(5, 45), slice(30, 41))]
 )
@@ -101,8 +117,8 @@ def test_the_lit_rectangle_of_a_disc_is_a_square_within():
     assert disc[place].shape == pytest.approx((64, 64), abs=3)
 
 
-def test_halves_that_share_no_light_are_refused():
+def test_halves_of_a_scan_that_lights_too_little_are_refused():
     lit = np.zeros((64, 64), bool)
     lit[10:17, 10:50] = True
-    with pytest.raises(InputError, match="light no common part of the object of 8 x 8 pixels"):
+    with pytest.raises(InputError, match="lights no part of the object of 8 x 8 pixels throughout"):
         agreement(np.ones((64, 64)), np.ones((64, 64)), lit)

@@ -132,7 +132,12 @@ def _made(options: Namespace, output: Path, convergence: Path, rings: Path) -> s
         f" {output}"
     )
     if options.frc:
-        line += f"\n{_frc(options, output, rings, how)}: {rings}"
+        try:
+            line += f"\n{_frc(options, output, rings, how)}: {rings}"
+        except InputError as error:
+            _draw(options, convergence, None)
+            delete_states(output)  # the same command would fail again
+            raise InputError(f"{output} is written, but how fine it is cannot be told: {error}") from error
     _draw(options, convergence, rings if options.frc else None)
     delete_states(output)
     return line
@@ -202,14 +207,10 @@ def _frc(options: Namespace, output: Path, rings: Path, how: Mapping[str, Any]) 
     from ptychoformer.tables import write_rows
 
     made = [path for path, _ in halves_of(output)]
-    try:
-        for half, (path, convergence) in enumerate(halves_of(output)):
-            say(f"Half {half + 1} of 2:")
-            _reconstructed(options, path, convergence, half=half, **how)
-        found = agreement_of_files(*made)
-    except InputError as error:
-        delete_states(output)  # the same command would fail again
-        raise InputError(f"{output} is written, but how fine it is cannot be told: {error}") from error
+    for half, (path, convergence) in enumerate(halves_of(output)):
+        say(f"Half {half + 1} of 2:")
+        _reconstructed(options, path, convergence, half=half, **how)
+    found = agreement_of_files(*made, output)
     curves = (found.frequency, found.correlation, found.threshold)
     write_rows(RINGS, zip(*(map(float, curve) for curve in curves), strict=True), rings)
     return resolution(found, read_origin(output).pixel_size)

@@ -8,20 +8,21 @@ say that the object is *right*: what both halves share, they agree about, such a
 positions that are stretched or turned, faults of the detector, a coherence that is not full.
 
 What patterns leave open is no difference. The two objects are brought to a common phase, phase ramp
-and place before they are compared, on the largest rectangle found where both are well lit: outside
-of it each has its own noise, and a border that both share would correlate by itself.
+and place before they are compared, on the largest rectangle found where the whole scan is well lit:
+outside of it each has its own noise, and a border that both share would correlate by itself. Within
+it a half may be dim between its patterns; what it does not tell there lowers the correlation.
 """
 
 import os
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import fourier_shift
+from scipy.ndimage import binary_fill_holes, fourier_shift
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.spectra import SMALLEST_SIDE, crossing, half_bit, ring_correlation
 from ptychoformer.measurement.cxi import read_transmission
-from ptychoformer.measurement.gauge import LIT, phase_ramp, phase_slopes
+from ptychoformer.measurement.gauge import lit_pixels, phase_ramp, phase_slopes
 from ptychoformer.storage import open_hdf5, read
 
 # Columns of a table of rings: cycles/pixel, correlation of the halves, its threshold.
@@ -29,6 +30,7 @@ RINGS = ("frequency", "frc", "half_bit")
 # The shift is found better once the ramp is gone, and the other way round.
 ROUNDS = 3
 FINENESS = 100  # parts of a pixel that a shift is found to
+DIM = 0.25  # of what lights a pixel is enough for one amid lit ones, which a probe's bright core passed by
 # Rings, or part of all rings, of which one must pass: further out noise passes now and then.
 FIRST_RINGS, FIRST_PART = 4, 0.1
 
@@ -57,20 +59,23 @@ class Agreement:
     rectangle: tuple[int, int]
 
 
-def agreement_of_files(first: str | os.PathLike, second: str | os.PathLike) -> Agreement:
-    """`agreement` of two files of `measurement.reconstruct`, whose objects begin at the same pixel.
+def agreement_of_files(first: str | os.PathLike, second: str | os.PathLike, whole: str | os.PathLike) -> Agreement:
+    """`agreement` of two halves of a scan where the ``whole`` is well lit: files of
+    `measurement.reconstruct`, whose objects begin at the same pixel.
 
     Raises:
-        InputError: a file cannot be read, or no part of the object is well lit in both.
+        InputError: a file cannot be read, or no part of the object is well lit.
     """
-    lights = []
-    for path in (first, second):
-        with open_hdf5(path) as file:
-            lights.append(read(file, "object/light", 2)[:])
-    objects = [read_transmission(path) for path in (first, second)]
-    common = np.s_[: min(light.shape[0] for light in lights), : min(light.shape[1] for light in lights)]
-    lit = np.logical_and(*(light[common] > LIT * light.max() for light in lights))
-    return agreement(*(transmission[common] for transmission in objects), lit)
+    with open_hdf5(whole) as file:
+        lit = without_holes(read(file, "object/light", 2)[:])
+    halves = [read_transmission(path) for path in (first, second)]
+    common = tuple(slice(0, min(sides)) for sides in zip(*(image.shape for image in (*halves, lit)), strict=True))
+    return agreement(*(half[common] for half in halves), lit[common])
+
+
+def without_holes(light: np.ndarray) -> np.ndarray:
+    """Where (H, W) bool an object is lit by ``light`` (H, W), or dimly amid what is lit."""
+    return binary_fill_holes(lit_pixels(light)) & lit_pixels(light, DIM)
 
 
 def agreement(first: np.ndarray, second: np.ndarray, lit: np.ndarray) -> Agreement:
@@ -80,7 +85,14 @@ def agreement(first: np.ndarray, second: np.ndarray, lit: np.ndarray) -> Agreeme
         InputError: no rectangle of the object is lit.
     """
     place = lit_rectangle(lit)
-    first, second, shift = aligned(first[place], second[place])
+    # Traces of a raster that the halves share out agree best half a step away, if their steps are
+    # long; so halves that are in place may be left there.
+    ways = [_compared(*aligned(first[place], second[place], moves)) for moves in (True, False)]
+    return max(ways, key=lambda way: way.resolved)
+
+
+def _compared(first: np.ndarray, second: np.ndarray, shift: tuple[float, float]) -> Agreement:
+    """Compare aligned objects (h, w), the second of which was moved by ``shift``."""
     frequency, correlation, independent = ring_correlation(first, second)
     threshold = half_bit(independent)
     early = max(FIRST_RINGS, int(FIRST_PART * len(frequency)))
@@ -90,15 +102,17 @@ def agreement(first: np.ndarray, second: np.ndarray, lit: np.ndarray) -> Agreeme
     return Agreement(frequency, correlation, threshold, resolved, crossed, shift, first.shape)
 
 
-def aligned(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Both objects (h, w), the second with the first's phase, phase ramp and place; and by how many
-    pixels (y, x) it was moved.
+def aligned(first: np.ndarray, second: np.ndarray, moves: bool) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
+    """Both objects (h, w), the second with the first's phase, phase ramp and, if it ``moves``,
+    place; and by how many pixels (y, x) it was moved.
     """
     from skimage.registration import phase_cross_correlation  # takes half a second, which only this pays
 
     everywhere, moved = np.ones(first.shape, bool), np.zeros(2)
     for _ in range(ROUNDS):
         second = second * phase_ramp(second.shape, phase_slopes(first * second.conj(), everywhere))
+        if not moves:
+            break
         step = phase_cross_correlation(first, second, upsample_factor=FINENESS, normalization=None)[0]
         second = np.fft.ifft2(fourier_shift(np.fft.fft2(second), step))
         moved += step
@@ -128,6 +142,6 @@ def lit_rectangle(lit: np.ndarray) -> tuple[slice, slice]:
         top, bottom = top + (darkest == "top"), bottom - (darkest == "bottom")
         left, right = left + (darkest == "left"), right - (darkest == "right")
     raise InputError(
-        f"The two halves of the scan light no common part of the object of {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels;"
-        " their Fourier ring correlation tells nothing."
+        f"The scan lights no part of the object of {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels throughout;"
+        " the Fourier ring correlation of its halves tells nothing."
     )
