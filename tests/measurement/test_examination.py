@@ -1,10 +1,12 @@
 """Pixels and patterns are judged by the data, whatever marks them; what is good stays."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.examination import examine
@@ -398,6 +400,48 @@ def test_patterns_that_are_left_out_are_so_everywhere_and_kept_if_asked(patterns
     np.testing.assert_array_equal(kept.positions[good], scan.positions)
     assert kept.grid == (10, 6)
     assert "scan: 1 of 60 patterns hold no light, they are used, as was asked for: 1." in kept.warnings
+
+
+RASTER = np.indices((12, 12)).reshape(2, -1).T * 5.0
+
+
+def bent_at(places, photons=3000, seed=0):
+    """Counts (n, h, w) of a beam that the object bends, here and there by a pixel or two."""
+    y, x = places.T[..., None, None]
+    bent = [2 * np.sin(0.11 * y + 0.07 * x), 2 * np.cos(0.06 * y - 0.13 * x)]
+    expected = photons * np.exp(-((Y - bent[0]) ** 2 + (X - bent[1]) ** 2) / (2 * 6.0**2))
+    return generator(seed, "bent").poisson(expected).astype(np.float32)
+
+
+def said_of_places(counts, places):
+    warnings = examine(replace(scan_of(counts), positions=places), keep_frames=False).warnings
+    return [warning for warning in warnings if "differ as those of different places do" in warning]
+
+
+@pytest.mark.parametrize("photons", [30, 3000])
+@pytest.mark.parametrize("scale", [1, 1e-7])
+def test_patterns_whose_positions_were_never_written_are_told(photons, scale):
+    places, counts = RASTER.copy(), bent_at(RASTER, photons)
+    places[-20:] = -0.0
+    (warning,) = said_of_places(counts * np.float32(scale), places)
+    assert "scan: 21 patterns are at one place, y 0 and x 0 pixels, yet differ" in warning
+    assert warning.endswith(": 0, 124-143.")
+
+
+@pytest.mark.parametrize("photons", [0.3, 30, 3000])
+@pytest.mark.parametrize("places", [np.append(RASTER, RASTER[:1].repeat(30, 0), 0), RASTER.repeat(8, 0)])
+@pytest.mark.parametrize("shared", [0, 0.7])
+def test_exposures_that_were_repeated_in_place_are_not_told(photons, places, shared):
+    """Nor if a photon's charge falls on several pixels, whose noise is then the same."""
+    counts = bent_at(places, photons)
+    counts = np.rint(gaussian_filter(100 * counts, (0, shared, shared))) if shared else counts
+    assert said_of_places(counts, places) == []
+
+
+def test_a_place_that_drifts_by_less_than_a_step_is_not_told():
+    places = np.append(RASTER, RASTER[:1].repeat(30, 0), 0)
+    drifted = places + np.r_[np.zeros(len(RASTER)), np.linspace(0, 3, 30)][:, None]
+    assert said_of_places(bent_at(drifted), places) == []
 
 
 def test_simulated_patterns_are_never_at_fault(patterns):

@@ -26,6 +26,7 @@ from ptychoformer.measurement.pixels import (
     shadows,
     survey,
 )
+from ptychoformer.measurement.places import about_places
 from ptychoformer.measurement.readers import RawScan
 
 BLOCK = 2**22  # pixels read at a time
@@ -115,6 +116,7 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         + _about_counts(raw, seen, ~united)
         + _about_dark(raw, seen, ~(bad["masked"] | bad["blind"]))
         + sentences(raw.path, numbers, count, kept)
+        + (() if raw.simulated else about_places(raw, used, ~united, at_once(raw)))
     )
     swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, bad["masked"] | bad["blind"]))
     return Examined(_filled(seen, united), bad, used, seen.total, seen.parts, numbers, swapped, warnings)

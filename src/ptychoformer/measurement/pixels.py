@@ -115,7 +115,7 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
             broken[new] = start + (holes & part[:, None, None]).argmax(axis=0)[new]
             block = np.where(holes, np.float32(0), block)
         total.append(np.sum(block, axis=(1, 2), dtype=np.float64, where=trusted))
-        parts.append(_part_counts(block, trusted))
+        parts.append(part_counts(block, trusted))
         start += len(block)
         if not part.any():
             continue
@@ -133,7 +133,7 @@ def survey(blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray) 
     return Survey(*of_patterns, whole, count, summed / max(count, 1), lowest, highest, peaks, broken, photon)
 
 
-def _part_counts(block: np.ndarray, trusted: np.ndarray) -> np.ndarray:
+def part_counts(block: np.ndarray, trusted: np.ndarray) -> np.ndarray:
     """Sum ``trusted`` pixels (h, w) of patterns (m, h, w) in each part of the frame, (m, 4, 4)."""
     found = np.empty((len(block), PARTS, PARTS), np.float32)
     rows, columns = (np.linspace(0, side, PARTS + 1).astype(int) for side in trusted.shape)
