@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Scan
-from ptychoformer.training.split import about_few, split_of, training_subset, validation_part, whole_scan
+from ptychoformer.training.few import about_few
+from ptychoformer.training.split import split_of, training_subset, validation_part, whole_scan
 
 
 def grid_scan(rows, columns, step, window, jitter=0, seed=0) -> Scan:

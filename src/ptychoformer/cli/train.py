@@ -204,7 +204,8 @@ def _labelled(options: Namespace, files: Mapping[str, Path], crop: int) -> int:
     """Write the labelled scan; returns how many of its patterns are trained on."""
     from ptychoformer.measurement.cxi import read_scan
     from ptychoformer.measurement.labelled import make_labelled
-    from ptychoformer.training.split import about_few, split_of
+    from ptychoformer.training.few import about_few
+    from ptychoformer.training.split import split_of
 
     made = {"output": files[DATASET], "object_output": files[LABELS]}
     made |= {"labels": None, "reconstruction": options.object}
@@ -274,7 +275,7 @@ def _judged(
 def _advice(split: "Split", n_train: int) -> str:
     """What to do with a network that has learnt nothing of ``n_train`` patterns of the scan."""
     from ptychoformer.evaluation.judgement import LONGER
-    from ptychoformer.training.split import FEW, more_patterns
+    from ptychoformer.training.few import FEW, more_patterns
 
     if n_train > FEW:
         return LONGER

@@ -27,10 +27,6 @@ from ptychoformer.simulation.scan import LOWER_LEFT, LOWER_RIGHT, STRIP, TRAIN_F
 
 Rectangle = tuple[slice, slice]
 
-# Patterns: at the paper's full size the networks that were trained on 100 are no better than the
-# mean of their labels in phase, those trained on 200 are.
-FEW = 100
-
 
 @dataclass(frozen=True)
 class Split:
@@ -139,32 +135,6 @@ def guarded_split(scan: Scan) -> Split:
             " --bin (patterns.bin in a config) makes windows smaller."
         )
     return Split(scan, np.flatnonzero(trained), np.flatnonzero(tested), {STRIP: np.arange(tested.sum())})
-
-
-def about_few(split: Split) -> str:
-    """Say how many patterns may be trained on, why no others, and how there would be more; empty
-    where they are many, and not fewer than those that are left out.
-    """
-    total, train, tested = len(split.scan.positions), len(split.train), len(split.test)
-    left_out = total - train - tested
-    if train > FEW and train >= left_out:
-        return ""
-    overlapping = (
-        f", and {left_out} are left out, whose windows of {split.scan.window[0]} pixels overlap with those"
-        if left_out
-        else ""
-    )
-    return (
-        f"{train} of {total} patterns may be trained on: {tested}, the lowest fifth of the scan, are kept for"
-        f" testing{overlapping}; {more_patterns(split)} would give more."
-    )
-
-
-def more_patterns(split: Split) -> str:
-    """How there would be more patterns to train on."""
-    smaller = "a larger --bin (windows that are smaller on the object) or "
-    left_out = len(split.scan.positions) > len(split.train) + len(split.test)
-    return f"{smaller if left_out else ''}a larger scan"
 
 
 def whole_scan(scan: Scan) -> Split:
