@@ -490,7 +490,7 @@ def test_a_network_outside_the_repository_is_planned_like_any_other(project, tmp
     [
         (None, "config: models.mine.kind: there is no file '"),
         ("def build(window:\n", "mine.py, line 1: "),
-        ("def built(window): ...\n", "mine.py defines no function 'build(window, **options)', so it is no network."),
+        ("def built(window): ...\n", "mine.py defines no function 'build(window, **options)', so it is no network; "),
         ("def build(window): ...\n", "config: models.mine.options.width is not an option of "),
     ],
 )
