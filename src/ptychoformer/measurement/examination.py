@@ -29,8 +29,8 @@ from ptychoformer.measurement.pixels import (
     shadows,
     survey,
 )
-from ptychoformer.measurement.places import about_places
 from ptychoformer.measurement.readers import RawScan
+from ptychoformer.measurement.same_place import about_places
 
 BLOCK = 2**22  # pixels read at a time
 # From the third pass on a pixel that was bad stays bad, or one that flashes in some patterns and

@@ -158,9 +158,11 @@ def _tops(block: np.ndarray, limits: tuple[float, ...]) -> np.ndarray:
     """
     found = np.zeros((3, len(block)))
     found[0] = block.max(axis=(1, 2))
-    for number in np.flatnonzero(np.isin(found[0], np.float32(limits))):
-        here = block[number] == found[0, number]
-        found[1:, number] = here.sum(), block[number].max(where=~here, initial=0)
+    if (limited := np.isin(found[0], np.float32(limits))).any():
+        patterns = block[limited]
+        here = patterns == found[0, limited, None, None]
+        found[1, limited] = here.sum(axis=(1, 2))
+        found[2, limited] = patterns.max(axis=(1, 2), where=~here, initial=0)
     return found
 
 
@@ -180,8 +182,7 @@ def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
     """
     extremes = np.unique([lowest, highest]).astype(np.float64)
     multiples = extremes[(extremes > 0) & (extremes < TOLD * least)] / least
-    sure = len(multiples) > MULTIPLES and (np.abs(multiples - np.rint(multiples)) < ROUNDED).all()
-    return float(least) if sure else 1.0
+    return float(least) if len(multiples) > MULTIPLES and _whole(multiples) else 1.0
 
 
 def made_of_counts(seen: Survey, good: np.ndarray) -> str | None:

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from ptychoformer.measurement.frames import ranges
+from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, value_of
 
 # Lengths of instruments, metres, from electron microscopes to visible light.
@@ -22,7 +23,7 @@ INSTRUMENTS = {
     EXTENT: (1e-10, 0.1),
     "pixel of the object": (1e-13, 1e-4),
 }
-POSITION_UNITS = ("m", "mm", "um", "nm")
+POSITION_UNITS = tuple(unit for unit in choices_of(Reading, "positions_unit") if unit in LENGTH_UNITS)
 UNITS = {1e-3: "millimetres", 1e-6: "micrometres", 1e-9: "nanometres"}
 STEPS = (0.01, 1.0)  # of the window
 MOST_WINDOWS = 1000  # along a side of a scan

@@ -1,6 +1,6 @@
-"""What references and parts of the test patterns are called, in tables and figures alike."""
+"""What references, figures and parts of the test patterns are called, everywhere alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -49,3 +49,9 @@ def object_name(entry: Mapping[str, Any]) -> str:
 def scene_name(block: str, level: str) -> str:
     """A stitched scene of a block of the test patterns, by how its phase was stitched."""
     return f"{'phase-synchronised' if level == SYNCHRONISED else 'stitched'} scene of the {BLOCKS[block]}"
+
+
+def listed_figures(names: Sequence[str]) -> str:
+    """``Figures 1, 2 and 3`` for ``fig1``, ``fig2`` and ``fig3``; empty for none."""
+    *others, last = (name.removeprefix("fig") for name in names) if names else ("",)
+    return f"Figures {', '.join(others)} and {last}" if others else f"Figure {last}" if last else ""

@@ -13,8 +13,7 @@ def about_few(split: Split) -> str:
     """Say how many patterns may be trained on, why no others, and how there would be more; empty
     where they are many, and not fewer than those that are left out.
     """
-    total, train, tested = len(split.scan.positions), len(split.train), len(split.test)
-    left_out = total - train - tested
+    total, train, tested, left_out = len(split.scan.positions), len(split.train), len(split.test), _left_out(split)
     if train > FEW and train >= left_out:
         return ""
     overlapping = (
@@ -31,5 +30,9 @@ def about_few(split: Split) -> str:
 def more_patterns(split: Split) -> str:
     """How there would be more patterns to train on."""
     smaller = "a larger --bin (windows that are smaller on the object) or "
-    left_out = len(split.scan.positions) > len(split.train) + len(split.test)
-    return f"{smaller if left_out else ''}a larger scan"
+    return f"{smaller if _left_out(split) else ''}a larger scan"
+
+
+def _left_out(split: Split) -> int:
+    """Count the patterns that neither train nor test."""
+    return len(split.scan.positions) - len(split.train) - len(split.test)

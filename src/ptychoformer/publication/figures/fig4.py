@@ -23,6 +23,7 @@ from ptychoformer.publication.figures.parts.pictures import psnr_text
 from ptychoformer.publication.figures.parts.style import (
     COLOURMAPS,
     DOUBLE_COLUMN,
+    LETTER,
     MARK,
     Box,
     axes_at,
@@ -37,7 +38,6 @@ ROWS = tuple((channel, is_error) for channel in CHANNELS for is_error in (False,
 PATTERN_DECADES = 4
 ABOVE, ABOVE_POINTS = 0.22, 0.32  # of letters over panels; headings of one and of two lines stand between
 LETTER_ROOM = 0.14  # inches, of a square with a letter in it
-LETTER = 0.065  # inches that a letter of a heading is wide
 
 
 def draw(

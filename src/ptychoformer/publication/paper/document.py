@@ -30,6 +30,7 @@ from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import atomic, check_file, write_text
 from ptychoformer.paths import Run
 from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
+from ptychoformer.publication.names import listed_figures
 from ptychoformer.publication.paper.readings import read_readings
 from ptychoformer.publication.report import claims as report_claims
 from ptychoformer.publication.report import runs as report_runs
@@ -91,6 +92,7 @@ def make_paper(
     read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)
     floats = _floats(_tables(layouts, read, words), figures, contents, Path(source).parent, missing_scan)
+    orders = floats.pop("orders")
     # Every value is text unless it was made Typst here.
     render = partial(
         template(TEMPLATE, {"inline": inline, "quoted": _quoted}, _as_typst).render,
@@ -105,7 +107,7 @@ def make_paper(
         version=__version__,
         libraries=[*report_runs.libraries(runs), ("typst", typst.__version__)],
     )
-    for highest, order in product(HEIGHTS, floats["orders"]):
+    for highest, order in product(HEIGHTS, orders):
         write_text(render(highest=highest, floats=order), source)
         if _fits(source):
             break
@@ -203,7 +205,7 @@ def _floats(
     results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
     return {
         "orders": _orders(tables, _figures(results, contents, folder)),
-        "elsewhere": _listed([name for name in figures if name not in results]),
+        "elsewhere": listed_figures([name for name in figures if name not in results]),
         "absent": absent(missing_scan) if missing_scan else "",
     }
 
@@ -217,12 +219,6 @@ def _orders(tables: Sequence[dict[str, Any]], figures: Sequence[dict[str, Any]])
 def _of_experiments(contents: Contents) -> set[str]:
     """The figures that show how something came out, not how it is made."""
     return {figure for experiment in contents.experiments.values() for figure in experiment.figures}
-
-
-def _listed(figures: Sequence[str]) -> str:
-    """``Figures 1, 2 and 3``."""
-    *others, last = (name.removeprefix("fig") for name in figures) if figures else ("",)
-    return f"Figures {', '.join(others)} and {last}" if others else f"Figure {last}" if last else ""
 
 
 def _figures(figures: Mapping[str, str | os.PathLike], contents: Contents, folder: Path) -> list[dict[str, str]]:

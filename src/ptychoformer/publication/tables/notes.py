@@ -7,7 +7,7 @@ from ptychoformer.contents import CONTENTS, Contents, Table
 from ptychoformer.drawn import FIGURES_OF_A_STORE, runs_of_fig9
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments
-from ptychoformer.publication.names import object_name
+from ptychoformer.publication.names import listed_figures, object_name
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import Layout
 
@@ -81,12 +81,13 @@ def harvest_note(harvested: str, contents: Contents, shown: Collection[str], pan
     """
     tables = [table.source for name, table in contents.tables.items() if name not in shown and name != "measured"]
     figures = [f"Figure {name.removeprefix('fig')}" for name in FIGURES_OF_A_STORE if name not in shown]
-    others = [name.removeprefix("fig") for name in contents.figures if name not in FIGURES_OF_A_STORE]
+    others = listed_figures([name for name in contents.figures if name not in FIGURES_OF_A_STORE])
     lacking = ", ".join([*tables, *panels, *figures])
     left_out = f" Left out for lack of whole runs: {lacking}." if lacking else ""
-    *most, last = others
-    kept = f" Figures {', '.join(most)} and {last} show what no store keeps."
-    return f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out}{kept}"
+    return (
+        f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out} {others} show what no"
+        " store keeps."
+    )
 
 
 def figure_notes(experiments: Experiments) -> dict[str, str]:

@@ -20,7 +20,8 @@ from ptychoformer.files import atomic
 
 DOUBLE_COLUMN, SINGLE_COLUMN = 7.16, 3.5  # inches, IEEE Transactions
 LETTER_WIDTH = 0.16  # of a bold panel letter and a blank, inches
-LETTER, BESIDE_LABEL, LEGEND_LINE = 0.056, 0.5, 0.15  # a label's, its handle's and gaps', inches; a line's height
+LETTER = 0.065  # inches that a letter of a heading or a label is wide
+BESIDE_LABEL, LEGEND_LINE = 0.5, 0.15  # of a legend: its handle and gaps, and the height of a line, inches
 STYLE_FILE = Path(__file__).with_name("ptychoformer.mplstyle")
 
 # Networks in Okabe and Ito's palette, which colour-blind readers can tell apart too.
