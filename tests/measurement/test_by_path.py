@@ -247,7 +247,7 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
         ),
         (
             {"format": "cxi"},
-            "Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of cxi",
+            "Paths of datasets, and the unit of their positions, are of the format hdf5, not of cxi",
         ),
     ],
 )

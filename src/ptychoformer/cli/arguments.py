@@ -43,6 +43,12 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
         metavar="AXES",
         help=f"what the numbers of a position are, --positions-axes=-x,y; a minus alone skips one: =-,x,y [{AXES}]",
     )
+    group.add_argument(
+        "--positions-turn",
+        type=number(fields_of("Reading")["positions_turn"]),
+        metavar="DEGREES",
+        help=f"turns positions against the detector's axes, from x to y [{Reading.positions_turn:g}]",
+    )
     # Within reach of any instrument, so that micrometres taken for metres are noticed.
     group.add_argument("--wavelength", type=real(*WAVELENGTHS), metavar="METRES", help="of the beam")
     group.add_argument("--distance", type=real(1e-4, 1e3), metavar="METRES", help="from object to detector")
@@ -82,8 +88,10 @@ def cropping(options: Namespace) -> Patterns:
 def about_scan(options: Namespace) -> dict[str, Any]:
     """Return what tells one scan, read in one way, from another, for the provenance."""
     said = asdict(reading(options))
-    if options.step is None:  # which no format but one asks for
-        del said["step"]
+    # What no format but one asks for, and what earlier versions did not record.
+    for name in ("step", "positions_turn"):
+        if getattr(options, name) is None:
+            del said[name]
     return {
         "scan": Path(options.scan).name,
         "scan_bytes": Path(options.scan).stat().st_size,

@@ -51,10 +51,18 @@ class Reading:
     positions_axes: Annotated[
         str | None,
         {
-            "description": "of the format hdf5: what the numbers of a position are, such as -x,y, or -,x,y where the"
-            " first is skipped; null: x,y"
+            "description": "what the numbers of a position are, such as -x,y, or, of the format hdf5, -,x,y where the"
+            " first is skipped; of the other formats, what their x and y are in truth; null: x,y"
         },
     ] = None
+    positions_turn: Annotated[
+        float,
+        {
+            "description": "degrees by which positions are turned against the detector's axes, from x to y",
+            "minimum": -180,
+            "maximum": 180,
+        },
+    ] = 0
     geometry: Annotated[
         Geometry,
         {"description": "Lengths in metres that the file lacks or has wrong; null is as the file says."},

@@ -65,6 +65,7 @@ class Survey:
     Args:
         total: (n,) counts of each pattern on the pixels that are trusted.
         parts: (n, 4, 4) float32, the same of each part of the frame.
+        centres: (n, 2) y, x of the centre of mass of these counts, pixels from the frame's middle.
         digest: (n, 2) uint64, the same for patterns that are the same bit for bit.
         whole: whether all counts are whole numbers.
         count: patterns that are used.
@@ -81,6 +82,7 @@ class Survey:
 
     total: np.ndarray
     parts: np.ndarray
+    centres: np.ndarray
     digest: np.ndarray
     whole: bool
     count: int
@@ -116,7 +118,8 @@ def survey(
     frame = trusted.shape
     limits = (*MARKERS, *(() if saturation is None else (saturation,)))
     keys = np.random.default_rng(0).integers(0, 2**64, (trusted.size, 2), np.uint64)
-    total, parts, digest, tops, whole, summed, start = [], [], [], [], True, np.zeros(frame), 0
+    from_middle = _from_middle(trusted)
+    total, parts, moments, digest, tops, whole, summed, start = [], [], [], [], [], True, np.zeros(frame), 0
     lowest, highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
     peaks, broken, least = np.zeros(frame, np.int64), np.full(frame, -1), np.inf
     for block in blocks:
@@ -129,6 +132,7 @@ def survey(
             block = np.where(holes, np.float32(0), block)
         total.append(np.sum(block, axis=(1, 2), dtype=np.float64, where=trusted))
         parts.append(part_counts(block, trusted))
+        moments.append(block.reshape(len(block), -1) @ from_middle)
         tops.append(_tops(block, limits))
         start += len(block)
         if not part.any():
@@ -142,14 +146,24 @@ def survey(
         peaks = np.where(top > highest, 0, peaks) + np.where(top >= highest, (block == top).sum(axis=0), 0)
         np.maximum(highest, top, out=highest)
     count = int(used.sum())
-    of_patterns = (np.concatenate(those) for those in (total, parts, digest))
+    counts, parts, moments, digest = (np.concatenate(those) for those in (total, parts, moments, digest))
+    centres = moments / np.where(counts > 0, counts, 1)[:, None]
     top, times, beneath = np.concatenate(tops, axis=1)
     limit = next((each for each in limits if top.max() == np.float32(each)), None)
     counted = np.where(top == top.max(), beneath, top).max()
     marked = np.where((top == top.max()) & (counted < NEAR * top), times, 0)
     photon = 1.0 if whole else _photon(least, lowest, highest)
     mean = summed / max(count, 1)
-    return Survey(*of_patterns, whole, count, mean, lowest, highest, peaks, broken, photon, limit, marked)
+    of_patterns, of_pixels = (counts, parts, centres, digest), (mean, lowest, highest, peaks, broken)
+    return Survey(*of_patterns, whole, count, *of_pixels, photon, limit, marked)
+
+
+def _from_middle(trusted: np.ndarray) -> np.ndarray:
+    """How far below and right of the frame's middle each pixel lies, (h w, 2) float32; 0 where it
+    is not ``trusted`` (h, w).
+    """
+    y, x = (np.arange(side, dtype=np.float32) - side // 2 for side in trusted.shape)
+    return np.stack([np.where(trusted, y[:, None], 0), np.where(trusted, x, 0)], axis=-1).reshape(-1, 2)
 
 
 def _tops(block: np.ndarray, limits: tuple[float, ...]) -> np.ndarray:

@@ -27,6 +27,7 @@ import numpy as np
 from scipy.fft import fft2, fftshift, ifft2, ifftshift
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.curl import Bearing
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.examination import at_once, examine
 from ptychoformer.measurement.geometry import (
@@ -42,7 +43,7 @@ from ptychoformer.measurement.geometry import (
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.pixels import Filling, beam_centre, light_of
 from ptychoformer.measurement.plausibility import doubts, falls_apart
-from ptychoformer.measurement.readers import RawScan, open_described
+from ptychoformer.measurement.readers import AXES, RawScan, open_described
 
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
 OFF = 0.1  # of a frame's side, between the recorded centre and the one that the patterns show
@@ -78,6 +79,9 @@ class PreparedScan:
         raster: (rows, columns) of the file's patterns, some of which may be left out.
         bad: how many pixels of the whole frame are bad, by kind; see `examination.Examined`.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
+        axes, turn: what the numbers of a position were taken to be, and by how many degrees they
+            were turned then, see `readers.axes`.
+        bearings: how positions lie against the detector, as far as the patterns tell; see `curl`.
     """
 
     positions: np.ndarray
@@ -96,6 +100,9 @@ class PreparedScan:
     raster: tuple[int, int] | None = None
     bad: Mapping[str, int] = field(default_factory=dict)
     unusable: Mapping[str, np.ndarray] = field(default_factory=dict)
+    axes: str = AXES
+    turn: float = 0.0
+    bearings: tuple[Bearing, ...] = ()
 
     @property
     def grid(self) -> tuple[int, int] | None:
@@ -176,6 +183,9 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         raster=raw.grid,
         bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
         unusable=found.unusable,
+        axes=raw.axes,
+        turn=raw.turn,
+        bearings=found.bearings,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TypedDict
 import numpy as np
 from scipy import constants
 
+from ptychoformer.measurement.curl import Bearing
 from ptychoformer.measurement.geometry import (
     Preparation,
     known_lengths,
@@ -78,6 +79,16 @@ class Fluence(TypedDict):
     max: float
 
 
+class Axes(TypedDict):
+    """What positions may be, as the patterns tell: ``--positions-axes`` and ``--positions-turn``,
+    degrees with their standard error.
+    """
+
+    axes: str
+    turn: float
+    error: float
+
+
 class Facts(TypedDict):
     """What `ptychoformer inspect` tells; lengths in metres and pixels of the object, None if not
     known. Two numbers are along y and x.
@@ -105,6 +116,9 @@ class Facts(TypedDict):
     pixel_size: float | None
     extent_pixels: list[float] | None
     extent_metres: list[float] | None
+    positions_axes: str  # as the positions were read
+    positions_turn: float
+    axes_told: list[Axes] | None  # by the patterns; none of them if they tell nothing
     step_pixels: float | None
     step_metres: float | None
     overlap_of_windows: float | None
@@ -209,6 +223,9 @@ def as_mapping(summary: Summary) -> Facts:
         "pixel_size": scan.optics.pixel_size if scan.optics else None,
         "extent_pixels": None if summary.pixels is None else _extent(summary.pixels),
         "extent_metres": None if summary.metres is None else _extent(summary.metres),
+        "positions_axes": scan.axes,
+        "positions_turn": scan.turn,
+        "axes_told": None if summary.pixels is None else [_axes(scan, bearing) for bearing in scan.bearings],
         "step_pixels": step,
         "step_metres": None if summary.metres is None else _step_in_metres(summary, step),
         "overlap_of_windows": None if step is None else overlap(step, scan.window[0]),
@@ -216,6 +233,11 @@ def as_mapping(summary: Summary) -> Facts:
         "overlap_of_probes": None if step is None or probe is None else overlap(step, probe),
         "warnings": list(scan.warnings),
     }
+
+
+def _axes(scan: PreparedScan, bearing: Bearing) -> Axes:
+    axes, turn = bearing.cure(scan.axes, scan.turn)
+    return {"axes": axes, "turn": turn, "error": bearing.error}
 
 
 def _step_in_metres(summary: Summary, pixels: float | None) -> float:

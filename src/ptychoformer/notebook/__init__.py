@@ -55,6 +55,7 @@ def open_scan(
     data: str | None = None,
     positions_unit: str | None = None,
     positions_axes: str | None = None,
+    positions_turn: float | None = None,
     keep_frames: bool = False,
 ) -> Scan:
     """Look at a scan in a file of any format that can be read, or in arrays.
@@ -79,8 +80,9 @@ def open_scan(
         format: of the file; None to recognise it.
         step: of a nanoprobe's raster, pixels of the object as the whole frame samples it.
         data: path of the dataset with the patterns, in an HDF5 file of no format.
-        positions_unit, positions_axes: of positions in such a file, see
-            `measurement.readers.by_path`.
+        positions_unit: of positions in such a file, see `measurement.readers.by_path`.
+        positions_axes, positions_turn: what the numbers of a position are, and degrees by which
+            they are turned then, see `measurement.readers.axes`.
         keep_frames: use patterns too that seem to be at fault.
 
     Raises:
@@ -89,7 +91,8 @@ def open_scan(
     """
     options = {"crop": crop, "bin": bin, "centre": centre, "format": format, "keep_frames": keep_frames}
     options |= {"step": step, "wavelength": wavelength, "distance": distance, "detector_pixel": detector_pixel}
-    options |= {"data": data, "positions_unit": positions_unit, "positions_axes": positions_axes}
+    options |= {"data": data, "positions_unit": positions_unit}
+    options |= {"positions_axes": positions_axes, "positions_turn": positions_turn}
     if isinstance(positions, str):
         options, positions = options | {"positions": positions}, None
     if isinstance(source, str | os.PathLike):

@@ -6,6 +6,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,7 +15,8 @@ from ptychoformer.errors import InputError
 from ptychoformer.files import check_file
 from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers import nanoprobe, product, ptychi, ptychodus, velociprobe
-from ptychoformer.measurement.readers.by_path import AXES, open_by_path
+from ptychoformer.measurement.readers.axes import AXES, order_of, reordered, turned
+from ptychoformer.measurement.readers.by_path import open_by_path
 from ptychoformer.measurement.readers.cxi import open_cxi
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import open_source
@@ -47,6 +49,7 @@ def open_scan(
     positions: str | None = None,
     positions_unit: str | None = None,
     positions_axes: str = AXES,
+    positions_turn: float = Reading.positions_turn,
 ) -> Iterator[RawScan]:
     """A measured scan, whose frames can be read until the context ends.
 
@@ -56,7 +59,10 @@ def open_scan(
             as the whole frame samples the object.
         data, positions: of the format hdf5, which they imply: paths of datasets in the file; see
             `by_path`.
-        positions_unit, positions_axes: of these positions, as in `by_path.open_by_path`.
+        positions_unit: of these positions, as in `by_path.open_by_path`.
+        positions_axes: what the numbers of a position are, see `axes`; of the other formats, what
+            their x and y are in truth.
+        positions_turn: degrees by which positions are turned then, see `axes.turned`.
 
     Raises:
         InputError: the file is missing, of another format, damaged, or lies about itself.
@@ -66,9 +72,9 @@ def open_scan(
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read by you; change its permissions.")
     format = format or ("hdf5" if data or positions else _recognised(path))
-    if format != "hdf5" and (data or positions or positions_unit or positions_axes != AXES):
+    if format != "hdf5" and (data or positions or positions_unit):
         raise InputError(
-            f"Paths of datasets, and unit and axes of their positions, are of the format hdf5, not of {format}."
+            f"Paths of datasets, and the unit of their positions, are of the format hdf5, not of {format}."
         )
     match format:
         case "cxi":
@@ -86,7 +92,23 @@ def open_scan(
         case other:
             raise InputError(f"There is no format '{other}' of scans; it must be one of {', '.join(FORMATS)}.")
     with opened as raw:
-        yield raw
+        raw = raw if format == "hdf5" else _reordered(raw, positions_axes)
+        yield _turned(raw, positions_turn)
+
+
+def _reordered(raw: RawScan, axes: str) -> RawScan:
+    """A scan whose x and y, as its format has them, are what ``axes`` say."""
+    if order_of(axes) == order_of(AXES):
+        return raw
+    # Rows and columns of a raster would be others, too.
+    return replace(raw, positions=reordered(raw.path, raw.positions, axes), axes=axes, grid=None)
+
+
+def _turned(raw: RawScan, turn: float) -> RawScan:
+    """A scan whose positions are turned by ``turn`` degrees."""
+    if turn == 0:
+        return raw
+    return replace(raw, positions=raw.uneven(turned(raw.even(raw.positions), turn)), turn=turn, grid=None)
 
 
 def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContextManager[RawScan]:
@@ -99,6 +121,7 @@ def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContext
         positions=reading.positions,
         positions_unit=reading.positions_unit,
         positions_axes=AXES if reading.positions_axes is None else reading.positions_axes,
+        positions_turn=reading.positions_turn,
     )
 
 

@@ -16,7 +16,6 @@ its positions (n, 2) are (2, n) here, which are told by their shape as always.
 """
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.options import Reading, choices_of
+from ptychoformer.measurement.readers.axes import order_of
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import MOST_NAMED, PART, Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
@@ -40,8 +40,6 @@ from ptychoformer.measurement.readers.scan import (
 )
 
 UNITS = choices_of(Reading, "positions_unit")
-AXES = "x,y"
-AXIS = re.compile(r"[+-]?[xy]|-")  # a minus alone: a number that is skipped
 PIXEL = 0.0  # metres, as nobody knows how many
 
 
@@ -53,8 +51,7 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
         positions: the path of one dataset, or of two with a comma between them.
         unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` of each
             dataset says. A pixel is one of the object as the whole frame samples it.
-        axes: what the first numbers of a position are: ``x`` and ``y`` in either order, with a
-            minus where they run the other way, and a minus alone for one that is skipped.
+        axes: what the first numbers of a position are, see `axes`.
 
     Raises:
         InputError: a path or the unit is missing, or the file cannot be used as they say.
@@ -63,32 +60,18 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
         raise InputError(f"{path}: the format hdf5 needs the path of the patterns (data) and that of the positions.")
     if unit is not None and unit not in UNITS:
         raise InputError(f"The unit of positions must be one of {', '.join(UNITS)}, found '{unit}'.")
-    order = _order(axes)
+    order_of(axes)  # before the file is opened
 
     def glance() -> None:
         with open_source(path) as source:
-            next(_read(source, data, positions, unit, order).frames(1))
+            next(_read(source, data, positions, unit, axes).frames(1))
 
     rehearse(path, glance)
     with open_source(path) as source:
-        yield _read(source, data, positions, unit, order)
+        yield _read(source, data, positions, unit, axes)
 
 
-def _order(axes: str) -> tuple[list[int], list[int]]:
-    """Which numbers of a position as it is stored are y and x, and their signs."""
-    found = [part.strip() for part in axes.split(",")]
-    named = [part.lstrip("+-") for part in found]  # nothing where a number is skipped
-    if not all(map(AXIS.fullmatch, found)) or sorted(filter(None, named)) != ["x", "y"]:
-        raise InputError(
-            "The axes of positions must be x (to the left) and y (up) with a comma between them, whatever the file"
-            " calls them, with a minus where one is turned, and a minus alone for a number to skip, found"
-            f" '{axes}'."
-        )
-    places = [named.index(axis) for axis in "yx"]
-    return places, [-1 if found[place].startswith("-") else 1 for place in places]
-
-
-def _read(source: Source, data: str, positions: str, unit: str | None, order: tuple[list[int], list[int]]) -> RawScan:
+def _read(source: Source, data: str, positions: str, unit: str | None, axes: str) -> RawScan:
     patterns = source.stack(data)
     where = f"{source.path}: '{data}'"
     if patterns is None:
@@ -98,7 +81,7 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: tu
     stored, names = _stored(source, positions, patterns.shape[:-2], _about_parts(data))
     factors, units = _factors(source, names, unit)
     pixels = not factors.any()
-    places, signs = order
+    places, signs = order_of(axes)
     if max(places) >= stored.shape[1]:
         raise InputError(
             f"{source.path}: the axes of positions name number {max(places) + 1} of each, '{positions}' has"
@@ -122,6 +105,7 @@ def _read(source: Source, data: str, positions: str, unit: str | None, order: tu
         positions=window,
         unit="frame pixels" if pixels else "metres",
         positions_in=units[0] if len(set(factors)) == 1 and not pixels else None,
+        axes=axes,
         frames=frames,
         saturation=saturation(patterns.dtype),
         warnings=(f"{where} was saved by MATLAB; its frames are read as MATLAB has them, {_by(frame)}.",) * turned,

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ptychoformer.errors import InputError, first_line
+from ptychoformer.measurement.readers.axes import AXES
 
 SMALLEST_FRAME = 8  # pixels along a side
 LARGEST_FRAME = 4096
@@ -31,6 +32,8 @@ class RawScan:
         unit: of ``positions``: metres, or pixels of the object as the whole frame samples it.
         positions_in: the unit of lengths that they were in, as the file or the user says; None if
             there were two.
+        axes: what the numbers of a position were taken to be, see `readers.axes`.
+        turn: degrees by which they were turned then, see `axes.turned`.
         grid: (rows, columns) of a raster, whose patterns run row by row.
         wavelength: metres.
         distance: from object to detector, metres.
@@ -63,6 +66,8 @@ class RawScan:
     unit: Literal["metres", "frame pixels"]
     frames: Callable[[int], Iterator[np.ndarray]]
     positions_in: str | None = "m"
+    axes: str = AXES
+    turn: float = 0.0
     grid: tuple[int, int] | None = None
     wavelength: float | None = None
     distance: float | None = None
@@ -84,6 +89,24 @@ class RawScan:
     def numbered(self) -> np.ndarray:
         """The numbers (n,) of the patterns in the file."""
         return np.arange(len(self.positions)) if self.numbers is None else self.numbers
+
+    @property
+    def pixel_sides(self) -> np.ndarray:
+        """How long a detector pixel is along y and x, (2,), of any length."""
+        return np.ones(2) if self.detector_pixel is None else np.array(self.detector_pixel) / self.detector_pixel[0]
+
+    def even(self, positions: np.ndarray) -> np.ndarray:
+        """``positions`` (n, 2) of any length, as much along y as along x."""
+        return positions if self.unit == "metres" else positions / self._samples
+
+    def uneven(self, positions: np.ndarray) -> np.ndarray:
+        """What was made even, (n, 2), in the ``unit`` again."""
+        return positions if self.unit == "metres" else positions * self._samples
+
+    @property
+    def _samples(self) -> np.ndarray:
+        """How finely the whole frame samples the object along y and x, (2,), up to a factor."""
+        return self.frame * self.pixel_sides / self.frame[0]
 
 
 @contextmanager

@@ -60,6 +60,7 @@ def _facts(facts: Facts) -> list[tuple[str, str]]:
         ("geometry", _geometry(facts)),
         ("object pixel", _pixel(facts)),
         ("scan", _both(facts, "extent")),
+        ("axes", _axes(facts)),
         ("step", f"{_both(facts, 'step')} to the nearest neighbour (median)"),
         ("probe", _probe(facts)),
         ("overlap", _overlap(facts)),
@@ -119,6 +120,18 @@ def _both(facts: Facts, name: str) -> str:
 
 def _listed(length: float | list[float]) -> list[float]:
     return length if isinstance(length, list) else [length]
+
+
+def _axes(facts: Facts) -> str:
+    """What the numbers of a position were taken to be, and what the patterns say of it."""
+    told, axes = facts["axes_told"], facts["positions_axes"]
+    read = axes + (f", turned by {facts['positions_turn']:g} degrees" if facts["positions_turn"] else "")
+    if told is None:
+        return f"{read}; the patterns do not tell without the geometry"
+    if not told:
+        return f"{read}; the patterns do not tell"
+    found = " or ".join(f"{each['axes']}, turned by {each['turn']:.0f} ± {each['error']:.0f} degrees" for each in told)
+    return f"{read}; the patterns say {found}"
 
 
 def _probe(facts: Facts) -> str:
