@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from reference import CONFIG, configured, run_program
+from reference import configured, run_program
 
-from ptychoformer.configuration import CONTENTS
-from ptychoformer.contents import Contents, read_contents
+from ptychoformer.configuration import FULL_SIZE
+from ptychoformer.contents import CONTENTS, Contents, read_contents
 from ptychoformer.escaping import markdown
 from ptychoformer.experiments import headline_of, models_of
 from ptychoformer.parsing import command_parser
@@ -62,7 +62,7 @@ def main() -> None:
 
 def rendered() -> dict[str, str]:
     """Each page to the text between its marks."""
-    laptop, paper = configured(), configured(CONFIG)
+    laptop, paper = configured(), configured(FULL_SIZE)
     contents = read_contents(CONTENTS)
     tables = [told(paper, contents, name) for name in AT_FULL_SIZE]
     return {

@@ -35,7 +35,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import load
+from ptychoformer.configuration import CONFIG, FULL_SIZE, GPU, load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.experiments import Experiments, Run, models_of
 from ptychoformer.files import write_text
@@ -45,14 +45,12 @@ from ptychoformer.publication.harvest import harvest
 from ptychoformer.publication.store.holdings import INDEX, Holdings
 from ptychoformer.publication.store.views import shown_by
 
-CONFIG = "config/paper.yaml"
 STORE = "resources/reference"
 # Figure 9, as an experiment of its own beside those of the config.
 BANDS = "bands"
 GRACE = 120.0
 # On a GPU: what settles most claims for its time.
 FIRST = ("table3", "overlaps", "table5", "table2", "sizes")
-GPU_OVERLAY = "config/gpu.yaml"
 
 
 def main() -> int:
@@ -60,7 +58,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     os.chdir(ROOT)
     deadline = time.monotonic() + 3600 * arguments.hours
-    config = configured(CONFIG)
+    config = configured(FULL_SIZE)
     results = config["pathvars"]["results"]
     failed = 0
     for title, command in _together(config, arguments) if arguments.gpu else _seed_by_seed(config, arguments):
@@ -89,7 +87,7 @@ def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple
         raise InputError(f"--experiment: {arguments.experiment} is not allowed; there are {', '.join(there_are)}.")
     experiment = "table1" if arguments.experiment == BANDS else arguments.experiment
     for runs in without_bands(config, STORE) if arguments.experiment == BANDS else remaining(config, STORE, experiment):
-        overlays = (CONFIG, only(config, experiment, runs))
+        overlays = (FULL_SIZE, only(config, experiment, runs))
         yield (
             title_of(runs, Experiments(config).factor(experiment)),
             snakemake_command(targets(config, experiment, runs), overlays, arguments.data, arguments.cores),
@@ -114,7 +112,7 @@ def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str
         first = [path for name in FIRST for path in left[name]]
         yield (
             "the whole paper",
-            snakemake_command(wanted, (CONFIG,), arguments.data, arguments.cores, arguments.gpu, first),
+            snakemake_command(wanted, (FULL_SIZE,), arguments.data, arguments.cores, arguments.gpu, first),
         )
 
 
@@ -214,7 +212,7 @@ def _parser() -> Parser:
 
 def configured(*overlays: str | os.PathLike) -> dict:
     """The whole config with overlays, as the workflow sees it."""
-    return load(("config.yaml", *overlays))
+    return load((CONFIG, *overlays))
 
 
 def _has_bands(config: dict, experiment: str, dataset: str) -> bool:
@@ -272,7 +270,7 @@ def snakemake_command(
             one.
         first: which of them come before the others.
     """
-    options = ["--cores", cores, "--rerun-incomplete", "--configfile", *overlays, *([GPU_OVERLAY] if gpu else [])]
+    options = ["--cores", cores, "--rerun-incomplete", "--configfile", *overlays, *([GPU] if gpu else [])]
     # In quotes, in which 20191008 is no number, and in blanks, since Snakemake strips quotes at the
     # ends.
     options += ["--config", f"data_dir= {json.dumps(data)} "] if data else []

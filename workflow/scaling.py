@@ -23,11 +23,11 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ptychoformer.configuration import load
+from ptychoformer.configuration import CONFIG, FULL_SIZE, GPU, load
 from ptychoformer.experiments import scanned_patterns
 from ptychoformer.parsing import command_parser
 
-PAPER = load((ROOT / "config.yaml", ROOT / "config/paper.yaml"), ROOT)
+PAPER = load((ROOT / CONFIG, ROOT / FULL_SIZE), ROOT)
 EPOCHS, BATCH = PAPER["training"]["epochs"], PAPER["training"]["batch_size"]
 FITTED = 1 - PAPER["training"]["validation_fraction"]
 SEEDS = len(PAPER["seeds"])
@@ -89,7 +89,7 @@ def main() -> None:
     """Plan, schedule and print."""
     command_parser("python workflow/scaling.py", __doc__).parse_args()
     print("| | wall time | jobs | core hours | GPU hours |\n|---|---|---|---|---|")
-    plans = {gpu: read_plan("config/paper.yaml", *gpu * ["config/gpu.yaml"]) for gpu in (False, True)}
+    plans = {gpu: read_plan(FULL_SIZE, *gpu * [GPU]) for gpu in (False, True)}
     for machine in MACHINES:
         jobs = timed(plans[machine.gpus > 0], gpu=machine.gpus > 0)
         if machine.submissions:

@@ -22,8 +22,9 @@ sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(ROOT / "workflow"))
 
 import torch
-from reference import CONFIG, configured
+from reference import configured
 
+from ptychoformer.configuration import FULL_SIZE
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.stream import predict_scene
@@ -68,7 +69,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     torch.set_num_threads(1)
     device = lookup_device()
-    chosen = configured(CONFIG)["training"]
+    chosen = configured(FULL_SIZE)["training"]
     training = TrainingOptions(**{field.name: chosen[field.name] for field in fields(TrainingOptions)})
     data = [loaded(path, seed, training, arguments.patterns, device) for seed, path in enumerate(arguments.datasets)]
     print(

@@ -22,7 +22,10 @@ from ptychoformer.schemas import TYPES
 from ptychoformer.suggestions import known_key, resolved
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
-SCHEMA = "workflow/schemas/config.schema.yaml"  # in the project's folder
+# In the project's folder: the config's schema, the config itself, and what is laid over it for the
+# paper's full size, and for trainings on a GPU.
+SCHEMA, CONFIG = "workflow/schemas/config.schema.yaml", "config.yaml"
+FULL_SIZE, GPU = "config/paper.yaml", "config/gpu.yaml"
 
 
 def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:

@@ -34,7 +34,7 @@ def reference():
 @pytest.fixture
 def config(reference, monkeypatch):
     monkeypatch.chdir(ROOT)
-    return reference.configured(reference.CONFIG)
+    return reference.configured(reference.FULL_SIZE)
 
 
 def harvested(folder, runs, bands=True, **changes):

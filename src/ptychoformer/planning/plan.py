@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ptychoformer.configuration import complete, load_schema, read_config
+from ptychoformer.configuration import FULL_SIZE, complete, load_schema, read_config
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, held_figures
 from ptychoformer.errors import InputError
@@ -16,8 +16,7 @@ from ptychoformer.publication.tables import notes
 
 MEMORY = ".snakemake/checksums"  # of users' files, see `provided.ProvidedFiles`
 PUBLISHED = "resources/published"  # the paper's own numbers and statements, in the project's folder
-FULL_SIZE = "config/paper.yaml"  # of which the reference runs are, there too
-REFERENCE = "resources/reference"  # the reference runs there, see `publication.store.files`
+REFERENCE = "resources/reference"  # the runs of full size there, see `publication.store.files`
 
 
 class Shown(NamedTuple):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ptychoformer.configuration import load
+from ptychoformer.configuration import CONFIG, FULL_SIZE, load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import RUN
@@ -29,7 +29,6 @@ from ptychoformer.publication.store.finished import Finished, finished_runs
 from ptychoformer.publication.store.views import Shown, keep_views, shown_by
 
 TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networks that the paper compares
-CONFIG = ("config.yaml", "config/paper.yaml")
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("results", help="folder of results, for example results/paper")
     parser.add_argument("store", help="folder to make or add to, for example resources/reference")
     parser.add_argument(
-        "--config", nargs="+", default=CONFIG, metavar="FILE", help="of the results, overlays last [%(default)s]"
+        "--config",
+        nargs="+",
+        default=(CONFIG, FULL_SIZE),
+        metavar="FILE",
+        help="of the results, overlays last [%(default)s]",
     )
     chosen = parser.parse_args(arguments)
     try:
