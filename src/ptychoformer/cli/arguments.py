@@ -41,13 +41,14 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
     group.add_argument(
         "--positions-axes",
         metavar="AXES",
-        help=f"what the numbers of a position are, --positions-axes=-x,y; a minus alone skips one: =-,x,y [{AXES}]",
+        help="what the numbers of a position are, or the x and y of any format, --positions-axes=-x,y; in HDF5 without"
+        f" a format a minus alone skips one: =-,x,y [{AXES}]",
     )
     group.add_argument(
         "--positions-turn",
         type=number(fields_of("Reading")["positions_turn"]),
         metavar="DEGREES",
-        help=f"turns positions against the detector's axes, from x to y [{Reading.positions_turn:g}]",
+        help=f"by which positions are turned then, clockwise in a picture [{Reading.positions_turn:g}]",
     )
     # Within reach of any instrument, so that micrometres taken for metres are noticed.
     group.add_argument("--wavelength", type=real(*WAVELENGTHS), metavar="METRES", help="of the beam")
@@ -90,7 +91,7 @@ def about_scan(options: Namespace) -> dict[str, Any]:
     said = asdict(reading(options))
     # What no format but one asks for, and what earlier versions did not record.
     for name in ("step", "positions_turn"):
-        if getattr(options, name) is None:
+        if not getattr(options, name):
             del said[name]
     return {
         "scan": Path(options.scan).name,

@@ -12,7 +12,8 @@ An object of parallel stripes does not tell whether positions are mirrored, and 
 phase, in a beam without curvature, tells nothing.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -21,11 +22,12 @@ from ptychoformer.measurement.readers.axes import AS_THEY_ARE, FAMILIES, in_anot
 
 NEIGHBOURS = 18  # of a place, from which the slopes of the centres of mass are fitted
 FEWEST, MOST = 100, 10_000  # places that tell, and of which as many are looked at
+# A cell in which exposures count as one place, as a part of the side of the square that each has of
+# the scan between these quantiles of the positions.
+CELL, TAILS = 0.5, (0.05, 0.95)
 FLATTEST = 0.1  # of the width of a place's neighbours, along the axis along which they are narrowest
-# One way to lie is less likely than another if it leaves so many times the mean square of the curl,
-# and the logarithm of this ratio is so many times its standard error.
-RATIO, SURE = 2.5, 3.0
-LARGEST_ERROR = 10.0  # degrees, of a turn that is told
+# One way to lie is less likely than another if it leaves so many times the mean square of the curl.
+RATIO = 2.5
 # What a turn is at least that is warned of, degrees and standard errors: encoders are mounted as
 # well, and what an object absorbs bends the estimate by a few degrees.
 TURN, SURE_OF_TURN = 5.0, 5.0
@@ -35,7 +37,7 @@ TINY = np.finfo(float).tiny
 
 @dataclass(frozen=True)
 class Bearing:
-    """A way in which positions may lie.
+    """A way in which positions may lie against the detector.
 
     Args:
         way: of `axes.WAYS`, to the nearest right angle.
@@ -53,37 +55,35 @@ class Bearing:
         return abs(self.turn) >= max(TURN, SURE_OF_TURN * self.error)
 
     def cure(self, axes: str, turn: float) -> tuple[str, float]:
-        """What ``axes`` and ``turn``, as positions were read, should be."""
+        """Say what ``axes`` and ``turn``, degrees, should be of positions that were read so."""
         # A mirror makes of a turn the opposite one.
         before = -turn if self.way in FAMILIES[1] else turn
         return in_another_way(axes, self.way), float(_within(before + self.turn, 360))
 
 
-def about_bearings(path: object, axes: str, turn: float, lie: tuple[Bearing, ...]) -> tuple[str, ...]:
-    """Warn of positions that lie otherwise against the detector than patterns say.
+def about_bearings(path: object, axes: str, turn: float, bearings: tuple[Bearing, ...]) -> tuple[str, ...]:
+    """Warn of positions that lie otherwise against the detector than patterns say. Where two ways
+    are left nothing is said: a beam that drifts from line to line looks like swapped axes.
 
     Args:
         axes, turn: as they were read, see `readers.axes`.
-        lie: what `bearings` found.
+        bearings: what `find_bearings` found.
     """
-    move = f"{path}: the centres of mass of the patterns move as if"
-    if lie and all(bearing.way != AS_THEY_ARE for bearing in lie):
-        cures = [bearing.cure(axes, turn)[0] for bearing in lie]
-        return (
-            f"{move} positions were {' or '.join(cures)} rather than {axes}: x and y may be swapped, or one run the"
-            f" other way. Look whether --positions-axes={cures[0]} (positions_axes in a config) makes a lower R factor;"
-            " a beam that is far from round can mislead.",
-        )
-    if len(lie) == 1 and lie[0].is_turned:
-        angle = lie[0].cure(axes, turn)[1]
-        return (
-            f"{move} the scan were turned by {-lie[0].turn:.0f} degrees against the detector. Look whether"
-            f" --positions-turn={angle:.1f} (positions_turn in a config), which turns it back, makes a lower R factor.",
-        )
-    return ()
+    if len(bearings) != 1 or (bearings[0].way == AS_THEY_ARE and not bearings[0].is_turned):
+        return ()
+    certain = bearings[0] if bearings[0].is_turned else replace(bearings[0], turn=0.0)
+    right, angle = certain.cure(axes, turn)
+    options = [f"--positions-axes={right} (positions_axes in a config)"] if right != axes else []
+    options += [f"--positions-turn={angle:.1f} (positions_turn)"] if not math.isclose(angle, turn, abs_tol=0.01) else []
+    seem = "the scan may be turned" if right == axes else "x and y may be swapped, or one run the other way"
+    return (
+        f"{path}: the centres of mass of the patterns do not move as they would if positions were read rightly: {seem}."
+        f" Look whether the R factor is lower with {' and '.join(options)}; a beam that drifts, or is far from round,"
+        " can mislead.",
+    )
 
 
-def bearings(positions: np.ndarray, centres: np.ndarray) -> tuple[Bearing, ...]:
+def find_bearings(positions: np.ndarray, centres: np.ndarray) -> tuple[Bearing, ...]:
     """Return the ways in which positions may lie against the detector: one, or two where the
     patterns do not tell whether they are mirrored; none if they tell nothing.
 
@@ -91,15 +91,27 @@ def bearings(positions: np.ndarray, centres: np.ndarray) -> tuple[Bearing, ...]:
         positions: (n, 2) y, x of the window on the object, of any length.
         centres: (n, 2) y, x of the patterns' centres of mass, of any length.
     """
-    places, at = np.unique(positions, axis=0, return_inverse=True)
+    places, means = _places(positions, centres)
     if len(places) < FEWEST:
         return ()
-    means = np.stack([np.bincount(at, along) for along in centres.T], axis=1) / np.bincount(at)[:, None]
     around, slopes = _slopes(places, means)
     if len(around) < FEWEST:
         return ()
     # An even slope is the beam's own motion with the scan.
-    return _told(_by_block(around, slopes - slopes.mean(axis=0)))
+    return _told(*_by_block(around, slopes - slopes.mean(axis=0)))
+
+
+def _places(positions: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of ``positions`` and ``values`` (n, 2) in each cell of a grid that is finer than they
+    lie on average, (m, 2): of exposures in place, and of close ones along a line.
+    """
+    low, high = np.quantile(positions, TAILS, axis=0)
+    cell = CELL * np.sqrt(np.prod(high - low) / len(positions))
+    cells = np.floor((positions - low) / cell).astype(np.int64) if cell > 0 else positions
+    _, at, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    sums = (np.stack([np.bincount(at, along) for along in part.T], axis=1) for part in (positions, values))
+    places, means = (each / count[:, None] for each in sums)
+    return places, means
 
 
 def _slopes(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,38 +127,38 @@ def _slopes(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     return places[chosen[wide]], changes[wide].mT @ offsets[wide] @ np.linalg.inv(spread[wide])
 
 
-def _by_block(places: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """Sums (blocks, 2, 2, 2) over neighbouring ``places`` (m, 2): of what ``slopes`` (m, 2, 2) make
-    of the curl, for positions as they are and for mirrored ones, a matrix whose quadratic form of
-    cosine and sine is the square of the curl after a turn by that angle.
+def _by_block(places: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, float]:
+    """The mean square of the curl that ``slopes`` (m, 2, 2) at ``places`` (m, 2) have after a turn
+    by an angle t, times m, is (cos t, sin t) M (cos t, sin t)^T. Returns the part of M of each
+    block of neighbouring places, (blocks, 2, 2, 2), for positions as they are and mirrored; and the
+    mean square of all slopes but the largest of the four, times m.
     """
     (yy, yx), (xy, xx) = np.moveaxis(slopes, 0, 2)
-    # After a turn by t the curl is cos(t) (yx - xy) - sin(t) (yy + xx); with x mirrored, yx and xx
-    # have the other sign.
+    # The curl is cos t (yx - xy) - sin t (yy + xx); with x mirrored, yx and xx have the other sign.
     parts = np.stack([np.stack([yx - xy, -yy - xx], axis=1), np.stack([-yx - xy, xx - yy], axis=1)], axis=1)
     products = parts[..., None] * parts[..., None, :]
-    block = _blocks(places)
-    return np.stack([products[block == number].sum(axis=0) for number in range(block.max() + 1)])
+    block, squares = _blocks(places), np.sum(slopes**2, axis=0)
+    blocks = np.stack([products[block == number].sum(axis=0) for number in range(block.max() + 1)])
+    return blocks, float(squares.sum() - squares.max())
 
 
-def _told(blocks: np.ndarray) -> tuple[Bearing, ...]:
-    """What the sums (blocks, 2, 2, 2) of `_by_block` tell."""
+def _told(blocks: np.ndarray, others: float) -> tuple[Bearing, ...]:
+    """What is told by the matrices (blocks, 2, 2, 2) of `_by_block`, and by the ``others`` of the
+    slopes: a beam that drifts from line to line makes one of the four large, and leaves these.
+    """
     whole = blocks.sum(axis=0)
     least, most, turns = _least_curl(whole)
-    parts = [_least_curl(whole - block) for block in blocks]
-    error = _error(np.array([np.log(some[1] / some[0]) for some, _, _ in parts]))
-    larger = np.log(least[1] / least[0])
+    without = np.array([_least_curl(whole - block)[2] for block in blocks])
     found = []
-    for family, less_likely in enumerate((-larger, larger)):
-        if less_likely >= max(np.log(RATIO), SURE * error):
+    for family, (straight, turned) in enumerate(FAMILIES):
+        if least[family] >= RATIO * least[1 - family]:
             continue
-        error_of_turn = _error(_within(np.array([some[family] for _, _, some in parts]) - turns[family], 180))
-        if most[family] < RATIO * least[family] or error_of_turn > LARGEST_ERROR:
+        if not most[family] >= RATIO * least[family]:
             return ()
         rest = _within(turns[family], 90)
-        right_angle = int(abs(_within(turns[family], 180) - rest) > 1)
-        found.append(Bearing(FAMILIES[family][right_angle], float(rest), float(error_of_turn)))
-    return tuple(found)
+        way = turned if abs(_within(turns[family], 180) - rest) > 1 else straight
+        found.append(Bearing(way, float(rest), _error(_within(without[:, family] - turns[family], 180))))
+    return tuple(found) if len(found) == 2 or others >= RATIO * least.min() else ()
 
 
 def _least_curl(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,7 +13,6 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.curl import Bearing, about_bearings, bearings
 from ptychoformer.measurement.frames import REASONS, overexposed, sentences, unusable
 from ptychoformer.measurement.pixels import (
     ALIVE,
@@ -59,7 +58,7 @@ class Examined:
         counts: (n,) float64, of each pattern on the good pixels of the whole frame.
         part_counts: (n, 4, 4) float32, the same of each part of the frame.
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
-        bearings: how positions lie against the detector, as far as the patterns tell; see `curl`.
+        centres: (n, 2) y, x of the centre of mass of each pattern's counts, detector pixels.
         swapped: whether the corners of the frame hold the beam, see `pixels.beam_in_corners`.
         warnings: full sentences for people.
     """
@@ -70,7 +69,7 @@ class Examined:
     counts: np.ndarray
     part_counts: np.ndarray
     unusable: dict[str, np.ndarray]
-    bearings: tuple[Bearing, ...]
+    centres: np.ndarray
     swapped: bool
     warnings: tuple[str, ...]
 
@@ -124,7 +123,6 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
             break
     numbers = {reason: raw.numbered[those] for reason, those in reasons.items()}
     _check_numbers(raw, seen, ~united)
-    lie = bearings(raw.even(raw.positions[used]), seen.centres[used] * raw.pixel_sides)
     warnings = (
         about_mask
         + _about_pixels(raw, seen, bad)
@@ -133,11 +131,11 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         + _about_offset(raw, seen, ~united)
         + sentences(raw.path, numbers, count, kept)
         + (() if raw.simulated else about_places(raw, used, ~united, at_once(raw)))
-        + (() if raw.simulated else about_bearings(raw.path, raw.axes, raw.turn, lie))
     )
     known = bad["masked"] | bad["blind"] | bad["overexposed"]
     swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, known))
-    return Examined(_filled(seen, united), bad, used, seen.total, seen.parts, numbers, lie, swapped, warnings)
+    of_patterns = (used, seen.total, seen.parts, numbers, seen.centres)
+    return Examined(_filled(seen, united), bad, *of_patterns, swapped, warnings)
 
 
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:

@@ -52,13 +52,13 @@ class Reading:
         str | None,
         {
             "description": "what the numbers of a position are, such as -x,y, or, of the format hdf5, -,x,y where the"
-            " first is skipped; of the other formats, what their x and y are in truth; null: x,y"
+            " first is skipped; of the other formats, which axes their x and y really are; null: x,y"
         },
     ] = None
     positions_turn: Annotated[
         float,
         {
-            "description": "degrees by which positions are turned against the detector's axes, from x to y",
+            "description": "degrees by which positions are turned then, from x to y, clockwise in a picture",
             "minimum": -180,
             "maximum": 180,
         },

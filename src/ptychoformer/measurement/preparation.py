@@ -27,7 +27,7 @@ import numpy as np
 from scipy.fft import fft2, fftshift, ifft2, ifftshift
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.curl import Bearing
+from ptychoformer.measurement.curl import Bearing, about_bearings, find_bearings
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.examination import at_once, examine
 from ptychoformer.measurement.geometry import (
@@ -81,7 +81,8 @@ class PreparedScan:
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
         axes, turn: what the numbers of a position were taken to be, and by how many degrees they
             were turned then, see `readers.axes`.
-        bearings: how positions lie against the detector, as far as the patterns tell; see `curl`.
+        centres: (n, 2) y, x of the centre of mass of each whole frame, detector pixels.
+        bearings: how positions lie against the detector, as far as these centres tell; see `curl`.
     """
 
     positions: np.ndarray
@@ -102,6 +103,7 @@ class PreparedScan:
     unusable: Mapping[str, np.ndarray] = field(default_factory=dict)
     axes: str = AXES
     turn: float = 0.0
+    centres: np.ndarray | None = None
     bearings: tuple[Bearing, ...] = ()
 
     @property
@@ -142,7 +144,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     used, shown = found.used, beam_centre(found.mean)
     check_moves(raw, used)
     # The object lies between the positions of the patterns that are used.
-    everything, raw = raw, replace(raw, positions=raw.positions[used])
+    everything, raw = raw, replace(raw, positions=raw.positions[used], numbers=raw.numbered[used])
     centre = preparation.centre or raw.centre or (_middle(raw.frame) if raw.centred else shown)
     crop = crop_side(raw, centre, preparation)
     window = crop // preparation.bin
@@ -162,10 +164,9 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
     warnings = raw.warnings + found.warnings + about_corners + _beside_the_beam(raw, centre, shown) + about_light
     warnings += check_object_pixel(raw, preparation) + lengths_missing(raw, preparation, optics)
     warnings += _light_lost(raw, window, held)
-    if np.ptp(positions, axis=0).any():
-        lengths = known_lengths(raw, preparation, optics)
-        warnings += doubts(raw.path, positions, window, probe, lengths, raw.positions_in)
-        warnings += falls_apart(raw.path, positions, window, everything.numbered[used])
+    bearings = find_bearings(raw.even(raw.positions), found.centres[used])
+    warnings += () if raw.simulated else about_bearings(raw.path, raw.axes, raw.turn, bearings)
+    warnings += _about_positions(raw, positions, window, probe, known_lengths(raw, preparation, optics))
     return PreparedScan(
         positions=positions,
         counts=found.counts[used],
@@ -178,14 +179,15 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         crop=crop,
         warnings=warnings,
         frames=partial(_frames, everything, used, prepared),
-        numbers=everything.numbered[used],
+        numbers=raw.numbered,
         probe_light=0.0 if raw.probe is None else float(np.sum(np.abs(raw.probe).astype(np.float64) ** 2)),
         raster=raw.grid,
         bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
         unusable=found.unusable,
         axes=raw.axes,
         turn=raw.turn,
-        bearings=found.bearings,
+        centres=found.centres[used],
+        bearings=bearings,
     )
 
 
@@ -266,6 +268,18 @@ def lengths_missing(raw: RawScan, preparation: Preparation, optics: Optics | Non
         return ()
     missing = [name.replace("_", " ") for name, value in lengths_of(raw, preparation).items() if value is None]
     return (f"{raw.path} records no {', '.join(missing)}: lengths are in pixels.",)
+
+
+def _about_positions(
+    raw: RawScan, positions: np.ndarray, window: int, probe: np.ndarray | None, lengths: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Warn of ``positions`` (n, 2), pixels of the object, and ``lengths`` that do not go
+    together.
+    """
+    if not np.ptp(positions, axis=0).any():
+        return ()
+    odd = doubts(raw.path, positions, window, probe, lengths, raw.positions_in)
+    return odd + falls_apart(raw.path, positions, window, raw.numbered)
 
 
 def _light_lost(raw: RawScan, window: int, held: float) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TypedDict
 import numpy as np
 from scipy import constants
 
-from ptychoformer.measurement.curl import Bearing
+from ptychoformer.measurement.curl import Bearing, about_bearings, find_bearings
 from ptychoformer.measurement.geometry import (
     Preparation,
     known_lengths,
@@ -118,7 +118,7 @@ class Facts(TypedDict):
     extent_metres: list[float] | None
     positions_axes: str  # as the positions were read
     positions_turn: float
-    axes_told: list[Axes] | None  # by the patterns; none of them if they tell nothing
+    axes_told: list[Axes]  # by the patterns; none if they tell nothing
     step_pixels: float | None
     step_metres: float | None
     overlap_of_windows: float | None
@@ -142,6 +142,8 @@ def summarise(path: str | os.PathLike, reading: Reading, patterns: Patterns) -> 
         usable = replace(raw, positions=np.zeros_like(raw.positions), unit="frame pixels") if lost else raw
         prepared = prepare(usable, preparation)
         if lost:
+            bearings = find_bearings(raw.positions[np.isin(raw.numbered, prepared.numbers)], prepared.centres)
+            prepared = replace(prepared, bearings=bearings)
             prepared = replace(prepared, warnings=_warnings_in_metres(raw, preparation, prepared))
             check_moves(raw, np.isin(raw.numbered, prepared.numbers))
         lengths |= {"detector_pixel": lengths["detector_pixel"] and lengths["detector_pixel"][0]}
@@ -175,7 +177,8 @@ def _warnings_in_metres(raw: RawScan, preparation: Preparation, prepared: Prepar
     untrue = lengths_missing(raw, preparation, None)  # in pixels
     strange = strange_lengths(raw.path, known_lengths(raw, preparation, None))
     true = tuple(warning for warning in prepared.warnings if warning not in untrue)
-    return (*true, positions_without_pixels(raw, preparation), *strange)
+    turned = about_bearings(raw.path, raw.axes, raw.turn, prepared.bearings)
+    return (*true, *turned, positions_without_pixels(raw, preparation), *strange)
 
 
 def _counts(scan: PreparedScan) -> tuple[np.ndarray, np.ndarray, float]:
@@ -225,7 +228,7 @@ def as_mapping(summary: Summary) -> Facts:
         "extent_metres": None if summary.metres is None else _extent(summary.metres),
         "positions_axes": scan.axes,
         "positions_turn": scan.turn,
-        "axes_told": None if summary.pixels is None else [_axes(scan, bearing) for bearing in scan.bearings],
+        "axes_told": [_axes(scan, bearing) for bearing in scan.bearings],
         "step_pixels": step,
         "step_metres": None if summary.metres is None else _step_in_metres(summary, step),
         "overlap_of_windows": None if step is None else overlap(step, scan.window[0]),

@@ -90,23 +90,15 @@ class RawScan:
         """The numbers (n,) of the patterns in the file."""
         return np.arange(len(self.positions)) if self.numbers is None else self.numbers
 
-    @property
-    def pixel_sides(self) -> np.ndarray:
-        """How long a detector pixel is along y and x, (2,), of any length."""
-        return np.ones(2) if self.detector_pixel is None else np.array(self.detector_pixel) / self.detector_pixel[0]
-
     def even(self, positions: np.ndarray) -> np.ndarray:
-        """``positions`` (n, 2) of any length, as much along y as along x."""
-        return positions if self.unit == "metres" else positions / self._samples
+        """``positions`` (n, 2) in a unit that is as long along y as along x, which pixels of the
+        object are not where the frame, of square pixels, is oblong.
+        """
+        return positions if self.unit == "metres" else positions / self.frame
 
     def uneven(self, positions: np.ndarray) -> np.ndarray:
         """What was made even, (n, 2), in the ``unit`` again."""
-        return positions if self.unit == "metres" else positions * self._samples
-
-    @property
-    def _samples(self) -> np.ndarray:
-        """How finely the whole frame samples the object along y and x, (2,), up to a factor."""
-        return self.frame * self.pixel_sides / self.frame[0]
+        return positions if self.unit == "metres" else positions * self.frame
 
 
 @contextmanager

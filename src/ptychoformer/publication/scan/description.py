@@ -125,12 +125,12 @@ def _listed(length: float | list[float]) -> list[float]:
 def _axes(facts: Facts) -> str:
     """What the numbers of a position were taken to be, and what the patterns say of it."""
     told, axes = facts["axes_told"], facts["positions_axes"]
-    read = axes + (f", turned by {facts['positions_turn']:g} degrees" if facts["positions_turn"] else "")
-    if told is None:
-        return f"{read}; the patterns do not tell without the geometry"
+    read = axes + (f" with a turn of {facts['positions_turn']:g} degrees" if facts["positions_turn"] else "")
     if not told:
         return f"{read}; the patterns do not tell"
-    found = " or ".join(f"{each['axes']}, turned by {each['turn']:.0f} ± {each['error']:.0f} degrees" for each in told)
+    found = " or ".join(
+        f"{each['axes']} with a turn of {each['turn']:.0f} ± {each['error']:.0f} degrees" for each in told
+    )
     return f"{read}; the patterns say {found}"
 
 
