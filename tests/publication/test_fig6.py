@@ -33,7 +33,7 @@ def whole_scan_files(tmp_path, dataset, experiment):
 def references(tmp_path, dataset, experiment):
     """A floor that has nothing but the mean, and a ceiling without an error, of the same training."""
     how = dict(normalisation=Normalisation(0.45, 1.05, -2.0, 0.5), split=whole_scan(read_scan(dataset)))
-    blurs = {"floor": 1e4, "ceiling": 0.0}
+    blurs = {"floor": 500.0, "ceiling": 0.0}
     return {
         model: experiment.write_run(tmp_path / "whole", dataset, model, blur, **how) for model, blur in blurs.items()
     }
