@@ -69,7 +69,8 @@ def prepared(positions, frames, window=WINDOW, optics=None, block=50):
         crop=window[0],
         warnings=(),
     )
-    counts = dict(counts=np.zeros(len(positions)), part_counts=np.zeros((len(positions), 4, 4), np.float32))
+    shapes = dict(counts=(), part_counts=(4, 4), centres=(2,))
+    counts = {name: np.zeros((len(positions), *shape)) for name, shape in shapes.items()}
     return PreparedScan(positions=positions, window=window, frames=blocks, **counts, **parts)
 
 

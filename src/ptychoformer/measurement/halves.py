@@ -58,5 +58,5 @@ def half_of(scan: PreparedScan, half: int, seed: int) -> PreparedScan:
             if part.any():
                 yield block[part]
 
-    parts = {name: getattr(scan, name)[chosen] for name in ("positions", "counts", "part_counts", "numbers")}
+    parts = {name: getattr(scan, name)[chosen] for name in ("positions", "counts", "part_counts", "centres", "numbers")}
     return replace(scan, **parts, frames=frames)

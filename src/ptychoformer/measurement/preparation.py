@@ -64,6 +64,7 @@ class PreparedScan:
             it tells one scan from another.
         part_counts: (n, 4, 4) float32, the same in 4 x 4 parts of the frame: it tells how the frame
             lies, which may be transposed or mirrored.
+        centres: (n, 2) y, x of the centre of mass of each whole frame, detector pixels.
         window: (h, w) of the patterns.
         optics: with the pixel size of the object; None if that is not known.
         mask: (h, w) bool, True where most of what a pixel is made of is bad.
@@ -81,13 +82,13 @@ class PreparedScan:
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
         axes, turn: what the numbers of a position were taken to be, and by how many degrees they
             were turned then, see `readers.axes`.
-        centres: (n, 2) y, x of the centre of mass of each whole frame, detector pixels.
-        bearings: how positions lie against the detector, as far as these centres tell; see `curl`.
+        bearings: how positions lie against the detector, as far as ``centres`` tell; see `curl`.
     """
 
     positions: np.ndarray
     counts: np.ndarray
     part_counts: np.ndarray
+    centres: np.ndarray
     window: tuple[int, int]
     optics: Optics | None
     mask: np.ndarray
@@ -103,7 +104,6 @@ class PreparedScan:
     unusable: Mapping[str, np.ndarray] = field(default_factory=dict)
     axes: str = AXES
     turn: float = 0.0
-    centres: np.ndarray | None = None
     bearings: tuple[Bearing, ...] = ()
 
     @property
@@ -171,6 +171,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         positions=positions,
         counts=found.counts[used],
         part_counts=found.part_counts[used],
+        centres=found.centres[used],
         window=(window, window),
         optics=optics,
         mask=_binned(bad[None].astype(np.float32), preparation.bin)[0] > preparation.bin**2 / 2,
@@ -186,7 +187,6 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
         unusable=found.unusable,
         axes=raw.axes,
         turn=raw.turn,
-        centres=found.centres[used],
         bearings=bearings,
     )
 
