@@ -162,6 +162,18 @@ def test_every_word_can_be_read_whatever_the_block_and_however_long_a_name(datas
         assert not experiment.illegible(figure)
 
 
+LONG = "A network of ours without its second branch and with another loss"
+
+
+def test_names_of_any_length_stay_over_their_columns(tmp_path, dataset, experiment):
+    runs = {model: experiment.write_run(tmp_path, dataset, model, 1.0) for model in [*experiment.MODELS, "epie"]}
+    views = load_views(dataset, runs, **HEADLINE)
+    with house_style():
+        figure = compose(views, [LONG, LONG.replace(" ", ""), LONG[:20], LONG[:14], LONG], "Noise-free", "scene of it")
+        assert not experiment.illegible(figure)
+    assert any("…" in axes.get_title() for axes in figure.axes)
+
+
 def test_five_columns_hold_the_names_of_the_paper(tmp_path, dataset, experiment):
     runs = {
         model: experiment.write_run(tmp_path, dataset, model, 1.0 + place)

@@ -128,6 +128,7 @@ def test_every_word_can_be_read(dataset, trained, whole_scan_files, references, 
     rows, pixel_size = load_rows(dataset, whole_scan_files, trained, references, **HEADLINE)
     with house_style():
         assert not experiment.illegible(compose(rows, list(LABELS.values()), pixel_size))
+        assert not experiment.illegible(compose(rows, ["A network of ours without its second branch"] * 2, pixel_size))
 
 
 def test_page_and_bytes(tmp_path, dataset, trained, whole_scan_files, references):

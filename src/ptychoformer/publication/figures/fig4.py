@@ -23,10 +23,10 @@ from ptychoformer.publication.figures.parts.pictures import psnr_text
 from ptychoformer.publication.figures.parts.style import (
     COLOURMAPS,
     DOUBLE_COLUMN,
-    LETTER,
     MARK,
     Box,
     axes_at,
+    heading,
     house_style,
     letter,
     save,
@@ -129,24 +129,10 @@ def _draw_point(page: Page, layout: Layout, place: int, view: View, headings: li
             missing = model is None and what[1]
             axes = _blank(page, box) if missing else page.panel(box, view, model, what)
             if row == 0:
-                axes.set_title(_narrow(headings[column], layout.point), pad=2, linespacing=1.0)
+                axes.set_title(heading(headings[column], layout.point, lines=2), pad=2, linespacing=1.0)
             if model is None and place == 0:
                 _row_label(axes, _row_name(what))
     _draw_pattern(page, layout, place)
-
-
-def _narrow(heading: str, width: float) -> str:
-    """A heading in two lines if it is wider than ``width`` inches: parted at the blank nearest its
-    middle, or by a hyphen.
-    """
-    if len(heading) * LETTER <= width:
-        return heading
-    middle = len(heading) // 2
-    blanks = [place for place, sign in enumerate(heading) if sign == " "]
-    if not blanks:
-        return f"{heading[:middle]}-\n{heading[middle:]}"
-    place = min(blanks, key=lambda blank: abs(blank - middle))
-    return f"{heading[:place]}\n{heading[place + 1 :]}"
 
 
 def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
@@ -173,7 +159,7 @@ def _draw_scene(page: Page, layout: Layout, headings: list[str]) -> None:
                 continue
             axes = page.panel(layout.scene_box(row, column), view, model, what)
             if row == 0:
-                axes.set_title(headings[column], pad=2)
+                axes.set_title(heading(headings[column], layout.scene[0]), pad=2)
             if model is None:
                 _row_label(axes, _row_name(what))
                 _mark_unseen(axes, page.views.unseen_from)

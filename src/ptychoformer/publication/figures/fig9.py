@@ -22,6 +22,7 @@ from ptychoformer.publication.figures.parts.style import (
     LEGEND_LINE,
     axes_at,
     colour,
+    heading,
     house_style,
     legend_rows,
     save,
@@ -131,7 +132,7 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
             for limit in (1, 2):
                 axes.axvline(limit * MAX_FREQUENCY / 3, color="0.35", linewidth=0.6, linestyle=":")
             if row == 0:
-                axes.set_title(label, pad=2)
+                axes.set_title(heading(label, width), pad=2)
                 for place, name in enumerate(BANDS):
                     at = (place + 0.5) / len(BANDS)
                     axes.text(at, 0.99, name, transform=axes.transAxes, ha="center", va="top", bbox=BEHIND)

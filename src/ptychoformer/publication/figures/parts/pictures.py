@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator
 from ptychoformer.evaluation.quantities import number
 from ptychoformer.publication.figures.parts.bars import beyond, colour_bar, frame, scale_bar, ticks_of
 from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View
-from ptychoformer.publication.figures.parts.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, letter
+from ptychoformer.publication.figures.parts.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, heading, letter
 
 LEFT, GAP, MARGIN = 0.36, 0.03, 0.06
 FOR_BARS = 0.62
@@ -150,8 +150,8 @@ class Pictures:
             axes = [self._picture(figure, box, column, row, model) for column, model in enumerate(row.columns)]
             axes[0].set_ylabel(row.name, labelpad=3, linespacing=1.0)
             if place == 0:
-                for panel, heading in zip(axes, [truth, *headings], strict=True):
-                    panel.set_title(heading, pad=2)
+                for panel, label in zip(axes, [truth, *headings], strict=True):
+                    panel.set_title(heading(label, self.width), pad=2)
             if row.letter:
                 letter(figure, box, row.letter, row.title, above=0.22 if place == 0 else 0.06)
             if row.truth and not any(row.view is view for view in seen):

@@ -73,6 +73,24 @@ def legend_rows(labels: Sequence[str]) -> int:
     return math.ceil(sum(BESIDE_LABEL + LETTER * len(label) for label in labels) / DOUBLE_COLUMN)
 
 
+def heading(label: str, width: float, lines: int = 1) -> str:
+    """A ``label`` as it stands over a panel of ``width`` inches: in two ``lines`` if it must and
+    may, parted at the blank nearest its middle or by a hyphen; what is too long ends in an
+    ellipsis.
+    """
+    most = max(2, int(width / LETTER))
+    if len(label) <= most:
+        return label
+    if lines == 1:
+        return f"{label[: most - 1].rstrip()}…"
+    middle = len(label) // 2
+    blanks = [place for place, sign in enumerate(label) if sign == " "]
+    if not blanks:
+        return f"{heading(label[:middle], width - LETTER)}-\n{heading(label[middle:], width)}"
+    place = min(blanks, key=lambda blank: abs(blank - middle))
+    return f"{heading(label[:place], width)}\n{heading(label[place + 1 :], width)}"
+
+
 def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:
     """Bold panel letter and a line of text, with their baseline ``above`` inches over the box."""
     left, top, *_ = box
