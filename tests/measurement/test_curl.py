@@ -174,6 +174,7 @@ def test_turning_is_from_x_to_y():
 def test_a_turn_past_a_half_turn_is_told_as_the_shorter_one():
     assert Bearing(AS_THEY_ARE, 40, 1).cure("x,y", 170) == ("x,y", pytest.approx(-150))
     assert Bearing("mirrored", 10, 1).cure("x,y", 30) == ("-x,y", pytest.approx(-20))
+    assert Bearing("turned", 40, 1).cure("x,y", 20) == ("x,y", pytest.approx(-30))
 
 
 def advice(given, turn, *found):
@@ -188,11 +189,17 @@ def advice(given, turn, *found):
         ("x,y", 0, Bearing(AS_THEY_ARE, 8, 2), []),
         ("x,y", 0, Bearing(AS_THEY_ARE, 8, 1), ["--positions-turn=8.0"]),
         ("x,y", 10, Bearing(AS_THEY_ARE, -20, 1), ["--positions-turn=-10.0"]),
+        ("x,y", 30, Bearing(AS_THEY_ARE, -29, 1), ["--positions-turn=0.0"]),
         ("x,y", 0, Bearing("mirrored", 3, 1), ["--positions-axes=-x,y"]),
         ("x,y", 0, Bearing("mirrored", 30, 1), ["--positions-axes=-x,y", "--positions-turn=30.0"]),
         ("-,x,y", 0, Bearing("swapped", 3, 1), ["--positions-axes=-,y,x"]),
-        ("x,-y", -25, Bearing("mirrored", 0.3, 1), ["--positions-axes=-x,-y", "--positions-turn=25.0"]),
-        ("x,y", 33.3, Bearing("turned", 1, 1), ["--positions-axes=y,-x"]),
+        ("x,-y", 0, Bearing("mirrored", 3, 1), ["--positions-axes=x,y"]),
+        ("-y,-x", 0, Bearing("swapped", 3, 1), ["--positions-axes=x,y"]),
+        ("-,y,-x", 0, Bearing("turned", 3, 1), ["--positions-axes=-,x,y"]),
+        ("x,-y", -25, Bearing("mirrored", 0.3, 1), ["--positions-axes=x,y", "--positions-turn=25.3"]),
+        ("x,y", 33, Bearing("turned", 1, 1), ["--positions-axes=y,-x", "--positions-turn=34.0"]),
+        ("x,y", 90, Bearing("turned", -1, 1), ["--positions-turn=0.0"]),
+        ("y,x", 80, Bearing("mirrored", 30, 1), ["--positions-axes=x,y", "--positions-turn=40.0"]),
     ],
 )
 def test_a_warning_names_all_that_must_change(given, turn, found, expected):
@@ -253,7 +260,9 @@ def test_a_file_with_wrong_axes_is_noticed_and_the_option_mends_it(thick, tmp_pa
         assert [told["axes"] for told in facts["axes_told"]] == ["x,y"]
         return
     (warning,) = facts["warnings"]
-    assert f"Look whether the R factor is lower with {option} (positions_axes in a config); a beam" in warning
+    assert (
+        f"Look whether the R factor is lower with {option} (positions_axes, positions_turn in a config), or" in warning
+    )
     mended = inspected(path, capsys, option)
     assert mended["warnings"] == []
     assert mended["positions_axes"] == option.partition("=")[2]
@@ -300,7 +309,7 @@ def test_a_turned_scan_is_noticed_and_the_option_turns_it_back(thick, tmp_path, 
         file[name][:, :2] = turned(file[name][:, :2][:, ::-1], -25)[:, ::-1]
     (warning,) = inspected(path, capsys)["warnings"]
     assert re.search(
-        r"the scan may be turned. Look whether the R factor is lower with --positions-turn=2\d\.\d ", warning
+        r"or the scan be turned. Look whether the R factor is lower with --positions-turn=2\d\.\d ", warning
     )
     (told,) = inspected(path, capsys)["axes_told"]
     assert told["turn"] == pytest.approx(25, abs=4 * told["error"])

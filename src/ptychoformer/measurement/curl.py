@@ -12,13 +12,12 @@ An object of parallel stripes does not tell whether positions are mirrored, and 
 phase, in a beam without curvature, tells nothing.
 """
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import KDTree
 
-from ptychoformer.measurement.readers.axes import AS_THEY_ARE, FAMILIES, in_another_way
+from ptychoformer.measurement.readers.axes import AS_THEY_ARE, FAMILIES, in_another_way, turned_round
 
 NEIGHBOURS = 18  # of a place, from which the slopes of the centres of mass are fitted
 FEWEST, MOST = 100, 10_000  # places that tell, and of which as many are looked at
@@ -55,10 +54,18 @@ class Bearing:
         return abs(self.turn) >= max(TURN, SURE_OF_TURN * self.error)
 
     def cure(self, axes: str, turn: float) -> tuple[str, float]:
-        """Say what ``axes`` and ``turn``, degrees, should be of positions that were read so."""
+        """Say what ``axes`` and ``turn``, degrees, should be of positions that were read so; the
+        twin would do as well, and of both this is the one with fewer axes that are turned round.
+        """
+        if self.way == AS_THEY_ARE:
+            return axes, float(_within(turn + self.turn, 360))
         # A mirror makes of a turn the opposite one.
-        before = -turn if self.way in FAMILIES[1] else turn
-        return in_another_way(axes, self.way), float(_within(before + self.turn, 360))
+        whole = self.turn - turn if self.way in FAMILIES[1] else self.turn + turn
+        rest = float(_within(whole, 90))
+        right = in_another_way(axes, self.way)
+        if round((whole - rest) / 90) % 2:
+            right = in_another_way(right, FAMILIES[0][1])
+        return min(right, turned_round(right), key=lambda each: each.count("-x") + each.count("-y")), rest
 
 
 def about_bearings(path: object, axes: str, turn: float, bearings: tuple[Bearing, ...]) -> tuple[str, ...]:
@@ -71,15 +78,15 @@ def about_bearings(path: object, axes: str, turn: float, bearings: tuple[Bearing
     """
     if len(bearings) != 1 or (bearings[0].way == AS_THEY_ARE and not bearings[0].is_turned):
         return ()
-    certain = bearings[0] if bearings[0].is_turned else replace(bearings[0], turn=0.0)
-    right, angle = certain.cure(axes, turn)
-    options = [f"--positions-axes={right} (positions_axes in a config)"] if right != axes else []
-    options += [f"--positions-turn={angle:.1f} (positions_turn)"] if not math.isclose(angle, turn, abs_tol=0.01) else []
-    seem = "the scan may be turned" if right == axes else "x and y may be swapped, or one run the other way"
+    right, angle = bearings[0].cure(axes, turn)
+    angle = angle if abs(angle) >= max(TURN, SURE_OF_TURN * bearings[0].error) else 0.0
+    options = [f"--positions-axes={right}", f"--positions-turn={angle:.1f}"]
+    named = " ".join(options[right == axes : 2 if angle != turn else 1])
     return (
-        f"{path}: the centres of mass of the patterns do not move as they would if positions were read rightly: {seem}."
-        f" Look whether the R factor is lower with {' and '.join(options)}; a beam that drifts, or is far from round,"
-        " can mislead.",
+        f"{path}: the centres of mass of the patterns do not move as they would if positions were read rightly: x and y"
+        " may be swapped, one run the other way, or the scan be turned. Look whether the R factor is lower with"
+        f" {named} (positions_axes, positions_turn in a config), or with both signs of the axes changed; a beam that"
+        " drifts, or is far from round, can mislead.",
     )
 
 

@@ -119,7 +119,7 @@ def check_reconstruction(
     if distance > SAME_PLACE:
         raise InputError(
             f"{path} was reconstructed at other positions than those of {scan}, {distance:.3g} pixels apart; it must be"
-            " made of the same scan, read with the same lengths and step."
+            " made of the same scan, read with the same lengths, step and axes."
         )
     _check_patterns(path, origin, scan, prepared)
     if origin.centre and origin.centre != tuple(prepared.centre):

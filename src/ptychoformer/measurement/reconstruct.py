@@ -39,6 +39,7 @@ from ptychoformer.measurement.geometry import SMALLEST_WINDOW
 from ptychoformer.measurement.halves import half_of
 from ptychoformer.measurement.iterative import MARGIN, Reconstruction
 from ptychoformer.measurement.options import Reading, ReconstructionOptions
+from ptychoformer.measurement.plausibility import nearest_step, probe_diameter
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.measurement.wrapping import told_phase, unwrapped, wrapped_phase
 from ptychoformer.memory import check_memory
@@ -134,6 +135,7 @@ def reconstruct(
             f"{path}: with an R factor above {DARKNESS:g} the object explains the patterns worse than no light at all"
             " would, and means nothing; look at the centre, the mask, the geometry and the positions (inspect)."
         )
+    _check_width(path, run)
     _write(run, prepared, r_factor, output, announce and partial(announce, prepared))
     write_records(run.history, convergence)
     if not keep_state:
@@ -179,10 +181,14 @@ def _begun(
         )
     if prepared.probe is not None and not prepared.probe.any():
         raise InputError(f"{path}: the probe that it records is zero everywhere in the window.")
-    probe = prepared.probe if prepared.probe is not None else first_probe(amplitudes)
+    good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
+    probe = prepared.probe
+    if probe is None:
+        say(f"{path} records no probe; looking how far out of focus it is ...")
+        probe = first_probe(amplitudes, good, prepared.positions, options, device)
+        say(f"Beginning with a probe that is {probe_diameter(probe):.3g} pixels across.")
     if options.probe_from is not None:
         probe = as_bright_as(probe, amplitudes)
-    good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
     tensors = (amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device))
     return Reconstruction(*tensors, options, seed)
 
@@ -203,6 +209,17 @@ def _check_light(path: str | os.PathLike, prepared: PreparedScan, amplitudes: to
     spectrum = np.abs(np.fft.fft2(prepared.probe, norm="ortho"))
     if photons < DARKENED * np.sum(spectrum[good] ** 2, dtype=np.float64):
         say(f"{where}, so that hardly anything would pass the object; if that is wrong, {cure}.")
+
+
+def _check_width(path: str | os.PathLike, run: Reconstruction) -> None:
+    """Warn of a probe so narrow that hardly two neighbouring patterns share any light."""
+    width, step = probe_diameter(run.probe.cpu().numpy()), nearest_step(run.positions)
+    if run.options.probe_from is not None and width < step:
+        say(
+            f"{path}: the probe that was found is {width:.3g} pixels across, narrower than the step of {step:.3g}, so"
+            " that patterns share no light, and the object means nothing; a better first guess of the probe would help,"
+            " recorded in the scan's file, and the right positions."
+        )
 
 
 def state_file(output: str | os.PathLike) -> Path:

@@ -69,6 +69,12 @@ def in_another_way(axes: str, way: str) -> str:
     return ",".join(_axis_in(part.strip(), way) for part in axes.split(","))
 
 
+def turned_round(axes: str) -> str:
+    """Return ``axes`` both of which run the other way."""
+    ways = [part.strip() for part in axes.split(",")]
+    return ",".join(part if part == "-" else part[-1] if part.startswith("-") else f"-{part[-1]}" for part in ways)
+
+
 def _axis_in(axis: str, way: str) -> str:
     if axis == "-":
         return axis

@@ -36,6 +36,7 @@ LEAST_CONTRAST = 0.2  # of the labels' range that the colours of a scene span at
 LARGEST_PICTURE = 1024  # pixels along a side that a scene is averaged down to
 UNITS = {"amplitude": "arb. units", "phase": "rad"}
 AXIS_UNITS = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
+FEWEST_TICKS = 3  # of an R factor; fewer would not tell what a value is
 CONVERGENCE = ("iteration", "r_factor")  # columns that are drawn
 PROGRESS_DPI = 100  # drawn again and again, in a fifth of the time of a picture for print
 
@@ -121,7 +122,7 @@ def draw_reconstruction(
         title = f"R factor, {r_factor:#.3g} of the result (dotted)"
         _draw_convergence(row.plot(3, title), read_csv(convergence, {"iteration": int}, CONVERGENCE), r_factor)
         if frc is not None:
-            _draw_rings(row.plot(4, "Fourier ring correlation of halves"), read_csv(frc, {}, RINGS))
+            _draw_rings(row.plot(4, "FRC of halves, half-bit dotted"), read_csv(frc, {}, RINGS))
         return _saved(row.figure, png, about)
 
 
@@ -185,8 +186,9 @@ def _draw_convergence(axes: Axes, history: pd.DataFrame, result: float) -> None:
     axes.set(xlabel="iteration", ylabel="R factor", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     low, high = min(history["r_factor"].min(), result), history["r_factor"].max()
-    ticks = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
-    axes.set_yticks([tick for tick in ticks if low / 1.3 <= tick <= high * 1.3])
+    decades = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
+    ticks = [tick for tick in decades if low / 1.3 <= tick <= high * 1.3]
+    axes.set_yticks(ticks if len(ticks) >= FEWEST_TICKS else MaxNLocator(4).tick_values(low, high))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter("{x:g}")
 
