@@ -8,6 +8,7 @@ import pytest
 
 from ptychoformer import device
 from ptychoformer.measurement import reconstruct as module
+from ptychoformer.measurement.first_probe import in_focus
 from ptychoformer.measurement.iterative import Reconstruction
 from ptychoformer.measurement.options import Reading, ReconstructionOptions
 from ptychoformer.tensors import load, save
@@ -28,6 +29,8 @@ def reconstruct(tmp_path, monkeypatch, capsys):
     """Reconstruct into ``name.h5``, interrupted before iteration ``stop``; returns what was said and the object."""
     monkeypatch.setattr(module, "SECONDS_BETWEEN_STATES", 0)
     monkeypatch.setattr(module, "PART_FOR_STATES", 1e9)
+    # Whose iterations are none of these.
+    monkeypatch.setattr(module, "first_probe", lambda amplitudes, *_: in_focus(amplitudes))
     run_iteration = Reconstruction.run_iteration
 
     def made(path, name="object", stop=None, scan=None, **options):

@@ -28,7 +28,7 @@ def test_a_reconstruction_has_a_panel_for_each_of_its_parts(files):
         "Phase",
         "Probe, modulus",
         "R factor, 0.100 of the result (dotted)",
-        "Fourier ring correlation of halves",
+        "FRC of halves, half-bit dotted",
     ]
 
 
