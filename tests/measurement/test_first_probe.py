@@ -96,6 +96,16 @@ def test_pixels_that_are_not_trusted_tell_nothing():
     assert likeness(first, beam(-300.0)) > 0.6
 
 
+def test_a_beam_stop_over_all_low_frequencies_leaves_the_beam_in_focus():
+    random = np.random.default_rng(0)
+    amplitudes = torch.from_numpy(random.random((9, 96, 96), np.float32))
+    good = torch.zeros(96, 96, dtype=torch.bool)
+    good[48] = True  # beyond what is looked at
+    corners = np.indices((3, 3)).reshape(2, -1).T * 5.0
+    first = first_probe(amplitudes, good, corners, ReconstructionOptions(), CPU)
+    np.testing.assert_array_equal(first, in_focus(amplitudes))
+
+
 def written(path, patterns, corners, probe=None):
     with create_dataset(path, window=(SIDE, SIDE), positions=corners, probe=probe) as data:
         data[:] = patterns

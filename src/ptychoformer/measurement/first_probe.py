@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ptychoformer.errors import TrainingError
+from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.measurement.iterative import TINY, Reconstruction
 from ptychoformer.measurement.options import ReconstructionOptions
 
@@ -92,12 +92,12 @@ def _misfit(
     device: torch.device,
 ) -> float:
     """The R factor before the last iteration of a reconstruction that begins with a probe out of
-    focus; infinity if it diverges.
+    focus; infinity if it diverges, or if no pixel with light is trusted.
     """
     probe = as_bright_as(out_of_focus(in_focus(amplitudes), curvature), amplitudes)
     tensors = amplitudes.to(device), good.to(device), positions, torch.from_numpy(probe).to(device)
-    run = Reconstruction(*tensors, options)
-    with suppress(TrainingError):
+    with suppress(InputError, TrainingError):
+        run = Reconstruction(*tensors, options)
         for _ in range(options.iterations):
             run.run_iteration()
         return run.history[-1]["r_factor"]
