@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.examination import examine
-from ptychoformer.measurement.first_probe import as_bright_as, first_probe
+from ptychoformer.measurement.first_probe import as_bright_as, in_focus
 from ptychoformer.measurement.frames import ranges
 from ptychoformer.measurement.preparation import Preparation, prepare
 from ptychoformer.measurement.readers import RawScan
@@ -596,10 +596,10 @@ def test_one_bright_pattern_sets_no_probe(patterns):
     import torch
 
     amplitudes = torch.from_numpy(np.sqrt(patterns))
-    usual = first_probe(amplitudes)
+    usual = in_focus(amplitudes)
     scale = np.sum(np.abs(as_bright_as(usual, amplitudes)) ** 2)
     np.testing.assert_allclose(scale, patterns.sum(axis=(1, 2)).max(), rtol=0.1)
     amplitudes[17] = torch.from_numpy(np.sqrt(1e4 * np.roll(patterns[17], 9, axis=1)))
-    changed = first_probe(amplitudes)
+    changed = in_focus(amplitudes)
     assert np.abs(np.vdot(usual, changed)) / np.linalg.norm(usual) / np.linalg.norm(changed) > 0.97
     np.testing.assert_allclose(np.sum(np.abs(as_bright_as(changed, amplitudes)) ** 2), scale, rtol=0.02)
