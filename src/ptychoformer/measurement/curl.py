@@ -49,9 +49,14 @@ class Bearing:
     error: float
 
     @property
+    def least_turn(self) -> float:
+        """Degrees that a turn must have to be one for certain."""
+        return max(TURN, SURE_OF_TURN * self.error)
+
+    @property
     def is_turned(self) -> bool:
         """Whether positions run beside the detector's axes for certain."""
-        return abs(self.turn) >= max(TURN, SURE_OF_TURN * self.error)
+        return abs(self.turn) >= self.least_turn
 
     def cure(self, axes: str, turn: float) -> tuple[str, float]:
         """Say what ``axes`` and ``turn``, degrees, should be of positions that were read so; the
@@ -79,14 +84,14 @@ def about_bearings(path: object, axes: str, turn: float, bearings: tuple[Bearing
     if len(bearings) != 1 or (bearings[0].way == AS_THEY_ARE and not bearings[0].is_turned):
         return ()
     right, angle = bearings[0].cure(axes, turn)
-    angle = angle if abs(angle) >= max(TURN, SURE_OF_TURN * bearings[0].error) else 0.0
-    options = [f"--positions-axes={right}", f"--positions-turn={angle:.1f}"]
-    named = " ".join(options[right == axes : 2 if angle != turn else 1])
+    angle = angle if abs(angle) >= bearings[0].least_turn else 0.0
+    options = [f"--positions-axes={right}"] if right != axes else []
+    options += [f"--positions-turn={angle:.1f}"] if angle != turn else []
     return (
         f"{path}: the centres of mass of the patterns do not move as they would if positions were read rightly: x and y"
         " may be swapped, one run the other way, or the scan be turned. Look whether the R factor is lower with"
-        f" {named} (positions_axes, positions_turn in a config), or with both signs of the axes changed; a beam that"
-        " drifts, or is far from round, can mislead.",
+        f" {' '.join(options)} (positions_axes, positions_turn in a config), or with both signs of the axes changed; a"
+        " beam that drifts, or is far from round, can mislead.",
     )
 
 

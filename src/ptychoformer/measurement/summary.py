@@ -141,18 +141,18 @@ def summarise(path: str | os.PathLike, reading: Reading, patterns: Patterns) -> 
         # the same.
         usable = replace(raw, positions=np.zeros_like(raw.positions), unit="frame pixels") if lost else raw
         prepared = prepare(usable, preparation)
+        used = np.isin(raw.numbered, prepared.numbers)
         if lost:
-            bearings = find_bearings(raw.positions[np.isin(raw.numbered, prepared.numbers)], prepared.centres)
-            prepared = replace(prepared, bearings=bearings)
+            prepared = replace(prepared, bearings=find_bearings(raw.positions[used], prepared.centres))
             prepared = replace(prepared, warnings=_warnings_in_metres(raw, preparation, prepared))
-            check_moves(raw, np.isin(raw.numbered, prepared.numbers))
+            check_moves(raw, used)
         lengths |= {"detector_pixel": lengths["detector_pixel"] and lengths["detector_pixel"][0]}
         photons, mean, brightest = _counts(prepared)
         pixels = None if lost else prepared.positions
         metres = (
             prepared.positions * prepared.optics.pixel_size
             if prepared.optics
-            else raw.positions[np.isin(raw.numbered, prepared.numbers)]
+            else raw.positions[used]
             if lost
             else None
         )
