@@ -77,6 +77,12 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
             raise InputError(
                 f"datasets.{name}.{part}.crop: {crop} is not allowed; it must be a multiple of bin, {bin}."
             )
+    modes, refined = (dataset["reconstruction"][key] for key in ("probe_modes", "probe_from"))
+    if modes > 1 and refined is None:
+        raise InputError(
+            f"datasets.{name}.reconstruction.probe_modes: {modes} is not allowed with probe_from: null; a probe that is"
+            " not refined has 1."
+        )
     if dataset["labels"] is not None and not {"file"} <= set(dataset["labels"]) <= {"file", "url", "sha256"}:
         raise InputError(
             f"datasets.{name}.labels: {dataset['labels']} is not allowed; it must be a mapping of file, url and sha256,"

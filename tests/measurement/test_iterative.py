@@ -16,6 +16,7 @@ from ptychoformer.measurement.batches import disjoint_batches
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.gauge import fix_gauge, lit_pixels
 from ptychoformer.measurement.iterative import Reconstruction
+from ptychoformer.measurement.modes import first_modes
 from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.measurement.windows import windows
 from ptychoformer.simulation.probes import zone_plate
@@ -60,10 +61,11 @@ def amplitudes_of(transmission, probe, positions):
 def start(positions=GRID, probe=None, recorded=None, good=None, seed=0, **options):
     """A reconstruction of ``make_object`` from perfect patterns at ``positions``."""
     amplitudes = amplitudes_of(make_object(), make_probe(), positions)
+    probe = make_probe() if probe is None else probe
+    modes = torch.from_numpy(probe.reshape(-1, *probe.shape[-2:]))
     good = torch.ones(WINDOW, WINDOW, dtype=torch.bool) if good is None else good
-    probe = torch.from_numpy(make_probe() if probe is None else probe)
     return Reconstruction(
-        amplitudes, good, positions if recorded is None else recorded, probe, replace(OPTIONS, **options), seed
+        amplitudes, good, positions if recorded is None else recorded, modes, replace(OPTIONS, **options), seed
     )
 
 
@@ -174,7 +176,9 @@ def test_an_unknown_probe_is_found_with_the_object():
     assert finish(run, 150) < 0.02
     light = run.light()
     found, probe = fix_gauge(run.finished_object(), run.probe.numpy(), light, probe_known=False)
-    truth, true_probe = fix_gauge(make_object()[: len(light), : len(light)], make_probe(), light, probe_known=False)
+    truth, true_probe = fix_gauge(
+        make_object()[: len(light), : len(light)], make_probe()[None], light, probe_known=False
+    )
     assert agreement(found, truth) > 25
     overlap = np.abs(np.vdot(probe, true_probe)) / np.linalg.norm(probe) / np.linalg.norm(true_probe)
     assert overlap > 0.98
@@ -231,13 +235,15 @@ class NoFloat64(TorchDispatchMode):
 
 def test_no_tensor_is_of_a_type_that_some_devices_lack():
     with NoFloat64():
-        run = start(probe_from=2, positions_from=2)
+        run = start(probe_from=2, positions_from=2, probe=first_modes(make_probe(), 2))
         finish(run, 3)
         assert run.light().dtype == np.float64
 
 
-def test_an_interrupted_reconstruction_ends_like_an_unbroken_one():
+@pytest.mark.parametrize("modes", [1, 3])
+def test_an_interrupted_reconstruction_ends_like_an_unbroken_one(modes):
     options = dict(probe_from=2, momentum=0.5, iterations=6, averaged=2, full_resolution_from=5)
+    options |= dict(probe=first_modes(make_probe(), modes))
     whole, first, second = (start(**options) for _ in range(3))
     finish(whole, 6)
     for _ in range(3):
@@ -245,6 +251,7 @@ def test_an_interrupted_reconstruction_ends_like_an_unbroken_one():
     second.restore(first.state())
     finish(second, 3)
     np.testing.assert_array_equal(whole.finished_object(), second.finished_object())
+    np.testing.assert_array_equal(whole.probe, second.probe)
     assert [row["iteration"] for row in second.history] == [1, 2, 3, 4, 5, 6]
 
 
@@ -253,8 +260,8 @@ def test_a_gauge_moves_nothing_that_patterns_see():
     transmission, light = make_object()[:56, :56], run.light()
     y, x = np.ogrid[:56, :56]
     ramped = 3 * transmission * np.exp(1j * (0.05 * y - 0.03 * x + 1))
-    found, probe = fix_gauge(ramped, make_probe() / 3, light, probe_known=False)
-    expected, _ = fix_gauge(transmission, make_probe(), light, probe_known=False)
+    found, (probe,) = fix_gauge(ramped, make_probe()[None] / 3, light, probe_known=False)
+    expected, _ = fix_gauge(transmission, make_probe()[None], light, probe_known=False)
     np.testing.assert_allclose(found, expected, atol=1e-3)
     before, after = (amplitudes_of(*pair, GRID) for pair in ((ramped, make_probe() / 3), (found, probe)))
     torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-2)
@@ -263,9 +270,9 @@ def test_a_gauge_moves_nothing_that_patterns_see():
 def test_with_a_known_probe_the_constant_phase_alone_is_fixed():
     run = start()
     transmission, light = make_object()[:56, :56], run.light()
-    found, probe = fix_gauge(transmission * np.exp(0.7j), make_probe(), light, probe_known=True)
+    found, probe = fix_gauge(transmission * np.exp(0.7j), make_probe()[None], light, probe_known=True)
     np.testing.assert_allclose(np.abs(found), np.abs(transmission), atol=1e-6)
-    np.testing.assert_allclose(np.abs(probe), np.abs(make_probe()), rtol=1e-5)
+    np.testing.assert_allclose(np.abs(probe[0]), np.abs(make_probe()), rtol=1e-5)
     assert np.angle(found[lit_pixels(light)].mean()) == pytest.approx(0, abs=1e-6)
 
 
@@ -275,7 +282,7 @@ def test_a_place_that_is_exposed_often_moves_no_gauge(exposures):
     assert (lit_pixels(often) & lit_pixels(once)).sum() > 0.8 * lit_pixels(once).sum()
     y, x = np.ogrid[:56, :56]
     ramped = 3 * make_object()[:56, :56] * np.exp(1j * (0.05 * y - 0.03 * x))
-    found, expected = (fix_gauge(ramped, make_probe(), light, probe_known=False)[0] for light in (often, once))
+    found, expected = (fix_gauge(ramped, make_probe()[None], light, probe_known=False)[0] for light in (often, once))
     assert np.abs(found - expected)[lit_pixels(once)].max() < 0.1
 
 

@@ -96,6 +96,7 @@ def test_a_file_that_was_corrected_is_reconstructed_anew(reconstruct, path, chan
         (dict(positions_from=2), "the refinement of the positions changed"),
         (dict(full_resolution_from=4), "the number of coarse iterations changed"),
         (dict(probe_from=3), "the refinement of the probe changed"),
+        (dict(probe_modes=2), "the number of modes of the probe changed"),
         (dict(bin=2, crop=32), "the bin, the patterns, the positions and the mask changed"),
         (dict(scan=dict(centre=(16, 15))), "the crop, the centre, "),
         (dict(scan=dict(geometry=dict(distance=1.0))), "the geometry and the positions changed"),

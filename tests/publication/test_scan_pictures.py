@@ -40,6 +40,26 @@ def test_an_r_factor_has_three_digits_however_small_it_is(files, r_factor, words
     assert f"R factor, {words} of the result (dotted)" in titles
 
 
+@pytest.mark.parametrize("first", [0.95, 0.5, 0.36, 0.2, 0.11])
+@pytest.mark.parametrize("last", [0.09, 0.0799, 0.04, 0.011, 3e-4])
+def test_the_axis_of_r_factors_has_three_ticks_and_no_more_room_than_the_curve_needs(files, first, last):
+    files[1].write_text(f"iteration,r_factor\n1,{first}\n2,{last}\n")
+    with h5py.File(files[0], "a") as file:
+        file.attrs["r_factor"] = last
+    axes = next(axes for axes in draw_reconstruction(*files[:2]).axes if axes.get_title().startswith("R factor"))
+    low, high = axes.get_ylim()
+    assert last / 1.5 < low <= last < first <= high < first * 1.5
+    assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 3
+
+
+def test_several_modes_of_a_probe_are_drawn_as_one_light_that_says_so(files):
+    with h5py.File(files[0], "a") as file:
+        file["probe/modes"] = np.stack([np.full((8, 8), 3), np.full((8, 8), 4j)])
+    panel = next(axes for axes in draw_reconstruction(*files[:2]).axes if axes.get_title().startswith("Probe"))
+    assert panel.get_title() == "Probe, modulus of 2 modes"
+    np.testing.assert_allclose(panel.images[0].get_array(), 5)
+
+
 @pytest.mark.parametrize("part", ["object/phase", "object/light", "probe/wavefield"])
 def test_a_part_that_is_missing_is_named(files, part):
     with h5py.File(files[0], "a") as file:

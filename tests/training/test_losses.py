@@ -30,7 +30,7 @@ def names(entry):
 def forward():
     y, x = np.indices((WINDOW, WINDOW)) - WINDOW / 2
     probe = 30 * np.exp(-(x**2 + y**2) / 40) * np.exp(0.02j * (x**2 + y**2))
-    return Forward(torch.from_numpy(probe.astype(np.complex64)), 0.9, 0.8, Normalisation(0.5, 1.0, -0.7, 0.4), 8.0)
+    return Forward(torch.from_numpy(probe.astype(np.complex64))[None], 0.9, 0.8, Normalisation(0.5, 1.0, -0.7, 0.4), 8.0)
 
 
 @pytest.fixture
@@ -48,9 +48,17 @@ def detected(forward, images):
     amplitude = scales.amplitude_min + amplitude * (scales.amplitude_max - scales.amplitude_min)
     phase = scales.phase_min + phase * (scales.phase_max - scales.phase_min)
     patterns = forward.efficiency * diffraction(
-        exit_waves(forward.probe.numpy(), amplitude * np.exp(1j * phase), forward.coherence)
+        exit_waves(forward.probe[0].numpy(), amplitude * np.exp(1j * phase), forward.coherence)
     )
     return torch.from_numpy(np.log1p(patterns))[:, None]
+
+
+def test_patterns_of_several_modes_add_up(images, forward):
+    one, other = forward.probe, forward.probe.roll(3, -1) * 0.5
+    patterns = [replace(forward, probe=modes).log_intensity(images[0]).expm1() for modes in (one, other)]
+    together = replace(forward, probe=torch.cat([one, other])).log_intensity(images[0])
+    assert together.shape == (3, 1, WINDOW, WINDOW)
+    torch.testing.assert_close(together.expm1(), sum(patterns))
 
 
 def test_mse_is_the_squared_error_of_amplitude_plus_that_of_phase(images, forward):

@@ -59,6 +59,10 @@ has less than a fifth of the power of its noise. Each half has half of the photo
 step, so the whole is somewhat better. What both halves share, they agree about: wrong lengths,
 stretched positions or a faulty detector do not show.
 
+--probe-modes N takes the light for the sum of N waves that do not interfere (probe/modes), as the
+beam of a synchrotron, or one that trembles, is. Use as many as make the resolution of --frc better;
+the R factor falls with every one.
+
 --watch renews a picture while it converges, every three seconds, or less often where that would
 take more than a twentieth of the time.
 
@@ -69,6 +73,7 @@ examples:
   ptychoformer reconstruct scan.cxi -o object.h5 --png object.png
   ptychoformer reconstruct scan.cxi -o object.h5 --iterations 200 --refine-positions --watch now.png
   ptychoformer reconstruct scan.cxi -o object.h5 --frc --png object.png
+  ptychoformer reconstruct scan.cxi -o object.h5 --frc --probe-modes 3
   ptychoformer reconstruct scan.cxi -o quick.h5 --crop 128 --iterations 20"""
 AFTERWARDS = "The same command goes on where it was."  # said when it was interrupted
 
@@ -96,10 +101,11 @@ def _add_engine(engine: argparse._ArgumentGroup) -> None:
         ("iterations", "N", "passes over all patterns"),
         ("regularisation", "A", "alpha of rPIE, 0 to 1"),
         ("momentum", "M", "0 to less than 1"),
+        ("probe_modes", "N", "waves that the light is made up of, if it is not fully coherent"),
     ):
         parser = number(allowed[name])
         start, shown = parser(str(getattr(default, name))), f"{meaning} [%(default)s]"
-        engine.add_argument(f"--{name}", type=parser, default=start, metavar=letter, help=shown)
+        engine.add_argument(f"--{name.replace('_', '-')}", type=parser, default=start, metavar=letter, help=shown)
     engine.add_argument(
         "--probe-known", action="store_true", help="take the scan's own probe as it is; otherwise it is refined"
     )
@@ -247,5 +253,6 @@ def reconstruction_options(options: Namespace) -> ReconstructionOptions:
         momentum=options.momentum,
         probe_from=None if options.probe_known else default.probe_from,
         positions_from=default.positions_from if options.refine_positions else None,
+        probe_modes=options.probe_modes,
         unwrap=options.unwrap,
     )

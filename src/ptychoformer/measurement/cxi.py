@@ -17,8 +17,10 @@ the CXI groups hold the patterns and the mask alone.
                                                basis_vectors (2, 3), x, y, z of a step along q_y and
                                                along q_x, metres
     entry_1/sample_1/geometry_1/translation    (link)
-    ptychography/probe                         (h, w) complex64, square root of photons; absent if
-        nobody knows it
+    ptychography/probe                         (h, w) complex64, square root of photons, of several
+        modes the brightest; absent if nobody knows it
+    ptychography/probe_modes                   (modes, h, w) likewise, the brightest first; absent if
+        there is one
     ptychography/positions                     (n, 2) y and x of the window's upper left corner as
         recorded (nominal); int64 pixels of an
                                                object, float64 as long as there is none
@@ -47,6 +49,7 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.modes import read_modes
 from ptychoformer.storage import allocate, create_hdf5, describe, open_hdf5, read, read_whole, store, write
 
 PATTERNS = "entry_1/data_1/data"
@@ -83,7 +86,7 @@ class Scan:
         grid: (rows, columns) of the scan, whose positions run row by row; None if it is not on a
             grid.
         window: (h, w) of a pattern and of the probe, pixels.
-        probe: (h, w) complex64, square root of photons.
+        probe: (modes, h, w) complex64, square root of photons.
         amplitude: (H, W) float32, the object's true amplitude.
         phase: (H, W) float32, the object's true phase, radians.
         pixel_size: metres; None if nobody recorded the geometry.
@@ -125,6 +128,7 @@ def create_dataset(
     Args:
         window: (h, w) of the patterns.
         positions: (n, 2), whole pixels if they are integers.
+        probe: (..., h, w), of several modes the brightest first.
         mask: (h, w) bool, True where the detector is not to be trusted.
         numbers: (n,) of the patterns in the file that they come from.
         condition: (detector, jitter, seed) is stored as attributes of the group ``ptychography``.
@@ -151,7 +155,10 @@ def create_dataset(
         if numbers is not None:
             write(own, "numbers", numbers, "", "pattern")
         if probe is not None:
-            write(own, "probe", probe.astype(np.complex64), "sqrt(photons)", "y,x")
+            modes = probe.reshape(-1, *window).astype(np.complex64)
+            write(own, "probe", modes[0], "sqrt(photons)", "y,x")
+            if len(modes) > 1:
+                write(own, "probe_modes", modes, "sqrt(photons)", "mode,y,x")
         if object_file is not None:
             # HDF5 looks for a relative external link beside the file that holds it.
             own["object"] = h5py.ExternalLink(os.path.relpath(object_file, Path(path).parent), "object")
@@ -201,7 +208,7 @@ def read_scan(path: str | os.PathLike) -> Scan:
             true_positions=true_positions,
             grid=tuple(int(n) for n in attributes["grid"]) if "grid" in attributes else None,
             window=patterns.shape[1:],
-            probe=read_whole(file, "ptychography/probe", 2),
+            probe=read_modes(file, "ptychography/probe", "ptychography/probe_modes"),
             amplitude=_read_object(file, path, "amplitude"),
             phase=_read_object(file, path, "phase"),
             pixel_size=float(attributes["pixel_size"]) if "pixel_size" in attributes else None,

@@ -41,7 +41,7 @@ def first_probe(
     few = _low_frequencies(amplitudes[torch.from_numpy(near)])
     part = few.shape[1] / amplitudes.shape[1]
     scan = few, _low_frequencies(good[None])[0], (positions[near] - positions[near].min(axis=0)) * part
-    settings = replace(options, iterations=ITERATIONS, averaged=1, positions_from=None)
+    settings = replace(options, iterations=ITERATIONS, averaged=1, positions_from=None, probe_modes=1)
     curvatures = _curvatures(probe)
     misfits = [_misfit(*scan, curvature * part**2, settings, device) for curvature in curvatures]
     best = int(np.argmin(misfits))
@@ -95,7 +95,7 @@ def _misfit(
     focus; infinity if it diverges, or if no pixel with light is trusted.
     """
     probe = as_bright_as(out_of_focus(in_focus(amplitudes), curvature), amplitudes)
-    tensors = amplitudes.to(device), good.to(device), positions, torch.from_numpy(probe).to(device)
+    tensors = amplitudes.to(device), good.to(device), positions, torch.from_numpy(probe)[None].to(device)
     with suppress(InputError, TrainingError):
         run = Reconstruction(*tensors, options)
         for _ in range(options.iterations):

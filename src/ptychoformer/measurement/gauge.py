@@ -18,7 +18,7 @@ CLEAR = 0.95  # of the lit pixels are darker than what counts as transparent
 def fix_gauge(
     transmission: np.ndarray, probe: np.ndarray, light: np.ndarray, probe_known: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same object (H, W) and probe (h, w), complex64, with a mean phase of zero where there is
+    """The same object (H, W) and probe (modes, h, w), complex64, with a mean phase of zero where there is
     light.
 
     With an unknown probe, also without a phase ramp across the object, and with an amplitude of 1
@@ -32,7 +32,7 @@ def fix_gauge(
         slopes = phase_slopes(transmission, lit)
         transmission, probe = (
             transmission * phase_ramp(transmission.shape, slopes).conj(),
-            probe * phase_ramp(probe.shape, slopes),
+            probe * phase_ramp(probe.shape[1:], slopes),
         )
         clear = np.quantile(np.abs(transmission[lit]), CLEAR)
         transmission, probe = transmission / clear, probe * clear

@@ -17,6 +17,12 @@ of mPIE, also in the second paper): slow modes, such as those of a scan's corner
 takes hundreds of iterations for, are gone after some dozens. Noise makes these engines wander about
 the solution for ever; the result is the mean of object and probe over the last iterations.
 
+Light that is not fully coherent is a sum of waves, the modes of the probe, whose intensities add up
+on the detector (Thibault & Menzel, Nature 494, 68, 2013). Each has an exit wave of its own, all are
+scaled alike to meet the recorded modulus, and all move the object:
+
+    O_j <- O_j + sum_m conj(P_m) (psi'_jm - psi_jm) / ((1 - a) sum_m |P_m|^2 + a max sum_m |P_m|^2)
+
 The first iterations may look at a disc of low spatial frequencies that grows to the whole detector:
 the coarse object is right before the fine one begins. With all frequencies from the start, fine
 structure that begins with another sign in one part of the object than in the next may stay so for
@@ -38,6 +44,7 @@ from torch.fft import fft2, fftfreq, ifft2
 
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.measurement.batches import disjoint_batches
+from ptychoformer.measurement.modes import orthogonal
 from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.randomness import generator
 
@@ -56,7 +63,7 @@ class Batch(NamedTuple):
         index: (b,) numbers of the patterns.
         pixels: (b, h, w) of the windows, into the flattened object.
         objects: (b, h, w) complex64.
-        probes: (h, w) or (b, h, w) complex64.
+        probes: (modes, 1, h, w) or (modes, b, h, w) complex64.
         ramp: (b, h, w), whose product shifts the spectrum of the probe; None if no position needs
             it.
     """
@@ -77,7 +84,7 @@ class Reconstruction:
         good: (h, w) bool, detector pixels that are trusted, zero frequency at [0, 0].
         positions: (n, 2) float64, corners y, x of the windows, pixels of the object; none is
             negative.
-        probe: (h, w) complex64, square root of photons; known, or a first guess.
+        probe: (modes, h, w) complex64, square root of photons; known, or a first guess.
         options: of the engine; iterations are counted from 1.
         seed: of the order of patterns.
 
@@ -95,9 +102,9 @@ class Reconstruction:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self):
-        if tuple(self.probe.shape) != self.window:
+        if tuple(self.probe.shape[1:]) != self.window:
             raise InputError(
-                f"A probe of {tuple(self.probe.shape)} pixels does not fit patterns of {self.window} pixels."
+                f"A probe of {tuple(self.probe.shape[1:])} pixels does not fit patterns of {self.window} pixels."
             )
         if not self.probe.abs().max() > 0:
             raise InputError("The probe is zero everywhere; a reconstruction needs one that lets some light through.")
@@ -175,7 +182,7 @@ class Reconstruction:
             starts = torch.from_numpy((corners[index] + MARGIN) @ (self.object.shape[1], 1)).to(self.probe.device)
             pixels = (starts[:, None] + self._offsets).unflatten(1, self.window)
             ramp = self._ramp(self.positions[index] - corners[index])
-            probes = self.probe if ramp is None else ifft2(fft2(self.probe) * ramp)
+            probes = self.probe[:, None] if ramp is None else ifft2(fft2(self.probe)[:, None] * ramp)
             yield Batch(index, pixels, self.object.view(-1)[pixels], probes, ramp)
 
     def _ramp(self, shift: np.ndarray) -> Tensor | None:
@@ -196,20 +203,20 @@ class Reconstruction:
         change = ifft2(spectrum.mul_(factor if disc is None else factor.mul_(disc)), norm="ortho")
         if self._is_on(self.options.positions_from):
             self.positions[batch.index] += _moves(batch, change)
-        intensity = batch.probes.abs().square()
+        intensity = batch.probes.abs().square().sum(dim=0)
         brightest = intensity.amax(dim=(-2, -1), keepdim=True)
         step = batch.probes.conj() / ((1 - self.weight) * intensity + self.weight * brightest)
-        self.object.view(-1)[batch.pixels] = batch.objects + step * change
+        self.object.view(-1)[batch.pixels] = batch.objects + (step * change).sum(dim=0)
         if self._is_on(self.options.probe_from):
             self._update_probe(batch, change)
         return excess.abs_().sum()
 
     def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Spectra of the exit waves, their modulus, and by how much the recorded one exceeds
-        it, each (b, h, w).
+        """Spectra of the exit waves (modes, b, h, w), the modulus of all of them together and by how
+        much the recorded one exceeds it, (b, h, w).
         """
         spectrum = fft2(batch.probes * batch.objects, norm="ortho")
-        modulus = spectrum.abs()
+        modulus = spectrum[0].abs() if len(spectrum) == 1 else spectrum.abs().square().sum(dim=0).sqrt()
         recorded = self.amplitudes[torch.from_numpy(batch.index).to(modulus.device)]
         return spectrum, modulus, (recorded - modulus).mul_(self.good)
 
@@ -218,16 +225,18 @@ class Reconstruction:
         if batch.ramp is not None:
             numerator = ifft2(fft2(numerator) * batch.ramp.conj())
         intensity = batch.objects.abs().square().sum(dim=0)
-        self.probe = self.probe + numerator.sum(dim=0) / ((1 - self.weight) * intensity + self.weight * intensity.max())
+        self.probe = self.probe + numerator.sum(dim=1) / ((1 - self.weight) * intensity + self.weight * intensity.max())
 
     @torch.no_grad()
     def finish(self) -> float:
-        """Put the means over the last iterations in place of object and probe; returns their R
-        factor, the sum of errors in amplitude over the sum of recorded amplitudes.
+        """Put the means over the last iterations in place of object and probe, whose modes are made
+        orthogonal; returns their R factor, the sum of errors in amplitude over the sum of recorded
+        amplitudes.
         """
         if self._is_on(self.options.average_from):
             averaged = self.iteration - self.options.average_from + 1
             self.object, self.probe = self.object_sum / averaged, self.probe_sum / averaged
+        self.probe = torch.from_numpy(orthogonal(self.probe.cpu().numpy())).to(self.probe.device)
         return sum(self._compare(batch)[2].abs_().sum() for batch in self._batches()).item() / self._recorded_amplitude
 
     @torch.no_grad()
@@ -235,7 +244,8 @@ class Reconstruction:
         """(H, W) float64, photons, as the detector counts them, that fell on each pixel of the
         object in the whole scan.
         """
-        total, intensity = torch.zeros(self.object.numel(), device=self.probe.device), self.probe.abs().square()
+        total = torch.zeros(self.object.numel(), device=self.probe.device)
+        intensity = self.probe.abs().square().sum(dim=0)
         for batch in self._batches():
             total[batch.pixels] += intensity
         return _without_margin(total.view(self.object.shape)).cpu().numpy().astype(np.float64)
@@ -272,7 +282,7 @@ def _moves(batch: Batch, change: Tensor) -> np.ndarray:
 
 
 def _inner(first: Tensor, second: Tensor) -> Tensor:
-    return (first.conj() * second).real.sum(dim=(1, 2))
+    return (first.conj() * second).real.sum(dim=(0, 2, 3))
 
 
 def _without_margin(image: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from scipy.signal import resample
 
 from ptychoformer.measurement.cxi import create_dataset, read_transmission
 from ptychoformer.measurement.matching import Origin, check_reconstruction, label_step, read_origin
+from ptychoformer.measurement.modes import read_modes
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared, rescaled_probe, write_patterns
 from ptychoformer.measurement.readers import merge_labels
@@ -121,13 +122,15 @@ def resampled(transmission: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _probe(prepared: PreparedScan, reconstruction: str | os.PathLike | None) -> np.ndarray:
-    """Return the dataset's probe: reconstructed, the scan's own, or dark if nobody knows it."""
+    """Return the dataset's probe (modes, h, w): reconstructed, the scan's own, or dark if nobody
+    knows it.
+    """
     if reconstruction:
         with open_hdf5(reconstruction) as file:
-            found, bin = read_whole(file, "probe/wavefield", 2), int(file.attrs["bin"])
+            found, bin = read_modes(file, "probe/wavefield", "probe/modes"), int(file.attrs["bin"])
         # Its spectrum has a pixel for every block of the detector's.
-        return rescaled_probe(found, round(prepared.crop / bin), prepared.window[0])
-    return prepared.probe if prepared.probe is not None else np.zeros(prepared.window, np.complex64)
+        return np.stack([rescaled_probe(mode, round(prepared.crop / bin), prepared.window[0]) for mode in found])
+    return prepared.probe[None] if prepared.probe is not None else np.zeros((1, *prepared.window), np.complex64)
 
 
 def _with_room_for(image: np.ndarray, places: Iterable[np.ndarray], window: tuple[int, int]) -> np.ndarray:

@@ -78,7 +78,7 @@ def _whole(attributes: Mapping, name: str, count: int) -> bool:
 def _check_that_parts_fit(path: str | os.PathLike, file: h5py.File, origin: Origin) -> None:
     side, probe, shape = (
         origin.crop // origin.bin,
-        read(file, "probe/wavefield", 2).shape,
+        (read(file, "probe/modes", 3) if "probe/modes" in file else read(file, "probe/wavefield", 2)).shape[-2:],
         read(file, "object/phase", 2).shape,
     )
     if probe != (side, side):

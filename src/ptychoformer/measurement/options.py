@@ -171,6 +171,15 @@ class ReconstructionOptions(Patterns, EngineOptions):
         int | None,
         {"description": "iteration from which on the probe is refined; null: never", "minimum": 1},
     ] = 2
+    probe_modes: Annotated[
+        int,
+        {
+            "description": "waves that the light is made up of, whose intensities add up: more than one for a beam"
+            " that is not fully coherent",
+            "minimum": 1,
+            "maximum": 20,
+        },
+    ] = 1
     unwrap: Annotated[bool, {"description": "take jumps by 2 pi out of the phase"}] = False
 
 

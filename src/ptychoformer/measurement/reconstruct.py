@@ -5,7 +5,10 @@ the end and put into conventions.
     object/phase              (H, W) float32, radians, from -pi to pi, or beyond if jumps by 2 pi
         were taken out
     object/light              (H, W) float32, photons that fell on each pixel
-    probe/wavefield           (h, w) complex64, square root of photons
+    probe/wavefield           (h, w) complex64, square root of photons; of several modes the
+        brightest
+    probe/modes               (modes, h, w) complex64, orthogonal, the brightest first; absent if
+        there is one
     positions                 (n, 2) float64, y and x of the window's corner on the object, pixels,
         refined if that was asked for
     recorded_positions        (n, 2) float64, the same as recorded
@@ -38,6 +41,7 @@ from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.geometry import SMALLEST_WINDOW
 from ptychoformer.measurement.halves import half_of
 from ptychoformer.measurement.iterative import MARGIN, Reconstruction
+from ptychoformer.measurement.modes import first_modes, root_of_light, shares
 from ptychoformer.measurement.options import Reading, ReconstructionOptions
 from ptychoformer.measurement.plausibility import nearest_step, probe_diameter
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
@@ -109,6 +113,7 @@ def reconstruct(
         InputError: the file or the options cannot be used.
         TrainingError: the reconstruction diverged.
     """
+    _check_options(options)
     torch.set_num_threads(threads)
     device = lookup_device()
     with open_prepared(path, reading, options) as whole:
@@ -130,6 +135,8 @@ def reconstruct(
         save(run.state() | about, state_file(output))
     r_factor = run.finish()
     say(f"R factor {r_factor:#.3g} after {run.iteration} iterations")
+    if options.probe_modes > 1:
+        say(f"The modes of the probe hold {_percent(shares(run.probe.cpu().numpy()))} of its light.")
     if r_factor > DARKNESS:
         say(
             f"{path}: with an R factor above {DARKNESS:g} the object explains the patterns worse than no light at all"
@@ -151,6 +158,25 @@ def _facts(run: Reconstruction, r_factor: float, device: str) -> dict[str, Any]:
         "patterns": len(run.amplitudes),
         "reconstruction_seconds": round(sum(row["seconds"] for row in run.history), 1),
     }
+
+
+def _check_options(options: ReconstructionOptions) -> None:
+    """Whether options fit each other.
+
+    Raises:
+        InputError: they do not.
+    """
+    if options.probe_modes > 1 and options.probe_from is None:
+        raise InputError(
+            f"--probe-modes {options.probe_modes} (probe_modes in a config) are found with the object; leave out"
+            " --probe-known (probe_from: null)."
+        )
+
+
+def _percent(parts: np.ndarray) -> str:
+    """Parts of a whole in words."""
+    *others, last = (f"{100 * part:.3g}" for part in parts)
+    return f"{', '.join(others)} and {last} %"
 
 
 def _part(whole: PreparedScan, half: int | None, seed: int) -> PreparedScan:
@@ -189,7 +215,8 @@ def _begun(
         say(f"Beginning with a probe that is {probe_diameter(probe):.3g} pixels across.")
     if options.probe_from is not None:
         probe = as_bright_as(probe, amplitudes)
-    tensors = (amplitudes.to(device), good.to(device), prepared.positions, torch.from_numpy(probe).to(device))
+    modes = torch.from_numpy(first_modes(probe, options.probe_modes))
+    tensors = (amplitudes.to(device), good.to(device), prepared.positions, modes.to(device))
     return Reconstruction(*tensors, options, seed)
 
 
@@ -213,7 +240,7 @@ def _check_light(path: str | os.PathLike, prepared: PreparedScan, amplitudes: to
 
 def _check_width(path: str | os.PathLike, run: Reconstruction) -> None:
     """Warn of a probe so narrow that hardly two neighbouring patterns share any light."""
-    width, step = probe_diameter(run.probe.cpu().numpy()), nearest_step(run.positions)
+    width, step = probe_diameter(root_of_light(run.probe.cpu().numpy())), nearest_step(run.positions)
     if run.options.probe_from is not None and width < step:
         say(
             f"{path}: the probe that was found is {width:.3g} pixels across, narrower than the step of {step:.3g}, so"
@@ -281,6 +308,7 @@ def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[st
         "regularisation": run.weight,
         "momentum": run.options.momentum,
         "refinement of the probe": run.options.probe_from,
+        "number of modes of the probe": run.options.probe_modes,
         "refinement of the positions": run.options.positions_from,
         "number of coarse iterations": run.options.coarse_iterations,
         "seed": run.seed,
@@ -353,7 +381,9 @@ def _write(
         write(file, "object/amplitude", np.abs(transmission), "", "y,x")
         write(file, "object/phase", phase, "rad", "y,x")
         write(file, "object/light", light.astype(np.float32), "photons", "y,x")
-        write(file, "probe/wavefield", probe, "sqrt(photons)", "y,x")
+        write(file, "probe/wavefield", probe[0], "sqrt(photons)", "y,x")
+        if len(probe) > 1:
+            write(file, "probe/modes", probe, "sqrt(photons)", "mode,y,x")
         write(file, "positions", run.positions, "pixels", "pattern,yx")
         write(file, "recorded_positions", run.recorded, "pixels", "pattern,yx")
         write(file, "numbers", prepared.numbers, "", "pattern")

@@ -148,7 +148,7 @@ def reconstruct(
         folder: gets ``object.h5`` and ``object.convergence.csv``; interrupted, the same call with
             it goes on where it was.
         options: ``iterations``, ``engine`` (rpie, epie), ``regularisation``, ``momentum``,
-            ``probe_known``, ``refine_positions``, ``frc``, ``watch``, ``seed``,
+            ``probe_known``, ``probe_modes``, ``refine_positions``, ``frc``, ``watch``, ``seed``,
             ``threads`` and others of ``ptychoformer reconstruct``; and those of `open_scan`, in
             place of the scan's.
 

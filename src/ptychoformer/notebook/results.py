@@ -24,6 +24,7 @@ from ptychoformer.cli.outputs import beside, check_outputs
 from ptychoformer.cli.replacing import check_replaced
 from ptychoformer.errors import InputError
 from ptychoformer.files import atomic
+from ptychoformer.measurement.modes import read_modes
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.summary import Summary, as_mapping
 from ptychoformer.provenance import announce, read_provenance, write_provenance
@@ -146,8 +147,14 @@ class Reconstruction(_Made):
 
     @cached_property
     def probe(self) -> np.ndarray:
-        """(h, w) complex64, square root of photons."""
+        """(h, w) complex64, square root of photons; of several modes the brightest."""
         return self._array("probe/wavefield")
+
+    @cached_property
+    def probe_modes(self) -> np.ndarray:
+        """(modes, h, w) complex64, square root of photons, the brightest first."""
+        with open_hdf5(self.path) as file:
+            return read_modes(file, "probe/wavefield", "probe/modes")
 
     @cached_property
     def pixel_size(self) -> float | None:

@@ -14,7 +14,7 @@ class Forward:
     """Eq. 2 without noise and jitter, differentiable, as `simulation.diffraction` computes it.
 
     Args:
-        probe: (h, w) complex, square root of photons.
+        probe: (modes, h, w) complex, square root of photons; intensities of modes add up.
         coherence: mu.
         efficiency: eta, of the detector.
         normalisation: of the labels.
@@ -47,4 +47,5 @@ class Forward:
         mean = objects.mean(dim=(-2, -1), keepdim=True)
         spectrum = torch.fft.fft2(self.probe * (self.coherence * objects + (1 - self.coherence) * mean), norm="ortho")
         spectrum = torch.fft.fftshift(spectrum, dim=(-2, -1))
-        return torch.log1p(self.efficiency * (spectrum.real.square() + spectrum.imag.square()))
+        intensity = (spectrum.real.square() + spectrum.imag.square()).sum(dim=1, keepdim=True)
+        return torch.log1p(self.efficiency * intensity)

@@ -22,6 +22,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.evaluation.patches import CHANNELS, read_normalisation
 from ptychoformer.evaluation.reproducibility import RINGS
 from ptychoformer.measurement.gauge import lit_pixels
+from ptychoformer.measurement.modes import read_modes, root_of_light
 from ptychoformer.measurement.summary import Summary
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, house_style, save
 from ptychoformer.publication.scan.rows import Picture, Row
@@ -112,7 +113,7 @@ def draw_reconstruction(
     """
     with open_hdf5(reconstruction) as file:
         images = {channel: read(file, f"object/{channel}", 2)[:] for channel in CHANNELS}
-        light, probe = read(file, "object/light", 2)[:], read(file, "probe/wavefield", 2)[:]
+        light, probe = read(file, "object/light", 2)[:], read_modes(file, "probe/wavefield", "probe/modes")
         pixel_size, r_factor = file.attrs.get("pixel_size"), file.attrs.get("r_factor")
     if r_factor is None:
         raise InputError(f"{reconstruction} does not say its R factor (the attribute 'r_factor').")
@@ -141,7 +142,7 @@ def draw_progress(
 
     Args:
         transmission, light: (H, W) complex object, and photons on each of its pixels.
-        probe: (h, w) complex.
+        probe: (modes, h, w) complex.
         history: ``iteration`` and ``r_factor`` so far.
         iterations: how many there will be.
         pixel_size: metres.
@@ -169,9 +170,10 @@ def _draw_object(
         label = {"amplitude": "1 where it is clear", "phase": "rad"}[channel]
         shown = Picture(channel.capitalize(), images[channel][seen], scale, COLOURMAPS[channel], label, pixel_size)
         row.picture(place, shown)
-    modulus = np.abs(probe)
+    modulus = root_of_light(probe)
     scale = _linear(modulus, tails=0)
-    row.picture(2, Picture("Probe, modulus", modulus, scale, COLOURMAPS["error"], "√photons", pixel_size))
+    title = f"Probe, modulus of {len(probe)} modes" if len(probe) > 1 else "Probe, modulus"
+    row.picture(2, Picture(title, modulus, scale, COLOURMAPS["error"], "√photons", pixel_size))
 
 
 def _draw_rings(axes: Axes, rings: pd.DataFrame) -> None:
@@ -187,8 +189,11 @@ def _draw_convergence(axes: Axes, history: pd.DataFrame, result: float) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     low, high = min(history["r_factor"].min(), result), history["r_factor"].max()
     decades = [digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)]
-    ticks = [tick for tick in decades if low / 1.3 <= tick <= high * 1.3]
-    axes.set_yticks(ticks if len(ticks) >= FEWEST_TICKS else MaxNLocator(4).tick_values(low, high))
+    for ticks in (decades, MaxNLocator(4).tick_values(low, high)):
+        shown = [tick for tick in ticks if low / 1.3 <= tick <= high * 1.3]  # not 0, which has no place here
+        if len(shown) >= FEWEST_TICKS:
+            break
+    axes.set_yticks(shown)
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter("{x:g}")
 
