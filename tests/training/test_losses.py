@@ -30,7 +30,9 @@ def names(entry):
 def forward():
     y, x = np.indices((WINDOW, WINDOW)) - WINDOW / 2
     probe = 30 * np.exp(-(x**2 + y**2) / 40) * np.exp(0.02j * (x**2 + y**2))
-    return Forward(torch.from_numpy(probe.astype(np.complex64))[None], 0.9, 0.8, Normalisation(0.5, 1.0, -0.7, 0.4), 8.0)
+    return Forward(
+        torch.from_numpy(probe.astype(np.complex64))[None], 0.9, 0.8, Normalisation(0.5, 1.0, -0.7, 0.4), 8.0
+    )
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ the CXI groups hold the patterns and the mask alone.
     entry_1/sample_1/geometry_1/translation    (link)
     ptychography/probe                         (h, w) complex64, square root of photons, of several
         modes the brightest; absent if nobody knows it
-    ptychography/probe_modes                   (modes, h, w) likewise, the brightest first; absent if
-        there is one
+    ptychography/probe_modes                   (modes, h, w) likewise, the brightest first; absent
+        if there is one
     ptychography/positions                     (n, 2) y and x of the window's upper left corner as
         recorded (nominal); int64 pixels of an
                                                object, float64 as long as there is none

@@ -18,8 +18,8 @@ CLEAR = 0.95  # of the lit pixels are darker than what counts as transparent
 def fix_gauge(
     transmission: np.ndarray, probe: np.ndarray, light: np.ndarray, probe_known: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same object (H, W) and probe (modes, h, w), complex64, with a mean phase of zero where there is
-    light.
+    """The same object (H, W) and probe (modes, h, w), complex64, with a mean phase of zero where
+    there is light.
 
     With an unknown probe, also without a phase ramp across the object, and with an amplitude of 1
     where the object is clear: 95 % of its lit pixels are darker.

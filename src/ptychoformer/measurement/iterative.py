@@ -212,8 +212,8 @@ class Reconstruction:
         return excess.abs_().sum()
 
     def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Spectra of the exit waves (modes, b, h, w), the modulus of all of them together and by how
-        much the recorded one exceeds it, (b, h, w).
+        """Spectra of the exit waves (modes, b, h, w), the modulus of all of them together and by
+        how much the recorded one exceeds it, both (b, h, w).
         """
         spectrum = fft2(batch.probes * batch.objects, norm="ortho")
         modulus = spectrum[0].abs() if len(spectrum) == 1 else spectrum.abs().square().sum(dim=0).sqrt()

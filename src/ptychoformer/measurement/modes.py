@@ -1,5 +1,5 @@
-"""The modes of a probe: waves that do not interfere with each other, of which light that is not fully
-coherent is made up (Thibault & Menzel, Nature 494, 68, 2013).
+"""The modes of a probe: waves that do not interfere with each other, of which light that is not
+fully coherent is made up (Thibault & Menzel, Nature 494, 68, 2013).
 
 Other modes with the same sum over m of P_m(x) conj(P_m(y)) make the same light, so that no pattern
 tells them apart. Here they are orthogonal, the brightest first: the principal components of that
