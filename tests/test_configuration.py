@@ -349,6 +349,11 @@ def test_defaults_are_not_shared_between_entries():
             "objects.ad_ltem.phase.file: '../p.tiff' is not allowed; it must be a path below data_dir",
         ),
         (
+            "datasets.measured.reconstruction",
+            {"probe_modes": 3, "probe_from": None},
+            "datasets.measured.reconstruction.probe_modes: 3 is not allowed where the probe is not refined",
+        ),
+        (
             "probes.ptynet.probe.file",
             "",
             "probes.ptynet.probe.file: '' is not allowed; it must be a path below data_dir",

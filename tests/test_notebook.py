@@ -81,6 +81,7 @@ def test_a_reconstruction_is_that_of_the_command(scan, obj, tmp_path):
         np.testing.assert_array_equal(obj.amplitude, file["object/amplitude"])
         np.testing.assert_array_equal(obj.phase, file["object/phase"])
         np.testing.assert_array_equal(obj.probe, file["probe/wavefield"])
+        np.testing.assert_array_equal(obj.probe_modes, file["probe/wavefield"][:][None])
         np.testing.assert_array_equal(obj.positions, file["positions"])
         assert obj.pixel_size == file.attrs["pixel_size"] == pytest.approx(PIXEL)
     np.testing.assert_array_equal(obj.r_factor, pd.read_csv(tmp_path / "object.convergence.csv")["r_factor"])

@@ -9,6 +9,7 @@ from typing import Any
 
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import ALL, models_of, window_side
+from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.places import DEVICES, fault_of_path, same_name
 from ptychoformer.plugins import network_side
 from ptychoformer.provided import BY_CONTENT, fault_of_address, files_named, kept_name
@@ -77,11 +78,11 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
             raise InputError(
                 f"datasets.{name}.{part}.crop: {crop} is not allowed; it must be a multiple of bin, {bin}."
             )
-    modes, refined = (dataset["reconstruction"][key] for key in ("probe_modes", "probe_from"))
-    if modes > 1 and refined is None:
+    options = ReconstructionOptions(**dataset["reconstruction"])
+    if options.probe_modes > 1 and not options.finds_modes:
         raise InputError(
-            f"datasets.{name}.reconstruction.probe_modes: {modes} is not allowed with probe_from: null; a probe that is"
-            " not refined has 1."
+            f"datasets.{name}.reconstruction.probe_modes: {options.probe_modes} is not allowed where the probe is not"
+            " refined (probe_from); it must be 1."
         )
     if dataset["labels"] is not None and not {"file"} <= set(dataset["labels"]) <= {"file", "url", "sha256"}:
         raise InputError(

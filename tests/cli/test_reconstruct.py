@@ -43,6 +43,22 @@ def reconstruct(path, output, *options):
     return cli.main([str(argument) for argument in arguments])
 
 
+def test_several_modes_are_found_watched_drawn_and_asked_of_both_halves(tmp_path, capsys):
+    path, output, words = write_scan(tmp_path / "scan.cxi", 1e6), tmp_path / "object.h5", ["--probe-modes", 2]
+    words += ["--frc", "--png", tmp_path / "a.png", "--watch", tmp_path / "b.png"]
+    arguments = ["reconstruct", path, "-o", output, "--iterations", 6, "--threads", 1, *words]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    assert capsys.readouterr().err.count("The modes of the probe hold ") == 3
+    for name in ("object.h5", "object.half1.h5", "object.half2.h5"):
+        with h5py.File(tmp_path / name) as file:
+            assert file["probe/modes"].shape == (2, WINDOW, WINDOW)
+    for name in ("a.png", "b.png"):
+        with Image.open(tmp_path / name) as image:
+            image.verify()
+    assert reconstruct(path, output, "--probe-modes", 2) == 1
+    assert "--probe-modes: 2 is not allowed where the probe is not refined" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("r_factor", "told"), [(0.99, False), (1.01, True)])
 def test_an_object_that_explains_less_than_darkness_is_told(tmp_path, monkeypatch, capsys, r_factor, told):
     monkeypatch.setattr(Reconstruction, "finish", lambda run: r_factor)

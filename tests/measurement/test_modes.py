@@ -14,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import eval_hermite
 
-from ptychoformer.errors import InputError
+from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.evaluation.reproducibility import agreement as ring_agreement
 from ptychoformer.evaluation.reproducibility import without_holes
+from ptychoformer.measurement import batches
+from ptychoformer.measurement.batches import disjoint_batches
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.halves import half_of
-from ptychoformer.measurement.iterative import Reconstruction
+from ptychoformer.measurement.iterative import MARGIN, Reconstruction
 from ptychoformer.measurement.labelled import make_labelled
 from ptychoformer.measurement.modes import FIRST_SHARE, first_modes, orthogonal, root_of_light, shares
 from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
@@ -77,6 +79,12 @@ def test_orthogonal_modes_make_the_same_light_the_brightest_first(count, seed):
     assert shares(found).sum() == pytest.approx(1)
     np.testing.assert_allclose(
         root_of_light(found), np.sqrt(mutual_intensity(found).diagonal().real.reshape(5, 7)), rtol=1e-4
+    )
+
+
+def test_modes_that_are_orthogonal_stay_as_they_are():
+    np.testing.assert_allclose(
+        orthogonal(true_modes() * np.complex64(0.6 + 0.8j)), true_modes() * (0.6 + 0.8j), atol=1e-3
     )
 
 
@@ -183,7 +191,7 @@ def test_a_file_holds_all_modes_and_the_brightest_where_one_is_looked_for(made, 
         np.testing.assert_array_equal(modes[0], file["probe/wavefield"])
         parts = shares(modes[:])
     assert (np.diff(parts) <= 0).all()
-    percent = [f"{100 * part:.3g}" for part in parts]
+    percent = [f"{100 * part:.1f}" for part in parts]
     assert f"The modes of the probe hold {percent[0]}, {percent[1]} and {percent[2]} % of its light." in (
         capsys.readouterr().err
     )
@@ -203,9 +211,75 @@ def test_a_dataset_keeps_the_modes_that_its_object_was_found_with(made, scan, tm
         np.testing.assert_array_equal(file["ptychography/probe"], file["ptychography/probe_modes"][0])
 
 
-def test_a_probe_that_is_taken_as_it_is_has_one_mode(made):
-    with pytest.raises(InputError, match=r"--probe-modes 2 .* are found with the object; leave out --probe-known"):
-        made(probe_modes=2, probe_from=None)
+@pytest.mark.parametrize("options", [dict(probe_from=None), dict(probe_from=9)])
+def test_a_probe_that_is_not_refined_has_one_mode(made, options):
+    with pytest.raises(InputError, match="--probe-modes: 2 is not allowed where the probe is not refined"):
+        made(probe_modes=2, **options)
+
+
+def test_modes_that_a_smaller_window_makes_alike_are_orthogonal_in_a_dataset(made, scan, tmp_path):
+    path, _ = made(probe_modes=3)
+    files = dict(output=tmp_path / "data.cxi", object_output=tmp_path / "data.h5")
+    make_labelled(scan, Reading(), Patterns(bin=2), labels=None, reconstruction=path, **files)
+    modes = read_scan(files["output"]).probe.reshape(3, -1)
+    products = np.abs(modes.conj() @ modes.T)
+    assert (products - np.diag(np.diag(products))).max() < 1e-3 * products.max()
+    assert (np.diff(np.diag(products)) <= 0).all()
+
+
+def test_a_dataset_with_modes_that_is_read_as_a_scan_says_that_one_is_kept(made, scan, tmp_path):
+    path, _ = made(probe_modes=3)
+    files = dict(output=tmp_path / "data.cxi", object_output=tmp_path / "data.h5")
+    make_labelled(scan, Reading(), Patterns(), labels=None, reconstruction=path, **files)
+    with open_prepared(files["output"], Reading(), Patterns()) as prepared:
+        assert any("the first of 3 modes of the probe is kept" in warning for warning in prepared.warnings)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"), [((0, 32, 32), "'probe/modes' holds no mode"), ((2, 16, 16), r"a probe of \(16, 16\) pixels")]
+)
+def test_modes_that_are_damaged_are_named(made, scan, tmp_path, shape, words):
+    path, _ = made(probe_modes=2)
+    with h5py.File(path, "a") as file:
+        del file["probe/modes"]
+        file["probe/modes"] = np.ones(shape, np.complex64)
+    files = dict(output=tmp_path / "data.cxi", object_output=tmp_path / "data.h5")
+    with pytest.raises(InputError, match=words):
+        make_labelled(scan, Reading(), Patterns(), labels=None, reconstruction=path, **files)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_windows_move_towards_where_they_were(count):
+    random = np.random.default_rng(4)
+    modes, wrong = true_modes()[:count], random.uniform(-0.3, 0.3, GRID.shape)
+    amplitudes = torch.from_numpy(np.sqrt(patterns_of(modes, make_object())).astype(np.float32))
+    inside = (GRID > 5) & (GRID < 40)
+    options = replace(OPTIONS, probe_from=None, positions_from=1, iterations=1, averaged=1)
+    good = torch.ones(WINDOW, WINDOW, dtype=torch.bool)
+    run = Reconstruction(amplitudes, good, GRID + wrong * inside, torch.from_numpy(modes), options)
+    run.object[MARGIN : MARGIN + 60, MARGIN : MARGIN + 60] = torch.from_numpy(make_object())[
+        : run.object.shape[0] - MARGIN, : run.object.shape[1] - MARGIN
+    ]
+    run.run_iteration()
+    moved = (run.positions - run.recorded)[inside]
+    assert np.corrcoef(moved, -wrong[inside])[0, 1] > 0.7
+
+
+def test_no_more_exit_waves_are_held_at_once_for_more_modes(monkeypatch):
+    corners = np.indices((40, 40)).reshape(2, -1).T * 8
+    monkeypatch.setattr(batches, "PIXELS_PER_BATCH", 12 * WINDOW**2)
+    for modes in (1, 3, 20):
+        parts = disjoint_batches(corners, (WINDOW, WINDOW), np.random.default_rng(0), modes)
+        assert max(map(len, parts)) == max(1, 12 // modes)
+        assert sorted(np.concatenate(parts)) == list(range(len(corners)))
+
+
+def test_a_last_update_that_is_too_large_is_a_divergence(monkeypatch):
+    run = begun(first_modes(make_probe(), 2), iterations=1, averaged=1)
+    run.run_iteration()
+    run.probe_sum[:] = np.inf
+    with pytest.raises(TrainingError, match="diverged in iteration 1"):
+        run.finish()
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ ABOUT = """\
 Reconstruct the object from all patterns together (ePIE or rPIE), and with it the probe, unless that
 is known.
 
-OBJECT.h5 holds object/amplitude, object/phase, probe/wavefield and positions;
+OBJECT.h5 holds object/amplitude, object/phase, probe/wavefield (and probe/modes) and positions;
 OBJECT.convergence.csv the R factor of every iteration, the error in amplitude as a part of all that
 was recorded. It should fall and level off: what is left is noise, and what no object explains.
 

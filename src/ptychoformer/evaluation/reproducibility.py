@@ -5,7 +5,8 @@ Where the correlation falls below the half-bit threshold (`spectra.half_bit`), w
 less than 0.21 of the power of its noise. This says how well the object is *reproduced* from half
 of the photons and at sqrt(2) times the step, so that the whole scan is somewhat better. It does not
 say that the object is *right*: what both halves share, they agree about, such as wrong lengths,
-positions that are stretched or turned, faults of the detector, a coherence that is not full.
+positions that are stretched or turned, faults of the detector, a coherence that is not full; but
+of models of the coherence the better one makes the correlation higher.
 
 What patterns leave open is no difference. The two objects are brought to a common phase, phase ramp
 and place before they are compared, on the largest rectangle found where the whole scan is well lit:

@@ -8,7 +8,9 @@ FINEST = 16
 PIXELS_PER_BATCH = 2**22
 
 
-def disjoint_batches(corners: np.ndarray, window: tuple[int, int], rng: np.random.Generator) -> list[np.ndarray]:
+def disjoint_batches(
+    corners: np.ndarray, window: tuple[int, int], rng: np.random.Generator, modes: int = 1
+) -> list[np.ndarray]:
     """Indices of all windows, each once, in batches within which no two windows overlap; another
     division every time.
 
@@ -19,6 +21,7 @@ def disjoint_batches(corners: np.ndarray, window: tuple[int, int], rng: np.rando
     Args:
         corners: (n, 2) whole pixels.
         window: (h, w).
+        modes: how many exit waves each window has, all of which are in memory at once.
     """
     spacing = np.sqrt((np.ptp(corners, axis=0) + 1).prod() / len(corners))
     per_window = int(np.clip(round(min(window) / spacing), 1, FINEST))
@@ -29,7 +32,7 @@ def disjoint_batches(corners: np.ndarray, window: tuple[int, int], rng: np.rando
     batch = (rank * modulus + within[:, 0]) * modulus + within[:, 1]
     order = np.argsort(batch, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(batch[order])) + 1)
-    largest = max(1, PIXELS_PER_BATCH // (window[0] * window[1]))
+    largest = max(1, PIXELS_PER_BATCH // (modes * window[0] * window[1]))
     parts = [part[start : start + largest] for part in parts for start in range(0, len(part), largest)]
     return [parts[place] for place in rng.permutation(len(parts))]
 

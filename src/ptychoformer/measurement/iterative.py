@@ -23,6 +23,8 @@ scaled alike to meet the recorded modulus, and all move the object:
 
     O_j <- O_j + sum_m conj(P_m) (psi'_jm - psi_jm) / ((1 - a) sum_m |P_m|^2 + a max sum_m |P_m|^2)
 
+and each mode by its own exit waves, as the probe is above.
+
 The first iterations may look at a disc of low spatial frequencies that grows to the whole detector:
 the coarse object is right before the fine one begins. With all frequencies from the start, fine
 structure that begins with another sign in one part of the object than in the next may stay so for
@@ -146,9 +148,7 @@ class Reconstruction:
         disc = self._disc()
         misfit = sum(self._update(batch, disc) for batch in self._batches()).item() / self._recorded_amplitude
         if not math.isfinite(misfit):
-            raise TrainingError(
-                f"The reconstruction diverged in iteration {self.iteration}; try less momentum or more regularisation."
-            )
+            raise self._diverged()
         self.velocity = self.options.momentum * self.velocity + self.object - before
         self.object = self.object + self.options.momentum * self.velocity
         if self._is_on(self.options.average_from):
@@ -158,6 +158,11 @@ class Reconstruction:
             self._settle_positions()
         row = (self.iteration, misfit, time.perf_counter() - began)
         self.history.append(dict(zip(HISTORY, row, strict=True)))
+
+    def _diverged(self) -> TrainingError:
+        return TrainingError(
+            f"The reconstruction diverged in iteration {self.iteration}; try less momentum or more regularisation."
+        )
 
     def _is_on(self, first: int | None) -> bool:
         return first is not None and self.iteration >= first
@@ -178,7 +183,8 @@ class Reconstruction:
 
     def _batches(self) -> Iterator[Batch]:
         corners = np.floor(self.positions + 0.5).astype(np.int64)
-        for index in disjoint_batches(corners, self.window, generator(self.seed, "reconstruction", self.iteration)):
+        order = generator(self.seed, "reconstruction", self.iteration)
+        for index in disjoint_batches(corners, self.window, order, modes=len(self.probe)):
             starts = torch.from_numpy((corners[index] + MARGIN) @ (self.object.shape[1], 1)).to(self.probe.device)
             pixels = (starts[:, None] + self._offsets).unflatten(1, self.window)
             ramp = self._ramp(self.positions[index] - corners[index])
@@ -232,10 +238,15 @@ class Reconstruction:
         """Put the means over the last iterations in place of object and probe, whose modes are made
         orthogonal; returns their R factor, the sum of errors in amplitude over the sum of recorded
         amplitudes.
+
+        Raises:
+            TrainingError: the last update was too large.
         """
         if self._is_on(self.options.average_from):
             averaged = self.iteration - self.options.average_from + 1
             self.object, self.probe = self.object_sum / averaged, self.probe_sum / averaged
+        if not torch.isfinite(self.probe.abs()).all():
+            raise self._diverged()
         self.probe = torch.from_numpy(orthogonal(self.probe.cpu().numpy())).to(self.probe.device)
         return sum(self._compare(batch)[2].abs_().sum() for batch in self._batches()).item() / self._recorded_amplitude
 

@@ -17,7 +17,7 @@ from scipy.signal import resample
 
 from ptychoformer.measurement.cxi import create_dataset, read_transmission
 from ptychoformer.measurement.matching import Origin, check_reconstruction, label_step, read_origin
-from ptychoformer.measurement.modes import read_modes
+from ptychoformer.measurement.modes import orthogonal, read_modes
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared, rescaled_probe, write_patterns
 from ptychoformer.measurement.readers import merge_labels
@@ -129,7 +129,8 @@ def _probe(prepared: PreparedScan, reconstruction: str | os.PathLike | None) -> 
         with open_hdf5(reconstruction) as file:
             found, bin = read_modes(file, "probe/wavefield", "probe/modes"), int(file.attrs["bin"])
         # Its spectrum has a pixel for every block of the detector's.
-        return np.stack([rescaled_probe(mode, round(prepared.crop / bin), prepared.window[0]) for mode in found])
+        side = round(prepared.crop / bin)
+        return orthogonal(np.stack([rescaled_probe(mode, side, prepared.window[0]) for mode in found]))
     return prepared.probe[None] if prepared.probe is not None else np.zeros((1, *prepared.window), np.complex64)
 
 

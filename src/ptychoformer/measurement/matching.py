@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.modes import read_modes
 from ptychoformer.measurement.pixels import PARTS
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.measurement.readers import label_raster
@@ -76,15 +77,13 @@ def _whole(attributes: Mapping, name: str, count: int) -> bool:
 
 
 def _check_that_parts_fit(path: str | os.PathLike, file: h5py.File, origin: Origin) -> None:
-    side, probe, shape = (
-        origin.crop // origin.bin,
-        (read(file, "probe/modes", 3) if "probe/modes" in file else read(file, "probe/wavefield", 2)).shape[-2:],
-        read(file, "object/phase", 2).shape,
-    )
-    if probe != (side, side):
-        raise InputError(
-            f"{path}: a probe of {probe} pixels does not fit a crop of {origin.crop} and a bin of {origin.bin} pixels."
-        )
+    side, shape = origin.crop // origin.bin, read(file, "object/phase", 2).shape
+    for probe in (read(file, "probe/wavefield", 2).shape, read_modes(file, "probe/wavefield", "probe/modes").shape[1:]):
+        if probe != (side, side):
+            raise InputError(
+                f"{path}: a probe of {probe} pixels does not fit a crop of {origin.crop} and a bin of"
+                f" {origin.bin} pixels."
+            )
     if origin.recorded.shape != origin.moved.shape or origin.recorded.shape[1:] != (2,):
         raise InputError(
             f"{path}: positions {origin.moved.shape} and recorded_positions {origin.recorded.shape} must be (n, 2)"

@@ -11,20 +11,21 @@ from itertools import count, islice
 import h5py
 import numpy as np
 
+from ptychoformer.errors import InputError
 from ptychoformer.storage import read_whole
 
 FIRST_SHARE = 0.02  # of the light, in each mode but the first, before a reconstruction
 
 
 def first_modes(probe: np.ndarray, number: int) -> np.ndarray:
-    """What ``number`` modes begin with, (modes, h, w) complex64: the ``probe`` (h, w), as bright as
-    it is with all of them, and its products with powers of the distance from its middle, made
-    orthogonal, as the modes of a Gaussian beam are.
+    """The modes (number, h, w), complex64, that a reconstruction begins with: the ``probe`` (h, w),
+    and its products with powers of the distance from its centre of mass, made orthogonal, as the
+    modes of a Gaussian beam are. Together they hold the light of the probe.
     """
     if number == 1:
         return probe[None]
     light = np.abs(probe).astype(np.float64) ** 2
-    y, x = (_about_the_middle(light, axis) for axis in (0, 1))
+    y, x = (_from_centre_of_mass(light, axis) for axis in (0, 1))
     powers = islice(((total - along_x, along_x) for total in count() for along_x in range(total + 1)), number)
     products = np.stack([probe * y**along_y * x**along_x for along_y, along_x in powers])
     modes = np.linalg.qr(products.reshape(number, -1).T)[0].T.reshape(products.shape)
@@ -33,8 +34,10 @@ def first_modes(probe: np.ndarray, number: int) -> np.ndarray:
     return held.astype(np.complex64)
 
 
-def _about_the_middle(light: np.ndarray, axis: int) -> np.ndarray:
-    """Pixels along an axis from the middle of ``light`` (h, w), in standard deviations of it."""
+def _from_centre_of_mass(light: np.ndarray, axis: int) -> np.ndarray:
+    """Distances along an axis from the centre of mass of ``light`` (h, w), in its standard
+    deviations.
+    """
     along = np.arange(light.shape[axis], dtype=np.float64)
     profile = light.sum(axis=1 - axis) / light.sum()
     along -= profile @ along
@@ -42,11 +45,15 @@ def _about_the_middle(light: np.ndarray, axis: int) -> np.ndarray:
 
 
 def orthogonal(modes: np.ndarray) -> np.ndarray:
-    """The orthogonal modes of the same light as ``modes`` (modes, h, w), the brightest first."""
+    """The orthogonal modes of the same light as ``modes`` (modes, h, w), the brightest first, each
+    with the phase, which no pattern sees, of that given one which holds most of it.
+    """
     if len(modes) == 1:
         return modes
-    _, lengths, directions = np.linalg.svd(modes.reshape(len(modes), -1), full_matrices=False)
-    return (lengths[:, None] * directions).reshape(modes.shape).astype(modes.dtype)
+    parts, lengths, directions = np.linalg.svd(modes.reshape(len(modes), -1), full_matrices=False)
+    most = parts[np.abs(parts).argmax(axis=0), np.arange(len(modes))]
+    factors = lengths * most / np.abs(most)
+    return (factors[:, None] * directions).reshape(modes.shape).astype(modes.dtype)
 
 
 def shares(modes: np.ndarray) -> np.ndarray:
@@ -65,6 +72,11 @@ def read_modes(file: h5py.File, probe: str, modes: str) -> np.ndarray:
     there are not several.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: it is missing, damaged or empty.
     """
-    return read_whole(file, modes, 3) if modes in file else read_whole(file, probe, 2)[None]
+    if modes not in file:
+        return read_whole(file, probe, 2)[None]
+    found = read_whole(file, modes, 3)
+    if not len(found):
+        raise InputError(f"{file.filename}: '{modes}' holds no mode.")
+    return found

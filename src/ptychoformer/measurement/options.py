@@ -182,6 +182,11 @@ class ReconstructionOptions(Patterns, EngineOptions):
     ] = 1
     unwrap: Annotated[bool, {"description": "take jumps by 2 pi out of the phase"}] = False
 
+    @property
+    def finds_modes(self) -> bool:
+        """Whether the probe is refined, without which it cannot have several modes."""
+        return self.probe_from is not None and self.probe_from <= self.iterations
+
 
 def names_of(options: type) -> tuple[str, ...]:
     """Return the names of all options of a class."""

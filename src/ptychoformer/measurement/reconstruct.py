@@ -166,16 +166,16 @@ def _check_options(options: ReconstructionOptions) -> None:
     Raises:
         InputError: they do not.
     """
-    if options.probe_modes > 1 and options.probe_from is None:
+    if options.probe_modes > 1 and not options.finds_modes:
         raise InputError(
-            f"--probe-modes {options.probe_modes} (probe_modes in a config) are found with the object; leave out"
-            " --probe-known (probe_from: null)."
+            f"--probe-modes: {options.probe_modes} is not allowed where the probe is not refined (--probe-known, or"
+            f" fewer iterations than {ReconstructionOptions.probe_from}); it must be 1."
         )
 
 
 def _percent(parts: np.ndarray) -> str:
     """Parts of a whole in words."""
-    *others, last = (f"{100 * part:.3g}" for part in parts)
+    *others, last = (f"{100 * part:.1f}" for part in parts)
     return f"{', '.join(others)} and {last} %"
 
 

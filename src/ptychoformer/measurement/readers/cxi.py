@@ -32,6 +32,7 @@ from ptychoformer.measurement.readers.scan import (
     check_frames,
     check_positions,
     counted,
+    first_kept,
     orders,
     sound,
 )
@@ -105,7 +106,7 @@ def _read(source: Source) -> RawScan:
         particle_named=named is not None,
         probe=None if own is None else _probe(source, frame),
         simulated=own is not None and source.attribute("ptychography", "photons") is not None,
-        warnings=(detector.warnings if own is None else ()) + warnings + corrected + _others(source),
+        warnings=(detector.warnings if own is None else _modes(source)) + warnings + corrected + _others(source),
     )
 
 
@@ -197,6 +198,12 @@ def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
             f"{source.path}: 'ptychography/probe' must be finite and have the shape {frame}, found shape {probe.shape}."
         )
     return (probe * math.sqrt(_efficiency(source))).astype(np.complex64)
+
+
+def _modes(source: Source) -> tuple[str, ...]:
+    """A warning if there are more modes of the probe than the one that is kept."""
+    modes = source.small("ptychography/probe_modes", "biufc")
+    return first_kept(source.path, modes.shape[0]) if modes is not None and modes.ndim == 3 else ()
 
 
 def _object_pixel(source: Source) -> tuple[float, float] | None:

@@ -25,7 +25,7 @@ from ptychoformer.measurement.particles import wavelength_of
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, open_source
 from ptychoformer.measurement.readers.quantities import AGREEING
-from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, sound
+from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, first_mode
 
 POSITIONS = ("probe_position_y_m", "probe_position_x_m")
 NUMBERS = "probe_position_indexes"
@@ -241,15 +241,7 @@ def _probe(source: Source, frame: tuple[int, int]) -> tuple[np.ndarray | None, t
     modes = source.small("probe", "biufc")
     if modes is None or not modes.size:
         return None, ()
-    if modes.ndim < 2 or modes.shape[-2:] != frame:
-        raise InputError(
-            f"{source.path}: a probe of shape {modes.shape} does not fit patterns of {frame[0]} x {frame[1]} pixels."
-        )
-    if not sound(modes).all():
-        raise InputError(f"{source.path}: 'probe' holds NaN or infinity.")
-    count = modes.size // (frame[0] * frame[1])
-    warnings = (f"{source.path}: the first of {count} modes of the probe is kept.",) if count > 1 else ()
-    return modes.reshape(-1, *frame)[0].astype(np.complex64), warnings
+    return first_mode(source.path, modes, frame)
 
 
 def patterns_of(source: Source, name: str) -> h5py.Dataset:

@@ -1,7 +1,7 @@
 """What every reader yields, and what it never takes on trust."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +180,28 @@ def sound(numbers: np.ndarray) -> np.ndarray:
     """
     with np.errstate(over="ignore"):  # in the modulus of complex ones
         return np.abs(numbers) <= LARGEST_NUMBER
+
+
+def first_mode(path: object, modes: np.ndarray, frame: Sequence[int]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The first (h, w), complex64, of the ``modes`` (..., h, w) of a probe, and a warning if there
+    are more.
+
+    Raises:
+        InputError: they do not fit frames of (h, w) pixels, or are no numbers.
+    """
+    if modes.ndim < 2 or not modes.size or modes.shape[-2:] != tuple(frame):
+        raise InputError(
+            f"{path}: a probe of shape {modes.shape} does not fit patterns of {frame[0]} x {frame[1]} pixels."
+        )
+    if not sound(modes).all():
+        raise InputError(f"{path}: 'probe' holds NaN or infinity.")
+    first, *others = modes.reshape(-1, *frame)
+    return first.astype(np.complex64), first_kept(path, 1 + len(others))
+
+
+def first_kept(path: object, count: int) -> tuple[str, ...]:
+    """The warning of a file with ``count`` modes of the probe."""
+    return (f"{path}: the first of {count} modes of the probe is kept.",) if count > 1 else ()
 
 
 def saturation(dtype: np.dtype) -> float | None:

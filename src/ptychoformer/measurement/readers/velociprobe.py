@@ -28,8 +28,8 @@ from ptychoformer.measurement.readers.scan import (
     check_positions,
     counted,
     decoding,
+    first_mode,
     saturation,
-    sound,
 )
 from ptychoformer.memory import MOST_EXPANSION
 
@@ -57,12 +57,10 @@ def _read(path: Path, archive: zipfile.ZipFile) -> RawScan:
     if positions.shape[1] != 2:
         raise InputError(f"{scan.where} must hold y and x of each position, found shape {scan.shape}.")
     check_positions(str(path), positions, count)
-    probe, warnings = None, []
+    probe, warnings = None, ()
     if "probe.npy" in archive.namelist():
         modes = npy.read(npy.member(str(path), archive, "probe", "biufc"))
-        probe = _first_mode(path, modes, frame)
-        if modes.size > probe.size:
-            warnings.append(f"{path}: the first of {modes.size // probe.size} modes of the probe is kept.")
+        probe, warnings = first_mode(path, modes, frame)
     return RawScan(
         path=path,
         format="velociprobe",
@@ -74,7 +72,7 @@ def _read(path: Path, archive: zipfile.ZipFile) -> RawScan:
         centred=True,
         corner_first=True,
         probe=probe,
-        warnings=tuple(warnings),
+        warnings=warnings,
     )
 
 
@@ -84,16 +82,6 @@ def _single(array: npy.Array, axes: int) -> tuple[int, ...]:
     if len(shape) < axes or views not in ((), (1,)):
         raise InputError(f"{array.where} must be one view, a 1 and {axes} more axes, found shape {array.shape}.")
     return shape
-
-
-def _first_mode(path: Path, modes: np.ndarray, frame: list[int]) -> np.ndarray:
-    if modes.ndim < 2 or not modes.size or modes.shape[-2:] != tuple(frame):
-        raise InputError(
-            f"{path}: a probe of shape {modes.shape} does not fit patterns of {frame[0]} x {frame[1]} pixels."
-        )
-    if not sound(modes).all():
-        raise InputError(f"{path}: 'probe' holds NaN or infinity.")
-    return modes.reshape(-1, *frame)[0].astype(np.complex64)
 
 
 @contextmanager
