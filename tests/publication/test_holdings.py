@@ -114,6 +114,16 @@ def test_sizes_and_losses_that_are_missing_are_named(tmp_path, config):
     assert "weighted_30" not in narrowed["experiments"]["table4"]["losses"]
 
 
+@pytest.mark.parametrize("seeds", [1, 2, 4])
+def test_many_runs_of_one_loss_are_no_reason_to_show_none(tmp_path, config, seeds):
+    rows = without(runs_of(config, "table4"), model="ptychoformer")
+    every = [row for row in runs_of(config, "table4") if row["loss"] == "mse"]
+    few = [row for row in runs_of(config, "table4", range(seeds)) if row["loss"] == "mae"]
+    part = holdings(tmp_path, config, [*rows, *every, *few]).parts["table4"]
+    assert part.methods == (("ptychoformer", "mse"), ("ptychoformer", "mae"))
+    assert set(part.seeds.values()) == {tuple(range(seeds))}
+
+
 def test_figure_8_needs_two_sizes_and_a_table_its_floor(tmp_path, config):
     assert not holdings(tmp_path, config, [row for row in runs_of(config, "sizes") if row["n_train"] == "50"]).parts
     assert "table5" not in holdings(tmp_path, config, without(runs_of(config, "table5"), model="floor")).parts

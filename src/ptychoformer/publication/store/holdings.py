@@ -190,11 +190,11 @@ def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Par
         }
         seeds = {cell: whole for cell, whole in seeds.items() if whole}
         size = (len(chosen) * sum(map(len, seeds.values())), len(chosen))
-        if size > best[0]:
+        alone = len(chosen) < min(2, len(methods)) or (experiment in _CURVES and len(seeds) < 2)
+        if seeds and not alone and size > best[0]:
             best = (size, chosen, seeds)
     _, chosen, seeds = best
-    alone = len(chosen) < min(2, len(methods)) or (experiment in _CURVES and len(seeds) < 2)
-    if not seeds or alone:
+    if not chosen:
         return None
     absent_methods = _names(config, experiment, [method for method in methods if method not in chosen])
     absent_places = _places(config, [cell for cell in cells if cell not in seeds], cells)
