@@ -50,8 +50,8 @@ def kept(parts, views=(), **measured):
     return SimpleNamespace(parts=parts, seeds=seeds)
 
 
-def part(seeds, interim=False, absent=()):
-    return SimpleNamespace(seeds=seeds, interim=interim, absent=absent)
+def part(seeds, interim=False, absent=(), methods=()):
+    return SimpleNamespace(seeds=seeds, interim=interim, absent=absent, methods=methods)
 
 
 @pytest.mark.parametrize("experiment", CONFIG["experiments"])
@@ -213,6 +213,16 @@ def test_figure_9_shows_the_seeds_whose_bands_a_store_has_of_all_networks():
     one_lacks = Experiments(CONFIG, kept(parts, **of_all | {"dpi": {1}}))
     assert (runs_of_fig9(one_lacks), held_figures(one_lacks)) == ([], [])
     assert runs_of_fig9(Experiments(CONFIG)) == Experiments(CONFIG).runs_of_spectra()
+
+
+@pytest.mark.parametrize(
+    ("losses", "held"),
+    [(("mse", "mae"), []), (("mse", "nssim", "weighted_90"), []), (("mse", "weighted_20", "weighted_90"), ["fig10"])],
+)
+def test_figure_10_needs_two_weights(losses, held):
+    methods = tuple(("ptychoformer", loss) for loss in losses)
+    parts = {"table4": part({("clean", 192): (0, 1)}, methods=methods)}
+    assert held_figures(Experiments(CONFIG, kept(parts))) == held
 
 
 class TestNotes:

@@ -63,6 +63,7 @@ def runs_of_fig9(experiments: Experiments) -> list[Run]:
     return [run for run in runs if run["seed"] not in lacking]
 
 
+FEWEST_WEIGHTS = 2  # of weighted losses, which make a curve of Figure 10
 PANELS_OF_FIG8 = {"sizes": "Figure 8 (a) to (c)", "overlaps": "Figure 8 (d)"}
 
 
@@ -114,7 +115,11 @@ def _fig9_is_held(experiments: Experiments) -> bool:
 
 
 def _fig10_is_held(experiments: Experiments) -> bool:
-    return "table4" in experiments.holdings.parts
+    if "table4" not in experiments.holdings.parts:
+        return False
+    held = {loss for _, loss in experiments.holdings.parts["table4"].methods}
+    weighted = [loss for loss, weight in weights_of_losses(experiments).items() if 0 < weight < 1 and loss in held]
+    return len(weighted) >= FEWEST_WEIGHTS
 
 
 # Figures that what a store of runs keeps may suffice for, with what says whether it does.
