@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import asdict
 
 import h5py
@@ -49,7 +50,8 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     assert np.shape(seen["mean_pattern"]) == (16, 16)
     assert np.sum(seen["mean_pattern"]) == pytest.approx(1, abs=1e-3)
     assert seen["photons"] == sorted(seen["photons"])
-    assert prepared == {"crop": 32, "bin": 1, "window": [32, 32], "pixel_size": pytest.approx(1e-8)}
+    read = {"crop": 32, "bin": 1, "window": [32, 32], "positions_axes": "x,y", "positions_turn": 0}
+    assert prepared == read | {"pixel_size": pytest.approx(1e-8)}
     trained = json.loads((run / "model.pt.provenance.json").read_text())
     expected = {"kind": "ptychoformer", "options": {"attention": "none"}, "initialisation": "glorot", "inputs": "sqrt"}
     assert trained["configuration"]["model"] == asdict(TrainedNetwork(run / "model.pt").model) == expected
@@ -147,6 +149,22 @@ def test_phase_is_synchronised_when_asked_for(scan, run, tmp_path):
 def test_another_pixel_size_than_in_training_is_told(scan, run, tmp_path, capsys):
     assert main("predict", scan, "--checkpoint", run, "-o", tmp_path / "scene.h5", "--distance", 4, "--threads", 1) == 0
     assert "trained on pixels of 10 nm" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--positions-axes=y,x", "--positions-turn=90"])
+def test_other_axes_than_in_training_are_told(scan, run, tmp_path, capsys, option):
+    shutil.copytree(run, tmp_path / "run")
+    prepared = json.loads((run / "preparation.json").read_text())
+    (tmp_path / "run/preparation.json").write_text(
+        json.dumps(prepared | {"positions_axes": "x,y", "positions_turn": 0})
+    )
+    for options, told in (((), False), ((option,), True)):
+        arguments = ("--checkpoint", tmp_path / "run", "-o", tmp_path / f"{told}.h5", "--threads", 1, *options)
+        assert main("predict", scan, *arguments) == 0
+        assert ("was trained with --positions-axes=x,y --positions-turn=0, " in capsys.readouterr().err) == told
+    (tmp_path / "run/preparation.json").write_text(json.dumps(prepared))  # as earlier trainings wrote it
+    assert main("predict", scan, *arguments[:-1], option, "-o", tmp_path / "old.h5") == 0
+    assert "was trained with" not in capsys.readouterr().err
 
 
 def test_another_crop_than_in_training_is_told_where_pixels_have_no_size(run, tmp_path, capsys):

@@ -237,6 +237,14 @@ def test_a_damaged_pixel_size_is_refused(scan, tmp_path, capsys, pixel_size):
     assert "'pixel_size' must be a number of metres greater than 0, or null" in one_sentence(capsys)
 
 
+@pytest.mark.parametrize("part", ['"positions_axes": 3', '"positions_turn": "a"', '"positions_turn": null'])
+def test_axes_that_are_none_are_refused(scan, tmp_path, capsys, part):
+    (tmp_path / "model.pt").write_text("")
+    (tmp_path / "preparation.json").write_text(f'{{"crop": 32, "bin": 2, {part}}}')
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "'positions_axes' must be a text and 'positions_turn' degrees" in one_sentence(capsys)
+
+
 @pytest.mark.parametrize(
     "content",
     [

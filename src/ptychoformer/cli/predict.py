@@ -107,6 +107,7 @@ def _predicted(options: Namespace, checkpoint: Path) -> dict[str, Any]:
         scan, made_by = scanned(options, prepared), {"checkpoint": network.digest}
         check_replaced(options.output, scan, made_by, told_by="checkpoint")
         _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
+        _warn_of_other_axes(options.scan, prepared, checkpoint, trained)
         stitching = {"weighting": options.weighting, "phase": options.phase}
         stitching |= {"tie": options.tie} if options.phase == "synchronised" else {}
         tally = Tally()
@@ -154,6 +155,21 @@ def _check_that_it_fits(
     elif trained and prepared.crop != trained["crop"]:
         pair = f"--crop {prepared.crop}, {checkpoint} was trained with --crop {trained['crop']}"
         say(f"{pair}: on the same detector the object's pixels differ, and the network knows no others.")
+
+
+def _warn_of_other_axes(path: str, prepared: PreparedScan, checkpoint: Path, trained: PreparedAs) -> None:
+    """Warn of positions that are read in another way than those of the training were, if known."""
+    if not {"positions_axes", "positions_turn"} <= set(trained):
+        return
+    here, there = (
+        f"--positions-axes={axes} --positions-turn={turn:g}"
+        for axes, turn in ((prepared.axes, prepared.turn), (trained["positions_axes"], trained["positions_turn"]))
+    )
+    if here != there:
+        say(
+            f"{checkpoint} was trained with {there}, {path} is read with {here}: of scans of one instrument one of the"
+            " two puts patches together in wrong places."
+        )
 
 
 def _warn_if_unlike(scan: str, tally: Tally, checkpoint: Path, trained: PreparedAs) -> None:

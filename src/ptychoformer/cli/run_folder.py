@@ -37,6 +37,8 @@ class PreparedAs(TypedDict, total=False):
     bin: int  # side of the blocks of pixels that are summed
     window: list[int]  # height and width of a pattern, pixels
     pixel_size: float | None  # of the object, metres; None if nobody knows it
+    positions_axes: str  # what the numbers of a position were taken to be
+    positions_turn: float  # degrees by which positions were turned then
     label_deviation: dict[str, float]  # standard deviation by channel, on the labels' 0 to 1 scale
     seen: Seen
 
@@ -115,6 +117,11 @@ def _fault_of(found: Any) -> str:
         return f": 'label_deviation' must hold numbers of at least 0; {GIVE_THEM}"
     if size is not None and not (_is_number(size, int, float) and size > 0):
         return f": 'pixel_size' must be a number of metres greater than 0, or null, found {size!r}"
+    if not (
+        isinstance(found.get("positions_axes", ""), str)
+        and _is_number(found.get("positions_turn", 0), int, float, least=-180)
+    ):
+        return ": 'positions_axes' must be a text and 'positions_turn' degrees, as train wrote them; take them out"
     if "seen" in found and not is_summary(found["seen"]):
         return ": 'seen' must hold 'photons' and 'mean_pattern', as train wrote them; take it out, or train again"
     return ""
