@@ -20,6 +20,11 @@ ROWS = {**NETWORKS, "floor": "floor", "ceiling of one pattern": "one_pattern"}
 PLACES = [(block, level) for block in ("lower_right", "lower_left") for level in ("scene", "pattern", "released")]
 
 
+def of_mse():
+    """The scores of networks that were trained with the mean squared error, and of what was not trained."""
+    return read_scores(REFERENCE).query("loss in ('mse', 'none')")
+
+
 def table(heading):
     """The cells of the table whose first line begins so, a list a row."""
     lines = PAGE[PAGE.index(f"\n{heading}") + 1 :].split("\n\n")[0].splitlines()
@@ -29,7 +34,7 @@ def table(heading):
 @pytest.fixture(scope="module")
 def scores():
     """Scores of whole blocks at full size, trained and tested on the same scan, by what they are of."""
-    found = pd.read_csv(REFERENCE / "scores.csv.gz", keep_default_na=False, na_values={"value": [""]})
+    found = of_mse()
     found = found[(found["region"] == "whole") & (found["dataset"] == found["test"]) & (found["n_train"] == 2928)]
     return found.set_index(["dataset", "model", "block", "level", "channel", "metric", "seed"])["value"].sort_index()
 
@@ -60,7 +65,7 @@ def test_scores_on_both_blocks_are_those_of_the_reference_runs(scores):
 
 
 def test_scores_of_few_training_patterns_are_those_of_the_reference_runs():
-    found = read_scores(REFERENCE).query(
+    found = of_mse().query(
         "dataset == test == 'clean' and block == 'lower_right' and region == 'unseen'"
         " and level == 'scene' and metric == 'psnr'"
     )
@@ -86,7 +91,7 @@ def test_losses_of_few_training_patterns_are_those_of_the_reference_runs():
 
 
 def test_scores_at_less_overlap_are_those_of_the_reference_runs():
-    found = read_scores(REFERENCE).query(
+    found = of_mse().query(
         "dataset == test and block == 'lower_right' and region == 'whole'"
         " and level == 'scene' and channel == 'amplitude' and metric == 'psnr'"
     )
@@ -164,6 +169,24 @@ def test_losses_from_either_start_are_those_of_the_trial_and_bold_is_lower_with_
             text = f"{own.mean():.4f} ± {own.std():.4f}"
             assert cell == (f"**{text}**" if (own < other).all() else text), name
     assert len(rows) == 7
+
+
+def test_scores_of_losses_are_those_of_the_seeds_that_all_of_them_have():
+    found = read_scores(REFERENCE).query(
+        "dataset == test == 'clean' and model == 'ptychoformer' and n_train == 2928 and block == 'lower_right'"
+        " and region == 'whole' and level == 'scene' and metric in ('psnr', 'ssim')"
+    )
+    names = {"MSE": "mse", "MAE": "mae", "weighted, 0.2": "weighted_20", "weighted, 0.9": "weighted_90"}
+    found = found[found["loss"].isin(names.values())]
+    seeds = set.intersection(*(set(part["seed"]) for _, part in found.groupby("loss")))
+    assert seeds == {0, 1, 2}
+    found = found[found["seed"].isin(seeds)].set_index(["loss", "channel", "metric"])["value"].sort_index()
+    rows = table("| loss | amplitude |")
+    for name, *cells in rows:
+        for channel, cell in zip(("amplitude", "phase", "relative_phase"), cells, strict=True):
+            decibels, similarity = (found[names[name], channel, metric] for metric in ("psnr", "ssim"))
+            assert cell == f"{decibels.mean():.2f} ± {decibels.std():.2f} / {100 * similarity.mean():.1f}", name
+    assert [names[name] for name, *_ in rows] == list(names.values())
 
 
 def test_of_the_claims_on_overlaps_one_comes_out_otherwise_on_the_unseen_part():

@@ -55,7 +55,7 @@ def test_patterns_are_equation_2_of_what_the_file_holds(simulate):
     for index in (0, 13, 55):
         y, x = scan.true_positions[index]
         part = transmission[y : y + 16, x : x + 16]
-        wave = scan.probe * (0.6 * part + 0.4 * part.mean())
+        wave = scan.probe[0] * (0.6 * part + 0.4 * part.mean())
         expected = 0.8 * np.abs(np.fft.fftshift(np.fft.fft2(wave, norm="ortho"))) ** 2
         np.testing.assert_allclose(read_patterns(path, np.array([index]))[0], expected, rtol=1e-3, atol=1e-2)
 
