@@ -195,8 +195,8 @@ def first_mode(path: object, modes: np.ndarray, frame: Sequence[int]) -> tuple[n
         )
     if not sound(modes).all():
         raise InputError(f"{path}: 'probe' holds NaN or infinity.")
-    first, *others = modes.reshape(-1, *frame)
-    return first.astype(np.complex64), first_kept(path, 1 + len(others))
+    modes = modes.reshape(-1, *frame)
+    return modes[0].astype(np.complex64), first_kept(path, len(modes))
 
 
 def first_kept(path: object, count: int) -> tuple[str, ...]:
