@@ -95,6 +95,19 @@ def test_a_straggler_takes_no_seeds_away(tmp_path, config):
     assert models_of(found.narrowed(config), "table1") == ["ptychonn", "ptynet", "dpi", "ptychoformer"]
 
 
+def test_runs_of_seeds_that_not_every_network_has_are_held_for_verdicts(tmp_path, config):
+    rows = without(runs_of(config, "table1", range(12)), model="dpi", dataset="noisy", seed=["1", "7"])
+    found = holdings(tmp_path, config, rows)
+    held = {tuple(run.values()) for run in found.runs["table1"]}
+    assert held == {
+        (row["dataset"], row["test"], row["model"], row["loss"], 2928, int(row["seed"]))
+        for row in rows
+        if row["loss"] == "mse" and int(row["seed"]) < SEEDS_FIXED
+    }
+    assert ("noisy", "noisy", "ptychonn", "mse", 2928, 7) in held
+    assert 7 not in found.parts["table1"].seeds["noisy", 2928]
+
+
 def test_a_condition_that_lacks_networks_is_left_out(tmp_path, config):
     rows = without(runs_of(config, "overlaps"), dataset="overlap_25", model=["dpi", "ptychoformer", "ptynet"])
     found = holdings(tmp_path, config, rows)

@@ -11,6 +11,7 @@ rule unpack:
         files_of_store(PLAN.harvested),
     output:
         metrics=INPUTS.metrics_of_all(),
+        held=INPUTS.metrics_of_claims(),
         bands=INPUTS.bands(),
         spectra=["<results>/evaluation/table1/spectra.csv" for _ in INPUTS.bands()],
     log:
@@ -24,6 +25,7 @@ rule unpack:
         mem_mb=1000,
     params:
         runs=[EXPERIMENTS.runs(experiment) + EXPERIMENTS.references(experiment) for experiment in PLAN.shown],
+        held=[PLAN.holdings.runs[experiment] for experiment in PLAN.shown],
         spectra=runs_of_fig9(EXPERIMENTS) if INPUTS.bands() else [],
         headline=EXPERIMENTS.headline("table1"),
         code=code_digest("publication.store.unpack"),

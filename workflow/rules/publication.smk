@@ -115,7 +115,7 @@ rule claims:
         claims=PLAN.published("claims.yaml"),
         reference=files_of_store(PLAN.reference()),
         bands=INPUTS.bands(),
-        metrics=INPUTS.metrics_of_all(),
+        metrics=INPUTS.metrics_of_claims(),
     output:
         report(
             "<results>/publication/claims.csv",

@@ -10,6 +10,7 @@ from ptychoformer.planning.plan import Plan
 
 RESULTS = "<results>"  # Snakemake's path variable: the folder of a scale's results
 METRICS = f"{RESULTS}/evaluation/{{experiment}}/metrics.csv"
+HELD = f"{RESULTS}/evaluation/{{experiment}}/held.csv"  # the same of all runs of a store
 RECONSTRUCTION = f"{RESULTS}/measurement/reconstructions/{{dataset}}"
 
 
@@ -118,6 +119,13 @@ class Inputs:
     def metrics_of_all(self) -> list[str]:
         """Return the scores of every experiment that is shown."""
         return [METRICS.format(experiment=experiment) for experiment in self.plan.shown]
+
+    def metrics_of_claims(self) -> list[str]:
+        """Return the scores of every experiment that claims are judged on; of a store of runs, of
+        those too that no table shows, since not every network has their seed.
+        """
+        pattern = HELD if self.plan.harvested else METRICS
+        return [pattern.format(experiment=experiment) for experiment in self.plan.shown]
 
     def bands(self) -> list[str]:
         """Return the energies by frequency band, unless a store of runs lacks them."""

@@ -4,6 +4,7 @@ and seeds that a store holds whole.
 Tables, tests and figures compare networks (or losses) seed by seed, so that of every experiment the
 largest complete part is shown: the networks, and the datasets and training sets with all of them,
 that make most runs, each over the seeds that all of its networks have. What is left out is told.
+A verdict on a claim needs no more than the runs that the claim names, and takes all of them.
 Needs nothing but Python, so that the workflow can use it while it parses.
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer.errors import InputError
-from ptychoformer.experiments import epochs_of, headline_of, models_of, sizes_of
+from ptychoformer.experiments import Run, epochs_of, headline_of, models_of, sizes_of
 
 # How many seeds there are to be, fixed before the first run as the paper's "ten independent
 # experiments"; on fewer a result is interim.
@@ -80,6 +81,10 @@ class Holdings:
         folder: of the store.
         config: complete.
 
+    Attributes:
+        parts: experiment to what is whole of it; those of which nothing is are absent.
+        runs: the same experiments to all their runs that are held, whole or not.
+
     Raises:
         InputError: there is no store, or its list of runs is damaged.
     """
@@ -94,6 +99,7 @@ class Holdings:
                 self._runs.setdefault(key, {})[int(row["seed"])] = _kept(row, place)
         parts = {name: _part(name, config, self) for name in config["experiments"] if name != _MEASURED}
         self.parts = {name: part for name, part in parts.items() if part}
+        self.runs = {name: _runs(name, config, self) for name in self.parts}
 
     def seeds(self, dataset: str, test: str | None, method: Method, size: int, having: str) -> set[int]:
         """The seeds of a run that have scores on a block, or a part of what is kept of the
@@ -174,13 +180,8 @@ def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Par
     something to compare.
     """
     entry, block = config["experiments"][experiment], headline_of(config, experiment)["block"]
-    methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
-    cells = [(dataset, size) for dataset in entry["datasets"] for size in sizes_of(config, experiment, dataset)]
-    held = {
-        (cell, method): holdings.seeds(cell[0], entry["test"], method, cell[1], block) & set(config["seeds"])
-        for cell in cells
-        for method in methods
-    }
+    methods, cells = _asked(experiment, config)
+    held = _held(experiment, config, holdings)
     references = {cell: _with_references(entry["test"], cell, block, holdings) for cell in cells}
     best: tuple[tuple[int, int], tuple[Method, ...], dict[Cell, tuple[int, ...]]] = ((0, 0), (), {})
     for chosen in _candidates(held, cells, methods, config["seeds"]):
@@ -199,6 +200,37 @@ def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Par
     absent_methods = _names(config, experiment, [method for method in methods if method not in chosen])
     absent_places = _places(config, [cell for cell in cells if cell not in seeds], cells)
     return Part(chosen, seeds, tuple(absent_methods), tuple(absent_places))
+
+
+def _asked(experiment: str, config: Mapping[str, Any]) -> tuple[list[Method], list[Cell]]:
+    """The networks with their losses, and the conditions with their training sets, that are
+    compared.
+    """
+    entry = config["experiments"][experiment]
+    methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
+    cells = [(dataset, size) for dataset in entry["datasets"] for size in sizes_of(config, experiment, dataset)]
+    return methods, cells
+
+
+def _held(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> dict[tuple[Cell, Method], set[int]]:
+    """The seeds of the config with scores on the headline's block."""
+    test, block = config["experiments"][experiment]["test"], headline_of(config, experiment)["block"]
+    methods, cells = _asked(experiment, config)
+    return {
+        (cell, method): holdings.seeds(cell[0], test, method, cell[1], block) & set(config["seeds"])
+        for cell in cells
+        for method in methods
+    }
+
+
+def _runs(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> list[Run]:
+    """All runs of an experiment that are held."""
+    test = config["experiments"][experiment]["test"]
+    return [
+        dict(dataset=dataset, test=test or dataset, model=model, loss=loss, n_train=size, seed=seed)
+        for ((dataset, size), (model, loss)), seeds in _held(experiment, config, holdings).items()
+        for seed in sorted(seeds)
+    ]
 
 
 def _with_references(test: str | None, cell: Cell, block: str, holdings: Holdings) -> set[int]:
