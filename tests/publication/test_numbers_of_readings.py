@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ptychoformer.configuration import FULL_SIZE, read_config
 from ptychoformer.publication.claims.catalogue import read_claims
 from ptychoformer.publication.claims.evidence import Numbers
-from ptychoformer.publication.claims.judge import verdict_of
+from ptychoformer.publication.claims.judge import VERDICTS_ELSEWHERE, judge, verdict_of
 from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED
 from ptychoformer.publication.store.files import read_scores
 
@@ -206,3 +207,21 @@ def test_of_the_claims_on_overlaps_one_comes_out_otherwise_on_the_unseen_part():
     # Without overlap nothing of the block is seen; at 75 % its first rows are.
     assert verdicts["overlap-zero-amplitude-psnr"][0] == verdicts["overlap-zero-amplitude-psnr"][1]
     assert verdicts["overlap-smaller-drop"][0].effect != verdicts["overlap-smaller-drop"][1].effect
+
+
+def test_kept_verdicts_are_those_on_every_run_of_the_store(tmp_path):
+    asked = {
+        name: entry["n_train"]
+        for name, entry in read_config(ROOT / FULL_SIZE)["experiments"].items()
+        if "n_train" in entry
+    }
+    place = {"block": "lower_right", "level": "scene"}
+    claims = ROOT / "resources/published/claims.yaml"
+    judge(claims, {}, None, REFERENCE, **place, scales={}, asked_of_reference=asked, output_csv=tmp_path / "claims.csv")
+    judged, kept = (
+        pd.read_csv(folder / "claims.csv", keep_default_na=False).set_index("id") for folder in (tmp_path, REFERENCE)
+    )
+    judged, kept = judged[judged["source"] == "reference"], kept[kept["n_seeds"] > 0]
+    assert sorted(judged.index) == sorted(kept.index)
+    columns = ["n_seeds", "verdict", *VERDICTS_ELSEWHERE]
+    pd.testing.assert_frame_equal(judged[columns].sort_index(), kept[columns].sort_index(), check_dtype=False)
