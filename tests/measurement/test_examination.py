@@ -364,6 +364,16 @@ def test_patterns_divided_by_a_number_have_the_same_bad_pixels(patterns, largest
     assert not any("no photons" in warning for warning in expected.warnings)
 
 
+@pytest.mark.parametrize("factor", [3, 16, 1000])
+def test_counts_multiplied_by_a_number_have_the_same_bad_pixels(patterns, factor):
+    patterns = np.rint(patterns / 20)  # so that many a pixel never counts
+    expected, found = (examine(scan_of(each), keep_frames=False) for each in (patterns, patterns * factor))
+    for kind, pixels in expected.bad.items():
+        np.testing.assert_array_equal(found.bad[kind], pixels)
+    assert not any("no photons" in warning for warning in expected.warnings)
+    assert any(f"no photons, all are multiples of {factor}, by which bad" in warning for warning in found.warnings)
+
+
 def test_patterns_divided_by_a_number_each_are_told_and_noise_is_not(patterns):
     each = patterns / patterns.max(axis=(1, 2), keepdims=True)
     (warning,) = examine(scan_of(each), keep_frames=False).warnings

@@ -195,6 +195,19 @@ def test_wrong_positions_are_found():
     assert after < 0.3 * before
 
 
+@pytest.mark.parametrize("factor", [2.0**-20, 2.0**30])
+def test_however_dim_or_bright_the_light_is_positions_move_as_far(factor):
+    true = GRID + np.random.default_rng(3).uniform(-0.4, 0.4, GRID.shape)
+    runs = []
+    for scale in (1.0, factor):
+        run = start(true, recorded=GRID, engine="rpie", momentum=0.0, positions_from=1)
+        run.amplitudes, run.probe = run.amplitudes * scale, run.probe * scale
+        run.run_iteration()
+        runs.append(run.positions)
+    assert np.abs(runs[0] - GRID).max() > 0.05
+    np.testing.assert_array_equal(*runs)
+
+
 def test_masked_pixels_do_not_matter():
     good = torch.ones(WINDOW, WINDOW, dtype=torch.bool)
     good[3, 4] = good[0, 1] = False

@@ -24,7 +24,7 @@ from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.halves import half_of
 from ptychoformer.measurement.iterative import MARGIN, Reconstruction
 from ptychoformer.measurement.labelled import make_labelled
-from ptychoformer.measurement.modes import FIRST_SHARE, first_modes, orthogonal, root_of_light, shares
+from ptychoformer.measurement.modes import FIRST_SHARE, first_modes, orthogonal, read_modes, root_of_light, shares
 from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.reconstruct import _amplitudes, _begun, reconstruct
@@ -199,6 +199,21 @@ def test_a_file_holds_all_modes_and_the_brightest_where_one_is_looked_for(made, 
     with h5py.File(path) as file:
         assert list(file["probe"]) == ["wavefield"]
     assert "modes of the probe" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_light_in_a_file_is_that_of_its_probe(made, count):
+    path, _ = made(probe_modes=count)
+    with h5py.File(path) as file:
+        probe = read_modes(file, "probe/wavefield", "probe/modes")
+        fallen = len(file["positions"]) * np.sum(np.abs(probe).astype(float) ** 2)
+        assert np.sum(file["object/light"], dtype=float) == pytest.approx(fallen, rel=1e-4)
+
+
+def test_there_are_no_more_modes_than_pixels(made):
+    assert made(probe_modes=16, crop=4)
+    with pytest.raises(InputError, match="--probe-modes: 17 is not allowed of a probe of 4 x 4 pixels; .* 16 or less"):
+        made(probe_modes=17, crop=4)
 
 
 def test_a_dataset_keeps_the_modes_that_its_object_was_found_with(made, scan, tmp_path):

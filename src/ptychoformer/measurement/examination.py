@@ -304,21 +304,24 @@ def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
 
 def _about_scale(raw: RawScan, seen: Survey, largest: float, good: np.ndarray) -> tuple[str, ...]:
     """A warning of patterns of which somebody took a root or a logarithm, or that somebody divided
-    by a number, such as their ``largest`` count.
+    by a number, such as their ``largest`` count, or multiplied.
     """
     usual = float(np.median(seen.total))
-    if raw.simulated or seen.whole:
+    if raw.simulated or (seen.whole and seen.photon == 1):
         return ()
+    multiples = (
+        f"all are multiples of {seen.photon:.7g}, by which bad pixels are judged, but what is called photons is none."
+        " Divide the patterns by it."
+    )
+    if seen.whole:
+        return (f"{raw.path}: the counts are no photons, {multiples}",)
     if function := made_of_counts(seen, good):
         return (f"{raw.path}: the counts are no photons, they are {function} of whole numbers; undo that.",)
     if largest > 1 and usual >= FAINT:
         return ()
     sentence = f"{raw.path}: the counts are no photons, they are fractions that come to {usual:.4g} in a usual pattern"
     if seen.photon != 1:
-        return (
-            f"{sentence}; all are multiples of {seen.photon:.7g}, by which bad pixels are judged, but what is called"
-            " photons is none. Divide the patterns by it.",
-        )
+        return (f"{sentence}; {multiples}",)
     return (
         f"{sentence}: dead pixels, gaps and beam stops cannot be told from light, unless a mask names them, and what"
         " is called photons is none. Undo the normalisation.",

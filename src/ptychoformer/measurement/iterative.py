@@ -288,6 +288,9 @@ def _moves(batch: Batch, change: Tensor) -> np.ndarray:
     slopes = [batch.probes * (batch.objects.roll(-1, axis) - batch.objects.roll(1, axis)) / 2 for axis in (1, 2)]
     (yy, yx), (_, xx) = ([_inner(slope, other) for other in slopes] for slope in slopes)
     y, x = (_inner(slope, change) for slope in slopes)
+    # By a power of two, so that products of dim or bright light neither vanish nor overflow.
+    exponent = -torch.frexp(yy + xx).exponent
+    yy, yx, xx, y, x = (torch.ldexp(part, exponent) for part in (yy, yx, xx, y, x))
     moves = torch.stack([xx * y - yx * x, yy * x - yx * y], dim=1) / (yy * xx - yx * yx).clamp_min(TINY)[:, None]
     return moves.clamp(-LARGEST_MOVE, LARGEST_MOVE).cpu().numpy().astype(np.float64)
 

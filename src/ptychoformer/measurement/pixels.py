@@ -139,7 +139,8 @@ def survey(
             continue
         block, holes = (block, holes) if part.all() else (block[part], holes[part])
         whole = whole and bool((block == np.rint(block)).all())
-        least = least if whole else min(least, block.min(where=block > 0, initial=np.inf))
+        if not (whole and least == 1):
+            least = min(least, block.min(where=block > 0, initial=np.inf))
         summed += block.sum(axis=0, dtype=np.float64)
         np.minimum(lowest, block.min(axis=0, where=~holes, initial=np.inf), out=lowest)
         top = block.max(axis=0, where=~holes, initial=-np.inf)
@@ -152,7 +153,7 @@ def survey(
     limit = next((each for each in limits if top.max() == np.float32(each)), None)
     counted = np.where(top == top.max(), beneath, top).max()
     marked = np.where((top == top.max()) & (counted < NEAR * top), times, 0)
-    photon = 1.0 if whole else _photon(least, lowest, highest)
+    photon = _photon(least, lowest, highest)
     mean = summed / max(count, 1)
     of_patterns, of_pixels = (counts, parts, centres, digest), (mean, lowest, highest, peaks, broken)
     return Survey(*of_patterns, whole, count, *of_pixels, photon, limit, marked)
@@ -192,7 +193,7 @@ def part_counts(block: np.ndarray, trusted: np.ndarray) -> np.ndarray:
 
 def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
     """The smallest count, ``least``, if the extremes (h, w) of all pixels are multiples of it, as
-    those of photons are that somebody divided by a number; else 1.
+    those of photons are that somebody divided or multiplied by a number; else 1.
     """
     extremes = np.unique([lowest, highest]).astype(np.float64)
     multiples = extremes[(extremes > 0) & (extremes < TOLD * least)] / least

@@ -199,7 +199,8 @@ def _begun(
     """A reconstruction from (n, h, w) square roots of patterns, before its first iteration.
 
     Raises:
-        InputError: there is no probe, and none is to be found, or it is zero everywhere.
+        InputError: there is no probe, and none is to be found, or it is zero everywhere, or has
+            fewer pixels than modes.
     """
     if prepared.probe is None and options.probe_from is None:
         raise InputError(
@@ -207,6 +208,12 @@ def _begun(
         )
     if prepared.probe is not None and not prepared.probe.any():
         raise InputError(f"{path}: the probe that it records is zero everywhere in the window.")
+    height, width = prepared.window
+    if options.probe_modes > height * width:
+        raise InputError(
+            f"--probe-modes: {options.probe_modes} is not allowed of a probe of {height} x {width} pixels; it must be"
+            f" {height * width} or less."
+        )
     good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
     probe = prepared.probe
     if probe is None:
@@ -351,6 +358,11 @@ def _run_to_the_end(run: Reconstruction, path: Path, about: Mapping[str, Any], w
         watch()
 
 
+def _photons(modes: np.ndarray) -> float:
+    """What a probe (modes, h, w) holds."""
+    return float(np.sum(np.abs(modes).astype(np.float64) ** 2))
+
+
 def _write(
     run: Reconstruction,
     prepared: PreparedScan,
@@ -358,9 +370,9 @@ def _write(
     output: str | os.PathLike,
     announce: Callable[[], None] | None,
 ) -> None:
-    light = run.light()
-    probe = run.probe.cpu().numpy()
-    transmission, probe = fix_gauge(run.finished_object(), probe, light, probe_known=run.options.probe_from is None)
+    light, found = run.light(), run.probe.cpu().numpy()
+    transmission, probe = fix_gauge(run.finished_object(), found, light, probe_known=run.options.probe_from is None)
+    light *= _photons(probe) / _photons(found)
     phase, told = np.angle(transmission), told_phase(np.abs(transmission), light)
     unwrap = run.options.unwrap
     phase = unwrapped(phase, told) if unwrap else phase
