@@ -212,7 +212,7 @@ def test_the_light_in_a_file_is_that_of_its_probe(made, count):
 
 def test_there_are_no_more_modes_than_pixels(made):
     assert made(probe_modes=16, crop=4)
-    with pytest.raises(InputError, match="--probe-modes: 17 is not allowed of a probe of 4 x 4 pixels; .* 16 or less"):
+    with pytest.raises(InputError, match=r"--probe-modes: 17 is not allowed of a probe of 4 x 4 pixels; .* 16 or less"):
         made(probe_modes=17, crop=4)
 
 
