@@ -168,6 +168,16 @@ def test_an_option_of_a_measured_scan_is_kept_within_what_its_annotation_allows(
         complete(changed(path, wrong), SCHEMA)
 
 
+def test_a_learning_rate_that_could_never_fall_is_one_sentence():
+    least = read("config.yaml").get("training", {}).get("min_learning_rate", TrainingOptions.min_learning_rate)
+    assert complete(changed("training.learning_rate", least), SCHEMA)
+    words = (
+        r"training\.min_learning_rate: 0\.0001 is not allowed with training\.learning_rate 5e-05, which it would never"
+    )
+    with pytest.raises(InputError, match=words):
+        complete(changed("training.learning_rate", least / 2), SCHEMA)
+
+
 def test_a_config_and_its_overlays_are_merged_as_snakemake_merges_them(tmp_path):
     names = ["config.yaml", "config/paper.yaml", "config/full-size.yaml"]
     config = {}

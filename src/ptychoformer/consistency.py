@@ -25,6 +25,7 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
     """
     _check_names(config)
     _check_files(config)
+    _check_rates(config["training"])
     _check_objects_and_probes(config)
     for name, dataset in config["datasets"].items():
         if dataset["kind"] == "measured":
@@ -53,6 +54,16 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
         _check_room(name, experiment, schema["properties"]["experiments"]["properties"][name]["x-room-for-one"])
         _check_experiment(name, experiment, config)
         _check_labels(name, experiment, config)
+
+
+def _check_rates(training: Mapping[str, Any]) -> None:
+    """Check that the learning rate can fall."""
+    least, start = training["min_learning_rate"], training["learning_rate"]
+    if least > start:
+        raise InputError(
+            f"training.min_learning_rate: {least:g} is not allowed with training.learning_rate {start:g}, which it"
+            f" would never let fall; it must be {start:g} or less."
+        )
 
 
 def _check_objects_and_probes(config: Mapping[str, Any]) -> None:

@@ -128,6 +128,11 @@ BREACHES = {
         extra("self.layer = nn.LazyConv2d(2, 3, padding=1)"),
         "leaves the shape of layer.weight to the first pattern",
     ),
+    "a count that is no buffer": (
+        extra("self.steps = 0")
+        + forward("self.steps += self.training", "return self.layer(x) * (1 if not self.training else self.steps)"),
+        "answers differently in training once its weights are saved and loaded",
+    ),
     "dropout that stays": (
         forward("return F.dropout(self.layer(x), 0.2)"),
         "answers a pattern differently from call to call in evaluation",
@@ -316,8 +321,8 @@ def test_what_fails_in_the_precision_of_the_training_alone_is_found(tried):
 def test_parameters_without_a_gradient_are_named_and_trained_around(tried, capsys):
     tried(extra("self.spare = nn.Linear(3, 4)"))
     assert (
-        "has parameters that no gradient reaches, so that they stay as they are: spare.bias, spare.weight."
-        in capsys.readouterr().err
+        "has parameters that no gradient reaches in its first step, and that stay as they are if none ever does:"
+        " spare.bias, spare.weight." in capsys.readouterr().err
     )
 
 

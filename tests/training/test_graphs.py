@@ -12,7 +12,7 @@ from torch import nn
 from ptychoformer.models import build
 from ptychoformer.training import run as run_module
 from ptychoformer.training.examples import Examples
-from ptychoformer.training.graphs import WARM_UPS, Graphs
+from ptychoformer.training.graphs import WARM_UPS, Graphs, missed_by_replays
 from ptychoformer.training.losses.mse import mean_squared_error
 from ptychoformer.training.options import TrainingOptions
 from ptychoformer.training.run import Training, run_epoch
@@ -75,6 +75,52 @@ def test_captured_steps_leave_the_weights_losses_and_rates_of_others(monkeypatch
     assert [[row[name] for name in names] for row in plain.history] == [
         [row[name] for name in names] for row in captured.history
     ]
+
+
+class Averaging(nn.Module):
+    """A network with a running mean in a buffer, into which it writes or which it makes anew."""
+
+    def __init__(self, in_place):
+        super().__init__()
+        self.in_place, self.layer = in_place, nn.Conv2d(1, 2, 3, padding=1)
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, x):
+        if self.in_place:
+            self.mean.mul_(0.9).add_(0.1 * x.mean())
+        else:
+            self.mean = 0.9 * self.mean + 0.1 * x.mean()
+        return self.layer(x - self.mean)
+
+
+@pytest.mark.parametrize(
+    ("network", "missed"),
+    [
+        (partial(Averaging, in_place=True), ""),
+        (partial(Averaging, in_place=False), "it puts a new tensor in the place of mean; "),
+        (partial(build, "dpi", (32, 32), {"size": "small"}), "it draws random numbers on the CPU"),
+        (ptynet, ""),
+    ],
+)
+def test_what_a_replay_would_not_do_again_is_seen(network, missed):
+    run = training(8, network)
+    run.model.train()
+    found = missed_by_replays(run.model, run._fit_next)
+    assert found.startswith(missed)
+    assert bool(found) == bool(missed)
+
+
+def test_a_network_that_no_replay_repeats_is_trained_all_the_same(monkeypatch, capsys):
+    plain = training(24, partial(Averaging, in_place=False))
+    monkeypatch.setattr(run_module, "Graphs", Pretended)
+    other = training(24, partial(Averaging, in_place=False))
+    other.capture()
+    assert not other._graphs._graphs
+    assert "cannot be captured as a CUDA graph" in capsys.readouterr().err
+    for _ in range(2):
+        assert run_epoch([plain]) == run_epoch([other]) == [None]
+    assert torch.equal(plain.model.mean, other.model.mean)
+    assert plain.history[-1]["validation_loss"] == other.history[-1]["validation_loss"]
 
 
 @pytest.mark.parametrize("count", [5, 24, 29])

@@ -100,6 +100,7 @@ class _Trial:
         restored = self._restored()
         with torch.inference_mode():
             self._check_predictions(restored)
+        self._check_going_on(restored, whole)
 
     def _check_start(self) -> None:
         """Try whether initial weights depend on what torch draws with its seed, and on nothing
@@ -161,8 +162,8 @@ class _Trial:
         if idle := sorted(set(trained) - set(reached)):
             more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
             say(
-                f"{self.name} has parameters that no gradient reaches, so that they stay as they are:"
-                f" {', '.join(idle[:3])}{more}."
+                f"{self.name} has parameters that no gradient reaches in its first step, and that stay as they are if"
+                f" none ever does: {', '.join(idle[:3])}{more}."
             )
         with self._telling("has parameters that Adam cannot adjust"):
             optimiser.step()
@@ -188,6 +189,19 @@ class _Trial:
             raise TrainingError(
                 f"{self.name} answers differently once its weights are saved and loaded; all that it learns or draws"
                 " must be parameters or buffers."
+            )
+
+    def _check_going_on(self, restored: nn.Module, size: int) -> None:
+        """Try whether a training goes on from saved weights as it would have without a break."""
+        how, answers = "in training", []
+        for network in (self.network, restored):
+            network.train()
+            seed_draws()
+            answers.append(self._answer(self.patterns[:size], how, network=network))
+        if not are_same(*answers):
+            raise TrainingError(
+                f"{self.name} answers differently in training once its weights are saved and loaded, so that an"
+                " interrupted training would go on as another; what it counts or keeps must be a buffer."
             )
 
     def _restored(self) -> nn.Module:

@@ -9,12 +9,37 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import nn
 
 from ptychoformer.errors import first_line
 from ptychoformer.progress import say
 
 # Libraries that a kernel needs are loaded, and buffers found, at its first calls.
 WARM_UPS = 3
+
+
+def missed_by_replays(network: nn.Module, work: Callable[[], None]) -> str:
+    """What ``work`` of a ``network`` does on the host, which captured kernels would not do again, in
+    words; empty if nothing of the kind shows. It is done once to see it.
+
+    A graph reads from where a buffer was when it was captured, also after another tensor took the
+    buffer's name, and goes on with what was drawn on the CPU then.
+    """
+    before, drawn = _places(network), torch.get_rng_state()
+    work()
+    if moved := [name for name, place in _places(network).items() if before.get(name) != place]:
+        return f"it puts a new tensor in the place of {moved[0]}; copy_, add_ and mul_ write into the old one"
+    return "" if torch.equal(torch.get_rng_state(), drawn) else "it draws random numbers on the CPU"
+
+
+def _places(network: nn.Module) -> dict[str, int]:
+    """Where the parameters and buffers of a network lie, by name."""
+    return {name: part.data_ptr() for name, part in (*network.named_parameters(), *network.named_buffers())}
+
+
+def say_uncaptured(reason: str) -> None:
+    """Say why a network trains kernel by kernel."""
+    say(f"This network cannot be captured as a CUDA graph, its kernels are launched one by one ({reason}).")
 
 
 class Graphs:
@@ -64,10 +89,7 @@ class Graphs:
                 self._graphs[name] = graph
         except RuntimeError as error:
             self._graphs.clear()
-            say(
-                "This network cannot be captured as a CUDA graph, its kernels are launched one by one"
-                f" ({first_line(error)})."
-            )
+            say_uncaptured(first_line(error))
             return False
         return True
 

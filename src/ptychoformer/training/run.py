@@ -18,7 +18,7 @@ from ptychoformer.randomness import generator, integer_seed
 from ptychoformer.training import HISTORY
 from ptychoformer.training.dropout import Draws
 from ptychoformer.training.examples import Examples
-from ptychoformer.training.graphs import Graphs
+from ptychoformer.training.graphs import Graphs, missed_by_replays, say_uncaptured
 from ptychoformer.training.losses import Loss
 from ptychoformer.training.optimiser import Adam, Plateau
 from ptychoformer.training.options import TrainingOptions
@@ -110,7 +110,9 @@ class Training:
         with self.in_use():
             before = copy.deepcopy(self.state())
             self.model.train()
-            captured = self._graphs.capture(works)
+            if missed := missed_by_replays(self.model, next(iter(works.values()))):
+                say_uncaptured(missed)
+            captured = not missed and self._graphs.capture(works)
             self.model.eval()
             captured = captured and self._graphs.capture({"validation": self._watch})
             self.restore(before)

@@ -5,8 +5,8 @@ from torch import Tensor
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.losses import Loss
 
-# A patch of one value has no correlation; with this under the root it counts as none and has no
-# gradient.
+# A patch of one value has no correlation; with this under the root it counts as none. (A label of
+# one value has no gradient either; a prediction of one value has a large one, along the label.)
 LEAST_NORM = 1e-12
 
 

@@ -1,10 +1,13 @@
 """Structural similarity that gradients flow through."""
 
+from math import exp
+
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 from ptychoformer.similarity import C1, C2, RADIUS, SIGMA
+
+_WEIGHTS = [exp(-0.5 * (offset / SIGMA) ** 2) for offset in range(-RADIUS, RADIUS + 1)]  # of the window's pixels
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
@@ -21,14 +24,15 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 def _window_mean(images: Tensor) -> Tensor:
     """Gaussian mean around each pixel of images (n, h, w), mirrored at the edges of their
     outermost pixels as SciPy's ``reflect`` does.
+
+    No convolution, which a GPU may shorten to TF32: a variance is the small difference of two
+    means.
     """
-    offsets = torch.arange(-RADIUS, RADIUS + 1, dtype=images.dtype, device=images.device)
-    weights = torch.exp(-0.5 * (offsets / SIGMA) ** 2)
-    weights = weights / weights.sum()
     for dim in (-2, -1):
         # torch's own padding mirrors about the centres of the outermost pixels; two flips make
         # SciPy's.
-        head, tail = images.narrow(dim, 0, RADIUS), images.narrow(dim, images.shape[dim] - RADIUS, RADIUS)
+        size = images.shape[dim]
+        head, tail = images.narrow(dim, 0, RADIUS), images.narrow(dim, size - RADIUS, RADIUS)
         padded = torch.cat([head.flip(dim), images, tail.flip(dim)], dim=dim)
-        images = conv2d(padded[:, None], weights.view(1, 1, -1, 1) if dim == -2 else weights.view(1, 1, 1, -1))[:, 0]
+        images = sum(weight / sum(_WEIGHTS) * padded.narrow(dim, start, size) for start, weight in enumerate(_WEIGHTS))
     return images
