@@ -19,8 +19,8 @@ WARM_UPS = 3
 
 
 def missed_by_replays(network: nn.Module, work: Callable[[], None]) -> str:
-    """What ``work`` of a ``network`` does on the host, which captured kernels would not do again, in
-    words; empty if nothing of the kind shows. It is done once to see it.
+    """What ``work`` of a ``network`` does on the host, which captured kernels would not do again,
+    in words; empty if nothing of the kind shows. The work is done once to see it.
 
     A graph reads from where a buffer was when it was captured, also after another tensor took the
     buffer's name, and goes on with what was drawn on the CPU then.
