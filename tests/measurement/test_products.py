@@ -90,26 +90,38 @@ def test_a_pattern_without_a_position_is_left_out_and_told(pairs, read):
     assert "1 of 13 patterns have no position in" in raw.warnings[0]
 
 
-def test_patterns_keep_their_numbers_when_others_have_no_position(write, measured):
+@pytest.fixture
+def idle(write):
+    """A pair whose first 4 patterns have no position."""
     path = write("ptychodus")
-    idle = 4
     with h5py.File(path.with_name("star_product.h5"), "a") as file:
         for name in ("probe_position_indexes", "probe_position_x_m", "probe_position_y_m"):
-            kept = file[name][:-idle]  # they run backwards
+            kept = file[name][:-4]  # they run backwards
             del file[name]
             file[name] = kept
-    with h5py.File(path, "a") as file:
-        file["patterns"][idle + 3] = 0
-    with open_scan(path) as raw:
-        np.testing.assert_array_equal(np.concatenate(list(raw.frames(3))), h5py.File(path)["patterns"][idle:])
+    return path
+
+
+def test_patterns_keep_their_numbers_when_others_have_no_position(idle, measured):
+    with h5py.File(idle, "a") as file:
+        file["patterns"][7] = 0
+    with open_scan(idle) as raw:
+        np.testing.assert_array_equal(np.concatenate(list(raw.frames(3))), h5py.File(idle)["patterns"][4:])
         prepared = prepare(raw)
-    numbers = np.delete(np.arange(len(measured.patterns)), [*range(idle), idle + 3])
-    np.testing.assert_array_equal(prepared.numbers, numbers)
-    assert prepared.unusable["empty"].tolist() == [idle + 3]
-    assert any(
-        f"hold no light, they are left out (--keep-frames keeps them): {idle + 3}." in said
-        for said in prepared.warnings
-    )
+    np.testing.assert_array_equal(prepared.numbers, np.delete(np.arange(len(measured.patterns)), [0, 1, 2, 3, 7]))
+    assert prepared.unusable["empty"].tolist() == [7]
+    assert any("hold no light, they are left out (--keep-frames keeps them): 7." in said for said in prepared.warnings)
+
+
+def test_errors_name_patterns_by_their_numbers_when_others_have_no_position(idle, put, refused, measured):
+    patterns = measured.patterns.copy()
+    patterns[7, 16, 16] = np.nan
+    put(idle, patterns=patterns)
+    with open_scan(idle) as raw, pytest.raises(InputError, match="pattern 7 holds NaN or infinity"):
+        prepare(raw)
+    with h5py.File(idle.with_name("star_product.h5"), "a") as file:
+        file["probe_position_x_m"][-2] = np.nan  # of the second pattern that has a position
+    refused(idle, "1 positions are NaN or infinite, the first is that of pattern 5[.]$")
 
 
 @PAIRS

@@ -48,7 +48,8 @@ def _read(source: Source, beside: Source) -> RawScan:
     frame = patterns.shape[1:]
     product = read_product(beside, frame)
     used, positions, doubts = _paired(source, beside, product, len(patterns))
-    check_positions(str(beside.path), positions, len(positions))
+    numbers = np.flatnonzero(used)
+    check_positions(str(beside.path), positions, len(positions), numbers)
     pixel = stated_pixel(source, PATTERNS, "detector_")
     unit = "metres"
     if pixel and product.wavelength and product.distance:
@@ -63,7 +64,7 @@ def _read(source: Source, beside: Source) -> RawScan:
         positions=positions,
         unit=unit,
         frames=lambda size: counted(where, _selected(patterns, used, size)),
-        numbers=np.flatnonzero(used),
+        numbers=numbers,
         wavelength=product.wavelength,
         distance=product.distance,
         detector_pixel=pixel,
