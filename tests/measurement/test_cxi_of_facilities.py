@@ -49,6 +49,29 @@ def test_the_window_moves_against_the_sample_along_the_axes_of_the_detector(writ
         np.testing.assert_allclose(from_origin(raw.positions) / measured.optics.pixel_size, measured.corners, atol=1e-6)
 
 
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_motion_along_the_beam_that_nobody_measured_does_not_matter(write, put, unknown, recorded):
+    path = write("cxi", axes=-1)
+    if not recorded:
+        put(path, **{f"{DETECTOR}/basis_vectors": None})
+    expected, _ = contents(path)
+    with h5py.File(path, "r+") as file:
+        file[TRANSLATION][:, 2] = unknown
+    raw, _ = contents(path)
+    np.testing.assert_array_equal(raw.positions, expected.positions)
+    assert raw.warnings == expected.warnings
+
+
+def test_a_motion_along_the_beam_matters_to_a_detector_that_is_inclined(write, measured):
+    path = write("cxi", axes=-1)
+    with h5py.File(path, "r+") as file:
+        pixel = file[f"{DETECTOR}/basis_vectors"][0, 1]
+        file[f"{DETECTOR}/basis_vectors"][0, 2] = 0.05 * pixel
+        file[TRANSLATION][3, 2] = np.nan
+    refused(path, "1 positions are NaN or infinite, the first is that of pattern 3")
+
+
 def test_a_raster_with_four_axes_is_one_scan(write, measured):
     _, frames = contents(write("cxi", raster=True), size=3)
     np.testing.assert_array_equal(frames, measured.patterns)

@@ -182,8 +182,11 @@ def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarra
         found = f"found {motion.shape} for {' x '.join(map(str, raster))} patterns"
         raise InputError(f"{source.path}: '{name}' must have the shape (n, 3) or (n, 2), {found}.")
     window = -motion.astype(np.float64) * scale(source, name, LENGTH_UNITS)
+    seen = directions[:, : window.shape[1]]
+    # What moves along neither rows nor columns may be NaN, as z is where nobody measured it.
+    window[:, ~seen.any(axis=0)] = 0
     with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
-        return window @ directions[:, : window.shape[1]].T, unit_of(source, name) or "m"
+        return window @ seen.T, unit_of(source, name) or "m"
 
 
 def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
