@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from scipy import constants
 
+from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset
+from ptychoformer.measurement.options import Geometry, Patterns, Reading
+from ptychoformer.measurement.preparation import open_prepared
 
 from .conftest import DETECTOR, changed, contents, from_origin, refused, replaced
 
@@ -144,6 +147,46 @@ def test_the_energy_of_a_storage_ring_is_not_that_of_its_light(write):
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, [1.0, 2.0], np.zeros((0,))])
 def test_a_length_must_be_one_positive_number(write, value):
     refused(replaced(write("cxi"), f"{DETECTOR}/distance", value), "distance' must be one number greater than 0, found")
+
+
+UNUSABLE = {
+    "no distance": ("distance", {f"{DETECTOR}/distance": 0.0}),
+    "a distance upstream": ("distance", {f"{DETECTOR}/distance": -2.0}),
+    "an empty distance": ("distance", {f"{DETECTOR}/distance": h5py.Empty("f8")}),
+    "a distance in parsec": ("distance", {f"{DETECTOR}/distance": (2.0, "parsec")}),
+    "two distances": ("distance", {f"{DETECTOR}/corner_position": [0.0, 0.0, 3.0]}),
+    "a pixel that is none": ("detector_pixel", {f"{DETECTOR}/x_pixel_size": np.nan}),
+    "two pixels": ("detector_pixel", {f"{DETECTOR}/x_pixel_size": 1e-3, f"{DETECTOR}/y_pixel_size": 1e-3}),
+    "no energy": ("wavelength", {f"{SOURCE}/energy": 0.0}),
+    "two wavelengths": ("wavelength", {f"{SOURCE}/wavelength": 1e-10}),
+    "a wavelength in counts": ("wavelength", {f"{SOURCE}/wavelength": (1.4, "counts")}),
+    "a beam that nobody finds": (
+        "centre",
+        {f"{DETECTOR}/beam_center_x": (16.0, "counts"), f"{DETECTOR}/beam_center_y": (16.0, "counts")},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_what_a_file_says_need_not_be_usable_where_an_option_takes_its_place(write, put, measured, case):
+    option, entries = UNUSABLE[case]
+    lengths = dict(
+        wavelength=measured.optics.wavelength,
+        distance=measured.optics.distance,
+        detector_pixel=measured.optics.detector_pixel_size(32),
+        centre=(16, 16),
+    )
+    path = put(write("cxi"), **entries)
+    for given in ({option}, lengths.keys() - {option}):
+        options = {name: value for name, value in lengths.items() if name in given}
+        reading = Reading(centre=options.pop("centre", None), geometry=Geometry(**options))
+        if option in given:
+            with open_prepared(path, reading, Patterns()) as scan:
+                np.testing.assert_allclose(from_origin(scan.positions), from_origin(measured.corners), atol=1e-6)
+                assert scan.optics.pixel_size == pytest.approx(measured.optics.pixel_size)
+        else:
+            with pytest.raises(InputError), open_prepared(path, reading, Patterns()):
+                pass
 
 
 def test_one_side_of_a_detector_pixel_is_enough(write, measured):

@@ -269,6 +269,34 @@ def test_a_number_that_no_instrument_has_is_refused_by_name(pair, state, refused
 
 
 @PAIRS
+@pytest.mark.parametrize("value", [-1.0, np.nan, "8 keV"])
+def test_a_number_that_no_instrument_has_is_passed_over_where_an_option_replaces_it(
+    pair, state, measured, format, value
+):
+    path, product = pair(format)
+    state(product, photon_energy_eV=value)
+    state(path, "patterns" if format == "ptychodus" else "dp", detector_pixel_width_m=value)
+    optics, lengths = measured.optics, {"detector_pixel": measured.optics.detector_pixel_size(32)}
+    reading = Reading(geometry=Geometry(wavelength=optics.wavelength, **lengths))
+    facts = as_mapping(summarise(path, reading, Patterns()))
+    assert facts["pixel_size"] == pytest.approx(optics.pixel_size)
+    assert facts["extent_metres"] == pytest.approx(np.ptp(measured.corners, axis=0) * optics.pixel_size)
+    for geometry in (Geometry(distance=2.0), Geometry(distance=2.0, **lengths)):
+        with pytest.raises(InputError, match=r"the attribute '(photon_energy_eV|detector_pixel_width_m)' must be"):
+            summarise(path, Reading(geometry=geometry), Patterns())
+
+
+def test_a_wrong_energy_that_is_replaced_makes_no_other_scan_of_the_product(pair, state, measured):
+    path, product = pair("ptychodus")
+    state(product, photon_energy_eV=4000.0)
+    with pytest.raises(InputError, match="they are of different scans or crops"):
+        summarise(path, Reading(), Patterns())
+    facts = as_mapping(summarise(path, Reading(geometry=Geometry(wavelength=measured.optics.wavelength)), Patterns()))
+    assert facts["pixel_size"] == pytest.approx(measured.optics.pixel_size)
+    assert not any("pixel of the object" in warning for warning in facts["warnings"])
+
+
+@PAIRS
 def test_the_near_field_is_refused(pair, state, read, refused, format):
     path, product = pair(format)
     state(product, far_field=None)  # products of before it was stated
