@@ -1,5 +1,7 @@
 """CXI as facilities write it: every place that a value may have is found, and what cannot be is named."""
 
+from contextlib import nullcontext
+
 import h5py
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
+from ptychoformer.measurement.summary import summarise
 
 from .conftest import DETECTOR, changed, contents, from_origin, refused, replaced
 
@@ -136,6 +139,21 @@ def test_an_energy_may_be_in_electronvolts_if_it_says_so(write):
     assert contents(path)[0].wavelength == pytest.approx(1.4e-10)
     changed(path, lambda file: file[f"{SOURCE}/energy"].attrs.update({"units": "parsec"}))
     refused(path, "energy' is in 'parsec', which is none of j, joule")
+
+
+@pytest.mark.parametrize("opened", [open_prepared, lambda *options: nullcontext(summarise(*options))])
+def test_what_was_ignored_is_said_before_the_error_that_follows_from_it(write, put, capsys, opened):
+    path = put(write("cxi"), **{f"{SOURCE}/wavelength": None, f"{SOURCE}/energy": 8856.0})
+    # Without a wavelength `inspect` shows all that it can, and ends at a crop that cannot be.
+    patterns = Patterns() if opened is open_prepared else Patterns(64)
+    with (
+        pytest.raises(InputError, match=r"metres but no wavelength|a crop of 64 pixels"),
+        opened(path, Reading(), patterns),
+    ):
+        pass
+    assert "energy' is 8856 J, which is not that of a beam, and is ignored.\n" in capsys.readouterr().err
+    with opened(path, Reading(geometry=Geometry(wavelength=1.4e-10)), Patterns()):
+        assert capsys.readouterr().err == ""  # the commands say the warnings of a scan that they can use
 
 
 def test_the_energy_of_a_storage_ring_is_not_that_of_its_light(write):
