@@ -279,9 +279,19 @@ def test_as_many_positions_as_numbers_of_each_are_ambiguous(store, refused, meas
     refused(path, "may be stored by pattern or by axis; name two datasets", positions_unit="m", **PATHS)
 
 
-def test_two_units_are_refused(store, refused):
-    refused(store(units="mm"), "cannot be in mm and in um; correct what is wrong", positions_unit="um", **PATHS)
+@pytest.mark.parametrize("recorded", ["mm", "pixels", b"\xb5m", "volt", "a.u.", "None", 3.0])
+def test_a_unit_that_is_named_counts_and_not_the_recorded_one(store, read, refused, measured, recorded):
+    path = store(positions_of(measured) * 1e6, units=recorded)
+    raw, _ = read(path, positions_unit="um", **PATHS)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+    assert raw.positions_in == "um"
+    told = f"{path}: 'scan/stage' says that it is in {recorded}; it is read in um, as was asked for."
+    assert raw.warnings == ((told,) if recorded in ("mm", "pixels") else ())
+
+
+def test_a_recorded_unit_that_is_none_is_refused(store, refused):
     refused(store(units="volt"), "'scan/stage' is in 'volt', which is none of m, cm, mm", **PATHS)
+    refused(store(units=3.0), "the unit of 'scan/stage' must be text, found 3.0", **PATHS)
 
 
 @pytest.mark.parametrize("axes", ["x,y", "y,x"])
@@ -298,8 +308,11 @@ def test_a_unit_of_one_dataset_is_not_that_of_the_other(store, put, read, refuse
     path, both = put(store(), x=(x * 1e3, "mm"), y=y * 1e3), {"data": PATHS["data"], "positions": "x,y"}
     refused(path, r"'y' records no unit; --positions-unit \(positions_unit in a config\) names it", **both)
     raw, _ = read(path, positions_unit="mm", **both)
+    assert raw.warnings == ()
     np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
-    refused(path, "'x' cannot be in mm and in um; correct what is wrong", positions_unit="um", **both)
+    raw, _ = read(put(path, x=(x * 1e6, "mm"), y=y * 1e6), positions_unit="um", **both)
+    np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
+    assert [warning.partition(": ")[2][:25] for warning in raw.warnings] == ["'x' says that it is in mm"]
     put(path, y=(y, "pixel"))
     refused(path, "'x,y' must both be lengths or both pixels, found mm and pixel", **both)
     put(path, x=None, y=None)
@@ -323,7 +336,8 @@ def geometry_of(measured):
 
 
 def test_one_unit_may_be_said_twice(store, read):
-    assert read(store(units="micrometers"), positions_unit="um", **PATHS)[0].unit == "metres"
+    raw, _ = read(store(units="micrometers"), positions_unit="um", **PATHS)
+    assert (raw.unit, raw.warnings) == ("metres", ())
 
 
 def saved_by_matlab(path, **arrays):

@@ -1,11 +1,17 @@
 """CXI as facilities write it: every place that a value may have is found, and what cannot be is named."""
 
+from contextlib import nullcontext
+
 import h5py
 import numpy as np
 import pytest
 from scipy import constants
 
+from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset
+from ptychoformer.measurement.options import Geometry, Patterns, Reading
+from ptychoformer.measurement.preparation import open_prepared
+from ptychoformer.measurement.summary import summarise
 
 from .conftest import DETECTOR, changed, contents, from_origin, refused, replaced
 
@@ -47,6 +53,29 @@ def test_the_window_moves_against_the_sample_along_the_axes_of_the_detector(writ
     for axes in (-1, 1):
         raw, _ = contents(write("cxi", axes=axes))
         np.testing.assert_allclose(from_origin(raw.positions) / measured.optics.pixel_size, measured.corners, atol=1e-6)
+
+
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_motion_along_the_beam_that_nobody_measured_does_not_matter(write, put, unknown, recorded):
+    path = write("cxi", axes=-1)
+    if not recorded:
+        put(path, **{f"{DETECTOR}/basis_vectors": None})
+    expected, _ = contents(path)
+    with h5py.File(path, "r+") as file:
+        file[TRANSLATION][:, 2] = unknown
+    raw, _ = contents(path)
+    np.testing.assert_array_equal(raw.positions, expected.positions)
+    assert raw.warnings == expected.warnings
+
+
+def test_a_motion_along_the_beam_matters_to_a_detector_that_is_inclined(write, measured):
+    path = write("cxi", axes=-1)
+    with h5py.File(path, "r+") as file:
+        pixel = file[f"{DETECTOR}/basis_vectors"][0, 1]
+        file[f"{DETECTOR}/basis_vectors"][0, 2] = 0.05 * pixel
+        file[TRANSLATION][3, 2] = np.nan
+    refused(path, "1 positions are NaN or infinite, the first is that of pattern 3")
 
 
 def test_a_raster_with_four_axes_is_one_scan(write, measured):
@@ -112,6 +141,21 @@ def test_an_energy_may_be_in_electronvolts_if_it_says_so(write):
     refused(path, "energy' is in 'parsec', which is none of j, joule")
 
 
+@pytest.mark.parametrize("opened", [open_prepared, lambda *options: nullcontext(summarise(*options))])
+def test_what_was_ignored_is_said_before_the_error_that_follows_from_it(write, put, capsys, opened):
+    path = put(write("cxi"), **{f"{SOURCE}/wavelength": None, f"{SOURCE}/energy": 8856.0})
+    # Without a wavelength `inspect` shows all that it can, and ends at a crop that cannot be.
+    patterns = Patterns() if opened is open_prepared else Patterns(64)
+    with (
+        pytest.raises(InputError, match=r"metres but no wavelength|a crop of 64 pixels"),
+        opened(path, Reading(), patterns),
+    ):
+        pass
+    assert "energy' is 8856 J, which is not that of a beam, and is ignored.\n" in capsys.readouterr().err
+    with opened(path, Reading(geometry=Geometry(wavelength=1.4e-10)), Patterns()):
+        assert capsys.readouterr().err == ""  # the commands say the warnings of a scan that they can use
+
+
 def test_the_energy_of_a_storage_ring_is_not_that_of_its_light(write):
     raw, _ = contents(changed(write("nxcxi"), lambda file: file.__delitem__("entry_1/instrument_1/beam_1")))
     assert raw.wavelength is None
@@ -121,6 +165,46 @@ def test_the_energy_of_a_storage_ring_is_not_that_of_its_light(write):
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, [1.0, 2.0], np.zeros((0,))])
 def test_a_length_must_be_one_positive_number(write, value):
     refused(replaced(write("cxi"), f"{DETECTOR}/distance", value), "distance' must be one number greater than 0, found")
+
+
+UNUSABLE = {
+    "no distance": ("distance", {f"{DETECTOR}/distance": 0.0}),
+    "a distance upstream": ("distance", {f"{DETECTOR}/distance": -2.0}),
+    "an empty distance": ("distance", {f"{DETECTOR}/distance": h5py.Empty("f8")}),
+    "a distance in parsec": ("distance", {f"{DETECTOR}/distance": (2.0, "parsec")}),
+    "two distances": ("distance", {f"{DETECTOR}/corner_position": [0.0, 0.0, 3.0]}),
+    "a pixel that is none": ("detector_pixel", {f"{DETECTOR}/x_pixel_size": np.nan}),
+    "two pixels": ("detector_pixel", {f"{DETECTOR}/x_pixel_size": 1e-3, f"{DETECTOR}/y_pixel_size": 1e-3}),
+    "no energy": ("wavelength", {f"{SOURCE}/energy": 0.0}),
+    "two wavelengths": ("wavelength", {f"{SOURCE}/wavelength": 1e-10}),
+    "a wavelength in counts": ("wavelength", {f"{SOURCE}/wavelength": (1.4, "counts")}),
+    "a beam that nobody finds": (
+        "centre",
+        {f"{DETECTOR}/beam_center_x": (16.0, "counts"), f"{DETECTOR}/beam_center_y": (16.0, "counts")},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_what_a_file_says_need_not_be_usable_where_an_option_takes_its_place(write, put, measured, case):
+    option, entries = UNUSABLE[case]
+    lengths = dict(
+        wavelength=measured.optics.wavelength,
+        distance=measured.optics.distance,
+        detector_pixel=measured.optics.detector_pixel_size(32),
+        centre=(16, 16),
+    )
+    path = put(write("cxi"), **entries)
+    for given in ({option}, lengths.keys() - {option}):
+        options = {name: value for name, value in lengths.items() if name in given}
+        reading = Reading(centre=options.pop("centre", None), geometry=Geometry(**options))
+        if option in given:
+            with open_prepared(path, reading, Patterns()) as scan:
+                np.testing.assert_allclose(from_origin(scan.positions), from_origin(measured.corners), atol=1e-6)
+                assert scan.optics.pixel_size == pytest.approx(measured.optics.pixel_size)
+        else:
+            with pytest.raises(InputError), open_prepared(path, reading, Patterns()):
+                pass
 
 
 def test_one_side_of_a_detector_pixel_is_enough(write, measured):

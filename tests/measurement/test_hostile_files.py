@@ -130,8 +130,11 @@ def test_a_view_of_all_of_its_source_is_read(write):
 @pytest.mark.parametrize(
     ("grief", "told"),
     [
-        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "Segmentation fault"),
-        (lambda: deque(count()), "CPU time limit exceeded"),
+        (
+            lambda: os.kill(os.getpid(), signal.SIGSEGV),
+            r", it may be damaged or truncated \(HDF5 tried and ended: Segmentation fault\)",
+        ),
+        (lambda: deque(count()), ": HDF5 took longer than 1 s for what is no pattern, and was stopped"),
     ],
 )
 def test_a_file_that_crashes_hdf5_or_keeps_it_for_ever_is_refused(write, monkeypatch, grief, told):
@@ -146,7 +149,7 @@ def test_a_file_that_crashes_hdf5_or_keeps_it_for_ever_is_refused(write, monkeyp
     monkeypatch.setattr(guard, "MOST_SECONDS", 1)
     monkeypatch.setattr(hdf5.Source, "small", fatal)
     path = write("cxi")
-    refused(path, rf"{path.name} cannot be read, it may be damaged or truncated \(HDF5 tried and ended: {told}")
+    refused(path, f"{path.name} cannot be read{told}")
 
 
 def test_what_the_rehearsal_cannot_do_is_not_the_files_fault(write, monkeypatch):

@@ -1,8 +1,10 @@
 """Links lead where HDF5 follows them, a file that is being written is called that, and nothing out of reach is opened."""
 
 import os
+import resource
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -214,6 +216,64 @@ def test_numbered_files_are_in_reach_one_by_one(tmp_path, numbered, refused, mea
     (tmp_path / "frames_3.h5").unlink()
     monkeypatch.setattr(guard, "MOST_SOURCES", 3)
     refused(path, "is a view of more than 3 numbered sources")
+
+
+# Many files
+
+
+@pytest.fixture
+def many(linked, measured, tmp_path):
+    """A scan whose patterns are each in a file of its own, and how many of them may be open beside what is open now."""
+    shape, before = measured.patterns.shape[1:], resource.getrlimit(resource.RLIMIT_NOFILE)
+    for number, pattern in enumerate(measured.patterns):
+        frames_in(tmp_path / f"frames_{number}.h5", pattern[None])
+
+    def view(file):
+        layout = h5py.VirtualLayout(measured.patterns.shape, "f4")
+        for number in range(len(measured.patterns)):
+            layout[number] = h5py.VirtualSource(f"frames_{number}.h5", "data", (1, *shape))[0]
+        file.require_group("entry_1/data_1").create_virtual_dataset("data", layout)
+
+    path = linked("scan.cxi", view)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + len(measured.patterns) // 2, before[1]))
+    yield path
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_scan_of_more_files_than_may_be_open_raises_that_limit(many, read, measured):
+    np.testing.assert_array_equal(read(many)[1], measured.patterns)  # HDF5 shows zeros in place of the last
+
+
+def test_a_scan_of_more_files_than_that_limit_can_be_is_refused(many, refused, monkeypatch):
+    def fixed(which, limits):
+        if which == resource.RLIMIT_NOFILE:
+            raise ValueError("current limit exceeds maximum limit")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(guard.resource, "setrlimit", fixed)
+        refused(many, r"scan\.cxi consists of more files than this process may have open, .*ulimit -n")
+
+
+def test_a_file_for_which_there_is_no_room_is_not_called_damaged(many, refused, monkeypatch):
+    monkeypatch.setattr(guard, "_may_open", lambda count: True)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    refused(many, "scan.cxi cannot be opened, as too many files are; raise that limit .ulimit -n.", format="cxi")
+
+
+def test_a_scan_of_many_files_may_take_longer(many, read, refused, monkeypatch):
+    this, opened = os.getpid(), guard.Reach.open
+
+    def slow(reach, path, where=""):
+        until = time.process_time() + 0.1
+        while os.getpid() != this and time.process_time() < until:
+            pass
+        return opened(reach, path, where)
+
+    monkeypatch.setattr(guard.Reach, "open", slow)
+    monkeypatch.setattr(guard, "MOST_SECONDS", 1)
+    refused(many, "took longer than 1 s for what is no pattern")
+    monkeypatch.setattr(guard, "SECONDS_A_FILE", 1)
+    read(many)
 
 
 # Files that are being written

@@ -90,26 +90,38 @@ def test_a_pattern_without_a_position_is_left_out_and_told(pairs, read):
     assert "1 of 13 patterns have no position in" in raw.warnings[0]
 
 
-def test_patterns_keep_their_numbers_when_others_have_no_position(write, measured):
+@pytest.fixture
+def idle(write):
+    """A pair whose first 4 patterns have no position."""
     path = write("ptychodus")
-    idle = 4
     with h5py.File(path.with_name("star_product.h5"), "a") as file:
         for name in ("probe_position_indexes", "probe_position_x_m", "probe_position_y_m"):
-            kept = file[name][:-idle]  # they run backwards
+            kept = file[name][:-4]  # they run backwards
             del file[name]
             file[name] = kept
-    with h5py.File(path, "a") as file:
-        file["patterns"][idle + 3] = 0
-    with open_scan(path) as raw:
-        np.testing.assert_array_equal(np.concatenate(list(raw.frames(3))), h5py.File(path)["patterns"][idle:])
+    return path
+
+
+def test_patterns_keep_their_numbers_when_others_have_no_position(idle, measured):
+    with h5py.File(idle, "a") as file:
+        file["patterns"][7] = 0
+    with open_scan(idle) as raw:
+        np.testing.assert_array_equal(np.concatenate(list(raw.frames(3))), h5py.File(idle)["patterns"][4:])
         prepared = prepare(raw)
-    numbers = np.delete(np.arange(len(measured.patterns)), [*range(idle), idle + 3])
-    np.testing.assert_array_equal(prepared.numbers, numbers)
-    assert prepared.unusable["empty"].tolist() == [idle + 3]
-    assert any(
-        f"hold no light, they are left out (--keep-frames keeps them): {idle + 3}." in said
-        for said in prepared.warnings
-    )
+    np.testing.assert_array_equal(prepared.numbers, np.delete(np.arange(len(measured.patterns)), [0, 1, 2, 3, 7]))
+    assert prepared.unusable["empty"].tolist() == [7]
+    assert any("hold no light, they are left out (--keep-frames keeps them): 7." in said for said in prepared.warnings)
+
+
+def test_errors_name_patterns_by_their_numbers_when_others_have_no_position(idle, put, refused, measured):
+    patterns = measured.patterns.copy()
+    patterns[7, 16, 16] = np.nan
+    put(idle, patterns=patterns)
+    with open_scan(idle) as raw, pytest.raises(InputError, match="pattern 7 holds NaN or infinity"):
+        prepare(raw)
+    with h5py.File(idle.with_name("star_product.h5"), "a") as file:
+        file["probe_position_x_m"][-2] = np.nan  # of the second pattern that has a position
+    refused(idle, "1 positions are NaN or infinite, the first is that of pattern 5[.]$")
 
 
 @PAIRS
@@ -254,6 +266,34 @@ def test_a_number_that_no_instrument_has_is_refused_by_name(pair, state, refused
     path, product = pair(format)
     state(product, **{key: value})
     refused(path, f"the attribute '{key}' must be a number from .* found")
+
+
+@PAIRS
+@pytest.mark.parametrize("value", [-1.0, np.nan, "8 keV"])
+def test_a_number_that_no_instrument_has_is_passed_over_where_an_option_replaces_it(
+    pair, state, measured, format, value
+):
+    path, product = pair(format)
+    state(product, photon_energy_eV=value)
+    state(path, "patterns" if format == "ptychodus" else "dp", detector_pixel_width_m=value)
+    optics, lengths = measured.optics, {"detector_pixel": measured.optics.detector_pixel_size(32)}
+    reading = Reading(geometry=Geometry(wavelength=optics.wavelength, **lengths))
+    facts = as_mapping(summarise(path, reading, Patterns()))
+    assert facts["pixel_size"] == pytest.approx(optics.pixel_size)
+    assert facts["extent_metres"] == pytest.approx(np.ptp(measured.corners, axis=0) * optics.pixel_size)
+    for geometry in (Geometry(distance=2.0), Geometry(distance=2.0, **lengths)):
+        with pytest.raises(InputError, match=r"the attribute '(photon_energy_eV|detector_pixel_width_m)' must be"):
+            summarise(path, Reading(geometry=geometry), Patterns())
+
+
+def test_a_wrong_energy_that_is_replaced_makes_no_other_scan_of_the_product(pair, state, measured):
+    path, product = pair("ptychodus")
+    state(product, photon_energy_eV=4000.0)
+    with pytest.raises(InputError, match="they are of different scans or crops"):
+        summarise(path, Reading(), Patterns())
+    facts = as_mapping(summarise(path, Reading(geometry=Geometry(wavelength=measured.optics.wavelength)), Patterns()))
+    assert facts["pixel_size"] == pytest.approx(measured.optics.pixel_size)
+    assert not any("pixel of the object" in warning for warning in facts["warnings"])
 
 
 @PAIRS

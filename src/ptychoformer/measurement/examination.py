@@ -201,7 +201,7 @@ def _check_numbers(raw: RawScan, seen: Survey, good: np.ndarray) -> None:
             if broken.sum() == 1
             else f"{broken.sum()} detector pixels, the first is ({y}, {x})"
         )
-        pattern = seen.broken[broken].min()
+        pattern = raw.numbered[seen.broken[broken].min()]
         raise InputError(
             f"{raw.path}: pattern {pattern} holds NaN or infinity that no mask covers, in {where}; mask or repair it."
         )

@@ -44,6 +44,7 @@ from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.pixels import Filling, beam_centre, light_of
 from ptychoformer.measurement.plausibility import doubts, falls_apart
 from ptychoformer.measurement.readers import AXES, RawScan, open_described
+from ptychoformer.progress import say
 
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
 OFF = 0.1  # of a frame's side, between the recorded centre and the one that the patterns show
@@ -131,6 +132,9 @@ def write_patterns(scan: PreparedScan, patterns: h5py.Dataset) -> None:
 def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedScan:
     """``raw`` after it was examined; the result reads them again, so it lives as long as ``raw``.
 
+    If it cannot be used, the warnings of its reader are said first: what was ignored in the file
+    may be what is missing.
+
     Raises:
         InputError: the frames cannot be used (`examination.examine`), their zero frequency lies in
             the corners, the crop does not fit around the centre or holds no light, positions in
@@ -138,7 +142,15 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
             contradict the recorded pixel of the object, or all patterns that can be used have the
             same position.
     """
-    preparation = preparation or Preparation()
+    try:
+        return _prepared_scan(raw, preparation or Preparation())
+    except InputError:
+        for warning in raw.warnings:
+            say(warning)
+        raise
+
+
+def _prepared_scan(raw: RawScan, preparation: Preparation) -> PreparedScan:
     found = examine(raw, preparation.keep_frames)
     about_corners = _about_corners(raw, preparation) if found.swapped else ()
     used, shown = found.used, beam_centre(found.mean)

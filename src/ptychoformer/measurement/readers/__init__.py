@@ -4,7 +4,7 @@ being held, and believed only when checked.
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +50,7 @@ def open_scan(
     positions_unit: str | None = None,
     positions_axes: str = AXES,
     positions_turn: float = Reading.positions_turn,
+    replaced: Set[str] = frozenset(),
 ) -> Iterator[RawScan]:
     """A measured scan, whose frames can be read until the context ends.
 
@@ -63,6 +64,8 @@ def open_scan(
         positions_axes: what the numbers of a position are, see `axes`; of the other formats, what
             their x and y are in truth.
         positions_turn: degrees by which positions are turned then, see `axes.turned`.
+        replaced: names of what is given in place of the file's own, of the lengths of
+            `options.Geometry` and ``centre``; the file's then need not be usable.
 
     Raises:
         InputError: the file is missing, of another format, damaged, or lies about itself.
@@ -78,11 +81,11 @@ def open_scan(
         )
     match format:
         case "cxi":
-            opened = open_cxi(path)
+            opened = open_cxi(path, replaced)
         case "ptychodus":
-            opened = open_ptychodus(path)
+            opened = open_ptychodus(path, replaced)
         case "ptychi":
-            opened = open_ptychi(path)
+            opened = open_ptychi(path, replaced)
         case "velociprobe":
             opened = open_velociprobe(path)
         case "nanoprobe":
@@ -113,6 +116,7 @@ def _turned(raw: RawScan, turn: float) -> RawScan:
 
 def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContextManager[RawScan]:
     """Open a scan as its options say; see `open_scan`."""
+    given = vars(reading.geometry) | {"centre": reading.centre}
     return open_scan(
         path,
         format=reading.format,
@@ -122,6 +126,7 @@ def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContext
         positions_unit=reading.positions_unit,
         positions_axes=AXES if reading.positions_axes is None else reading.positions_axes,
         positions_turn=reading.positions_turn,
+        replaced={name for name, value in given.items() if value is not None},
     )
 
 

@@ -17,7 +17,7 @@ its positions (n, 2) are (2, n) here, which are told by their shape as always.
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ from ptychoformer.measurement.readers.scan import (
 
 UNITS = choices_of(Reading, "positions_unit")
 PIXEL = 0.0  # metres, as nobody knows how many
+KNOWN = LENGTH_UNITS | dict.fromkeys(PIXELS, PIXEL)
 
 
 @contextmanager
@@ -49,8 +50,9 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
 
     Args:
         positions: the path of one dataset, or of two with a comma between them.
-        unit: of ``positions``, one of `UNITS`; None for what the attribute ``units`` of each
-            dataset says. A pixel is one of the object as the whole frame samples it.
+        unit: of ``positions``, one of `UNITS`, whatever their attributes say; None for what the
+            attribute ``units`` of each dataset says. A pixel is one of the object as the whole
+            frame samples it.
         axes: what the first numbers of a position are, see `axes`.
 
     Raises:
@@ -79,7 +81,7 @@ def _read(source: Source, data: str, positions: str, unit: str | None, axes: str
     check_frames(where, patterns.shape)
     count = math.prod(patterns.shape[:-2])
     stored, names = _stored(source, positions, patterns.shape[:-2], _about_parts(data))
-    factors, units = _factors(source, names, unit)
+    factors, units, contradicted = _factors(source, names, unit)
     pixels = not factors.any()
     places, signs = order_of(axes)
     if max(places) >= stored.shape[1]:
@@ -108,7 +110,8 @@ def _read(source: Source, data: str, positions: str, unit: str | None, axes: str
         axes=axes,
         frames=frames,
         saturation=saturation(patterns.dtype),
-        warnings=(f"{where} was saved by MATLAB; its frames are read as MATLAB has them, {_by(frame)}.",) * turned,
+        warnings=(f"{where} was saved by MATLAB; its frames are read as MATLAB has them, {_by(frame)}.",) * turned
+        + contradicted,
     )
 
 
@@ -172,28 +175,36 @@ def _by(raster: tuple[int, ...]) -> str:
     return f"{rows} rows and {columns} columns"
 
 
-def _factors(source: Source, names: list[str], unit: str | None) -> tuple[np.ndarray, list[str]]:
+def _factors(source: Source, names: list[str], unit: str | None) -> tuple[np.ndarray, list[str], tuple[str, ...]]:
     """Metres (1,) or (2,) of one in the numbers of each dataset, `PIXEL` where they are pixels;
-    and their units' names.
+    their units' names; and warnings about datasets that say another one than ``unit``.
 
     Raises:
-        InputError: nothing says the unit of one, two say different ones of one, or one is in metres
-            and the other in pixels.
+        InputError: nothing says the unit of one, or one is in metres and the other in pixels.
     """
-    known = LENGTH_UNITS | dict.fromkeys(PIXELS, PIXEL)
+    if unit:
+        return np.full(len(names), KNOWN[unit]), [unit] * len(names), _contradicted(source, names, unit)
     stated = [unit_of(source, name) for name in names]
-    if unknown := [name for name, found in zip(names, stated, strict=True) if not (found or unit)]:
+    if unknown := [name for name, found in zip(names, stated, strict=True) if not found]:
         how = "--positions-unit (positions_unit in a config) names it"
         raise InputError(f"{source.path}: '{','.join(unknown)}' records no unit; {how}, one of {', '.join(UNITS)}.")
-    factors = []
-    for name, found in zip(names, stated, strict=True):
-        where = f"{source.path}: '{name}'"
-        said = [value_of(where, one, known) for one in (found, unit) if one]
-        if said[0] != said[-1]:
-            raise InputError(f"{where} cannot be in {found} and in {unit}; correct what is wrong.")
-        factors.append(said[0])
+    factors = [value_of(f"{source.path}: '{name}'", found, KNOWN) for name, found in zip(names, stated, strict=True)]
     if PIXEL in factors and any(factors):
         raise InputError(
             f"{source.path}: '{','.join(names)}' must both be lengths or both pixels, found {' and '.join(stated)}."
         )
-    return np.array(factors), [unit or found for found in stated]
+    return np.array(factors), stated, ()
+
+
+def _contradicted(source: Source, names: list[str], unit: str) -> tuple[str, ...]:
+    """Warn of datasets that record another unit than the ``unit`` that was asked for; of what is
+    none, nothing is said.
+    """
+    warnings = []
+    for name in names:
+        where = f"{source.path}: '{name}'"
+        with suppress(InputError):
+            found = unit_of(source, name)
+            if found and value_of(where, found, KNOWN) != KNOWN[unit]:
+                warnings.append(f"{where} says that it is in {found}; it is read in {unit}, as was asked for.")
+    return tuple(warnings)

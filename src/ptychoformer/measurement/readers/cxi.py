@@ -12,7 +12,7 @@ positions in pixels, the probe, and that the zero frequency is at the centre.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from ptychoformer.measurement.readers.beam import particle_of, wavelength
 from ptychoformer.measurement.readers.detector import DETECTOR, correction, geometry, mask
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
-from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale, unit_of
+from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale, unit_of, unless_replaced
 from ptychoformer.measurement.readers.scan import (
     LENGTHS,
     RawScan,
@@ -45,8 +45,11 @@ TRANSLATION = tuple(
 
 
 @contextmanager
-def open_cxi(path: Path) -> Iterator[RawScan]:
+def open_cxi(path: Path, replaced: Set[str]) -> Iterator[RawScan]:
     """The scan in a CXI file.
+
+    Args:
+        replaced: as in `readers.open_scan`.
 
     Raises:
         InputError: the file is damaged, lacks patterns or translations, or its parts do not fit
@@ -55,14 +58,14 @@ def open_cxi(path: Path) -> Iterator[RawScan]:
 
     def glance() -> None:
         with open_source(path) as source:
-            next(_read(source).frames(1))
+            next(_read(source, replaced).frames(1))
 
     rehearse(path, glance)
     with open_source(path) as source:
-        yield _read(source)
+        yield _read(source, replaced)
 
 
-def _read(source: Source) -> RawScan:
+def _read(source: Source, replaced: Set[str]) -> RawScan:
     name, data = next(((name, found) for name in DATA if (found := source.array(name)) is not None), (None, None))
     if data is None:
         raise InputError(
@@ -75,8 +78,10 @@ def _read(source: Source) -> RawScan:
     count, frame = math.prod(data.shape[:-2]), data.shape[-2:]
     named = particle_of(source)
     particle = named or "photon"
-    metres, energetic, warnings = wavelength(source, particle)
-    detector = geometry(source, frame)
+    metres, energetic, warnings = unless_replaced(
+        lambda: wavelength(source, particle), (None, False, ()), "wavelength" in replaced
+    )
+    detector = geometry(source, frame, replaced)
     correct, full, corrected = correction(source, data, metres, particle)
     own = source.small("ptychography/positions")
     positions, positions_in = (
@@ -182,8 +187,11 @@ def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarra
         found = f"found {motion.shape} for {' x '.join(map(str, raster))} patterns"
         raise InputError(f"{source.path}: '{name}' must have the shape (n, 3) or (n, 2), {found}.")
     window = -motion.astype(np.float64) * scale(source, name, LENGTH_UNITS)
+    seen = directions[:, : window.shape[1]]
+    # What moves along neither rows nor columns may be NaN, as z is where nobody measured it.
+    window[:, ~seen.any(axis=0)] = 0
     with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
-        return window @ directions[:, : window.shape[1]].T, unit_of(source, name) or "m"
+        return window @ seen.T, unit_of(source, name) or "m"
 
 
 def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:

@@ -7,7 +7,7 @@ rows and -x for columns, an image as the sample sees it.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 import h5py
@@ -16,7 +16,16 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.particles import energy_of
 from ptychoformer.measurement.readers.hdf5 import Source
-from ptychoformer.measurement.readers.quantities import AGREEING, ALIKE, LENGTH_UNITS, PIXELS, quantity, scale, unit_of
+from ptychoformer.measurement.readers.quantities import (
+    AGREEING,
+    ALIKE,
+    LENGTH_UNITS,
+    PIXELS,
+    quantity,
+    scale,
+    unit_of,
+    unless_replaced,
+)
 from ptychoformer.measurement.readers.scan import LENGTHS, saturation, sound
 
 DETECTOR = "entry_1/instrument_1/detector_1"
@@ -54,18 +63,23 @@ class Geometry:
     warnings: tuple[str, ...]
 
 
-def geometry(source: Source, frame: tuple[int, int]) -> Geometry:
+def geometry(source: Source, frame: tuple[int, int], replaced: Set[str] = frozenset()) -> Geometry:
     """All that the file says, and what the specification says where the file does not.
+
+    Args:
+        replaced: as in `readers.open_scan`.
 
     Raises:
         InputError: something is no number, in no known unit, or contradicts something else.
     """
     axes = _axes(source)
-    pixel = _pixel(source, axes)
+    pixel = unless_replaced(lambda: _pixel(source, axes), None, "detector_pixel" in replaced)
     directions = DEFAULT_AXES if axes is None else axes / np.linalg.norm(axes, axis=1, keepdims=True)
-    corner = _corner(source)
-    distance = _distance(source, directions, corner)
-    centre, warnings = _centre(source, frame, directions, pixel, corner)
+    corner = unless_replaced(lambda: _corner(source), None, replaced >= {"distance", "centre"})
+    distance = unless_replaced(lambda: _distance(source, directions, corner), None, "distance" in replaced)
+    centre, warnings = unless_replaced(
+        lambda: _centre(source, frame, directions, pixel, corner), (None, ()), "centre" in replaced
+    )
     if axes is None:
         default = "rows run along -y of the laboratory and columns along -x, as CXI has it"
         warnings = (f"{source.path} records no basis_vectors: {default}.", *warnings)

@@ -2,6 +2,7 @@
 a file can be read at all.
 """
 
+import errno
 import faulthandler
 import importlib
 import math
@@ -25,7 +26,41 @@ MOST_LINKS = 64  # followed to reach one dataset; links in a circle need more
 DEEPEST_VIEW = 4  # virtual datasets of virtual datasets
 MOST_SOURCES = 10_000  # of a view whose sources are numbered
 MOST_SECONDS = 5  # of a processor, to read all of a scan but its patterns
-FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGXCPU}
+SECONDS_A_FILE = 0.05  # more for each file of a scan of many, which take HDF5 longer the more they are
+SPARE = 32  # open files beside those of a scan: results, and what libraries need
+MORE_FILES = "raise that limit (ulimit -n), or write the patterns into fewer files"
+FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
+
+
+class Files:
+    """The files that a scan consists of, which HDF5 keeps open, all at once: in place of sources of
+    a view that it cannot open it shows zeros.
+
+    Args:
+        scan: whose files they are.
+    """
+
+    rehearsed = False  # whether this process reads a scan on trial
+
+    def __init__(self, scan: Path):
+        self._scan = scan
+        self._found: set[Path] = set()
+        self._others = _open_files()
+
+    def add(self, path: Path) -> None:
+        """Make room for one more, and in a rehearsal for the time that it takes.
+
+        Raises:
+            InputError: this process may not have so many files open.
+        """
+        self._found.add(path.resolve())
+        if not _may_open(self._others + len(self._found) + SPARE):
+            raise InputError(
+                f"{self._scan} consists of more files than this process may have open, it reached number"
+                f" {len(self._found)}; {MORE_FILES}."
+            )
+        if Files.rehearsed:
+            _limit_seconds(len(self._found))
 
 
 class Reach:
@@ -38,11 +73,13 @@ class Reach:
     Args:
         path: of the scan.
         opened: closes what is opened here.
+        files: of the scan; None if this is the first.
     """
 
-    def __init__(self, path: Path, opened: ExitStack):
+    def __init__(self, path: Path, opened: ExitStack, files: Files | None = None):
         self._scan = path
         self._opened = opened
+        self._files = files or Files(path)
         self._folders = (path.parent.resolve(), path.resolve().parent)
 
     def open(self, path: Path, where: str = "") -> h5py.File:
@@ -50,16 +87,17 @@ class Reach:
         it is not the scan's own.
 
         Raises:
-            InputError: it is still being written, or was left so.
+            InputError: it is still being written, or was left so; or too many are open.
             OSError: it cannot be read as HDF5.
         """
+        self._files.add(path)
         try:
             file = self._opened.enter_context(h5py.File(path, "r"))
             if "ptychography" in file:  # written here, with checksums
                 check_descriptions(file)
             return file
         except OSError as error:
-            if state := _unfinished(error):
+            if state := _not_now(error):
                 raise InputError(
                     f"{where} is in the file '{path}', which {state}" if where else f"{path} {state}"
                 ) from error
@@ -151,14 +189,14 @@ class Reach:
         if name != "." and _found(origin, name) is None:
             return False
         with ExitStack() as opened:
-            source = Reach(self._scan, opened)
+            source = Reach(self._scan, opened, self._files)
             file = source.open(origin if name == "." else self._beside(where, origin, name), where)
             return source.find(where, file, path) is not None
 
     def _stored_in(self, where: str, origin: Path, name: str, path: str, axes: int | None, depth: int) -> int:
         """Bytes of the dataset ``path`` in the file ``name``, of which ``where`` is a view."""
         with ExitStack() as opened:
-            source = Reach(self._scan, opened)
+            source = Reach(self._scan, opened, self._files)
             file = source.open(origin if name == "." else self._beside(where, origin, name), where)
             found = source.find(where, file, path)
             if not isinstance(found, h5py.Dataset):
@@ -183,11 +221,13 @@ def _found(origin: Path, name: str) -> Path | None:
     return next((place for place in places if place.exists()), None)
 
 
-def _unfinished(error: OSError) -> str:
-    """What HDF5's own words say about a file that somebody writes, or wrote until it crashed;
-    empty if they say nothing of the kind.
+def _not_now(error: OSError) -> str:
+    """What HDF5's own words say about a file that somebody writes, or wrote until it crashed, or
+    beside which too many are open; empty if they say nothing of the kind.
     """
     words = str(error)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"cannot be opened, as too many files are; {MORE_FILES}."
     if isinstance(error, BlockingIOError):
         return "is open in a program that writes it; wait until that has closed it."
     if "already open for write" in words:
@@ -202,6 +242,28 @@ def _unfinished(error: OSError) -> str:
             )
         )
     return ""
+
+
+def _open_files() -> int:
+    """How many files this process has open; 0 if the system does not say."""
+    try:
+        return len(os.listdir("/dev/fd"))
+    except OSError:
+        return 0
+
+
+def _may_open(count: int) -> bool:
+    """Whether this process may have so many files open, once its limit is raised as far as it
+    can be.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or count <= soft:
+        return True
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def _numbered(view: object) -> bool:
@@ -252,6 +314,11 @@ def rehearse(path: Path, reading: Callable[[], object]) -> None:
         _, status = os.waitpid(child, 0)
     except ChildProcessError:  # SIGCHLD is ignored here
         return
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+        raise InputError(
+            f"{path} cannot be read: HDF5 took longer than {MOST_SECONDS} s for what is no pattern, and was stopped;"
+            " its links or views may be damaged."
+        )
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) in FAULTS:
         reason = signal.strsignal(os.WTERMSIG(status))
         raise InputError(f"{path} cannot be read, it may be damaged or truncated (HDF5 tried and ended: {reason}).")
@@ -269,15 +336,24 @@ def _forked() -> int | None:
 
 
 def _read_and_end(reading: Callable[[], object]) -> NoReturn:
-    """Without a report of a crash, a core dump, or more than a few seconds of a processor."""
+    """Without a report of a crash, a core dump, or more of a processor's time than a scan takes."""
     try:
         faulthandler.disable()
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        Files.rehearsed = True
+        _limit_seconds(0)
         reading()
     finally:
         os._exit(0)  # what Python can raise is raised, and told, when the parent reads
+
+
+def _limit_seconds(files: int) -> None:
+    """End this process once it has used the seconds of a processor that a scan of ``files`` may
+    take.
+    """
+    seconds, hard = MOST_SECONDS + int(files * SECONDS_A_FILE), resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
 
 
 def _check_filters(where: str, dataset: h5py.Dataset) -> None:

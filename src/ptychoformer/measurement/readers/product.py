@@ -11,7 +11,7 @@ beside that of the patterns.
         detector_object_distance_m and far_field; 0 is said of what nobody knows
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.particles import wavelength_of
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, open_source
-from ptychoformer.measurement.readers.quantities import AGREEING
+from ptychoformer.measurement.readers.quantities import AGREEING, unless_replaced
 from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, first_mode
 
 POSITIONS = ("probe_position_y_m", "probe_position_x_m")
@@ -59,7 +59,7 @@ class Product:
 
 @contextmanager
 def open_with_product(
-    path: Path, names: tuple[str, str], read: Callable[[Source, Source], RawScan]
+    path: Path, names: tuple[str, str], read: Callable[[Source, Source, Set[str]], RawScan], replaced: Set[str]
 ) -> Iterator[RawScan]:
     """The scan that ``read`` makes of a file with patterns and of its product, which may be the
     same file.
@@ -67,6 +67,7 @@ def open_with_product(
     Args:
         names: what the name of a file of patterns holds last, and what that of its product has in
             its place.
+        replaced: as in `readers.open_scan`, which ``read`` is told.
 
     Raises:
         InputError: there is no product, or one of the files cannot be used.
@@ -74,11 +75,11 @@ def open_with_product(
 
     def glance() -> None:
         with _opened(path, names) as (patterns, product):
-            next(read(patterns, product).frames(1))
+            next(read(patterns, product, replaced).frames(1))
 
     rehearse(path, glance)
     with _opened(path, names) as (patterns, product):
-        yield read(patterns, product)
+        yield read(patterns, product, replaced)
 
 
 @contextmanager
@@ -112,8 +113,11 @@ def _product_beside(path: Path, name: str, other: str) -> Path:
     return product
 
 
-def read_product(source: Source, frame: tuple[int, int]) -> Product:
+def read_product(source: Source, frame: tuple[int, int], replaced: Set[str]) -> Product:
     """The product in ``source`` of a scan with patterns of ``frame`` (h, w) pixels.
+
+    Args:
+        replaced: as in `readers.open_scan`.
 
     Raises:
         InputError: it lacks positions, or something in it is impossible or of another scan.
@@ -122,21 +126,28 @@ def read_product(source: Source, frame: tuple[int, int]) -> Product:
         raise InputError(
             f"{source.path}: the attribute 'far_field' must be true, patterns of the near field are not read."
         )
-    energies = {name: found for name in ENERGY if (found := _stated(source, "/", name, ENERGIES)) is not None}
-    if len(energies) == 2 and _differ(*energies.values()):
-        two = " and ".join(f"'{name}' of {value:g}" for name, value in energies.items())
-        raise InputError(f"{source.path} states two energies, {two}; correct or delete one.")
-    energy = next(iter(energies.values()), None)
+    energy = unless_replaced(lambda: _energy(source), None, "wavelength" in replaced)
     probe, warnings = _probe(source, frame)
     return Product(
         positions=_positions(source),
         numbers=numbers_of(source, NUMBERS),
         pixel=_pixel(source),
         wavelength=wavelength_of(energy * constants.eV) if energy else None,
-        distance=_stated(source, "/", "detector_object_distance_m", LENGTHS),
+        distance=unless_replaced(
+            lambda: _stated(source, "/", "detector_object_distance_m", LENGTHS), None, "distance" in replaced
+        ),
         probe=probe,
         warnings=warnings,
     )
+
+
+def _energy(source: Source) -> float | None:
+    """Electronvolts of a photon; None if the product does not say."""
+    energies = {name: found for name in ENERGY if (found := _stated(source, "/", name, ENERGIES)) is not None}
+    if len(energies) == 2 and _differ(*energies.values()):
+        two = " and ".join(f"'{name}' of {value:g}" for name, value in energies.items())
+        raise InputError(f"{source.path} states two energies, {two}; correct or delete one.")
+    return next(iter(energies.values()), None)
 
 
 def numbers_of(source: Source, name: str) -> np.ndarray | None:

@@ -7,6 +7,7 @@ The detector's pixel is that which the object's belongs to. Products of simulati
 energy nor distance: their positions are pixels of the object.
 """
 
+from collections.abc import Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -30,16 +31,19 @@ NAMES = ("_dp", "_para")
 FOLD_SLICE = ("ppX", "ppY")  # positions of fold_slice, whose pairs have the same names
 
 
-def open_ptychi(path: Path) -> AbstractContextManager[RawScan]:
+def open_ptychi(path: Path, replaced: Set[str]) -> AbstractContextManager[RawScan]:
     """The scan of a pair of files.
+
+    Args:
+        replaced: as in `readers.open_scan`.
 
     Raises:
         InputError: a file is missing or damaged, or they do not fit each other.
     """
-    return open_with_product(path, NAMES, _read)
+    return open_with_product(path, NAMES, _read, replaced)
 
 
-def _read(source: Source, beside: Source) -> RawScan:
+def _read(source: Source, beside: Source, replaced: Set[str]) -> RawScan:
     patterns = patterns_of(source, PATTERNS)
     where = f"{source.path}: '{PATTERNS}'"
     if not beside.holds(POSITIONS[0]) and any(map(beside.holds, FOLD_SLICE)):
@@ -48,7 +52,7 @@ def _read(source: Source, beside: Source) -> RawScan:
             " say; copy them into the file of the patterns and name both (format hdf5)."
         )
     frame = patterns.shape[1:]
-    product = read_product(beside, frame)
+    product = read_product(beside, frame, replaced)
     check_positions(str(beside.path), product.positions, len(patterns))
     if product.pixel is None:
         raise InputError(f"{beside.path}: 'object' has no attributes pixel_height_m and pixel_width_m.")

@@ -7,7 +7,7 @@
     bad_pixels    (h, w) bool, True where the detector is not to be trusted
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.options import Geometry, names_of
 from ptychoformer.measurement.readers.hdf5 import Source
 from ptychoformer.measurement.readers.product import (
     NUMBERS,
@@ -27,33 +28,39 @@ from ptychoformer.measurement.readers.product import (
     read_product,
     stated_pixel,
 )
+from ptychoformer.measurement.readers.quantities import unless_replaced
 from ptychoformer.measurement.readers.scan import RawScan, check_positions, counted, saturation
 
 PATTERNS, INDEXES, BAD = "patterns", "indexes", "bad_pixels"
 NAMES = ("diffraction", "product")
 
 
-def open_ptychodus(path: Path) -> AbstractContextManager[RawScan]:
+def open_ptychodus(path: Path, replaced: Set[str]) -> AbstractContextManager[RawScan]:
     """The scan whose patterns ptychodus has assembled.
+
+    Args:
+        replaced: as in `readers.open_scan`.
 
     Raises:
         InputError: the file or its product is missing or damaged, or they do not fit each other.
     """
-    return open_with_product(path, NAMES, _read)
+    return open_with_product(path, NAMES, _read, replaced)
 
 
-def _read(source: Source, beside: Source) -> RawScan:
+def _read(source: Source, beside: Source, replaced: Set[str]) -> RawScan:
     patterns = patterns_of(source, PATTERNS)
     where = f"{source.path}: '{PATTERNS}'"
     frame = patterns.shape[1:]
-    product = read_product(beside, frame)
+    product = read_product(beside, frame, replaced)
     used, positions, doubts = _paired(source, beside, product, len(patterns))
-    check_positions(str(beside.path), positions, len(positions))
-    pixel = stated_pixel(source, PATTERNS, "detector_")
+    numbers = np.flatnonzero(used)
+    check_positions(str(beside.path), positions, len(positions), numbers)
+    pixel = unless_replaced(lambda: stated_pixel(source, PATTERNS, "detector_"), None, "detector_pixel" in replaced)
     unit = "metres"
     if pixel and product.wavelength and product.distance:
-        made = conjugate_pixel(frame, pixel, product.wavelength, product.distance)
-        check_pixel(beside, product, made, "energy, distance and the detector's pixel")
+        if replaced.isdisjoint(names_of(Geometry)):  # else `geometry.check_object_pixel` tells
+            made = conjugate_pixel(frame, pixel, product.wavelength, product.distance)
+            check_pixel(beside, product, made, "energy, distance and the detector's pixel")
     elif product.pixel:
         positions, unit = positions / product.pixel, "frame pixels"
     return RawScan(
@@ -63,7 +70,7 @@ def _read(source: Source, beside: Source) -> RawScan:
         positions=positions,
         unit=unit,
         frames=lambda size: counted(where, _selected(patterns, used, size)),
-        numbers=np.flatnonzero(used),
+        numbers=numbers,
         wavelength=product.wavelength,
         distance=product.distance,
         detector_pixel=pixel,

@@ -2,6 +2,9 @@
 ``units``; without it CXI means SI units.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import h5py
 import numpy as np
 from scipy import constants
@@ -50,6 +53,22 @@ ENERGY_UNITS = {"j": 1.0, "joule": 1.0, "meV": 1e-3 * constants.eV, "ev": consta
 ENERGY_UNITS |= {"kev": 1e3 * constants.eV, "MeV": 1e6 * constants.eV, "gev": 1e9 * constants.eV}
 ENERGY_UNITS |= {"millielectronvolt": 1e-3 * constants.eV, "kiloelectronvolt": 1e3 * constants.eV}
 ENERGY_UNITS |= {"megaelectronvolt": 1e6 * constants.eV, "gigaelectronvolt": 1e9 * constants.eV}
+Found = TypeVar("Found")
+
+
+def unless_replaced(reading: Callable[[], Found], otherwise: Found, replaced: bool) -> Found:
+    """Return what ``reading`` finds; ``otherwise`` if that cannot be used, and an option takes its
+    place, as ``replaced`` says: a placeholder, such as a distance of 0, then does no harm.
+
+    Raises:
+        InputError: it cannot be used, and no option takes its place.
+    """
+    try:
+        return reading()
+    except InputError:
+        if not replaced:
+            raise
+        return otherwise
 
 
 def quantity(source: Source, name: str, units: dict[str, float] | None) -> float | None:

@@ -157,8 +157,11 @@ def orders(shape: tuple[int, ...], raster: tuple[int, ...]) -> tuple[bool, bool]
     return shape[-1] in (2, 3) and any(in_order(axes, raster) for axes in leading), by_axis
 
 
-def check_positions(where: str, positions: np.ndarray, count: int) -> None:
+def check_positions(where: str, positions: np.ndarray, count: int, numbers: np.ndarray | None = None) -> None:
     """Whether ``positions`` (n, 2) are those of ``count`` patterns.
+
+    Args:
+        numbers: (count,) of the patterns in the file; None if they are all of them.
 
     Raises:
         InputError: there are more or fewer, one is NaN or infinite, or all are the same.
@@ -167,9 +170,8 @@ def check_positions(where: str, positions: np.ndarray, count: int) -> None:
         raise InputError(f"{where}: {count} patterns do not fit {len(positions)} positions.")
     bad = ~sound(positions).all(axis=1)
     if bad.any():
-        raise InputError(
-            f"{where}: {bad.sum()} positions are NaN or infinite, the first is that of pattern {bad.argmax()}."
-        )
+        first = bad.argmax() if numbers is None else numbers[bad.argmax()]
+        raise InputError(f"{where}: {bad.sum()} positions are NaN or infinite, the first is that of pattern {first}.")
     if not np.ptp(positions, axis=0).any():
         raise InputError(f"{where}: all {count} positions are the same; a scan moves the sample.")
 
