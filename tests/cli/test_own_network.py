@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from ptychoformer.cli import networks, train
 from ptychoformer.errors import InputError
@@ -104,3 +105,19 @@ def test_a_crop_is_advised_that_a_network_of_ones_own_takes(tmp_path):
     model = NetworkEntry(str(own), {})
     with pytest.raises(InputError, match=r"patterns are too wide.*; --crop 64 would do"):
         train.check_window(model, SimpleNamespace(window=(64, 64)), 2)
+
+
+def test_a_network_that_reads_numbers_while_it_is_built_is_taken(tmp_path):
+    own = tmp_path / "own.py"
+    number = (
+        "import torch\nfrom torch import nn\n\ndef build(window):\n    return nn.Conv2d(1, int(torch.full((), 2)), 3)\n"
+    )
+    own.write_text(number)
+    state = torch.get_rng_state()
+    networks.check_window(NetworkEntry(str(own), {}), SimpleNamespace(window=(32, 32)), 1)
+    assert torch.equal(torch.get_rng_state(), state)
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(number.replace("2)", "-2)"))
+    with pytest.raises(InputError) as caught:
+        networks.check_window(NetworkEntry(str(wrong), {}), SimpleNamespace(window=(32, 32)), 1)
+    assert "meta" not in str(caught.value)

@@ -13,6 +13,7 @@ from ptychoformer.models import build, own_initialisation
 from ptychoformer.outside import load, source_of
 from ptychoformer.plugins import network_code, network_options, network_side
 from ptychoformer.provenance import code_digest, source_digest, unsigned
+from ptychoformer.training.optimiser import Adam
 
 NET = """from typing import Annotated
 from torch import nn
@@ -428,3 +429,32 @@ def test_a_file_of_no_package_imports_nothing_relative(places):
     before = digests(kind)
     written(folder / f"nets/{name}.py", "A = 1\n")
     assert digests(kind) == before
+
+
+VIEWS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        mask = torch.polar(torch.ones(6, 4), torch.rand(6, 4))
+        self.real, self.sliced = nn.Parameter(mask.real), nn.Parameter(torch.rand(6, 8)[:, :4])
+        self.wide = nn.Parameter(torch.rand(4).expand(6, 4))
+        self.register_buffer("grid", torch.meshgrid(torch.rand(6), torch.rand(4), indexing="ij")[0])
+
+def build(window):
+    return Net()
+"""
+
+
+def test_views_of_other_tensors_are_adjusted_from_end_to_end(tmp_path):
+    (tmp_path / "views.py").write_text(VIEWS)
+    network = build(str(tmp_path / "views.py"), (6, 4), {})
+    before = {name: part.detach().clone() for name, part in network.named_parameters()}
+    optimiser = Adam(network.parameters(), 0.1)
+    (network.real.sum() + network.sliced.sum() + network.wide.sum()).backward()
+    optimiser.step()
+    for name, part in network.named_parameters():
+        torch.testing.assert_close(part.detach(), before[name] - 0.1)
+    network.load_state_dict(network.state_dict())  # into memory that no two numbers share

@@ -119,11 +119,6 @@ BREACHES = {
         forward("return (0 * self.layer(x)).abs().sqrt()"),
         "has a gradient of layer.weight that is NaN or infinite",
     ),
-    "complex weights": (
-        extra("self.w = nn.Parameter(torch.ones(1, dtype=torch.complex64))")
-        + forward("return self.layer(x) * (self.w * 1j).real"),
-        "has parameters that Adam cannot adjust: NotImplementedError: .*Complex",
-    ),
     "sizes to come": (
         extra("self.layer = nn.LazyConv2d(2, 3, padding=1)"),
         "leaves the shape of layer.weight to the first pattern",
@@ -287,6 +282,16 @@ ALLOWED = {
         "    self.register_buffer('others', torch.rand(1, 16, 16))",
     )
     + forward("return self.layer(x * self.phases * self.others)"),
+    "complex weights": extra("self.w = nn.Parameter(torch.ones(1, dtype=torch.complex64))")
+    + forward("return self.layer(x) * (self.w * 1j).abs()"),
+    "a volume": extra("self.volume = nn.Conv3d(1, 2, (1, 3, 3), padding=(0, 1, 1))")
+    + forward("return self.volume(x[:, :, None])[:, :, 0]"),
+    "coordinates": extra(
+        "y, x = torch.meshgrid(torch.linspace(-1, 1, 16), torch.linspace(-1, 1, 16), indexing='ij')",
+        "self.y, self.wide = nn.Parameter(y), nn.Parameter(torch.zeros(2, 32, 32)[:, :16, :16])",
+        "self.register_buffer('x', x)",
+    )
+    + forward("return self.layer(x * self.x + self.y) + self.wide"),
     "weights that are nowhere random": extra("nn.init.ones_(self.layer.weight)", "nn.init.zeros_(self.layer.bias)"),
     "parts that are not set": extra("self.register_buffer('more', torch.full((2,), math.nan))"),
     "dropout": forward("return F.dropout(self.layer(x), 0.5, self.training)"),

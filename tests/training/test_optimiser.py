@@ -34,6 +34,25 @@ def test_steps_are_those_of_the_library_to_the_last_bit():
     assert not torch.equal(ours[0].weight, network()[0].weight)
 
 
+def complex_network():
+    torch.manual_seed(0)
+    return nn.Conv2d(2, 3, 3, dtype=torch.complex64).to(memory_format=torch.channels_last)
+
+
+def test_complex_parameters_are_adjusted_as_the_library_does():
+    ours, theirs = complex_network(), complex_network()
+    optimiser, reference = Adam(ours.parameters(), 1e-3), torch.optim.Adam(theirs.parameters(), lr=1e-3, foreach=False)
+    for step in range(10):
+        images = torch.randn(4, 2, 8, 8, dtype=torch.complex64, generator=torch.Generator().manual_seed(step))
+        for model, adam in ((ours, optimiser), (theirs, reference)):
+            adam.zero_grad()
+            model(images).abs().square().mean().backward()
+            adam.step()
+    for one, other, start in zip(ours.parameters(), theirs.parameters(), complex_network().parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+        assert (one != start).all()
+
+
 def test_a_restored_state_goes_on_as_if_nothing_had_happened():
     unbroken, broken = network(), network()
     straight, first = Adam(unbroken.parameters(), 1e-3), Adam(broken.parameters(), 1e-3)

@@ -86,9 +86,14 @@ def _not_built(model: NetworkEntry, window: tuple[int, int]) -> str:
 
     from ptychoformer.models import build
 
-    try:
-        with torch.device("meta"):  # shapes without numbers
-            build(model.kind, window, model.options)
-    except InputError as error:
-        return str(error)
-    return ""
+    wrong = ""
+    # Shapes without numbers are made at once, but some networks read numbers while they are built.
+    for device in ("meta", "cpu"):
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device(device):
+                build(model.kind, window, model.options)
+        except InputError as error:
+            wrong = str(error)
+        else:
+            return ""
+    return wrong

@@ -15,6 +15,7 @@ from torch import Tensor
 from ptychoformer.device import device_name, lookup_device
 from ptychoformer.errors import InputError
 from ptychoformer.files import content_digest
+from ptychoformer.models import moved
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.inputs import network_input
 from ptychoformer.training.precision import set_precision
@@ -51,7 +52,7 @@ class TrainedNetwork:
         self._path = Path(path)
         self._device = lookup_device()
         try:
-            self.network = trained.network().to(self._device, memory_format=torch.channels_last)
+            self.network = moved(trained.network(), self._device)
         # of weights, a kind or options that this version does not know
         except (RuntimeError, ImportError, TypeError) as error:
             raise InputError(

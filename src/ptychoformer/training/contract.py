@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ptychoformer.errors import TrainingError
-from ptychoformer.models import build, module_of
+from ptychoformer.models import build, module_of, moved
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import loss_source, network_source
 from ptychoformer.progress import say
@@ -82,7 +82,7 @@ class _Trial:
                 " is made of."
             )
         with self._telling("cannot be moved to the device of the training"):
-            return network.to(self.conditions.device, memory_format=torch.channels_last)
+            return moved(network, self.conditions.device)
 
     def run(self) -> None:
         """Try everything."""

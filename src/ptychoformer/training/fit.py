@@ -22,7 +22,7 @@ import torch
 from ptychoformer.device import lookup_device, with_earlier
 from ptychoformer.errors import TrainingError
 from ptychoformer.measurement.cxi import read_scan
-from ptychoformer.models import build, own_initialisation, parameter_count
+from ptychoformer.models import build, moved, own_initialisation, parameter_count
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import network_source
 from ptychoformer.progress import say
@@ -185,7 +185,7 @@ def _prepared(
         check_network(model, conditions)
     torch.manual_seed(integer_seed(run.seed, "weights"))
     network = build(model.kind, scan.window, model.options, model.initialisation)
-    network = network.to(device, memory_format=torch.channels_last)
+    network = moved(network, device)
     set_precision(network, training.precision, device)
     making = Training(network, measure, training, run.seed, examples, validation)
     counts = f"{parameter_count(network):,} parameters, {len(examples)} patterns, {len(validation)} to validate"

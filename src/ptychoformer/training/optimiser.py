@@ -32,8 +32,9 @@ class Adam:
         # A captured step reads the rate from the device, so that it can fall between replays.
         self._rate = torch.tensor(learning_rate, device=self._parameters[0].device) if on_cuda else learning_rate
         self.learning_rate = learning_rate
-        self._first = [torch.zeros_like(parameter) for parameter in self._parameters]
-        self._second = [torch.zeros_like(parameter) for parameter in self._parameters]
+        self._first, self._second = (
+            [torch.zeros_like(_real(parameter.detach())) for parameter in self._parameters] for _ in range(2)
+        )
         self._steps = [torch.zeros((), dtype=torch.float32, device=parameter.device) for parameter in self._parameters]
 
     @property
@@ -61,8 +62,8 @@ class Adam:
         moved = [parts for parts in state if parts[0].grad is not None]
         parameters, first, second, steps = (list(column) for column in zip(*moved, strict=True))
         adam(
-            parameters,
-            [parameter.grad for parameter in parameters],
+            [_real(parameter) for parameter in parameters],
+            [_real(parameter.grad) for parameter in parameters],
             first,
             second,
             [],
@@ -89,6 +90,11 @@ class Adam:
         for name, own in (("first", self._first), ("second", self._second), ("steps", self._steps)):
             for target, source in zip(own, state[name], strict=True):
                 target.copy_(source)
+
+
+def _real(numbers: Tensor) -> Tensor:
+    """The same memory, of complex numbers as pairs of real ones, which Adam adjusts each."""
+    return torch.view_as_real(numbers) if numbers.is_complex() else numbers
 
 
 class Plateau:
