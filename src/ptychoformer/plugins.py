@@ -179,7 +179,24 @@ def _build(folder: str, kind: str) -> ast.FunctionDef:
             f" {'network' if folder == NETWORKS else 'loss'}; it must stand there as 'def build', not indented, neither"
             " imported nor assigned."
         )
+    _check_arguments(folder, kind, found[-1].args)
     return found[-1]
+
+
+def _check_arguments(folder: str, kind: str, arguments: ast.arguments) -> None:
+    """Whether `build` can be called with what comes before its options.
+
+    Raises:
+        InputError: it takes nothing there, or asks for more.
+    """
+    before = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+    if more := before[1 : len(before) - len(arguments.defaults)]:
+        raise InputError(
+            f"{_shown(folder, kind)}: 'build' asks for {' and '.join(more)} besides {before[0]}; options stand after a"
+            f" '*', as in def build({before[0]}, *, {', '.join(more)})."
+        )
+    if not before and not arguments.vararg:
+        raise InputError(f"{_shown(folder, kind)}: 'build' takes nothing; expected is def {_BUILD[folder]}.")
 
 
 def _parsed(folder: str, kind: str) -> ast.Module:

@@ -129,6 +129,11 @@ def test_a_network_that_is_not_there_is_one_sentence(kind, words):
     [
         ("def made(window): ...", r"net\.py defines no function 'build\(window, \*\*options\)', so it is no network"),
         ("build = 3", "defines no function"),
+        (
+            "def build(window, width, depth=3): ...",
+            r"net.py: 'build' asks for width besides window; options .*, as in def build\(window, \*, width\)",
+        ),
+        ("def build(*, width=3): ...", r"'build' takes nothing; expected is def build\(window, \*\*options\)"),
         ("x = 1\ndef build(window:\n", r"net\.py, line 2: "),
         ("x = 1\n\0", r"net\.py.*null bytes"),
         ("# -*- coding: moon -*-\n", r"net\.py.*: .*moon"),
