@@ -82,7 +82,9 @@ def moved(network: nn.Module, device: torch.device) -> nn.Module:
     network = network.to(device)
     for part in (*network.parameters(), *network.buffers()):
         if part.dim() == 4:
-            part.data = part.data.contiguous(memory_format=torch.channels_last)
+            # Of kernels of one pixel, `contiguous` would leave the strides as they are, by which
+            # convolutions choose how they compute.
+            part.data = part.data.to(memory_format=torch.channels_last)
     return network
 
 
