@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ptychoformer.errors import InputError
-from ptychoformer.models import INITIALISATIONS, build, own_initialisation, parameter_count
+from ptychoformer.models import INITIALISATIONS, build, moved, own_initialisation, parameter_count
 from ptychoformer.models.parts.outputs import constrain
 from ptychoformer.plugins import network_kinds, network_options
 
@@ -214,3 +214,11 @@ def test_options_are_read_from_the_source_without_importing_torch():
     }
     assert network_options("dpi") == {"size": {"enum": ["large", "small"], "default": "large"}}
     assert network_options("ptychonn") == {}
+
+
+@pytest.mark.parametrize("kind", network_kinds())
+def test_a_network_is_moved_as_torch_moves_it(kind):
+    ours, theirs = (build(kind, (32, 32), {}) for _ in range(2))
+    ours, theirs = moved(ours, torch.device("cpu")), theirs.to(memory_format=torch.channels_last)
+    for one, other in zip((*ours.parameters(), *ours.buffers()), (*theirs.parameters(), *theirs.buffers()), strict=True):
+        assert one.stride() == other.stride()
