@@ -220,5 +220,7 @@ def test_options_are_read_from_the_source_without_importing_torch():
 def test_a_network_is_moved_as_torch_moves_it(kind):
     ours, theirs = (build(kind, (32, 32), {}) for _ in range(2))
     ours, theirs = moved(ours, torch.device("cpu")), theirs.to(memory_format=torch.channels_last)
-    for one, other in zip((*ours.parameters(), *ours.buffers()), (*theirs.parameters(), *theirs.buffers()), strict=True):
+    for one, other in zip(
+        (*ours.parameters(), *ours.buffers()), (*theirs.parameters(), *theirs.buffers()), strict=True
+    ):
         assert one.stride() == other.stride()

@@ -107,6 +107,18 @@ def test_nssim_is_the_ssim_that_is_reported(images, forward):
     assert make_loss(LossEntry("nssim", {}), forward)(*images, None).item() == pytest.approx(expected, abs=1e-9)
 
 
+def test_nssim_hardly_tells_an_image_from_its_negative_and_with_some_mse_it_does(images, forward):
+    """Of a negative, luminance and structure both change their signs."""
+    _, labels, *_ = images
+    nssim, weighted = (
+        make_loss(LossEntry(kind, options), forward) for kind, options in (("nssim", {}), ("weighted", {"alpha": 0.2}))
+    )
+    assert nssim(labels, labels, None).item() == pytest.approx(-2)
+    assert nssim(-labels, labels, None) < -1.9
+    assert nssim(-labels, labels, None) < nssim(labels.flip(-1), labels, None) - 1
+    assert weighted(-labels, labels, None) > weighted(labels, labels, None) + 0.2
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.2, 0.9, 1.0])
 def test_weighted_lies_between_mse_and_nssim(alpha, images, forward):
     mse, nssim = (make_loss(LossEntry(kind, {}), forward)(*images, None) for kind in ("mse", "nssim"))
