@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -665,6 +666,40 @@ def test_a_list_of_a_users_own_network_may_come_as_text(tmp_path, widths):
     (tmp_path / "net.py").write_text("def build(window, *, widths: list[int]): ...")
     entry = {"label": "Mine", "kind": str(tmp_path / "net.py"), "options": {"widths": widths}}
     assert complete(changed("models.mine", entry), SCHEMA)["models"]["mine"]["options"] == {"widths": [1, 2]}
+
+
+@pytest.mark.parametrize(("place", "kind"), [("models.ptychonn", "dpi"), ("losses.mae", "mse")])
+def test_the_papers_numbers_do_not_stand_beside_another_kind(place, kind):
+    catalogue, name = place.split(".")
+    words = (
+        f"{place}.kind: '{kind}' is not allowed; the paper's numbers are printed beside this name, so it must be"
+        f" {name}, and yours needs a name of its own under {catalogue}."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(words)}$"):
+        complete(changed(f"{place}.kind", kind), SCHEMA)
+
+
+def test_a_network_of_ones_own_does_not_take_a_name_of_the_paper(tmp_path):
+    (tmp_path / "good.py").write_text("def build(window): ...")
+    overlay = {"models": {"ptychonn": {"kind": str(tmp_path / "good.py"), "label": "Mine"}}}
+    with pytest.raises(InputError, match=r"^models\.ptychonn\.kind: '.*good\.py' is not allowed; the paper's numbers"):
+        complete(merged(read("config.yaml"), overlay), SCHEMA)
+
+
+def test_the_names_with_numbers_of_the_paper_are_those_that_it_prints():
+    """And config.yaml has each of the kind that the schema asks for."""
+    printed = {"models": set(), "losses": set()}
+    for path in (ROOT / "resources/published").glob("*.csv"):
+        table = pd.read_csv(path)
+        if path.stem == "table4":
+            printed["losses"] |= set(table["method"])
+            printed["models"] |= set(table["condition"])
+        else:
+            printed["models"] |= set(table["method"])
+    for catalogue, names in printed.items():
+        asked = SCHEMA["properties"][catalogue]["x-published"]
+        assert set(asked) == names
+        assert asked == {name: read("config.yaml")[catalogue][name]["kind"] for name in names}
 
 
 def test_a_module_that_is_no_loss_is_named(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from ptychoformer.consistency import check_references, check_sizes
+from ptychoformer.consistency import check_published_names, check_references, check_sizes
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options, no_option
@@ -168,6 +168,7 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
     completed = _complete("", deepcopy(dict(config)), schema, schema)
     check_references(completed, schema)
     _check_model_options(completed["models"])
+    check_published_names(completed, schema)
     check_sizes(completed)
     return completed
 

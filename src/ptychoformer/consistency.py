@@ -56,6 +56,22 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
         _check_labels(name, experiment, config)
 
 
+def check_published_names(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Check that a name beside which the paper's numbers are printed is of the paper's kind.
+
+    Raises:
+        InputError: a network or loss of another kind has such a name.
+    """
+    for catalogue in ("models", "losses"):
+        for name, kind in schema["properties"][catalogue]["x-published"].items():
+            found = config[catalogue].get(name, {}).get("kind", kind)
+            if found != kind:
+                raise InputError(
+                    f"{catalogue}.{name}.kind: '{found}' is not allowed; the paper's numbers are printed beside this"
+                    f" name, so it must be {kind}, and yours needs a name of its own under {catalogue}."
+                )
+
+
 def _check_rates(training: Mapping[str, Any]) -> None:
     """Check that the learning rate can fall."""
     least, start = training["min_learning_rate"], training["learning_rate"]

@@ -13,7 +13,7 @@ from skimage.metrics import structural_similarity
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.columns import SCORES
-from ptychoformer.evaluation.metrics import collect, common_scale, measure, read_metrics
+from ptychoformer.evaluation.metrics import collect, common_scale, measure, read_metrics, rescaled
 from ptychoformer.evaluation.patches import create_patches, open_patches
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.evaluation.references import reference_patches
@@ -62,6 +62,26 @@ def test_ceiling_without_jitter_is_perfect_and_with_jitter_only_its_patterns_are
         assert set(values.xs((level, "psnr"), level=("level", "metric"))) == {inf}
     values = measured(prediction(jitter=2, at="true"), tmp_path).drop(index="ssim", level="metric")
     assert set(values.xs("psnr", level="metric")) == {inf}
+
+
+def test_one_exact_pattern_does_not_make_a_mean_infinite(prediction, tmp_path):
+    """It counts as the least error that is told, 130 dB, beside what the others give."""
+    dataset, patches, scene = prediction("floor")
+    scan = read_scan(dataset)
+    split = grid_split(scan)
+    before = measured((dataset, patches, scene), tmp_path)["strip", "whole", "pattern", "amplitude"]
+    place = split.blocks["strip"][0]
+    with open_patches(patches) as read:
+        own = read.normalisation
+        estimate = rescaled(read.amplitude[place], "amplitude", own, common_scale(dataset))
+    cut = windows(scan.amplitude, scan.true_positions[split.test[[place]]], scan.window)[0]
+    with h5py.File(patches, "r+") as file:
+        file["patches/amplitude"][place] = own.amplitude(cut)
+    after = measured((dataset, patches, scene), tmp_path)["strip", "whole", "pattern", "amplitude"]
+    error = ((estimate - common_scale(dataset).amplitude(cut)) ** 2).mean(dtype=float)
+    gained = (130 + 10 * log10(error)) / len(split.blocks["strip"])
+    assert after["psnr"] - before["psnr"] == pytest.approx(gained, rel=1e-4)
+    assert before["mse"] - after["mse"] == pytest.approx(error / len(split.blocks["strip"]), rel=1e-4)
 
 
 def test_perfect_labels_are_perfect_at_every_block_and_level(prediction, tmp_path):

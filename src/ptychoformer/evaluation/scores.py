@@ -20,6 +20,9 @@ def psnr(mse: np.ndarray) -> np.ndarray:
         return -10 * np.log10(mse)
 
 
+LEAST_ERROR_PSNR = float(psnr(np.asarray(ROUNDING)))  # 130 dB, the highest that is finite
+
+
 @dataclass(frozen=True)
 class Images:
     """Images (..., h, w) in double precision, and what SSIM knows of them alone."""

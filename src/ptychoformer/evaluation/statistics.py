@@ -82,7 +82,8 @@ def obstacle(table: pd.DataFrame) -> str:
         return f"needs at least 2 seeds, has {seeds}"
     if not np.isfinite(values).all():
         seed, level = np.argwhere(~np.isfinite(values))[0]
-        return f"{table.columns[level]} has no finite value for seed {table.index[seed]}"
+        found = "has no value" if np.isnan(values[seed, level]) else "is infinite, an exact match,"
+        return f"{table.columns[level]} {found} for seed {table.index[seed]}"
     if np.sqrt((_double_centred(values) ** 2).mean()) <= PRECISION * np.abs(values).max():
         return f"the differences between the {_levels(table)} do not vary over the seeds"
     return ""

@@ -65,7 +65,8 @@ def compare(metrics: pd.DataFrame, published: pd.DataFrame, pairwise: pd.DataFra
 
     The paper's values stand beside plain scenes of its own block, and beside the score of the
     release where it is shown. ``ours_std`` is the sample standard deviation over seeds. ``best``
-    marks the best method at the printed precision, so that equal numbers are marked alike.
+    marks the best method at the printed precision, so that equal numbers are marked alike; none
+    where a method is infinite in some seeds alone, since no mean over seeds ranks it.
     ``differs_from_best`` is empty for the best, for references, and where no test was possible.
     References are the dataset's; where losses are compared, all networks share them.
 
@@ -175,7 +176,9 @@ def _summarise(rows: pd.DataFrame) -> pd.DataFrame:
     # The PSNR of a perfect scene is infinite and its spread undefined: that is the ceiling of a
     # clean scan, not an error.
     with np.errstate(invalid="ignore"):
-        summary = rows.groupby([*_PLACE, "method"])["value"].agg(ours_mean="mean", ours_std="std", n_seeds="count")
+        summary = rows.groupby([*_PLACE, "method"])["value"].agg(
+            ours_mean="mean", ours_std="std", n_seeds="count", least="min"
+        )
     return summary.reset_index()
 
 
@@ -195,6 +198,8 @@ def _mark(table: pd.DataFrame, pairs: pd.DataFrame, methods: list[str]) -> pd.Da
         for row in pairs.dropna(subset="p").itertuples()
     }
     for place, group in table[table["method"].isin(methods)].groupby(_PLACE):
+        if (np.isinf(group["ours_mean"]) & np.isfinite(group["least"])).any():
+            continue
         quantity = QUANTITIES[place[-1]]
         means = group["ours_mean"] if quantity.higher_is_better else -group["ours_mean"]
         printed = group["ours_mean"].map(quantity.printed)
@@ -222,7 +227,7 @@ def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_not
         *_released_note(layout),
         (
             f"Bold: the best {layout.compared.singular} of a column for each {layout.compared.headings[0].lower()}, at"
-            " the printed precision; references are no candidates."
+            f" the printed precision{_without_best(table, list(layout.methods))}; references are no candidates."
         ),
         _references_note(table),
         _tests_note(table, _tests(pairwise, layout), layout),
@@ -272,6 +277,11 @@ def _seeds_note(table: pd.DataFrame) -> str:
     )
 
 
+def _without_best(table: pd.DataFrame, methods: list[str]) -> str:
+    marked = table[table["method"].isin(methods)].groupby(_PLACE)["best"].any()
+    return "" if marked.all() else ", none where a score is infinite in some seeds alone"
+
+
 def _tests_note(table: pd.DataFrame, pairs: pd.DataFrame, layout: Layout) -> str:
     reasons = "; ".join(sorted(set(pairs.loc[pairs["p"].isna(), "note"].dropna())))
     if table["differs_from_best"].isna().all():
@@ -280,6 +290,6 @@ def _tests_note(table: pd.DataFrame, pairs: pd.DataFrame, layout: Layout) -> str
     name = layout.compared.singular
     note = (
         f"†: differs from the best {name} of its column (paired t-test over seeds, p < {alpha}, Bonferroni-corrected"
-        f" for all pairs); a {name} with neither † nor bold could not be separated from the best."
+        f" for all pairs); a {name} with neither † nor bold could not be separated from the best"
     )
-    return f"{note} Not tested in places: {reasons}." if reasons else note
+    return f"{note}, or was not tested: {reasons}." if reasons else f"{note}."
