@@ -177,7 +177,8 @@ def test_scores_of_losses_are_those_of_the_seeds_that_all_of_them_have():
         "dataset == test == 'clean' and model == 'ptychoformer' and n_train == 2928 and block == 'lower_right'"
         " and region == 'whole' and level == 'scene' and metric in ('psnr', 'ssim')"
     )
-    names = {"MSE": "mse", "MAE": "mae", "weighted, 0.2": "weighted_20", "weighted, 0.9": "weighted_90"}
+    names = {"MSE": "mse", "MAE": "mae", "Huber": "huber", "NPCC": "npcc", "NSSIM": "nssim"}
+    names |= {"weighted, 0.2": "weighted_20", "weighted, 0.9": "weighted_90"}
     found = found[found["loss"].isin(names.values())]
     seeds = set.intersection(*(set(part["seed"]) for _, part in found.groupby("loss")))
     assert seeds == {0, 1, 2}
