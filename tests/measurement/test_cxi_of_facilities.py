@@ -11,6 +11,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
+from ptychoformer.measurement.readers import open_described
 from ptychoformer.measurement.summary import summarise
 
 from .conftest import DETECTOR, changed, contents, from_origin, refused, replaced
@@ -327,3 +328,21 @@ def test_numbers_that_are_not_finite_are_read_as_none(write, arrays, measured, t
     _, frames = contents(path)
     frames = frames if format == "cxi" else np.fft.ifftshift(frames, axes=(1, 2))
     np.testing.assert_array_equal(frames, np.where(np.isfinite(patterns), patterns, np.nan))
+
+
+def test_an_option_counts_where_the_files_own_value_is_of_no_use(write):
+    """Gain and place of the beam are told by what was given, not by a placeholder."""
+    path = write("cxi")
+    with h5py.File(path, "a") as file:
+        pixel, wavelength = file[f"{DETECTOR}/x_pixel_size"][()], file[f"{SOURCE}/wavelength"][()]
+        file[f"{DETECTOR}/counts_per_joule"] = 7 * wavelength / (constants.h * constants.c)
+    given = Reading(geometry=Geometry(wavelength=float(wavelength), detector_pixel=float(pixel)))
+    with open_described(path, given) as raw:
+        frame = next(raw.frames(1))
+    for name in (f"{DETECTOR}/x_pixel_size", f"{DETECTOR}/y_pixel_size", f"{SOURCE}/wavelength"):
+        replaced(path, name, 0.0)
+    with h5py.File(path, "a") as file:
+        file.pop(f"{SOURCE}/energy", None)
+    with open_described(path, given) as raw:
+        np.testing.assert_array_equal(next(raw.frames(1)), frame)
+        assert not any("counts_per_joule' is ignored" in warning for warning in raw.warnings)

@@ -172,6 +172,11 @@ BREACHES = {
     "a seed that nobody knows": (extra("torch.seed()"), "seeds torch's random numbers when it is built"),
     "features that are no buffer": (
         extra("self.phases = torch.randn(1, 1, 16, 16)") + forward("return self.layer(x * self.phases)"),
+        "answers differently in training once its weights are saved and loaded",
+    ),
+    "features that are no buffer, in evaluation": (
+        extra("self.phases = torch.randn(1, 1, 16, 16)")
+        + forward("return self.layer(x if self.training else x * self.phases)"),
         "answers differently once its weights are saved and loaded",
     ),
     "statistics that are no buffer": (
@@ -284,6 +289,12 @@ ALLOWED = {
     + forward("return self.layer(x * self.phases * self.others)"),
     "complex weights": extra("self.w = nn.Parameter(torch.ones(1, dtype=torch.complex64))")
     + forward("return self.layer(x) * (self.w * 1j).abs()"),
+    "complex weights that are conjugated": extra("self.w = nn.Parameter(torch.ones(16, 16, dtype=torch.complex64))")
+    + forward("return self.layer((torch.fft.fft2(x) * self.w.conj()).abs())"),
+    "a grid made at the first call": extra("self.grid = None")
+    + forward(
+        "self.grid = torch.linspace(0, 1, 16) if self.grid is None else self.grid", "return self.layer(x * self.grid)"
+    ),
     "a volume": extra("self.volume = nn.Conv3d(1, 2, (1, 3, 3), padding=(0, 1, 1))")
     + forward("return self.volume(x[:, :, None])[:, :, 0]"),
     "coordinates": extra(

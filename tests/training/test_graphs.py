@@ -93,12 +93,27 @@ class Averaging(nn.Module):
         return self.layer(x - self.mean)
 
 
+class Gridded(nn.Module):
+    """A network that keeps a buffer from its first call on."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.grid = nn.Conv2d(1, 2, 3, padding=1), None
+
+    def forward(self, x):
+        if self.grid is None:
+            del self.grid
+            self.register_buffer("grid", torch.linspace(0, 1, x.shape[-1]), persistent=False)
+        return self.layer(x * self.grid)
+
+
 @pytest.mark.parametrize(
     ("network", "missed"),
     [
         (partial(Averaging, in_place=True), ""),
         (partial(Averaging, in_place=False), "it puts a new tensor in the place of mean; "),
         (partial(build, "dpi", (32, 32), {"size": "small"}), "it draws random numbers on the CPU"),
+        (Gridded, ""),
         (ptynet, ""),
     ],
 )

@@ -188,7 +188,7 @@ def _mean_of_patterns(values: np.ndarray) -> float:
     Among others, an exact pattern counts as one with the least error that single precision tells;
     its infinite PSNR would hide all of theirs.
     """
-    exact = np.isinf(values)
+    exact = np.isposinf(values)
     return np.inf if exact.all() else float(np.where(exact, LEAST_ERROR_PSNR, values).mean())
 
 

@@ -96,11 +96,12 @@ class _Trial:
             self._fitted(size)
         # Predictions are in float32, whatever trained.
         set_precision(self.network, "float32", self.conditions.device)
+        # Before anything is kept that was made in inference mode, which no training meets.
+        self._check_going_on(self._restored(), whole)
         self.network.eval()
         restored = self._restored()
         with torch.inference_mode():
             self._check_predictions(restored)
-        self._check_going_on(restored, whole)
 
     def _check_start(self) -> None:
         """Try whether initial weights depend on what torch draws with its seed, and on nothing
@@ -196,7 +197,7 @@ class _Trial:
         how, answers = "in training", []
         for network in (self.network, restored):
             network.train()
-            seed_draws()
+            torch.manual_seed(SEED + 1)  # with SEED the next network would draw what the first did
             answers.append(self._answer(self.patterns[:size], how, network=network))
         if not are_same(*answers):
             raise TrainingError(

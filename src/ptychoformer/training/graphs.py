@@ -20,11 +20,13 @@ WARM_UPS = 3
 
 def missed_by_replays(network: nn.Module, work: Callable[[], None]) -> str:
     """What ``work`` of a ``network`` does on the host, which captured kernels would not do again,
-    in words; empty if nothing of the kind shows. The work is done once to see it.
+    in words; empty if nothing of the kind shows. The work is done twice to see it, since some
+    networks make what they keep at their first call.
 
     A graph reads from where a buffer was when it was captured, also after another tensor took the
     buffer's name, and goes on with what was drawn on the CPU then.
     """
+    work()
     before, drawn = _places(network), torch.get_rng_state()
     work()
     if moved := [name for name, place in _places(network).items() if before.get(name) != place]:

@@ -93,8 +93,10 @@ class Adam:
 
 
 def _real(numbers: Tensor) -> Tensor:
-    """The same memory, of complex numbers as pairs of real ones, which Adam adjusts each."""
-    return torch.view_as_real(numbers) if numbers.is_complex() else numbers
+    """The same numbers, complex ones as pairs of real ones, which Adam adjusts each: in the same
+    memory, unless they wait to be conjugated, as a gradient may.
+    """
+    return torch.view_as_real(numbers.resolve_conj()) if numbers.is_complex() else numbers
 
 
 class Plateau:

@@ -4,10 +4,12 @@ being held, and believed only when checked.
 
 import os
 import zipfile
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import h5py
 
@@ -50,7 +52,7 @@ def open_scan(
     positions_unit: str | None = None,
     positions_axes: str = AXES,
     positions_turn: float = Reading.positions_turn,
-    replaced: Set[str] = frozenset(),
+    replaced: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[RawScan]:
     """A measured scan, whose frames can be read until the context ends.
 
@@ -64,7 +66,7 @@ def open_scan(
         positions_axes: what the numbers of a position are, see `axes`; of the other formats, what
             their x and y are in truth.
         positions_turn: degrees by which positions are turned then, see `axes.turned`.
-        replaced: names of what is given in place of the file's own, of the lengths of
+        replaced: what is given in place of the file's own, by name, of the lengths of
             `options.Geometry` and ``centre``; the file's then need not be usable.
 
     Raises:
@@ -126,7 +128,7 @@ def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContext
         positions_unit=reading.positions_unit,
         positions_axes=AXES if reading.positions_axes is None else reading.positions_axes,
         positions_turn=reading.positions_turn,
-        replaced={name for name, value in given.items() if value is not None},
+        replaced={name: value for name, value in given.items() if value is not None},
     )
 
 

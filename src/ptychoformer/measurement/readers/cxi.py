@@ -12,9 +12,10 @@ positions in pixels, the probe, and that the zero frequency is at the centre.
 
 import math
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -37,6 +38,7 @@ from ptychoformer.measurement.readers.scan import (
     sound,
 )
 
+ROUNDED_ANGLE = 1e-9  # of a direction, the part of its length that computing an angle leaves
 DATA = (PATTERNS, f"{DETECTOR}/data")
 IMAGE = "entry_1/image_1"
 TRANSLATION = tuple(
@@ -45,7 +47,7 @@ TRANSLATION = tuple(
 
 
 @contextmanager
-def open_cxi(path: Path, replaced: Set[str]) -> Iterator[RawScan]:
+def open_cxi(path: Path, replaced: Mapping[str, Any]) -> Iterator[RawScan]:
     """The scan in a CXI file.
 
     Args:
@@ -65,7 +67,7 @@ def open_cxi(path: Path, replaced: Set[str]) -> Iterator[RawScan]:
         yield _read(source, replaced)
 
 
-def _read(source: Source, replaced: Set[str]) -> RawScan:
+def _read(source: Source, replaced: Mapping[str, Any]) -> RawScan:
     name, data = next(((name, found) for name in DATA if (found := source.array(name)) is not None), (None, None))
     if data is None:
         raise InputError(
@@ -82,7 +84,7 @@ def _read(source: Source, replaced: Set[str]) -> RawScan:
         lambda: wavelength(source, particle), (None, False, ()), "wavelength" in replaced
     )
     detector = geometry(source, frame, replaced)
-    correct, full, corrected = correction(source, data, metres, particle)
+    correct, full, corrected = correction(source, data, replaced.get("wavelength", metres), particle)
     own = source.small("ptychography/positions")
     positions, positions_in = (
         _translations(source, data.shape[:-2], detector.directions)
@@ -188,8 +190,9 @@ def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarra
         raise InputError(f"{source.path}: '{name}' must have the shape (n, 3) or (n, 2), {found}.")
     window = -motion.astype(np.float64) * scale(source, name, LENGTH_UNITS)
     seen = directions[:, : window.shape[1]]
-    # What moves along neither rows nor columns may be NaN, as z is where nobody measured it.
-    window[:, ~seen.any(axis=0)] = 0
+    # What moves along neither rows nor columns, but for the rounding of angles, may be NaN, as z is
+    # where nobody measured it.
+    window[:, ~(np.abs(seen) > ROUNDED_ANGLE).any(axis=0)] = 0
     with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
         return window @ seen.T, unit_of(source, name) or "m"
 

@@ -7,8 +7,10 @@ rows and -x for columns, an image as the sample sees it.
 """
 
 import math
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -63,7 +65,7 @@ class Geometry:
     warnings: tuple[str, ...]
 
 
-def geometry(source: Source, frame: tuple[int, int], replaced: Set[str] = frozenset()) -> Geometry:
+def geometry(source: Source, frame: tuple[int, int], replaced: Mapping[str, Any] = MappingProxyType({})) -> Geometry:
     """All that the file says, and what the specification says where the file does not.
 
     Args:
@@ -73,9 +75,10 @@ def geometry(source: Source, frame: tuple[int, int], replaced: Set[str] = frozen
         InputError: something is no number, in no known unit, or contradicts something else.
     """
     axes = _axes(source)
-    pixel = unless_replaced(lambda: _pixel(source, axes), None, "detector_pixel" in replaced)
+    given = replaced.get("detector_pixel")
+    pixel = unless_replaced(lambda: _pixel(source, axes), given and (given, given), given is not None)
     directions = DEFAULT_AXES if axes is None else axes / np.linalg.norm(axes, axis=1, keepdims=True)
-    corner = unless_replaced(lambda: _corner(source), None, replaced >= {"distance", "centre"})
+    corner = unless_replaced(lambda: _corner(source), None, replaced.keys() >= {"distance", "centre"})
     distance = unless_replaced(lambda: _distance(source, directions, corner), None, "distance" in replaced)
     centre, warnings = unless_replaced(
         lambda: _centre(source, frame, directions, pixel, corner), (None, ()), "centre" in replaced

@@ -353,7 +353,8 @@ def _limit_seconds(files: int) -> None:
     take.
     """
     seconds, hard = MOST_SECONDS + int(files * SECONDS_A_FILE), resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
+    allowed = seconds if hard == resource.RLIM_INFINITY else min(seconds, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (allowed, hard))
 
 
 def _check_filters(where: str, dataset: h5py.Dataset) -> None:

@@ -11,10 +11,11 @@ beside that of the patterns.
         detector_object_distance_m and far_field; 0 is said of what nobody knows
 """
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -59,7 +60,10 @@ class Product:
 
 @contextmanager
 def open_with_product(
-    path: Path, names: tuple[str, str], read: Callable[[Source, Source, Set[str]], RawScan], replaced: Set[str]
+    path: Path,
+    names: tuple[str, str],
+    read: Callable[[Source, Source, Mapping[str, Any]], RawScan],
+    replaced: Mapping[str, Any],
 ) -> Iterator[RawScan]:
     """The scan that ``read`` makes of a file with patterns and of its product, which may be the
     same file.
@@ -113,7 +117,7 @@ def _product_beside(path: Path, name: str, other: str) -> Path:
     return product
 
 
-def read_product(source: Source, frame: tuple[int, int], replaced: Set[str]) -> Product:
+def read_product(source: Source, frame: tuple[int, int], replaced: Mapping[str, Any]) -> Product:
     """The product in ``source`` of a scan with patterns of ``frame`` (h, w) pixels.
 
     Args:

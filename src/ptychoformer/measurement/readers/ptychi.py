@@ -7,9 +7,10 @@ The detector's pixel is that which the object's belongs to. Products of simulati
 energy nor distance: their positions are pixels of the object.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ NAMES = ("_dp", "_para")
 FOLD_SLICE = ("ppX", "ppY")  # positions of fold_slice, whose pairs have the same names
 
 
-def open_ptychi(path: Path, replaced: Set[str]) -> AbstractContextManager[RawScan]:
+def open_ptychi(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
     """The scan of a pair of files.
 
     Args:
@@ -43,7 +44,7 @@ def open_ptychi(path: Path, replaced: Set[str]) -> AbstractContextManager[RawSca
     return open_with_product(path, NAMES, _read, replaced)
 
 
-def _read(source: Source, beside: Source, replaced: Set[str]) -> RawScan:
+def _read(source: Source, beside: Source, replaced: Mapping[str, Any]) -> RawScan:
     patterns = patterns_of(source, PATTERNS)
     where = f"{source.path}: '{PATTERNS}'"
     if not beside.holds(POSITIONS[0]) and any(map(beside.holds, FOLD_SLICE)):

@@ -7,9 +7,10 @@
     bad_pixels    (h, w) bool, True where the detector is not to be trusted
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -35,7 +36,7 @@ PATTERNS, INDEXES, BAD = "patterns", "indexes", "bad_pixels"
 NAMES = ("diffraction", "product")
 
 
-def open_ptychodus(path: Path, replaced: Set[str]) -> AbstractContextManager[RawScan]:
+def open_ptychodus(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
     """The scan whose patterns ptychodus has assembled.
 
     Args:
@@ -47,7 +48,7 @@ def open_ptychodus(path: Path, replaced: Set[str]) -> AbstractContextManager[Raw
     return open_with_product(path, NAMES, _read, replaced)
 
 
-def _read(source: Source, beside: Source, replaced: Set[str]) -> RawScan:
+def _read(source: Source, beside: Source, replaced: Mapping[str, Any]) -> RawScan:
     patterns = patterns_of(source, PATTERNS)
     where = f"{source.path}: '{PATTERNS}'"
     frame = patterns.shape[1:]
@@ -58,7 +59,7 @@ def _read(source: Source, beside: Source, replaced: Set[str]) -> RawScan:
     pixel = unless_replaced(lambda: stated_pixel(source, PATTERNS, "detector_"), None, "detector_pixel" in replaced)
     unit = "metres"
     if pixel and product.wavelength and product.distance:
-        if replaced.isdisjoint(names_of(Geometry)):  # else `geometry.check_object_pixel` tells
+        if replaced.keys().isdisjoint(names_of(Geometry)):  # else `geometry.check_object_pixel` tells
             made = conjugate_pixel(frame, pixel, product.wavelength, product.distance)
             check_pixel(beside, product, made, "energy, distance and the detector's pixel")
     elif product.pixel:
