@@ -194,11 +194,11 @@ class _Trial:
 
     def _check_going_on(self, restored: nn.Module, size: int) -> None:
         """Try whether a training goes on from saved weights as it would have without a break."""
-        how, answers = "in training", []
+        answers = []
         for network in (self.network, restored):
             network.train()
             torch.manual_seed(SEED + 1)  # with SEED the next network would draw what the first did
-            answers.append(self._answer(self.patterns[:size], how, network=network))
+            answers.append(self._answer(self.patterns[:size], "in training", network=network))
         if not are_same(*answers):
             raise TrainingError(
                 f"{self.name} answers differently in training once its weights are saved and loaded, so that an"

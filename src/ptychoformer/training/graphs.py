@@ -29,8 +29,8 @@ def missed_by_replays(network: nn.Module, work: Callable[[], None]) -> str:
     work()
     before, drawn = _places(network), torch.get_rng_state()
     work()
-    if moved := [name for name, place in _places(network).items() if before.get(name) != place]:
-        return f"it puts a new tensor in the place of {moved[0]}; copy_, add_ and mul_ write into the old one"
+    if replaced := [name for name, place in _places(network).items() if before.get(name) != place]:
+        return f"it puts a new tensor in the place of {replaced[0]}; copy_, add_ and mul_ write into the old one"
     return "" if torch.equal(torch.get_rng_state(), drawn) else "it draws random numbers on the CPU"
 
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ptychoformer.similarity import C1, C2, RADIUS, SIGMA
 
-_WEIGHTS = [exp(-0.5 * (offset / SIGMA) ** 2) for offset in range(-RADIUS, RADIUS + 1)]  # of the window's pixels
+_GAUSSIAN = [exp(-0.5 * (offset / SIGMA) ** 2) for offset in range(-RADIUS, RADIUS + 1)]
+_WEIGHTS = [value / sum(_GAUSSIAN) for value in _GAUSSIAN]  # of the window's pixels along an axis
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
@@ -34,5 +35,5 @@ def _window_mean(images: Tensor) -> Tensor:
         size = images.shape[dim]
         head, tail = images.narrow(dim, 0, RADIUS), images.narrow(dim, size - RADIUS, RADIUS)
         padded = torch.cat([head.flip(dim), images, tail.flip(dim)], dim=dim)
-        images = sum(weight / sum(_WEIGHTS) * padded.narrow(dim, start, size) for start, weight in enumerate(_WEIGHTS))
+        images = sum(weight * padded.narrow(dim, start, size) for start, weight in enumerate(_WEIGHTS))
     return images
