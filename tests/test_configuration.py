@@ -20,6 +20,7 @@ from ptychoformer.experiments import headline_of, sizes_of
 from ptychoformer.measurement.options import EngineOptions, Geometry, Reading, ReconstructionOptions, names_of
 from ptychoformer.measurement.particles import MASSES, energy_of
 from ptychoformer.plugins import loss_options
+from ptychoformer.publication.claims.catalogue import read_claims
 from ptychoformer.training.options import TrainingOptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -668,27 +669,38 @@ def test_a_list_of_a_users_own_network_may_come_as_text(tmp_path, widths):
     assert complete(changed("models.mine", entry), SCHEMA)["models"]["mine"]["options"] == {"widths": [1, 2]}
 
 
-@pytest.mark.parametrize(("place", "kind"), [("models.ptychonn", "dpi"), ("losses.mae", "mse")])
-def test_the_papers_numbers_do_not_stand_beside_another_kind(place, kind):
-    catalogue, name = place.split(".")
+@pytest.mark.parametrize(
+    ("place", "found", "asked"),
+    [
+        ("models.ptychonn.kind", "dpi", "ptychonn"),
+        ("models.with_mhsa.options.attention", "paper", "mhsa"),
+        ("losses.mae.kind", "mse", "mae"),
+        ("losses.weighted_90.alpha", 0.5, 0.9),
+        ("losses.weighted_20.alpha", 0, 0.2),
+    ],
+)
+def test_the_papers_results_are_compared_with_nothing_else(place, found, asked):
     words = (
-        f"{place}.kind: '{kind}' is not allowed; the paper's numbers are printed beside this name, so it must be"
-        f" {name}, and yours needs a name of its own under {catalogue}."
+        f"{place}: '{found}' is not allowed; the paper's results are compared with what has this name, so it must be"
+        f" {asked}, and yours needs a name of its own under {place.split('.')[0]}."
     )
     with pytest.raises(InputError, match=f"^{re.escape(words)}$"):
-        complete(changed(f"{place}.kind", kind), SCHEMA)
+        complete(changed(place, found), SCHEMA)
 
 
 def test_a_network_of_ones_own_does_not_take_a_name_of_the_paper(tmp_path):
     (tmp_path / "good.py").write_text("def build(window): ...")
     overlay = {"models": {"ptychonn": {"kind": str(tmp_path / "good.py"), "label": "Mine"}}}
-    with pytest.raises(InputError, match=r"^models\.ptychonn\.kind: '.*good\.py' is not allowed; the paper's numbers"):
+    with pytest.raises(InputError, match=r"^models\.ptychonn\.kind: '.*good\.py' is not allowed; the paper's results"):
         complete(merged(read("config.yaml"), overlay), SCHEMA)
 
 
-def test_the_names_with_numbers_of_the_paper_are_those_that_it_prints():
-    """And config.yaml has each of the kind that the schema asks for."""
+def test_the_names_of_the_paper_are_those_that_it_prints_or_speaks_of():
+    """And config.yaml has each as the schema asks for."""
+    config = read("config.yaml")
     printed = {"models": set(), "losses": set()}
+    for claim in read_claims(ROOT / "resources/published/claims.yaml"):
+        printed["losses"] |= set(claim.test.along.get("loss", ()))
     for path in (ROOT / "resources/published").glob("*.csv"):
         table = pd.read_csv(path)
         if path.stem == "table4":
@@ -699,7 +711,7 @@ def test_the_names_with_numbers_of_the_paper_are_those_that_it_prints():
     for catalogue, names in printed.items():
         asked = SCHEMA["properties"][catalogue]["x-published"]
         assert set(asked) == names
-        assert asked == {name: read("config.yaml")[catalogue][name]["kind"] for name in names}
+        assert merged(config[catalogue], asked) == config[catalogue]
 
 
 def test_a_module_that_is_no_loss_is_named(tmp_path, monkeypatch):

@@ -57,19 +57,27 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
 
 
 def check_published_names(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Check that a name beside which the paper's numbers are printed is of the paper's kind.
+    """Check that a name with which the paper's results are compared stands for what the paper means.
 
     Raises:
-        InputError: a network or loss of another kind has such a name.
+        InputError: a network or loss of another kind, or with other options, has such a name.
     """
     for catalogue in ("models", "losses"):
-        for name, kind in schema["properties"][catalogue]["x-published"].items():
-            found = config[catalogue].get(name, {}).get("kind", kind)
-            if found != kind:
-                raise InputError(
-                    f"{catalogue}.{name}.kind: '{found}' is not allowed; the paper's numbers are printed beside this"
-                    f" name, so it must be {kind}, and yours needs a name of its own under {catalogue}."
-                )
+        for name, asked in schema["properties"][catalogue]["x-published"].items():
+            if name in config[catalogue]:
+                _check_published(f"{catalogue}.{name}", config[catalogue][name], asked, catalogue)
+
+
+def _check_published(place: str, entry: Mapping[str, Any], asked: Mapping[str, Any], catalogue: str) -> None:
+    for key, value in asked.items():
+        found = entry.get(key)
+        if isinstance(value, Mapping):
+            _check_published(f"{place}.{key}", found, value, catalogue)
+        elif found != value:
+            raise InputError(
+                f"{place}.{key}: '{found}' is not allowed; the paper's results are compared with what has this name,"
+                f" so it must be {value}, and yours needs a name of its own under {catalogue}."
+            )
 
 
 def _check_rates(training: Mapping[str, Any]) -> None:
