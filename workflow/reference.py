@@ -5,7 +5,8 @@ seed by seed. A seed is a subject of the statistics only when every network has 
 networks of one seed come before the next seed, and the first condition before the second. What the
 store holds is not run again. Of what is trained of Table I's first condition the bands of Figure 9
 are kept too. They are measured on scenes, which the store has not, so that networks whose scores it
-holds without them are trained again by ``--experiment bands`` alone.
+holds without them are trained again by ``--experiment bands`` alone, into a folder and a store of
+their own: compared are runs that were trained alike, of which these may not be.
 
     python workflow/reference.py --hours 2 --data folder
     python workflow/reference.py --hours 2 --data folder --experiment sizes
@@ -42,7 +43,7 @@ from ptychoformer.files import write_text
 from ptychoformer.parsing import Parser, command_parser
 from ptychoformer.paths import EVALUATION
 from ptychoformer.publication.harvest import harvest
-from ptychoformer.publication.store.holdings import INDEX, Holdings
+from ptychoformer.publication.store.holdings import INDEX, RETRAINED, Holdings
 from ptychoformer.publication.store.views import shown_by
 
 STORE = "resources/reference"
@@ -58,14 +59,17 @@ def main() -> int:
     arguments = _parser().parse_args()
     os.chdir(ROOT)
     deadline = time.monotonic() + 3600 * arguments.hours
-    config = configured(FULL_SIZE)
+    config, store = configured(FULL_SIZE), STORE
+    if arguments.experiment == BANDS and not arguments.gpu:
+        config["pathvars"]["results"] += f"-{RETRAINED}"
+        store = f"{STORE}/{RETRAINED}"
     results = config["pathvars"]["results"]
     failed = 0
     for title, command in _together(config, arguments) if arguments.gpu else _seed_by_seed(config, arguments):
         print(f"Reference: {title}", flush=True)
         status = run_until(deadline, command)
         if Path(results, "evaluation").is_dir():
-            print(harvest(results, STORE, shown_by(config)), flush=True)
+            print(harvest(results, store, shown_by(config) if store == STORE else ()), flush=True)
         if status is None:
             print("The time is up; the next run goes on from here.")
             return failed
@@ -137,8 +141,7 @@ def remaining(config: dict, folder: str | os.PathLike, experiment: str = "table1
 
 def without_bands(config: dict, folder: str | os.PathLike) -> list[list[Run]]:
     """The networks of Table I's first condition of which the store holds scores but no bands, those
-    of one seed together, with Ptychoformer, whose runs then take the place of those in the store,
-    and first the seeds of which most networks are left.
+    of one seed together, with Ptychoformer, and first the seeds of which most networks are left.
     """
     experiments = Experiments(config)
     networks, ours = experiments.runs_of_spectra(), experiments.our_network()
@@ -237,11 +240,12 @@ def targets(config: dict, experiment: str, runs: Sequence[Run]) -> list[str]:
 
 
 def only(config: dict, experiment: str, runs: Sequence[Run]) -> str:
-    """An overlay of the config that has the seed of these runs only and, where bands are measured,
-    their networks only in Table I: they are measured of all its seeds and networks at once.
+    """An overlay of the config that has its folder of results, the seed of these runs only and,
+    where bands are measured, their networks only in Table I: they are measured of all its seeds and
+    networks at once.
     """
     left_out = set(models_of(config, experiment)) - {run["model"] for run in runs}
-    overlay = {"seeds": [runs[0]["seed"]]}
+    overlay = {"pathvars": config["pathvars"], "seeds": [runs[0]["seed"]]}
     if _measures_bands(config, experiment, runs):
         overlay["models"] = {model: {"experiments": _elsewhere(config, model, experiment)} for model in left_out}
     path = f"{config['pathvars']['results']}/reference.yaml"

@@ -9,7 +9,7 @@ from ptychoformer.configuration import load
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import models_of, sizes_of
 from ptychoformer.publication.store.files import FACTS, KEPT, RUN
-from ptychoformer.publication.store.holdings import INDEX, SEEDS_FIXED, Holdings
+from ptychoformer.publication.store.holdings import INDEX, RETRAINED, SEEDS_FIXED, Holdings
 
 ROOT = Path(__file__).parents[2]
 TRAINED = {"epochs": "25", "batch_size": "32"}
@@ -70,6 +70,23 @@ def test_everything_is_whole_and_leaves_the_config_as_it_is(tmp_path, config):
         assert narrowed["experiments"][name]["datasets"] == config["experiments"][name]["datasets"]
         for dataset in config["experiments"][name]["datasets"]:
             assert sizes_of(narrowed, name, dataset) == sizes_of(config, name, dataset)
+
+
+def test_of_what_was_trained_again_nothing_but_bands_and_spectra_is_held(tmp_path, config):
+    row, *others = [row | {"parts": ""} for row in runs_of(config, "table1")]
+    again = tmp_path / RETRAINED
+    again.mkdir()
+    kept = {"blocks": "elsewhere", "parts": "bands:lower_right:scene history spectra:lower_right:scene"}
+    holdings(again, config, [row | kept, others[0] | kept | {"seed": "99"}])
+    found = holdings(tmp_path, config, [row, *others])
+    cell = (row["dataset"], row["test"], (row["model"], row["loss"]), int(row["n_train"]))
+    assert {part: found.seeds(*cell, part) for part in ("bands", "spectra", "history", "elsewhere")} == {
+        "bands": {int(row["seed"])},
+        "spectra": {int(row["seed"])},
+        "history": set(),
+        "elsewhere": set(),
+    }
+    assert 99 not in found.seeds(*cell, "lower_right")
 
 
 def test_a_store_of_other_training_or_of_another_block_holds_nothing(tmp_path, config):

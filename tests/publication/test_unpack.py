@@ -1,5 +1,7 @@
 """From a results folder into a store and back: what the workflow would have collected itself, digit for digit."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -8,6 +10,7 @@ from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN, SCORES, SPECTRA
 from ptychoformer.paths import Run
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.unpack import histories, trained, unpack, unpack_spectra
+from ptychoformer.tables import write_csv
 
 FACTS = dict(
     zip(
@@ -76,6 +79,26 @@ def test_spectra_and_bands_of_the_headlines_scenes(folder, tmp_path):
     assert bands["estimate"].tolist() == ["1e-07"]
     with pytest.raises(InputError, match="holds nothing of the run clean/clean/dpi/mse/2928/1"):
         unpack_spectra(folder, [run("dpi", 1)], block="strip", level="scene", **outputs)
+
+
+def test_spectra_and_bands_of_runs_that_were_trained_again_for_them(folder, tmp_path):
+    """Theirs alone, and none of a run that has its own; scores and facts stay those of the store."""
+    again = folder / store.RETRAINED
+    shutil.copytree(folder, again)
+    bands = as_text(again / store.BANDS)
+    write_csv(bands.assign(estimate="0.75"), again / store.BANDS)
+    write_csv(as_text(folder / store.BANDS).query("seed != '1'"), folder / store.BANDS)
+    outputs = dict(output_spectra_csv=tmp_path / "spectra.csv", output_bands_csv=tmp_path / "bands.csv")
+    unpack_spectra(folder, [run("dpi", 0), run("dpi", 1)], **HEADLINE, **outputs)
+    assert as_text(tmp_path / "bands.csv")["estimate"].tolist() == ["1e-07", "0.75"]
+    assert len(as_text(tmp_path / "spectra.csv")) == 4
+    found = store.read_bands(folder)
+    assert dict(zip(found["seed"], found["estimate"], strict=False)) == {0: 1e-07, 1: 0.75}
+    for path in (folder, again):
+        (path / store.BANDS).unlink()
+    assert store.read_bands(folder) is None
+    with pytest.raises(InputError, match=r"store holds no bands\.csv\.gz\.$"):
+        unpack_spectra(folder, [run("dpi", 1)], **HEADLINE, **outputs)
 
 
 def test_losses_and_facts_of_training(folder):

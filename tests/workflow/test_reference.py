@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
@@ -96,6 +97,35 @@ def test_networks_without_scores_are_not_trained_for_the_sake_of_bands(reference
     held = [(model, seed) for model in NETWORKS[:-1] for seed in (0, 1)]
     cells = reference.without_bands(config, harvested(tmp_path, held, bands=False))
     assert [(runs[0]["seed"], models(runs)) for runs in cells] == [(seed, [*NETWORKS[:-1]]) for seed in (0, 1)]
+
+
+def test_what_is_trained_again_for_bands_takes_no_place_of_what_is_compared(
+    reference, config, tmp_path, monkeypatch, capsys
+):
+    """It has a folder of results and a store of its own, which then says that nothing is lacking."""
+    held = [(model, 0) for model in NETWORKS]
+    folder = harvested(tmp_path, held, bands=False)
+    (folder / "retrained").mkdir()
+    for name, value in {"ROOT": tmp_path, "STORE": str(folder), "configured": lambda *_: config}.items():
+        monkeypatch.setattr(reference, name, value)
+    made = []
+
+    def run(_deadline, command):
+        results = Path(config["pathvars"]["results"])
+        made.append((results, yaml.safe_load((results / "reference.yaml").read_text())["pathvars"]["results"]))
+        (results / "evaluation").mkdir()
+        return 0
+
+    def harvest(results, store, shown):
+        assert (Path(results), store, shown) == (made[-1][0], f"{folder}/retrained", ())
+        harvested(Path(store), held)
+
+    monkeypatch.setattr(reference, "run_until", run)
+    monkeypatch.setattr(reference, "harvest", harvest)
+    monkeypatch.setattr(sys, "argv", ["reference.py", "--experiment", "bands"])
+    assert reference.main() == 0
+    assert made == [(Path("results/paper-retrained"), "results/paper-retrained")]
+    assert reference.without_bands(config, folder) == []
 
 
 def test_a_network_that_alone_lacks_bands_comes_last_and_with_ptychoformer(reference, config, tmp_path):
@@ -187,7 +217,8 @@ def test_runs_of_another_scale_or_block_do_not_count(reference, config, tmp_path
 def test_its_targets_are_what_is_left_of_table_i_of_one_seed(reference, config, project, tmp_path, held, jobs):
     path = harvested(tmp_path, [(model, 4) for model in held], bands=False)
     runs = next(runs for runs in reference.remaining(config, path) if runs[0]["seed"] == 4)
-    overlay = reference.only(config | {"pathvars": {"results": str(tmp_path)}}, "table1", runs)
+    config |= {"pathvars": {"results": str(tmp_path / "results/own")}}
+    overlay = reference.only(config, "table1", runs)
     planned = project.planned(*reference.targets(config, "table1", runs), "--configfile", "config/paper.yaml", overlay)
     assert tuple(planned.get(rule, 0) for rule in ("train", "score", "dataset", "spectra")) == jobs
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from ptychoformer import paths
 from ptychoformer.experiments import Run
 from ptychoformer.planning.plan import Plan
+from ptychoformer.publication.store.holdings import INDEX, RETRAINED
 
 RESULTS = "<results>"  # Snakemake's path variable: the folder of a scale's results
 METRICS = f"{RESULTS}/evaluation/{{experiment}}/metrics.csv"
@@ -36,7 +37,10 @@ def parts_of_runs(runs: list[Run], *parts: str) -> dict[str, list[str]]:
 
 def files_of_store(folder: str) -> list[str]:
     """Return the files of a store of runs; none without a folder."""
-    return sorted(map(str, [*Path(folder).glob("*.gz"), Path(folder, "runs.csv")])) if folder else []
+    if not folder:
+        return []
+    places = [place for place in (Path(folder), Path(folder, RETRAINED)) if Path(place, INDEX).is_file()]
+    return [str(path) for place in places for path in sorted([*place.glob("*.gz"), place / INDEX])]
 
 
 class Inputs:

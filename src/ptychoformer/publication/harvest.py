@@ -84,7 +84,7 @@ def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown:
     found = finished_runs(results)
     known = dict(
         zip(
-            _keys(existing[store.RUNS]),
+            store.keys(existing[store.RUNS]),
             existing[store.RUNS][list(FACTS)].itertuples(index=False, name=None),
             strict=True,
         )
@@ -102,15 +102,11 @@ def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown:
     )
 
 
-def _keys(table: pd.DataFrame) -> list[Run]:
-    return list(table[list(RUN)].itertuples(index=False, name=None))
-
-
 def _merged(name: str, existing: pd.DataFrame, found: Finished, remade: set[Run]) -> pd.DataFrame:
     """Keep what there was, but for runs with fresh rows or trained anew, and add what is fresh."""
     fresh = pd.concat(found.tables[name], ignore_index=True) if found.tables[name] else existing.iloc[:0]
     replaced = remade | set(store.runs_in(fresh))
-    kept = existing[[run not in replaced for run in _keys(existing)]]
+    kept = existing[[run not in replaced for run in store.keys(existing)]]
     return pd.concat([kept, fresh[list(store.TABLES[name])]], ignore_index=True)
 
 

@@ -9,13 +9,15 @@
     spectra.csv.gz      their spectra and ring correlations
     histories.csv.gz    the losses of every epoch
     views.h5            what Figures 4 and 8 show of one seed (`views`)
+    retrained           a store of runs that were trained again for their bands and spectra, which
+        alone are taken from it
 
 Tables are sorted by what they are about, so that the same runs give the same bytes, in whatever
 order they were added.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +25,7 @@ import pandas as pd
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import RUN, read_table
-from ptychoformer.publication.store.holdings import INDEX, name_of_part
+from ptychoformer.publication.store.holdings import INDEX, RETRAINED, name_of_part
 from ptychoformer.tables import read_text, write_csv
 
 RUNS, SCORES, BANDS, SPECTRA, HISTORIES = INDEX, "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz"
@@ -68,13 +70,30 @@ def read_scores(folder: str | os.PathLike) -> pd.DataFrame:
 
 
 def read_bands(folder: str | os.PathLike) -> pd.DataFrame | None:
-    """The energy by frequency band of every scene that was measured, with the facts of its run;
-    None if none was.
+    """The energy by frequency band of every scene that was measured, with the facts of the training
+    that made it; None if none was.
 
     Raises:
         InputError: a table is missing or breaks its contract.
     """
-    return _with_facts(folder, BANDS) if Path(folder, BANDS).is_file() else None
+    return measured(folder, BANDS, _with_facts)
+
+
+def measured(
+    folder: str | os.PathLike, name: str, read: Callable[[str | os.PathLike, str], pd.DataFrame]
+) -> pd.DataFrame | None:
+    """What is measured of scenes: a table of the store, and of runs that it lacks those of the
+    trainings of `RETRAINED`; None if there is neither.
+
+    Args:
+        read: reads one table of a store, whose folder and name it is given.
+    """
+    tables = [read(place, name) for place in (folder, Path(folder, RETRAINED)) if Path(place, name).is_file()]
+    if len(tables) < 2:
+        return next(iter(tables), None)
+    own, again = tables
+    known = set(runs_in(own))
+    return pd.concat([own, again[[run not in known for run in keys(again)]]], ignore_index=True)
 
 
 def read_runs(folder: str | os.PathLike) -> pd.DataFrame:
@@ -180,4 +199,9 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
 
 def runs_in(table: pd.DataFrame) -> list[Run]:
     """The runs of a table, each once."""
-    return list(table[list(RUN)].drop_duplicates().itertuples(index=False, name=None))
+    return keys(table.drop_duplicates(list(RUN)))
+
+
+def keys(table: pd.DataFrame) -> list[Run]:
+    """The run of every row, as a key."""
+    return list(table[list(RUN)].itertuples(index=False, name=None))

@@ -24,6 +24,10 @@ from ptychoformer.experiments import Run, epochs_of, headline_of, models_of, siz
 # experiments"; on fewer a result is interim.
 SEEDS_FIXED = 10
 INDEX = "runs.csv"  # of a store
+# A store within the store: runs that were trained again, since what is measured of their scenes was
+# not kept. Their scores take no part, so that what is compared stays as it was trained.
+RETRAINED = "retrained"
+MEASURED_PARTS = ("bands", "spectra")  # of scenes, which alone are taken from there
 # What is looked at here.
 _COLUMNS = ("dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size")
 # The scenes of parts that name none: of these were all that stores kept at first.
@@ -95,8 +99,12 @@ class Holdings:
         place = headline["block"], headline["level"]
         for row in _rows(Path(folder, INDEX)):
             if _trained_as_asked(row, config):
-                key = (row["dataset"], row["test"], row["model"], row["loss"], int(row["n_train"]))
-                self._runs.setdefault(key, {})[int(row["seed"])] = _kept(row, place)
+                self._runs.setdefault(_key(row), {})[int(row["seed"])] = _kept(row, place)
+        if (again := Path(folder, RETRAINED, INDEX)).is_file():
+            for row in _rows(again):
+                held = self._runs.get(_key(row), {}).get(int(row["seed"]))
+                if held is not None and _trained_as_asked(row, config):
+                    held |= _kept(row, place).intersection(MEASURED_PARTS)
         parts = {name: _part(name, config, self) for name in config["experiments"] if name != _MEASURED}
         self.parts = {name: part for name, part in parts.items() if part}
         self.runs = {name: _runs(name, config, self) for name in self.parts}
@@ -151,6 +159,10 @@ def _rows(index: Path) -> list[dict[str, str]]:
         if not (is_whole and row["n_train"].isdecimal() and row["seed"].isdecimal()):
             raise InputError(f"harvested: line {line} of {index} is no run; harvest it anew.")
     return rows
+
+
+def _key(row: Mapping[str, str]) -> tuple[str, str, str, str, int]:
+    return row["dataset"], row["test"], row["model"], row["loss"], int(row["n_train"])
 
 
 def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool:

@@ -59,7 +59,9 @@ def unpack_spectra(
         (store.SPECTRA, contract.SPECTRA, output_spectra_csv),
         (store.BANDS, contract.BAND_ENERGIES, output_bands_csv),
     ):
-        table = _text(folder, name)
+        table = store.measured(folder, name, _text)
+        if table is None:
+            raise InputError(f"{folder} holds no {name}.")
         write_csv(
             _rows(table[(table["block"] == block) & (table["level"] == level)], runs, folder)[list(columns)], path
         )
