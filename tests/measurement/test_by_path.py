@@ -382,7 +382,12 @@ def test_bad_pixels_of_what_matlab_saved_are_filled(tmp_path, measured):
 
 @pytest.mark.parametrize(
     ("format", "name"),
-    [("cxi", "entry_1/instrument_1/detector_1/data"), ("ptychodus", "patterns"), ("ptychi", "dp")],
+    [
+        ("cxi", "entry_1/instrument_1/detector_1/data"),
+        ("ptychodus", "patterns"),
+        ("ptychi", "dp"),
+        ("ptyd", "chunks/0/data"),
+    ],
 )
 def test_formats_whose_patterns_matlab_saved_are_refused(write, refused, format, name):
     path = write(format)

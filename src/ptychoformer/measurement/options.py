@@ -25,7 +25,7 @@ class Reading:
     """How the file of a measured scan is read."""
 
     format: Annotated[
-        Literal["cxi", "ptychodus", "ptychi", "velociprobe", "nanoprobe", "hdf5"] | None,
+        Literal["cxi", "ptychodus", "ptychi", "ptyd", "velociprobe", "nanoprobe", "hdf5"] | None,
         {"description": "null: recognised by what the file holds"},
     ] = None
     # As published: 3 pixels of the labels, which a crop of 192 of the frame's 256 pixels gives.

@@ -16,7 +16,7 @@ import h5py
 from ptychoformer.errors import InputError
 from ptychoformer.files import check_file
 from ptychoformer.measurement.options import Reading, choices_of
-from ptychoformer.measurement.readers import nanoprobe, product, ptychi, ptychodus, velociprobe
+from ptychoformer.measurement.readers import nanoprobe, product, ptychi, ptychodus, ptyd, velociprobe
 from ptychoformer.measurement.readers.axes import AXES, order_of, reordered, turned
 from ptychoformer.measurement.readers.by_path import open_by_path
 from ptychoformer.measurement.readers.cxi import open_cxi
@@ -25,6 +25,7 @@ from ptychoformer.measurement.readers.hdf5 import open_source
 from ptychoformer.measurement.readers.nanoprobe import label_raster, merge_labels, open_nanoprobe
 from ptychoformer.measurement.readers.ptychi import open_ptychi
 from ptychoformer.measurement.readers.ptychodus import open_ptychodus
+from ptychoformer.measurement.readers.ptyd import open_ptyd
 from ptychoformer.measurement.readers.scan import RawScan, decoding
 from ptychoformer.measurement.readers.velociprobe import open_velociprobe
 
@@ -88,6 +89,8 @@ def open_scan(
             opened = open_ptychodus(path, replaced)
         case "ptychi":
             opened = open_ptychi(path, replaced)
+        case "ptyd":
+            opened = open_ptyd(path, replaced)
         case "velociprobe":
             opened = open_velociprobe(path)
         case "nanoprobe":
@@ -149,7 +152,7 @@ def _recognised(path: Path) -> str:
             with zipfile.ZipFile(path) as archive:
                 return "nanoprobe" if "arr_0.npy" in archive.namelist() else "velociprobe"
     raise InputError(
-        f"{path} is neither HDF5 (cxi, ptychodus, ptychi), .npz.bz2 (velociprobe), .npz nor .npy (nanoprobe)."
+        f"{path} is neither HDF5 (cxi, ptychodus, ptychi, ptyd), .npz.bz2 (velociprobe), .npz nor .npy (nanoprobe)."
     )
 
 
@@ -160,18 +163,20 @@ def _recognised_hdf5(path: Path) -> str:
         with open_source(path) as source:
             return [
                 name
-                for name in ("entry_1", ptychi.PATTERNS, ptychodus.PATTERNS, *product.POSITIONS)
+                for name in ("entry_1", ptychi.PATTERNS, ptychodus.PATTERNS, *product.POSITIONS, ptyd.CHUNKS, ptyd.META)
                 if source.holds(name)
             ]
 
     rehearse(path, entries)
     match entries():
-        case ["entry_1", *_] | []:
+        case ["entry_1", *_] | [] | [ptyd.CHUNKS] | [ptyd.META]:
             return "cxi"
         case [ptychi.PATTERNS, *_]:
             return "ptychi"
         case [ptychodus.PATTERNS, *_]:
             return "ptychodus"
+        case [ptyd.CHUNKS, ptyd.META]:
+            return "ptyd"
     raise InputError(
         f"{path} is a product of ptychodus without patterns; name the file with the patterns, which has it beside it."
     )

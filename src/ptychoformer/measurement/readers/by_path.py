@@ -24,6 +24,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.options import Reading, choices_of
+from ptychoformer.measurement.readers import ptyd
 from ptychoformer.measurement.readers.axes import order_of
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import MOST_NAMED, PART, Source, blocks, open_source
@@ -74,6 +75,11 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
 
 
 def _read(source: Source, data: str, positions: str, unit: str | None, axes: str) -> RawScan:
+    if ptyd.DATA.fullmatch(data) and ptyd.is_ptyd(source):
+        raise InputError(
+            f"{source.path}: '{data}' is of the format ptyd of PtyPy, whose chunks are read together; leave out --data"
+            " and --positions (in a config data and positions)."
+        )
     patterns = source.stack(data)
     where = f"{source.path}: '{data}'"
     if patterns is None:
