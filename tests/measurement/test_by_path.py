@@ -163,6 +163,43 @@ def test_three_columns_of_three_numbers_are_ambiguous(store, refused, simulate):
         refused(store(stored, patterns=patterns), told, positions_unit="m", **PATHS)
 
 
+@pytest.mark.parametrize(("unit", "metres"), [("nm", 1e-9), ("m", 1.0), ("pixel", None), (None, None)])
+@pytest.mark.parametrize(
+    ("axes", "of_indices"),
+    [("x,y", [[1, 0], [0, 1]]), ("-x,y", [[1, 0], [0, -1]]), ("y,x", [[0, 1], [1, 0]]), ("y,-x", [[0, 1], [-1, 0]])],
+)
+def test_a_raster_with_a_step_needs_no_positions(store, read, measured, unit, metres, axes, of_indices):
+    """Frames of 32 x 24 pixels sample the object more finely along y, so that a step has more of its pixels there."""
+    path = store(patterns=measured.patterns[:, :, :24].reshape(3, 4, 32, 24))
+    how = dict(data=PATHS["data"], step=2.5, positions_unit=unit, positions_axes=axes)
+    raw, frames = read(path, **how)
+    places = 2.5 * np.indices((3, 4)).reshape(2, -1).T @ np.transpose(of_indices)
+    expected = places * ([32 / 24, 1] if metres is None else metres)
+    np.testing.assert_allclose(raw.positions, expected, rtol=1e-12)
+    np.testing.assert_array_equal(frames, measured.patterns[:, :, :24])
+    assert (raw.format, raw.unit) == ("hdf5", "metres" if metres else "frame pixels")
+    assert (raw.positions_in, raw.grid) == (unit if metres else None, (3, 4) if axes == "x,y" else None)
+
+
+def test_a_raster_with_a_step_is_that_of_the_format_nanoprobe(store, write, measured):
+    path = store(patterns=measured.patterns.reshape(3, 4, 32, 32))
+    with (
+        open_prepared(path, Reading(data=PATHS["data"], step=3.5, positions_turn=20), Patterns()) as scan,
+        open_prepared(write("nanoprobe"), Reading(step=3.5, positions_turn=20), Patterns()) as nanoprobe,
+    ):
+        np.testing.assert_array_equal(scan.positions, nanoprobe.positions)
+        assert scan.grid == nanoprobe.grid
+
+
+def test_either_positions_or_a_step(store, refused, measured, write):
+    path = store(patterns=measured.patterns.reshape(3, 4, 32, 32))
+    refused(path, "positions and a step exclude each other", step=2, **PATHS)
+    refused(path, "and that of the positions or, of a raster without them, a step[.]$", data=PATHS["data"])
+    refused(path, "step must be a number greater than 0, found nan", data=PATHS["data"], step=np.nan)
+    refused(store(), "must have the axes .rows, columns, h, w. of a raster with a step", data=PATHS["data"], step=2)
+    refused(write("cxi"), "a step is of the formats nanoprobe and hdf5, not of cxi", step=2)
+
+
 @pytest.mark.parametrize("shape", [(12,), (12, 1), (3, 4)])
 def test_positions_may_be_two_datasets(store, read, measured, shape):
     x, y = (part.reshape(shape) for part in positions_of(measured).T)
@@ -215,7 +252,7 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
             r"'scan/stage' records no unit; --positions-unit \(positions_unit in a config\) names it, one of m, mm, um, nm, pixel",
         ),
         ({"positions_unit": "inch"}, "The unit of positions must be one of m, mm, um, nm, pixel, found 'inch'"),
-        ({"positions": None}, "the format hdf5 needs the path of the patterns .data. and that of the positions"),
+        ({"positions": None}, "the format hdf5 needs the path of the patterns .data., and that of the positions"),
         ({"data": None}, "the format hdf5 needs the path of the patterns"),
         ({"data": "scan/gone"}, "'scan/gone' is not in the file; the patterns may be 'scan/eiger/frames'[.]$"),
         ({"data": "scan"}, "'scan' must be a dataset, found a group that holds eiger, stage[.]$"),

@@ -95,7 +95,7 @@ def test_a_format_may_be_named(write):
         "There is no format 'spec' of scans; it must be one of cxi, ptychodus, ptychi, ptyd, velociprobe, nanoprobe, hdf5",
         format="spec",
     )
-    refused(write("nanoprobe"), "step must be a number of pixels greater than 0, found 0", step=0)
+    refused(write("nanoprobe"), "step must be a number greater than 0, found 0", step=0)
 
 
 @pytest.mark.skipif(not SIEMENS_STAR.is_file(), reason="PTYCHOFORMER_DATA does not point to it")

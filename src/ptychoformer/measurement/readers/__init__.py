@@ -47,7 +47,7 @@ def open_scan(
     path: str | os.PathLike,
     *,
     format: str | None = None,
-    step: float = Reading.step,
+    step: float | None = None,
     data: str | None = None,
     positions: str | None = None,
     positions_unit: str | None = None,
@@ -59,11 +59,12 @@ def open_scan(
 
     Args:
         format: one of `FORMATS`; None to recognise it.
-        step: of the format nanoprobe, which records none: pixels between neighbours of the raster,
-            as the whole frame samples the object.
+        step: between neighbours of a raster, of the formats that record no positions: nanoprobe, in
+            pixels as the whole frame samples the object, by default `nanoprobe.STEP`; and hdf5, in
+            place of ``positions``.
         data, positions: of the format hdf5, which they imply: paths of datasets in the file; see
             `by_path`.
-        positions_unit: of these positions, as in `by_path.open_by_path`.
+        positions_unit: of these positions, or of the step, as in `by_path.open_by_path`.
         positions_axes: what the numbers of a position are, see `axes`; of the other formats, what
             their x and y are in truth.
         positions_turn: degrees by which positions are turned then, see `axes.turned`.
@@ -82,6 +83,10 @@ def open_scan(
         raise InputError(
             f"Paths of datasets, and the unit of their positions, are of the format hdf5, not of {format}."
         )
+    if format not in ("hdf5", "nanoprobe") and step is not None:
+        raise InputError(
+            f"{path}: a step is of the formats nanoprobe and hdf5, not of {format}, which records positions."
+        )
     match format:
         case "cxi":
             opened = open_cxi(path, replaced)
@@ -94,9 +99,9 @@ def open_scan(
         case "velociprobe":
             opened = open_velociprobe(path)
         case "nanoprobe":
-            opened = open_nanoprobe(path, step)
+            opened = open_nanoprobe(path, nanoprobe.STEP if step is None else step)
         case "hdf5":
-            opened = open_by_path(path, data, positions, positions_unit, positions_axes)
+            opened = open_by_path(path, data, positions, positions_unit, positions_axes, step)
         case other:
             raise InputError(f"There is no format '{other}' of scans; it must be one of {', '.join(FORMATS)}.")
     with opened as raw:
