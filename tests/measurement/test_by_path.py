@@ -163,6 +163,52 @@ def test_three_columns_of_three_numbers_are_ambiguous(store, refused, simulate):
         refused(store(stored, patterns=patterns), told, positions_unit="m", **PATHS)
 
 
+BY_AXES = {"data": PATHS["data"], "positions_unit": "um"}
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1), (1, -1)])
+def test_a_raster_may_have_a_number_for_each_column_and_one_for_each_row(store, read, refused, measured, shape):
+    columns, rows = np.array([0, 1.1, 2, 3.5]), np.array([0, -2.5, 9])
+    path = store(patterns=measured.patterns.reshape(3, 4, 32, 32), x=columns.reshape(shape), y=rows.reshape(shape))
+    places = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2) * 1e-6
+    for positions, axes in (("x,y", "x,y"), ("y,x", "y,x")):
+        raw, frames = read(path, positions=positions, positions_axes=axes, **BY_AXES)
+        np.testing.assert_allclose(raw.positions, places, atol=1e-15)
+        np.testing.assert_array_equal(frames, measured.patterns)
+        assert raw.warnings == ()
+    # Where x is the slow axis, it has a number for each row.
+    raw, _ = read(path, positions="y,x", **BY_AXES)
+    np.testing.assert_allclose(raw.positions, places[:, ::-1], atol=1e-15)
+    told = "must hold 12 numbers each, one a pattern of 3 rows and 4 columns, or 4 and 3, one a column and one a row, found"
+    refused(path, told, positions="x,x", **BY_AXES)
+
+
+@pytest.mark.parametrize("of_group", [False, True])
+def test_of_as_many_rows_as_columns_nexus_says_which_are_which(store, read, simulate, of_group):
+    scan, columns, rows = simulate((3, 3)), np.array([0, 1.0, 3.0]), np.array([0, -2.0, 5])
+    path = store(patterns=scan.patterns.reshape(3, 3, 32, 32), **{"scan/x": columns, "scan/y": rows})
+    along_columns = np.stack([rows.repeat(3), np.tile(columns, 3)], axis=-1) * 1e-6
+    along_rows = np.stack([np.tile(rows, 3), columns.repeat(3)], axis=-1) * 1e-6
+
+    def places(*names, **more):
+        raw, _ = read(path, positions=",".join(f"scan/{name}" for name in names), **BY_AXES, **more)
+        return raw.positions, raw.warnings
+
+    found, warnings = places("x", "y")
+    np.testing.assert_allclose(found, along_columns, atol=1e-15)
+    told = "of as many rows as columns, the numbers of 'scan/x' are taken for those of columns, and of 'scan/y' of rows"
+    assert len(warnings) == 1
+    assert told in warnings[0]
+    np.testing.assert_allclose(places("y", "x", positions_axes="y,x")[0], along_rows, atol=1e-15)
+    for stated, expected in ((["y", "x", ".", "."], along_columns), (["X", "Y", ".", "."], along_rows)):
+        with h5py.File(path, "r+") as file:
+            file["scan/eiger" if of_group else PATHS["data"]].attrs["axes"] = stated if of_group else ":".join(stated)
+        for names, axes in (("xy", "x,y"), ("yx", "y,x")):
+            found, warnings = places(*names, positions_axes=axes)
+            np.testing.assert_allclose(found, expected, atol=1e-15)
+            assert warnings == ()
+
+
 @pytest.mark.parametrize(("unit", "metres"), [("nm", 1e-9), ("m", 1.0), ("pixel", None), (None, None)])
 @pytest.mark.parametrize(
     ("axes", "of_indices"),

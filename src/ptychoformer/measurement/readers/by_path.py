@@ -5,7 +5,7 @@ without a format need no code.
         to the right, as the sample sees them; or a group of datasets (m, h, w) that an Eiger's
         master names data_000001, data_000002, ...
     positions     (n, 2) or (n, 3), or either with n last; x, y[, z]; or two datasets of n numbers,
-        ``X,Y``; n may be (rows, columns)
+        ``X,Y``; n may be (rows, columns), or of two datasets rows and columns, one each
 
 A raster may do without positions: then rows of windows run down the object, and columns to the
 right, a step apart.
@@ -155,7 +155,7 @@ def _recorded(
     """The positions that the file holds, of patterns with the axes ``raster``, (n,) or (rows,
     columns).
     """
-    stored, names = _stored(source, positions, raster, _about_parts(data))
+    stored, names, assumed = _stored(source, data, positions, raster)
     factors, units, contradicted = _factors(source, names, unit)
     pixels = not factors.any()
     order, signs = order_of(axes)
@@ -170,7 +170,7 @@ def _recorded(
         positions=window,
         unit="frame pixels" if pixels else "metres",
         positions_in=units[0] if len(set(factors)) == 1 and not pixels else None,
-        warnings=contradicted,
+        warnings=contradicted + assumed,
     )
 
 
@@ -210,12 +210,14 @@ def _about_parts(data: str) -> str:
     return f"; if '{name}' is one part of several, '{group or '/'}' names all of them" if PART.fullmatch(name) else ""
 
 
-def _stored(source: Source, positions: str, raster: tuple[int, ...], about_parts: str) -> tuple[np.ndarray, list[str]]:
-    """Return the numbers (n, 2 or 3) of each position, float64, and their datasets.
+def _stored(
+    source: Source, data: str, positions: str, raster: tuple[int, ...]
+) -> tuple[np.ndarray, list[str], tuple[str, ...]]:
+    """Return the numbers (n, 2 or 3) of each position, float64; their datasets; and a warning of
+    what is assumed of them.
 
     Args:
-        raster: the axes of the patterns, (n,) or (rows, columns).
-        about_parts: what to add if there are more or fewer positions.
+        raster: the axes of the patterns ``data``, (n,) or (rows, columns).
     """
     names = [name.strip() for name in positions.split(",")]
     if len(names) > 2 or not all(names):
@@ -226,11 +228,8 @@ def _stored(source: Source, positions: str, raster: tuple[int, ...], about_parts
     if missing := [name for name, array in zip(names, arrays, strict=True) if array is None]:
         raise _absent(source, missing[0], "positions", lambda shape: math.prod(shape) in (count, 2 * count, 3 * count))
     if len(names) == 2:
-        if not all(in_order(array.shape, raster) for array in arrays):
-            shapes = " and ".join(str(array.shape) for array in arrays)
-            whole = f"{count} numbers each, one a pattern" + (f" of {_by(raster)}" if len(raster) > 1 else "")
-            raise InputError(f"{source.path}: '{positions}' must hold {whole}, found shapes {shapes}{about_parts}.")
-        return np.stack([array.ravel() for array in arrays], axis=1).astype(np.float64), names
+        numbers, assumed = _two(source, data, names, arrays, raster)
+        return np.stack([array.ravel() for array in numbers], axis=1).astype(np.float64), names, assumed
     (array,) = arrays
     by_pattern, by_axis = orders(array.shape, raster)
     if by_pattern and by_axis:
@@ -243,10 +242,49 @@ def _stored(source: Source, positions: str, raster: tuple[int, ...], about_parts
         patterns = f"{count} patterns" + (f" of {_by(raster)}, which may stand for {count}," if len(raster) > 1 else "")
         raise InputError(
             f"{source.path}: '{positions}' must have one of the shapes {allowed} for {patterns}, found"
-            f" {array.shape}{about_parts}."
+            f" {array.shape}{_about_parts(data)}."
         )
     rows = array.reshape(count, -1) if by_pattern else array.reshape(-1, count).T
-    return rows.astype(np.float64), names
+    return rows.astype(np.float64), names, ()
+
+
+def _two(
+    source: Source, data: str, names: list[str], arrays: list[np.ndarray], raster: tuple[int, ...]
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Return ``arrays`` that hold a number for each pattern; of a raster they may also hold one for
+    each column and one for each row. And a warning where it is not clear which is which.
+    """
+    if all(in_order(array.shape, raster) for array in arrays):
+        return arrays, ()
+    sides = tuple(array.size for array in arrays)
+    one_each = len(raster) == 2 and all(array.size == max(array.shape, default=1) for array in arrays)
+    if not one_each or sides not in (raster, raster[::-1]):
+        whole = f"{math.prod(raster)} numbers each, one a pattern"
+        if len(raster) == 2:
+            whole += f" of {_by(raster)}, or {raster[1]} and {raster[0]}, one a column and one a row"
+        shapes = " and ".join(str(array.shape) for array in arrays)
+        raise InputError(
+            f"{source.path}: '{','.join(names)}' must hold {whole}, found shapes {shapes}{_about_parts(data)}."
+        )
+    first_along_rows, assumed = sides == raster, ()
+    if raster[0] == raster[1]:
+        first_along_rows, assumed = _first_along_rows(source, data, names)
+    grids = np.meshgrid(*arrays, indexing="ij" if first_along_rows else "xy")
+    return grids, assumed
+
+
+def _first_along_rows(source: Source, data: str, names: list[str]) -> tuple[bool, tuple[str, ...]]:
+    """Whether the first of two datasets of a raster with as many rows as columns has a number for
+    each row: by the attribute ``axes`` of NeXus, or not, with a warning that this is assumed.
+    """
+    last = [name.rstrip("/").rpartition("/")[2].lower() for name in names]
+    stated = (source.axes(data) or source.axes(data.rstrip("/").rpartition("/")[0]))[:2]
+    if stated in (last, last[::-1]):
+        return stated == last, ()
+    return False, (
+        f"{source.path}: of as many rows as columns, the numbers of '{names[0]}' are taken for those of columns, and of"
+        f" '{names[1]}' of rows; if not, name them the other way round, with --positions-axes.",
+    )
 
 
 def _by(raster: tuple[int, ...]) -> str:

@@ -187,6 +187,16 @@ class Source:
             found = self._reach.find(f"{self.path}: '{name}'", self._root, name)
             return None if found is None else found.attrs.get(attribute)
 
+    def axes(self, name: str) -> list[str]:
+        """The names of axes, in lower case, that the attribute ``axes`` of a group or dataset
+        holds: an array of texts, or one text with colons or commas, as NeXus allows; empty if it
+        holds none.
+        """
+        found = np.ravel(self.attribute(name, "axes")).tolist()
+        texts = [text.decode(errors="replace") if isinstance(text, bytes) else text for text in found]
+        names = [re.split("[:,]", text.strip(" []")) for text in texts if isinstance(text, str)]
+        return [name.strip().lower() for parts in names for name in parts]
+
     def by_columns(self, name: str) -> bool:
         """Whether MATLAB saved the dataset ``name`` (v7.3): HDF5 has its axes in reverse, (n, w, h)
         for MATLAB's (h, w, n).
