@@ -275,7 +275,7 @@ def test_a_number_of_a_position_is_skipped_whatever_it_is(store, read, measured,
     np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
 
 
-@pytest.mark.parametrize(("unit", "size"), [("m", 1), ("mm", 1e-3), ("um", 1e-6), ("nm", 1e-9)])
+@pytest.mark.parametrize(("unit", "size"), [("m", 1), ("mm", 1e-3), ("um", 1e-6), ("nm", 1e-9), ("angstrom", 1e-10)])
 @pytest.mark.parametrize("recorded", [False, True])
 def test_positions_have_a_unit_that_is_recorded_or_named(store, read, measured, unit, size, recorded):
     path = store(positions_of(measured) / size, units=unit if recorded else None)
@@ -295,9 +295,12 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
     [
         (
             {},
-            r"'scan/stage' records no unit; --positions-unit \(positions_unit in a config\) names it, one of m, mm, um, nm, pixel",
+            r"'scan/stage' records no unit; --positions-unit \(positions_unit in a config\) names it, one of m, mm, um, nm, angstrom, pixel",
         ),
-        ({"positions_unit": "inch"}, "The unit of positions must be one of m, mm, um, nm, pixel, found 'inch'"),
+        (
+            {"positions_unit": "inch"},
+            "The unit of positions must be one of m, mm, um, nm, angstrom, pixel, found 'inch'",
+        ),
         ({"positions": None}, "the format hdf5 needs the path of the patterns .data., and that of the positions"),
         ({"data": None}, "the format hdf5 needs the path of the patterns"),
         ({"data": "scan/gone"}, "'scan/gone' is not in the file; the patterns may be 'scan/eiger/frames'[.]$"),

@@ -45,7 +45,7 @@ class Reading:
         },
     ] = None
     positions_unit: Annotated[
-        Literal["m", "mm", "um", "nm", "pixel"] | None,
+        Literal["m", "mm", "um", "nm", "angstrom", "pixel"] | None,
         {"description": "of the format hdf5; null: as the dataset says, and of a step pixel"},
     ] = None
     positions_axes: Annotated[
