@@ -159,9 +159,9 @@ def test_the_reconstruction_with_a_known_probe_has_the_options_of_the_engine_and
         ("reconstruction.bin", 65, "an integer, at least 1 and at most 64"),
         ("patterns.crop", None, "an integer, at least 8 and at most 4096"),
         ("geometry.wavelength", 0, "a number or null, greater than 0"),
-        ("positions_unit", "cm", "one of m, mm, um, nm, pixel, null"),
+        ("positions_unit", "cm", "one of m, mm, um, nm, angstrom, pixel, null"),
         ("centre", [1], "a list or null, items: at least 2 and items: at most 2"),
-        ("step", 0, "a number, greater than 0"),
+        ("step", 0, "a number or null, greater than 0"),
     ],
 )
 def test_an_option_of_a_measured_scan_is_kept_within_what_its_annotation_allows(option, wrong, allowed):

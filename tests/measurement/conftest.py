@@ -2,6 +2,7 @@
 
 import bz2
 import io
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
 
@@ -191,11 +192,53 @@ def write_ptychi(path, measured, apart=True):
     return path
 
 
+def write_ptyd(path, measured, size=5, weights=None, linked=False):
+    """As PtyPy saves what it has prepared, in chunks of ``size`` patterns, in the file or beside it; None is an array of this type.
+
+    Args:
+        weights: (n, h, w) of the patterns, which older versions left out where they had none.
+    """
+    count, *frame = measured.patterns.shape
+    positions = measured.corners * measured.optics.pixel_size - 2e-6
+    meta = {
+        "version": 0.1,
+        "num_frames": count,
+        "label": None,
+        "shape": frame,
+        "psize": [measured.optics.detector_pixel_size(frame[0])] * 2,
+        "energy": constants.h * constants.c / measured.optics.wavelength / constants.eV / 1e3,
+        "center": [frame[0] / 2, frame[1] / 2],
+        "distance": measured.optics.distance,
+    }
+    with h5py.File(path, "w") as file:
+        for name, value in meta.items():
+            file[f"meta/{name}"] = np.zeros(1) if value is None else value
+            file[f"meta/{name}"].attrs["type"] = "None" if value is None else "array" if np.ndim(value) else "scalar"
+        file["info/positions_scan"] = positions
+        chunks = file.create_group("chunks")
+        for number, start in enumerate(range(0, count, size)):
+            part = slice(start, start + size)
+            entries = {
+                "data": measured.patterns[part],
+                "positions": positions[part],
+                "indices": np.arange(count)[part],
+                "weights": np.zeros(0) if weights is None else weights[part],
+            }
+            beside = path.with_name(f"{path.name}.part{number:03d}")
+            with h5py.File(beside, "w") if linked else nullcontext(chunks.create_group(str(number))) as group:
+                for name, value in entries.items():
+                    group.create_dataset(name, data=value, compression="gzip", shuffle=True)
+            if linked:  # by an absolute path, of where the file was when it was written
+                chunks[str(number)] = h5py.ExternalLink(f"/data/ptypy/{beside.name}", "/")
+    return path
+
+
 WRITERS = {
     "cxi": ("scan.cxi", write_cxi),
     "nxcxi": ("scan.nxs", write_nxcxi),
     "ptychodus": ("star_diffraction.h5", write_ptychodus),
     "ptychi": ("star_dp.hdf5", write_ptychi),
+    "ptyd": ("scan.ptyd", write_ptyd),
     "velociprobe": ("scan.npz.bz2", write_velociprobe),
     "nanoprobe": ("scan.npz", write_nanoprobe),
 }

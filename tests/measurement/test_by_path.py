@@ -163,6 +163,89 @@ def test_three_columns_of_three_numbers_are_ambiguous(store, refused, simulate):
         refused(store(stored, patterns=patterns), told, positions_unit="m", **PATHS)
 
 
+BY_AXES = {"data": PATHS["data"], "positions_unit": "um"}
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1), (1, -1)])
+def test_a_raster_may_have_a_number_for_each_column_and_one_for_each_row(store, read, refused, measured, shape):
+    columns, rows = np.array([0, 1.1, 2, 3.5]), np.array([0, -2.5, 9])
+    path = store(patterns=measured.patterns.reshape(3, 4, 32, 32), x=columns.reshape(shape), y=rows.reshape(shape))
+    places = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2) * 1e-6
+    for positions, axes in (("x,y", "x,y"), ("y,x", "y,x")):
+        raw, frames = read(path, positions=positions, positions_axes=axes, **BY_AXES)
+        np.testing.assert_allclose(raw.positions, places, atol=1e-15)
+        np.testing.assert_array_equal(frames, measured.patterns)
+        assert raw.warnings == ()
+    # Where x is the slow axis, it has a number for each row.
+    raw, _ = read(path, positions="y,x", **BY_AXES)
+    np.testing.assert_allclose(raw.positions, places[:, ::-1], atol=1e-15)
+    told = "must hold 12 numbers each, one a pattern of 3 rows and 4 columns, or 4 and 3, one a column and one a row, found"
+    refused(path, told, positions="x,x", **BY_AXES)
+
+
+@pytest.mark.parametrize("of_group", [False, True])
+def test_of_as_many_rows_as_columns_nexus_says_which_are_which(store, read, simulate, of_group):
+    scan, columns, rows = simulate((3, 3)), np.array([0, 1.0, 3.0]), np.array([0, -2.0, 5])
+    path = store(patterns=scan.patterns.reshape(3, 3, 32, 32), **{"scan/x": columns, "scan/y": rows})
+    along_columns = np.stack([rows.repeat(3), np.tile(columns, 3)], axis=-1) * 1e-6
+    along_rows = np.stack([np.tile(rows, 3), columns.repeat(3)], axis=-1) * 1e-6
+
+    def places(*names, **more):
+        raw, _ = read(path, positions=",".join(f"scan/{name}" for name in names), **BY_AXES, **more)
+        return raw.positions, raw.warnings
+
+    found, warnings = places("x", "y")
+    np.testing.assert_allclose(found, along_columns, atol=1e-15)
+    told = "of as many rows as columns, the numbers of 'scan/x' are taken for those of columns, and of 'scan/y' of rows"
+    assert len(warnings) == 1
+    assert told in warnings[0]
+    np.testing.assert_allclose(places("y", "x", positions_axes="y,x")[0], along_rows, atol=1e-15)
+    for stated, expected in ((["y", "x", ".", "."], along_columns), (["X", "Y", ".", "."], along_rows)):
+        with h5py.File(path, "r+") as file:
+            file["scan/eiger" if of_group else PATHS["data"]].attrs["axes"] = stated if of_group else ":".join(stated)
+        for names, axes in (("xy", "x,y"), ("yx", "y,x")):
+            found, warnings = places(*names, positions_axes=axes)
+            np.testing.assert_allclose(found, expected, atol=1e-15)
+            assert warnings == ()
+
+
+@pytest.mark.parametrize(("unit", "metres"), [("nm", 1e-9), ("m", 1.0), ("pixel", None), (None, None)])
+@pytest.mark.parametrize(
+    ("axes", "of_indices"),
+    [("x,y", [[1, 0], [0, 1]]), ("-x,y", [[1, 0], [0, -1]]), ("y,x", [[0, 1], [1, 0]]), ("y,-x", [[0, 1], [-1, 0]])],
+)
+def test_a_raster_with_a_step_needs_no_positions(store, read, measured, unit, metres, axes, of_indices):
+    """Frames of 32 x 24 pixels sample the object more finely along y, so that a step has more of its pixels there."""
+    path = store(patterns=measured.patterns[:, :, :24].reshape(3, 4, 32, 24))
+    how = dict(data=PATHS["data"], step=2.5, positions_unit=unit, positions_axes=axes)
+    raw, frames = read(path, **how)
+    places = 2.5 * np.indices((3, 4)).reshape(2, -1).T @ np.transpose(of_indices)
+    expected = places * ([32 / 24, 1] if metres is None else metres)
+    np.testing.assert_allclose(raw.positions, expected, rtol=1e-12)
+    np.testing.assert_array_equal(frames, measured.patterns[:, :, :24])
+    assert (raw.format, raw.unit) == ("hdf5", "metres" if metres else "frame pixels")
+    assert (raw.positions_in, raw.grid) == (unit if metres else None, (3, 4) if axes == "x,y" else None)
+
+
+def test_a_raster_with_a_step_is_that_of_the_format_nanoprobe(store, write, measured):
+    path = store(patterns=measured.patterns.reshape(3, 4, 32, 32))
+    with (
+        open_prepared(path, Reading(data=PATHS["data"], step=3.5, positions_turn=20), Patterns()) as scan,
+        open_prepared(write("nanoprobe"), Reading(step=3.5, positions_turn=20), Patterns()) as nanoprobe,
+    ):
+        np.testing.assert_array_equal(scan.positions, nanoprobe.positions)
+        assert scan.grid == nanoprobe.grid
+
+
+def test_either_positions_or_a_step(store, refused, measured, write):
+    path = store(patterns=measured.patterns.reshape(3, 4, 32, 32))
+    refused(path, "positions and a step exclude each other", step=2, **PATHS)
+    refused(path, "and that of the positions or, of a raster without them, a step[.]$", data=PATHS["data"])
+    refused(path, "step must be a number greater than 0, found nan", data=PATHS["data"], step=np.nan)
+    refused(store(), "must have the axes .rows, columns, h, w. of a raster with a step", data=PATHS["data"], step=2)
+    refused(write("cxi"), "a step is of the formats nanoprobe and hdf5, not of cxi", step=2)
+
+
 @pytest.mark.parametrize("shape", [(12,), (12, 1), (3, 4)])
 def test_positions_may_be_two_datasets(store, read, measured, shape):
     x, y = (part.reshape(shape) for part in positions_of(measured).T)
@@ -192,7 +275,7 @@ def test_a_number_of_a_position_is_skipped_whatever_it_is(store, read, measured,
     np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
 
 
-@pytest.mark.parametrize(("unit", "size"), [("m", 1), ("mm", 1e-3), ("um", 1e-6), ("nm", 1e-9)])
+@pytest.mark.parametrize(("unit", "size"), [("m", 1), ("mm", 1e-3), ("um", 1e-6), ("nm", 1e-9), ("angstrom", 1e-10)])
 @pytest.mark.parametrize("recorded", [False, True])
 def test_positions_have_a_unit_that_is_recorded_or_named(store, read, measured, unit, size, recorded):
     path = store(positions_of(measured) / size, units=unit if recorded else None)
@@ -212,10 +295,13 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
     [
         (
             {},
-            r"'scan/stage' records no unit; --positions-unit \(positions_unit in a config\) names it, one of m, mm, um, nm, pixel",
+            r"'scan/stage' records no unit; --positions-unit \(positions_unit in a config\) names it, one of m, mm, um, nm, angstrom, pixel",
         ),
-        ({"positions_unit": "inch"}, "The unit of positions must be one of m, mm, um, nm, pixel, found 'inch'"),
-        ({"positions": None}, "the format hdf5 needs the path of the patterns .data. and that of the positions"),
+        (
+            {"positions_unit": "inch"},
+            "The unit of positions must be one of m, mm, um, nm, angstrom, pixel, found 'inch'",
+        ),
+        ({"positions": None}, "the format hdf5 needs the path of the patterns .data., and that of the positions"),
         ({"data": None}, "the format hdf5 needs the path of the patterns"),
         ({"data": "scan/gone"}, "'scan/gone' is not in the file; the patterns may be 'scan/eiger/frames'[.]$"),
         ({"data": "scan"}, "'scan' must be a dataset, found a group that holds eiger, stage[.]$"),
@@ -382,7 +468,12 @@ def test_bad_pixels_of_what_matlab_saved_are_filled(tmp_path, measured):
 
 @pytest.mark.parametrize(
     ("format", "name"),
-    [("cxi", "entry_1/instrument_1/detector_1/data"), ("ptychodus", "patterns"), ("ptychi", "dp")],
+    [
+        ("cxi", "entry_1/instrument_1/detector_1/data"),
+        ("ptychodus", "patterns"),
+        ("ptychi", "dp"),
+        ("ptyd", "chunks/0/data"),
+    ],
 )
 def test_formats_whose_patterns_matlab_saved_are_refused(write, refused, format, name):
     path = write(format)

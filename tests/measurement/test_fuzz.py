@@ -411,7 +411,7 @@ def mutate(format, base, path, random):
         path.write_bytes(data)
     elif format == "nxcxi" and random.random() < 0.3:
         path.write_bytes(damaged_view(base, random))
-    elif format in ("cxi", "nxcxi", "hdf5", "ptychodus", "ptychi"):
+    elif format in ("cxi", "nxcxi", "hdf5", "ptychodus", "ptychi", "ptyd"):
         lying_hdf5(base, path, random)
     elif format == "velociprobe":
         unpacked = lying_zip(bz2.decompress(base), random)
@@ -508,7 +508,7 @@ def trial(format, base, folder, seeds):
 @pytest.mark.parametrize(
     "seeds", [range(QUICK), pytest.param(range(QUICK, ALL), marks=pytest.mark.slow)], ids=["quick", "all"]
 )
-@pytest.mark.parametrize("format", ["cxi", "nxcxi", "hdf5", "ptychodus", "ptychi", "velociprobe", "nanoprobe"])
+@pytest.mark.parametrize("format", ["cxi", "nxcxi", "hdf5", "ptychodus", "ptychi", "ptyd", "velociprobe", "nanoprobe"])
 def test_every_file_ends_in_a_scan_or_a_sentence(tmp_path, write, simulate, format, seeds):
     whole = {"apart": False} if format in ("ptychodus", "ptychi") else {}
     path = write("cxi" if format == "hdf5" else format, scan=simulate(window=16, step=4, radius=2.5), **whole)

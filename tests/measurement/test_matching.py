@@ -54,7 +54,7 @@ def labelled(tmp_path, path, reconstruction=None, labels=None, scan=None, crop=1
     return read_scan(made["output"])
 
 
-@pytest.mark.parametrize("format", ["cxi", "nxcxi", "ptychodus", "ptychi", "velociprobe", "nanoprobe"])
+@pytest.mark.parametrize("format", ["cxi", "nxcxi", "ptychodus", "ptychi", "ptyd", "velociprobe", "nanoprobe"])
 @pytest.mark.parametrize("patterns", [dict(), dict(crop=24), dict(crop=30, bin=3), dict(crop=28, bin=2)])
 def test_any_two_preparations_of_a_scan_belong_together(tmp_path, write, object_of, format, patterns):
     reconstruction = object_of(write(format), **patterns)

@@ -85,6 +85,15 @@ def test_a_unit_of_positions_that_is_wrongly_said_is_suspected_first(said, true,
     assert f"; the positions may be in {true} rather than {said}" in sentence
 
 
+def test_positions_of_electrons_alone_are_suspected_to_be_in_angstrom():
+    """0.2 Å of steps, which were taken for metres; of x-rays the same would be nanometres."""
+    lengths = LENGTHS | {"wavelength": 2.5e-12, "extent of the scan": 18.0}
+    (sentence,) = doubts("scan", CORNERS * 1e10, WINDOW, None, lengths)
+    assert "the positions may be in angstrom rather than m" in sentence
+    (sentence,) = doubts("scan", CORNERS * 1e10, WINDOW, None, lengths | {"wavelength": 1.55e-10})
+    assert "angstrom" not in sentence
+
+
 def test_no_length_is_blamed_for_positions_in_pixels():
     lengths = {name: value for name, value in LENGTHS.items() if name != "extent of the scan"}
     for factor in (1e-3, 1e3):

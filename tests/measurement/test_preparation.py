@@ -491,7 +491,7 @@ def import_scan(path, preparation, output):
     return scan
 
 
-@pytest.mark.parametrize("format", ["cxi", "nxcxi", "ptychodus", "ptychi", "velociprobe", "nanoprobe"])
+@pytest.mark.parametrize("format", ["cxi", "nxcxi", "ptychodus", "ptychi", "ptyd", "velociprobe", "nanoprobe"])
 @pytest.mark.parametrize("preparation", [Preparation(), Preparation(crop=24, bin=2)])
 def test_what_is_imported_is_what_was_prepared(tmp_path, write, format, preparation):
     path = write(format)

@@ -16,7 +16,7 @@ SIEMENS_STAR = DATA / "aps_siemens_star/siemens-star-small.npz.bz2"
 NANOPROBE = DATA / "aps_26id/20191008_39_diff_sample.npy"
 
 
-@pytest.mark.parametrize("format", ["cxi", "nxcxi", "velociprobe", "nanoprobe"])
+@pytest.mark.parametrize("format", ["cxi", "nxcxi", "ptyd", "velociprobe", "nanoprobe"])
 @pytest.mark.parametrize("size", [1, 5, 100])
 def test_a_scan_is_what_was_measured(write, measured, format, size):
     raw, frames = contents(write(format), size)
@@ -32,7 +32,7 @@ def test_a_scan_is_what_was_measured(write, measured, format, size):
         np.testing.assert_allclose(from_origin(raw.positions) / scale, measured.corners, atol=1e-6)
 
 
-@pytest.mark.parametrize("format", ["cxi", "nxcxi", "velociprobe", "nanoprobe"])
+@pytest.mark.parametrize("format", ["cxi", "nxcxi", "ptyd", "velociprobe", "nanoprobe"])
 def test_frames_start_anew_at_every_call(write, format):
     with open_scan(write(format)) as raw:
         first, again = raw.frames(4), raw.frames(4)
@@ -41,7 +41,7 @@ def test_frames_start_anew_at_every_call(write, format):
         assert all(len(block) <= 4 for block in raw.frames(4))
 
 
-@pytest.mark.parametrize("format", ["cxi", "nxcxi"])
+@pytest.mark.parametrize("format", ["cxi", "nxcxi", "ptyd"])
 def test_geometry_is_that_of_the_experiment(write, measured, format):
     raw, _ = contents(write(format))
     pixel = measured.optics.detector_pixel_size(32)
@@ -65,13 +65,19 @@ def test_a_format_without_geometry_says_that_lengths_are_in_pixels(write, format
 
 
 def test_formats_are_recognised_by_what_a_file_holds(tmp_path, write):
-    for format, name in (("cxi", "a.npz"), ("velociprobe", "b.bz2"), ("velociprobe", "c.cxi"), ("nanoprobe", "d.npz")):
+    for format, name in (
+        ("cxi", "a.npz"),
+        ("velociprobe", "b.bz2"),
+        ("velociprobe", "c.cxi"),
+        ("ptyd", "e.h5"),
+        ("nanoprobe", "d.npz"),
+    ):
         path = write(format, name=name)
         assert contents(path.rename(tmp_path / "scan.dat"))[0].format == format
     (tmp_path / "text").write_text("a table")
     refused(
         tmp_path / "text",
-        r"is neither HDF5 \(cxi, ptychodus, ptychi\), .npz.bz2 \(velociprobe\), .npz nor .npy \(nanoprobe\)",
+        r"is neither HDF5 \(cxi, ptychodus, ptychi, ptyd\), .npz.bz2 \(velociprobe\), .npz nor .npy \(nanoprobe\)",
     )
     (tmp_path / "empty").touch()
     refused(tmp_path / "empty", "empty is empty")
@@ -86,10 +92,10 @@ def test_a_format_may_be_named(write):
     refused(write("nanoprobe"), "cannot be read", format="cxi")
     refused(
         write("nanoprobe"),
-        "There is no format 'spec' of scans; it must be one of cxi, ptychodus, ptychi, velociprobe, nanoprobe, hdf5",
+        "There is no format 'spec' of scans; it must be one of cxi, ptychodus, ptychi, ptyd, velociprobe, nanoprobe, hdf5",
         format="spec",
     )
-    refused(write("nanoprobe"), "step must be a number of pixels greater than 0, found 0", step=0)
+    refused(write("nanoprobe"), "step must be a number greater than 0, found 0", step=0)
 
 
 @pytest.mark.skipif(not SIEMENS_STAR.is_file(), reason="PTYCHOFORMER_DATA does not point to it")

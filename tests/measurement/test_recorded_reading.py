@@ -30,7 +30,7 @@ def plain(path, measured):
     return path
 
 
-@pytest.fixture(params=["cxi", "nxcxi", "velociprobe", "nanoprobe", "hdf5", "hdf5, all frames"])
+@pytest.fixture(params=["cxi", "nxcxi", "ptyd", "velociprobe", "nanoprobe", "hdf5", "hdf5, all frames"])
 def case(request, write, measured, tmp_path):
     """A scan and how it is read."""
     if request.param.startswith("hdf5"):
@@ -40,6 +40,7 @@ def case(request, write, measured, tmp_path):
     return write(request.param), {
         "cxi": ("--centre", "16", "16", "--wavelength", "1.41e-10"),
         "nxcxi": (),
+        "ptyd": ("--distance", "2.01"),
         "velociprobe": LENGTHS,
         "nanoprobe": ("--step", "2.5", "--centre", "16", "16", "--format", "nanoprobe"),
     }[request.param]

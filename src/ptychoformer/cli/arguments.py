@@ -12,6 +12,7 @@ from ptychoformer.measurement.options import Geometry, Patterns, Reading, names_
 from ptychoformer.measurement.readers import AXES, FORMATS
 from ptychoformer.measurement.readers.beam import WAVELENGTHS
 from ptychoformer.measurement.readers.by_path import UNITS
+from ptychoformer.measurement.readers.nanoprobe import STEP
 from ptychoformer.plugins import fields_of
 
 HDF5 = ".h5", ".hdf5"  # how names of HDF5 files end
@@ -60,8 +61,9 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
     group.add_argument(
         "--step",
         type=number(fields_of("Reading")["step"]),
-        metavar="PIXELS",
-        help=f"of a nanoprobe's raster, between neighbours, as the whole frame samples the object [{Reading.step:g}]",
+        metavar="S",
+        help="between neighbours of a raster without positions, in pixels as the whole frame samples the object; in"
+        f" HDF5 without a format in place of --positions, and in --positions-unit [of a nanoprobe {STEP:g}]",
     )
     kept = (
         "use patterns without light, repeated ones, and those far brighter or dimmer than the others; otherwise they"

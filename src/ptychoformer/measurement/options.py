@@ -25,18 +25,18 @@ class Reading:
     """How the file of a measured scan is read."""
 
     format: Annotated[
-        Literal["cxi", "ptychodus", "ptychi", "velociprobe", "nanoprobe", "hdf5"] | None,
+        Literal["cxi", "ptychodus", "ptychi", "ptyd", "velociprobe", "nanoprobe", "hdf5"] | None,
         {"description": "null: recognised by what the file holds"},
     ] = None
-    # As published: 3 pixels of the labels, which a crop of 192 of the frame's 256 pixels gives.
     step: Annotated[
-        float,
+        float | None,
         {
-            "description": "of the format nanoprobe, pixels between neighbours of the raster, as the whole frame"
-            " samples the object; a crop of c of N pixels makes c / N as many of them",
+            "description": "of the formats nanoprobe (null: 4) and hdf5 without positions, between neighbours of the"
+            " raster, in pixels as the whole frame samples the object, of which a crop of c of N makes c / N as many;"
+            " of hdf5 in positions_unit, if that is given",
             "exclusiveMinimum": 0,
         },
-    ] = 4
+    ] = None
     data: Annotated[str | None, {"description": "of the format hdf5: path of the dataset with the patterns"}] = None
     positions: Annotated[
         str | None,
@@ -45,8 +45,8 @@ class Reading:
         },
     ] = None
     positions_unit: Annotated[
-        Literal["m", "mm", "um", "nm", "pixel"] | None,
-        {"description": "of the format hdf5; null: as the dataset says"},
+        Literal["m", "mm", "um", "nm", "angstrom", "pixel"] | None,
+        {"description": "of the format hdf5; null: as the dataset says, and of a step pixel"},
     ] = None
     positions_axes: Annotated[
         str | None,

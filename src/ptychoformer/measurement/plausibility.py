@@ -24,6 +24,7 @@ INSTRUMENTS = {
     "pixel of the object": (1e-13, 1e-4),
 }
 POSITION_UNITS = tuple(unit for unit in choices_of(Reading, "positions_unit") if unit in LENGTH_UNITS)
+OF_ELECTRONS, ELECTRONS = ("angstrom",), 1e-11  # units of positions, of wavelengths up to so many metres only
 UNITS = {1e-3: "millimetres", 1e-6: "micrometres", 1e-9: "nanometres"}
 STEPS = (0.01, 1.0)  # of the window
 MOST_WINDOWS = 1000  # along a side of a scan
@@ -208,7 +209,9 @@ def _other_units(step: float, lengths: Mapping[str, float], positions_in: str | 
     return [
         unit
         for unit, factor in factors.items()
-        if STEPS[0] <= step * factor < STEPS[1] and _fits(EXTENT, lengths[EXTENT] * factor)
+        if (unit not in OF_ELECTRONS or lengths.get("wavelength", ELECTRONS) < ELECTRONS)
+        and STEPS[0] <= step * factor < STEPS[1]
+        and _fits(EXTENT, lengths[EXTENT] * factor)
     ]
 
 

@@ -78,7 +78,7 @@ def open_scan(
         centre: (y, x) detector pixel with the zero frequency; None to find it.
         wavelength, distance, detector_pixel: metres, in place of the file's.
         format: of the file; None to recognise it.
-        step: of a nanoprobe's raster, pixels of the object as the whole frame samples it.
+        step: between neighbours of a raster without positions, see `measurement.readers.open_scan`.
         data: path of the dataset with the patterns, in an HDF5 file of no format.
         positions_unit: of positions in such a file, see `measurement.readers.by_path`.
         positions_axes, positions_turn: what the numbers of a position are, and degrees by which

@@ -16,7 +16,7 @@ import h5py
 from ptychoformer.errors import InputError
 from ptychoformer.files import check_file
 from ptychoformer.measurement.options import Reading, choices_of
-from ptychoformer.measurement.readers import nanoprobe, product, ptychi, ptychodus, velociprobe
+from ptychoformer.measurement.readers import nanoprobe, product, ptychi, ptychodus, ptyd, velociprobe
 from ptychoformer.measurement.readers.axes import AXES, order_of, reordered, turned
 from ptychoformer.measurement.readers.by_path import open_by_path
 from ptychoformer.measurement.readers.cxi import open_cxi
@@ -25,6 +25,7 @@ from ptychoformer.measurement.readers.hdf5 import open_source
 from ptychoformer.measurement.readers.nanoprobe import label_raster, merge_labels, open_nanoprobe
 from ptychoformer.measurement.readers.ptychi import open_ptychi
 from ptychoformer.measurement.readers.ptychodus import open_ptychodus
+from ptychoformer.measurement.readers.ptyd import open_ptyd
 from ptychoformer.measurement.readers.scan import RawScan, decoding
 from ptychoformer.measurement.readers.velociprobe import open_velociprobe
 
@@ -46,7 +47,7 @@ def open_scan(
     path: str | os.PathLike,
     *,
     format: str | None = None,
-    step: float = Reading.step,
+    step: float | None = None,
     data: str | None = None,
     positions: str | None = None,
     positions_unit: str | None = None,
@@ -58,11 +59,12 @@ def open_scan(
 
     Args:
         format: one of `FORMATS`; None to recognise it.
-        step: of the format nanoprobe, which records none: pixels between neighbours of the raster,
-            as the whole frame samples the object.
+        step: between neighbours of a raster, of the formats that record no positions: nanoprobe, in
+            pixels as the whole frame samples the object, by default `nanoprobe.STEP`; and hdf5, in
+            place of ``positions``.
         data, positions: of the format hdf5, which they imply: paths of datasets in the file; see
             `by_path`.
-        positions_unit: of these positions, as in `by_path.open_by_path`.
+        positions_unit: of these positions, or of the step, as in `by_path.open_by_path`.
         positions_axes: what the numbers of a position are, see `axes`; of the other formats, what
             their x and y are in truth.
         positions_turn: degrees by which positions are turned then, see `axes.turned`.
@@ -81,6 +83,10 @@ def open_scan(
         raise InputError(
             f"Paths of datasets, and the unit of their positions, are of the format hdf5, not of {format}."
         )
+    if format not in ("hdf5", "nanoprobe") and step is not None:
+        raise InputError(
+            f"{path}: a step is of the formats nanoprobe and hdf5, not of {format}, which records positions."
+        )
     match format:
         case "cxi":
             opened = open_cxi(path, replaced)
@@ -88,12 +94,14 @@ def open_scan(
             opened = open_ptychodus(path, replaced)
         case "ptychi":
             opened = open_ptychi(path, replaced)
+        case "ptyd":
+            opened = open_ptyd(path, replaced)
         case "velociprobe":
             opened = open_velociprobe(path)
         case "nanoprobe":
-            opened = open_nanoprobe(path, step)
+            opened = open_nanoprobe(path, nanoprobe.STEP if step is None else step)
         case "hdf5":
-            opened = open_by_path(path, data, positions, positions_unit, positions_axes)
+            opened = open_by_path(path, data, positions, positions_unit, positions_axes, step)
         case other:
             raise InputError(f"There is no format '{other}' of scans; it must be one of {', '.join(FORMATS)}.")
     with opened as raw:
@@ -149,7 +157,7 @@ def _recognised(path: Path) -> str:
             with zipfile.ZipFile(path) as archive:
                 return "nanoprobe" if "arr_0.npy" in archive.namelist() else "velociprobe"
     raise InputError(
-        f"{path} is neither HDF5 (cxi, ptychodus, ptychi), .npz.bz2 (velociprobe), .npz nor .npy (nanoprobe)."
+        f"{path} is neither HDF5 (cxi, ptychodus, ptychi, ptyd), .npz.bz2 (velociprobe), .npz nor .npy (nanoprobe)."
     )
 
 
@@ -160,18 +168,20 @@ def _recognised_hdf5(path: Path) -> str:
         with open_source(path) as source:
             return [
                 name
-                for name in ("entry_1", ptychi.PATTERNS, ptychodus.PATTERNS, *product.POSITIONS)
+                for name in ("entry_1", ptychi.PATTERNS, ptychodus.PATTERNS, *product.POSITIONS, ptyd.CHUNKS, ptyd.META)
                 if source.holds(name)
             ]
 
     rehearse(path, entries)
     match entries():
-        case ["entry_1", *_] | []:
+        case ["entry_1", *_] | [] | [ptyd.CHUNKS] | [ptyd.META]:
             return "cxi"
         case [ptychi.PATTERNS, *_]:
             return "ptychi"
         case [ptychodus.PATTERNS, *_]:
             return "ptychodus"
+        case [ptyd.CHUNKS, ptyd.META]:
+            return "ptyd"
     raise InputError(
         f"{path} is a product of ptychodus without patterns; name the file with the patterns, which has it beside it."
     )

@@ -11,7 +11,6 @@ positions in pixels, the probe, and that the zero frequency is at the centre.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,13 +124,13 @@ def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
         InputError: the file says that they are something else.
     """
     source.check_rows(name)
-    where, names = f"{source.path}: '{name}'", _axes(source.attribute(name, "axes"))
+    where, names = f"{source.path}: '{name}'", source.axes(name)
     if "module_identifier" in names:
         raise InputError(f"{where} holds the modules of a detector one by one; assemble them to frames.")
     if len(names) == data.ndim and {"y", "x"} & set(names) and names[-2:] != ["y", "x"]:
         raise InputError(f"{where} must have y and x as its last axes, found '{':'.join(names)}'.")
     # Of a group, as newer NeXus has it; the first of a raster's may be the scan's own y and x.
-    names = _axes(source.attribute(name.rpartition("/")[0], "axes"))
+    names = source.axes(name.rpartition("/")[0])
     if len(names) == data.ndim and names[-2:] == ["x", "y"]:
         raise InputError(f"{where} must have y and x as its last axes, found '{':'.join(names)}' of its group.")
     if not source.leads_to(f"{IMAGE}/data", data) or source.leads_to(f"{DETECTOR}/data", data):
@@ -143,15 +142,6 @@ def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
         raise InputError(
             f"{source.path}: '{IMAGE}/is_fft_shifted' must be 0, found 1; put the zero frequency into the middle."
         )
-
-
-def _axes(found: object) -> list[str]:
-    """The names of axes, in lower case, that an attribute holds: an array of texts, or one text
-    with colons or commas, as NeXus allows; empty if it holds none.
-    """
-    texts = [text.decode(errors="replace") if isinstance(text, bytes) else text for text in np.ravel(found).tolist()]
-    names = [re.split("[:,]", text.strip(" []")) for text in texts if isinstance(text, str)]
-    return [name.strip().lower() for parts in names for name in parts]
 
 
 def _others(source: Source) -> tuple[str, ...]:

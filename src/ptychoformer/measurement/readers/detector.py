@@ -7,7 +7,7 @@ rows and -x for columns, an image as the sample sees it.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -185,12 +185,21 @@ def _centre(
         name, at = CORNER, np.linalg.solve((directions * np.array(pixel)[:, None])[:, :2].T, -corner[:2])
     if at is None:
         return None, ignored
-    if not all(BORDER <= place <= side - BORDER for place, side in zip(at, frame, strict=True)):
-        place = f"pixel ({at[0]:.4g}, {at[1]:.4g}) of a frame of {frame[0]} x {frame[1]}"
-        return None, (*ignored, f"{source.path}: '{name}' puts the beam at {place}, and is ignored.")
+    if outside := beside(source, name, at, frame):
+        return None, (*ignored, *outside)
     # On the border of two pixels a rounded number may lie in either.
     y, x = (math.floor(place + ROUNDED) for place in at)
     return (y, x), ignored
+
+
+def beside(source: Source, name: str, at: Sequence[float], frame: Sequence[int]) -> tuple[str, ...]:
+    """A warning if the entry ``name`` puts the beam ``at`` (y, x) pixels where no ``frame`` (h, w)
+    has it.
+    """
+    if all(BORDER <= place <= side - BORDER for place, side in zip(at, frame, strict=True)):
+        return ()
+    place = f"pixel ({at[0]:.4g}, {at[1]:.4g}) of a frame of {frame[0]} x {frame[1]}"
+    return (f"{source.path}: '{name}' puts the beam at {place}, and is ignored.",)
 
 
 def _beam_centre(

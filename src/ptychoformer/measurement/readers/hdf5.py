@@ -5,7 +5,7 @@
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -29,8 +29,34 @@ class Stack:
     """
 
     def __init__(self, parts: list[h5py.Dataset]):
-        self.parts, self.dtype = parts, parts[0].dtype
+        # Not the datasets: each that is open keeps what was read of it last, a megabyte and more.
+        self._parts = [(part.file, part.name) for part in parts]
+        self.dtype = parts[0].dtype
         self.shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
+
+    def parts(self) -> Iterator[h5py.Dataset]:
+        """Yield the datasets in their order, each open only while it is read."""
+        return (file[name] for file, name in self._parts)
+
+
+def stacked(where: str, parts: Mapping[str, h5py.Dataset]) -> Stack:
+    """Return datasets (m, h, w) as one, in their order.
+
+    Args:
+        where: what holds them, for errors.
+        parts: by name.
+
+    Raises:
+        InputError: they have other axes, or are unlike each other.
+    """
+    kinds = {(part.shape[1:], part.dtype): shown for shown, part in parts.items()}
+    if len(kinds) > 1 or any(len(size) != 2 for size, _ in kinds):
+        raise InputError(
+            f"{where} must hold datasets (n, h, w) of one size and type of frame, found "
+            + " and ".join(f"{shown} of shape {parts[shown].shape}, {parts[shown].dtype}" for shown in kinds.values())
+            + "."
+        )
+    return Stack(list(parts.values()))
 
 
 class Source:
@@ -77,10 +103,7 @@ class Source:
         Raises:
             InputError: as `array`, or a dataset of the group is missing or unlike the others.
         """
-        where = f"{self.path}: '{name}'"
-        with decoding(where):
-            found = self._reach.find(where, self._root, name)
-            names = sorted(filter(PART.fullmatch, found)) if isinstance(found, h5py.Group) else []
+        where, names = f"{self.path}: '{name}'", sorted(filter(PART.fullmatch, self.names(name)))
         if not names:
             return self.array(name)
         if len(names) > MOST_PARTS:
@@ -90,16 +113,14 @@ class Source:
         parts |= {part: self.array(f"{name}/{part}") for part in names}
         if missing := [part for part, found in parts.items() if found is None]:
             raise InputError(f"{where} holds {names[0]} to {names[-1]}, but no {missing[0]}.")
-        kinds = {(part.shape[1:], part.dtype): shown for shown, part in parts.items()}
-        if len(kinds) > 1 or len(parts[names[0]].shape) != 3:
-            raise InputError(
-                f"{where} must hold datasets (n, h, w) of one size and type of frame, found "
-                + " and ".join(
-                    f"{shown} of shape {parts[shown].shape}, {parts[shown].dtype}" for shown in kinds.values()
-                )
-                + "."
-            )
-        return Stack(list(parts.values()))
+        return stacked(where, parts)
+
+    def names(self, name: str) -> list[str]:
+        """What the group ``name`` holds, in no order; nothing if there is no such group."""
+        where = f"{self.path}: '{name}'"
+        with decoding(where):
+            found = self._reach.find(where, self._root, name)
+            return list(found) if isinstance(found, h5py.Group) else []
 
     def likely(self, fits: Callable[[tuple[int, ...]], bool]) -> list[str]:
         """What numbers of a shape that ``fits`` are in the file itself, the largest first: paths
@@ -166,6 +187,16 @@ class Source:
             found = self._reach.find(f"{self.path}: '{name}'", self._root, name)
             return None if found is None else found.attrs.get(attribute)
 
+    def axes(self, name: str) -> list[str]:
+        """The names of axes, in lower case, that the attribute ``axes`` of a group or dataset
+        holds: an array of texts, or one text with colons or commas, as NeXus allows; empty if it
+        holds none.
+        """
+        found = np.ravel(self.attribute(name, "axes")).tolist()
+        texts = [text.decode(errors="replace") if isinstance(text, bytes) else text for text in found]
+        names = [re.split("[:,]", text.strip(" []")) for text in texts if isinstance(text, str)]
+        return [name.strip().lower() for parts in names for name in parts]
+
     def by_columns(self, name: str) -> bool:
         """Whether MATLAB saved the dataset ``name`` (v7.3): HDF5 has its axes in reverse, (n, w, h)
         for MATLAB's (h, w, n).
@@ -210,7 +241,7 @@ def blocks(data: h5py.Dataset | Stack, size: int) -> Iterator[np.ndarray]:
     end of a row, of a stack never beyond the end of a dataset.
     """
     if isinstance(data, Stack):
-        for part in data.parts:
+        for part in data.parts():
             yield from blocks(part, size)
         return
     *rows, columns = data.shape[:-2]

@@ -20,16 +20,25 @@ from pathlib import Path
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.options import Reading
 from ptychoformer.measurement.readers import npy
-from ptychoformer.measurement.readers.scan import RawScan, check_frames, check_positions, counted, decoding, saturation
+from ptychoformer.measurement.readers.scan import (
+    RawScan,
+    check_frames,
+    check_positions,
+    counted,
+    decoding,
+    frame_pixels,
+    raster_positions,
+    saturation,
+)
 
 MAGIC = b"\x93NUMPY"
+STEP = 4.0  # pixels, as published: 3 of the labels, which a crop of 192 of the frame's 256 pixels gives
 LARGEST_OBJECT = 2**14  # pixels along a side of merged labels
 
 
 @contextmanager
-def open_nanoprobe(path: Path, step: float = Reading.step) -> Iterator[RawScan]:
+def open_nanoprobe(path: Path, step: float = STEP) -> Iterator[RawScan]:
     """The scan in a ``.npz`` or ``.npy`` whose neighbours lie ``step`` pixels of the whole frame's
     object apart.
 
@@ -37,20 +46,16 @@ def open_nanoprobe(path: Path, step: float = Reading.step) -> Iterator[RawScan]:
         InputError: the file is damaged or does not hold frames on a raster, or the step is no
             length.
     """
-    if not 0 < step < np.inf:
-        raise InputError(f"step must be a number of pixels greater than 0, found {step}.")
     with _array(path, "arr_0", "biuf") as array:
         check_frames(array.where, array.shape)
-        if len(array.shape) != 4:
-            raise InputError(f"{array.where} must have the axes (rows, columns, h, w), found shape {array.shape}.")
-        rows, columns, *frame = array.shape
-        # A frame that is no square samples the object more finely along its longer side.
-        positions = step * np.indices((rows, columns)).reshape(2, -1).T * (np.array(frame) / min(frame))
+        frame = array.shape[-2:]
+        positions = frame_pixels(raster_positions(array.where, array.shape, step), frame)
+        rows, columns = array.shape[:2]
         check_positions(array.where, positions, rows * columns)
         yield RawScan(
             path=path,
             format="nanoprobe",
-            frame=tuple(frame),
+            frame=frame,
             positions=positions,
             unit="frame pixels",
             frames=lambda size: counted(array.where, npy.blocks(array, 2, size)),

@@ -131,6 +131,29 @@ def check_frames(where: str, shape: tuple[int, ...]) -> None:
         raise InputError(f"{where} must hold patterns of {sizes} pixels, found {shape[-2]} x {shape[-1]}.")
 
 
+def raster_positions(where: str, shape: tuple[int, ...], step: float) -> np.ndarray:
+    """Return the positions (n, 2), y and x, of patterns of a ``shape`` (rows, columns, h, w) whose
+    neighbours lie ``step`` apart.
+
+    Raises:
+        InputError: the step is none, or the patterns are on no raster.
+    """
+    if not 0 < step < np.inf:
+        raise InputError(f"step must be a number greater than 0, found {step}.")
+    if len(shape) != 4:
+        raise InputError(
+            f"{where} must have the axes (rows, columns, h, w) of a raster with a step, found shape {shape}."
+        )
+    return step * np.indices(shape[:2]).reshape(2, -1).T
+
+
+def frame_pixels(positions: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
+    """``positions`` (n, 2) in pixels of the object as the largest square of a ``frame`` (h, w)
+    samples it, in those of the frame, which samples it more finely along its longer side.
+    """
+    return positions * (np.array(frame) / min(frame))
+
+
 def in_order(shape: tuple[int, ...], raster: tuple[int, ...]) -> bool:
     """Whether an array of ``shape`` has one entry for each pattern, in their order.
 
