@@ -30,7 +30,7 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     assert history["r_factor"].iloc[-1] < 0.3 * history["r_factor"].iloc[0]
     assert "R factor" in capsys.readouterr().out
     arguments = ("--epochs", 1, "--batch-size", 16, "--threads", 1, "--patterns", 40, "--option", "attention=none")
-    arguments += ("--initialisation", "glorot", "--inputs", "sqrt")
+    arguments += ("--initialisation", "glorot", "--inputs", "sqrt", "--batch-norm", "keras")
     assert main("train", scan, "--object", made / "object.h5", "-o", made / "run", *arguments) == 0
     run = made / "run"
     assert sorted(path.name for path in run.iterdir()) == sorted(
@@ -54,6 +54,7 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     assert prepared == read | {"pixel_size": pytest.approx(1e-8)}
     trained = json.loads((run / "model.pt.provenance.json").read_text())
     expected = {"kind": "ptychoformer", "options": {"attention": "none"}, "initialisation": "glorot", "inputs": "sqrt"}
+    expected |= {"batch_norm": "keras"}
     assert trained["configuration"]["model"] == asdict(TrainedNetwork(run / "model.pt").model) == expected
     done = called(
         "predict",

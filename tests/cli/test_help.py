@@ -11,7 +11,7 @@ from ptychoformer import cli
 from ptychoformer.cli import reconstruct, train
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.measurement.options import ReconstructionOptions
-from ptychoformer.models import INITIALISATIONS
+from ptychoformer.models import BATCH_NORMS, INITIALISATIONS
 from ptychoformer.training.entries import LossEntry
 from ptychoformer.training.inputs import INPUTS
 from ptychoformer.training.options import TrainingOptions
@@ -95,11 +95,12 @@ def test_defaults_are_those_of_the_workflow():
     options = cli.parser().parse_args(["train", "scan.cxi", "--object", "o.h5", "-o", "run"])
     assert train.training_options(options, 2928) == TrainingOptions()  # the paper's number of training patterns
     models = schema["properties"]["models"]["additionalProperties"]["properties"]
-    assert {name: getattr(options, name) for name in ("initialisation", "inputs")} == {
-        name: models[name]["default"] for name in ("initialisation", "inputs")
+    assert {name: getattr(options, name) for name in ("initialisation", "inputs", "batch_norm")} == {
+        name: models[name]["default"] for name in ("initialisation", "inputs", "batch_norm")
     }
     assert {*INITIALISATIONS, None} == set(models["initialisation"]["enum"])
     assert list(INPUTS) == models["inputs"]["enum"]
+    assert list(BATCH_NORMS) == models["batch_norm"]["enum"]
     options = cli.parser().parse_args(["reconstruct", "scan.cxi", "-o", "o.h5", "--refine-positions"])
     reconstruction = {
         name: part["default"]

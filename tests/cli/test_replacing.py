@@ -127,6 +127,7 @@ def test_the_same_command_again_replaces_what_it_made(there):
         (("--loss", "mae"), "--loss mse (now mae)"),
         (("--inputs", "sqrt"), "--inputs log (now sqrt)"),
         (("--initialisation", "glorot"), "--initialisation left out (now glorot)"),
+        (("--batch-norm", "keras"), "--batch-norm left out (now keras)"),
         (("--crop", 16), "--crop 32 (now 16)"),
         (("--bin", 2), "--bin 1 (now 2)"),
         (("--distance", 2.5), "--distance left out (now 2.5)"),

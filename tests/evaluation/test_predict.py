@@ -82,19 +82,23 @@ def test_another_dataset_is_predicted_as_a_whole(tmp_path, make_scan, checkpoint
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kind": "dpi"}, "'dpi' with options {}, initialisation of its own, inputs log"),
+        ({"kind": "dpi"}, "'dpi' with options {}, initialisation of its own, inputs log, batch norm torch"),
         (
             {"options": {"size": "large"}},
-            "'ptynet' with options {'size': 'large'}, initialisation of its own, inputs log",
+            "'ptynet' with options {'size': 'large'}, initialisation of its own, inputs log, batch norm torch",
         ),
-        ({"initialisation": "torch"}, "'ptynet' with options {}, initialisation torch, inputs log"),
-        ({"inputs": "sqrt_max"}, "'ptynet' with options {}, initialisation of its own, inputs sqrt_max"),
+        ({"initialisation": "torch"}, "'ptynet' with options {}, initialisation torch, inputs log, batch norm torch"),
+        (
+            {"inputs": "sqrt_max"},
+            "'ptynet' with options {}, initialisation of its own, inputs sqrt_max, batch norm torch",
+        ),
+        ({"batch_norm": "keras"}, "'ptynet' with options {}, initialisation of its own, inputs log, batch norm keras"),
     ],
 )
 def test_a_checkpoint_of_another_network_is_named(tmp_path, make_scan, checkpoint, change, words):
     with pytest.raises(InputError) as caught:
         predict(make_scan(), checkpoint, replace(PTYNET, **change), tmp_path / "patches.h5")
-    found = "'ptynet' with options {}, initialisation of its own, inputs log"
+    found = "'ptynet' with options {}, initialisation of its own, inputs log, batch norm torch"
     assert str(caught.value) == f"{checkpoint} is a checkpoint of {found}; expected is one of {words}."
     assert not (tmp_path / "patches.h5").exists()
 

@@ -63,6 +63,35 @@ def test_the_shift_between_two_halves_is_found():
     assert agreement(thing, gauged(thing, shift=(2.4, -3.1)), LIT).shift == pytest.approx((-2.4, 3.1), abs=0.02)
 
 
+def smooth(random, side):
+    """An object of phase alone, whose power falls as those of cells and soft matter do."""
+    radius = np.maximum(np.hypot(np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)), 1 / side)
+    phase = np.fft.ifft2(np.fft.fft2(random.standard_normal((side, side))) / radius**1.8).real
+    return np.exp(0.5j * (phase - phase.mean()) / phase.std())
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (0.4, -0.3), (3.4, 2.2), (-9.4, 7.2)])
+@pytest.mark.parametrize(("level", "accuracy"), [(0.02, 0.2), (0.1, None)])
+def test_a_smooth_object_is_resolved_as_well_wherever_the_halves_lie(shift, level, accuracy):
+    random = np.random.default_rng(8)
+    there, place = smooth(random, 3 * SIDE), np.s_[SIDE : 2 * SIDE, SIDE : 2 * SIDE]
+    first, second = (there[place] + level * noise(random) for _ in range(2))
+    moved = gauged(there, shift, slopes=(0, 0), factor=1)[place] + second - there[place]
+    brought_back = gauged(moved, np.negative(shift), slopes=(0, 0), factor=1)
+    found = agreement(first, gauged(moved, shift=(0, 0)), LIT)
+    assert found.resolved == pytest.approx(agreement(first, brought_back, LIT).resolved, abs=0.5 / SIDE)
+    if accuracy and shift != (0, 0):
+        assert found.shift == pytest.approx(np.negative(shift), abs=accuracy)
+
+
+def test_different_smooth_objects_are_seldom_taken_for_one():
+    """A way more to bring them together would find a likeness in most pairs."""
+    random = np.random.default_rng(9)
+    resolved = [agreement(smooth(random, SIDE), smooth(random, SIDE), LIT).resolved for _ in range(40)]
+    assert np.mean(np.equal(resolved, 0)) >= 0.35
+    assert np.mean(resolved) <= 2 / SIDE
+
+
 def test_less_noise_resolves_more():
     """Of an object whose power falls with the frequency, as most do."""
     random = np.random.default_rng(4)

@@ -1,5 +1,6 @@
 """Every network in the catalogue: shapes, ranges, gradients, parameter counts."""
 
+import copy
 import math
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 from ptychoformer.errors import InputError
-from ptychoformer.models import INITIALISATIONS, build, moved, own_initialisation, parameter_count
+from ptychoformer.models import BATCH_NORMS, INITIALISATIONS, build, moved, own_initialisation, parameter_count
 from ptychoformer.models.parts.outputs import constrain
 from ptychoformer.plugins import network_kinds, network_options
 
@@ -143,6 +144,44 @@ def test_a_network_left_to_itself_starts_from_its_own_choice(kind):
     for one, other in zip(*(found.values() for found in weights), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
     assert own_initialisation(kind) == {"ptychonn": "glorot", "ptynet": "glorot"}.get(kind, "torch")
+
+
+def batch_norms(network):
+    return [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+
+@pytest.mark.parametrize(("kind", "options"), VARIANTS)
+def test_batch_norms_average_as_the_entry_says_and_start_alike(kind, options):
+    made = {}
+    for batch_norm in BATCH_NORMS:
+        torch.manual_seed(0)
+        network = build(kind, (32, 32), options, batch_norm=batch_norm)
+        made[batch_norm] = copy.deepcopy(moved(network, torch.device("cpu")))
+    for name, expected in {"torch": (0.1, 1e-5), "keras": (0.01, 1e-3)}.items():
+        assert {(layer.momentum, layer.eps) for layer in batch_norms(made[name])} <= {expected}
+        without = [("ptychonn", {}), ("ptynet", {}), ("ptychoformer", {"decoder": "dense"})]
+        assert bool(batch_norms(made[name])) == ((kind, options) not in without)
+    for one, other in zip(*(network.state_dict().values() for network in made.values()), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_running_averages_follow_the_rule_of_keras():
+    """moving = 0.99 moving + 0.01 batch, from 0 and 1, the variance with n - 1."""
+    torch.manual_seed(0)
+    network = build("ptynet", (32, 32), {"size": "large"}, batch_norm="keras")
+    first, seen = batch_norms(network)[0], []
+    first.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].detach().double()))
+    mean, variance = 0.0, 1.0
+    for _ in range(3):
+        network(torch.rand(2, 1, 32, 32) * 8)
+        mean = 0.99 * mean + 0.01 * seen[-1].mean((0, 2, 3))
+        variance = 0.99 * variance + 0.01 * seen[-1].var((0, 2, 3), correction=1)
+    torch.testing.assert_close(first.running_mean.double(), mean, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(first.running_var.double(), variance, rtol=1e-5, atol=0)
+    network.eval()
+    shown = first(seen[-1].float()).double()
+    expected = (seen[-1] - mean[:, None, None]) / (variance[:, None, None] + 1e-3).sqrt()
+    torch.testing.assert_close(shown, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_without_its_relus_dense_layer_fusion_and_first_transposed_convolution_are_one_linear_map():

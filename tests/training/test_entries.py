@@ -48,6 +48,18 @@ def test_a_checkpoint_is_read_as_its_entry(tmp_path):
     assert load_checkpoint(tmp_path / "own.pt").source == "0123"
 
 
+def test_a_checkpoint_says_how_batch_norms_average_where_that_is_not_as_before(tmp_path):
+    save(WRITTEN | {"batch_norm": "keras"}, tmp_path / "model.pt")
+    found = load_checkpoint(tmp_path / "model.pt")
+    assert found.model == NetworkEntry(**NETWORK, batch_norm="keras")
+    assert found.model.plain() == NETWORK | {"batch_norm": "keras"}
+    save_checkpoint(found, tmp_path / "again.pt")
+    assert load_file(tmp_path / "again.pt")["batch_norm"] == "keras"
+    save(WRITTEN | {"batch_norm": "caffe"}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match="no checkpoint of a trained network"):
+        load_checkpoint(tmp_path / "model.pt")
+
+
 @pytest.mark.parametrize("name", sorted(set(WRITTEN) - {"kind", "weights"}))
 def test_a_checkpoint_that_lacks_something_is_told(tmp_path, name):
     save({part: value for part, value in WRITTEN.items() if part != name}, tmp_path / "model.pt")
@@ -76,7 +88,8 @@ def test_rules_hand_over_what_the_config_says_of_every_network_and_loss(overlay)
     config = load([ROOT / "config.yaml", ROOT / f"config/{overlay}.yaml"], ROOT)
     parameters = Parameters(SimpleNamespace(config=config, experiments=None))
     for name, entry in config["models"].items():
-        made = NetworkEntry(**parameters.network(SimpleNamespace(model=name)))
+        made = NetworkEntry(**(handed := parameters.network(SimpleNamespace(model=name))))
+        assert set(handed) == set(NETWORK)  # as before there was a choice of batch norms: nothing trains again
         assert vars(made) == {key: value for key, value in entry.items() if key not in ("label", "experiments")}
         assert set(made.options) <= set(network_options(made.kind))
     for name, entry in config["losses"].items():
@@ -87,7 +100,7 @@ def test_rules_hand_over_what_the_config_says_of_every_network_and_loss(overlay)
 
 def test_the_config_knows_the_fields_of_an_entry():
     fields = fields_of("NetworkEntry")
-    assert list(fields) == list(NETWORK)
+    assert list(fields) == [*NETWORK, "batch_norm"]
     assert {name for name, field in fields.items() if "default" not in field} == {"kind", "options"}
     assert all(field["description"] for field in fields.values())
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from ptychoformer.errors import InputError, OutputError, TrainingError
 from ptychoformer.tensors import load, save
@@ -59,6 +60,18 @@ def test_seeds_side_by_side_are_those_of_runs_alone(tmp_path, make_scan):
     alone = [train(tmp_path / f"alone{seed}", scan, seed=seed, weights="best")[0] for seed in range(3)]
     for one, other in zip(alone, train_together(tmp_path, scan, range(3), weights="best"), strict=True):
         assert_same_bits(one, other)
+
+
+def test_batch_norms_of_keras_train_side_by_side_and_predict_with_their_own_averages(tmp_path, make_scan):
+    scan, keras = make_scan(), replace(DPI, batch_norm="keras")
+    alone = [train(tmp_path / f"alone{seed}", scan, keras, seed=seed)[0] for seed in range(2)]
+    for one, other in zip(alone, train_together(tmp_path, scan, range(2), keras), strict=True):
+        assert_same_bits(one, other)
+    plain, averages = train(tmp_path / "plain", scan)[0], [name for name in alone[0] if name.endswith("running_var")]
+    # Seven steps leave more of the start, 1, in averages of Keras.
+    assert all((alone[0][name] - 1).abs().mean() < 0.2 * (plain[name] - 1).abs().mean() for name in averages)
+    network = load_checkpoint(tmp_path / "alone0/model.pt").network()
+    assert {layer.eps for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)} == {1e-3}
 
 
 @pytest.mark.parametrize("written_between", [True, False])

@@ -132,6 +132,12 @@ def _add_network_options(training: argparse._ArgumentGroup) -> None:
         default=NetworkEntry.inputs,
         help="what is made of the photons it sees [%(default)s]",
     )
+    training.add_argument(
+        "--batch-norm",
+        choices=choices_of(NetworkEntry, "batch_norm"),
+        default=NetworkEntry.batch_norm,
+        help="running averages of its batch norms, which decide after few steps [%(default)s]",
+    )
 
 
 def losses() -> list[str]:
@@ -155,10 +161,14 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: "Follower | No
     if is_outside(options.model):
         check_unedited(options.model)
     model = NetworkEntry(
-        options.model, network_choices(options.model, options.option), options.initialisation, options.inputs
+        options.model,
+        network_choices(options.model, options.option),
+        options.initialisation,
+        options.inputs,
+        options.batch_norm,
     )
     loss = loss_entry(options.loss)
-    settings = {"model": asdict(model), "loss": loss.plain(), "seed": options.seed}
+    settings = {"model": model.plain(), "loss": loss.plain(), "seed": options.seed}
     source = {"network_digest": source_digest(options.model)} if is_outside(options.model) else {}
     began, (preparation, scan) = time.perf_counter(), _prepared(options, model)
     scan |= {"object": content_digest(options.object)}

@@ -68,4 +68,5 @@ def predict_split(dataset: str | os.PathLike, network: TrainedNetwork, split: Sp
 
 def _described(model: NetworkEntry) -> str:
     start = model.initialisation or "of its own"
-    return f"'{model.kind}' with options {model.options}, initialisation {start}, inputs {model.inputs}"
+    how = f"initialisation {start}, inputs {model.inputs}, batch norm {model.batch_norm}"
+    return f"'{model.kind}' with options {model.options}, {how}"

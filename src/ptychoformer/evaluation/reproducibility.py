@@ -31,6 +31,7 @@ RINGS = ("frequency", "frc", "half_bit")
 # The shift is found better once the ramp is gone, and the other way round.
 ROUNDS = 3
 FINENESS = 100  # parts of a pixel that a shift is found to
+FINEST = 0.15  # cycles/pixel, beyond which detail counts ever less for the shift: of most objects it is noise
 DIM = 0.25  # of what lights a pixel is enough for one amid lit ones, which a probe's bright core passed by
 # Rings, or part of all rings, of which one must pass: further out noise passes now and then.
 FIRST_RINGS, FIRST_PART = 4, 0.1
@@ -109,16 +110,36 @@ def aligned(first: np.ndarray, second: np.ndarray, moves: bool) -> tuple[np.ndar
     """
     from skimage.registration import phase_cross_correlation  # takes half a second, which only this pays
 
+    weights = detail_weights(first.shape)
     everywhere, moved = np.ones(first.shape, bool), np.zeros(2)
     for _ in range(ROUNDS):
         second = second * phase_ramp(second.shape, phase_slopes(first * second.conj(), everywhere))
         if not moves:
             break
-        step = phase_cross_correlation(first, second, upsample_factor=FINENESS, normalization=None)[0]
+        detail = (weights * np.fft.fft2(_without_border(image)) for image in (first, second))
+        step = phase_cross_correlation(*detail, space="fourier", upsample_factor=FINENESS, normalization=None)[0]
         second = np.fft.ifft2(fourier_shift(np.fft.fft2(second), step))
         moved += step
     second = second * np.exp(1j * np.angle(np.sum(first * second.conj())))
     return first, second, (float(moved[0]), float(moved[1]))
+
+
+def _without_border(image: np.ndarray) -> np.ndarray:
+    """An image (h, w) less its mean, under a Hann window: mean and border lie at one place in both
+    objects, wherever what they show lies.
+    """
+    window = np.outer(*(np.sin(np.pi * np.arange(side) / side) ** 2 for side in image.shape))
+    return (image - (image * window).sum() / window.sum()) * window
+
+
+def detail_weights(shape: tuple[int, int]) -> np.ndarray:
+    """Weights (h, w) of the Fourier coefficients, zero frequency first, by which a shift is found.
+
+    They rise with the frequency, since of a phase that varies slowly a shift is all but a ramp,
+    which was taken off before.
+    """
+    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
+    return frequency * np.exp(-((frequency / FINEST) ** 2))
 
 
 def lit_rectangle(lit: np.ndarray) -> tuple[slice, slice]:

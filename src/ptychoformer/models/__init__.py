@@ -21,6 +21,7 @@ from torch.nn.parameter import is_lazy
 
 from ptychoformer import outside
 from ptychoformer.errors import InputError, PtychoformerError
+from ptychoformer.models.parts.batch_norm import BATCH_NORMS
 from ptychoformer.models.parts.initial import INITIALISATIONS
 from ptychoformer.plugins import network_source
 
@@ -35,13 +36,18 @@ def module_of(kind: str) -> ModuleType:
 
 
 def build(
-    kind: str, window: tuple[int, int], options: Mapping[str, Any], initialisation: str | None = None
+    kind: str,
+    window: tuple[int, int],
+    options: Mapping[str, Any],
+    initialisation: str | None = None,
+    batch_norm: str = "torch",
 ) -> nn.Module:
     """The network of a kind for patterns of ``window`` (h, w) pixels.
 
     Args:
         options: of the network.
         initialisation: one of ``INITIALISATIONS``; None is the network's own.
+        batch_norm: one of ``BATCH_NORMS``.
 
     Raises:
         InputError: the network cannot be built for this window, or not at all.
@@ -52,6 +58,7 @@ def build(
             network = module.build(window, **options)
         if isinstance(network, nn.Module):
             INITIALISATIONS[initialisation or own_initialisation(kind)](network)
+            BATCH_NORMS[batch_norm](network)
     except (PtychoformerError, MemoryError):
         raise
     except (Exception, SystemExit) as error:

@@ -178,9 +178,8 @@ def train(
             it goes on after the last whole epoch.
         options: ``model``, ``option`` (of the network, a mapping), ``epochs``, ``batch_size``,
             ``learning_rate``, ``loss``, ``inputs``,
-            ``initialisation``, ``patterns``, ``seed``, ``threads`` and others of ``ptychoformer
-            train``; and those of `open_scan`, in
-            place of the scan's.
+            ``initialisation``, ``batch_norm``, ``patterns``, ``seed``, ``threads`` and others of
+            ``ptychoformer train``; and those of `open_scan`, in place of the scan's.
 
     Raises:
         InputError: the scan, the object or an option cannot be used.

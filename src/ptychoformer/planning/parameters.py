@@ -68,9 +68,9 @@ class Parameters:
         return self.config["iterative"] | dict(probe_from=None) | (dict(positions_from=None) if exact else {})
 
     def network(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return a network, how it starts and what it sees: no result depends on its label."""
+        """Return a network without its label, on which no result depends."""
         entry = self.config["models"][wildcards.model]
-        return {key: entry[key] for key in names_of(NetworkEntry)}
+        return NetworkEntry(**{key: entry[key] for key in names_of(NetworkEntry)}).plain()
 
     def loss(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return a loss without its label."""

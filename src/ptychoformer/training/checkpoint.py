@@ -1,13 +1,13 @@
 """A trained network as a file."""
 
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
 
 from ptychoformer.errors import InputError
-from ptychoformer.models import build
+from ptychoformer.models import BATCH_NORMS, build
 from ptychoformer.provenance import check_content, sidecar, source_digest
 from ptychoformer.tensors import load, save
 from ptychoformer.training.entries import NetworkEntry
@@ -15,7 +15,7 @@ from ptychoformer.training.inputs import INPUTS
 from ptychoformer.training.normalisation import Normalisation
 
 OF_MODEL = tuple(field.name for field in fields(NetworkEntry))
-OPTIONAL = {"source"}  # only in the checkpoints that need it
+OPTIONAL = {"batch_norm", "source"}  # only in the checkpoints that need it
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Checkpoint:
     """A trained network and everything that is needed to use it.
 
     Args:
-        model: which network it is, how it started and what it sees.
+        model: which network it is, how it started, what it sees and how it averages.
         window: (h, w) of the patterns it reads.
         normalisation: of its outputs.
         weights: its state dict.
@@ -48,7 +48,7 @@ class Checkpoint:
                 f"'{self.model.kind}' is not as it was signed when the network was trained (it was edited, or an"
                 " earlier version signed it in another way); bring back what it was, or train again."
             )
-        network = build(self.model.kind, self.window, self.model.options)
+        network = build(self.model.kind, self.window, self.model.options, batch_norm=self.model.batch_norm)
         network.load_state_dict(self.weights)
         return network.eval()
 
@@ -58,7 +58,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike) -> None:
     another one that lay there goes before it.
     """
     parts = {name: part for name, part in vars(checkpoint).items() if name != "model"}
-    content = asdict(checkpoint.model) | parts | {"normalisation": checkpoint.normalisation.as_attributes()}
+    content = checkpoint.model.plain() | parts | {"normalisation": checkpoint.normalisation.as_attributes()}
     sidecar(path).unlink(missing_ok=True)
     save({name: part for name, part in content.items() if name not in OPTIONAL or part}, path)
 
@@ -77,7 +77,11 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
         raise InputError(
             f"{path} is a checkpoint of another version of the code, which differs in {found}; train the network again."
         )
-    if set(content) - OPTIONAL != parts or content["inputs"] not in INPUTS:
+    if (
+        set(content) - OPTIONAL != parts
+        or content["inputs"] not in INPUTS
+        or content.get("batch_norm", "torch") not in BATCH_NORMS
+    ):
         raise InputError(f"{path} is no checkpoint of a trained network.")
-    model = NetworkEntry(**{name: content.pop(name) for name in OF_MODEL})
+    model = NetworkEntry(**{name: content.pop(name) for name in OF_MODEL if name in content})
     return Checkpoint(model, **content | {"normalisation": Normalisation.from_attributes(content["normalisation"])})

@@ -66,7 +66,8 @@ class _Trial:
 
     def made(self, initialisation: str | None) -> nn.Module:
         """A network before any training."""
-        network = build(self.model.kind, self.conditions.window, self.model.options, initialisation)
+        model = self.model
+        network = build(model.kind, self.conditions.window, model.options, initialisation, model.batch_norm)
         if lazy := [
             name
             for name, part in network.state_dict(keep_vars=True).items()

@@ -7,14 +7,14 @@ and the command line, as in `training.options`. The options of either are the ke
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, Self
 
 
 @dataclass(frozen=True)
 class NetworkEntry:
-    """A network, how it starts and what it sees. The label of a config's entry, and the experiments
-    it takes part in, are not here: no result of a training depends on them.
+    """A network, how it starts, what it sees and how it averages. The label of a config's entry,
+    and the experiments it takes part in, are not here: no result of a training depends on them.
     """
 
     kind: Annotated[
@@ -42,6 +42,21 @@ class NetworkEntry:
             " its greatest in the pattern"
         },
     ] = "log"
+    batch_norm: Annotated[
+        Literal["torch", "keras"],
+        {
+            "description": "running averages that batch norms predict with; torch: as the module has them, by default"
+            " 0.9 of themselves and 0.1 of a step's; keras: 0.99 and 0.01, and 1e-3 beside the variance for 1e-5"
+        },
+    ] = "torch"
+
+    def plain(self) -> dict[str, Any]:
+        """Return what the class takes, for files, digests and provenance.
+
+        ``batch_norm`` is left out where it is ``torch``, so that a network is the same one as
+        before there was a choice.
+        """
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("batch_norm", "torch")}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ has.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +171,7 @@ def _prepared(
     normalisation = training_normalisation(scan, subset)
     parts = validation_part(subset, training.validation_fraction, training.validation, run.seed)
     examples, validation = (load_examples(run.dataset, scan, part, normalisation, model.inputs) for part in parts)
-    chosen = {"network": digest(asdict(model)), "loss": digest(loss.plain()), "code": code, "seed": run.seed}
+    chosen = {"network": digest(model.plain()), "loss": digest(loss.plain()), "code": code, "seed": run.seed}
     chosen["number of training patterns"] = n_train
     identity = chosen | schedule(training) | data(scan, normalisation, examples, validation)
     examples, validation = examples.to(device), validation.to(device)
@@ -184,7 +184,7 @@ def _prepared(
         check_loss(loss, measure, forward, conditions)
         check_network(model, conditions)
     torch.manual_seed(integer_seed(run.seed, "weights"))
-    network = build(model.kind, scan.window, model.options, model.initialisation)
+    network = build(model.kind, scan.window, model.options, model.initialisation, model.batch_norm)
     network = moved(network, device)
     set_precision(network, training.precision, device)
     making = Training(network, measure, training, run.seed, examples, validation)
