@@ -218,13 +218,28 @@ class TestParameters:
         jittery = parameters.simulated_reconstruction(job(dataset="clean"))
         assert (jittery["probe_from"], jittery["positions_from"]) == (None, 3)
 
-    def test_where_a_file_lies_changes_no_object(self):
-        parameters = Parameters(plan())
-        before = parameters.object(job(object="permalloy"))
-        assert parameters.scan(job(dataset="measured"))["keep_frames"] is False
-        parameters.config["objects"]["permalloy"]["phase"] = {"file": "elsewhere.tif"}
-        assert "phase" not in parameters.object(job(object="permalloy"))
-        assert before["kind"] == "permalloy"
+    def test_where_files_lie_changes_no_object_and_which_is_which_does(self, tmp_path):
+        def told(folder, amplitude, phase):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            for name in ("a.tiff", "b.tiff"):
+                (tmp_path / folder / name).write_text(name)
+            entry = dict(kind="tiff", shape=[128, 128], amplitude=dict(file=amplitude), phase=dict(file=phase))
+            made = plan(data_dir=str(tmp_path / folder), objects=dict(mine=entry))
+            return Parameters(made).object(job(object="mine"))
+
+        assert told("here", "a.tiff", "b.tiff") == told("there", "a.tiff", "b.tiff")
+        assert told("here", "a.tiff", "b.tiff") != told("here", "b.tiff", "a.tiff")
+
+    def test_scan_and_labels_of_a_measured_dataset_are_told_apart(self, tmp_path):
+        def told(scan, labels):
+            for name in ("a.npy", "b.npy"):
+                (tmp_path / name).write_text(name)
+            measured = dict(scan=dict(file=scan), labels=dict(file=labels), format="nanoprobe")
+            source = dict(url=None, sha256=None)
+            made = plan(data_dir=str(tmp_path), datasets=dict(measured=measured | dict(scan=dict(file=scan) | source)))
+            return Parameters(made).files_of_scan(job(dataset="measured"))
+
+        assert told("a.npy", "b.npy") != told("b.npy", "a.npy")
 
     def test_patterns_are_as_wide_as_the_probe_or_as_crop_and_bin_leave_them(self):
         parameters = Parameters(plan())

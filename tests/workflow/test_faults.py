@@ -1,6 +1,7 @@
 """What can go wrong outside of the workflow: a missing file, an address that does not answer, a full disk."""
 
 import inspect
+import json
 import os
 import re
 import resource
@@ -126,6 +127,13 @@ def test_a_users_files_are_what_lies_there_now(project):
     run()
     with h5py.File(project.folder / "results/smoke/simulation/objects/mine.h5") as file:
         assert np.array_equal(file["object/amplitude"], tifffile.imread(project.folder / "day2/a.tiff"))
+    # The same files, each in the place of the other: no more is copied.
+    swapped = OWN.format(folder="day2").replace("a.tiff", "?").replace("p.tiff", "a.tiff").replace("?", "p.tiff")
+    (project.folder / "swapped.yaml").write_text(swapped)
+    assert project.planned(MADE, *SMOKE, "swapped.yaml") == {"object": 1, "dataset": 1}
+    made = json.loads((project.folder / "results/smoke/simulation/objects/mine.h5.provenance.json").read_text())
+    kept = made["configuration"]["options"]
+    assert [kept[role].split("/")[-1] for role in ("amplitude", "phase")] == ["a.tiff", "p.tiff"]
 
 
 ODD = "é #1 & 5% 'a'"
