@@ -57,7 +57,7 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
 
 
 def check_published_names(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Check that a name with which the paper's results are compared stands for what the paper means.
+    """Check that a name with which the paper's results are compared stands for what it means there.
 
     Raises:
         InputError: a network or loss of another kind, or with other options, has such a name.

@@ -76,6 +76,16 @@ def check_results(folder: str | None, project: str | os.PathLike) -> None:
         )
 
 
+def named_once(folder: str) -> str:
+    """Return the one name of a folder: from the working folder if it is below that, else its full
+    path. Snakemake remembers how a file was made by the words of its path.
+    """
+    path, here = Path(os.path.normpath(folder)), Path.cwd()
+    above = path.parents if path.is_absolute() else ()
+    home = next((parent for parent in above if parent.exists() and parent.samefile(here)), None)
+    return str(path.relative_to(home) if home else path)
+
+
 def _fault_of_results(folder: str, project: Path) -> str:
     parts = PurePosixPath(folder).parts
     if fault := next(filter(None, map(fault_of_part, parts)), ""):
