@@ -298,6 +298,19 @@ RUINED = {
 }
 
 
+def test_a_result_that_nothing_is_made_of_is_missed_when_it_was_cut_off_to_nothing(simulated, tmp_path, tried):
+    project = simulated.copy(tmp_path / "project")
+    os.truncate(project.folder / DATASET, 0)
+    with tried("a result that was cut off to nothing, or is a pipe or a folder: one sentence, then the same bytes"):
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode != 0
+        assert f"{DATASET} is empty, so it was cut off; delete it" in finished.stdout, finished.stdout
+        (project.folder / DATASET).unlink()
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+        assert (project.folder / DATASET).read_bytes() == (simulated.folder / DATASET).read_bytes()
+
+
 @pytest.mark.parametrize("how", RUINED)
 def test_a_result_that_was_ruined_is_one_sentence_and_made_again_with_the_same_bytes(simulated, tmp_path, how, tried):
     project = simulated.copy(tmp_path / "project")
@@ -314,6 +327,30 @@ def test_a_result_that_was_ruined_is_one_sentence_and_made_again_with_the_same_b
         finished = project.snakemake(DATASET, *SMOKE)
         assert finished.returncode == 0, finished.stdout
         assert [(project.folder / name).read_bytes() for name in (PERMALLOY, DATASET)] == whole
+
+
+def test_what_snakemake_forgot_is_not_taken_for_made_as_the_config_says_now(simulated, tmp_path):
+    """Also where --touch would have it so, for all time, and though no job is to run."""
+    project = simulated.copy(tmp_path / "project")
+    changed = ("--config", "datasets={clean: {detector: {photons: 10}}}")
+    assert project.planned(DATASET, *SMOKE, *changed) == {"dataset": 1}  # remembered
+    named_otherwise = ("--config", f"pathvars={{results: {project.folder}/results/./smoke/}}")
+    assert project.planned(DATASET, *SMOKE, *named_otherwise) == {}
+    shutil.rmtree(project.folder / ".snakemake/metadata")
+    whole = (project.folder / DATASET).read_bytes()
+    assert project.planned(DATASET, *SMOKE) == {}
+    for how in ((), ("--dry-run",), ("--touch",)):
+        refused = project.snakemake(DATASET, *SMOKE, *how, *changed)
+        assert refused.returncode != 0
+        sentence = f"{DATASET} was made with detector.photons 50000.0, which is 10 by the config now"
+        assert sentence in refused.stdout, refused.stdout
+        assert "--forcerun dataset" in refused.stdout
+    assert (project.folder / DATASET).read_bytes() == whole
+    assert project.planned(DATASET, *SMOKE, *changed, "--forcerun", "dataset") == {"dataset": 1}
+    finished = project.snakemake(DATASET, *SMOKE, "--touch")
+    assert finished.returncode == 0, finished.stdout
+    project.edit("src/ptychoformer/simulation/scan.py", "GREATEST_OVERLAP =", "OTHER = GREATEST_OVERLAP =")
+    assert "Other code" in project.snakemake(DATASET, *SMOKE, "--touch").stdout
 
 
 def test_a_dead_link_in_the_place_of_a_result_is_one_sentence_and_stays(simulated, tmp_path, tried):

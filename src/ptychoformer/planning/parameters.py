@@ -45,7 +45,7 @@ class Parameters:
         return self._with_files("probes", wildcards.probe)
 
     def files_of_scan(self, wildcards: Wildcards) -> dict[str, str]:
-        """Return which file is the scan of a measured dataset, and which its labels, if it has any."""
+        """Return which file is the scan of a measured dataset, and which its labels, if any."""
         return self.plan.provided.of("datasets", wildcards.dataset)
 
     def _with_files(self, catalogue: str, name: str) -> dict[str, Any]:
