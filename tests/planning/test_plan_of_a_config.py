@@ -15,7 +15,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.paths import EVALUATION, TRAINING
 from ptychoformer.planning.figures import FIGURES, drawings
 from ptychoformer.planning.inputs import Inputs, files_of_runs, files_of_store
-from ptychoformer.planning.parameters import Parameters
+from ptychoformer.planning.parameters import Parameters, meaning
 from ptychoformer.planning.plan import Plan
 from ptychoformer.training.options import TrainingOptions
 
@@ -246,6 +246,40 @@ class TestParameters:
         patterns = parameters.config["datasets"]["measured"]["patterns"]
         assert parameters.window("clean") == [parameters.config["probes"]["zone_plate"]["size"]] * 2
         assert parameters.window("measured") == [patterns["crop"] // patterns["bin"]] * 2
+
+
+class TestMeaning:
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (dict(epochs=1, rate=0.5), dict(rate=0.5, epochs=1)),
+            (dict(a=dict(x=1, y=2)), dict(a=dict(y=2.0, x=1.0))),
+            ([1, (2, 3)], [1.0, [2, 3]]),
+            (5e4, 50000),
+        ],
+    )
+    def test_order_of_keys_and_a_point_are_no_meaning(self, one, other):
+        assert meaning(repr(one)) == meaning(repr(other))
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ([1, 2], [2, 1]),
+            (1, True),
+            (1, "1"),
+            (0.1, 0.2),
+            (dict(a=None), {}),
+            (dict(a=1, b=2), dict(a=2, b=1)),
+            ("0.50", "0.5"),
+            ("code a", "code b"),
+        ],
+    )
+    def test_all_else_is(self, one, other):
+        assert meaning(repr(one)) != meaning(repr(other))
+
+    def test_what_is_no_literal_is_as_it_is_written(self):
+        assert meaning("<object at 1>") == "<object at 1>"
+        assert meaning(repr(float("inf"))) == "inf"
 
 
 class TestFigures:

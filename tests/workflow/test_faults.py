@@ -334,6 +334,8 @@ def test_what_snakemake_forgot_is_not_taken_for_made_as_the_config_says_now(simu
     project = simulated.copy(tmp_path / "project")
     changed = ("--config", "datasets={clean: {detector: {photons: 10}}}")
     assert project.planned(DATASET, *SMOKE, *changed) == {"dataset": 1}  # remembered
+    other_words = ("optics={distance: 1}", "datasets={clean: {detector: {photons: 50000, efficiency: 1.0}}}")
+    assert project.planned(DATASET, *SMOKE, "--config", *other_words) == {}
     named_otherwise = ("--config", f"pathvars={{results: {project.folder}/results/./smoke/}}")
     assert project.planned(DATASET, *SMOKE, *named_otherwise) == {}
     shutil.rmtree(project.folder / ".snakemake/metadata")

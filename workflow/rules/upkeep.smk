@@ -18,6 +18,9 @@
 # hundreds of jobs it looks hundreds of times a second. On the user's own machine the cores are the
 # limit, not the rate.
 #
+# It compares parameters as Python writes them: to it, a default that is written out, another order
+# of keys, or 1 for 1.0 is another parameter.
+#
 # It ends with a traceback, before any look of ours, if a file lies where it lists a folder.
 #
 # It starts the Python of its jobs by a shell command in which the path of that Python is not
@@ -34,12 +37,14 @@ import time
 from contextlib import ExitStack
 
 from snakemake.cli import get_argument_parser
+from snakemake.persistence import NO_PARAMS_CHANGE
 
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.files import check_folder
 from ptychoformer.owners import WORKFLOWS, held, is_dead, turn
 from ptychoformer.paths import ROOMS
 from ptychoformer.places import named_once
+from ptychoformer.planning.parameters import meaning
 from ptychoformer.readiness import Kept, check_alone, check_made, check_not_empty, check_times, check_writable
 
 SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
@@ -114,6 +119,21 @@ def look_at_what_stays():
         )
 
 
+def compare_by_meaning(changed):
+    """Make of what Snakemake asks whether parameters changed (`changed`) what asks whether their
+    meaning did. What is published lists entries in the order of the config, which is a meaning.
+    """
+    results, rooms = workflow.pathvars.apply("<results>"), set(ROOMS) - {"publication"}
+
+    def changed_in_meaning(job, file=None):
+        change = changed(job, file)
+        room = os.path.relpath(job.output[0], results).split(os.sep)[0] if change else ""
+        same = room in rooms and set(map(meaning, change.only_old)) == set(map(meaning, change.only_new))
+        return NO_PARAMS_CHANGE if same else change
+
+    return changed_in_meaning
+
+
 def step_in():
     """Give targets the names that rules know them by before jobs are planned, and look at what stays
     as soon as they are: where none is to run, `onstart` never comes.
@@ -123,6 +143,7 @@ def step_in():
     def name_and_prepare(*how, **more):
         workflow.dag_settings.targets = list(map(named_once, workflow.dag_settings.targets))
         prepare(*how, **more)
+        workflow.persistence.params_changed = compare_by_meaning(workflow.persistence.params_changed)
 
     def plan_and_look():
         plan()

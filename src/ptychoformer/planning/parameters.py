@@ -2,6 +2,8 @@
 else makes nothing anew.
 """
 
+import ast
+import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -24,6 +26,24 @@ class Wildcards(Protocol):
     loss: str
     experiment: str
     file: str
+
+
+def meaning(written: str) -> str:
+    """Return what a parameter is, of Python's way to write it (``repr``): the same whatever the
+    order of keys, and whether 1 is written 1 or 1.0.
+    """
+    try:
+        return json.dumps(_plain(ast.literal_eval(written)), sort_keys=True)
+    except (ValueError, SyntaxError, TypeError):  # of another kind than a config's
+        return written
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Parameters:
