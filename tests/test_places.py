@@ -318,6 +318,7 @@ def test_beside_a_file_of_the_longest_name_there_is_room_for_its_provenance(tmp_
     [
         ("results/mine", "results/mine"),
         ("./results//mine/", "results/mine"),
+        ("../project/results/mine", "results/mine"),
         ("{project}/results/mine", "results/mine"),
         ("{scratch}/to_project/results/mine/", "results/mine"),
         ("{scratch}/mine/", "{scratch}/mine"),
