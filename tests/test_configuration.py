@@ -562,6 +562,14 @@ def test_defaults_are_not_shared_between_entries():
             "datasets.a/b: the name must be letters, digits, '_' and '-'",
         ),
         ("datasets", None, "datasets: null is not allowed; it must be a mapping."),
+        (
+            "seeds",
+            [0, "0"],
+            "seeds: [0, 0] is not allowed; it must be a list of different integers, such as [0, 1, 2].",
+        ),
+        ("experiments.table1.n_train", [40, "4e1"], "experiments.table1.n_train: [40, 40] is not allowed; it must be"),
+        ("datasets", {2024: {}}, "not first, since it becomes a folder. YAML reads it as no text; in quotes it is."),
+        ("models", {True: {"kind": "dpi"}}, "models.true: the name must be letters, digits, '_' and '-', and none of"),
     ],
 )
 def test_a_wrong_key_is_named_with_what_is_allowed(path, value, sentence):

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.errors import InputError
-from ptychoformer.places import LONGEST, check_results, is_within
+from ptychoformer.places import LONGEST, check_results, is_within, named_once
 from ptychoformer.provenance import record, sidecar
 from ptychoformer.provided import ProvidedFiles
 
@@ -311,3 +311,21 @@ def test_beside_a_file_of_the_longest_name_there_is_room_for_its_provenance(tmp_
     artefact = tmp_path / f"{'b' * (LONGEST - len(ending))}{ending}"
     record(artefact, {}, 0.0, {})
     assert sidecar(artefact).is_file()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("results/mine", "results/mine"),
+        ("./results//mine/", "results/mine"),
+        ("../project/results/mine", "results/mine"),
+        ("{project}/results/mine", "results/mine"),
+        ("{scratch}/to_project/results/mine/", "results/mine"),
+        ("{scratch}/mine/", "{scratch}/mine"),
+    ],
+)
+def test_a_folder_has_one_name_however_it_is_written(project, folder, name):
+    scratch = project.parent / "scratch"
+    (scratch / "to_project").symlink_to(project)
+    places = {"project": project, "scratch": scratch}
+    assert named_once(folder.format(**places)) == name.format(**places)

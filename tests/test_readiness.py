@@ -11,7 +11,8 @@ import pytest
 
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import locked
-from ptychoformer.readiness import AHEAD, check_alone, check_not_empty, check_times, check_writable
+from ptychoformer.provenance import record
+from ptychoformer.readiness import AHEAD, Kept, check_alone, check_made, check_not_empty, check_times, check_writable
 
 SOMEBODY = 65534
 
@@ -139,3 +140,32 @@ def test_a_job_that_outlived_its_workflow_is_told_before_its_outputs_are_deleted
     with locked(tmp_path / "run"), pytest.raises(OutputError, match="run is being written into by another process"):
         check_alone(files)
     check_alone(files)
+
+
+MADE = dict(training=dict(epochs=1, rate=1e-3, place=(0, 1)), code="a", wildcards=dict(seed="0"))
+
+
+class TestMade:
+    """What is kept was made as the config asks now, as far as its provenance tells."""
+
+    @pytest.fixture
+    def kept(self, tmp_path):
+        def kept(name="a.h5", **now):
+            record(tmp_path / name, MADE, 1.0, {})
+            return Kept(str(tmp_path / name), "train", {"training": MADE["training"], "code": "a"} | now)
+
+        return kept
+
+    def test_the_same_in_another_order_and_spelling_and_what_has_no_provenance_is_no_other(self, kept, tmp_path):
+        same = kept(training=dict(place=[0, 1], rate=1e-3, epochs=1.0))
+        assert check_made([same, Kept(str(tmp_path / "b.h5"), "train", {})], "write") == []
+
+    def test_another_value_is_named_with_both_and_with_what_makes_it_anew(self, kept):
+        files = [kept(), kept("b.h5", training=MADE["training"] | dict(epochs=5)), kept("c.h5", training={})]
+        sentence = r"b\.h5 \(and 1 more\) was made with training\.epochs 1, which is 5 by .* --forcerun train "
+        with pytest.raises(InputError, match=sentence):
+            check_made(files, "write")
+
+    def test_other_code_and_what_another_version_tells_its_jobs_is_told_and_not_refused(self, kept):
+        files = [kept(code="b"), kept("b.h5", more="of a newer version"), kept("c.h5")]
+        assert check_made(files, "write") == files[:2]

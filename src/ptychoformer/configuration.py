@@ -185,7 +185,8 @@ def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str
                 raise InputError(f"{_join(key, name)} is not a key of the config; {hint}")
             naming = resolved(schema.get("propertyNames", {}), root)
             if next(Draft202012Validator(naming).iter_errors(name), None):
-                raise InputError(f"{_join(key, name)}: the name must be {naming['description']}.")
+                hint = "" if isinstance(name, str) else " YAML reads it as no text; in quotes it is."
+                raise InputError(f"{_join(key, name)}: the name must be {naming['description']}.{hint}")
         for name, part in properties.items():
             if name not in value and "default" in (part := resolved(part, root)):
                 value[name] = deepcopy(part["default"])
@@ -196,12 +197,15 @@ def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str
             for name, part in value.items()
         }
     if isinstance(value, list):
-        return [_complete(f"{key}[{place}]", item, schema.get("items", {}), root) for place, item in enumerate(value)]
+        items = schema.get("items", {})
+        value = [_complete(f"{key}[{place}]", item, items, root) for place, item in enumerate(value)]
+        _check(key, value, schema)  # of which two may be the same only now
     return value
 
 
 def _join(key: str, name: Any) -> str:
-    shown = str(name) if str(name).isprintable() and len(str(name)) <= 60 else _shown(name)
+    text = _shown(name) if name is None or isinstance(name, bool) else str(name)
+    shown = text if text.isprintable() and len(text) <= 60 else _shown(name)
     return f"{key}.{shown}" if key else shown
 
 

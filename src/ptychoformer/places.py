@@ -76,6 +76,17 @@ def check_results(folder: str | None, project: str | os.PathLike) -> None:
         )
 
 
+def named_once(path: str) -> str:
+    """Return the one name of a file or folder: from the working folder if it is below that, else
+    its full path. Snakemake remembers how a file was made by the words of its path.
+    """
+    if not os.path.isabs(path):
+        return os.path.relpath(path)
+    found, here = Path(os.path.normpath(path)), Path.cwd()
+    home = next((parent for parent in found.parents if parent.exists() and parent.samefile(here)), None)
+    return str(found.relative_to(home) if home else found)
+
+
 def _fault_of_results(folder: str, project: Path) -> str:
     parts = PurePosixPath(folder).parts
     if fault := next(filter(None, map(fault_of_part, parts)), ""):

@@ -2,16 +2,21 @@
 begins.
 """
 
+import json
 import os
+import reprlib
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import check_folder, locked
+from ptychoformer.provenance import read_provenance, sidecar
 
+CODES = {"code", "prediction_code"}  # parameters that are digests of code
 AHEAD = 60.0  # seconds by which the clocks of machines that share a disk may differ
 
 
@@ -61,6 +66,56 @@ def check_not_empty(files: Iterable[str]) -> None:
     for file in sorted(set(files)):
         if os.path.isfile(file) and os.path.getsize(file) == 0:
             raise InputError(f"{file} is empty, so it was cut off; delete it, and run the same command again.")
+
+
+class Kept(NamedTuple):
+    """A file that is there and is not made anew, and what would make it with which parameters."""
+
+    file: str
+    rule: str
+    parameters: Mapping[str, Any]
+
+
+def check_made(kept: Iterable[Kept], advice: str) -> list[Kept]:
+    """Whether files were made with the parameters that they would be made with now, as far as their
+    provenance tells; returns those that other code made.
+
+    Args:
+        kept: files of which Snakemake itself does not know or ask it.
+        advice: what to do besides ``--forcerun``.
+
+    Raises:
+        InputError: one was made with another configuration, or its provenance cannot be read.
+    """
+    others, by_other_code = [], []
+    for one in kept:
+        if not sidecar(one.file).is_file():
+            continue
+        made = read_provenance(one.file).get("configuration", {})
+        made.pop("wildcards", None)  # which are in the path
+        now = json.loads(json.dumps(dict(one.parameters), default=str))
+        said = [name for name in now if name in made and name not in CODES]  # the rest is of another version's
+        if different := next((found for name in said for found in _differences(made[name], now[name], name)), ""):
+            others.append((one, different))
+        elif made != now:
+            by_other_code.append(one)
+    if others:
+        (first, different), more = others[0], f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        rules = " ".join(dict.fromkeys(one.rule for one, _ in others))
+        raise InputError(
+            f"{first.file}{more} was made with {different} by the config now, and Snakemake would keep it; to make it"
+            f" anew, {advice} --forcerun {rules} at the end of the command, else undo the change."
+        )
+    return by_other_code
+
+
+def _differences(made: Any, now: Any, key: str) -> Iterator[str]:
+    """Yield where two parameters of a name differ, such as ``training.epochs 1, which is 5``."""
+    if isinstance(made, dict) and isinstance(now, dict):
+        for name in dict.fromkeys([*made, *now]):
+            yield from _differences(made.get(name), now.get(name), f"{key}.{name}")
+    elif made != now:
+        yield f"{key} {reprlib.repr(made)}, which is {reprlib.repr(now)}"
 
 
 def check_writable(files: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.paths import EVALUATION, TRAINING
 from ptychoformer.planning.figures import FIGURES, drawings
 from ptychoformer.planning.inputs import Inputs, files_of_runs, files_of_store
-from ptychoformer.planning.parameters import Parameters
+from ptychoformer.planning.parameters import Parameters, meaning
 from ptychoformer.planning.plan import Plan
 from ptychoformer.training.options import TrainingOptions
 
@@ -218,19 +218,68 @@ class TestParameters:
         jittery = parameters.simulated_reconstruction(job(dataset="clean"))
         assert (jittery["probe_from"], jittery["positions_from"]) == (None, 3)
 
-    def test_where_a_file_lies_changes_no_object(self):
-        parameters = Parameters(plan())
-        before = parameters.object(job(object="permalloy"))
-        assert parameters.scan(job(dataset="measured"))["keep_frames"] is False
-        parameters.config["objects"]["permalloy"]["phase"] = {"file": "elsewhere.tif"}
-        assert "phase" not in parameters.object(job(object="permalloy"))
-        assert before["kind"] == "permalloy"
+    def test_where_files_lie_changes_no_object_and_which_is_which_does(self, tmp_path):
+        def told(folder, amplitude, phase):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            for name in ("a.tiff", "b.tiff"):
+                (tmp_path / folder / name).write_text(name)
+            entry = dict(kind="tiff", shape=[128, 128], amplitude=dict(file=amplitude), phase=dict(file=phase))
+            made = plan(data_dir=str(tmp_path / folder), objects=dict(mine=entry))
+            return Parameters(made).object(job(object="mine"))
+
+        assert told("here", "a.tiff", "b.tiff") == told("there", "a.tiff", "b.tiff")
+        assert told("here", "a.tiff", "b.tiff") != told("here", "b.tiff", "a.tiff")
+
+    def test_scan_and_labels_of_a_measured_dataset_are_told_apart(self, tmp_path):
+        def told(scan, labels):
+            for name in ("a.npy", "b.npy"):
+                (tmp_path / name).write_text(name)
+            measured = dict(scan=dict(file=scan), labels=dict(file=labels), format="nanoprobe")
+            source = dict(url=None, sha256=None)
+            made = plan(data_dir=str(tmp_path), datasets=dict(measured=measured | dict(scan=dict(file=scan) | source)))
+            return Parameters(made).files_of_scan(job(dataset="measured"))
+
+        assert told("a.npy", "b.npy") != told("b.npy", "a.npy")
 
     def test_patterns_are_as_wide_as_the_probe_or_as_crop_and_bin_leave_them(self):
         parameters = Parameters(plan())
         patterns = parameters.config["datasets"]["measured"]["patterns"]
         assert parameters.window("clean") == [parameters.config["probes"]["zone_plate"]["size"]] * 2
         assert parameters.window("measured") == [patterns["crop"] // patterns["bin"]] * 2
+
+
+class TestMeaning:
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (dict(epochs=1, rate=0.5), dict(rate=0.5, epochs=1)),
+            (dict(a=dict(x=1, y=2)), dict(a=dict(y=2.0, x=1.0))),
+            ([1, (2, 3)], [1.0, [2, 3]]),
+            (5e4, 50000),
+        ],
+    )
+    def test_order_of_keys_and_a_point_are_no_meaning(self, one, other):
+        assert meaning(repr(one)) == meaning(repr(other))
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ([1, 2], [2, 1]),
+            (1, True),
+            (1, "1"),
+            (0.1, 0.2),
+            (dict(a=None), {}),
+            (dict(a=1, b=2), dict(a=2, b=1)),
+            ("0.50", "0.5"),
+            ("code a", "code b"),
+        ],
+    )
+    def test_all_else_is(self, one, other):
+        assert meaning(repr(one)) != meaning(repr(other))
+
+    def test_what_is_no_literal_is_as_it_is_written(self):
+        assert meaning("<object at 1>") == "<object at 1>"
+        assert meaning(repr(float("inf"))) == "inf"
 
 
 class TestFigures:

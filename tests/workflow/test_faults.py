@@ -1,6 +1,7 @@
 """What can go wrong outside of the workflow: a missing file, an address that does not answer, a full disk."""
 
 import inspect
+import json
 import os
 import re
 import resource
@@ -126,6 +127,13 @@ def test_a_users_files_are_what_lies_there_now(project):
     run()
     with h5py.File(project.folder / "results/smoke/simulation/objects/mine.h5") as file:
         assert np.array_equal(file["object/amplitude"], tifffile.imread(project.folder / "day2/a.tiff"))
+    # The same files, each in the place of the other: no more is copied.
+    swapped = OWN.format(folder="day2").replace("a.tiff", "?").replace("p.tiff", "a.tiff").replace("?", "p.tiff")
+    (project.folder / "swapped.yaml").write_text(swapped)
+    assert project.planned(MADE, *SMOKE, "swapped.yaml") == {"object": 1, "dataset": 1}
+    made = json.loads((project.folder / "results/smoke/simulation/objects/mine.h5.provenance.json").read_text())
+    kept = made["configuration"]["options"]
+    assert [kept[role].split("/")[-1] for role in ("amplitude", "phase")] == ["a.tiff", "p.tiff"]
 
 
 ODD = "é #1 & 5% 'a'"
@@ -290,6 +298,19 @@ RUINED = {
 }
 
 
+def test_a_result_that_nothing_is_made_of_is_missed_when_it_was_cut_off_to_nothing(simulated, tmp_path, tried):
+    project = simulated.copy(tmp_path / "project")
+    os.truncate(project.folder / DATASET, 0)
+    with tried("a result that was cut off to nothing, or is a pipe or a folder: one sentence, then the same bytes"):
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode != 0
+        assert f"{DATASET} is empty, so it was cut off; delete it" in finished.stdout, finished.stdout
+        (project.folder / DATASET).unlink()
+        finished = project.snakemake(DATASET, *SMOKE)
+        assert finished.returncode == 0, finished.stdout
+        assert (project.folder / DATASET).read_bytes() == (simulated.folder / DATASET).read_bytes()
+
+
 @pytest.mark.parametrize("how", RUINED)
 def test_a_result_that_was_ruined_is_one_sentence_and_made_again_with_the_same_bytes(simulated, tmp_path, how, tried):
     project = simulated.copy(tmp_path / "project")
@@ -306,6 +327,32 @@ def test_a_result_that_was_ruined_is_one_sentence_and_made_again_with_the_same_b
         finished = project.snakemake(DATASET, *SMOKE)
         assert finished.returncode == 0, finished.stdout
         assert [(project.folder / name).read_bytes() for name in (PERMALLOY, DATASET)] == whole
+
+
+def test_what_snakemake_forgot_is_not_taken_for_made_as_the_config_says_now(simulated, tmp_path):
+    """Also where --touch would have it so, for all time, and though no job is to run."""
+    project = simulated.copy(tmp_path / "project")
+    changed = ("--config", "datasets={clean: {detector: {photons: 10}}}")
+    assert project.planned(DATASET, *SMOKE, *changed) == {"dataset": 1}  # remembered
+    other_words = ("optics={distance: 1}", "datasets={clean: {detector: {photons: 50000, efficiency: 1.0}}}")
+    assert project.planned(DATASET, *SMOKE, "--config", *other_words) == {}
+    named_otherwise = ("--config", f"pathvars={{results: {project.folder}/results/./smoke/}}")
+    assert project.planned(DATASET, *SMOKE, *named_otherwise) == {}
+    shutil.rmtree(project.folder / ".snakemake/metadata")
+    whole = (project.folder / DATASET).read_bytes()
+    assert project.planned(DATASET, *SMOKE) == {}
+    for how in ((), ("--dry-run",), ("--touch",)):
+        refused = project.snakemake(DATASET, *SMOKE, *how, *changed)
+        assert refused.returncode != 0
+        sentence = f"{DATASET} was made with detector.photons 50000.0, which is 10 by the config now"
+        assert sentence in refused.stdout, refused.stdout
+        assert "--forcerun dataset" in refused.stdout
+    assert (project.folder / DATASET).read_bytes() == whole
+    assert project.planned(DATASET, *SMOKE, *changed, "--forcerun", "dataset") == {"dataset": 1}
+    finished = project.snakemake(DATASET, *SMOKE, "--touch")
+    assert finished.returncode == 0, finished.stdout
+    project.edit("src/ptychoformer/simulation/scan.py", "GREATEST_OVERLAP =", "OTHER = GREATEST_OVERLAP =")
+    assert "Other code" in project.snakemake(DATASET, *SMOKE, "--touch").stdout
 
 
 def test_a_dead_link_in_the_place_of_a_result_is_one_sentence_and_stays(simulated, tmp_path, tried):

@@ -518,6 +518,17 @@ def test_the_noise_of_one_dataset_concerns_that_dataset_alone(finished_project, 
     assert "fig4" not in jobs
 
 
+def test_other_words_for_the_same_config_make_no_result_anew(finished_project):
+    words = (
+        "training={patience: 2, epochs: 1.0}",
+        "optics={distance: 1}",
+        "iterative={averaged: 1, iterations: 3}",
+        "datasets={noisy: {detector: {photons: 50000}, scan: {jitter: 3, overlap: 0.75}}}",
+    )
+    # The report lists what its numbers depend on as the config does.
+    assert set(finished_project.planned(*SMOKE, "--config", *words)) <= {"report", "reproduction", "all"}
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.pathvars import Pathvars
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
@@ -30,6 +31,7 @@ try:
     DRAWINGS = drawings(INPUTS)
 except InputError as error:
     raise WorkflowError(f"config: {error}") from None
+workflow.pathvars.update(Pathvars.from_config(config))  # with the one name of the folder of results
 
 
 wildcard_constraints:

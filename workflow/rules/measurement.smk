@@ -1,34 +1,7 @@
 # From a measured scan to a dataset, and from all patterns of any scan to its object.
 
 
-rule reconstruction:
-    input:
-        unpack(scan_files),
-    output:
-        reconstruction="<results>/measurement/reconstructions/{dataset}.h5",
-        convergence="<results>/measurement/reconstructions/{dataset}.csv",
-    log:
-        "<results>/measurement/reconstructions/{dataset}.log",
-    benchmark:
-        "<results>/measurement/reconstructions/{dataset}.benchmark.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=240,
-        gpu=1,
-    params:
-        scan=PARAMETERS.scan,
-        options=PARAMETERS.of_dataset("reconstruction"),
-        code=code_digest("measurement.reconstruct"),
-    message:
-        "Reconstructing {wildcards.dataset} from all of its patterns (progress: {log})"
-    script:
-        "../scripts/reconstruct.py"
-
-
-use rule reconstruction as simulated_reconstruction with:
+rule simulated_reconstruction:
     input:
         scan=INPUTS.trained_on,
     output:
@@ -38,6 +11,13 @@ use rule reconstruction as simulated_reconstruction with:
         "<results>/measurement/reconstructions/{dataset}/seed{seed}.log",
     benchmark:
         "<results>/measurement/reconstructions/{dataset}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=1,
     params:
         scan=dict(format="cxi"),
         options=PARAMETERS.simulated_reconstruction,
@@ -45,6 +25,26 @@ use rule reconstruction as simulated_reconstruction with:
     message:
         "Reconstructing {wildcards.dataset}, seed {wildcards.seed}, from all of its patterns"
         " with the probe known (progress: {log})"
+    script:
+        "../scripts/reconstruct.py"
+
+
+use rule simulated_reconstruction as reconstruction with:
+    input:
+        unpack(scan_files),
+    output:
+        reconstruction="<results>/measurement/reconstructions/{dataset}.h5",
+        convergence="<results>/measurement/reconstructions/{dataset}.csv",
+    log:
+        "<results>/measurement/reconstructions/{dataset}.log",
+    benchmark:
+        "<results>/measurement/reconstructions/{dataset}.benchmark.tsv"
+    params:
+        files=PARAMETERS.files_of_scan,
+        scan=PARAMETERS.scan,
+        options=PARAMETERS.of_dataset("reconstruction"),
+    message:
+        "Reconstructing {wildcards.dataset} from all of its patterns (progress: {log})"
 
 
 rule measured_dataset:
@@ -64,6 +64,7 @@ rule measured_dataset:
     resources:
         mem_mb=2000,
     params:
+        files=PARAMETERS.files_of_scan,
         scan=PARAMETERS.scan,
         patterns=PARAMETERS.of_dataset("patterns"),
         code=code_digest("measurement.labelled"),

@@ -9,6 +9,7 @@ ABOUT = dict(
     figure_notes=PLAN.figure_notes,
     ours=EXPERIMENTS.our_network(),
     scale=EXPERIMENTS.scale("table1"),
+    epochs={dataset: EXPERIMENTS.epochs(dataset) for dataset in config["datasets"]},
     # Called by Snakemake, which would read braces in a text as wildcards.
     missing_scan=PARAMETERS.missing_scan,
     runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],

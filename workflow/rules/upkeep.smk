@@ -18,6 +18,9 @@
 # hundreds of jobs it looks hundreds of times a second. On the user's own machine the cores are the
 # limit, not the rate.
 #
+# It compares parameters as Python writes them: to it, a default that is written out, another order
+# of keys, or 1 for 1.0 is another parameter.
+#
 # It ends with a traceback, before any look of ours, if a file lies where it lists a folder.
 #
 # It starts the Python of its jobs by a shell command in which the path of that Python is not
@@ -34,12 +37,15 @@ import time
 from contextlib import ExitStack
 
 from snakemake.cli import get_argument_parser
+from snakemake.persistence import NO_PARAMS_CHANGE
 
 from ptychoformer.errors import PtychoformerError
 from ptychoformer.files import check_folder
 from ptychoformer.owners import WORKFLOWS, held, is_dead, turn
 from ptychoformer.paths import ROOMS
-from ptychoformer.readiness import check_alone, check_not_empty, check_times, check_writable
+from ptychoformer.places import named_once
+from ptychoformer.planning.parameters import meaning
+from ptychoformer.readiness import Kept, check_alone, check_made, check_not_empty, check_times, check_writable
 
 SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
 STARTED = time.time()
@@ -74,7 +80,6 @@ def look_before_work():
     """Say in a sentence what would make this run fail late or lose what is finished."""
     waiting = [job for job in workflow.dag.jobs if workflow.dag.needrun(job)]
     made = [str(file) for job in waiting for file in job.output]
-    kept = {str(file) for job in workflow.dag.jobs for file in job.output}.difference(made)
     if PLAN.harvested and {"train", "train_together"} & {job.rule.name for job in waiting}:
         raise WorkflowError(
             f"{PLAN.harvested} does not hold all runs that were asked for, and nothing is trained to print it;"
@@ -82,11 +87,70 @@ def look_before_work():
         )
     try:
         check_times(str(file) for job in workflow.dag.jobs for file in (*job.input, *job.output))
-        check_not_empty(kept)
         check_writable([*made, *(str(file) for job in waiting for file in job.log)])
         check_alone(made)
     except PtychoformerError as error:
         raise WorkflowError(str(error)) from None
+
+
+def look_at_what_stays():
+    """Say in a sentence what is wrong with what Snakemake takes for finished, be it that nothing is
+    to be done.
+
+    By what it remembers of a file (.snakemake), Snakemake makes it anew if its parameters changed;
+    of results that came from elsewhere, or whose memory was deleted, it knows nothing, and those
+    that it touches it believes to be made with the parameters of now.
+    """
+    dag, touched, order = workflow.dag, workflow.touch, [rule.name for rule in workflow.rules]
+    stay = [job for job in dag.jobs if job.output and (touched or not dag.needrun(job))]
+    unknown = [job for job in stay if touched or dag.reason(job).no_metadata]
+    unknown.sort(key=lambda job: order.index(job.rule.name))
+    kept = (Kept(str(file), job.rule.name, dict(job.params.items())) for job in unknown for file in job.output)
+    try:
+        check_not_empty(str(file) for job in stay for file in job.output)
+        by_other_code = check_made(kept, "leave out --touch and write" if touched else "write")
+    except PtychoformerError as error:
+        raise WorkflowError(str(error)) from None
+    if by_other_code:
+        rules = " ".join(dict.fromkeys(one.rule for one in by_other_code))
+        logger.info(
+            f"Other code than that of now made {by_other_code[0].file} and what else is kept of {rules};"
+            f" --forcerun {rules} at the end of the command makes it anew."
+        )
+
+
+def compare_by_meaning(changed):
+    """Make of what Snakemake asks whether parameters changed (`changed`) what asks whether their
+    meaning did. What is published lists entries in the order of the config, which is a meaning.
+    """
+    results, rooms = workflow.pathvars.apply("<results>"), set(ROOMS) - {"publication"}
+
+    def changed_in_meaning(job, file=None):
+        change = changed(job, file)
+        room = os.path.relpath(job.output[0], results).split(os.sep)[0] if change else ""
+        same = room in rooms and set(map(meaning, change.only_old)) == set(map(meaning, change.only_new))
+        return NO_PARAMS_CHANGE if same else change
+
+    return changed_in_meaning
+
+
+def step_in():
+    """Give targets the names that rules know them by before jobs are planned, and look at what stays
+    as soon as they are: where none is to run, `onstart` never comes.
+    """
+    prepare, plan = workflow._prepare_dag, workflow._build_dag
+
+    def name_and_prepare(*how, **more):
+        workflow.dag_settings.targets = list(map(named_once, workflow.dag_settings.targets))
+        prepare(*how, **more)
+        workflow.persistence.params_changed = compare_by_meaning(workflow.persistence.params_changed)
+
+    def plan_and_look():
+        plan()
+        if workflow.executor_plugin:  # not where files are only listed or deleted
+            look_at_what_stays()
+
+    workflow._prepare_dag, workflow._build_dag = name_and_prepare, plan_and_look
 
 
 def name_edited_code():
@@ -125,11 +189,6 @@ def asked_for():
     return get_argument_parser().parse_known_args(sys.argv[1:] if by_command else [])[0]
 
 
-def as_snakemake_asks(target):
-    """A target as Snakemake looks for it: an absolute path stays one, as that of `results`."""
-    return target if os.path.isabs(target) else os.path.relpath(target)
-
-
 def name_targets():
     """Say which targets there are where one is mistyped; Snakemake would only say that no rule
     makes it.
@@ -140,7 +199,7 @@ def name_targets():
         known = (
             workflow.is_rule(target)
             or os.path.exists(target)  # which is no error in a folder that may not be entered
-            or any(rule.is_producer(as_snakemake_asks(target)) for rule in workflow.rules)
+            or any(rule.is_producer(named_once(target)) for rule in workflow.rules)
         )
         if not known:
             near = difflib.get_close_matches(target, [*named, *made], n=3)
@@ -163,6 +222,8 @@ gc.set_threshold(100_000)
 sys.executable = shlex.quote(sys.executable)
 look_at_folders()
 name_this_run()
+if workflow.is_main_process:
+    step_in()
 
 
 onstart:

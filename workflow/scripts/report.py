@@ -4,7 +4,7 @@ from adapter import folder_of, job
 
 with job(snakemake):
     from ptychoformer.contents import read_contents
-    from ptychoformer.publication.inputs import read_histories, read_trained
+    from ptychoformer.publication.inputs import read_histories, read_trained_as
     from ptychoformer.publication.report.page import make_report
     from ptychoformer.publication.store.unpack import histories, trained
 
@@ -13,7 +13,8 @@ with job(snakemake):
         store = folder_of(files.store)
         of_runs = dict(histories=histories(store, params.runs), trained=trained(store, params.runs))
     else:
-        of_runs = dict(histories=read_histories(files.histories), trained=read_trained(files.checkpoints))
+        trained_so = read_trained_as(files.checkpoints, params.scale["training"], params.epochs)
+        of_runs = dict(histories=read_histories(files.histories), trained=trained_so)
     make_report(
         tables=dict(zip(params.words, files.tables, strict=True)),
         statistics=dict(zip(params.words, zip(files.anovas, files.pairs, strict=True), strict=True)),

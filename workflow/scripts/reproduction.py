@@ -4,11 +4,15 @@ from adapter import folder_of, job
 
 with job(snakemake):
     from ptychoformer.contents import read_contents
-    from ptychoformer.publication.inputs import read_trained
+    from ptychoformer.publication.inputs import read_trained_as
     from ptychoformer.publication.paper.document import make_paper
     from ptychoformer.publication.store.unpack import trained
 
     files, params, output = snakemake.input, snakemake.params, snakemake.output
+    if params.runs:
+        of_runs = trained(folder_of(files.store), params.runs)
+    else:
+        of_runs = read_trained_as(files.checkpoints, params.scale["training"], params.epochs)
     make_paper(
         tables=dict(zip(params.words, files.tables, strict=True)),
         pairs=dict(zip(params.words, files.pairs, strict=True)),
@@ -17,7 +21,7 @@ with job(snakemake):
         readings=files.readings,
         citation=files.citation,
         contents=read_contents(files.contents).noted(params.figure_notes),
-        trained=trained(folder_of(files.store), params.runs) if params.runs else read_trained(files.checkpoints),
+        trained=of_runs,
         words=params.words,
         labels=params.labels,
         ours=params.ours,

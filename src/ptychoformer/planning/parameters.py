@@ -2,6 +2,8 @@
 else makes nothing anew.
 """
 
+import ast
+import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -26,6 +28,24 @@ class Wildcards(Protocol):
     file: str
 
 
+def meaning(written: str) -> str:
+    """Return what a parameter is, of Python's way to write it (``repr``): the same whatever the
+    order of keys, and whether 1 is written 1 or 1.0.
+    """
+    try:
+        return json.dumps(_plain(ast.literal_eval(written)), sort_keys=True)
+    except (ValueError, SyntaxError, TypeError):  # of another kind than a config's
+        return written
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Parameters:
     """What jobs depend on besides files.
 
@@ -37,12 +57,22 @@ class Parameters:
         self.plan, self.config, self.experiments = plan, plan.config, plan.experiments
 
     def object(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return the options of an object, but for the place of its file."""
-        return options_of(self.config["objects"][wildcards.object])
+        """Return the options of an object, with which file has which role, but not where it is."""
+        return self._with_files("objects", wildcards.object)
 
     def probe(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return the options of a probe, but for the place of its file."""
-        return options_of(self.config["probes"][wildcards.probe])
+        """Return the options of a probe, with its file, but not where that is."""
+        return self._with_files("probes", wildcards.probe)
+
+    def files_of_scan(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return which file is the scan of a measured dataset, and which its labels, if any."""
+        return self.plan.provided.of("datasets", wildcards.dataset)
+
+    def _with_files(self, catalogue: str, name: str) -> dict[str, Any]:
+        """Return the options of an entry, and its files by their role: Snakemake compares the files
+        that a job reads without their roles, so that two that were swapped would be the same to it.
+        """
+        return options_of(self.config[catalogue][name]) | self.plan.provided.of(catalogue, name)
 
     def source_of_file(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return address and checksum of a file."""

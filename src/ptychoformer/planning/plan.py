@@ -9,7 +9,7 @@ from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, held_figures
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import ALL, Experiments, sizes_asked
-from ptychoformer.places import check_results
+from ptychoformer.places import check_results, named_once
 from ptychoformer.provided import ProvidedFiles, check_project, data_folder
 from ptychoformer.publication.store.holdings import Holdings
 from ptychoformer.publication.tables import notes
@@ -43,7 +43,9 @@ class Plan:
         check_project(os.path.abspath(project))
         config.update(complete(config, load_schema(project)))
         self.config, self.project = config, Path(project)
-        check_results(config["pathvars"].get("results"), project)
+        if results := config["pathvars"].get("results"):
+            check_results(results, project)
+            config["pathvars"]["results"] = named_once(results)
         self.sizes_asked = sizes_asked(config)  # of all its runs, be they in a store or not
         # A folder of runs to print instead of training any, or nothing.
         self.harvested = config["harvested"] and str(self.project / config["harvested"])

@@ -17,7 +17,7 @@ from scipy import stats
 from ptychoformer.errors import InputError
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication.figures.parts.style import colour
-from ptychoformer.publication.inputs import read_histories, read_trained
+from ptychoformer.publication.inputs import read_histories, read_trained, read_trained_as
 from ptychoformer.publication.report import figures as report_figures
 from ptychoformer.publication.report.claims import read_verdicts
 from ptychoformer.publication.report.curves import training_curves
@@ -219,6 +219,15 @@ class TestProvenance:
         output = small["output"].with_name("novel.html")
         make_report(**small | dict(trained=small["trained"] | read_trained([weights]), output=output))
         assert "dark novel MAE 5 0" in Page(output.read_text()).words
+
+    def test_epochs_that_were_not_trained_are_not_printed(self, tmp_path):
+        weights = tmp_path / "training/dark/novel/mae/n5/seed0/model.pt"
+        weights.parent.mkdir(parents=True)
+        sidecar(weights).write_text(json.dumps({"configuration": {"training": {"epochs": 1, "batch_size": 8}}}))
+        asked = dict(epochs=30, batch_size=8.0, newer="option")
+        assert read_trained_as([weights], asked, dict(dark=1)) == read_trained([weights])
+        with pytest.raises(InputError, match=r"model\.pt\.provenance\.json: training\.epochs is 1, and .* asks for 5"):
+            read_trained_as([weights], asked, dict(dark=5))
 
     def test_a_broken_sidecar_is_named(self, tmp_path, experiment):
         _, checkpoints = experiment.write_training(tmp_path, seeds=1)
