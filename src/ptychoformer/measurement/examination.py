@@ -60,6 +60,7 @@ class Examined:
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
         centres: (n, 2) y, x of the centre of mass of each pattern's counts, detector pixels.
         swapped: whether the corners of the frame hold the beam, see `pixels.beam_in_corners`.
+        function: of counts that the patterns are, see `pixels.made_of_counts`; None if of none.
         warnings: full sentences for people.
     """
 
@@ -71,6 +72,7 @@ class Examined:
     unusable: dict[str, np.ndarray]
     centres: np.ndarray
     swapped: bool
+    function: str | None
     warnings: tuple[str, ...]
 
     @property
@@ -123,10 +125,11 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
             break
     numbers = {reason: raw.numbered[those] for reason, those in reasons.items()}
     _check_numbers(raw, seen, ~united)
+    function = None if raw.simulated else made_of_counts(seen, ~united)
     warnings = (
         about_mask
         + _about_pixels(raw, seen, bad)
-        + _about_counts(raw, seen, ~united)
+        + _about_counts(raw, seen, ~united, function)
         + _about_dark(raw, seen, ~(bad["masked"] | bad["blind"]))
         + _about_offset(raw, seen, ~united)
         + sentences(raw.path, numbers, count, kept)
@@ -135,7 +138,7 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
     known = bad["masked"] | bad["blind"] | bad["overexposed"]
     swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, known))
     of_patterns = (used, seen.total, seen.parts, numbers, seen.centres)
-    return Examined(_filled(seen, united), bad, *of_patterns, swapped, warnings)
+    return Examined(_filled(seen, united), bad, *of_patterns, swapped, function, warnings)
 
 
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:
@@ -265,15 +268,17 @@ def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) ->
     return ()
 
 
-def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
-    """What is odd about the counts of good pixels, but can be lived with."""
+def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray, function: str | None) -> tuple[str, ...]:
+    """What is odd about the counts of good pixels, which are a ``function`` of counts maybe, but
+    can be lived with.
+    """
     remarks = []
     largest, full = full_pixels(seen, good)
     if full and not raw.simulated:
         remarks.append(f"{raw.path}: some patterns are overexposed, pixels that reach {largest:.10g}: {full}.")
     if (lowest := seen.lowest[good].min()) < 0:
         remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
-    return tuple(remarks) + _about_scale(raw, seen, largest, good)
+    return tuple(remarks) + _about_scale(raw, seen, largest, function)
 
 
 def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...]:
@@ -302,7 +307,7 @@ def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
     )
 
 
-def _about_scale(raw: RawScan, seen: Survey, largest: float, good: np.ndarray) -> tuple[str, ...]:
+def _about_scale(raw: RawScan, seen: Survey, largest: float, function: str | None) -> tuple[str, ...]:
     """A warning of patterns of which somebody took a root or a logarithm, or that somebody divided
     by a number, such as their ``largest`` count, or multiplied.
     """
@@ -315,8 +320,8 @@ def _about_scale(raw: RawScan, seen: Survey, largest: float, good: np.ndarray) -
     )
     if seen.whole:
         return (f"{raw.path}: the counts are no photons, {multiples}",)
-    if function := made_of_counts(seen, good):
-        return (f"{raw.path}: the counts are no photons, they are {function} of whole numbers; undo that.",)
+    if function:
+        return (f"{raw.path}: the counts are no photons, they are {function} of counts; undo that.",)
     if largest > 1 and usual >= FAINT:
         return ()
     sentence = f"{raw.path}: the counts are no photons, they are fractions that come to {usual:.4g} in a usual pattern"
