@@ -469,6 +469,23 @@ def test_a_level_on_which_all_pixels_stand_is_told_with_its_share_until_it_is_su
         assert not any("stand on a level" in each for each in examine(quiet, keep_frames=False).warnings)
 
 
+@pytest.mark.parametrize("spread", [0.005, 0.05])
+@pytest.mark.parametrize("divided", [False, True])
+def test_a_beam_that_varies_is_told_unless_patterns_were_divided_by_its_monitor(patterns, spread, divided):
+    random = generator(19, "beam")
+    beam = 1 + spread * random.standard_normal(COUNT)
+    counts = random.poisson(patterns * beam[:, None, None]).astype(np.float32)
+    counts = (counts / beam[:, None, None]).astype(np.float32) if divided else counts
+    warnings = examine(scan_of(counts, monitor=3e5 * beam), keep_frames=False).warnings
+    assert any("the beam varied by 5%" in each for each in warnings) == (spread == 0.05 and not divided)
+
+
+def test_a_monitor_that_tells_nothing_is_none(patterns):
+    random = generator(20, "monitor")
+    for monitor in (np.zeros(COUNT), np.full(COUNT, COUNT), np.full(COUNT, np.nan), random.random(COUNT)):
+        assert examine(scan_of(patterns, monitor=monitor), keep_frames=False).warnings == ()
+
+
 def test_light_that_an_object_scatters_into_every_pixel_is_no_level():
     random = generator(15, "speckle")
     speckle = random.poisson(500 * random.exponential(size=(COUNT, SIDE, SIDE))).astype(np.float32)

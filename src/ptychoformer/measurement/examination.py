@@ -40,6 +40,9 @@ KINDS = ("blind", "overexposed", "hot", "dead", "shaded")  # of bad pixels that 
 FAINT = 100  # photons of a pattern; fewer tell little of an object
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
 MUCH = 0.1  # of the area that the light falls on, to be overexposed
+# A beam varies if its monitor does by UNSTEADY, and patterns follow it if their counts have more than
+# half of its relative changes, in FEWEST patterns at least.
+UNSTEADY, FOLLOWING, FEWEST = 0.02, 0.5, 8
 # Dim pixels count as much as each other on an offset or an even background, at their least too:
 # there the LOWEST of them have half of what so many (DIM) have. STANDING is the share of all counts
 # from which it harms the object.
@@ -132,6 +135,7 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
         + _about_counts(raw, seen, ~united, function)
         + _about_dark(raw, seen, ~(bad["masked"] | bad["blind"]))
         + _about_offset(raw, seen, ~united)
+        + _about_monitor(raw, seen, used)
         + sentences(raw.path, numbers, count, kept)
         + (() if raw.simulated else about_places(raw, used, ~united, at_once(raw)))
     )
@@ -304,6 +308,25 @@ def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
         f"{raw.path}: all pixels stand on a level of about {level:.4g} counts in every pattern, {level / usual:.0%} of"
         " all counts: an offset of the detector, or a background, which makes the object wrong and the R factor low;"
         " subtract a dark frame, or this level.",
+    )
+
+
+def _about_monitor(raw: RawScan, seen: Survey, used: np.ndarray) -> tuple[str, ...]:
+    """A warning of a beam that varied, as its monitor says and the counts of ``used`` patterns (n,)
+    do too: those that were divided by the monitor do not.
+    """
+    if raw.monitor is None or raw.simulated:
+        return ()
+    known = used & (seen.total > 0) & np.isfinite(raw.monitor) & (raw.monitor > 0)
+    if known.sum() < FEWEST:
+        return ()
+    beam, counts = (np.log(numbers[known]) - np.log(numbers[known]).mean() for numbers in (raw.monitor, seen.total))
+    if beam.std() < UNSTEADY or beam @ counts < FOLLOWING * (beam @ beam):
+        return ()
+    return (
+        f"{raw.path}: the beam varied by {beam.std():.0%} (standard deviation) from pattern to pattern, as its monitor"
+        " says and the counts of the patterns do too, which goes into the object's amplitude; divide each pattern by"
+        " its monitor over the mean of all.",
     )
 
 

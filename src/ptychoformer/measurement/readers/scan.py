@@ -41,6 +41,7 @@ class RawScan:
         object_pixel: (y, x) of the object as the whole frame samples it, metres, where the file
             names it besides the lengths that make it, or without them.
         mask: (h, w) bool, True where the file says that the detector is not to be trusted.
+        monitor: (n,) of the beam, in whatever unit, where the file has one number for each pattern.
         saturation: largest count that the file can hold, which stands for overexposed and for blind
             pixels; None if there is no limit.
         centred: whether the zero frequency is known to be at (h // 2, w // 2) of the frames.
@@ -74,6 +75,7 @@ class RawScan:
     detector_pixel: tuple[float, float] | None = None
     object_pixel: tuple[float, float] | None = None
     mask: np.ndarray | None = None
+    monitor: np.ndarray | None = None
     saturation: float | None = None
     centred: bool = False
     corner_first: bool = False
