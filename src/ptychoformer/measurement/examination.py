@@ -40,8 +40,8 @@ KINDS = ("blind", "overexposed", "hot", "dead", "shaded")  # of bad pixels that 
 FAINT = 100  # photons of a pattern; fewer tell little of an object
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
 MUCH = 0.1  # of the area that the light falls on, to be overexposed
-# A beam varies if its monitor does by UNSTEADY, and patterns follow it if their counts have more than
-# half of its relative changes, in FEWEST patterns at least.
+# A beam varies if its monitor does by UNSTEADY, and patterns follow it if their counts have more
+# than half of its relative changes, in FEWEST patterns at least.
 UNSTEADY, FOLLOWING, FEWEST = 0.02, 0.5, 8
 # Dim pixels count as much as each other on an offset or an even background, at their least too:
 # there the LOWEST of them have half of what so many (DIM) have. STANDING is the share of all counts

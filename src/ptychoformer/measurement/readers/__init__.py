@@ -22,6 +22,7 @@ from ptychoformer.measurement.readers.by_path import open_by_path
 from ptychoformer.measurement.readers.cxi import open_cxi
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import open_source
+from ptychoformer.measurement.readers.mask import given_mask
 from ptychoformer.measurement.readers.nanoprobe import label_raster, merge_labels, open_nanoprobe
 from ptychoformer.measurement.readers.ptychi import open_ptychi
 from ptychoformer.measurement.readers.ptychodus import open_ptychodus
@@ -52,6 +53,7 @@ def open_scan(
     positions_unit: str | None = None,
     positions_axes: str = AXES,
     positions_turn: float = Reading.positions_turn,
+    mask: str | None = None,
     replaced: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[RawScan]:
     """A measured scan, whose frames can be read until the context ends.
@@ -66,6 +68,8 @@ def open_scan(
         positions_axes: what the numbers of a position are, see `axes`; of the other formats, what
             their x and y are in truth.
         positions_turn: degrees by which positions are turned then, see `axes.turned`.
+        mask: path of a dataset in the file, or a file, that names bad pixels besides those of the
+            file's own mask, see `mask`.
         replaced: what is given in place of the file's own, by name, of the lengths of
             `options.Geometry` and ``centre``; the file's then need not be usable.
 
@@ -98,7 +102,7 @@ def open_scan(
             raise InputError(f"There is no format '{other}' of scans; it must be one of {', '.join(FORMATS)}.")
     with opened as raw:
         raw = raw if format == "hdf5" else _reordered(raw, positions_axes)
-        yield _turned(raw, positions_turn)
+        yield _masked(_turned(raw, positions_turn), mask)
 
 
 def _reordered(raw: RawScan, axes: str) -> RawScan:
@@ -116,6 +120,14 @@ def _turned(raw: RawScan, turn: float) -> RawScan:
     return replace(raw, positions=raw.uneven(turned(raw.even(raw.positions), turn)), turn=turn, grid=None)
 
 
+def _masked(raw: RawScan, mask: str | None) -> RawScan:
+    """A scan without the pixels of a ``mask`` that is given, too."""
+    if mask is None:
+        return raw
+    bad = given_mask(raw.path, mask, tuple(raw.frame))
+    return replace(raw, mask=bad if raw.mask is None else bad | raw.mask)
+
+
 def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContextManager[RawScan]:
     """Open a scan as its options say; see `open_scan`."""
     given = vars(reading.geometry) | {"centre": reading.centre}
@@ -128,6 +140,7 @@ def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContext
         positions_unit=reading.positions_unit,
         positions_axes=AXES if reading.positions_axes is None else reading.positions_axes,
         positions_turn=reading.positions_turn,
+        mask=reading.mask,
         replaced={name: value for name, value in given.items() if value is not None},
     )
 

@@ -26,7 +26,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers.axes import order_of
 from ptychoformer.measurement.readers.guard import rehearse
-from ptychoformer.measurement.readers.hdf5 import MOST_NAMED, PART, Source, blocks, open_source
+from ptychoformer.measurement.readers.hdf5 import PART, Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
 from ptychoformer.measurement.readers.scan import (
     SMALLEST_FRAME,
@@ -117,8 +117,7 @@ def _read(source: Source, data: str, positions: str, unit: str | None, axes: str
 
 def _absent(source: Source, name: str, what: str, fits: Callable[[tuple[int, ...]], bool]) -> InputError:
     """An error about ``what`` that is not where it should be, with places where it may be."""
-    likely = " or ".join(f"'{path}'" for path in source.likely(fits)[:MOST_NAMED])
-    return InputError(f"{source.path}: '{name}' is not in the file{f'; the {what} may be {likely}' if likely else ''}.")
+    return InputError(f"{source.path}: '{name}' is not in the file{source.suggestion(what, fits)}.")
 
 
 def _is_patterns(shape: tuple[int, ...]) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.particles import energy_of
 from ptychoformer.measurement.readers.hdf5 import Source
+from ptychoformer.measurement.readers.mask import bad_pixels
 from ptychoformer.measurement.readers.quantities import (
     AGREEING,
     ALIKE,
@@ -230,19 +231,7 @@ def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
     """(h, w) bool, True where the file's flags speak against a pixel."""
     name = f"{DETECTOR}/mask"
     flags = source.small(name)
-    if flags is None:
-        return None
-    if flags.ndim < 2 or not flags.size or flags.shape[-2:] != frame:
-        raise InputError(f"{source.path}: '{name}' must have the patterns' shape {frame}, found {flags.shape}.")
-    every = flags.reshape(-1, *frame)
-    if (every[1:] != every[0]).any():
-        raise InputError(
-            f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ."
-        )
-    bad = (every[0] != 0) & (every[0] != HAS_SIGNAL)
-    if bad.all():
-        raise InputError(f"{source.path}: '{name}' leaves no pixel; a CXI mask is 0 where the detector is good.")
-    return bad
+    return None if flags is None else bad_pixels(f"{source.path}: '{name}'", flags, frame, good=(0, HAS_SIGNAL))
 
 
 def correction(

@@ -120,6 +120,13 @@ class Source:
                 found |= {name: math.prod(shape)} if fits(shape) else {}
         return sorted(found, key=found.get, reverse=True)
 
+    def suggestion(self, what: str, fits: Callable[[tuple[int, ...]], bool]) -> str:
+        """What to add to a sentence about ``what`` was not found or not named: where it may be, as
+        `likely` has it; empty if nowhere.
+        """
+        likely = " or ".join(f"'{path}'" for path in self.likely(fits)[:MOST_NAMED])
+        return f"; the {what} may be {likely}" if likely else ""
+
     def small(self, name: str, kinds: str = "biuf") -> np.ndarray | None:
         """All of the dataset ``name``, if there is one.
 
