@@ -27,6 +27,7 @@ from ptychoformer.measurement.readers.nanoprobe import label_raster, merge_label
 from ptychoformer.measurement.readers.ptychi import open_ptychi
 from ptychoformer.measurement.readers.ptychodus import open_ptychodus
 from ptychoformer.measurement.readers.scan import RawScan, decoding
+from ptychoformer.measurement.readers.stopped import recorded
 from ptychoformer.measurement.readers.velociprobe import open_velociprobe
 
 __all__ = [
@@ -101,6 +102,7 @@ def open_scan(
         case other:
             raise InputError(f"There is no format '{other}' of scans; it must be one of {', '.join(FORMATS)}.")
     with opened as raw:
+        raw = recorded(raw)
         raw = raw if format == "hdf5" else _reordered(raw, positions_axes)
         yield _masked(_turned(raw, positions_turn), mask)
 

@@ -159,23 +159,32 @@ def orders(shape: tuple[int, ...], raster: tuple[int, ...]) -> tuple[bool, bool]
     return shape[-1] in (2, 3) and any(in_order(axes, raster) for axes in leading), by_axis
 
 
-def check_positions(where: str, positions: np.ndarray, count: int, numbers: np.ndarray | None = None) -> None:
-    """Whether ``positions`` (n, 2) are those of ``count`` patterns.
-
-    Args:
-        numbers: (count,) of the patterns in the file; None if they are all of them.
+def check_positions(where: str, positions: np.ndarray, count: int) -> None:
+    """Whether ``positions`` (n, 2) are those of ``count`` patterns; that they are numbers,
+    `stopped.recorded` looks at.
 
     Raises:
-        InputError: there are more or fewer, one is NaN or infinite, or all are the same.
+        InputError: there are more or fewer, or all are the same.
     """
     if len(positions) != count:
         raise InputError(f"{where}: {count} patterns do not fit {len(positions)} positions.")
-    bad = ~sound(positions).all(axis=1)
-    if bad.any():
-        first = bad.argmax() if numbers is None else numbers[bad.argmax()]
-        raise InputError(f"{where}: {bad.sum()} positions are NaN or infinite, the first is that of pattern {first}.")
     if not np.ptp(positions, axis=0).any():
         raise InputError(f"{where}: all {count} positions are the same; a scan moves the sample.")
+
+
+def check_finite(where: str, positions: np.ndarray, numbers: np.ndarray) -> None:
+    """Whether ``positions`` (n, 2) of patterns that hold light, of these ``numbers`` (n,) in the
+    file, are usable.
+
+    Raises:
+        InputError: one is NaN, infinite or absurdly large.
+    """
+    bad = ~sound(positions).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"{where}: {bad.sum()} positions are NaN or infinite, the first is that of pattern {numbers[bad.argmax()]};"
+            " repair them, or write a file without those patterns (only patterns without light need no position)."
+        )
 
 
 def sound(numbers: np.ndarray) -> np.ndarray:
