@@ -221,9 +221,7 @@ def test_a_mask_is_zero_where_the_detector_is_good(write):
     flags[3, 4], flags[5, 6], flags[7, 8] = 1, 0x1000, 0x1001  # 0x1000 is a pixel with signal
     raw, _ = contents(replaced(write("cxi"), f"{DETECTOR}/mask", flags))
     assert np.argwhere(raw.mask).tolist() == [[3, 4], [7, 8]]
-    refused(
-        replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((32, 32))), "mask' leaves no pixel; a CXI mask is 0 where"
-    )
+    refused(replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((32, 32))), "mask' leaves no pixel; a mask is 0 where")
     refused(
         replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((31, 32))),
         r"must have the patterns' shape \(32, 32\), found \(31, 32\)",

@@ -5,7 +5,7 @@ being held, and believed only when checked.
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 FORMATS = choices_of(Reading, "format")
+KINDS = {"velociprobe": (".npz", "bzip2"), "nanoprobe": (".npz", ".npy")}  # of files; all others are HDF5
 
 
 @contextmanager
@@ -82,6 +83,7 @@ def open_scan(
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read by you; change its permissions.")
     format = format or ("hdf5" if data or positions else _recognised(path))
+    _check_kind(path, format)
     if format != "hdf5" and (data or positions or positions_unit):
         raise InputError(
             f"Paths of datasets, and the unit of their positions, are of the format hdf5, not of {format}."
@@ -147,21 +149,46 @@ def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContext
     )
 
 
-def _recognised(path: Path) -> str:
-    """The format of a file by its first bytes, and of an archive by its members."""
+def _kind(path: Path) -> str | None:
+    """What a file is by its first bytes: HDF5, .npy, .npz or bzip2; None if it is none of them."""
     with path.open("rb") as file:
         first = file.read(8)
-    if not first:
-        raise InputError(f"{path} is empty.")
     if first.startswith(nanoprobe.MAGIC):
-        return "nanoprobe"
+        return ".npy"
     if first.startswith(velociprobe.MAGIC):
-        return "velociprobe"
+        return "bzip2"
     with decoding(path):
         if h5py.is_hdf5(path):
+            return "HDF5"
+        return ".npz" if zipfile.is_zipfile(path) else None
+
+
+def _check_kind(path: Path, format: str) -> None:
+    """Whether a file is of the kind that a ``format`` is stored in; a damaged one may be of none.
+
+    Raises:
+        InputError: it is of another kind.
+    """
+    kind, allowed = None, KINDS.get(format, ("HDF5",))
+    with suppress(OSError):  # of a file that cannot be opened the reader tells
+        kind = _kind(path)
+    if format in FORMATS and kind is not None and kind not in allowed:
+        raise InputError(f"{path} is {kind}, and not of the format {format}, which is {' or '.join(allowed)}.")
+
+
+def _recognised(path: Path) -> str:
+    """The format of a file by its first bytes, and of an archive by its members."""
+    if not path.stat().st_size:
+        raise InputError(f"{path} is empty.")
+    match _kind(path):
+        case "HDF5":
             return _recognised_hdf5(path)
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+        case ".npy":
+            return "nanoprobe"
+        case "bzip2":
+            return "velociprobe"
+        case ".npz":
+            with decoding(path), zipfile.ZipFile(path) as archive:
                 return "nanoprobe" if "arr_0.npy" in archive.namelist() else "velociprobe"
     raise InputError(
         f"{path} is neither HDF5 (cxi, ptychodus, ptychi), .npz.bz2 (velociprobe), .npz nor .npy (nanoprobe)."

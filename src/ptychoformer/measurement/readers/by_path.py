@@ -29,7 +29,6 @@ from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import PART, Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
 from ptychoformer.measurement.readers.scan import (
-    SMALLEST_FRAME,
     RawScan,
     check_frames,
     check_positions,
@@ -38,6 +37,7 @@ from ptychoformer.measurement.readers.scan import (
     orders,
     saturation,
 )
+from ptychoformer.measurement.readers.suggested import are_positions, is_patterns, suggested_in
 
 UNITS = choices_of(Reading, "positions_unit")
 PIXEL = 0.0  # metres, as nobody knows how many
@@ -59,7 +59,8 @@ def open_by_path(path: Path, data: str | None, positions: str | None, unit: str 
         InputError: a path or the unit is missing, or the file cannot be used as they say.
     """
     if not data or not positions:
-        raise InputError(f"{path}: the format hdf5 needs the path of the patterns (data) and that of the positions.")
+        told = "the format hdf5 needs the path of the patterns (data) and that of the positions"
+        raise InputError(f"{path}: {told}{suggested_in(path, data)}.")
     if unit is not None and unit not in UNITS:
         raise InputError(f"The unit of positions must be one of {', '.join(UNITS)}, found '{unit}'.")
     order_of(axes)  # before the file is opened
@@ -77,7 +78,7 @@ def _read(source: Source, data: str, positions: str, unit: str | None, axes: str
     patterns = source.stack(data)
     where = f"{source.path}: '{data}'"
     if patterns is None:
-        raise _absent(source, data, "patterns", _is_patterns)
+        raise _absent(source, data, "patterns", is_patterns)
     check_frames(where, patterns.shape)
     count = math.prod(patterns.shape[:-2])
     stored, names = _stored(source, positions, patterns.shape[:-2], _about_parts(data))
@@ -120,10 +121,6 @@ def _absent(source: Source, name: str, what: str, fits: Callable[[tuple[int, ...
     return InputError(f"{source.path}: '{name}' is not in the file{source.suggestion(what, fits)}.")
 
 
-def _is_patterns(shape: tuple[int, ...]) -> bool:
-    return len(shape) in (3, 4) and min(shape[-2:]) >= SMALLEST_FRAME and math.prod(shape[:-2]) > 1
-
-
 def _about_parts(data: str) -> str:
     """What to say of positions that do not fit the patterns ``data`` if these may be a part."""
     group, _, name = data.rstrip("/").rpartition("/")
@@ -144,7 +141,7 @@ def _stored(source: Source, positions: str, raster: tuple[int, ...], about_parts
         )
     arrays, count = [source.small(name) for name in names], math.prod(raster)
     if missing := [name for name, array in zip(names, arrays, strict=True) if array is None]:
-        raise _absent(source, missing[0], "positions", lambda shape: math.prod(shape) in (count, 2 * count, 3 * count))
+        raise _absent(source, missing[0], "positions", lambda shape: are_positions(shape, count))
     if len(names) == 2:
         if not all(in_order(array.shape, raster) for array in arrays):
             shapes = " and ".join(str(array.shape) for array in arrays)

@@ -38,6 +38,7 @@ from ptychoformer.measurement.readers.scan import (
     orders,
     sound,
 )
+from ptychoformer.measurement.readers.suggested import suggested
 
 ROUNDED_ANGLE = 1e-9  # of a direction, the part of its length that computing an angle leaves
 DATA = (PATTERNS, f"{DETECTOR}/data")
@@ -74,7 +75,7 @@ def _read(source: Source, replaced: Mapping[str, Any]) -> RawScan:
     if data is None:
         raise InputError(
             f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}; if it is no CXI file, name its"
-            " datasets with --data and --positions (in a config data and positions)."
+            f" datasets with --data and --positions (in a config data and positions){suggested(source)}."
         )
     where = f"{source.path}: '{name}'"
     _check_meaning(source, name, data)
