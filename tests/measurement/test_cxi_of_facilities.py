@@ -256,7 +256,7 @@ def test_a_dataset_of_this_project_is_read_exactly(tmp_path, measured):
         (
             "entry_1/data_1/data",
             np.ones((12, 4, 32)),
-            "must hold patterns of 8 x 8 to 4096 x 4096 pixels, found 4 x 32",
+            "must hold patterns of 8 x 8 to 8192 x 8192 pixels, found 4 x 32",
         ),
         (
             "entry_1/data_1/data",

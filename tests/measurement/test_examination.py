@@ -1,6 +1,7 @@
 """Pixels and patterns are judged by the data, whatever marks them; what is good stays."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from ptychoformer import memory
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.examination import examine
 from ptychoformer.measurement.first_probe import as_bright_as, in_focus
 from ptychoformer.measurement.frames import ranges
 from ptychoformer.measurement.preparation import Preparation, prepare
 from ptychoformer.measurement.readers import RawScan
+from ptychoformer.measurement.readers.scan import check_frames
 from ptychoformer.randomness import generator
 
 COUNT, SIDE = 60, 48
@@ -622,6 +625,22 @@ def test_a_scan_of_which_nothing_is_left_is_refused(patterns):
     patterns[1:] = 0
     with pytest.raises(InputError, match="1 of 60 patterns can be used; the others hold no light"):
         examine(scan_of(patterns), keep_frames=False)
+
+
+def test_frames_of_the_largest_detectors_are_read_and_larger_ones_refused():
+    check_frames("an Eiger of 16 million pixels", (100, 4362, 4148))
+    with pytest.raises(InputError, match="must hold patterns of 8 x 8 to 8192 x 8192 pixels, found 8193 x 64"):
+        check_frames("data", (100, 8193, 64))
+
+
+def test_frames_that_memory_cannot_hold_are_refused(patterns, monkeypatch):
+    for there, told in ((111 * SIDE**2, False), (109 * SIDE**2, True)):
+        monkeypatch.setattr(memory, "memory", lambda there=there: float(there))
+        expected = pytest.raises(
+            InputError, match="scan: a frame of 48 x 48 pixels takes .* GB of memory, and there are"
+        )
+        with expected if told else nullcontext():
+            examine(scan_of(patterns), keep_frames=False)
 
 
 def test_numbers_are_told_as_ranges():

@@ -13,7 +13,7 @@ from ptychoformer.errors import InputError, first_line
 from ptychoformer.measurement.readers.axes import AXES
 
 SMALLEST_FRAME = 8  # pixels along a side
-LARGEST_FRAME = 4096
+LARGEST_FRAME = 8192
 MOST_PATTERNS = 4_000_000
 LARGEST_NUMBER = 1e20  # counts, positions and probes beyond it would make sums overflow; 64 bits count to 2e19
 LENGTHS = (1e-15, 1e15)  # metres
