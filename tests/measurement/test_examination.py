@@ -637,7 +637,7 @@ def test_frames_that_memory_cannot_hold_are_refused(patterns, monkeypatch):
     for there, told in ((111 * SIDE**2, False), (109 * SIDE**2, True)):
         monkeypatch.setattr(memory, "memory", lambda there=there: float(there))
         expected = pytest.raises(
-            InputError, match="scan: a frame of 48 x 48 pixels takes .* GB of memory, and there are"
+            InputError, match=r"scan: a frame of 48 x 48 pixels takes .* GB of memory, and there are"
         )
         with expected if told else nullcontext():
             examine(scan_of(patterns), keep_frames=False)
