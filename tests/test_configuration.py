@@ -170,6 +170,14 @@ def test_an_option_of_a_measured_scan_is_kept_within_what_its_annotation_allows(
         complete(changed(path, wrong), SCHEMA)
 
 
+def test_a_mask_of_a_measured_scan_is_a_dataset_of_its_file():
+    assert complete(changed("datasets.measured.mask", "entry/pixel_mask"), SCHEMA)
+    with pytest.raises(
+        InputError, match=r"datasets\.measured\.mask: 'stop\.npy' is not allowed; it must be the path of"
+    ):
+        complete(changed("datasets.measured.mask", "stop.npy"), SCHEMA)
+
+
 def test_a_learning_rate_that_could_never_fall_is_one_sentence():
     least = read("config.yaml").get("training", {}).get("min_learning_rate", TrainingOptions.min_learning_rate)
     assert complete(changed("training.learning_rate", least), SCHEMA)

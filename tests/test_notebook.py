@@ -200,10 +200,12 @@ def test_the_largest_integer_is_a_blind_pixel_and_no_light():
     assert scan.patterns.max() < 65535
 
 
-def test_a_mask_is_true_where_a_pixel_is_bad():
+def test_a_mask_is_true_where_a_pixel_is_bad(tmp_path):
     mask = np.zeros((SIDE, SIDE), bool)
     mask[5, 1:3] = True
     np.testing.assert_array_equal(open_scan(PATTERNS, POSITIONS, mask=mask).mask, mask)
+    np.save(tmp_path / "mask.npy", mask)
+    np.testing.assert_array_equal(open_scan(PATTERNS, POSITIONS, mask=tmp_path / "mask.npy").mask, mask)
 
 
 def test_patterns_may_stay_on_disk(tmp_path, scan):

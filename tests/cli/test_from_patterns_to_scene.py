@@ -50,7 +50,7 @@ def test_from_patterns_to_pictures(scan, tmp_path, capsys):
     assert np.shape(seen["mean_pattern"]) == (16, 16)
     assert np.sum(seen["mean_pattern"]) == pytest.approx(1, abs=1e-3)
     assert seen["photons"] == sorted(seen["photons"])
-    read = {"crop": 32, "bin": 1, "window": [32, 32], "positions_axes": "x,y", "positions_turn": 0}
+    read = {"crop": 32, "bin": 1, "window": [32, 32], "positions_axes": "x,y", "positions_turn": 0, "mask": None}
     assert prepared == read | {"pixel_size": pytest.approx(1e-8)}
     trained = json.loads((run / "model.pt.provenance.json").read_text())
     expected = {"kind": "ptychoformer", "options": {"attention": "none"}, "initialisation": "glorot", "inputs": "sqrt"}
@@ -166,6 +166,17 @@ def test_other_axes_than_in_training_are_told(scan, run, tmp_path, capsys, optio
     (tmp_path / "run/preparation.json").write_text(json.dumps(prepared))  # as earlier trainings wrote it
     assert main("predict", scan, *arguments[:-1], option, "-o", tmp_path / "old.h5") == 0
     assert "was trained with" not in capsys.readouterr().err
+
+
+def test_a_scan_without_the_mask_of_the_training_is_told(scan, run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    prepared = json.loads((run / "preparation.json").read_text())
+    (tmp_path / "run/preparation.json").write_text(json.dumps(prepared | {"mask": "entry/pixel_mask"}))
+    np.save(tmp_path / "mask.npy", np.eye(32, dtype=bool))
+    for options, told in (((), True), (("--mask", tmp_path / "mask.npy"), False)):
+        arguments = ("--checkpoint", tmp_path / "run", "-o", tmp_path / f"{told}.h5", "--threads", 1, *options)
+        assert main("predict", scan, *arguments) == 0
+        assert ("was trained with --mask entry/pixel_mask, " in capsys.readouterr().err) == told
 
 
 def test_another_crop_than_in_training_is_told_where_pixels_have_no_size(run, tmp_path, capsys):

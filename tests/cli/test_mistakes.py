@@ -245,6 +245,13 @@ def test_axes_that_are_none_are_refused(scan, tmp_path, capsys, part):
     assert "'positions_axes' must be a text and 'positions_turn' degrees" in one_sentence(capsys)
 
 
+def test_a_mask_of_a_training_that_is_none_is_refused(scan, tmp_path, capsys):
+    (tmp_path / "model.pt").write_text("")
+    (tmp_path / "preparation.json").write_text('{"crop": 32, "bin": 2, "mask": 3}')
+    assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
+    assert "'mask' must be a text or null, as train wrote it" in one_sentence(capsys)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -301,8 +301,26 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
             {"positions_unit": "inch"},
             "The unit of positions must be one of m, mm, um, nm, angstrom, pixel, found 'inch'",
         ),
-        ({"positions": None}, "the format hdf5 needs the path of the patterns .data., and that of the positions"),
-        ({"data": None}, "the format hdf5 needs the path of the patterns"),
+        (
+            {"positions": None},
+            "needs the path of the patterns .data., and that .* a step; the positions may be 'scan/stage'[.]$",
+        ),
+        (
+            {"data": None},
+            "needs the path .*; the patterns may be 'scan/eiger/frames'; the positions may be 'scan/stage'[.]$",
+        ),
+        (
+            {"data": "gone", "positions": None},
+            "needs the path of the patterns .data., and that .* a step[.]$",
+        ),
+        (
+            {"format": None, "data": None, "positions": None},
+            "holds no patterns, .*; the patterns may be 'scan/eiger/frames'; the positions may be 'scan/stage'[.]$",
+        ),
+        (
+            {"format": "ptychi", "data": None, "positions": None},
+            "any.h5 holds no positions, .*; the patterns may be 'scan/eiger/frames'; the positions may be 'scan/st",
+        ),
         ({"data": "scan/gone"}, "'scan/gone' is not in the file; the patterns may be 'scan/eiger/frames'[.]$"),
         ({"data": "scan"}, "'scan' must be a dataset, found a group that holds eiger, stage[.]$"),
         (
@@ -339,6 +357,15 @@ def test_positions_in_pixels_need_no_geometry(store, measured):
 )
 def test_what_is_not_said_is_not_guessed(store, refused, options, sentence):
     refused(store(), sentence, **PATHS | {"format": "hdf5"} | options)
+
+
+def test_what_a_file_links_to_is_named_too(store, refused, tmp_path):
+    store()
+    with h5py.File(tmp_path / "master.nxs", "w") as file:
+        file["entry/stage"] = h5py.ExternalLink("any.h5", "scan/stage")
+        file["entry/frames"] = h5py.ExternalLink("any.h5", "scan/eiger/frames")
+    told = "the patterns may be 'entry/frames'; the positions may be 'entry/stage'[.]$"
+    refused(tmp_path / "master.nxs", told)
 
 
 @pytest.mark.parametrize(

@@ -221,9 +221,7 @@ def test_a_mask_is_zero_where_the_detector_is_good(write):
     flags[3, 4], flags[5, 6], flags[7, 8] = 1, 0x1000, 0x1001  # 0x1000 is a pixel with signal
     raw, _ = contents(replaced(write("cxi"), f"{DETECTOR}/mask", flags))
     assert np.argwhere(raw.mask).tolist() == [[3, 4], [7, 8]]
-    refused(
-        replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((32, 32))), "mask' leaves no pixel; a CXI mask is 0 where"
-    )
+    refused(replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((32, 32))), "mask' leaves no pixel; a mask is 0 where")
     refused(
         replaced(write("cxi"), f"{DETECTOR}/mask", np.ones((31, 32))),
         r"must have the patterns' shape \(32, 32\), found \(31, 32\)",
@@ -258,7 +256,7 @@ def test_a_dataset_of_this_project_is_read_exactly(tmp_path, measured):
         (
             "entry_1/data_1/data",
             np.ones((12, 4, 32)),
-            "must hold patterns of 8 x 8 to 4096 x 4096 pixels, found 4 x 32",
+            "must hold patterns of 8 x 8 to 8192 x 8192 pixels, found 4 x 32",
         ),
         (
             "entry_1/data_1/data",

@@ -1,6 +1,7 @@
 """Pixels and patterns are judged by the data, whatever marks them; what is good stays."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from ptychoformer import memory
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.examination import examine
 from ptychoformer.measurement.first_probe import as_bright_as, in_focus
 from ptychoformer.measurement.frames import ranges
 from ptychoformer.measurement.preparation import Preparation, prepare
 from ptychoformer.measurement.readers import RawScan
+from ptychoformer.measurement.readers.scan import check_frames
 from ptychoformer.randomness import generator
 
 COUNT, SIDE = 60, 48
@@ -385,12 +388,16 @@ def test_patterns_divided_by_a_number_each_are_told_and_noise_is_not(patterns):
     assert examine(scan_of(each, simulated=True), keep_frames=False).warnings == ()
 
 
+MONITOR = generator(18, "monitor").normal(1, 0.02, (COUNT, 1, 1)).astype(np.float32)
 FUNCTIONS = {
     "square roots": {
+        "sqrt by a monitor": lambda counts: np.sqrt(counts / MONITOR),
+        "sqrt by a monitor, less a threshold": lambda counts: np.sqrt(np.maximum(counts / MONITOR - 1, 0)),
         "sqrt": np.sqrt,
         "normalised sqrt": lambda counts: np.sqrt(counts) / np.sqrt(counts.max()),
     },
     "logarithms": {
+        "log1p by a monitor": lambda counts: np.log1p(counts / MONITOR),
         "log10 of counts and one": lambda counts: np.log10(counts + 1),
         "log1p": np.log1p,
         "log2 of counts and one": lambda counts: np.log2(counts + 1),
@@ -410,13 +417,19 @@ def test_roots_and_logarithms_of_counts_are_told(patterns, name, function, part)
     patterns = generator(16, "thinned").binomial(patterns.astype(int), part).astype(np.float32)
     patterns[:, GAP] = 0
     warnings = examine(scan_of(function(patterns)), keep_frames=False).warnings
-    assert f"scan: the counts are no photons, they are {name} of whole numbers; undo that." in warnings
+    assert f"scan: the counts are no photons, they are {name} of counts; undo that." in warnings
 
 
 CORRECTIONS = {
     "gain": lambda random, counts: counts * 1.37,
     "flat field": lambda random, counts: counts * random.normal(1, 0.05, counts.shape[1:]),
     "monitor": lambda random, counts: counts * random.normal(1, 0.05, (COUNT, 1, 1)),
+    "monitor, less a threshold": lambda random, counts: np.maximum(
+        counts / random.normal(1, 0.05, (COUNT, 1, 1)) - 1, 0
+    ),
+    "too small for a step": lambda random, counts: counts * random.normal(1, 0.05, counts.shape) * 1e-15,
+    "rounded": lambda random, counts: np.round(counts * random.normal(1, 0.05, counts.shape), 2),
+    "of half precision": lambda random, counts: (counts * random.normal(1, 0.05, counts.shape)).astype(np.float16),
     "mean of three": lambda random, counts: counts / 3,
     "per second": lambda random, counts: counts / 0.1,
     "read-out noise": lambda random, counts: counts + random.normal(0, 0.3, counts.shape),
@@ -435,7 +448,7 @@ def test_corrected_counts_are_no_roots_nor_logarithms(patterns, correction, part
     random = generator(17, "corrected")
     counts = random.binomial(patterns.astype(int), part).astype(np.float32)
     warnings = examine(scan_of(correction(random, counts).astype(np.float32)), keep_frames=False).warnings
-    assert not any("of whole numbers" in each for each in warnings)
+    assert not any(" of counts; undo" in each for each in warnings)
 
 
 OFFSETS = {
@@ -457,6 +470,23 @@ def test_a_level_on_which_all_pixels_stand_is_told_with_its_share_until_it_is_su
     assert int(share) == pytest.approx(100 * float(level) / scan.mean(), abs=1)
     for quiet in (scan_of(scan - np.float32(level)), scan_of(scan, simulated=True)):
         assert not any("stand on a level" in each for each in examine(quiet, keep_frames=False).warnings)
+
+
+@pytest.mark.parametrize("spread", [0.005, 0.05])
+@pytest.mark.parametrize("divided", [False, True])
+def test_a_beam_that_varies_is_told_unless_patterns_were_divided_by_its_monitor(patterns, spread, divided):
+    random = generator(19, "beam")
+    beam = 1 + spread * random.standard_normal(COUNT)
+    counts = random.poisson(patterns * beam[:, None, None]).astype(np.float32)
+    counts = (counts / beam[:, None, None]).astype(np.float32) if divided else counts
+    warnings = examine(scan_of(counts, monitor=3e5 * beam), keep_frames=False).warnings
+    assert any("the beam varied by 5%" in each for each in warnings) == (spread == 0.05 and not divided)
+
+
+def test_a_monitor_that_tells_nothing_is_none(patterns):
+    random = generator(20, "monitor")
+    for monitor in (np.zeros(COUNT), np.full(COUNT, COUNT), np.full(COUNT, np.nan), random.random(COUNT)):
+        assert examine(scan_of(patterns, monitor=monitor), keep_frames=False).warnings == ()
 
 
 def test_light_that_an_object_scatters_into_every_pixel_is_no_level():
@@ -595,6 +625,22 @@ def test_a_scan_of_which_nothing_is_left_is_refused(patterns):
     patterns[1:] = 0
     with pytest.raises(InputError, match="1 of 60 patterns can be used; the others hold no light"):
         examine(scan_of(patterns), keep_frames=False)
+
+
+def test_frames_of_the_largest_detectors_are_read_and_larger_ones_refused():
+    check_frames("an Eiger of 16 million pixels", (100, 4362, 4148))
+    with pytest.raises(InputError, match="must hold patterns of 8 x 8 to 8192 x 8192 pixels, found 8193 x 64"):
+        check_frames("data", (100, 8193, 64))
+
+
+def test_frames_that_memory_cannot_hold_are_refused(patterns, monkeypatch):
+    for there, told in ((111 * SIDE**2, False), (109 * SIDE**2, True)):
+        monkeypatch.setattr(memory, "memory", lambda there=there: float(there))
+        expected = pytest.raises(
+            InputError, match=r"scan: a frame of 48 x 48 pixels takes .* GB of memory, and there are"
+        )
+        with expected if told else nullcontext():
+            examine(scan_of(patterns), keep_frames=False)
 
 
 def test_numbers_are_told_as_ranges():

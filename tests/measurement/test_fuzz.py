@@ -226,6 +226,8 @@ def odd_statements(file, random):
     names = [
         "data_dark",
         "data_white",
+        "dark",
+        "qe_mask",
         "corner_position",
         "counts_per_joule",
         "beam_center_x",
@@ -234,6 +236,7 @@ def odd_statements(file, random):
         "basis_vectors",
     ]
     names = [f"detector_1/{name}" for name in names] + [
+        "monitor/data",
         "source_1/probe",
         "source_1/energy",
         "beam_1/incident_wavelength",

@@ -165,6 +165,8 @@ def test_a_zero_frequency_in_the_corners_is_refused_whoever_says_that_it_is_in_t
         prepare(raw_scan(swapped, **known))
     warnings = prepare(raw_scan(swapped, **known), Preparation(centre=(16, 16))).warnings
     assert any("four corners" in warning for warning in warnings)
+    with pytest.raises(InputError, match=r"four corners .*; the counts are square roots of counts besides, undo that"):
+        prepare(raw_scan(np.sqrt(swapped), **known))
 
 
 def test_of_a_format_that_begins_at_the_zero_frequency_the_middle_is_told(measured):

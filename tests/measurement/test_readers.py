@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ptychoformer.measurement.preparation import Preparation, prepare
-from ptychoformer.measurement.readers import open_scan
+from ptychoformer.measurement.readers import FORMATS, open_scan
 
 from .conftest import contents, from_origin, refused
 
@@ -89,13 +89,38 @@ def test_formats_are_recognised_by_what_a_file_holds(tmp_path, write):
 
 def test_a_format_may_be_named(write):
     refused(write("nanoprobe"), "'data' is not in the archive", format="velociprobe")
-    refused(write("nanoprobe"), "cannot be read", format="cxi")
+    refused(write("nanoprobe"), "scan.npz is .npz, and not of the format cxi, which is HDF5", format="cxi")
     refused(
         write("nanoprobe"),
         "There is no format 'spec' of scans; it must be one of cxi, ptychodus, ptychi, ptyd, velociprobe, nanoprobe, hdf5",
         format="spec",
     )
     refused(write("nanoprobe"), "step must be a number greater than 0, found 0", step=0)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("stored", ["cxi", "velociprobe", "nanoprobe"])
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_sound_file_of_another_kind_is_not_called_damaged(write, format, stored, bare):
+    """The first bytes tell the kind: HDF5, .npy, .npz, or what bzip2 packed."""
+    name = {"velociprobe": "scan.npz", "nanoprobe": "scan.npy"}.get(stored) if bare else None
+    kind = {"cxi": "HDF5", "velociprobe": ".npz" if bare else "bzip2", "nanoprobe": ".npy" if bare else ".npz"}[stored]
+    kinds = {"velociprobe": (".npz", "bzip2"), "nanoprobe": (".npz", ".npy")}.get(format, ("HDF5",))
+    if kind not in kinds:
+        told = f"is {kind}, and not of the format {format}, which is {' or '.join(kinds)}"
+        refused(write(stored, name=name), told, format=format)
+    elif stored == format:
+        contents(write(stored, name=name), format=format)
+
+
+def test_an_archive_of_other_arrays_is_told_what_it_holds(tmp_path):
+    np.savez(tmp_path / "diffraction.npz", patterns=np.ones((12, 16, 16)), indexes=np.arange(12))
+    for format in (None, "velociprobe", "nanoprobe"):
+        refused(
+            tmp_path / "diffraction.npz",
+            r"is not in the archive, whose arrays are patterns, indexes; .* by open_scan\(patterns, positions\)",
+            format=format,
+        )
 
 
 @pytest.mark.skipif(not SIEMENS_STAR.is_file(), reason="PTYCHOFORMER_DATA does not point to it")

@@ -499,13 +499,14 @@ def test_what_says_where_the_beam_is_and_cannot_be_used_is_told(write, put, read
 
 
 @pytest.mark.parametrize("stack", [False, True])
-def test_a_dark_frame_is_subtracted(write, put, read, measured, stack):
+@pytest.mark.parametrize("name", ["data_dark", "dark"])
+def test_a_dark_frame_is_subtracted(write, put, read, measured, stack, name):
     dark = np.random.default_rng(0).integers(1, 9, (32, 32)).astype(np.float32)
     path = write("cxi", patterns=measured.patterns + dark)
     assert read(path)[1].sum() > measured.patterns.sum()
-    raw, frames = read(put(path, **{f"{DETECTOR}/data_dark": np.stack([dark - 1, dark + 1]) if stack else dark}))
+    raw, frames = read(put(path, **{f"{DETECTOR}/{name}": np.stack([dark - 1, dark + 1]) if stack else dark}))
     np.testing.assert_allclose(frames, measured.patterns, atol=1e-3)
-    assert "'data_dark' is subtracted" in raw.warnings[0]
+    assert f"'{name}' is subtracted" in raw.warnings[0]
 
 
 def test_counts_become_photons_and_saturated_ones_the_most_that_there_can_be(write, put, read, measured):
@@ -531,7 +532,9 @@ def test_counts_become_photons_and_saturated_ones_the_most_that_there_can_be(wri
 def test_what_holds_nothing_is_ignored(write, put, read, measured):
     nothing = {
         "data_dark": np.zeros((32, 32)),
+        "dark": np.zeros((32, 32)),
         "data_white": np.ones((32, 32)),
+        "qe_mask": np.full((32, 32), 0.7),
         "counts_per_joule": 1 / energy_of(1.4e-10),
     }
     raw, frames = read(put(write("cxi"), **{f"{DETECTOR}/{name}": value for name, value in nothing.items()}))
@@ -543,12 +546,17 @@ def test_what_holds_nothing_is_ignored(write, put, read, measured):
     ("name", "value", "sentence"),
     [
         ("data_white", np.eye(32), "data_white' holds an image without the sample, which is not applied"),
+        ("qe_mask", np.eye(32) + 1, "qe_mask' holds a flat field, .*; divide the patterns by it, and delete it"),
         (
             "data_dark",
             np.ones((31, 32)),
-            r"data_dark' must be finite and have the patterns' shape \(32, 32\), found shape \(31, 32\)",
+            r"data_dark' must have the patterns' shape \(32, 32\), found shape \(31, 32\)",
         ),
-        ("data_dark", np.full((32, 32), np.nan), "data_dark' must be finite"),
+        (
+            "data_dark",
+            np.stack([np.ones((32, 32)), np.where(np.eye(32), np.nan, 1)]),
+            "data_dark' must be finite, 32 numbers of its 2 frames are NaN or infinite",
+        ),
         (
             "mask",
             np.stack([np.eye(32)] * 11 + [np.zeros((32, 32))]),

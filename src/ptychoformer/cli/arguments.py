@@ -51,6 +51,12 @@ def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int |
         metavar="DEGREES",
         help=f"by which positions are turned then, clockwise in a picture [{Reading.positions_turn:g}]",
     )
+    group.add_argument(
+        "--mask",
+        metavar="PATH",
+        help="dataset of an HDF5 file, or a .npy or .tif: 0 where a detector pixel is good, any other number where it"
+        " is bad; besides what the file itself masks",
+    )
     # Within reach of any instrument, so that micrometres taken for metres are noticed.
     group.add_argument("--wavelength", type=real(*WAVELENGTHS), metavar="METRES", help="of the beam")
     group.add_argument("--distance", type=real(1e-4, 1e3), metavar="METRES", help="from object to detector")
@@ -92,7 +98,7 @@ def about_scan(options: Namespace) -> dict[str, Any]:
     """Return what tells one scan, read in one way, from another, for the provenance."""
     said = asdict(reading(options))
     # What no format but one asks for, and what earlier versions did not record.
-    for name in ("step", "positions_turn"):
+    for name in ("step", "positions_turn", "mask"):
         if not getattr(options, name):
             del said[name]
     return {

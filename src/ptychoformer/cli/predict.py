@@ -108,6 +108,7 @@ def _predicted(options: Namespace, checkpoint: Path) -> dict[str, Any]:
         check_replaced(options.output, scan, made_by, told_by="checkpoint")
         _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
         _warn_of_other_axes(options.scan, prepared, checkpoint, trained)
+        _warn_without_mask(options.scan, prepared, checkpoint, trained)
         stitching = {"weighting": options.weighting, "phase": options.phase}
         stitching |= {"tie": options.tie} if options.phase == "synchronised" else {}
         tally = Tally()
@@ -170,6 +171,12 @@ def _warn_of_other_axes(path: str, prepared: PreparedScan, checkpoint: Path, tra
             f"{checkpoint} was trained with {there}, {path} is read with {here}: of scans of one instrument one of the"
             " two puts patches together in wrong places."
         )
+
+
+def _warn_without_mask(path: str, prepared: PreparedScan, checkpoint: Path, trained: PreparedAs) -> None:
+    """Warn of a scan without any mask, if one was given for that of the training."""
+    if (mask := trained.get("mask")) and not prepared.bad["masked"]:
+        say(f"{checkpoint} was trained with --mask {mask}, {path} is read without: the network knows no such pixels.")
 
 
 def _warn_if_unlike(scan: str, tally: Tally, checkpoint: Path, trained: PreparedAs) -> None:

@@ -39,6 +39,7 @@ class PreparedAs(TypedDict, total=False):
     pixel_size: float | None  # of the object, metres; None if nobody knows it
     positions_axes: str  # what the numbers of a position were taken to be
     positions_turn: float  # degrees by which positions were turned then
+    mask: str | None  # that was given for the scan
     label_deviation: dict[str, float]  # standard deviation by channel, on the labels' 0 to 1 scale
     seen: Seen
 
@@ -122,6 +123,8 @@ def _fault_of(found: Any) -> str:
         and _is_number(found.get("positions_turn", 0), int, float, least=-180)
     ):
         return ": 'positions_axes' must be a text and 'positions_turn' degrees, as train wrote them; take them out"
+    if not isinstance(found.get("mask"), str | None):
+        return ": 'mask' must be a text or null, as train wrote it; take it out"
     if "seen" in found and not is_summary(found["seen"]):
         return ": 'seen' must hold 'photons' and 'mean_pattern', as train wrote them; take it out, or train again"
     return ""

@@ -203,7 +203,7 @@ def _prepared(options: Namespace, model: NetworkEntry) -> tuple[PreparedAs, dict
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
         preparation: PreparedAs = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
         preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None
-        preparation |= {"positions_axes": prepared.axes, "positions_turn": prepared.turn}
+        preparation |= {"positions_axes": prepared.axes, "positions_turn": prepared.turn, "mask": options.mask}
     for warning in prepared.warnings:
         say(warning)
     check_window(model, prepared, options.bin)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset
-from ptychoformer.measurement.readers.scan import check_frames, check_positions
+from ptychoformer.measurement.readers.scan import check_finite, check_frames, check_positions
 
 BLOCK = 2**24  # pixels written at a time
 Unit = Literal["pixels", "metres"]
@@ -56,6 +56,7 @@ def write_arrays(
     if corners.shape != (count, 2):
         raise InputError(f"positions must have the shape ({count}, 2), y and x of each pattern, found {corners.shape}.")
     check_positions("positions", corners, count)
+    check_finite("positions", corners, np.arange(count))
     contents = {"window": tuple(frame), "positions": _pixels(corners, unit, lengths, frame)}
     contents["probe"] = None if probe is None else _of_frame("probe", _numbers("probe", probe, "iufc"), frame)
     contents["mask"] = None if mask is None else _of_frame("mask", _numbers("mask", mask, "b"), frame)

@@ -6,6 +6,7 @@ faults, two over one with bad pixels, and three with both. Patterns that are ove
 tell nothing of any pixel, and go first.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,8 +32,10 @@ from ptychoformer.measurement.pixels import (
 )
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.same_place import about_places
+from ptychoformer.memory import check_memory
 
 BLOCK = 2**22  # pixels read at a time
+PIXEL = 110  # bytes that an examination takes for each pixel of a frame, measured on 18 million
 # From the third pass on a pixel that was bad stays bad, or one that flashes in some patterns and
 # these patterns could take turns for ever.
 MOST_PASSES, SETTLED = 8, 2
@@ -40,6 +43,9 @@ KINDS = ("blind", "overexposed", "hot", "dead", "shaded")  # of bad pixels that 
 FAINT = 100  # photons of a pattern; fewer tell little of an object
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
 MUCH = 0.1  # of the area that the light falls on, to be overexposed
+# A beam varies if its monitor does by UNSTEADY, and patterns follow it if their counts have more
+# than half of its relative changes, in FEWEST patterns at least.
+UNSTEADY, FOLLOWING, FEWEST = 0.02, 0.5, 8
 # Dim pixels count as much as each other on an offset or an even background, at their least too:
 # there the LOWEST of them have half of what so many (DIM) have. STANDING is the share of all counts
 # from which it harms the object.
@@ -60,6 +66,7 @@ class Examined:
         unusable: numbers of the patterns that should not be used, for each of `frames.REASONS`.
         centres: (n, 2) y, x of the centre of mass of each pattern's counts, detector pixels.
         swapped: whether the corners of the frame hold the beam, see `pixels.beam_in_corners`.
+        function: of counts that the patterns are, see `pixels.made_of_counts`; None if of none.
         warnings: full sentences for people.
     """
 
@@ -71,6 +78,7 @@ class Examined:
     unusable: dict[str, np.ndarray]
     centres: np.ndarray
     swapped: bool
+    function: str | None
     warnings: tuple[str, ...]
 
     @property
@@ -92,10 +100,12 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
             are, which is as it should be.
 
     Raises:
-        InputError: there is no light, no good pixel, or fewer than two patterns are left; the mask
-            takes away nearly all of the light;
-            or a pattern is damaged.
+        InputError: frames are too large for this machine; there is no light, no good pixel, or
+            fewer than two patterns are left; the mask takes away nearly all of the light; or a
+            pattern is damaged.
     """
+    sizes, pixels = f"{raw.frame[0]} x {raw.frame[1]}", raw.frame[0] * raw.frame[1]
+    check_memory(f"{raw.path}: a frame of {sizes} pixels", PIXEL * pixels, _smaller_frames)
     count, kept = len(raw.positions), keep_frames or raw.simulated
     masked = np.zeros(raw.frame, bool) if raw.mask is None else raw.mask
     used, united, bad, about_mask = np.ones(count, bool), masked, {}, None
@@ -123,19 +133,25 @@ def examine(raw: RawScan, keep_frames: bool) -> Examined:
             break
     numbers = {reason: raw.numbered[those] for reason, those in reasons.items()}
     _check_numbers(raw, seen, ~united)
+    function = None if raw.simulated else made_of_counts(seen, ~united)
     warnings = (
         about_mask
         + _about_pixels(raw, seen, bad)
-        + _about_counts(raw, seen, ~united)
+        + _about_counts(raw, seen, ~united, function)
         + _about_dark(raw, seen, ~(bad["masked"] | bad["blind"]))
         + _about_offset(raw, seen, ~united)
+        + _about_monitor(raw, seen, used)
         + sentences(raw.path, numbers, count, kept)
         + (() if raw.simulated else about_places(raw, used, ~united, at_once(raw)))
     )
     known = bad["masked"] | bad["blind"] | bad["overexposed"]
     swapped = not raw.simulated and beam_in_corners(seen, _filled(seen, known))
     of_patterns = (used, seen.total, seen.parts, numbers, seen.centres)
-    return Examined(_filled(seen, united), bad, *of_patterns, swapped, warnings)
+    return Examined(_filled(seen, united), bad, *of_patterns, swapped, function, warnings)
+
+
+def _smaller_frames(part: float) -> str:
+    return f"write a file with the part of the detector that counts, {math.sqrt(part):.0%} of each side would do"
 
 
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:
@@ -265,15 +281,17 @@ def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) ->
     return ()
 
 
-def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
-    """What is odd about the counts of good pixels, but can be lived with."""
+def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray, function: str | None) -> tuple[str, ...]:
+    """What is odd about the counts of good pixels, which are a ``function`` of counts maybe, but
+    can be lived with.
+    """
     remarks = []
     largest, full = full_pixels(seen, good)
     if full and not raw.simulated:
         remarks.append(f"{raw.path}: some patterns are overexposed, pixels that reach {largest:.10g}: {full}.")
     if (lowest := seen.lowest[good].min()) < 0:
         remarks.append(f"{raw.path}: counts below zero, down to {lowest:g}, are set to zero.")
-    return tuple(remarks) + _about_scale(raw, seen, largest, good)
+    return tuple(remarks) + _about_scale(raw, seen, largest, function)
 
 
 def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...]:
@@ -302,7 +320,26 @@ def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
     )
 
 
-def _about_scale(raw: RawScan, seen: Survey, largest: float, good: np.ndarray) -> tuple[str, ...]:
+def _about_monitor(raw: RawScan, seen: Survey, used: np.ndarray) -> tuple[str, ...]:
+    """A warning of a beam that varied, as its monitor says and the counts of ``used`` patterns (n,)
+    do too: those that were divided by the monitor do not.
+    """
+    if raw.monitor is None or raw.simulated:
+        return ()
+    known = used & (seen.total > 0) & np.isfinite(raw.monitor) & (raw.monitor > 0)
+    if known.sum() < FEWEST:
+        return ()
+    beam, counts = (np.log(numbers[known]) - np.log(numbers[known]).mean() for numbers in (raw.monitor, seen.total))
+    if beam.std() < UNSTEADY or beam @ counts < FOLLOWING * (beam @ beam):
+        return ()
+    return (
+        f"{raw.path}: the beam varied by {beam.std():.0%} (standard deviation) from pattern to pattern, as its monitor"
+        " says and the counts of the patterns do too, which goes into the object's amplitude; divide each pattern by"
+        " its monitor over the mean of all.",
+    )
+
+
+def _about_scale(raw: RawScan, seen: Survey, largest: float, function: str | None) -> tuple[str, ...]:
     """A warning of patterns of which somebody took a root or a logarithm, or that somebody divided
     by a number, such as their ``largest`` count, or multiplied.
     """
@@ -315,8 +352,8 @@ def _about_scale(raw: RawScan, seen: Survey, largest: float, good: np.ndarray) -
     )
     if seen.whole:
         return (f"{raw.path}: the counts are no photons, {multiples}",)
-    if function := made_of_counts(seen, good):
-        return (f"{raw.path}: the counts are no photons, they are {function} of whole numbers; undo that.",)
+    if function:
+        return (f"{raw.path}: the counts are no photons, they are {function} of counts; undo that.",)
     if largest > 1 and usual >= FAINT:
         return ()
     sentence = f"{raw.path}: the counts are no photons, they are fractions that come to {usual:.4g} in a usual pattern"

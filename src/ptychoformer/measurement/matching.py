@@ -142,7 +142,8 @@ def _check_patterns(path: str | os.PathLike, origin: Origin, scan: str | os.Path
         first = int(other.argmax())
         raise InputError(
             f"{others}: {other.sum()} of {len(other)} differ in what they count, pattern {prepared.numbers[first]}"
-            f" counted {origin.counts[first]:.6g} and has {prepared.counts[first]:.6g}."
+            f" counted {origin.counts[first]:.6g} and has {prepared.counts[first]:.6g}; both must be read with the same"
+            " mask, too."
         )
     if origin.part_counts is None:
         return

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
+MASK_FILES = ".npy", ".tif", ".tiff"
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -63,6 +65,13 @@ class Reading:
             "maximum": 180,
         },
     ] = 0
+    mask: Annotated[
+        str | None,
+        {
+            "description": "path of a dataset in an HDF5 file, or a .npy or .tif (not in a config), of integers that"
+            " are 0 where a detector pixel is good; besides what the file itself masks"
+        },
+    ] = None
     geometry: Annotated[
         Geometry,
         {"description": "Lengths in metres that the file lacks or has wrong; null is as the file says."},
@@ -186,6 +195,11 @@ class ReconstructionOptions(Patterns, EngineOptions):
     def finds_modes(self) -> bool:
         """Whether the probe is refined, without which it cannot have several modes."""
         return self.probe_from is not None and self.probe_from <= self.iterations
+
+
+def is_mask_file(mask: str) -> bool:
+    """Say whether a mask is a file of its own, rather than a dataset of the scan's."""
+    return mask.lower().endswith(MASK_FILES)
 
 
 def names_of(options: type) -> tuple[str, ...]:

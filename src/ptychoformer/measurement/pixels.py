@@ -74,6 +74,7 @@ class Survey:
         highest: (h, w) float32, -inf where there is no number.
         peaks: (h, w) how often a pixel stood at its highest count.
         broken: (h, w) the first pattern in which a pixel holds no number; -1 if it always does.
+        brightest: (h, w) float32, the pattern with most counts, 0 where there is no number.
         photon: what a photon counts as: 1, unless counts are multiples of another number.
         limit: the largest number of all, if it is the largest that the file can hold, or one of
             `MARKERS`; else None.
@@ -91,6 +92,7 @@ class Survey:
     highest: np.ndarray
     peaks: np.ndarray
     broken: np.ndarray
+    brightest: np.ndarray
     photon: float
     limit: float | None
     marked: np.ndarray
@@ -122,6 +124,7 @@ def survey(
     total, parts, moments, digest, tops, whole, summed, start = [], [], [], [], [], True, np.zeros(frame), 0
     lowest, highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
     peaks, broken, least = np.zeros(frame, np.int64), np.full(frame, -1), np.inf
+    brightest, greatest = np.zeros(frame, np.float32), 0.0
     for block in blocks:
         digest.append(np.ascontiguousarray(block).reshape(len(block), -1).view(np.uint32).astype(np.uint64) @ keys)
         part = used[start : start + len(block)]
@@ -138,6 +141,8 @@ def survey(
         if not part.any():
             continue
         block, holes = (block, holes) if part.all() else (block[part], holes[part])
+        if (most := total[-1][part].max()) > greatest:
+            brightest, greatest = block[total[-1][part].argmax()].copy(), most
         whole = whole and bool((block == np.rint(block)).all())
         if not (whole and least == 1):
             least = min(least, block.min(where=block > 0, initial=np.inf))
@@ -155,7 +160,7 @@ def survey(
     marked = np.where((top == top.max()) & (counted < NEAR * top), times, 0)
     photon = _photon(least, lowest, highest)
     mean = summed / max(count, 1)
-    of_patterns, of_pixels = (counts, parts, centres, digest), (mean, lowest, highest, peaks, broken)
+    of_patterns, of_pixels = (counts, parts, centres, digest), (mean, lowest, highest, peaks, broken, brightest)
     return Survey(*of_patterns, whole, count, *of_pixels, photon, limit, marked)
 
 
@@ -202,11 +207,19 @@ def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
 
 def made_of_counts(seen: Survey, good: np.ndarray) -> str | None:
     """What the numbers of ``good`` pixels (h, w) are, if they are not counts but a function of
-    counts, up to a factor: square roots or logarithms of them, or of counts plus one.
+    counts, up to a factor: square roots or logarithms of them, or of counts plus one. The counts
+    may have been divided by another number in each pattern, and a threshold subtracted.
     """
+    if seen.whole:
+        return None
+    return _function_of_extremes(seen, good) or _function_of_steps(seen.brightest[good])
+
+
+def _function_of_extremes(seen: Survey, good: np.ndarray) -> str | None:
+    """What all patterns are, by the extremes of their ``good`` pixels (h, w)."""
     extremes = np.unique([seen.lowest[good], seen.highest[good]]).astype(np.float64)
     extremes = extremes[(extremes > 0) & np.isfinite(extremes)]
-    if seen.whole or not len(extremes):
+    if not len(extremes):
         return None
     # The smallest number is that of one count, or of two where a logarithm leaves zero of one.
     multiples = extremes / extremes[0]
@@ -218,6 +231,32 @@ def made_of_counts(seen: Survey, good: np.ndarray) -> str | None:
     return next(
         (name for name, each in undone.items() if any(_all_whole(counts, extremes, multiples) for counts in each)), None
     )
+
+
+def _function_of_steps(pattern: np.ndarray) -> str | None:
+    """What the pixels of one ``pattern`` (m,) are, by the differences between their numbers: those
+    of counts are multiples of the smallest, whatever all were divided by and what was subtracted.
+    """
+    numbers = np.unique(pattern[pattern > 0]).astype(np.float64)
+    if len(numbers) <= MULTIPLES:
+        return None
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        undone = {
+            "square roots": (numbers**2,),
+            # Less one, which is too much beside numbers that are tiny.
+            "logarithms": tuple(np.expm1(np.log(base) * numbers) for base in (2, np.e, 10)),
+        }
+        before = _steps(numbers)
+        return next(
+            (name for name, each in undone.items() if any(_all_whole(_steps(counts), before) for counts in each)), None
+        )
+
+
+def _steps(numbers: np.ndarray) -> np.ndarray:
+    """How far increasing ``numbers`` (n,) are above the first, in the smallest difference of the
+    first few: those of large numbers are rounded.
+    """
+    return (numbers - numbers[0]) / np.diff(numbers[: MULTIPLES + 1]).min()
 
 
 def _all_whole(counts: np.ndarray, *before: np.ndarray) -> bool:

@@ -152,7 +152,7 @@ def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedSca
 
 def _prepared_scan(raw: RawScan, preparation: Preparation) -> PreparedScan:
     found = examine(raw, preparation.keep_frames)
-    about_corners = _about_corners(raw, preparation) if found.swapped else ()
+    about_corners = _about_corners(raw, preparation, found.function) if found.swapped else ()
     used, shown = found.used, beam_centre(found.mean)
     check_moves(raw, used)
     # The object lies between the positions of the patterns that are used.
@@ -225,8 +225,11 @@ def _frames(
             yield prepared(block if part.all() else block[part])
 
 
-def _about_corners(raw: RawScan, preparation: Preparation) -> tuple[str, ...]:
+def _about_corners(raw: RawScan, preparation: Preparation, function: str | None) -> tuple[str, ...]:
     """A warning of a beam in the corners of the frame, for somebody who knows where the centre is.
+
+    Args:
+        function: of counts that the patterns are, if they are none.
 
     Raises:
         InputError: nobody gives the centre.
@@ -239,7 +242,8 @@ def _about_corners(raw: RawScan, preparation: Preparation) -> tuple[str, ...]:
     )
     if preparation.centre is None:
         belongs = "" if raw.corner_first else ", or give --centre if the light does belong there"
-        raise InputError(f"{sentence}{belongs}.")
+        roots = f"; the counts are {function} of counts besides, undo that too" if function else ""
+        raise InputError(f"{sentence}{belongs}{roots}.")
     return (f"{sentence}.",)
 
 

@@ -42,7 +42,7 @@ def open_scan(
     *,
     unit: Unit | None = None,
     probe: ArrayLike | None = None,
-    mask: ArrayLike | None = None,
+    mask: ArrayLike | str | None = None,
     folder: str | os.PathLike | None = None,
     crop: int | None = None,
     bin: int | None = None,
@@ -70,7 +70,8 @@ def open_scan(
             ``metres``, which need ``wavelength``,
             ``distance`` and ``detector_pixel``. It must be said where one of these is given.
         probe: with patterns: (h, w) complex, square root of photons, if it is known.
-        mask: with patterns: (h, w) bool, True where the detector is not to be trusted.
+        mask: with patterns: (h, w) bool, True where the detector is not to be trusted. With a file:
+            the path of a dataset in it, or of a .npy or .tif, see `measurement.readers.mask`.
         folder: where arrays are kept as ``scan.cxi``.
         crop: side of the square around the centre, detector pixels; None for the largest. `predict`
             crops and bins as in training.
@@ -95,6 +96,8 @@ def open_scan(
     options |= {"positions_axes": positions_axes, "positions_turn": positions_turn}
     if isinstance(positions, str):
         options, positions = options | {"positions": positions}, None
+    if isinstance(mask, str | os.PathLike):
+        options, mask = options | {"mask": os.fspath(mask)}, None
     if isinstance(source, str | os.PathLike):
         _refuse_arrays(source, positions, unit, probe, mask, folder)
         path, place = Path(source), None

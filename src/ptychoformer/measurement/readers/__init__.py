@@ -5,7 +5,7 @@ being held, and believed only when checked.
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -22,11 +22,13 @@ from ptychoformer.measurement.readers.by_path import open_by_path
 from ptychoformer.measurement.readers.cxi import open_cxi
 from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import open_source
+from ptychoformer.measurement.readers.mask import given_mask
 from ptychoformer.measurement.readers.nanoprobe import label_raster, merge_labels, open_nanoprobe
 from ptychoformer.measurement.readers.ptychi import open_ptychi
 from ptychoformer.measurement.readers.ptychodus import open_ptychodus
 from ptychoformer.measurement.readers.ptyd import open_ptyd
 from ptychoformer.measurement.readers.scan import RawScan, decoding
+from ptychoformer.measurement.readers.stopped import recorded
 from ptychoformer.measurement.readers.velociprobe import open_velociprobe
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 FORMATS = choices_of(Reading, "format")
+KINDS = {"velociprobe": (".npz", "bzip2"), "nanoprobe": (".npz", ".npy")}  # of files; all others are HDF5
 
 
 @contextmanager
@@ -53,6 +56,7 @@ def open_scan(
     positions_unit: str | None = None,
     positions_axes: str = AXES,
     positions_turn: float = Reading.positions_turn,
+    mask: str | None = None,
     replaced: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[RawScan]:
     """A measured scan, whose frames can be read until the context ends.
@@ -68,6 +72,8 @@ def open_scan(
         positions_axes: what the numbers of a position are, see `axes`; of the other formats, what
             their x and y are in truth.
         positions_turn: degrees by which positions are turned then, see `axes.turned`.
+        mask: path of a dataset in the file, or a file, that names bad pixels besides those of the
+            file's own mask, see `mask`.
         replaced: what is given in place of the file's own, by name, of the lengths of
             `options.Geometry` and ``centre``; the file's then need not be usable.
 
@@ -79,6 +85,7 @@ def open_scan(
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read by you; change its permissions.")
     format = format or ("hdf5" if data or positions else _recognised(path))
+    _check_kind(path, format)
     if format != "hdf5" and (data or positions or positions_unit):
         raise InputError(
             f"Paths of datasets, and the unit of their positions, are of the format hdf5, not of {format}."
@@ -105,8 +112,9 @@ def open_scan(
         case other:
             raise InputError(f"There is no format '{other}' of scans; it must be one of {', '.join(FORMATS)}.")
     with opened as raw:
+        raw = recorded(raw)
         raw = raw if format == "hdf5" else _reordered(raw, positions_axes)
-        yield _turned(raw, positions_turn)
+        yield _masked(_turned(raw, positions_turn), mask)
 
 
 def _reordered(raw: RawScan, axes: str) -> RawScan:
@@ -124,6 +132,14 @@ def _turned(raw: RawScan, turn: float) -> RawScan:
     return replace(raw, positions=raw.uneven(turned(raw.even(raw.positions), turn)), turn=turn, grid=None)
 
 
+def _masked(raw: RawScan, mask: str | None) -> RawScan:
+    """A scan without the pixels of a ``mask`` that is given, too."""
+    if mask is None:
+        return raw
+    bad = given_mask(raw.path, mask, tuple(raw.frame))
+    return replace(raw, mask=bad if raw.mask is None else bad | raw.mask)
+
+
 def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContextManager[RawScan]:
     """Open a scan as its options say; see `open_scan`."""
     given = vars(reading.geometry) | {"centre": reading.centre}
@@ -136,25 +152,51 @@ def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContext
         positions_unit=reading.positions_unit,
         positions_axes=AXES if reading.positions_axes is None else reading.positions_axes,
         positions_turn=reading.positions_turn,
+        mask=reading.mask,
         replaced={name: value for name, value in given.items() if value is not None},
     )
 
 
-def _recognised(path: Path) -> str:
-    """The format of a file by its first bytes, and of an archive by its members."""
+def _kind(path: Path) -> str | None:
+    """What a file is by its first bytes: HDF5, .npy, .npz or bzip2; None if it is none of them."""
     with path.open("rb") as file:
         first = file.read(8)
-    if not first:
-        raise InputError(f"{path} is empty.")
     if first.startswith(nanoprobe.MAGIC):
-        return "nanoprobe"
+        return ".npy"
     if first.startswith(velociprobe.MAGIC):
-        return "velociprobe"
+        return "bzip2"
     with decoding(path):
         if h5py.is_hdf5(path):
+            return "HDF5"
+        return ".npz" if zipfile.is_zipfile(path) else None
+
+
+def _check_kind(path: Path, format: str) -> None:
+    """Whether a file is of the kind that a ``format`` is stored in; a damaged one may be of none.
+
+    Raises:
+        InputError: it is of another kind.
+    """
+    kind, allowed = None, KINDS.get(format, ("HDF5",))
+    with suppress(OSError):  # of a file that cannot be opened the reader tells
+        kind = _kind(path)
+    if format in FORMATS and kind is not None and kind not in allowed:
+        raise InputError(f"{path} is {kind}, and not of the format {format}, which is {' or '.join(allowed)}.")
+
+
+def _recognised(path: Path) -> str:
+    """The format of a file by its first bytes, and of an archive by its members."""
+    if not path.stat().st_size:
+        raise InputError(f"{path} is empty.")
+    match _kind(path):
+        case "HDF5":
             return _recognised_hdf5(path)
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+        case ".npy":
+            return "nanoprobe"
+        case "bzip2":
+            return "velociprobe"
+        case ".npz":
+            with decoding(path), zipfile.ZipFile(path) as archive:
                 return "nanoprobe" if "arr_0.npy" in archive.namelist() else "velociprobe"
     raise InputError(
         f"{path} is neither HDF5 (cxi, ptychodus, ptychi, ptyd), .npz.bz2 (velociprobe), .npz nor .npy (nanoprobe)."

@@ -32,10 +32,9 @@ from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers import ptyd
 from ptychoformer.measurement.readers.axes import AXES, order_of, reordered
 from ptychoformer.measurement.readers.guard import rehearse
-from ptychoformer.measurement.readers.hdf5 import MOST_NAMED, PART, Source, blocks, open_source
+from ptychoformer.measurement.readers.hdf5 import PART, Source, blocks, open_source
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
 from ptychoformer.measurement.readers.scan import (
-    SMALLEST_FRAME,
     RawScan,
     check_frames,
     check_positions,
@@ -46,6 +45,7 @@ from ptychoformer.measurement.readers.scan import (
     raster_positions,
     saturation,
 )
+from ptychoformer.measurement.readers.suggested import are_positions, is_patterns, suggested_in
 
 UNITS = choices_of(Reading, "positions_unit")
 PIXEL = 0.0  # metres, as nobody knows how many
@@ -87,10 +87,11 @@ def open_by_path(
         InputError: a path or the unit is missing, or the file cannot be used as they say.
     """
     if not data or (not positions and step is None):
-        raise InputError(
-            f"{path}: the format hdf5 needs the path of the patterns (data), and that of the positions or, of a raster"
-            " without them, a step."
+        told = (
+            "the format hdf5 needs the path of the patterns (data), and that of the positions or, of a raster without"
+            " them, a step"
         )
+        raise InputError(f"{path}: {told}{suggested_in(path, data)}.")
     if positions and step is not None:
         raise InputError(f"{path}: positions and a step exclude each other, which is of a raster without positions.")
     if unit is not None and unit not in UNITS:
@@ -118,7 +119,7 @@ def _read(source: Source, data: str, positions: str | None, unit: str | None, ax
     patterns = source.stack(data)
     where = f"{source.path}: '{data}'"
     if patterns is None:
-        raise _absent(source, data, "patterns", _is_patterns)
+        raise _absent(source, data, "patterns", is_patterns)
     check_frames(where, patterns.shape)
     turned, (rows, columns) = source.by_columns(data), patterns.shape[-2:]
     frame = (columns, rows) if turned else (rows, columns)
@@ -196,12 +197,7 @@ def _on_a_raster(
 
 def _absent(source: Source, name: str, what: str, fits: Callable[[tuple[int, ...]], bool]) -> InputError:
     """An error about ``what`` that is not where it should be, with places where it may be."""
-    likely = " or ".join(f"'{path}'" for path in source.likely(fits)[:MOST_NAMED])
-    return InputError(f"{source.path}: '{name}' is not in the file{f'; the {what} may be {likely}' if likely else ''}.")
-
-
-def _is_patterns(shape: tuple[int, ...]) -> bool:
-    return len(shape) in (3, 4) and min(shape[-2:]) >= SMALLEST_FRAME and math.prod(shape[:-2]) > 1
+    return InputError(f"{source.path}: '{name}' is not in the file{source.suggestion(what, fits)}.")
 
 
 def _about_parts(data: str) -> str:
@@ -226,7 +222,7 @@ def _stored(
         )
     arrays, count = [source.small(name) for name in names], math.prod(raster)
     if missing := [name for name, array in zip(names, arrays, strict=True) if array is None]:
-        raise _absent(source, missing[0], "positions", lambda shape: math.prod(shape) in (count, 2 * count, 3 * count))
+        raise _absent(source, missing[0], "positions", lambda shape: are_positions(shape, count))
     if len(names) == 2:
         numbers, assumed = _two(source, data, names, arrays, raster)
         return np.stack([array.ravel() for array in numbers], axis=1).astype(np.float64), names, assumed

@@ -12,7 +12,7 @@ positions in pixels, the probe, and that the zero frequency is at the centre.
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,16 @@ from ptychoformer.measurement.readers.scan import (
     check_positions,
     counted,
     first_kept,
+    in_order,
     orders,
     sound,
 )
+from ptychoformer.measurement.readers.suggested import suggested
 
 ROUNDED_ANGLE = 1e-9  # of a direction, the part of its length that computing an angle leaves
 DATA = (PATTERNS, f"{DETECTOR}/data")
 IMAGE = "entry_1/image_1"
+MONITORS = "entry_1/data_1/monitor", "entry_1/instrument_1/monitor/data"
 TRANSLATION = tuple(
     f"entry_1/{group}/translation" for group in ("data_1", "sample_1/geometry_1", "instrument_1/detector_1")
 )
@@ -71,7 +74,7 @@ def _read(source: Source, replaced: Mapping[str, Any]) -> RawScan:
     if data is None:
         raise InputError(
             f"{source.path} holds no patterns, neither at {' nor at '.join(DATA)}; if it is no CXI file, name its"
-            " datasets with --data and --positions (in a config data and positions)."
+            f" datasets with --data and --positions (in a config data and positions){suggested(source)}."
         )
     where = f"{source.path}: '{name}'"
     _check_meaning(source, name, data)
@@ -105,6 +108,7 @@ def _read(source: Source, replaced: Mapping[str, Any]) -> RawScan:
         detector_pixel=detector.pixel,
         object_pixel=None if own is None else _object_pixel(source),
         mask=mask(source, frame),
+        monitor=_monitor(source, data.shape[:-2]),
         saturation=full,
         centred=own is not None,
         centre=detector.centre if own is None else None,
@@ -185,6 +189,20 @@ def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarra
     window[:, ~(np.abs(seen) > ROUNDED_ANGLE).any(axis=0)] = 0
     with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
         return window @ seen.T, unit_of(source, name) or "m"
+
+
+def _monitor(source: Source, raster: tuple[int, ...]) -> np.ndarray | None:
+    """Numbers (n,) of the beam's monitor; None if there are none, or not one for each pattern.
+
+    Args:
+        raster: the axes of the patterns, (n,) or (rows, columns).
+    """
+    for name in MONITORS:
+        with suppress(InputError):  # it is something else, of which nothing is needed
+            found = source.small(name)
+            if found is not None and in_order(found.shape, raster):
+                return found.ravel().astype(np.float64)
+    return None
 
 
 def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:

@@ -18,6 +18,7 @@ import numpy as np
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.particles import energy_of
 from ptychoformer.measurement.readers.hdf5 import Source
+from ptychoformer.measurement.readers.mask import bad_pixels
 from ptychoformer.measurement.readers.quantities import (
     AGREEING,
     ALIKE,
@@ -42,6 +43,12 @@ BORDER = 4  # pixels, within which no detector has its beam
 ROUNDED = 1e-3  # pixels, more than numbers of 32 bits are rounded by on the largest frame
 GAINS = (1e-6, 1e9)  # counts a photon
 NO_PIXEL = "the file records no size of a detector pixel"
+DARKS = "data_dark", "dark"  # CXI's name, and PyNX's
+FLATS = {  # and what to do about them
+    "data_white": "an image without the sample, which is not applied: a flat field and a beam need different"
+    " corrections; correct the patterns",
+    "qe_mask": "a flat field, as CDTools has it, which is not applied; divide the patterns by it",
+}
 HAS_SIGNAL = 0x1000  # the one flag in a CXI mask that speaks for a pixel
 
 
@@ -233,19 +240,7 @@ def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
     """(h, w) bool, True where the file's flags speak against a pixel."""
     name = f"{DETECTOR}/mask"
     flags = source.small(name)
-    if flags is None:
-        return None
-    if flags.ndim < 2 or not flags.size or flags.shape[-2:] != frame:
-        raise InputError(f"{source.path}: '{name}' must have the patterns' shape {frame}, found {flags.shape}.")
-    every = flags.reshape(-1, *frame)
-    if (every[1:] != every[0]).any():
-        raise InputError(
-            f"{source.path}: '{name}' must be the same for all patterns, found {len(every)} of which some differ."
-        )
-    bad = (every[0] != 0) & (every[0] != HAS_SIGNAL)
-    if bad.all():
-        raise InputError(f"{source.path}: '{name}' leaves no pixel; a CXI mask is 0 where the detector is good.")
-    return bad
+    return None if flags is None else bad_pixels(f"{source.path}: '{name}'", flags, frame, good=(0, HAS_SIGNAL))
 
 
 def correction(
@@ -259,14 +254,14 @@ def correction(
             no more; and what people should know.
 
     Raises:
-        InputError: the dark frame does not fit, or there is an image without the sample, with which
-            nothing is done.
+        InputError: the dark frame does not fit, or there is an image without the sample, or a flat
+            field, with which nothing is done.
     """
-    _check_white(source)
-    dark, limit = _dark(source, data.shape[-2:]), saturation(data.dtype)
+    _check_flat(source)
+    (name, dark), limit = _dark(source, data.shape[-2:]), saturation(data.dtype)
     gain, remarks = _gain(source, wavelength, particle)
     if dark is not None:
-        remarks.append(f"{source.path}: 'data_dark' is subtracted, {dark.mean():.4g} counts a pixel.")
+        remarks.append(f"{source.path}: '{name}' is subtracted, {dark.mean():.4g} counts a pixel.")
     if dark is None and gain == 1:
         return lambda block: block, limit, tuple(remarks)
     full = None if limit is None else limit / gain
@@ -279,28 +274,40 @@ def correction(
     return corrected, full, tuple(remarks)
 
 
-def _dark(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
-    """Return the mean (h, w) float32 of frames with the shutter closed; None if there are none."""
-    name = f"{DETECTOR}/data_dark"
-    found = source.small(name)
-    if found is None or not found.any():
-        return None
-    if found.ndim < 2 or found.shape[-2:] != frame or not sound(found).all():
-        raise InputError(
-            f"{source.path}: '{name}' must be finite and have the patterns' shape {frame}, found shape {found.shape}."
-        )
-    return found.reshape(-1, *frame).mean(axis=0, dtype=np.float64).astype(np.float32)
+def _dark(source: Source, frame: tuple[int, int]) -> tuple[str, np.ndarray | None]:
+    """Return the mean (h, w) float32 of frames with the shutter closed, None if there are none; and
+    the name of their dataset.
+    """
+    for entry in DARKS:
+        name = f"{DETECTOR}/{entry}"
+        found = source.small(name)
+        if found is None or not found.any():
+            continue
+        if found.ndim < 2 or found.shape[-2:] != frame:
+            raise InputError(
+                f"{source.path}: '{name}' must have the patterns' shape {frame}, found shape {found.shape}."
+            )
+        frames = found.reshape(-1, *frame)
+        if not (good := sound(frames)).all():
+            raise InputError(
+                f"{source.path}: '{name}' must be finite, {(~good).sum()} numbers of its {len(frames)} frames are NaN"
+                " or infinite; repair or delete them."
+            )
+        return entry, frames.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return "", None
 
 
-def _check_white(source: Source) -> None:
-    name = f"{DETECTOR}/data_white"
-    found = source.small(name)
-    if found is not None and found.size and (found != found.flat[0]).any():
-        told = (
-            "holds an image without the sample, which is not applied: a flat field and a beam need different"
-            " corrections"
-        )
-        raise InputError(f"{source.path}: '{name}' {told}; correct the patterns, and delete it.")
+def _check_flat(source: Source) -> None:
+    """Whether there is no image by which pixels would have to be corrected.
+
+    Raises:
+        InputError: there is one, which is not the same for all pixels.
+    """
+    for entry, told in FLATS.items():
+        name = f"{DETECTOR}/{entry}"
+        found = source.small(name)
+        if found is not None and found.size and (found != found.flat[0]).any():
+            raise InputError(f"{source.path}: '{name}' holds {told}, and delete it.")
 
 
 def _gain(source: Source, wavelength: float | None, particle: str) -> tuple[float, list[str]]:

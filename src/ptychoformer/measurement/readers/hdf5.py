@@ -123,8 +123,8 @@ class Source:
             return list(found) if isinstance(found, h5py.Group) else []
 
     def likely(self, fits: Callable[[tuple[int, ...]], bool]) -> list[str]:
-        """What numbers of a shape that ``fits`` are in the file itself, the largest first: paths
-        that `stack` takes.
+        """What numbers of a shape that ``fits`` are in the file, the largest first: paths that
+        `stack` takes.
         """
         names: list[str] = []
 
@@ -133,13 +133,21 @@ class Source:
             return len(names) == MOST_VISITED or None
 
         with decoding(self.path):
-            self._root.visit(visit)
+            self._root.visit_links(visit)  # of other files too
         found = {}
         for name in names:
             with suppress(InputError):  # it is something else
-                shape = self.stack(name).shape
-                found |= {name: math.prod(shape)} if fits(shape) else {}
-        return sorted(found, key=found.get, reverse=True)
+                stack = self.stack(name)  # None of a link that leads nowhere
+                found |= {name: math.prod(stack.shape)} if stack is not None and fits(stack.shape) else {}
+        whole = [name for name in found if not (PART.fullmatch(Path(name).name) and str(Path(name).parent) in found)]
+        return sorted(whole, key=found.get, reverse=True)
+
+    def suggestion(self, what: str, fits: Callable[[tuple[int, ...]], bool]) -> str:
+        """What to add to a sentence about ``what`` was not found or not named: where it may be, as
+        `likely` has it; empty if nowhere.
+        """
+        likely = " or ".join(f"'{path}'" for path in self.likely(fits)[:MOST_NAMED])
+        return f"; the {what} may be {likely}" if likely else ""
 
     def small(self, name: str, kinds: str = "biuf") -> np.ndarray | None:
         """All of the dataset ``name``, if there is one.

@@ -18,6 +18,7 @@ from ptychoformer.memory import MOST_EXPANSION
 # The two compressions of numpy.savez. They shrink data a thousandfold at most, so that a member's
 # size can be believed (see `member`).
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+MOST_NAMED = 8  # arrays of an archive, in a sentence
 _READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -80,7 +81,12 @@ def member(where: str, archive: zipfile.ZipFile, name: str, kinds: str) -> Array
     try:
         info = archive.getinfo(f"{name}.npy")
     except KeyError as error:
-        raise InputError(f"{where} is not in the archive.") from error
+        held = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
+        shown = ", ".join(held[:MOST_NAMED] + ["..."] * (len(held) > MOST_NAMED)) or "none"
+        raise InputError(
+            f"{where} is not in the archive, whose arrays are {shown}; those of other names are read in Python, by"
+            " open_scan(patterns, positions)."
+        ) from error
     if info.compress_type not in COMPRESSIONS:
         raise InputError(
             f"{where} is compressed in a way that numpy.savez_compressed does not use (method {info.compress_type})."

@@ -27,6 +27,7 @@ from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, open_source
 from ptychoformer.measurement.readers.quantities import AGREEING, unless_replaced
 from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, first_mode
+from ptychoformer.measurement.readers.suggested import suggested
 
 POSITIONS = ("probe_position_y_m", "probe_position_x_m")
 NUMBERS = "probe_position_indexes"
@@ -93,12 +94,12 @@ def _opened(path: Path, names: tuple[str, str]) -> Iterator[tuple[Source, Source
         if patterns.holds(POSITIONS[0]) or patterns.holds(POSITIONS[1]):
             yield patterns, patterns
             return
-        yield patterns, opened.enter_context(open_source(_product_beside(path, *names)))
+        yield patterns, opened.enter_context(open_source(_product_beside(patterns, *names)))
 
 
-def _product_beside(path: Path, name: str, other: str) -> Path:
+def _product_beside(source: Source, name: str, other: str) -> Path:
     """The product beside a file, or beside that which it is a symbolic link to."""
-    wanted = []
+    wanted, path = [], source.path
     for place in dict.fromkeys((path, path.resolve())):
         before, found, after = place.name.rpartition(name)
         if found:
@@ -112,7 +113,7 @@ def _product_beside(path: Path, name: str, other: str) -> Path:
         )
         raise InputError(
             f"{path} holds no positions, {where}; if it is of no format, name its datasets with --data and --positions"
-            " (in a config data and positions)."
+            f" (in a config data and positions){suggested(source)}."
         )
     return product
 

@@ -55,7 +55,7 @@ def _read(source: Source, beside: Source, replaced: Mapping[str, Any]) -> RawSca
     product = read_product(beside, frame, replaced)
     used, positions, doubts = _paired(source, beside, product, len(patterns))
     numbers = np.flatnonzero(used)
-    check_positions(str(beside.path), positions, len(positions), numbers)
+    check_positions(str(beside.path), positions, len(positions))
     pixel = unless_replaced(lambda: stated_pixel(source, PATTERNS, "detector_"), None, "detector_pixel" in replaced)
     unit = "metres"
     if pixel and product.wavelength and product.distance:

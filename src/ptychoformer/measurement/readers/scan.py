@@ -13,7 +13,7 @@ from ptychoformer.errors import InputError, first_line
 from ptychoformer.measurement.readers.axes import AXES
 
 SMALLEST_FRAME = 8  # pixels along a side
-LARGEST_FRAME = 4096
+LARGEST_FRAME = 8192
 MOST_PATTERNS = 4_000_000
 LARGEST_NUMBER = 1e20  # counts, positions and probes beyond it would make sums overflow; 64 bits count to 2e19
 LENGTHS = (1e-15, 1e15)  # metres
@@ -41,6 +41,7 @@ class RawScan:
         object_pixel: (y, x) of the object as the whole frame samples it, metres, where the file
             names it besides the lengths that make it, or without them.
         mask: (h, w) bool, True where the file says that the detector is not to be trusted.
+        monitor: (n,) of the beam, in whatever unit, where the file has one number for each pattern.
         saturation: largest count that the file can hold, which stands for overexposed and for blind
             pixels; None if there is no limit.
         centred: whether the zero frequency is known to be at (h // 2, w // 2) of the frames.
@@ -74,6 +75,7 @@ class RawScan:
     detector_pixel: tuple[float, float] | None = None
     object_pixel: tuple[float, float] | None = None
     mask: np.ndarray | None = None
+    monitor: np.ndarray | None = None
     saturation: float | None = None
     centred: bool = False
     corner_first: bool = False
@@ -180,23 +182,32 @@ def orders(shape: tuple[int, ...], raster: tuple[int, ...]) -> tuple[bool, bool]
     return shape[-1] in (2, 3) and any(in_order(axes, raster) for axes in leading), by_axis
 
 
-def check_positions(where: str, positions: np.ndarray, count: int, numbers: np.ndarray | None = None) -> None:
-    """Whether ``positions`` (n, 2) are those of ``count`` patterns.
-
-    Args:
-        numbers: (count,) of the patterns in the file; None if they are all of them.
+def check_positions(where: str, positions: np.ndarray, count: int) -> None:
+    """Whether ``positions`` (n, 2) are those of ``count`` patterns; that they are numbers,
+    `stopped.recorded` looks at.
 
     Raises:
-        InputError: there are more or fewer, one is NaN or infinite, or all are the same.
+        InputError: there are more or fewer, or all are the same.
     """
     if len(positions) != count:
         raise InputError(f"{where}: {count} patterns do not fit {len(positions)} positions.")
-    bad = ~sound(positions).all(axis=1)
-    if bad.any():
-        first = bad.argmax() if numbers is None else numbers[bad.argmax()]
-        raise InputError(f"{where}: {bad.sum()} positions are NaN or infinite, the first is that of pattern {first}.")
     if not np.ptp(positions, axis=0).any():
         raise InputError(f"{where}: all {count} positions are the same; a scan moves the sample.")
+
+
+def check_finite(where: str, positions: np.ndarray, numbers: np.ndarray) -> None:
+    """Whether ``positions`` (n, 2) of patterns that hold light, of these ``numbers`` (n,) in the
+    file, are usable.
+
+    Raises:
+        InputError: one is NaN, infinite or absurdly large.
+    """
+    bad = ~sound(positions).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"{where}: {bad.sum()} positions are NaN or infinite, the first is that of pattern {numbers[bad.argmax()]};"
+            " repair them, or write a file without those patterns (only patterns without light need no position)."
+        )
 
 
 def sound(numbers: np.ndarray) -> np.ndarray:

@@ -1,0 +1,46 @@
+"""Where in an HDF5 file of no known format patterns and positions may be, for people who have to
+name them.
+"""
+
+import math
+from pathlib import Path
+
+from ptychoformer.measurement.readers.guard import rehearse
+from ptychoformer.measurement.readers.hdf5 import Source, open_source
+from ptychoformer.measurement.readers.scan import SMALLEST_FRAME
+
+
+def suggested_in(path: Path, data: str | None) -> str:
+    """What to add to a sentence about a file whose patterns, or only positions, are not named."""
+
+    def suggestion() -> str:
+        with open_source(path) as source:
+            return suggested(source, data)
+
+    rehearse(path, suggestion)
+    return suggestion()
+
+
+def suggested(source: Source, data: str | None = None) -> str:
+    """What to add to a sentence about a file whose patterns, unless they are ``data``, and
+    positions are not named; empty if there are none.
+    """
+    name = data or next(iter(source.likely(is_patterns)), None)
+    patterns = "" if data else source.suggestion("patterns", is_patterns)
+    stack = source.stack(name) if name else None
+    if stack is None:
+        return patterns
+    count = math.prod(stack.shape[:-2])
+    return patterns + source.suggestion("positions", lambda shape: are_positions(shape, count))
+
+
+def is_patterns(shape: tuple[int, ...]) -> bool:
+    """Say whether an array of ``shape`` may be patterns, (n, h, w) or (rows, columns, h, w)."""
+    return len(shape) in (3, 4) and min(shape[-2:]) >= SMALLEST_FRAME and math.prod(shape[:-2]) > 1
+
+
+def are_positions(shape: tuple[int, ...], count: int) -> bool:
+    """Say whether an array of ``shape`` may be, or hold, positions of ``count`` patterns, or one of
+    their numbers.
+    """
+    return math.prod(shape) in (count, 2 * count, 3 * count)
