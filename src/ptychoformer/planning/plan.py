@@ -107,10 +107,16 @@ class Plan:
         if not self.harvested:
             return ""
         shown = [*self.shown, *self.shown_figures]
-        drawn, absent = experiments_of_fig8(self.experiments), notes.absent_places(self.experiments)
+        drawn = experiments_of_fig8(self.experiments)
         half = [panels for name, panels in PANELS_OF_FIG8.items() if name not in drawn]
-        half += [f"{PANELS_OF_FIG8[name]} at {' and '.join(absent[name])}" for name in drawn if absent.get(name)]
-        return notes.harvest_note(self.harvested, self.contents, shown, half)
+        where = {name: self.contents.experiments[name].source for name in self.shown}
+        where |= {name: panels for name, panels in PANELS_OF_FIG8.items() if name in self.shown}
+        absent = {
+            where[name]: part.absent
+            for name, part in self.holdings.parts.items()
+            if part.absent and where[name] not in half
+        }
+        return notes.harvest_note(self.harvested, self.contents, shown, half, absent)
 
     def published(self, name: str) -> str:
         """Return the path of a file of the paper's own numbers and statements."""
