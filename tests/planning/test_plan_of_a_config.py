@@ -107,6 +107,19 @@ class TestPlan:
         told = [what for part in made.holdings.parts.values() for what in part.absent]
         assert all(what in note for what in told)
 
+    def test_a_page_rests_on_the_runs_of_verdicts_too(self, tmp_path):
+        """A loss with one seed alone is in no table, which compares losses seed by seed, but in verdicts."""
+        keep_reference(tmp_path, "")
+        runs = pd.read_csv(tmp_path / "runs.csv", dtype=str, keep_default_na=False)
+        runs[(runs["loss"] != "mae") | (runs["seed"] == "0")].to_csv(tmp_path / "runs.csv", index=False)
+        made = full_size(harvested=str(tmp_path))
+        table4 = [(run["loss"], run["seed"]) for run in made.holdings.runs["table4"]]
+        assert set(table4) > {(run["loss"], run["seed"]) for run in made.experiments.runs("table4")}
+        page = {tuple(run.values()) for run in made.runs_of_page()}
+        assert page == {tuple(run.values()) for name in made.shown for run in made.holdings.runs[name]}
+        assert len(page) == len(made.runs_of_page())
+        assert plan().runs_of_page() == plan().experiments.all_runs(plan().shown)
+
     def test_bands_of_a_store_are_of_the_seeds_that_it_has_of_all_networks_shown(self, tmp_path):
         """The store has ten seeds of Table I, and bands of three of them; of the large PtyNet neither."""
         keep_reference(tmp_path, "bands history spectra", seed=["0", "1", "2"])
