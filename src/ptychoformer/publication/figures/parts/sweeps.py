@@ -147,14 +147,14 @@ def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
 
 
 def limit(axes: Axes, low: float, high: float, metric: str) -> None:
-    """Have the axis show from ``low`` to ``high``, and mark what it cuts, see `mark_cut`; where an
-    interval goes on beyond the ends of a metric, the axis ends there, without a margin.
+    """Have the axis show from ``low`` to ``high``, and mark what it cuts, see `mark_cut`; it ends at
+    the ends of a metric if an interval goes on beyond them, below by more than a margin.
     """
     if not np.isfinite([low, high]).all():  # nothing to be shown
         return
     margin, (least, most) = MARGIN * max(high - low, LEAST_SPAN[metric]), BOUNDS.get(metric, UNBOUNDED)
     bottom, top = low - margin, high + margin
-    if low >= least and any(start < least for _, start, _, _ in _intervals(axes)):
+    if low >= least and any(start < least - margin for _, start, _, _ in _intervals(axes)):
         bottom = max(bottom, least)
     if high <= most and any(end > most for _, _, end, _ in _intervals(axes)):
         top = min(top, most)
@@ -182,10 +182,12 @@ def _intervals(axes: Axes) -> list[tuple[float, float, float, object]]:
     ]
 
 
-def label_axes(axes: Axes, channel: str, metric: str) -> None:
-    """The metric with its unit beside the axis, the channel above."""
+def label_axes(axes: Axes, channel: str, metric: str, room: float = 0.0) -> None:
+    """The metric with its unit beside the axis, the channel above, over ``room`` in inches for what
+    is written there.
+    """
     axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
-    axes.set_title(channel.capitalize().replace("_", " "), pad=3)
+    axes.set_title(channel.capitalize().replace("_", " "), pad=3 + 72 * room)
 
 
 def band(axes: Axes, where: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
