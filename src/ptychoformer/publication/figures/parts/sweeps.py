@@ -147,8 +147,8 @@ def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
 
 
 def limit(axes: Axes, low: float, high: float, metric: str) -> None:
-    """Have the axis show from ``low`` to ``high``, and mark what it cuts, see `mark_cut`; it ends at
-    the ends of a metric if an interval goes on beyond them, below by more than a margin.
+    """Have the axis show from ``low`` to ``high``, and mark what it cuts, see `mark_cut`; it ends
+    where a metric does if an interval goes on beyond, below by more than a margin.
     """
     if not np.isfinite([low, high]).all():  # nothing to be shown
         return
