@@ -253,6 +253,8 @@ class TestClaims:
         interim = table.loc[table["interim"].astype(bool), "id"]
         assert set(interim) == set(table.loc[table["source"] == "reference", "id"])
         assert all("Interim: 3 of the 10 seeds fixed beforehand." in page.claim(name) for name in interim)
+        # Before a claim is opened, too.
+        assert all("· reference runs: interim, 3 seeds ·" in page.claim(name) for name in interim)
         assert f"{len(interim)} of the {len(interim)} verdicts on reference runs are interim" in page.words
         assert "nterim" not in small_page.words
 
