@@ -281,11 +281,11 @@ class TestNotes:
 
     def test_figure_10_tells_which_weights_a_store_lacks_and_no_other_loss(self):
         methods = tuple(("ptychoformer", loss) for loss in ("mse", "weighted_20", "weighted_90"))
-        lacking = ("Huber", "Weighted, α = 0.3", "NSSIM")
+        lacking = ("Huber", "Weighted, α = 0.3", "Weighted, α = 0.4", "NSSIM")
         table4 = part({("clean", 192): (0, 1, 2)}, interim=True, absent=lacking, methods=methods)
         assert notes.figure_notes(Experiments(CONFIG, kept({"table4": table4}))) == {
             "fig10": "Here with 3 seeds. Interim: fewer than the 10 seeds that were fixed beforehand."
-            " Not among the reference runs, or not whole there: Weighted, α = 0.3, NSSIM."
+            " Not among the reference runs, or not whole there: Weighted, α = 0.3, 0.4, NSSIM."
         }
 
     def test_figure_8_tells_the_seeds_of_each_half_and_what_a_store_lacks(self):

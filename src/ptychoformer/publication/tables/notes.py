@@ -1,6 +1,7 @@
 """What readers must know of an experiment's scale and of where its runs come from, in words."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -92,7 +93,7 @@ def harvest_note(
     figures = [f"Figure {name.removeprefix('fig')}" for name in FIGURES_OF_A_STORE if name not in shown]
     others = listed_figures([name for name in contents.figures if name not in FIGURES_OF_A_STORE])
     whole = [", ".join([*tables, *panels, *figures])] if tables or panels or figures else []
-    lacking = "; ".join([*whole, *(f"of {where}: {', '.join(what)}" for where, what in absent.items())])
+    lacking = "; ".join([*whole, *(f"of {where}: {_listed(what)}" for where, what in absent.items())])
     left_out = f" Left out for lack of whole runs: {lacking}." if lacking else ""
     return (
         f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out} {others} show what no"
@@ -173,8 +174,14 @@ def _holdings_note(experiments: Experiments, experiment: str) -> str:
 
 def _shortcomings(interim: bool, absent: Collection[str]) -> str:
     """What is to be known of runs of a store that are fewer than were asked for."""
-    lacking = f" Not among the reference runs, or not whole there: {', '.join(absent)}." if absent else ""
+    lacking = f" Not among the reference runs, or not whole there: {_listed(absent)}." if absent else ""
     return (f" {INTERIM}" if interim else "") + lacking
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names in a row; what several begin with is said once: ``Weighted, α = 0.3, 0.4``."""
+    begun = groupby((name.rpartition(" ") for name in names), lambda parts: parts[0])
+    return ", ".join(f"{first} {', '.join(last for *_, last in alike)}".strip() for first, alike in begun)
 
 
 def _counted(number: int, noun: str) -> str:
