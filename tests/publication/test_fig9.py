@@ -79,6 +79,23 @@ def test_panels_hold_what_the_files_hold(files, experiment):
     assert not experiment.illegible(figure)
 
 
+@pytest.mark.parametrize(("factor", "shown"), [(0.02, True), (1e-9, False), (1e9, True)])
+def test_sections_of_networks_are_shown_down_to_a_hundredth_of_the_truth(files, factor, shown):
+    curves, bands = (pd.read_csv(path) for path in files)
+    truth = curves.query(
+        "quantity == 'psd_diagonal_truth' and channel == 'amplitude' and model == 'ptychonn' and seed == 0"
+    )
+    usual = truth["value"].quantile(0.25)
+    curves.loc[(curves["quantity"] == "psd_diagonal") & (curves["channel"] == "amplitude"), "value"] = factor * usual
+    with house_style():
+        axes = compose(curves, bands, MODELS, "scene of a block").axes[0]
+    low, high = axes.get_ylim()
+    assert truth["value"].max() < high
+    assert factor * usual < high
+    assert (low < factor * usual) == shown
+    assert low > usual / 301
+
+
 def test_where_a_correlation_falls_is_marked_on_the_threshold_and_has_its_interval(files):
     curves, bands = (pd.read_csv(path) for path in files)
     crossing = (curves["quantity"] == "crossing") & (curves["channel"] == "amplitude")

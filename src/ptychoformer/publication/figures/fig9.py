@@ -38,6 +38,7 @@ BELOW_TICKS = 0.2
 BETWEEN = 0.62
 NETWORK_STYLE = {"linewidth": 0.9}
 FADED = 0.3  # opacity of ring correlations beyond where they first fall below the threshold
+FURTHER = 100  # how far below the truth networks are shown, which may lose all of a high frequency
 NYQUIST = 0.5  # the highest frequency of a ring, cycles/pixel
 # Ring correlations are shown from here on; below are the intervals of where they fall, in rows.
 LOWEST, ROW = -0.4, 0.13
@@ -120,9 +121,7 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
     width = (DOUBLE_COLUMN - LEFT - RIGHT - (len(models) - 1) * GAP) / len(models)
     for row, channel in enumerate(CHANNELS):
         truth = section(spectra, channel, "psd_diagonal_truth")
-        # A design on a grid has next to no energy at some frequencies of its diagonal: what lies
-        # far below the others is not shown.
-        limits = truth["mean"].quantile(0.25) / 3, 3 * truth["mean"].max()
+        limits = _section_limits(truth["mean"], spectra, channel)
         for column, (model, label) in enumerate(models.items()):
             box = (LEFT + column * (width + GAP), TOP + row * (SECTION + ROW_GAP), width, SECTION)
             axes = axes_at(figure, box)
@@ -152,6 +151,15 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
     figure.text(
         middle / DOUBLE_COLUMN, 1 - below / figure.get_figheight(), "frequency (cycles/pixel)", ha="center", va="top"
     )
+
+
+def _section_limits(truth: pd.Series, spectra: pd.DataFrame, channel: str) -> tuple[float, float]:
+    """Around the truth, but for the next to no energy that a design on a grid has at some
+    frequencies of its diagonal, and around the networks, down to a `FURTHER`th at most.
+    """
+    curves = select(spectra, channel=channel, quantity="psd_diagonal").groupby(["model", "frequency"])["value"].mean()
+    bottom = truth.quantile(0.25) / 3
+    return max(min(bottom, curves.min() / 2), bottom / FURTHER), 3 * max(truth.max(), curves.max())
 
 
 def section(spectra: pd.DataFrame, channel: str, quantity: str) -> pd.DataFrame:
