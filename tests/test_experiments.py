@@ -51,7 +51,7 @@ def kept(parts, views=(), **measured):
 
 
 def part(seeds, interim=False, absent=(), methods=()):
-    return SimpleNamespace(seeds=seeds, interim=interim, absent=absent, methods=methods)
+    return SimpleNamespace(seeds=seeds, interim=interim, absent=absent, absent_methods=absent, methods=methods)
 
 
 @pytest.mark.parametrize("experiment", CONFIG["experiments"])
@@ -259,7 +259,7 @@ class TestNotes:
     def test_a_caption_tells_that_figure_9_has_fewer_seeds_than_were_fixed(self, experiments):
         def noted(seeds):
             of_all = {network: set(seeds) for network in experiments.networks("table1")}
-            parts = {"table1": part({("clean", 400): tuple(range(10))})}
+            parts = {"table1": part({("clean", 400): tuple(range(10))}, absent=("PtyNet, large",))}
             return notes.figure_notes(Experiments(CONFIG, kept(parts, **of_all)))
 
         paper = read_contents(ROOT / CONTENTS)
@@ -267,10 +267,37 @@ class TestNotes:
         assert caption.startswith(paper.figures["fig9"].caption)
         assert caption.endswith(
             "Here with the 1 seed of which the reference runs have every network’s spectra. "
-            "Interim: fewer than the 10 seeds that were fixed beforehand."
+            "Interim: fewer than the 10 seeds that were fixed beforehand. "
+            "Not among the reference runs, or not whole there: PtyNet, large."
         )
         assert paper.noted(noted([0])).figures["fig4"] == paper.figures["fig4"]
-        assert noted(range(10)) == noted([]) == notes.figure_notes(experiments) == {}
+        assert "with the 10 seeds" in noted(range(10))["fig9"]
+        assert "Interim" not in noted(range(10))["fig9"]
+        assert noted([]) == {}
+
+    def test_captions_of_means_tell_of_how_many_seeds(self, experiments):
+        experiments.config["seeds"] = [3, 5]
+        assert notes.figure_notes(experiments) == dict.fromkeys(("fig5", "fig8", "fig9", "fig10"), "Here with 2 seeds.")
+
+    def test_figure_10_tells_which_weights_a_store_lacks_and_no_other_loss(self):
+        methods = tuple(("ptychoformer", loss) for loss in ("mse", "weighted_20", "weighted_90"))
+        lacking = ("Huber", "Weighted, α = 0.3", "Weighted, α = 0.4", "NSSIM")
+        table4 = part({("clean", 192): (0, 1, 2)}, interim=True, absent=lacking, methods=methods)
+        assert notes.figure_notes(Experiments(CONFIG, kept({"table4": table4}))) == {
+            "fig10": "Here with 3 seeds. Interim: fewer than the 10 seeds that were fixed beforehand."
+            " Not among the reference runs, or not whole there: Weighted, α = 0.3, 0.4, NSSIM."
+        }
+
+    def test_figure_8_tells_the_seeds_of_each_half_and_what_a_store_lacks(self):
+        sizes = part({("clean", size): tuple(range(10)) for size in (50, 192, 400)}, absent=("100 patterns",))
+        cells = {(dataset, 192): (0, 1) for dataset in ("clean", "overlap_50", "overlap_0")}
+        networks = Experiments(CONFIG).networks("sizes")
+        parts = {"sizes": sizes, "overlaps": part(cells, interim=True)}
+        note = notes.figure_notes(Experiments(CONFIG, kept(parts, views=networks)))["fig8"]
+        assert note == (
+            "Here **c** with 10 seeds, **d** with 2 seeds. Interim: fewer than the 10 seeds that were fixed beforehand."
+            " Not among the reference runs, or not whole there: 100 patterns."
+        )
 
     def test_words_hold_what_a_layout_is_made_of(self, experiments):
         paper = read_contents(ROOT / CONTENTS)
@@ -286,6 +313,9 @@ class TestNotes:
         half = notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures], ["Figure 8 (a) to (c)"])
         assert " Left out for lack of whole runs: Figure 8 (a) to (c). Figures 1" in half
         assert "Left out" not in notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures])
+        parts = {"Table IV, Figure 10": ("Huber", "NPCC")}
+        without = notes.harvest_note("a/store", paper, [*paper.tables, *paper.figures], absent=parts)
+        assert " Left out for lack of whole runs: of Table IV, Figure 10: Huber, NPCC. Figures 1" in without
 
     def test_every_experiment_has_its_scale_and_the_bands_that_of_table_1(self, experiments):
         scales = notes.scales(experiments, ["table1", "table4", "measured"])

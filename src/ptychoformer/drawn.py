@@ -4,7 +4,7 @@ Needs nothing but Python and the config, as `experiments`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ptychoformer.experiments import Experiments, Run
@@ -65,6 +65,7 @@ def runs_of_fig9(experiments: Experiments) -> list[Run]:
 
 FEWEST_WEIGHTS = 2  # of weighted losses, which make a curve of Figure 10
 PANELS_OF_FIG8 = {"sizes": "Figure 8 (a) to (c)", "overlaps": "Figure 8 (d)"}
+LETTERS_OF_FIG8 = {"sizes": "c", "overlaps": "d"}  # of its plots
 
 
 def experiments_of_fig8(experiments: Experiments) -> list[str]:
@@ -80,11 +81,20 @@ def overlaps(experiments: Experiments) -> dict[str, float]:
 
 def weights_of_losses(experiments: Experiments) -> dict[str, float]:
     """Return the MSE's weight in every loss of Table IV that is a weighted sum, or an end of it."""
+    return _weights(experiments, experiments.config["experiments"]["table4"]["losses"])
+
+
+def absent_weights(experiments: Experiments) -> list[str]:
+    """Return what the losses are called that the config asks for, that have such a weight, and that
+    are no whole part of a store of runs.
+    """
+    labels = experiments.labels("losses", _weights(experiments, experiments.config["losses"]))
+    return [label for label in experiments.holdings.parts["table4"].absent_methods if label in labels.values()]
+
+
+def _weights(experiments: Experiments, names: Iterable[str]) -> dict[str, float]:
     ends, losses = {"mse": 1.0, "nssim": 0.0}, experiments.config["losses"]
-    found = {
-        loss: ends.get(losses[loss]["kind"], losses[loss].get("alpha"))
-        for loss in experiments.config["experiments"]["table4"]["losses"]
-    }
+    found = {loss: ends.get(losses[loss]["kind"], losses[loss].get("alpha")) for loss in names}
     return {loss: alpha for loss, alpha in found.items() if alpha is not None}
 
 

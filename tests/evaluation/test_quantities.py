@@ -24,6 +24,21 @@ def test_number(value, sign, text):
     assert number(value, 2, sign=sign) == text
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.0046, 0.62, "+0.005 to +0.62"),
+        (-0.62, -0.0004, "−0.62 to −0.0004"),
+        (0.0, 0.006, "0.00 to +0.01"),
+        (-1e-12, 0.6, "0.00 to +0.60"),  # of rounding
+        (-math.inf, -0.001, "−∞ to −0.001"),
+        (0.00499, 1, "+0.005 to +1.00"),
+    ],
+)
+def test_an_end_of_an_interval_that_is_not_zero_is_not_printed_as_zero(low, high, text):
+    assert QUANTITIES["psnr"].interval(low, high, sign=True) == text
+
+
 def test_metrics_are_printed_in_the_papers_units():
     assert QUANTITIES["mse"].text(0.0432) == "4.32"
     assert QUANTITIES["psnr"].text(13.52) == "13.52"

@@ -240,7 +240,7 @@ def test_a_raster_with_a_step_is_that_of_the_format_nanoprobe(store, write, meas
 def test_either_positions_or_a_step(store, refused, measured, write):
     path = store(patterns=measured.patterns.reshape(3, 4, 32, 32))
     refused(path, "positions and a step exclude each other", step=2, **PATHS)
-    refused(path, "and that of the positions or, of a raster without them, a step[.]$", data=PATHS["data"])
+    refused(path, "a raster without them, a step; the positions may be 'scan/stage'[.]$", data=PATHS["data"])
     refused(path, "step must be a number greater than 0, found nan", data=PATHS["data"], step=np.nan)
     refused(store(), "must have the axes .rows, columns, h, w. of a raster with a step", data=PATHS["data"], step=2)
     refused(write("cxi"), "a step is of the formats nanoprobe and hdf5, not of cxi", step=2)

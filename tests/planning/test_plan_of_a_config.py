@@ -101,9 +101,24 @@ class TestPlan:
         assert note.startswith(f"Printed from the reference runs in {ROOT / 'resources/reference'}; ")
         shown = experiments_of_fig8(made.experiments)
         # Of a panel that is shown, sizes may be left out.
-        left_out = [name for name, panels in PANELS_OF_FIG8.items() if re.search(rf"{re.escape(panels)}(?! at)", note)]
+        left_out = [name for name, panels in PANELS_OF_FIG8.items() if re.search(rf"{re.escape(panels)}(?!:)", note)]
         assert [name for name in PANELS_OF_FIG8 if name not in left_out] == shown
         assert [name for name in drawings(Inputs(made))["fig8"].input if name in PANELS_OF_FIG8] == shown
+        told = [what for part in made.holdings.parts.values() for what in part.absent]
+        assert all(what.rpartition(" ")[-1] in note for what in told)
+
+    def test_a_page_rests_on_the_runs_of_verdicts_too(self, tmp_path):
+        """A loss with one seed alone is in no table, which compares losses seed by seed, but in verdicts."""
+        keep_reference(tmp_path, "")
+        runs = pd.read_csv(tmp_path / "runs.csv", dtype=str, keep_default_na=False)
+        runs[(runs["loss"] != "mae") | (runs["seed"] == "0")].to_csv(tmp_path / "runs.csv", index=False)
+        made = full_size(harvested=str(tmp_path))
+        table4 = [(run["loss"], run["seed"]) for run in made.holdings.runs["table4"]]
+        assert set(table4) > {(run["loss"], run["seed"]) for run in made.experiments.runs("table4")}
+        page = {tuple(run.values()) for run in made.runs_of_page()}
+        assert page == {tuple(run.values()) for name in made.shown for run in made.holdings.runs[name]}
+        assert len(page) == len(made.runs_of_page())
+        assert plan().runs_of_page() == plan().experiments.all_runs(plan().shown)
 
     def test_bands_of_a_store_are_of_the_seeds_that_it_has_of_all_networks_shown(self, tmp_path):
         """The store has ten seeds of Table I, and bands of three of them; of the large PtyNet neither."""
@@ -122,7 +137,7 @@ class TestPlan:
         without = full_size(harvested=str(tmp_path))
         assert "fig9" not in without.shown_figures
         assert "Figure 9" in without.harvest_note()
-        assert (Inputs(without).bands(), without.figure_notes) == ([], {})
+        assert (Inputs(without).bands(), "fig9" in without.figure_notes) == ([], False)
 
     @pytest.mark.parametrize(
         "headline", [{"evaluation": {"block": "lower_left"}}, {"stitching": {"phase": "synchronised"}}]

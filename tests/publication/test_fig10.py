@@ -138,6 +138,23 @@ def test_an_interval_that_dwarfs_the_means_is_cut_and_marked_and_no_axis_passes_
             assert high < 102
 
 
+def test_an_interval_of_ssim_ends_at_0_and_at_100_percent_with_arrowheads(tmp_path):
+    metrics, published = write_inputs(tmp_path)
+    table = pd.read_csv(metrics)
+    wide = (table["loss"] == "nssim") & (table["metric"] == "ssim")
+    table.loc[wide, "value"] = table.loc[wide, "seed"].map({0: 0.07, 1: 0.35, 2: 0.63})  # 35 % ± 70 %
+    write_csv(table, metrics)
+    with house_style():
+        figure = compose(
+            *load(metrics, published, ALPHAS, "ptychoformer", **HEADLINE), "ptychoformer", "scene of a block"
+        )
+    for axes in figure.axes:
+        if "SSIM" in axes.get_ylabel():
+            assert axes.get_ylim() == (0, 100)
+            cut = [(line.get_marker(), *line.get_ydata()) for line in axes.lines if line.get_gid() == "cut"]
+            assert sorted(cut) == [("^", 100), ("v", 0)]
+
+
 def test_files(tmp_path):
     inputs = write_inputs(tmp_path)
     for name in ("first", "second"):

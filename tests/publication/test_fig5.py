@@ -151,6 +151,20 @@ def test_every_word_can_be_read_and_a_cut_interval_is_marked(measured, runs, met
     assert cut == [[], [], ["v", "v"]]  # of amplitude and of phase
 
 
+def test_no_bar_or_interval_of_ssim_passes_100_percent(measured, runs, metrics):
+    table = pd.read_csv(metrics)
+    wide = (table["model"] == "ptychonn") & (table["metric"] == "ssim") & (table["level"] == "scene")
+    table.loc[wide, "value"] *= table.loc[wide, "seed"].map({0: 0.5, 1: 1.0, 2: 1.5})
+    write_csv(table, metrics)
+    rows, pixel_size = load_rows(measured, runs, **HEADLINE)
+    scores = summarise(read_scenes(metrics, region="whole", **HEADLINE), ["model"], METRICS)
+    with house_style():
+        axes = compose(rows, scores, LABELS, pixel_size).axes[-2]
+    assert axes.get_ylabel() == "SSIM (%)"
+    assert axes.get_ylim() == (0, 100)
+    assert {line.get_marker() for line in axes.lines if line.get_gid() == "cut"} == {"v", "^"}
+
+
 def test_lengths_that_nobody_knows_are_in_pixels(measured, runs, metrics):
     rows, pixel_size = load_rows(measured, runs, **HEADLINE)
     scores = summarise(read_scenes(metrics, region="whole", **HEADLINE), ["model"], METRICS)

@@ -96,7 +96,8 @@ def drawn(inputs):
     rows, pixel_size = load_rows(inputs[3], inputs[2], MODELS, **HEADLINE)
     sizes = summarise(read(inputs[0]), ["model", "n_train"])
     overlap = read(inputs[1])
-    by_overlap = summarise(overlap.assign(overlap=100 * overlap["dataset"].map(OVERLAPS)), ["model", "overlap"])
+    overlap = overlap.assign(overlap=100 * overlap["dataset"].map(OVERLAPS))
+    by_overlap = summarise(overlap, ["model", "overlap", "n_train"])
     return rows, sizes, compose(rows, pixel_size, sizes, by_overlap, MODELS, MODELS, "lower right block")
 
 
@@ -211,8 +212,32 @@ def test_decibels_out_of_the_networks_reach_are_written_and_leave_the_scale_to_t
     plots = plots_of_phase(inputs, axis)
     assert [text.get_text() for text in plots["PSNR (dB)"].texts] == [words]
     assert plots["PSNR (dB)"].get_ylim()[1] < 30
-    assert not plots["SSIM (%)"].texts
+    assert [text.get_text() for text in plots["SSIM (%)"].texts] == (["ePIE"] if "75" in words else [])
     assert plots["SSIM (%)"].get_ylim()[1] > 99
+
+
+def test_what_is_written_of_a_reference_hides_no_line_and_meets_no_title(inputs, experiment):
+    for path in inputs[:2]:
+        add_epie(path, ["clean"])
+    with house_style():
+        _, _, figure = drawn(inputs)
+        assert not experiment.illegible(figure)
+    written = [(axes, text) for axes in figure.axes for text in axes.texts if "↑" in text.get_text()]
+    assert len(written) == 2 * 3
+    for axes, text in written:
+        assert text.get_window_extent().y0 > axes.get_window_extent().y1
+        assert text.get_window_extent().y1 <= axes.title.get_window_extent().y0
+
+
+def test_the_training_patterns_of_each_overlap_are_told(inputs, tmp_path, composed):
+    draw_all(inputs, tmp_path)
+    table = pd.read_csv(inputs[1])
+    fewer = table["dataset"].map(OVERLAPS) == 0
+    write_csv(table.assign(n_train=np.where(fewer, 20, 1100)), tmp_path / "unequal.csv")
+    draw_all((inputs[0], tmp_path / "unequal.csv", *inputs[2:]), tmp_path)
+    titles = [text.get_text() for figure in composed for text in figure.texts if "overlap" in text.get_text()]
+    about = "Unseen part of the lower right block, against the overlap of the scan, with"
+    assert titles == [f"{about} 100 training patterns", f"{about} 20 and 1,100 training patterns"]
 
 
 def test_a_reference_of_one_overlap_alone_is_drawn_there_alone(inputs):

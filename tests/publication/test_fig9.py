@@ -79,6 +79,50 @@ def test_panels_hold_what_the_files_hold(files, experiment):
     assert not experiment.illegible(figure)
 
 
+@pytest.mark.parametrize(("factor", "shown"), [(0.02, True), (1e-9, False), (1e9, True)])
+def test_sections_of_networks_are_shown_down_to_a_hundredth_of_the_truth(files, factor, shown):
+    curves, bands = (pd.read_csv(path) for path in files)
+    truth = curves.query(
+        "quantity == 'psd_diagonal_truth' and channel == 'amplitude' and model == 'ptychonn' and seed == 0"
+    )
+    usual = truth["value"].quantile(0.25)
+    curves.loc[(curves["quantity"] == "psd_diagonal") & (curves["channel"] == "amplitude"), "value"] = factor * usual
+    with house_style():
+        axes = compose(curves, bands, MODELS, "scene of a block").axes[0]
+    low, high = axes.get_ylim()
+    assert truth["value"].max() < high
+    assert factor * usual < high
+    assert (low < factor * usual) == shown
+    assert low > usual / 301
+
+
+def test_where_a_correlation_falls_is_marked_on_the_threshold_and_has_its_interval(files):
+    curves, bands = (pd.read_csv(path) for path in files)
+    crossing = (curves["quantity"] == "crossing") & (curves["channel"] == "amplitude")
+    falls = {"ptychonn": (0.2, 0.21, 0.22), "ptychoformer": (0.1, 0.3, 0.38)}
+    for model, frequencies in falls.items():
+        for seed, frequency in enumerate(frequencies):
+            curves.loc[crossing & (curves["model"] == model) & (curves["seed"] == seed), "frequency"] = frequency
+    with house_style():
+        axes = compose(curves, bands, MODELS, "scene of a block").axes[-3]
+    threshold = next(line for line in axes.lines if line.get_color() == "grey")
+    for bars, (model, frequencies) in zip(axes.containers, falls.items(), strict=True):
+        interval = stats.ttest_1samp(frequencies, 0).confidence_interval(0.95)
+        ((start, _), (end, height)) = bars.lines[2][0].get_segments()[0]
+        assert (start, end) == pytest.approx(tuple(interval))
+        on_threshold = [
+            line
+            for line in axes.lines
+            if line.get_color() == colour(model) and list(line.get_xdata()) == [np.mean(frequencies)]
+        ]
+        assert np.interp(np.mean(frequencies), *threshold.get_data()) in [line.get_ydata()[0] for line in on_threshold]
+        # Below the curves; beyond the frequencies that there are is an arrowhead.
+        lowest, _ = axes.get_ylim()
+        assert lowest < height < -0.4
+        cut = [line.get_marker() for line in axes.lines if line.get_gid() == "cut" and line.get_ydata()[0] == height]
+        assert cut == ([] if model == "ptychonn" else ["<", ">"])
+
+
 def test_files(files, tmp_path):
     for name in ("first", "second"):
         draw(*files, models=MODELS, **HEADLINE, pdf=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")

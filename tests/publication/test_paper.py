@@ -184,7 +184,9 @@ def test_a_claim_that_reference_runs_speak_of_does_not_wait(inputs, tmp_path):
     both.to_csv(tmp_path / "claims.csv", index=False)
     make_paper(**inputs | dict(claims=tmp_path / "claims.csv"))
     made = inputs["source"].read_text().replace("\u00a0", " ")
-    assert all(f"\n{escaped(statement)}" in made for statement in elsewhere.query("n_seeds > 0")["statement"])
+    # Each in a block of its own, which no end of a column tears apart.
+    assert all(f"#claim[\n{escaped(statement)}" in made for statement in elsewhere.query("n_seeds > 0")["statement"])
+    assert "#let claim(body) = block(breakable: false," in made
 
 
 def test_no_raw_name_is_printed(document, inputs):

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from ptychoformer.errors import InputError
 from ptychoformer.publication.figures.parts.style import house_style
@@ -31,6 +32,20 @@ def test_a_reconstruction_has_a_panel_for_each_of_its_parts(files):
         "R factor, 0.100 of the result (dotted)",
         "FRC of halves, half-bit dotted",
     ]
+
+
+def test_a_dotted_line_is_dotted_where_the_picture_is_shrunk_to_a_third(files, tmp_path):
+    with h5py.File(files[0], "a") as file:
+        file.attrs["r_factor"] = 0.2  # apart from the curve's end
+    figure = draw_reconstruction(*files[:2], png=tmp_path / "object.png")
+    with Image.open(tmp_path / "object.png") as image:
+        small = np.asarray(image.convert("L").resize((image.width // 3, image.height // 3), Image.Resampling.LANCZOS))
+    box = next(axes for axes in figure.axes if axes.get_title().startswith("R factor"))
+    (left, y), (right, _) = figure.transFigure.inverted().transform(box.transData.transform([(1, 0.2), (1.4, 0.2)]))
+    row, ends = round((1 - y) * small.shape[0]), (int(left * small.shape[1]), int(right * small.shape[1]))
+    line = small[row - 2 : row + 3, slice(*ends)].min(axis=0).astype(int)
+    assert line.max() - line.min() > 60
+    assert np.count_nonzero(np.diff(line > line.mean())) > 10
 
 
 @pytest.mark.parametrize(("r_factor", "words"), [(2e-4, "0.000200"), (0.0824, "0.0824"), (1.25, "1.25")])

@@ -198,6 +198,10 @@ def test_what_was_harvested_prints_the_same_tables_without_training(finished_pro
             matplotlib.image.imread(folder / f"publication/figures/{name}.png") for folder in (results, made)
         )
         assert np.abs(first - second).mean() < 1e-3
+    # Training curves of Table I alone, though a store keeps those of other losses and sizes too.
+    pages = ((folder / "report.html").read_text() for folder in (results, made))
+    ours, theirs = (re.search(r'<img src="([^"]+)"[^>]+alt="Validation loss', page)[1] for page in pages)
+    assert ours == theirs
     ours, theirs = (
         pd.read_csv(folder / "publication/claims.csv").query("source == 'local'") for folder in (results, made)
     )

@@ -12,7 +12,7 @@ ABOUT = dict(
     epochs={dataset: EXPERIMENTS.epochs(dataset) for dataset in config["datasets"]},
     # Called by Snakemake, which would read braces in a text as wildcards.
     missing_scan=PARAMETERS.missing_scan,
-    runs=EXPERIMENTS.all_runs(PLAN.shown) if PLAN.harvested else [],
+    runs=PLAN.runs_of_page() if PLAN.harvested else [],
     harvest_note=PLAN.harvest_note(),
     caution=PARAMETERS.caution,
 )
@@ -46,6 +46,7 @@ rule report:
         mem_mb=1000,
     params:
         **ABOUT,
+        curves=EXPERIMENTS.runs("table1"),
         code=code_digest("publication.report.page"),
     message:
         "Writing the report"

@@ -11,7 +11,7 @@ with job(snakemake):
     files, params, output = snakemake.input, snakemake.params, snakemake.output[0]
     if params.runs:
         store = folder_of(files.store)
-        of_runs = dict(histories=histories(store, params.runs), trained=trained(store, params.runs))
+        of_runs = dict(histories=histories(store, params.curves), trained=trained(store, params.runs))
     else:
         trained_so = read_trained_as(files.checkpoints, params.scale["training"], params.epochs)
         of_runs = dict(histories=read_histories(files.histories), trained=trained_so)

@@ -46,6 +46,11 @@ class Quantity:
         """The number as text."""
         return number(value * self.scale, self.decimals, sign=sign)
 
+    def interval(self, low: float, high: float, *, sign: bool = False) -> str:
+        """An interval as text, whose ends tell on which side of zero they are."""
+        ends = (number_beside_zero(end * self.scale, self.decimals, sign=sign) for end in (low, high))
+        return " to ".join(ends)
+
     def difference(self, value: float) -> str:
         """A difference with its unit."""
         return f"{self.text(value)}{self.difference_unit}"
@@ -66,7 +71,7 @@ SHARES = {
 CHANNEL_NAMES = {"amplitude": "Amplitude", "phase": "Phase", RELATIVE_PHASE: "Relative phase"}
 MISSING = "–"
 SIGNIFICANCE = 0.05
-MOST_DECIMALS = 8  # of a probability
+MOST_DECIMALS = 8  # of a probability, and of what is next to zero
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,14 @@ def number(value: float, decimals: int, *, sign: bool = False) -> str:
         return "∞" if value > 0 else "−∞"
     rounded = round(value, decimals) + 0.0  # adding zero turns -0.0 into 0.0
     return f"{rounded:{'+' if sign and rounded else ''}.{decimals}f}".replace("-", "−")
+
+
+def number_beside_zero(value: float, decimals: int, *, sign: bool = False) -> str:
+    """The same with more decimals where rounding would make a zero of what is none, so that an
+    interval without zero does not seem to begin there.
+    """
+    enough = (digits for digits in range(decimals, MOST_DECIMALS + 1) if round(value, digits))
+    return number(value, next(enough, decimals), sign=sign)
 
 
 def p_value(p: float, level: float = SIGNIFICANCE) -> str:

@@ -165,5 +165,5 @@ class Inputs:
             return dict(store=files_of_store(self.plan.harvested))
         return dict(
             histories=files_of_runs(f"{paths.TRAINING}/history.csv", self.experiments.runs("table1")),
-            checkpoints=files_of_runs(f"{paths.TRAINING}/model.pt", self.experiments.all_runs(self.plan.shown)),
+            checkpoints=files_of_runs(f"{paths.TRAINING}/model.pt", self.plan.runs_of_page()),
         )

@@ -8,7 +8,7 @@ from ptychoformer.configuration import FULL_SIZE, complete, load_schema, read_co
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, held_figures
 from ptychoformer.errors import InputError
-from ptychoformer.experiments import ALL, Experiments, sizes_asked
+from ptychoformer.experiments import ALL, Experiments, Run, sizes_asked
 from ptychoformer.places import check_results, named_once
 from ptychoformer.provided import ProvidedFiles, check_project, data_folder
 from ptychoformer.publication.store.holdings import Holdings
@@ -109,10 +109,25 @@ class Plan:
         if not self.harvested:
             return ""
         shown = [*self.shown, *self.shown_figures]
-        drawn, absent = experiments_of_fig8(self.experiments), notes.absent_places(self.experiments)
+        drawn = experiments_of_fig8(self.experiments)
         half = [panels for name, panels in PANELS_OF_FIG8.items() if name not in drawn]
-        half += [f"{PANELS_OF_FIG8[name]} at {' and '.join(absent[name])}" for name in drawn if absent.get(name)]
-        return notes.harvest_note(self.harvested, self.contents, shown, half)
+        where = {name: self.contents.experiments[name].source for name in self.shown}
+        where |= {name: panels for name, panels in PANELS_OF_FIG8.items() if name in self.shown}
+        absent = {
+            where[name]: part.absent
+            for name, part in self.holdings.parts.items()
+            if part.absent and where[name] not in half
+        }
+        return notes.harvest_note(self.harvested, self.contents, shown, half, absent)
+
+    def runs_of_page(self) -> list[Run]:
+        """Return all runs that anything printed rests on: from a store, verdicts take what it holds
+        besides what tables show.
+        """
+        if not self.holdings:
+            return self.experiments.all_runs(self.shown)
+        held = [run for name in self.shown for run in self.holdings.runs[name]]
+        return list({tuple(run.values()): run for run in held}.values())
 
     def published(self, name: str) -> str:
         """Return the path of a file of the paper's own numbers and statements."""

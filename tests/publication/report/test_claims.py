@@ -120,6 +120,14 @@ class TestClaims:
         assert effect_text(0.0003, "share") == "0.030 % of the energy"
         assert effect_text(0.0069, "mse") == "+0.69×10⁻²"
 
+    def test_an_interval_without_zero_does_not_begin_at_zero(self, inputs, experiment):
+        verdicts = read_verdicts(inputs["claims"])
+        row = verdicts[(verdicts["source"] == "local") & (verdicts["unit"] == "dB") & verdicts["low"].notna()].iloc[0]
+        verdicts.loc[row.name, ["low", "high"]] = 0.0046, 0.62
+        found = sections(verdicts, Labels(), experiment.CONTENTS)
+        claim = next(claim for section in found for claim in section.claims if claim.id == row["id"])
+        assert claim.local.interval == "+0.005 to +0.62"
+
     def test_reasons_are_in_a_readers_words(self, inputs, experiment):
         row = dict(
             id="one",
@@ -245,6 +253,8 @@ class TestClaims:
         interim = table.loc[table["interim"].astype(bool), "id"]
         assert set(interim) == set(table.loc[table["source"] == "reference", "id"])
         assert all("Interim: 3 of the 10 seeds fixed beforehand." in page.claim(name) for name in interim)
+        # Before a claim is opened, too.
+        assert all("· reference runs: interim, 3 seeds ·" in page.claim(name) for name in interim)
         assert f"{len(interim)} of the {len(interim)} verdicts on reference runs are interim" in page.words
         assert "nterim" not in small_page.words
 

@@ -15,6 +15,7 @@ from PIL import Image
 from scipy import stats
 
 from ptychoformer.errors import InputError
+from ptychoformer.paths import Run
 from ptychoformer.provenance import sidecar
 from ptychoformer.publication.figures.parts.style import colour
 from ptychoformer.publication.inputs import read_histories, read_trained, read_trained_as
@@ -22,7 +23,9 @@ from ptychoformer.publication.report import figures as report_figures
 from ptychoformer.publication.report.claims import read_verdicts
 from ptychoformer.publication.report.curves import training_curves
 from ptychoformer.publication.report.headline import headlines
+from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.page import STYLE, make_report
+from ptychoformer.publication.report.runs import duration_rows
 
 from .conftest import FIGURES, HEADLINE, Page, write_figures
 
@@ -210,7 +213,20 @@ class TestProvenance:
         assert fact in page.words
 
     def test_durations_are_means_of_a_networks_runs(self, page):
-        assert "Noise-free 700 DPI 1 3 64 cpu" in page.words  # 63.5 seconds, each of three seeds
+        assert "Noise-free 700 DPI MSE cpu 3 64" in page.words  # 63.5 seconds, each of three seeds
+
+    def test_durations_of_devices_and_losses_are_not_mixed(self):
+        labels = Labels(networks={"dpi": "DPI"})
+        of = [("mse", "cpu", 500.0), ("mse", "cpu", 510.0), ("mse", "H100", 8.0), ("mae", "cpu", 700.0)]
+        runs = [
+            (Run("clean", "dpi", loss, 20, seed), {"device": device, "training_seconds": seconds})
+            for seed, (loss, device, seconds) in enumerate(of)
+        ]
+        assert duration_rows(runs, labels) == [
+            ["clean", "20", "DPI", "MSE", "cpu", "2", "505"],
+            ["clean", "20", "DPI", "MSE", "H100", "1", "8"],
+            ["clean", "20", "DPI", "MAE", "cpu", "1", "700"],
+        ]
 
     def test_a_run_of_a_network_without_a_label_is_shown_by_its_name(self, small, tmp_path):
         weights = tmp_path / "training/dark/novel/mae/n5/seed0/model.pt"

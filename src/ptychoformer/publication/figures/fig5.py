@@ -28,7 +28,14 @@ from ptychoformer.publication.figures.parts.panels import (
 )
 from ptychoformer.publication.figures.parts.pictures import Pictures, Row
 from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, axes_at, colour, house_style, letter, save
-from ptychoformer.publication.figures.parts.sweeps import mark_cut, read_scenes, select, summarise
+from ptychoformer.publication.figures.parts.sweeps import (
+    BOUNDS,
+    UNBOUNDED,
+    mark_cut,
+    read_scenes,
+    select,
+    summarise,
+)
 from ptychoformer.publication.names import scene_name
 from ptychoformer.training.split import split_of
 
@@ -165,8 +172,9 @@ def draw_bars(axes: Axes, scores: pd.DataFrame, metric: str, models: list[str]) 
             axes.errorbar(x, row["mean"], row["half"], color="black", elinewidth=0.7, capsize=1.5, capthick=0.6)
         floor = select(scores, model="floor", channel=channel)["mean"]
         axes.hlines(floor, group - 0.45, group + 0.45, color="black", linewidth=0.8, linestyle=(0, (1, 1)), zorder=3)
-    # Bars start at zero, whatever a wide interval does.
-    axes.set_ylim(bottom=min(0, scores.loc[scores["model"].isin(models), "mean"].min()))
+    # Bars start at zero, and no axis goes on where scores do not, whatever a wide interval does.
+    bottom = min(0, scores.loc[scores["model"].isin(models), "mean"].min())
+    axes.set_ylim(bottom, min(axes.get_ylim()[1], BOUNDS.get(metric, UNBOUNDED)[1]))
     mark_cut(axes)
     axes.set_xticks(range(len(CHANNELS)), CHANNELS)
     axes.tick_params(axis="x", length=0)

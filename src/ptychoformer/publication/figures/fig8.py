@@ -4,7 +4,7 @@ against the scan's overlap.
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -50,11 +50,9 @@ PLOT_HEIGHT, ABOVE_PLOT, BELOW_PLOT, BETWEEN_PLOTS = 0.95, 0.4, 0.36, 0.5
 LEFT, RIGHT, FOR_LEGENDS, FOR_NOTE = 0.42, 0.1, 0.36, 0.2
 REGION = UNSEEN  # the only one that means the same at every overlap
 PLOTS = (*PANELS, (RELATIVE_PHASE, "psnr"))
-# above what networks reach, in parts of that: where a reference leaves the plot, and what the plot
-# then leaves free
-FAR, ROOM = 1.0, 0.3
+FAR = 1.0  # above what networks reach, in parts of that: where a reference leaves the plot
+LINE = 0.13  # of what is written above a plot, inches
 WIDTH_OF_TICK = 0.3  # its label's and a gap's, in parts of the axis
-BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # what a label covers
 DODGE = {"n_train": 0.02, "overlap": 1.0}  # of a decade, and percentage points
 
 
@@ -159,7 +157,8 @@ def _summary(scenes: pd.DataFrame, x: str, path: str | os.PathLike, models: Mapp
         raise InputError(f"{path} holds no scores of the network '{missing[0]}'.")
     # Of amplitude one pattern can tell as much as the ceiling's: two lines would be one.
     same = (scenes["model"] == "one_pattern") & (scenes["channel"] == "amplitude")
-    return summarise(scenes[scenes["model"].isin([*models, *REFERENCES]) & ~same], ["model", x])
+    by = dict.fromkeys(["model", x, "n_train"])
+    return summarise(scenes[scenes["model"].isin([*models, *REFERENCES]) & ~same], [*by])
 
 
 def compose(
@@ -177,32 +176,46 @@ def compose(
     everyone = {**models, **overlap_models}
     pictures = Pictures(rows, WIDEST_PICTURE) if rows else None
     above = pictures.height if pictures else 0.0
-    both = (
-        (sizes, "n_train", "c", "against the size of the training set", "a to c are"),
-        (by_overlap, "overlap", "d", "against the overlap of the scan", "d is"),
-    )
-    plots, absent = [row for row in both if row[0] is not None], [row[-1] for row in both if row[0] is None]
-    step, lines = ABOVE_PLOT + PLOT_HEIGHT + BELOW_PLOT, legend_rows(list(everyone.values()))
+    plots, absent = [], ["a to c are"] * (sizes is None) + ["d is"] * (by_overlap is None)
+    if sizes is not None:
+        plots.append((sizes, "n_train", "c", "against the size of the training set"))
+    if by_overlap is not None:
+        plots.append((by_overlap, "overlap", "d", f"against the overlap of the scan, {_trained_on(by_overlap)}"))
+    written = [max(len(_far(cell, x, everyone)) for cell in _cells(summary)) for summary, x, _, _ in plots]
+    heights = [ABOVE_PLOT + LINE * lines + PLOT_HEIGHT + BELOW_PLOT for lines in written]
+    lines = legend_rows(list(everyone.values()))
     for_legends = FOR_LEGENDS + (lines - 1) * LEGEND_LINE
     below = for_legends + FOR_NOTE * len(absent)
-    figure = Figure(figsize=(DOUBLE_COLUMN, above + len(plots) * step + below))
+    figure = Figure(figsize=(DOUBLE_COLUMN, above + sum(heights) + below))
     for what in absent:
         at = (0.5, for_legends / figure.get_figheight())
         figure.text(*at, f"{what} left out for lack of runs", ha="center", va="bottom", style="italic")
     if pictures:
         pictures.draw(figure, list(models.values()), pixel_size)
-    for place, (summary, x, name, title, _) in enumerate(plots):
-        top = above + place * step + ABOVE_PLOT
-        letter(figure, (0.06, top, 0, 0), name, f"Unseen part of the {block}, {title}", above=0.24)
-        for column, (channel, metric) in enumerate(PLOTS):
+    for place, (summary, x, name, title) in enumerate(plots):
+        room = LINE * written[place]
+        top = above + sum(heights[:place]) + ABOVE_PLOT + room
+        letter(figure, (0.06, top, 0, 0), name, f"Unseen part of the {block}, {title}", above=0.24 + room)
+        for column, ((channel, metric), cell) in enumerate(zip(PLOTS, _cells(summary), strict=True)):
             axes = axes_at(figure, _plot_box(column, top))
-            _draw_plot(axes, select(summary, channel=channel, metric=metric), x, list(everyone))
-            label_axes(axes, channel, metric)
+            _draw_plot(axes, cell, x, list(everyone))
+            label_axes(axes, channel, metric, room)
     references = _handles_of_references(*(plot[0] for plot in plots))
     for bottom, handles, rows_of in ((0.16, _handles_of_networks(everyone), lines), (0.0, references, 1)):
         at, columns = (0.5, bottom / figure.get_figheight()), math.ceil(max(1, len(handles)) / rows_of)
         figure.legend(handles=handles, loc="lower center", bbox_to_anchor=at, ncols=columns, borderaxespad=0.2)
     return figure
+
+
+def _cells(summary: pd.DataFrame) -> list[pd.DataFrame]:
+    return [select(summary, channel=channel, metric=metric) for channel, metric in PLOTS]
+
+
+def _trained_on(by_overlap: pd.DataFrame) -> str:
+    """How many patterns there are to train on, from the least overlap to the largest."""
+    counts = [f"{count:,}" for count in by_overlap.groupby("overlap")["n_train"].first()]
+    *others, last = counts if len(set(counts)) > 1 else counts[:1]
+    return f"with {', '.join(others)} and {last} training patterns" if others else f"with {last} training patterns"
 
 
 def _plot_box(column: int, top: float) -> tuple[float, float, float, float]:
@@ -226,6 +239,9 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str])
         offset = (place - (len(measured) - 1) / 2) * DODGE[x]
         draw_lines(axes, select(summary, model=model), x, line_style(models.index(model), model), offset, log=log)
     _draw_references(axes, summary, x, summary[summary["model"].isin([*measured, "floor"])])
+    if far := _far(summary, x, measured):
+        above = dict(textcoords="offset points", ha="right", va="bottom", annotation_clip=False)
+        axes.annotate("\n".join(far), (1, 1), (0, 2), xycoords="axes fraction", linespacing=1.0, **above)
     if log:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
@@ -235,38 +251,62 @@ def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str])
 
 
 def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, networks: pd.DataFrame) -> None:
-    """Draw lines, and have the axis show them beside ``networks``; decibels far above what networks
-    reach leave the plot, whose scale is the networks', and stand at its upper edge.
+    """Draw lines, and have the axis show them beside ``networks``; those that leave the plot, whose
+    scale is the networks', are written above it.
     """
     metric = summary["metric"].iloc[0]
     low, high = reach_of(networks, metric)
-    span = max(high - low, LEAST_SPAN[metric])
-    shown, far = [low, high], []
-    for name, reference in REFERENCES.items():
-        rows = select(summary, model=name).sort_values(x)
-        rows = rows[np.isfinite(rows["mean"])]
-        if rows.empty:
-            continue
-        style = REFERENCE_LOOK | {"linestyle": reference.dashes}
+    shown = [low, high]
+    for name, rows in _references(summary, x).items():
+        style = REFERENCE_LOOK | {"linestyle": REFERENCES[name].dashes}
+        is_far = _is_far(rows, networks)
         # A single point is a bar there, or where networks have no other place either, a line.
         if len(rows) > 1:
             axes.plot(rows[x], rows["mean"], **style)
-        elif networks[x].nunique() > 1:
-            axes.plot(rows[x], rows["mean"], **REFERENCE_LOOK, marker="_", markersize=8, linestyle="none")
-        else:
+        elif networks[x].nunique() == 1:
             axes.axhline(rows["mean"].iloc[0], **style)
-        if metric == "psnr" and rows["mean"].max() > high + FAR * span:
-            far.append(f"{reference.short} {rows['mean'].max():.0f}{_where(rows, networks, x)} ↑")
+        elif not is_far:
+            _draw_bar(axes, *rows[[x, "mean"]].iloc[0], REFERENCES[name].short)
+        if is_far:
             shown.append(rows["mean"].min() if rows["mean"].min() < high else low)
         else:
             shown += [rows["mean"].min(), rows["mean"].max()]
-    limit(axes, min(shown), max(shown) + (ROOM * span if far else 0), metric)
-    if far:
-        axes.text(0.99, 0.98, "\n".join(far), transform=axes.transAxes, ha="right", va="top", bbox=BEHIND)
+    limit(axes, min(shown), max(shown), metric)
+
+
+def _draw_bar(axes: Axes, where: float, value: float, name: str) -> None:
+    """A short bar with its name below, since it is too short for dashes."""
+    axes.plot([where], [value], **REFERENCE_LOOK, marker="_", markersize=8, linestyle="none")
+    axes.annotate(name, (where, value), (4, -2.5), textcoords="offset points", ha="right", va="top")
+
+
+def _references(summary: pd.DataFrame, x: str) -> dict[str, pd.DataFrame]:
+    """The references that have a finite mean somewhere, from left to right."""
+    found = {name: select(summary, model=name).sort_values(x) for name in REFERENCES}
+    found = {name: rows[np.isfinite(rows["mean"])] for name, rows in found.items()}
+    return {name: rows for name, rows in found.items() if len(rows)}
+
+
+def _is_far(rows: pd.DataFrame, networks: pd.DataFrame) -> bool:
+    """Whether decibels of a reference are far above what networks reach."""
+    metric = networks["metric"].iloc[0]
+    low, high = reach_of(networks, metric)
+    return metric == "psnr" and rows["mean"].max() > high + FAR * max(high - low, LEAST_SPAN[metric])
+
+
+def _far(summary: pd.DataFrame, x: str, models: Iterable[str]) -> list[str]:
+    """What is written of references that leave a plot: name, highest value, and the only place at
+    which there is one, in brackets, if networks have others too.
+    """
+    networks = summary[summary["model"].isin([*models, "floor"])]
+    return [
+        f"{REFERENCES[name].short} {rows['mean'].max():.0f}{_where(rows, networks, x)} ↑"
+        for name, rows in _references(summary, x).items()
+        if len(networks) and _is_far(rows, networks)
+    ]
 
 
 def _where(rows: pd.DataFrame, networks: pd.DataFrame, x: str) -> str:
-    """The only place at which there is a reference, in brackets, if networks have others too."""
     if len(rows) > 1 or networks[x].nunique() == 1:
         return ""
     return f" ({rows[x].iloc[0]:g}{' %' if x == 'overlap' else ''})"

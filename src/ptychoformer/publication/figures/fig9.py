@@ -33,11 +33,16 @@ from ptychoformer.publication.names import scene_name
 UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
 LEFT, RIGHT, TOP, GAP = 0.58, 0.06, 0.4, 0.08
 SECTION, ROW_GAP = 0.95, 0.1
-LOWER, BELOW, FOR_LEGEND = 1.35, 0.4, 0.26
+LOWER, BELOW, FOR_LEGEND = 1.6, 0.4, 0.26
 BELOW_TICKS = 0.2
 BETWEEN = 0.62
 NETWORK_STYLE = {"linewidth": 0.9}
-FADED = 0.3  # opacity of ring correlations beyond where they fall below the threshold
+FADED = 0.3  # opacity of ring correlations beyond where they first fall below the threshold
+FURTHER = 100  # how far below the truth networks are shown, which may lose all of a high frequency
+NYQUIST = 0.5  # the highest frequency of a ring, cycles/pixel
+# Ring correlations are shown from here on; below are the intervals of where they fall, in rows.
+LOWEST, ROW = -0.4, 0.13
+EDGED = {"markersize": 3, "markeredgecolor": "black", "markeredgewidth": 0.4}
 BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.3}  # what the name of a band covers
 
 
@@ -116,9 +121,7 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
     width = (DOUBLE_COLUMN - LEFT - RIGHT - (len(models) - 1) * GAP) / len(models)
     for row, channel in enumerate(CHANNELS):
         truth = section(spectra, channel, "psd_diagonal_truth")
-        # A design on a grid has next to no energy at some frequencies of its diagonal: what lies
-        # far below the others is not shown.
-        limits = truth["mean"].quantile(0.25) / 3, 3 * truth["mean"].max()
+        limits = _section_limits(truth["mean"], spectra, channel)
         for column, (model, label) in enumerate(models.items()):
             box = (LEFT + column * (width + GAP), TOP + row * (SECTION + ROW_GAP), width, SECTION)
             axes = axes_at(figure, box)
@@ -148,6 +151,15 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
     figure.text(
         middle / DOUBLE_COLUMN, 1 - below / figure.get_figheight(), "frequency (cycles/pixel)", ha="center", va="top"
     )
+
+
+def _section_limits(truth: pd.Series, spectra: pd.DataFrame, channel: str) -> tuple[float, float]:
+    """Around the truth, but for the next to no energy that a design on a grid has at some
+    frequencies of its diagonal, and around the networks, down to a `FURTHER`th at most.
+    """
+    curves = select(spectra, channel=channel, quantity="psd_diagonal").groupby(["model", "frequency"])["value"].mean()
+    bottom = truth.quantile(0.25) / 3
+    return max(min(bottom, curves.min() / 2), bottom / FURTHER), 3 * max(truth.max(), curves.max())
 
 
 def section(spectra: pd.DataFrame, channel: str, quantity: str) -> pd.DataFrame:
@@ -184,7 +196,7 @@ def _draw_lower(
         axes.tick_params(labelleft=column == 0)
         if column == 0:
             axes.set_ylabel("ring correlation", labelpad=2)
-            _letter(axes, "c", "Fourier ring correlation with the truth, marked at the threshold", 30)
+            _letter(axes, "c", "Fourier ring correlation with the truth; below, where it falls, 95 % interval", 30)
 
 
 def band_ratios(bands: pd.DataFrame) -> pd.DataFrame:
@@ -239,19 +251,30 @@ def _draw_correlation(axes: Axes, spectra: pd.DataFrame, channel: str, models: M
     axes.plot(threshold["frequency"], threshold["mean"], color="grey", linewidth=0.8, linestyle="--")
     for place, model in enumerate(models):
         curve = section(spectra[spectra["model"] == model], channel, "frc")
-        style = line_style(place, model) | {"marker": "", "linewidth": 0.8}
-        # Where it first falls below the threshold, mean over seeds.
-        falls = select(spectra, channel=channel, quantity="crossing", model=model)[["frequency", "value"]].mean()
-        beyond = curve["frequency"] > falls["frequency"]
+        look = line_style(place, model)
+        style = look | {"marker": "", "linewidth": 0.8}
+        falls = select(spectra, channel=channel, quantity="crossing", model=model)["frequency"]
+        beyond = curve["frequency"] > falls.mean()
         axes.plot(curve["frequency"], curve["mean"].mask(beyond), **style)
         # One point more, so that there is no gap between the two.
         axes.plot(curve["frequency"], curve["mean"].where(beyond.shift(-1, fill_value=True)), alpha=FADED, **style)
-        mark = {
-            "marker": line_style(place, model)["marker"],
-            "markersize": 3.5,
-            "markeredgecolor": "black",
-            "markeredgewidth": 0.4,
-        }
-        axes.plot(*falls, color=colour(model), zorder=3, **mark)
-    axes.set(xlim=(0, 0.5), ylim=(-0.4, 1.02), xticks=(0, 0.2, 0.4))
+        mark = look | EDGED | {"linestyle": "none"}
+        axes.plot(falls.mean(), np.interp(falls.mean(), threshold["frequency"], threshold["mean"]), zorder=3, **mark)
+        _draw_interval(axes, falls, LOWEST - (place + 0.5) * ROW, mark)
+    bottom = LOWEST - len(models) * ROW
+    axes.axhspan(bottom, LOWEST, facecolor="white", edgecolor="grey", linewidth=0.4, zorder=2.5)
+    axes.set(xlim=(0, NYQUIST), ylim=(bottom, 1.02), xticks=(0, 0.2, 0.4), yticks=(0, 0.5, 1))
     axes.set_xlabel("frequency (cycles/pixel)", labelpad=1)
+
+
+def _draw_interval(axes: Axes, falls: pd.Series, height: float, mark: Mapping[str, object]) -> None:
+    """Mean of frequencies and its 95 % interval in a row of its own; arrowheads where this goes on
+    beyond the frequencies that there are.
+    """
+    mean, half = falls.mean(), half_width_of(falls)
+    style = {"elinewidth": 0.7, "capsize": 1.2, "capthick": 0.6, "zorder": 3, **mark}
+    axes.errorbar(mean, height, xerr=half, **style)
+    for cut, edge, head in ((mean - half < 0, 0, "<"), (mean + half > NYQUIST, NYQUIST, ">")):
+        if cut:
+            arrow = {"marker": head, "markersize": 3, "color": mark["color"], "linestyle": "none", "zorder": 3}
+            axes.plot(edge, height, clip_on=False, gid="cut", **arrow)

@@ -81,6 +81,13 @@ class ClaimRow:
     reference: Judgement | None
 
     @property
+    def interim(self) -> str:
+        """Of how few seeds the verdicts are that are interim; empty if none is."""
+        both = (("", self.local), ("reference runs: ", self.reference))
+        found = [f"{where}interim, {said.seeds}" for where, said in both if said and said.interim]
+        return "; ".join(found)
+
+    @property
     def is_waiting(self) -> bool:
         """Whether neither the local nor any reference run says anything of it."""
         return bool(self.local.waits_for) and self.reference is None

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from ptychoformer.evaluation.quantities import QUANTITIES, number
+from ptychoformer.evaluation.quantities import QUANTITIES, number, number_beside_zero
 from ptychoformer.publication.claims.check import JUDGED
 
 
@@ -17,8 +17,8 @@ class Unit:
     sign: bool = True
 
     def text(self, value: float) -> str:
-        """Print a number without its unit."""
-        return number(value * self.scale, self.decimals, sign=self.sign)
+        """Print a number without its unit; one that is not zero is not printed as zero."""
+        return number_beside_zero(value * self.scale, self.decimals, sign=self.sign)
 
     def unsigned(self, value: float) -> str:
         """Print a number without its unit and without a plus."""

@@ -117,7 +117,7 @@ def _headline(
         rival=quantity.text(rows.at[best, "ours_mean"]),
         rival_interval=_interval_of_mean(rows.loc[best], quantity),
         lead=quantity.text(turn * (rows.at[ours, "ours_mean"] - rows.at[best, "ours_mean"]), sign=True),
-        lead_interval="" if isnan(low) else f"{quantity.text(low, sign=True)} to {quantity.text(high, sign=True)}",
+        lead_interval="" if isnan(low) else quantity.interval(low, high, sign=True),
         published_lead=MISSING if pd.isna(published) else quantity.text(published, sign=True),
         standing=AHEAD if low > 0 else BEHIND if high < 0 else OPEN,
         published_ahead=None if pd.isna(published) else bool(published > 0),
@@ -132,7 +132,7 @@ def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
     if seeds < 2 or pd.isna(row["ours_std"]):
         return ""
     half = half_width(row["ours_std"], seeds)
-    return f"{quantity.text(row['ours_mean'] - half)} to {quantity.text(row['ours_mean'] + half)}"
+    return quantity.interval(row["ours_mean"] - half, row["ours_mean"] + half)
 
 
 def _ends_of_lead(pairs: pd.DataFrame, ours: str, rival: str, turn: int) -> tuple[float, float]:

@@ -79,7 +79,7 @@ def _lead(rows: pd.DataFrame, networks: list[str], labels: Labels) -> list[str]:
     interval = "not tested"
     if not obstacle(table[[first, second]]):
         test = paired(table, first, second)
-        interval = f"{quantity.text(test.low)} to {quantity.text(test.high)}"
+        interval = quantity.interval(test.low, test.high)
     lead = quantity.difference((table[first] - table[second]).mean())
     return [
         f"{channel_in_words(channel)} {quantity.name}",

@@ -209,12 +209,11 @@ def _pair_row(row: tuple, labels: Labels) -> tuple[str, ...]:
     names = f"{labels.network(row.a)} less {labels.network(row.b)}"
     if pd.isna(row.p):
         return score_name(row.channel, row.metric), names, f"not tested: {row.note}", "", ""
-    difference, low, high = (
-        QUANTITIES[row.metric].text(value, sign=True) for value in (row.difference, row.low, row.high)
-    )
+    quantity = QUANTITIES[row.metric]
+    difference, interval = quantity.text(row.difference, sign=True), quantity.interval(row.low, row.high, sign=True)
     p, level = p_and_level(row.p, row.alpha)
     threshold = f"{'below' if row.significant else 'not below'} {level}"
-    return score_name(row.channel, row.metric), names, f"{difference} ({low} to {high})", _bare(p), threshold
+    return score_name(row.channel, row.metric), names, f"{difference} ({interval})", _bare(p), threshold
 
 
 def _bare(p: str) -> str:

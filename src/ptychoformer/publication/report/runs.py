@@ -58,30 +58,28 @@ def _fact(facts: Mapping[str, Any], name: str) -> str:
 
 
 def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
-    """One row a network, dataset and size: losses, runs, mean seconds, devices."""
+    """One row a network, loss, dataset, size and device: how many runs, and their mean seconds."""
+    places = ["condition", "patterns", "network", "loss", "device"]
     found = pd.DataFrame(
         [
-            (*(labels.dataset(run.dataset), f"{run.n_train:,}", labels.network(run.model), run.loss), *_time(facts))
+            (
+                *(labels.dataset(run.dataset), f"{run.n_train:,}", labels.network(run.model), labels.loss(run.loss)),
+                str(facts.get("device", MISSING)),
+                # Of the training alone: the job may have gone on from an earlier one's state.
+                float(facts.get("training_seconds", "nan")),
+            )
             for run, facts in runs
         ],
-        columns=["condition", "patterns", "network", "loss", "seconds", "device"],
+        columns=[*places, "seconds"],
     )
-    rows = found.groupby(["condition", "patterns", "network"], sort=False).agg(
-        losses=("loss", "nunique"), runs=("loss", "size"), seconds=("seconds", "mean"), device=("device", _listed)
-    )
+    rows = found.groupby(places, sort=False)["seconds"].agg(runs="size", mean="mean")
     return [
-        [*place, str(row.losses), str(row.runs), number(row.seconds, 0), row.device]
-        for place, row in zip(rows.index, rows.itertuples(), strict=True)
+        [*place, str(row.runs), number(row.mean, 0)] for place, row in zip(rows.index, rows.itertuples(), strict=True)
     ]
 
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(set(names)))
-
-
-def _time(facts: Mapping[str, Any]) -> tuple[float, str]:
-    # Of the training alone: the job may have gone on from an earlier one's state.
-    return float(facts.get("training_seconds", "nan")), str(facts.get("device", MISSING))
 
 
 def libraries(runs: Iterable[Trained]) -> list[tuple[str, str]]:

@@ -39,6 +39,8 @@ UNITS = {"amplitude": "arb. units", "phase": "rad"}
 AXIS_UNITS = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
 FEWEST_TICKS = 3  # of an R factor; fewer would not tell what a value is
 CONVERGENCE = ("iteration", "r_factor")  # columns that are drawn
+# Dots that are still apart where the picture is shrunk to a third for a page.
+DOTTED = {"color": "black", "linewidth": 1.0, "linestyle": (0, (1, 3))}
 PROGRESS_DPI = 100  # drawn again and again, in a fifth of the time of a picture for print
 
 
@@ -178,13 +180,13 @@ def _draw_object(
 
 def _draw_rings(axes: Axes, rings: pd.DataFrame) -> None:
     axes.plot(rings["frequency"], rings["frc"], color="black")
-    axes.plot(rings["frequency"], rings["half_bit"], color="black", linewidth=0.6, linestyle=(0, (1, 1)))
+    axes.plot(rings["frequency"], rings["half_bit"], **DOTTED)
     axes.set(xlabel="cycles/pixel", xlim=(0, 0.5), ylim=(min(0, rings["frc"].min()), 1.02))
 
 
 def _draw_convergence(axes: Axes, history: pd.DataFrame, result: float) -> None:
     axes.plot(history["iteration"], history["r_factor"], color="black")
-    axes.axhline(result, color="black", linewidth=0.6, linestyle=(0, (1, 1)))
+    axes.axhline(result, **DOTTED)
     axes.set(xlabel="iteration", ylabel="R factor", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     low, high = min(history["r_factor"].min(), result), history["r_factor"].max()

@@ -1,10 +1,19 @@
 """What readers must know of an experiment's scale and of where its runs come from, in words."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from ptychoformer.contents import CONTENTS, Contents, Table
-from ptychoformer.drawn import FIGURES_OF_A_STORE, runs_of_fig9
+from ptychoformer.drawn import (
+    FIGURES_OF_A_STORE,
+    LETTERS_OF_FIG8,
+    absent_weights,
+    experiments_of_fig8,
+    held_figures,
+    runs_of_fig9,
+)
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments
 from ptychoformer.publication.names import listed_figures, object_name
@@ -65,24 +74,26 @@ def scales(experiments: Experiments, names: Iterable[str]) -> dict[str, str]:
     return found | ({"bands": found["table1"]} if "table1" in found else {})
 
 
-def absent_places(experiments: Experiments) -> dict[str, tuple[str, ...]]:
-    """Experiment to the conditions and sizes of it that a store does not hold whole."""
-    parts = experiments.holdings.parts if experiments.holdings else {}
-    return {name: part.absent_places for name, part in parts.items()}
-
-
-def harvest_note(harvested: str, contents: Contents, shown: Collection[str], panels: Collection[str] = ()) -> str:
+def harvest_note(
+    harvested: str,
+    contents: Contents,
+    shown: Collection[str],
+    panels: Collection[str] = (),
+    absent: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> str:
     """What the report has to say of runs that are printed from a store.
 
     Args:
         harvested: the store's folder.
         shown: experiments and figures that are printed.
         panels: of such figures that are not.
+        absent: tables and figures, in words, to what they are printed without.
     """
     tables = [table.source for name, table in contents.tables.items() if name not in shown and name != "measured"]
     figures = [f"Figure {name.removeprefix('fig')}" for name in FIGURES_OF_A_STORE if name not in shown]
     others = listed_figures([name for name in contents.figures if name not in FIGURES_OF_A_STORE])
-    lacking = ", ".join([*tables, *panels, *figures])
+    whole = [", ".join([*tables, *panels, *figures])] if tables or panels or figures else []
+    lacking = "; ".join([*whole, *(f"of {where}: {_listed(what)}" for where, what in absent.items())])
     left_out = f" Left out for lack of whole runs: {lacking}." if lacking else ""
     return (
         f"Printed from the reference runs in {harvested}; nothing was trained here.{left_out} {others} show what no"
@@ -91,14 +102,40 @@ def harvest_note(harvested: str, contents: Contents, shown: Collection[str], pan
 
 
 def figure_notes(experiments: Experiments) -> dict[str, str]:
-    """What captions say besides where runs are printed from a store: bands are kept of fewer seeds
-    than scores are.
-    """
-    seeds = {run["seed"] for run in runs_of_fig9(experiments)} if experiments.holdings else ()
-    if not 0 < len(seeds) < SEEDS_FIXED:
-        return {}
-    count = _counted(len(seeds), "seed")
-    return {"fig9": f"Here with the {count} of which the reference runs have every network’s spectra. {INTERIM}"}
+    """What captions of means over seeds say besides: of how many, and what a store lacks."""
+    notes = {"fig5": _note_of_fig5, "fig8": _note_of_fig8, "fig9": _note_of_fig9, "fig10": _note_of_fig10}
+    shown = held_figures(experiments) if experiments.holdings else list(notes)
+    return {name: note(experiments) for name, note in notes.items() if name in shown}
+
+
+def _note_of_fig5(experiments: Experiments) -> str:
+    return f"Here with {_seeds(experiments, 'measured')}."
+
+
+def _note_of_fig8(experiments: Experiments) -> str:
+    shown = experiments_of_fig8(experiments)
+    counts = {name: _seeds(experiments, name) for name in shown}
+    of_each = ", ".join(f"**{LETTERS_OF_FIG8[name]}** with {count}" for name, count in counts.items())
+    seeds = f"with {counts[shown[0]]}" if len(set(counts.values())) == 1 else of_each
+    parts = [experiments.holdings.parts[name] for name in shown] if experiments.holdings else []
+    absent = dict.fromkeys(what for part in parts for what in part.absent)
+    return f"Here {seeds}.{_shortcomings(any(part.interim for part in parts), absent)}"
+
+
+def _note_of_fig9(experiments: Experiments) -> str:
+    """Of a store: bands are kept of fewer seeds than scores are."""
+    if not experiments.holdings:
+        return f"Here with {_seeds(experiments, 'table1')}."
+    seeds = len({run["seed"] for run in runs_of_fig9(experiments)})
+    count, absent = _counted(seeds, "seed"), experiments.holdings.parts["table1"].absent_methods
+    lacking = _shortcomings(seeds < SEEDS_FIXED, absent)
+    return f"Here with the {count} of which the reference runs have every network’s spectra.{lacking}"
+
+
+def _note_of_fig10(experiments: Experiments) -> str:
+    part = experiments.holdings and experiments.holdings.parts["table4"]
+    lacking = _shortcomings(part.interim, absent_weights(experiments)) if part else ""
+    return f"Here with {_seeds(experiments, 'table4')}.{lacking}"
 
 
 def _scale(experiments: Experiments, experiment: str) -> str:
@@ -132,11 +169,19 @@ def _seeds(experiments: Experiments, experiment: str) -> str:
 
 def _holdings_note(experiments: Experiments, experiment: str) -> str:
     part = experiments.holdings and experiments.holdings.parts.get(experiment)
-    if not part:
-        return ""
-    interim = f" {INTERIM}" if part.interim else ""
-    absent = f" Not among the reference runs, or not whole there: {', '.join(part.absent)}." if part.absent else ""
-    return f" Reference runs, harvested from elsewhere.{interim}{absent}"
+    return f" Reference runs, harvested from elsewhere.{_shortcomings(part.interim, part.absent)}" if part else ""
+
+
+def _shortcomings(interim: bool, absent: Collection[str]) -> str:
+    """What is to be known of runs of a store that are fewer than were asked for."""
+    lacking = f" Not among the reference runs, or not whole there: {_listed(absent)}." if absent else ""
+    return (f" {INTERIM}" if interim else "") + lacking
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names in a row; what several begin with is said once: ``Weighted, α = 0.3, 0.4``."""
+    begun = groupby((name.rpartition(" ") for name in names), lambda parts: parts[0])
+    return ", ".join(f"{first} {', '.join(last for *_, last in alike)}".strip() for first, alike in begun)
 
 
 def _counted(number: int, noun: str) -> str:

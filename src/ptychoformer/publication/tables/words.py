@@ -116,7 +116,7 @@ def pair_sentence(row: pd.Series, methods: Mapping[str, str]) -> str:
     favours_a = _advantage(row) >= 0
     first, second = (row["a"], row["b"]) if favours_a else (row["b"], row["a"])
     gain, low, high, d_z = (_turned(row, favours_a, name) for name in ("difference", "low", "high", "d_z"))
-    numbers = [f"95 % interval {quantity.text(min(low, high))} to {quantity.text(max(low, high))}"]
+    numbers = [f"95 % interval {quantity.interval(min(low, high), max(low, high))}"]
     numbers += [] if pd.isna(d_z) else [f"d_z = {number(d_z, 2)}"]
     p, level = p_and_level(row["p"], row["alpha"])
     if row["significant"]:

@@ -23,7 +23,9 @@ LEAST_SPAN = {"psnr": 1.0, "ssim": 5.0}  # dB and %, that a plot shows at least
 REACH = 0.75  # how far intervals stretch a plot beyond its means, in parts of what these span
 MARGIN = 0.06
 BAND_SHADE = 0.2  # opacity of the band of a curve
-LARGEST = {"ssim": 100.0}
+# Beyond these no interval is drawn: no SSIM is larger, and of one below 0 nothing more can be told.
+BOUNDS = {"ssim": (0.0, 100.0)}
+UNBOUNDED = (-np.inf, np.inf)
 REFERENCE_LOOK = {"color": "0.35", "linewidth": 0.8, "zorder": 1}  # of floor, ceiling and their like
 
 
@@ -137,36 +139,55 @@ def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
     means, half = summary["mean"], summary["half"].fillna(0)
     room = REACH * max(means.max() - means.min(), LEAST_SPAN[metric])
     low, high = (means - half).min(), (means + half).max()
-    return max(low, means.min() - room), min(high, means.max() + room, max(LARGEST.get(metric, np.inf), means.max()))
+    least, most = BOUNDS.get(metric, UNBOUNDED)
+    return (
+        max(low, means.min() - room, min(least, means.min())),
+        min(high, means.max() + room, max(most, means.max())),
+    )
 
 
 def limit(axes: Axes, low: float, high: float, metric: str) -> None:
-    """Have the axis show from ``low`` to ``high``, and mark what it cuts, see `mark_cut`."""
+    """Have the axis show from ``low`` to ``high``, and mark what it cuts, see `mark_cut`; it ends
+    where a metric does if an interval goes on beyond, below by more than a margin.
+    """
     if not np.isfinite([low, high]).all():  # nothing to be shown
         return
-    margin = MARGIN * max(high - low, LEAST_SPAN[metric])
-    axes.set_ylim(low - margin, high + margin)
+    margin, (least, most) = MARGIN * max(high - low, LEAST_SPAN[metric]), BOUNDS.get(metric, UNBOUNDED)
+    bottom, top = low - margin, high + margin
+    if low >= least and any(start < least - margin for _, start, _, _ in _intervals(axes)):
+        bottom = max(bottom, least)
+    if high <= most and any(end > most for _, _, end, _ in _intervals(axes)):
+        top = min(top, most)
+    axes.set_ylim(bottom, top)
     mark_cut(axes)
 
 
 def mark_cut(axes: Axes) -> None:
     """Mark every interval that goes on beyond the axis with an arrowhead at its edge."""
     bottom, top = axes.get_ylim()
-    for bars in axes.containers:
-        if not isinstance(bars, ErrorbarContainer):
-            continue
-        colour_of_bar = bars.lines[2][0].get_color()
-        for (x, start), (_, end) in filter(len, bars.lines[2][0].get_segments()):  # a single seed has no interval
-            for cut, edge, head in ((start < bottom, bottom, "v"), (end > top, top, "^")):
-                if cut:
-                    style = {"marker": head, "markersize": 3, "color": colour_of_bar, "linestyle": "none"}
-                    axes.plot(x, edge, clip_on=False, gid="cut", **style)
+    for x, start, end, colour_of_bar in _intervals(axes):
+        for cut, edge, head in ((start < bottom, bottom, "v"), (end > top, top, "^")):
+            if cut:
+                style = {"marker": head, "markersize": 3, "color": colour_of_bar, "linestyle": "none"}
+                axes.plot(x, edge, clip_on=False, gid="cut", **style)
 
 
-def label_axes(axes: Axes, channel: str, metric: str) -> None:
-    """The metric with its unit beside the axis, the channel above."""
+def _intervals(axes: Axes) -> list[tuple[float, float, float, object]]:
+    """Place, ends and colour of every interval that is drawn; a single seed has none."""
+    return [
+        (x, start, end, bars.lines[2][0].get_color())
+        for bars in axes.containers
+        if isinstance(bars, ErrorbarContainer)
+        for (x, start), (_, end) in filter(len, bars.lines[2][0].get_segments())
+    ]
+
+
+def label_axes(axes: Axes, channel: str, metric: str, room: float = 0.0) -> None:
+    """The metric with its unit beside the axis, the channel above, over ``room`` in inches for what
+    is written there.
+    """
     axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
-    axes.set_title(channel.capitalize().replace("_", " "), pad=3)
+    axes.set_title(channel.capitalize().replace("_", " "), pad=3 + 72 * room)
 
 
 def band(axes: Axes, where: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
