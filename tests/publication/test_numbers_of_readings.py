@@ -150,6 +150,30 @@ def test_gains_of_synchronised_phases_are_those_of_the_reference_runs(scores):
     assert len(rows) == 6
 
 
+def test_scores_by_how_batch_norm_averages_are_those_of_the_trial():
+    tried = pd.read_csv(REFERENCE / "batch_norm.csv")
+    about = {"dataset": "overlap_0", "n_train": 192, "block": "lower_right", "level": "scene", "metric": "psnr"}
+    assert all(set(tried[column]) == {value} for column, value in about.items())
+    kept = of_mse().query(f"dataset == test and region == 'whole' and seed < 3 and {_all_of(about)}")
+    torch, keras = (rows.set_index(["model", "channel"])["value"].sort_index() for rows in (kept, tried))
+    rows = table("| PSNR, dB | amplitude, `torch` |")
+    for name, *cells in rows:
+        model = ROWS[name.removesuffix(", large")]
+        both = [(torch, "amplitude"), (keras, "amplitude"), (torch, "phase"), (keras, "phase")]
+        for cell, (found, channel) in zip(cells, both, strict=True):
+            values = found.get((model, channel), pd.Series(dtype=float))
+            assert cell == (f"{values.mean():.2f} ± {values.std():.2f}" if len(values) else ""), name
+            assert len(values) in (0, 3)
+    assert [name for name, *_ in rows] == ["Ptychoformer", "DPI, large", "PtychoNN", "PtyNet", "floor"]
+    least = min(torch[model, "amplitude"].min() for model in ("ptychonn", "ptynet", "floor"))
+    assert keras["ptychoformer", "amplitude"].max() < least < torch["ptychoformer", "amplitude"].min()
+
+
+def _all_of(about):
+    """A query of rows that have all these values."""
+    return " and ".join(f"{column} == {value!r}" for column, value in about.items())
+
+
 def test_gains_by_tie_are_those_of_the_trial():
     tried = pd.read_csv(REFERENCE / "ties.csv").set_index(["tie", "model", "seed"]).sort_index()
     gains = (tried.drop(index=float("inf"), level="tie") - tried.loc[float("inf")]).sort_index()
