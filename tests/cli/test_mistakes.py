@@ -59,7 +59,7 @@ def wrong(scan, run, folder):
         "truncated": (("inspect", truncated), "is still being written or copied, or was truncated"),
         "NaN": (("inspect", poisoned), "pattern 7 holds NaN"),
         "NaN predicted": (("predict", poisoned, "--checkpoint", run, "-o", other), "pattern 7 holds NaN"),
-        "another format": (("inspect", scan, "--format", "velociprobe"), "cannot be read"),
+        "another format": (("inspect", scan, "--format", "velociprobe"), "is HDF5, and not of the format velociprobe"),
         "centre outside": (("inspect", scan, "--centre", 200, 3), "does not lie in the frame"),
         "crop too large": (("inspect", scan, "--crop", 64), "a crop of 64 pixels around (16, 16) does not fit"),
         "crop and bin": (("inspect", scan, "--crop", 30, "--bin", 4), "crop must be a multiple of bin"),

@@ -1,6 +1,7 @@
 """What Snakemake would do, without doing it."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -145,8 +146,9 @@ FULL_SIZE = ("--configfile", "config/paper.yaml", "config/full-size.yaml")
 
 def keep_reference(project, runs, blocks="lower_right", measured=range(10)):
     """A store whose index has these runs, and a floor and a ceiling beside each, with all that figures need; bands and spectra
-    of some seeds alone."""
+    of some seeds alone, and nothing that was trained again."""
     folder = project.folder / "resources/reference"
+    shutil.rmtree(folder / "retrained", ignore_errors=True)
     columns = ["dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size"]
     lines = [",".join(columns)]
     for dataset, model, loss, size, seed in sorted(runs):
