@@ -690,6 +690,8 @@ def test_a_list_of_a_users_own_network_may_come_as_text(tmp_path, widths):
     [
         ("models.ptychonn.kind", "dpi", "ptychonn"),
         ("models.with_mhsa.options.attention", "paper", "mhsa"),
+        ("models.ptychoformer.options.decoder", "dense", "convolutional"),
+        ("models.without_nlb.options.constraints", "none", "physical"),
         ("losses.mae.kind", "mse", "mae"),
         ("losses.weighted_90.alpha", 0.5, 0.9),
         ("losses.weighted_20.alpha", 0, 0.2),
@@ -727,7 +729,16 @@ def test_the_names_of_the_paper_are_those_that_it_prints_or_speaks_of():
     for catalogue, names in printed.items():
         asked = SCHEMA["properties"][catalogue]["x-published"]
         assert set(asked) == names
-        assert merged(config[catalogue], asked) == config[catalogue]
+        assert {name: config[catalogue][name]["kind"] for name in asked} == {
+            name: entry["kind"] for name, entry in asked.items()
+        }
+    complete(config, SCHEMA)  # which compares options
+
+
+def test_an_option_that_is_left_out_is_compared_by_its_default():
+    words = "models.with_mhsa.options.attention: 'paper' is not allowed"
+    with pytest.raises(InputError, match=f"^{re.escape(words)}"):
+        complete(changed("models.with_mhsa.options", {}), SCHEMA)
 
 
 def test_a_module_that_is_no_loss_is_named(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.experiments import ALL, models_of, window_side
 from ptychoformer.measurement.options import ReconstructionOptions, is_mask_file
 from ptychoformer.places import DEVICES, fault_of_path, same_name
-from ptychoformer.plugins import network_side
+from ptychoformer.plugins import network_options, network_side
 from ptychoformer.provided import BY_CONTENT, fault_of_address, files_named, kept_name
 
 _CATALOGUES = ("objects", "probes", "datasets", "models", "losses")
@@ -70,9 +70,10 @@ def check_published_names(config: Mapping[str, Any], schema: Mapping[str, Any]) 
 
 def _check_published(place: str, entry: Mapping[str, Any], asked: Mapping[str, Any], catalogue: str) -> None:
     for key, value in asked.items():
-        found = entry.get(key)
-        if isinstance(value, Mapping):
-            _check_published(f"{place}.{key}", found, value, catalogue)
+        found = entry[key]
+        if key == "options":  # of its network, of which those that are left out have their defaults
+            defaults = {name: part.get("default") for name, part in network_options(entry["kind"]).items()}
+            _check_published(f"{place}.{key}", defaults | found, value, catalogue)
         elif found != value:
             raise InputError(
                 f"{place}.{key}: '{found}' is not allowed; the paper's results are compared with what has this name,"
