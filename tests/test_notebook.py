@@ -208,6 +208,23 @@ def test_a_mask_is_true_where_a_pixel_is_bad(tmp_path):
     np.testing.assert_array_equal(open_scan(PATTERNS, POSITIONS, mask=tmp_path / "mask.npy").mask, mask)
 
 
+@pytest.mark.parametrize("unit", ["pixels", "metres"])
+def test_arrays_of_a_scan_that_was_stopped_are_read_as_a_file_is(unit):
+    """The last patterns hold a gap's marker alone, and have no position."""
+    patterns, positions = PATTERNS.astype(np.uint16), POSITIONS * (1.0 if unit == "pixels" else PIXEL)
+    patterns[50:], positions[50:] = 0, [0, np.nan]
+    patterns[:, 2, 3] = 65535
+    scan = open_scan(patterns, positions, unit=unit, **LENGTHS)
+    np.testing.assert_allclose(np.diff(scan.positions, axis=0), np.diff(POSITIONS[:50], axis=0), atol=1e-9)
+    assert any("4 of 54 patterns have neither a position nor light" in warning for warning in scan.warnings)
+
+
+def test_arrays_with_light_but_no_position_leave_nothing_behind(tmp_path):
+    with pytest.raises(InputError, match=r"^positions: 1 positions are NaN or infinite"):
+        open_scan(PATTERNS, LOST, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_patterns_may_stay_on_disk(tmp_path, scan):
     with h5py.File(tmp_path / "frames.h5", "w") as file:
         file["frames"] = PATTERNS

@@ -262,6 +262,41 @@ def test_a_scan_whose_frames_were_transposed_is_another(there, capsys):
     assert "count as much, but at other places of the detector" in capsys.readouterr().err
 
 
+@pytest.fixture
+def mask(there):
+    """Write a mask's file that excludes so many pixels where there is light; returns how it is given."""
+
+    def written(pixels):
+        bad = np.zeros((WINDOW, WINDOW), np.uint8)
+        bad[16, 18 : 18 + pixels] = 1
+        np.save(there / "mask.npy", bad)
+        return "--mask", there / "mask.npy"
+
+    return written
+
+
+def test_an_object_and_a_scene_are_replaced_with_a_refined_mask_of_the_same_name(there, mask, capsys):
+    commands = [
+        partial(reconstruct, there / "scan.cxi", there / "masked.h5"),
+        partial(predict, there / "scan.cxi", there / "run", there / "masked scene.h5"),
+    ]
+    for command in commands:
+        assert [command(*mask(pixels)) for pixels in (1, 2, 2)] == [0, 0, 0]
+    for output in ("masked.h5", "masked scene.h5"):
+        assert len(read_provenance(there / output)["configuration"]["mask_digest"]) == 64
+    other = partial(reconstruct, there / "day2" / "scan.cxi", there / "masked.h5", *mask(2))
+    refused(capsys, there, other, "masked.h5 was made with another scan of the name scan.cxi;")
+
+
+def test_a_run_with_another_mask_of_the_same_name_is_not_replaced(there, mask, capsys):
+    remade = partial(reconstruct, there / "scan.cxi", there / "object.h5")
+    again = partial(learn, there / "scan.cxi", there / "object.h5", there / "masked")
+    for _ in range(2):
+        assert remade(*mask(1)) == again(*mask(1)) == 0
+    assert remade(*mask(2)) == 0
+    refused(capsys, there, partial(again, *mask(2)), "masked/model.pt was made with another object and another mask;")
+
+
 def test_what_an_earlier_version_recorded_of_a_scan_is_compared(there, capsys):
     for output in (there / "object.h5", there / "run" / "model.pt", there / "scene.h5"):
         recorded = read_provenance(output)

@@ -52,6 +52,49 @@ def test_their_numbers_are_those_of_the_file_and_the_rest_is_judged_as_ever(writ
         assert sum(len(block) for block in prepared.frames(3)) == 8
 
 
+def fill(scan, name, number, where=(), dtype=np.uint32):
+    """Store patterns as integers, with a ``number`` where numpy is told to put it."""
+    with h5py.File(scan, "r+") as file:
+        patterns = file[name][:].astype(dtype)
+        patterns[where] = number
+        del file[name]
+        file[name] = patterns
+
+
+GAP = np.s_[:, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype"), [(2**32 - 1, np.uint32), (65535, np.uint16), (65535, np.float32), (255, np.uint8)]
+)
+@pytest.mark.parametrize("where", [MISSING, GAP], ids=["never written", "a gap"])
+def test_the_largest_number_of_a_detector_or_file_is_no_light(write, read, measured, number, dtype, where):
+    scan = stop(write("cxi", patterns=np.minimum(measured.patterns, 200)), "cxi", MISSING)
+    fill(scan, f"{DETECTOR}/data", number, where, dtype)
+    raw, frames = read(scan)
+    assert raw.warnings[-1].endswith(LEFT_OUT)
+    assert len(frames) == len(RECORDED)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["of the file", "given"])
+def test_a_masked_pixel_is_no_light(write, put, read, refused, own):
+    scan = stop(write("cxi"), "cxi", MISSING)
+    fill(scan, f"{DETECTOR}/data", 7, GAP)
+    refused(scan, "3 positions are NaN or infinite")
+    hot = np.zeros((32, 32), np.uint8)
+    hot[GAP[1:]] = 1
+    put(scan, **{f"{DETECTOR}/mask" if own else "hot": hot})
+    raw, _ = read(scan, mask=None if own else "hot")
+    assert raw.warnings[-1].endswith(LEFT_OUT)
+    np.testing.assert_array_equal(raw.mask, hot)
+
+
+def test_a_monitor_is_that_of_the_patterns_that_are_left(write, put, read):
+    scan = put(stop(write("cxi"), "cxi", MISSING), **{"entry_1/data_1/monitor": np.arange(12.0)})
+    raw, _ = read(scan)
+    np.testing.assert_array_equal(raw.monitor, RECORDED)
+
+
 def test_light_without_a_position_is_refused(write, refused):
     scan = stop(write("cxi"), "cxi", [4, 11])
     refused(scan, "1 positions are NaN or infinite, the first is that of pattern 10; repair them, or write a file")

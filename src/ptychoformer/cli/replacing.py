@@ -15,6 +15,8 @@ from typing import Any
 
 from ptychoformer.cli.arguments import HDF5, about_scan
 from ptychoformer.errors import InputError, OutputError
+from ptychoformer.files import content_digest
+from ptychoformer.measurement.options import is_mask_file
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.provenance import read_provenance, sidecar
 
@@ -22,7 +24,12 @@ DELETE = "name another output, or delete that one"
 FOREIGN = "exists, and was made by something else than this command"
 OF_PATTERNS = "scan_counts", "scan_part_counts"  # digests; earlier versions recorded the first, or none
 # Contents, of which only a digest is recorded.
-CONTENTS = {"object": "object", "checkpoint": "network", "network_digest": "version of the network's file"}
+CONTENTS = {
+    "object": "object",
+    "checkpoint": "network",
+    "mask_digest": "mask",
+    "network_digest": "version of the network's file",
+}
 
 
 def scanned(options: Namespace, prepared: PreparedScan) -> dict[str, Any]:
@@ -30,7 +37,10 @@ def scanned(options: Namespace, prepared: PreparedScan) -> dict[str, Any]:
     from ptychoformer.tensors import fingerprint
 
     found = (fingerprint(array) for array in (prepared.counts, prepared.part_counts))
-    return about_scan(options) | dict(zip(OF_PATTERNS, found, strict=True))
+    about = about_scan(options) | dict(zip(OF_PATTERNS, found, strict=True))
+    # A mask in the scan's file is a part of the scan.
+    own = options.mask is not None and is_mask_file(options.mask)
+    return about | ({"mask_digest": content_digest(options.mask)} if own else {})
 
 
 def check_replaced(
@@ -86,11 +96,14 @@ def check_namesake(output: str | os.PathLike, told_by: str) -> None:
 
 
 def _other_scan(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Name the scan that was another one; what it counts is compared if it was read in one way."""
+    """Name the scan that was another one; what it counts, on pixels that are good, is compared
+    if it was read in one way.
+    """
     if before["scan"] != now["scan"]:
         yield f"the scan {before['scan']} (now {now['scan']})"
         return
-    alike = before.get("reading") == now["reading"]
+    mask = now.get("mask_digest")  # which earlier versions did not record
+    alike = before.get("reading") == now["reading"] and before.get("mask_digest", mask) == mask
     names = ["scan_bytes", *(OF_PATTERNS if alike else ())]
     if any(before[name] != now[name] for name in names if name in before and name in now):
         yield f"another scan of the name {now['scan']}"

@@ -58,7 +58,7 @@ def check_run(files: Mapping[str, Path], scan: Mapping[str, Any], same: Mapping[
     """
     from ptychoformer.training.fit import state_beside
 
-    same = dict(same) | {name: scan[name] for name in ("object", "reading")}
+    same = dict(same) | {name: scan[name] for name in ("object", "reading", "mask_digest") if name in scan}
     network = files[CHECKPOINT]
     # Between the two a job may have been killed; what it left goes on.
     if not (state_beside(network).exists() and not sidecar(network).exists()):

@@ -3,7 +3,8 @@ any other.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Literal
 
 import h5py
@@ -12,7 +13,15 @@ from numpy.typing import ArrayLike
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import create_dataset
-from ptychoformer.measurement.readers.scan import check_finite, check_frames, check_positions
+from ptychoformer.measurement.readers.scan import (
+    RawScan,
+    check_frames,
+    check_positions,
+    counted,
+    saturation,
+    sound,
+)
+from ptychoformer.measurement.readers.stopped import recorded
 
 BLOCK = 2**24  # pixels written at a time
 Unit = Literal["pixels", "metres"]
@@ -33,7 +42,8 @@ def write_arrays(
     Args:
         patterns: (n, h, w) photons, zero frequency at (h // 2, w // 2). Integers stay integers,
             whose largest is overexposed or blind.
-        positions: (n, 2) y and x of the window on the object, from any origin.
+        positions: (n, 2) y and x of the window on the object, from any origin; NaN of patterns
+            without light that were never recorded, see `readers.stopped`.
         unit: of the positions: ``pixels`` of the object as the whole frame samples it, or
             ``metres``; None is pixels if no length is known.
         lengths: ``wavelength``, ``distance`` and ``detector_pixel``, metres, None where not known;
@@ -56,11 +66,27 @@ def write_arrays(
     if corners.shape != (count, 2):
         raise InputError(f"positions must have the shape ({count}, 2), y and x of each pattern, found {corners.shape}.")
     check_positions("positions", corners, count)
-    check_finite("positions", corners, np.arange(count))
-    contents = {"window": tuple(frame), "positions": _pixels(corners, unit, lengths, frame)}
+    contents = {"window": tuple(frame)}
     contents["probe"] = None if probe is None else _of_frame("probe", _numbers("probe", probe, "iufc"), frame)
     contents["mask"] = None if mask is None else _of_frame("mask", _numbers("mask", mask, "b"), frame)
-    dtype = patterns.dtype if patterns.dtype.kind in "iu" else np.float32
+    dtype = patterns.dtype if patterns.dtype.kind in "iu" else np.dtype(np.float32)
+
+    def frames(size: int) -> Iterator[np.ndarray]:
+        return counted("patterns", (patterns[start : start + size] for start in range(0, count, size)))
+
+    # As the file will be read, so that nothing is written that its reader refuses.
+    raw = RawScan(
+        path=Path("positions"),
+        format="cxi",
+        frame=tuple(frame),
+        positions=corners,
+        unit="frame pixels",
+        frames=frames,
+        mask=contents["mask"],
+        saturation=saturation(dtype),
+    )
+    offsets = np.where(sound(corners), corners, np.nan) - recorded(raw).positions.min(axis=0)
+    contents["positions"] = _pixels(offsets, unit, lengths, frame)
     with create_dataset(path, **contents, dtype=dtype) as data:
         at_once = max(1, BLOCK // (frame[0] * frame[1]))
         for start in range(0, count, at_once):
@@ -88,10 +114,10 @@ def _of_frame(name: str, array: np.ndarray, frame: list[int]) -> np.ndarray:
 
 
 def _pixels(
-    positions: np.ndarray, unit: Unit | None, lengths: Mapping[str, float | None], frame: list[int]
+    offsets: np.ndarray, unit: Unit | None, lengths: Mapping[str, float | None], frame: list[int]
 ) -> np.ndarray:
-    """Positions (n, 2) in pixels of the object as the whole frame samples it, lambda z / (N
-    detector pixels), none below zero.
+    """``offsets`` (n, 2) in pixels of the object as the whole frame samples it, lambda z / (N
+    detector pixels).
     """
     missing = [name for name, value in lengths.items() if value is None]
     if unit is None and len(missing) < len(lengths):
@@ -102,7 +128,6 @@ def _pixels(
         raise InputError(f"unit must be 'pixels' (of the object) or 'metres', found {unit!r}.")
     if unit == "metres" and missing:
         raise InputError(f"positions in metres need {', '.join(missing)} too, in metres.")
-    offsets = positions - positions.min(axis=0)
     if unit != "metres":
         return offsets
     pixel_size = lengths["wavelength"] * lengths["distance"] / (np.array(frame) * lengths["detector_pixel"])

@@ -64,8 +64,8 @@ def open_scan(
         source: file; or patterns (n, h, w), photons, zero frequency at (h // 2, w // 2) unless
             ``centre`` says otherwise.
         positions: with patterns: (n, 2), y and x of the window on the object (the sample's motion,
-            negated), from any origin. With a
-            file: the path of the dataset that holds them.
+            negated), from any origin; NaN of patterns without light that were never recorded.
+            With a file: the path of the dataset that holds them.
         unit: of the positions: ``pixels`` of the object as the whole frame samples it, or
             ``metres``, which need ``wavelength``,
             ``distance`` and ``detector_pixel``. It must be said where one of these is given.

@@ -112,9 +112,9 @@ def open_scan(
         case other:
             raise InputError(f"There is no format '{other}' of scans; it must be one of {', '.join(FORMATS)}.")
     with opened as raw:
-        raw = recorded(raw)
+        raw = recorded(_masked(raw, mask))  # a pixel that is masked is no light
         raw = raw if format == "hdf5" else _reordered(raw, positions_axes)
-        yield _masked(_turned(raw, positions_turn), mask)
+        yield _turned(raw, positions_turn)
 
 
 def _reordered(raw: RawScan, axes: str) -> RawScan:

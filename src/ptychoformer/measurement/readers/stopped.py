@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ptychoformer.measurement.frames import ranges
+from ptychoformer.measurement.pixels import MARKERS
 from ptychoformer.measurement.readers.scan import RawScan, check_finite, check_positions, sound
 
 AT_ONCE = 16  # patterns that are looked at together
@@ -41,8 +42,11 @@ def recorded(raw: RawScan) -> RawScan:
 
 
 def _lit(raw: RawScan, block: np.ndarray) -> np.ndarray:
-    """Which of the patterns (m, h, w) have a pixel that counts, (m,) bool."""
-    counts = block > 0
+    """Which of the patterns (m, h, w) have a pixel that counts, (m,) bool; the largest number of a
+    detector or file stands for a gap, or fills what was never written.
+    """
+    largest = (*MARKERS, *(() if raw.saturation is None else (raw.saturation,)))
+    counts = (block > 0) & ~np.isin(block, np.float32(largest))
     return (counts if raw.mask is None else counts & ~raw.mask).any(axis=(1, 2))
 
 
