@@ -15,7 +15,8 @@ in CXI; or, what is the same, those of the window on the object, x to the right 
 says which number is which, if they are others.
 
 MATLAB's files (v7.3) have all axes in reverse. So patterns (h, w, n) of MATLAB are turned back, and
-its positions (n, 2) are (2, n) here, which are told by their shape as always.
+its positions (n, 2) are (2, n) here, which are told by their shape as always. Whether its rasters
+are (h, w, rows, columns) or (h, w, columns, rows) nothing says.
 """
 
 import math
@@ -127,6 +128,7 @@ def _read(source: Source, data: str, positions: str | None, unit: str | None, ax
         places = _recorded(source, data, positions, patterns.shape[:-2], unit, axes)
     else:
         places = _on_a_raster(source, where, patterns.shape, frame, step, unit, axes)
+        _check_order_of_raster(source, data)
     check_positions(f"{source.path}: '{positions or data}'", places.positions, math.prod(patterns.shape[:-2]))
 
     def frames(size: int) -> Iterator[np.ndarray]:
@@ -193,6 +195,19 @@ def _on_a_raster(
         # Rows and columns of the window would be others, too.
         grid=shape[:2] if order_of(axes) == order_of(AXES) else None,
     )
+
+
+def _check_order_of_raster(source: Source, data: str) -> None:
+    """Whether it is known which axis of the raster of patterns ``data`` are its rows.
+
+    Raises:
+        InputError: MATLAB saved them, where either may come first.
+    """
+    if source.by_columns(data):
+        raise InputError(
+            f"{source.path}: '{data}' was saved by MATLAB, and nothing says whether (h, w, rows, columns) or (h, w,"
+            " columns, rows); give positions with one number for each pattern (two datasets, X,Y)."
+        )
 
 
 def _absent(source: Source, name: str, what: str, fits: Callable[[tuple[int, ...]], bool]) -> InputError:
@@ -272,11 +287,15 @@ def _two(
 def _first_along_rows(source: Source, data: str, names: list[str]) -> tuple[bool, tuple[str, ...]]:
     """Whether the first of two datasets of a raster with as many rows as columns has a number for
     each row: by the attribute ``axes`` of NeXus, or not, with a warning that this is assumed.
+
+    Raises:
+        InputError: see `_check_order_of_raster`.
     """
     last = [name.rstrip("/").rpartition("/")[2].lower() for name in names]
     stated = (source.axes(data) or source.axes(data.rstrip("/").rpartition("/")[0]))[:2]
     if stated in (last, last[::-1]):
         return stated == last, ()
+    _check_order_of_raster(source, data)
     return False, (
         f"{source.path}: of as many rows as columns, the numbers of '{names[0]}' are taken for those of columns, and of"
         f" '{names[1]}' of rows; if not, name them the other way round, with --positions-axes.",
