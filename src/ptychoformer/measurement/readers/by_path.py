@@ -127,7 +127,7 @@ def _read(source: Source, data: str, positions: str | None, unit: str | None, ax
     if step is None:
         places = _recorded(source, data, positions, patterns.shape[:-2], unit, axes)
     else:
-        places = _on_a_raster(source, where, patterns.shape, frame, step, unit, axes)
+        places = _on_a_raster(source, where, patterns.shape, step, unit, axes)
         _check_order_of_raster(source, data)
     check_positions(f"{source.path}: '{positions or data}'", places.positions, math.prod(patterns.shape[:-2]))
 
@@ -178,18 +178,12 @@ def _recorded(
 
 
 def _on_a_raster(
-    source: Source,
-    where: str,
-    shape: tuple[int, ...],
-    frame: tuple[int, int],
-    step: float,
-    unit: str | None,
-    axes: str,
+    source: Source, where: str, shape: tuple[int, ...], step: float, unit: str | None, axes: str
 ) -> Places:
     """Those of a raster (rows, columns, h, w) that records none."""
     positions, metres = reordered(source.path, raster_positions(where, shape, step), axes), KNOWN[unit or PIXELS[0]]
     return Places(
-        positions=positions * metres if metres else frame_pixels(positions, frame),
+        positions=positions * metres if metres else frame_pixels(positions, shape[-2:]),
         unit="metres" if metres else "frame pixels",
         positions_in=unit if metres else None,
         # Rows and columns of the window would be others, too.
@@ -205,8 +199,8 @@ def _check_order_of_raster(source: Source, data: str) -> None:
     """
     if source.by_columns(data):
         raise InputError(
-            f"{source.path}: '{data}' was saved by MATLAB, and nothing says whether (h, w, rows, columns) or (h, w,"
-            " columns, rows); give positions with one number for each pattern (two datasets, X,Y)."
+            f"{source.path}: '{data}' was saved by MATLAB, and nothing says whether as (h, w, rows, columns) or"
+            " (h, w, columns, rows); give positions with one number for each pattern (two datasets, X,Y)."
         )
 
 
