@@ -14,6 +14,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.examination import examine
 from ptychoformer.measurement.first_probe import as_bright_as, in_focus
 from ptychoformer.measurement.frames import ranges
+from ptychoformer.measurement.pixels import survey
 from ptychoformer.measurement.preparation import Preparation, prepare
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.readers.scan import check_frames
@@ -418,6 +419,14 @@ def test_roots_and_logarithms_of_counts_are_told(patterns, name, function, part)
     patterns[:, GAP] = 0
     warnings = examine(scan_of(function(patterns)), keep_frames=False).warnings
     assert f"scan: the counts are no photons, they are {name} of counts; undo that." in warnings
+
+
+@pytest.mark.parametrize("size", [1, 7, 60])
+def test_the_brightest_pattern_is_kept_of_those_that_are_used(patterns, size):
+    patterns[3], patterns[20], used = 9 * patterns[3], 3 * patterns[20], np.arange(COUNT) != 3
+    blocks = (patterns[start : start + size] for start in range(0, COUNT, size))
+    seen = survey(blocks, used, np.ones((SIDE, SIDE), bool))
+    np.testing.assert_array_equal(seen.brightest, patterns[20])
 
 
 CORRECTIONS = {
