@@ -331,8 +331,7 @@ def _about_monitor(raw: RawScan, seen: Survey, used: np.ndarray) -> tuple[str, .
     known = used & (seen.total > 0) & np.isfinite(raw.monitor) & (raw.monitor > 0)
     if known.sum() < FEWEST:
         return ()
-    changes = np.diff(np.log([raw.monitor[known], seen.total[known]]))
-    beam, counts = changes - changes.mean(axis=1, keepdims=True)
+    beam, counts = np.diff(np.log([raw.monitor[known], seen.total[known]]))
     spread = beam.std() / math.sqrt(2)  # both of a pair vary
     if spread < UNSTEADY:
         return ()
