@@ -484,6 +484,22 @@ def test_what_matlab_saved_is_read_as_matlab_has_it(tmp_path, read, measured, dt
     )
 
 
+@pytest.mark.parametrize("rows_first", [False, True])
+def test_a_raster_of_matlab_needs_a_position_of_each_pattern(tmp_path, read, refused, simulate, rows_first):
+    scan = simulate((3, 3))
+    patterns = np.moveaxis(scan.patterns.reshape(3, 3, 32, 32), (0, 1), (2, 3) if rows_first else (3, 2))
+    x, y = (each.reshape(3, 3).astype(float) for each in scan.corners.T[::-1])
+    places = {"X": x, "Y": y} if rows_first else {"X": x.T, "Y": y.T}
+    path = saved_by_matlab(tmp_path / "scan.mat", dp=patterns, x=x[:1], y=y[:, :1], **places)
+    told = "'dp' was saved by MATLAB, and nothing says whether .* give positions with one number for each pattern"
+    refused(path, told, data="dp", step=6)
+    refused(path, told, data="dp", positions="x,y", positions_unit="pixel")
+    raw, frames = read(path, data="dp", positions="X,Y", positions_unit="pixel")
+    stored = np.arange(9).reshape(3, 3).T.ravel() if rows_first else np.arange(9)
+    np.testing.assert_array_equal(raw.positions, scan.corners[stored])
+    np.testing.assert_array_equal(frames, scan.patterns[stored])
+
+
 def test_bad_pixels_of_what_matlab_saved_are_filled(tmp_path, measured):
     patterns = np.moveaxis(measured.patterns, 0, -1).copy()
     patterns[10, 12] = 2.0**32 - 1

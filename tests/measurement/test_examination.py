@@ -14,6 +14,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.examination import examine
 from ptychoformer.measurement.first_probe import as_bright_as, in_focus
 from ptychoformer.measurement.frames import ranges
+from ptychoformer.measurement.pixels import survey
 from ptychoformer.measurement.preparation import Preparation, prepare
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.readers.scan import check_frames
@@ -420,6 +421,14 @@ def test_roots_and_logarithms_of_counts_are_told(patterns, name, function, part)
     assert f"scan: the counts are no photons, they are {name} of counts; undo that." in warnings
 
 
+@pytest.mark.parametrize("size", [1, 7, 60])
+def test_the_brightest_pattern_is_kept_of_those_that_are_used(patterns, size):
+    patterns[3], patterns[20], used = 9 * patterns[3], 3 * patterns[20], np.arange(COUNT) != 3
+    blocks = (patterns[start : start + size] for start in range(0, COUNT, size))
+    seen = survey(blocks, used, np.ones((SIDE, SIDE), bool))
+    np.testing.assert_array_equal(seen.brightest, patterns[20])
+
+
 CORRECTIONS = {
     "gain": lambda random, counts: counts * 1.37,
     "flat field": lambda random, counts: counts * random.normal(1, 0.05, counts.shape[1:]),
@@ -475,12 +484,26 @@ def test_a_level_on_which_all_pixels_stand_is_told_with_its_share_until_it_is_su
 @pytest.mark.parametrize("spread", [0.005, 0.05])
 @pytest.mark.parametrize("divided", [False, True])
 def test_a_beam_that_varies_is_told_unless_patterns_were_divided_by_its_monitor(patterns, spread, divided):
+    """Behind an object that is thicker at one end."""
     random = generator(19, "beam")
     beam = 1 + spread * random.standard_normal(COUNT)
-    counts = random.poisson(patterns * beam[:, None, None]).astype(np.float32)
+    expected = patterns.mean(axis=0) * np.linspace(0.6, 1, COUNT)[:, None, None]
+    counts = random.poisson(expected * beam[:, None, None]).astype(np.float32)
     counts = (counts / beam[:, None, None]).astype(np.float32) if divided else counts
     warnings = examine(scan_of(counts, monitor=3e5 * beam), keep_frames=False).warnings
     assert any("the beam varied by 5%" in each for each in warnings) == (spread == 0.05 and not divided)
+
+
+@pytest.mark.parametrize("decaying", [False, True])
+def test_patterns_that_were_divided_by_a_monitor_are_not_told_to_follow_it_by_chance(patterns, decaying):
+    """Of each of many objects, at random places or thicker at one end as the beam decays."""
+    for seed in range(20):
+        random = generator(seed, "chance")
+        beam = np.linspace(1.05, 0.95, COUNT) if decaying else 1 + 0.05 * random.standard_normal(COUNT)
+        object = np.linspace(1, random.uniform(0.7, 1), COUNT) if decaying else random.uniform(0.6, 1, COUNT)
+        expected = patterns.mean(axis=0) * object[:, None, None]
+        counts = random.poisson(expected * beam[:, None, None]) / beam[:, None, None]
+        assert examine(scan_of(counts.astype(np.float32), monitor=3e5 * beam), keep_frames=False).warnings == ()
 
 
 def test_a_monitor_that_tells_nothing_is_none(patterns):

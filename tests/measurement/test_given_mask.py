@@ -43,6 +43,18 @@ def test_a_mask_names_bad_pixels_of_any_format(write, read, format, kind):
     assert before is None or not before.any()
 
 
+@pytest.mark.parametrize("format", NAMES)
+def test_a_mask_is_that_of_the_frames_as_they_are_drawn_which_is_told_where_the_file_has_another_order(
+    write, measured, format
+):
+    scan = write(format)
+    brightest = measured.patterns.mean(axis=0) == measured.patterns.mean(axis=0).max()
+    with open_prepared(scan, Reading(mask=store(scan, NAMES[format], brightest)), Patterns()) as prepared:
+        np.testing.assert_array_equal(prepared.mask, brightest)
+    told = any("frames as they are drawn, with the zero frequency in the middle" in each for each in prepared.warnings)
+    assert told == (format == "velociprobe")
+
+
 def test_what_the_file_masks_stays_so(write, put, read):
     scan = put(write("cxi"), **{"entry_1/instrument_1/detector_1/mask": (X == 9).astype(np.uint8)})
     np.testing.assert_array_equal(read(scan, mask=store(scan, "stop", STOP))[0].mask, STOP | (X == 9))

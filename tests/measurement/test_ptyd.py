@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from scipy import constants
 
 from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
@@ -130,6 +131,12 @@ def test_geometry_may_be_missing_or_none_or_replaced(ptyd, put, read, measured):
 )
 def test_what_cannot_be_used_is_named(ptyd, refused, entries, sentence):
     refused(ptyd(**entries), sentence)
+
+
+@pytest.mark.parametrize(("unit", "size"), [(None, 1), ("keV", 1), ("eV", 1e3), ("J", constants.eV * 1e3)])
+def test_an_energy_is_in_kev_unless_it_has_a_unit(ptyd, read, measured, unit, size):
+    energy = constants.h * constants.c / measured.optics.wavelength / constants.eV / 1e3 * size
+    assert read(ptyd(**{"meta/energy": (energy, unit)}))[0].wavelength == pytest.approx(measured.optics.wavelength)
 
 
 def test_pixels_of_the_detector_may_be_oblong_and_one_number_may_stand_for_both(ptyd, read):

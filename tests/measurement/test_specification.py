@@ -509,6 +509,14 @@ def test_a_dark_frame_is_subtracted(write, put, read, measured, stack, name):
     assert f"'{name}' is subtracted" in raw.warnings[0]
 
 
+@pytest.mark.parametrize(("data_dark", "level"), [(3, 3), (0, 5)])
+def test_of_two_dark_frames_that_of_the_specification_counts_unless_it_is_none(write, put, read, data_dark, level):
+    path = write("cxi")
+    before = read(path)[1]
+    both = {f"{DETECTOR}/data_dark": np.full((32, 32), data_dark), f"{DETECTOR}/dark": np.full((32, 32), 5)}
+    np.testing.assert_allclose(read(put(path, **both))[1], before - level, atol=1e-3)
+
+
 def test_counts_become_photons_and_saturated_ones_the_most_that_there_can_be(write, put, read, measured):
     gain, limit = 4, 2**16 - 1
     counts = np.minimum(gain * measured.patterns + 1, limit).astype(np.uint16)

@@ -43,9 +43,10 @@ KINDS = ("blind", "overexposed", "hot", "dead", "shaded")  # of bad pixels that 
 FAINT = 100  # photons of a pattern; fewer tell little of an object
 LEAST_LIGHT = 0.1  # of the pattern, that a mask must leave
 MUCH = 0.1  # of the area that the light falls on, to be overexposed
-# A beam varies if its monitor does by UNSTEADY, and patterns follow it if their counts have more
-# than half of its relative changes, in FEWEST patterns at least.
-UNSTEADY, FOLLOWING, FEWEST = 0.02, 0.5, 8
+# A beam varies if its monitor does by UNSTEADY from pattern to pattern, and patterns follow it if
+# their counts have more than half of its relative changes, in FEWEST patterns at least, and by so
+# many standard errors (SURE) more than none: an object's absorption goes with the beam by chance.
+UNSTEADY, FOLLOWING, FEWEST, SURE = 0.02, 0.5, 16, 4
 # Dim pixels count as much as each other on an offset or an even background, at their least too:
 # there the LOWEST of them have half of what so many (DIM) have. STANDING is the share of all counts
 # from which it harms the object.
@@ -322,20 +323,26 @@ def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
 
 def _about_monitor(raw: RawScan, seen: Survey, used: np.ndarray) -> tuple[str, ...]:
     """A warning of a beam that varied, as its monitor says and the counts of ``used`` patterns (n,)
-    do too: those that were divided by the monitor do not.
+    do too: those that were divided by the monitor do not. Changes from one pattern to the next are
+    compared, as a beam that decays slowly looks like an object that is thicker at one end.
     """
     if raw.monitor is None or raw.simulated:
         return ()
     known = used & (seen.total > 0) & np.isfinite(raw.monitor) & (raw.monitor > 0)
     if known.sum() < FEWEST:
         return ()
-    beam, counts = (np.log(numbers[known]) - np.log(numbers[known]).mean() for numbers in (raw.monitor, seen.total))
-    if beam.std() < UNSTEADY or beam @ counts < FOLLOWING * (beam @ beam):
+    beam, counts = np.diff(np.log([raw.monitor[known], seen.total[known]]))
+    spread = beam.std() / math.sqrt(2)  # both of a pair vary
+    if spread < UNSTEADY:
+        return ()
+    part = beam @ counts / (beam @ beam)
+    error = (counts - part * beam).std() / np.linalg.norm(beam)
+    if part < max(FOLLOWING, SURE * error):
         return ()
     return (
-        f"{raw.path}: the beam varied by {beam.std():.0%} (standard deviation) from pattern to pattern, as its monitor"
+        f"{raw.path}: the beam varied by {spread:.0%} (standard deviation) from pattern to pattern, as its monitor"
         " says and the counts of the patterns do too, which goes into the object's amplitude; divide each pattern by"
-        " its monitor over the mean of all.",
+        " its monitor over the mean of all, if that was not done yet.",
     )
 
 

@@ -73,7 +73,7 @@ def open_scan(
             their x and y are in truth.
         positions_turn: degrees by which positions are turned then, see `axes.turned`.
         mask: path of a dataset in the file, or a file, that names bad pixels besides those of the
-            file's own mask, see `mask`.
+            file's own mask, see `mask`; of the frames as they are yielded.
         replaced: what is given in place of the file's own, by name, of the lengths of
             `options.Geometry` and ``centre``; the file's then need not be usable.
 
@@ -133,11 +133,16 @@ def _turned(raw: RawScan, turn: float) -> RawScan:
 
 
 def _masked(raw: RawScan, mask: str | None) -> RawScan:
-    """A scan without the pixels of a ``mask`` that is given, too."""
+    """A scan without the pixels of a ``mask`` of its frames that is given, too."""
     if mask is None:
         return raw
     bad = given_mask(raw.path, mask, tuple(raw.frame))
-    return replace(raw, mask=bad if raw.mask is None else bad | raw.mask)
+    told = (
+        f"{raw.path}: {mask} is taken for a mask of the frames as they are drawn, with the zero frequency in the"
+        " middle; shift a mask of the file's own order with numpy.fft.fftshift."
+    )
+    warnings = raw.warnings + (told,) * raw.corner_first
+    return replace(raw, mask=bad if raw.mask is None else bad | raw.mask, warnings=warnings)
 
 
 def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContextManager[RawScan]:

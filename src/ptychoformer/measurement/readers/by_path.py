@@ -15,7 +15,8 @@ in CXI; or, what is the same, those of the window on the object, x to the right 
 says which number is which, if they are others.
 
 MATLAB's files (v7.3) have all axes in reverse. So patterns (h, w, n) of MATLAB are turned back, and
-its positions (n, 2) are (2, n) here, which are told by their shape as always.
+its positions (n, 2) are (2, n) here, which are told by their shape as always. Whether its rasters
+are (h, w, rows, columns) or (h, w, columns, rows) nothing says.
 """
 
 import math
@@ -126,7 +127,8 @@ def _read(source: Source, data: str, positions: str | None, unit: str | None, ax
     if step is None:
         places = _recorded(source, data, positions, patterns.shape[:-2], unit, axes)
     else:
-        places = _on_a_raster(source, where, patterns.shape, frame, step, unit, axes)
+        places = _on_a_raster(source, where, patterns.shape, step, unit, axes)
+        _check_order_of_raster(source, data)
     check_positions(f"{source.path}: '{positions or data}'", places.positions, math.prod(patterns.shape[:-2]))
 
     def frames(size: int) -> Iterator[np.ndarray]:
@@ -176,23 +178,30 @@ def _recorded(
 
 
 def _on_a_raster(
-    source: Source,
-    where: str,
-    shape: tuple[int, ...],
-    frame: tuple[int, int],
-    step: float,
-    unit: str | None,
-    axes: str,
+    source: Source, where: str, shape: tuple[int, ...], step: float, unit: str | None, axes: str
 ) -> Places:
     """Those of a raster (rows, columns, h, w) that records none."""
     positions, metres = reordered(source.path, raster_positions(where, shape, step), axes), KNOWN[unit or PIXELS[0]]
     return Places(
-        positions=positions * metres if metres else frame_pixels(positions, frame),
+        positions=positions * metres if metres else frame_pixels(positions, shape[-2:]),
         unit="metres" if metres else "frame pixels",
         positions_in=unit if metres else None,
         # Rows and columns of the window would be others, too.
         grid=shape[:2] if order_of(axes) == order_of(AXES) else None,
     )
+
+
+def _check_order_of_raster(source: Source, data: str) -> None:
+    """Whether it is known which axis of the raster of patterns ``data`` are its rows.
+
+    Raises:
+        InputError: MATLAB saved them, where either may come first.
+    """
+    if source.by_columns(data):
+        raise InputError(
+            f"{source.path}: '{data}' was saved by MATLAB, and nothing says whether as (h, w, rows, columns) or"
+            " (h, w, columns, rows); give positions with one number for each pattern (two datasets, X,Y)."
+        )
 
 
 def _absent(source: Source, name: str, what: str, fits: Callable[[tuple[int, ...]], bool]) -> InputError:
@@ -272,11 +281,15 @@ def _two(
 def _first_along_rows(source: Source, data: str, names: list[str]) -> tuple[bool, tuple[str, ...]]:
     """Whether the first of two datasets of a raster with as many rows as columns has a number for
     each row: by the attribute ``axes`` of NeXus, or not, with a warning that this is assumed.
+
+    Raises:
+        InputError: see `_check_order_of_raster`.
     """
     last = [name.rstrip("/").rpartition("/")[2].lower() for name in names]
     stated = (source.axes(data) or source.axes(data.rstrip("/").rpartition("/")[0]))[:2]
     if stated in (last, last[::-1]):
         return stated == last, ()
+    _check_order_of_raster(source, data)
     return False, (
         f"{source.path}: of as many rows as columns, the numbers of '{names[0]}' are taken for those of columns, and of"
         f" '{names[1]}' of rows; if not, name them the other way round, with --positions-axes.",
