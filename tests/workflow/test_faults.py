@@ -348,6 +348,7 @@ def test_what_snakemake_forgot_is_not_taken_for_made_as_the_config_says_now(simu
         assert sentence in refused.stdout, refused.stdout
         assert "--forcerun dataset" in refused.stdout
     assert (project.folder / DATASET).read_bytes() == whole
+    assert project.planned(DATASET, *SMOKE, *changed, "--until", "object") == {}  # which it does not ask for
     assert project.planned(DATASET, *SMOKE, *changed, "--forcerun", "dataset") == {"dataset": 1}
     finished = project.snakemake(DATASET, *SMOKE, "--touch")
     assert finished.returncode == 0, finished.stdout

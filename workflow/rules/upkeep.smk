@@ -99,10 +99,12 @@ def look_at_what_stays():
 
     By what it remembers of a file (.snakemake), Snakemake makes it anew if its parameters changed;
     of results that came from elsewhere, or whose memory was deleted, it knows nothing, and those
-    that it touches it believes to be made with the parameters of now.
+    that it touches it believes to be made with the parameters of now. What comes after --until it
+    neither makes nor touches, and only forgets later.
     """
     dag, touched, order = workflow.dag, workflow.touch, [rule.name for rule in workflow.rules]
-    stay = [job for job in dag.jobs if job.output and (touched or not dag.needrun(job))]
+    asked = set(dag.bfs(dag.dependencies, *dag.targetjobs))
+    stay = [job for job in dag.jobs if job in asked and job.output and (touched or not dag.needrun(job))]
     unknown = [job for job in stay if touched or dag.reason(job).no_metadata]
     unknown.sort(key=lambda job: order.index(job.rule.name))
     kept = (Kept(str(file), job.rule.name, dict(job.params.items())) for job in unknown for file in job.output)
