@@ -356,6 +356,14 @@ def test_what_snakemake_forgot_is_not_taken_for_made_as_the_config_says_now(simu
     assert "Other code" in project.snakemake(DATASET, *SMOKE, "--touch").stdout
 
 
+@pytest.mark.parametrize("option", ["--forcerun", "--until", "--omit-from", "--prioritize"])
+def test_a_file_is_one_and_the_same_however_an_option_names_it(simulated, option):
+    asked = (DATASET, *SMOKE, "--config", f"pathvars={{results: {simulated.folder}/results/smoke}}", "--forceall")
+    short, full = (simulated.planned(*asked, option, str(name)) for name in (PERMALLOY, simulated.folder / PERMALLOY))
+    assert short == full
+    assert ("dataset" in full) == (option in ("--forcerun", "--prioritize"))
+
+
 def test_a_dead_link_in_the_place_of_a_result_is_one_sentence_and_stays(simulated, tmp_path, tried):
     project = simulated.copy(tmp_path / "project")
     link = project.folder / PERMALLOY

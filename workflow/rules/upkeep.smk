@@ -137,13 +137,17 @@ def compare_by_meaning(changed):
 
 
 def step_in():
-    """Give targets the names that rules know them by before jobs are planned, and look at what stays
-    as soon as they are: where none is to run, `onstart` never comes.
+    """Give files that the command names, as targets or otherwise, the names that rules know them by
+    before jobs are planned, and look at what stays as soon as they are: where none is to run,
+    `onstart` never comes.
     """
     prepare, plan = workflow._prepare_dag, workflow._build_dag
 
     def name_and_prepare(*how, **more):
-        workflow.dag_settings.targets = list(map(named_once, workflow.dag_settings.targets))
+        for name in ("targets", "forcerun", "until", "omit_from"):
+            setattr(workflow.dag_settings, name, list(map(named_once, getattr(workflow.dag_settings, name))))
+        if scheduling := workflow.scheduling_settings:  # none where files are only listed or deleted
+            scheduling.prioritytargets = list(map(named_once, scheduling.prioritytargets))
         prepare(*how, **more)
         workflow.persistence.params_changed = compare_by_meaning(workflow.persistence.params_changed)
 
