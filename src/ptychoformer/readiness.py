@@ -129,11 +129,11 @@ def check_writable(files: Iterable[str]) -> None:
     """
     files = sorted(set(map(Path, files)))
     for file in files:
-        if file.is_dir():
+        if os.path.isdir(file):  # where a `Path` would raise an error in a folder that may not be entered
             raise OutputError(f"{file} is a folder, where a file is to be written; move it away.")
     for folder in sorted({file.parent for file in files}):
         check_folder(folder)
-        there = next(part for part in (folder, *folder.parents) if part.exists())
+        there = next(part for part in (folder, *folder.parents) if os.path.exists(part))
         if not os.access(there, os.W_OK | os.X_OK):
             raise OutputError(
                 f"The folder {there} cannot be written to: it belongs to somebody else or is read-only; change that, or"
