@@ -102,7 +102,9 @@ def look_at_what_stays():
     that it touches it believes to be made with the parameters of now. What comes after --until it
     neither makes nor touches, and only forgets later.
     """
-    dag, touched, order = workflow.dag, workflow.touch, [rule.name for rule in workflow.rules]
+    touched = asked_for().touch  # of which `workflow.touch` knows nothing in a dry run
+    advice = "leave out --touch and write" if touched else "write"
+    dag, order = workflow.dag, [rule.name for rule in workflow.rules]
     asked = set(dag.bfs(dag.dependencies, *dag.targetjobs))
     stay = [job for job in dag.jobs if job in asked and job.output and (touched or not dag.needrun(job))]
     unknown = [job for job in stay if touched or dag.reason(job).no_metadata]
@@ -110,14 +112,14 @@ def look_at_what_stays():
     kept = (Kept(str(file), job.rule.name, dict(job.params.items())) for job in unknown for file in job.output)
     try:
         check_not_empty(str(file) for job in stay for file in job.output)
-        by_other_code = check_made(kept, "leave out --touch and write" if touched else "write")
+        by_other_code = check_made(kept, advice)
     except PtychoformerError as error:
         raise WorkflowError(str(error)) from None
     if by_other_code:
         rules = " ".join(dict.fromkeys(one.rule for one in by_other_code))
         logger.info(
             f"Other code than that of now made {by_other_code[0].file} and what else is kept of {rules};"
-            f" --forcerun {rules} at the end of the command makes it anew."
+            f" to make it anew, {advice} --forcerun {rules} at the end of the command."
         )
 
 
