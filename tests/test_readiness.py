@@ -217,7 +217,8 @@ class TestMade:
         now = dict(format=None, step=None, mask=None)  # of which masks are new
         for made in (dict(format=None, step=4), dict(format=None, step=4.0), now):
             assert len(check_made(kept(made, now), "write")) == (made != now)
-        for made, said in ((now | dict(step=6), now), (now, now | dict(step=4)), (now | dict(step=4), now | dict(step=6))):
+        six, four = now | dict(step=6), now | dict(step=4)
+        for made, said in ((six, now), (now, four), (four, six)):
             with pytest.raises(InputError, match=r"made with scan\.step (6|4|None), which is (None|4|6) by"):
                 check_made(kept(made, said), "write")
 
