@@ -57,6 +57,28 @@ def test_clocks_of_one_cluster_may_differ_a_little(tmp_path):
     check_times([str(tmp_path / "a.csv")])
 
 
+CLOSED = """
+import os, sys
+from ptychoformer.errors import PtychoformerError
+from ptychoformer.places import check_results, named_once
+from ptychoformer.provided import ProvidedFiles, data_folder
+from ptychoformer.readiness import check_writable
+if os.geteuid() == 0:
+    os.setgid({user}); os.setuid({user})
+folder = sys.argv[1]
+print(named_once(folder + "/in/a.csv"))
+print(ProvidedFiles(dict(data_dir=folder), "memory").at_hand(dict(file="in/a.csv")))
+for check in (
+    lambda: data_folder(folder),
+    lambda: data_folder(folder + "/in"),
+    lambda: check_results(folder + "/in", "/usr"),
+    lambda: check_writable([folder + "/in/a.csv"]),
+):
+    try:
+        check()
+    except PtychoformerError as error:
+        print(error)
+"""
 CHECK = """
 import os, sys
 from ptychoformer.errors import OutputError
@@ -95,6 +117,27 @@ def test_a_folder_that_is_read_only_is_named_to_an_ordinary_user(open_folder, na
         told = as_somebody(os.path.join(results, name))
         assert told.startswith(f"The folder {results} cannot be written to:")
         assert len(told.splitlines()) == 1
+
+
+def test_what_lies_in_a_folder_that_may_not_be_entered_is_one_sentence(open_folder):
+    os.makedirs(f"{open_folder}/closed/in")
+    os.chmod(f"{open_folder}/closed", 0o700 if os.geteuid() == 0 else 0)
+    folder = f"{open_folder}/closed"
+    command = [sys.executable, "-c", CLOSED.format(user=SOMEBODY), folder]
+    told = subprocess.run(command, capture_output=True, text=True, cwd="/usr").stdout.splitlines()
+    os.chmod(folder, 0o700)
+    assert told[:2] == [f"{folder}/in/a.csv", "False"]
+    for sentence, expected in zip(
+        told[2:],
+        [
+            f"data_dir: there is no folder '{folder}' that you may enter;",
+            f"data_dir: there is no folder '{folder}/in' that you may enter;",
+            f"pathvars.results: '{folder}/in' is not allowed, which may not be entered;",
+            f"The folder {folder} cannot be written to:",
+        ],
+        strict=True,
+    ):
+        assert sentence.startswith(expected)
 
 
 def test_a_file_where_a_folder_is_to_be_is_named(tmp_path):
@@ -165,6 +208,19 @@ class TestMade:
         sentence = r"b\.h5 \(and 1 more\) was made with training\.epochs 1, which is 5 by .* --forcerun train "
         with pytest.raises(InputError, match=sentence):
             check_made(files, "write")
+
+    def test_null_is_the_default_of_before_and_no_other_value(self, tmp_path):
+        def kept(made, now):
+            record(tmp_path / "a.h5", {"scan": made}, 1.0, {})
+            return [Kept(str(tmp_path / "a.h5"), "measured_dataset", {"scan": now})]
+
+        now = dict(format=None, step=None, mask=None)  # of which masks are new
+        for made in (dict(format=None, step=4), dict(format=None, step=4.0), now):
+            assert len(check_made(kept(made, now), "write")) == (made != now)
+        six, four = now | dict(step=6), now | dict(step=4)
+        for made, said in ((six, now), (now, four), (four, six)):
+            with pytest.raises(InputError, match=r"made with scan\.step (6|4|None), which is (None|4|6) by"):
+                check_made(kept(made, said), "write")
 
     def test_other_code_and_what_another_version_tells_its_jobs_is_told_and_not_refused(self, kept):
         files = [kept(code="b"), kept("b.h5", more="of a newer version"), kept("c.h5")]

@@ -1,7 +1,8 @@
 """Where things may lie that a config names: every path that is made of its words stays in the
 folder that it belongs to, symbolic links followed.
 
-Needs nothing but Python, so that the workflow can use it while it parses.
+Needs nothing but Python, so that the workflow can use it while it parses. What lies in a folder
+that may not be entered is not there to `os.path`; a `Path` would raise an error.
 """
 
 import os
@@ -83,7 +84,7 @@ def named_once(path: str) -> str:
     if not os.path.isabs(path):
         return os.path.relpath(path)
     found, here = Path(os.path.normpath(path)), Path.cwd()
-    home = next((parent for parent in found.parents if parent.exists() and parent.samefile(here)), None)
+    home = next((one for one in found.parents if os.path.exists(one) and os.path.samefile(one, here)), None)
     return str(found.relative_to(home) if home else found)
 
 
@@ -119,7 +120,9 @@ def _fault_elsewhere(target: Path, *, made: bool) -> str:
         return "which is a home folder or one of the system's"
     if any(part.startswith(".") for part in target.parts):
         return "which is a hidden folder"
-    there = next(folder for folder in (target, *target.parents) if folder.exists()) if made else target
-    if not there.is_dir():
+    there = next(folder for folder in (target, *target.parents) if os.path.exists(folder))
+    if there.is_dir() and not os.access(there, os.X_OK):
+        return "which may not be entered"
+    if not there.is_dir() or (there != target and not made):
         return "which is no folder that exists"
-    return "" if os.access(there, os.W_OK | os.X_OK) else "which may not be written to"
+    return "" if os.access(there, os.W_OK) else "which may not be written to"

@@ -44,8 +44,10 @@ def data_folder(folder: str | None) -> str | None:
     """
     if not folder:
         return None
-    if not (found := Path(folder).expanduser()).is_dir():
-        raise InputError(f"data_dir: there is no folder '{found}'; it must be a folder, or null to download.")
+    if not os.path.isdir(found := Path(folder).expanduser()) or not os.access(found, os.X_OK):
+        raise InputError(
+            f"data_dir: there is no folder '{found}' that you may enter; it must be a folder, or null to download."
+        )
     return str(found)
 
 
@@ -138,7 +140,7 @@ class ProvidedFiles:
 
     def _own(self, part: Mapping[str, Any]) -> Path | None:
         path = Path(self._config["data_dir"] or "", part["file"])
-        return path if self._config["data_dir"] and path.is_file() else None
+        return path if self._config["data_dir"] and os.path.isfile(path) else None
 
     def _kept(self, part: Mapping[str, Any], key: str) -> str:
         if not (part.get("url") or self.at_hand(part)):

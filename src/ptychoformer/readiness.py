@@ -17,6 +17,8 @@ from ptychoformer.files import check_folder, locked
 from ptychoformer.provenance import read_provenance, sidecar
 
 CODES = {"code", "prediction_code"}  # parameters that are digests of code
+# Where null means the same as an earlier version's default did, which its results record.
+FORMER = {"scan.step": 4}
 AHEAD = 60.0  # seconds by which the clocks of machines that share a disk may differ
 
 
@@ -114,7 +116,7 @@ def _differences(made: Any, now: Any, key: str) -> Iterator[str]:
     if isinstance(made, dict) and isinstance(now, dict):
         for name in dict.fromkeys([*made, *now]):
             yield from _differences(made.get(name), now.get(name), f"{key}.{name}")
-    elif made != now:
+    elif made != now and (now is not None or made != FORMER.get(key)):
         yield f"{key} {reprlib.repr(made)}, which is {reprlib.repr(now)}"
 
 
@@ -127,11 +129,11 @@ def check_writable(files: Iterable[str]) -> None:
     """
     files = sorted(set(map(Path, files)))
     for file in files:
-        if file.is_dir():
+        if os.path.isdir(file):  # where a `Path` would raise an error in a folder that may not be entered
             raise OutputError(f"{file} is a folder, where a file is to be written; move it away.")
     for folder in sorted({file.parent for file in files}):
         check_folder(folder)
-        there = next(part for part in (folder, *folder.parents) if part.exists())
+        there = next(part for part in (folder, *folder.parents) if os.path.exists(part))
         if not os.access(there, os.W_OK | os.X_OK):
             raise OutputError(
                 f"The folder {there} cannot be written to: it belongs to somebody else or is read-only; change that, or"

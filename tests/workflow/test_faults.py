@@ -341,18 +341,30 @@ def test_what_snakemake_forgot_is_not_taken_for_made_as_the_config_says_now(simu
     shutil.rmtree(project.folder / ".snakemake/metadata")
     whole = (project.folder / DATASET).read_bytes()
     assert project.planned(DATASET, *SMOKE) == {}
-    for how in ((), ("--dry-run",), ("--touch",)):
+    for how in ((), ("--dry-run",), ("--touch",), ("--touch", "--dry-run")):
         refused = project.snakemake(DATASET, *SMOKE, *how, *changed)
         assert refused.returncode != 0
         sentence = f"{DATASET} was made with detector.photons 50000.0, which is 10 by the config now"
         assert sentence in refused.stdout, refused.stdout
-        assert "--forcerun dataset" in refused.stdout
+        assert ("leave out --touch and write --forcerun dataset" in refused.stdout) == ("--touch" in how)
+        assert "write --forcerun dataset" in refused.stdout
     assert (project.folder / DATASET).read_bytes() == whole
+    assert project.planned(DATASET, *SMOKE, *changed, "--until", "object") == {}  # which it does not ask for
     assert project.planned(DATASET, *SMOKE, *changed, "--forcerun", "dataset") == {"dataset": 1}
     finished = project.snakemake(DATASET, *SMOKE, "--touch")
     assert finished.returncode == 0, finished.stdout
     project.edit("src/ptychoformer/simulation/scan.py", "GREATEST_OVERLAP =", "OTHER = GREATEST_OVERLAP =")
-    assert "Other code" in project.snakemake(DATASET, *SMOKE, "--touch").stdout
+    told = project.snakemake(DATASET, *SMOKE, "--touch").stdout
+    assert "Other code" in told
+    assert "to make it anew, leave out --touch and write --forcerun dataset" in told
+
+
+@pytest.mark.parametrize("option", ["--forcerun", "--until", "--omit-from", "--prioritize"])
+def test_a_file_is_one_and_the_same_however_an_option_names_it(simulated, option):
+    asked = (DATASET, *SMOKE, "--config", f"pathvars={{results: {simulated.folder}/results/smoke}}", "--forceall")
+    short, full = (simulated.planned(*asked, option, str(name)) for name in (PERMALLOY, simulated.folder / PERMALLOY))
+    assert short == full
+    assert ("dataset" in full) == (option in ("--forcerun", "--prioritize"))
 
 
 def test_a_dead_link_in_the_place_of_a_result_is_one_sentence_and_stays(simulated, tmp_path, tried):

@@ -99,23 +99,27 @@ def look_at_what_stays():
 
     By what it remembers of a file (.snakemake), Snakemake makes it anew if its parameters changed;
     of results that came from elsewhere, or whose memory was deleted, it knows nothing, and those
-    that it touches it believes to be made with the parameters of now.
+    that it touches it believes to be made with the parameters of now. What comes after --until it
+    neither makes nor touches, and only forgets later.
     """
-    dag, touched, order = workflow.dag, workflow.touch, [rule.name for rule in workflow.rules]
-    stay = [job for job in dag.jobs if job.output and (touched or not dag.needrun(job))]
+    touched = asked_for().touch  # of which `workflow.touch` knows nothing in a dry run
+    advice = "leave out --touch and write" if touched else "write"
+    dag, order = workflow.dag, [rule.name for rule in workflow.rules]
+    asked = set(dag.bfs(dag.dependencies, *dag.targetjobs))
+    stay = [job for job in dag.jobs if job in asked and job.output and (touched or not dag.needrun(job))]
     unknown = [job for job in stay if touched or dag.reason(job).no_metadata]
     unknown.sort(key=lambda job: order.index(job.rule.name))
     kept = (Kept(str(file), job.rule.name, dict(job.params.items())) for job in unknown for file in job.output)
     try:
         check_not_empty(str(file) for job in stay for file in job.output)
-        by_other_code = check_made(kept, "leave out --touch and write" if touched else "write")
+        by_other_code = check_made(kept, advice)
     except PtychoformerError as error:
         raise WorkflowError(str(error)) from None
     if by_other_code:
         rules = " ".join(dict.fromkeys(one.rule for one in by_other_code))
         logger.info(
             f"Other code than that of now made {by_other_code[0].file} and what else is kept of {rules};"
-            f" --forcerun {rules} at the end of the command makes it anew."
+            f" to make it anew, {advice} --forcerun {rules} at the end of the command."
         )
 
 
@@ -135,13 +139,17 @@ def compare_by_meaning(changed):
 
 
 def step_in():
-    """Give targets the names that rules know them by before jobs are planned, and look at what stays
-    as soon as they are: where none is to run, `onstart` never comes.
+    """Give files that the command names, as targets or otherwise, the names that rules know them by
+    before jobs are planned, and look at what stays as soon as they are: where none is to run,
+    `onstart` never comes.
     """
     prepare, plan = workflow._prepare_dag, workflow._build_dag
 
     def name_and_prepare(*how, **more):
-        workflow.dag_settings.targets = list(map(named_once, workflow.dag_settings.targets))
+        for name in ("targets", "forcerun", "until", "omit_from"):
+            setattr(workflow.dag_settings, name, list(map(named_once, getattr(workflow.dag_settings, name))))
+        if scheduling := workflow.scheduling_settings:  # none where files are only listed or deleted
+            scheduling.prioritytargets = list(map(named_once, scheduling.prioritytargets))
         prepare(*how, **more)
         workflow.persistence.params_changed = compare_by_meaning(workflow.persistence.params_changed)
 

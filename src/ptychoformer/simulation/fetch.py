@@ -14,7 +14,6 @@ import requests
 
 from ptychoformer.errors import InputError
 from ptychoformer.files import atomic
-from ptychoformer.measurement.readers.companions import check_whole
 from ptychoformer.provided import fault_of_address
 
 TIMEOUT = 30  # seconds without an answer
@@ -37,11 +36,10 @@ def provide(
         limits: of a download, see `fetch`.
 
     Raises:
-        InputError: the file is in neither place or another one than expected, or see `check_whole`.
+        InputError: the file is in neither place or another one than expected.
     """
     local, url, sha256 = Path(data_dir or "", file), source["url"], source["sha256"]
     if data_dir and local.is_file():
-        check_whole(local)
         with atomic(output, shared=True) as temporary:
             shutil.copyfile(local, temporary)
             _check(temporary, sha256, f"{local} is another file than expected")
@@ -57,10 +55,8 @@ def keep(local: str | os.PathLike, digest: str, output: str | os.PathLike) -> No
     """Copy a user's own file, whose SHA-256 began with ``digest`` when the work was planned.
 
     Raises:
-        InputError: it is no longer there, cannot be read, or holds something else by now; or see
-            `check_whole`.
+        InputError: it is no longer there, cannot be read, or holds something else by now.
     """
-    check_whole(local)
     with atomic(output, shared=True) as temporary:
         try:
             shutil.copyfile(local, temporary)

@@ -29,6 +29,11 @@ MOST_SECONDS = 5  # of a processor, to read all of a scan but its patterns
 SECONDS_A_FILE = 0.05  # more for each file of a scan of many, which take HDF5 longer the more they are
 SPARE = 32  # open files beside those of a scan: results, and what libraries need
 MORE_FILES = "raise that limit (ulimit -n), or write the patterns into fewer files"
+# What to do about a file that is not beside the scan, as it may have been before that was copied.
+ONE_FILE = (
+    "or, for the workflow, which copies one file alone, write all into one ('The same under Snakemake' in"
+    " docs/own-scan.md says how)"
+)
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
 
 
@@ -133,14 +138,17 @@ class Reach:
         """
         target = _found(origin, name)
         if target is None or not target.is_file():
-            raise InputError(f"{where} is in the file '{name}', which is missing or no regular file.")
+            raise InputError(
+                f"{where} is in the file '{name}', which is missing or no regular file; put it there, {ONE_FILE}."
+            )
         beside = any(target.is_relative_to(folder) for folder in (origin.absolute().parent, origin.resolve().parent))
         if not (beside and ".." not in Path(name).parts) and not any(
             target.resolve().is_relative_to(folder) for folder in self._folders
         ):
             place = "" if target == Path(name) or ".." in Path(name).parts else f" ({target})"
             raise InputError(
-                f"{where} is in the file '{name}'{place}, which is not in the folder of this one; copy it there."
+                f"{where} is in the file '{name}'{place}, which is not in the folder of this one; copy it there,"
+                f" {ONE_FILE}."
             )
         return target
 

@@ -23,7 +23,7 @@ from scipy import constants
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.particles import wavelength_of
-from ptychoformer.measurement.readers.guard import rehearse
+from ptychoformer.measurement.readers.guard import ONE_FILE, rehearse
 from ptychoformer.measurement.readers.hdf5 import Source, open_source
 from ptychoformer.measurement.readers.quantities import AGREEING, unless_replaced
 from ptychoformer.measurement.readers.scan import LENGTHS, RawScan, check_frames, first_mode
@@ -107,7 +107,7 @@ def _product_beside(source: Source, name: str, other: str) -> Path:
     product = next(filter(Path.is_file, wanted), None)
     if product is None:
         where = (
-            f"'{wanted[0].name}', which should hold them, is not beside it"
+            f"'{wanted[0].name}', which should hold them, is not beside it; put it there, {ONE_FILE}"
             if wanted
             else f"and without '{name}' in its name no other file can hold them"
         )
