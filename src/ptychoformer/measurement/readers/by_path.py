@@ -21,7 +21,7 @@ are (h, w, rows, columns) or (h, w, columns, rows) nothing says.
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,8 +32,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers import ptyd
 from ptychoformer.measurement.readers.axes import AXES, order_of, reordered
-from ptychoformer.measurement.readers.guard import rehearse
-from ptychoformer.measurement.readers.hdf5 import PART, Source, blocks, open_source
+from ptychoformer.measurement.readers.hdf5 import PART, Source, blocks, open_scan_of
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, PIXELS, unit_of, value_of
 from ptychoformer.measurement.readers.scan import (
     RawScan,
@@ -69,10 +68,9 @@ class Places:
     warnings: tuple[str, ...] = ()
 
 
-@contextmanager
 def open_by_path(
     path: Path, data: str | None, positions: str | None, unit: str | None, axes: str, step: float | None = None
-) -> Iterator[RawScan]:
+) -> AbstractContextManager[RawScan]:
     """The scan whose patterns are the dataset ``data`` and whose positions are ``positions``, or
     those of a raster with a ``step``.
 
@@ -98,17 +96,7 @@ def open_by_path(
     if unit is not None and unit not in UNITS:
         raise InputError(f"The unit of positions must be one of {', '.join(UNITS)}, found '{unit}'.")
     order_of(axes)  # before the file is opened
-
-    def reading(source: Source) -> RawScan:
-        return _read(source, data, positions, unit, axes, step)
-
-    def glance() -> None:
-        with open_source(path) as source:
-            next(reading(source).frames(1))
-
-    rehearse(path, glance)
-    with open_source(path) as source:
-        yield reading(source)
+    return open_scan_of(path, lambda source: _read(source, data, positions, unit, axes, step))
 
 
 def _read(source: Source, data: str, positions: str | None, unit: str | None, axes: str, step: float | None) -> RawScan:

@@ -11,8 +11,8 @@ positions in pixels, the probe, and that the zero frequency is at the centre.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import PATTERNS
 from ptychoformer.measurement.readers.beam import particle_of, wavelength
 from ptychoformer.measurement.readers.detector import DETECTOR, correction, geometry, mask
-from ptychoformer.measurement.readers.guard import rehearse
-from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_source
+from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_scan_of
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale, unit_of, unless_replaced
 from ptychoformer.measurement.readers.scan import (
     LENGTHS,
@@ -48,8 +47,7 @@ TRANSLATION = tuple(
 )
 
 
-@contextmanager
-def open_cxi(path: Path, replaced: Mapping[str, Any]) -> Iterator[RawScan]:
+def open_cxi(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
     """The scan in a CXI file.
 
     Args:
@@ -59,14 +57,7 @@ def open_cxi(path: Path, replaced: Mapping[str, Any]) -> Iterator[RawScan]:
         InputError: the file is damaged, lacks patterns or translations, or its parts do not fit
             each other.
     """
-
-    def glance() -> None:
-        with open_source(path) as source:
-            next(_read(source, replaced).frames(1))
-
-    rehearse(path, glance)
-    with open_source(path) as source:
-        yield _read(source, replaced)
+    return open_scan_of(path, lambda source: _read(source, replaced))
 
 
 def _read(source: Source, replaced: Mapping[str, Any]) -> RawScan:

@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
-from ptychoformer.measurement.readers.guard import Reach
-from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, decoding
+from ptychoformer.measurement.readers.guard import Reach, rehearse
+from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, RawScan, decoding
 from ptychoformer.memory import MOST_EXPANSION
 
 PART = re.compile(r"data_(\d{6})")  # as an Eiger names the datasets of its patterns, in a group
@@ -235,6 +235,24 @@ def open_source(path: Path) -> Iterator[Source]:
         with decoding(path):
             source = Source(path, opened)
         yield source
+
+
+@contextmanager
+def open_scan_of(path: Path, read: Callable[[Source], RawScan]) -> Iterator[RawScan]:
+    """The scan that ``read`` finds in an HDF5 file, up to whose first pattern all is rehearsed
+    before.
+
+    Raises:
+        InputError: see `open_source` and `guard.rehearse`, or ``read`` finds none.
+    """
+
+    def glance() -> None:
+        with open_source(path) as source:
+            next(read(source).frames(1))
+
+    rehearse(path, glance)
+    with open_source(path) as source:
+        yield read(source)
 
 
 def _holding(group: h5py.Group) -> str:

@@ -18,7 +18,7 @@ all of them share.
 import math
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.particles import wavelength_of
 from ptychoformer.measurement.readers.beam import WAVELENGTHS
 from ptychoformer.measurement.readers.detector import beside
-from ptychoformer.measurement.readers.guard import rehearse
-from ptychoformer.measurement.readers.hdf5 import MOST_PARTS, Source, Stack, blocks, open_source, stacked
+from ptychoformer.measurement.readers.hdf5 import MOST_PARTS, Source, Stack, blocks, open_scan_of, stacked
 from ptychoformer.measurement.readers.quantities import (
     ENERGY_UNITS,
     LENGTH_UNITS,
@@ -58,8 +57,7 @@ Chunks = dict[str, h5py.Dataset]
 KILOELECTRONVOLT = 1e3 * constants.eV
 
 
-@contextmanager
-def open_ptyd(path: Path, replaced: Mapping[str, Any]) -> Iterator[RawScan]:
+def open_ptyd(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
     """The scan that PtyPy has prepared.
 
     Args:
@@ -69,14 +67,7 @@ def open_ptyd(path: Path, replaced: Mapping[str, Any]) -> Iterator[RawScan]:
         InputError: the file, or one that it links to, is missing or damaged, or its parts do not
             fit each other.
     """
-
-    def glance() -> None:
-        with open_source(path) as source:
-            next(_read(source, replaced).frames(1))
-
-    rehearse(path, glance)
-    with open_source(path) as source:
-        yield _read(source, replaced)
+    return open_scan_of(path, lambda source: _read(source, replaced))
 
 
 def is_ptyd(source: Source) -> bool:
