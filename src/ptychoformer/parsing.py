@@ -13,10 +13,16 @@ from ptychoformer.suggestions import known, nearest
 
 # What looks like an option, and not like a negative number or axes of positions ("-x,y").
 OPTION = re.compile(r"--\S+|-[a-zA-Z][\w-]+(=.*)?")
+# A value although it begins with a dash: a negative number in any notation, or such axes.
+VALUE = re.compile(r"-(\.?\d|\w?,)")
 
 
 class Parser(argparse.ArgumentParser):
     """A parser that names the nearest option, choice or command in place of its usage."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self._negative_number_matcher = VALUE  # argparse's own knows neither -1e-3 nor -x,y
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse ``args`` as argparse does; what nobody knows is an error, and the first that is
