@@ -536,7 +536,7 @@ def test_defaults_are_not_shared_between_entries():
             {"width": 3},
             "models.ptychonn.options.width is not an option of ptychonn; allowed are none.",
         ),
-        ("models.ptychoformer.options.attention", "papr", "it must be one of paper, release, mhsa, none."),
+        ("models.release_attention.options.attention", "papr", "it must be one of paper, release, mhsa, none."),
         ("datasets.clean.detector.photons", float("nan"), "datasets.clean.detector.photons: nan is not allowed"),
         (
             "objects.permalloy.amplitude_range",
@@ -636,6 +636,11 @@ def test_options_of_a_loss_are_those_of_its_build():
             {"label": "ptychonn", "kind": "ptynet"},  # which is the name of one without a label
             "models.mine.label: 'ptychonn' is not allowed; experiments.table1 has models.ptychonn of that label too",
         ),
+        (
+            "models.mine",
+            {"label": "Floor", "kind": "ptynet"},
+            "models.mine.label: 'Floor' is not allowed; tables have a row of that label, which is no network.",
+        ),
         ("losses.mae.label", "MSE", "losses.mae.label: 'MSE' is not allowed; experiments.table4 has losses.mse"),
         ("datasets.curved.label", "Straight features", "datasets.curved.label: 'Straight features' is not allowed; "),
     ],
@@ -733,6 +738,25 @@ def test_the_names_of_the_paper_are_those_that_it_prints_or_speaks_of():
             name: entry["kind"] for name, entry in asked.items()
         }
     complete(config, SCHEMA)  # which compares options
+
+
+def test_networks_stand_in_the_order_of_the_paper_and_own_ones_behind_it():
+    """Snakemake puts what a later file adds before or behind the rest."""
+    config = read("config.yaml")
+    own = {"mine": {"kind": "ptynet"}, "another": {"kind": "dpi"}}
+    for models in (own | config["models"], config["models"] | own):
+        found = list(complete(config | {"models": models}, SCHEMA)["models"])
+        paper = list(SCHEMA["properties"]["models"]["x-published"])
+        assert found[: len(paper)] == paper
+        assert found[len(paper) :] == [name for name in models if name not in paper]
+
+
+@pytest.mark.parametrize("name", ["dpi", "ptychoformer"])
+def test_a_network_under_a_name_of_the_paper_is_told_so_whatever_options_it_has(name):
+    config = read("config.yaml")
+    config["models"][name]["kind"] = "ptychonn"
+    with pytest.raises(InputError, match=rf"^models\.{name}\.kind: 'ptychonn' is not allowed; the paper's results are"):
+        complete(config, SCHEMA)
 
 
 def test_an_option_that_is_left_out_is_compared_by_its_default():

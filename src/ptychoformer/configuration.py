@@ -167,9 +167,10 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
     """
     completed = _complete("", deepcopy(dict(config)), schema, schema)
     check_references(completed, schema)
-    _check_model_options(completed["models"])
     check_published_names(completed, schema)
+    _check_model_options(completed["models"])
     check_sizes(completed)
+    completed["models"] = _in_order(completed["models"], schema["properties"]["models"]["x-published"])
     return completed
 
 
@@ -201,6 +202,14 @@ def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str
         value = [_complete(f"{key}[{place}]", item, items, root) for place, item in enumerate(value)]
         _check(key, value, schema)  # of which two may be the same only now
     return value
+
+
+def _in_order(models: Mapping[str, Any], published: Iterable[str]) -> dict[str, Any]:
+    """Sort networks as tables list them: the paper's in its order, then others in that of the
+    config, in which those of overlays may come first or last.
+    """
+    paper = [name for name in published if name in models]
+    return {name: models[name] for name in [*paper, *(name for name in models if name not in paper)]}
 
 
 def _join(key: str, name: Any) -> str:

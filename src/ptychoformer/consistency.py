@@ -13,6 +13,7 @@ from ptychoformer.measurement.options import ReconstructionOptions, is_mask_file
 from ptychoformer.places import DEVICES, fault_of_path, same_name
 from ptychoformer.plugins import network_options, network_side
 from ptychoformer.provided import BY_CONTENT, fault_of_address, files_named, kept_name
+from ptychoformer.publication.names import REFERENCE_LABELS
 
 _CATALOGUES = ("objects", "probes", "datasets", "models", "losses")
 
@@ -200,6 +201,11 @@ def _check_labels(name: str, experiment: Mapping[str, Any], config: Mapping[str,
         labels: dict[str, str] = {}
         for entry in entries:
             label = config[catalogue][entry]["label"] or entry
+            if catalogue == "models" and label in REFERENCE_LABELS.values():
+                raise InputError(
+                    f"models.{entry}.label: {_shown(label)} is not allowed; tables have a row of that label, which is no"
+                    " network."
+                )
             if (other := labels.setdefault(label, entry)) != entry:
                 raise InputError(
                     f"{catalogue}.{entry}.label: {_shown(label)} is not allowed; experiments.{name} has"

@@ -44,6 +44,11 @@ def test_parameter_count(kind, options, count):
     assert parameter_count(build(kind, (32, 32), options)) == count
 
 
+def test_a_complex_parameter_is_two_numbers():
+    layer = nn.ParameterList([torch.zeros(3, dtype=torch.complex64), torch.zeros(4)])
+    assert parameter_count(layer) == 10
+
+
 def test_large_ptynet_has_as_many_parameters_as_its_release():
     """20.66 million; four of them, of a last convolution that it never runs, are left out."""
     assert parameter_count(build("ptynet", (32, 32), {"size": "large"})) / 1e6 == pytest.approx(20.66, abs=0.005)

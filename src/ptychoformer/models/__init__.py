@@ -110,5 +110,5 @@ def own_initialisation(kind: str) -> str:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """How many numbers training adjusts."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    """Count the numbers that training adjusts, of which a complex one is two."""
+    return sum(parameter.numel() * (2 if parameter.is_complex() else 1) for parameter in model.parameters())
