@@ -503,9 +503,9 @@ def test_defaults_are_not_shared_between_entries():
         ),
         ("objects.ad_ltem.amplitude.sha256", "short", "objects.ad_ltem.amplitude.sha256: 'short' is not allowed"),
         (
-            "models.ptychonn.kind",
+            "models.release_attention.kind",
             "unet",
-            "models.ptychonn.kind: there is no network 'unet'; there are dpi, ptychoformer, ptychonn, ptynet, segformer, transunet; one of your own "
+            "models.release_attention.kind: there is no network 'unet'; there are dpi, ptychoformer, ptychonn, ptynet, segformer, transunet; one of your own "
             "is named by the path of its .py file, or by the dotted name that imports it.",
         ),
         ("models.dpi.options", {"width": 3}, "models.dpi.options.width is not an option of dpi; allowed are size."),
