@@ -203,8 +203,8 @@ def _check_labels(name: str, experiment: Mapping[str, Any], config: Mapping[str,
             label = config[catalogue][entry]["label"] or entry
             if catalogue == "models" and label in REFERENCE_LABELS.values():
                 raise InputError(
-                    f"models.{entry}.label: {_shown(label)} is not allowed; tables have a row of that label, which is no"
-                    " network."
+                    f"models.{entry}.label: {_shown(label)} is not allowed; tables have a row of that label, which is"
+                    " no network."
                 )
             if (other := labels.setdefault(label, entry)) != entry:
                 raise InputError(

@@ -126,7 +126,7 @@ BREACHES = {
     "a count that is no buffer": (
         extra("self.steps = 0")
         + forward("self.steps += self.training", "return self.layer(x) * (1 if not self.training else self.steps)"),
-        "answers differently in training once its weights are saved and loaded",
+        "would go on as another; what it counts or keeps must be a buffer.",
     ),
     "dropout that stays": (
         forward("return F.dropout(self.layer(x), 0.2)"),
@@ -172,12 +172,16 @@ BREACHES = {
     "a seed that nobody knows": (extra("torch.seed()"), "seeds torch's random numbers when it is built"),
     "features that are no buffer": (
         extra("self.phases = torch.randn(1, 1, 16, 16)") + forward("return self.layer(x * self.phases)"),
-        "answers differently in training once its weights are saved and loaded",
+        "would go on as another; 'phases' holds what nothing trains or saves; it must be an nn.Parameter if it is",
     ),
     "features that are no buffer, in evaluation": (
         extra("self.phases = torch.randn(1, 1, 16, 16)")
         + forward("return self.layer(x if self.training else x * self.phases)"),
-        "answers differently once its weights are saved and loaded",
+        "answers differently once its weights are saved and loaded; 'phases' holds what",
+    ),
+    "layers in a list": (
+        extra("self.more = [nn.Conv2d(2, 2, 1)]") + forward("return self.more[0](self.layer(x))"),
+        "would go on as another; 'more' holds layers that nothing trains or saves; they must be in an nn.ModuleList",
     ),
     "statistics that are no buffer": (
         extra("self.mean = 0")

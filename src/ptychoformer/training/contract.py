@@ -189,8 +189,8 @@ class _Trial:
             )
         if not are_same(self._answer(one, "with its saved weights", network=restored), alone):
             raise TrainingError(
-                f"{self.name} answers differently once its weights are saved and loaded; all that it learns or draws"
-                " must be parameters or buffers."
+                f"{self.name} answers differently once its weights are saved and loaded;"
+                f" {_unsaved(self.network) or 'all that it learns or draws must be parameters or buffers'}."
             )
 
     def _check_going_on(self, restored: nn.Module, size: int) -> None:
@@ -203,7 +203,8 @@ class _Trial:
         if not are_same(*answers):
             raise TrainingError(
                 f"{self.name} answers differently in training once its weights are saved and loaded, so that an"
-                " interrupted training would go on as another; what it counts or keeps must be a buffer."
+                " interrupted training would go on as another;"
+                f" {_unsaved(self.network) or 'what it counts or keeps must be a buffer'}."
             )
 
     def _restored(self) -> nn.Module:
@@ -263,6 +264,27 @@ class _Trial:
 
     def _telling(self, what: str) -> AbstractContextManager:
         return telling(f"{self.name} {what}", network_source(self.model.kind))
+
+
+def _unsaved(network: nn.Module) -> str:
+    """Name the first attribute of a network's modules that holds layers or tensors which torch does
+    not know of, and say what they must be; empty if there is none.
+    """
+    torchs = vars(nn.Module())
+    known = {id(part) for part in (*network.modules(), *network.parameters(), *network.buffers())}
+    for module in network.modules():
+        own = {name: value for name, value in vars(module).items() if name not in torchs}
+        for name, value in own.items():
+            parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+            unknown = [part for part in parts if id(part) not in known]
+            if any(isinstance(part, nn.Module) for part in unknown):
+                return f"'{name}' holds layers that nothing trains or saves; they must be in an nn.ModuleList"
+            if any(isinstance(part, Tensor) for part in unknown):
+                return (
+                    f"'{name}' holds what nothing trains or saves; it must be an nn.Parameter if it is to be trained,"
+                    " and else a buffer (register_buffer)"
+                )
+    return ""
 
 
 def _are_equal(one: Tensor, other: object) -> bool:
