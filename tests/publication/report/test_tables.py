@@ -7,6 +7,7 @@ from scipy import stats
 
 from ptychoformer.errors import InputError
 from ptychoformer.publication.report.headline import headlines
+from ptychoformer.publication.report.newcomers import newcomers
 from ptychoformer.publication.report.page import make_report
 from ptychoformer.publication.tables.compare import make_table
 from ptychoformer.publication.tables.layout import Layout
@@ -96,22 +97,51 @@ class TestHeadline:
             | dict(output=tmp_path / "report.html")
         )
 
-    def test_an_appended_network_is_a_rival_and_not_ours(self, appended):
+    def test_an_appended_network_is_neither_ours_nor_the_rival_of_ours(self, appended, inputs):
         make_report(**appended)
         page = Page(appended["output"].read_text())
         assert "Metric Ptychoformer Best other network Lead" in page.words
         assert "DPI, Ptychoformer, Novel, and variants of Ptychoformer" in page.words
         table, pairwise = pd.read_csv(appended["tables"]["table1"]), pd.read_csv(appended["statistics"]["table1"][1])
-        layout = Layout.of(appended["words"]["table1"])
-        lines = headlines(table, pairwise, layout, "ptychoformer")
-        assert {line.rival_name for line in lines} == {"Novel"}
-        assert all(line.lead.startswith("−") for line in lines)
-        means = table.query(
-            f"{HEADLINE} and condition == 'clean' and channel == 'phase' and metric == 'psnr'"
-        ).set_index("method")
-        line = next(line for line in lines if line.condition == "Noise-free" and line.column == "Phase PSNR (dB)")
-        assert line.ours == f"{means.at['ptychoformer', 'ours_mean']:.2f}"
-        assert f"{line.column} {line.ours} ({line.ours_interval}) Novel" in page.words
+        without = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        assert headlines(table, pairwise, Layout.of(appended["words"]["table1"]), "ptychoformer") == headlines(
+            *without, Layout.of(inputs["words"]["table1"]), "ptychoformer"
+        )
+
+    def test_an_appended_network_is_compared_with_each_of_the_papers(self, appended, experiment):
+        make_report(**appended)
+        page = Page(appended["output"].read_text())
+        table, pairwise = (
+            pd.read_csv(file) for file in (appended["tables"]["table1"], appended["statistics"]["table1"][1])
+        )
+        (novel,) = newcomers(table, pairwise, Layout.of(appended["words"]["table1"]))
+        assert (novel.name, list(novel.rivals)) == ("Novel", list(experiment.MODELS.values()))
+        assert "Novel in Table I: by how much it is better than each of the paper’s networks" in page.words
+        metrics = pd.read_csv(appended["statistics"]["table1"][0].with_name("metrics.csv"))
+        at = metrics.query(f"dataset == 'noisy' and {HEADLINE} and channel == 'phase' and metric == 'psnr'")
+        values = at.pivot(index="seed", columns="model", values="value")
+        score = next(score for score in dict(novel.scores)["Noisy"] if score.column == "Phase PSNR (dB)")
+        for rival, lead in zip(experiment.MODELS, score.leads, strict=True):
+            test = stats.ttest_rel(values["novel"], values[rival])
+            ends = test.confidence_interval()
+            signed = [f"{value:+.2f}".replace("-", "−") for value in (ends.low, ends.high)]
+            assert lead.interval == " to ".join(signed)
+            assert lead.number == f"{(values['novel'] - values[rival]).mean():+.2f}".replace("-", "−")
+            assert lead.differs == (test.pvalue < 0.05 / 10)  # of five networks there are ten pairs
+            assert f"{lead.number}{'†' if lead.differs else ''} ({lead.interval})" in page.words
+
+    def test_a_lead_is_positive_where_the_appended_network_is_better(self, appended):
+        table, pairwise = (
+            pd.read_csv(file) for file in (appended["tables"]["table1"], appended["statistics"]["table1"][1])
+        )
+        (novel,) = newcomers(table, pairwise, Layout.of(appended["words"]["table1"]))
+        place = novel.rivals.index("Ptychoformer")
+        assert all(score.leads[place].number.startswith("+") for _, rows in novel.scores for score in rows)
+
+    def test_without_a_network_of_ones_own_nothing_is_compared(self, inputs, page):
+        table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        assert newcomers(table, pairwise, Layout.of(inputs["words"]["table1"])) == []
+        assert "by how much it is better than each" not in page.words
 
     def test_ours_is_whom_one_names(self, appended):
         make_report(**appended | dict(ours="novel"))

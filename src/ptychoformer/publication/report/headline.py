@@ -2,7 +2,7 @@
 between them, each with its interval.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
@@ -60,7 +60,8 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
     Args:
         table: of `compare.compare`.
         pairwise: of `evaluation.statistics`.
-        ours: the network whose lead is told; any other of the table may be the best of the others.
+        ours: the network whose lead is told; the best of the others is one that the paper prints,
+            or any where it prints none.
 
     Raises:
         InputError: the table has no such network.
@@ -69,19 +70,33 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
         raise InputError(
             f"Table {layout.table.number} has no network '{ours}' to call ours; it has {', '.join(layout.methods)}."
         )
-    rivals = [method for method in layout.methods if method != ours]
+    others = [method for method in layout.methods if method != ours]
+    paper = published_methods(table)
+    rivals = [method for method in others if method in paper] or others
+    pairs = at_part(pairwise, layout.parts[0])
+    return [
+        _headline(rows, at_place(pairs, *place), ours, rivals, layout, place)
+        for place, rows in scores(table, layout)
+        if rivals
+    ]
+
+
+def published_methods(table: pd.DataFrame) -> set[str]:
+    """Find the methods of a table that the paper prints a score of."""
+    return set(table.loc[table["published_mean"].notna(), "method"])
+
+
+def scores(table: pd.DataFrame, layout: Layout) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """Yield condition, channel and metric of each PSNR and SSIM of a table's first part, and its
+    rows by method.
+    """
     part = layout.parts[0]
     here = at_part(table, part).set_index(["condition", "channel", "metric", "method"]).sort_index()
-    pairs = at_part(pairwise, part)
-    places = [
-        (condition, *column)
-        for condition in layout.conditions
-        for column in layout.columns(part)
-        if column[1] in _METRICS
-    ]
-    # A scan may be too small for a metric, which then is not in the table.
-    found = [place for place in places if rivals and place in here.index]
-    return [_headline(here.loc[place], _of(pairs, *place), ours, rivals, layout, place) for place in found]
+    for condition in layout.conditions:
+        for channel, metric in layout.columns(part):
+            # A scan may be too small for a metric, which then is not in the table.
+            if metric in _METRICS and (place := (condition, channel, metric)) in here.index:
+                yield place, here.loc[place]
 
 
 def headline_words(lead: Sequence[Headline], layout: Layout, ours: str) -> dict[str, Any]:
@@ -94,7 +109,8 @@ def headline_words(lead: Sequence[Headline], layout: Layout, ours: str) -> dict[
     }
 
 
-def _of(pairs: pd.DataFrame, condition: str, channel: str, metric: str) -> pd.DataFrame:
+def at_place(pairs: pd.DataFrame, condition: str, channel: str, metric: str) -> pd.DataFrame:
+    """Find the pairs that were tested in one score."""
     return pairs[(pairs["dataset"] == condition) & (pairs["channel"] == channel) & (pairs["metric"] == metric)]
 
 
@@ -106,11 +122,11 @@ def _headline(
     turn = 1 if quantity.higher_is_better else -1
     best = (turn * rows.loc[rivals, "ours_mean"]).idxmax()
     published = turn * (rows.at[ours, "published_mean"] - rows.at[best, "published_mean"])
-    low, high = _ends_of_lead(pairs, ours, best, turn)
+    low, high = ends_of_lead(pairs, ours, best, turn)
     floor = rows.at["floor", "ours_mean"] if "floor" in rows.index else None
     return Headline(
         condition=layout.conditions[condition],
-        column=f"{CHANNEL_NAMES[channel]} {quantity.name} ({quantity.unit})",
+        column=column_name(channel, quantity),
         ours=quantity.text(rows.at[ours, "ours_mean"]),
         ours_interval=_interval_of_mean(rows.loc[ours], quantity),
         rival_name=layout.methods[best],
@@ -126,6 +142,11 @@ def _headline(
     )
 
 
+def column_name(channel: str, quantity: Quantity) -> str:
+    """Name a score with its unit."""
+    return f"{CHANNEL_NAMES[channel]} {quantity.name} ({quantity.unit})"
+
+
 def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
     """Student's 95 % interval of a mean over seeds."""
     seeds = int(row["n_seeds"])
@@ -135,11 +156,16 @@ def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
     return quantity.interval(row["ours_mean"] - half, row["ours_mean"] + half)
 
 
-def _ends_of_lead(pairs: pd.DataFrame, ours: str, rival: str, turn: int) -> tuple[float, float]:
-    """The interval of the paired difference, positive where ours is better; NaN where it was not
-    tested.
+def pair_of(pairs: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
+    """Find the row of two networks, in either order; without rows if they were not compared."""
+    return pairs[((pairs["a"] == one) & (pairs["b"] == other)) | ((pairs["a"] == other) & (pairs["b"] == one))]
+
+
+def ends_of_lead(pairs: pd.DataFrame, ours: str, rival: str, turn: int) -> tuple[float, float]:
+    """Find the interval of the paired difference, positive where ours is better; NaN where it was
+    not tested.
     """
-    found = pairs[((pairs["a"] == ours) & (pairs["b"] == rival)) | ((pairs["a"] == rival) & (pairs["b"] == ours))]
+    found = pair_of(pairs, ours, rival)
     if found.empty or found.iloc[0][["low", "high"]].isna().any():
         return nan, nan
     row = found.iloc[0]

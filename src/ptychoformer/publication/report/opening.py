@@ -110,8 +110,8 @@ def _standing(headlines: Sequence[Headline], name: str) -> str:
     )
     return (
         f"Of Table I’s {len(headlines)} scores {name} leads the best other network in {ahead} and trails it in"
-        f" {behind}, by intervals that leave zero out; in {len(headlines) - ahead - behind} they cannot be told"
-        f" apart{paper}."
+        f" {behind}, by 95 % intervals, each of one pair alone, that leave zero out; in"
+        f" {len(headlines) - ahead - behind} they cannot be told apart{paper}."
     )
 
 

@@ -30,6 +30,7 @@ from ptychoformer.publication.report.curves import training_curves
 from ptychoformer.publication.report.figures import pictures
 from ptychoformer.publication.report.headline import HEADLINE_TABLE, Headline, headline_words, headlines
 from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.newcomers import newcomers
 from ptychoformer.publication.report.opening import opening
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables import typeset
@@ -93,7 +94,9 @@ def make_report(
     """
     labels, layouts = Labels(**labels), {name: Layout.of(table) for name, table in words.items()}
     first = layouts[HEADLINE_TABLE]
-    runs, lead = report_runs.trained_runs(trained, labels), _lead(tables, statistics, first, ours)
+    runs = report_runs.trained_runs(trained, labels)
+    of_first = read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE)
+    lead = headlines(*of_first, first, ours)
     page = template(TEMPLATE, {"tied": _tied, "lettered": _lettered}).render(
         style=STYLE.read_text(encoding="utf-8"),
         caution=caution,
@@ -105,20 +108,13 @@ def make_report(
         ],
         figures=pictures(figures, contents.figures, output, missing_scan),
         curves=_embedded(training_curves(histories, first.conditions, first.methods), "image/svg+xml"),
+        newcomers=newcomers(*of_first, first),
         **_headline_parts(lead, tables[HEADLINE_TABLE], first, ours),
         **_claims_parts(claims, labels, contents, {*words, *figures}),
         **_reference_parts(reference, labels, first),
         **_runs_parts(runs, labels),
     )
     write_text(page, output)
-
-
-def _lead(
-    tables: Mapping[str, str | os.PathLike], statistics: Mapping[str, Statistics], layout: Layout, ours: str
-) -> list[Headline]:
-    """Return how far ours leads the best of the others in Table I."""
-    table, pairs = tables[HEADLINE_TABLE], statistics[HEADLINE_TABLE][1]
-    return headlines(read_table(table, COLUMNS), read_table(pairs, PAIRWISE), layout, ours)
 
 
 def _headline_parts(

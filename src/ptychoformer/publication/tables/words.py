@@ -122,6 +122,8 @@ def pair_sentence(row: pd.Series, methods: Mapping[str, str]) -> str:
     if row["significant"]:
         numbers += [f"{p}, below {level}", _seeds(row["n_seeds"])]
         return f"{methods[first]} led {methods[second]} by {quantity.difference(gain)} ({', '.join(numbers)})."
+    if min(low, high) > 0:  # of this pair alone
+        numbers[0] += ", not corrected for the number of pairs"
     numbers += [f"{p}, not below {level}", _seeds(row["n_seeds"])]
     return (
         f"{methods[first]} and {methods[second]} could not be separated "
