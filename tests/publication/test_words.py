@@ -103,7 +103,7 @@ def test_a_pair_that_could_not_be_separated():
 
 def test_an_interval_of_one_pair_alone_that_leaves_zero_out_is_called_uncorrected():
     assert pair(difference=-0.2, low=-0.3, high=-0.1, d_z=-2.6, p=0.02, significant=False) == (
-        "PtychoNN and Ptychoformer could not be separated (0.20 dB in favour of Ptychoformer, 95 % interval 0.10 to 0.30,"
+        "Ptychoformer and PtychoNN could not be separated (0.20 dB in favour of Ptychoformer, 95 % interval 0.10 to 0.30,"
         " not corrected for the number of pairs, d_z = 2.60, p = 0.020, not below 0.0083, 3 seeds)."
     )
 
