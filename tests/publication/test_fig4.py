@@ -187,6 +187,16 @@ def test_five_columns_hold_the_names_of_the_paper(tmp_path, dataset, experiment)
     assert headings[:6] == ["Truth", "PtychoNN", "PtyNet", "DPI", "Ptycho-\nformer", "ePIE"]
 
 
+@pytest.mark.parametrize("own", [1, 3])
+def test_every_word_can_be_read_beside_networks_of_ones_own(tmp_path, dataset, experiment, own):
+    names = [*experiment.MODELS, "epie", *(f"own{place}" for place in range(own))]
+    runs = {model: experiment.write_run(tmp_path, dataset, model, 1.0) for model in names}
+    views = load_views(dataset, runs, **HEADLINE)
+    with house_style():
+        figure = compose(views, names, "Noise-free", "scene of it")
+        assert not experiment.illegible(figure)
+
+
 def test_a_colour_bar_is_pointed_where_an_image_has_values_beyond_it(dataset, run_files):
     views = load_views(dataset, run_files, **HEADLINE)
     views.scene.answers["ptychonn"]["amplitude"][3, 3] = 1.5

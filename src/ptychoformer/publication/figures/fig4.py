@@ -37,6 +37,7 @@ from ptychoformer.publication.names import scene_name
 ROWS = tuple((channel, is_error) for channel in CHANNELS for is_error in (False, True))
 PATTERN_DECADES = 4
 ABOVE, ABOVE_POINTS = 0.22, 0.32  # of letters over panels; headings of one and of two lines stand between
+ROOM_FOR_TICKS = 0.45  # inches, of two numbers below a pattern
 LETTER_ROOM = 0.14  # inches, of a square with a letter in it
 
 
@@ -141,9 +142,9 @@ def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
     """
     colours, pattern = colormaps[COLOURMAPS["pattern"]], page.views.patterns[place]
     page.image(layout.point_box(place, len(ROWS) - 1, 0), pattern, page.pattern_scale, colours)
-    # Two powers of ten, written out, since exponents would be too small to read.
+    # Two powers of ten, or one, written out, since exponents would be too small to read.
     decade = math.floor(math.log10(page.pattern_scale.vmax)) - 1
-    ticks = FixedLocator([10.0 ** (decade - 2), 10.0**decade])
+    ticks = FixedLocator([10.0 ** (decade - 2), 10.0**decade] if layout.point > ROOM_FOR_TICKS else [10.0**decade])
     extend = beyond(page.pattern_scale, pattern)
     box = layout.pattern_bar_box(place)
     bar = colour_bar(page.figure, box, page.pattern_scale, colours, "pattern\n(photons)", ticks, extend)

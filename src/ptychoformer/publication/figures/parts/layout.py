@@ -26,6 +26,7 @@ class Layout:
     between_points: float = 0.16
     between_blocks: float = 0.9
     least_row: float = 0.6
+    least_point_row: float = 0.53
     for_psnr: float = 0.16
     for_bars: float = 0.62
     margin: float = 0.06
@@ -46,7 +47,7 @@ class Layout:
     @property
     def scene_top(self) -> float:
         """Upper edge of the first row of scenes."""
-        return self.top + ROWS * (self.point + self.gap) + self.between_blocks
+        return self.top + ROWS * self._point_step + self.between_blocks
 
     @property
     def height(self) -> float:
@@ -57,7 +58,7 @@ class Layout:
         """Left, top, width and height of a panel of scan point ``place``."""
         step = self.point + self.gap
         start = self.left + place * (self.columns * step - self.gap + self.between_points)
-        return start + column * step, self.top + row * step, self.point, self.point
+        return start + column * step, self.top + row * self._point_step, self.point, self.point
 
     def scene_box(self, row: int, column: int) -> Box:
         """Left, top, width and height of a panel of the scene."""
@@ -74,6 +75,11 @@ class Layout:
         left, top, width, height = self.scene_box(row, self.columns - 1)
         # Shorter than its row, so that the end labels of two bars do not meet.
         return left + width + 0.06, top + 0.05, 0.07, height - 0.1
+
+    @property
+    def _point_step(self) -> float:
+        # Panels beside many others stand further apart than they are high, as scenes of strips do.
+        return max(self.point + self.gap, self.least_point_row)
 
     def _scene_row(self, row: int) -> float:
         # Below each image row, before its error row, stands a line of PSNRs. The rows of a strip
