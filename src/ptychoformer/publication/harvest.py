@@ -23,6 +23,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import RUN
 from ptychoformer.files import not_a_folder
 from ptychoformer.parsing import Parser
+from ptychoformer.publication.names import counted
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
 from ptychoformer.publication.store.finished import Finished, finished_runs
@@ -51,10 +52,8 @@ class Harvest:
     skipped: tuple[str, ...]
 
     def __str__(self) -> str:
-        seeds = [
-            f"{dataset}: {count} whole {'seed' if count == 1 else 'seeds'}" for dataset, count in self.whole.items()
-        ]
-        counts = f"{len(self.runs)} {'run' if len(self.runs) == 1 else 'runs'}, {len(self.new)} new"
+        seeds = [f"{dataset}: {counted(count, 'whole seed')}" for dataset, count in self.whole.items()]
+        counts = f"{counted(len(self.runs), 'run')}, {len(self.new)} new"
         return "\n".join([", ".join([counts, *seeds]), *(f"skipped {reason}" for reason in self.skipped)])
 
 

@@ -51,6 +51,15 @@ def scene_name(block: str, level: str) -> str:
     return f"{'phase-synchronised' if level == SYNCHRONISED else 'stitched'} scene of the {BLOCKS[block]}"
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """Say how many there are of something, such as ``1 seed`` or ``2 seeds``.
+
+    Args:
+        several: what stands where there is not one; without it, ``one`` with an s.
+    """
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
 def listed_figures(names: Sequence[str]) -> str:
     """``Figures 1, 2 and 3`` for ``fig1``, ``fig2`` and ``fig3``; empty for none."""
     *others, last = (name.removeprefix("fig") for name in names) if names else ("",)

@@ -17,6 +17,7 @@ from ptychoformer.evaluation.columns import read_table
 from ptychoformer.publication.claims.catalogue import JUDGES
 from ptychoformer.publication.claims.judge import BANDS, LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
+from ptychoformer.publication.names import counted
 from ptychoformer.publication.report.effects import effect_text, in_unit, unit_of
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
@@ -27,6 +28,7 @@ VERDICTS = (HOLDS, FAILS, UNDECIDED)
 # A verdict is told by its word and its symbol; the style adds a colour to them.
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?"}
 STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
+FAILING = ("does not hold", "do not hold")  # one claim, and several
 BANDS_FIGURE = "fig9"
 # Where claims are judged once more, by the names of `check.ELSEWHERE`.
 _PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {
@@ -236,7 +238,7 @@ def _judgement(row: pd.Series, labels: Labels, sources: Mapping[str, str]) -> Ju
         verdict=row["verdict"],
         effect="" if pd.isna(row["effect"]) else effect_text(row["effect"], row["unit"]),
         interval=f"{unit.text(row['low'])} to {unit.text(row['high'])}" if has_interval else "",
-        seeds=f"{seeds} seed{'' if seeds == 1 else 's'}" if seeds else "",
+        seeds=counted(seeds, "seed") if seeds else "",
         rival=labels.in_words(row["rival"], sources, about),
         because="" if row["verdict"] == HOLDS else labels.in_words(reason, sources, about),
         scale=row["scale"],
@@ -291,7 +293,7 @@ def _again(rows: pd.DataFrame, where: str, columns: Sequence[str]) -> Again:
 def in_words(verdicts: Sequence[str]) -> str:
     """How many of these verdicts are which."""
     holding, failing, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
-    parts = [f"{holding} hold{'s' if holding == 1 else ''}"] if holding else []
-    parts += [f"{failing} do{'es' if failing == 1 else ''} not hold"] if failing else []
+    parts = [counted(holding, "holds", "hold")] if holding else []
+    parts += [counted(failing, *FAILING)] if failing else []
     parts += [f"{open_} undecided"] if open_ else []
     return ", ".join(parts)

@@ -16,7 +16,7 @@ from ptychoformer.drawn import (
 )
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments
-from ptychoformer.publication.names import listed_figures, object_name
+from ptychoformer.publication.names import counted, listed_figures, object_name
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import Layout
 
@@ -127,7 +127,7 @@ def _note_of_fig9(experiments: Experiments) -> str:
     if not experiments.holdings:
         return f"Here with {_seeds(experiments, 'table1')}."
     seeds = len({run["seed"] for run in runs_of_fig9(experiments)})
-    count, absent = _counted(seeds, "seed"), experiments.holdings.parts["table1"].absent_methods
+    count, absent = counted(seeds, "seed"), experiments.holdings.parts["table1"].absent_methods
     lacking = _shortcomings(seeds < SEEDS_FIXED, absent)
     return f"Here with the {count} of which the reference runs have every network’s spectra.{lacking}"
 
@@ -154,7 +154,7 @@ def _object(experiments: Experiments, dataset: str) -> str:
 
 def _epochs(experiments: Experiments, experiment: str) -> str:
     *others, last = sorted({experiments.epochs(dataset) for dataset in experiments.datasets(experiment)})
-    return f"{', '.join(map(str, others))} or {_counted(last, 'epoch')}" if others else _counted(last, "epoch")
+    return f"{', '.join(map(str, others))} or {counted(last, 'epoch')}" if others else counted(last, "epoch")
 
 
 def _seeds(experiments: Experiments, experiment: str) -> str:
@@ -164,7 +164,7 @@ def _seeds(experiments: Experiments, experiment: str) -> str:
         for size in experiments.sizes(experiment, dataset)
     ]
     counts = {len(experiments.seeds(experiment, *cell)) for cell in cells} - {0}
-    return _counted(min(counts), "seed") if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
+    return counted(min(counts), "seed") if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
 
 
 def _holdings_note(experiments: Experiments, experiment: str) -> str:
@@ -182,7 +182,3 @@ def _listed(names: Iterable[str]) -> str:
     """Names in a row; what several begin with is said once: ``Weighted, α = 0.3, 0.4``."""
     begun = groupby((name.rpartition(" ") for name in names), lambda parts: parts[0])
     return ", ".join(f"{first} {', '.join(last for *_, last in alike)}".strip() for first, alike in begun)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

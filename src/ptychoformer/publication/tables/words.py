@@ -19,6 +19,7 @@ from ptychoformer.evaluation.quantities import (
     p_and_level,
     p_value,
 )
+from ptychoformer.publication.names import counted
 from ptychoformer.publication.tables.layout import Part
 
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
@@ -185,7 +186,7 @@ def _turned(row: pd.Series, favours_a: bool, name: str) -> float:
 
 
 def _seeds(count: float) -> str:
-    return f"{int(count)} seed{'' if count == 1 else 's'}"
+    return counted(int(count), "seed")
 
 
 def _statistic(value: float) -> str:
