@@ -30,8 +30,6 @@ RETRAINED = "retrained"
 MEASURED_PARTS = ("bands", "spectra")  # of scenes, which alone are taken from there
 # What is looked at here.
 _COLUMNS = ("dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size")
-# The scenes of parts that name none: of these were all that stores kept at first.
-_FIRST_PLACE = ("lower_right", "scene")
 _NEEDED = ("floor", "ceiling")  # references that a table cannot do without
 _CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
@@ -184,7 +182,7 @@ def _kept(row: Mapping[str, str], place: tuple[str, str]) -> set[str]:
     level.
     """
     parts = [part.split(":") for part in row["parts"].split()]
-    return {*row["blocks"].split(), *(name for name, *own in parts if (tuple(own) or _FIRST_PLACE) == place)}
+    return {*row["blocks"].split(), *(name for name, *own in parts if tuple(own) == place)}
 
 
 def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Part | None:
