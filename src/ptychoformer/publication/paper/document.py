@@ -28,7 +28,6 @@ from ptychoformer.escaping import typst as escaped
 from ptychoformer.evaluation.columns import PAIRWISE, read_table
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import atomic, check_file, write_text
-from ptychoformer.paths import Run
 from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
 from ptychoformer.publication.names import listed_figures
 from ptychoformer.publication.paper.readings import read_readings
@@ -38,6 +37,7 @@ from ptychoformer.publication.report.figures import absent
 from ptychoformer.publication.report.headline import HEADLINE_TABLE, headline_words, headlines
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.opening import opening
+from ptychoformer.publication.report.printed import Printed
 from ptychoformer.publication.tables.compare import COLUMNS, notes
 from ptychoformer.publication.tables.layout import Layout, caption, column_groups
 from ptychoformer.publication.tables.typeset import at_part, by_condition, rows
@@ -49,61 +49,49 @@ HEIGHTS = range(225, 115, -5)  # of the highest figure, mm: the first that fits,
 
 
 def make_paper(
+    printed: Printed,
     *,
-    tables: Mapping[str, str | os.PathLike],
     pairs: Mapping[str, str | os.PathLike],
     figures: Mapping[str, str | os.PathLike],
-    claims: str | os.PathLike,
     readings: str | os.PathLike,
     citation: str | os.PathLike,
-    contents: Contents,
-    trained: Mapping[Run, Mapping[str, Any]],
-    words: Mapping[str, Mapping[str, Any]],
-    labels: Mapping[str, Mapping[str, str]],
-    ours: str,
-    scale: Mapping[str, Any],
-    missing_scan: str = "",
-    harvest_note: str = "",
-    caution: str = "",
     source: str | os.PathLike,
     pdf: str | os.PathLike,
 ) -> None:
     """Write the paper as a document of Typst, and typeset it.
 
     Args:
-        tables: ``table1`` ... to the tidy CSV of `compare.make_table`.
-        pairs: the same names to ``pairwise.csv``.
+        printed: what is printed.
+        pairs: ``table1`` ... to ``pairwise.csv``.
         figures: ``fig1`` ... to PDF, each in a folder below that of ``source``.
-        claims: of `judge.judge`.
         readings: ``docs/readings.md``.
         citation: ``CITATION.cff``, which names the paper that is reproduced.
-        contents, trained, words, labels, ours, scale, missing_scan, harvest_note, caution: as
-            `report.page.make_report` takes them.
         source: gets the document, which may be edited and typeset again.
         pdf: gets its pages.
 
     Raises:
         InputError: a file is missing or breaks its contract, a figure cannot be read, or Table I
-            has no network ``ours``.
+            has no network that is called ours.
         OutputError: the document cannot be typeset.
     """
-    labels, layouts = Labels(**labels), {name: Layout.of(table) for name, table in words.items()}
-    first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(trained, labels)
-    read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
+    words, ours, contents = printed.words, printed.ours, printed.contents
+    labels, layouts = Labels(**printed.labels), {name: Layout.of(table) for name, table in words.items()}
+    first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(printed.trained, labels)
+    read = {name: (read_table(printed.tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)
-    floats = _floats(_tables(layouts, read, words), figures, contents, Path(source).parent, missing_scan)
+    floats = _floats(_tables(layouts, read, words), figures, contents, Path(source).parent, printed.missing_scan)
     orders = floats.pop("orders")
     # Every value is text unless it was made Typst here.
     render = partial(
         template(TEMPLATE, {"inline": inline, "quoted": _quoted}, _as_typst).render,
-        caution=caution,
-        harvest_note=harvest_note,
-        opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
+        caution=printed.caution,
+        harvest_note=printed.harvest_note,
+        opening=opening(words[HEADLINE_TABLE]["scale_note"], printed.scale, runs, lead, first.methods[ours]),
         **headline_words(lead, first, ours),
         paper=_reproduced(citation),
         readings=read_readings(readings),
         **floats,
-        **_claims(claims, labels, contents),
+        **_claims(printed.claims, labels, contents),
         version=__version__,
         libraries=[*report_runs.libraries(runs), ("typst", typst.__version__)],
     )

@@ -31,6 +31,7 @@ from ptychoformer.publication.report.figures import pictures
 from ptychoformer.publication.report.headline import HEADLINE_TABLE, Headline, headline_words, headlines
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.opening import opening
+from ptychoformer.publication.report.printed import Printed
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables import typeset
 from ptychoformer.publication.tables.compare import COLUMNS, is_shown, notes
@@ -47,66 +48,44 @@ Statistics = tuple[str | os.PathLike, str | os.PathLike]
 
 
 def make_report(
+    printed: Printed,
     *,
-    tables: Mapping[str, str | os.PathLike],
     statistics: Mapping[str, Statistics],
     figures: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
-    claims: str | os.PathLike,
     reference: str | os.PathLike | None,
-    contents: Contents,
     histories: Mapping[Run, pd.DataFrame],
-    trained: Mapping[Run, Mapping[str, Any]],
-    words: Mapping[str, Mapping[str, Any]],
-    labels: Mapping[str, Mapping[str, str]],
-    ours: str,
-    scale: Mapping[str, Any],
-    missing_scan: str = "",
-    harvest_note: str = "",
-    caution: str = "",
     output: str | os.PathLike,
 ) -> None:
     """Write the page.
 
     Args:
-        tables: ``table1`` ... to the tidy CSV of `compare.make_table`.
-        statistics: the same names to ``anova.csv`` and ``pairwise.csv``.
+        printed: what is printed.
+        statistics: ``table1`` ... to ``anova.csv`` and ``pairwise.csv``.
         figures: ``fig1`` ... to PDF, which is linked to, and PNG, which is shown.
-        claims: of `judge.judge`.
         reference: folder of the reference runs (`store`); None if there is none.
-        contents: of the paper.
         histories: each run of Table I to its losses by epoch.
-        trained: each run of every experiment to its provenance; what jobs left of other runs is not
-            counted.
-        words: the names of the tables to what they were made with: the parts of a `layout.Layout`,
-            and ``scale_note`` as
-            `compare.make_table` takes it. Decides which tables are shown, in which order.
-        labels: of everything in the config, the arguments of a `Labels`.
-        ours: the network of Table I whose lead over the best of the others is the headline.
-        scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by
-            dots.
-        missing_scan: the file without which the measured data were left out.
-        harvest_note: that the runs are not of this workflow, in words; empty if they are.
-        caution: why the numbers mean nothing, told in red; empty if they do.
 
     Raises:
-        InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
+        InputError: a file is missing or breaks its contract, or Table I has no network that is
+            called ours.
     """
-    labels, layouts = Labels(**labels), {name: Layout.of(table) for name, table in words.items()}
+    words, tables, ours = printed.words, printed.tables, printed.ours
+    labels, layouts = Labels(**printed.labels), {name: Layout.of(table) for name, table in words.items()}
     first = layouts[HEADLINE_TABLE]
-    runs, lead = report_runs.trained_runs(trained, labels), _lead(tables, statistics, first, ours)
+    runs, lead = report_runs.trained_runs(printed.trained, labels), _lead(tables, statistics, first, ours)
     page = template(TEMPLATE, {"tied": _tied, "lettered": _lettered}).render(
         style=STYLE.read_text(encoding="utf-8"),
-        caution=caution,
-        opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
-        harvest_note=harvest_note,
-        scale=list(_flat(scale)),
+        caution=printed.caution,
+        opening=opening(words[HEADLINE_TABLE]["scale_note"], printed.scale, runs, lead, first.methods[ours]),
+        harvest_note=printed.harvest_note,
+        scale=list(_flat(printed.scale)),
         tables=[
             _table(layouts[name], tables[name], statistics[name], words[name]["scale_note"], labels) for name in words
         ],
-        figures=pictures(figures, contents.figures, output, missing_scan),
+        figures=pictures(figures, printed.contents.figures, output, printed.missing_scan),
         curves=_embedded(training_curves(histories, first.conditions, first.methods), "image/svg+xml"),
         **_headline_parts(lead, tables[HEADLINE_TABLE], first, ours),
-        **_claims_parts(claims, labels, contents, {*words, *figures}),
+        **_claims_parts(printed.claims, labels, printed.contents, {*words, *figures}),
         **_reference_parts(reference, labels, first),
         **_runs_parts(runs, labels),
     )
