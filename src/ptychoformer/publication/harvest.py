@@ -40,9 +40,8 @@ class Harvest:
         runs: trained networks of the folder, by `RUN` as text.
         new: those of them that the store did not have.
         whole: dataset to the number of its whole seeds in the store: seeds that have every network
-            of the paper's Table I, trained alike
-            (``n_train``, loss MSE, epochs, batch size) and tested on the dataset itself. The
-            largest ``n_train`` with a whole seed counts.
+            of the paper's Table I, trained alike (``n_train``, loss MSE, epochs, batch size) and
+            tested on the dataset itself. The largest ``n_train`` with a whole seed counts.
         skipped: folders of half-finished runs, with the reason.
     """
 

@@ -44,8 +44,8 @@ class Condition:
         versions: of the code, by which runs of one network were trained; they count as replicates
             of each other.
         rows: a network each: name, seeds, means with deviations of ``COLUMNS``, digests of the
-            code, seconds; then the references. The
-            networks compared are shown over the whole seeds alone, if there are any.
+            code, seconds; then the references. The networks compared are shown over the whole seeds
+            alone, if there are any.
         anovas, pairs: rows below ``ANOVA_HEADINGS`` and ``PAIR_HEADINGS``; none of fewer than two
             networks or whole seeds.
         variation: deviations over seeds and over blocks; none where there is one block only.

@@ -42,7 +42,7 @@ HISTORY_COLUMNS = (*RUN, *contract.HISTORY)
 SPECTRUM_COLUMNS = (*RUN, "block", "level", *contract.SPECTRA[len(RUN) :])
 BAND_RUN_COLUMNS = (*RUN, "block", "level", *contract.BAND_ENERGIES[len(RUN) :])
 TABLES = {SCORES: contract.SCORES, BANDS: BAND_RUN_COLUMNS, SPECTRA: SPECTRUM_COLUMNS, HISTORIES: HISTORY_COLUMNS}
-# Tables by what they say rather than by where it belongs.
+# Columns that hold values; all others say what a row is about, and order it.
 _VALUES = ("value", "estimate", "truth", "learning_rate", "train_loss", "validation_loss", *KEPT, *FACTS)
 _NUMBERS = ("n_train", "seed", "frequency", "epoch")
 _NAMES = {BANDS: "bands", SPECTRA: "spectra", HISTORIES: "history"}

@@ -2,9 +2,8 @@
 gone: one compressed HDF5 file.
 
     {dataset}/n{n_train}/seed{seed}                   attributes block, level, indices, pixel_size
-        (metres), unseen_from (-1: no such row),
-                                                      and the ends of the metrics' scale, amplitude
-                                                      and phase
+        (metres), unseen_from (-1: no such row), and the ends of the metrics' scale, amplitude and
+        phase
     .../patterns                                      (2, h, w) float32, photons
     .../{place}/truth/{channel}                       (h, w) int32, in steps of STEP of the
         channel's unit; place: scene, a, b

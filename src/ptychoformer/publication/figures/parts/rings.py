@@ -35,8 +35,8 @@ class Rings:
             ... pixels.
         distances: (m,) pixels, of the pairs below.
         alike: ``log``, log(1 + photons), and ``deviation``, the same less each pixel's mean over
-            patterns, to direction (``DIRECTIONS``)
-            to (3, m), ``BAND`` over patterns of the `intraclass_correlation` of two pixels.
+            patterns, to direction (``DIRECTIONS``) to (3, m), ``BAND`` over patterns of the
+            `intraclass_correlation` of two pixels.
         pair_radii: smallest and largest distance of a pair's middle from the centre, pixels.
         pixel_size: of the object, metres.
     """

@@ -39,9 +39,8 @@ def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, leve
 
     Args:
         region: ``whole``, all of the block, or ``unseen``, its part that no training pattern
-            lights. How large a share of the block
-            is unseen depends on the scan's overlap, so that scans of different overlap are
-            comparable over that part alone.
+            lights. How large a share of the block is unseen depends on the scan's overlap, so that
+            scans of different overlap are comparable over that part alone.
         level: ``scene`` or ``synchronised``, how the phase was stitched.
 
     Raises:
