@@ -115,8 +115,8 @@ def typeset_document(source: str | os.PathLike) -> bytes:
 
 
 def _fits(source: str | os.PathLike) -> bool:
-    """Whether a paper has no more than the pages it may have, and no figure runs off one; it notes
-    both itself.
+    """Say whether a paper has no more than the pages it may have, and no figure runs off one; it
+    notes both itself.
     """
     with _typesetting(source) as setting:
         (pages,), figures = (
@@ -127,7 +127,7 @@ def _fits(source: str | os.PathLike) -> bool:
 
 @contextmanager
 def _typesetting(source: str | os.PathLike) -> Iterator[dict[str, Any]]:
-    """Settings for Typst, whose errors become a sentence here."""
+    """Give Typst's settings, and turn its errors into a sentence."""
     try:
         yield {"root": Path(source).parent, "ignore_system_fonts": True}
     except RuntimeError as error:  # of which TypstError is one; a query raises no other
@@ -135,7 +135,7 @@ def _typesetting(source: str | os.PathLike) -> Iterator[dict[str, Any]]:
 
 
 def _reproduced(citation: str | os.PathLike) -> dict[str, str]:
-    """Title, authors, year and identifier of the paper that is reproduced."""
+    """Read title, authors, year and identifier of the paper that is reproduced."""
     try:
         paper = yaml.safe_load(Path(citation).read_text(encoding="utf-8"))["references"][0]
         *others, last = (_initials(author) for author in paper["authors"])
@@ -147,7 +147,7 @@ def _reproduced(citation: str | os.PathLike) -> dict[str, str]:
 
 
 def _initials(author: Mapping[str, str]) -> str:
-    """``Y.-X. Ren`` for Yu-Xuan Ren."""
+    """Shorten given names: ``Y.-X. Ren`` for Yu-Xuan Ren."""
     given = " ".join("-".join(f"{part[0]}." for part in name.split("-")) for name in author["given-names"].split())
     return f"{given} {author['family-names']}"
 
@@ -157,7 +157,7 @@ def _tables(
     read: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
     words: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Every table; what stands below the first is not said again below the others."""
+    """Lay out every table; what stands below the first is not said again below the others."""
     first, *others = (_table(layouts[name], *read[name], words[name]["scale_note"]) for name in words)
     told = set(first["notes"])
     kept = [[note for note in table["notes"] if note not in told] for table in others]
@@ -166,7 +166,9 @@ def _tables(
 
 
 def _table(layout: Layout, table: pd.DataFrame, pairwise: pd.DataFrame, scale_note: str) -> dict[str, Any]:
-    """The first part of a table, the headline at its block and level, as if it had no other."""
+    """Lay out the first part of a table, the headline at its block and level, as if it had no
+    other.
+    """
     part, layout = layout.parts[0], replace(layout, table=replace(layout.table, further_parts=()))
     table = at_part(table, part)
     return {
@@ -189,7 +191,9 @@ def _floats(
     folder: Path,
     missing_scan: str,
 ) -> dict[str, Any]:
-    """Tables and figures of results in either order, and the figures that are not among them."""
+    """Gather tables and figures of results in either order, and the figures that are not among
+    them.
+    """
     results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
     return {
         "orders": _orders(tables, _figures(results, contents, folder)),
@@ -199,18 +203,19 @@ def _floats(
 
 
 def _orders(tables: Sequence[dict[str, Any]], figures: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Tables before figures, and one of each in turn: sizes decide which fills pages better."""
+    """Order tables before figures, and one of each in turn: sizes decide which fills pages better.
+    """
     in_turn = [one for turn in zip_longest(tables, figures) for one in turn if one is not None]
     return [[*tables, *figures], in_turn]
 
 
 def _of_experiments(contents: Contents) -> set[str]:
-    """The figures that show how something came out, not how it is made."""
+    """Name the figures that show how something came out, not how it is made."""
     return {figure for experiment in contents.experiments.values() for figure in experiment.figures}
 
 
 def _figures(figures: Mapping[str, str | os.PathLike], contents: Contents, folder: Path) -> list[dict[str, str]]:
-    """Each figure with its caption, and its path as the document names it."""
+    """List each figure with its caption, and its path as the document names it."""
     found = []
     for name, path in figures.items():
         check_file(path)
@@ -223,7 +228,7 @@ def _figures(figures: Mapping[str, str | os.PathLike], contents: Contents, folde
 
 
 def _claims(path: str | os.PathLike, labels: Labels, contents: Contents) -> dict[str, Any]:
-    """The claims by section of the paper, and how many have which verdict, in words."""
+    """Gather the claims by section of the paper, and how many have which verdict, in words."""
     verdicts = report_claims.read_verdicts(path)
     counted = {source: verdicts.loc[verdicts["source"] == source, "verdict"] for source in (LOCAL, REFERENCE)}
     return {
@@ -237,7 +242,9 @@ def _claims(path: str | os.PathLike, labels: Labels, contents: Contents) -> dict
 
 
 def _as_typst(value: Any) -> Markup:
-    """Text as Typst, in which no end of a line parts a number from its unit; Typst as it is."""
+    """Write text as Typst, in which no end of a line parts a number from its unit; leave Typst as
+    it is.
+    """
     if isinstance(value, Markup):
         return value
     return Markup(escaped(re.sub(r"(?<=\d) (?=%|dB)", "\u00a0", str(value))))  # is escaped  # nosec B704
@@ -259,6 +266,6 @@ def _marked(part: str) -> Markup:
 
 
 def _quoted(text: str) -> Markup:
-    """A string of Typst's code, such as a path."""
+    """Write a string of Typst's code, such as a path."""
     written = text.replace("\\", r"\\").replace('"', r"\"")
     return Markup(f'"{written}"')  # is escaped  # nosec B704
