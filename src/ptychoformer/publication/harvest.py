@@ -109,7 +109,7 @@ def _merged(name: str, existing: pd.DataFrame, found: Finished, remade: set[Run]
 
 
 def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> set:
-    """The seeds that have all of these networks, among runs that were trained alike (``model``
+    """Find the seeds that have all of these networks, among runs that were trained alike (``model``
     and ``seed``).
     """
     wanted = set(networks)
@@ -117,7 +117,7 @@ def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> set:
 
 
 def _whole(runs: pd.DataFrame) -> dict[str, int]:
-    """Dataset to how many of its seeds are whole, see `Harvest`; sorted."""
+    """Count the whole seeds of each dataset, see `Harvest`; sorted."""
     own = runs[runs["model"].isin(TABLE_1) & (runs["loss"] == "mse") & (runs["dataset"] == runs["test"])]
     best: dict[str, tuple[bool, int, int]] = {}
     for (dataset, n_train, *_), alike in own.groupby(["dataset", "n_train", "epochs", "batch_size"]):
@@ -127,7 +127,7 @@ def _whole(runs: pd.DataFrame) -> dict[str, int]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command; returns its exit status."""
     parser = Parser(
         "python -m ptychoformer.publication.harvest",
         description=(

@@ -55,7 +55,7 @@ class Headline:
 
 
 def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours: str) -> list[Headline]:
-    """PSNR and SSIM of the first part of a table of networks.
+    """Compare PSNR and SSIM of ours and of the best other network, in the first part of a table.
 
     Args:
         table: of `compare.compare`.
@@ -85,7 +85,8 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
 
 
 def headline_words(lead: Sequence[Headline], layout: Layout, ours: str) -> dict[str, Any]:
-    """What pages say of the headlines: whose lead over which networks, and on which block."""
+    """Gather what pages say of the headlines: whose lead over which networks, and on which block.
+    """
     return {
         "headlines": by_condition(lead),
         "our_name": layout.methods[ours],
@@ -127,7 +128,7 @@ def _headline(
 
 
 def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
-    """Student's 95 % interval of a mean over seeds."""
+    """Put Student's 95 % interval of a mean over seeds in words; empty where it has none."""
     seeds = int(row["n_seeds"])
     if seeds < 2 or pd.isna(row["ours_std"]):
         return ""
@@ -136,8 +137,8 @@ def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
 
 
 def _ends_of_lead(pairs: pd.DataFrame, ours: str, rival: str, turn: int) -> tuple[float, float]:
-    """The interval of the paired difference, positive where ours is better; NaN where it was not
-    tested.
+    """Look up the interval of the paired difference, positive where ours is better; NaN where it
+    was not tested.
     """
     found = pairs[((pairs["a"] == ours) & (pairs["b"] == rival)) | ((pairs["a"] == rival) & (pairs["b"] == ours))]
     if found.empty or found.iloc[0][["low", "high"]].isna().any():

@@ -154,7 +154,7 @@ def _runs_parts(runs: pd.DataFrame, labels: Labels) -> dict[str, Any]:
 def _table(
     layout: Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str, labels: Labels
 ) -> dict[str, Any]:
-    """All that the page says under the heading of a table."""
+    """Gather all that the page says under the heading of a table."""
     table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
     shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
     told = [
@@ -178,7 +178,7 @@ def _table(
 
 
 def _part(part: Part, rows: Sequence[typeset.Row], layout: Layout) -> dict[str, Any]:
-    """One part of a table as the page shows it."""
+    """Lay out one part of a table as the page shows it."""
     return {
         "id": "-".join((layout.name, *part)),
         "caption": caption(part),
@@ -194,12 +194,12 @@ def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, part: Par
 
 
 def _shown(tests: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """The rows of a table of tests that belong to what the table of results shows."""
+    """Choose the rows of a table of tests that belong to what the table of results shows."""
     return tests[is_shown(tests, layout) & tests[layout.compared.condition_of_tests].isin(layout.conditions)]
 
 
 def _variation(table_csv: str | os.PathLike, layout: Layout) -> list[tuple[str, list[variation.Row]]]:
-    """How a table's scores differ between seeds, and between blocks."""
+    """Show how a table's scores differ between seeds, and between blocks."""
     means = variation.means_of_table(read_table(table_csv, COLUMNS), layout.level)
     methods = {**layout.methods, "floor": REFERENCE_LABELS["floor"]}
     found = variation.variation(means, layout.block)
@@ -207,12 +207,12 @@ def _variation(table_csv: str | os.PathLike, layout: Layout) -> list[tuple[str, 
 
 
 def _tied(sentence: str) -> str:
-    """The sentence, whose formulas no end of line tears apart."""
+    """Tie the formulas of a sentence together, so that no end of line tears one apart."""
     return re.sub(r" ([=<>]) ", "\u00a0\\1\u00a0", sentence)
 
 
 def _lettered(caption: str) -> Markup:
-    """A caption, escaped, with the letters of its panels bold."""
+    """Escape a caption, with the letters of its panels bold."""
     parts = re.split(r"\*\*(.+?)\*\*", caption)
     return Markup().join(Markup("<b>{}</b>").format(part) if place % 2 else part for place, part in enumerate(parts))
 
@@ -234,7 +234,7 @@ def _embedded(content: bytes, kind: str) -> str:
 
 
 def _as_text(table: pd.DataFrame, labels: Labels) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of a table of tests, in which names stand under their labels."""
+    """Write headings and rows of a table of tests, in which names stand under their labels."""
     known = {
         **dict.fromkeys(("dataset", "test"), labels.datasets),
         **{column: {**labels.losses, **labels.networks} for column in ("held", "a", "b")},

@@ -117,7 +117,7 @@ def keep_verdicts(claims_csv: str | os.PathLike, folder: str | os.PathLike) -> N
 
 
 def block_of_results(sources: Sources, full_size: Sequence[Told], laptop: Labels) -> str:
-    """The text between the marks.
+    """Write the text between the marks.
 
     Args:
         full_size: the tables that are told of.
@@ -132,8 +132,8 @@ def block_of_results(sources: Sources, full_size: Sequence[Told], laptop: Labels
 
 
 def headline_of_results(sources: Sources, told: Told) -> str:
-    """The shorter text between README's marks: a table's first condition at full size, and how
-    many claims hold at each scale.
+    """Write the shorter text between README's marks: a table's first condition at full size, and
+    how many claims hold at each scale.
 
     Raises:
         InputError: a table is missing or breaks its contract.
@@ -167,7 +167,7 @@ def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
 
 
 def _table(told: Told, scores: pd.DataFrame) -> Iterator[str]:
-    """Each condition of a table with who leads, or a sentence that there is nothing of it; a
+    """Yield each condition of a table with who leads, or a sentence that there is nothing of it; a
     paragraph may be empty.
     """
     published = read_table(told.published, PUBLISHED)
@@ -190,12 +190,12 @@ def _table(told: Told, scores: pd.DataFrame) -> Iterator[str]:
 
 
 def _are_compared(rows: pd.DataFrame, labels: Labels) -> bool:
-    """Whether there are two networks of a table that were trained alike."""
+    """Say whether there are two networks of a table that were trained alike."""
     return len(set(labels.networks) & set(rows.loc[rows["loss"] == "mse", "model"])) > 1
 
 
 def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: Labels) -> Iterator[str]:
-    """The largest training sets of Table I's networks as a table, and who leads."""
+    """Yield the largest training sets of Table I's networks as a table, and who leads."""
     runs = rows[rows["model"].isin(labels.networks) & (rows["loss"] == "mse")]
     schedule = _schedule(runs[runs["model"].isin(TABLE_1)])
     runs = runs[(runs[_SCHEDULE] == pd.Series(schedule, _SCHEDULE)).all(axis=1)]
@@ -217,7 +217,7 @@ def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: 
 
 
 def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
-    """How the runs that are told were trained: the largest training sets, then most whole
+    """Choose how the runs that are told were trained: the largest training sets, then most whole
     seeds, then most epochs.
     """
     found = {key: len(whole_seeds(part, set(runs["model"]))) for key, part in runs.groupby(_SCHEDULE)}
@@ -244,7 +244,7 @@ def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
 
 
 def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
-    """The PSNR of the amplitude of a condition in a line, and who leads."""
+    """Yield the PSNR of the amplitude of a condition in a line, and who leads."""
     runs = rows[~rows["model"].isin(REFERENCES)]
     networks = [name for name in labels.networks if name in set(runs["model"])]
     seeds, (dataset, test, block) = whole_seeds(runs, networks), rows[["dataset", "test", "block"]].iloc[0]
@@ -262,8 +262,8 @@ def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
 
 
 def _verdicts(folder: Path) -> str:
-    """How many claims hold by the verdicts that are kept in a folder, as a sentence that may also
-    end another; empty if none are.
+    """Say how many claims hold by the verdicts that are kept in a folder, as a sentence that may
+    also end another; empty if none are.
     """
     if not (folder / CLAIMS).is_file():
         return ""
@@ -278,7 +278,7 @@ def _verdicts(folder: Path) -> str:
 
 
 def _caution(folder: Path) -> str:
-    """What the verdicts that are kept in a folder depend on; empty if none are."""
+    """Say what the verdicts that are kept in a folder depend on; empty if none are."""
     if not (folder / CLAIMS).is_file():
         return ""
     claims = read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict", *VERDICTS_ELSEWHERE])
