@@ -40,8 +40,7 @@ BLOCKS = {
 
 
 def object_name(entry: Mapping[str, Any]) -> str:
-    """Name an object by its entry in the config: the file that it is read from, or how it is made.
-    """
+    """Name an object by its entry in the config: its file, or how it is made."""
     if entry["kind"] == "tiff":
         return f"the object in {PurePosixPath(entry['amplitude']['file']).name}"
     return f"a generated object ({entry['kind']})"
@@ -62,8 +61,6 @@ def counted(number: int, one: str, several: str = "") -> str:
 
 
 def listed_figures(names: Sequence[str]) -> str:
-    """Put figures in words: ``Figures 1, 2 and 3`` for ``fig1``, ``fig2`` and ``fig3``; empty for
-    none.
-    """
+    """Put figures in words: ``Figures 1 and 2`` for ``fig1`` and ``fig2``; empty for none."""
     *others, last = (name.removeprefix("fig") for name in names) if names else ("",)
     return f"Figures {', '.join(others)} and {last}" if others else f"Figure {last}" if last else ""

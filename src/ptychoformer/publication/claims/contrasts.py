@@ -286,8 +286,7 @@ def _every_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) 
 
 
 def _one_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> int:
-    """Find the largest training set with a whole seed, or the largest of all; 0 if there is none.
-    """
+    """Find the largest training set with a whole seed, or the largest of all; 0 without any."""
     whole, sizes = _run_sizes(test, spot, methods, numbers)
     return max(whole or sizes or [0])
 

@@ -72,7 +72,7 @@ def compose(rings: Rings, condition: str) -> Figure:
 
 
 def _scale(rings: Rings) -> LogNorm:
-    """Make one scale for all images; below its lower end, ``DECADES`` under the peak, all is black.
+    """Make one scale for all images; below its lower end, ``DECADES`` under the peak, it is black.
     """
     peak = _peak(rings.typical, rings.mean)
     return LogNorm(peak / 10**DECADES, peak, clip=True)

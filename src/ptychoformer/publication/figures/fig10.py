@@ -110,9 +110,7 @@ def load(
 
 
 def compose(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model: str, scene: str) -> Figure:
-    """Draw two columns of panels, amplitude and phase, with PSNR above SSIM; ``scene`` says of
-    what.
-    """
+    """Draw two columns of panels, amplitude and phase, PSNR above SSIM; ``scene`` says of what."""
     figure = Figure(figsize=(SINGLE_COLUMN, HEIGHT))
     figure.text(0.5, 1 - 0.14 / HEIGHT, scene.capitalize(), ha="center", va="baseline")
     for letter, (channel, metric) in zip("acbd", PANELS, strict=True):

@@ -173,9 +173,7 @@ def _draw_learned(figure: Figure, attention: Attention, side: float, step: float
 
 
 def _factor(image: np.ndarray) -> float:
-    """Find up to how many times more, or less, than an equal share a map's colours reach, to two
-    digits.
-    """
+    """Find how many times more, or less, than an equal share a map's colours reach; two digits."""
     # What underflows to nothing lies below every colour scale.
     logarithm = np.abs(np.log(np.maximum(image, np.finfo(float).tiny)))
     factor = float(np.clip(np.exp(np.quantile(logarithm, SHOWN)), LEAST_FACTOR, MOST_FACTOR))

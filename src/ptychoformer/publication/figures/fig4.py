@@ -114,9 +114,7 @@ class Page:
             )
 
     def panel(self, box: Box, view: View, model: str | None, row: tuple[str, bool]) -> Axes:
-        """Draw the image or the error of a network in one channel, or the truth if ``model`` is
-        None.
-        """
+        """Draw a network's image or error in one channel, or the truth if ``model`` is None."""
         channel, is_error = row
         images = view.truth if model is None else view.answers[model]
         return self.image(

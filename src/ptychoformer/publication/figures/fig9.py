@@ -91,9 +91,7 @@ def read_runs(path: str | os.PathLike, columns: tuple[str, ...], models: Mapping
 
 
 def compose(spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str], scene: str) -> Figure:
-    """Draw sections above, bands and ring correlation below, with one legend; ``scene`` says of
-    what.
-    """
+    """Draw sections above, bands and ring correlation below, one legend; ``scene`` says of what."""
     handles = [Line2D([], [], color="black", linewidth=0.9, label="truth")]
     handles += [
         Line2D([], [], markersize=3, label=label, **NETWORK_STYLE, **line_style(place, model))
@@ -219,9 +217,7 @@ def band_ratios(bands: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratio_limits(ratios: pd.DataFrame) -> tuple[float, float]:
-    """Choose whole decades around the means and one; wide intervals of few seeds may leave the
-    panel.
-    """
+    """Choose decades around the means and one; wide intervals of few seeds may leave the panel."""
     low, high = np.floor(np.log10(ratios["mean"].min()) - 0.1), np.ceil(np.log10(ratios["mean"].max()) + 0.1)
     return 10.0 ** min(low, -1), 10.0 ** max(high, 1)
 
@@ -270,8 +266,8 @@ def _draw_correlation(axes: Axes, spectra: pd.DataFrame, channel: str, models: M
 
 
 def _draw_interval(axes: Axes, falls: pd.Series, height: float, mark: Mapping[str, object]) -> None:
-    """Mean of frequencies and its 95 % interval in a row of its own; arrowheads where this goes on
-    beyond the frequencies that there are.
+    """Draw the mean of frequencies and its 95 % interval in a row of its own, with arrowheads where
+    the interval goes on beyond the frequencies that there are.
     """
     mean, half = falls.mean(), half_width_of(falls)
     style = {"elinewidth": 0.7, "capsize": 1.2, "capthick": 0.6, "zorder": 3, **mark}

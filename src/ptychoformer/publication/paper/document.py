@@ -166,9 +166,7 @@ def _tables(
 
 
 def _table(layout: Layout, table: pd.DataFrame, pairwise: pd.DataFrame, scale_note: str) -> dict[str, Any]:
-    """Lay out the first part of a table, the headline at its block and level, as if it had no
-    other.
-    """
+    """Lay out the first part of a table, the headline's, as if it had no other."""
     part, layout = layout.parts[0], replace(layout, table=replace(layout.table, further_parts=()))
     table = at_part(table, part)
     return {
@@ -191,9 +189,7 @@ def _floats(
     folder: Path,
     missing_scan: str,
 ) -> dict[str, Any]:
-    """Gather tables and figures of results in either order, and the figures that are not among
-    them.
-    """
+    """Gather tables and figures of results in either order, and the other figures."""
     results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
     return {
         "orders": _orders(tables, _figures(results, contents, folder)),
@@ -203,8 +199,7 @@ def _floats(
 
 
 def _orders(tables: Sequence[dict[str, Any]], figures: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Order tables before figures, and one of each in turn: sizes decide which fills pages better.
-    """
+    """Put tables before figures, and one of each in turn: sizes decide which fills pages better."""
     in_turn = [one for turn in zip_longest(tables, figures) for one in turn if one is not None]
     return [[*tables, *figures], in_turn]
 

@@ -222,9 +222,7 @@ def section_of(place: str, contents: Contents) -> str:
 
 
 def _published(rows: pd.DataFrame) -> str:
-    """Put the paper's own effect in words; its unit is the test's, which only a row with an effect
-    names.
-    """
+    """Put the paper's own effect in words; only a row with an effect names its unit, the test's."""
     units = [unit for unit in rows["unit"] if unit]
     value = rows["published_value"].iloc[0]
     # A claim that could not be looked at has no unit; the paper's number alone could be misread, so

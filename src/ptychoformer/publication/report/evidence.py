@@ -120,9 +120,7 @@ def picture(rows: pd.DataFrame) -> Markup:
 
 
 def _axis(values: Iterable[float]) -> Callable[[float], float]:
-    """Make a function that places a value, in pixels from the left; what lies beyond is put at the
-    edge.
-    """
+    """Make a function that places a value, pixels from the left; beyond the axis, at its edge."""
     values = list(values)
     low, span = min(values), (max(values) - min(values)) or 1.0
     scale = (_WIDTH - 2 * _MARGIN) / span

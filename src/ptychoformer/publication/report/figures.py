@@ -117,8 +117,7 @@ def _picture(
 
 
 def _first_sentences(caption: str) -> str:
-    """Take a caption without marks, as many whole sentences of it as an alternative text may have.
-    """
+    """Take as many whole sentences of a caption, without marks, as an alternative text may have."""
     found = ""
     for sentence in re.split(r"(?<=\.)\s+", caption.replace("**", "")):
         if found and len(found) + len(sentence) > MOST_LETTERS:

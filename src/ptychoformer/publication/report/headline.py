@@ -85,8 +85,7 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
 
 
 def headline_words(lead: Sequence[Headline], layout: Layout, ours: str) -> dict[str, Any]:
-    """Gather what pages say of the headlines: whose lead over which networks, and on which block.
-    """
+    """Gather what pages say of the headlines: whose lead over which networks, on which block."""
     return {
         "headlines": by_condition(lead),
         "our_name": layout.methods[ours],

@@ -61,9 +61,7 @@ def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], 
 
 
 def leads(runs: pd.DataFrame, networks: list[str], labels: Labels) -> str:
-    """Say who has the highest mean of what, and by how much, as a table; empty without two
-    networks.
-    """
+    """Tabulate who has the highest mean of what, and by how much; empty without two networks."""
     found = [
         _lead(runs[(runs["channel"] == channel) & (runs["metric"] == metric)], networks, labels)
         for channel, metric in COLUMNS

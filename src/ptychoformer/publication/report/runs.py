@@ -58,9 +58,7 @@ def _fact(facts: Mapping[str, Any], name: str) -> str:
 
 
 def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
-    """Write one row a network, loss, dataset, size and device: how many runs, and their mean
-    seconds.
-    """
+    """Count runs and average their seconds: a row a network, loss, dataset, size and device."""
     places = ["condition", "patterns", "network", "loss", "device"]
     found = pd.DataFrame(
         [

@@ -52,8 +52,7 @@ def variation(means: pd.DataFrame, block: str) -> pd.DataFrame:
 
 
 def means_of_table(table: pd.DataFrame, level: str) -> pd.DataFrame:
-    """Take the rows of ``MEANS`` from a table of `compare.compare`: of whole blocks, at this level.
-    """
+    """Take the rows of ``MEANS`` from a table of `compare.compare`: whole blocks, this level."""
     here = table[(table["region"] == WHOLE) & (table["level"] == level)]
     return here.rename(columns={"ours_mean": "mean", "ours_std": "std"})[list(MEANS)]
 

@@ -164,7 +164,7 @@ def _pairs(
 
 def _sample(images: np.ndarray, radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Sample images (n, h, h) at polar coordinates that broadcast to (rows, columns): (n, rows,
-    columns).
+    columns), by linear interpolation.
     """
     centre = images.shape[-1] // 2
     where = np.stack(np.broadcast_arrays(centre + radius * np.sin(angle), centre + radius * np.cos(angle)))

@@ -91,9 +91,7 @@ def heading(label: str, width: float, lines: int = 1) -> str:
 
 
 def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:
-    """Write a bold panel letter and a line of text, with their baseline ``above`` inches over the
-    box.
-    """
+    """Write a bold letter and a line of text, with their baseline ``above`` inches over the box."""
     left, top, *_ = box
     width, height = figure.get_size_inches()
     y = 1 - (top - above) / height

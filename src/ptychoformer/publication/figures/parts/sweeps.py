@@ -30,8 +30,7 @@ REFERENCE_LOOK = {"color": "0.35", "linewidth": 0.8, "zorder": 1}  # of floor, c
 
 
 def half_width_of(values: pd.Series) -> float:
-    """Compute half of the 95 % interval of the mean of values; NaN of a single one, which has none.
-    """
+    """Compute half of the 95 % interval of the mean of values; NaN of a single one."""
     return half_width(values.std(skipna=False), len(values))
 
 
@@ -93,8 +92,7 @@ def select(summary: pd.DataFrame, **wanted: str | int | float) -> pd.DataFrame:
 
 
 def line_style(place: int, model: str) -> dict[str, object]:
-    """Choose colour, marker and dashes of the network at ``place``, which differ in grey print too.
-    """
+    """Choose colour, marker and dashes of the network at ``place``, distinct in grey print too."""
     return {"color": colour(model), "marker": MARKERS[place % len(MARKERS)], "linestyle": DASHES[place % len(DASHES)]}
 
 
