@@ -72,8 +72,7 @@ def compose(rings: Rings, condition: str) -> Figure:
 
 
 def _scale(rings: Rings) -> LogNorm:
-    """Make one scale for all images; below its lower end, ``DECADES`` under the peak, it is black.
-    """
+    """Make one scale for all images; all below its end, ``DECADES`` under the peak, is black."""
     peak = _peak(rings.typical, rings.mean)
     return LogNorm(peak / 10**DECADES, peak, clip=True)
 
