@@ -122,7 +122,7 @@ class TestPlan:
 
     def test_bands_of_a_store_are_of_the_seeds_that_it_has_of_all_networks_shown(self, tmp_path):
         """The store has ten seeds of Table I, and bands of three of them; of the large PtyNet neither."""
-        keep_reference(tmp_path, "bands history spectra", seed=["0", "1", "2"])
+        keep_reference(tmp_path, "bands:lower_right:scene history spectra:lower_right:scene", seed=["0", "1", "2"])
         made = full_size(harvested=str(tmp_path))
         assert "fig9" in made.shown_figures
         assert "Figure 9" not in made.harvest_note()
@@ -133,7 +133,12 @@ class TestPlan:
         assert len(made.experiments.runs("table1", dataset="clean")) == 10 * len(networks)
         assert "with the 3 seeds" in made.listed()["fig9"].caption
         assert "Interim" in made.listed()["fig9"].caption
-        keep_reference(tmp_path, "bands history spectra", seed=["0", "1", "2"], model=["ptychonn", "dpi"])
+        keep_reference(
+            tmp_path,
+            "bands:lower_right:scene history spectra:lower_right:scene",
+            seed=["0", "1", "2"],
+            model=["ptychonn", "dpi"],
+        )
         without = full_size(harvested=str(tmp_path))
         assert "fig9" not in without.shown_figures
         assert "Figure 9" in without.harvest_note()
@@ -145,7 +150,7 @@ class TestPlan:
     def test_for_a_headline_of_whose_scenes_a_store_keeps_nothing_figures_are_left_out_and_tables_printed(
         self, tmp_path, headline
     ):
-        keep_reference(tmp_path, "bands history spectra views")
+        keep_reference(tmp_path, "bands:lower_right:scene history spectra:lower_right:scene views:lower_right:scene")
         as_kept, other = full_size(harvested=str(tmp_path)), full_size(headline, harvested=str(tmp_path))
         assert {"fig4", "fig9"} <= set(as_kept.shown_figures)
         assert not {"fig4", "fig9"} & set(other.shown_figures)

@@ -1,7 +1,7 @@
 """A small experiment as files, by the contracts of the other rooms: scans of bars, networks that blur, metrics and their statistics."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +23,7 @@ from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import Optics, create_dataset, read_scan
 from ptychoformer.measurement.windows import windows
 from ptychoformer.provenance import sidecar
+from ptychoformer.publication.report.printed import Printed
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.tables.layout import Layout, parts_of
 from ptychoformer.storage import create_hdf5, write
@@ -283,6 +284,13 @@ def write_training(folder: Path, seeds: int = 3, epochs: int = 12) -> tuple[list
                 histories.append(run / "history.csv")
                 checkpoints.append(run / "model.pt")
     return histories, checkpoints
+
+
+def told(inputs):
+    """Arguments of `make_report` or `make_paper`, of which a `Printed` is made of those that it holds."""
+    alike = {field.name for field in fields(Printed)} & inputs.keys()
+    printed = Printed(**{name: inputs[name] for name in alike})
+    return {name: value for name, value in inputs.items() if name not in alike} | {"printed": printed}
 
 
 def keep_reference(folder: Path, scores: pd.DataFrame, bands: pd.DataFrame | None = None) -> Path:

@@ -160,7 +160,10 @@ def test_figure_8_needs_two_sizes_and_a_table_its_floor(tmp_path, config):
 
 
 def test_seeds_with_another_part(tmp_path, config):
-    rows = [row | ({"parts": "bands views"} if row["seed"] == "3" else {}) for row in runs_of(config, "table1")]
+    rows = [
+        row | ({"parts": "bands:lower_right:scene views:lower_right:scene"} if row["seed"] == "3" else {})
+        for row in runs_of(config, "table1")
+    ]
     found = holdings(tmp_path, config, rows)
     assert found.seeds("clean", None, ("dpi", "mse"), 2928, "views") == {3}
     assert found.seeds("clean", "curved", ("dpi", "mse"), 2928, "views") == set()
@@ -169,9 +172,13 @@ def test_seeds_with_another_part(tmp_path, config):
 @pytest.mark.parametrize(
     ("parts", "place", "held"),
     [
-        ("bands spectra views", ("lower_right", False), True),  # as stores had it at first
-        ("bands spectra views", ("lower_left", False), False),
-        ("bands spectra views", ("lower_right", "synchronised"), False),
+        ("bands:lower_right:scene spectra:lower_right:scene views:lower_right:scene", ("lower_right", False), True),
+        ("bands:lower_right:scene spectra:lower_right:scene views:lower_right:scene", ("lower_left", False), False),
+        (
+            "bands:lower_right:scene spectra:lower_right:scene views:lower_right:scene",
+            ("lower_right", "synchronised"),
+            False,
+        ),
         ("bands:lower_left:scene spectra:lower_left:scene views:lower_left:scene", ("lower_left", False), True),
         ("bands:lower_left:scene spectra:lower_left:scene views:lower_left:scene", ("lower_right", False), False),
         (

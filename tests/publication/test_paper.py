@@ -20,6 +20,8 @@ from ptychoformer.publication.paper.readings import read_readings
 from ptychoformer.publication.tables.compare import make_table
 from ptychoformer.publication.tables.layout import Layout
 
+from .conftest import told
+
 ROOT = Path(__file__).parents[2]
 FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig6", "fig7", "fig8", "fig9", "fig10")
 
@@ -37,7 +39,7 @@ def write_figure(path, size=None):
 
 
 def write_inputs(folder, experiment, names=range(1, 6), seeds=3):
-    """Arguments of `make_paper`, and the files they name."""
+    """Arguments of `make_paper` as `told` takes them, and the files they name."""
     tables, pairs, metrics, words = {}, {}, {}, {}
     for place in names:
         table, name = list(experiment.TABLES.values())[place - 1], f"table{place}"
@@ -93,7 +95,7 @@ def inputs(tmp_path_factory, experiment):
 @pytest.fixture(scope="module")
 def document(inputs):
     """The paper as Typst reads it."""
-    make_paper(**inputs)
+    make_paper(**told(inputs))
     return inputs["source"].read_text().replace("\u00a0", " ")
 
 
@@ -182,7 +184,7 @@ def test_a_claim_that_reference_runs_speak_of_does_not_wait(inputs, tmp_path):
     elsewhere = pd.read_csv(inputs["claims"]).assign(source="reference")
     both = pd.concat([claims, elsewhere[elsewhere["n_seeds"] > 0]])
     both.to_csv(tmp_path / "claims.csv", index=False)
-    make_paper(**inputs | dict(claims=tmp_path / "claims.csv"))
+    make_paper(**told(inputs | dict(claims=tmp_path / "claims.csv")))
     made = inputs["source"].read_text().replace("\u00a0", " ")
     # Each in a block of its own, which no end of a column tears apart.
     assert all(f"#claim[\n{escaped(statement)}" in made for statement in elsewhere.query("n_seeds > 0")["statement"])
@@ -202,7 +204,7 @@ def test_a_paper_has_four_to_eight_pages(document, inputs):
 def test_with_the_measured_scan_it_has_no_more_than_eight(inputs):
     measured = {"fig5": write_figure(inputs["figures"]["fig4"].with_name("fig5.pdf"))}
     figures = dict(sorted((inputs["figures"] | measured).items(), key=lambda figure: int(figure[0][3:])))
-    make_paper(**inputs | dict(figures=figures))
+    make_paper(**told(inputs | dict(figures=figures)))
     assert pages(inputs["source"]) <= 8
 
 
@@ -210,7 +212,7 @@ def test_figures_are_as_high_as_eight_pages_allow(inputs):
     source = inputs["source"]
     folder = source.parent / "high"
     figures = {name: write_figure(folder / f"{name}.pdf", (7.16, 9)) for name in inputs["figures"]}
-    make_paper(**inputs | dict(figures=figures))
+    make_paper(**told(inputs | dict(figures=figures)))
     made = source.read_text()
     height = int(re.search(r"highest: (\d+)mm", made)[1])
     higher = source.with_name("higher.typ")
@@ -224,7 +226,9 @@ def test_a_height_with_which_a_figure_runs_off_its_page_is_not_taken(inputs):
     source = inputs["source"]
     folder = source.parent / "off"
     sizes = dict.fromkeys(inputs["figures"], (7.16, 9)) | {"fig9": (7.16, 6.5), "fig10": (3.5, 3.5)}
-    make_paper(**inputs | dict(figures={name: write_figure(folder / f"{name}.pdf", sizes[name]) for name in sizes}))
+    make_paper(
+        **told(inputs | dict(figures={name: write_figure(folder / f"{name}.pdf", sizes[name]) for name in sizes}))
+    )
     made = source.read_text()
     assert fits(source) == [True] * made.count("#picture(")
     trials = [source.with_name(f"{height}.typ") for height in HEIGHTS]
@@ -239,9 +243,9 @@ def test_all_experiments_figures_are_shown_and_the_others_named(document):
 
 
 def test_the_same_inputs_give_the_same_bytes_without_a_time(document, inputs):
-    make_paper(**inputs)  # tests before this one write other papers there
+    make_paper(**told(inputs))  # tests before this one write other papers there
     first = inputs["pdf"].read_bytes()
-    make_paper(**inputs)
+    make_paper(**told(inputs))
     assert inputs["pdf"].read_bytes() == first
     assert inputs["source"].read_text().replace("\u00a0", " ") == document
     assert b"CreationDate" not in first
@@ -253,7 +257,7 @@ def test_words_of_others_are_text(document):
 
 
 def test_a_caution_stands_on_every_page_in_red(inputs, tmp_path):
-    make_paper(**inputs | dict(caution="Means #nothing."))
+    make_paper(**told(inputs | dict(caution="Means #nothing.")))
     head = inputs["source"].read_text().split("#place(top")[0]
     assert re.search(r"header: .*fill: rgb\(\"#b00020\"\)\)\[Means \\#nothing\\\.\]", head)
     assert "*Not a result:*" in inputs["source"].read_text()
@@ -262,7 +266,7 @@ def test_a_caution_stands_on_every_page_in_red(inputs, tmp_path):
 def test_what_a_store_of_runs_lacks_is_left_out(experiment, tmp_path):
     inputs = write_inputs(tmp_path, experiment, names=(1,))
     inputs["figures"] = {"fig4": inputs["figures"]["fig4"]}
-    make_paper(**inputs | dict(harvest_note="Left out: Table II.", trained={}))
+    make_paper(**told(inputs | dict(harvest_note="Left out: Table II.", trained={})))
     made = inputs["source"].read_text()
     assert escaped("Left out: Table II.") in made
     assert len(re.findall(r"caption: \[\*Table", made)) == 2  # in short, and Table I
@@ -270,7 +274,7 @@ def test_what_a_store_of_runs_lacks_is_left_out(experiment, tmp_path):
 
 
 def test_figure_5_without_its_scan_is_named(inputs):
-    make_paper(**inputs | dict(missing_scan="star.npz"))
+    make_paper(**told(inputs | dict(missing_scan="star.npz")))
     assert escaped("the measured scan star.npz is not at hand") in inputs["source"].read_text()
 
 
@@ -278,17 +282,17 @@ def test_a_figure_that_is_no_pdf_is_one_sentence_and_leaves_no_pages(inputs, tmp
     (tmp_path / "fig4.pdf").write_bytes(b"%PDF")
     wrong = dict(figures={"fig4": tmp_path / "fig4.pdf"}, source=tmp_path / "a.typ", pdf=tmp_path / "a.pdf")
     with pytest.raises(OutputError, match=r"a\.typ cannot be typeset"):
-        make_paper(**inputs | wrong)
+        make_paper(**told(inputs | wrong))
     assert not (tmp_path / "a.pdf").exists()
     with pytest.raises(InputError, match=r"gone\.pdf does not exist"):
-        make_paper(**inputs | wrong | dict(figures={"fig4": tmp_path / "gone.pdf"}))
+        make_paper(**told(inputs | wrong | dict(figures={"fig4": tmp_path / "gone.pdf"})))
 
 
 @pytest.mark.parametrize("text", ["message: none\n", "references: []\n", "references: [{title: a}]\n", "a: [\n"])
 def test_a_citation_without_the_paper_is_one_sentence(inputs, tmp_path, text):
     (tmp_path / "CITATION.cff").write_text(text)
     with pytest.raises(InputError, match="does not name the paper"):
-        make_paper(**inputs | dict(citation=tmp_path / "CITATION.cff"))
+        make_paper(**told(inputs | dict(citation=tmp_path / "CITATION.cff")))
 
 
 def test_readings_are_all_lines_of_the_page_and_nothing_refers_below():

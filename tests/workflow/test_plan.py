@@ -153,10 +153,11 @@ def keep_reference(project, runs, blocks="lower_right", measured=range(10)):
     lines = [",".join(columns)]
     for dataset, model, loss, size, seed in sorted(runs):
         test, where = ("curved", "scan") if dataset == "straight" else (dataset, blocks)
-        parts = "bands spectra views" if seed in measured else "views"
+        views = "views:lower_right:scene"
+        parts = f"bands:lower_right:scene spectra:lower_right:scene {views}" if seed in measured else views
         lines.append(f"{dataset},{test},{model},{loss},{size},{seed},{where},{parts},25,32")
         lines += [
-            f"{dataset},{test},{reference},none,{size},{seed},{where},views,,"
+            f"{dataset},{test},{reference},none,{size},{seed},{where},{views},,"
             for reference in ("floor", "ceiling", "epie")
         ]
     (folder / "runs.csv").write_text("\n".join(lines) + "\n")

@@ -20,6 +20,7 @@ from ptychoformer.publication.store.holdings import SEEDS_FIXED
 ROOT = Path(__file__).resolve().parents[2]
 
 PAPER = {"epochs": "25", "batch_size": "32"}
+MEASURED = "bands:lower_right:scene spectra:lower_right:scene"
 NETWORKS = ("ptychonn", "ptynet", "dpi", "ptychoformer", "ptynet_large")
 
 
@@ -47,7 +48,7 @@ def harvested(folder, runs, bands=True, **changes):
         "n_train": "2928",
         "blocks": "lower_right strip",
     } | PAPER
-    common |= {"parts": "bands spectra"} if bands else {}
+    common |= {"parts": MEASURED} if bands else {}
     with open(folder / RUNS, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, (*RUN, *KEPT, *FACTS), restval="")
         writer.writeheader()
@@ -131,7 +132,7 @@ def test_what_is_trained_again_for_bands_takes_no_place_of_what_is_compared(
 def test_a_network_that_alone_lacks_bands_comes_last_and_with_ptychoformer(reference, config, tmp_path):
     path = harvested(tmp_path, [(model, seed) for model in NETWORKS for seed in range(4)])
     rows = (path / RUNS).read_text().splitlines(keepends=True)
-    lacking = [row.replace("bands spectra", "") if "ptynet_large" in row or ",2," in row else row for row in rows]
+    lacking = [row.replace(MEASURED, "") if "ptynet_large" in row or ",2," in row else row for row in rows]
     (path / RUNS).write_text("".join(lacking))
     cells = reference.without_bands(config, path)
     assert [runs[0]["seed"] for runs in cells] == [2, 0, 1, 3]

@@ -109,8 +109,8 @@ def _failed(line: str, code: int) -> int:
 
 
 def parser(kind: type[Parser] = Parser) -> Parser:
-    """What the command line may hold; ``kind`` of parser decides what becomes of one that
-    cannot be understood.
+    """Make the parser of the command line; its ``kind`` decides what becomes of a line that cannot
+    be understood.
     """
     whole = kind("ptychoformer", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

@@ -25,15 +25,14 @@ class _Strict(Parser):
 
 
 def parsed(command: str, about: str | os.PathLike, **options: Any) -> Namespace:
-    """The options of a command as its ``run`` takes them.
+    """Parse the options of a command as its ``run`` takes them.
 
     Args:
         command: name.
         about: its scan, or its run.
         options: ``refine_positions=True`` for ``--refine-positions``, ``centre=(64, 60)`` for
-            ``--centre 64 60``,
-            ``option={"size": "small"}`` for ``--option size=small``; None and False are as if left
-            out.
+            ``--centre 64 60``, ``option={"size": "small"}`` for ``--option size=small``; None and
+            False are as if left out.
 
     Raises:
         InputError: there is no such option, or its value is not allowed.

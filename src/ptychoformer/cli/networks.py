@@ -35,7 +35,8 @@ def network(text: str) -> str:
 
 
 def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
-    """Options of a network from ``name=value``, checked against what its ``build`` takes.
+    """Read options of a network from ``name=value``, and check them against what its ``build``
+    takes.
 
     Raises:
         InputError: there is no such option, or its value is not allowed.
@@ -60,7 +61,7 @@ def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:
 
 
 def check_window(model: NetworkEntry, prepared: PreparedScan, bin: int) -> None:
-    """Whether a network can be built for the patterns of a scan.
+    """Check that a network can be built for the patterns of a scan.
 
     Raises:
         InputError: it cannot; the sentence suggests a crop where one would do.
@@ -81,7 +82,7 @@ def check_window(model: NetworkEntry, prepared: PreparedScan, bin: int) -> None:
 
 
 def _not_built(model: NetworkEntry, window: tuple[int, int]) -> str:
-    """Why a network cannot be built for patterns of ``window`` (h, w); empty if it can."""
+    """Say why a network cannot be built for patterns of ``window`` (h, w); empty if it can."""
     import torch
 
     from ptychoformer.models import build

@@ -11,7 +11,7 @@ from ptychoformer.places import LONGEST
 
 
 def beside(output: str | os.PathLike, ending: str) -> Path:
-    """``object.h5`` to ``object`` + ``ending`` in the same folder."""
+    """Name a file with this ending beside another: ``object`` + ``ending`` for ``object.h5``."""
     return Path(output).with_name(f"{Path(output).stem}{ending}")
 
 
@@ -46,7 +46,7 @@ def check_outputs(outputs: Any, inputs: list[str | os.PathLike]) -> None:
 
 
 def _are_same(one: str | os.PathLike, other: str | os.PathLike) -> bool:
-    """Whether two names are of one file, which need not exist."""
+    """Say whether two names are of one file, which need not exist."""
     if os.path.realpath(one) == os.path.realpath(other):
         return True
     return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)

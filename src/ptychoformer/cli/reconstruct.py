@@ -150,7 +150,7 @@ def _made(options: Namespace, output: Path, convergence: Path, rings: Path) -> s
 
 
 def _check_replaced(options: Namespace, whole: tuple[Path, Path], halves: list[tuple[Path, Path]], rings: Path) -> None:
-    """Whether objects that lie there are of the same scan, and what lies beside them such as is
+    """Check that objects that lie there are of the same scan, and what lies beside them such as is
     written there.
 
     Raises:
@@ -173,7 +173,7 @@ def _check_replaced(options: Namespace, whole: tuple[Path, Path], halves: list[t
 
 
 def halves_of(output: Path) -> list[tuple[Path, Path]]:
-    """Where the object and the convergence of each half of a scan are written."""
+    """Name where the object and the convergence of each half of a scan are written."""
     return [(beside(output, f".half{half}.h5"), beside(output, f".half{half}.convergence.csv")) for half in (1, 2)]
 
 
@@ -231,7 +231,7 @@ def _watch(options: Namespace) -> "Watch | None":
 
 
 def _draw(options: Namespace, convergence: Path, rings: Path | None) -> None:
-    """The pictures that were asked for; at the end the one that was watched shows the result."""
+    """Draw the pictures that were asked for; in the end the one that was watched has the result."""
     if options.png or options.watch:
         from ptychoformer.publication.scan.pictures import draw_reconstruction
 

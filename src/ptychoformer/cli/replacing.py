@@ -46,8 +46,8 @@ def scanned(options: Namespace, prepared: PreparedScan) -> dict[str, Any]:
 def check_replaced(
     output: str | os.PathLike, scan: Mapping[str, Any], same: Mapping[str, Any], told_by: str, remedy: str = DELETE
 ) -> None:
-    """Whether a file at ``output``, if there is one, was made of the same by the command that is to
-    write there.
+    """Check that a file at ``output``, if there is one, was made of the same by the command that is
+    to write there.
 
     Args:
         scan: what `scanned` returned, or `about_scan`.
@@ -73,8 +73,8 @@ def check_replaced(
 
 
 def check_namesake(output: str | os.PathLike, told_by: str) -> None:
-    """Whether the same command wrote a file of the same name with the other ending of HDF5 files:
-    what lies beside both has one name.
+    """Check that the same command wrote no file of the same name with the other ending of HDF5
+    files: what lies beside both has one name.
 
     Args:
         told_by: a name that the configuration of no other command has.
@@ -139,7 +139,7 @@ def about_picture(command: str, scan: str | os.PathLike) -> str:
 
 
 def check_pictures(pictures: Iterable[str | os.PathLike | None], about: str) -> None:
-    """Whether PNG and TIFF files, as far as they are named and there, are ``about`` the same.
+    """Check that PNG and TIFF files, as far as they are named and there, are ``about`` the same.
 
     Raises:
         OutputError: one is not.
@@ -150,7 +150,7 @@ def check_pictures(pictures: Iterable[str | os.PathLike | None], about: str) -> 
 
 
 def _told_by_picture(path: str | os.PathLike) -> str:
-    """What a picture says of itself; empty if nothing, or if it is none."""
+    """Read what a picture says of itself; empty if nothing, or if it is none."""
     import tifffile
     from PIL import Image
 
@@ -167,7 +167,7 @@ def _told_by_picture(path: str | os.PathLike) -> str:
 
 
 def check_own(path: str | os.PathLike, is_own: Callable[[str], bool], remedy: str = DELETE) -> None:
-    """Whether a file of text at ``path``, if there is one, is such as this command writes.
+    """Check that a file of text at ``path``, if there is one, is such as this command writes.
 
     Args:
         is_own: says so of its text.
@@ -196,7 +196,7 @@ def is_json(keys: Iterable[str]) -> Callable[[str], bool]:
 
 
 def check_state(path: str | os.PathLike, remedy: str = DELETE) -> None:
-    """Whether a file at ``path``, if there is one, is a state that an interrupted job left.
+    """Check that a file at ``path``, if there is one, is a state that an interrupted job left.
 
     Raises:
         OutputError: it is something else.
@@ -209,7 +209,7 @@ def check_state(path: str | os.PathLike, remedy: str = DELETE) -> None:
 
 
 def is_labelled_scan(dataset: Path, labels: Path) -> bool:
-    """Whether files are the labelled scan that `train` begins with, as far as they are there."""
+    """Say whether files are the labelled scan that `train` begins with, as far as they exist."""
     from ptychoformer.storage import open_hdf5
 
     try:

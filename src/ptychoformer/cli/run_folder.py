@@ -50,8 +50,8 @@ def files_of(run: str | os.PathLike) -> dict[str, Path]:
 
 
 def check_run(files: Mapping[str, Path], scan: Mapping[str, Any], same: Mapping[str, Any]) -> None:
-    """Whether a network in the folder, or what lies there without one, is of the run that is asked
-    for, which then begins anew or goes on.
+    """Check that a network in the folder, or what lies there without one, is of the run that is
+    asked for, which then begins anew or goes on.
 
     Raises:
         OutputError: it is not.
@@ -70,7 +70,7 @@ def check_run(files: Mapping[str, Path], scan: Mapping[str, Any], same: Mapping[
 
 
 def check_beside(files: Mapping[str, Path]) -> None:
-    """Whether what lies beside the network and the labelled scan is such as a training writes.
+    """Check that what lies beside the network and the labelled scan is such as a training writes.
 
     Raises:
         OutputError: something is not.
@@ -85,13 +85,13 @@ def check_beside(files: Mapping[str, Path]) -> None:
 
 
 def checkpoint_in(path: str) -> Path:
-    """The checkpoint itself, or that of a run's folder."""
+    """Find the checkpoint at a path, or in a run's folder there."""
     return Path(path, CHECKPOINT) if Path(path).is_dir() else Path(path)
 
 
 def prepared_as(checkpoint: Path) -> PreparedAs:
-    """How the patterns that a network was trained on were prepared; empty if that was not written
-    beside the checkpoint.
+    """Read how the patterns that a network was trained on were prepared; empty if that was not
+    written beside the checkpoint.
 
     Raises:
         InputError: what was written there is no longer that.
@@ -110,7 +110,7 @@ def prepared_as(checkpoint: Path) -> PreparedAs:
 
 
 def _fault_of(found: Any) -> str:
-    """What is wrong with a `PreparedAs` that a user may have edited; empty if nothing is."""
+    """Say what is wrong with a `PreparedAs` that a user may have edited; empty if nothing is."""
     if not isinstance(found, dict) or not all(_is_number(found.get(name), int, least=1) for name in ("crop", "bin")):
         return f" must hold 'crop' and 'bin', integers of at least 1; {GIVE_THEM}"
     deviations, size = found.get("label_deviation", {}), found.get("pixel_size")

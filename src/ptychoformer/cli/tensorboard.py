@@ -13,7 +13,8 @@ TAGS = {"train_loss": "loss/training", "validation_loss": "loss/validation", "le
 
 @contextmanager
 def curves(folder: str | None) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
-    """What `training.fit` calls after every epoch: it adds a point to the curves in ``folder``.
+    """Yield what `training.fit` calls after every epoch: it adds a point to the curves in
+    ``folder``.
 
     A curve goes on where an interrupted training does. If it cannot be written any longer, that is
     said, and the training goes on.
@@ -54,7 +55,7 @@ def curves(folder: str | None) -> Iterator[Callable[[int, Mapping[str, float]], 
 
 
 def _until_it_fails() -> Callable[[Callable[[], None], str], None]:
-    """What calls a function, and none once one has failed: no curve is worth a training."""
+    """Make a function that calls others until one fails: no curve is worth a training."""
     failed = []
 
     def tried(work: Callable[[], None], when: str) -> None:

@@ -19,7 +19,7 @@ SLACK = 0.1  # of a core, which whatever runs in the background may take
 
 
 def threads_of(options: Namespace) -> int:
-    """As many threads as the command line says, or as cores are free."""
+    """Choose as many threads as the command line says, or as cores are free."""
     if options.threads:
         return options.threads
     free, own = free_cores(), cores()
@@ -29,7 +29,7 @@ def threads_of(options: Namespace) -> int:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Count the cores that this process may use."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = QUOTA.read_text(encoding="ascii").split()
@@ -39,10 +39,10 @@ def cores() -> int:
 
 
 def free_cores() -> int:
-    """How many of its cores nobody else uses while it is watching, at least one.
+    """Count the cores of this process that nobody else uses while it is watching, at least one.
 
-    Where the system does not tell how long each core was idle, what the load average of the last
-    minute leaves.
+    Where the system does not tell how long each core was idle, these are as many as the load
+    average of the last minute leaves.
     """
     before = _idle_ticks()
     if not before:
@@ -55,8 +55,8 @@ def free_cores() -> int:
 
 
 def _idle_ticks() -> dict[int, int]:
-    """Each core that this process may use to how long it was idle since the machine started;
-    empty where that is not told.
+    """Read for how many ticks each core that this process may use was idle since the machine
+    started; empty where that is not told.
     """
     try:
         lines = TIMES.read_text(encoding="ascii").splitlines()

@@ -141,7 +141,7 @@ def _add_network_options(training: argparse._ArgumentGroup) -> None:
 
 
 def losses() -> list[str]:
-    """The losses that need no options."""
+    """Name the losses that need no options."""
     return [kind for kind in loss_kinds() if all("default" in option for option in loss_options(kind).values())]
 
 
@@ -197,8 +197,8 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: "Follower | No
 
 
 def _prepared(options: Namespace, model: NetworkEntry) -> tuple[PreparedAs, dict[str, Any]]:
-    """Return how patterns are prepared, for `predict`, once a network can be built for them and
-    there is an object; and what tells the scan from others.
+    """Return how patterns are prepared, for `predict`, and what tells the scan from others, once a
+    network can be built for the patterns and there is an object.
     """
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
         preparation: PreparedAs = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
@@ -228,8 +228,8 @@ def _labelled(options: Namespace, files: Mapping[str, Path], crop: int) -> int:
 
 
 def training_options(options: Namespace, n_train: int) -> TrainingOptions:
-    """How a network is trained on ``n_train`` patterns: in all that the command has no option for,
-    as the workflow does where its config says nothing.
+    """Choose how a network is trained on ``n_train`` patterns: in all that the command has no
+    option for, as the workflow does where its config says nothing.
     """
     from ptychoformer.training.pace import batches, pace
     from ptychoformer.training.split import validation_part
@@ -249,8 +249,8 @@ def training_options(options: Namespace, n_train: int) -> TrainingOptions:
 
 
 def shorter(options: Namespace, batch_size: int) -> str:
-    """What would make a training shorter. Fewer patterns do as long as the steps become smaller,
-    or where the epochs are given; otherwise `pace` has as many steps of the same size.
+    """Say what would make a training shorter. Fewer patterns do as long as the steps become
+    smaller, or where the epochs are given; otherwise `pace` has as many steps of the same size.
     """
     from ptychoformer.training.pace import SMALLEST_BATCH
 
@@ -284,7 +284,7 @@ def _judged(
 
 
 def _advice(split: "Split", n_train: int) -> str:
-    """What to do with a network that has learnt nothing of ``n_train`` patterns of the scan."""
+    """Say what to do with a network that has learnt nothing of ``n_train`` patterns of the scan."""
     from ptychoformer.evaluation.judgement import LONGER
     from ptychoformer.training.few import FEW, more_patterns
 
@@ -295,7 +295,7 @@ def _advice(split: "Split", n_train: int) -> str:
 
 
 def _seen(dataset: Path) -> Seen:
-    """What patterns that may be trained on look like: see `measurement.resemblance`."""
+    """Sum up what patterns that may be trained on look like: see `measurement.resemblance`."""
     from ptychoformer.measurement.cxi import read_patterns, read_scan
     from ptychoformer.training.split import split_of
 
@@ -308,5 +308,5 @@ def _seen(dataset: Path) -> Seen:
 
 
 def loss_entry(kind: str) -> LossEntry:
-    """A loss with the defaults of its options."""
+    """Make the entry of a loss with the defaults of its options."""
     return LossEntry(kind, {name: option["default"] for name, option in loss_options(kind).items()})

@@ -67,8 +67,8 @@ def open_scan(
             negated), from any origin; NaN of patterns without light that were never recorded.
             With a file: the path of the dataset that holds them.
         unit: of the positions: ``pixels`` of the object as the whole frame samples it, or
-            ``metres``, which need ``wavelength``,
-            ``distance`` and ``detector_pixel``. It must be said where one of these is given.
+            ``metres``, which need ``wavelength``, ``distance`` and ``detector_pixel``. It must be
+            said where one of these is given.
         probe: with patterns: (h, w) complex, square root of photons, if it is known.
         mask: with patterns: (h, w) bool, True where the detector is not to be trusted. With a file:
             the path of a dataset in it, or of a .npy or .tif, see `measurement.readers.mask`.
@@ -180,9 +180,9 @@ def train(
         folder: of the run, gets ``model.pt`` and ``history.csv``; interrupted, the same call with
             it goes on after the last whole epoch.
         options: ``model``, ``option`` (of the network, a mapping), ``epochs``, ``batch_size``,
-            ``learning_rate``, ``loss``, ``inputs``,
-            ``initialisation``, ``batch_norm``, ``patterns``, ``seed``, ``threads`` and others of
-            ``ptychoformer train``; and those of `open_scan`, in place of the scan's.
+            ``learning_rate``, ``loss``, ``inputs``, ``initialisation``, ``batch_norm``,
+            ``patterns``, ``seed``, ``threads`` and others of ``ptychoformer train``; and those of
+            `open_scan`, in place of the scan's.
 
     Raises:
         InputError: the scan, the object or an option cannot be used.
@@ -209,8 +209,7 @@ def predict(
         run: what `train` returned, the folder of a run, or a ``model.pt``.
         folder: gets ``scene.h5``.
         options: ``phase`` (plain, synchronised), ``tie``, ``weighting``, ``threads`` and others of
-            ``ptychoformer predict``; ``crop`` and
-            ``bin`` where nothing is known of the training.
+            ``ptychoformer predict``; ``crop`` and ``bin`` where nothing is known of the training.
 
     Raises:
         InputError: the scan, the run or an option cannot be used.

@@ -23,6 +23,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import RUN
 from ptychoformer.files import not_a_folder
 from ptychoformer.parsing import Parser
+from ptychoformer.publication.names import counted
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
 from ptychoformer.publication.store.finished import Finished, finished_runs
@@ -39,9 +40,8 @@ class Harvest:
         runs: trained networks of the folder, by `RUN` as text.
         new: those of them that the store did not have.
         whole: dataset to the number of its whole seeds in the store: seeds that have every network
-            of the paper's Table I, trained alike
-            (``n_train``, loss MSE, epochs, batch size) and tested on the dataset itself. The
-            largest ``n_train`` with a whole seed counts.
+            of the paper's Table I, trained alike (``n_train``, loss MSE, epochs, batch size) and
+            tested on the dataset itself. The largest ``n_train`` with a whole seed counts.
         skipped: folders of half-finished runs, with the reason.
     """
 
@@ -51,10 +51,8 @@ class Harvest:
     skipped: tuple[str, ...]
 
     def __str__(self) -> str:
-        seeds = [
-            f"{dataset}: {count} whole {'seed' if count == 1 else 'seeds'}" for dataset, count in self.whole.items()
-        ]
-        counts = f"{len(self.runs)} {'run' if len(self.runs) == 1 else 'runs'}, {len(self.new)} new"
+        seeds = [f"{dataset}: {counted(count, 'whole seed')}" for dataset, count in self.whole.items()]
+        counts = f"{counted(len(self.runs), 'run')}, {len(self.new)} new"
         return "\n".join([", ".join([counts, *seeds]), *(f"skipped {reason}" for reason in self.skipped)])
 
 
@@ -111,7 +109,7 @@ def _merged(name: str, existing: pd.DataFrame, found: Finished, remade: set[Run]
 
 
 def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> set:
-    """The seeds that have all of these networks, among runs that were trained alike (``model``
+    """Find the seeds that have all of these networks, among runs that were trained alike (``model``
     and ``seed``).
     """
     wanted = set(networks)
@@ -119,7 +117,7 @@ def whole_seeds(runs: pd.DataFrame, networks: Iterable[str]) -> set:
 
 
 def _whole(runs: pd.DataFrame) -> dict[str, int]:
-    """Dataset to how many of its seeds are whole, see `Harvest`; sorted."""
+    """Count the whole seeds of each dataset, see `Harvest`; sorted."""
     own = runs[runs["model"].isin(TABLE_1) & (runs["loss"] == "mse") & (runs["dataset"] == runs["test"])]
     best: dict[str, tuple[bool, int, int]] = {}
     for (dataset, n_train, *_), alike in own.groupby(["dataset", "n_train", "epochs", "batch_size"]):
@@ -129,7 +127,7 @@ def _whole(runs: pd.DataFrame) -> dict[str, int]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command; returns its exit status."""
     parser = Parser(
         "python -m ptychoformer.publication.harvest",
         description=(

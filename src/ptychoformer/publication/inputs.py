@@ -13,8 +13,8 @@ from ptychoformer.provenance import read_provenance, sidecar
 
 
 def versions_of_code(runs: pd.DataFrame) -> int:
-    """By how many versions of the code the runs of one network were trained, counted for the
-    network with most of them.
+    """Count the versions of the code by which the runs of one network were trained, for the network
+    with most of them.
 
     Networks are never compared with each other: the digest of a run covers its own network and loss
     only.
@@ -26,7 +26,7 @@ def versions_of_code(runs: pd.DataFrame) -> int:
 
 
 def read_histories(paths: Iterable[str | os.PathLike]) -> dict[Run, pd.DataFrame]:
-    """The losses of every epoch of each run, from its ``history.csv`` at the run's path.
+    """Read the losses of every epoch of each run, from its ``history.csv`` at the run's path.
 
     Raises:
         InputError: a history cannot be read, or a path is not a run's.
@@ -35,7 +35,7 @@ def read_histories(paths: Iterable[str | os.PathLike]) -> dict[Run, pd.DataFrame
 
 
 def read_trained(checkpoints: Iterable[str | os.PathLike]) -> dict[Run, dict[str, Any]]:
-    """The provenance of each run, from the sidecar of its ``model.pt`` at the run's path.
+    """Read the provenance of each run, from the sidecar of its ``model.pt`` at the run's path.
 
     Raises:
         InputError: a sidecar cannot be read, or a path is not a run's.
@@ -46,7 +46,7 @@ def read_trained(checkpoints: Iterable[str | os.PathLike]) -> dict[Run, dict[str
 def read_trained_as(
     checkpoints: Iterable[str | os.PathLike], asked: Mapping[str, Any], epochs: Mapping[str, int]
 ) -> dict[Run, dict[str, Any]]:
-    """The same of runs that are printed as trained in the way that the config asks for.
+    """Read the provenance of runs that are printed as trained in the way that the config asks for.
 
     Args:
         asked: options of trainings.

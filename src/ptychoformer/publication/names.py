@@ -40,18 +40,27 @@ BLOCKS = {
 
 
 def object_name(entry: Mapping[str, Any]) -> str:
-    """An object by its entry in the config: the file that it is read from, or how it is made."""
+    """Name an object by its entry in the config: its file, or how it is made."""
     if entry["kind"] == "tiff":
         return f"the object in {PurePosixPath(entry['amplitude']['file']).name}"
     return f"a generated object ({entry['kind']})"
 
 
 def scene_name(block: str, level: str) -> str:
-    """A stitched scene of a block of the test patterns, by how its phase was stitched."""
+    """Name a stitched scene of a block of the test patterns by how its phase was stitched."""
     return f"{'phase-synchronised' if level == SYNCHRONISED else 'stitched'} scene of the {BLOCKS[block]}"
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """Say how many there are of something, such as ``1 seed`` or ``2 seeds``.
+
+    Args:
+        several: what stands where there is not one; without it, ``one`` with an s.
+    """
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
 def listed_figures(names: Sequence[str]) -> str:
-    """``Figures 1, 2 and 3`` for ``fig1``, ``fig2`` and ``fig3``; empty for none."""
+    """Put figures in words: ``Figures 1 and 2`` for ``fig1`` and ``fig2``; empty for none."""
     *others, last = (name.removeprefix("fig") for name in names) if names else ("",)
     return f"Figures {', '.join(others)} and {last}" if others else f"Figure {last}" if last else ""

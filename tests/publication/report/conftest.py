@@ -14,7 +14,7 @@ from ptychoformer.publication.report.page import make_report
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS
 from ptychoformer.publication.tables.compare import make_table
 
-from ..conftest import HERE, PUBLISHED
+from ..conftest import HERE, PUBLISHED, told
 
 VOID = {"meta", "img", "br", "link", "input"}
 FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig6", "fig7", "fig8", "fig9", "fig10")
@@ -63,7 +63,7 @@ def write_reference(folder, metrics, experiment):
 
 
 def write_inputs(folder, experiment, seeds=3, with_reference=True):
-    """Arguments of `make_report`, and the files they name."""
+    """Arguments of `make_report` as `told` takes them, and the files they name."""
     made = write_tables(folder, experiment, seeds)
     results = folder / "results"
     reference = write_reference(
@@ -106,7 +106,7 @@ def inputs(tmp_path_factory, experiment):
 @pytest.fixture(scope="session")
 def path(inputs):
     """The page of three seeds."""
-    make_report(**inputs)
+    make_report(**told(inputs))
     return inputs["output"]
 
 
@@ -118,7 +118,7 @@ def small(tmp_path_factory, experiment):
 
 @pytest.fixture(scope="session")
 def small_page(small):
-    make_report(**small)
+    make_report(**told(small))
     return Page(small["output"].read_text())
 
 

@@ -16,6 +16,7 @@ from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.page import make_report
 from ptychoformer.tables import write_csv
 
+from ..conftest import told
 from .conftest import Page
 
 
@@ -215,7 +216,7 @@ class TestClaims:
 
     def test_verdicts_that_differ_elsewhere_are_shown_and_counted(self, flipped):
         arguments, (holding, other), judged = flipped
-        make_report(**arguments)
+        make_report(**told(arguments))
         page = Page(arguments["output"].read_text())
         assert "the pixels that no training pattern illuminates" in page.words
         found = tally(read_verdicts(arguments["claims"]), "local").elsewhere

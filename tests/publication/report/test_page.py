@@ -27,6 +27,7 @@ from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.page import STYLE, make_report
 from ptychoformer.publication.report.runs import duration_rows
 
+from ..conftest import told
 from .conftest import FIGURES, HEADLINE, Page, write_figures
 
 
@@ -78,7 +79,7 @@ class TestStructure:
 
     def test_the_same_inputs_give_the_same_bytes(self, path, inputs, tmp_path):
         other = path.with_name("again.html")
-        make_report(**inputs | dict(output=other))
+        make_report(**told(inputs | dict(output=other)))
         assert other.read_bytes() == path.read_bytes()
 
     def test_nothing_missing_is_printed_as_a_number(self, page, small_page):
@@ -116,7 +117,7 @@ class TestFirstScreen:
 
     def test_numbers_that_mean_nothing_are_said_to_in_red(self, small, path):
         output = small["output"].with_name("smoke.html")
-        make_report(**small | dict(caution="A <test>. Its numbers mean nothing.", output=output))
+        make_report(**told(small | dict(caution="A <test>. Its numbers mean nothing.", output=output)))
         text = output.read_text()
         assert '<p class="caution" role="note"><strong>A &lt;test&gt;. Its numbers mean nothing.' in text
         assert text.index('class="caution"') < text.index('id="summary"')
@@ -233,7 +234,7 @@ class TestProvenance:
         weights.parent.mkdir(parents=True)
         sidecar(weights).write_text(json.dumps({"seconds": 1.0}))
         output = small["output"].with_name("novel.html")
-        make_report(**small | dict(trained=small["trained"] | read_trained([weights]), output=output))
+        make_report(**told(small | dict(trained=small["trained"] | read_trained([weights]), output=output)))
         assert "dark novel MAE 5 0" in Page(output.read_text()).words
 
     def test_epochs_that_were_not_trained_are_not_printed(self, tmp_path):
@@ -298,7 +299,7 @@ def test_a_missing_file_is_one_sentence(small, name, tmp_path):
         "pdf": small["figures"] | dict(fig7=(gone, small["figures"]["fig7"][1])),
     }.get(name, gone)
     with pytest.raises(InputError, match="gone") as caught:
-        make_report(**small | {"figures" if name == "pdf" else name: changed, "output": tmp_path / "report.html"})
+        make_report(**told(small | {"figures" if name == "pdf" else name: changed, "output": tmp_path / "report.html"}))
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith(".")
     assert not (tmp_path / "report.html").exists()

@@ -12,7 +12,7 @@ from ptychoformer.publication.report.page import make_report
 from ptychoformer.publication.report.reference import reference_conditions
 from ptychoformer.publication.store.files import read_scores
 
-from ..conftest import HERE
+from ..conftest import HERE, told
 from .conftest import DIGEST, HEADLINE, Page
 
 
@@ -45,7 +45,7 @@ class TestReference:
         assert {row[1] for row in found[0].rows} == {"2 (0, 2)"}
         assert found[0].dropped == "PtychoNN 1; PtyNet 1; Ptychoformer 1"
         assert (found[1].dropped, found[0].lacks) == ("", ())
-        make_report(**inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html"))
+        make_report(**told(inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html")))
         words = Page((tmp_path / "report.html").read_text()).words
         assert (
             "2 whole seeds of 10: interim; seeds left out, which not every network has: PtychoNN 1; PtyNet 1; Ptychoformer 1"
@@ -94,7 +94,7 @@ class TestReference:
         assert clean.title.endswith("the lower left block")
         assert not clean.is_headline
         assert clean.variation == ()
-        make_report(**inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html"))
+        make_report(**told(inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html")))
         words = Page((tmp_path / "report.html").read_text()).words
         assert "their scores below are of another block, so that no claim was judged on them" in words
         assert "not the headline’s block" in words
@@ -122,7 +122,7 @@ class TestReference:
             "98765e432109"
         )
         experiment.keep_reference(tmp_path / "reference", runs)
-        make_report(**inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html"))
+        make_report(**told(inputs | dict(reference=tmp_path / "reference", output=tmp_path / "report.html")))
         words = Page((tmp_path / "report.html").read_text()).words
         assert (
             "Noise-free: 2,928 patterns, 25 epochs, batches of 32, MSE loss, the lower right block 3 whole seeds of 10: interim, 2 versions of the code"
@@ -132,7 +132,7 @@ class TestReference:
 
     def test_no_table_is_an_empty_table(self, small, small_page):
         output = small["output"].with_name("none.html")
-        make_report(**small | dict(reference=None, output=output))
+        make_report(**told(small | dict(reference=None, output=output)))
         assert output.read_bytes() == small["output"].read_bytes()
 
     def test_floor_and_ceiling_stand_below_their_networks(self, inputs):

@@ -13,7 +13,7 @@ from ptychoformer.publication.tables.compare import make_table
 from ptychoformer.publication.tables.layout import Layout
 from ptychoformer.publication.tables.typeset import rows
 
-from ..conftest import PUBLISHED
+from ..conftest import PUBLISHED, told
 from .conftest import HEADLINE, Page
 
 
@@ -98,7 +98,7 @@ class TestHeadline:
         )
 
     def test_an_appended_network_is_neither_ours_nor_the_rival_of_ours(self, appended, inputs):
-        make_report(**appended)
+        make_report(**told(appended))
         page = Page(appended["output"].read_text())
         assert "Metric Ptychoformer Best other network Lead" in page.words
         assert "DPI, Ptychoformer, Novel, and variants of Ptychoformer" in page.words
@@ -109,7 +109,7 @@ class TestHeadline:
         )
 
     def test_an_appended_network_is_compared_with_each_of_the_papers(self, appended, experiment):
-        make_report(**appended)
+        make_report(**told(appended))
         page = Page(appended["output"].read_text())
         table, pairwise = (
             pd.read_csv(file) for file in (appended["tables"]["table1"], appended["statistics"]["table1"][1])
@@ -144,14 +144,14 @@ class TestHeadline:
         assert "by how much it is better than each" not in page.words
 
     def test_ours_is_whom_one_names(self, appended):
-        make_report(**appended | dict(ours="novel"))
+        make_report(**told(appended | dict(ours="novel")))
         assert "Metric Novel Best other network Lead" in Page(appended["output"].read_text()).words
 
     def test_ours_must_be_in_table_1(self, inputs, tmp_path):
         with pytest.raises(
             InputError, match="Table I has no network 'novel' to call ours; it has ptychonn, ptynet, dpi, ptychoformer"
         ):
-            make_report(**inputs | dict(ours="novel", output=tmp_path / "report.html"))
+            make_report(**told(inputs | dict(ours="novel", output=tmp_path / "report.html")))
 
 
 class TestVariation:

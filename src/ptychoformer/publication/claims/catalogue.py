@@ -71,7 +71,7 @@ class Claim:
 
 
 def read_claims(path: str | os.PathLike) -> list[Claim]:
-    """All claims, in their order.
+    """Read all claims, in their order.
 
     Raises:
         InputError: the file cannot be read, or a claim is incomplete, given twice or not
@@ -140,7 +140,7 @@ def _test(name: str, entry: dict[str, Any]) -> Check:
 
 
 def _incomplete(test: Check) -> str:
-    """What a test lacks for its comparison, in words; empty if nothing."""
+    """Say what a test lacks for its comparison, in words; empty if nothing."""
     relative = test.effect != "difference"
     checks = {
         "a size needs a positive value": (test.comparison in SIZES) != (test.value > 0),

@@ -42,12 +42,12 @@ class Check:
     drop: tuple[Mapping[str, str], ...] = ()
 
     def on(self, block: str, level: str) -> "Check":
-        """The same, where it names neither block nor level, on these."""
+        """Fill in this block and level where the test names none."""
         return replace(self, block=self.block or block, level=self.level or level)
 
     def elsewhere(self, block: str, level: str) -> dict[str, "Check"]:
-        """What is asked once more, by its name of `ELSEWHERE`, of a claim that is judged on this
-        block and level.
+        """Return what is asked once more of a claim that is judged on this block and level, by its
+        name of `ELSEWHERE`.
 
         A claim that names no level is asked of single patterns; one on a whole block of a scan on a
         grid, of its unseen part; and one that names no block, of every other block.

@@ -58,7 +58,7 @@ class _Question:
 
 
 def contrasts(test: Check, numbers: Numbers) -> list[Contrast]:
-    """What a claim compares, over all seeds that have everything it names.
+    """Look up what a claim compares, over all seeds that have everything it names.
 
     Raises:
         Missing: there is no such seed.
@@ -72,8 +72,8 @@ def contrasts(test: Check, numbers: Numbers) -> list[Contrast]:
 
 
 def runs_used(test: Check, numbers: Numbers) -> set[tuple]:
-    """Every run (the values of `columns.RUN`) whose numbers the contrasts use; none if there is no
-    seed that has everything.
+    """Find every run (the values of `columns.RUN`) whose numbers the contrasts use; none if there
+    is no seed that has everything.
 
     Raises:
         Missing: there is no run to ask for.
@@ -96,7 +96,7 @@ def _look_up(question: _Question, numbers: Numbers, seeds: list[int]) -> Contras
 
 
 def _spots(test: Check) -> list[Place]:
-    """Every dataset, region, channel and metric that a claim is about; model, loss and
+    """List every dataset, region, channel and metric that a claim is about; model, loss and
     ``n_train`` are left open.
     """
     return [
@@ -119,7 +119,7 @@ def _questions(test: Check, numbers: Numbers) -> Iterator[_Question]:
 
 
 def quoted(*names: str) -> str:
-    """Names as they stand in a verdict's words."""
+    """Write names as they stand in a verdict's words."""
     return ", ".join(f"'{name}'" for name in names)
 
 
@@ -128,7 +128,7 @@ def _score(spot: Place) -> str:
 
 
 def _compared(test: Check, spot: Place, numbers: Numbers) -> Iterator[tuple[str, list[_Term], Place | None]]:
-    """Name, terms and reference of every comparison at one spot (one dataset, region, channel
+    """Yield name, terms and reference of every comparison at one spot (one dataset, region, channel
     and metric).
     """
     sign = 1 if JUDGED[spot.metric].higher_is_better else -1
@@ -151,7 +151,7 @@ def _compared(test: Check, spot: Place, numbers: Numbers) -> Iterator[tuple[str,
 
 
 def _pairs(test: Check) -> Iterator[tuple[str, str, str]]:
-    """Name, better and worse (empty if there is none) of every pair."""
+    """Yield name, better and worse (empty if there is none) of every pair."""
     if test.among:
         yield from ((f"{quoted(a)} less {quoted(b)}", a, b) for a, b in combinations(test.among, 2))
     elif not test.worse:
@@ -201,7 +201,7 @@ def _steps(test: Check, spot: Place, sign: int, numbers: Numbers) -> Iterator[tu
 
 
 def _between(test: Check, start: Place, end: Place, sign: int) -> Iterator[tuple[str, list[_Term], None]]:
-    """How much more there is at the end than at the start: of the lead over each rival, or of
+    """Yield how much more there is at the end than at the start: of the lead over each rival, or of
     one network if it has none.
     """
     for name, better, worse in _pairs(test):
@@ -212,13 +212,13 @@ def _between(test: Check, start: Place, end: Place, sign: int) -> Iterator[tuple
 
 
 def _present(test: Check, spot: Place, numbers: Numbers) -> list[str]:
-    """Those of an ordered list of losses or models that were run, in its order."""
+    """Name those of an ordered list of losses or models that were run, in its order."""
     return [name for name in test.along[test.compare] if numbers.sizes([_method(test, spot, name)])]
 
 
 def left_out(test: Check, numbers: Numbers) -> list[str]:
-    """Entries of the ordered list of ``increasing`` that were not run: a rise without them is
-    not all that was claimed.
+    """Name the entries of the ordered list of ``increasing`` that were not run: a rise without them
+    is not all that was claimed.
     """
     if test.compare not in test.along:
         return []
@@ -227,8 +227,8 @@ def left_out(test: Check, numbers: Numbers) -> list[str]:
 
 
 def sizes_left_out(test: Check, numbers: Numbers, asked: Mapping[str, Sequence[int | str]]) -> list[str]:
-    """Training sets that a claim is about, every one or those that it compares, and that were asked
-    for but not run, in words.
+    """Name the training sets that a claim is about, every one or those that it compares, and that
+    were asked for but not run.
 
     Args:
         asked: dataset to its numbers of training patterns, ascending; ``all`` is above the others.
@@ -253,7 +253,7 @@ def _sizes_wanted(test: Check, sizes: Sequence[int | str]) -> Sequence[int | str
 
 
 def _conditioned(test: Check, spot: Place, methods: list[str], part: Mapping[str, str], numbers: Numbers) -> Place:
-    """The spot at one of the conditions between which a claim compares: a dataset, or the
+    """Move the spot to one of the conditions between which a claim compares: a dataset, or the
     largest or smallest training set.
     """
     if dataset := part.get("dataset"):
@@ -274,7 +274,7 @@ def _is_on_every_size(test: Check) -> bool:
 
 
 def _every_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> list[int]:
-    """The training sets with a whole seed, or all where fewer than two have one."""
+    """Find the training sets with a whole seed, or all where fewer than two have one."""
     whole, sizes = _run_sizes(test, spot, methods, numbers)
     sizes = whole if len(whole) > 1 else sizes
     if len(sizes) < 2:
@@ -286,13 +286,13 @@ def _every_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) 
 
 
 def _one_size(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> int:
-    """The largest training set with a whole seed, or the largest of all; 0 if there is none."""
+    """Find the largest training set with a whole seed, or the largest of all; 0 without any."""
     whole, sizes = _run_sizes(test, spot, methods, numbers)
     return max(whole or sizes or [0])
 
 
 def _run_sizes(test: Check, spot: Place, methods: list[str], numbers: Numbers) -> tuple[list[int], list[int]]:
-    """The training sets with a whole seed, and all with a number, ascending."""
+    """Find the training sets with a whole seed, and all with a number, ascending."""
     places = [_method(test, spot, name) for name in methods]
     sizes = numbers.sizes(places)
     return [size for size in sizes if numbers.whole(place._replace(n_train=size) for place in places)], sizes

@@ -58,30 +58,30 @@ class Numbers:
         self._runs = {place.trained for place in self._values}
 
     def seeds(self, place: Place) -> set[int]:
-        """Seeds that have a number there."""
+        """Find the seeds that have a number there."""
         return set(self._values.get(place, ()))
 
     def at(self, place: Place, seeds: Iterable[int]) -> np.ndarray:
-        """The numbers of these seeds."""
+        """Look up the numbers of these seeds."""
         return np.array([self._values[place][seed] for seed in seeds])
 
     def sizes(self, places: Iterable[Place]) -> list[int]:
-        """Every ``n_train`` for which one of the places (whose own ``n_train`` is ignored) has
+        """Find every ``n_train`` for which one of the places (whose own ``n_train`` is ignored) has
         a number, ascending.
         """
         return sorted(set().union(*(self._sizes.get(place._replace(n_train=0), ()) for place in places)))
 
     def whole(self, places: Iterable[Place]) -> set[int]:
-        """Seeds that have a number at all of the places."""
+        """Find the seeds that have a number at all of the places."""
         return set.intersection(*(self.seeds(place) for place in places))
 
     def has_run(self, place: Place) -> bool:
-        """Whether the run has any number, there or elsewhere."""
+        """Say whether the run has any number, there or elsewhere."""
         return place.trained in self._runs
 
 
 def _by_place(frame: pd.DataFrame) -> Iterator[tuple[Place, dict[int, float]]]:
-    """Every place with its numbers by seed; a row at a time takes four times as long."""
+    """Yield every place with its numbers by seed; a row at a time takes four times as long."""
     place = frame.groupby(list(Place._fields), sort=False, dropna=False).ngroup().to_numpy()
     rows = frame.iloc[np.argsort(place, kind="stable")]
     starts = np.flatnonzero(np.diff(np.sort(place), prepend=-1))
@@ -92,7 +92,7 @@ def _by_place(frame: pd.DataFrame) -> Iterator[tuple[Place, dict[int, float]]]:
 
 
 def band_metrics(bands: pd.DataFrame) -> pd.DataFrame:
-    """Energy shares as metrics: level ``band``, the band as region.
+    """Turn energy shares into metrics: level ``band``, the band as region.
 
     ``band_share`` is the share of the estimate, ``share_error`` its distance from the truth's,
     ``share_deficit`` what the truth has more. For the band ``outside_low`` they are those of mid

@@ -37,21 +37,8 @@ LOCAL, REFERENCE = "local", "reference"
 _SCHEDULE, _CODE = ["epochs", "batch_size"], "code_digest"
 VERDICTS_ELSEWHERE = tuple(f"verdict_{name}" for name in ELSEWHERE)
 OUTPUT_COLUMNS = [
-    *(
-        "id",
-        "place",
-        "statement",
-        "judges",
-        "verdict",
-        *VERDICTS_ELSEWHERE,
-        "effect",
-        "low",
-        "high",
-        "unit",
-        "n_seeds",
-        "rival",
-        "reason",
-    ),
+    *("id", "place", "statement", "judges", "verdict", *VERDICTS_ELSEWHERE),
+    *("effect", "low", "high", "unit", "n_seeds", "rival", "reason"),
     *("scale", "source", "interim", "published_value", "note", "experiment"),
 ]
 
@@ -114,8 +101,8 @@ def judge(
 
 
 def verdict_of(test: Check, numbers: Numbers | None, asked: Mapping[str, Sequence[int | str]] | None = None) -> Verdict:
-    """The verdict on one claim from the numbers of its experiment; undecided, with the reason,
-    where they lack something.
+    """Judge one claim by the numbers of its experiment; it is undecided, with the reason, where
+    they lack something.
 
     Args:
         asked: dataset to its numbers of training patterns, as `contrasts.sizes_left_out` takes it.
@@ -173,7 +160,7 @@ class _Group:
     runs: pd.DataFrame
 
     def scale(self, used: set[tuple]) -> str:
-        """How the runs that were used were trained, in words."""
+        """Put in words how the runs that were used were trained."""
         rows = self.runs[[run in used for run in self.runs[list(RUN)].itertuples(index=False, name=None)]]
         versions = versions_of_code(rows)
         patterns = " and ".join(f"{size:,}" for size in sorted(set(rows["n_train"])))
@@ -183,7 +170,7 @@ class _Group:
 
 
 def _runs(folder: str | os.PathLike | None) -> list[_Group]:
-    """Every group of runs that were trained alike."""
+    """Group the runs that were trained alike."""
     if folder is None:
         return []
     # Floors and ceilings have no epochs, and no claim names them.
@@ -191,7 +178,7 @@ def _runs(folder: str | os.PathLike | None) -> list[_Group]:
 
 
 def _bands(folder: str | os.PathLike | None, level: str) -> list[_Group]:
-    """The same of the bands of scenes that were stitched as the headline's are."""
+    """Group likewise the bands of scenes that were stitched as the headline's are."""
     table = None if folder is None else read_bands(folder)
     return [] if table is None else _groups(table[table["level"] == level], band_metrics)
 
@@ -206,8 +193,8 @@ def _groups(
 
 
 def _best_reference(test: Check, groups: list[_Group]) -> tuple[Numbers, str] | None:
-    """Numbers and scale of the group of runs that have all that the claim names, with the
-    largest training sets, then most seeds.
+    """Choose the group of runs that have all that the claim names, with the largest training sets,
+    then most seeds; return its numbers and scale.
     """
     found = []
     for group in groups:

@@ -92,13 +92,13 @@ class Contrast:
         return ""
 
     def t(self, bound: float) -> float:
-        """Student's t of the effect being ``bound``."""
+        """Compute Student's t of the effect being ``bound``."""
         excess = self.gain - bound * self.reference
         return float(excess.mean() / excess.std(ddof=1) * sqrt(len(excess)))
 
     def limits(self, tail_below: float, tail_above: float) -> tuple[float, float]:
-        """Lower and upper confidence limit of the effect, with these probabilities of the truth
-        lying outside.
+        """Compute lower and upper confidence limit of the effect, with these probabilities of the
+        truth lying outside.
 
         Fieller: ratios that t-tests of gain - ratio * reference do not reject are those between the
         roots of a parabola. With a reference of ones they are those of the plain t interval.
@@ -146,7 +146,7 @@ class Verdict:
 def decide(
     contrasts: Sequence[Contrast], comparison: str, value: float = 0.0, significance: float = SIGNIFICANCE
 ) -> Verdict:
-    """The verdict on a claim that all ``contrasts`` together make.
+    """Judge a claim by all its ``contrasts`` together.
 
     Args:
         contrasts: at least one, all over the same seeds.
@@ -170,7 +170,7 @@ def decide(
 
 
 def _untested(contrasts: Sequence[Contrast], bound: float, reason: str) -> Verdict:
-    """The effect without limits, of the contrast that supports the claim least, relative to
+    """Report the effect without limits, of the contrast that supports the claim least, relative to
     what it compares.
     """
     least = min(
@@ -189,7 +189,7 @@ def _or_infinite(value: float) -> float:
 
 
 def _reported(contrasts: Sequence[Contrast], limits: list[tuple[float, float]], bound: float) -> Verdict:
-    """The smallest effect and its limits; in different units, those of the contrast with the
+    """Report the smallest effect and its limits; in different units, those of the contrast with the
     smallest t.
     """
     seeds = len(contrasts[0].gain)

@@ -60,8 +60,8 @@ def draw(dataset_cxi: str | os.PathLike, *, condition: str, pdf: str | os.PathLi
 
 
 def compose(rings: Rings, condition: str) -> Figure:
-    """The figure: (a) patterns and (b) their decay above, (c) the pattern in polar coordinates
-    and (d) who is alike below.
+    """Draw (a) patterns and (b) their decay above, (c) the pattern in polar coordinates and (d) who
+    is alike below.
     """
     figure = Figure(figsize=(DOUBLE_COLUMN, HEIGHT))
     _draw_patterns(figure, rings, condition)
@@ -72,13 +72,13 @@ def compose(rings: Rings, condition: str) -> Figure:
 
 
 def _scale(rings: Rings) -> LogNorm:
-    """One for all images; below its lower end, ``DECADES`` under the peak, all is black."""
+    """Make one scale for all images; all below its end, ``DECADES`` under the peak, is black."""
     peak = _peak(rings.typical, rings.mean)
     return LogNorm(peak / 10**DECADES, peak, clip=True)
 
 
 def _peak(*photons: np.ndarray) -> float:
-    """The largest value, or one photon where there is none."""
+    """Find the largest value, or one photon where there is none."""
     largest = max(float(values.max()) for values in photons)
     return largest if largest > 0 else 1.0
 

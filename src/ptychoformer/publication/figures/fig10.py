@@ -86,7 +86,7 @@ def load(
     block: str,
     level: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Ours and the published values against ``alpha``, in printed units, and the floor's: see
+    """Read ours and the published values against ``alpha``, in printed units, and the floor's: see
     `sweeps.summarise`. The published ones lack an interval; without a floor in the metrics its
     table is empty.
 
@@ -110,7 +110,7 @@ def load(
 
 
 def compose(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model: str, scene: str) -> Figure:
-    """Two columns of panels, amplitude and phase; PSNR above SSIM. ``scene`` says of what."""
+    """Draw two columns of panels, amplitude and phase, PSNR above SSIM; ``scene`` says of what."""
     figure = Figure(figsize=(SINGLE_COLUMN, HEIGHT))
     figure.text(0.5, 1 - 0.14 / HEIGHT, scene.capitalize(), ha="center", va="baseline")
     for letter, (channel, metric) in zip("acbd", PANELS, strict=True):
@@ -140,7 +140,7 @@ def compose(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model
 
 
 def _handles(ours: pd.DataFrame, theirs: pd.DataFrame, floor: pd.DataFrame, model: str) -> list[Line2D]:
-    """What the legend explains: the marks that are drawn."""
+    """List what the legend explains: the marks that are drawn."""
     look = {"color": colour(model), "markersize": 3}
     handles = [Line2D([], [], marker="o", linewidth=0.9, label="weighted", **look)]
     if ours["alpha"].isin(ENDS).any():
@@ -173,7 +173,7 @@ def _draw_panel(
 
 
 def _set_apart(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose pure losses stand further out than their alpha."""
+    """Move the rows of pure losses further out than their alpha."""
     return rows.assign(
         alpha=rows["alpha"] + APART * ((rows["alpha"] == 1).astype(int) - (rows["alpha"] == 0).astype(int))
     )

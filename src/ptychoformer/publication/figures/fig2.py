@@ -66,7 +66,7 @@ class Page:
         self.axes = axes
 
     def box(self, left: float, top: float, width: float, height: float, step: Step, part: str) -> None:
-        """A step in the colours of its part of the network, its output's shape below it."""
+        """Draw a step in the colours of its part of the network, its output's shape below it."""
         style = {
             "boxstyle": "round,pad=0,rounding_size=0.04",
             "facecolor": FILLS[part],
@@ -87,7 +87,7 @@ class Page:
             self.axes.text(left + width / 2, top + height + 0.03, size(step.output), **look)
 
     def arrow(self, *points: tuple[float, float], colour: str = "0.25") -> None:
-        """A line through points with a head at its end."""
+        """Draw a line through points with a head at its end."""
         for start, end in pairwise(points[:-1]):
             self.axes.plot(*zip(start, end, strict=True), color=colour, linewidth=0.8, solid_capstyle="projecting")
         style = {
@@ -101,11 +101,11 @@ class Page:
         self.axes.add_patch(FancyArrowPatch(*points[-2:], **style))
 
     def heading(self, left: float, top: float, text: str, part: str) -> None:
-        """Bold line above a lane, in its colour."""
+        """Write a bold line above a lane, in its colour."""
         self.axes.text(left, top + FOR_TITLE - 0.06, text, fontweight="bold", color=EDGES[part], va="bottom")
 
     def lane(self, left: float, right: float, top: float, steps: Iterable[Step], part: str) -> None:
-        """Steps of equal width side by side, with arrows between them."""
+        """Draw steps of equal width side by side, with arrows between them."""
         steps = list(steps)
         width = (right - left - GAP * (len(steps) - 1)) / len(steps)
         for place, step in enumerate(steps):
@@ -116,7 +116,7 @@ class Page:
 
 
 def _draw_branches(page: Page, network: Network, branches: list[str]) -> tuple[float, float]:
-    """Returns where the fused features leave."""
+    """Draw the branches side by side, and return where the fused features leave."""
     tops = [MARGIN + place * (_LANE + BETWEEN_LANES) + FOR_TITLE for place in range(len(branches))]
     middle = (tops[0] + tops[-1] + BOX) / 2
     left, right = MARGIN + ENDS + 2 * GAP, _RIGHT - ENDS - 2 * GAP
@@ -176,8 +176,8 @@ def _draw_block(page: Page, network: Network, top: float) -> None:
 
 
 def _draw_sum(page: Page, branch: float, x: float, line: float, above: float) -> float:
-    """What a box at ``x`` hands on, and the shortcut that leaves ``line`` at ``branch``;
-    returns where the sum leaves.
+    """Draw what a box at ``x`` hands on, and the shortcut that leaves ``line`` at ``branch``;
+    return where the sum leaves.
     """
     page.arrow((x, line), (x + GAP, line))
     centre = x + GAP + 0.08

@@ -101,8 +101,8 @@ def load_attention(path: str | os.PathLike) -> Attention:
 
 
 def compose(attention: Attention) -> Figure:
-    """The figure: (a-c) the matrices above, (d) the pattern and the learned attention of each
-    query in a row below.
+    """Draw (a-c) the matrices above, (d) the pattern and the learned attention of each query in a
+    row below.
     """
     blocks, heads, queries = attention.learned.shape[:3]
     side = (DOUBLE_COLUMN - LEFT - 0.1 - blocks * heads * GAP) / (1 + blocks * heads)
@@ -173,7 +173,7 @@ def _draw_learned(figure: Figure, attention: Attention, side: float, step: float
 
 
 def _factor(image: np.ndarray) -> float:
-    """Up to how many times more, or less, than an equal share a map's colours reach; two digits."""
+    """Find how many times more, or less, than an equal share a map's colours reach; two digits."""
     # What underflows to nothing lies below every colour scale.
     logarithm = np.abs(np.log(np.maximum(image, np.finfo(float).tiny)))
     factor = float(np.clip(np.exp(np.quantile(logarithm, SHOWN)), LEAST_FACTOR, MOST_FACTOR))

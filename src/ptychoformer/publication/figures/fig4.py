@@ -69,7 +69,7 @@ def draw(
 
 
 def compose(views: Views, headings: list[str], condition: str, scene: str) -> Figure:
-    """The figure, one heading per network; ``scene`` says what the scene is."""
+    """Draw the views, one heading per network; ``scene`` says what the scene is."""
     layout = Layout(1 + len(headings), views.scene.truth["amplitude"].shape)
     figure = Figure(figsize=(DOUBLE_COLUMN, layout.height))
     page = Page(figure, views)
@@ -99,7 +99,7 @@ class Page:
         self.pattern_scale = LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True)
 
     def image(self, box: Box, image: np.ndarray, scale: Normalize, colours: Colormap) -> Axes:
-        """A panel without ticks; pixels without a value are light grey."""
+        """Draw a panel without ticks; pixels without a value are light grey."""
         axes = axes_at(self.figure, box)
         axes.imshow(image, norm=scale, cmap=colours, aspect="auto")
         axes.set(xticks=[], yticks=[])
@@ -107,7 +107,7 @@ class Page:
         return axes
 
     def shown(self, row: tuple[str, bool]) -> Iterator[np.ndarray]:
-        """All images of a channel, or all its errors, that one scale is for."""
+        """Yield all images of a channel, or all its errors, that one scale is for."""
         channel, is_error = row
         for view in (*self.views.points, self.views.scene):
             yield from (
@@ -115,7 +115,7 @@ class Page:
             )
 
     def panel(self, box: Box, view: View, model: str | None, row: tuple[str, bool]) -> Axes:
-        """The image or the error of a network in one channel, or the truth if ``model`` is None."""
+        """Draw a network's image or error in one channel, or the truth if ``model`` is None."""
         channel, is_error = row
         images = view.truth if model is None else view.answers[model]
         return self.image(
@@ -137,8 +137,8 @@ def _draw_point(page: Page, layout: Layout, place: int, view: View, headings: li
 
 
 def _draw_pattern(page: Page, layout: Layout, place: int) -> None:
-    """The truth has no error: where its phase error would stand is the diffraction pattern, with
-    its colour bar below.
+    """Draw the diffraction pattern with its colour bar below, where the phase error of the truth,
+    which has none, would stand.
     """
     colours, pattern = colormaps[COLOURMAPS["pattern"]], page.views.patterns[place]
     page.image(layout.point_box(place, len(ROWS) - 1, 0), pattern, page.pattern_scale, colours)

@@ -81,7 +81,7 @@ def draw(
 def load_rows(
     dataset: str | os.PathLike, run_files: RunFiles, *, block: str, level: str
 ) -> tuple[list[Row], float | None]:
-    """The rows of pictures, and the size of a pixel in metres if it is known.
+    """Read the rows of pictures, and the size of a pixel in metres if it is known.
 
     Raises:
         InputError: see `draw`.
@@ -111,7 +111,7 @@ def load_rows(
 
 
 def detail_of(scene: View) -> View:
-    """The square of half the scene's shorter side in which the truth has the highest contrast;
+    """Find the square of half the scene's shorter side in which the truth has the highest contrast;
     it holds stitched pixels alone.
     """
     shape = scene.truth["amplitude"].shape
@@ -129,8 +129,8 @@ def detail_of(scene: View) -> View:
 
 
 def _contrast(image: np.ndarray, side: int) -> np.ndarray:
-    """Standard deviation in every square of ``side`` pixels of an image (H, W), (H - side + 1,
-    W - side + 1).
+    """Take the standard deviation in every square of ``side`` pixels of an image (H, W): (H - side
+    + 1, W - side + 1).
     """
     image = image.astype(np.float64)
     mean = _sums(image, side) / side**2
@@ -138,13 +138,13 @@ def _contrast(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _sums(image: np.ndarray, side: int) -> np.ndarray:
-    """Sums over all squares, from cumulative ones, so that memory does not grow with the square."""
+    """Sum over all squares, by cumulative sums, so that memory does not grow with the square."""
     total = np.pad(image, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     return total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
 
 
 def compose(rows: list[Row], scores: pd.DataFrame, labels: Mapping[str, str], pixel_size: float | None) -> Figure:
-    """The figure; ``labels`` are those of the networks' columns."""
+    """Draw the rows and the scores; ``labels`` are those of the networks' columns."""
     pictures = Pictures(rows, widest=WIDEST)
     figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height + ABOVE_BARS + BARS + BELOW_BARS))
     pictures.draw(figure, list(labels.values()), pixel_size, truth=LABELS)

@@ -74,7 +74,7 @@ def load_rows(
     block: str,
     level: str,
 ) -> tuple[list[Row], float]:
-    """The rows of the figure, and the size of a pixel in metres.
+    """Read the rows of the figure, and the size of a pixel in metres.
 
     Raises:
         InputError: see `draw`.
@@ -106,7 +106,7 @@ def load_rows(
 
 
 def _known(references: View, channel: str, limits: tuple[float, float]) -> str:
-    """The PSNR of every reference, in words."""
+    """Put the PSNR of every reference in words."""
     found = [
         f"{REFERENCES[name].short.lower()} {psnr_text(references, name, channel, limits)}"
         for name in references.answers
@@ -115,7 +115,7 @@ def _known(references: View, channel: str, limits: tuple[float, float]) -> str:
 
 
 def compose(rows: list[Row], headings: list[str], pixel_size: float) -> Figure:
-    """The figure, one heading per network."""
+    """Draw the rows, one heading per network."""
     pictures = Pictures(rows, WIDEST)
     figure = Figure(figsize=(DOUBLE_COLUMN, pictures.height))
     pictures.draw(figure, headings, pixel_size)

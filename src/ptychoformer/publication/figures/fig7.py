@@ -64,12 +64,12 @@ def draw(
 
 
 def lit_pixels(split: Split, indices: np.ndarray) -> np.ndarray:
-    """(H, W) bool, pixels of the object that the patterns ``indices`` illuminate."""
+    """Mark the pixels of the object that the patterns ``indices`` illuminate: (H, W) bool."""
     return times_lit(split.scan, indices) > 0
 
 
 def compose(split: Split, training_indices: Mapping[int, np.ndarray], block: str) -> Figure:
-    """The figure, panels row by row."""
+    """Draw the panels row by row."""
     count = len(training_indices)
     columns = -(-count // -(-count // MOST_COLUMNS))
     height, width = split.scan.amplitude.shape
@@ -123,7 +123,7 @@ def _draw_panel(axes: Axes, split: Split, lit: np.ndarray, block: str) -> None:
 
 
 def _lines(block: str) -> dict[str, dict[str, object]]:
-    """What is outlined, and how: the strip of all test patterns, and the block of it unless
+    """Say what is outlined, and how: the strip of all test patterns, and the block of it unless
     this is the strip itself.
     """
     return {STRIP: STRIP_LINE, block: BLOCK_LINE}
@@ -136,8 +136,8 @@ def _outline(place: Rectangle, inset: float, **look: object) -> Outline:
 
 
 def unseen_part(split: Split, block: str) -> Rectangle | None:
-    """The rows of a block that are unseen over its whole width, if there are any; training ends
-    above them.
+    """Find the rows of a block that are unseen over its whole width, if there are any; training
+    ends above them.
     """
     rows, columns = split.rectangle(block)
     whole = split.unseen_pixels[rows, columns].all(axis=1)

@@ -100,7 +100,7 @@ def draw(
 def load_rows(
     dataset: str | os.PathLike, scenes: Scenes, models: Mapping[str, str], *, block: str, level: str
 ) -> tuple[list[Row], float]:
-    """The rows of pictures, the larger training set first, and the size of a pixel in metres.
+    """Read the rows of pictures, the larger training set first, and the size of a pixel in metres.
 
     Args:
         dataset: CXI file.
@@ -128,7 +128,7 @@ def load_rows(
 
 
 def rows_of(views: Mapping[int, View], limits: Mapping[str, tuple[float, float]], scene: str) -> list[Row]:
-    """The rows of pictures, the larger training set first.
+    """Make the rows of pictures, the larger training set first.
 
     Args:
         views: number of training patterns to the scenes after training with it, for two numbers.
@@ -170,8 +170,8 @@ def compose(
     overlap_models: Mapping[str, str],
     block: str,
 ) -> Figure:
-    """The figure: pictures above, two rows of plots below, and what their lines are, or what of
-    these there is; ``block`` is what it is called.
+    """Draw the pictures above and two rows of plots with their legend below, as far as there are
+    any; ``block`` is the block's name in words.
     """
     everyone = {**models, **overlap_models}
     pictures = Pictures(rows, WIDEST_PICTURE) if rows else None
@@ -212,7 +212,7 @@ def _cells(summary: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _trained_on(by_overlap: pd.DataFrame) -> str:
-    """How many patterns there are to train on, from the least overlap to the largest."""
+    """Say how many patterns there are to train on, from the least overlap to the largest."""
     counts = [f"{count:,}" for count in by_overlap.groupby("overlap")["n_train"].first()]
     *others, last = counts if len(set(counts)) > 1 else counts[:1]
     return f"with {', '.join(others)} and {last} training patterns" if others else f"with {last} training patterns"
@@ -224,8 +224,8 @@ def _plot_box(column: int, top: float) -> tuple[float, float, float, float]:
 
 
 def _draw_plot(axes: Axes, summary: pd.DataFrame, x: str, models: Sequence[str]) -> None:
-    """One quantity of the networks ``models`` that were measured, whose places set colours and
-    markers in both rows of plots.
+    """Draw one quantity of those of the networks ``models`` that were measured; their places among
+    ``models`` set colours and markers in both rows of plots.
     """
     log = x == "n_train"
     axes.set_xlabel("training patterns" if log else "overlap (%)", labelpad=1)
@@ -275,28 +275,28 @@ def _draw_references(axes: Axes, summary: pd.DataFrame, x: str, networks: pd.Dat
 
 
 def _draw_bar(axes: Axes, where: float, value: float, name: str) -> None:
-    """A short bar with its name below, since it is too short for dashes."""
+    """Draw a short bar, too short for dashes, with its name below."""
     axes.plot([where], [value], **REFERENCE_LOOK, marker="_", markersize=8, linestyle="none")
     axes.annotate(name, (where, value), (4, -2.5), textcoords="offset points", ha="right", va="top")
 
 
 def _references(summary: pd.DataFrame, x: str) -> dict[str, pd.DataFrame]:
-    """The references that have a finite mean somewhere, from left to right."""
+    """Choose the references that have a finite mean somewhere; their rows go from left to right."""
     found = {name: select(summary, model=name).sort_values(x) for name in REFERENCES}
     found = {name: rows[np.isfinite(rows["mean"])] for name, rows in found.items()}
     return {name: rows for name, rows in found.items() if len(rows)}
 
 
 def _is_far(rows: pd.DataFrame, networks: pd.DataFrame) -> bool:
-    """Whether decibels of a reference are far above what networks reach."""
+    """Say whether decibels of a reference are far above what networks reach."""
     metric = networks["metric"].iloc[0]
     low, high = reach_of(networks, metric)
     return metric == "psnr" and rows["mean"].max() > high + FAR * max(high - low, LEAST_SPAN[metric])
 
 
 def _far(summary: pd.DataFrame, x: str, models: Iterable[str]) -> list[str]:
-    """What is written of references that leave a plot: name, highest value, and the only place at
-    which there is one, in brackets, if networks have others too.
+    """Put in words the references that leave a plot: name, highest value, and, in brackets, the
+    only place at which there is one if networks have others too.
     """
     networks = summary[summary["model"].isin([*models, "floor"])]
     return [
@@ -313,7 +313,7 @@ def _where(rows: pd.DataFrame, networks: pd.DataFrame, x: str) -> str:
 
 
 def _apart(ticks: list[float], log: bool) -> list[float]:
-    """The ticks whose labels do not meet: both ends, and from the largest down what has room
+    """Choose ticks whose labels do not meet: both ends, and from the largest down what has room
     between them.
     """
     place = np.log10(ticks) if log else np.asarray(ticks, float)

@@ -73,7 +73,7 @@ def draw(
 
 
 def read_runs(path: str | os.PathLike, columns: tuple[str, ...], models: Mapping[str, str]) -> pd.DataFrame:
-    """The rows of the networks ``models``, one run per network and seed.
+    """Read the rows of the networks ``models``, one run per network and seed.
 
     Raises:
         InputError: see `draw`.
@@ -91,9 +91,7 @@ def read_runs(path: str | os.PathLike, columns: tuple[str, ...], models: Mapping
 
 
 def compose(spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str], scene: str) -> Figure:
-    """The figure: sections above, bands and ring correlation below, one legend; ``scene`` says
-    of what.
-    """
+    """Draw sections above, bands and ring correlation below, one legend; ``scene`` says of what."""
     handles = [Line2D([], [], color="black", linewidth=0.9, label="truth")]
     handles += [
         Line2D([], [], markersize=3, label=label, **NETWORK_STYLE, **line_style(place, model))
@@ -111,7 +109,7 @@ def compose(spectra: pd.DataFrame, bands: pd.DataFrame, models: Mapping[str, str
 
 
 def _letter(axes: Axes, name: str, text: str, left: float) -> None:
-    """Letter and title above the panel, ``left`` points to the left of its edge."""
+    """Write letter and title above the panel, ``left`` points to the left of its edge."""
     style = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "baseline"}
     axes.annotate(name, (0, 1), (-left, 14), fontsize=9, fontweight="bold", **style)
     axes.annotate(text, (0, 1), (-left + 12, 14), **style)
@@ -154,8 +152,8 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
 
 
 def _section_limits(truth: pd.Series, spectra: pd.DataFrame, channel: str) -> tuple[float, float]:
-    """Around the truth, but for the next to no energy that a design on a grid has at some
-    frequencies of its diagonal, and around the networks, down to a `FURTHER`th at most.
+    """Choose limits that show the truth, but for the next to no energy that a design on a grid has
+    at some frequencies of its diagonal, and the networks, down to a `FURTHER`th of that at most.
     """
     curves = select(spectra, channel=channel, quantity="psd_diagonal").groupby(["model", "frequency"])["value"].mean()
     bottom = truth.quantile(0.25) / 3
@@ -163,7 +161,7 @@ def _section_limits(truth: pd.Series, spectra: pd.DataFrame, channel: str) -> tu
 
 
 def section(spectra: pd.DataFrame, channel: str, quantity: str) -> pd.DataFrame:
-    """Mean, lowest and highest value over seeds at each ``frequency``."""
+    """Find the mean, lowest and highest value over seeds at each ``frequency``."""
     groups = select(spectra, channel=channel, quantity=quantity).groupby("frequency")["value"]
     return groups.agg(mean="mean", low="min", high="max").reset_index()
 
@@ -200,8 +198,8 @@ def _draw_lower(
 
 
 def band_ratios(bands: pd.DataFrame) -> pd.DataFrame:
-    """By ``model``, ``channel`` and ``band``: geometric ``mean`` over seeds of the share over the
-    true share, and its 95 % interval.
+    """Compare each ``model``, ``channel`` and ``band`` with the truth: geometric ``mean`` over
+    seeds of the share over the true share, and its 95 % interval.
 
     The interval ``low`` to ``high`` is of the logarithm's mean, by Student's t, NaN of a single
     seed; ``truth`` is the mean true share.
@@ -219,7 +217,7 @@ def band_ratios(bands: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratio_limits(ratios: pd.DataFrame) -> tuple[float, float]:
-    """Whole decades around the means and one; wide intervals of few seeds may leave the panel."""
+    """Choose decades around the means and one; wide intervals of few seeds may leave the panel."""
     low, high = np.floor(np.log10(ratios["mean"].min()) - 0.1), np.ceil(np.log10(ratios["mean"].max()) + 0.1)
     return 10.0 ** min(low, -1), 10.0 ** max(high, 1)
 
@@ -240,7 +238,7 @@ def _draw_bands(axes: Axes, ratios: pd.DataFrame, models: Mapping[str, str]) -> 
 
 
 def _share(share: float) -> str:
-    """Percent with as many digits as it takes to tell the bands apart."""
+    """Write a share in percent, with as many digits as it takes to tell the bands apart."""
     percent = 100 * share
     return f"{percent:.1f}" if percent >= 10 else f"{percent:.2g}"
 
@@ -268,8 +266,8 @@ def _draw_correlation(axes: Axes, spectra: pd.DataFrame, channel: str, models: M
 
 
 def _draw_interval(axes: Axes, falls: pd.Series, height: float, mark: Mapping[str, object]) -> None:
-    """Mean of frequencies and its 95 % interval in a row of its own; arrowheads where this goes on
-    beyond the frequencies that there are.
+    """Draw the mean of frequencies and its 95 % interval in a row of its own, with arrowheads where
+    the interval goes on beyond the frequencies that there are.
     """
     mean, half = falls.mean(), half_width_of(falls)
     style = {"elinewidth": 0.7, "capsize": 1.2, "capthick": 0.6, "zorder": 3, **mark}

@@ -28,7 +28,6 @@ from ptychoformer.escaping import typst as escaped
 from ptychoformer.evaluation.columns import PAIRWISE, read_table
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import atomic, check_file, write_text
-from ptychoformer.paths import Run
 from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
 from ptychoformer.publication.names import listed_figures
 from ptychoformer.publication.paper.readings import read_readings
@@ -38,6 +37,7 @@ from ptychoformer.publication.report.figures import absent
 from ptychoformer.publication.report.headline import HEADLINE_TABLE, headline_words, headlines
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.opening import opening
+from ptychoformer.publication.report.printed import Printed
 from ptychoformer.publication.tables.compare import COLUMNS, notes
 from ptychoformer.publication.tables.layout import Layout, caption, column_groups
 from ptychoformer.publication.tables.typeset import at_part, by_condition, rows
@@ -49,61 +49,49 @@ HEIGHTS = range(225, 115, -5)  # of the highest figure, mm: the first that fits,
 
 
 def make_paper(
+    printed: Printed,
     *,
-    tables: Mapping[str, str | os.PathLike],
     pairs: Mapping[str, str | os.PathLike],
     figures: Mapping[str, str | os.PathLike],
-    claims: str | os.PathLike,
     readings: str | os.PathLike,
     citation: str | os.PathLike,
-    contents: Contents,
-    trained: Mapping[Run, Mapping[str, Any]],
-    words: Mapping[str, Mapping[str, Any]],
-    labels: Mapping[str, Mapping[str, str]],
-    ours: str,
-    scale: Mapping[str, Any],
-    missing_scan: str = "",
-    harvest_note: str = "",
-    caution: str = "",
     source: str | os.PathLike,
     pdf: str | os.PathLike,
 ) -> None:
     """Write the paper as a document of Typst, and typeset it.
 
     Args:
-        tables: ``table1`` ... to the tidy CSV of `compare.make_table`.
-        pairs: the same names to ``pairwise.csv``.
+        printed: what is printed.
+        pairs: ``table1`` ... to ``pairwise.csv``.
         figures: ``fig1`` ... to PDF, each in a folder below that of ``source``.
-        claims: of `judge.judge`.
         readings: ``docs/readings.md``.
         citation: ``CITATION.cff``, which names the paper that is reproduced.
-        contents, trained, words, labels, ours, scale, missing_scan, harvest_note, caution: as
-            `report.page.make_report` takes them.
         source: gets the document, which may be edited and typeset again.
         pdf: gets its pages.
 
     Raises:
         InputError: a file is missing or breaks its contract, a figure cannot be read, or Table I
-            has no network ``ours``.
+            has no network that is called ours.
         OutputError: the document cannot be typeset.
     """
-    labels, layouts = Labels(**labels), {name: Layout.of(table) for name, table in words.items()}
-    first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(trained, labels)
-    read = {name: (read_table(tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
+    words, ours, contents = printed.words, printed.ours, printed.contents
+    labels, layouts = Labels(**printed.labels), {name: Layout.of(table) for name, table in words.items()}
+    first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(printed.trained, labels)
+    read = {name: (read_table(printed.tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)
-    floats = _floats(_tables(layouts, read, words), figures, contents, Path(source).parent, missing_scan)
+    floats = _floats(_tables(layouts, read, words), figures, contents, Path(source).parent, printed.missing_scan)
     orders = floats.pop("orders")
     # Every value is text unless it was made Typst here.
     render = partial(
         template(TEMPLATE, {"inline": inline, "quoted": _quoted}, _as_typst).render,
-        caution=caution,
-        harvest_note=harvest_note,
-        opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
+        caution=printed.caution,
+        harvest_note=printed.harvest_note,
+        opening=opening(words[HEADLINE_TABLE]["scale_note"], printed.scale, runs, lead, first.methods[ours]),
         **headline_words(lead, first, ours),
         paper=_reproduced(citation),
         readings=read_readings(readings),
         **floats,
-        **_claims(claims, labels, contents),
+        **_claims(printed.claims, labels, contents),
         version=__version__,
         libraries=[*report_runs.libraries(runs), ("typst", typst.__version__)],
     )
@@ -127,8 +115,8 @@ def typeset_document(source: str | os.PathLike) -> bytes:
 
 
 def _fits(source: str | os.PathLike) -> bool:
-    """Whether a paper has no more than the pages it may have, and no figure runs off one; it notes
-    both itself.
+    """Say whether a paper has no more than the pages it may have, and no figure runs off one; it
+    notes both itself.
     """
     with _typesetting(source) as setting:
         (pages,), figures = (
@@ -139,7 +127,7 @@ def _fits(source: str | os.PathLike) -> bool:
 
 @contextmanager
 def _typesetting(source: str | os.PathLike) -> Iterator[dict[str, Any]]:
-    """Settings for Typst, whose errors become a sentence here."""
+    """Give Typst's settings, and turn its errors into a sentence."""
     try:
         yield {"root": Path(source).parent, "ignore_system_fonts": True}
     except RuntimeError as error:  # of which TypstError is one; a query raises no other
@@ -147,7 +135,7 @@ def _typesetting(source: str | os.PathLike) -> Iterator[dict[str, Any]]:
 
 
 def _reproduced(citation: str | os.PathLike) -> dict[str, str]:
-    """Title, authors, year and identifier of the paper that is reproduced."""
+    """Read title, authors, year and identifier of the paper that is reproduced."""
     try:
         paper = yaml.safe_load(Path(citation).read_text(encoding="utf-8"))["references"][0]
         *others, last = (_initials(author) for author in paper["authors"])
@@ -159,7 +147,7 @@ def _reproduced(citation: str | os.PathLike) -> dict[str, str]:
 
 
 def _initials(author: Mapping[str, str]) -> str:
-    """``Y.-X. Ren`` for Yu-Xuan Ren."""
+    """Shorten given names: ``Y.-X. Ren`` for Yu-Xuan Ren."""
     given = " ".join("-".join(f"{part[0]}." for part in name.split("-")) for name in author["given-names"].split())
     return f"{given} {author['family-names']}"
 
@@ -169,7 +157,7 @@ def _tables(
     read: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
     words: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Every table; what stands below the first is not said again below the others."""
+    """Lay out every table; what stands below the first is not said again below the others."""
     first, *others = (_table(layouts[name], *read[name], words[name]["scale_note"]) for name in words)
     told = set(first["notes"])
     kept = [[note for note in table["notes"] if note not in told] for table in others]
@@ -178,7 +166,7 @@ def _tables(
 
 
 def _table(layout: Layout, table: pd.DataFrame, pairwise: pd.DataFrame, scale_note: str) -> dict[str, Any]:
-    """The first part of a table, the headline at its block and level, as if it had no other."""
+    """Lay out the first part of a table, the headline's, as if it had no other."""
     part, layout = layout.parts[0], replace(layout, table=replace(layout.table, further_parts=()))
     table = at_part(table, part)
     return {
@@ -201,7 +189,7 @@ def _floats(
     folder: Path,
     missing_scan: str,
 ) -> dict[str, Any]:
-    """Tables and figures of results in either order, and the figures that are not among them."""
+    """Gather tables and figures of results in either order, and the other figures."""
     results = {name: path for name, path in figures.items() if name in _of_experiments(contents)}
     return {
         "orders": _orders(tables, _figures(results, contents, folder)),
@@ -211,18 +199,18 @@ def _floats(
 
 
 def _orders(tables: Sequence[dict[str, Any]], figures: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Tables before figures, and one of each in turn: sizes decide which fills pages better."""
+    """Put tables before figures, and one of each in turn: sizes decide which fills pages better."""
     in_turn = [one for turn in zip_longest(tables, figures) for one in turn if one is not None]
     return [[*tables, *figures], in_turn]
 
 
 def _of_experiments(contents: Contents) -> set[str]:
-    """The figures that show how something came out, not how it is made."""
+    """Name the figures that show how something came out, not how it is made."""
     return {figure for experiment in contents.experiments.values() for figure in experiment.figures}
 
 
 def _figures(figures: Mapping[str, str | os.PathLike], contents: Contents, folder: Path) -> list[dict[str, str]]:
-    """Each figure with its caption, and its path as the document names it."""
+    """List each figure with its caption, and its path as the document names it."""
     found = []
     for name, path in figures.items():
         check_file(path)
@@ -235,7 +223,7 @@ def _figures(figures: Mapping[str, str | os.PathLike], contents: Contents, folde
 
 
 def _claims(path: str | os.PathLike, labels: Labels, contents: Contents) -> dict[str, Any]:
-    """The claims by section of the paper, and how many have which verdict, in words."""
+    """Gather the claims by section of the paper, and how many have which verdict, in words."""
     verdicts = report_claims.read_verdicts(path)
     counted = {source: verdicts.loc[verdicts["source"] == source, "verdict"] for source in (LOCAL, REFERENCE)}
     return {
@@ -249,7 +237,9 @@ def _claims(path: str | os.PathLike, labels: Labels, contents: Contents) -> dict
 
 
 def _as_typst(value: Any) -> Markup:
-    """Text as Typst, in which no end of a line parts a number from its unit; Typst as it is."""
+    """Write text as Typst, in which no end of a line parts a number from its unit; leave Typst as
+    it is.
+    """
     if isinstance(value, Markup):
         return value
     return Markup(escaped(re.sub(r"(?<=\d) (?=%|dB)", "\u00a0", str(value))))  # is escaped  # nosec B704
@@ -271,6 +261,6 @@ def _marked(part: str) -> Markup:
 
 
 def _quoted(text: str) -> Markup:
-    """A string of Typst's code, such as a path."""
+    """Write a string of Typst's code, such as a path."""
     written = text.replace("\\", r"\\").replace('"', r"\"")
     return Markup(f'"{written}"')  # is escaped  # nosec B704

@@ -58,7 +58,7 @@ def read_readings(path: str | os.PathLike) -> Readings:
 
 
 def _rows(body: str) -> Iterator[Reading]:
-    """The rows of the table of open points in a section."""
+    """Yield the rows of the table of open points in a section."""
     _, _, table = body.partition(f"{HEADING}\n")
     for line in table.splitlines()[1:]:  # below the rule
         if not line.startswith("|"):
@@ -68,13 +68,13 @@ def _rows(body: str) -> Iterator[Reading]:
 
 
 def _first_sentence(text: str) -> str:
-    """The first sentence, closed by a full stop; what refers to other parts of the page is left
-    out.
+    """Take the first sentence, closed by a full stop; what refers to other parts of the page is
+    left out.
     """
     first = re.split(r"(?<=\.)\s+(?=[A-Z(`*])", text, maxsplit=1)[0]
     return re.sub(r"[,;] see [^;]*\bbelow\b[^;]*$", "", first).rstrip(".") + "."
 
 
 def _items(body: str) -> list[str]:
-    """The items of a list, each in one line."""
+    """Split a list into its items, each in one line."""
     return [" ".join(item.split()) for item in re.split(r"^- ", body, flags=re.MULTILINE)[1:]]

@@ -18,7 +18,7 @@ def write_block(page: str | os.PathLike, text: str, marks: tuple[str, str]) -> N
 
 
 def around_block(page: str | os.PathLike, marks: tuple[str, str]) -> tuple[str, str]:
-    """What stands before and after a marked block of a page.
+    """Read what stands before and after a marked block of a page.
 
     Raises:
         InputError: it cannot be read, or has not both marks, each once, in their order.

@@ -17,6 +17,7 @@ from ptychoformer.evaluation.columns import read_table
 from ptychoformer.publication.claims.catalogue import JUDGES
 from ptychoformer.publication.claims.judge import BANDS, LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
+from ptychoformer.publication.names import counted
 from ptychoformer.publication.report.effects import effect_text, in_unit, unit_of
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
@@ -27,6 +28,7 @@ VERDICTS = (HOLDS, FAILS, UNDECIDED)
 # A verdict is told by its word and its symbol; the style adds a colour to them.
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?"}
 STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
+FAILING = ("does not hold", "do not hold")  # one claim, and several
 BANDS_FIGURE = "fig9"
 # Where claims are judged once more, by the names of `check.ELSEWHERE`.
 _PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {
@@ -155,7 +157,7 @@ class Tally:
 
 
 def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
-    """The table of `judge.judge`.
+    """Read the table of `judge.judge`.
 
     Raises:
         InputError: it is missing, or breaks its contract.
@@ -180,7 +182,7 @@ def read_verdicts(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Section]:
-    """All claims by section of the paper, in the order in which sections and claims first
+    """Group all claims by section of the paper, in the order in which sections and claims first
     occur; reasons name things by their labels.
 
     Raises:
@@ -208,7 +210,7 @@ def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Se
 
 
 def section_of(place: str, contents: Contents) -> str:
-    """The heading under which a place of the paper belongs: ``Section IV-E1, Figure 8`` is in
+    """Find the heading under which a place of the paper belongs: ``Section IV-E1, Figure 8`` is in
     Section IV-E.
     """
     named = re.search(r"Section ([IVX]+-[A-Z])", place)
@@ -220,7 +222,7 @@ def section_of(place: str, contents: Contents) -> str:
 
 
 def _published(rows: pd.DataFrame) -> str:
-    """The paper's own effect; its unit is the test's, which only a row with an effect names."""
+    """Put the paper's own effect in words; only a row with an effect names its unit, the test's."""
     units = [unit for unit in rows["unit"] if unit]
     value = rows["published_value"].iloc[0]
     # A claim that could not be looked at has no unit; the paper's number alone could be misread, so
@@ -236,7 +238,7 @@ def _judgement(row: pd.Series, labels: Labels, sources: Mapping[str, str]) -> Ju
         verdict=row["verdict"],
         effect="" if pd.isna(row["effect"]) else effect_text(row["effect"], row["unit"]),
         interval=f"{unit.text(row['low'])} to {unit.text(row['high'])}" if has_interval else "",
-        seeds=f"{seeds} seed{'' if seeds == 1 else 's'}" if seeds else "",
+        seeds=counted(seeds, "seed") if seeds else "",
         rival=labels.in_words(row["rival"], sources, about),
         because="" if row["verdict"] == HOLDS else labels.in_words(reason, sources, about),
         scale=row["scale"],
@@ -251,12 +253,12 @@ def _judgement(row: pd.Series, labels: Labels, sources: Mapping[str, str]) -> Ju
 
 
 def _flipped(rows: pd.DataFrame | pd.Series, column: str) -> pd.Series | bool:
-    """Whether the verdict elsewhere is another one, of each row or of a single one."""
+    """Say whether the verdict elsewhere is another one, of each row or of a single one."""
     return (rows[column] != "") & (rows[column] != rows["verdict"])
 
 
 def tally(table: pd.DataFrame, source: str) -> Tally:
-    """Verdicts of one source, counted."""
+    """Count the verdicts of one source."""
     rows = table[table["source"] == source]
     kinds = [(kind, rows[rows["judges"] == kind]) for kind in JUDGES]
     lines = [(f"{kind}s", part) for kind, part in kinds if len(part)] + [("all", rows)]
@@ -277,21 +279,21 @@ def tally(table: pd.DataFrame, source: str) -> Tally:
 
 
 def flipped(rows: pd.DataFrame, columns: Sequence[str] = VERDICTS_ELSEWHERE) -> pd.Series:
-    """Whether each claim comes out otherwise in any of these columns."""
+    """Say whether each claim comes out otherwise in any of these columns."""
     return pd.concat([_flipped(rows, column) for column in columns], axis=1).any(axis=1)
 
 
 def _again(rows: pd.DataFrame, where: str, columns: Sequence[str]) -> Again:
-    """The claims that come out otherwise in any of these columns."""
+    """Count the claims that come out otherwise in any of these columns."""
     judged = pd.concat([rows[column] != "" for column in columns], axis=1).any(axis=1)
     flips = flipped(rows, columns)
     return Again(where, int(judged.sum()), int(flips.sum()), int((rows.loc[flips, "verdict"] == HOLDS).sum()))
 
 
 def in_words(verdicts: Sequence[str]) -> str:
-    """How many of these verdicts are which."""
+    """Say how many of these verdicts are which."""
     holding, failing, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
-    parts = [f"{holding} hold{'s' if holding == 1 else ''}"] if holding else []
-    parts += [f"{failing} do{'es' if failing == 1 else ''} not hold"] if failing else []
+    parts = [counted(holding, "holds", "hold")] if holding else []
+    parts += [counted(failing, *FAILING)] if failing else []
     parts += [f"{open_} undecided"] if open_ else []
     return ", ".join(parts)

@@ -16,7 +16,7 @@ from ptychoformer.publication.figures.parts.style import DOUBLE_COLUMN, colour, 
 def training_curves(
     histories: Mapping[Run, pd.DataFrame], conditions: Mapping[str, str], models: Mapping[str, str]
 ) -> bytes:
-    """An SVG document.
+    """Draw the validation losses as an SVG document.
 
     Args:
         histories: run to its losses by epoch; runs of other datasets or networks are left out.

@@ -34,7 +34,7 @@ class Evidence:
 
 
 def evidence(table: pd.DataFrame, contents: Contents, shown: Collection[str]) -> dict[str, Evidence]:
-    """What each claim rests on, by its name.
+    """Gather what each claim rests on, by its name.
 
     Args:
         table: of `judge.judge`.
@@ -52,7 +52,7 @@ def evidence(table: pd.DataFrame, contents: Contents, shown: Collection[str]) ->
 
 
 def filters(found: Mapping[str, Evidence], contents: Contents) -> list[tuple[str, list[tuple[str, str]]]]:
-    """By what claims may be filtered: a name, and for each choice its class and its words."""
+    """List by what claims may be filtered: a name, and for each choice its class and its words."""
     known = [_label(name, contents) for name in (*contents.tables, *contents.figures)]
     sources = [source for source in dict.fromkeys(known) if source in {rests.source for rests in found.values()}]
     return [
@@ -63,7 +63,7 @@ def filters(found: Mapping[str, Evidence], contents: Contents) -> list[tuple[str
 
 
 def classes(table: pd.DataFrame, found: Mapping[str, Evidence]) -> dict[str, str]:
-    """The classes of each claim that `filters` speaks of; the verdict is the local one."""
+    """Name the classes of each claim that `filters` speaks of; the verdict is the local one."""
     local = table[table["source"] == LOCAL]
     return {row.id: f"{STYLES[row.verdict]} {row.judges} {_class(found[row.id].source)}" for row in local.itertuples()}
 
@@ -73,7 +73,7 @@ def _class(source: str) -> str:
 
 
 def _shown_by(experiment: str, place: str, contents: Contents) -> list[str]:
-    """Table and figures of an experiment, its own first, then those that the place names."""
+    """Name table and figures of an experiment, its own first, then those that the place names."""
     figures = [BANDS_FIGURE] if experiment == BANDS else list(contents.experiments[experiment].figures)
     tables = [experiment] if experiment in contents.tables else []
     named = [f"fig{number}" for number in re.findall(r"Figure (\d+)", place)]
@@ -85,12 +85,14 @@ def _label(name: str, contents: Contents) -> str:
 
 
 def _words(name: str, contents: Contents) -> str:
-    """The same, by which a table of a figure's numbers is told from the figure."""
+    """Name a table by its number, which tells one of a figure's numbers from the figure, and all
+    else as `_label` does.
+    """
     return f"Table {contents.tables[name].number}" if name in contents.tables else _label(name, contents)
 
 
 def picture(rows: pd.DataFrame) -> Markup:
-    """The effect and interval of each row of one claim on an axis, the local one above.
+    """Draw the effect and interval of each row of one claim on an axis, the local one above.
 
     A circle is the effect on the runs of the workflow, a square that on reference runs, a diamond
     the paper's own; the upright line is zero. An end without a bound has an arrowhead.
@@ -118,7 +120,7 @@ def picture(rows: pd.DataFrame) -> Markup:
 
 
 def _axis(values: Iterable[float]) -> Callable[[float], float]:
-    """Where a value lies, in pixels from the left; what lies beyond is put at the edge."""
+    """Make a function that places a value, pixels from the left; beyond the axis, at its edge."""
     values = list(values)
     low, span = min(values), (max(values) - min(values)) or 1.0
     scale = (_WIDTH - 2 * _MARGIN) / span

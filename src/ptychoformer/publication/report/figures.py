@@ -53,7 +53,7 @@ def pictures(
     page: str | os.PathLike,
     missing_scan: str = "",
 ) -> list[Picture]:
-    """The figures in the order of the paper, with a word on those that are not made.
+    """Prepare the figures in the order of the paper, with a word on those that are not made.
 
     PNGs are embedded as they are, or at half their resolution if the page would weigh too much.
 
@@ -117,7 +117,7 @@ def _picture(
 
 
 def _first_sentences(caption: str) -> str:
-    """A caption without marks, as many whole sentences of it as an alternative text may have."""
+    """Take as many whole sentences of a caption, without marks, as an alternative text may have."""
     found = ""
     for sentence in re.split(r"(?<=\.)\s+", caption.replace("**", "")):
         if found and len(found) + len(sentence) > MOST_LETTERS:

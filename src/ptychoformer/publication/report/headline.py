@@ -55,7 +55,7 @@ class Headline:
 
 
 def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours: str) -> list[Headline]:
-    """PSNR and SSIM of the first part of a table of networks.
+    """Compare PSNR and SSIM of ours and of the best other network, in the first part of a table.
 
     Args:
         table: of `compare.compare`.
@@ -100,7 +100,7 @@ def scores(table: pd.DataFrame, layout: Layout) -> Iterator[tuple[tuple[str, str
 
 
 def headline_words(lead: Sequence[Headline], layout: Layout, ours: str) -> dict[str, Any]:
-    """What pages say of the headlines: whose lead over which networks, and on which block."""
+    """Gather what pages say of the headlines: whose lead over which networks, on which block."""
     return {
         "headlines": by_condition(lead),
         "our_name": layout.methods[ours],
@@ -148,7 +148,7 @@ def column_name(channel: str, quantity: Quantity) -> str:
 
 
 def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
-    """Student's 95 % interval of a mean over seeds."""
+    """Put Student's 95 % interval of a mean over seeds in words; empty where it has none."""
     seeds = int(row["n_seeds"])
     if seeds < 2 or pd.isna(row["ours_std"]):
         return ""

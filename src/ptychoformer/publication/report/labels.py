@@ -20,23 +20,22 @@ class Labels:
     overlaps: Mapping[str, str] = field(default_factory=dict)
 
     def dataset(self, name: str, test: str | None = None) -> str:
-        """A dataset, and the one that networks were tested on if that is another."""
+        """Name a dataset, and the one that networks were tested on if that is another."""
         own = self.datasets.get(name, name)
         return own if test in (None, name) else f"{own}, tested on {self.datasets.get(test, test)}"
 
     def network(self, name: str) -> str:
-        """A network, or the floor or ceiling."""
+        """Name a network, or the floor or ceiling."""
         return self.networks.get(name, name)
 
     def loss(self, name: str) -> str:
-        """A loss; one that the config does not have by its name in capitals, as the common ones are
-        known.
+        """Name a loss; one that the config lacks goes by its name in capitals, as the common ones
+        are known.
         """
         return self.losses.get(name, name.upper())
 
     def in_words(self, sentence: str, experiments: Mapping[str, str], about: str = "") -> str:
-        """A sentence of `claims.contrasts`, in which every name in quotation marks is replaced by
-        its label.
+        """Replace every name in quotation marks in a sentence of `claims.contrasts` by its label.
 
         Args:
             experiments: name to where the paper shows it.

@@ -14,8 +14,8 @@ COLUMNS = columns(SHOWN)
 
 
 def table_of_scores(rows: pd.DataFrame, networks: list[str], published: pd.DataFrame, labels: Labels) -> str:
-    """Networks, and references that are not perfect in all, below each other; the best network
-    of a column is bold.
+    """Write networks, and references that are not perfect in all, below each other; the best
+    network of a column is bold.
     """
     # The PSNR of a perfect scene is infinite and its spread undefined.
     with np.errstate(invalid="ignore"):
@@ -61,7 +61,7 @@ def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], 
 
 
 def leads(runs: pd.DataFrame, networks: list[str], labels: Labels) -> str:
-    """Who has the highest mean of what, and by how much, as a table; empty without two networks."""
+    """Tabulate who has the highest mean of what, and by how much; empty without two networks."""
     found = [
         _lead(runs[(runs["channel"] == channel) & (runs["metric"] == metric)], networks, labels)
         for channel, metric in COLUMNS

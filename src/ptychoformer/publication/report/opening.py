@@ -55,7 +55,7 @@ def opening(
 
 
 def _objects(scale: Mapping[str, Any]) -> str:
-    """What the scans of Table I are of."""
+    """Say what the scans of Table I are of."""
     found = "; ".join(object_name(entry) + _shape(entry) for entry in scale.get("objects", {}).values())
     return found[:1].upper() + found[1:]
 
@@ -70,7 +70,7 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _cost(trained: Iterable[Trained]) -> str:
-    """How many networks were trained, for how long, on what."""
+    """Say how many networks were trained, for how long, on what."""
     facts = [fact for _, fact in trained]
     hours = sum(float(fact.get("training_seconds", 0)) for fact in facts) / 3600
     known = [fact for fact in facts if {"device", "machine"} <= set(fact)]

@@ -32,6 +32,7 @@ from ptychoformer.publication.report.headline import HEADLINE_TABLE, Headline, h
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.newcomers import newcomers
 from ptychoformer.publication.report.opening import opening
+from ptychoformer.publication.report.printed import Printed
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables import typeset
 from ptychoformer.publication.tables.compare import COLUMNS, is_shown, notes
@@ -48,69 +49,47 @@ Statistics = tuple[str | os.PathLike, str | os.PathLike]
 
 
 def make_report(
+    printed: Printed,
     *,
-    tables: Mapping[str, str | os.PathLike],
     statistics: Mapping[str, Statistics],
     figures: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
-    claims: str | os.PathLike,
     reference: str | os.PathLike | None,
-    contents: Contents,
     histories: Mapping[Run, pd.DataFrame],
-    trained: Mapping[Run, Mapping[str, Any]],
-    words: Mapping[str, Mapping[str, Any]],
-    labels: Mapping[str, Mapping[str, str]],
-    ours: str,
-    scale: Mapping[str, Any],
-    missing_scan: str = "",
-    harvest_note: str = "",
-    caution: str = "",
     output: str | os.PathLike,
 ) -> None:
     """Write the page.
 
     Args:
-        tables: ``table1`` ... to the tidy CSV of `compare.make_table`.
-        statistics: the same names to ``anova.csv`` and ``pairwise.csv``.
+        printed: what is printed.
+        statistics: ``table1`` ... to ``anova.csv`` and ``pairwise.csv``.
         figures: ``fig1`` ... to PDF, which is linked to, and PNG, which is shown.
-        claims: of `judge.judge`.
         reference: folder of the reference runs (`store`); None if there is none.
-        contents: of the paper.
         histories: each run of Table I to its losses by epoch.
-        trained: each run of every experiment to its provenance; what jobs left of other runs is not
-            counted.
-        words: the names of the tables to what they were made with: the parts of a `layout.Layout`,
-            and ``scale_note`` as
-            `compare.make_table` takes it. Decides which tables are shown, in which order.
-        labels: of everything in the config, the arguments of a `Labels`.
-        ours: the network of Table I whose lead over the best of the others is the headline.
-        scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by
-            dots.
-        missing_scan: the file without which the measured data were left out.
-        harvest_note: that the runs are not of this workflow, in words; empty if they are.
-        caution: why the numbers mean nothing, told in red; empty if they do.
 
     Raises:
-        InputError: a file is missing or breaks its contract, or Table I has no network ``ours``.
+        InputError: a file is missing or breaks its contract, or Table I has no network that is
+            called ours.
     """
-    labels, layouts = Labels(**labels), {name: Layout.of(table) for name, table in words.items()}
+    words, tables, ours = printed.words, printed.tables, printed.ours
+    labels, layouts = Labels(**printed.labels), {name: Layout.of(table) for name, table in words.items()}
     first = layouts[HEADLINE_TABLE]
-    runs = report_runs.trained_runs(trained, labels)
+    runs = report_runs.trained_runs(printed.trained, labels)
     of_first = read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE)
     lead = headlines(*of_first, first, ours)
     page = template(TEMPLATE, {"tied": _tied, "lettered": _lettered}).render(
         style=STYLE.read_text(encoding="utf-8"),
-        caution=caution,
-        opening=opening(words[HEADLINE_TABLE]["scale_note"], scale, runs, lead, first.methods[ours]),
-        harvest_note=harvest_note,
-        scale=list(_flat(scale)),
+        caution=printed.caution,
+        opening=opening(words[HEADLINE_TABLE]["scale_note"], printed.scale, runs, lead, first.methods[ours]),
+        harvest_note=printed.harvest_note,
+        scale=list(_flat(printed.scale)),
         tables=[
             _table(layouts[name], tables[name], statistics[name], words[name]["scale_note"], labels) for name in words
         ],
-        figures=pictures(figures, contents.figures, output, missing_scan),
+        figures=pictures(figures, printed.contents.figures, output, printed.missing_scan),
         curves=_embedded(training_curves(histories, first.conditions, first.methods), "image/svg+xml"),
         newcomers=newcomers(*of_first, first),
         **_headline_parts(lead, tables[HEADLINE_TABLE], first, ours),
-        **_claims_parts(claims, labels, contents, {*words, *figures}),
+        **_claims_parts(printed.claims, labels, printed.contents, {*words, *figures}),
         **_reference_parts(reference, labels, first),
         **_runs_parts(runs, labels),
     )
@@ -171,7 +150,7 @@ def _runs_parts(runs: pd.DataFrame, labels: Labels) -> dict[str, Any]:
 def _table(
     layout: Layout, table_csv: str | os.PathLike, tests: Statistics, scale_note: str, labels: Labels
 ) -> dict[str, Any]:
-    """All that the page says under the heading of a table."""
+    """Gather all that the page says under the heading of a table."""
     table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
     shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
     told = [
@@ -195,7 +174,7 @@ def _table(
 
 
 def _part(part: Part, rows: Sequence[typeset.Row], layout: Layout) -> dict[str, Any]:
-    """One part of a table as the page shows it."""
+    """Lay out one part of a table as the page shows it."""
     return {
         "id": "-".join((layout.name, *part)),
         "caption": caption(part),
@@ -211,12 +190,12 @@ def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, part: Par
 
 
 def _shown(tests: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """The rows of a table of tests that belong to what the table of results shows."""
+    """Choose the rows of a table of tests that belong to what the table of results shows."""
     return tests[is_shown(tests, layout) & tests[layout.compared.condition_of_tests].isin(layout.conditions)]
 
 
 def _variation(table_csv: str | os.PathLike, layout: Layout) -> list[tuple[str, list[variation.Row]]]:
-    """How a table's scores differ between seeds, and between blocks."""
+    """Show how a table's scores differ between seeds, and between blocks."""
     means = variation.means_of_table(read_table(table_csv, COLUMNS), layout.level)
     methods = {**layout.methods, "floor": REFERENCE_LABELS["floor"]}
     found = variation.variation(means, layout.block)
@@ -224,12 +203,12 @@ def _variation(table_csv: str | os.PathLike, layout: Layout) -> list[tuple[str, 
 
 
 def _tied(sentence: str) -> str:
-    """The sentence, whose formulas no end of line tears apart."""
+    """Tie the formulas of a sentence together, so that no end of line tears one apart."""
     return re.sub(r" ([=<>]) ", "\u00a0\\1\u00a0", sentence)
 
 
 def _lettered(caption: str) -> Markup:
-    """A caption, escaped, with the letters of its panels bold."""
+    """Escape a caption, with the letters of its panels bold."""
     parts = re.split(r"\*\*(.+?)\*\*", caption)
     return Markup().join(Markup("<b>{}</b>").format(part) if place % 2 else part for place, part in enumerate(parts))
 
@@ -251,7 +230,7 @@ def _embedded(content: bytes, kind: str) -> str:
 
 
 def _as_text(table: pd.DataFrame, labels: Labels) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of a table of tests, in which names stand under their labels."""
+    """Write headings and rows of a table of tests, in which names stand under their labels."""
     known = {
         **dict.fromkeys(("dataset", "test"), labels.datasets),
         **{column: {**labels.losses, **labels.networks} for column in ("held", "a", "b")},

@@ -20,8 +20,8 @@ from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.claims.judge import LOCAL, VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
 from ptychoformer.publication.harvest import TABLE_1, whole_seeds
-from ptychoformer.publication.names import REFERENCE_LABELS
-from ptychoformer.publication.report.claims import flipped, read_verdicts
+from ptychoformer.publication.names import REFERENCE_LABELS, counted
+from ptychoformer.publication.report.claims import FAILING, flipped, read_verdicts
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.leads import SHOWN, leads, table_of_scores
 from ptychoformer.publication.store.files import read_scores
@@ -117,7 +117,7 @@ def keep_verdicts(claims_csv: str | os.PathLike, folder: str | os.PathLike) -> N
 
 
 def block_of_results(sources: Sources, full_size: Sequence[Told], laptop: Labels) -> str:
-    """The text between the marks.
+    """Write the text between the marks.
 
     Args:
         full_size: the tables that are told of.
@@ -132,8 +132,8 @@ def block_of_results(sources: Sources, full_size: Sequence[Told], laptop: Labels
 
 
 def headline_of_results(sources: Sources, told: Told) -> str:
-    """The shorter text between README's marks: a table's first condition at full size, and how
-    many claims hold at each scale.
+    """Write the shorter text between README's marks: a table's first condition at full size, and
+    how many claims hold at each scale.
 
     Raises:
         InputError: a table is missing or breaks its contract.
@@ -167,7 +167,7 @@ def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
 
 
 def _table(told: Told, scores: pd.DataFrame) -> Iterator[str]:
-    """Each condition of a table with who leads, or a sentence that there is nothing of it; a
+    """Yield each condition of a table with who leads, or a sentence that there is nothing of it; a
     paragraph may be empty.
     """
     published = read_table(told.published, PUBLISHED)
@@ -190,12 +190,12 @@ def _table(told: Told, scores: pd.DataFrame) -> Iterator[str]:
 
 
 def _are_compared(rows: pd.DataFrame, labels: Labels) -> bool:
-    """Whether there are two networks of a table that were trained alike."""
+    """Say whether there are two networks of a table that were trained alike."""
     return len(set(labels.networks) & set(rows.loc[rows["loss"] == "mse", "model"])) > 1
 
 
 def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: Labels) -> Iterator[str]:
-    """The largest training sets of Table I's networks as a table, and who leads."""
+    """Yield the largest training sets of Table I's networks as a table, and who leads."""
     runs = rows[rows["model"].isin(labels.networks) & (rows["loss"] == "mse")]
     schedule = _schedule(runs[runs["model"].isin(TABLE_1)])
     runs = runs[(runs[_SCHEDULE] == pd.Series(schedule, _SCHEDULE)).all(axis=1)]
@@ -209,7 +209,7 @@ def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: 
     networks = [name for name in labels.networks if seeds == set(runs.loc[runs["model"] == name, "seed"])]
     references = rows[rows["model"].isin(REFERENCES) & (rows["n_train"] == schedule[0]) & rows["seed"].isin(seeds)]
     interim = f" of {SEEDS_FIXED}: interim" if len(seeds) < SEEDS_FIXED else ""
-    about = f"{title}, {schedule[0]:,} patterns, {int(schedule[1])} epochs, {_counted(len(seeds), 'seed')}{interim}"
+    about = f"{title}, {schedule[0]:,} patterns, {int(schedule[1])} epochs, {counted(len(seeds), 'seed')}{interim}"
     missing = [labels.network(name) for name in labels.networks if name in TABLE_1 - set(networks)]
     yield f"*{about}*" + (f" (no runs of {', '.join(missing)})" if missing else "") + ":"
     yield table_of_scores(pd.concat([runs[runs["model"].isin(networks)], references]), networks, published, labels)
@@ -217,7 +217,7 @@ def _condition(rows: pd.DataFrame, published: pd.DataFrame, title: str, labels: 
 
 
 def _schedule(runs: pd.DataFrame) -> tuple[int, float, float]:
-    """How the runs that are told were trained: the largest training sets, then most whole
+    """Choose how the runs that are told were trained: the largest training sets, then most whole
     seeds, then most epochs.
     """
     found = {key: len(whole_seeds(part, set(runs["model"]))) for key, part in runs.groupby(_SCHEDULE)}
@@ -244,14 +244,12 @@ def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
 
 
 def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
-    """The PSNR of the amplitude of a condition in a line, and who leads."""
+    """Yield the PSNR of the amplitude of a condition in a line, and who leads."""
     runs = rows[~rows["model"].isin(REFERENCES)]
     networks = [name for name in labels.networks if name in set(runs["model"])]
     seeds, (dataset, test, block) = whole_seeds(runs, networks), rows[["dataset", "test", "block"]].iloc[0]
     where = "" if block == WHOLE_SCAN else f", {BLOCK_TITLES[block]}"
-    about = (
-        f"{labels.dataset(dataset, test)}{where}, {runs['n_train'].max():,} patterns, {_counted(len(seeds), 'seed')}"
-    )
+    about = f"{labels.dataset(dataset, test)}{where}, {runs['n_train'].max():,} patterns, {counted(len(seeds), 'seed')}"
     psnr = (
         rows[(rows["channel"] == "amplitude") & (rows["metric"] == "psnr") & rows["seed"].isin(seeds)]
         .groupby("model")["value"]
@@ -264,23 +262,23 @@ def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
 
 
 def _verdicts(folder: Path) -> str:
-    """How many claims hold by the verdicts that are kept in a folder, as a sentence that may also
-    end another; empty if none are.
+    """Say how many claims hold by the verdicts that are kept in a folder, as a sentence that may
+    also end another; empty if none are.
     """
     if not (folder / CLAIMS).is_file():
         return ""
     claims = read_table(folder / CLAIMS, ("verdict", "n_seeds"), text=["verdict", *VERDICTS_ELSEWHERE])
     holding, failing, undecided = (int((claims["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, UNDECIDED))
     not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
-    parts = [f"{holding} of {len(claims)} claims hold{'s' if holding == 1 else ''}"]
-    parts += [f"{failing} do{'es' if failing == 1 else ''} not hold"] if failing else []
-    parts += [f"{undecided} {'is' if undecided == 1 else 'are'} undecided"] if undecided else []
+    parts = [counted(holding, f"of {len(claims)} claims holds", f"of {len(claims)} claims hold")]
+    parts += [counted(failing, *FAILING)] if failing else []
+    parts += [counted(undecided, "is undecided", "are undecided")] if undecided else []
     words = f"{', '.join(parts[:-1])} and {parts[-1]}" if parts[1:] else parts[0]
     return f"{words}{f' ({not_run} of them for lack of runs)' if not_run else ''}."
 
 
 def _caution(folder: Path) -> str:
-    """What the verdicts that are kept in a folder depend on; empty if none are."""
+    """Say what the verdicts that are kept in a folder depend on; empty if none are."""
     if not (folder / CLAIMS).is_file():
         return ""
     claims = read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict", *VERDICTS_ELSEWHERE])
@@ -290,7 +288,3 @@ def _caution(folder: Path) -> str:
         f" patterns, or on another part of the test strip, {differ or 'none'} of the verdicts at full size"
         f" come{'s' if differ == 1 else ''} out otherwise. Claims overlap, so that one effect can decide several."
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -44,8 +44,8 @@ class Condition:
         versions: of the code, by which runs of one network were trained; they count as replicates
             of each other.
         rows: a network each: name, seeds, means with deviations of ``COLUMNS``, digests of the
-            code, seconds; then the references. The
-            networks compared are shown over the whole seeds alone, if there are any.
+            code, seconds; then the references. The networks compared are shown over the whole seeds
+            alone, if there are any.
         anovas, pairs: rows below ``ANOVA_HEADINGS`` and ``PAIR_HEADINGS``; none of fewer than two
             networks or whole seeds.
         variation: deviations over seeds and over blocks; none where there is one block only.
@@ -71,7 +71,8 @@ class Condition:
 def reference_conditions(
     folder: str | os.PathLike | None, labels: Labels, *, block: str, level: str
 ) -> list[Condition]:
-    """What there is, the largest training sets first; none if there is no store, or no run in it.
+    """Gather the conditions that there are, the largest training sets first; none if there is no
+    store, or no run in it.
 
     Args:
         folder: of the reference runs (`store`), or None.
@@ -167,7 +168,7 @@ def _mean(rows: pd.DataFrame, metric: str) -> str:
 
 
 def _tests(runs: pd.DataFrame, labels: Labels) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
-    """The paper's tests of these networks over these seeds: analyses of variance, and paired
+    """Run the paper's tests of these networks over these seeds: analyses of variance, and paired
     t-tests of every two.
     """
     if runs["model"].nunique() < 2 or runs["seed"].nunique() < 2:
@@ -182,7 +183,7 @@ def _in_order(tests: pd.DataFrame) -> Iterator[tuple]:
 
 
 def score_name(channel: str, metric: str) -> str:
-    """Channel and metric with its unit."""
+    """Name channel and metric with its unit."""
     quantity = QUANTITIES[metric]
     return f"{CHANNEL_NAMES[channel]} {quantity.name} ({quantity.unit})"
 
@@ -217,5 +218,5 @@ def _pair_row(row: tuple, labels: Labels) -> tuple[str, ...]:
 
 
 def _bare(p: str) -> str:
-    """A probability as a column of probabilities has it."""
+    """Write a probability as a column of probabilities has it."""
     return p.removeprefix("p").removeprefix(" = ").strip()

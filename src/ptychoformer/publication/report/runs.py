@@ -17,7 +17,7 @@ Trained = tuple[Run, Mapping[str, Any]]
 
 
 def trained_runs(runs: Mapping[Run, Mapping[str, Any]], labels: Labels) -> list[Trained]:
-    """Every run with its provenance, in the order of the tables."""
+    """Sort every run, with its provenance, in the order of the tables."""
     return sorted(
         runs.items(),
         key=lambda pair: (_rank(labels.datasets, pair[0].dataset), -pair[0].n_train, *_place(pair[0], labels)),
@@ -33,7 +33,7 @@ def _rank(names: Mapping[str, str], name: str) -> int:
 
 
 def run_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
-    """One row a run: what it is, and the facts of its provenance."""
+    """Write one row a run: what it is, and the facts of its provenance."""
     return [
         [
             *(
@@ -58,7 +58,7 @@ def _fact(facts: Mapping[str, Any], name: str) -> str:
 
 
 def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
-    """One row a network, loss, dataset, size and device: how many runs, and their mean seconds."""
+    """Count runs and average their seconds: a row a network, loss, dataset, size and device."""
     places = ["condition", "patterns", "network", "loss", "device"]
     found = pd.DataFrame(
         [
@@ -83,7 +83,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def libraries(runs: Iterable[Trained]) -> list[tuple[str, str]]:
-    """Every version of every library that a run was trained with."""
+    """List every version of every library that a run was trained with."""
     found: dict[str, set[str]] = {}
     for _, facts in runs:
         for name, version in facts.get("libraries", {}).items():

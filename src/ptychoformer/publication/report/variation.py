@@ -34,7 +34,7 @@ class Row:
 
 
 def variation(means: pd.DataFrame, block: str) -> pd.DataFrame:
-    """Sample standard deviations, a row for each score that is finite on both ``BLOCKS``.
+    """Compute sample standard deviations, a row for each score that is finite on both ``BLOCKS``.
 
     Args:
         means: rows with the columns ``MEANS``: mean and sample standard deviation over seeds of a
@@ -52,14 +52,14 @@ def variation(means: pd.DataFrame, block: str) -> pd.DataFrame:
 
 
 def means_of_table(table: pd.DataFrame, level: str) -> pd.DataFrame:
-    """Rows of ``MEANS`` from a table of `compare.compare`: of whole blocks, at this level."""
+    """Take the rows of ``MEANS`` from a table of `compare.compare`: whole blocks, this level."""
     here = table[(table["region"] == WHOLE) & (table["level"] == level)]
     return here.rename(columns={"ours_mean": "mean", "ours_std": "std"})[list(MEANS)]
 
 
 def means_over_seeds(runs: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``MEANS`` from scores of single runs, whose dataset is the condition and whose
-    network is the method.
+    """Average the scores of single runs to rows of ``MEANS``, whose condition is the dataset and
+    whose method is the network.
     """
     named = runs.rename(columns={"dataset": "condition", "model": "method"})
     return named.groupby([*_SCORE, "block"])["value"].agg(mean="mean", std="std").reset_index()
@@ -68,7 +68,7 @@ def means_over_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 def rows(
     found: pd.DataFrame, conditions: Mapping[str, str], methods: Mapping[str, str], columns: Iterable[tuple[str, str]]
 ) -> list[Row]:
-    """A `variation` as text, a row for each method that it has.
+    """Write a `variation` as text, a row for each method that it has.
 
     Args:
         conditions, methods: name to label, in the order of the rows.

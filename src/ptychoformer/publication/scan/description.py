@@ -19,13 +19,13 @@ ELECTRONVOLTS = ((1e6, "MeV"), (1e3, "keV"), (1.0, "eV"), (1e-3, "meV"))
 
 
 def described(facts: Facts) -> str:
-    """Lines of text for ``facts``, which `measurement.summary.as_mapping` returned."""
+    """Write lines of text for ``facts``, which `measurement.summary.as_mapping` returned."""
     lines = [facts["file"], *(f"  {name:<15} {text}" for name, text in _facts(facts))]
     return "\n".join([*lines, *(f"  {'warning':<15} {warning}" for warning in facts["warnings"])])
 
 
 def resolution(found: "Agreement", pixel_size: float | None) -> str:
-    """One line about how fine two halves of a scan reproduce the object.
+    """Say in one line how fine two halves of a scan reproduce the object.
 
     Args:
         pixel_size: metres; None if it is not known.
@@ -93,7 +93,7 @@ def _geometry(facts: Facts) -> str:
 
 
 def _energy(wavelength: float, particle: str | None) -> str:
-    """Kinetic energy; of the two most usual particles if nobody says which it is."""
+    """Put the kinetic energy in words; without a particle, of the two most usual ones."""
     if particle is None:
         return " or ".join(_energy(wavelength, usual) for usual in ("photon", "electron"))
     energy = energy_of(wavelength, particle) / constants.eV
@@ -108,7 +108,7 @@ def _pixel(facts: Facts) -> str:
 
 
 def _both(facts: Facts, name: str) -> str:
-    """A length, or two, in pixels of the object and in metres, as far as they are known."""
+    """Put a length, or two, in words: in pixels of the object and in metres, as far as known."""
     pixels, metres = (facts[f"{name}_{unit}"] for unit in ("pixels", "metres"))
     texts = []
     if pixels is not None:
@@ -123,7 +123,7 @@ def _listed(length: float | list[float]) -> list[float]:
 
 
 def _axes(facts: Facts) -> str:
-    """What the numbers of a position were taken to be, and what the patterns say of it."""
+    """Say what the numbers of a position were taken to be, and what the patterns say of it."""
     told, axes = facts["axes_told"], facts["positions_axes"]
     read = axes + (f" with a turn of {facts['positions_turn']:g} degrees" if facts["positions_turn"] else "")
     if not told:

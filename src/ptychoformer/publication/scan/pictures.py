@@ -45,7 +45,7 @@ PROGRESS_DPI = 100  # drawn again and again, in a fifth of the time of a picture
 
 
 def draw_scan(summary: Summary, png: str | os.PathLike | None = None, about: str = "") -> Figure:
-    """The mean pattern on a logarithmic scale, the positions in the order of the scan, and the
+    """Draw the mean pattern on a logarithmic scale, the positions in the order of the scan, and the
     probe if it is known.
     """
     mean, probe = summary.mean, summary.scan.probe
@@ -95,7 +95,7 @@ def _draw_positions(axes: Axes, positions: np.ndarray, unit: str) -> None:
 
 
 def _axis_unit(positions: np.ndarray) -> tuple[float, str]:
-    """What to divide metres by, and its name."""
+    """Choose what to divide metres by, and its name."""
     largest = float(np.ptp(positions, axis=0).max())
     return next((unit for unit in AXIS_UNITS if largest >= unit[0]), AXIS_UNITS[-1])
 
@@ -107,8 +107,8 @@ def draw_reconstruction(
     frc: str | os.PathLike | None = None,
     about: str = "",
 ) -> Figure:
-    """Amplitude, phase, probe, the R factor of every iteration, and the Fourier ring correlation of
-    two halves if there is one, a table with ``frequency``, ``frc`` and ``half_bit``.
+    """Draw amplitude, phase, probe, the R factor of every iteration, and the Fourier ring
+    correlation of two halves if there is one, a table with ``frequency``, ``frc`` and ``half_bit``.
 
     Raises:
         InputError: a file is damaged or lacks something.
@@ -140,7 +140,7 @@ def draw_progress(
     png: str | os.PathLike,
     about: str,
 ) -> None:
-    """A reconstruction that goes on, as `draw_reconstruction` draws one that is done.
+    """Draw a reconstruction that goes on, as `draw_reconstruction` draws one that is done.
 
     Args:
         transmission, light: (H, W) complex object, and photons on each of its pixels.
@@ -162,7 +162,7 @@ def draw_progress(
 def _draw_object(
     row: Row, images: Mapping[str, np.ndarray], light: np.ndarray, probe: np.ndarray, pixel_size: float | None
 ) -> None:
-    """Amplitude, phase and probe in the first three places of ``row``."""
+    """Draw amplitude, phase and probe in the first three places of ``row``."""
     lit = lit_pixels(light)
     rows, columns = np.nonzero(lit)
     # What no light fell on is noise around the picture, and would decide its colours.
@@ -201,7 +201,7 @@ def _draw_convergence(axes: Axes, history: pd.DataFrame, result: float) -> None:
 
 
 def draw_history(history: pd.DataFrame) -> Figure:
-    """Training and validation loss of every epoch, on a logarithmic scale.
+    """Draw training and validation loss of every epoch, on a logarithmic scale.
 
     Args:
         history: ``epoch``, ``train_loss`` and ``validation_loss``.
@@ -218,8 +218,8 @@ def draw_history(history: pd.DataFrame) -> Figure:
 
 
 def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike | None = None, about: str = "") -> Figure:
-    """Amplitude and phase of a predicted scene, averaged down to what a picture can show; the whole
-    of it is never in memory.
+    """Draw amplitude and phase of a predicted scene, averaged down to what a picture can show; the
+    whole of it is never in memory.
 
     Raises:
         InputError: the file is damaged.
@@ -244,8 +244,8 @@ def draw_scene(scene_file: str | os.PathLike, png: str | os.PathLike | None = No
 
 
 def decimated(image: h5py.Dataset, step: int) -> np.ndarray:
-    """Means (ceil(H / step), ceil(W / step)) over blocks of ``step`` x ``step`` pixels that are
-    not NaN; some rows are read at a time.
+    """Average the pixels that are not NaN over blocks of ``step`` x ``step``: (ceil(H / step),
+    ceil(W / step)); some rows are read at a time.
     """
     height, width = image.shape
     at_once = step * max(1, 2**20 // (width * step))
@@ -263,7 +263,7 @@ def _block_means(rows: np.ndarray, step: int) -> np.ndarray:
 
 
 def _linear(values: np.ndarray, tails: float, least: float = 0.0) -> Normalize:
-    """A colour scale for finite ``values`` but the most extreme ones, at least ``least`` wide."""
+    """Make a colour scale for all but the most extreme ``values``, at least ``least`` wide."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, (tails, 1 - tails)) if finite.size else (0.0, 1.0)
     wider = max(0.0, least - (high - low)) / 2

@@ -111,7 +111,7 @@ class Row:
         self.edges[place + 1 :] = [edge + more for edge in self.edges[place + 1 :]]
 
     def plot(self, place: int, title: str) -> Axes:
-        """Axes for a curve or points, with room for ticks on their left."""
+        """Place axes for a curve or points, with room for ticks on their left."""
         left = self.edges[place] + BEFORE + 0.4
         axes = axes_at(self.figure, (left, ABOVE, self.width, self.height))
         axes.set_title(title, pad=3)

@@ -31,15 +31,8 @@ from ptychoformer.tables import read_text, write_csv
 RUNS, SCORES, BANDS, SPECTRA, HISTORIES = INDEX, "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz"
 VIEWS = "views.h5"
 FACTS = (
-    "epochs",
-    "batch_size",
-    "package",
-    "configuration_digest",
-    "code_digest",
-    "machine",
-    "device",
-    "seconds",
-    "date",
+    *("epochs", "batch_size", "package", "configuration_digest", "code_digest"),
+    *("machine", "device", "seconds", "date"),
 )
 # What a run's row of ``runs.csv`` says besides its facts: blocks of its scores, and which other
 # parts of it are kept.
@@ -49,7 +42,7 @@ HISTORY_COLUMNS = (*RUN, *contract.HISTORY)
 SPECTRUM_COLUMNS = (*RUN, "block", "level", *contract.SPECTRA[len(RUN) :])
 BAND_RUN_COLUMNS = (*RUN, "block", "level", *contract.BAND_ENERGIES[len(RUN) :])
 TABLES = {SCORES: contract.SCORES, BANDS: BAND_RUN_COLUMNS, SPECTRA: SPECTRUM_COLUMNS, HISTORIES: HISTORY_COLUMNS}
-# Tables by what they say rather than by where it belongs.
+# Columns that hold values; all others say what a row is about, and order it.
 _VALUES = ("value", "estimate", "truth", "learning_rate", "train_loss", "validation_loss", *KEPT, *FACTS)
 _NUMBERS = ("n_train", "seed", "frequency", "epoch")
 _NAMES = {BANDS: "bands", SPECTRA: "spectra", HISTORIES: "history"}
@@ -60,8 +53,8 @@ Run = tuple[str, ...]
 
 
 def read_scores(folder: str | os.PathLike) -> pd.DataFrame:
-    """Every score with the facts of its run: the columns ``RUN_COLUMNS``; a floor or ceiling has no
-    facts.
+    """Read every score with the facts of its run: the columns ``RUN_COLUMNS``; a floor or ceiling
+    has no facts.
 
     Raises:
         InputError: a table is missing or breaks its contract.
@@ -70,8 +63,8 @@ def read_scores(folder: str | os.PathLike) -> pd.DataFrame:
 
 
 def read_bands(folder: str | os.PathLike) -> pd.DataFrame | None:
-    """The energy by frequency band of every scene that was measured, with the facts of the training
-    that made it; None if none was.
+    """Read the energy by frequency band of every scene that was measured, with the facts of the
+    training that made it; None if none was.
 
     Raises:
         InputError: a table is missing or breaks its contract.
@@ -82,7 +75,7 @@ def read_bands(folder: str | os.PathLike) -> pd.DataFrame | None:
 def measured(
     folder: str | os.PathLike, name: str, read: Callable[[str | os.PathLike, str], pd.DataFrame]
 ) -> pd.DataFrame | None:
-    """What is measured of scenes: a table of the store, and of runs that it lacks those of the
+    """Read what is measured of scenes: a table of the store, and of runs that it lacks those of the
     trainings of `RETRAINED`; None if there is neither.
 
     Args:
@@ -97,7 +90,7 @@ def measured(
 
 
 def read_runs(folder: str | os.PathLike) -> pd.DataFrame:
-    """A row a run, with the columns of ``runs.csv``.
+    """Read a row a run, with the columns of ``runs.csv``.
 
     Raises:
         InputError: it is missing or breaks its contract.
@@ -106,7 +99,7 @@ def read_runs(folder: str | os.PathLike) -> pd.DataFrame:
 
 
 def read_part(folder: str | os.PathLike, name: str) -> pd.DataFrame:
-    """One of ``TABLES`` with its types.
+    """Read one of ``TABLES`` with its types.
 
     Raises:
         InputError: it is missing or breaks its contract.
@@ -125,7 +118,7 @@ def _with_facts(folder: str | os.PathLike, name: str) -> pd.DataFrame:
 
 
 def read_existing(folder: str | os.PathLike) -> dict[str, pd.DataFrame]:
-    """``runs.csv`` and all of ``TABLES`` as text, without rows where there is no file.
+    """Read ``runs.csv`` and all of ``TABLES`` as text, without rows where there is no file.
 
     Raises:
         InputError: a file is no table, or has other columns.
@@ -176,7 +169,7 @@ def write(
 
 
 def _parts_of(table: pd.DataFrame, part: str) -> pd.DataFrame:
-    """Each run of a table with what ``runs.csv`` calls this part of what is kept of it."""
+    """Name for each run of a table, as ``runs.csv`` does, this part of what is kept of it."""
     place = [name for name in _PLACE if name in table]
     rows = table[[*RUN, *place]].drop_duplicates()
     names = [name_of_part(part, *where) for where in rows[place].itertuples(index=False, name=None)]
@@ -184,12 +177,12 @@ def _parts_of(table: pd.DataFrame, part: str) -> pd.DataFrame:
 
 
 def _listed(rows: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
-    """The values that each run has in a column, side by side in one cell."""
+    """Put the values that each run has in a column side by side in one cell."""
     return rows.groupby(list(RUN))[column].agg(lambda values: " ".join(sorted(values))).rename(name).reset_index()
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows by what they are about."""
+    """Sort the rows by what they are about."""
     keys = [name for name in table if name not in _VALUES]
     order = table[keys].assign(
         **{name: pd.to_numeric(table[name], errors="coerce") for name in _NUMBERS if name in keys}
@@ -198,10 +191,10 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def runs_in(table: pd.DataFrame) -> list[Run]:
-    """The runs of a table, each once."""
+    """List the runs of a table, each once."""
     return keys(table.drop_duplicates(list(RUN)))
 
 
 def keys(table: pd.DataFrame) -> list[Run]:
-    """The run of every row, as a key."""
+    """Return the run of every row, as a key."""
     return list(table[list(RUN)].itertuples(index=False, name=None))

@@ -56,7 +56,7 @@ def finished_runs(results: Path) -> Finished:
 
 
 def _take_run(path: Path, results: Path, found: Finished) -> None:
-    """Scores, losses and facts of one run; nothing of the metrics of a whole experiment."""
+    """Take scores, losses and facts of one run; nothing of the metrics of a whole experiment."""
     names = names_of_run(path.relative_to(results / "evaluation").parent)
     if names is None:
         return
@@ -77,7 +77,7 @@ def _take_run(path: Path, results: Path, found: Finished) -> None:
 
 
 def _losses(run: Run, results: Path) -> pd.DataFrame | None:
-    """The losses of every epoch of a run; None of a floor or ceiling.
+    """Read the losses of every epoch of a run; None of a floor or ceiling.
 
     Raises:
         _Unfinished: they are not whole.
@@ -89,8 +89,8 @@ def _losses(run: Run, results: Path) -> pd.DataFrame | None:
 
 
 def _take_measured(name: str, results: Path, found: Finished) -> None:
-    """What was measured of the scenes of several runs: of those alone whose scores are taken, so
-    that nothing stands beside the scores of another training.
+    """Take what was measured of the scenes of several runs: of those alone whose scores are taken,
+    so that nothing stands beside the scores of another training.
     """
     file, columns, numbers = _MEASURED[name]
     for path in sorted((results / "evaluation").glob(f"*/{file}")):
@@ -112,7 +112,7 @@ def _take_measured(name: str, results: Path, found: Finished) -> None:
 
 
 def _headline(path: Path) -> dict[str, str]:
-    """Block and level of the scenes that a file was measured of.
+    """Read block and level of the scenes that a file was measured of.
 
     Raises:
         _Unfinished: its sidecar does not say.
@@ -125,7 +125,7 @@ def _headline(path: Path) -> dict[str, str]:
 
 
 def _started(path: Path) -> float:
-    """When the job began that made a file. One that was made of another began after that one.
+    """Read when the job began that made a file. One that was made of another began after that one.
 
     Raises:
         _Unfinished: its sidecar does not say.
@@ -137,7 +137,7 @@ def _started(path: Path) -> float:
 
 
 def _whole_rows(path: Path, columns: tuple[str, ...], numbers: Iterable[str]) -> pd.DataFrame:
-    """These columns of a table, as text.
+    """Read these columns of a table, as text.
 
     Raises:
         _Unfinished: it is not whole.
@@ -152,12 +152,12 @@ def _whole_rows(path: Path, columns: tuple[str, ...], numbers: Iterable[str]) ->
 
 
 def _are_numbers(values: pd.Series) -> bool:
-    """Whether every text is a number or, for a region without pixels, empty."""
+    """Say whether every text is a number or, for a region without pixels, empty."""
     return bool(pd.to_numeric(values[values != ""], errors="coerce").notna().all())
 
 
 def _metrics(run: Run, results: Path) -> Path:
-    """Scores of a run, which the job made that stitched its scenes."""
+    """Find the scores of a run, which the job made that stitched its scenes."""
     return results / EVALUATION.format(**dict(zip(RUN, run, strict=True))) / "metrics.csv"
 
 
@@ -166,7 +166,7 @@ def _weights(run: Run, results: Path) -> Path:
 
 
 def _facts(run: Run, metrics: Path, results: Path) -> dict[str, str]:
-    """The facts of a run's training as text; empty for a floor or ceiling."""
+    """Read the facts of a run's training as text; empty for a floor or ceiling."""
     if run[RUN.index("model")] in REFERENCES:
         return dict.fromkeys(FACTS, "")
     weights = _weights(run, results)

@@ -30,8 +30,6 @@ RETRAINED = "retrained"
 MEASURED_PARTS = ("bands", "spectra")  # of scenes, which alone are taken from there
 # What is looked at here.
 _COLUMNS = ("dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size")
-# The scenes of parts that name none: of these were all that stores kept at first.
-_FIRST_PLACE = ("lower_right", "scene")
 _NEEDED = ("floor", "ceiling")  # references that a table cannot do without
 _CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
@@ -69,7 +67,7 @@ class Part:
 
 
 def name_of_part(part: str, *place: str) -> str:
-    """What the list of runs calls a part of what is kept of a run.
+    """Name a part of what is kept of a run as the list of runs does.
 
     Args:
         place: block and level of the scenes that it is of, if it is of scenes.
@@ -110,14 +108,14 @@ class Holdings:
         self.runs = {name: _runs(name, config, self) for name in self.parts}
 
     def seeds(self, dataset: str, test: str | None, method: Method, size: int, having: str) -> set[int]:
-        """The seeds of a run that have scores on a block, or a part of what is kept of the
+        """Find the seeds of a run that have scores on a block, or a part of what is kept of the
         headline's scenes.
         """
         found = self._runs.get((dataset, test or dataset, *method, size), {})
         return {seed for seed, kept in found.items() if having in kept}
 
     def narrowed(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The config with what is whole alone; experiments of which nothing is stay as they are."""
+        """Cut the config down to what is whole; experiments without any stay as they are."""
         config = deepcopy(dict(config))
         for name, part in self.parts.items():
             entry = config["experiments"][name]
@@ -138,7 +136,7 @@ class Holdings:
 
 
 def _rows(index: Path) -> list[dict[str, str]]:
-    """The rows of a store's list of runs, whose numbers are digits.
+    """Read the rows of a store's list of runs, whose numbers are digits.
 
     Raises:
         InputError: it is missing or damaged; the sentence begins with the key of the config.
@@ -166,7 +164,7 @@ def _key(row: Mapping[str, str]) -> tuple[str, str, str, str, int]:
 
 
 def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool:
-    """Whether a run was trained for the epochs and in the batches that the config asks for;
+    """Say whether a run was trained for the epochs and in the batches that the config asks for;
     references were not trained.
     """
     if row["dataset"] not in config["datasets"]:
@@ -180,15 +178,13 @@ def _trained_as_asked(row: Mapping[str, str], config: Mapping[str, Any]) -> bool
 
 
 def _kept(row: Mapping[str, str], place: tuple[str, str]) -> set[str]:
-    """The blocks of a run's scores, and the parts that are kept of its scenes of one block and
-    level.
-    """
+    """Name the blocks of a run's scores, and what is kept of its scenes of one block and level."""
     parts = [part.split(":") for part in row["parts"].split()]
-    return {*row["blocks"].split(), *(name for name, *own in parts if (tuple(own) or _FIRST_PLACE) == place)}
+    return {*row["blocks"].split(), *(name for name, *own in parts if tuple(own) == place)}
 
 
 def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Part | None:
-    """The largest complete part of an experiment, or None if it has none in which there is
+    """Find the largest complete part of an experiment, or None if it has none in which there is
     something to compare.
     """
     entry, block = config["experiments"][experiment], headline_of(config, experiment)["block"]
@@ -215,9 +211,7 @@ def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Par
 
 
 def _asked(experiment: str, config: Mapping[str, Any]) -> tuple[list[Method], list[Cell]]:
-    """The networks with their losses, and the conditions with their training sets, that are
-    compared.
-    """
+    """List networks with their losses, and conditions with their training sets, to be compared."""
     entry = config["experiments"][experiment]
     methods = [(model, loss) for model in models_of(config, experiment) for loss in entry["losses"]]
     cells = [(dataset, size) for dataset in entry["datasets"] for size in sizes_of(config, experiment, dataset)]
@@ -225,7 +219,7 @@ def _asked(experiment: str, config: Mapping[str, Any]) -> tuple[list[Method], li
 
 
 def _held(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> dict[tuple[Cell, Method], set[int]]:
-    """The seeds of the config with scores on the headline's block."""
+    """Find the seeds of the config with scores on the headline's block."""
     test, block = config["experiments"][experiment]["test"], headline_of(config, experiment)["block"]
     methods, cells = _asked(experiment, config)
     return {
@@ -236,7 +230,7 @@ def _held(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> dic
 
 
 def _runs(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> list[Run]:
-    """All runs of an experiment that are held."""
+    """List all runs of an experiment that are held."""
     test = config["experiments"][experiment]["test"]
     return [
         dict(dataset=dataset, test=test or dataset, model=model, loss=loss, n_train=size, seed=seed)
@@ -246,7 +240,7 @@ def _runs(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> lis
 
 
 def _with_references(test: str | None, cell: Cell, block: str, holdings: Holdings) -> set[int]:
-    """The seeds that have what a table cannot do without."""
+    """Find the seeds that have what a table cannot do without."""
     dataset, size = cell
     return set.intersection(*(holdings.seeds(dataset, test, (name, "none"), size, block) for name in _NEEDED))
 
@@ -254,20 +248,20 @@ def _with_references(test: str | None, cell: Cell, block: str, holdings: Holding
 def _candidates(
     held: Mapping, cells: Iterable[Cell], methods: list[Method], seeds: Iterable[int]
 ) -> list[tuple[Method, ...]]:
-    """Sets of methods that some seed of some cell has, and what two of them have in common."""
+    """List sets of methods that some seed of some cell has, and what two of them have in common."""
     found = {frozenset(method for method in methods if seed in held[cell, method]) for cell in cells for seed in seeds}
     found |= {one & other for one, other in combinations(found, 2)}
     return sorted(tuple(method for method in methods if method in chosen) for chosen in found if chosen)
 
 
 def _names(config: Mapping[str, Any], experiment: str, methods: Iterable[Method]) -> Iterable[str]:
-    """Networks in words, or losses where the experiment compares these."""
+    """Name networks, or losses where the experiment compares these, in words."""
     catalogue, place = ("losses", 1) if len(config["experiments"][experiment]["losses"]) > 1 else ("models", 0)
     return [config[catalogue][method[place]]["label"] or method[place] for method in methods]
 
 
 def _places(config: Mapping[str, Any], missing: Iterable[Cell], cells: Iterable[Cell]) -> Iterable[str]:
-    """Conditions in words, or training sets where a condition has several."""
+    """Yield conditions in words, or training sets where a condition has several."""
     for dataset, size in missing:
         label = config["datasets"][dataset]["label"] or dataset
         yield label if sum(name == dataset for name, _ in cells) == 1 else f"{size:,} patterns"

@@ -76,7 +76,7 @@ def _text(folder: str | os.PathLike, name: str) -> pd.DataFrame:
 
 
 def _rows(table: pd.DataFrame, runs: Runs, folder: str | os.PathLike) -> pd.DataFrame:
-    """The rows of these runs in the order of the runs."""
+    """Pick the rows of these runs in the order of the runs."""
     wanted = pd.DataFrame([[str(run[name]) for name in RUN] for run in runs], columns=list(RUN)).drop_duplicates()
     found = wanted.merge(table, on=list(RUN), how="left", indicator=True)
     absent = found.pop("_merge") != "both"
@@ -86,7 +86,7 @@ def _rows(table: pd.DataFrame, runs: Runs, folder: str | os.PathLike) -> pd.Data
 
 
 def histories(folder: str | os.PathLike, runs: Runs) -> dict[Run, pd.DataFrame]:
-    """The losses of every epoch of runs of which they are kept.
+    """Read the losses of every epoch of runs of which they are kept.
 
     Raises:
         InputError: a table is missing or breaks its contract.
@@ -103,7 +103,8 @@ def histories(folder: str | os.PathLike, runs: Runs) -> dict[Run, pd.DataFrame]:
 
 
 def trained(folder: str | os.PathLike, runs: Runs) -> dict[Run, dict[str, Any]]:
-    """The facts of the training of runs under the names that sidecars of provenance have for them.
+    """Read the facts of the training of runs under the names that sidecars of provenance have for
+    them.
 
     Raises:
         InputError: the table is missing or breaks its contract.

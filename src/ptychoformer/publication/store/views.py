@@ -2,9 +2,8 @@
 gone: one compressed HDF5 file.
 
     {dataset}/n{n_train}/seed{seed}                   attributes block, level, indices, pixel_size
-        (metres), unseen_from (-1: no such row),
-                                                      and the ends of the metrics' scale, amplitude
-                                                      and phase
+        (metres), unseen_from (-1: no such row), and the ends of the metrics' scale, amplitude and
+        phase
     .../patterns                                      (2, h, w) float32, photons
     .../{place}/truth/{channel}                       (h, w) int32, in steps of STEP of the
         channel's unit; place: scene, a, b
@@ -64,7 +63,7 @@ class Shown:
         return f"{self.dataset}/n{self.n_train}/seed{self.seed}"
 
     def run(self, model: str) -> tuple[str, ...]:
-        """One of the runs: dataset, test, model, loss, n_train and seed as text."""
+        """Name one of the runs: dataset, test, model, loss, n_train and seed as text."""
         return (
             self.dataset,
             self.dataset,
@@ -76,7 +75,7 @@ class Shown:
 
 
 def shown_by(config: Mapping[str, Any]) -> list[Shown]:
-    """What Figures 4 and 8 show of a whole run of a config."""
+    """Find what Figures 4 and 8 show of a whole run of a config."""
     experiments = Experiments(config)
     found: dict[tuple[str, int], dict[str, None]] = {}
     for run in (*runs_of_fig4(experiments), *runs_of_fig8(experiments)):
@@ -133,7 +132,7 @@ def keep_views(
 
 
 def _is_superfluous(about: Shown, kept: Iterable[tuple[Shown, Views]]) -> bool:
-    """Whether a lower seed has views of all that one has."""
+    """Say whether a lower seed has views of all that one has."""
     return any(
         other.seed < about.seed
         and set(about.models) <= set(other.models)
@@ -148,7 +147,7 @@ def _files(results: Path, shown: Shown, model: str) -> tuple[Path, Path]:
 
 
 def _joined(about: Shown, fresh: Views, earlier: tuple[Shown, Views] | None) -> tuple[Shown, Views]:
-    """Fresh views, with the answers of earlier ones of the same part of the same object."""
+    """Join fresh views with the answers of earlier ones of the same part of the same object."""
     if (
         earlier is None
         or not _same_truth(fresh, earlier[1])
@@ -220,7 +219,7 @@ def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
 
 
 def _read_all(path: str | os.PathLike, without: Collection[tuple]) -> list[tuple[Shown, Views]]:
-    """Every group of the file but for the answers of some runs; none if there is no file."""
+    """Read every group of the file but for the answers of some runs; none if there is no file."""
     if not Path(path).is_file():
         return []
     found = []
@@ -239,7 +238,7 @@ def _read_all(path: str | os.PathLike, without: Collection[tuple]) -> list[tuple
 
 
 def read_views(path: str | os.PathLike, shown: Shown) -> Views:
-    """What a figure shows.
+    """Read what a figure shows.
 
     Raises:
         InputError: the file is damaged, or does not hold it.

@@ -60,8 +60,8 @@ def make_table(
 
 
 def compare(metrics: pd.DataFrame, published: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """Ours and theirs, one row per condition, method, part, channel and metric, with the columns
-    ``COLUMNS``.
+    """Set ours beside theirs, one row per condition, method, part, channel and metric, with the
+    columns ``COLUMNS``.
 
     The paper's values stand beside plain scenes of its own block, and beside the score of the
     release where it is shown. ``ours_std`` is the sample standard deviation over seeds. ``best``
@@ -95,7 +95,7 @@ def _ranks(names: Iterable[str]) -> dict[str, int]:
 
 
 def _chosen(metrics: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """The rows of the table, with the columns ``condition`` and ``method``; those without a
+    """Choose the rows of the table, with the columns ``condition`` and ``method``; those without a
     value are left out.
     """
     rows = _named(metrics, layout)
@@ -112,7 +112,7 @@ def _parts(rows: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def is_shown(rows: pd.DataFrame, layout: Layout) -> pd.Series:
-    """Which rows of metrics or tests a table has a column for."""
+    """Say which rows of metrics or tests a table has a column for."""
     shown = {(*part, *column) for part in layout.parts for column in layout.columns(part)}
     places = rows[[*_PART, "channel", "metric"]].itertuples(index=False, name=None)
     return pd.Series([place in shown for place in places], index=rows.index, dtype=bool)
@@ -183,7 +183,7 @@ def _summarise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tests(pairwise: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """The pairs of the table, with the column ``condition``."""
+    """Choose the pairs of the table, with the column ``condition``."""
     pairs = pairwise.assign(condition=pairwise[layout.compared.condition_of_tests])
     compared = (
         pairs["condition"].isin(layout.conditions) & pairs["a"].isin(layout.methods) & pairs["b"].isin(layout.methods)
@@ -213,7 +213,7 @@ def _mark(table: pd.DataFrame, pairs: pd.DataFrame, methods: list[str]) -> pd.Da
 
 
 def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_note: str) -> list[str]:
-    """Footnotes, one sentence or two each, for readers of any of the table's forms."""
+    """Write the footnotes, one sentence or two each, for readers of any of the table's forms."""
     *others, last = (QUANTITIES[metric].name for metric in layout.table.metrics)
     names = f"{', '.join(others)} and {last}" if others else last
     return [

@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 
 def parts_of(further_parts: Iterable[str], block: str, level: str) -> tuple[Part, ...]:
-    """The parts of a table whose headline is this block at this level."""
+    """List the parts of a table whose headline is this block at this level."""
     other = {SCENE: SYNCHRONISED, SYNCHRONISED: SCENE}[level]
     parts = [Part(block, WHOLE, level)]
     for name in further_parts:
@@ -90,8 +90,8 @@ class Layout:
 
     @classmethod
     def of(cls, words: Mapping[str, Any]) -> "Layout":
-        """A layout from plain data: the arguments by their names, ``table`` as a mapping; other
-        keys are left alone.
+        """Make a layout from plain data: the arguments by their names, ``table`` as a mapping;
+        other keys are left alone.
         """
         parts = {field.name: words[field.name] for field in fields(cls)}
         return cls(**parts | {"table": Table(**words["table"])})
@@ -110,8 +110,8 @@ class Layout:
         return tuple(part for part in own if part.level in (SCENE, RELEASED))
 
     def channels(self, part: Part) -> tuple[str, ...]:
-        """What a part has columns of: amplitude is stitched alike at both levels of scenes, and
-        the release knew no relative phase.
+        """Name the channels that a part has columns of: amplitude is stitched alike at both levels
+        of scenes, and the release knew no relative phase.
         """
         if part.level == RELEASED:
             return CHANNELS
@@ -119,7 +119,7 @@ class Layout:
         return tuple(channel for channel in SCORED if not (is_other and channel == "amplitude"))
 
     def columns(self, part: Part) -> tuple[tuple[str, str], ...]:
-        """Channel and metric of each column of a part."""
+        """List channel and metric of each column of a part."""
         metrics = [name for name in self.table.metrics if part.level != RELEASED or QUANTITIES[name].released]
         return columns(metrics, self.channels(part))
 
@@ -135,17 +135,17 @@ def _require_known(kind: str, names: Iterable[str], known: Iterable[str]) -> Non
 
 
 def caption(part: Part) -> str:
-    """What a part of a table shows."""
+    """Say what a part of a table shows."""
     return f"{LEVEL_TITLES[part.level]} on {place_in_words(part)}"
 
 
 def place_in_words(part: Part) -> str:
-    """What of the test patterns a part is about."""
+    """Say what of the test patterns a part is about."""
     block = BLOCK_TITLES[part.block]
     return block if part.region == WHOLE else f"the part of {block} that no training pattern illuminates"
 
 
 def column_groups(part: Part, layout: Layout) -> list[tuple[str, int]]:
-    """Name of each channel of a part, and how many columns it has."""
+    """Name each channel of a part, and count its columns."""
     columns = layout.columns(part)
     return [(CHANNEL_NAMES[name], sum(channel == name for channel, _ in columns)) for name in layout.channels(part)]

@@ -16,7 +16,7 @@ from ptychoformer.drawn import (
 )
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments
-from ptychoformer.publication.names import listed_figures, object_name
+from ptychoformer.publication.names import counted, listed_figures, object_name
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import Layout
 
@@ -24,7 +24,7 @@ INTERIM = f"Interim: fewer than the {SEEDS_FIXED} seeds that were fixed beforeha
 
 
 def words(experiments: Experiments, experiment: str, table: Table) -> dict[str, Any]:
-    """What a table is called, and how its rows are: the parts of a `layout.Layout`, and the
+    """Say what a table is called, and how its rows are: the parts of a `layout.Layout`, and the
     ``scale_note`` below it.
     """
     factor, entry = experiments.factor(experiment), experiments.config["experiments"][experiment]
@@ -40,7 +40,7 @@ def words(experiments: Experiments, experiment: str, table: Table) -> dict[str, 
 
 
 def words_of_tables(experiments: Experiments, contents: Contents) -> dict[str, dict[str, Any]]:
-    """The `words` of every table, checked before any job starts.
+    """Find the `words` of every table, checked before any job starts.
 
     Raises:
         InputError: a part, metric or block is unknown; the sentence names the table.
@@ -55,7 +55,7 @@ def words_of_tables(experiments: Experiments, contents: Contents) -> dict[str, d
 
 
 def scale_note(experiments: Experiments, experiment: str) -> str:
-    """The sentences below a table on its size and its object."""
+    """Write the sentences below a table on its size and its object."""
     config, datasets = experiments.config, experiments.datasets(experiment)
     patterns = " or ".join(f"{size:,}" for size in experiments.all_sizes(experiment))
     epochs, seeds = _epochs(experiments, experiment), _seeds(experiments, experiment)
@@ -67,7 +67,7 @@ def scale_note(experiments: Experiments, experiment: str) -> str:
 
 
 def scales(experiments: Experiments, names: Iterable[str]) -> dict[str, str]:
-    """How much each experiment's networks were trained, and on what; Figure 9's bands are
+    """Say how much each experiment's networks were trained, and on what; Figure 9's bands are
     measured on Table I's scenes.
     """
     found = {name: _scale(experiments, name) for name in names}
@@ -81,7 +81,7 @@ def harvest_note(
     panels: Collection[str] = (),
     absent: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
-    """What the report has to say of runs that are printed from a store.
+    """Write what the report has to say of runs that are printed from a store.
 
     Args:
         harvested: the store's folder.
@@ -102,7 +102,7 @@ def harvest_note(
 
 
 def figure_notes(experiments: Experiments) -> dict[str, str]:
-    """What captions of means over seeds say besides: of how many, and what a store lacks."""
+    """Write what captions of means over seeds say besides: of how many, and what a store lacks."""
     notes = {"fig5": _note_of_fig5, "fig8": _note_of_fig8, "fig9": _note_of_fig9, "fig10": _note_of_fig10}
     shown = held_figures(experiments) if experiments.holdings else list(notes)
     return {name: note(experiments) for name, note in notes.items() if name in shown}
@@ -123,11 +123,11 @@ def _note_of_fig8(experiments: Experiments) -> str:
 
 
 def _note_of_fig9(experiments: Experiments) -> str:
-    """Of a store: bands are kept of fewer seeds than scores are."""
+    """Say of how many seeds the figure is; of a store, bands are kept of fewer than scores are."""
     if not experiments.holdings:
         return f"Here with {_seeds(experiments, 'table1')}."
     seeds = len({run["seed"] for run in runs_of_fig9(experiments)})
-    count, absent = _counted(seeds, "seed"), experiments.holdings.parts["table1"].absent_methods
+    count, absent = counted(seeds, "seed"), experiments.holdings.parts["table1"].absent_methods
     lacking = _shortcomings(seeds < SEEDS_FIXED, absent)
     return f"Here with the {count} of which the reference runs have every network’s spectra.{lacking}"
 
@@ -145,7 +145,7 @@ def _scale(experiments: Experiments, experiment: str) -> str:
 
 
 def _object(experiments: Experiments, dataset: str) -> str:
-    """What a scan is of; of a measured one all that is known is what it is called."""
+    """Say what a scan is of; of a measured one all that is known is what it is called."""
     config = experiments.config
     if experiments.is_measured(dataset):
         return experiments.labels("datasets", [dataset])[dataset]
@@ -154,7 +154,7 @@ def _object(experiments: Experiments, dataset: str) -> str:
 
 def _epochs(experiments: Experiments, experiment: str) -> str:
     *others, last = sorted({experiments.epochs(dataset) for dataset in experiments.datasets(experiment)})
-    return f"{', '.join(map(str, others))} or {_counted(last, 'epoch')}" if others else _counted(last, "epoch")
+    return f"{', '.join(map(str, others))} or {counted(last, 'epoch')}" if others else counted(last, "epoch")
 
 
 def _seeds(experiments: Experiments, experiment: str) -> str:
@@ -164,7 +164,7 @@ def _seeds(experiments: Experiments, experiment: str) -> str:
         for size in experiments.sizes(experiment, dataset)
     ]
     counts = {len(experiments.seeds(experiment, *cell)) for cell in cells} - {0}
-    return _counted(min(counts), "seed") if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
+    return counted(min(counts), "seed") if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
 
 
 def _holdings_note(experiments: Experiments, experiment: str) -> str:
@@ -173,16 +173,12 @@ def _holdings_note(experiments: Experiments, experiment: str) -> str:
 
 
 def _shortcomings(interim: bool, absent: Collection[str]) -> str:
-    """What is to be known of runs of a store that are fewer than were asked for."""
+    """Say what is to be known of runs of a store that are fewer than were asked for."""
     lacking = f" Not among the reference runs, or not whole there: {_listed(absent)}." if absent else ""
     return (f" {INTERIM}" if interim else "") + lacking
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Names in a row; what several begin with is said once: ``Weighted, α = 0.3, 0.4``."""
+    """Put names in a row; what several begin with is said once: ``Weighted, α = 0.3, 0.4``."""
     begun = groupby((name.rpartition(" ") for name in names), lambda parts: parts[0])
     return ", ".join(f"{first} {', '.join(last for *_, last in alike)}".strip() for first, alike in begun)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -49,12 +49,12 @@ class Row:
 
 
 def at_part(table: pd.DataFrame, part: Part) -> pd.DataFrame:
-    """The rows of a table that belong to a part."""
+    """Choose the rows of a table that belong to a part."""
     return table[(table["block"] == part.block) & (table["region"] == part.region) & (table["level"] == part.level)]
 
 
 def rows(table: pd.DataFrame, part: Part, layout: Layout) -> list[Row]:
-    """The rows of one part of the tidy table of `compare.compare`; none if it has no values."""
+    """Set the rows of one part of the tidy table of `compare.compare`; none if it has no values."""
     methods, columns = {**layout.methods, **REFERENCE_LABELS}, layout.columns(part)
     found = at_part(table, part).set_index(["condition", "method", "channel", "metric"])
     present = set(found.index.droplevel(["channel", "metric"]))
@@ -72,7 +72,7 @@ def rows(table: pd.DataFrame, part: Part, layout: Layout) -> list[Row]:
 
 
 def by_condition(items: Iterable[Any]) -> list[tuple[str, list[Any]]]:
-    """Rows, or other items with a ``condition``, under each condition that follows another."""
+    """Group rows, or others with a ``condition``, under each condition that follows another."""
     return [(condition, list(group)) for condition, group in groupby(items, key=lambda item: item.condition)]
 
 
@@ -93,7 +93,7 @@ def _cell(found: pd.DataFrame, key: tuple[str, ...]) -> Cell:
 
 
 def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
-    """All parts as Markdown tables with footnotes."""
+    """Write all parts as Markdown tables with footnotes."""
     parts, explained = [f"# Table {layout.table.number}: {layout.table.title}"], list(notes)
     for part in layout.parts:
         if body := rows(table, part, layout):
@@ -116,8 +116,8 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def latex_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str]) -> str:
-    """All parts as floats for a two-column page, to be read with ``\\input``; needs the package
-    booktabs.
+    """Write all parts as floats for a two-column page, to be read with ``\\input``; needs the
+    package booktabs.
     """
     floats = [_latex_table(part, body, layout, notes) for part in layout.parts if (body := rows(table, part, layout))]
     return "\n".join(["% Needs \\usepackage{booktabs}.", *floats])

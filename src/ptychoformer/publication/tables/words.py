@@ -19,6 +19,7 @@ from ptychoformer.evaluation.quantities import (
     p_and_level,
     p_value,
 )
+from ptychoformer.publication.names import counted
 from ptychoformer.publication.tables.layout import Part
 
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
@@ -49,7 +50,8 @@ def statements(
     part: Part,
     factor: str = "model",
 ) -> list[Statement]:
-    """One statement per condition, channel and metric that was analysed, in the order of the table.
+    """Make one statement per condition, channel and metric that was analysed, in the order of the
+    table.
 
     A condition in which nothing could be tested, always for the same reason, gets one statement.
 
@@ -79,8 +81,8 @@ def _at(table: pd.DataFrame, place: Mapping[str, str]) -> pd.DataFrame:
 
 
 def anova_sentence(row: pd.Series) -> str:
-    """The repeated-measures ANOVA of one row of ``anova.csv``; the Greenhouse-Geisser p decides
-    where there is one.
+    """Put the repeated-measures ANOVA of one row of ``anova.csv`` in words; the Greenhouse-Geisser
+    p decides where there is one.
     """
     compared = f"The {_COUNTS.get(int(row['n_levels']), int(row['n_levels']))} {FACTORS[row['factor']].plural}"
     what = f"{channel_in_words(row['channel'])} {QUANTITIES[row['metric']].name} {_LEVELS[row['level']]}"
@@ -107,7 +109,7 @@ def _effect(row: pd.Series) -> list[str]:
 
 
 def pair_sentence(row: pd.Series, methods: Mapping[str, str]) -> str:
-    """One paired comparison of ``pairwise.csv``, told from the side of the one that did better."""
+    """Put one paired comparison of ``pairwise.csv`` in words, from the side of the better one."""
     if pd.isna(row["p"]):
         return f"{methods[row['a']]} and {methods[row['b']]} were not compared: {_reason(row)}."
     # Turned so that a positive number favours the first one, whichever way is better for the
@@ -187,7 +189,7 @@ def _turned(row: pd.Series, favours_a: bool, name: str) -> float:
 
 
 def _seeds(count: float) -> str:
-    return f"{int(count)} seed{'' if count == 1 else 's'}"
+    return counted(int(count), "seed")
 
 
 def _statistic(value: float) -> str:
@@ -199,5 +201,5 @@ def _reason(row: pd.Series) -> str:
 
 
 def _note(row: pd.Series) -> str:
-    """What was noted of a test; empty if nothing was."""
+    """Read what was noted of a test; empty if nothing was."""
     return "" if pd.isna(row["note"]) else str(row["note"]).strip().rstrip(".")

@@ -80,7 +80,7 @@ class Network:
 
 
 def size(shape: Sequence[int]) -> str:
-    """A shape for people: ``128 × 4 × 4``."""
+    """Write a shape for people: ``128 × 4 × 4``."""
     return " × ".join(f"{length:,}" for length in shape)
 
 
@@ -184,9 +184,7 @@ def _fusion(modules: Mapping[str, Module], release: bool) -> Step:
 
 
 def _decoder_steps(modules: Mapping[str, Module], channel: str, constrained: bool) -> Iterator[Step]:
-    """Every layer with weights and what follows it until the next, then the constraint of the
-    output.
-    """
+    """Yield every layer with weights and what follows it, then the constraint of the output."""
     groups: list[list[Module]] = []
     for module in _children(modules, channel):
         if module["type"] in _RESHAPING:
@@ -236,7 +234,9 @@ def _block(modules: Mapping[str, Module], attention: str) -> Lane:
 
 
 def _forwarding(modules: Mapping[str, Module], block: str) -> str:
-    """Widths of a feed-forward network and what stands between them: ``32 → 64, GELU, → 32``."""
+    """Put a feed-forward network in words, its widths and what stands between them: ``32 → 64,
+    GELU, → 32``.
+    """
     layers = _children(modules, f"{block}.feed_forward")
     words = [f"→ {layer['output'][-1]}" if layer["type"] == "Linear" else _WORDS[layer["type"]] for layer in layers]
     return f"{layers[0]['input'][-1]} {', '.join(words)}"

@@ -64,7 +64,7 @@ def beyond(scale: Normalize, *images: np.ndarray) -> str:
 
 
 def ticks_of(height: float) -> MaxNLocator:
-    """Ticks of a colour bar beside a row of ``height`` inches, as many as have room."""
+    """Choose ticks of a colour bar beside a row of ``height`` inches, as many as have room."""
     return MaxNLocator(4 if height > 0.6 else 2 if height > 0.3 else 1)
 
 

@@ -55,23 +55,23 @@ class Layout:
         return self._scene_row(ROWS) + self.margin
 
     def point_box(self, place: int, row: int, column: int) -> Box:
-        """Left, top, width and height of a panel of scan point ``place``."""
+        """Find left, top, width and height of a panel of scan point ``place``."""
         step = self.point + self.gap
         start = self.left + place * (self.columns * step - self.gap + self.between_points)
         return start + column * step, self.top + row * self._point_step, self.point, self.point
 
     def scene_box(self, row: int, column: int) -> Box:
-        """Left, top, width and height of a panel of the scene."""
+        """Find left, top, width and height of a panel of the scene."""
         width, height = self.scene
         return self.left + column * (width + self.gap), self._scene_row(row), width, height
 
     def pattern_bar_box(self, place: int) -> Box:
-        """Left, top, width and height of the colour bar below the pattern of a scan point."""
+        """Find left, top, width and height of the colour bar below the pattern of a scan point."""
         left, top, side, _ = self.point_box(place, ROWS - 1, 0)
         return left, top + side + 0.06, side, 0.06
 
     def bar_box(self, row: int) -> Box:
-        """Left, top, width and height of the colour bar right of a row of scenes."""
+        """Find left, top, width and height of the colour bar right of a row of scenes."""
         left, top, width, height = self.scene_box(row, self.columns - 1)
         # Shorter than its row, so that the end labels of two bars do not meet.
         return left + width + 0.06, top + 0.05, 0.07, height - 0.1

@@ -39,12 +39,12 @@ class View:
     answers: Mapping[str, Images]
 
     def error(self, model: str, channel: str) -> np.ndarray:
-        """Absolute difference from the truth, (h, w), in the channel's unit."""
+        """Take the absolute difference from the truth, (h, w), in the channel's unit."""
         return np.abs(self.answers[model][channel] - self.truth[channel])
 
     def psnr(self, model: str, channel: str, limits: tuple[float, float], *, relative: bool = False) -> float:
-        """PSNR of a network in dB over the stitched pixels; the peak is the distance of ``limits``
-        in the channel's unit.
+        """Compute the PSNR of a network in dB over the stitched pixels; the peak is the distance of
+        ``limits`` in the channel's unit.
 
         Args:
             relative: whether the mean error is taken off first, as it is of the metrics'
@@ -79,13 +79,13 @@ class Views:
     ranges: Mapping[str, tuple[float, float]]
 
     def error_limit(self, channel: str) -> float:
-        """`error_limit` of all that is shown."""
+        """Find the `error_limit` of all that is shown."""
         return error_limit(channel, *self.points, self.scene)
 
 
 def error_limit(channel: str, *views: View) -> float:
-    """The error that 99 % of all pixels shown stay below, common to all networks; a few outliers
-    must not darken the rest.
+    """Find the error that 99 % of all pixels shown stay below, common to all networks; a few
+    outliers must not darken the rest.
     """
     errors = [view.error(model, channel).ravel() for view in views for model in view.answers]
     return float(np.nanpercentile(np.concatenate(errors), 99)) or 1.0
@@ -122,20 +122,22 @@ def load_views(dataset: str | os.PathLike, run_files: RunFiles, *, block: str, l
 
 
 def truth_of(scan: Scan, scale: Normalisation) -> Images:
-    """The whole object: amplitude on the metrics' ``scale`` and phase in radians, both (H, W)."""
+    """Put the whole object into the units of a `View`: amplitude on the metrics' ``scale`` and
+    phase in radians, both (H, W).
+    """
     return {"amplitude": scale.amplitude(scan.amplitude), "phase": scan.phase}
 
 
 def ranges_of(scale: Normalisation) -> Mapping[str, tuple[float, float]]:
-    """What 0 and 1 of the metrics' ``scale`` are in the units of a `View`: amplitude on that
+    """Say what 0 and 1 of the metrics' ``scale`` are in the units of a `View`: amplitude on that
     scale itself, phase in radians.
     """
     return {"amplitude": (0.0, 1.0), "phase": scale.limits("phase")}
 
 
 def representative_points(split: Split, block: str, amplitude: np.ndarray, phase: np.ndarray) -> tuple[int, int]:
-    """Two places in ``split.test``: a block's unseen patterns of highest contrast that overlap
-    least, not at all if the block allows.
+    """Choose two places in ``split.test``: a block's unseen patterns of highest contrast that
+    overlap least, not at all if the block allows.
 
     Args:
         amplitude, phase: (H, W), the truth on the metrics' 0 to 1 scale.
@@ -183,7 +185,7 @@ def require_one_training(
 
 
 def point_view(split: Split, place: int, truth: Images, scale: Normalisation, run_files: RunFiles) -> View:
-    """The window of pattern ``split.test[place]``.
+    """Read the truth and every answer in the window of pattern ``split.test[place]``.
 
     Args:
         truth: the whole object, see `truth_of`.
@@ -213,7 +215,7 @@ def scene_view(
     block: str,
     level: str,
 ) -> View:
-    """The rectangle of a block of the test patterns.
+    """Read the truth and every scene in the rectangle of a block of the test patterns.
 
     Args:
         truth: the whole object, see `truth_of`.
@@ -237,7 +239,7 @@ def scene_view(
 
 
 def _shown(images: Images, stored: Normalisation, scale: Normalisation) -> Images:
-    """A prediction on the 0 to 1 scale ``stored``, in the units of a `View`."""
+    """Bring a prediction on the 0 to 1 scale ``stored`` to the units of a `View`."""
     return {
         "amplitude": rescaled(images["amplitude"], "amplitude", stored, scale),
         "phase": stored.restored("phase", images["phase"]),

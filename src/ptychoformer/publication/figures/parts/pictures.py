@@ -80,13 +80,13 @@ class Row:
         return colormaps[COLOURMAPS["error" if self.error else self.channel]].with_extremes(bad="lightgrey")
 
     def image(self, model: str | None) -> np.ndarray | None:
-        """What a column shows, or None if its place is empty."""
+        """Pick what a column shows; None if its place is empty."""
         if model is None:
             return self.view.truth[self.channel] if self.truth and not self.error else None
         return self.view.error(model, self.channel) if self.error else self.view.answers[model][self.channel]
 
     def below(self, model: str | None) -> str:
-        """What stands under a column: of an answer its PSNR, of the truth where it is shown the
+        """Say what stands under a column: of an answer its PSNR, of the truth where it is shown the
         key to it.
         """
         return "" if self.image(model) is None or self.error else psnr_text(self.view, model, self.channel, self.limits)
@@ -129,7 +129,7 @@ class Pictures:
         return top + height + FOR_PSNR + MARGIN
 
     def boxes(self) -> Iterator[Box]:
-        """Left, top, width and height of the first picture of every row."""
+        """Yield left, top, width and height of the first picture of every row."""
         bottom = 0.0
         for place, row in enumerate(self.rows):
             above = FOR_HEADINGS if place == 0 else FOR_LETTER if row.letter else GAP
@@ -202,7 +202,7 @@ def _draw_pattern(figure: Figure, box: Box, pattern: np.ndarray) -> None:
 
 
 def psnr_text(view: View, model: str | None, channel: str, limits: tuple[float, float]) -> str:
-    """What stands below a network's picture, or below the truth's if ``model`` is None, where
+    """Say what stands below a network's picture, or below the truth's if ``model`` is None, where
     an amplitude needs no key.
     """
     if model is None:

@@ -35,8 +35,8 @@ class Rings:
             ... pixels.
         distances: (m,) pixels, of the pairs below.
         alike: ``log``, log(1 + photons), and ``deviation``, the same less each pixel's mean over
-            patterns, to direction (``DIRECTIONS``)
-            to (3, m), ``BAND`` over patterns of the `intraclass_correlation` of two pixels.
+            patterns, to direction (``DIRECTIONS``) to (3, m), ``BAND`` over patterns of the
+            `intraclass_correlation` of two pixels.
         pair_radii: smallest and largest distance of a pair's middle from the centre, pixels.
         pixel_size: of the object, metres.
     """
@@ -108,7 +108,7 @@ def load_rings(dataset: str | os.PathLike) -> Rings:
 
 
 def radii(side: int) -> np.ndarray:
-    """Distance of every pixel from the zero frequency, (side, side), pixels."""
+    """Measure how far every pixel lies from the zero frequency, (side, side), pixels."""
     y, x = np.indices((side, side)) - side // 2
     return np.hypot(y, x)
 
@@ -134,8 +134,8 @@ def to_polar(image: np.ndarray, angles: int) -> np.ndarray:
 
 
 def intraclass_correlation(images: np.ndarray, radius: np.ndarray, distances: np.ndarray, way: str) -> np.ndarray:
-    """How alike two pixels of an image are at a distance ``along`` the ring or ``across`` rings,
-    (n, len(distances)).
+    """Find how alike two pixels of an image are at a distance ``along`` the ring or ``across``
+    rings, (n, len(distances)).
 
     Both ways take pairs around the same middles, on rings of ``radius`` at ``PAIR_ANGLES`` angles,
     and interpolate alike. It is the intraclass correlation 1 - <(p - q)^2> / <(p - m)^2 + (q -
@@ -163,8 +163,8 @@ def _pairs(
 
 
 def _sample(images: np.ndarray, radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Values of images (n, h, h) at polar coordinates that broadcast to (rows, columns), (n,
-    rows, columns).
+    """Sample images (n, h, h) at polar coordinates that broadcast to (rows, columns): (n, rows,
+    columns), by linear interpolation.
     """
     centre = images.shape[-1] // 2
     where = np.stack(np.broadcast_arrays(centre + radius * np.sin(angle), centre + radius * np.cos(angle)))

@@ -43,8 +43,8 @@ _METADATA = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 def colour(model: str) -> str:
-    """The colour of a network in every figure, ``#rrggbb``; one without an entry gets a colour
-    by its name alone.
+    """Choose the colour of a network in every figure, ``#rrggbb``; one without an entry gets a
+    colour by its name alone.
     """
     if model in COLOURS:
         return COLOURS[model]
@@ -60,7 +60,7 @@ def house_style() -> Iterator[None]:
 
 
 def axes_at(figure: Figure, box: Box) -> Axes:
-    """Axes in a box."""
+    """Place axes in a box."""
     left, top, width, height = box
     page_width, page_height = figure.get_size_inches()
     return figure.add_axes(
@@ -69,14 +69,13 @@ def axes_at(figure: Figure, box: Box) -> Axes:
 
 
 def legend_rows(labels: Sequence[str]) -> int:
-    """How many lines a legend with these ``labels`` takes below a figure of two columns."""
+    """Count the lines that a legend with these ``labels`` takes below a figure of two columns."""
     return math.ceil(sum(BESIDE_LABEL + LETTER * len(label) for label in labels) / DOUBLE_COLUMN)
 
 
 def heading(label: str, width: float, lines: int = 1) -> str:
-    """A ``label`` as it stands over a panel of ``width`` inches: in two ``lines`` if it must and
-    may, parted at the blank nearest its middle or by a hyphen; what is too long ends in an
-    ellipsis.
+    """Fit a ``label`` over a panel of ``width`` inches: in two ``lines`` if it must and may, parted
+    at the blank nearest its middle or by a hyphen; what is too long ends in an ellipsis.
     """
     most = max(2, int(width / LETTER))
     if len(label) <= most:
@@ -92,7 +91,7 @@ def heading(label: str, width: float, lines: int = 1) -> str:
 
 
 def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:
-    """Bold panel letter and a line of text, with their baseline ``above`` inches over the box."""
+    """Write a bold letter and a line of text, with their baseline ``above`` inches over the box."""
     left, top, *_ = box
     width, height = figure.get_size_inches()
     y = 1 - (top - above) / height
@@ -116,7 +115,7 @@ def save(figure: Figure, *paths: str | os.PathLike, about: str = "") -> None:
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as a self-contained SVG document."""
+    """Write the figure as a self-contained SVG document."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata=_METADATA[".svg"])
     return buffer.getvalue()

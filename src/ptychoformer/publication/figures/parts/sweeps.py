@@ -30,7 +30,7 @@ REFERENCE_LOOK = {"color": "0.35", "linewidth": 0.8, "zorder": 1}  # of floor, c
 
 
 def half_width_of(values: pd.Series) -> float:
-    """Half of the 95 % interval of the mean of values; NaN of a single one, which has none."""
+    """Compute half of the 95 % interval of the mean of values; NaN of a single one."""
     return half_width(values.std(skipna=False), len(values))
 
 
@@ -39,9 +39,8 @@ def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, leve
 
     Args:
         region: ``whole``, all of the block, or ``unseen``, its part that no training pattern
-            lights. How large a share of the block
-            is unseen depends on the scan's overlap, so that scans of different overlap are
-            comparable over that part alone.
+            lights. How large a share of the block is unseen depends on the scan's overlap, so that
+            scans of different overlap are comparable over that part alone.
         level: ``scene`` or ``synchronised``, how the phase was stitched.
 
     Raises:
@@ -86,14 +85,14 @@ def summarise(scenes: pd.DataFrame, by: Sequence[str], metrics: Sequence[str] = 
 
 
 def select(summary: pd.DataFrame, **wanted: str | int | float) -> pd.DataFrame:
-    """The rows in which every named column has the given value."""
+    """Choose the rows in which every named column has the given value."""
     for name, value in wanted.items():
         summary = summary[summary[name] == value]
     return summary
 
 
 def line_style(place: int, model: str) -> dict[str, object]:
-    """Colour, marker and dashes of the network at ``place``, which differ in grey print too."""
+    """Choose colour, marker and dashes of the network at ``place``, distinct in grey print too."""
     return {"color": colour(model), "marker": MARKERS[place % len(MARKERS)], "linestyle": DASHES[place % len(DASHES)]}
 
 
@@ -106,7 +105,7 @@ def draw_lines(
     log: bool = False,
     line: bool = True,
 ) -> None:
-    """Means with their intervals against the column ``x``, from left to right.
+    """Draw means with their intervals against the column ``x``, from left to right.
 
     Args:
         style: colour, marker and linestyle.
@@ -132,7 +131,7 @@ def draw_lines(
 
 
 def reach_of(summary: pd.DataFrame, metric: str) -> tuple[float, float]:
-    """The lowest and the highest value of a plot that shows all means, and of their intervals
+    """Find the lowest and the highest value of a plot that shows all means, and of their intervals
     what does not dwarf the means.
     """
     summary = summary[np.isfinite(summary["mean"])]
@@ -173,7 +172,7 @@ def mark_cut(axes: Axes) -> None:
 
 
 def _intervals(axes: Axes) -> list[tuple[float, float, float, object]]:
-    """Place, ends and colour of every interval that is drawn; a single seed has none."""
+    """Find place, ends and colour of every interval that is drawn; a single seed has none."""
     return [
         (x, start, end, bars.lines[2][0].get_color())
         for bars in axes.containers
@@ -183,8 +182,8 @@ def _intervals(axes: Axes) -> list[tuple[float, float, float, object]]:
 
 
 def label_axes(axes: Axes, channel: str, metric: str, room: float = 0.0) -> None:
-    """The metric with its unit beside the axis, the channel above, over ``room`` in inches for what
-    is written there.
+    """Write the metric with its unit beside the axis, the channel above, over ``room`` in inches
+    for what is written there.
     """
     axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
     axes.set_title(channel.capitalize().replace("_", " "), pad=3 + 72 * room)
