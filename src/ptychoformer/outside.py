@@ -150,7 +150,15 @@ def load(kind: str) -> ModuleType:
     except (PtychoformerError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # of a script that ends its process, too
-        raise InputError(f"'{kind}' cannot be imported: {told(error, path)}.") from error
+        raise InputError(f"'{kind}' cannot be imported: {told(error, path)}{_beside(error, path)}.") from error
+
+
+def _beside(error: BaseException, path: Path) -> str:
+    """Say of a missing module that it lies beside the file that imports it, if it does."""
+    missing = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if not missing or not path.with_name(f"{missing}.py").is_file():
+        return ""
+    return f"; {missing}.py lies beside it, in a folder that must be on PYTHONPATH to be looked in"
 
 
 def told(error: BaseException, source: Path) -> str:

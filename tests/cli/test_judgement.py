@@ -201,7 +201,7 @@ def test_a_network_that_learns_nothing_is_told_and_strictly_an_error(measured, t
         assert trained(measured, tmp_path / name, *arguments, *strict) == code
         shown = capsys.readouterr()
         assert f"The network is no better than the mean of the training labels: {advice}" in shown.out
-        assert "batches of 4, 1 epochs: 2 steps" in shown.err
+        assert "batches of 4, 1 epoch: 2 steps" in shown.err
         assert json.loads((tmp_path / name / "judgement.json").read_text())["better"] == []
         assert (tmp_path / name / "model.pt").exists()
         assert not (tmp_path / name / "state.pt").exists()

@@ -230,6 +230,14 @@ def test_a_start_that_there_is_not_is_one_sentence(file):
         build(str(file), (8, 8), {})
 
 
+def test_a_missing_module_that_lies_beside_the_file_is_found_there(file):
+    file.with_name("blocks_beside.py").write_text("made = 3\n")
+    file.write_text("from blocks_beside import made\n" + NET)
+    words = r"\(net\.py, line 1\); blocks_beside\.py lies beside it, in a folder that must be on PYTHONPATH to be looked in\.$"
+    with pytest.raises(InputError, match=words):
+        build(str(file), (8, 8), {})
+
+
 @pytest.mark.parametrize(
     ("before", "words"),
     [

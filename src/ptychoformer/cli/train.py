@@ -38,6 +38,7 @@ from ptychoformer.outside import is_outside
 from ptychoformer.plugins import fields_of, loss_kinds, loss_options, network_code
 from ptychoformer.progress import say
 from ptychoformer.provenance import check_unedited, code_digest, record, source_digest
+from ptychoformer.publication.names import counted
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.options import TrainingOptions
 
@@ -64,7 +65,7 @@ makes that exit code 3, for scripts; otherwise it is 0, whatever was learnt.
 RUN gets model.pt, history.csv (the losses of every epoch), judgement.json (the scores),
 preparation.json (what predict has to know), and the labelled scan, dataset.cxi and object.h5. The
 state of training is kept in RUN/state.pt: interrupted, the same command goes on after the last
-whole epoch."""
+whole epoch; a finished RUN it trains anew, and replaces when the new one is whole."""
 EXAMPLES = """\
 examples:
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64
@@ -238,7 +239,8 @@ def training_options(options: Namespace, n_train: int) -> TrainingOptions:
     how = (default.validation_fraction, default.validation, options.seed)
     fitted = len(validation_part(np.arange(n_train), *how)[0])
     batch_size, epochs = pace(fitted, options.batch_size, options.epochs)
-    say(f"batches of {batch_size}, {epochs} epochs: {epochs * batches(fitted, batch_size)} steps")
+    steps = counted(epochs * batches(fitted, batch_size), "step")
+    say(f"batches of {batch_size}, {counted(epochs, 'epoch')}: {steps}")
     return replace(
         default,
         epochs=epochs,

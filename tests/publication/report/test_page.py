@@ -94,7 +94,7 @@ class TestFirstScreen:
         first = page.words.split("Table I in short")[0]
         assert "table1 is smaller than <the paper>." in first
         assert "3 (0, 1, 2), where the paper repeats 10 times" in first
-        assert "24 trainings in all experiments, 0.4 hours on CPU, Linux x86_64" in first  # 6 of each 61.5 s to 64.5 s
+        assert "24 trainings in all experiments, 25 minutes on CPU, Linux x86_64" in first  # 6 of each 61.5 s to 64.5 s
 
     def test_what_can_be_told_is_half_an_interval_over_the_seeds(self, page, small_page):
         half = stats.t.ppf(0.975, 2) / np.sqrt(3)

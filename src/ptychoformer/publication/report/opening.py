@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ptychoformer.evaluation.intervals import half_width
-from ptychoformer.publication.names import object_name
+from ptychoformer.publication.names import counted, object_name
 from ptychoformer.publication.report.headline import AHEAD, BEHIND, Headline
 from ptychoformer.publication.report.runs import Trained
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
@@ -76,7 +76,8 @@ def _cost(trained: Iterable[Trained]) -> str:
     known = [fact for fact in facts if {"device", "machine"} <= set(fact)]
     machines = sorted({f"{fact['device'].replace('cpu', 'CPU')}, {fact['machine']}" for fact in known})
     where = f" on {'; '.join(machines)}" if machines else ""
-    return f"{len(facts):,} trainings in all experiments, {hours:.1f} hours{where}" if facts else ""
+    spent = f"{hours:.1f} hours" if hours >= 1 else counted(round(60 * hours), "minute")
+    return f"{len(facts):,} trainings in all experiments, {spent}{where}" if facts else ""
 
 
 def _can(seeds: int) -> str:
