@@ -8,13 +8,13 @@ overlap with itself; every other pattern of a raster is a stripe, whose step dou
 and a chessboard is a raster again, whose artefacts both halves would share.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.preparation import PreparedScan
+from ptychoformer.measurement.readers.scan import chosen
 from ptychoformer.randomness import generator
 
 FEWEST = 8  # patterns that can be halved
@@ -48,15 +48,6 @@ def half_of(scan: PreparedScan, half: int, seed: int) -> PreparedScan:
     """
     if len(scan.positions) < FEWEST:
         raise InputError(f"Two halves need at least {FEWEST} patterns that can be used, found {len(scan.positions)}.")
-    chosen = halves(scan.positions, seed) == bool(half)
-
-    def frames(size: int) -> Iterator[np.ndarray]:
-        start = 0
-        for block in scan.frames(size):
-            part = chosen[start : start + len(block)]
-            start += len(block)
-            if part.any():
-                yield block[part]
-
-    parts = {name: getattr(scan, name)[chosen] for name in ("positions", "counts", "part_counts", "centres", "numbers")}
-    return replace(scan, **parts, frames=frames)
+    which = halves(scan.positions, seed) == bool(half)
+    parts = {name: getattr(scan, name)[which] for name in ("positions", "counts", "part_counts", "centres", "numbers")}
+    return replace(scan, **parts, frames=lambda size: chosen(scan.frames(size), which))

@@ -44,6 +44,7 @@ from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.pixels import Filling, beam_centre, light_of
 from ptychoformer.measurement.plausibility import doubts, falls_apart
 from ptychoformer.measurement.readers import AXES, RawScan, open_described
+from ptychoformer.measurement.readers.scan import chosen
 from ptychoformer.progress import say
 
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
@@ -191,7 +192,7 @@ def _prepared_scan(raw: RawScan, preparation: Preparation) -> PreparedScan:
         centre=centre,
         crop=crop,
         warnings=warnings,
-        frames=partial(_frames, everything, used, prepared),
+        frames=lambda size: map(prepared, chosen(everything.frames(min(size, at_once(everything))), used)),
         numbers=raw.numbered,
         probe_light=0.0 if raw.probe is None else float(np.sum(np.abs(raw.probe).astype(np.float64) ** 2)),
         raster=raw.grid,
@@ -211,18 +212,6 @@ def check_moves(raw: RawScan, used: np.ndarray) -> None:
     """
     if np.ptp(raw.positions, axis=0).any() and not np.ptp(raw.positions[used], axis=0).any():
         raise InputError(f"{raw.path}: all patterns that can be used have the same position; a scan moves the sample.")
-
-
-def _frames(
-    raw: RawScan, used: np.ndarray, prepared: Callable[[np.ndarray], np.ndarray], size: int
-) -> Iterator[np.ndarray]:
-    """Yield the ``used`` (n,) patterns of a scan, prepared, ``size`` or fewer at a time."""
-    start = 0
-    for block in raw.frames(min(size, at_once(raw))):
-        part = used[start : start + len(block)]
-        start += len(block)
-        if part.any():
-            yield prepared(block if part.all() else block[part])
 
 
 def _about_corners(raw: RawScan, preparation: Preparation, function: str | None) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from scipy.spatial import KDTree
 from ptychoformer.measurement.frames import FEWEST, ranges
 from ptychoformer.measurement.pixels import part_counts
 from ptychoformer.measurement.readers import RawScan
+from ptychoformer.measurement.readers.scan import chosen
 
 # Of what patterns of different places differ, that those of one place may: a sample that drifts, a
 # beam that moves.
@@ -61,11 +62,11 @@ def _shares(raw: RawScan, used: np.ndarray, good: np.ndarray, at_once: int) -> l
     """Counts of parts of the frame in each ``used`` pattern, (n, 16) by either set of ``good``
     pixels, as parts of all that both count.
     """
-    diagonal, found, start = np.indices(raw.frame).sum(axis=0) % SETS, [], 0
-    for block in raw.frames(at_once):
-        chosen = block[used[start : start + len(block)]]
-        start += len(block)
-        found.append(np.stack([part_counts(chosen, good & (diagonal == which)) for which in (0, SETS // 2)], axis=1))
+    diagonal = np.indices(raw.frame).sum(axis=0) % SETS
+    sets = [good & (diagonal == first) for first in (0, SETS // 2)]
+    found = [
+        np.stack([part_counts(block, pixels) for pixels in sets], axis=1) for block in chosen(raw.frames(at_once), used)
+    ]
     counts = np.concatenate(found).astype(np.float64).reshape(used.sum(), 2, -1)
     counts /= np.maximum(counts.sum(axis=(1, 2), keepdims=True), np.finfo(float).tiny)
     return [counts[:, 0], counts[:, 1]]

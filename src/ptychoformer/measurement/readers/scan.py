@@ -1,7 +1,7 @@
 """What every reader yields, and what it never takes on trust."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,6 +243,18 @@ def first_kept(path: object, count: int) -> tuple[str, ...]:
 def saturation(dtype: np.dtype) -> float | None:
     """The largest value of an integer type."""
     return float(np.iinfo(dtype).max) if dtype.kind in "iu" else None
+
+
+def chosen(blocks: Iterable[np.ndarray], which: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield, of ``blocks`` of patterns (m, h, w), those that ``which`` (n,) bool chooses; no block
+    is empty.
+    """
+    start = 0
+    for block in blocks:
+        part = which[start : start + len(block)]
+        start += len(block)
+        if part.any():
+            yield block if part.all() else block[part]
 
 
 def counted(where: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

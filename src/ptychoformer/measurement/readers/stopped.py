@@ -2,14 +2,13 @@
 light and without a position.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from ptychoformer.measurement.frames import ranges
 from ptychoformer.measurement.pixels import MARKERS
-from ptychoformer.measurement.readers.scan import RawScan, check_finite, check_positions, sound
+from ptychoformer.measurement.readers.scan import RawScan, check_finite, check_positions, chosen, sound
 
 AT_ONCE = 16  # patterns that are looked at together
 
@@ -36,7 +35,7 @@ def recorded(raw: RawScan) -> RawScan:
         positions=raw.positions[used],
         numbers=raw.numbered[used],
         monitor=None if raw.monitor is None else raw.monitor[used],
-        frames=lambda size: _chosen(raw.frames(size), used),
+        frames=lambda size: chosen(raw.frames(size), used),
         warnings=(*raw.warnings, f"{told} {ranges(raw.numbered[~used])}."),
     )
 
@@ -48,13 +47,3 @@ def _lit(raw: RawScan, block: np.ndarray) -> np.ndarray:
     largest = (*MARKERS, *(() if raw.saturation is None else (raw.saturation,)))
     counts = (block > 0) & ~np.isin(block, np.float32(largest))
     return (counts if raw.mask is None else counts & ~raw.mask).any(axis=(1, 2))
-
-
-def _chosen(blocks: Iterator[np.ndarray], used: np.ndarray) -> Iterator[np.ndarray]:
-    """Those of the patterns in ``blocks`` that are ``used`` (n,)."""
-    start = 0
-    for block in blocks:
-        part = used[start : start + len(block)]
-        start += len(block)
-        if part.any():
-            yield block if part.all() else block[part]
