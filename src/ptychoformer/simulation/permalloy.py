@@ -16,15 +16,6 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.randomness import generator
 
-THICKNESS = 10e-9  # metres
-INDUCTION = 1.0  # tesla; mu0 Ms of Permalloy with Ms = 800 kA/m, as in the muMAG standard problems
-# Volts. Neutral atoms of fcc Ni80Fe20 give 28.6 V (Doyle & Turner, Acta Cryst. A 24, 390, 1968);
-# bonding lowers that by about a tenth.
-MEAN_INNER_POTENTIAL = 26.0
-# Metres. Inelastic mean free path at 200 kV and 10 mrad: 103 nm by Malis, Cheng & Egerton, J.
-# Electron Microsc. Tech. 8, 193 (1988).
-ABSORPTION_LENGTH = 100e-9
-
 # Squares, nested corners, horizontal bars and vertical bars.
 KINDS = ("square", "corners", "rows", "columns")
 CELLS = 5  # along the shorter side, so that one cell lies in the first or last fifth of any side
@@ -41,10 +32,10 @@ def permalloy(
     shape: tuple[int, int],
     seed: int,
     optics: Optics,
-    thickness: float = THICKNESS,
-    induction: float = INDUCTION,
-    mean_inner_potential: float = MEAN_INNER_POTENTIAL,
-    absorption_length: float = ABSORPTION_LENGTH,
+    thickness: float,
+    induction: float,
+    mean_inner_potential: float,
+    absorption_length: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Amplitude and phase (radians), each (H, W), of a film of ``thickness`` metres patterned by
     ``layout``.

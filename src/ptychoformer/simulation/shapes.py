@@ -24,8 +24,6 @@ from ptychoformer.errors import InputError
 from ptychoformer.randomness import generator
 from ptychoformer.simulation.motifs import CURVED, DUTY, STRAIGHT, Geometry, Lines
 
-TRANSMISSION = 0.5
-PHASE_SHIFT = -1.0  # radians
 THICKNESSES = (0.4, 0.6, 0.8, 1.0)  # of the lines, relative to the thickest
 
 SMALLEST_OBJECT = 128
@@ -62,7 +60,7 @@ class Cell:
 
 
 def straight(
-    shape: tuple[int, int], seed: int, transmission: float = TRANSMISSION, phase_shift: float = PHASE_SHIFT
+    shape: tuple[int, int], seed: int, transmission: float, phase_shift: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is curved;
     see `transmitted`.
@@ -73,9 +71,7 @@ def straight(
     return transmitted(thickness(shape, seed, STRAIGHT), transmission, phase_shift)
 
 
-def curved(
-    shape: tuple[int, int], seed: int, transmission: float = TRANSMISSION, phase_shift: float = PHASE_SHIFT
-) -> tuple[np.ndarray, np.ndarray]:
+def curved(shape: tuple[int, int], seed: int, transmission: float, phase_shift: float) -> tuple[np.ndarray, np.ndarray]:
     """Amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is
     straight; see `transmitted`.
 
