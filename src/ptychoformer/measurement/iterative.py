@@ -48,6 +48,7 @@ from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.measurement.batches import disjoint_batches
 from ptychoformer.measurement.modes import orthogonal
 from ptychoformer.measurement.options import ReconstructionOptions
+from ptychoformer.measurement.windows import whole_pixels
 from ptychoformer.randomness import generator
 
 TINY = 1e-12
@@ -182,7 +183,7 @@ class Reconstruction:
         return torch.hypot(y[:, None], x) <= share * math.hypot(0.5, 0.5)
 
     def _batches(self) -> Iterator[Batch]:
-        corners = np.floor(self.positions + 0.5).astype(np.int64)
+        corners = whole_pixels(self.positions)
         order = generator(self.seed, "reconstruction", self.iteration)
         for index in disjoint_batches(corners, self.window, order, modes=len(self.probe)):
             starts = torch.from_numpy((corners[index] + MARGIN) @ (self.object.shape[1], 1)).to(self.probe.device)
