@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
+from ptychoformer.measurement.groups import means_of_groups
 from ptychoformer.measurement.readers.axes import AS_THEY_ARE, FAMILIES, in_another_way, turned_round
 
 NEIGHBOURS = 18  # of a place, from which the slopes of the centres of mass are fitted
@@ -120,10 +121,8 @@ def _places(positions: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.n
     low, high = np.quantile(positions, TAILS, axis=0)
     cell = CELL * np.sqrt(np.prod(high - low) / len(positions))
     cells = np.floor((positions - low) / cell).astype(np.int64) if cell > 0 else positions
-    _, at, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    sums = (np.stack([np.bincount(at, along) for along in part.T], axis=1) for part in (positions, values))
-    places, means = (each / count[:, None] for each in sums)
-    return places, means
+    at = np.unique(cells, axis=0, return_inverse=True)[1]
+    return means_of_groups(positions, at), means_of_groups(values, at)
 
 
 def _slopes(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

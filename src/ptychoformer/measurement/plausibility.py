@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from ptychoformer.measurement.frames import ranges
+from ptychoformer.measurement.groups import means_of_groups
 from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, value_of
 
@@ -46,7 +47,7 @@ def nearest_step(positions: np.ndarray, apart: float = 0.0) -> float:
     while (close := distance <= apart).any():
         links = coo_array((close[close], (np.flatnonzero(close), nearest[close])), shape=(len(means), len(means)))
         group = connected_components(links, directed=False)[1][group]
-        means = np.stack([np.bincount(group, along) for along in places.T], axis=1) / np.bincount(group)[:, None]
+        means = means_of_groups(places, group)
         distance, nearest = _neighbours(means)
     # Short steps of a dense scan were put together too, but what they make lies as close.
     reach = np.zeros(len(means))

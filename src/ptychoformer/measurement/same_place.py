@@ -12,6 +12,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ptychoformer.measurement.frames import FEWEST, ranges
+from ptychoformer.measurement.groups import means_of_groups
 from ptychoformer.measurement.pixels import part_counts
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.readers.scan import chosen
@@ -45,7 +46,7 @@ def about_places(raw: RawScan, used: np.ndarray, good: np.ndarray, at_once: int)
     apart = np.sum(one * other)
     if apart < SURE * np.linalg.norm(one) * np.linalg.norm(other) or np.sum(one * other[near]) < NEAR * apart:
         return ()
-    one, other = (set_ - _means(set_, at, size)[at] for set_ in shares)
+    one, other = (set_ - means_of_groups(set_, at)[at] for set_ in shares)
     within = np.where(size < FEWEST, 0, np.bincount(at, np.sum(one * other, axis=1)) / np.maximum(size - 1, 1))
     worst = within.argmax()
     if within[worst] <= ALIKE * apart / (len(places) - 1):
@@ -70,8 +71,3 @@ def _shares(raw: RawScan, used: np.ndarray, good: np.ndarray, at_once: int) -> l
     counts = np.concatenate(found).astype(np.float64).reshape(used.sum(), 2, -1)
     counts /= np.maximum(counts.sum(axis=(1, 2), keepdims=True), np.finfo(float).tiny)
     return [counts[:, 0], counts[:, 1]]
-
-
-def _means(values: np.ndarray, at: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Mean ``values`` (n, k) of each place, (m, k), where ``at`` (n,) says which it is."""
-    return np.stack([np.bincount(at, column) for column in values.T], axis=1) / size[:, None]

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.groups import means_of_groups
 from ptychoformer.measurement.options import Geometry, names_of
 from ptychoformer.measurement.readers.hdf5 import Source
 from ptychoformer.measurement.readers.product import (
@@ -97,7 +98,7 @@ def _paired(
         raise InputError(f"{source.path}: {used.sum()} of {count} patterns have a position in {beside.path}.")
     times, warnings = np.bincount(place), []
     with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
-        means = np.stack([np.bincount(place, axis) / times for axis in product.positions.T], axis=1)
+        means = means_of_groups(product.positions, place)
         apart = np.abs(product.positions - means[place]).max()
     if idle := count - used.sum():
         more = f"no position in {beside.path} and are left out"
