@@ -30,6 +30,7 @@ from ptychoformer.measurement.pixels import (
     shadows,
     survey,
 )
+from ptychoformer.measurement.plausibility import effective_area
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.same_place import about_places
 from ptychoformer.memory import check_memory
@@ -251,12 +252,11 @@ def _about_pixels(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> 
 def _about_overexposed(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> str:
     """What is told of pixels that are masked because of a marker in some patterns."""
     count, light = bad["overexposed"].sum(), np.maximum(_filled(seen, _united(bad)), 0)
-    area = light.sum() ** 2 / max(np.sum(light**2), np.finfo(float).tiny)
     sentence = (
         f"{raw.path}: {count} detector pixels are masked that say {seen.limit:.10g} in some patterns, which is no count"
         " but marks an overflow"
     )
-    if count < MUCH * area:
+    if count < MUCH * effective_area(light):
         return f"{sentence}."
     return f"{sentence}; without so much of the light the object may be wrong: measure with a shorter exposure."
 

@@ -62,6 +62,11 @@ def shares(modes: np.ndarray) -> np.ndarray:
     return light / light.sum()
 
 
+def photons(modes: np.ndarray) -> float:
+    """Sum up the light of a probe (h, w), or of its ``modes`` (modes, h, w) together."""
+    return float(np.sum(np.abs(modes).astype(np.float64) ** 2))
+
+
 def root_of_light(modes: np.ndarray) -> np.ndarray:
     """The modulus (h, w) of ``modes`` (modes, h, w) together."""
     return np.sqrt(np.sum(np.abs(modes) ** 2, axis=0))

@@ -91,13 +91,16 @@ def falls_apart(path: object, positions: np.ndarray, window: int, numbers: np.nd
     )
 
 
-def probe_diameter(probe: np.ndarray) -> float:
-    """Diameter, pixels, of the disc with the effective area (sum I)^2 / sum I^2 of a probe's
-    intensity I: that of a disc, four sigma of a Gaussian.
+def effective_area(intensity: np.ndarray) -> float:
+    """Compute (sum I)^2 / sum I^2, pixels, of an ``intensity`` I (h, w): the area of an even disc,
+    and of a Gaussian that of a disc with a diameter of four sigma.
     """
-    intensity = np.abs(probe).astype(np.float64) ** 2
-    area = intensity.sum() ** 2 / max(np.sum(intensity**2), np.finfo(float).tiny)
-    return float(2 * np.sqrt(area / np.pi))
+    return intensity.sum() ** 2 / max(np.sum(intensity**2), np.finfo(float).tiny)
+
+
+def probe_diameter(probe: np.ndarray) -> float:
+    """Compute the diameter, pixels, of the disc that has the `effective_area` of a probe (h, w)."""
+    return float(2 * np.sqrt(effective_area(np.abs(probe).astype(np.float64) ** 2) / np.pi))
 
 
 def overlap(step: float, size: float) -> float:

@@ -40,6 +40,7 @@ from ptychoformer.measurement.geometry import (
     lengths_of,
     optics_of,
 )
+from ptychoformer.measurement.modes import photons
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.pixels import Filling, beam_centre, light_of
 from ptychoformer.measurement.plausibility import doubts, falls_apart
@@ -194,7 +195,7 @@ def _prepared_scan(raw: RawScan, preparation: Preparation) -> PreparedScan:
         warnings=warnings,
         frames=lambda size: map(prepared, chosen(everything.frames(min(size, at_once(everything))), used)),
         numbers=raw.numbered,
-        probe_light=0.0 if raw.probe is None else float(np.sum(np.abs(raw.probe).astype(np.float64) ** 2)),
+        probe_light=0.0 if raw.probe is None else photons(raw.probe),
         raster=raw.grid,
         bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
         unusable=found.unusable,
@@ -299,8 +300,8 @@ def _light_lost(raw: RawScan, window: int, held: float) -> tuple[str, ...]:
 def _prepared_probe(probe: np.ndarray, crop: int, window: int) -> tuple[np.ndarray, float]:
     """The probe in the window, and the part of its light, 0 to 1, that is there."""
     whole, held = (rescaled_probe(probe, crop, side) for side in (crop, window))
-    total, inside = (float(np.sum(np.abs(part).astype(np.float64) ** 2)) for part in (whole, held))
-    return held, inside / total if total else 1.0
+    total = photons(whole)
+    return held, photons(held) / total if total else 1.0
 
 
 def _middle(frame: tuple[int, int]) -> tuple[int, int]:

@@ -41,7 +41,7 @@ from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.geometry import SMALLEST_WINDOW
 from ptychoformer.measurement.halves import half_of
 from ptychoformer.measurement.iterative import MARGIN, Reconstruction
-from ptychoformer.measurement.modes import first_modes, root_of_light, shares
+from ptychoformer.measurement.modes import first_modes, photons, root_of_light, shares
 from ptychoformer.measurement.options import Reading, ReconstructionOptions
 from ptychoformer.measurement.plausibility import nearest_step, probe_diameter
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
@@ -235,13 +235,13 @@ def _check_light(path: str | os.PathLike, prepared: PreparedScan, amplitudes: to
         InputError: they hold more light than it has, and no object amplifies.
     """
     good = np.fft.ifftshift(~prepared.mask)
-    photons, light = brightest(amplitudes, torch.from_numpy(good)), prepared.probe_light
-    where = f"{path}: its patterns hold up to {photons:.4g} photons, its probe holds {light:.4g} (the sum of |P|^2)"
+    most, light = brightest(amplitudes, torch.from_numpy(good)), prepared.probe_light
+    where = f"{path}: its patterns hold up to {most:.4g} photons, its probe holds {light:.4g} (the sum of |P|^2)"
     cure = "leave out --probe-known (probe_from: null in a config) to have it scaled, or store square roots of photons"
-    if photons > AMPLIFIED * light:
+    if most > AMPLIFIED * light:
         raise InputError(f"{where}, and no object amplifies; {cure}.")
     spectrum = np.abs(np.fft.fft2(prepared.probe, norm="ortho"))
-    if photons < DARKENED * np.sum(spectrum[good] ** 2, dtype=np.float64):
+    if most < DARKENED * np.sum(spectrum[good] ** 2, dtype=np.float64):
         say(f"{where}, so that hardly anything would pass the object; if that is wrong, {cure}.")
 
 
@@ -358,11 +358,6 @@ def _run_to_the_end(run: Reconstruction, path: Path, about: Mapping[str, Any], w
         watch()
 
 
-def _photons(modes: np.ndarray) -> float:
-    """What a probe (modes, h, w) holds."""
-    return float(np.sum(np.abs(modes).astype(np.float64) ** 2))
-
-
 def _write(
     run: Reconstruction,
     prepared: PreparedScan,
@@ -372,7 +367,7 @@ def _write(
 ) -> None:
     light, found = run.light(), run.probe.cpu().numpy()
     transmission, probe = fix_gauge(run.finished_object(), found, light, probe_known=run.options.probe_from is None)
-    light *= _photons(probe) / _photons(found)
+    light *= photons(probe) / photons(found)
     phase, told = np.angle(transmission), told_phase(np.abs(transmission), light)
     unwrap = run.options.unwrap
     phase = unwrapped(phase, told) if unwrap else phase
