@@ -4,6 +4,7 @@ falls.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import fftshift, ifftshift
@@ -107,6 +108,53 @@ class Survey:
         return (self.lowest == self.highest) | (self.highest == -np.inf)
 
 
+class _Patterns(NamedTuple):
+    """What m patterns hold, each of them: see `Survey`, and `_tops`.
+
+    Args:
+        moments: (m, 2) sums of counts times their distance below and right of the frame's middle.
+    """
+
+    digest: np.ndarray
+    total: np.ndarray
+    parts: np.ndarray
+    moments: np.ndarray
+    top: np.ndarray
+    times: np.ndarray
+    beneath: np.ndarray
+
+
+class _Pixels:
+    """What the pixels of a ``frame`` (h, w) recorded in all patterns that were added: see `Survey`.
+    ``least`` is the smallest count, ``greatest`` the counts of the brightest pattern.
+    """
+
+    def __init__(self, frame: tuple[int, int]):
+        self.whole, self.least, self.greatest = True, np.inf, 0.0
+        self.summed, self.brightest = np.zeros(frame), np.zeros(frame, np.float32)
+        self.lowest, self.highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
+        self.peaks, self.broken = np.zeros(frame, np.int64), np.full(frame, -1)
+
+    def add(self, numbers: np.ndarray, block: np.ndarray, holes: np.ndarray, total: np.ndarray) -> None:
+        """Take in the patterns ``numbers`` (m,): a ``block`` (m, h, w) with 0 in its ``holes``,
+        bool of the same shape, and the ``total`` counts (m,).
+        """
+        if holes.any():
+            new = holes.any(axis=0) & (self.broken < 0)
+            self.broken[new] = numbers[holes.argmax(axis=0)[new]]
+        if (most := total.max()) > self.greatest:
+            self.brightest, self.greatest = block[total.argmax()].copy(), most
+        self.whole = self.whole and bool((block == np.rint(block)).all())
+        if not (self.whole and self.least == 1):
+            self.least = min(self.least, block.min(where=block > 0, initial=np.inf))
+        self.summed += block.sum(axis=0, dtype=np.float64)
+        np.minimum(self.lowest, block.min(axis=0, where=~holes, initial=np.inf), out=self.lowest)
+        top = block.max(axis=0, where=~holes, initial=-np.inf)
+        again = np.where(top >= self.highest, (block == top).sum(axis=0), 0)
+        self.peaks = np.where(top > self.highest, 0, self.peaks) + again
+        np.maximum(self.highest, top, out=self.highest)
+
+
 def survey(
     blocks: Iterable[np.ndarray], used: np.ndarray, trusted: np.ndarray, saturation: float | None = None
 ) -> Survey:
@@ -117,51 +165,52 @@ def survey(
         trusted: (h, w) bool, pixels that tell of patterns.
         saturation: largest count that the file can hold, if there is one.
     """
-    frame = trusted.shape
     limits = (*MARKERS, *(() if saturation is None else (saturation,)))
     keys = np.random.default_rng(0).integers(0, 2**64, (trusted.size, 2), np.uint64)
     from_middle = _from_middle(trusted)
-    total, parts, moments, digest, tops, whole, summed, start = [], [], [], [], [], True, np.zeros(frame), 0
-    lowest, highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
-    peaks, broken, least = np.zeros(frame, np.int64), np.full(frame, -1), np.inf
-    brightest, greatest = np.zeros(frame, np.float32), 0.0
+    found, pixels, start = [], _Pixels(trusted.shape), 0
     for block in blocks:
-        digest.append(np.ascontiguousarray(block).reshape(len(block), -1).view(np.uint32).astype(np.uint64) @ keys)
-        part = used[start : start + len(block)]
+        digest = np.ascontiguousarray(block).reshape(len(block), -1).view(np.uint32).astype(np.uint64) @ keys
         holes = np.isnan(block)
-        if holes.any():
-            new = (holes & part[:, None, None]).any(axis=0) & (broken < 0)
-            broken[new] = start + (holes & part[:, None, None]).argmax(axis=0)[new]
-            block = np.where(holes, np.float32(0), block)
-        total.append(np.sum(block, axis=(1, 2), dtype=np.float64, where=trusted))
-        parts.append(part_counts(block, trusted))
-        moments.append(block.reshape(len(block), -1) @ from_middle)
-        tops.append(_tops(block, limits))
+        block = np.where(holes, np.float32(0), block) if holes.any() else block
+        total = np.sum(block, axis=(1, 2), dtype=np.float64, where=trusted)
+        moments = block.reshape(len(block), -1) @ from_middle
+        found.append(_Patterns(digest, total, part_counts(block, trusted), moments, *_tops(block, limits)))
+        part = used[start : start + len(block)]
+        if part.any():
+            tell = (block, holes, total) if part.all() else (block[part], holes[part], total[part])
+            pixels.add(start + np.flatnonzero(part), *tell)
         start += len(block)
-        if not part.any():
-            continue
-        block, holes = (block, holes) if part.all() else (block[part], holes[part])
-        if (most := total[-1][part].max()) > greatest:
-            brightest, greatest = block[total[-1][part].argmax()].copy(), most
-        whole = whole and bool((block == np.rint(block)).all())
-        if not (whole and least == 1):
-            least = min(least, block.min(where=block > 0, initial=np.inf))
-        summed += block.sum(axis=0, dtype=np.float64)
-        np.minimum(lowest, block.min(axis=0, where=~holes, initial=np.inf), out=lowest)
-        top = block.max(axis=0, where=~holes, initial=-np.inf)
-        peaks = np.where(top > highest, 0, peaks) + np.where(top >= highest, (block == top).sum(axis=0), 0)
-        np.maximum(highest, top, out=highest)
-    count = int(used.sum())
-    counts, parts, moments, digest = (np.concatenate(those) for those in (total, parts, moments, digest))
-    centres = moments / np.where(counts > 0, counts, 1)[:, None]
-    top, times, beneath = np.concatenate(tops, axis=1)
-    limit = next((each for each in limits if top.max() == np.float32(each)), None)
-    counted = np.where(top == top.max(), beneath, top).max()
-    marked = np.where((top == top.max()) & (counted < NEAR * top), times, 0)
-    photon = _photon(least, lowest, highest)
-    mean = summed / max(count, 1)
-    of_patterns, of_pixels = (counts, parts, centres, digest), (mean, lowest, highest, peaks, broken, brightest)
-    return Survey(*of_patterns, whole, count, *of_pixels, photon, limit, marked)
+    patterns, count = _Patterns(*map(np.concatenate, zip(*found, strict=True))), int(used.sum())
+    limit, marked = _marked(patterns, limits)
+    return Survey(
+        total=patterns.total,
+        parts=patterns.parts,
+        centres=patterns.moments / np.where(patterns.total > 0, patterns.total, 1)[:, None],
+        digest=patterns.digest,
+        whole=pixels.whole,
+        count=count,
+        mean=pixels.summed / max(count, 1),
+        lowest=pixels.lowest,
+        highest=pixels.highest,
+        peaks=pixels.peaks,
+        broken=pixels.broken,
+        brightest=pixels.brightest,
+        photon=_photon(pixels.least, pixels.lowest, pixels.highest),
+        limit=limit,
+        marked=marked,
+    )
+
+
+def _marked(patterns: _Patterns, limits: tuple[float, ...]) -> tuple[float | None, np.ndarray]:
+    """Find the one of ``limits`` that the largest number of all is, or None; and count the pixels
+    of each pattern that are at it, (n,), 0 where it is a count.
+    """
+    top = patterns.top
+    largest = top.max()
+    limit = next((each for each in limits if largest == np.float32(each)), None)
+    counted = np.where(top == largest, patterns.beneath, top).max()
+    return limit, np.where((top == largest) & (counted < NEAR * top), patterns.times, 0)
 
 
 def _from_middle(trusted: np.ndarray) -> np.ndarray:
