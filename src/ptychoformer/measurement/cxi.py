@@ -72,7 +72,9 @@ class Optics:
     particle: str | None = "photon"
 
     def detector_pixel_size(self, pixels: int) -> float:
-        """Metres; a detector of ``pixels`` of this size samples the object at ``pixel_size``."""
+        """Compute the pixel size, metres, with which a detector of ``pixels`` along a side samples
+        the object at ``pixel_size``.
+        """
         return self.wavelength * self.distance / (pixels * self.pixel_size)
 
 
@@ -122,8 +124,8 @@ def create_dataset(
     condition: Mapping[str, float | int | bool | str] | None = None,
     dtype: np.typing.DTypeLike = np.float32,
 ) -> Iterator[h5py.Dataset]:
-    """Everything of a dataset but its patterns; yields the empty pattern array (n, h, w) to be
-    filled chunk by chunk.
+    """Write everything of a dataset but its patterns; yields the empty pattern array (n, h, w) to
+    be filled chunk by chunk.
 
     Args:
         window: (h, w) of the patterns.
@@ -191,7 +193,7 @@ def _write_geometry(
 
 
 def read_scan(path: str | os.PathLike) -> Scan:
-    """Positions, probe and true object of a dataset; its patterns stay on disk.
+    """Read positions, probe and true object of a dataset; its patterns stay on disk.
 
     Raises:
         InputError: the file is damaged, something is missing, or its parts do not fit each other.
@@ -269,7 +271,7 @@ def read_transmission(path: str | os.PathLike) -> np.ndarray:
 
 
 def read_patterns(path: str | os.PathLike, indices: np.ndarray) -> np.ndarray:
-    """The patterns with increasing ``indices``, (m, h, w) float32, photons.
+    """Read the patterns with increasing ``indices``, (m, h, w) float32, photons.
 
     Raises:
         InputError: the file is damaged or a pattern holds NaN or infinity.
@@ -289,7 +291,8 @@ def read_patterns(path: str | os.PathLike, indices: np.ndarray) -> np.ndarray:
 
 
 def read_numbers(path: str | os.PathLike) -> np.ndarray:
-    """The numbers (n,) of the patterns in the measured scan's file; rows if there is none.
+    """Read the numbers (n,) that the patterns have in the measured scan's file; those of rows if
+    there are none.
 
     Raises:
         InputError: the file is damaged, or the numbers are not those of its patterns.
@@ -305,6 +308,8 @@ def read_numbers(path: str | os.PathLike) -> np.ndarray:
 
 
 def _runs(indices: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Bounds of runs of consecutive indices: HDF5 reads a slice many times faster than a list."""
+    """Yield the bounds of runs of consecutive indices: HDF5 reads a slice many times faster than a
+    list.
+    """
     cuts = np.flatnonzero(np.diff(indices) != 1) + 1
     yield from zip([0, *cuts], [*cuts, len(indices)], strict=True)

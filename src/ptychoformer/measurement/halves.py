@@ -21,7 +21,7 @@ FEWEST = 8  # patterns that can be halved
 
 
 def halves(positions: np.ndarray, seed: int) -> np.ndarray:
-    """Which of n patterns at ``positions`` (n, 2) are in the second half, (n,) bool."""
+    """Draw which of n patterns at ``positions`` (n, 2) are in the second half, (n,) bool."""
     order = np.concatenate(_pairs(positions, np.arange(len(positions))))
     first = generator(seed, "halves").integers(0, 2, (len(order) + 1) // 2).astype(bool)
     second = np.empty(len(order), bool)
@@ -30,8 +30,8 @@ def halves(positions: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _pairs(positions: np.ndarray, those: np.ndarray) -> list[np.ndarray]:
-    """Numbers of neighbours two by two, three at last if they are odd: ``those`` are cut in two
-    along their longer axis, an even number on one side, until two are left.
+    """Pair the numbers of neighbours; of an odd number the last three stay together. ``those`` are
+    cut in two along their longer axis, an even number on one side, until two are left.
     """
     if len(those) <= 3:
         return [those]
@@ -41,7 +41,7 @@ def _pairs(positions: np.ndarray, those: np.ndarray) -> list[np.ndarray]:
 
 
 def half_of(scan: PreparedScan, half: int, seed: int) -> PreparedScan:
-    """The first (0) or second (1) half of a scan; the object keeps its origin.
+    """Take the first (0) or second (1) half of a scan; the object keeps its origin.
 
     Raises:
         InputError: the scan has too few patterns.

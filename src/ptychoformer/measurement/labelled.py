@@ -87,7 +87,7 @@ def _on_raster(prepared: PreparedScan, step: float) -> np.ndarray:
 
 
 def _refined(prepared: PreparedScan, origin: Origin) -> np.ndarray:
-    """Where (n, 2) the dataset's windows are according to its reconstruction."""
+    """Find where (n, 2) the dataset's windows are according to its reconstruction, whole pixels."""
     moved = prepared.positions + prepared.crop / origin.crop * (origin.moved - origin.recorded)
     return np.maximum(whole_pixels(moved), 0)
 
@@ -103,7 +103,7 @@ def _phase(transmission: np.ndarray, reconstruction: str | os.PathLike, factor: 
 
 
 def resampled(transmission: np.ndarray, factor: float) -> np.ndarray:
-    """An object (H, W) on pixels 1 / ``factor`` as wide, band-limited; pixel (y, x) goes to
+    """Bring an object (H, W) to pixels 1 / ``factor`` as wide, band-limited; pixel (y, x) goes to
     (factor y, factor x).
     """
     ratio = Fraction(factor).limit_denominator(4096)
@@ -133,7 +133,7 @@ def _probe(prepared: PreparedScan, reconstruction: str | os.PathLike | None) -> 
 
 
 def _with_room_for(image: np.ndarray, places: Iterable[np.ndarray], window: tuple[int, int]) -> np.ndarray:
-    """An image of the object with its border repeated until every window lies on it."""
+    """Repeat the border of an image of the object until every window lies on it."""
     needed = np.max([corners.max(axis=0) for corners in places], axis=0) + window
     missing = np.maximum(needed - image.shape, 0)
     return np.pad(image, [(0, int(extra)) for extra in missing], mode="edge")

@@ -47,7 +47,7 @@ class Origin:
 
 
 def read_origin(path: str | os.PathLike) -> Origin:
-    """What the reconstruction at ``path`` was made of.
+    """Read what the reconstruction at ``path`` was made of.
 
     Raises:
         InputError: it is no reconstruction of this project, or its parts do not fit each other.
@@ -131,8 +131,8 @@ def check_reconstruction(
 
 
 def _check_patterns(path: str | os.PathLike, origin: Origin, scan: str | os.PathLike, prepared: PreparedScan) -> None:
-    """Whether the patterns count the same, and where they do: of frames that were transposed or
-    mirrored since, only the latter tells.
+    """Check that the patterns count as much, and at the same places: of frames that were transposed
+    or mirrored since, only the latter tells.
     """
     others = f"{path} was reconstructed from other patterns than those of {scan}"
     if (other := ~np.isclose(origin.counts, prepared.counts, rtol=SAME_COUNT, atol=0)).any():
@@ -164,8 +164,8 @@ def _check_pixel_size(path: str | os.PathLike, origin: Origin, scan: str | os.Pa
 
 
 def label_step(labels: str | os.PathLike, scan: str | os.PathLike, prepared: PreparedScan) -> float:
-    """Pixels from a patch of published ``labels`` to the next, which are those from a window of the
-    scan to the next.
+    """Find the distance in pixels from a patch of published ``labels`` to the next, which is that
+    from a window of the scan to the next.
 
     Raises:
         InputError: the patches are not those of the scan's windows.

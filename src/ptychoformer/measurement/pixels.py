@@ -99,7 +99,7 @@ class Survey:
     marked: np.ndarray
 
     def photons(self, mean: np.ndarray) -> np.ndarray:
-        """What a ``mean`` pattern (h, w) is in the whole scan."""
+        """Sum up a ``mean`` pattern (h, w) over the whole scan, in photons."""
         return self.count * mean / self.photon
 
     @property
@@ -214,16 +214,16 @@ def _marked(patterns: _Patterns, limits: tuple[float, ...]) -> tuple[float | Non
 
 
 def _from_middle(trusted: np.ndarray) -> np.ndarray:
-    """How far below and right of the frame's middle each pixel lies, (h w, 2) float32; 0 where it
-    is not ``trusted`` (h, w).
+    """Measure how far below and right of the frame's middle each pixel lies, (h w, 2) float32; 0
+    where it is not ``trusted`` (h, w).
     """
     y, x = (np.arange(side, dtype=np.float32) - side // 2 for side in trusted.shape)
     return np.stack([np.where(trusted, y[:, None], 0), np.where(trusted, x, 0)], axis=-1).reshape(-1, 2)
 
 
 def _tops(block: np.ndarray, limits: tuple[float, ...]) -> np.ndarray:
-    """The largest number of each pattern of (m, h, w); and if it is one of ``limits``, else 0, how
-    many of its pixels have it, and the largest number of the others: (3, m).
+    """Find the largest number of each pattern of (m, h, w); and if it is one of ``limits``, how
+    many of its pixels have it, and the largest number of the others, else 0: (3, m).
     """
     found = np.zeros((3, len(block)))
     found[0] = block.max(axis=(1, 2))
@@ -246,8 +246,8 @@ def part_counts(block: np.ndarray, trusted: np.ndarray) -> np.ndarray:
 
 
 def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
-    """The smallest count, ``least``, if the extremes (h, w) of all pixels are multiples of it, as
-    those of photons are that somebody divided or multiplied by a number; else 1.
+    """Return the smallest count, ``least``, if the extremes (h, w) of all pixels are multiples of
+    it, as those of photons are that somebody divided or multiplied by a number; else 1.
     """
     extremes = np.unique([lowest, highest]).astype(np.float64)
     multiples = extremes[(extremes > 0) & (extremes < TOLD * least)] / least
@@ -255,7 +255,7 @@ def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
 
 
 def made_of_counts(seen: Survey, good: np.ndarray) -> str | None:
-    """What the numbers of ``good`` pixels (h, w) are, if they are not counts but a function of
+    """Name what the numbers of ``good`` pixels (h, w) are, if they are not counts but a function of
     counts, up to a factor: square roots or logarithms of them, or of counts plus one. The counts
     may have been divided by another number in each pattern, and a threshold subtracted.
     """
@@ -265,7 +265,7 @@ def made_of_counts(seen: Survey, good: np.ndarray) -> str | None:
 
 
 def _function_of_extremes(seen: Survey, good: np.ndarray) -> str | None:
-    """What all patterns are, by the extremes of their ``good`` pixels (h, w)."""
+    """Name what all patterns are, by the extremes of their ``good`` pixels (h, w)."""
     extremes = np.unique([seen.lowest[good], seen.highest[good]]).astype(np.float64)
     extremes = extremes[(extremes > 0) & np.isfinite(extremes)]
     if not len(extremes):
@@ -283,8 +283,9 @@ def _function_of_extremes(seen: Survey, good: np.ndarray) -> str | None:
 
 
 def _function_of_steps(pattern: np.ndarray) -> str | None:
-    """What the pixels of one ``pattern`` (m,) are, by the differences between their numbers: those
-    of counts are multiples of the smallest, whatever all were divided by and what was subtracted.
+    """Name what the pixels of one ``pattern`` (m,) are, by the differences between their numbers:
+    those of counts are multiples of the smallest, whatever all were divided by and what was
+    subtracted.
     """
     numbers = np.unique(pattern[pattern > 0]).astype(np.float64)
     if len(numbers) <= MULTIPLES:
@@ -302,15 +303,16 @@ def _function_of_steps(pattern: np.ndarray) -> str | None:
 
 
 def _steps(numbers: np.ndarray) -> np.ndarray:
-    """How far increasing ``numbers`` (n,) are above the first, in the smallest difference of the
-    first few: those of large numbers are rounded.
+    """Measure how far increasing ``numbers`` (n,) are above the first, in units of the smallest
+    difference among the first few: those of large numbers are rounded.
     """
     return (numbers - numbers[0]) / np.diff(numbers[: MULTIPLES + 1]).min()
 
 
 def _all_whole(counts: np.ndarray, *before: np.ndarray) -> bool:
-    """Whether those of ``counts`` (n,) that single precision can tell are whole numbers, so many
-    different ones that it is not by chance, while none of ``before`` (n,) has whole numbers there.
+    """Say whether those of ``counts`` (n,) that single precision can tell are whole numbers, so
+    many different ones that it is not by chance, while none of ``before`` (n,) has whole numbers
+    there.
     """
     told = counts < UNDONE
     enough = len(np.unique(np.rint(counts[told]))) > MULTIPLES
@@ -349,7 +351,7 @@ class Filling:
         self._weights = csr_array((shares.astype(np.float32), (columns, rows)), shape=shape)
 
     def __call__(self, patterns: np.ndarray) -> np.ndarray:
-        """``patterns`` (m, h, w), which are filled in place."""
+        """Fill ``patterns`` (m, h, w) in place, and return them."""
         if len(self._targets):
             flat = patterns.reshape(len(patterns), -1)
             flat[:, self._targets] = flat[:, self._sources] @ self._weights
@@ -357,14 +359,14 @@ class Filling:
 
 
 def overexposed_pixels(seen: Survey) -> np.ndarray:
-    """(h, w) bool: pixels that a marker stands in for, in one pattern at least."""
+    """Find the pixels, (h, w) bool, that a marker stands in for, in one pattern at least."""
     return (seen.highest == np.float32(seen.limit)) if seen.marked.any() else np.zeros(seen.highest.shape, bool)
 
 
 def blind_pixels(seen: Survey) -> np.ndarray:
-    """(h, w) bool: pixels that count nothing, by what detectors and their software mark gaps and
-    defects with: no number, the limit of the detector, or any other that never changes, as light
-    does.
+    """Find the pixels, (h, w) bool, that count nothing, by what detectors and their software mark
+    gaps and defects with: no number, the limit of the detector, or any other that never changes, as
+    light does.
     """
     # Darkness of which too much was subtracted is below zero too, but changes with the noise; where
     # there is none, pixels that count return to it, or every pixel has its own number.
@@ -384,7 +386,7 @@ def blind_pixels(seen: Survey) -> np.ndarray:
 
 
 def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hot and dead pixels, each (h, w) bool.
+    """Find hot and dead pixels, each (h, w) bool.
 
     A hot pixel outshines the 24 around it but for three, a dead one counts less than its eight
     neighbours but for one: they may be bad too, as two by two hot ones often are. Compared with the
@@ -411,15 +413,16 @@ def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _touching(those: np.ndarray, place: tuple[int, int]) -> np.ndarray:
-    """The connected part (h, w) of ``those``, bool, that the pixel at ``place`` (y, x) is in."""
+    """Find the connected part (h, w) of ``those``, bool, that has the pixel at ``place`` (y, x)."""
     parts = label(those, np.ones((3, 3)))[0]
     return those & (parts == parts[place])
 
 
 def beam_in_corners(seen: Survey, mean: np.ndarray) -> bool:
-    """Whether the corners of the frame hold the beam, as they do where a transform was not shifted:
-    each of them outshines the frame's middle, which is four times as large, and together they hold
-    most of the light. A beam beside the middle reaches the middle before the corner opposite to it.
+    """Say whether the corners of the frame hold the beam, as they do where a transform was not
+    shifted: each of them outshines the frame's middle, which is four times as large, and together
+    they hold most of the light. A beam beside the middle reaches the middle before the corner
+    opposite to it.
 
     Args:
         mean: (h, w) pattern in which the pixels already known to be bad are filled.
@@ -434,13 +437,13 @@ def beam_in_corners(seen: Survey, mean: np.ndarray) -> bool:
 
 
 def light_of(mean: np.ndarray) -> np.ndarray:
-    """What a mean pattern (h, w) has above its background, the median."""
+    """Subtract its background, the median, from a mean pattern (h, w), down to zero."""
     return np.maximum(mean - np.median(mean), 0)
 
 
 def shadows(seen: Survey, mean: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Pixels (h, w) bool in the shadow of a beam stop, or on a dead part of the detector: regions
-    amid light where nothing ever counts.
+    """Find pixels (h, w) bool in the shadow of a beam stop, or on a dead part of the detector:
+    regions amid light where nothing ever counts.
 
     Args:
         mean: (h, w) pattern in which the pixels already known to be bad are filled.
@@ -460,9 +463,9 @@ def shadows(seen: Survey, mean: np.ndarray, good: np.ndarray) -> np.ndarray:
 
 
 def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:
-    """(h, w) bool: whole rows and columns that ``never`` count between others that do, as gaps
-    between the modules of a detector are. (A dark region that light surrounds may be the hole of a
-    beam, and is none.)
+    """Find whole rows and columns, (h, w) bool, that ``never`` count between others that do, as
+    gaps between the modules of a detector are. (A dark region that light surrounds may be the hole
+    of a beam, and is none.)
     """
     gaps = np.zeros_like(never)
     for axis in (0, 1):
@@ -477,8 +480,8 @@ def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:
 
 
 def full_pixels(seen: Survey, good: np.ndarray) -> tuple[float, int]:
-    """The largest count of ``good`` pixels (h, w), and how many of them reach it with a counter
-    that is full there.
+    """Find the largest count of ``good`` pixels (h, w), and how many of them reach it with a
+    counter that is full there.
     """
     largest = float(seen.highest[good].max())
     full = good & (seen.highest == np.float32(largest))
@@ -488,7 +491,7 @@ def full_pixels(seen: Survey, good: np.ndarray) -> tuple[float, int]:
 
 
 def beam_centre(mean: np.ndarray) -> tuple[int, int]:
-    """The pixel (y, x) at the centre of mass of what is bright in a mean pattern (h, w) whose
+    """Find the pixel (y, x) at the centre of mass of what is bright in a mean pattern (h, w) whose
     bad pixels are filled.
     """
     smooth = median_filter(mean, 3, mode="mirror")
