@@ -106,8 +106,7 @@ def _misfit(
 
 
 def _nearest(positions: np.ndarray) -> np.ndarray:
-    """Find the `PATTERNS` nearest to the middle of a scan (n, 2); returns their numbers, ascending.
-    """
+    """Find the numbers of the `PATTERNS` nearest to the middle of a scan (n, 2), in their order."""
     distances = np.hypot(*(positions - np.median(positions, axis=0)).T)
     return np.sort(np.argsort(distances, kind="stable")[:PATTERNS])
 

@@ -132,7 +132,8 @@ def write_patterns(scan: PreparedScan, patterns: h5py.Dataset) -> None:
 
 
 def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedScan:
-    """``raw`` after it was examined; the result reads them again, so it lives as long as ``raw``.
+    """Examine a scan and prepare it; the result reads the patterns of ``raw`` again, so it lives as
+    long as ``raw``.
 
     If it cannot be used, the warnings of its reader are said first: what was ignored in the file
     may be what is missing.
@@ -216,7 +217,7 @@ def check_moves(raw: RawScan, used: np.ndarray) -> None:
 
 
 def _about_corners(raw: RawScan, preparation: Preparation, function: str | None) -> tuple[str, ...]:
-    """A warning of a beam in the corners of the frame, for somebody who knows where the centre is.
+    """Warn of a beam in the corners of the frame, if somebody gives the centre.
 
     Args:
         function: of counts that the patterns are, if they are none.
@@ -298,7 +299,7 @@ def _light_lost(raw: RawScan, window: int, held: float) -> tuple[str, ...]:
 
 
 def _prepared_probe(probe: np.ndarray, crop: int, window: int) -> tuple[np.ndarray, float]:
-    """The probe in the window, and the part of its light, 0 to 1, that is there."""
+    """Bring the probe to the window; also returns the part of its light, 0 to 1, that is there."""
     whole, held = (rescaled_probe(probe, crop, side) for side in (crop, window))
     total = photons(whole)
     return held, photons(held) / total if total else 1.0
@@ -319,14 +320,14 @@ def _cut(patterns: np.ndarray, start: tuple[int, int], crop: int, beyond: float)
 
 
 def _binned(patterns: np.ndarray, bin: int) -> np.ndarray:
-    """Sums over blocks of ``bin`` x ``bin`` pixels."""
+    """Sum patterns (m, h, w) over blocks of ``bin`` x ``bin`` pixels."""
     count, side, _ = patterns.shape
     return patterns.reshape(count, side // bin, bin, side // bin, bin).sum(axis=(2, 4)) if bin > 1 else patterns
 
 
 def rescaled_probe(probe: np.ndarray, crop: int, window: int) -> np.ndarray:
-    """A probe (h, w) as it looks on a detector cropped to ``crop`` pixels, in a window of
-    ``window`` pixels, complex64.
+    """Bring a probe (h, w) to a detector cropped to ``crop`` pixels and a window of ``window``
+    pixels, complex64.
 
     The cropped detector is a crop in Fourier space, the smaller window one in real space. Each
     keeps the square modulus of what it keeps, so that the sum over a pattern is that over the exit

@@ -151,7 +151,7 @@ def reconstruct(
 
 
 def _facts(run: Reconstruction, r_factor: float, device: str) -> dict[str, Any]:
-    """What the provenance says of a finished reconstruction."""
+    """Collect what the provenance says of a finished reconstruction."""
     return {
         "device": device,
         "r_factor": r_factor,
@@ -161,7 +161,7 @@ def _facts(run: Reconstruction, r_factor: float, device: str) -> dict[str, Any]:
 
 
 def _check_options(options: ReconstructionOptions) -> None:
-    """Whether options fit each other.
+    """Check that options fit each other.
 
     Raises:
         InputError: they do not.
@@ -174,13 +174,13 @@ def _check_options(options: ReconstructionOptions) -> None:
 
 
 def _percent(parts: np.ndarray) -> str:
-    """Parts of a whole in words."""
+    """Put parts of a whole in words, as percentages."""
     *others, last = (f"{100 * part:.1f}" for part in parts)
     return f"{', '.join(others)} and {last} %"
 
 
 def _part(whole: PreparedScan, half: int | None, seed: int) -> PreparedScan:
-    """The patterns that are reconstructed; warnings are said of the whole scan alone."""
+    """Take the patterns that are reconstructed; warnings are said of the whole scan alone."""
     if half is not None:
         return half_of(whole, half, seed)
     for warning in whole.warnings:
@@ -196,7 +196,7 @@ def _begun(
     seed: int,
     device: torch.device,
 ) -> Reconstruction:
-    """A reconstruction from (n, h, w) square roots of patterns, before its first iteration.
+    """Set up a reconstruction from (n, h, w) square roots of patterns, before its first iteration.
 
     Raises:
         InputError: there is no probe, and none is to be found, or it is zero everywhere, or has
@@ -228,7 +228,7 @@ def _begun(
 
 
 def _check_light(path: str | os.PathLike, prepared: PreparedScan, amplitudes: torch.Tensor) -> None:
-    """Whether a probe that is taken as it is can have made patterns with these ``amplitudes``
+    """Check that a probe that is taken as it is can have made patterns with these ``amplitudes``
     (n, h, w); warns if hardly anything of it would have passed the object.
 
     Raises:
@@ -257,7 +257,7 @@ def _check_width(path: str | os.PathLike, run: Reconstruction) -> None:
 
 
 def state_file(output: str | os.PathLike) -> Path:
-    """Where the state of a reconstruction lies until it has been written."""
+    """Return where the state of a reconstruction lies until the object has been written."""
     return Path(output).with_name(f"{Path(output).stem}.state.pt")
 
 
@@ -267,7 +267,7 @@ def delete_state(output: str | os.PathLike) -> None:
 
 
 def _check_memory(path: str | os.PathLike, scan: PreparedScan) -> None:
-    """Whether the patterns and the object can be held.
+    """Check that memory can hold the patterns and the object.
 
     Raises:
         InputError: they cannot; the sentence names a crop that would do.
@@ -292,7 +292,7 @@ def _check_memory(path: str | os.PathLike, scan: PreparedScan) -> None:
 
 
 def _amplitudes(blocks: Iterable[np.ndarray], count: int, window: tuple[int, int]) -> np.ndarray:
-    """Square roots of all patterns (n, h, w) float32, zero frequency at [0, 0]."""
+    """Take the square roots of all patterns, (n, h, w) float32, zero frequency at [0, 0]."""
     amplitudes, start = np.empty((count, *window), np.float32), 0
     for block in blocks:
         amplitudes[start : start + len(block)] = np.sqrt(np.fft.ifftshift(np.maximum(block, 0), axes=(1, 2)))
@@ -301,7 +301,7 @@ def _amplitudes(blocks: Iterable[np.ndarray], count: int, window: tuple[int, int
 
 
 def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[str, Any]:
-    """All that the state of a run depends on, as `tensors.load_state` compares it."""
+    """Collect all that the state of a run depends on, as `tensors.load_state` compares it."""
     return {
         "crop": prepared.crop,
         "bin": prepared.crop // prepared.window[0],

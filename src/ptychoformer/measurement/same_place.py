@@ -60,8 +60,8 @@ def about_places(raw: RawScan, used: np.ndarray, good: np.ndarray, at_once: int)
 
 
 def _shares(raw: RawScan, used: np.ndarray, good: np.ndarray, at_once: int) -> list[np.ndarray]:
-    """Counts of parts of the frame in each ``used`` pattern, (n, 16) by either set of ``good``
-    pixels, as parts of all that both count.
+    """Count parts of the frame in each ``used`` pattern, (n, 16) by either set of ``good`` pixels,
+    as parts of all that both count.
     """
     diagonal = np.indices(raw.frame).sum(axis=0) % SETS
     sets = [good & (diagonal == first) for first in (0, SETS // 2)]

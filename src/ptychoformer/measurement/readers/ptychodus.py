@@ -38,7 +38,7 @@ NAMES = ("diffraction", "product")
 
 
 def open_ptychodus(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
-    """The scan whose patterns ptychodus has assembled.
+    """Open the scan whose patterns ptychodus has assembled.
 
     Args:
         replaced: as in `readers.open_scan`.
@@ -88,8 +88,8 @@ def _read(source: Source, beside: Source, replaced: Mapping[str, Any]) -> RawSca
 def _paired(
     source: Source, beside: Source, product: Product, count: int
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Which patterns have a position, (n,) bool; their positions, of several with one number the
-    mean; and warnings about what is not one to one.
+    """Find which patterns have a position, (n,) bool; their positions, of several with one number
+    the mean; and warnings about what is not one to one.
     """
     numbers = _numbers(source, beside, product, count)
     known, place = np.unique(product.numbers, return_inverse=True)
@@ -112,7 +112,7 @@ def _paired(
 
 
 def _numbers(source: Source, beside: Source, product: Product, count: int) -> np.ndarray:
-    """The numbers (n,) of the patterns; those of the positions are looked at too.
+    """Read the numbers (n,) of the patterns; those of the positions are looked at too.
 
     Raises:
         InputError: either are missing, or not as many as what they number.
@@ -131,8 +131,8 @@ def _numbers(source: Source, beside: Source, product: Product, count: int) -> np
 
 
 def _selected(patterns: h5py.Dataset, used: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Those of the patterns that are ``used``, at most ``size`` at a time; of parts that hold none
-    nothing is read.
+    """Yield those of the patterns that are ``used``, at most ``size`` at a time; of parts that hold
+    none nothing is read.
     """
     for start in range(0, len(used), size):
         chosen = used[start : start + size]

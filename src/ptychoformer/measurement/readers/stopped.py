@@ -14,7 +14,7 @@ AT_ONCE = 16  # patterns that are looked at together
 
 
 def recorded(raw: RawScan) -> RawScan:
-    """A scan without those of its patterns that have neither a position nor light. Patterns are
+    """Leave out those patterns of a scan that have neither a position nor light. Patterns are
     looked at only if a position is missing.
 
     Raises:
@@ -41,8 +41,8 @@ def recorded(raw: RawScan) -> RawScan:
 
 
 def _lit(raw: RawScan, block: np.ndarray) -> np.ndarray:
-    """Which of the patterns (m, h, w) have a pixel that counts, (m,) bool; the largest number of a
-    detector or file stands for a gap, or fills what was never written.
+    """Find which of the patterns (m, h, w) have a pixel that counts, (m,) bool; the largest number
+    of a detector or file stands for a gap, or fills what was never written.
     """
     largest = (*MARKERS, *(() if raw.saturation is None else (raw.saturation,)))
     counts = (block > 0) & ~np.isin(block, np.float32(largest))
