@@ -37,8 +37,8 @@ def permalloy(
     mean_inner_potential: float,
     absorption_length: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (radians), each (H, W), of a film of ``thickness`` metres patterned by
-    ``layout``.
+    """Make amplitude and phase (radians), each (H, W), of a film of ``thickness`` metres patterned
+    by ``layout``.
 
     Amplitude is 1 beside the features and exp(-t / 2 Lambda) on them, Lambda being
     ``absorption_length`` in metres. ``induction`` is mu0 Ms in tesla, ``mean_inner_potential`` in
@@ -55,8 +55,8 @@ def permalloy(
 
 
 def layout(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Where there is metal: (H, W) bool, about a quarter of it, the same density and all kinds of
-    features everywhere.
+    """Draw where there is metal: (H, W) bool, about a quarter of it, the same density and all kinds
+    of features everywhere.
 
     The object is divided into at least five by five cells, some of them into four again; each cell
     holds one feature, and the kinds take shuffled turns, row by row.
@@ -85,7 +85,7 @@ def layout(shape: tuple[int, int], seed: int) -> np.ndarray:
 
 
 def _cells(shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> list[tuple[int, int, int, int]]:
-    """(top, left, height, width) of the cells, row by row."""
+    """Divide the object into cells (top, left, height, width), row by row."""
     edges = [np.linspace(0, side, round(side / pitch) + 1).round().astype(int) for side in shape]
     divisible = pitch >= 2 * SMALLEST_CELL
     cells = []
@@ -98,8 +98,8 @@ def _cells(shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> li
 
 
 def _feature(kind: str, side: int, thinnest: int, rng: np.random.Generator) -> np.ndarray:
-    """One feature in a (side, side) box: stripes of equal width and gap along a coordinate that
-    depends on the kind.
+    """Draw one feature in a (side, side) box: stripes of equal width and gap along a coordinate
+    that depends on the kind.
     """
     y, x = np.indices((side, side))
     most = max(1, min(MOST_BARS, side // (2 * thinnest)))
@@ -113,7 +113,8 @@ def _feature(kind: str, side: int, thinnest: int, rng: np.random.Generator) -> n
 
 
 def flux_closure(features: np.ndarray, seed: int) -> np.ndarray:
-    """Unit magnetisation (2, H, W), y and x, inside ``features`` (H, W) and zero outside.
+    """Compute the unit magnetisation (2, H, W), y and x, inside ``features`` (H, W), and zero
+    outside.
 
     m = c curl(d z), with d the distance to the nearest edge and c = +-1 the chirality of each
     feature: free of divergence and tangential at the edges, hence without stray field. A square
@@ -129,8 +130,8 @@ def flux_closure(features: np.ndarray, seed: int) -> np.ndarray:
 
 
 def magnetic_phase(magnetisation: np.ndarray, thickness: float, induction: float, pixel_size: float) -> np.ndarray:
-    """Magnetic phase (H, W), radians, of a film with unit ``magnetisation`` (2, H, W), y and x,
-    constant through its thickness.
+    """Compute the magnetic phase (H, W), radians, of a film with unit ``magnetisation`` (2, H, W),
+    y and x, constant through its thickness.
 
     The phase is -(e / hbar) times the line integral of A_z, and curl curl A = mu0 curl M, hence in
     Fourier space
@@ -160,8 +161,8 @@ def magnetic_phase(magnetisation: np.ndarray, thickness: float, induction: float
 
 
 def interaction_constant(wavelength: float) -> float:
-    """C_E = 2 pi m e lambda / h^2 with the relativistic mass m, radians per volt and metre, for
-    electrons of ``wavelength`` metres.
+    """Compute C_E = 2 pi m e lambda / h^2 with the relativistic mass m, radians per volt and metre,
+    for electrons of ``wavelength`` metres.
     """
     momentum = constants.h / wavelength
     mass = np.hypot(constants.m_e, momentum / constants.c)
