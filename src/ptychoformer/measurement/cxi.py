@@ -6,30 +6,32 @@ window on the object. The group ``ptychography`` holds what this project needs b
 positions in pixels, and a link to the object. Of a measured scan whose geometry nobody recorded,
 the CXI groups hold the patterns and the mask alone.
 
-    entry_1/data_1/data                        patterns (n, h, w), photons, zero frequency at (h //
-        2, w // 2)
+    entry_1/data_1/data                        patterns (n, h, w), photons, zero frequency
+                                               at (h // 2, w // 2)
     entry_1/data_1/translation                 (n, 3) sample translation x, y, z, metres, as
-        recorded by the stage
+                                               recorded by the stage
     entry_1/instrument_1/source_1/wavelength   metres;  .../energy  joules, of one particle, if
-        somebody says which;  .../probe  which one, if no photon
+                                               somebody says which;  .../probe  which one, if no
+                                               photon
     entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data
-        (link);  mask (h, w), 0 where good;
-                                               basis_vectors (2, 3), x, y, z of a step along q_y and
-                                               along q_x, metres
+                                               (link);  mask (h, w), 0 where good;  basis_vectors
+                                               (2, 3), x, y, z of a step along q_y and along q_x,
+                                               metres
     entry_1/sample_1/geometry_1/translation    (link)
     ptychography/probe                         (h, w) complex64, square root of photons, of several
-        modes the brightest; absent if nobody knows it
+                                               modes the brightest; absent if nobody knows it
     ptychography/probe_modes                   (modes, h, w) likewise, the brightest first; absent
-        if there is one
+                                               if there is one
     ptychography/positions                     (n, 2) y and x of the window's upper left corner as
-        recorded (nominal); int64 pixels of an
-                                               object, float64 as long as there is none
+                                               recorded (nominal); int64 pixels of an object,
+                                               float64 as long as there is none
     ptychography/true_positions                (n, 2) int64, where the window really was; absent if
-        nobody knows it
+                                               nobody knows it
     ptychography/numbers                       (n,) int64, of these patterns in the measured scan's
-        file, some of which may be left out; absent of a simulated scan
+                                               file, some of which may be left out; absent of a
+                                               simulated scan
     ptychography/object                        external link to the group ``object`` of the object's
-        file, if there is one
+                                               file, if there is one
 
 Attributes of ``ptychography``: ``pixel_size`` (metres), ``grid`` (rows, columns) of a scan on one,
 and of a simulated scan the condition: ``photons`` in the probe per exposure, detector

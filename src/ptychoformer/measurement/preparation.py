@@ -76,8 +76,7 @@ class PreparedScan:
         crop: side of the square that the patterns are made of, detector pixels.
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` patterns at a time, (m, h, w) float32
-            photons, zero frequency at (h // 2, w // 2),
-            without bad pixels; each call starts anew.
+            photons, zero frequency at (h // 2, w // 2), without bad pixels; each call starts anew.
         numbers: (n,) of the patterns in the file.
         probe_light: photons of the raw scan's first guess, before it is cropped.
         raster: (rows, columns) of the file's patterns, some of which may be left out.

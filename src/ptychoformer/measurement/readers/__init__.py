@@ -133,7 +133,9 @@ def _turned(raw: RawScan, turn: float) -> RawScan:
 
 
 def _masked(raw: RawScan, mask: str | None) -> RawScan:
-    """Mask, in a scan, the pixels of a given ``mask`` of its frames besides those of its own."""
+    """Mask the pixels that a given ``mask`` of a scan's frames names, besides those of the scan's
+    own.
+    """
     if mask is None:
         return raw
     bad = given_mask(raw.path, mask, tuple(raw.frame))

@@ -54,8 +54,7 @@ class RawScan:
         probe: (h, w) complex64, square root of recorded photons; known, or a first guess.
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32, NaN where the
-            file holds no number, in order; each
-            call starts anew.
+            file holds no number, in order; each call starts anew.
         simulated: whether the file says that it was simulated: none of its patterns is at fault.
         numbers: (n,) of these patterns in the file, increasing; None if they are all of them.
     """
