@@ -90,7 +90,7 @@ class Examined:
 
 
 def at_once(raw: RawScan) -> int:
-    """Count the patterns whose frames may be in memory together."""
+    """Compute how many frames may be in memory together."""
     return max(1, BLOCK // (raw.frame[0] * raw.frame[1]))
 
 
@@ -184,7 +184,7 @@ def _why(reasons: Mapping[str, np.ndarray]) -> str:
 
 
 def _about_mask(raw: RawScan, seen: Survey) -> tuple[str, ...]:
-    """Warn of a mask that leaves nearly nothing of what pixels count that are good by their data;
+    """Warn of a mask that leaves nearly nothing of the light on pixels that are good by their data;
     single bright ones are no light.
 
     Raises:

@@ -99,7 +99,7 @@ class Survey:
     marked: np.ndarray
 
     def photons(self, mean: np.ndarray) -> np.ndarray:
-        """Sum up a ``mean`` pattern (h, w) over the whole scan, in photons."""
+        """Count the photons that make a ``mean`` pattern (h, w) in the whole scan."""
         return self.count * mean / self.photon
 
     @property
@@ -437,7 +437,7 @@ def beam_in_corners(seen: Survey, mean: np.ndarray) -> bool:
 
 
 def light_of(mean: np.ndarray) -> np.ndarray:
-    """Subtract its background, the median, from a mean pattern (h, w), down to zero."""
+    """Subtract its background, the median, from a mean pattern (h, w); nothing falls below zero."""
     return np.maximum(mean - np.median(mean), 0)
 
 

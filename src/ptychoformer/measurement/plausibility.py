@@ -165,7 +165,7 @@ def _extent_and_step(positions: np.ndarray, window: int) -> tuple[float, float]:
 
 
 def _odd(extent: float, step: float, window: int) -> list[str]:
-    """Put in words what is odd about the scan, the first that is."""
+    """Put in words the first thing that is odd about the scan."""
     if extent < 1:
         return [f"the whole scan lies within {extent:.3g} of a pixel of the object"]
     if extent > MOST_WINDOWS * window:

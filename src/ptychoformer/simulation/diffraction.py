@@ -13,15 +13,15 @@ from scipy.fft import fft2, fftshift
 
 
 def exit_waves(probe: np.ndarray, objects: np.ndarray, coherence: float) -> np.ndarray:
-    """Compute mu P O + (1 - mu) P E[O], (n, h, w), of ``probe`` (h, w) and object windows (n, h,
-    w); mu is ``coherence``.
+    """Compute mu P O + (1 - mu) P E[O], (n, h, w), of ``probe`` (h, w) and object windows
+    (n, h, w); mu is ``coherence``.
     """
     mean = objects.mean(axis=(1, 2), keepdims=True)
     return probe * (coherence * objects + (1 - coherence) * mean)
 
 
 def diffraction(waves: np.ndarray, workers: int = 1) -> np.ndarray:
-    """Compute |F{waves}|^2, (n, h, w), in the precision of ``waves``, zero frequency at (h
+    """Compute |F{waves}|^2 (n, h, w) in the precision of ``waves``; the zero frequency is at (h
 
     2, w
 

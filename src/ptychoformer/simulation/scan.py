@@ -33,8 +33,8 @@ def step_of(window: int, overlap: float) -> int:
 
 
 def grid_of(shape: Sequence[int], window: int, overlap: float) -> tuple[int, int]:
-    """Count rows and columns of a raster of square windows that stay on an object of ``shape`` (H,
-    W).
+    """Count rows and columns of a raster of square windows that stay on an object of ``shape``
+    (H, W).
 
     Raises:
         InputError: the object is smaller than the window, or ``overlap`` is out of range.

@@ -46,8 +46,8 @@ def particle_of(source: Source) -> str | None:
 
 
 def wavelength(source: Source, particle: str) -> tuple[float | None, bool, tuple[str, ...]]:
-    """Read the wavelength, metres, whether the file states the energy of a ``particle`` of the
-    beam, and warnings about what cannot be the wavelength or energy of one.
+    """Read the wavelength, metres; tell whether the file states the energy of a ``particle`` of the
+    beam; and warn of what cannot be the wavelength or energy of one.
 
     Raises:
         InputError: a number has an unknown unit, or two contradict each other.

@@ -143,8 +143,8 @@ def _read(source: Source, data: str, positions: str | None, unit: str | None, ax
 def _recorded(
     source: Source, data: str, positions: str, raster: tuple[int, ...], unit: str | None, axes: str
 ) -> Places:
-    """Read the positions that the file holds, of patterns with the axes ``raster``, (n,) or (rows,
-    columns).
+    """Read the positions that the file holds, of patterns with the axes ``raster``, (n,) or
+    (rows, columns).
     """
     stored, names, assumed = _stored(source, data, positions, raster)
     factors, units, contradicted = _factors(source, names, unit)

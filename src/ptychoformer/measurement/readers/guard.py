@@ -346,7 +346,7 @@ def _forked() -> int | None:
 
 
 def _read_and_end(reading: Callable[[], object]) -> NoReturn:
-    """Read, and end this process, without a report of a crash, a core dump, or more of a
+    """Call ``reading`` and end this process, without a report of a crash, a core dump, or more of a
     processor's time than a scan takes.
     """
     try:

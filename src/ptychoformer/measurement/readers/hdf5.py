@@ -143,8 +143,8 @@ class Source:
         return sorted(whole, key=found.get, reverse=True)
 
     def suggestion(self, what: str, fits: Callable[[tuple[int, ...]], bool]) -> str:
-        """Say where ``what``, which was not found or not named, may be, as `likely` has it, to be
-        added to a sentence about it; empty if nowhere.
+        """Suggest where ``what``, which was not found or not named, may be, as `likely` has it:
+        words to be added to a sentence; empty if nowhere.
         """
         likely = " or ".join(f"'{path}'" for path in self.likely(fits)[:MOST_NAMED])
         return f"; the {what} may be {likely}" if likely else ""
@@ -206,8 +206,8 @@ class Source:
         return [name.strip().lower() for parts in names for name in parts]
 
     def by_columns(self, name: str) -> bool:
-        """Say whether MATLAB saved the dataset ``name`` (v7.3): HDF5 has its axes in reverse, (n,
-        w, h) for MATLAB's (h, w, n).
+        """Say whether MATLAB saved the dataset ``name`` (v7.3): HDF5 has its axes in reverse,
+        (n, w, h) for MATLAB's (h, w, n).
         """
         return self.attribute(name, "MATLAB_class") is not None
 

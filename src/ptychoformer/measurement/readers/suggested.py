@@ -11,8 +11,8 @@ from ptychoformer.measurement.readers.scan import SMALLEST_FRAME
 
 
 def suggested_in(path: Path, data: str | None) -> str:
-    """Say what may be the patterns, or only the positions, of a file that are not named, to be
-    added to a sentence about it.
+    """Suggest the patterns, or only the positions, of a file in which they were not named, in words
+    to be added to a sentence about it.
     """
 
     def suggestion() -> str:
@@ -24,8 +24,8 @@ def suggested_in(path: Path, data: str | None) -> str:
 
 
 def suggested(source: Source, data: str | None = None) -> str:
-    """Say what may be the patterns, unless they are ``data``, and the positions of a file that are
-    not named, to be added to a sentence about it; empty if there are none.
+    """Suggest patterns, unless they are ``data``, and positions of a file in which they were not
+    named, in words to be added to a sentence; empty if there are none.
     """
     name = data or next(iter(source.likely(is_patterns)), None)
     patterns = "" if data else source.suggestion("patterns", is_patterns)
