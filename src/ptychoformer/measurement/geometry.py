@@ -71,9 +71,8 @@ class Preparation:
 
 
 def crop_start(centre: tuple[int, int], crop: int, bin: int) -> tuple[int, int]:
-    """Find the first row and column of a crop whose block with the zero frequency has the index n
-
-    2.
+    """Find the first row and column of a crop whose block with the zero frequency has the index
+    n // 2.
     """
     before = (bin - 1) // 2 + bin * (crop // bin // 2)
     return centre[0] - before, centre[1] - before

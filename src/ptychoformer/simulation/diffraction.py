@@ -21,11 +21,10 @@ def exit_waves(probe: np.ndarray, objects: np.ndarray, coherence: float) -> np.n
 
 
 def diffraction(waves: np.ndarray, workers: int = 1) -> np.ndarray:
-    """Compute |F{waves}|^2 (n, h, w) in the precision of ``waves``; the zero frequency is at (h
+    """Compute |F{waves}|^2 (n, h, w) in the precision of ``waves``; the zero frequency is at
+    (h // 2, w // 2).
 
-    2, w
-
-    2).
+    The transform is unitary, so a pattern holds as many photons as its exit wave (Parseval).
     """
     spectrum = fft2(waves, norm="ortho", workers=workers)
     return fftshift(spectrum.real**2 + spectrum.imag**2, axes=(1, 2))

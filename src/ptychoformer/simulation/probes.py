@@ -141,11 +141,7 @@ def _propagator(size: int, outer: float, defocus: float, optics: Optics) -> np.n
 
 def _cropped(wave: np.ndarray) -> np.ndarray:
     """Cut the window around [0, 0] out of a wave on the padded grid; [0, 0] moves to its pixel
-    (size
-
-    2, size
-
-    2).
+    (size // 2, size // 2).
     """
     size = len(wave) // PADDING
     corner = len(wave) // 2 - size // 2
