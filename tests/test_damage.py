@@ -1,7 +1,6 @@
 """One flipped bit in any file that is written and read again is found, or changes nothing."""
 
 import io
-import json
 import shutil
 
 import h5py
@@ -236,12 +235,11 @@ def test_arrays_of_any_shape_come_back_and_have_checksums(tmp_path, shape):
         np.testing.assert_array_equal(found[()], values)
 
 
-def test_files_of_other_programs_and_of_before_need_no_checksums(tmp_path):
+def test_files_of_other_programs_need_no_checksums(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["object/amplitude"] = file["object/phase"] = np.ones((4, 5), np.float32)
     assert read_transmission(tmp_path / "a.h5").shape == (4, 5)
     (tmp_path / "a.csv").write_text("x\n1\n")
-    sidecar(tmp_path / "a.csv").write_text(json.dumps({"artefact": "a.csv"}))
     assert read_csv(tmp_path / "a.csv", {})["x"].tolist() == [1]
 
 

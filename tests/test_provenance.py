@@ -5,7 +5,8 @@ import json
 import pytest
 
 from ptychoformer import provenance
-from ptychoformer.provenance import code_digest, digest, record, sidecar
+from ptychoformer.errors import InputError
+from ptychoformer.provenance import code_digest, digest, read_provenance, record, sidecar
 
 
 @pytest.fixture
@@ -85,6 +86,16 @@ def test_what_only_refuses_is_in_no_digest(module):
 
 def test_digest_depends_on_values_not_on_order():
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
+
+
+def test_a_sidecar_without_its_digest_is_refused(tmp_path):
+    artefact = tmp_path / "metrics.csv"
+    record(artefact, {"seed": 3}, seconds=1.5, facts={})
+    content = json.loads(sidecar(artefact).read_text())
+    del content["provenance_digest"]
+    sidecar(artefact).write_text(json.dumps(content))
+    with pytest.raises(InputError, match="cannot be read as provenance"):
+        read_provenance(artefact)
 
 
 def test_record_writes_what_a_result_came_from(tmp_path):

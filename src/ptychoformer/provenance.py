@@ -245,13 +245,13 @@ def read_provenance(artefact: str | Path) -> dict[str, Any]:
     try:
         check_file(path)
         content = json.loads(path.read_text(encoding="utf-8"))
-        written = content.pop("provenance_digest", None)  # which older ones have not
-    except (InputError, OSError, ValueError, AttributeError, TypeError) as error:
+        written = content.pop("provenance_digest")
+    except (InputError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise_unless_damaged(error, path)
         raise InputError(
             f"{path} cannot be read as provenance; delete {artefact} and run again to make both anew."
         ) from error
-    if written not in (None, digest(content)):
+    if written != digest(content):
         raise InputError(f"{path} is not as it was written; delete {artefact} and run again to make both anew.")
     return content
 

@@ -1,6 +1,5 @@
 """A command replaces what it made of the same, and nothing else."""
 
-import json
 import shutil
 from functools import partial
 
@@ -295,17 +294,6 @@ def test_a_run_with_another_mask_of_the_same_name_is_not_replaced(there, mask, c
         assert remade(*mask(1)) == again(*mask(1)) == 0
     assert remade(*mask(2)) == 0
     refused(capsys, there, partial(again, *mask(2)), "masked/model.pt was made with another object and another mask;")
-
-
-def test_what_an_earlier_version_recorded_of_a_scan_is_compared(there, capsys):
-    for output in (there / "object.h5", there / "run" / "model.pt", there / "scene.h5"):
-        recorded = read_provenance(output)
-        del recorded["configuration"]["scan_part_counts"]
-        sidecar(output).write_text(json.dumps(recorded))
-    refused(capsys, there, partial(reconstruct, there / "day2" / "scan.cxi", there / "object.h5"), "another scan")
-    assert reconstruct(there / "scan.cxi", there / "object.h5") == 0
-    assert learn(there / "scan.cxi", there / "object.h5", there / "run") == 0
-    assert predict(there / "scan.cxi", there / "run", there / "scene.h5") == 0
 
 
 def test_an_onnx_file_is_replaced_by_that_of_the_same_network_alone(there, capsys):

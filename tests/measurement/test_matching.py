@@ -152,6 +152,9 @@ def cut(file, name):
         ),
         (lambda file: file.attrs.update({"crop": "all"}), "is no reconstruction of this project"),
         (lambda file: file.attrs.update({"bin": 0}), "is no reconstruction of this project"),
+        (lambda file: file.attrs.pop("centre"), "is no reconstruction of this project"),
+        (lambda file: file.pop("counts"), "holds no dataset 'counts'"),
+        (lambda file: file.pop("part_counts"), "holds no dataset 'part_counts'"),
         (lambda file: file["positions"].__setitem__((3, 0), np.nan), "hold NaN or infinity"),
         (lambda file: file["part_counts"].__setitem__((3, 0, 0), np.nan), r"part_counts must be \(12, 4, 4\) finite"),
         (lambda file: cut(file, "part_counts"), r"part_counts must be \(12, 4, 4\) finite numbers"),
@@ -168,16 +171,6 @@ def test_a_damaged_reconstruction_is_named(tmp_path, path, object_of, change, se
         change(file)
     with pytest.raises(InputError, match=rf"object\.h5.* {sentence}"):
         labelled(tmp_path, path, reconstruction)
-
-
-def test_an_object_of_an_earlier_version_is_read(tmp_path, path, object_of):
-    reconstruction = object_of(path)
-    with h5py.File(reconstruction, "r+") as file:
-        del file["part_counts"]
-    labelled(tmp_path, path, reconstruction)
-    with h5py.File(reconstruction, "r+") as file:
-        del file["counts"], file.attrs["centre"]
-    labelled(tmp_path, path, reconstruction)
 
 
 def test_patterns_are_the_same_when_a_few_pixels_are_masked_or_another_energy_scales_them(tmp_path, path, object_of):

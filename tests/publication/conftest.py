@@ -1,6 +1,5 @@
 """A small experiment as files, by the contracts of the other rooms: scans of bars, networks that blur, metrics and their statistics."""
 
-import json
 from dataclasses import fields, replace
 from itertools import combinations
 from pathlib import Path
@@ -22,7 +21,7 @@ from ptychoformer.evaluation.statistics import analyse
 from ptychoformer.evaluation.stitch import stitch
 from ptychoformer.measurement.cxi import Optics, create_dataset, read_scan
 from ptychoformer.measurement.windows import windows
-from ptychoformer.provenance import sidecar
+from ptychoformer.provenance import write_provenance
 from ptychoformer.publication.report.printed import Printed
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.tables.layout import Layout, parts_of
@@ -280,7 +279,7 @@ def write_training(folder: Path, seeds: int = 3, epochs: int = 12) -> tuple[list
                     "training_seconds": 61.5 + place,
                     "libraries": {"python": "3.11.9", "torch": "2.8.0"},
                 }
-                sidecar(run / "model.pt").write_text(json.dumps(facts))
+                write_provenance(facts, run / "model.pt")
                 histories.append(run / "history.csv")
                 checkpoints.append(run / "model.pt")
     return histories, checkpoints

@@ -1,6 +1,5 @@
 """Runs gathered from results folders: whole ones only, each once, in the same bytes whatever the order."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN
-from ptychoformer.provenance import sidecar
+from ptychoformer.provenance import read_provenance, sidecar, write_provenance
 from ptychoformer.publication.claims.judge import judge
 from ptychoformer.publication.harvest import harvest
 from ptychoformer.publication.store import files
@@ -53,7 +52,7 @@ def make_run(
     )[list(contract.SCORES)]
     metrics.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(metrics, index=False)
-    sidecar(metrics).write_text(json.dumps({"started": 200.0}))
+    write_provenance({"started": 200.0}, metrics)
     if not reference:
         weights = results / "training" / run / "model.pt"
         weights.parent.mkdir(parents=True, exist_ok=True)
@@ -73,9 +72,8 @@ def make_run(
             "configuration_digest": DIGEST,
             "machine": "Linux x86_64",
         }
-        sidecar(weights).write_text(
-            json.dumps(content | {"device": "cpu", "training_seconds": 2735.5, "started": 100.0} | facts)
-        )
+        content |= {"device": "cpu", "training_seconds": 2735.5, "started": 100.0}
+        write_provenance(content | facts, weights)
     return metrics
 
 
@@ -288,8 +286,7 @@ class TestHalfFinished:
         sidecar(weights).unlink()
 
     def damage_age(self, metrics, weights):
-        content = json.loads(sidecar(weights).read_text())
-        sidecar(weights).write_text(json.dumps(content | {"started": 300.0}))
+        write_provenance(read_provenance(weights) | {"started": 300.0}, weights)
 
     def damage_losses(self, metrics, weights):
         history = weights.with_name("history.csv")
@@ -341,7 +338,7 @@ def make_bands(results, seeds=(0, 1), models=NETWORKS, shift=0.0, started=300.0,
     path = results / "evaluation" / "table1" / "bands.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows)[list(BAND_ENERGIES)].to_csv(path, index=False)
-    sidecar(path).write_text(json.dumps({"started": started, "configuration": {"headline": HERE | headline}}))
+    write_provenance({"started": started, "configuration": {"headline": HERE | headline}}, path)
     return path
 
 

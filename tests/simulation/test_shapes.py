@@ -1,5 +1,7 @@
 """The two charts: each is drawn as its geometry says, and they differ in geometry alone."""
 
+from functools import partial
+
 import h5py
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ from scipy.spatial import cKDTree
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.randomness import generator
+from ptychoformer.simulation import shapes
 from ptychoformer.simulation.motifs import CURVED, LOOP, STRAIGHT, arc_distance, bar_distance
 from ptychoformer.simulation.objects import make_object
-from ptychoformer.simulation.shapes import Cell, cells, curved, draw, straight, transmitted
+from ptychoformer.simulation.shapes import Cell, cells, draw, transmitted
 
+straight, curved = (partial(chart, transmission=0.5, phase_shift=-1.0) for chart in (shapes.straight, shapes.curved))
 OPTICS = Optics(wavelength=2.508e-12, pixel_size=5e-9, distance=1.0)
 SHAPES = [(128, 128), (131, 300), (256, 256), (700, 300), (512, 512)]
 RINGS = dict(top=0, left=0, side=160, motif=0, width=6.0, thickness=1.0, turn=0.0)
@@ -217,7 +221,7 @@ def test_a_chart_becomes_an_object(kind, chart, tmp_path):
         "phase_shift": -0.5,
         "phase_scale": 2.0,
     }
-    amplitude, phase = chart((128, 160), 4, 0.6, -0.5)
+    amplitude, phase = chart((128, 160), 4, transmission=0.6, phase_shift=-0.5)
     make_object(options | {"amplitude_range": None}, OPTICS, {}, tmp_path / "object.h5")
     with h5py.File(tmp_path / "object.h5") as file:
         np.testing.assert_array_equal(file["object/amplitude"], amplitude.astype(np.float32))

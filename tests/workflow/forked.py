@@ -35,7 +35,6 @@ OF_JOBS = (
     "matplotlib.backends.backend_pdf",
     "matplotlib.figure",
     "pandas",
-    "pooch",
     "scipy.ndimage",
     "scipy.optimize",
     "scipy.signal",

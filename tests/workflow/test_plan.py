@@ -385,7 +385,7 @@ def test_retries_of_the_slurm_profile_are_not_undone_by_the_default_one(project)
 
 def test_planning_needs_nothing_that_snakemake_does_not_bring(project):
     """So that --use-conda works from an environment that holds Snakemake alone."""
-    blocked = ("numpy", "scipy", "h5py", "pandas", "torch", "tqdm", "matplotlib", "pooch")
+    blocked = ("numpy", "scipy", "h5py", "pandas", "torch", "tqdm", "matplotlib")
     modules = re.findall(
         r"from (ptychoformer[\w.]*) import", (project.folder / "workflow/rules/common.smk").read_text()
     )

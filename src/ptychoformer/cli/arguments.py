@@ -96,15 +96,10 @@ def cropping(options: Namespace) -> Patterns:
 
 def about_scan(options: Namespace) -> dict[str, Any]:
     """Return what tells one scan, read in one way, from another, for the provenance."""
-    said = asdict(reading(options))
-    # What no format but one asks for, and what earlier versions did not record.
-    for name in ("step", "positions_turn", "mask"):
-        if not getattr(options, name):
-            del said[name]
     return {
         "scan": Path(options.scan).name,
         "scan_bytes": Path(options.scan).stat().st_size,
-        "reading": said,
+        "reading": asdict(reading(options)),
     }
 
 

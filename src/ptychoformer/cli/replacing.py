@@ -22,7 +22,7 @@ from ptychoformer.provenance import read_provenance, sidecar
 
 DELETE = "name another output, or delete that one"
 FOREIGN = "exists, and was made by something else than this command"
-OF_PATTERNS = "scan_counts", "scan_part_counts"  # digests; earlier versions recorded the first, or none
+OF_PATTERNS = "scan_counts", "scan_part_counts"  # digests
 # Contents, of which only a digest is recorded.
 CONTENTS = {
     "object": "object",
@@ -102,10 +102,9 @@ def _other_scan(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
     if before["scan"] != now["scan"]:
         yield f"the scan {before['scan']} (now {now['scan']})"
         return
-    mask = now.get("mask_digest")  # which earlier versions did not record
-    alike = before.get("reading") == now["reading"] and before.get("mask_digest", mask) == mask
+    alike = all(before.get(name) == now.get(name) for name in ("reading", "mask_digest"))
     names = ["scan_bytes", *(OF_PATTERNS if alike else ())]
-    if any(before[name] != now[name] for name in names if name in before and name in now):
+    if any(before.get(name) != now[name] for name in names if name in now):
         yield f"another scan of the name {now['scan']}"
 
 

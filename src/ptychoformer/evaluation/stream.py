@@ -45,6 +45,7 @@ from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import window_weights
 from ptychoformer.evaluation.synchronise import PHASES, TIE, overlapping, solved
 from ptychoformer.measurement.preparation import PreparedScan
+from ptychoformer.measurement.windows import whole_pixels
 from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
 from ptychoformer.storage import allocate, create_hdf5, describe, open_hdf5, write
@@ -131,7 +132,7 @@ def predict_scene(
     """
     if phase not in PHASES:
         raise InputError(f"The stitching of phase '{phase}' is unknown, allowed are {' and '.join(PHASES)}.")
-    corners = np.floor(scan.positions + 0.5).astype(np.int64)
+    corners = whole_pixels(scan.positions)
     origin = corners.min(axis=0)
     weights = window_weights(scan.window, weighting)
     _check_memory(corners - origin, scan.window)

@@ -94,7 +94,7 @@ def write_arrays(
 
 
 def _numbers(name: str, array: ArrayLike, kinds: str) -> np.ndarray:
-    """``array`` as NumPy's, whose kind of numbers must be one of ``kinds``."""
+    """Take ``array`` as one of NumPy's, whose kind of numbers must be one of ``kinds``."""
     try:
         found = np.asarray(array)
     except ValueError as error:  # of lists with rows of different lengths
@@ -116,8 +116,8 @@ def _of_frame(name: str, array: np.ndarray, frame: list[int]) -> np.ndarray:
 def _pixels(
     offsets: np.ndarray, unit: Unit | None, lengths: Mapping[str, float | None], frame: list[int]
 ) -> np.ndarray:
-    """``offsets`` (n, 2) in pixels of the object as the whole frame samples it, lambda z / (N
-    detector pixels).
+    """Turn ``offsets`` (n, 2) into pixels of the object as the whole frame samples it, lambda z /
+    (N detector pixels).
     """
     missing = [name for name, value in lengths.items() if value is None]
     if unit is None and len(missing) < len(lengths):

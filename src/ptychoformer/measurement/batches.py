@@ -11,8 +11,8 @@ PIXELS_PER_BATCH = 2**22
 def disjoint_batches(
     corners: np.ndarray, window: tuple[int, int], rng: np.random.Generator, modes: int = 1
 ) -> list[np.ndarray]:
-    """Indices of all windows, each once, in batches within which no two windows overlap; another
-    division every time.
+    """Divide the indices of all windows, each once, into batches within which no two windows
+    overlap; every call divides them anew.
 
     Positions are sorted into square cells, of which a window spans ``k``. Cells whose indices are
     equal modulo ``k + 1`` lie a window apart, so one position from each of them makes a batch.
@@ -38,7 +38,7 @@ def disjoint_batches(
 
 
 def _rank_within(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(n,) 0, 1, 2, ... for the members of each group, in random order."""
+    """Number the members of each group 0, 1, 2, ... in random order, (n,)."""
     order = rng.permutation(len(group))
     order = order[np.argsort(group[order], kind="stable")]
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))

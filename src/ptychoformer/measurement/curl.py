@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
+from ptychoformer.measurement.groups import means_of_groups
 from ptychoformer.measurement.readers.axes import AS_THEY_ARE, FAMILIES, in_another_way, turned_round
 
 NEIGHBOURS = 18  # of a place, from which the slopes of the centres of mass are fitted
@@ -114,21 +115,19 @@ def find_bearings(positions: np.ndarray, centres: np.ndarray) -> tuple[Bearing, 
 
 
 def _places(positions: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means of ``positions`` and ``values`` (n, 2) in each cell of a grid that is finer than they
-    lie on average, (m, 2): of exposures in place, and of close ones along a line.
+    """Average ``positions`` and ``values`` (n, 2) over each cell of a grid that is finer than their
+    mean distance, (m, 2): over exposures in place, and close ones along a line.
     """
     low, high = np.quantile(positions, TAILS, axis=0)
     cell = CELL * np.sqrt(np.prod(high - low) / len(positions))
     cells = np.floor((positions - low) / cell).astype(np.int64) if cell > 0 else positions
-    _, at, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    sums = (np.stack([np.bincount(at, along) for along in part.T], axis=1) for part in (positions, values))
-    places, means = (each / count[:, None] for each in sums)
-    return places, means
+    at = np.unique(cells, axis=0, return_inverse=True)[1]
+    return means_of_groups(positions, at), means_of_groups(values, at)
 
 
 def _slopes(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Some of the ``places`` (n, 2), (m, 2), and the slopes (m, 2, 2) of ``values`` (n, 2) there,
-    those of y first, along y and x, by least squares.
+    """Choose some of the ``places`` (n, 2), and fit the slopes of ``values`` (n, 2) there by least
+    squares; returns the places (m, 2) and the slopes (m, 2, 2), those of y first, along y and x.
     """
     chosen = np.linspace(0, len(places) - 1, min(len(places), MOST)).astype(int)
     near = KDTree(places).query(places[chosen], 1 + NEIGHBOURS)[1]
@@ -140,10 +139,11 @@ def _slopes(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _by_block(places: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, float]:
-    """The mean square of the curl that ``slopes`` (m, 2, 2) at ``places`` (m, 2) have after a turn
-    by an angle t, times m, is (cos t, sin t) M (cos t, sin t)^T. Returns the part of M of each
-    block of neighbouring places, (blocks, 2, 2, 2), for positions as they are and mirrored; and the
-    mean square of all slopes but the largest of the four, times m.
+    """Sum up the squares of the curl over blocks of neighbouring places. The mean square of the
+    curl that ``slopes`` (m, 2, 2) at ``places`` (m, 2) have after a turn by an angle t, times m, is
+    (cos t, sin t) M (cos t, sin t)^T. Returns the part of M of each block, (blocks, 2, 2, 2), for
+    positions as they are and mirrored; and the mean square of all slopes but the largest of the
+    four, times m.
     """
     (yy, yx), (xy, xx) = np.moveaxis(slopes, 0, 2)
     # The curl is cos t (yx - xy) - sin t (yy + xx); with x mirrored, yx and xx have the other sign.
@@ -155,7 +155,7 @@ def _by_block(places: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, float
 
 
 def _told(blocks: np.ndarray, others: float) -> tuple[Bearing, ...]:
-    """What is told by the matrices (blocks, 2, 2, 2) of `_by_block`, and by the ``others`` of the
+    """Find what the matrices (blocks, 2, 2, 2) of `_by_block` tell, and the ``others`` of the
     slopes: a beam that drifts from line to line makes one of the four large, and leaves these.
     """
     whole = blocks.sum(axis=0)
@@ -174,8 +174,8 @@ def _told(blocks: np.ndarray, others: float) -> tuple[Bearing, ...]:
 
 
 def _least_curl(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The least and the largest mean square of the curl after any turn, up to a factor, and the
-    turn of the least, degrees, each (2,) for positions as they are and mirrored.
+    """Find the least and the largest mean square of the curl after any turn, up to a factor, and
+    the turn of the least, degrees, each (2,) for positions as they are and mirrored.
     """
     values, vectors = np.linalg.eigh(matrices)
     cosine, sine = vectors[..., 0].T
@@ -183,26 +183,30 @@ def _least_curl(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _error(values: np.ndarray) -> float:
-    """Standard error of what has these ``values`` (n,) without each block (jackknife)."""
+    """Estimate the standard error of a number that has these ``values`` (n,) when each of n blocks
+    is left out (jackknife).
+    """
     return float(np.sqrt((len(values) - 1) * np.var(values)))
 
 
 def _within(angles: np.ndarray, period: float) -> np.ndarray:
-    """``angles``, degrees, as far from zero as the nearest multiple of ``period`` is."""
+    """Reduce ``angles``, degrees, by multiples of ``period``, to half of it or less on either side
+    of zero.
+    """
     return (angles + period / 2) % period - period / 2
 
 
 def _blocks(places: np.ndarray) -> np.ndarray:
-    """Which of `BLOCKS` x `BLOCKS` equally large groups of neighbours each of ``places`` (m, 2)
-    belongs to, (m,).
+    """Divide ``places`` (m, 2) into `BLOCKS` x `BLOCKS` equally large groups of neighbours; returns
+    the group of each, (m,).
     """
     rows = _ranked(places[:, 0], np.zeros(len(places), int))
     return BLOCKS * rows + _ranked(places[:, 1], rows)
 
 
 def _ranked(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Which part of its ``group`` (m,) each of ``values`` (m,) is in, of `BLOCKS` in ascending
-    order.
+    """Divide each ``group`` (m,) by ascending ``values`` (m,) into `BLOCKS` equal parts; returns
+    the part of each value, (m,).
     """
     order, sizes = np.lexsort((values, group)), np.bincount(group)
     ranks = np.empty(len(values), int)

@@ -6,30 +6,32 @@ window on the object. The group ``ptychography`` holds what this project needs b
 positions in pixels, and a link to the object. Of a measured scan whose geometry nobody recorded,
 the CXI groups hold the patterns and the mask alone.
 
-    entry_1/data_1/data                        patterns (n, h, w), photons, zero frequency at (h //
-        2, w // 2)
+    entry_1/data_1/data                        patterns (n, h, w), photons, zero frequency
+                                               at (h // 2, w // 2)
     entry_1/data_1/translation                 (n, 3) sample translation x, y, z, metres, as
-        recorded by the stage
+                                               recorded by the stage
     entry_1/instrument_1/source_1/wavelength   metres;  .../energy  joules, of one particle, if
-        somebody says which;  .../probe  which one, if no photon
+                                               somebody says which;  .../probe  which one, if no
+                                               photon
     entry_1/instrument_1/detector_1            distance, x_pixel_size, y_pixel_size, metres;  data
-        (link);  mask (h, w), 0 where good;
-                                               basis_vectors (2, 3), x, y, z of a step along q_y and
-                                               along q_x, metres
+                                               (link);  mask (h, w), 0 where good;  basis_vectors
+                                               (2, 3), x, y, z of a step along q_y and along q_x,
+                                               metres
     entry_1/sample_1/geometry_1/translation    (link)
     ptychography/probe                         (h, w) complex64, square root of photons, of several
-        modes the brightest; absent if nobody knows it
+                                               modes the brightest; absent if nobody knows it
     ptychography/probe_modes                   (modes, h, w) likewise, the brightest first; absent
-        if there is one
+                                               if there is one
     ptychography/positions                     (n, 2) y and x of the window's upper left corner as
-        recorded (nominal); int64 pixels of an
-                                               object, float64 as long as there is none
+                                               recorded (nominal); int64 pixels of an object,
+                                               float64 as long as there is none
     ptychography/true_positions                (n, 2) int64, where the window really was; absent if
-        nobody knows it
+                                               nobody knows it
     ptychography/numbers                       (n,) int64, of these patterns in the measured scan's
-        file, some of which may be left out; absent of a simulated scan
+                                               file, some of which may be left out; absent of a
+                                               simulated scan
     ptychography/object                        external link to the group ``object`` of the object's
-        file, if there is one
+                                               file, if there is one
 
 Attributes of ``ptychography``: ``pixel_size`` (metres), ``grid`` (rows, columns) of a scan on one,
 and of a simulated scan the condition: ``photons`` in the probe per exposure, detector
@@ -72,7 +74,9 @@ class Optics:
     particle: str | None = "photon"
 
     def detector_pixel_size(self, pixels: int) -> float:
-        """Metres; a detector of ``pixels`` of this size samples the object at ``pixel_size``."""
+        """Compute the pixel size, metres, with which a detector of ``pixels`` along a side samples
+        the object at ``pixel_size``.
+        """
         return self.wavelength * self.distance / (pixels * self.pixel_size)
 
 
@@ -122,8 +126,8 @@ def create_dataset(
     condition: Mapping[str, float | int | bool | str] | None = None,
     dtype: np.typing.DTypeLike = np.float32,
 ) -> Iterator[h5py.Dataset]:
-    """Everything of a dataset but its patterns; yields the empty pattern array (n, h, w) to be
-    filled chunk by chunk.
+    """Write everything of a dataset but its patterns; yields the empty pattern array (n, h, w) to
+    be filled chunk by chunk.
 
     Args:
         window: (h, w) of the patterns.
@@ -191,7 +195,7 @@ def _write_geometry(
 
 
 def read_scan(path: str | os.PathLike) -> Scan:
-    """Positions, probe and true object of a dataset; its patterns stay on disk.
+    """Read positions, probe and true object of a dataset; its patterns stay on disk.
 
     Raises:
         InputError: the file is damaged, something is missing, or its parts do not fit each other.
@@ -269,7 +273,7 @@ def read_transmission(path: str | os.PathLike) -> np.ndarray:
 
 
 def read_patterns(path: str | os.PathLike, indices: np.ndarray) -> np.ndarray:
-    """The patterns with increasing ``indices``, (m, h, w) float32, photons.
+    """Read the patterns with increasing ``indices``, (m, h, w) float32, photons.
 
     Raises:
         InputError: the file is damaged or a pattern holds NaN or infinity.
@@ -289,7 +293,8 @@ def read_patterns(path: str | os.PathLike, indices: np.ndarray) -> np.ndarray:
 
 
 def read_numbers(path: str | os.PathLike) -> np.ndarray:
-    """The numbers (n,) of the patterns in the measured scan's file; rows if there is none.
+    """Read the numbers (n,) that the patterns have in the measured scan's file; those of rows if
+    there are none.
 
     Raises:
         InputError: the file is damaged, or the numbers are not those of its patterns.
@@ -305,6 +310,8 @@ def read_numbers(path: str | os.PathLike) -> np.ndarray:
 
 
 def _runs(indices: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Bounds of runs of consecutive indices: HDF5 reads a slice many times faster than a list."""
+    """Yield the bounds of runs of consecutive indices: HDF5 reads a slice many times faster than a
+    list.
+    """
     cuts = np.flatnonzero(np.diff(indices) != 1) + 1
     yield from zip([0, *cuts], [*cuts, len(indices)], strict=True)

@@ -30,6 +30,7 @@ from ptychoformer.measurement.pixels import (
     shadows,
     survey,
 )
+from ptychoformer.measurement.plausibility import effective_area
 from ptychoformer.measurement.readers import RawScan
 from ptychoformer.measurement.same_place import about_places
 from ptychoformer.memory import check_memory
@@ -89,7 +90,7 @@ class Examined:
 
 
 def at_once(raw: RawScan) -> int:
-    """Patterns whose frames may be in memory together."""
+    """Compute how many frames may be in memory together."""
     return max(1, BLOCK // (raw.frame[0] * raw.frame[1]))
 
 
@@ -156,7 +157,7 @@ def _smaller_frames(part: float) -> str:
 
 
 def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.ndarray]:
-    """The kinds of `Examined.bad`; a simulated detector has no faults."""
+    """Find the kinds of `Examined.bad`, (h, w) bool each; a simulated detector has no faults."""
     if raw.simulated:
         return {"masked": masked} | {kind: np.zeros_like(masked) for kind in KINDS}
     blind = blind_pixels(seen) & ~masked
@@ -170,7 +171,7 @@ def bad_pixels(raw: RawScan, seen: Survey, masked: np.ndarray) -> dict[str, np.n
 
 
 def _filled(seen: Survey, bad: np.ndarray) -> np.ndarray:
-    """The mean pattern (h, w), ``bad`` pixels (h, w) filled."""
+    """Fill the ``bad`` pixels (h, w) of the mean pattern, (h, w)."""
     return Filling(bad)(seen.mean[None].copy())[0]
 
 
@@ -183,7 +184,7 @@ def _why(reasons: Mapping[str, np.ndarray]) -> str:
 
 
 def _about_mask(raw: RawScan, seen: Survey) -> tuple[str, ...]:
-    """A warning if the mask leaves nearly nothing of what pixels that are good by their data count;
+    """Warn of a mask that leaves nearly nothing of the light on pixels that are good by their data;
     single bright ones are no light.
 
     Raises:
@@ -206,7 +207,7 @@ def _about_mask(raw: RawScan, seen: Survey) -> tuple[str, ...]:
 
 
 def _check_numbers(raw: RawScan, seen: Survey, good: np.ndarray) -> None:
-    """Whether good pixels hold a number in every pattern that is used.
+    """Refuse a scan in which a good pixel holds no number in one of the patterns that are used.
 
     Raises:
         InputError: one does not.
@@ -249,20 +250,19 @@ def _about_pixels(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> 
 
 
 def _about_overexposed(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> str:
-    """What is told of pixels that are masked because of a marker in some patterns."""
+    """Put in words that pixels are masked because of a marker in some patterns."""
     count, light = bad["overexposed"].sum(), np.maximum(_filled(seen, _united(bad)), 0)
-    area = light.sum() ** 2 / max(np.sum(light**2), np.finfo(float).tiny)
     sentence = (
         f"{raw.path}: {count} detector pixels are masked that say {seen.limit:.10g} in some patterns, which is no count"
         " but marks an overflow"
     )
-    if count < MUCH * area:
+    if count < MUCH * effective_area(light):
         return f"{sentence}."
     return f"{sentence}; without so much of the light the object may be wrong: measure with a shorter exposure."
 
 
 def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) -> tuple[str, ...]:
-    """What is dark amid light, a beam stop most likely."""
+    """Warn of what is dark amid light, a beam stop most likely."""
     if raw.simulated:
         return ()
     if (shaded := bad["shaded"]).any():
@@ -283,8 +283,8 @@ def _about_shadows(raw: RawScan, seen: Survey, bad: Mapping[str, np.ndarray]) ->
 
 
 def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray, function: str | None) -> tuple[str, ...]:
-    """What is odd about the counts of good pixels, which are a ``function`` of counts maybe, but
-    can be lived with.
+    """Warn of what is odd about the counts of good pixels, but can be lived with; they may be a
+    ``function`` of counts.
     """
     remarks = []
     largest, full = full_pixels(seen, good)
@@ -296,7 +296,7 @@ def _about_counts(raw: RawScan, seen: Survey, good: np.ndarray, function: str | 
 
 
 def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...]:
-    """A warning of a dark that leaves most pixels (h, w) with ``known`` counts below zero."""
+    """Warn of a dark frame that leaves most pixels (h, w) with ``known`` counts below zero."""
     below = known & (seen.highest < 0)
     if raw.simulated or below.sum() <= known.sum() / 2:
         return ()
@@ -307,8 +307,8 @@ def _about_dark(raw: RawScan, seen: Survey, known: np.ndarray) -> tuple[str, ...
 
 
 def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ...]:
-    """A warning of a level on which the counts of ``good`` pixels (h, w) stand in all patterns.
-    Light that an object scatters leaves a dim pixel dark in one pattern or another.
+    """Warn of an offset that the counts of ``good`` pixels (h, w) have in all patterns. Light that
+    an object scatters leaves a dim pixel dark in one pattern or another.
     """
     lowest, dim = np.quantile(seen.lowest[good], (LOWEST, DIM))
     level, usual = np.quantile(seen.mean[good], LOWEST), seen.mean[good].mean()
@@ -322,8 +322,8 @@ def _about_offset(raw: RawScan, seen: Survey, good: np.ndarray) -> tuple[str, ..
 
 
 def _about_monitor(raw: RawScan, seen: Survey, used: np.ndarray) -> tuple[str, ...]:
-    """A warning of a beam that varied, as its monitor says and the counts of ``used`` patterns (n,)
-    do too: those that were divided by the monitor do not. Changes from one pattern to the next are
+    """Warn of a beam that varied, as its monitor says and the counts of ``used`` patterns (n,) do
+    too: those that were divided by the monitor do not. Changes from one pattern to the next are
     compared, as a beam that decays slowly looks like an object that is thicker at one end.
     """
     if raw.monitor is None or raw.simulated:
@@ -347,8 +347,8 @@ def _about_monitor(raw: RawScan, seen: Survey, used: np.ndarray) -> tuple[str, .
 
 
 def _about_scale(raw: RawScan, seen: Survey, largest: float, function: str | None) -> tuple[str, ...]:
-    """A warning of patterns of which somebody took a root or a logarithm, or that somebody divided
-    by a number, such as their ``largest`` count, or multiplied.
+    """Warn of patterns of which somebody took a root or a logarithm, or which somebody multiplied,
+    or divided by a number such as their ``largest`` count.
     """
     usual = float(np.median(seen.total))
     if raw.simulated or (seen.whole and seen.photon == 1):

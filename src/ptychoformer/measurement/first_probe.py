@@ -30,7 +30,7 @@ def first_probe(
     options: ReconstructionOptions,
     device: torch.device,
 ) -> np.ndarray:
-    """A probe (h, w) complex64 that nobody measured: in focus, or out of focus by as much as
+    """Guess a probe (h, w) complex64 that nobody measured: in focus, or out of focus by as much as
     explains patterns clearly better, after a few iterations with some of them.
 
     Args:
@@ -49,8 +49,9 @@ def first_probe(
 
 
 def in_focus(amplitudes: torch.Tensor) -> np.ndarray:
-    """A probe (h, w) complex64 that is flat in phase on the detector, with the amplitude of the
-    mean of all patterns, each divided by its photons, so that no bright one tells its shape alone.
+    """Make a probe (h, w) complex64 that is flat in phase on the detector, with the amplitude of
+    the mean of all patterns, each divided by its photons, so that no bright one alone decides its
+    shape.
     """
     total, mean = _photons(amplitudes), torch.zeros(amplitudes.shape[1:], dtype=torch.float64)
     for part, photons in zip(amplitudes.split(BLOCK), total.split(BLOCK), strict=True):
@@ -61,21 +62,21 @@ def in_focus(amplitudes: torch.Tensor) -> np.ndarray:
 
 
 def out_of_focus(probe: np.ndarray, curvature: float) -> np.ndarray:
-    """The ``probe`` (h, w) with a phase of ``curvature`` / 2 times the square of the frequency, in
-    parts of the detector's side, as a lens or a distance makes it.
+    """Give the ``probe`` (h, w) a phase of ``curvature`` / 2 times the square of the frequency, in
+    parts of the detector's side, as a lens or a distance does.
     """
     return np.fft.ifft2(np.fft.fft2(probe) * np.exp(0.5j * curvature * _squared(probe.shape))).astype(np.complex64)
 
 
 def _squared(shape: tuple[int, ...]) -> np.ndarray:
-    """Squares (h, w) of frequencies, each in parts of its detector's side from -1/2 to 1/2."""
+    """Square the frequencies (h, w), each in parts of its detector's side from -1/2 to 1/2."""
     y, x = (np.fft.fftfreq(side) for side in shape)
     return y[:, None] ** 2 + x**2
 
 
 def _curvatures(probe: np.ndarray) -> np.ndarray:
-    """Curvatures that are tried, none first: of either sign, that widen the beam by geometry to
-    `DIAMETERS` of the window.
+    """List the curvatures to be tried, none first: of either sign, those that by geometry widen the
+    beam to `DIAMETERS` of the window.
     """
     intensity, squared = np.abs(np.fft.fft2(probe)) ** 2, _squared(probe.shape)
     edge = np.sqrt(2 * np.sum(intensity * squared) / np.sum(intensity))  # of an even disc
@@ -91,8 +92,8 @@ def _misfit(
     options: ReconstructionOptions,
     device: torch.device,
 ) -> float:
-    """The R factor before the last iteration of a reconstruction that begins with a probe out of
-    focus; infinity if it diverges, or if no pixel with light is trusted.
+    """Compute the R factor before the last iteration of a reconstruction that begins with a probe
+    out of focus; infinity if it diverges, or if no pixel with light is trusted.
     """
     probe = as_bright_as(out_of_focus(in_focus(amplitudes), curvature), amplitudes)
     tensors = amplitudes.to(device), good.to(device), positions, torch.from_numpy(probe)[None].to(device)
@@ -105,14 +106,14 @@ def _misfit(
 
 
 def _nearest(positions: np.ndarray) -> np.ndarray:
-    """Numbers of the `PATTERNS` nearest to the middle of a scan (n, 2), in their order."""
+    """Find the numbers of the `PATTERNS` nearest to the middle of a scan (n, 2), in their order."""
     distances = np.hypot(*(positions - np.median(positions, axis=0)).T)
     return np.sort(np.argsort(distances, kind="stable")[:PATTERNS])
 
 
 def _low_frequencies(patterns: torch.Tensor) -> torch.Tensor:
-    """The `SIDE` x `SIDE` lowest frequencies, or all, of patterns (m, h, w) with the zero frequency
-    at [0, 0], which it has again.
+    """Keep the `SIDE` x `SIDE` lowest frequencies, or all, of patterns (m, h, w) with the zero
+    frequency at [0, 0], where it stays.
     """
     for axis in (1, 2):
         length = patterns.shape[axis]
@@ -122,18 +123,18 @@ def _low_frequencies(patterns: torch.Tensor) -> torch.Tensor:
 
 
 def as_bright_as(probe: np.ndarray, amplitudes: torch.Tensor) -> np.ndarray:
-    """The same probe with as many photons as the brightest pattern, since no object amplifies."""
+    """Scale the probe to as many photons as the brightest pattern has: no object amplifies."""
     return probe * np.float32(np.sqrt(brightest(amplitudes) / max(np.sum(np.abs(probe) ** 2), 1e-30)))
 
 
 def brightest(amplitudes: torch.Tensor, pixels: torch.Tensor | None = None) -> float:
-    """Photons of the brightest pattern, or those on ``pixels`` (h, w) of it; but for the brightest
-    tenth, of which one may be brighter by a fault.
+    """Count the photons of the brightest pattern, or those on its ``pixels`` (h, w); the brightest
+    tenth does not count, of which one may be bright by a fault.
     """
     return float(np.quantile(_photons(amplitudes, pixels).numpy(), 0.9, method="lower"))
 
 
 def _photons(amplitudes: torch.Tensor, pixels: torch.Tensor | None = None) -> torch.Tensor:
-    """(n,) of each pattern, or those on ``pixels`` (h, w), bool, of it."""
+    """Count the photons of each pattern, (n,), or those on its ``pixels`` (h, w), bool."""
     parts = (part.square() for part in amplitudes.split(BLOCK))
     return torch.cat([(part if pixels is None else part * pixels).sum(dim=(1, 2)) for part in parts])

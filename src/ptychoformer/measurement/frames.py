@@ -36,7 +36,7 @@ SHOWN = 4  # ranges of numbers in a sentence
 
 
 def unusable(seen: Survey, positions: np.ndarray) -> dict[str, np.ndarray]:
-    """Which of n patterns at ``positions`` (n, 2) are not to be used: (n,) bool for each of
+    """Find which of n patterns at ``positions`` (n, 2) are not to be used: (n,) bool for each of
     `REASONS`, no pattern under two of them.
     """
     lit = seen.total > 0
@@ -59,15 +59,15 @@ def unusable(seen: Survey, positions: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def overexposed(seen: Survey) -> np.ndarray:
-    """(n,) bool: patterns of which so many pixels hold the marker of an overflow, gaps aside, that
-    it is not worth to lose these pixels in all others.
+    """Find the patterns, (n,) bool, in which so many pixels hold the marker of an overflow, gaps
+    aside, that these pixels are not worth losing in all others.
     """
     return seen.marked > np.median(seen.marked) + FULL * seen.mean.size
 
 
 def _repeated(seen: Survey) -> np.ndarray:
-    """(n,) bool: the same counts as an earlier pattern. Without noise, which whole numbers
-    show, equal parts of an object look equal.
+    """Find the patterns, (n,) bool, with the same counts as an earlier one. Without noise, which
+    whole numbers show, equal parts of an object look equal.
     """
     if not seen.whole:
         return np.zeros(len(seen.digest), bool)
@@ -78,7 +78,7 @@ def _repeated(seen: Survey) -> np.ndarray:
 
 
 def sentences(path: object, left_out: Mapping[str, np.ndarray], count: int, kept: bool) -> tuple[str, ...]:
-    """What is told of patterns that are unusable, a sentence for each reason.
+    """Put in words which patterns are unusable, a sentence for each reason.
 
     Args:
         left_out: their numbers for each of `REASONS`.
@@ -94,7 +94,7 @@ def sentences(path: object, left_out: Mapping[str, np.ndarray], count: int, kept
 
 
 def ranges(numbers: np.ndarray) -> str:
-    """Increasing ``numbers`` in words, such as 3, 7-9 and 12 more."""
+    """Put increasing ``numbers`` in words, such as 3, 7-9 and 12 more."""
     parts = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
     shown = ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts[:SHOWN])
     more = sum(map(len, parts[SHOWN:]))

@@ -18,11 +18,11 @@ CLEAR = 0.95  # of the lit pixels are darker than what counts as transparent
 def fix_gauge(
     transmission: np.ndarray, probe: np.ndarray, light: np.ndarray, probe_known: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same object (H, W) and probe (modes, h, w), complex64, with a mean phase of zero where
-    there is light.
+    """Take out of object (H, W) and probe (modes, h, w), complex64, what no pattern tells: the mean
+    phase of the object is zero then where there is light.
 
-    With an unknown probe, also without a phase ramp across the object, and with an amplitude of 1
-    where the object is clear: 95 % of its lit pixels are darker.
+    With an unknown probe, the object has no phase ramp either, and an amplitude of 1 where it is
+    clear: 95 % of its lit pixels are darker.
 
     Args:
         light: (H, W) photons that fell on each pixel, not zero everywhere.
@@ -41,8 +41,8 @@ def fix_gauge(
 
 
 def lit_pixels(light: np.ndarray, part: float = 1.0) -> np.ndarray:
-    """Where (H, W) bool enough ``light`` (H, W) fell for the object to be told, or a ``part`` of
-    that: photons, not zero everywhere.
+    """Find where (H, W) bool enough ``light`` (H, W), photons, fell for the object to be known, or
+    a ``part`` of that; the light is not zero everywhere.
     """
     falling = np.sort(light, axis=None)[::-1]
     gathered = np.cumsum(falling, dtype=np.float64)
@@ -51,13 +51,13 @@ def lit_pixels(light: np.ndarray, part: float = 1.0) -> np.ndarray:
 
 
 def phase_slopes(transmission: np.ndarray, lit: np.ndarray) -> list[float]:
-    """Mean phase differences, radians, along y and along x of ``lit`` (H, W) neighbours."""
+    """Average the phase differences, radians, along y and along x of ``lit`` (H, W) neighbours."""
     seen = transmission * lit
     pairs = [[np.delete(seen, end, axis) for end in (-1, 0)] for axis in (0, 1)]
     return [float(np.angle(np.sum(second * first.conj(), dtype=np.complex128))) for first, second in pairs]
 
 
 def phase_ramp(shape: tuple[int, ...], slopes: list[float]) -> np.ndarray:
-    """A wave (h, w) whose phase rises by ``slopes``, radians a pixel, along y and along x."""
+    """Make a wave (h, w) whose phase rises by ``slopes``, radians a pixel, along y and along x."""
     y, x = np.ogrid[: shape[0], : shape[1]]
     return np.exp(1j * (slopes[0] * y + slopes[1] * x))

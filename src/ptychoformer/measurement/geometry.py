@@ -71,7 +71,9 @@ class Preparation:
 
 
 def crop_start(centre: tuple[int, int], crop: int, bin: int) -> tuple[int, int]:
-    """First row and column of a crop whose block with the zero frequency has the index n // 2."""
+    """Find the first row and column of a crop whose block with the zero frequency has the index
+    n // 2.
+    """
     before = (bin - 1) // 2 + bin * (crop // bin // 2)
     return centre[0] - before, centre[1] - before
 
@@ -102,7 +104,9 @@ def crop_side(raw: RawScan, centre: tuple[int, int], preparation: Preparation) -
 
 
 def lengths_of(raw: RawScan, preparation: Preparation) -> dict[str, float | tuple[float, float] | None]:
-    """Wavelength, distance and detector pixel (y, x), the preparation's rather than the file's."""
+    """Take wavelength, distance and detector pixel (y, x) from the preparation, or else from the
+    file.
+    """
     own = preparation.detector_pixel
     return {
         "wavelength": preparation.wavelength or raw.wavelength,
@@ -112,7 +116,7 @@ def lengths_of(raw: RawScan, preparation: Preparation) -> dict[str, float | tupl
 
 
 def positions_without_pixels(raw: RawScan, preparation: Preparation) -> str:
-    """What is to be said of positions in metres where a length is not known."""
+    """Put in words that positions are in metres, while a length is not known."""
     missing = [name for name, value in lengths_of(raw, preparation).items() if value is None]
     lacking = " and no ".join(name.replace("_", " ") for name in missing)
     options = " and ".join(f"--{name.replace('_', '-')}" for name in missing)
@@ -123,7 +127,7 @@ def positions_without_pixels(raw: RawScan, preparation: Preparation) -> str:
 
 
 def known_lengths(raw: RawScan, preparation: Preparation, optics: Optics | None) -> dict[str, float]:
-    """The lengths of `plausibility.INSTRUMENTS`, metres, that are known."""
+    """Collect those lengths of `plausibility.INSTRUMENTS`, metres, that are known."""
     lengths = {name.replace("_", " "): value for name, value in lengths_of(raw, preparation).items()}
     if lengths["detector pixel"]:
         lengths["detector pixel"] = float(np.mean(lengths["detector pixel"]))
@@ -133,14 +137,14 @@ def known_lengths(raw: RawScan, preparation: Preparation, optics: Optics | None)
 
 
 def particle_of(raw: RawScan, preparation: Preparation) -> str | None:
-    """What makes the patterns, a key of `particles.MASSES`; None if nobody says. An energy in the
-    file tells nothing of a beam whose wavelength is given in its place.
+    """Name the particle that makes the patterns, a key of `particles.MASSES`; None if nobody says.
+    An energy in the file tells nothing of a beam whose wavelength is given in its place.
     """
     return raw.particle if raw.particle_named or preparation.wavelength is None else None
 
 
 def optics_of(raw: RawScan, preparation: Preparation, crop: int) -> Optics | None:
-    """The geometry of a crop of ``crop`` detector pixels; None if nobody says how large the
+    """Compute the geometry of a crop of ``crop`` detector pixels; None if nobody says how large the
     object's pixels are.
 
     Raises:
@@ -165,7 +169,7 @@ def _side(raw: RawScan, name: str, sides: tuple[float, float]) -> float:
 
 
 def check_object_pixel(raw: RawScan, preparation: Preparation) -> tuple[str, ...]:
-    """Whether the lengths make the pixel of the object that the file records.
+    """Check that the lengths make the pixel of the object that the file records.
 
     Returns:
         A warning if others were given in place of the file's own, which make another one.
@@ -188,7 +192,7 @@ def check_object_pixel(raw: RawScan, preparation: Preparation) -> tuple[str, ...
 
 
 def corners_of(raw: RawScan, preparation: Preparation, crop: int) -> np.ndarray:
-    """(n, 2) corners of the prepared window, pixels of its object, none below 0."""
+    """Compute the corners (n, 2) of the prepared window, pixels of its object, none below 0."""
     window = crop // preparation.bin
     frame = np.array(raw.frame)
     # Half a frame before the first window's centre; one more pixel if it is odd, so that no corner

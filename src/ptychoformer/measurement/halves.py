@@ -8,20 +8,20 @@ overlap with itself; every other pattern of a raster is a stripe, whose step dou
 and a chessboard is a raster again, whose artefacts both halves would share.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.preparation import PreparedScan
+from ptychoformer.measurement.readers.scan import chosen
 from ptychoformer.randomness import generator
 
 FEWEST = 8  # patterns that can be halved
 
 
 def halves(positions: np.ndarray, seed: int) -> np.ndarray:
-    """Which of n patterns at ``positions`` (n, 2) are in the second half, (n,) bool."""
+    """Draw which of n patterns at ``positions`` (n, 2) are in the second half, (n,) bool."""
     order = np.concatenate(_pairs(positions, np.arange(len(positions))))
     first = generator(seed, "halves").integers(0, 2, (len(order) + 1) // 2).astype(bool)
     second = np.empty(len(order), bool)
@@ -30,8 +30,8 @@ def halves(positions: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _pairs(positions: np.ndarray, those: np.ndarray) -> list[np.ndarray]:
-    """Numbers of neighbours two by two, three at last if they are odd: ``those`` are cut in two
-    along their longer axis, an even number on one side, until two are left.
+    """Pair the numbers of neighbours; of an odd number the last three stay together. ``those`` are
+    cut in two along their longer axis, an even number on one side, until two are left.
     """
     if len(those) <= 3:
         return [those]
@@ -41,22 +41,13 @@ def _pairs(positions: np.ndarray, those: np.ndarray) -> list[np.ndarray]:
 
 
 def half_of(scan: PreparedScan, half: int, seed: int) -> PreparedScan:
-    """The first (0) or second (1) half of a scan; the object keeps its origin.
+    """Take the first (0) or second (1) half of a scan; the object keeps its origin.
 
     Raises:
         InputError: the scan has too few patterns.
     """
     if len(scan.positions) < FEWEST:
         raise InputError(f"Two halves need at least {FEWEST} patterns that can be used, found {len(scan.positions)}.")
-    chosen = halves(scan.positions, seed) == bool(half)
-
-    def frames(size: int) -> Iterator[np.ndarray]:
-        start = 0
-        for block in scan.frames(size):
-            part = chosen[start : start + len(block)]
-            start += len(block)
-            if part.any():
-                yield block[part]
-
-    parts = {name: getattr(scan, name)[chosen] for name in ("positions", "counts", "part_counts", "centres", "numbers")}
-    return replace(scan, **parts, frames=frames)
+    which = halves(scan.positions, seed) == bool(half)
+    parts = {name: getattr(scan, name)[which] for name in ("positions", "counts", "part_counts", "centres", "numbers")}
+    return replace(scan, **parts, frames=lambda size: chosen(scan.frames(size), which))

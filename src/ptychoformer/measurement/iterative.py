@@ -48,6 +48,7 @@ from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.measurement.batches import disjoint_batches
 from ptychoformer.measurement.modes import orthogonal
 from ptychoformer.measurement.options import ReconstructionOptions
+from ptychoformer.measurement.windows import whole_pixels
 from ptychoformer.randomness import generator
 
 TINY = 1e-12
@@ -168,12 +169,16 @@ class Reconstruction:
         return first is not None and self.iteration >= first
 
     def _settle_positions(self) -> None:
-        """A common shift of all windows is a shift of the object; and none may leave the margin."""
+        """Undo a common shift of all windows, which is a shift of the object, and keep every window
+        within the margin.
+        """
         moved = self.positions - (self.positions - self.recorded).mean(axis=0)
         self.positions = np.clip(moved, -MARGIN, np.array(self.object.shape) - self.window - MARGIN)
 
     def _disc(self) -> Tensor | None:
-        """Detector pixels (h, w), bool, that change the object in this iteration; None for all."""
+        """Choose the detector pixels (h, w), bool, that change the object in this iteration; None
+        for all.
+        """
         coarse = self.options.coarse_iterations
         if self.iteration > coarse:
             return None
@@ -182,7 +187,7 @@ class Reconstruction:
         return torch.hypot(y[:, None], x) <= share * math.hypot(0.5, 0.5)
 
     def _batches(self) -> Iterator[Batch]:
-        corners = np.floor(self.positions + 0.5).astype(np.int64)
+        corners = whole_pixels(self.positions)
         order = generator(self.seed, "reconstruction", self.iteration)
         for index in disjoint_batches(corners, self.window, order, modes=len(self.probe)):
             starts = torch.from_numpy((corners[index] + MARGIN) @ (self.object.shape[1], 1)).to(self.probe.device)
@@ -218,8 +223,8 @@ class Reconstruction:
         return excess.abs_().sum()
 
     def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Spectra of the exit waves (modes, b, h, w), the modulus of all of them together and by
-        how much the recorded one exceeds it, both (b, h, w).
+        """Compute the spectra of the exit waves (modes, b, h, w), the modulus of all of them
+        together and by how much the recorded one exceeds it, both (b, h, w).
         """
         spectrum = fft2(batch.probes * batch.objects, norm="ortho")
         modulus = spectrum[0].abs() if len(spectrum) == 1 else spectrum.abs().square().sum(dim=0).sqrt()
@@ -252,8 +257,8 @@ class Reconstruction:
 
     @torch.no_grad()
     def light(self) -> np.ndarray:
-        """(H, W) float64, photons, as the detector counts them, that fell on each pixel of the
-        object in the whole scan.
+        """Sum up the photons, (H, W) float64, as the detector counts them, that fell on each pixel
+        of the object in the whole scan.
         """
         total = torch.zeros(self.object.numel(), device=self.probe.device)
         intensity = self.probe.abs().square().sum(dim=0)
@@ -262,11 +267,13 @@ class Reconstruction:
         return _without_margin(total.view(self.object.shape)).cpu().numpy().astype(np.float64)
 
     def finished_object(self) -> np.ndarray:
-        """(H, W) complex64, [0, 0] where a window at position (0, 0) has its corner."""
+        """Return the object (H, W) complex64, on which a window at position (0, 0) has its corner
+        at [0, 0].
+        """
         return _without_margin(self.object).cpu().numpy()
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next iteration depends on."""
+        """Return everything that the next iteration depends on."""
         plain = {"iteration": self.iteration, "history": self.history, "positions": torch.from_numpy(self.positions)}
         return plain | {name: getattr(self, name) for name in _TENSORS}
 
@@ -282,8 +289,8 @@ class Reconstruction:
 
 
 def _moves(batch: Batch, change: Tensor) -> np.ndarray:
-    """Shifts (b, 2) of the windows, pixels, that explain most of the ``change`` of their exit
-    waves, to first order.
+    """Find the shifts (b, 2) of the windows, pixels, that explain most of the ``change`` of their
+    exit waves, to first order.
     """
     slopes = [batch.probes * (batch.objects.roll(-1, axis) - batch.objects.roll(1, axis)) / 2 for axis in (1, 2)]
     (yy, yx), (_, xx) = ([_inner(slope, other) for other in slopes] for slope in slopes)

@@ -21,6 +21,7 @@ from ptychoformer.measurement.modes import orthogonal, read_modes
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared, rescaled_probe, write_patterns
 from ptychoformer.measurement.readers import merge_labels
+from ptychoformer.measurement.windows import whole_pixels
 from ptychoformer.measurement.wrapping import at_pixels, told_phase, with_turns_of, wrapped_phase
 from ptychoformer.progress import say
 from ptychoformer.storage import create_hdf5, open_hdf5, read_whole, write
@@ -53,7 +54,7 @@ def make_labelled(
         InputError: a file cannot be used, or they do not belong together.
     """
     with open_prepared(path, reading, patterns) as prepared:
-        places = {"positions": _whole(prepared.positions)}
+        places = {"positions": whole_pixels(prepared.positions)}
         if labels:
             step = label_step(labels, path, prepared)
             places["positions"] = _on_raster(prepared, step)
@@ -85,13 +86,10 @@ def _on_raster(prepared: PreparedScan, step: float) -> np.ndarray:
     return np.rint(step * np.indices(prepared.raster).reshape(2, -1).T[prepared.numbers]).astype(np.int64)
 
 
-def _whole(positions: np.ndarray) -> np.ndarray:
-    return np.floor(positions + 0.5).astype(np.int64)
-
-
 def _refined(prepared: PreparedScan, origin: Origin) -> np.ndarray:
-    """Where (n, 2) the dataset's windows are according to its reconstruction."""
-    return np.maximum(_whole(prepared.positions + prepared.crop / origin.crop * (origin.moved - origin.recorded)), 0)
+    """Find where (n, 2) the dataset's windows are according to its reconstruction, whole pixels."""
+    moved = prepared.positions + prepared.crop / origin.crop * (origin.moved - origin.recorded)
+    return np.maximum(whole_pixels(moved), 0)
 
 
 def _phase(transmission: np.ndarray, reconstruction: str | os.PathLike, factor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +103,7 @@ def _phase(transmission: np.ndarray, reconstruction: str | os.PathLike, factor: 
 
 
 def resampled(transmission: np.ndarray, factor: float) -> np.ndarray:
-    """An object (H, W) on pixels 1 / ``factor`` as wide, band-limited; pixel (y, x) goes to
+    """Bring an object (H, W) to pixels 1 / ``factor`` as wide, band-limited; pixel (y, x) goes to
     (factor y, factor x).
     """
     ratio = Fraction(factor).limit_denominator(4096)
@@ -135,7 +133,7 @@ def _probe(prepared: PreparedScan, reconstruction: str | os.PathLike | None) -> 
 
 
 def _with_room_for(image: np.ndarray, places: Iterable[np.ndarray], window: tuple[int, int]) -> np.ndarray:
-    """An image of the object with its border repeated until every window lies on it."""
+    """Repeat the border of an image of the object until every window lies on it."""
     needed = np.max([corners.max(axis=0) for corners in places], axis=0) + window
     missing = np.maximum(needed - image.shape, 0)
     return np.pad(image, [(0, int(extra)) for extra in missing], mode="edge")

@@ -28,43 +28,43 @@ class Origin:
     Args:
         crop: detector pixels along a side.
         bin: side of the blocks that were summed.
-        centre: (y, x) detector pixel with the zero frequency; None in files of earlier versions.
+        centre: (y, x) detector pixel with the zero frequency.
         pixel_size: metres; None if the geometry was not known.
         recorded: (n, 2) corners of the windows, pixels of the reconstruction.
         moved: (n, 2) the same after refinement.
-        counts: (n,) of the whole frames; None in files of earlier versions.
-        part_counts: (n, 4, 4) of the parts of these frames; None in files of earlier versions.
+        counts: (n,) of the whole frames.
+        part_counts: (n, 4, 4) of the parts of these frames.
     """
 
     crop: int
     bin: int
-    centre: tuple[int, int] | None
+    centre: tuple[int, int]
     pixel_size: float | None
     recorded: np.ndarray
     moved: np.ndarray
-    counts: np.ndarray | None
-    part_counts: np.ndarray | None
+    counts: np.ndarray
+    part_counts: np.ndarray
 
 
 def read_origin(path: str | os.PathLike) -> Origin:
-    """What the reconstruction at ``path`` was made of.
+    """Read what the reconstruction at ``path`` was made of.
 
     Raises:
         InputError: it is no reconstruction of this project, or its parts do not fit each other.
     """
     with open_hdf5(path) as file:
-        if "recorded_positions" not in file or not _whole(file.attrs, "crop", 1) or not _whole(file.attrs, "bin", 1):
+        attributes, numbers = file.attrs, {"crop": 1, "bin": 1, "centre": 2}
+        if "recorded_positions" not in file or not all(_whole(attributes, *each) for each in numbers.items()):
             raise InputError(f"{path} is no reconstruction of this project (ptychoformer reconstruct).")
-        attributes = file.attrs
         origin = Origin(
             crop=int(attributes["crop"]),
             bin=int(attributes["bin"]),
-            centre=tuple(int(at) for at in attributes["centre"]) if _whole(attributes, "centre", 2) else None,
+            centre=tuple(int(at) for at in attributes["centre"]),
             pixel_size=float(attributes["pixel_size"]) if "pixel_size" in attributes else None,
             recorded=read_whole(file, "recorded_positions", 2),
             moved=read_whole(file, "positions", 2),
-            counts=read_whole(file, "counts", 1) if "counts" in file else None,
-            part_counts=read_whole(file, "part_counts", 3) if "part_counts" in file else None,
+            counts=read_whole(file, "counts", 1),
+            part_counts=read_whole(file, "part_counts", 3),
         )
         _check_that_parts_fit(path, file, origin)
     return origin
@@ -92,7 +92,7 @@ def _check_that_parts_fit(path: str | os.PathLike, file: h5py.File, origin: Orig
     count = len(origin.recorded)
     for name, expected in (("counts", (count,)), ("part_counts", (count, PARTS, PARTS))):
         found = getattr(origin, name)
-        if found is not None and not (found.shape == expected and np.isfinite(found).all()):
+        if found.shape != expected or not np.isfinite(found).all():
             raise InputError(f"{path}: {name} must be {expected} finite numbers.")
     if not (np.isfinite(origin.recorded).all() and np.isfinite(origin.moved).all()):
         raise InputError(f"{path}: positions or recorded_positions hold NaN or infinity.")
@@ -121,7 +121,7 @@ def check_reconstruction(
             " made of the same scan, read with the same lengths, step and axes."
         )
     _check_patterns(path, origin, scan, prepared)
-    if origin.centre and origin.centre != tuple(prepared.centre):
+    if origin.centre != tuple(prepared.centre):
         y, x = origin.centre
         raise InputError(
             f"{path} was reconstructed around detector pixel {y} {x}, {scan} is cut around another; give --centre {y}"
@@ -131,22 +131,17 @@ def check_reconstruction(
 
 
 def _check_patterns(path: str | os.PathLike, origin: Origin, scan: str | os.PathLike, prepared: PreparedScan) -> None:
-    """Whether the patterns count the same, and where they do: of frames that were transposed or
-    mirrored since, only the latter tells.
+    """Check that the patterns count as much, and at the same places: of frames that were transposed
+    or mirrored since, only the latter tells.
     """
     others = f"{path} was reconstructed from other patterns than those of {scan}"
-    if (
-        origin.counts is not None
-        and (other := ~np.isclose(origin.counts, prepared.counts, rtol=SAME_COUNT, atol=0)).any()
-    ):
+    if (other := ~np.isclose(origin.counts, prepared.counts, rtol=SAME_COUNT, atol=0)).any():
         first = int(other.argmax())
         raise InputError(
             f"{others}: {other.sum()} of {len(other)} differ in what they count, pattern {prepared.numbers[first]}"
             f" counted {origin.counts[first]:.6g} and has {prepared.counts[first]:.6g}; both must be read with the same"
             " mask, too."
         )
-    if origin.part_counts is None:
-        return
     whole = np.abs(prepared.part_counts).sum(axis=(1, 2), dtype=np.float64)
     moved = np.abs(origin.part_counts - prepared.part_counts).sum(axis=(1, 2), dtype=np.float64) / 2
     if (other := moved > SAME_COUNT * whole).any():
@@ -169,8 +164,8 @@ def _check_pixel_size(path: str | os.PathLike, origin: Origin, scan: str | os.Pa
 
 
 def label_step(labels: str | os.PathLike, scan: str | os.PathLike, prepared: PreparedScan) -> float:
-    """Pixels from a patch of published ``labels`` to the next, which are those from a window of the
-    scan to the next.
+    """Find the distance in pixels from a patch of published ``labels`` to the next, which is that
+    from a window of the scan to the next.
 
     Raises:
         InputError: the patches are not those of the scan's windows.

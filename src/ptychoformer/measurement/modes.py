@@ -18,9 +18,9 @@ FIRST_SHARE = 0.02  # of the light, in each mode but the first, before a reconst
 
 
 def first_modes(probe: np.ndarray, number: int) -> np.ndarray:
-    """The modes (number, h, w), complex64, that a reconstruction begins with: the ``probe`` (h, w),
-    and its products with powers of the distance from its centre of mass, made orthogonal, as the
-    modes of a Gaussian beam are. Together they hold the light of the probe.
+    """Make the modes (number, h, w), complex64, that a reconstruction begins with: the ``probe``
+    (h, w), and its products with powers of the distance from its centre of mass, made orthogonal,
+    as the modes of a Gaussian beam are. Together they hold the light of the probe.
     """
     if number == 1:
         return probe[None]
@@ -35,7 +35,7 @@ def first_modes(probe: np.ndarray, number: int) -> np.ndarray:
 
 
 def _from_centre_of_mass(light: np.ndarray, axis: int) -> np.ndarray:
-    """Distances along an axis from the centre of mass of ``light`` (h, w), in its standard
+    """Measure distances along an axis from the centre of mass of ``light`` (h, w), in its standard
     deviations.
     """
     along = np.arange(light.shape[axis], dtype=np.float64)
@@ -45,8 +45,8 @@ def _from_centre_of_mass(light: np.ndarray, axis: int) -> np.ndarray:
 
 
 def orthogonal(modes: np.ndarray) -> np.ndarray:
-    """The orthogonal modes of the same light as ``modes`` (modes, h, w), the brightest first, each
-    with the phase, which no pattern sees, of that given one which holds most of it.
+    """Find the orthogonal modes of the same light as ``modes`` (modes, h, w), the brightest first.
+    Each has the phase, which no pattern sees, of that given mode which holds most of it.
     """
     if len(modes) == 1:
         return modes
@@ -57,13 +57,18 @@ def orthogonal(modes: np.ndarray) -> np.ndarray:
 
 
 def shares(modes: np.ndarray) -> np.ndarray:
-    """Parts (modes,) of the light that orthogonal ``modes`` (modes, h, w) hold."""
+    """Compute the parts (modes,) of the light that orthogonal ``modes`` (modes, h, w) hold."""
     light = np.sum(np.abs(modes).astype(np.float64) ** 2, axis=(1, 2))
     return light / light.sum()
 
 
+def photons(modes: np.ndarray) -> float:
+    """Sum up the light of a probe (h, w), or of its ``modes`` (modes, h, w) together."""
+    return float(np.sum(np.abs(modes).astype(np.float64) ** 2))
+
+
 def root_of_light(modes: np.ndarray) -> np.ndarray:
-    """The modulus (h, w) of ``modes`` (modes, h, w) together."""
+    """Compute the modulus (h, w) of ``modes`` (modes, h, w) together."""
     return np.sqrt(np.sum(np.abs(modes) ** 2, axis=0))
 
 

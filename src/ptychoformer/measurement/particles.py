@@ -15,8 +15,8 @@ MASSES = {
 
 
 def wavelength_of(energy: float, particle: str = "photon") -> float:
-    """Metres, of a particle with the kinetic ``energy``, joules: h c / sqrt(E^2 + 2 E m c^2),
-    relativistic as de Broglie's is.
+    """Compute the wavelength, metres, of a particle with the kinetic ``energy``, joules: h c /
+    sqrt(E^2 + 2 E m c^2), relativistic as de Broglie's is.
     """
     rest = MASSES[particle] * constants.c**2
     return constants.h * constants.c / (math.sqrt(energy) * math.sqrt(energy + 2 * rest))

@@ -4,6 +4,7 @@ falls.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import fftshift, ifftshift
@@ -98,13 +99,60 @@ class Survey:
     marked: np.ndarray
 
     def photons(self, mean: np.ndarray) -> np.ndarray:
-        """What a ``mean`` pattern (h, w) is in the whole scan."""
+        """Count the photons that make a ``mean`` pattern (h, w) in the whole scan."""
         return self.count * mean / self.photon
 
     @property
     def constant(self) -> np.ndarray:
         """(h, w) bool: the same number in every pattern, or none in any."""
         return (self.lowest == self.highest) | (self.highest == -np.inf)
+
+
+class _Patterns(NamedTuple):
+    """What m patterns hold, each of them: see `Survey`, and `_tops`.
+
+    Args:
+        moments: (m, 2) sums of counts times their distance below and right of the frame's middle.
+    """
+
+    digest: np.ndarray
+    total: np.ndarray
+    parts: np.ndarray
+    moments: np.ndarray
+    top: np.ndarray
+    times: np.ndarray
+    beneath: np.ndarray
+
+
+class _Pixels:
+    """What the pixels of a ``frame`` (h, w) recorded in all patterns that were added: see `Survey`.
+    ``least`` is the smallest count, ``greatest`` the counts of the brightest pattern.
+    """
+
+    def __init__(self, frame: tuple[int, int]):
+        self.whole, self.least, self.greatest = True, np.inf, 0.0
+        self.summed, self.brightest = np.zeros(frame), np.zeros(frame, np.float32)
+        self.lowest, self.highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
+        self.peaks, self.broken = np.zeros(frame, np.int64), np.full(frame, -1)
+
+    def add(self, numbers: np.ndarray, block: np.ndarray, holes: np.ndarray, total: np.ndarray) -> None:
+        """Take in the patterns ``numbers`` (m,): a ``block`` (m, h, w) with 0 in its ``holes``,
+        bool of the same shape, and the ``total`` counts (m,).
+        """
+        if holes.any():
+            new = holes.any(axis=0) & (self.broken < 0)
+            self.broken[new] = numbers[holes.argmax(axis=0)[new]]
+        if (most := total.max()) > self.greatest:
+            self.brightest, self.greatest = block[total.argmax()].copy(), most
+        self.whole = self.whole and bool((block == np.rint(block)).all())
+        if not (self.whole and self.least == 1):
+            self.least = min(self.least, block.min(where=block > 0, initial=np.inf))
+        self.summed += block.sum(axis=0, dtype=np.float64)
+        np.minimum(self.lowest, block.min(axis=0, where=~holes, initial=np.inf), out=self.lowest)
+        top = block.max(axis=0, where=~holes, initial=-np.inf)
+        again = np.where(top >= self.highest, (block == top).sum(axis=0), 0)
+        self.peaks = np.where(top > self.highest, 0, self.peaks) + again
+        np.maximum(self.highest, top, out=self.highest)
 
 
 def survey(
@@ -117,64 +165,65 @@ def survey(
         trusted: (h, w) bool, pixels that tell of patterns.
         saturation: largest count that the file can hold, if there is one.
     """
-    frame = trusted.shape
     limits = (*MARKERS, *(() if saturation is None else (saturation,)))
     keys = np.random.default_rng(0).integers(0, 2**64, (trusted.size, 2), np.uint64)
     from_middle = _from_middle(trusted)
-    total, parts, moments, digest, tops, whole, summed, start = [], [], [], [], [], True, np.zeros(frame), 0
-    lowest, highest = np.full(frame, np.inf, np.float32), np.full(frame, -np.inf, np.float32)
-    peaks, broken, least = np.zeros(frame, np.int64), np.full(frame, -1), np.inf
-    brightest, greatest = np.zeros(frame, np.float32), 0.0
+    found, pixels, start = [], _Pixels(trusted.shape), 0
     for block in blocks:
-        digest.append(np.ascontiguousarray(block).reshape(len(block), -1).view(np.uint32).astype(np.uint64) @ keys)
-        part = used[start : start + len(block)]
+        digest = np.ascontiguousarray(block).reshape(len(block), -1).view(np.uint32).astype(np.uint64) @ keys
         holes = np.isnan(block)
-        if holes.any():
-            new = (holes & part[:, None, None]).any(axis=0) & (broken < 0)
-            broken[new] = start + (holes & part[:, None, None]).argmax(axis=0)[new]
-            block = np.where(holes, np.float32(0), block)
-        total.append(np.sum(block, axis=(1, 2), dtype=np.float64, where=trusted))
-        parts.append(part_counts(block, trusted))
-        moments.append(block.reshape(len(block), -1) @ from_middle)
-        tops.append(_tops(block, limits))
+        block = np.where(holes, np.float32(0), block) if holes.any() else block
+        total = np.sum(block, axis=(1, 2), dtype=np.float64, where=trusted)
+        moments = block.reshape(len(block), -1) @ from_middle
+        found.append(_Patterns(digest, total, part_counts(block, trusted), moments, *_tops(block, limits)))
+        part = used[start : start + len(block)]
+        if part.any():
+            tell = (block, holes, total) if part.all() else (block[part], holes[part], total[part])
+            pixels.add(start + np.flatnonzero(part), *tell)
         start += len(block)
-        if not part.any():
-            continue
-        block, holes = (block, holes) if part.all() else (block[part], holes[part])
-        if (most := total[-1][part].max()) > greatest:
-            brightest, greatest = block[total[-1][part].argmax()].copy(), most
-        whole = whole and bool((block == np.rint(block)).all())
-        if not (whole and least == 1):
-            least = min(least, block.min(where=block > 0, initial=np.inf))
-        summed += block.sum(axis=0, dtype=np.float64)
-        np.minimum(lowest, block.min(axis=0, where=~holes, initial=np.inf), out=lowest)
-        top = block.max(axis=0, where=~holes, initial=-np.inf)
-        peaks = np.where(top > highest, 0, peaks) + np.where(top >= highest, (block == top).sum(axis=0), 0)
-        np.maximum(highest, top, out=highest)
-    count = int(used.sum())
-    counts, parts, moments, digest = (np.concatenate(those) for those in (total, parts, moments, digest))
-    centres = moments / np.where(counts > 0, counts, 1)[:, None]
-    top, times, beneath = np.concatenate(tops, axis=1)
-    limit = next((each for each in limits if top.max() == np.float32(each)), None)
-    counted = np.where(top == top.max(), beneath, top).max()
-    marked = np.where((top == top.max()) & (counted < NEAR * top), times, 0)
-    photon = _photon(least, lowest, highest)
-    mean = summed / max(count, 1)
-    of_patterns, of_pixels = (counts, parts, centres, digest), (mean, lowest, highest, peaks, broken, brightest)
-    return Survey(*of_patterns, whole, count, *of_pixels, photon, limit, marked)
+    patterns, count = _Patterns(*map(np.concatenate, zip(*found, strict=True))), int(used.sum())
+    limit, marked = _marked(patterns, limits)
+    return Survey(
+        total=patterns.total,
+        parts=patterns.parts,
+        centres=patterns.moments / np.where(patterns.total > 0, patterns.total, 1)[:, None],
+        digest=patterns.digest,
+        whole=pixels.whole,
+        count=count,
+        mean=pixels.summed / max(count, 1),
+        lowest=pixels.lowest,
+        highest=pixels.highest,
+        peaks=pixels.peaks,
+        broken=pixels.broken,
+        brightest=pixels.brightest,
+        photon=_photon(pixels.least, pixels.lowest, pixels.highest),
+        limit=limit,
+        marked=marked,
+    )
+
+
+def _marked(patterns: _Patterns, limits: tuple[float, ...]) -> tuple[float | None, np.ndarray]:
+    """Find the one of ``limits`` that the largest number of all is, or None; and count the pixels
+    of each pattern that are at it, (n,), 0 where it is a count.
+    """
+    top = patterns.top
+    largest = top.max()
+    limit = next((each for each in limits if largest == np.float32(each)), None)
+    counted = np.where(top == largest, patterns.beneath, top).max()
+    return limit, np.where((top == largest) & (counted < NEAR * top), patterns.times, 0)
 
 
 def _from_middle(trusted: np.ndarray) -> np.ndarray:
-    """How far below and right of the frame's middle each pixel lies, (h w, 2) float32; 0 where it
-    is not ``trusted`` (h, w).
+    """Measure how far below and right of the frame's middle each pixel lies, (h w, 2) float32; 0
+    where it is not ``trusted`` (h, w).
     """
     y, x = (np.arange(side, dtype=np.float32) - side // 2 for side in trusted.shape)
     return np.stack([np.where(trusted, y[:, None], 0), np.where(trusted, x, 0)], axis=-1).reshape(-1, 2)
 
 
 def _tops(block: np.ndarray, limits: tuple[float, ...]) -> np.ndarray:
-    """The largest number of each pattern of (m, h, w); and if it is one of ``limits``, else 0, how
-    many of its pixels have it, and the largest number of the others: (3, m).
+    """Find the largest number of each pattern of (m, h, w); and if it is one of ``limits``, how
+    many of its pixels have it, and the largest number of the others, else 0: (3, m).
     """
     found = np.zeros((3, len(block)))
     found[0] = block.max(axis=(1, 2))
@@ -197,8 +246,8 @@ def part_counts(block: np.ndarray, trusted: np.ndarray) -> np.ndarray:
 
 
 def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
-    """The smallest count, ``least``, if the extremes (h, w) of all pixels are multiples of it, as
-    those of photons are that somebody divided or multiplied by a number; else 1.
+    """Return the smallest count, ``least``, if the extremes (h, w) of all pixels are multiples of
+    it, as those of photons are that somebody divided or multiplied by a number; else 1.
     """
     extremes = np.unique([lowest, highest]).astype(np.float64)
     multiples = extremes[(extremes > 0) & (extremes < TOLD * least)] / least
@@ -206,7 +255,7 @@ def _photon(least: float, lowest: np.ndarray, highest: np.ndarray) -> float:
 
 
 def made_of_counts(seen: Survey, good: np.ndarray) -> str | None:
-    """What the numbers of ``good`` pixels (h, w) are, if they are not counts but a function of
+    """Name what the numbers of ``good`` pixels (h, w) are, if they are not counts but a function of
     counts, up to a factor: square roots or logarithms of them, or of counts plus one. The counts
     may have been divided by another number in each pattern, and a threshold subtracted.
     """
@@ -216,7 +265,7 @@ def made_of_counts(seen: Survey, good: np.ndarray) -> str | None:
 
 
 def _function_of_extremes(seen: Survey, good: np.ndarray) -> str | None:
-    """What all patterns are, by the extremes of their ``good`` pixels (h, w)."""
+    """Name what all patterns are, by the extremes of their ``good`` pixels (h, w)."""
     extremes = np.unique([seen.lowest[good], seen.highest[good]]).astype(np.float64)
     extremes = extremes[(extremes > 0) & np.isfinite(extremes)]
     if not len(extremes):
@@ -234,8 +283,9 @@ def _function_of_extremes(seen: Survey, good: np.ndarray) -> str | None:
 
 
 def _function_of_steps(pattern: np.ndarray) -> str | None:
-    """What the pixels of one ``pattern`` (m,) are, by the differences between their numbers: those
-    of counts are multiples of the smallest, whatever all were divided by and what was subtracted.
+    """Name what the pixels of one ``pattern`` (m,) are, by the differences between their numbers:
+    those of counts are multiples of the smallest, whatever all were divided by and what was
+    subtracted.
     """
     numbers = np.unique(pattern[pattern > 0]).astype(np.float64)
     if len(numbers) <= MULTIPLES:
@@ -253,15 +303,16 @@ def _function_of_steps(pattern: np.ndarray) -> str | None:
 
 
 def _steps(numbers: np.ndarray) -> np.ndarray:
-    """How far increasing ``numbers`` (n,) are above the first, in the smallest difference of the
-    first few: those of large numbers are rounded.
+    """Measure how far increasing ``numbers`` (n,) are above the first, in units of the smallest
+    difference among the first few: those of large numbers are rounded.
     """
     return (numbers - numbers[0]) / np.diff(numbers[: MULTIPLES + 1]).min()
 
 
 def _all_whole(counts: np.ndarray, *before: np.ndarray) -> bool:
-    """Whether those of ``counts`` (n,) that single precision can tell are whole numbers, so many
-    different ones that it is not by chance, while none of ``before`` (n,) has whole numbers there.
+    """Say whether those of ``counts`` (n,) that single precision can tell are whole numbers, so
+    many different ones that it is not by chance, while none of ``before`` (n,) has whole numbers
+    there.
     """
     told = counts < UNDONE
     enough = len(np.unique(np.rint(counts[told]))) > MULTIPLES
@@ -300,7 +351,7 @@ class Filling:
         self._weights = csr_array((shares.astype(np.float32), (columns, rows)), shape=shape)
 
     def __call__(self, patterns: np.ndarray) -> np.ndarray:
-        """``patterns`` (m, h, w), which are filled in place."""
+        """Fill ``patterns`` (m, h, w) in place, and return them."""
         if len(self._targets):
             flat = patterns.reshape(len(patterns), -1)
             flat[:, self._targets] = flat[:, self._sources] @ self._weights
@@ -308,14 +359,14 @@ class Filling:
 
 
 def overexposed_pixels(seen: Survey) -> np.ndarray:
-    """(h, w) bool: pixels that a marker stands in for, in one pattern at least."""
+    """Find the pixels, (h, w) bool, that a marker stands in for, in one pattern at least."""
     return (seen.highest == np.float32(seen.limit)) if seen.marked.any() else np.zeros(seen.highest.shape, bool)
 
 
 def blind_pixels(seen: Survey) -> np.ndarray:
-    """(h, w) bool: pixels that count nothing, by what detectors and their software mark gaps and
-    defects with: no number, the limit of the detector, or any other that never changes, as light
-    does.
+    """Find the pixels, (h, w) bool, that count nothing, by what detectors and their software mark
+    gaps and defects with: no number, the limit of the detector, or any other that never changes, as
+    light does.
     """
     # Darkness of which too much was subtracted is below zero too, but changes with the noise; where
     # there is none, pixels that count return to it, or every pixel has its own number.
@@ -335,7 +386,7 @@ def blind_pixels(seen: Survey) -> np.ndarray:
 
 
 def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hot and dead pixels, each (h, w) bool.
+    """Find hot and dead pixels, each (h, w) bool.
 
     A hot pixel outshines the 24 around it but for three, a dead one counts less than its eight
     neighbours but for one: they may be bad too, as two by two hot ones often are. Compared with the
@@ -362,15 +413,16 @@ def defects(seen: Survey, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _touching(those: np.ndarray, place: tuple[int, int]) -> np.ndarray:
-    """The connected part (h, w) of ``those``, bool, that the pixel at ``place`` (y, x) is in."""
+    """Find the connected part (h, w) of ``those``, bool, that has the pixel at ``place`` (y, x)."""
     parts = label(those, np.ones((3, 3)))[0]
     return those & (parts == parts[place])
 
 
 def beam_in_corners(seen: Survey, mean: np.ndarray) -> bool:
-    """Whether the corners of the frame hold the beam, as they do where a transform was not shifted:
-    each of them outshines the frame's middle, which is four times as large, and together they hold
-    most of the light. A beam beside the middle reaches the middle before the corner opposite to it.
+    """Say whether the corners of the frame hold the beam, as they do where a transform was not
+    shifted: each of them outshines the frame's middle, which is four times as large, and together
+    they hold most of the light. A beam beside the middle reaches the middle before the corner
+    opposite to it.
 
     Args:
         mean: (h, w) pattern in which the pixels already known to be bad are filled.
@@ -385,13 +437,13 @@ def beam_in_corners(seen: Survey, mean: np.ndarray) -> bool:
 
 
 def light_of(mean: np.ndarray) -> np.ndarray:
-    """What a mean pattern (h, w) has above its background, the median."""
+    """Subtract its background, the median, from a mean pattern (h, w); nothing falls below zero."""
     return np.maximum(mean - np.median(mean), 0)
 
 
 def shadows(seen: Survey, mean: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Pixels (h, w) bool in the shadow of a beam stop, or on a dead part of the detector: regions
-    amid light where nothing ever counts.
+    """Find pixels (h, w) bool in the shadow of a beam stop, or on a dead part of the detector:
+    regions amid light where nothing ever counts.
 
     Args:
         mean: (h, w) pattern in which the pixels already known to be bad are filled.
@@ -411,9 +463,9 @@ def shadows(seen: Survey, mean: np.ndarray, good: np.ndarray) -> np.ndarray:
 
 
 def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:
-    """(h, w) bool: whole rows and columns that ``never`` count between others that do, as gaps
-    between the modules of a detector are. (A dark region that light surrounds may be the hole of a
-    beam, and is none.)
+    """Find whole rows and columns, (h, w) bool, that ``never`` count between others that do, as
+    gaps between the modules of a detector are. (A dark region that light surrounds may be the hole
+    of a beam, and is none.)
     """
     gaps = np.zeros_like(never)
     for axis in (0, 1):
@@ -428,8 +480,8 @@ def _gaps(counts: np.ndarray, never: np.ndarray) -> np.ndarray:
 
 
 def full_pixels(seen: Survey, good: np.ndarray) -> tuple[float, int]:
-    """The largest count of ``good`` pixels (h, w), and how many of them reach it with a counter
-    that is full there.
+    """Find the largest count of ``good`` pixels (h, w), and how many of them reach it with a
+    counter that is full there.
     """
     largest = float(seen.highest[good].max())
     full = good & (seen.highest == np.float32(largest))
@@ -439,7 +491,7 @@ def full_pixels(seen: Survey, good: np.ndarray) -> tuple[float, int]:
 
 
 def beam_centre(mean: np.ndarray) -> tuple[int, int]:
-    """The pixel (y, x) at the centre of mass of what is bright in a mean pattern (h, w) whose
+    """Find the pixel (y, x) at the centre of mass of what is bright in a mean pattern (h, w) whose
     bad pixels are filled.
     """
     smooth = median_filter(mean, 3, mode="mirror")

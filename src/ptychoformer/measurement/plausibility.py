@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from ptychoformer.measurement.frames import ranges
+from ptychoformer.measurement.groups import means_of_groups
 from ptychoformer.measurement.options import Reading, choices_of
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, value_of
 
@@ -34,8 +35,8 @@ CELLS = 8  # along a window, an even number, for the question whether windows ov
 
 
 def nearest_step(positions: np.ndarray, apart: float = 0.0) -> float:
-    """Median distance from a position (n, 2) to its nearest neighbour elsewhere; exposures that
-    were repeated in place do not count.
+    """Find the median distance from a position (n, 2) to its nearest neighbour elsewhere; exposures
+    that were repeated in place do not count.
 
     Args:
         apart: how far positions of one place lie from each other at most, by an encoder's noise.
@@ -46,7 +47,7 @@ def nearest_step(positions: np.ndarray, apart: float = 0.0) -> float:
     while (close := distance <= apart).any():
         links = coo_array((close[close], (np.flatnonzero(close), nearest[close])), shape=(len(means), len(means)))
         group = connected_components(links, directed=False)[1][group]
-        means = np.stack([np.bincount(group, along) for along in places.T], axis=1) / np.bincount(group)[:, None]
+        means = means_of_groups(places, group)
         distance, nearest = _neighbours(means)
     # Short steps of a dense scan were put together too, but what they make lies as close.
     reach = np.zeros(len(means))
@@ -58,14 +59,14 @@ def nearest_step(positions: np.ndarray, apart: float = 0.0) -> float:
 
 
 def _neighbours(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance (n,) to the nearest other place, and its number; infinity if there is none."""
+    """Find the nearest other place: its distance (n,), infinity without one, and its number."""
     distance, nearest = KDTree(places).query(places, k=2)
     return distance[:, 1], nearest[:, 1]
 
 
 def falls_apart(path: object, positions: np.ndarray, window: int, numbers: np.ndarray) -> tuple[str, ...]:
-    """A sentence about a scan of several parts, between which no windows overlap: what patterns
-    tell of one tells nothing of another.
+    """Warn of a scan of several parts, between which no windows overlap: what patterns tell of one
+    tells nothing of another.
 
     Args:
         positions: (n, 2) pixels of the object.
@@ -90,17 +91,20 @@ def falls_apart(path: object, positions: np.ndarray, window: int, numbers: np.nd
     )
 
 
-def probe_diameter(probe: np.ndarray) -> float:
-    """Diameter, pixels, of the disc with the effective area (sum I)^2 / sum I^2 of a probe's
-    intensity I: that of a disc, four sigma of a Gaussian.
+def effective_area(intensity: np.ndarray) -> float:
+    """Compute (sum I)^2 / sum I^2, pixels, of an ``intensity`` I (h, w): the area of an even disc,
+    and of a Gaussian that of a disc with a diameter of four sigma.
     """
-    intensity = np.abs(probe).astype(np.float64) ** 2
-    area = intensity.sum() ** 2 / max(np.sum(intensity**2), np.finfo(float).tiny)
-    return float(2 * np.sqrt(area / np.pi))
+    return intensity.sum() ** 2 / max(np.sum(intensity**2), np.finfo(float).tiny)
+
+
+def probe_diameter(probe: np.ndarray) -> float:
+    """Compute the diameter, pixels, of the disc that has the `effective_area` of a probe (h, w)."""
+    return float(2 * np.sqrt(effective_area(np.abs(probe).astype(np.float64) ** 2) / np.pi))
 
 
 def overlap(step: float, size: float) -> float:
-    """The linear overlap, 0 to 1, of neighbours of ``size`` that lie ``step`` apart."""
+    """Compute the linear overlap, 0 to 1, of neighbours of ``size`` that lie ``step`` apart."""
     return max(0.0, 1 - step / size) if size > 0 else 0.0
 
 
@@ -112,7 +116,7 @@ def doubts(
     lengths: Mapping[str, float],
     positions_in: str | None = "m",
 ) -> tuple[str, ...]:
-    """Sentences about what no instrument records.
+    """Warn of what no instrument records, a sentence each.
 
     Args:
         positions: (n, 2) pixels of the object, not all the same.
@@ -133,7 +137,7 @@ def doubts(
 
 
 def strange_lengths(path: object, lengths: Mapping[str, float]) -> tuple[str, ...]:
-    """A sentence about lengths, as those of `doubts`, that no instrument has."""
+    """Warn of lengths, as those of `doubts`, that no instrument has."""
     strange = [name for name, value in lengths.items() if not _fits(name, value)]
     if not strange:
         return ()
@@ -142,8 +146,8 @@ def strange_lengths(path: object, lengths: Mapping[str, float]) -> tuple[str, ..
 
 
 def _line(path: object, positions: np.ndarray) -> list[str]:
-    """A sentence about a scan (n, 2) that is no wider than a pixel along one axis, unless it goes
-    along the other in one pass, as a line does.
+    """Warn of a scan (n, 2) that is no wider than a pixel along one axis, unless it goes along the
+    other in one pass, as a line does.
     """
     extents = np.ptp(positions, axis=0)
     passed = np.diff(positions[:, extents.argmax()])
@@ -161,7 +165,7 @@ def _extent_and_step(positions: np.ndarray, window: int) -> tuple[float, float]:
 
 
 def _odd(extent: float, step: float, window: int) -> list[str]:
-    """What is odd about the scan; the first counts."""
+    """Put in words the first thing that is odd about the scan."""
     if extent < 1:
         return [f"the whole scan lies within {extent:.3g} of a pixel of the object"]
     if extent > MOST_WINDOWS * window:
@@ -172,7 +176,7 @@ def _odd(extent: float, step: float, window: int) -> list[str]:
 
 
 def likely_unit(step: float, lengths: Mapping[str, float], positions_in: str | None) -> str:
-    """Which length may be in which unit, if a unit would make ``step``, a part of the window,
+    """Say which length may be in which unit, if a unit would make ``step``, a part of the window,
     that of a scan; empty if none would.
 
     Args:
@@ -201,7 +205,7 @@ def likely_unit(step: float, lengths: Mapping[str, float], positions_in: str | N
 
 
 def _other_units(step: float, lengths: Mapping[str, float], positions_in: str | None) -> list[str]:
-    """The units of positions that would make ``step`` that of a scan, for which it is not now."""
+    """Find the units of positions that would make ``step`` that of a scan, which it is not now."""
     if positions_in is None:
         return []
     own = value_of("the scan", positions_in, LENGTH_UNITS)

@@ -40,10 +40,12 @@ from ptychoformer.measurement.geometry import (
     lengths_of,
     optics_of,
 )
+from ptychoformer.measurement.modes import photons
 from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.pixels import Filling, beam_centre, light_of
 from ptychoformer.measurement.plausibility import doubts, falls_apart
 from ptychoformer.measurement.readers import AXES, RawScan, open_described
+from ptychoformer.measurement.readers.scan import chosen
 from ptychoformer.progress import say
 
 LEAST_LIGHT = 0.9  # of a probe that a window should hold
@@ -74,8 +76,7 @@ class PreparedScan:
         crop: side of the square that the patterns are made of, detector pixels.
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` patterns at a time, (m, h, w) float32
-            photons, zero frequency at (h // 2, w // 2),
-            without bad pixels; each call starts anew.
+            photons, zero frequency at (h // 2, w // 2), without bad pixels; each call starts anew.
         numbers: (n,) of the patterns in the file.
         probe_light: photons of the raw scan's first guess, before it is cropped.
         raster: (rows, columns) of the file's patterns, some of which may be left out.
@@ -130,7 +131,8 @@ def write_patterns(scan: PreparedScan, patterns: h5py.Dataset) -> None:
 
 
 def prepare(raw: RawScan, preparation: Preparation | None = None) -> PreparedScan:
-    """``raw`` after it was examined; the result reads them again, so it lives as long as ``raw``.
+    """Examine a scan and prepare it; the result reads the patterns of ``raw`` again, so it lives as
+    long as ``raw``.
 
     If it cannot be used, the warnings of its reader are said first: what was ignored in the file
     may be what is missing.
@@ -191,9 +193,9 @@ def _prepared_scan(raw: RawScan, preparation: Preparation) -> PreparedScan:
         centre=centre,
         crop=crop,
         warnings=warnings,
-        frames=partial(_frames, everything, used, prepared),
+        frames=lambda size: map(prepared, chosen(everything.frames(min(size, at_once(everything))), used)),
         numbers=raw.numbered,
-        probe_light=0.0 if raw.probe is None else float(np.sum(np.abs(raw.probe).astype(np.float64) ** 2)),
+        probe_light=0.0 if raw.probe is None else photons(raw.probe),
         raster=raw.grid,
         bad={kind: int(pixels.sum()) for kind, pixels in found.bad.items()},
         unusable=found.unusable,
@@ -213,20 +215,8 @@ def check_moves(raw: RawScan, used: np.ndarray) -> None:
         raise InputError(f"{raw.path}: all patterns that can be used have the same position; a scan moves the sample.")
 
 
-def _frames(
-    raw: RawScan, used: np.ndarray, prepared: Callable[[np.ndarray], np.ndarray], size: int
-) -> Iterator[np.ndarray]:
-    """Yield the ``used`` (n,) patterns of a scan, prepared, ``size`` or fewer at a time."""
-    start = 0
-    for block in raw.frames(min(size, at_once(raw))):
-        part = used[start : start + len(block)]
-        start += len(block)
-        if part.any():
-            yield prepared(block if part.all() else block[part])
-
-
 def _about_corners(raw: RawScan, preparation: Preparation, function: str | None) -> tuple[str, ...]:
-    """A warning of a beam in the corners of the frame, for somebody who knows where the centre is.
+    """Warn of a beam in the corners of the frame, if somebody gives the centre.
 
     Args:
         function: of counts that the patterns are, if they are none.
@@ -308,10 +298,10 @@ def _light_lost(raw: RawScan, window: int, held: float) -> tuple[str, ...]:
 
 
 def _prepared_probe(probe: np.ndarray, crop: int, window: int) -> tuple[np.ndarray, float]:
-    """The probe in the window, and the part of its light, 0 to 1, that is there."""
+    """Bring the probe to the window; also returns the part of its light, 0 to 1, that is there."""
     whole, held = (rescaled_probe(probe, crop, side) for side in (crop, window))
-    total, inside = (float(np.sum(np.abs(part).astype(np.float64) ** 2)) for part in (whole, held))
-    return held, inside / total if total else 1.0
+    total = photons(whole)
+    return held, photons(held) / total if total else 1.0
 
 
 def _middle(frame: tuple[int, int]) -> tuple[int, int]:
@@ -329,14 +319,14 @@ def _cut(patterns: np.ndarray, start: tuple[int, int], crop: int, beyond: float)
 
 
 def _binned(patterns: np.ndarray, bin: int) -> np.ndarray:
-    """Sums over blocks of ``bin`` x ``bin`` pixels."""
+    """Sum patterns (m, h, w) over blocks of ``bin`` x ``bin`` pixels."""
     count, side, _ = patterns.shape
     return patterns.reshape(count, side // bin, bin, side // bin, bin).sum(axis=(2, 4)) if bin > 1 else patterns
 
 
 def rescaled_probe(probe: np.ndarray, crop: int, window: int) -> np.ndarray:
-    """A probe (h, w) as it looks on a detector cropped to ``crop`` pixels, in a window of
-    ``window`` pixels, complex64.
+    """Bring a probe (h, w) to a detector cropped to ``crop`` pixels and a window of ``window``
+    pixels, complex64.
 
     The cropped detector is a crop in Fourier space, the smaller window one in real space. Each
     keeps the square modulus of what it keeps, so that the sum over a pattern is that over the exit

@@ -41,7 +41,7 @@ from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.geometry import SMALLEST_WINDOW
 from ptychoformer.measurement.halves import half_of
 from ptychoformer.measurement.iterative import MARGIN, Reconstruction
-from ptychoformer.measurement.modes import first_modes, root_of_light, shares
+from ptychoformer.measurement.modes import first_modes, photons, root_of_light, shares
 from ptychoformer.measurement.options import Reading, ReconstructionOptions
 from ptychoformer.measurement.plausibility import nearest_step, probe_diameter
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
@@ -151,7 +151,7 @@ def reconstruct(
 
 
 def _facts(run: Reconstruction, r_factor: float, device: str) -> dict[str, Any]:
-    """What the provenance says of a finished reconstruction."""
+    """Collect what the provenance says of a finished reconstruction."""
     return {
         "device": device,
         "r_factor": r_factor,
@@ -161,7 +161,7 @@ def _facts(run: Reconstruction, r_factor: float, device: str) -> dict[str, Any]:
 
 
 def _check_options(options: ReconstructionOptions) -> None:
-    """Whether options fit each other.
+    """Check that options fit each other.
 
     Raises:
         InputError: they do not.
@@ -174,13 +174,13 @@ def _check_options(options: ReconstructionOptions) -> None:
 
 
 def _percent(parts: np.ndarray) -> str:
-    """Parts of a whole in words."""
+    """Put parts of a whole in words, as percentages."""
     *others, last = (f"{100 * part:.1f}" for part in parts)
     return f"{', '.join(others)} and {last} %"
 
 
 def _part(whole: PreparedScan, half: int | None, seed: int) -> PreparedScan:
-    """The patterns that are reconstructed; warnings are said of the whole scan alone."""
+    """Take the patterns that are reconstructed; warnings are said of the whole scan alone."""
     if half is not None:
         return half_of(whole, half, seed)
     for warning in whole.warnings:
@@ -196,7 +196,7 @@ def _begun(
     seed: int,
     device: torch.device,
 ) -> Reconstruction:
-    """A reconstruction from (n, h, w) square roots of patterns, before its first iteration.
+    """Set up a reconstruction from (n, h, w) square roots of patterns, before its first iteration.
 
     Raises:
         InputError: there is no probe, and none is to be found, or it is zero everywhere, or has
@@ -228,20 +228,20 @@ def _begun(
 
 
 def _check_light(path: str | os.PathLike, prepared: PreparedScan, amplitudes: torch.Tensor) -> None:
-    """Whether a probe that is taken as it is can have made patterns with these ``amplitudes``
+    """Check that a probe that is taken as it is can have made patterns with these ``amplitudes``
     (n, h, w); warns if hardly anything of it would have passed the object.
 
     Raises:
         InputError: they hold more light than it has, and no object amplifies.
     """
     good = np.fft.ifftshift(~prepared.mask)
-    photons, light = brightest(amplitudes, torch.from_numpy(good)), prepared.probe_light
-    where = f"{path}: its patterns hold up to {photons:.4g} photons, its probe holds {light:.4g} (the sum of |P|^2)"
+    most, light = brightest(amplitudes, torch.from_numpy(good)), prepared.probe_light
+    where = f"{path}: its patterns hold up to {most:.4g} photons, its probe holds {light:.4g} (the sum of |P|^2)"
     cure = "leave out --probe-known (probe_from: null in a config) to have it scaled, or store square roots of photons"
-    if photons > AMPLIFIED * light:
+    if most > AMPLIFIED * light:
         raise InputError(f"{where}, and no object amplifies; {cure}.")
     spectrum = np.abs(np.fft.fft2(prepared.probe, norm="ortho"))
-    if photons < DARKENED * np.sum(spectrum[good] ** 2, dtype=np.float64):
+    if most < DARKENED * np.sum(spectrum[good] ** 2, dtype=np.float64):
         say(f"{where}, so that hardly anything would pass the object; if that is wrong, {cure}.")
 
 
@@ -257,7 +257,7 @@ def _check_width(path: str | os.PathLike, run: Reconstruction) -> None:
 
 
 def state_file(output: str | os.PathLike) -> Path:
-    """Where the state of a reconstruction lies until it has been written."""
+    """Return where the state of a reconstruction lies until the object has been written."""
     return Path(output).with_name(f"{Path(output).stem}.state.pt")
 
 
@@ -267,7 +267,7 @@ def delete_state(output: str | os.PathLike) -> None:
 
 
 def _check_memory(path: str | os.PathLike, scan: PreparedScan) -> None:
-    """Whether the patterns and the object can be held.
+    """Check that memory can hold the patterns and the object.
 
     Raises:
         InputError: they cannot; the sentence names a crop that would do.
@@ -292,7 +292,7 @@ def _check_memory(path: str | os.PathLike, scan: PreparedScan) -> None:
 
 
 def _amplitudes(blocks: Iterable[np.ndarray], count: int, window: tuple[int, int]) -> np.ndarray:
-    """Square roots of all patterns (n, h, w) float32, zero frequency at [0, 0]."""
+    """Take the square roots of all patterns, (n, h, w) float32, zero frequency at [0, 0]."""
     amplitudes, start = np.empty((count, *window), np.float32), 0
     for block in blocks:
         amplitudes[start : start + len(block)] = np.sqrt(np.fft.ifftshift(np.maximum(block, 0), axes=(1, 2)))
@@ -301,7 +301,7 @@ def _amplitudes(blocks: Iterable[np.ndarray], count: int, window: tuple[int, int
 
 
 def _identity(run: Reconstruction, prepared: PreparedScan, code: str) -> dict[str, Any]:
-    """All that the state of a run depends on, as `tensors.load_state` compares it."""
+    """Collect all that the state of a run depends on, as `tensors.load_state` compares it."""
     return {
         "crop": prepared.crop,
         "bin": prepared.crop // prepared.window[0],
@@ -358,11 +358,6 @@ def _run_to_the_end(run: Reconstruction, path: Path, about: Mapping[str, Any], w
         watch()
 
 
-def _photons(modes: np.ndarray) -> float:
-    """What a probe (modes, h, w) holds."""
-    return float(np.sum(np.abs(modes).astype(np.float64) ** 2))
-
-
 def _write(
     run: Reconstruction,
     prepared: PreparedScan,
@@ -372,7 +367,7 @@ def _write(
 ) -> None:
     light, found = run.light(), run.probe.cpu().numpy()
     transmission, probe = fix_gauge(run.finished_object(), found, light, probe_known=run.options.probe_from is None)
-    light *= _photons(probe) / _photons(found)
+    light *= photons(probe) / photons(found)
     phase, told = np.angle(transmission), told_phase(np.abs(transmission), light)
     unwrap = run.options.unwrap
     phase = unwrapped(phase, told) if unwrap else phase

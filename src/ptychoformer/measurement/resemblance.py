@@ -27,14 +27,14 @@ class Tally:
         self._photons, self._total = [], 0.0
 
     def passing(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """``blocks`` of patterns (m, h, w), which are counted."""
+        """Pass on ``blocks`` of patterns (m, h, w), which are counted."""
         for block in blocks:
             self._photons.append(block.sum(axis=(1, 2), dtype=np.float64))
             self._total = self._total + block.sum(axis=0, dtype=np.float64)
             yield block
 
     def summary(self) -> Seen:
-        """What the patterns that passed look like."""
+        """Sum up what the patterns that passed look like."""
         blocks = [np.array_split(np.arange(side), min(side, SIDE)) for side in self._total.shape]
         starts = [[int(part[0]) for part in parts] for parts in blocks]
         mean = np.add.reduceat(np.add.reduceat(self._total, starts[0], axis=0), starts[1], axis=1)
@@ -43,7 +43,7 @@ class Tally:
 
 
 def is_summary(found: Any) -> bool:
-    """Whether ``found``, read from JSON, is what `Tally.summary` returned."""
+    """Say whether ``found``, read from JSON, is what `Tally.summary` returned."""
     try:
         photons, mean = (np.asarray(found[name], float) for name in ("photons", "mean_pattern"))
     except (KeyError, TypeError, ValueError):

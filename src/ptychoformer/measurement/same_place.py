@@ -12,8 +12,10 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ptychoformer.measurement.frames import FEWEST, ranges
+from ptychoformer.measurement.groups import means_of_groups
 from ptychoformer.measurement.pixels import part_counts
 from ptychoformer.measurement.readers import RawScan
+from ptychoformer.measurement.readers.scan import chosen
 
 # Of what patterns of different places differ, that those of one place may: a sample that drifts, a
 # beam that moves.
@@ -44,7 +46,7 @@ def about_places(raw: RawScan, used: np.ndarray, good: np.ndarray, at_once: int)
     apart = np.sum(one * other)
     if apart < SURE * np.linalg.norm(one) * np.linalg.norm(other) or np.sum(one * other[near]) < NEAR * apart:
         return ()
-    one, other = (set_ - _means(set_, at, size)[at] for set_ in shares)
+    one, other = (set_ - means_of_groups(set_, at)[at] for set_ in shares)
     within = np.where(size < FEWEST, 0, np.bincount(at, np.sum(one * other, axis=1)) / np.maximum(size - 1, 1))
     worst = within.argmax()
     if within[worst] <= ALIKE * apart / (len(places) - 1):
@@ -58,19 +60,14 @@ def about_places(raw: RawScan, used: np.ndarray, good: np.ndarray, at_once: int)
 
 
 def _shares(raw: RawScan, used: np.ndarray, good: np.ndarray, at_once: int) -> list[np.ndarray]:
-    """Counts of parts of the frame in each ``used`` pattern, (n, 16) by either set of ``good``
-    pixels, as parts of all that both count.
+    """Count parts of the frame in each ``used`` pattern, (n, 16) by either set of ``good`` pixels,
+    as parts of all that both count.
     """
-    diagonal, found, start = np.indices(raw.frame).sum(axis=0) % SETS, [], 0
-    for block in raw.frames(at_once):
-        chosen = block[used[start : start + len(block)]]
-        start += len(block)
-        found.append(np.stack([part_counts(chosen, good & (diagonal == which)) for which in (0, SETS // 2)], axis=1))
+    diagonal = np.indices(raw.frame).sum(axis=0) % SETS
+    sets = [good & (diagonal == first) for first in (0, SETS // 2)]
+    found = [
+        np.stack([part_counts(block, pixels) for pixels in sets], axis=1) for block in chosen(raw.frames(at_once), used)
+    ]
     counts = np.concatenate(found).astype(np.float64).reshape(used.sum(), 2, -1)
     counts /= np.maximum(counts.sum(axis=(1, 2), keepdims=True), np.finfo(float).tiny)
     return [counts[:, 0], counts[:, 1]]
-
-
-def _means(values: np.ndarray, at: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Mean ``values`` (n, k) of each place, (m, k), where ``at`` (n,) says which it is."""
-    return np.stack([np.bincount(at, column) for column in values.T], axis=1) / size[:, None]

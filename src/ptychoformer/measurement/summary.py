@@ -173,7 +173,9 @@ def summarise(path: str | os.PathLike, reading: Reading, patterns: Patterns) -> 
 
 
 def _warnings_in_metres(raw: RawScan, preparation: Preparation, prepared: PreparedScan) -> tuple[str, ...]:
-    """The warnings of a scan whose positions stay in metres: it can be looked at, and no more."""
+    """Collect the warnings of a scan whose positions stay in metres: it can be looked at, and no
+    more.
+    """
     untrue = lengths_missing(raw, preparation, None)  # in pixels
     strange = strange_lengths(raw.path, known_lengths(raw, preparation, None))
     true = tuple(warning for warning in prepared.warnings if warning not in untrue)
@@ -192,7 +194,7 @@ def _counts(scan: PreparedScan) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def as_mapping(summary: Summary) -> Facts:
-    """All numbers of a summary, for JSON."""
+    """Put all numbers of a summary into a mapping, for JSON."""
     scan, lengths = summary.scan, summary.lengths
     probe = probe_diameter(scan.probe) if scan.probe is not None else None
     in_place = IN_PLACE * scan.window[0]
@@ -244,8 +246,8 @@ def _axes(scan: PreparedScan, bearing: Bearing) -> Axes:
 
 
 def _step_in_metres(summary: Summary, pixels: float | None) -> float:
-    """The step of a scan in metres; where no window says what is in place, a tenth of what each
-    position has of the scan's extent does.
+    """Measure the step of a scan in metres. Where no window tells which exposures are in place,
+    those are that lie closer together than a tenth of the mean spacing.
     """
     if pixels is not None:
         return pixels * summary.scan.optics.pixel_size

@@ -12,7 +12,7 @@ OPAQUE = 0.1  # of the median amplitude: where it is less, hardly any light tell
 
 
 def told_phase(amplitude: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Where (H, W) bool an object has a phase: it is lit, and lets light through."""
+    """Find where (H, W) bool an object has a phase: it is lit, and lets light through."""
     lit = lit_pixels(light)
     return lit & (amplitude > OPAQUE * np.median(amplitude[lit]))
 
@@ -34,11 +34,11 @@ def wrapped_phase(phase: np.ndarray, told: np.ndarray) -> str:
 
 
 def unwrapped(phase: np.ndarray, told: np.ndarray) -> np.ndarray:
-    """``phase`` (H, W) float32, radians, without its jumps by 2 pi where it is ``told`` (H, W)
-    bool, and as it is elsewhere.
+    """Take the jumps by 2 pi out of ``phase`` (H, W) float32, radians, where it is ``told`` (H, W)
+    bool; elsewhere it stays as it is.
 
-    By reliability-guided unwrapping (Herraez et al., Appl. Opt. 41, 7437, 2002); the multiple of 2
-    pi of the whole leaves its mean nearest to zero.
+    Unwrapping is guided by reliability (Herraez et al., Appl. Opt. 41, 7437, 2002); the multiple of
+    2 pi of the whole leaves its mean nearest to zero.
     """
     from skimage.restoration import unwrap_phase  # takes half a second, which only this pays
 
@@ -48,14 +48,14 @@ def unwrapped(phase: np.ndarray, told: np.ndarray) -> np.ndarray:
 
 
 def with_turns_of(phase: np.ndarray, other: np.ndarray, factor: float) -> np.ndarray:
-    """``phase`` (H, W), radians, plus the multiples of 2 pi that bring it nearest to ``other``,
+    """Add to ``phase`` (H, W), radians, the multiples of 2 pi that bring it nearest to ``other``,
     whose pixels are ``factor`` as wide.
     """
     return phase + TURN * np.rint((at_pixels(other, phase.shape, factor) - phase) / TURN)
 
 
 def at_pixels(image: np.ndarray, shape: tuple[int, int], factor: float) -> np.ndarray:
-    """``image`` at the pixels (y, x) / ``factor``, (y, x) those of an image of ``shape``:
-    linear between neighbours.
+    """Interpolate ``image`` linearly at the pixels (y, x) / ``factor``, (y, x) being those of an
+    image of ``shape``.
     """
     return map_coordinates(image, np.indices(shape) / factor, order=1, mode="nearest")

@@ -13,15 +13,16 @@ from scipy.fft import fft2, fftshift
 
 
 def exit_waves(probe: np.ndarray, objects: np.ndarray, coherence: float) -> np.ndarray:
-    """mu P O + (1 - mu) P E[O], (n, h, w), of ``probe`` (h, w) and object windows (n, h, w); mu
-    is ``coherence``.
+    """Compute mu P O + (1 - mu) P E[O], (n, h, w), of ``probe`` (h, w) and object windows
+    (n, h, w); mu is ``coherence``.
     """
     mean = objects.mean(axis=(1, 2), keepdims=True)
     return probe * (coherence * objects + (1 - coherence) * mean)
 
 
 def diffraction(waves: np.ndarray, workers: int = 1) -> np.ndarray:
-    """|F{waves}|^2, (n, h, w), in the precision of ``waves``, zero frequency at (h // 2, w // 2).
+    """Compute |F{waves}|^2 (n, h, w) in the precision of ``waves``; the zero frequency is at
+    (h // 2, w // 2).
 
     The transform is unitary, so a pattern holds as many photons as its exit wave (Parseval).
     """
@@ -32,7 +33,7 @@ def diffraction(waves: np.ndarray, workers: int = 1) -> np.ndarray:
 def detect(
     intensity: np.ndarray, detector: Mapping[str, float | bool], shot: np.random.Generator, readout: np.random.Generator
 ) -> np.ndarray:
-    """What a detector records of ``intensity`` (n, h, w) photons, same shape, float32.
+    """Draw what a detector records of ``intensity`` (n, h, w) photons, same shape, float32.
 
     Photon noise and read-out noise have a generator each, so that patterns do not depend on how
     many are drawn at a time.

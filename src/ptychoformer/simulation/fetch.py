@@ -9,16 +9,16 @@ from threading import Thread
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
-import pooch
 import requests
 
 from ptychoformer.errors import InputError
-from ptychoformer.files import atomic
+from ptychoformer.files import atomic, content_digest
 from ptychoformer.provided import fault_of_address
 
 TIMEOUT = 30  # seconds without an answer
 MOST_REDIRECTS = 5
 BLOCK = 2**16  # bytes read at a time
+_ADVICE = "Set data_dir to a folder with a local copy to do without the download."
 
 
 def provide(
@@ -62,7 +62,7 @@ def keep(local: str | os.PathLike, digest: str, output: str | os.PathLike) -> No
             shutil.copyfile(local, temporary)
         except FileNotFoundError as error:
             raise InputError(f"{local} is no longer there.") from error
-        if not pooch.file_hash(str(temporary), alg="sha256").startswith(digest):
+        if not content_digest(temporary).startswith(digest):
             raise InputError(f"{local} changed since the work was planned; run the same command again.")
 
 
@@ -140,11 +140,8 @@ def _check_redirect(response: requests.Response, sha256: str | None) -> None:
 
 
 def _check(path: Path, sha256: str | None, what: str, advice: str = "") -> None:
-    if sha256 and (found := pooch.file_hash(str(path), alg="sha256")) != sha256:
+    if sha256 and (found := content_digest(path)) != sha256:
         raise InputError(f"{what}: its SHA-256 is {found}, it should be {sha256}. {advice}".rstrip())
-
-
-_ADVICE = "Set data_dir to a folder with a local copy to do without the download."
 
 
 def _reason(error: Exception) -> str:

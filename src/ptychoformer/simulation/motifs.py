@@ -48,14 +48,14 @@ class Lines:
         return self.duty * self.pitch
 
     def nearest(self, coordinate: np.ndarray, line: float = 0.0) -> np.ndarray:
-        """Distance to the nearest centre line, if lines are level sets of ``coordinate`` a
-        pitch apart and one of them is at ``line``.
+        """Measure the distance to the nearest centre line, if lines are level sets of
+        ``coordinate`` a pitch apart and one of them is at ``line``.
         """
         periods = (coordinate - line) / self.pitch
         return self.pitch * np.abs(periods - np.round(periods))
 
     def flush(self, coordinate: np.ndarray, border: float) -> np.ndarray:
-        """`nearest`, with a line whose edge is at ``border``."""
+        """Measure the distance as `nearest` does, with a line whose edge is at ``border``."""
         return self.nearest(coordinate, border - self.width / 2)
 
 
@@ -80,7 +80,7 @@ class Geometry:
 
 
 def _quarter_turned(y: np.ndarray, x: np.ndarray, turn: float) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates turned by 0, 1, 2 or 3 right angles."""
+    """Turn coordinates by 0, 1, 2 or 3 right angles."""
     return ((y, x), (x, -y), (-y, -x), (-x, y))[int(4 * turn)]
 
 
@@ -116,7 +116,7 @@ def _chevrons(y: np.ndarray, x: np.ndarray, lines: Lines, turn: float) -> np.nda
 
 
 def _spiral(y: np.ndarray, x: np.ndarray, lines: Lines, turn: float) -> np.ndarray:
-    """An Archimedean spiral; the distance to it is to first order the difference in radius
+    """Draw an Archimedean spiral; the distance to it is to first order the difference in radius
     times the cosine of its slope.
     """
     radius = np.hypot(y, x)
@@ -130,7 +130,7 @@ def _crossing_bars(y: np.ndarray, x: np.ndarray, lines: Lines, turn: float) -> n
 
 
 def _crossing_arcs(y: np.ndarray, x: np.ndarray, lines: Lines, turn: float) -> np.ndarray:
-    """Two circles that cross at right angles in the middle, and lines beside them."""
+    """Draw two circles that cross at right angles in the middle, and lines beside them."""
     y, x = _quarter_turned(y, x, turn)
     radius = 0.7 * lines.side
     circles = np.hypot(y - radius, x) - radius, np.hypot(y, x - radius) - radius
@@ -138,7 +138,7 @@ def _crossing_arcs(y: np.ndarray, x: np.ndarray, lines: Lines, turn: float) -> n
 
 
 def _hatching(y: np.ndarray, x: np.ndarray, lines: Lines, turn: float) -> np.ndarray:
-    """Two sets of bars that cross at right angles, level or on the diagonals."""
+    """Draw two sets of bars that cross at right angles, level or on the diagonals."""
     angle = np.floor(2 * turn) / 8
     return np.minimum(*(lines.flush(_along(y, x, angle + right), lines.side / 2) for right in (0, 0.25)))
 
@@ -148,18 +148,18 @@ def _hatching_arcs(y: np.ndarray, x: np.ndarray, lines: Lines, turn: float) -> n
 
 
 def _along(y: np.ndarray, x: np.ndarray, turn: float) -> np.ndarray:
-    """Distance travelled in the direction of ``turn`` full turns, which starts at y."""
+    """Measure the distance travelled in the direction of ``turn`` full turns, which starts at y."""
     return y * np.cos(2 * np.pi * turn) + x * np.sin(2 * np.pi * turn)
 
 
 def _from_beside(y: np.ndarray, x: np.ndarray, side: float, turn: float) -> np.ndarray:
-    """Distance from a point beside the cell, in the direction of ``turn`` full turns."""
+    """Measure distances from a point beside the cell, in the direction of ``turn`` full turns."""
     away = 0.75 * side
     return np.hypot(y - away * np.cos(2 * np.pi * turn), x - away * np.sin(2 * np.pi * turn))
 
 
 def bar_distance(y: np.ndarray, x: np.ndarray, points: Sequence[float]) -> np.ndarray:
-    """Distance to a bar's centre line, measured such that bars end, and meet at corners, level
+    """Measure the distance to a bar's centre line such that bars end, and meet at corners, level
     with the letter's box.
     """
     y0, x0, y1, x1 = points
@@ -170,7 +170,9 @@ def bar_distance(y: np.ndarray, x: np.ndarray, points: Sequence[float]) -> np.nd
 
 
 def arc_distance(y: np.ndarray, x: np.ndarray, points: Sequence[float]) -> np.ndarray:
-    """Distance to the arc of the circle through three points, from the first to the last."""
+    """Measure the distance to the arc of the circle through three points, from the first to the
+    last.
+    """
     first, middle, last = np.reshape(points, (3, 2))
     centre = np.linalg.solve(
         [middle - first, last - middle], [(middle @ middle - first @ first) / 2, (last @ last - middle @ middle) / 2]
@@ -193,8 +195,8 @@ def _square(y: np.ndarray, x: np.ndarray, side: float) -> np.ndarray:
 
 
 def _cushion(y: np.ndarray, x: np.ndarray, side: float) -> np.ndarray:
-    """As `_square`, but its sides are arcs, so that a curve that runs along one of them is not
-    cut straight.
+    """Measure as `_square` does, but with sides that are arcs, so that a curve that runs along one
+    of them is not cut straight.
     """
     radius = BULGE_RADIUS * side
     middle = radius - (0.5 + BULGE) * side
@@ -206,8 +208,8 @@ def _cut_off(distance: np.ndarray, outside: np.ndarray, width: float) -> np.ndar
 
 
 def _rounded_off(distance: np.ndarray, outside: np.ndarray, width: float) -> np.ndarray:
-    """Ends are half discs, a little beyond the border, so that a line is as large as one that
-    is cut off there.
+    """Make ends half discs, a little beyond the border, so that a line is as large as one that is
+    cut off there.
     """
     return np.hypot(distance, np.maximum(outside + np.pi / 8 * width, 0))
 

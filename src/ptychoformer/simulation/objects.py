@@ -78,7 +78,7 @@ def _amplitude_and_phase(
 
 
 def read_tiff(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """A grey-scale image (H, W), float64.
+    """Read a grey-scale image (H, W), float64.
 
     Raises:
         InputError: the file is missing, damaged, complex or in colour, has another shape than the

@@ -16,15 +16,6 @@ from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.randomness import generator
 
-THICKNESS = 10e-9  # metres
-INDUCTION = 1.0  # tesla; mu0 Ms of Permalloy with Ms = 800 kA/m, as in the muMAG standard problems
-# Volts. Neutral atoms of fcc Ni80Fe20 give 28.6 V (Doyle & Turner, Acta Cryst. A 24, 390, 1968);
-# bonding lowers that by about a tenth.
-MEAN_INNER_POTENTIAL = 26.0
-# Metres. Inelastic mean free path at 200 kV and 10 mrad: 103 nm by Malis, Cheng & Egerton, J.
-# Electron Microsc. Tech. 8, 193 (1988).
-ABSORPTION_LENGTH = 100e-9
-
 # Squares, nested corners, horizontal bars and vertical bars.
 KINDS = ("square", "corners", "rows", "columns")
 CELLS = 5  # along the shorter side, so that one cell lies in the first or last fifth of any side
@@ -41,13 +32,13 @@ def permalloy(
     shape: tuple[int, int],
     seed: int,
     optics: Optics,
-    thickness: float = THICKNESS,
-    induction: float = INDUCTION,
-    mean_inner_potential: float = MEAN_INNER_POTENTIAL,
-    absorption_length: float = ABSORPTION_LENGTH,
+    thickness: float,
+    induction: float,
+    mean_inner_potential: float,
+    absorption_length: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (radians), each (H, W), of a film of ``thickness`` metres patterned by
-    ``layout``.
+    """Make amplitude and phase (radians), each (H, W), of a film of ``thickness`` metres patterned
+    by ``layout``.
 
     Amplitude is 1 beside the features and exp(-t / 2 Lambda) on them, Lambda being
     ``absorption_length`` in metres. ``induction`` is mu0 Ms in tesla, ``mean_inner_potential`` in
@@ -64,8 +55,8 @@ def permalloy(
 
 
 def layout(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Where there is metal: (H, W) bool, about a quarter of it, the same density and all kinds of
-    features everywhere.
+    """Draw where there is metal: (H, W) bool, about a quarter of it, the same density and all kinds
+    of features everywhere.
 
     The object is divided into at least five by five cells, some of them into four again; each cell
     holds one feature, and the kinds take shuffled turns, row by row.
@@ -94,7 +85,7 @@ def layout(shape: tuple[int, int], seed: int) -> np.ndarray:
 
 
 def _cells(shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> list[tuple[int, int, int, int]]:
-    """(top, left, height, width) of the cells, row by row."""
+    """Divide the object into cells (top, left, height, width), row by row."""
     edges = [np.linspace(0, side, round(side / pitch) + 1).round().astype(int) for side in shape]
     divisible = pitch >= 2 * SMALLEST_CELL
     cells = []
@@ -107,8 +98,8 @@ def _cells(shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> li
 
 
 def _feature(kind: str, side: int, thinnest: int, rng: np.random.Generator) -> np.ndarray:
-    """One feature in a (side, side) box: stripes of equal width and gap along a coordinate that
-    depends on the kind.
+    """Draw one feature in a (side, side) box: stripes of equal width and gap along a coordinate
+    that depends on the kind.
     """
     y, x = np.indices((side, side))
     most = max(1, min(MOST_BARS, side // (2 * thinnest)))
@@ -122,7 +113,8 @@ def _feature(kind: str, side: int, thinnest: int, rng: np.random.Generator) -> n
 
 
 def flux_closure(features: np.ndarray, seed: int) -> np.ndarray:
-    """Unit magnetisation (2, H, W), y and x, inside ``features`` (H, W) and zero outside.
+    """Compute the unit magnetisation (2, H, W), y and x, inside ``features`` (H, W), and zero
+    outside.
 
     m = c curl(d z), with d the distance to the nearest edge and c = +-1 the chirality of each
     feature: free of divergence and tangential at the edges, hence without stray field. A square
@@ -138,8 +130,8 @@ def flux_closure(features: np.ndarray, seed: int) -> np.ndarray:
 
 
 def magnetic_phase(magnetisation: np.ndarray, thickness: float, induction: float, pixel_size: float) -> np.ndarray:
-    """Magnetic phase (H, W), radians, of a film with unit ``magnetisation`` (2, H, W), y and x,
-    constant through its thickness.
+    """Compute the magnetic phase (H, W), radians, of a film with unit ``magnetisation`` (2, H, W),
+    y and x, constant through its thickness.
 
     The phase is -(e / hbar) times the line integral of A_z, and curl curl A = mu0 curl M, hence in
     Fourier space
@@ -169,8 +161,8 @@ def magnetic_phase(magnetisation: np.ndarray, thickness: float, induction: float
 
 
 def interaction_constant(wavelength: float) -> float:
-    """C_E = 2 pi m e lambda / h^2 with the relativistic mass m, radians per volt and metre, for
-    electrons of ``wavelength`` metres.
+    """Compute C_E = 2 pi m e lambda / h^2 with the relativistic mass m, radians per volt and metre,
+    for electrons of ``wavelength`` metres.
     """
     momentum = constants.h / wavelength
     mass = np.hypot(constants.m_e, momentum / constants.c)

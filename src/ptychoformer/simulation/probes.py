@@ -55,7 +55,8 @@ def _wavefield(options: Mapping[str, Any], optics: Optics, files: Mapping[str, P
 
 
 def zone_plate(size: int, outer: float, stop: float, defocus: float, optics: Optics) -> np.ndarray:
-    """The beam (size, size) of a lens with an annular pupil, ``defocus`` metres behind its focus.
+    """Compute the beam (size, size) of a lens with an annular pupil, ``defocus`` metres behind its
+    focus.
 
     ``outer`` and ``stop`` are the radii of pupil and central stop as fractions of the band's half
     width, which is half a cycle per pixel. Out of focus the beam is a ring-like shadow of the pupil
@@ -74,8 +75,8 @@ def zone_plate(size: int, outer: float, stop: float, defocus: float, optics: Opt
 
 
 def aperture(size: int, radius: float, defocus: float, optics: Optics) -> np.ndarray:
-    """The beam (size, size) ``defocus`` metres behind a round aperture of ``radius`` pixels with a
-    slightly soft edge.
+    """Compute the beam (size, size) ``defocus`` metres behind a round aperture of ``radius`` pixels
+    with a slightly soft edge.
 
     Raises:
         InputError: the beam is too wide for the padded grid.
@@ -86,8 +87,8 @@ def aperture(size: int, radius: float, defocus: float, optics: Optics) -> np.nda
 
 
 def read_npy(path: Path, factor: int, size: int) -> np.ndarray:
-    """A probe stored by ``numpy.save``, reduced by the complex mean over blocks of ``factor`` x
-    ``factor`` pixels, (size, size).
+    """Read a probe stored by ``numpy.save``, and reduce it to (size, size) by the complex mean over
+    blocks of ``factor`` x ``factor`` pixels.
 
     Raises:
         InputError: the file is missing or unreadable, not a finite 2-D array of numbers, or does
@@ -112,21 +113,21 @@ def read_npy(path: Path, factor: int, size: int) -> np.ndarray:
 
 
 def _frequency(size: int) -> np.ndarray:
-    """Cycles per pixel on the padded grid, zero at [0, 0]."""
+    """Compute the frequency on the padded grid, cycles per pixel, zero at [0, 0]."""
     return np.hypot(*np.meshgrid(fftfreq(PADDING * size), fftfreq(PADDING * size), indexing="ij"))
 
 
 def _disc(frequency: np.ndarray, radius: float) -> np.ndarray:
-    """1 within ``radius`` and 0 beyond, with the samples on its edge weighted by how much of
-    them lies within.
+    """Draw a disc, 1 within ``radius`` and 0 beyond, with the samples on its edge weighted by how
+    much of them lies within.
     """
     sample = 1 / len(frequency)
     return np.clip((radius - frequency) / sample + 0.5, 0, 1) * (radius > 0)
 
 
 def _propagator(size: int, outer: float, defocus: float, optics: Optics) -> np.ndarray:
-    """Paraxial transfer function exp(-i pi lambda z f^2) of free space, for a spectrum within
-    ``outer`` of the half band.
+    """Compute the paraxial transfer function exp(-i pi lambda z f^2) of free space, for a spectrum
+    within ``outer`` of the half band.
     """
     fresnel = optics.wavelength * defocus / optics.pixel_size**2
     if abs(fresnel) * outer > PADDING * size:
@@ -139,8 +140,8 @@ def _propagator(size: int, outer: float, defocus: float, optics: Optics) -> np.n
 
 
 def _cropped(wave: np.ndarray) -> np.ndarray:
-    """The window around [0, 0] of a wave on the padded grid, [0, 0] moved to its pixel (size //
-    2, size // 2).
+    """Cut the window around [0, 0] out of a wave on the padded grid; [0, 0] moves to its pixel
+    (size // 2, size // 2).
     """
     size = len(wave) // PADDING
     corner = len(wave) // 2 - size // 2

@@ -21,8 +21,8 @@ GRID_BLOCKS = (LOWER_RIGHT, LOWER_LEFT, STRIP)
 
 
 def step_of(window: int, overlap: float) -> int:
-    """Pixels between neighbouring positions whose windows share the fraction ``overlap`` of their
-    side; at least one.
+    """Count the pixels between neighbouring positions whose windows share the fraction ``overlap``
+    of their side; at least one.
 
     Raises:
         InputError: ``overlap`` lies outside 0 to 0.95.
@@ -33,7 +33,8 @@ def step_of(window: int, overlap: float) -> int:
 
 
 def grid_of(shape: Sequence[int], window: int, overlap: float) -> tuple[int, int]:
-    """Rows and columns of a raster of square windows that stay on an object of ``shape`` (H, W).
+    """Count rows and columns of a raster of square windows that stay on an object of ``shape``
+    (H, W).
 
     Raises:
         InputError: the object is smaller than the window, or ``overlap`` is out of range.
@@ -46,12 +47,12 @@ def grid_of(shape: Sequence[int], window: int, overlap: float) -> tuple[int, int
 
 
 def train_rows(rows: int) -> int:
-    """How many of a scan's first rows train; the others are kept for testing."""
+    """Count the first rows of a scan that train; the others are kept for testing."""
     return int(TRAIN_FRACTION * rows)
 
 
 def raster(shape: Sequence[int], window: int, overlap: float) -> np.ndarray:
-    """Corners (n, 2) int64 of the scan, row by row from the object's upper left corner.
+    """List the corners (n, 2) int64 of the scan, row by row from the object's upper left corner.
 
     Raises:
         InputError: see `grid_of`.
@@ -65,8 +66,8 @@ def raster(shape: Sequence[int], window: int, overlap: float) -> np.ndarray:
 def jittered(
     positions: np.ndarray, jitter: int, shape: Sequence[int], window: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Corners (n, 2) int64 off by a uniform integer of up to ``jitter`` pixels per axis either way,
-    and kept on the object.
+    """Move corners (n, 2) int64 by a uniform integer of up to ``jitter`` pixels per axis either
+    way, and keep them on the object.
 
     Only positions within ``jitter`` pixels of the object's border can meet it, and there the law is
     no longer uniform.

@@ -24,8 +24,6 @@ from ptychoformer.errors import InputError
 from ptychoformer.randomness import generator
 from ptychoformer.simulation.motifs import CURVED, DUTY, STRAIGHT, Geometry, Lines
 
-TRANSMISSION = 0.5
-PHASE_SHIFT = -1.0  # radians
 THICKNESSES = (0.4, 0.6, 0.8, 1.0)  # of the lines, relative to the thickest
 
 SMALLEST_OBJECT = 128
@@ -62,10 +60,10 @@ class Cell:
 
 
 def straight(
-    shape: tuple[int, int], seed: int, transmission: float = TRANSMISSION, phase_shift: float = PHASE_SHIFT
+    shape: tuple[int, int], seed: int, transmission: float, phase_shift: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is curved;
-    see `transmitted`.
+    """Make amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is
+    curved; see `transmitted`.
 
     Raises:
         InputError: a side is shorter than 128 pixels, or ``transmission`` is out of range.
@@ -73,10 +71,8 @@ def straight(
     return transmitted(thickness(shape, seed, STRAIGHT), transmission, phase_shift)
 
 
-def curved(
-    shape: tuple[int, int], seed: int, transmission: float = TRANSMISSION, phase_shift: float = PHASE_SHIFT
-) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is
+def curved(shape: tuple[int, int], seed: int, transmission: float, phase_shift: float) -> tuple[np.ndarray, np.ndarray]:
+    """Make amplitude and phase (radians), each (H, W) float64, of the chart on which nothing is
     straight; see `transmitted`.
 
     Raises:
@@ -86,8 +82,8 @@ def curved(
 
 
 def transmitted(relative: np.ndarray, transmission: float, phase_shift: float) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude exp(-mu t) and phase -k delta t (radians) of one material with the ``relative``
-    thickness t from 0 to 1.
+    """Compute amplitude exp(-mu t) and phase -k delta t (radians) of one material with the
+    ``relative`` thickness t from 0 to 1.
 
     ``transmission`` is the amplitude exp(-mu) and ``phase_shift`` the phase -k delta at t = 1. As
     both are functions of t, neither holds anything that the other does not.
@@ -101,7 +97,7 @@ def transmitted(relative: np.ndarray, transmission: float, phase_shift: float) -
 
 
 def thickness(shape: tuple[int, int], seed: int, geometry: Geometry) -> np.ndarray:
-    """Relative thickness (H, W), float64, from 0 beside the lines to 1.
+    """Draw the relative thickness (H, W), float64, from 0 beside the lines to 1.
 
     Raises:
         InputError: a side is shorter than 128 pixels.
@@ -117,8 +113,8 @@ def thickness(shape: tuple[int, int], seed: int, geometry: Geometry) -> np.ndarr
 
 
 def cells(shape: tuple[int, int], rng: np.random.Generator) -> list[Cell]:
-    """The cells of a chart, row by row: at least four by four, some of them divided into four, and
-    a word in one row of every four.
+    """Divide a chart into cells, row by row: at least four by four, some of them divided into four,
+    and a word in one row of every four.
 
     Motifs and thicknesses take shuffled turns, so that every part of a chart shows all of them;
     line widths are spread evenly on a logarithmic scale.
@@ -159,13 +155,13 @@ def _letters(rows: int, columns: int, rng: np.random.Generator) -> dict[tuple[in
 
 
 def _turns(values: Sequence, rng: np.random.Generator) -> Iterator:
-    """All ``values`` in a random order, again and again."""
+    """Yield all ``values`` in a random order, again and again."""
     while True:
         yield from (values[place] for place in rng.permutation(len(values)))
 
 
 def draw(cell: Cell, geometry: Geometry) -> np.ndarray:
-    """Relative thickness (side, side) of what is in one cell."""
+    """Draw the relative thickness (side, side) of what is in one cell."""
     return _motif(cell, geometry) if cell.letter is None else _letter(cell, geometry)
 
 
@@ -177,7 +173,7 @@ def _motif(cell: Cell, geometry: Geometry) -> np.ndarray:
 
 
 def _letter(cell: Cell, geometry: Geometry) -> np.ndarray:
-    """A letter of thick lines among thin ones that repeat its outline, so that it is as dense
+    """Draw a letter of thick lines among thin ones that repeat its outline, so that it is as dense
     as a motif.
     """
     count, bold = BOLD if cell.side >= SMALLEST_BOLD else PLAIN
@@ -196,8 +192,8 @@ def _coordinates(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _coverage(distance: np.ndarray, cell: Cell, lines: Lines, geometry: Geometry) -> np.ndarray:
-    """How much of each pixel lines cover, 0 to 1, that stay within the margins; their edges are
-    a pixel wide.
+    """Compute how much of each pixel is covered, 0 to 1, by lines that stay within the margins;
+    their edges are a pixel wide.
     """
     ended = geometry.ended(distance, geometry.outside(*_coordinates(cell), cell.inner), lines.width)
     return np.clip((lines.width + 1) / 2 - ended, 0, 1)

@@ -21,7 +21,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.cxi import Scan
-from ptychoformer.measurement.windows import coverage
+from ptychoformer.measurement.windows import coverage, window_sums
 from ptychoformer.randomness import generator
 from ptychoformer.simulation.scan import LOWER_LEFT, LOWER_RIGHT, STRIP, TRAIN_FRACTION, WHOLE_SCAN, train_rows
 
@@ -54,10 +54,8 @@ class Split:
     @cached_property
     def unseen_test(self) -> np.ndarray:
         """(len(test),) bool, test patterns whose true window holds unseen pixels only."""
-        h, w = self.scan.window
-        seen = np.pad(~self.unseen_pixels, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
         y, x = self.scan.true_positions[self.test].T
-        return seen[y + h, x + w] - seen[y, x + w] - seen[y + h, x] + seen[y, x] == 0
+        return window_sums(~self.unseen_pixels, self.scan.window)[y, x] == 0
 
     def places(self, block: str) -> np.ndarray:
         """The places in ``test`` of a block's patterns.

@@ -16,7 +16,7 @@ from scipy import stats
 
 from ptychoformer.errors import InputError
 from ptychoformer.paths import Run
-from ptychoformer.provenance import sidecar
+from ptychoformer.provenance import sidecar, write_provenance
 from ptychoformer.publication.figures.parts.style import colour
 from ptychoformer.publication.inputs import read_histories, read_trained, read_trained_as
 from ptychoformer.publication.report import figures as report_figures
@@ -232,7 +232,7 @@ class TestProvenance:
     def test_a_run_of_a_network_without_a_label_is_shown_by_its_name(self, small, tmp_path):
         weights = tmp_path / "training/dark/novel/mae/n5/seed0/model.pt"
         weights.parent.mkdir(parents=True)
-        sidecar(weights).write_text(json.dumps({"seconds": 1.0}))
+        write_provenance({"seconds": 1.0}, weights)
         output = small["output"].with_name("novel.html")
         make_report(**told(small | dict(trained=small["trained"] | read_trained([weights]), output=output)))
         assert "dark novel MAE 5 0" in Page(output.read_text()).words
@@ -240,7 +240,7 @@ class TestProvenance:
     def test_epochs_that_were_not_trained_are_not_printed(self, tmp_path):
         weights = tmp_path / "training/dark/novel/mae/n5/seed0/model.pt"
         weights.parent.mkdir(parents=True)
-        sidecar(weights).write_text(json.dumps({"configuration": {"training": {"epochs": 1, "batch_size": 8}}}))
+        write_provenance({"configuration": {"training": {"epochs": 1, "batch_size": 8}}}, weights)
         asked = dict(epochs=30, batch_size=8.0, newer="option")
         assert read_trained_as([weights], asked, dict(dark=1)) == read_trained([weights])
         with pytest.raises(InputError, match=r"model\.pt\.provenance\.json: training\.epochs is 1, and .* asks for 5"):

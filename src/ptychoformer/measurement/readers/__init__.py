@@ -59,7 +59,7 @@ def open_scan(
     mask: str | None = None,
     replaced: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[RawScan]:
-    """A measured scan, whose frames can be read until the context ends.
+    """Open a measured scan, whose frames can be read until the context ends.
 
     Args:
         format: one of `FORMATS`; None to recognise it.
@@ -118,7 +118,7 @@ def open_scan(
 
 
 def _reordered(raw: RawScan, axes: str) -> RawScan:
-    """A scan whose x and y, as its format has them, are what ``axes`` say."""
+    """Make x and y of a scan, as its format has them, what ``axes`` say."""
     if order_of(axes) == order_of(AXES):
         return raw
     # Rows and columns of a raster would be others, too.
@@ -126,14 +126,16 @@ def _reordered(raw: RawScan, axes: str) -> RawScan:
 
 
 def _turned(raw: RawScan, turn: float) -> RawScan:
-    """A scan whose positions are turned by ``turn`` degrees."""
+    """Turn the positions of a scan by ``turn`` degrees."""
     if turn == 0:
         return raw
     return replace(raw, positions=raw.uneven(turned(raw.even(raw.positions), turn)), turn=turn, grid=None)
 
 
 def _masked(raw: RawScan, mask: str | None) -> RawScan:
-    """A scan without the pixels of a ``mask`` of its frames that is given, too."""
+    """Mask the pixels that a given ``mask`` of a scan's frames names, besides those of the scan's
+    own.
+    """
     if mask is None:
         return raw
     bad = given_mask(raw.path, mask, tuple(raw.frame))
@@ -163,7 +165,9 @@ def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContext
 
 
 def _kind(path: Path) -> str | None:
-    """What a file is by its first bytes: HDF5, .npy, .npz or bzip2; None if it is none of them."""
+    """Tell the kind of a file by its first bytes: HDF5, .npy, .npz or bzip2; None if it is none of
+    them.
+    """
     with path.open("rb") as file:
         first = file.read(8)
     if first.startswith(nanoprobe.MAGIC):
@@ -177,7 +181,8 @@ def _kind(path: Path) -> str | None:
 
 
 def _check_kind(path: Path, format: str) -> None:
-    """Whether a file is of the kind that a ``format`` is stored in; a damaged one may be of none.
+    """Check that a file is of the kind that a ``format`` is stored in; a damaged one may be of
+    none.
 
     Raises:
         InputError: it is of another kind.
@@ -190,7 +195,7 @@ def _check_kind(path: Path, format: str) -> None:
 
 
 def _recognised(path: Path) -> str:
-    """The format of a file by its first bytes, and of an archive by its members."""
+    """Recognise the format of a file by its first bytes, and of an archive by its members."""
     if not path.stat().st_size:
         raise InputError(f"{path} is empty.")
     match _kind(path):
@@ -209,7 +214,7 @@ def _recognised(path: Path) -> str:
 
 
 def _recognised_hdf5(path: Path) -> str:
-    """The format of an HDF5 file by what its root holds."""
+    """Recognise the format of an HDF5 file by what its root holds."""
 
     def entries() -> list[str]:
         with open_source(path) as source:

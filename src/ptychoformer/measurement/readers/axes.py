@@ -45,7 +45,7 @@ def order_of(axes: str) -> tuple[list[int], list[int]]:
 
 
 def reordered(path: object, positions: np.ndarray, axes: str) -> np.ndarray:
-    """``positions`` (n, 2), y and x of a format that says which is which, as ``axes`` say.
+    """Reorder ``positions`` (n, 2), y and x of a format that says which is which, as ``axes`` say.
 
     Raises:
         InputError: the axes are not x and y, each once, or name a third number.
@@ -57,7 +57,7 @@ def reordered(path: object, positions: np.ndarray, axes: str) -> np.ndarray:
 
 
 def turned(positions: np.ndarray, degrees: float) -> np.ndarray:
-    """``positions`` (n, 2) y, x of any length, turned from x to y, which is clockwise in a picture
+    """Turn ``positions`` (n, 2) y, x of any length from x to y, which is clockwise in a picture
     with y down.
     """
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))

@@ -31,7 +31,7 @@ PARTICLES |= {"electron": "electron", "positron": "electron", "neutron": "neutro
 
 
 def particle_of(source: Source) -> str | None:
-    """What the beam is made of, a key of `particles.MASSES`; None where the file does not say.
+    """Read what the beam is made of, a key of `particles.MASSES`; None where the file does not say.
 
     Raises:
         InputError: the file says something else.
@@ -46,8 +46,8 @@ def particle_of(source: Source) -> str | None:
 
 
 def wavelength(source: Source, particle: str) -> tuple[float | None, bool, tuple[str, ...]]:
-    """Metres, whether the file states the energy of a ``particle`` of the beam, and warnings about
-    what cannot be the wavelength or energy of one.
+    """Read the wavelength, metres; tell whether the file states the energy of a ``particle`` of the
+    beam; and warn of what cannot be the wavelength or energy of one.
 
     Raises:
         InputError: a number has an unknown unit, or two contradict each other.

@@ -71,8 +71,8 @@ class Places:
 def open_by_path(
     path: Path, data: str | None, positions: str | None, unit: str | None, axes: str, step: float | None = None
 ) -> AbstractContextManager[RawScan]:
-    """The scan whose patterns are the dataset ``data`` and whose positions are ``positions``, or
-    those of a raster with a ``step``.
+    """Open the scan whose patterns are the dataset ``data`` and whose positions are ``positions``,
+    or those of a raster with a ``step``.
 
     Args:
         positions: the path of one dataset, or of two with a comma between them.
@@ -143,8 +143,8 @@ def _read(source: Source, data: str, positions: str | None, unit: str | None, ax
 def _recorded(
     source: Source, data: str, positions: str, raster: tuple[int, ...], unit: str | None, axes: str
 ) -> Places:
-    """The positions that the file holds, of patterns with the axes ``raster``, (n,) or (rows,
-    columns).
+    """Read the positions that the file holds, of patterns with the axes ``raster``, (n,) or
+    (rows, columns).
     """
     stored, names, assumed = _stored(source, data, positions, raster)
     factors, units, contradicted = _factors(source, names, unit)
@@ -168,7 +168,7 @@ def _recorded(
 def _on_a_raster(
     source: Source, where: str, shape: tuple[int, ...], step: float, unit: str | None, axes: str
 ) -> Places:
-    """Those of a raster (rows, columns, h, w) that records none."""
+    """Make the positions of a raster (rows, columns, h, w) that records none."""
     positions, metres = reordered(source.path, raster_positions(where, shape, step), axes), KNOWN[unit or PIXELS[0]]
     return Places(
         positions=positions * metres if metres else frame_pixels(positions, shape[-2:]),
@@ -180,7 +180,7 @@ def _on_a_raster(
 
 
 def _check_order_of_raster(source: Source, data: str) -> None:
-    """Whether it is known which axis of the raster of patterns ``data`` are its rows.
+    """Check that it is known which axis of the raster of patterns ``data`` are its rows.
 
     Raises:
         InputError: MATLAB saved them, where either may come first.
@@ -193,12 +193,14 @@ def _check_order_of_raster(source: Source, data: str) -> None:
 
 
 def _absent(source: Source, name: str, what: str, fits: Callable[[tuple[int, ...]], bool]) -> InputError:
-    """An error about ``what`` that is not where it should be, with places where it may be."""
+    """Make an error about ``what`` that is not where it should be, with places where it may be."""
     return InputError(f"{source.path}: '{name}' is not in the file{source.suggestion(what, fits)}.")
 
 
 def _about_parts(data: str) -> str:
-    """What to say of positions that do not fit the patterns ``data`` if these may be a part."""
+    """Say what may be wrong with positions that do not fit the patterns ``data``, if these may be a
+    part.
+    """
     group, _, name = data.rstrip("/").rpartition("/")
     return f"; if '{name}' is one part of several, '{group or '/'}' names all of them" if PART.fullmatch(name) else ""
 
@@ -267,8 +269,8 @@ def _two(
 
 
 def _first_along_rows(source: Source, data: str, names: list[str]) -> tuple[bool, tuple[str, ...]]:
-    """Whether the first of two datasets of a raster with as many rows as columns has a number for
-    each row: by the attribute ``axes`` of NeXus, or not, with a warning that this is assumed.
+    """Say whether the first of two datasets of a raster with as many rows as columns has a number
+    for each row: by the attribute ``axes`` of NeXus, or not, with a warning that this is assumed.
 
     Raises:
         InputError: see `_check_order_of_raster`.
@@ -290,8 +292,8 @@ def _by(raster: tuple[int, ...]) -> str:
 
 
 def _factors(source: Source, names: list[str], unit: str | None) -> tuple[np.ndarray, list[str], tuple[str, ...]]:
-    """Metres (1,) or (2,) of one in the numbers of each dataset, `PIXEL` where they are pixels;
-    their units' names; and warnings about datasets that say another one than ``unit``.
+    """Find the unit of the numbers in each dataset, metres (1,) or (2,), `PIXEL` where they are
+    pixels; the units' names; and warnings about datasets that say another one than ``unit``.
 
     Raises:
         InputError: nothing says the unit of one, or one is in metres and the other in pixels.

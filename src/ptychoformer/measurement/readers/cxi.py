@@ -48,7 +48,7 @@ TRANSLATION = tuple(
 
 
 def open_cxi(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
-    """The scan in a CXI file.
+    """Open the scan in a CXI file.
 
     Args:
         replaced: as in `readers.open_scan`.
@@ -112,8 +112,8 @@ def _read(source: Source, replaced: Mapping[str, Any]) -> RawScan:
 
 
 def _check_meaning(source: Source, name: str, data: h5py.Dataset) -> None:
-    """Whether the axes and the values of the patterns, found as ``name``, are those of diffraction
-    patterns.
+    """Check that the axes and the values of the patterns, found as ``name``, are those of
+    diffraction patterns.
 
     Raises:
         InputError: the file says that they are something else.
@@ -150,8 +150,8 @@ def _pixels(path: Path, positions: np.ndarray) -> np.ndarray:
 
 
 def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarray) -> tuple[np.ndarray, str]:
-    """Positions (n, 2) of the window along rows and columns of the detector, metres; and the unit
-    that they were in.
+    """Read the positions (n, 2) of the window along rows and columns of the detector, metres, and
+    the unit that they were in.
 
     Args:
         raster: the axes of the patterns, (n,) or (rows, columns).
@@ -183,7 +183,8 @@ def _translations(source: Source, raster: tuple[int, ...], directions: np.ndarra
 
 
 def _monitor(source: Source, raster: tuple[int, ...]) -> np.ndarray | None:
-    """Numbers (n,) of the beam's monitor; None if there are none, or not one for each pattern.
+    """Read the numbers (n,) of the beam's monitor; None if there are none, or not one for each
+    pattern.
 
     Args:
         raster: the axes of the patterns, (n,) or (rows, columns).
@@ -197,8 +198,8 @@ def _monitor(source: Source, raster: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
-    """(h, w), square root of photons that the detector counts; the file's are those that fall
-    on it.
+    """Read the probe (h, w), square root of photons that the detector counts; the file's are those
+    that fall on it.
     """
     probe = source.small("ptychography/probe", "biufc")
     if probe is None:
@@ -211,7 +212,7 @@ def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
 
 
 def _modes(source: Source) -> tuple[str, ...]:
-    """A warning if there are more modes of the probe than the one that is kept."""
+    """Warn if there are more modes of the probe than the one that is kept."""
     modes = source.small("ptychography/probe_modes", "biufc")
     return first_kept(source.path, modes.shape[0]) if modes is not None and modes.ndim == 3 else ()
 

@@ -73,7 +73,7 @@ class Geometry:
 
 
 def geometry(source: Source, frame: tuple[int, int], replaced: Mapping[str, Any] = MappingProxyType({})) -> Geometry:
-    """All that the file says, and what the specification says where the file does not.
+    """Read all that the file says, and take what it does not say from the specification.
 
     Args:
         replaced: as in `readers.open_scan`.
@@ -97,8 +97,8 @@ def geometry(source: Source, frame: tuple[int, int], replaced: Mapping[str, Any]
 
 
 def _axes(source: Source) -> np.ndarray | None:
-    """Steps (2, 3) in x, y, z from one row, and from one column, to the next, metres; None if
-    not recorded.
+    """Read the steps (2, 3) in x, y, z from one row, and from one column, to the next, metres; None
+    if not recorded.
     """
     name = f"{DETECTOR}/basis_vectors"
     axes = _one_of_all(source, name, 2)
@@ -121,7 +121,7 @@ def _axes(source: Source) -> np.ndarray | None:
 
 
 def _one_of_all(source: Source, name: str, ndim: int, noise: float = 0.0) -> np.ndarray | None:
-    """An array of ``ndim`` axes, float64, which may be recorded once for each pattern if it is
+    """Read an array of ``ndim`` axes, float64, which may be recorded once for each pattern if it is
     always the same, or differs by no more than ``noise``.
     """
     found = source.small(name)
@@ -141,8 +141,8 @@ def _one_of_all(source: Source, name: str, ndim: int, noise: float = 0.0) -> np.
 
 
 def _pixel(source: Source, axes: np.ndarray | None) -> tuple[float, float] | None:
-    """Sides (y, x), metres; None if neither is recorded. Steps of 1 are directions alone: no
-    pixel is a metre wide.
+    """Read the sides (y, x) of a pixel, metres; None if neither is recorded. Steps of 1 are
+    directions alone: no pixel is a metre wide.
     """
     y, x = (quantity(source, f"{DETECTOR}/{axis}_pixel_size", LENGTH_UNITS) for axis in "yx")
     steps = None if axes is None or np.allclose(np.linalg.norm(axes, axis=1), 1) else np.linalg.norm(axes, axis=1)
@@ -156,7 +156,7 @@ def _pixel(source: Source, axes: np.ndarray | None) -> tuple[float, float] | Non
 
 
 def _corner(source: Source) -> np.ndarray | None:
-    """(3,) x, y, z of the outer corner of the first pixel, metres."""
+    """Read x, y, z (3,) of the outer corner of the first pixel, metres."""
     corner = _one_of_all(source, CORNER, 1)
     if corner is None:
         return None
@@ -183,7 +183,7 @@ def _centre(
     pixel: tuple[float, float] | None,
     corner: np.ndarray | None,
 ) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
-    """The pixel (y, x) that the beam hits, and a warning if what says so cannot be used."""
+    """Find the pixel (y, x) that the beam hits, and warn if what says so cannot be used."""
     name, (at, ignored) = BEAM[1], _beam_centre(source, pixel)
     # A corner on the beam is one that nobody measured.
     if at is None and corner is not None and np.any(corner[:2]):
@@ -200,8 +200,8 @@ def _centre(
 
 
 def beside(source: Source, name: str, at: Sequence[float], frame: Sequence[int]) -> tuple[str, ...]:
-    """A warning if the entry ``name`` puts the beam ``at`` (y, x) pixels where no ``frame`` (h, w)
-    has it.
+    """Warn if the entry ``name`` puts the beam ``at`` (y, x) pixels where no ``frame`` (h, w) has
+    it.
     """
     if all(BORDER <= place <= side - BORDER for place, side in zip(at, frame, strict=True)):
         return ()
@@ -212,7 +212,7 @@ def beside(source: Source, name: str, at: Sequence[float], frame: Sequence[int])
 def _beam_centre(
     source: Source, pixel: tuple[float, float] | None
 ) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
-    """What NeXus records, in pixels (y, x) from the outer corner of the first one, and a warning if
+    """Read what NeXus records, in pixels (y, x) from the outer corner of the first one, and warn if
     that is of no use.
 
     Raises:
@@ -237,7 +237,7 @@ def _beam_centre(
 
 
 def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
-    """(h, w) bool, True where the file's flags speak against a pixel."""
+    """Find the pixels, (h, w) bool, that the file's flags speak against."""
     name = f"{DETECTOR}/mask"
     flags = source.small(name)
     return None if flags is None else bad_pixels(f"{source.path}: '{name}'", flags, frame, good=(0, HAS_SIGNAL))
@@ -246,8 +246,8 @@ def mask(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
 def correction(
     source: Source, data: h5py.Dataset, wavelength: float | None, particle: str
 ) -> tuple[Callable[[np.ndarray], np.ndarray], float | None, tuple[str, ...]]:
-    """What makes photons of patterns (m, h, w): the dark frame is subtracted, and counts are
-    divided by those of a photon.
+    """Make the function that turns patterns (m, h, w) into photons: the dark frame is subtracted,
+    and counts are divided by those of a photon.
 
     Returns:
         The function; the photons at which every count at the limit of its type is put, as it says
@@ -298,7 +298,7 @@ def _dark(source: Source, frame: tuple[int, int]) -> tuple[str, np.ndarray | Non
 
 
 def _check_flat(source: Source) -> None:
-    """Whether there is no image by which pixels would have to be corrected.
+    """Check that there is no image by which pixels would have to be corrected.
 
     Raises:
         InputError: there is one, which is not the same for all pixels.
@@ -311,7 +311,9 @@ def _check_flat(source: Source) -> None:
 
 
 def _gain(source: Source, wavelength: float | None, particle: str) -> tuple[float, list[str]]:
-    """Counts of one photon, 1 if the file does not say, and what people should know of it."""
+    """Find the counts of one photon, 1 if the file does not say, and what people should know of
+    them.
+    """
     name = f"{DETECTOR}/counts_per_joule"
     per_joule = quantity(source, name, None)
     if per_joule is None:

@@ -88,7 +88,7 @@ class Reach:
         self._folders = (path.parent.resolve(), path.resolve().parent)
 
     def open(self, path: Path, where: str = "") -> h5py.File:
-        """An HDF5 file, open until the scan is closed; ``where`` names what is looked for in it, if
+        """Open an HDF5 file until the scan is closed; ``where`` names what is looked for in it, if
         it is not the scan's own.
 
         Raises:
@@ -109,7 +109,7 @@ class Reach:
             raise
 
     def find(self, where: str, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-        """What ``name`` leads to from ``group``, one link after another."""
+        """Find what ``name`` leads to from ``group``, one link after another."""
         parts = list(reversed(name.split("/")))
         followed = 0
         while parts:
@@ -133,8 +133,8 @@ class Reach:
         return group
 
     def _beside(self, where: str, origin: Path, name: str) -> Path:
-        """The file ``name`` that ``origin`` refers to, as HDF5 finds it: a regular one in
-        reach, so never a device that blocks.
+        """Find the file ``name`` that ``origin`` refers to, as HDF5 does: a regular one in reach,
+        so never a device that blocks.
         """
         target = _found(origin, name)
         if target is None or not target.is_file():
@@ -153,7 +153,7 @@ class Reach:
         return target
 
     def stored(self, where: str, dataset: h5py.Dataset, depth: int = DEEPEST_VIEW) -> int:
-        """Bytes on disk from which the values are made, none of them out of reach."""
+        """Count the bytes on disk from which the values are made, none of them out of reach."""
         if dataset.external:
             raise InputError(
                 f"{where} keeps its values in files that are not HDF5 ({dataset.external[0][0]}); write them into this"
@@ -193,7 +193,7 @@ class Reach:
         return stored
 
     def _holds(self, where: str, origin: Path, name: str, path: str) -> bool:
-        """Whether a source of a view is there, of whatever kind it may be."""
+        """Say whether a source of a view is there, of whatever kind it may be."""
         if name != "." and _found(origin, name) is None:
             return False
         with ExitStack() as opened:
@@ -202,7 +202,9 @@ class Reach:
             return source.find(where, file, path) is not None
 
     def _stored_in(self, where: str, origin: Path, name: str, path: str, axes: int | None, depth: int) -> int:
-        """Bytes of the dataset ``path`` in the file ``name``, of which ``where`` is a view."""
+        """Count the bytes of the dataset ``path`` in the file ``name``, of which ``where`` is a
+        view.
+        """
         with ExitStack() as opened:
             source = Reach(self._scan, opened, self._files)
             file = source.open(origin if name == "." else self._beside(where, origin, name), where)
@@ -220,7 +222,7 @@ class Reach:
 
 
 def _found(origin: Path, name: str) -> Path | None:
-    """What HDF5 opens as ``name`` from ``origin``: beside it, here, or beside what it is a
+    """Find what HDF5 opens as ``name`` from ``origin``: beside it, here, or beside what it is a
     symbolic link to; None if nothing is there.
     """
     folders = (origin.absolute().parent, Path.cwd(), origin.resolve().parent)
@@ -230,8 +232,8 @@ def _found(origin: Path, name: str) -> Path | None:
 
 
 def _not_now(error: OSError) -> str:
-    """What HDF5's own words say about a file that somebody writes, or wrote until it crashed, or
-    beside which too many are open; empty if they say nothing of the kind.
+    """Put HDF5's own words about a file that somebody writes, or wrote until it crashed, or beside
+    which too many are open, in ours; empty if they say nothing of the kind.
     """
     words = str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
@@ -253,7 +255,7 @@ def _not_now(error: OSError) -> str:
 
 
 def _open_files() -> int:
-    """How many files this process has open; 0 if the system does not say."""
+    """Count the files that this process has open; 0 if the system does not say."""
     try:
         return len(os.listdir("/dev/fd"))
     except OSError:
@@ -261,7 +263,7 @@ def _open_files() -> int:
 
 
 def _may_open(count: int) -> bool:
-    """Whether this process may have so many files open, once its limit is raised as far as it
+    """Say whether this process may have so many files open, once its limit is raised as far as it
     can be.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -275,7 +277,7 @@ def _may_open(count: int) -> bool:
 
 
 def _numbered(view: object) -> bool:
-    """Whether the names of a view's sources hold ``%b``, the number of a block of the whole."""
+    """Say whether the names of a view's sources hold ``%b``, the number of a block of the whole."""
     space = view.vspace
     if space.get_select_type() != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
         return False
@@ -293,8 +295,8 @@ def _plain(name: str) -> str:
 
 
 def _axes(selection: h5py.h5s.SpaceID) -> int | None:
-    """The number of axes of the dataset from which a part is selected; None if all of it is,
-    whatever its shape.
+    """Count the axes of the dataset from which a part is selected; None if all of it is, whatever
+    its shape.
     """
     return None if selection.get_select_type() == h5py.h5s.SEL_ALL else len(selection.shape)
 
@@ -333,7 +335,7 @@ def rehearse(path: Path, reading: Callable[[], object]) -> None:
 
 
 def _forked() -> int | None:
-    """As `os.fork`; None if the system has no room for another process."""
+    """Fork as `os.fork` does; None if the system has no room for another process."""
     with warnings.catch_warnings():
         # Python 3.12 warns of threads; the child needs no lock of theirs, and h5py sees to its own.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -344,7 +346,9 @@ def _forked() -> int | None:
 
 
 def _read_and_end(reading: Callable[[], object]) -> NoReturn:
-    """Without a report of a crash, a core dump, or more of a processor's time than a scan takes."""
+    """Call ``reading`` and end this process, without a report of a crash, a core dump, or more of a
+    processor's time than a scan takes.
+    """
     try:
         faulthandler.disable()
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
@@ -357,7 +361,7 @@ def _read_and_end(reading: Callable[[], object]) -> NoReturn:
 
 
 def _limit_seconds(files: int) -> None:
-    """End this process once it has used the seconds of a processor that a scan of ``files`` may
+    """Let this process end once it has used the seconds of a processor that a scan of ``files`` may
     take.
     """
     seconds, hard = MOST_SECONDS + int(files * SECONDS_A_FILE), resource.getrlimit(resource.RLIMIT_CPU)[1]
@@ -366,7 +370,7 @@ def _limit_seconds(files: int) -> None:
 
 
 def _check_filters(where: str, dataset: h5py.Dataset) -> None:
-    """Whether every compression is at hand, hdf5plugin being asked if one is not."""
+    """Check that every compression is at hand; if one is not, hdf5plugin is asked."""
     properties = dataset.id.get_create_plist()
     for code, _, _, name in (properties.get_filter(index) for index in range(properties.get_nfilters())):
         if h5py.h5z.filter_avail(code) or (_plugins() and h5py.h5z.filter_avail(code)):

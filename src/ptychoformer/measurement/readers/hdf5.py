@@ -68,7 +68,7 @@ class Source:
         self._root = self._reach.open(path)
 
     def array(self, name: str, kinds: str = "biuf") -> h5py.Dataset | None:
-        """The dataset ``name``, if there is one, whose values can be read without surprises.
+        """Find the dataset ``name``, if there is one, whose values can be read without surprises.
 
         Args:
             kinds: the kinds of number, as in `numpy.dtype.kind`, that will do.
@@ -97,8 +97,8 @@ class Source:
             return found
 
     def stack(self, name: str) -> h5py.Dataset | Stack | None:
-        """The dataset ``name``, or all datasets data_000001, data_000002, ... of the group ``name``
-        as one, if there is either.
+        """Find the dataset ``name``, or all datasets data_000001, data_000002, ... of the group
+        ``name`` as one, if there is either.
 
         Raises:
             InputError: as `array`, or a dataset of the group is missing or unlike the others.
@@ -116,14 +116,14 @@ class Source:
         return stacked(where, parts)
 
     def names(self, name: str) -> list[str]:
-        """What the group ``name`` holds, in no order; nothing if there is no such group."""
+        """List what the group ``name`` holds, in no order; nothing if there is no such group."""
         where = f"{self.path}: '{name}'"
         with decoding(where):
             found = self._reach.find(where, self._root, name)
             return list(found) if isinstance(found, h5py.Group) else []
 
     def likely(self, fits: Callable[[tuple[int, ...]], bool]) -> list[str]:
-        """What numbers of a shape that ``fits`` are in the file, the largest first: paths that
+        """List what numbers of a shape that ``fits`` are in the file, the largest first: paths that
         `stack` takes.
         """
         names: list[str] = []
@@ -143,14 +143,14 @@ class Source:
         return sorted(whole, key=found.get, reverse=True)
 
     def suggestion(self, what: str, fits: Callable[[tuple[int, ...]], bool]) -> str:
-        """What to add to a sentence about ``what`` was not found or not named: where it may be, as
-        `likely` has it; empty if nowhere.
+        """Suggest where ``what``, which was not found or not named, may be, as `likely` has it:
+        words to be added to a sentence; empty if nowhere.
         """
         likely = " or ".join(f"'{path}'" for path in self.likely(fits)[:MOST_NAMED])
         return f"; the {what} may be {likely}" if likely else ""
 
     def small(self, name: str, kinds: str = "biuf") -> np.ndarray | None:
-        """All of the dataset ``name``, if there is one.
+        """Read all of the dataset ``name``, if there is one.
 
         Raises:
             InputError: as `array`, or it is not small.
@@ -166,8 +166,8 @@ class Source:
             return np.asarray(found[()])
 
     def text(self, name: str) -> str | None:
-        """What the dataset ``name`` says, without white space around it; None if there is none,
-        or it holds no single text.
+        """Read what the dataset ``name`` says, without white space around it; None if there is
+        none, or it holds no single text.
         """
         where = f"{self.path}: '{name}'"
         with decoding(where):
@@ -179,24 +179,24 @@ class Source:
             return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
 
     def holds(self, name: str) -> bool:
-        """Whether the file's root has an entry ``name``, wherever it may lead."""
+        """Say whether the file's root has an entry ``name``, wherever it may lead."""
         with decoding(self.path):
             return self._root.get(name, getlink=True) is not None
 
     def leads_to(self, name: str, dataset: h5py.Dataset) -> bool:
-        """Whether ``name`` is this very ``dataset``; a link that leads nowhere is not."""
+        """Say whether ``name`` is this very ``dataset``; a link that leads nowhere is not."""
         with suppress(InputError), decoding(self.path):
             return self._reach.find(f"{self.path}: '{name}'", self._root, name) == dataset
         return False
 
     def attribute(self, name: str, attribute: str) -> object:
-        """An attribute of the group or dataset ``name``; None if either is missing."""
+        """Read an attribute of the group or dataset ``name``; None if either is missing."""
         with decoding(f"{self.path}: '{name}'"):
             found = self._reach.find(f"{self.path}: '{name}'", self._root, name)
             return None if found is None else found.attrs.get(attribute)
 
     def axes(self, name: str) -> list[str]:
-        """The names of axes, in lower case, that the attribute ``axes`` of a group or dataset
+        """Read the names of axes, in lower case, that the attribute ``axes`` of a group or dataset
         holds: an array of texts, or one text with colons or commas, as NeXus allows; empty if it
         holds none.
         """
@@ -206,13 +206,13 @@ class Source:
         return [name.strip().lower() for parts in names for name in parts]
 
     def by_columns(self, name: str) -> bool:
-        """Whether MATLAB saved the dataset ``name`` (v7.3): HDF5 has its axes in reverse, (n, w, h)
-        for MATLAB's (h, w, n).
+        """Say whether MATLAB saved the dataset ``name`` (v7.3): HDF5 has its axes in reverse,
+        (n, w, h) for MATLAB's (h, w, n).
         """
         return self.attribute(name, "MATLAB_class") is not None
 
     def check_rows(self, name: str) -> None:
-        """Whether the patterns ``name`` have the axes that their format says.
+        """Check that the patterns ``name`` have the axes that their format says.
 
         Raises:
             InputError: MATLAB saved them, in reverse.
@@ -226,7 +226,7 @@ class Source:
 
 @contextmanager
 def open_source(path: Path) -> Iterator[Source]:
-    """An HDF5 file to read from.
+    """Open an HDF5 file to read from.
 
     Raises:
         InputError: it is missing, truncated or not HDF5.
@@ -239,8 +239,8 @@ def open_source(path: Path) -> Iterator[Source]:
 
 @contextmanager
 def open_scan_of(path: Path, read: Callable[[Source], RawScan]) -> Iterator[RawScan]:
-    """The scan that ``read`` finds in an HDF5 file, up to whose first pattern all is rehearsed
-    before.
+    """Open the scan that ``read`` finds in an HDF5 file, after a rehearsal of all that is read up
+    to its first pattern.
 
     Raises:
         InputError: see `open_source` and `guard.rehearse`, or ``read`` finds none.
@@ -256,7 +256,7 @@ def open_scan_of(path: Path, read: Callable[[Source], RawScan]) -> Iterator[RawS
 
 
 def _holding(group: h5py.Group) -> str:
-    """What a group holds, in words; of much the first."""
+    """Put in words what a group holds; of much the first."""
     names = list(itertools.islice(group, MOST_NAMED + 1))
     more = ", ..." if len(names) > MOST_NAMED else ""
     return f" that holds {', '.join(names[:MOST_NAMED])}{more}" if names else ""

@@ -39,8 +39,8 @@ LARGEST_OBJECT = 2**14  # pixels along a side of merged labels
 
 @contextmanager
 def open_nanoprobe(path: Path, step: float = STEP) -> Iterator[RawScan]:
-    """The scan in a ``.npz`` or ``.npy`` whose neighbours lie ``step`` pixels of the whole frame's
-    object apart.
+    """Open the scan in a ``.npz`` or ``.npy`` whose neighbours lie ``step`` pixels of the whole
+    frame's object apart.
 
     Raises:
         InputError: the file is damaged or does not hold frames on a raster, or the step is no
@@ -67,7 +67,7 @@ def open_nanoprobe(path: Path, step: float = STEP) -> Iterator[RawScan]:
 
 @contextmanager
 def _array(path: Path, name: str, kinds: str) -> Iterator[npy.Array]:
-    """The array of a ``.npy``, or the array ``name`` of a ``.npz``."""
+    """Open the array of a ``.npy``, or the array ``name`` of a ``.npz``."""
     with path.open("rb") as file:
         bare = file.read(len(MAGIC)) == MAGIC
     if bare:
@@ -80,7 +80,7 @@ def _array(path: Path, name: str, kinds: str) -> Iterator[npy.Array]:
 
 
 def label_raster(path: str | os.PathLike) -> tuple[int, int, int]:
-    """Rows, columns and side of the patches at ``path``.
+    """Read rows, columns and side of the patches at ``path``.
 
     Raises:
         InputError: the file is damaged, or its patches are not square.
@@ -91,7 +91,7 @@ def label_raster(path: str | os.PathLike) -> tuple[int, int, int]:
 
 @contextmanager
 def _patches(path: Path) -> Iterator[npy.Array]:
-    """The array of published labels."""
+    """Open the array of published labels."""
     with _array(path, "arr_0", "c") as array:
         if len(array.shape) != 4 or array.shape[2] != array.shape[3]:
             raise InputError(f"{array.where} must have the axes (rows, columns, p, p), found shape {array.shape}.")
@@ -99,8 +99,8 @@ def _patches(path: Path) -> Iterator[npy.Array]:
 
 
 def merge_labels(path: str | os.PathLike, step: float) -> np.ndarray:
-    """The object (H, W) complex64 of which the patches at ``path`` are windows; where they overlap,
-    it is their mean.
+    """Merge the patches at ``path`` into the object (H, W) complex64 of which they are windows;
+    where they overlap, it is their mean.
 
     The patch of row i and column j has its upper left corner at (i step, j step), rounded to a
     pixel; a patch is never held with others than those of its row.

@@ -44,7 +44,7 @@ class Array:
 
 
 def inspect(where: str, open: Callable[[], AbstractContextManager[BinaryIO]], size: int, kinds: str) -> Array:
-    """The array in a stream of ``size`` bytes.
+    """Look at the array in a stream of ``size`` bytes.
 
     Args:
         kinds: the kinds of number, as in `numpy.dtype.kind`, that will do.
@@ -72,7 +72,7 @@ _KINDS = {"b": "bool", "i": "int", "u": "unsigned int", "f": "float", "c": "comp
 
 
 def member(where: str, archive: zipfile.ZipFile, name: str, kinds: str) -> Array:
-    """The array ``name`` of an archive made by `numpy.savez`; ``where`` names the archive.
+    """Look at the array ``name`` of an archive made by `numpy.savez`; ``where`` names the archive.
 
     Raises:
         InputError: as `inspect`, or the archive lies about its size.
@@ -99,7 +99,7 @@ def member(where: str, archive: zipfile.ZipFile, name: str, kinds: str) -> Array
 
 
 def read(array: Array) -> np.ndarray:
-    """All of a small array.
+    """Read all of a small array.
 
     Raises:
         InputError: it is not small, or damaged.
@@ -116,8 +116,8 @@ def read(array: Array) -> np.ndarray:
 
 
 def blocks(array: Array, axes: int, size: int) -> Iterator[np.ndarray]:
-    """The array in order, ``size`` items of its last ``axes`` axes at a time, (m, ...), the other
-    axes being one.
+    """Yield the array in order, ``size`` items of its last ``axes`` axes at a time, (m, ...), the
+    other axes being one.
 
     Raises:
         InputError: the array is stored column by column, or damaged.
@@ -133,7 +133,7 @@ def blocks(array: Array, axes: int, size: int) -> Iterator[np.ndarray]:
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytearray:
-    """``size`` bytes; a stream may return fewer than it is asked for."""
+    """Read ``size`` bytes; a stream may return fewer than it is asked for."""
     buffer = bytearray(size)
     rest = memoryview(buffer)
     while rest:

@@ -66,8 +66,8 @@ def open_with_product(
     read: Callable[[Source, Source, Mapping[str, Any]], RawScan],
     replaced: Mapping[str, Any],
 ) -> Iterator[RawScan]:
-    """The scan that ``read`` makes of a file with patterns and of its product, which may be the
-    same file.
+    """Open the scan that ``read`` makes of a file with patterns and of its product, which may be
+    the same file.
 
     Args:
         names: what the name of a file of patterns holds last, and what that of its product has in
@@ -98,7 +98,7 @@ def _opened(path: Path, names: tuple[str, str]) -> Iterator[tuple[Source, Source
 
 
 def _product_beside(source: Source, name: str, other: str) -> Path:
-    """The product beside a file, or beside that which it is a symbolic link to."""
+    """Find the product beside a file, or beside that which it is a symbolic link to."""
     wanted, path = [], source.path
     for place in dict.fromkeys((path, path.resolve())):
         before, found, after = place.name.rpartition(name)
@@ -119,7 +119,7 @@ def _product_beside(source: Source, name: str, other: str) -> Path:
 
 
 def read_product(source: Source, frame: tuple[int, int], replaced: Mapping[str, Any]) -> Product:
-    """The product in ``source`` of a scan with patterns of ``frame`` (h, w) pixels.
+    """Read the product in ``source`` of a scan with patterns of ``frame`` (h, w) pixels.
 
     Args:
         replaced: as in `readers.open_scan`.
@@ -147,7 +147,7 @@ def read_product(source: Source, frame: tuple[int, int], replaced: Mapping[str, 
 
 
 def _energy(source: Source) -> float | None:
-    """Electronvolts of a photon; None if the product does not say."""
+    """Read the energy of a photon, electronvolts; None if the product does not say."""
     energies = {name: found for name in ENERGY if (found := _stated(source, "/", name, ENERGIES)) is not None}
     if len(energies) == 2 and _differ(*energies.values()):
         two = " and ".join(f"'{name}' of {value:g}" for name, value in energies.items())
@@ -156,7 +156,7 @@ def _energy(source: Source) -> float | None:
 
 
 def numbers_of(source: Source, name: str) -> np.ndarray | None:
-    """Whole numbers (n,) int64 of patterns or positions, if there are any.
+    """Read the whole numbers (n,) int64 of patterns or positions, if there are any.
 
     Raises:
         InputError: they are no list of whole numbers.
@@ -170,8 +170,8 @@ def numbers_of(source: Source, name: str) -> np.ndarray | None:
 
 
 def stated_pixel(source: Source, name: str, prefix: str = "") -> Sides | None:
-    """Height and width of a pixel, metres, from the attributes of the dataset ``name``; None if it
-    has neither.
+    """Read height and width of a pixel, metres, from the attributes of the dataset ``name``; None
+    if it has neither.
 
     Raises:
         InputError: there is one without the other, or one is no length.
@@ -186,14 +186,14 @@ def stated_pixel(source: Source, name: str, prefix: str = "") -> Sides | None:
 
 
 def conjugate_pixel(frame: tuple[int, int], pixel: Sides, wavelength: float, distance: float) -> Sides:
-    """The pixel of the detector that belongs to one of the object, or that of the object that
-    belongs to one of the detector: lambda z / (N pixel).
+    """Compute the pixel of the detector that belongs to one of the object, or that of the object
+    that belongs to one of the detector: lambda z / (N pixel).
     """
     return tuple(wavelength * distance / (side * length) for side, length in zip(frame, pixel, strict=True))
 
 
 def check_pixel(source: Source, product: Product, expected: Sides, reason: str) -> None:
-    """Whether the object's pixels are those of the scan, if the product names any.
+    """Check that the object's pixels are those of the scan, if the product names any.
 
     Raises:
         InputError: they are not.
@@ -207,7 +207,7 @@ def check_pixel(source: Source, product: Product, expected: Sides, reason: str) 
 
 
 def _stated(source: Source, name: str, key: str, bounds: tuple[float, float]) -> float | None:
-    """A number within ``bounds`` that is an attribute; None if it is missing or 0."""
+    """Read a number within ``bounds`` that is an attribute; None if it is missing or 0."""
     found = source.attribute(name, key)
     if found is None:
         return None
@@ -243,7 +243,7 @@ def _positions(source: Source) -> np.ndarray:
 
 
 def _pixel(source: Source) -> Sides | None:
-    """Of the object; the probe's must be the same, if the product names them."""
+    """Read the object's pixel; the probe's must be the same, if the product names them."""
     pixel, of_probe = stated_pixel(source, "object"), stated_pixel(source, "probe")
     if pixel and of_probe and any(_differ(*sides) for sides in zip(pixel, of_probe, strict=True)):
         raise InputError(
@@ -253,7 +253,7 @@ def _pixel(source: Source) -> Sides | None:
 
 
 def _probe(source: Source, frame: tuple[int, int]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The first mode of the probe, and a warning if there are more."""
+    """Read the first mode of the probe, and warn if there are more."""
     modes = source.small("probe", "biufc")
     if modes is None or not modes.size:
         return None, ()
@@ -261,7 +261,7 @@ def _probe(source: Source, frame: tuple[int, int]) -> tuple[np.ndarray | None, t
 
 
 def patterns_of(source: Source, name: str) -> h5py.Dataset:
-    """The patterns (n, h, w) of a file, counts, which stay on disk.
+    """Find the patterns (n, h, w) of a file, counts, which stay on disk.
 
     Raises:
         InputError: they are missing, or have other axes, or in another order, or no size that

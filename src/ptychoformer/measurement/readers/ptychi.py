@@ -33,7 +33,7 @@ FOLD_SLICE = ("ppX", "ppY")  # positions of fold_slice, whose pairs have the sam
 
 
 def open_ptychi(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
-    """The scan of a pair of files.
+    """Open the scan of a pair of files.
 
     Args:
         replaced: as in `readers.open_scan`.
@@ -77,7 +77,7 @@ def _read(source: Source, beside: Source, replaced: Mapping[str, Any]) -> RawSca
 
 
 def _about_order(source: Source, product: Product) -> tuple[str, ...]:
-    """A warning if positions are numbered as if patterns were missing.
+    """Warn if positions are numbered as if patterns were missing.
 
     Raises:
         InputError: their numbers say that they are not in the order of the patterns.

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.measurement.groups import means_of_groups
 from ptychoformer.measurement.options import Geometry, names_of
 from ptychoformer.measurement.readers.hdf5 import Source
 from ptychoformer.measurement.readers.product import (
@@ -37,7 +38,7 @@ NAMES = ("diffraction", "product")
 
 
 def open_ptychodus(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
-    """The scan whose patterns ptychodus has assembled.
+    """Open the scan whose patterns ptychodus has assembled.
 
     Args:
         replaced: as in `readers.open_scan`.
@@ -87,8 +88,8 @@ def _read(source: Source, beside: Source, replaced: Mapping[str, Any]) -> RawSca
 def _paired(
     source: Source, beside: Source, product: Product, count: int
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Which patterns have a position, (n,) bool; their positions, of several with one number the
-    mean; and warnings about what is not one to one.
+    """Find which patterns have a position, (n,) bool; their positions, of several with one number
+    the mean; and warnings about what is not one to one.
     """
     numbers = _numbers(source, beside, product, count)
     known, place = np.unique(product.numbers, return_inverse=True)
@@ -97,7 +98,7 @@ def _paired(
         raise InputError(f"{source.path}: {used.sum()} of {count} patterns have a position in {beside.path}.")
     times, warnings = np.bincount(place), []
     with np.errstate(invalid="ignore", over="ignore"):  # of positions that are infinite, which are named later
-        means = np.stack([np.bincount(place, axis) / times for axis in product.positions.T], axis=1)
+        means = means_of_groups(product.positions, place)
         apart = np.abs(product.positions - means[place]).max()
     if idle := count - used.sum():
         more = f"no position in {beside.path} and are left out"
@@ -111,7 +112,7 @@ def _paired(
 
 
 def _numbers(source: Source, beside: Source, product: Product, count: int) -> np.ndarray:
-    """The numbers (n,) of the patterns; those of the positions are looked at too.
+    """Read the numbers (n,) of the patterns; those of the positions are looked at too.
 
     Raises:
         InputError: either are missing, or not as many as what they number.
@@ -130,8 +131,8 @@ def _numbers(source: Source, beside: Source, product: Product, count: int) -> np
 
 
 def _selected(patterns: h5py.Dataset, used: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Those of the patterns that are ``used``, at most ``size`` at a time; of parts that hold none
-    nothing is read.
+    """Yield those of the patterns that are ``used``, at most ``size`` at a time; of parts that hold
+    none nothing is read.
     """
     for start in range(0, len(used), size):
         chosen = used[start : start + size]

@@ -58,7 +58,7 @@ KILOELECTRONVOLT = 1e3 * constants.eV
 
 
 def open_ptyd(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager[RawScan]:
-    """The scan that PtyPy has prepared.
+    """Open the scan that PtyPy has prepared.
 
     Args:
         replaced: as in `readers.open_scan`.
@@ -71,7 +71,7 @@ def open_ptyd(path: Path, replaced: Mapping[str, Any]) -> AbstractContextManager
 
 
 def is_ptyd(source: Source) -> bool:
-    """Whether a file has the groups that all of PtyPy's have."""
+    """Say whether a file has the groups that all of PtyPy's have."""
     return source.holds(CHUNKS) and source.holds(META)
 
 
@@ -112,7 +112,7 @@ def _read(source: Source, replaced: Mapping[str, Any]) -> RawScan:
 
 
 def _chunks(source: Source) -> tuple[Chunks, tuple[str, ...]]:
-    """The patterns (m, h, w) of each chunk that has some, by the chunk's path, and a warning if
+    """Find the patterns (m, h, w) of each chunk that has some, by the chunk's path, and warn if
     chunks are missing between them.
 
     Raises:
@@ -139,7 +139,7 @@ def _chunks(source: Source) -> tuple[Chunks, tuple[str, ...]]:
 
 
 def _positions(source: Source, chunk: str, count: int) -> np.ndarray:
-    """(m, 2) float64 y and x of the ``count`` patterns of a chunk, metres."""
+    """Read y and x (m, 2) float64 of the ``count`` patterns of a chunk, metres."""
     name = f"{chunk}/positions"
     positions = source.small(name)
     if positions is None:
@@ -150,7 +150,7 @@ def _positions(source: Source, chunk: str, count: int) -> np.ndarray:
 
 
 def _weights(source: Source, chunks: Chunks) -> Stack | None:
-    """The weights of all patterns, not read; None if no chunk has any.
+    """Find the weights of all patterns, which are not read; None if no chunk has any.
 
     Raises:
         InputError: some chunks have weights, but not all, or they do not fit the patterns.
@@ -170,8 +170,8 @@ def _weights(source: Source, chunks: Chunks) -> Stack | None:
 
 
 def _bad(source: Source, frame: tuple[int, int], weights: Stack | None) -> np.ndarray | None:
-    """(h, w) bool, True where the weights of the first pattern, or those of all, speak against a
-    pixel; None if there are none.
+    """Find the pixels, (h, w) bool, that the weights of the first pattern, or those of all, speak
+    against; None if there are no weights.
     """
     name = f"{META}/weight2d"
     if weights is not None:
@@ -214,8 +214,8 @@ def _trusted(
 
 
 def _says(source: Source, name: str) -> bool:
-    """Whether the entry ``name``, if it is there, is not PtyPy's None, an array of that type or a
-    word.
+    """Say whether the entry ``name`` is anything but PtyPy's None, an array of that type or a word;
+    one that is missing is.
     """
     return source.attribute(name, "type") != "None" and source.text(name) != "None"
 
@@ -225,7 +225,7 @@ def _quantity(source: Source, name: str, units: dict[str, float]) -> float | Non
 
 
 def _wavelength(source: Source) -> float | None:
-    """Metres, of the photons whose energy is stated."""
+    """Compute the wavelength, metres, of the photons whose energy is stated."""
     name = f"{META}/energy"
     energy = _quantity(source, name, ENERGY_UNITS)
     if energy is None:
@@ -237,7 +237,7 @@ def _wavelength(source: Source) -> float | None:
 
 
 def _pixel(source: Source) -> tuple[float, float] | None:
-    """Sides (y, x), metres; None if neither is stated."""
+    """Read the sides (y, x) of a pixel, metres; None if neither is stated."""
     name = f"{META}/psize"
     sides = source.small(name, "iuf") if _says(source, name) else None
     if sides is None:
@@ -252,7 +252,7 @@ def _pixel(source: Source) -> tuple[float, float] | None:
 
 
 def _centre(source: Source, frame: list[int]) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
-    """The pixel (y, x) with the zero frequency, and a warning if it cannot be there."""
+    """Find the pixel (y, x) with the zero frequency, and warn if it cannot be there."""
     name = f"{META}/center"
     if source.text(name) is not None or not _says(source, name):  # a word is none that patterns could not tell
         return None, ()
@@ -269,7 +269,7 @@ def _centre(source: Source, frame: list[int]) -> tuple[tuple[int, int] | None, t
 
 
 def _about_count(source: Source, count: int) -> tuple[str, ...]:
-    """A warning if there should be another number of patterns."""
+    """Warn if there should be another number of patterns."""
     name = f"{META}/num_frames"
     expected = source.small(name, "iuf") if _says(source, name) else None
     if expected is None or expected.size != 1 or expected.item() == count:

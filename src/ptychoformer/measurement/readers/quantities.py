@@ -72,8 +72,8 @@ def unless_replaced(reading: Callable[[], Found], otherwise: Found, replaced: bo
 
 
 def quantity(source: Source, name: str, units: dict[str, float] | None) -> float | None:
-    """A positive number in SI units, or the mean of what is recorded for each pattern; None if it
-    is missing.
+    """Read a positive number in SI units, or the mean of what is recorded for each pattern; None if
+    it is missing.
 
     Args:
         units: that it may be in; None if it has none.
@@ -100,7 +100,7 @@ def quantity(source: Source, name: str, units: dict[str, float] | None) -> float
 
 
 def scale(source: Source, name: str, units: dict[str, float]) -> float:
-    """The SI value of the unit of ``name``, 1 without an attribute that names one.
+    """Find the SI value of the unit of ``name``, 1 without an attribute that names one.
 
     Raises:
         InputError: the unit is not in ``units``, or is no text.
@@ -122,7 +122,7 @@ def value_of(where: str, unit: str, units: dict[str, float]) -> float:
 
 
 def unit_of(source: Source, name: str) -> str:
-    """What the attribute ``units``, or ``unit``, of a dataset says; empty if there is none.
+    """Read what the attribute ``units``, or ``unit``, of a dataset says; empty if there is none.
 
     Raises:
         InputError: it is no text.

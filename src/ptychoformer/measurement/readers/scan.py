@@ -1,7 +1,7 @@
 """What every reader yields, and what it never takes on trust."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +54,7 @@ class RawScan:
         probe: (h, w) complex64, square root of recorded photons; known, or a first guess.
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32, NaN where the
-            file holds no number, in order; each
-            call starts anew.
+            file holds no number, in order; each call starts anew.
         simulated: whether the file says that it was simulated: none of its patterns is at fault.
         numbers: (n,) of these patterns in the file, increasing; None if they are all of them.
     """
@@ -93,19 +92,19 @@ class RawScan:
         return np.arange(len(self.positions)) if self.numbers is None else self.numbers
 
     def even(self, positions: np.ndarray) -> np.ndarray:
-        """``positions`` (n, 2) in a unit that is as long along y as along x, which pixels of the
-        object are not where the frame, of square pixels, is oblong.
+        """Bring ``positions`` (n, 2) to a unit that is as long along y as along x, which pixels of
+        the object are not where the frame, of square pixels, is oblong.
         """
         return positions if self.unit == "metres" else positions / self.frame
 
     def uneven(self, positions: np.ndarray) -> np.ndarray:
-        """What was made even, (n, 2), in the ``unit`` again."""
+        """Bring what was made even, (n, 2), back to the ``unit``."""
         return positions if self.unit == "metres" else positions * self.frame
 
 
 @contextmanager
 def decoding(where: object) -> Iterator[None]:
-    """Whatever a library raises on a damaged file, as one sentence about ``where``."""
+    """Put whatever a library raises on a damaged file in one sentence about ``where``."""
     try:
         yield
     except InputError:
@@ -117,7 +116,7 @@ def decoding(where: object) -> Iterator[None]:
 
 
 def check_frames(where: str, shape: tuple[int, ...]) -> None:
-    """Whether ``shape``, (n, h, w) or (rows, columns, h, w), can be that of a scan's patterns.
+    """Check that ``shape``, (n, h, w) or (rows, columns, h, w), can be that of a scan's patterns.
 
     Raises:
         InputError: there are fewer than two patterns, or more or larger ones than any detector
@@ -150,14 +149,14 @@ def raster_positions(where: str, shape: tuple[int, ...], step: float) -> np.ndar
 
 
 def frame_pixels(positions: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
-    """``positions`` (n, 2) in pixels of the object as the largest square of a ``frame`` (h, w)
-    samples it, in those of the frame, which samples it more finely along its longer side.
+    """Convert ``positions`` (n, 2) from pixels of the object as the largest square of a ``frame``
+    (h, w) samples it to those of the frame, which samples it more finely along its longer side.
     """
     return positions * (np.array(frame) / min(frame))
 
 
 def in_order(shape: tuple[int, ...], raster: tuple[int, ...]) -> bool:
-    """Whether an array of ``shape`` has one entry for each pattern, in their order.
+    """Say whether an array of ``shape`` has one entry for each pattern, in their order.
 
     Args:
         raster: the axes of the patterns, (n,) or (rows, columns).
@@ -168,8 +167,8 @@ def in_order(shape: tuple[int, ...], raster: tuple[int, ...]) -> bool:
 
 
 def orders(shape: tuple[int, ...], raster: tuple[int, ...]) -> tuple[bool, bool]:
-    """Whether positions of ``shape`` can be stored by pattern, (n, 2 or 3), and whether by axis,
-    (2 or 3, n), where n may be rows and columns of a raster.
+    """Say whether positions of ``shape`` can be stored by pattern, (n, 2 or 3), and whether by
+    axis, (2 or 3, n), where n may be rows and columns of a raster.
 
     Args:
         raster: the axes of the patterns, (n,) or (rows, columns).
@@ -183,7 +182,7 @@ def orders(shape: tuple[int, ...], raster: tuple[int, ...]) -> tuple[bool, bool]
 
 
 def check_positions(where: str, positions: np.ndarray, count: int) -> None:
-    """Whether ``positions`` (n, 2) are those of ``count`` patterns; that they are numbers,
+    """Check that ``positions`` (n, 2) are those of ``count`` patterns; that they are numbers,
     `stopped.recorded` looks at.
 
     Raises:
@@ -196,7 +195,7 @@ def check_positions(where: str, positions: np.ndarray, count: int) -> None:
 
 
 def check_finite(where: str, positions: np.ndarray, numbers: np.ndarray) -> None:
-    """Whether ``positions`` (n, 2) of patterns that hold light, of these ``numbers`` (n,) in the
+    """Check that ``positions`` (n, 2) of patterns that hold light, of these ``numbers`` (n,) in the
     file, are usable.
 
     Raises:
@@ -211,7 +210,7 @@ def check_finite(where: str, positions: np.ndarray, numbers: np.ndarray) -> None
 
 
 def sound(numbers: np.ndarray) -> np.ndarray:
-    """Where ``numbers`` are neither NaN nor infinite, nor so large that sums would be; bool of
+    """Find where ``numbers`` are neither NaN nor infinite, nor so large that sums would be; bool of
     the same shape.
     """
     with np.errstate(over="ignore"):  # in the modulus of complex ones
@@ -219,7 +218,7 @@ def sound(numbers: np.ndarray) -> np.ndarray:
 
 
 def first_mode(path: object, modes: np.ndarray, frame: Sequence[int]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The first (h, w), complex64, of the ``modes`` (..., h, w) of a probe, and a warning if there
+    """Take the first (h, w), complex64, of the ``modes`` (..., h, w) of a probe, and warn if there
     are more.
 
     Raises:
@@ -236,13 +235,25 @@ def first_mode(path: object, modes: np.ndarray, frame: Sequence[int]) -> tuple[n
 
 
 def first_kept(path: object, count: int) -> tuple[str, ...]:
-    """The warning of a file with ``count`` modes of the probe."""
+    """Warn that the first of ``count`` modes of the probe in a file is kept, if there are more."""
     return (f"{path}: the first of {count} modes of the probe is kept.",) if count > 1 else ()
 
 
 def saturation(dtype: np.dtype) -> float | None:
-    """The largest value of an integer type."""
+    """Find the largest value of an integer type; None of another type."""
     return float(np.iinfo(dtype).max) if dtype.kind in "iu" else None
+
+
+def chosen(blocks: Iterable[np.ndarray], which: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield, of ``blocks`` of patterns (m, h, w), those that ``which`` (n,) bool chooses; no block
+    is empty.
+    """
+    start = 0
+    for block in blocks:
+        part = which[start : start + len(block)]
+        start += len(block)
+        if part.any():
+            yield block if part.all() else block[part]
 
 
 def counted(where: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

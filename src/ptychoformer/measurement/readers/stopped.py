@@ -2,20 +2,19 @@
 light and without a position.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from ptychoformer.measurement.frames import ranges
 from ptychoformer.measurement.pixels import MARKERS
-from ptychoformer.measurement.readers.scan import RawScan, check_finite, check_positions, sound
+from ptychoformer.measurement.readers.scan import RawScan, check_finite, check_positions, chosen, sound
 
 AT_ONCE = 16  # patterns that are looked at together
 
 
 def recorded(raw: RawScan) -> RawScan:
-    """A scan without those of its patterns that have neither a position nor light. Patterns are
+    """Leave out those patterns of a scan that have neither a position nor light. Patterns are
     looked at only if a position is missing.
 
     Raises:
@@ -36,25 +35,15 @@ def recorded(raw: RawScan) -> RawScan:
         positions=raw.positions[used],
         numbers=raw.numbered[used],
         monitor=None if raw.monitor is None else raw.monitor[used],
-        frames=lambda size: _chosen(raw.frames(size), used),
+        frames=lambda size: chosen(raw.frames(size), used),
         warnings=(*raw.warnings, f"{told} {ranges(raw.numbered[~used])}."),
     )
 
 
 def _lit(raw: RawScan, block: np.ndarray) -> np.ndarray:
-    """Which of the patterns (m, h, w) have a pixel that counts, (m,) bool; the largest number of a
-    detector or file stands for a gap, or fills what was never written.
+    """Find which of the patterns (m, h, w) have a pixel that counts, (m,) bool; the largest number
+    of a detector or file stands for a gap, or fills what was never written.
     """
     largest = (*MARKERS, *(() if raw.saturation is None else (raw.saturation,)))
     counts = (block > 0) & ~np.isin(block, np.float32(largest))
     return (counts if raw.mask is None else counts & ~raw.mask).any(axis=(1, 2))
-
-
-def _chosen(blocks: Iterator[np.ndarray], used: np.ndarray) -> Iterator[np.ndarray]:
-    """Those of the patterns in ``blocks`` that are ``used`` (n,)."""
-    start = 0
-    for block in blocks:
-        part = used[start : start + len(block)]
-        start += len(block)
-        if part.any():
-            yield block if part.all() else block[part]

@@ -11,7 +11,9 @@ from ptychoformer.measurement.readers.scan import SMALLEST_FRAME
 
 
 def suggested_in(path: Path, data: str | None) -> str:
-    """What to add to a sentence about a file whose patterns, or only positions, are not named."""
+    """Suggest the patterns, or only the positions, of a file in which they were not named, in words
+    to be added to a sentence about it.
+    """
 
     def suggestion() -> str:
         with open_source(path) as source:
@@ -22,8 +24,8 @@ def suggested_in(path: Path, data: str | None) -> str:
 
 
 def suggested(source: Source, data: str | None = None) -> str:
-    """What to add to a sentence about a file whose patterns, unless they are ``data``, and
-    positions are not named; empty if there are none.
+    """Suggest patterns, unless they are ``data``, and positions of a file in which they were not
+    named, in words to be added to a sentence; empty if there are none.
     """
     name = data or next(iter(source.likely(is_patterns)), None)
     patterns = "" if data else source.suggestion("patterns", is_patterns)

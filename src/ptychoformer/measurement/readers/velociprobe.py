@@ -39,8 +39,8 @@ BLOCK = 2**20  # bytes unpacked at a time
 
 @contextmanager
 def open_velociprobe(path: Path) -> Iterator[RawScan]:
-    """The scan in a ``.npz.bz2`` or ``.npz``; it is unpacked to a temporary file, as bzip2 only
-    reads forwards.
+    """Open the scan in a ``.npz.bz2`` or ``.npz``; it is unpacked to a temporary file, as bzip2
+    only reads forwards.
 
     Raises:
         InputError: the file is damaged, lacks an array, or its arrays do not fit each other.
@@ -77,7 +77,7 @@ def _read(path: Path, archive: zipfile.ZipFile) -> RawScan:
 
 
 def _single(array: npy.Array, axes: int) -> tuple[int, ...]:
-    """The last ``axes`` axes of an array of one view of the sample."""
+    """Take the last ``axes`` axes of the shape of an array of one view of the sample."""
     views, shape = array.shape[:-axes], array.shape[-axes:]
     if len(shape) < axes or views not in ((), (1,)):
         raise InputError(f"{array.where} must be one view, a 1 and {axes} more axes, found shape {array.shape}.")
@@ -86,7 +86,7 @@ def _single(array: npy.Array, axes: int) -> tuple[int, ...]:
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[BinaryIO]:
-    """The archive as a file in which one can go back and forth.
+    """Unpack the archive to a file in which one can go back and forth.
 
     Raises:
         InputError: the file is damaged, or grows to more than a thousand times its size.

@@ -16,6 +16,7 @@ from ptychoformer.evaluation import CHANNELS, WHOLE
 from ptychoformer.evaluation.metrics import common_scale
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.measurement.windows import window_sums
 from ptychoformer.publication.figures.parts.panels import (
     RunFiles,
     View,
@@ -118,7 +119,7 @@ def detail_of(scene: View) -> View:
     side = min(shape) // 2
     stitched = ~np.isnan(next(iter(scene.answers.values()))["amplitude"])
     contrast = sum(_contrast(image / (np.ptp(image) or 1), side) for image in scene.truth.values())
-    whole = _sums(stitched, side) == side**2
+    whole = window_sums(stitched, (side, side)) == side**2
     top, left = np.unravel_index(np.where(whole, contrast, -1).argmax(), contrast.shape)
     part = np.s_[top : top + side, left : left + side]
     answers = {
@@ -133,14 +134,8 @@ def _contrast(image: np.ndarray, side: int) -> np.ndarray:
     + 1, W - side + 1).
     """
     image = image.astype(np.float64)
-    mean = _sums(image, side) / side**2
-    return np.sqrt(np.maximum(_sums(image**2, side) / side**2 - mean**2, 0))
-
-
-def _sums(image: np.ndarray, side: int) -> np.ndarray:
-    """Sum over all squares, by cumulative sums, so that memory does not grow with the square."""
-    total = np.pad(image, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    return total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    mean = window_sums(image, (side, side)) / side**2
+    return np.sqrt(np.maximum(window_sums(image**2, (side, side)) / side**2 - mean**2, 0))
 
 
 def compose(rows: list[Row], scores: pd.DataFrame, labels: Mapping[str, str], pixel_size: float | None) -> Figure:
