@@ -45,8 +45,8 @@ class Checkpoint:
         """
         if self.source and source_digest(self.model.kind) != self.source:
             raise InputError(
-                f"'{self.model.kind}' is not as it was signed when the network was trained (it was edited, or an"
-                " earlier version signed it in another way); bring back what it was, or train again."
+                f"'{self.model.kind}' is not as it was signed when the network was trained (it was edited, or a"
+                " module of yours that it imports); bring back what it was, or train again."
             )
         network = build(self.model.kind, self.window, self.model.options, batch_norm=self.model.batch_norm)
         network.load_state_dict(self.weights)
