@@ -18,7 +18,7 @@ from ptychoformer.consistency import check_published_names, check_references, ch
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options, no_option
-from ptychoformer.schemas import TYPES
+from ptychoformer.schemas import TYPES, shown
 from ptychoformer.suggestions import known_key, resolved
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
@@ -204,9 +204,9 @@ def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str
 
 
 def _join(key: str, name: Any) -> str:
-    text = _shown(name) if name is None or isinstance(name, bool) else str(name)
-    shown = text if text.isprintable() and len(text) <= 60 else _shown(name)
-    return f"{key}.{shown}" if key else shown
+    text = shown(name) if name is None or isinstance(name, bool) else str(name)
+    part = text if text.isprintable() and len(text) <= 60 else shown(name)
+    return f"{key}.{part}" if key else part
 
 
 def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -222,7 +222,7 @@ def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[
     default = next((kind for kind, part in alternatives.items() if "default" in part["properties"]["kind"]), None)
     kind = value.get("kind", default)
     if not isinstance(kind, str) or kind not in alternatives:
-        found = f"{_shown(kind)} is not allowed" if "kind" in value else "is missing"
+        found = f"{shown(kind)} is not allowed" if "kind" in value else "is missing"
         raise InputError(f"{_join(key, 'kind')}: {found}; it must be one of {', '.join(alternatives)}.")
     return alternatives[kind]
 
@@ -253,15 +253,8 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
 def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
     if not _fits(value, schema):
         raise InputError(
-            f"{key}: {_shown(value)} is not allowed; it must be {allowed_values(schema)}.{_hint(key, value, schema)}"
+            f"{key}: {shown(value)} is not allowed; it must be {allowed_values(schema)}.{_hint(key, value, schema)}"
         )
-
-
-def _shown(value: Any) -> str:
-    text = (
-        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
-    )
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def allowed_values(schema: Mapping[str, Any]) -> str:

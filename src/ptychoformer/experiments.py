@@ -17,10 +17,15 @@ Run = dict[str, Any]
 ALL = "all"  # of a dataset's training patterns, in the config
 
 
+def is_measured(config: Mapping[str, Any], dataset: str) -> bool:
+    """Say whether a dataset was measured rather than simulated."""
+    return config["datasets"][dataset]["kind"] == "measured"
+
+
 def window_side(config: Mapping[str, Any], dataset: str) -> int:
     """Side of the patterns that networks see of a dataset, pixels."""
     entry = config["datasets"][dataset]
-    if entry["kind"] == "measured":
+    if is_measured(config, dataset):
         return entry["patterns"]["crop"] // entry["patterns"]["bin"]
     return config["probes"][entry["probe"]]["size"]
 
@@ -39,9 +44,9 @@ def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
 
 def _grid(config: Mapping[str, Any], dataset: str) -> tuple[int, int] | None:
     """Rows and columns of the scan of a dataset that is not measured."""
-    entry = config["datasets"][dataset]
-    if entry["kind"] == "measured":
+    if is_measured(config, dataset):
         return None
+    entry = config["datasets"][dataset]
     shape = config["objects"][entry["object"]]["shape"]
     return grid_of(shape, window_side(config, dataset), entry["scan"]["overlap"])
 
@@ -88,7 +93,7 @@ def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
     level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
     if entry["test"]:
         return {"block": WHOLE_SCAN, "level": level}
-    measured = any(config["datasets"][dataset]["kind"] == "measured" for dataset in entry["datasets"])
+    measured = any(is_measured(config, dataset) for dataset in entry["datasets"])
     return {"block": STRIP if measured else config["evaluation"]["block"], "level": level}
 
 
@@ -144,8 +149,8 @@ class Experiments:
         return self.datasets(experiment)[0]
 
     def is_measured(self, dataset: str) -> bool:
-        """Whether a dataset was measured rather than simulated."""
-        return self.config["datasets"][dataset]["kind"] == "measured"
+        """Say the same of a dataset of this config."""
+        return is_measured(self.config, dataset)
 
     def networks(self, experiment: str) -> list[str]:
         """The networks of an experiment, in the order of the catalogue."""

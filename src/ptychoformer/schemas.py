@@ -42,3 +42,10 @@ def complaint(value: Any, schema: Mapping[str, Any]) -> str:
     kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     allowed = " or ".join(TYPES[kind] for kind in kinds)
     return f"{place}: {reprlib.repr(error.instance)} is not allowed; it must be {allowed}"
+
+
+def shown(value: Any) -> str:
+    """Write a value of a config as YAML does, in at most 60 characters."""
+    literals = {None: "null", True: "true", False: "false"}
+    text = literals[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
