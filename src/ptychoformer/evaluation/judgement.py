@@ -90,7 +90,7 @@ def _tested(
                 f"The network answers pattern {number} with NaN or infinity; lower the learning rate or try another"
                 " seed."
             )
-        truth = np.stack([getattr(network.normalisation, channel)(images) for channel, images in windows], axis=1)
+        truth = np.stack([network.normalisation.normalised(channel, images) for channel, images in windows], axis=1)
         yield answer.astype(np.float64), truth.astype(np.float64)
 
 

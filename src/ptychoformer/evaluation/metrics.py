@@ -63,7 +63,7 @@ def rescaled(values: np.ndarray, channel: str, scale: Normalisation, common: Nor
     """
     if scale == common:
         return values
-    return getattr(common, channel)(scale.restored(channel, np.asarray(values, np.float64)))
+    return common.normalised(channel, scale.restored(channel, np.asarray(values, np.float64)))
 
 
 def measure(
@@ -91,7 +91,7 @@ def measure(
     """
     scan, common = read_scan(test), common_scale(dataset)
     split = whole_scan(scan) if identity["test"] != identity["dataset"] else split_of(scan)
-    truth = {channel: getattr(common, channel)(getattr(scan, channel)) for channel in CHANNELS}
+    truth = {channel: common.normalised(channel, getattr(scan, channel)) for channel in CHANNELS}
     with open_patches(patches_file) as patches:
         _check_that_they_belong_together(split, patches, test)
         by_pattern = _pattern_scores(patches, truth, common)

@@ -61,7 +61,7 @@ def reference_patches(
     scan = read_scan(test)
     split = whole_scan(scan) if transferred else split_of(scan)
     truth = _reconstructed(scan, reconstruction) if kind == "epie" else (scan.amplitude, scan.phase)
-    images = normalisation.amplitude(truth[0]), normalisation.phase(truth[1])
+    images = normalisation.normalised("amplitude", truth[0]), normalisation.normalised("phase", truth[1])
     if kind == "floor":
         images = tuple(np.full_like(image, mean) for image, mean in zip(images, means, strict=True))
     # A reconstruction is a whole object: its patches are stitched where they were cut.

@@ -51,7 +51,7 @@ def load_examples(
     Raises:
         InputError: the dataset is damaged or holds NaN.
     """
-    images = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)
+    images = normalisation.normalised("amplitude", scan.amplitude), normalisation.normalised("phase", scan.phase)
     labels = np.stack([windows(image, scan.true_positions[indices], scan.window) for image in images], axis=1)
     photons = read_patterns(dataset, indices)
     seen = torch.from_numpy(network_input(photons, inputs))
