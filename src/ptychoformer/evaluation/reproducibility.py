@@ -21,7 +21,14 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes, fourier_shift
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.spectra import SMALLEST_SIDE, crossing, half_bit, ring_correlation
+from ptychoformer.evaluation.spectra import (
+    SMALLEST_SIDE,
+    crossing,
+    half_bit,
+    radial_frequency,
+    ring_correlation,
+    windowed,
+)
 from ptychoformer.measurement.cxi import read_transmission
 from ptychoformer.measurement.gauge import lit_pixels, phase_ramp, phase_slopes
 from ptychoformer.storage import open_hdf5, read
@@ -116,20 +123,13 @@ def aligned(first: np.ndarray, second: np.ndarray, moves: bool) -> tuple[np.ndar
         second = second * phase_ramp(second.shape, phase_slopes(first * second.conj(), everywhere))
         if not moves:
             break
-        detail = (weights * np.fft.fft2(_without_border(image)) for image in (first, second))
+        # Mean and border lie at one place in both objects, wherever what they show lies.
+        detail = (weights * np.fft.fft2(windowed(image)) for image in (first, second))
         step = phase_cross_correlation(*detail, space="fourier", upsample_factor=FINENESS, normalization=None)[0]
         second = np.fft.ifft2(fourier_shift(np.fft.fft2(second), step))
         moved += step
     second = second * np.exp(1j * np.angle(np.sum(first * second.conj())))
     return first, second, (float(moved[0]), float(moved[1]))
-
-
-def _without_border(image: np.ndarray) -> np.ndarray:
-    """An image (h, w) less its mean, under a Hann window: mean and border lie at one place in both
-    objects, wherever what they show lies.
-    """
-    window = np.outer(*(np.sin(np.pi * np.arange(side) / side) ** 2 for side in image.shape))
-    return (image - (image * window).sum() / window.sum()) * window
 
 
 def detail_weights(shape: tuple[int, int]) -> np.ndarray:
@@ -138,7 +138,7 @@ def detail_weights(shape: tuple[int, int]) -> np.ndarray:
     They rise with the frequency, since of a phase that varies slowly a shift is all but a ramp,
     which was taken off before.
     """
-    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
+    frequency = radial_frequency(shape)
     return frequency * np.exp(-((frequency / FINEST) ** 2))
 
 

@@ -150,7 +150,13 @@ def _hann(shape: tuple[int, int]) -> np.ndarray:
     return np.outer(y, x)
 
 
-def _radial_frequency(shape: tuple[int, int]) -> np.ndarray:
+def windowed(image: np.ndarray) -> np.ndarray:
+    """Take the mean off an image (h, w), weighted by the Hann window, and apply the window."""
+    window = _hann(image.shape)
+    return (image - (image * window).sum() / window.sum()) * window
+
+
+def radial_frequency(shape: tuple[int, int]) -> np.ndarray:
     """Distance (h, w) from the spectrum's origin, cycles/pixel; zero frequency comes first, as
     in `numpy.fft.fft2`.
     """
@@ -186,7 +192,7 @@ def band_shares(spectrum: np.ndarray) -> tuple[float, float, float]:
     Raises:
         InputError: there is no energy.
     """
-    radius = _radial_frequency(spectrum.shape)
+    radius = radial_frequency(spectrum.shape)
     band = np.digitize(radius, MAX_FREQUENCY * np.array([1, 2]) / 3, right=True)
     energy = np.bincount(band.ravel(), spectrum.ravel(), minlength=len(BANDS))
     if energy.sum() == 0:
@@ -206,12 +212,9 @@ def ring_correlation(estimate: np.ndarray, truth: np.ndarray) -> tuple[np.ndarra
     rings are several coefficients wide along the longer side, and hold fewer: for 64 x 256, 0.67 to
     0.93 of it, so that a resolution at the half-bit threshold is a few per cent too good.
     """
-    window = _hann(truth.shape)
-    first, second = (
-        np.fft.fft2(window * (image - (image * window).sum() / window.sum())) for image in (estimate, truth)
-    )
+    first, second = (np.fft.fft2(windowed(image)) for image in (estimate, truth))
     side = min(truth.shape)
-    ring = np.rint(_radial_frequency(truth.shape) * side).astype(int).ravel()
+    ring = np.rint(radial_frequency(truth.shape) * side).astype(int).ravel()
     rings = np.arange(1, side // 2 + 1)
 
     def total(values: np.ndarray) -> np.ndarray:
