@@ -23,7 +23,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS, PATTERN, RELATIVE_PHASE, RELEASED, SCENE, SYNCHRONISED, UNSEEN, WHOLE
-from ptychoformer.evaluation.columns import IDENTITY, SCORE_TYPES, SCORES
+from ptychoformer.evaluation.columns import IDENTITY, SCORE_TYPES, SCORES, check_given_once
 from ptychoformer.evaluation.patches import Patches, chunks, open_patches
 from ptychoformer.evaluation.scores import (
     LEAST_ERROR_PSNR,
@@ -244,10 +244,7 @@ def collect(files: Iterable[str | os.PathLike], output: str | os.PathLike) -> No
     if not frames:
         raise InputError(f"There are no metrics to collect into {output}.")
     frame = pd.concat(frames, ignore_index=True)
-    repeated = frame.duplicated(subset=[name for name in SCORES if name != "value"])
-    if repeated.any():
-        run = frame.loc[repeated.idxmax(), list(IDENTITY)]
-        raise InputError(f"The metrics of the run {'/'.join(map(str, run))} were given twice.")
+    check_given_once(frame)
     write_csv(frame, output)
 
 
