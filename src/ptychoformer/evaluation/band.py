@@ -120,9 +120,9 @@ def means(sums: np.ndarray, total: np.ndarray) -> np.ndarray:
     return np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
 
 
-def _least_to_come(rows: np.ndarray) -> np.ndarray:
-    """(n,) the smallest of all items from the i-th on."""
-    return np.minimum.accumulate(rows[::-1])[::-1]
+def _least_to_come(corners: np.ndarray) -> np.ndarray:
+    """Find the smallest of all ``corners`` (n,) or (n, 2) from the i-th on, same shape."""
+    return np.minimum.accumulate(corners[::-1])[::-1]
 
 
 def band_axis(corners: np.ndarray, window: tuple[int, int]) -> int:
@@ -144,5 +144,5 @@ def band_pixels(corners: np.ndarray, window: tuple[int, int]) -> int:
 
 def _held(corners: np.ndarray, window: tuple[int, int]) -> np.ndarray:
     """Pixels (2,) of a scan's band along each axis, at its largest."""
-    held = np.max(np.maximum.accumulate(corners) - np.minimum.accumulate(corners[::-1])[::-1], axis=0) + window
+    held = np.max(np.maximum.accumulate(corners) - _least_to_come(corners), axis=0) + window
     return held * (np.ptp(corners, axis=0) + window)[::-1]

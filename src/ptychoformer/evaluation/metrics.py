@@ -41,7 +41,7 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.similarity import RADIUS
 from ptychoformer.tables import read_csv, write_csv, write_rows
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
-from ptychoformer.training.split import Rectangle, Split, split_of, whole_scan
+from ptychoformer.training.split import Rectangle, Split, split_of, tested_split
 
 if TYPE_CHECKING:  # a run is scored in less time than pandas takes to import
     import pandas as pd
@@ -90,7 +90,7 @@ def measure(
         InputError: a file cannot be read, or they do not belong together.
     """
     scan, common = read_scan(test), common_scale(dataset)
-    split = whole_scan(scan) if identity["test"] != identity["dataset"] else split_of(scan)
+    split = tested_split(scan, transferred=identity["test"] != identity["dataset"])
     truth = {channel: common.normalised(channel, getattr(scan, channel)) for channel in CHANNELS}
     with open_patches(patches_file) as patches:
         _check_that_they_belong_together(split, patches, test)

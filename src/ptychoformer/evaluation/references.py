@@ -19,7 +19,7 @@ from ptychoformer.evaluation.patches import chunks, create_patches
 from ptychoformer.measurement.cxi import Scan, read_scan, read_transmission
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import label_statistics, training_normalisation
-from ptychoformer.training.split import split_of, training_subset, whole_scan
+from ptychoformer.training.split import split_of, tested_split, training_subset
 
 
 def reference_patches(
@@ -59,7 +59,7 @@ def reference_patches(
     normalisation = training_normalisation(scan, trained)
     means, _ = label_statistics(scan, trained, normalisation)
     scan = read_scan(test)
-    split = whole_scan(scan) if transferred else split_of(scan)
+    split = tested_split(scan, transferred)
     truth = _reconstructed(scan, reconstruction) if kind == "epie" else (scan.amplitude, scan.phase)
     images = normalisation.normalised("amplitude", truth[0]), normalisation.normalised("phase", truth[1])
     if kind == "floor":

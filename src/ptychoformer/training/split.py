@@ -143,6 +143,16 @@ def whole_scan(scan: Scan) -> Split:
     return Split(scan, index[:0], index, {WHOLE_SCAN: index})
 
 
+def tested_split(scan: Scan, transferred: bool) -> Split:
+    """Return the split of a scan for networks that were trained on it, or, ``transferred``, on
+    another.
+
+    Raises:
+        InputError: the scan is too small to be split.
+    """
+    return whole_scan(scan) if transferred else split_of(scan)
+
+
 def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarray:
     """``n_train`` of the training patterns, increasing.
 
