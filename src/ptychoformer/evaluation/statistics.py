@@ -124,10 +124,7 @@ def repeated_measures_anova(table: pd.DataFrame) -> Anova:
     # Here, since tables, figures and the report need less of this module, and start sooner.
     from statsmodels.stats.anova import AnovaRM
 
-    long = pd.DataFrame(
-        [(seed, level, value) for seed, row in table.iterrows() for level, value in row.items()],
-        columns=["seed", "level", "value"],
-    )
+    long = table.melt(var_name="level", value_name="value", ignore_index=False).reset_index(names="seed")
     tested = AnovaRM(long, "value", "seed", within=["level"]).fit().anova_table.loc["level"]
     f_value, df_effect, df_error, p = map(float, tested)
     epsilon = greenhouse_geisser(table.to_numpy(float))
