@@ -1,9 +1,9 @@
-"""Are the models, or the losses, different? Repeated-measures ANOVA and paired t-tests over seeds.
+"""Are networks, or losses, different? Repeated-measures ANOVA and paired t-tests over seeds.
 
 A seed fixes noise, jitter, split, order and initial weights for all runs alike, so seeds are the
-subjects and what is compared is the factor within them: the model while the loss is held, or the
-loss while the model is. The models or losses compared are its levels. Where a test cannot be made,
-its numbers stay empty and a note says why.
+subjects and what is compared is the factor within them: the network while the loss is held, or the
+loss while the network is. The networks or losses compared are its levels. Where a test cannot be
+made, its numbers stay empty and a note says why.
 """
 
 import os
@@ -20,7 +20,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import ANOVA, GROUP, PAIRWISE
 from ptychoformer.evaluation.intervals import d_z_interval, eta_squared_interval, half_width
 from ptychoformer.evaluation.metrics import read_metrics
-from ptychoformer.evaluation.quantities import SIGNIFICANCE
+from ptychoformer.evaluation.quantities import FACTORS, SIGNIFICANCE
 from ptychoformer.tables import PRECISION, write_csv
 
 HELD = {"model": "loss", "loss": "model"}  # by factor
@@ -90,7 +90,8 @@ def obstacle(table: pd.DataFrame) -> str:
 
 
 def _levels(table: pd.DataFrame) -> str:
-    return {"model": "models", "loss": "losses"}.get(table.columns.name, "levels")
+    factor = FACTORS.get(table.columns.name)
+    return factor.plural if factor else "levels"
 
 
 def _require_testable(table: pd.DataFrame) -> None:
@@ -224,12 +225,13 @@ def _anova_row(table: pd.DataFrame) -> dict:
 
 def _pair_rows(table: pd.DataFrame) -> list[dict]:
     pairs = list(combinations(table.columns, 2))
-    alpha = SIGNIFICANCE / max(1, len(pairs))
-    return [_pair_row(table[[a, b]], alpha) for a, b in pairs]
+    return [_pair_row(table[[a, b]], len(pairs)) for a, b in pairs]
 
 
-def _pair_row(table: pd.DataFrame, alpha: float) -> dict:
+def _pair_row(table: pd.DataFrame, n_pairs: int) -> dict:
+    """Test two levels (seeds x 2), of ``n_pairs`` that are tested."""
     a, b = table.columns
+    alpha = SIGNIFICANCE / n_pairs
     note = obstacle(table)
     result = _difference_alone(table) if note else _t_test(table)
     return {
@@ -237,7 +239,7 @@ def _pair_row(table: pd.DataFrame, alpha: float) -> dict:
         "b": b,
         "n_seeds": len(table),
         **asdict(result),
-        "p_bonferroni": min(1.0, result.p * SIGNIFICANCE / alpha) if not note else nan,
+        "p_bonferroni": min(1.0, result.p * n_pairs) if not note else nan,
         "alpha": alpha,
         "significant": None if note else result.p < alpha,
         "note": note or _few_seeds(len(table)),
