@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from ptychoformer.configuration import check_keys
 from ptychoformer.drawn import runs_of_fig9
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import REFERENCES
 from ptychoformer.paths import CELL, EPIE_EVALUATION, EVALUATION, OWN_EVALUATION, REFERENCE_EVALUATION, TRAINING
 from ptychoformer.planning.figures import drawings
 from ptychoformer.planning.inputs import Inputs, files_of_runs, files_of_store
@@ -41,7 +42,7 @@ wildcard_constraints:
     test="|".join(config["datasets"]),
     model=r"[^/]+",
     loss=r"[^/]+",
-    reference="floor|ceiling|one_pattern",
+    reference="|".join(name for name in REFERENCES if name != "epie"),
     n_train=r"\d+",
     seed=r"\d+",
     experiment="|".join(config["experiments"]),

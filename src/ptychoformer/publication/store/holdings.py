@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import NEEDED_REFERENCES
 from ptychoformer.experiments import Run, epochs_of, headline_of, models_of, sizes_of
 
 # How many seeds there are to be, fixed before the first run as the paper's "ten independent
@@ -32,7 +33,6 @@ MEASURED_PARTS = ("bands", "spectra")  # of scenes, which alone are taken from t
 _COLUMNS = ("dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size")
 # The scenes of parts that name none: of these were all that stores kept at first.
 _FIRST_PLACE = ("lower_right", "scene")
-_NEEDED = ("floor", "ceiling")  # references that a table cannot do without
 _CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
 
@@ -248,7 +248,7 @@ def _runs(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> lis
 def _with_references(test: str | None, cell: Cell, block: str, holdings: Holdings) -> set[int]:
     """The seeds that have what a table cannot do without."""
     dataset, size = cell
-    return set.intersection(*(holdings.seeds(dataset, test, (name, "none"), size, block) for name in _NEEDED))
+    return set.intersection(*(holdings.seeds(dataset, test, (name, "none"), size, block) for name in NEEDED_REFERENCES))
 
 
 def _candidates(
