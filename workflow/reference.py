@@ -36,12 +36,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from ptychoformer import paths
 from ptychoformer.configuration import CONFIG, FULL_SIZE, GPU, load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.experiments import Experiments, Run, models_of
 from ptychoformer.files import write_text
 from ptychoformer.parsing import Parser, command_parser
-from ptychoformer.paths import EVALUATION
 from ptychoformer.publication.harvest import harvest
 from ptychoformer.publication.store.holdings import INDEX, RETRAINED, Holdings
 from ptychoformer.publication.store.views import shown_by
@@ -183,11 +183,11 @@ def _left(config: dict, folder: str | os.PathLike, experiment: str, with_bands: 
 
 
 def _metrics(config: dict, run: Run) -> str:
-    return f"{config['pathvars']['results']}/{EVALUATION}/metrics.csv".format(**run)
+    return f"{config['pathvars']['results']}/{paths.EVALUATION}/metrics.csv".format(**run)
 
 
 def _bands(config: dict) -> str:
-    return f"{config['pathvars']['results']}/evaluation/table1/bands.csv"
+    return f"{config['pathvars']['results']}/{paths.BANDS}"
 
 
 def _holdings(folder: str | os.PathLike, config: dict) -> Holdings | None:

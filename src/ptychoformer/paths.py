@@ -19,6 +19,8 @@ EVALUATION = f"evaluation/{RUN}/on_{{test}}"  # a run is tested on a dataset, it
 OWN_EVALUATION = EVALUATION.replace("{test}", "{dataset}")
 REFERENCE_EVALUATION = EVALUATION.replace("{model}/{loss}", "{reference}/none")
 EPIE_EVALUATION = EVALUATION.replace("{model}/{loss}", "epie/none")
+# Of the scenes of Table I's first condition: spectra, and the energy by frequency band.
+SPECTRA, BANDS = "evaluation/table1/spectra.csv", "evaluation/table1/bands.csv"
 SIMULATED_DATASET = "simulation/datasets/{dataset}/seed{seed}.cxi"
 MEASURED_DATASET = "measurement/datasets/{dataset}.cxi"  # one for all seeds
 SIMULATED_OBJECT = "simulation/objects/{object}.h5"

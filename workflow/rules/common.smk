@@ -14,7 +14,16 @@ from ptychoformer.configuration import check_keys
 from ptychoformer.drawn import runs_of_fig9
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import REFERENCES
-from ptychoformer.paths import CELL, EPIE_EVALUATION, EVALUATION, OWN_EVALUATION, REFERENCE_EVALUATION, TRAINING
+from ptychoformer.paths import (
+    BANDS,
+    CELL,
+    EPIE_EVALUATION,
+    EVALUATION,
+    OWN_EVALUATION,
+    REFERENCE_EVALUATION,
+    SPECTRA,
+    TRAINING,
+)
 from ptychoformer.planning.figures import drawings
 from ptychoformer.planning.inputs import Inputs, files_of_runs, files_of_store
 from ptychoformer.planning.parameters import Parameters

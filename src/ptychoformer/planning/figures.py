@@ -18,7 +18,7 @@ from ptychoformer.drawn import (
     weights_of_losses,
 )
 from ptychoformer.errors import InputError
-from ptychoformer.paths import TRAINING
+from ptychoformer.paths import BANDS, SPECTRA, TRAINING
 from ptychoformer.planning.inputs import METRICS, RESULTS, Inputs, files_of_runs, parts_of_runs
 
 
@@ -115,7 +115,7 @@ def fig8(inputs: Inputs) -> Drawing:
 
 def fig9(inputs: Inputs) -> Drawing:
     """Show the frequencies of the scenes of Table I's first condition."""
-    measured = {name: f"{RESULTS}/evaluation/table1/{name}.csv" for name in ("spectra", "bands")}
+    measured = dict(spectra=f"{RESULTS}/{SPECTRA}", bands=f"{RESULTS}/{BANDS}")
     return Drawing(measured, _compared(inputs, "table1"))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from ptychoformer import paths
 from ptychoformer.experiments import Run
 from ptychoformer.planning.plan import Plan
-from ptychoformer.publication.store.holdings import INDEX, RETRAINED
+from ptychoformer.publication.store.holdings import INDEX, RETRAINED, VIEWS
 
 RESULTS = "<results>"  # Snakemake's path variable: the folder of a scale's results
 METRICS = f"{RESULTS}/evaluation/{{experiment}}/metrics.csv"
@@ -134,7 +134,7 @@ class Inputs:
     def bands(self) -> list[str]:
         """Return the energies by frequency band, unless a store of runs lacks them."""
         shown = not self.plan.harvested or "fig9" in self.plan.shown_figures
-        return [f"{RESULTS}/evaluation/table1/bands.csv"] if shown else []
+        return [f"{RESULTS}/{paths.BANDS}"] if shown else []
 
     def scan_to_draw(self, run: Run) -> dict[str, str]:
         """Name the dataset that a run is tested on, and the object that it links to."""
@@ -150,7 +150,7 @@ class Inputs:
 
     def kept_pictures(self, runs: list[Run], *parts: str) -> dict[str, Any]:
         """Name the same, or what the store of printed runs keeps of them."""
-        return dict(views=f"{self.plan.harvested}/views.h5") if self.plan.harvested else self.pictures(runs, *parts)
+        return dict(views=f"{self.plan.harvested}/{VIEWS}") if self.plan.harvested else self.pictures(runs, *parts)
 
     def reconstruction_pictures(self) -> list[str]:
         """Return the pictures of the measured scans of Figure 5 that are reconstructed here."""

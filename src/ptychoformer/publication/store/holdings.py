@@ -24,7 +24,7 @@ from ptychoformer.experiments import Run, epochs_of, headline_of, models_of, siz
 # How many seeds there are to be, fixed before the first run as the paper's "ten independent
 # experiments"; on fewer a result is interim.
 SEEDS_FIXED = 10
-INDEX = "runs.csv"  # of a store
+INDEX, VIEWS = "runs.csv", "views.h5"  # of a store
 # A store within the store: runs that were trained again, since what is measured of their scenes was
 # not kept. Their scores take no part, so that what is compared stays as it was trained.
 RETRAINED = "retrained"
