@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from ptychoformer import __version__
 from ptychoformer.errors import InputError, OutputError, first_line
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.network import TrainedNetwork
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.files import atomic, content_digest
 from ptychoformer.training.normalisation import Normalisation
 

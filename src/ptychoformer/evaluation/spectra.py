@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.columns import BAND_ENERGIES, IDENTITY, SPECTRA
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import Scan, read_scan
 from ptychoformer.tables import write_csv

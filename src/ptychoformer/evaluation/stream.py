@@ -39,9 +39,9 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.band import TILE, Band, band_axis, band_pixels, means
 from ptychoformer.evaluation.disagreement import Disagreement
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import window_weights
 from ptychoformer.evaluation.synchronise import PHASES, TIE, overlapping, solved
 from ptychoformer.measurement.preparation import PreparedScan

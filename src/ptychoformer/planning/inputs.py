@@ -18,10 +18,15 @@ RECONSTRUCTION = f"{RESULTS}/measurement/reconstructions/{{dataset}}"
 class Wildcards(Protocol):
     """The parts of the path of what a job makes, as text; each job has some of them."""
 
+    object: str
+    probe: str
     dataset: str
     test: str
+    model: str
+    loss: str
     seed: str
     experiment: str
+    file: str
 
 
 def files_of_runs(pattern: str, runs: Iterable[Run]) -> list[str]:

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import NEEDED_REFERENCES, RELEASED, SCORED
+from ptychoformer.evaluation import NEEDED_REFERENCES, REFERENCES, RELEASED, SCORED
 from ptychoformer.evaluation.columns import PAIRWISE, PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import write_text
 from ptychoformer.publication.tables.layout import Layout, Part
-from ptychoformer.publication.tables.typeset import REFERENCES, latex_document, markdown_document
+from ptychoformer.publication.tables.typeset import latex_document, markdown_document
 from ptychoformer.tables import write_csv
 
 _PART = list(Part._fields)
