@@ -143,5 +143,5 @@ FIGURES_OF_A_STORE: dict[str, Callable[[Experiments], bool]] = {
 
 
 def held_figures(experiments: Experiments) -> list[str]:
-    """Return the figures that can be drawn of the holdings."""
+    """Return the figures that can be drawn from the holdings."""
     return [name for name, is_held in FIGURES_OF_A_STORE.items() if is_held(experiments)]

@@ -78,9 +78,9 @@ class Band:
             each axis is 0.
         weights: (h, w) of a patch's pixels.
         channels: of a patch.
-        sink: takes the first row, the sums (c, rows, W) float64 of weighted patches and that (rows,
-            W) of weights, 0 where no patch lies,
-            of rows that are final, from top to bottom, each once.
+        sink: takes rows that are final, from top to bottom, each once: the number of the first, the
+            sums (c, rows, W) float64 of weighted patches, and that (rows, W) of weights, 0 where no
+            patch lies.
     """
 
     def __init__(

@@ -45,8 +45,8 @@ def reference_patches(
         subset: how the training patterns were chosen, see `training.split.training_subset`.
         transferred: whether ``test`` is another dataset, which is then predicted as a whole.
         reconstruction: of ``epie``, an object reconstructed from ``test``
-            (`measurement.reconstruct`). Its constant phase, which no
-            pattern knows, is taken from the truth.
+            (`measurement.reconstruct`). Its constant phase, which no pattern knows, is taken from
+            the truth.
 
     Raises:
         InputError: the kind is unknown, the dataset cannot be read or has fewer than ``n_train``

@@ -59,8 +59,7 @@ def window_weights(window: tuple[int, int], weighting: str) -> np.ndarray:
 
     Args:
         weighting: ``radial``, falling linearly from 1 at the window's centre to ``CORNER_WEIGHT``
-            in its corners, because the probe is
-            brightest in its middle; or ``uniform``.
+            in its corners, because the probe is brightest in its middle; or ``uniform``.
 
     Raises:
         InputError: the weighting is unknown.

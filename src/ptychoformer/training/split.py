@@ -158,9 +158,8 @@ def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarr
 
     Args:
         how: ``scattered``, drawn by the seed from all of them, a smaller subset within the larger;
-            or ``square``, the scan's first rows
-            and columns in as square a block as the training rows allow, as in the paper's Fig. 7;
-            off the grid, those nearest its corner.
+            or ``square``, the scan's first rows and columns in as square a block as the training
+            rows allow, as in the paper's Fig. 7; off the grid, those nearest its corner.
 
     Raises:
         InputError: there are fewer training patterns.
@@ -186,9 +185,8 @@ def validation_part(indices: np.ndarray, fraction: float, how: str, seed: int) -
     """Divide training patterns into fitted and watched ones, at least one of each.
 
     Args:
-        how: ``random`` as published, or ``block``, the last patterns in scan order; among random
-            neighbours of overlapping
-            windows overfitting cannot be seen.
+        how: ``random`` as published, or ``block``, the last patterns in scan order. Overlapping
+            neighbours of random validation patterns are trained on, which hides overfitting.
 
     Raises:
         InputError: there is one pattern only.

@@ -38,21 +38,8 @@ LOCAL, REFERENCE = "local", "reference"
 _SCHEDULE, _CODE = ["epochs", "batch_size"], "code_digest"
 VERDICTS_ELSEWHERE = tuple(f"verdict_{name}" for name in ELSEWHERE)
 OUTPUT_COLUMNS = [
-    *(
-        "id",
-        "place",
-        "statement",
-        "judges",
-        "verdict",
-        *VERDICTS_ELSEWHERE,
-        "effect",
-        "low",
-        "high",
-        "unit",
-        "n_seeds",
-        "rival",
-        "reason",
-    ),
+    *("id", "place", "statement", "judges", "verdict", *VERDICTS_ELSEWHERE),
+    *("effect", "low", "high", "unit", "n_seeds", "rival", "reason"),
     *("scale", "source", "interim", "published_value", "note", "experiment"),
 ]
 
