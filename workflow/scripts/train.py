@@ -20,8 +20,8 @@ with job(snakemake, alone=snakemake.output.checkpoints, afterwards=tidy) as fact
     from ptychoformer.training.options import TrainingOptions
 
     datasets, made, how = snakemake.input.datasets, snakemake.output, snakemake.params
-    one_seed = "seed" in snakemake.wildcards.keys()
-    seeds = [int(snakemake.wildcards.seed)] if one_seed else snakemake.config["seeds"]
+    one = hasattr(snakemake.wildcards, "seed")
+    seeds = [int(snakemake.wildcards.seed)] if one else snakemake.config["seeds"]
     runs = [Run(*files) for files in zip(datasets, seeds, made.checkpoints, made.histories, strict=True)]
     model, loss, training = NetworkEntry(**how.model), LossEntry.of(how.loss), TrainingOptions(**how.training)
     entries = dict(model=model, loss=loss, training=training, code=how.code)
