@@ -51,8 +51,8 @@ TYPES = SCORE_TYPES | dict.fromkeys(_TEXT, str) | dict.fromkeys(_FLAGS, bool) | 
 
 
 def read_table(path: str | os.PathLike, columns: Iterable[str], text: Iterable[str] = ()) -> "pd.DataFrame":
-    """A CSV file that has at least these columns: text as it stands, however much it looks like a
-    number or a gap, and numbers.
+    """Read a CSV file that has at least these columns: text as it stands, however much it looks
+    like a number or a gap, and numbers.
 
     Args:
         text: columns of text besides those that `TYPES` knows.

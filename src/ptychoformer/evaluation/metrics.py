@@ -48,7 +48,7 @@ if TYPE_CHECKING:  # a run is scored in less time than pandas takes to import
 
 
 def common_scale(dataset: str | os.PathLike) -> Normalisation:
-    """The scale on which every network trained on a dataset is measured.
+    """Find the scale on which every network trained on a dataset is measured.
 
     Raises:
         InputError: the dataset cannot be read.
@@ -58,8 +58,8 @@ def common_scale(dataset: str | os.PathLike) -> Normalisation:
 
 
 def rescaled(values: np.ndarray, channel: str, scale: Normalisation, common: Normalisation) -> np.ndarray:
-    """Values of ``amplitude`` or ``phase`` from one 0 to 1 scale to another, same shape;
-    unchanged if the scales are the same.
+    """Bring values of ``amplitude`` or ``phase`` from one 0 to 1 scale to another, same shape; they
+    are unchanged if the scales are the same.
     """
     if scale == common:
         return values
@@ -119,8 +119,8 @@ def _check_that_they_belong_together(split: Split, patches: Patches, dataset: st
 
 
 def _regions(split: Split, unseen: np.ndarray) -> dict[str, np.ndarray]:
-    """Names of regions to what is ``unseen`` of them; of a scan without training all is, which
-    goes without saying.
+    """Name the regions of a block: the whole, and what is ``unseen`` of it. Of a scan without
+    training all is, which goes without saying.
     """
     whole = {WHOLE: np.full_like(unseen, True)}
     return whole | {UNSEEN: unseen} if len(split.train) else whole
@@ -158,7 +158,7 @@ def _own_scene(path: str | os.PathLike, block: str, level: str, place: Rectangle
 def _image_rows(
     scene: Scene, channel: str, truth: Mapping[str, Images], regions: Mapping[str, Region], common: Normalisation
 ) -> Iterator[tuple]:
-    """Region, channel, metric and value of one channel of a scene, 0 where nothing was
+    """Yield region, channel, metric and value of one channel of a scene, 0 where nothing was
     stitched, and of the relative phase.
     """
     image, here = rescaled(getattr(scene, channel), channel, scene.normalisation, common), truth[channel]
@@ -183,7 +183,7 @@ def _pattern_rows(
 
 
 def _mean_of_patterns(values: np.ndarray) -> float:
-    """The mean of one metric (m,) over patterns, infinite if it is so for all of them.
+    """Average one metric (m,) over patterns; infinite if it is so for all of them.
 
     Among others, an exact pattern counts as one with the least error that single precision tells;
     its infinite PSNR would hide all of theirs.
@@ -195,7 +195,7 @@ def _mean_of_patterns(values: np.ndarray) -> float:
 def _pattern_scores(
     patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Every metric of every channel, (m,)."""
+    """Score every pattern in each metric of each channel, (m,)."""
     parts: dict[tuple[str, str], list[np.ndarray]] = {}
     whole_patch = Region(np.full(patches.window, True))
     for part, *estimates in patches.chunks():
@@ -212,8 +212,8 @@ def _pattern_scores(
 
 
 def _released_rows(patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation) -> Iterator[tuple]:
-    """The release's own score: patches as the rows (m, h * w) of one image; chunk by chunk,
-    each with the rows that its windows reach.
+    """Yield the release's own score, of patches as the rows (m, h * w) of one image; chunk by
+    chunk, each with the rows that its windows reach.
     """
     count, pixels, reach = len(patches.index), patches.window[0] * patches.window[1], RADIUS
     for channel in CHANNELS:
@@ -249,7 +249,7 @@ def collect(files: Iterable[str | os.PathLike], output: str | os.PathLike) -> No
 
 
 def read_metrics(path: str | os.PathLike) -> "pd.DataFrame":
-    """The rows of a metrics file, an empty value as NaN.
+    """Read the rows of a metrics file, an empty value as NaN.
 
     Raises:
         InputError: the file is missing or empty, or its columns or numbers are not those of

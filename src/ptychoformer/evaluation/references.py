@@ -73,7 +73,7 @@ def reference_patches(
 
 
 def _reconstructed(scan: Scan, path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (H, W) of a reconstruction, on the grid of the object; what the scan
+    """Read amplitude and phase (H, W) of a reconstruction, on the grid of the object; what the scan
     does not reach is as without an object.
     """
     found = read_transmission(path)

@@ -69,8 +69,8 @@ class Agreement:
 
 
 def agreement_of_files(first: str | os.PathLike, second: str | os.PathLike, whole: str | os.PathLike) -> Agreement:
-    """`agreement` of two halves of a scan where the ``whole`` is well lit: files of
-    `measurement.reconstruct`, whose objects begin at the same pixel.
+    """Find the `agreement` of two halves of a scan where the ``whole`` is well lit, from files of
+    `measurement.reconstruct` whose objects begin at the same pixel.
 
     Raises:
         InputError: a file cannot be read, or no part of the object is well lit.
@@ -83,7 +83,7 @@ def agreement_of_files(first: str | os.PathLike, second: str | os.PathLike, whol
 
 
 def without_holes(light: np.ndarray) -> np.ndarray:
-    """Where (H, W) bool an object is lit by ``light`` (H, W), or dimly amid what is lit."""
+    """Find where (H, W) bool an object is lit by ``light`` (H, W), or dimly amid what is lit."""
     return binary_fill_holes(lit_pixels(light)) & lit_pixels(light, DIM)
 
 
@@ -112,8 +112,8 @@ def _compared(first: np.ndarray, second: np.ndarray, shift: tuple[float, float])
 
 
 def aligned(first: np.ndarray, second: np.ndarray, moves: bool) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Both objects (h, w), the second with the first's phase, phase ramp and, if it ``moves``,
-    place; and by how many pixels (y, x) it was moved.
+    """Bring the second of two objects (h, w) to the first's phase, phase ramp and, if it ``moves``,
+    place; return both, and by how many pixels (y, x) it was moved.
     """
     from skimage.registration import phase_cross_correlation  # takes half a second, which only this pays
 
@@ -133,7 +133,8 @@ def aligned(first: np.ndarray, second: np.ndarray, moves: bool) -> tuple[np.ndar
 
 
 def detail_weights(shape: tuple[int, int]) -> np.ndarray:
-    """Weights (h, w) of the Fourier coefficients, zero frequency first, by which a shift is found.
+    """Compute the weights (h, w) of the Fourier coefficients, zero frequency first, by which a
+    shift is found.
 
     They rise with the frequency, since of a phase that varies slowly a shift is all but a ramp,
     which was taken off before.
@@ -143,8 +144,8 @@ def detail_weights(shape: tuple[int, int]) -> np.ndarray:
 
 
 def lit_rectangle(lit: np.ndarray) -> tuple[slice, slice]:
-    """A large rectangle of pixels that are all ``lit`` (H, W) bool: the border of the whole, drawn
-    in line by line, always where it is darkest.
+    """Find a large rectangle of pixels that are all ``lit`` (H, W) bool: draw in the border of the
+    whole line by line, always where it is darkest.
 
     Raises:
         InputError: there is none whose sides have `spectra.SMALLEST_SIDE` pixels.

@@ -93,7 +93,7 @@ class Pair:
 
 
 def _images(scene: Scene, scan: Scan, path: str | os.PathLike) -> dict[str, Pair]:
-    """Amplitude, phase in radians, and the complex object."""
+    """Pair estimate and truth of amplitude, of phase in radians, and of the complex object."""
     (top, left), (height, width) = scene.origin, scene.amplitude.shape
     if min(top, left) < 0 or top + height > scan.amplitude.shape[0] or left + width > scan.amplitude.shape[1]:
         raise InputError(
@@ -114,8 +114,8 @@ def _images(scene: Scene, scan: Scan, path: str | os.PathLike) -> dict[str, Pair
 
 
 def _pair(estimate: np.ndarray, truth: np.ndarray) -> Pair:
-    """Pixels that were not stitched take the mean of the others, in the truth as well, so that
-    a hole is no difference.
+    """Give pixels that were not stitched the mean of the others, in the truth as well, so that a
+    hole is no difference.
     """
     stitched = np.isfinite(estimate)
     return Pair(*(np.where(stitched, image, image[stitched].mean(dtype=float)) for image in (estimate, truth)))
@@ -143,8 +143,8 @@ def _energies(images: Mapping[str, Pair]) -> Iterator[tuple[str, str, float, flo
 
 
 def _hann(shape: tuple[int, int]) -> np.ndarray:
-    """Periodic Hann window (h, w), whose spectrum is three coefficients wide per axis, so that
-    it leaks no further.
+    """Compute the periodic Hann window (h, w), whose spectrum is three coefficients wide per axis,
+    so that it leaks no further.
     """
     y, x = (np.sin(np.pi * np.arange(side) / side) ** 2 for side in shape)
     return np.outer(y, x)
@@ -157,14 +157,15 @@ def windowed(image: np.ndarray) -> np.ndarray:
 
 
 def radial_frequency(shape: tuple[int, int]) -> np.ndarray:
-    """Distance (h, w) from the spectrum's origin, cycles/pixel; zero frequency comes first, as
-    in `numpy.fft.fft2`.
+    """Compute the distance (h, w) from the spectrum's origin, cycles/pixel; zero frequency comes
+    first, as in `numpy.fft.fft2`.
     """
     return np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
 
 
 def power_spectrum(image: np.ndarray) -> np.ndarray:
-    """Power spectral density (h, w) of an image (h, w), in its unit squared, zero frequency first.
+    """Compute the power spectral density (h, w) of an image (h, w), in its unit squared, zero
+    frequency first.
 
     The mean is kept. Scaled so that its mean over all coefficients is the mean square of the image,
     weighted by the squared window (Parseval); white noise therefore has its variance everywhere.
@@ -174,8 +175,8 @@ def power_spectrum(image: np.ndarray) -> np.ndarray:
 
 
 def diagonal(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Section of a spectrum (h, w), zero frequency first, along its diagonals: radial frequency
-    (k,) in cycles/pixel, value (k,).
+    """Take the section of a spectrum (h, w), zero frequency first, along its diagonals: radial
+    frequency (k,) in cycles/pixel, value (k,).
 
     The two diagonals of a real image's spectrum are different, and each is its own mirror image;
     this is the mean of both. Of a scene that is not square the nearest coefficients are taken.
@@ -186,8 +187,8 @@ def diagonal(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def band_shares(spectrum: np.ndarray) -> tuple[float, float, float]:
-    """Shares of a spectrum's energy, summing to one: up to 1/3 of the corner's frequency, up to
-    2/3, and above.
+    """Divide a spectrum's energy into shares, summing to one: up to 1/3 of the corner's frequency,
+    up to 2/3, and above.
 
     Raises:
         InputError: there is no energy.
@@ -201,7 +202,7 @@ def band_shares(spectrum: np.ndarray) -> tuple[float, float, float]:
 
 
 def ring_correlation(estimate: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fourier ring correlation of two images (h, w), real or complex: frequency (k,) in
+    """Compute the Fourier ring correlation of two images (h, w), real or complex: frequency (k,) in
     cycles/pixel, correlation (k,), independent (k,).
 
     Re sum F1 conj(F2) / sqrt(sum |F1|^2 sum |F2|^2) over rings one coefficient wide, from the first
@@ -228,8 +229,8 @@ def ring_correlation(estimate: np.ndarray, truth: np.ndarray) -> tuple[np.ndarra
 
 
 def half_bit(independent: np.ndarray) -> np.ndarray:
-    """Half-bit threshold of a ring of n independent coefficients (van Heel and Schatz, J. Struct.
-    Biol. 151, 250, 2005).
+    """Compute the half-bit threshold of a ring of n independent coefficients (van Heel and Schatz,
+    J. Struct. Biol. 151, 250, 2005).
 
     T = (0.2071 + 1.9102 / sqrt(n)) / (1.2071 + 0.9102 / sqrt(n)): the correlation that is expected
     of two images with a signal to noise ratio of 0.2071 each, which together hold half a bit per
@@ -239,7 +240,7 @@ def half_bit(independent: np.ndarray) -> np.ndarray:
 
 
 def crossing(frequency: np.ndarray, correlation: np.ndarray, threshold: np.ndarray) -> tuple[float, float]:
-    """Where the correlation first falls from above the threshold to below: frequency in
+    """Find where the correlation first falls from above the threshold to below: frequency in
     cycles/pixel, interpolated, and threshold.
 
     The first rings hold too few coefficients for any correlation to pass, so that it must have been

@@ -71,8 +71,8 @@ class Paired:
 
 
 def obstacle(table: pd.DataFrame) -> str:
-    """Why the levels of a table (seeds x levels) cannot be tested against each other, in words;
-    empty if they can.
+    """Say why the levels of a table (seeds x levels) cannot be tested against each other; empty if
+    they can.
     """
     values = table.to_numpy(float)
     seeds, levels = values.shape
@@ -104,7 +104,7 @@ def _double_centred(values: np.ndarray) -> np.ndarray:
 
 
 def greenhouse_geisser(values: np.ndarray) -> float:
-    """Epsilon of ``values`` (seeds, levels), from their double-centred covariance matrix.
+    """Compute epsilon of ``values`` (seeds, levels) from their double-centred covariance matrix.
 
     Greenhouse and Geisser, Psychometrika 24, 95 (1959). It is 1 under sphericity and 1 / (k - 1) at
     worst; n seeds fewer than the k levels cannot show more than (n - 1) / (k - 1).
@@ -116,7 +116,7 @@ def greenhouse_geisser(values: np.ndarray) -> float:
 
 
 def repeated_measures_anova(table: pd.DataFrame) -> Anova:
-    """Do the levels of a table (seeds x levels) differ?
+    """Test whether the levels of a table (seeds x levels) differ.
 
     Raises:
         InputError: the table cannot be tested, see ``obstacle``.
@@ -144,7 +144,7 @@ def repeated_measures_anova(table: pd.DataFrame) -> Anova:
 
 
 def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
-    """How much higher is level ``a`` than ``b``, seed by seed?
+    """Test how much higher level ``a`` is than ``b``, seed by seed.
 
     Raises:
         InputError: they cannot be tested, see ``obstacle``.
@@ -154,7 +154,7 @@ def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
 
 
 def _t_test(pair: pd.DataFrame) -> Paired:
-    """The paired t-test of a table (seeds x 2) that can be tested."""
+    """Make the paired t-test of a table (seeds x 2) that can be tested."""
     differences = np.subtract(*pair.to_numpy(float).T)
     n = len(differences)
     mean, std = float(differences.mean()), float(differences.std(ddof=1))
@@ -183,7 +183,7 @@ def analyse(
 def analyses(
     metrics: pd.DataFrame, factor: str = "model", source: str | os.PathLike = "The table"
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """An ANOVA for every group of comparable rows, and a test of every pair of its levels.
+    """Make an ANOVA of every group of comparable rows, and test every pair of its levels.
 
     A group shares ``GROUP``. Floor and ceiling are no levels and are left out. The threshold of the
     pairs is Bonferroni's, 0.05 over their number in the group.

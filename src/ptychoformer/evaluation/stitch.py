@@ -55,7 +55,7 @@ class Scene:
 
 
 def window_weights(window: tuple[int, int], weighting: str) -> np.ndarray:
-    """Weights (h, w) of a patch's pixels, in (0, 1].
+    """Compute the weights (h, w) of a patch's pixels, in (0, 1].
 
     Args:
         weighting: ``radial``, falling linearly from 1 at the window's centre to ``CORNER_WEIGHT``

@@ -39,8 +39,8 @@ def score_ties(
     subset: str,
     weighting: str,
 ) -> pd.DataFrame:
-    """PSNR in dB of the phase and of the relative phase of the held-out patterns' scene, a row for
-    each tie; the first, inf, is plain.
+    """Score each tie by the PSNR in dB of the phase and of the relative phase of the held-out
+    patterns' scene, a row each; the first, inf, is plain.
 
     Args:
         dataset: CXI file.
