@@ -32,13 +32,13 @@ class Examples:
         return len(self.inputs)
 
     def to(self, device: torch.device) -> "Examples":
-        """The same examples on another device."""
+        """Bring the examples to another device."""
         inputs = self.inputs.to(device)
         patterns = inputs if self.patterns is self.inputs else self.patterns.to(device)
         return Examples(inputs, patterns, self.labels.to(device))
 
     def part(self, which: Tensor | slice) -> "Examples":
-        """Some of them."""
+        """Select some of the examples."""
         inputs = self.inputs[which]
         return Examples(inputs, inputs if self.patterns is self.inputs else self.patterns[which], self.labels[which])
 

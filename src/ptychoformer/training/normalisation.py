@@ -23,7 +23,7 @@ class Normalisation:
 
     @classmethod
     def of(cls, amplitude: np.ndarray, phase: np.ndarray) -> "Normalisation":
-        """Constants from training labels of any shape."""
+        """Take the constants from training labels of any shape."""
         return cls(*(float(limit) for limit in (amplitude.min(), amplitude.max(), phase.min(), phase.max())))
 
     @classmethod
@@ -32,7 +32,7 @@ class Normalisation:
         return cls(**{name: float(attributes[name]) for name in cls.__dataclass_fields__})
 
     def as_attributes(self) -> dict[str, float]:
-        """For the attributes of an HDF5 group or a checkpoint."""
+        """Return the constants by name, for the attributes of an HDF5 group or a checkpoint."""
         return asdict(self)
 
     def normalised(self, channel: str, values: np.ndarray) -> np.ndarray:
@@ -63,22 +63,23 @@ class Normalisation:
 
 
 def label_windows(scan: Scan, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """True amplitude and phase where the window really was, each (n, h, w)."""
+    """Cut amplitude and phase out of the object where the window really was, each (n, h, w)."""
     corners = scan.true_positions[indices]
     return windows(scan.amplitude, corners, scan.window), windows(scan.phase, corners, scan.window)
 
 
 def training_normalisation(scan: Scan, indices: np.ndarray) -> Normalisation:
-    """Constants from the labels of the training patterns ``indices`` alone; memory grows with the
-    object, not with them.
+    """Take the constants from the labels of the training patterns ``indices`` alone; memory grows
+    with the object, not with them.
     """
     lit = times_lit(scan, indices) > 0
     return Normalisation.of(scan.amplitude[lit], scan.phase[lit])
 
 
 def label_statistics(scan: Scan, indices: np.ndarray, scale: Normalisation) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (2,) of amplitude and phase over the windows of the patterns
-    ``indices``, on their 0 to 1 scale; memory grows with the object, not with the patterns.
+    """Compute mean and standard deviation (2,) of amplitude and phase over the windows of the
+    patterns ``indices``, on their 0 to 1 scale; memory grows with the object, not with the
+    patterns.
     """
     # A pixel of the object is a label in as many windows as it lies in.
     times = times_lit(scan, indices)
