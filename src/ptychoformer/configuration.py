@@ -29,8 +29,8 @@ FULL_SIZE, GPU = "config/paper.yaml", "config/gpu.yaml"
 
 
 def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
-    """The schema of the config as a mapping, with the experiments that the paper's contents name,
-    the losses that there are, and what networks' entries, trainings and measurements may say
+    """Read the schema of the config as a mapping, with the experiments that the paper's contents
+    name, the losses that there are, and what networks' entries, trainings and measurements may say
     (``x-options``).
 
     Args:
@@ -96,7 +96,7 @@ def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
-    """A config or an overlay as it is written.
+    """Read a config or an overlay as it is written.
 
     Raises:
         InputError: the file is missing, no YAML or no mapping, or see `check_keys`.
@@ -112,8 +112,8 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def check_keys(path: str | os.PathLike) -> None:
-    """Whether a file of the config names every key of a mapping once; of two, readers of YAML take
-    the last without a word. A file that cannot be read at all is left to those.
+    """Check that a file of the config names every key of a mapping once; of two, readers of YAML
+    take the last without a word. A file that cannot be read at all is left to those.
 
     Raises:
         InputError: a key is there twice; with the lines.
@@ -135,7 +135,7 @@ def check_keys(path: str | os.PathLike) -> None:
 
 
 def _mappings(root: yaml.Node | None) -> Iterator[yaml.MappingNode]:
-    """Every mapping of a tree, each once, however often it is referred to."""
+    """Yield every mapping of a tree, each once, however often it is referred to."""
     nodes, seen = [root], set()
     for node in nodes:  # grows as it goes
         if id(node) in seen:
@@ -157,7 +157,7 @@ def _overlay(config: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 
 def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with every default filled in, checked against the schema and in itself.
+    """Fill in every default of a config, and check it against the schema and in itself.
 
     Args:
         schema: of `load_schema`.
@@ -210,7 +210,7 @@ def _join(key: str, name: Any) -> str:
 
 
 def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema for a value: where there are alternatives for entries of different ``kind``,
+    """Find the schema for a value: where there are alternatives for entries of different ``kind``,
     the one of its kind.
     """
     if "oneOf" not in schema:
@@ -228,7 +228,7 @@ def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[
 
 
 def _meant(value: Any, schema: Mapping[str, Any]) -> Any:
-    """What a value stands for that was read as something else.
+    """Find what a value stands for that was read as something else.
 
     YAML reads 1e-3 as text, and so does Snakemake all parts of a list on the command line; 1.0e+3
     is a whole number too.
@@ -242,7 +242,7 @@ def _meant(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether a value is allowed by itself; its parts are checked when their own turn comes,
+    """Say whether a value is allowed by itself; its parts are checked when their own turn comes,
     under their own name.
     """
     own = {name: rule for name, rule in schema.items() if name not in _PARTS}
@@ -258,7 +258,7 @@ def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
 
 
 def allowed_values(schema: Mapping[str, Any]) -> str:
-    """What a schema asks for, in words: its own (``x-allowed``), or those of its keywords."""
+    """Put in words what a schema asks for: its own (``x-allowed``), or those of its keywords."""
     if "x-allowed" in schema:
         return schema["x-allowed"]
     if "enum" in schema:

@@ -211,7 +211,7 @@ def _check_room(name: str, experiment: Mapping[str, Any], room_for_one: Iterable
 
 
 def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """What its table or figure can show."""
+    """Refuse what the table or figure of an experiment cannot show."""
     expected = "measured" if name == "measured" else "simulated"
     for dataset in [*experiment["datasets"], *([experiment["test"]] if experiment["test"] else [])]:
         if (kind := config["datasets"][dataset]["kind"]) != expected:

@@ -24,7 +24,7 @@ TEXTS = {"type": ["string", "array"], "items": TEXT}  # one, or several
 
 
 def mapping_to(kind: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a mapping from any names to values of one kind."""
+    """Make the schema of a mapping from any names to values of one kind."""
     return {"type": "object", "additionalProperties": kind}
 
 
