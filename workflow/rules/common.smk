@@ -58,7 +58,7 @@ wildcard_constraints:
 
 
 def files_of(catalogue, name, roles=None):
-    """Where the files lie that an entry of a catalogue names, by their role; content, not time,
+    """Map roles to where the files lie that an entry of a catalogue names; content, not time,
     says whether a user's own file is another.
     """
     try:
@@ -78,11 +78,11 @@ def probe_files(wildcards):
 
 
 def scan_files(wildcards):
-    """The measured scan of a dataset, and labels that were published with it."""
+    """Find the measured scan of a dataset, and labels that were published with it."""
     return files_of("datasets", wildcards.dataset, ("scan", "labels"))
 
 
 def labels(name, form):
-    """What a file of a table or a figure is listed under by `snakemake --report`."""
+    """Name what `snakemake --report` lists a file of a table or a figure under."""
     shown = PLAN.listed()[name]
     return {"what": shown.source, "title": shown.title, "form": form}

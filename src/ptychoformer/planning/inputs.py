@@ -70,7 +70,7 @@ class Inputs:
         return f"{RESULTS}/{paths.SIMULATED_OBJECT}".format(object=self.config["datasets"][dataset]["object"])
 
     def of_all_seeds(self, pattern: str) -> list[str]:
-        """Fill in each of the seeds; the other wildcards stay."""
+        """Fill each of the seeds into a pattern; its other wildcards stay."""
         return [pattern.replace("{seed}", str(seed)) for seed in self.config["seeds"]]
 
     def datasets(self, dataset: str) -> list[str]:
@@ -154,7 +154,7 @@ class Inputs:
         return self.scan_to_draw(runs[0]) | parts_of_runs(runs, *parts)
 
     def kept_pictures(self, runs: list[Run], *parts: str) -> dict[str, Any]:
-        """Name the same, or what the store of printed runs keeps of them."""
+        """Name the same as `pictures`, or what the store of printed runs keeps of it."""
         return dict(views=f"{self.plan.harvested}/{VIEWS}") if self.plan.harvested else self.pictures(runs, *parts)
 
     def reconstruction_pictures(self) -> list[str]:

@@ -18,7 +18,7 @@ from ptychoformer.training.entries import NetworkEntry
 
 
 def meaning(written: str) -> str:
-    """Return what a parameter is, of Python's way to write it (``repr``): the same whatever the
+    """Find what a parameter means, from the way Python writes it (``repr``): the same whatever the
     order of keys, and whether 1 is written 1 or 1.0.
     """
     try:

@@ -81,7 +81,7 @@ class Plan:
         return [name for name in self.contents.figures if name != "fig5" or self.measured_is_at_hand()]
 
     def measured_is_at_hand(self) -> bool:
-        """Whether Figure 5 can be made without a download that nobody asked for."""
+        """Say whether Figure 5 can be made without a download that nobody asked for."""
         entries = [self.config["datasets"][dataset] for dataset in self.experiments.datasets("measured")]
         parts = [part for entry in entries for part in (entry["scan"], entry["labels"]) if part]
         return all(map(self.provided.at_hand, parts))
@@ -146,8 +146,9 @@ class Plan:
         return str(folder) if (folder / INDEX).is_file() and not self.harvested else ""
 
     def _sizes_asked_of_reference(self) -> dict[str, list[int | str]]:
-        """Each experiment's numbers of training patterns at the paper's full size, ascending, as
-        that config has them, whatever the user's own is; nothing without reference runs.
+        """Map experiments to their numbers of training patterns at the paper's full size,
+        ascending, as that config has them, whatever the user's own is; nothing without reference
+        runs.
         """
         if not self.reference():
             return {}
