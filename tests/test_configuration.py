@@ -384,6 +384,11 @@ def test_defaults_are_not_shared_between_entries():
             "datasets.measured.labels.file: 'a/../../b.npy' is not allowed; it must be",
         ),
         (
+            "datasets.measured.labels",
+            {"file": "a.npy", "sha256": True},
+            "datasets.measured.labels.sha256: true is not allowed; it must be 64 hexadecimal digits, or null.",
+        ),
+        (
             "probes.ptynet.probe.file",
             "ad_ltem/design_amp.tiff",
             "probes.ptynet.probe.file: 'ad_ltem/design_amp.tiff' is not allowed; objects.ad_ltem.amplitude has another url or sha256 for it.",

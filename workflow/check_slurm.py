@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def read_profile(file: Path) -> dict[str, Any]:
-    """The profile's settings.
+    """Read the profile's settings.
 
     Raises:
         Trouble: there is none, or it is for another executor.
@@ -87,8 +87,8 @@ def read_profile(file: Path) -> dict[str, Any]:
 
 
 def kinds_of_jobs(profile: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Account, partition and GPU of each kind of job that the profile makes of the rules, by what
-    the kind is called.
+    """Find account, partition and GPU of each kind of job that the profile makes of the rules, by
+    what the kind is called.
     """
     kinds = {"a job": resources_of(profile)}
     named = profile.get("set-resources") or {}
@@ -104,14 +104,16 @@ def kinds_of_jobs(profile: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def resources_of(profile: Mapping[str, Any], rule: str | None = None) -> dict[str, Any]:
-    """Account and partition that the profile has for a rule, or for those that it does not name."""
+    """Find account and partition that the profile has for a rule, or for those that it does not
+    name.
+    """
     own = (profile.get("set-resources") or {}).get(rule) or {}
     asked = (profile.get("default-resources") or {}) | own
     return {key: asked[key] for key in ("slurm_account", "slurm_partition") if key in asked}
 
 
 def answer(*command: str) -> str:
-    """What a command of Slurm prints.
+    """Run a command of Slurm and return what it prints.
 
     Raises:
         Trouble: it fails.
@@ -127,7 +129,7 @@ def answer(*command: str) -> str:
 
 
 def check_status_command(profile: Mapping[str, Any]) -> str:
-    """The command by which Snakemake learns that a job has ended.
+    """Check the command by which Snakemake learns that a job has ended.
 
     Raises:
         Trouble: it cannot tell, so that Snakemake would wait for ever.
@@ -221,7 +223,7 @@ def submit(resources: Mapping[str, Any], name: str, log: Path, file: Path) -> st
 
 
 def state_of(name: str, number: str, status: str) -> str:
-    """What the status command calls the state of a job; empty if it does not know it (yet)."""
+    """Ask the status command for the state of a job; empty if it does not know it (yet)."""
     commands: dict[str, Sequence[str]] = {
         "squeue": ("squeue", "--noheader", "--states=all", "--format=%i|%T", f"--name={name}"),
         "sacct": ("sacct", "-X", "--noheader", "--parsable2", "--format=JobIdRaw,State", f"--name={name}"),

@@ -124,7 +124,7 @@ def _cell(text: str) -> str:
 
 
 def _words(text: str | None) -> str:
-    """A text in lines of any length, its paragraphs kept."""
+    """Join the lines of a text, its paragraphs kept."""
     return "\n\n".join(re.sub(r"\s+", " ", part).strip() for part in re.split(r"\n\s*\n", text or ""))
 
 

@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def rendered() -> dict[str, str]:
-    """Each page to the text between its marks."""
+    """Render each page's text between its marks."""
     laptop, paper = configured(), configured(FULL_SIZE)
     contents = read_contents(CONTENTS)
     tables = [told(paper, contents, name) for name in AT_FULL_SIZE]
@@ -72,7 +72,7 @@ def rendered() -> dict[str, str]:
 
 
 def told(config: dict, contents: Contents, experiment: str) -> Told:
-    """A table of the paper as it is told of."""
+    """Collect what is told of a table of the paper."""
     table, entry = contents.tables[experiment], config["experiments"][experiment]
     names = [*entry["datasets"], *filter(None, [entry["test"]])]
     return Told(
@@ -87,7 +87,7 @@ def told(config: dict, contents: Contents, experiment: str) -> Told:
 
 
 def labels(config: dict, datasets: Iterable[str], models: Iterable[str]) -> Labels:
-    """What these are called, in Markdown."""
+    """Map these to what they are called, in Markdown."""
     named = (
         {name: markdown(config[part][name]["label"] or name) for name in names}
         for part, names in (("datasets", datasets), ("models", models))

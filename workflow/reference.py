@@ -36,12 +36,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from ptychoformer import paths
 from ptychoformer.configuration import CONFIG, FULL_SIZE, GPU, load
 from ptychoformer.errors import InputError, PtychoformerError
 from ptychoformer.experiments import Experiments, Run, models_of
 from ptychoformer.files import write_text
 from ptychoformer.parsing import Parser, command_parser
-from ptychoformer.paths import EVALUATION
 from ptychoformer.publication.harvest import harvest
 from ptychoformer.publication.store.holdings import INDEX, RETRAINED, Holdings
 from ptychoformer.publication.store.views import shown_by
@@ -55,7 +55,9 @@ FIRST = ("table3", "overlaps", "table5", "table2", "sizes")
 
 
 def main() -> int:
-    """Exit status 0 if the time ran out or nothing is left to do, Snakemake's own if it failed."""
+    """Work until the time is up; exit status 0 then or if nothing is left to do, Snakemake's own if
+    it failed.
+    """
     arguments = _parser().parse_args()
     os.chdir(ROOT)
     deadline = time.monotonic() + 3600 * arguments.hours
@@ -80,12 +82,12 @@ def main() -> int:
 
 
 def simulated(config: dict) -> list[str]:
-    """The experiments whose data are no file of others."""
+    """List the experiments whose data are no file of others."""
     return [name for name in config["experiments"] if name != "measured"]
 
 
 def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
-    """What is left of an experiment, with the commands that make it."""
+    """Yield what is left of an experiment, with the commands that make it."""
     there_are = [*simulated(config), BANDS]
     if arguments.experiment not in there_are:
         raise InputError(f"--experiment: {arguments.experiment} is not allowed; there are {', '.join(there_are)}.")
@@ -99,14 +101,14 @@ def _seed_by_seed(config: dict, arguments: argparse.Namespace) -> Iterator[tuple
 
 
 def title_of(runs: Sequence[Run], factor: str) -> str:
-    """One seed of a training set in words, and the networks, losses or references to be made."""
+    """Put one seed of a training set in words, with the networks, losses or references to make."""
     names = [run["model"] if run["loss"] == "none" else run[factor] for run in runs]
     return "{dataset}, {n_train} patterns, seed {seed}: ".format(**runs[0]) + ", ".join(names)
 
 
 def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
-    """What is left of every experiment but the measured one, with the command that makes all of
-    it: a GPU waits for none to be planned.
+    """Yield what is left of every experiment but the measured one, with the command that makes all
+    of it: a GPU waits for none to be planned.
     """
     left = {name: left_of(config, STORE, name) for name in simulated(config)}
     wanted = [path for paths in left.values() for path in paths]
@@ -121,17 +123,17 @@ def _together(config: dict, arguments: argparse.Namespace) -> Iterator[tuple[str
 
 
 def left_of(config: dict, folder: str | os.PathLike, experiment: str) -> list[str]:
-    """The metrics of every run of an experiment that the store does not hold, with its bands where
-    they are measured, and of its references but for the iterative reconstruction, which takes CPUs
-    long.
+    """List the metrics of every run of an experiment that the store does not hold, with its bands
+    where they are measured, and of its references but for the iterative reconstruction, which takes
+    CPUs long.
     """
     left = _left(config, folder, experiment, with_bands=True)
     return [_metrics(config, run) for run in left if run["model"] != "epie"]
 
 
 def remaining(config: dict, folder: str | os.PathLike, experiment: str = "table1") -> list[list[Run]]:
-    """The runs of an experiment of which the store does not hold the headline's block, those of
-    one seed of a training set together, in the order in which they are wanted.
+    """List the runs of an experiment of which the store does not hold the headline's block, those
+    of one seed of a training set together, in the order in which they are wanted.
 
     The iterative reconstruction is the same for every training set, and wanted with Table I alone.
     """
@@ -140,8 +142,9 @@ def remaining(config: dict, folder: str | os.PathLike, experiment: str = "table1
 
 
 def without_bands(config: dict, folder: str | os.PathLike) -> list[list[Run]]:
-    """The networks of Table I's first condition of which the store holds scores but no bands, those
-    of one seed together, with Ptychoformer, and first the seeds of which most networks are left.
+    """List the networks of Table I's first condition of which the store holds scores but no bands,
+    those of one seed together, with Ptychoformer, and first the seeds of which most networks are
+    left.
     """
     experiments = Experiments(config)
     networks, ours = experiments.runs_of_spectra(), experiments.our_network()
@@ -166,7 +169,7 @@ def _by_seed(config: dict, experiment: str, runs: Iterable[Run]) -> list[list[Ru
 
 
 def _left(config: dict, folder: str | os.PathLike, experiment: str, with_bands: bool = False) -> list[Run]:
-    """The runs and references of an experiment of which the store does not hold the headline's
+    """List the runs and references of an experiment of which the store does not hold the headline's
     block, and the bands if they are asked for and measured.
     """
     experiments, holdings = Experiments(config), _holdings(folder, config)
@@ -183,11 +186,11 @@ def _left(config: dict, folder: str | os.PathLike, experiment: str, with_bands: 
 
 
 def _metrics(config: dict, run: Run) -> str:
-    return f"{config['pathvars']['results']}/{EVALUATION}/metrics.csv".format(**run)
+    return f"{config['pathvars']['results']}/{paths.EVALUATION}/metrics.csv".format(**run)
 
 
 def _bands(config: dict) -> str:
-    return f"{config['pathvars']['results']}/evaluation/table1/bands.csv"
+    return f"{config['pathvars']['results']}/{paths.BANDS}"
 
 
 def _holdings(folder: str | os.PathLike, config: dict) -> Holdings | None:
@@ -214,35 +217,35 @@ def _parser() -> Parser:
 
 
 def configured(*overlays: str | os.PathLike) -> dict:
-    """The whole config with overlays, as the workflow sees it."""
+    """Load the whole config with overlays, as the workflow sees it."""
     return load((CONFIG, *overlays))
 
 
 def _has_bands(config: dict, experiment: str, dataset: str) -> bool:
-    """Whether the bands of a dataset's scenes are measured, which are those of Table I's first
+    """Say whether the bands of a dataset's scenes are measured, which are those of Table I's first
     condition.
     """
     return experiment == "table1" and dataset == Experiments(config).first_dataset("table1")
 
 
 def _measures_bands(config: dict, experiment: str, runs: Sequence[Run]) -> bool:
-    """Whether the bands of these runs are measured. A config must have Ptychoformer in Table I, so
-    that there are none without it.
+    """Say whether the bands of these runs are measured. A config must have Ptychoformer in Table I,
+    so that there are none without it.
     """
     networks = [run["model"] for run in runs if run["loss"] != "none"]
     return _has_bands(config, experiment, runs[0]["dataset"]) and Experiments(config).our_network() in networks
 
 
 def targets(config: dict, experiment: str, runs: Sequence[Run]) -> list[str]:
-    """The metrics of runs of one seed of a training set, and the bands if they are measured."""
+    """List the metrics of runs of one seed of a training set, and their bands if measured."""
     measured = _measures_bands(config, experiment, runs)
     return [*(_metrics(config, run) for run in runs), *([_bands(config)] if measured else [])]
 
 
 def only(config: dict, experiment: str, runs: Sequence[Run]) -> str:
-    """An overlay of the config that has its folder of results, the seed of these runs only and,
-    where bands are measured, their networks only in Table I: they are measured of all its seeds and
-    networks at once.
+    """Make an overlay of the config that has its folder of results, the seed of these runs only
+    and, where bands are measured, their networks only in Table I: they are measured of all its
+    seeds and networks at once.
     """
     left_out = set(models_of(config, experiment)) - {run["model"] for run in runs}
     overlay = {"pathvars": config["pathvars"], "seeds": [runs[0]["seed"]]}
@@ -265,7 +268,7 @@ def snakemake_command(
     gpu: int | None = None,
     first: Iterable[str] = (),
 ) -> list[str]:
-    """The command that makes these files with overlays of the config.
+    """Write the command that makes these files with overlays of the config.
 
     Args:
         data: folder with copies of others' files, or None.
@@ -284,8 +287,8 @@ def snakemake_command(
 
 
 def run_until(deadline: float, command: list[str]) -> int | None:
-    """Exit status of the command; None if it had to be stopped, as by Ctrl-C, since the time was
-    up.
+    """Run a command and return its exit status; None if it had to be stopped, as by Ctrl-C, since
+    the time was up.
 
     Raises:
         KeyboardInterrupt: the user stopped this program, and it the command.

@@ -107,14 +107,14 @@ def told(hours: float) -> str:
 
 
 def read_plan(*configs: str) -> dict[int, Node]:
-    """Snakemake's plan of everything, by the number of a job."""
+    """Read Snakemake's plan of everything, by the number of a job."""
     command = [sys.executable, "-m", "snakemake", "--dag", "dot", "--forceall", "--configfile", *configs]
     finished = subprocess.run(command, cwd=ROOT, text=True, check=True, stdout=subprocess.PIPE)  # nosec B603
     return parsed(finished.stdout)
 
 
 def parsed(graph: str) -> dict[int, Node]:
-    """The jobs of a graph as Snakemake prints it, in the language of Graphviz.
+    """Read the jobs of a graph as Snakemake prints it, in the language of Graphviz.
 
     A label lacks the wildcards that a job has in common with one that it waits for; they are added.
     """
@@ -135,7 +135,7 @@ def parsed(graph: str) -> dict[int, Node]:
 
 
 def in_order(after: Mapping[int, Iterable[int]], numbers: Iterable[int]) -> list[int]:
-    """Jobs, those that a job waits for before it."""
+    """Sort jobs, those that a job waits for before it."""
     done: dict[int, None] = {}
     stack = [(number, False) for number in numbers]
     while stack:
@@ -151,7 +151,7 @@ def in_order(after: Mapping[int, Iterable[int]], numbers: Iterable[int]) -> list
 
 
 def timed(plan: Mapping[int, Node], gpu: bool) -> dict[int, Job]:
-    """The jobs of a plan with what they take; downloads are not counted."""
+    """Estimate what the jobs of a plan take; downloads are not counted."""
     cpu = seconds_of_cpu(ROOT / "resources/reference/runs.csv")
     takes: dict[str, Callable[[Node], float]] = {
         "train": lambda node: START + training(node, cpu, gpu),
@@ -173,8 +173,8 @@ def timed(plan: Mapping[int, Node], gpu: bool) -> dict[int, Job]:
 
 
 def seconds_of_cpu(runs: Path) -> dict[str, float]:
-    """Seconds that one pattern of one epoch takes on a core, by network: the lower quartile of the
-    reference runs on a CPU, some of which shared their core.
+    """Find the seconds that one pattern of one epoch takes on a core, by network: the lower
+    quartile of the reference runs on a CPU, some of which shared their core.
     """
     table = pd.read_csv(runs)
     table = table[(table.device == "cpu") & table.seconds.notna()]
@@ -183,7 +183,7 @@ def seconds_of_cpu(runs: Path) -> dict[str, float]:
 
 
 def training(node: Node, cpu: Mapping[str, float], gpu: bool) -> float:
-    """Seconds that one seed's training takes."""
+    """Estimate the seconds that one seed's training takes."""
     model, fitted = node.wildcards["model"], FITTED * int(node.wildcards["n_train"])
     if gpu:
         return EPOCHS * math.ceil(fitted / BATCH) * STEPS.get(model, STEPS["ptychoformer"]) / 1000
@@ -199,7 +199,7 @@ def patterns(node: Node) -> int:
 
 
 def grouped(jobs: Mapping[int, Job], groups: Mapping[str, str], sizes: Mapping[str, int], cores: int) -> dict[int, Job]:
-    """The jobs as a cluster gets them: those of a group merged, as many components at a time as the
+    """Merge the jobs as a cluster gets them: those of a group, as many components at a time as the
     profile says, and all with the time of a submission.
     """
     leader = {number: number for number in jobs}
@@ -220,8 +220,8 @@ def grouped(jobs: Mapping[int, Job], groups: Mapping[str, str], sizes: Mapping[s
 
 
 def chunks(jobs: Mapping[int, Job], groups: Mapping[str, str], sizes: Mapping[str, int]) -> Iterable[list[int]]:
-    """Numbers of the jobs that are submitted together; jobs of a group that wait for each other are
-    one component of it.
+    """Yield the numbers of the jobs that are submitted together; jobs of a group that wait for each
+    other are one component of it.
     """
     components: dict[str, dict[int, list[int]]] = defaultdict(dict)
     of: dict[int, list[int]] = {}
@@ -245,8 +245,8 @@ def chunks(jobs: Mapping[int, Job], groups: Mapping[str, str], sizes: Mapping[st
 
 
 def scheduled(jobs: Mapping[int, Job], machine: Machine) -> float:
-    """Seconds until the last job ends, when of the ready jobs that fit the one with the longest
-    path to the end starts first.
+    """Count the seconds until the last job ends, when of the ready jobs that fit the one with the
+    longest path to the end starts first.
 
     Raises:
         ValueError: a job needs more than the machine has.
@@ -293,7 +293,7 @@ def followers_of(jobs: Mapping[int, Job]) -> dict[int, list[int]]:
 
 
 def paths_to_the_end(jobs: Mapping[int, Job]) -> dict[int, float]:
-    """Seconds of the longest chain of jobs that begins with a job."""
+    """Add up the seconds of the longest chain of jobs that begins with each job."""
     followers, longest = followers_of(jobs), {}
     for number in reversed(in_order({key: job.after for key, job in jobs.items()}, jobs)):
         longest[number] = jobs[number].seconds + max((longest[other] for other in followers[number]), default=0.0)

@@ -113,7 +113,7 @@ def _parser() -> Parser:
 def loaded(
     path: str, seed: int, training: TrainingOptions, patterns: int | None, device: torch.device
 ) -> tuple[Examples, Examples]:
-    """Examples and validation part of a dataset, on the device."""
+    """Load examples and validation part of a dataset, on the device."""
     scan = read_scan(path)
     subset = split_of(scan).train[:patterns]
     normalisation = training_normalisation(scan, subset)
@@ -123,7 +123,7 @@ def loaded(
 
 
 def made(name: str, seed: int, data: tuple[Examples, Examples], training: TrainingOptions) -> Training:
-    """A training of one of ``NETWORKS`` that has not begun."""
+    """Build a training of one of ``NETWORKS`` that has not begun."""
     examples, validation = data
     kind, options = NETWORKS[name]
     torch.manual_seed(seed)
@@ -141,7 +141,7 @@ def step(
     captured: bool = True,
     deterministic: bool = False,
 ) -> float:
-    """Seconds of a step of one seed, in an epoch of as many seeds as there are data; its
+    """Time a step of one seed in seconds, in an epoch of as many seeds as there are data; its
     validation counts.
     """
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
@@ -156,7 +156,7 @@ def step(
 
 
 def sample(name: str, examples: Examples, training: TrainingOptions) -> float:
-    """Seconds of a sample, forward and backward, in a batch that fills the device."""
+    """Time a sample in seconds, forward and backward, in a batch that fills the device."""
     torch.use_deterministic_algorithms(False)
     network, examples = made(name, 0, (examples, examples), training).model.train(), examples.part(slice(LARGE_BATCH))
     network = torch.compile(network, dynamic=False) if training.compile else network
@@ -171,8 +171,8 @@ def sample(name: str, examples: Examples, training: TrainingOptions) -> float:
 
 
 def prediction(name: str, dataset: str) -> tuple[float, float]:
-    """Patterns a second that an untrained network predicts, alone and with all that `predict`
-    does, of a scan of a few thousand.
+    """Count the patterns a second that an untrained network predicts, alone and with all that
+    `predict` does, of a scan of a few thousand.
     """
     kind, options = NETWORKS[name]
     with tempfile.TemporaryDirectory() as folder, open_prepared(dataset, Reading(), Patterns()) as scan:

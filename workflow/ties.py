@@ -32,7 +32,7 @@ TIES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 def main() -> int:
-    """Exit status 0 if all is done, Snakemake's own if it failed."""
+    """Score the ties; exit status 0 if all is done, Snakemake's own if it failed."""
     arguments = _parser().parse_args()
     os.chdir(ROOT)
     config = configured(OVERLAY)
@@ -67,7 +67,7 @@ def _scored(config: dict, checkpoint: Path, model: str, seed: int) -> pd.DataFra
 
 
 def table(rows: pd.DataFrame) -> str:
-    """The gain over plain stitching by tie and network as Markdown: means over seeds, then over
+    """Set the gain over plain stitching by tie and network in Markdown: means over seeds, then over
     networks.
     """
     keys = ["model", "seed"]

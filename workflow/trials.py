@@ -39,7 +39,9 @@ TYPES = dict.fromkeys((*SCALE, "seed", "epoch"), int) | dict.fromkeys(("model", 
 
 
 def main() -> int:
-    """Exit status 0 if the time ran out or all is done, Snakemake's own if it failed."""
+    """Train what is to be tried; exit status 0 if the time ran out or all is done, Snakemake's own
+    if it failed.
+    """
     arguments = _parser().parse_args()
     os.chdir(ROOT)
     config, tried = configured(*arguments.overlay), networks(arguments.overlay)
@@ -72,13 +74,13 @@ def _parser() -> Parser:
 
 
 def networks(overlays: Iterable[str | os.PathLike]) -> list[str]:
-    """Which networks are tried: those that the overlays themselves name."""
+    """List the networks that are tried: those that the overlays themselves name."""
     changes = [yaml.safe_load(Path(overlay).read_text(encoding="utf-8")) for overlay in overlays]
     return list(dict.fromkeys(model for change in changes for model in change.get("models", ())))
 
 
 def scale(config: dict) -> dict[str, int]:
-    """What ``SCALE`` names."""
+    """Take what ``SCALE`` names from a config."""
     experiment = config["experiments"]["table1"]
     asked = experiment["n_train"][0]
     n_train = training_patterns(config, experiment["datasets"][0]) if asked == ALL else asked
@@ -86,7 +88,7 @@ def scale(config: dict) -> dict[str, int]:
 
 
 def merged(fresh: pd.DataFrame) -> pd.DataFrame:
-    """The losses of trainings that were kept before, but for those that are fresh, and these,
+    """Join the losses of trainings that were kept before, but for those that are fresh, with these,
     in order.
     """
     trained = [*SCALE, "model", "blocks", "initialisation", "seed"]
@@ -97,7 +99,7 @@ def merged(fresh: pd.DataFrame) -> pd.DataFrame:
 
 
 def histories(config: dict, tried: list[str]) -> dict[str, tuple[str, int]]:
-    """Where the losses of every network and seed are written."""
+    """Map the files in which losses are written to their network and seed."""
     experiment = config["experiments"]["table1"]
     history = f"{config['pathvars']['results']}/{TRAINING}/history.csv"
     run = {"dataset": experiment["datasets"][0], "loss": experiment["losses"][0], "n_train": scale(config)["n_train"]}
@@ -105,7 +107,7 @@ def histories(config: dict, tried: list[str]) -> dict[str, tuple[str, int]]:
 
 
 def collect(config: dict, tried: list[str]) -> pd.DataFrame:
-    """The validation losses of all finished trainings, one epoch a row, with ``COLUMNS``."""
+    """Read the validation losses of all finished trainings, one epoch a row, with ``COLUMNS``."""
     found = [pd.DataFrame(columns=COLUMNS)]
     for path, (model, seed) in histories(config, tried).items():
         if Path(path).is_file():
@@ -117,7 +119,7 @@ def collect(config: dict, tried: list[str]) -> pd.DataFrame:
 
 
 def table(config: dict, losses: pd.DataFrame) -> str:
-    """The last epoch's losses as Markdown: mean and sample standard deviation over seeds, the
+    """Set the last epoch's losses in Markdown: mean and sample standard deviation over seeds, the
     lowest of a network in bold.
     """
     last = losses[losses.epoch == losses.epoch.max()]

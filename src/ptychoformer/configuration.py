@@ -18,7 +18,7 @@ from ptychoformer.consistency import check_published_names, check_references, ch
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
 from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options, no_option
-from ptychoformer.schemas import TYPES
+from ptychoformer.schemas import TYPES, shown
 from ptychoformer.suggestions import known_key, resolved
 
 _PARTS = {"properties", "additionalProperties", "items", "required", "oneOf", "propertyNames", "$defs"}
@@ -29,8 +29,8 @@ FULL_SIZE, GPU = "config/paper.yaml", "config/gpu.yaml"
 
 
 def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
-    """The schema of the config as a mapping, with the experiments that the paper's contents name,
-    the losses that there are, and what networks' entries, trainings and measurements may say
+    """Read the schema of the config as a mapping, with the experiments that the paper's contents
+    name, the losses that there are, and what networks' entries, trainings and measurements may say
     (``x-options``).
 
     Args:
@@ -96,7 +96,7 @@ def load(paths: Iterable[str | os.PathLike], project: str | os.PathLike = ".") -
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
-    """A config or an overlay as it is written.
+    """Read a config or an overlay as it is written.
 
     Raises:
         InputError: the file is missing, no YAML or no mapping, or see `check_keys`.
@@ -112,8 +112,8 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def check_keys(path: str | os.PathLike) -> None:
-    """Whether a file of the config names every key of a mapping once; of two, readers of YAML take
-    the last without a word. A file that cannot be read at all is left to those.
+    """Check that a file of the config names every key of a mapping once; of two, readers of YAML
+    take the last without a word. A file that cannot be read at all is left to those.
 
     Raises:
         InputError: a key is there twice; with the lines.
@@ -135,7 +135,7 @@ def check_keys(path: str | os.PathLike) -> None:
 
 
 def _mappings(root: yaml.Node | None) -> Iterator[yaml.MappingNode]:
-    """Every mapping of a tree, each once, however often it is referred to."""
+    """Yield every mapping of a tree, each once, however often it is referred to."""
     nodes, seen = [root], set()
     for node in nodes:  # grows as it goes
         if id(node) in seen:
@@ -157,7 +157,7 @@ def _overlay(config: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 
 def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with every default filled in, checked against the schema and in itself.
+    """Fill in every default of a config, and check it against the schema and in itself.
 
     Args:
         schema: of `load_schema`.
@@ -213,13 +213,13 @@ def _in_order(models: Mapping[str, Any], published: Iterable[str]) -> dict[str, 
 
 
 def _join(key: str, name: Any) -> str:
-    text = _shown(name) if name is None or isinstance(name, bool) else str(name)
-    shown = text if text.isprintable() and len(text) <= 60 else _shown(name)
-    return f"{key}.{shown}" if key else shown
+    text = shown(name) if name is None or isinstance(name, bool) else str(name)
+    part = text if text.isprintable() and len(text) <= 60 else shown(name)
+    return f"{key}.{part}" if key else part
 
 
 def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema for a value: where there are alternatives for entries of different ``kind``,
+    """Find the schema for a value: where there are alternatives for entries of different ``kind``,
     the one of its kind.
     """
     if "oneOf" not in schema:
@@ -231,13 +231,13 @@ def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[
     default = next((kind for kind, part in alternatives.items() if "default" in part["properties"]["kind"]), None)
     kind = value.get("kind", default)
     if not isinstance(kind, str) or kind not in alternatives:
-        found = f"{_shown(kind)} is not allowed" if "kind" in value else "is missing"
+        found = f"{shown(kind)} is not allowed" if "kind" in value else "is missing"
         raise InputError(f"{_join(key, 'kind')}: {found}; it must be one of {', '.join(alternatives)}.")
     return alternatives[kind]
 
 
 def _meant(value: Any, schema: Mapping[str, Any]) -> Any:
-    """What a value stands for that was read as something else.
+    """Find what a value stands for that was read as something else.
 
     YAML reads 1e-3 as text, and so does Snakemake all parts of a list on the command line; 1.0e+3
     is a whole number too.
@@ -251,7 +251,7 @@ def _meant(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether a value is allowed by itself; its parts are checked when their own turn comes,
+    """Say whether a value is allowed by itself; its parts are checked when their own turn comes,
     under their own name.
     """
     own = {name: rule for name, rule in schema.items() if name not in _PARTS}
@@ -262,19 +262,12 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
 def _check(key: str, value: Any, schema: Mapping[str, Any]) -> None:
     if not _fits(value, schema):
         raise InputError(
-            f"{key}: {_shown(value)} is not allowed; it must be {allowed_values(schema)}.{_hint(key, value, schema)}"
+            f"{key}: {shown(value)} is not allowed; it must be {allowed_values(schema)}.{_hint(key, value, schema)}"
         )
 
 
-def _shown(value: Any) -> str:
-    text = (
-        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
-    )
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def allowed_values(schema: Mapping[str, Any]) -> str:
-    """What a schema asks for, in words: its own (``x-allowed``), or those of its keywords."""
+    """Put in words what a schema asks for: its own (``x-allowed``), or those of its keywords."""
     if "x-allowed" in schema:
         return schema["x-allowed"]
     if "enum" in schema:

@@ -8,12 +8,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ptychoformer.errors import InputError
-from ptychoformer.experiments import ALL, models_of, window_side
+from ptychoformer.experiments import ALL, is_measured, models_of, window_side
 from ptychoformer.measurement.options import ReconstructionOptions, is_mask_file
 from ptychoformer.places import DEVICES, fault_of_path, same_name
 from ptychoformer.plugins import network_options, network_side
 from ptychoformer.provided import BY_CONTENT, fault_of_address, files_named, kept_name
 from ptychoformer.publication.names import REFERENCE_LABELS
+from ptychoformer.schemas import shown
 
 _CATALOGUES = ("objects", "probes", "datasets", "models", "losses")
 
@@ -29,7 +30,7 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
     _check_rates(config["training"])
     _check_objects_and_probes(config)
     for name, dataset in config["datasets"].items():
-        if dataset["kind"] == "measured":
+        if is_measured(config, name):
             _check_measured(name, dataset)
             continue
         _defined(f"datasets.{name}.object", dataset["object"], config["objects"], "objects")
@@ -123,7 +124,7 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
         )
     if dataset["mask"] is not None and is_mask_file(dataset["mask"]):
         raise InputError(
-            f"datasets.{name}.mask: {_shown(dataset['mask'])} is not allowed; it must be the path of a dataset in the"
+            f"datasets.{name}.mask: {shown(dataset['mask'])} is not allowed; it must be the path of a dataset in the"
             " scan's file, the only one that the workflow copies."
         )
     if dataset["labels"] is not None and not {"file"} <= set(dataset["labels"]) <= {"file", "url", "sha256"}:
@@ -175,18 +176,13 @@ def _check_file(key: str, part: Mapping[str, Any]) -> None:
     fault = fault_of_path(file) or fault_of_path(kept_name(file))
     if fault or PurePosixPath(file).parts[0] == BY_CONTENT:
         raise InputError(
-            f"{key}.file: {_shown(file)} is not allowed; it must be a path below data_dir, which may be any folder"
+            f"{key}.file: {shown(file)} is not allowed; it must be a path below data_dir, which may be any folder"
             f"{f' ({fault})' if fault else f', and not below {BY_CONTENT}, where copies lie'}."
         )
     if sha256 is not None and not (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)):
-        raise InputError(f"{key}.sha256: {_shown(sha256)} is not allowed; it must be 64 hexadecimal digits, or null.")
+        raise InputError(f"{key}.sha256: {shown(sha256)} is not allowed; it must be 64 hexadecimal digits, or null.")
     if url is not None and (fault := fault_of_address(url, sha256) if isinstance(url, str) else "it is no text"):
-        raise InputError(f"{key}.url: {_shown(url)} is not allowed; {fault}.")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        raise InputError(f"{key}.url: {shown(url)} is not allowed; {fault}.")
 
 
 def _check_labels(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
@@ -203,12 +199,12 @@ def _check_labels(name: str, experiment: Mapping[str, Any], config: Mapping[str,
             label = config[catalogue][entry]["label"] or entry
             if catalogue == "models" and label in REFERENCE_LABELS.values():
                 raise InputError(
-                    f"models.{entry}.label: {_shown(label)} is not allowed; tables have a row of that label, which is"
+                    f"models.{entry}.label: {shown(label)} is not allowed; tables have a row of that label, which is"
                     " no network."
                 )
             if (other := labels.setdefault(label, entry)) != entry:
                 raise InputError(
-                    f"{catalogue}.{entry}.label: {_shown(label)} is not allowed; experiments.{name} has"
+                    f"{catalogue}.{entry}.label: {shown(label)} is not allowed; experiments.{name} has"
                     f" {catalogue}.{other} of that label too, and nobody could tell them apart."
                 )
 
@@ -221,7 +217,7 @@ def _check_room(name: str, experiment: Mapping[str, Any], room_for_one: Iterable
 
 
 def _check_experiment(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """What its table or figure can show."""
+    """Refuse what the table or figure of an experiment cannot show."""
     expected = "measured" if name == "measured" else "simulated"
     for dataset in [*experiment["datasets"], *([experiment["test"]] if experiment["test"] else [])]:
         if (kind := config["datasets"][dataset]["kind"]) != expected:
@@ -270,15 +266,13 @@ def check_sizes(config: Mapping[str, Any]) -> None:
     """
     for name, experiment in config["experiments"].items():
         for dataset in experiment["datasets"]:
-            entry = config["datasets"][dataset]
             for model in models_of(config, name):
                 size, multiple = window_side(config, dataset), network_side(config["models"][model]["kind"])
                 if size % multiple:
-                    measured = entry["kind"] == "measured"
                     key = (
                         f"datasets.{dataset}.patterns: a crop over bin of"
-                        if measured
-                        else f"probes.{entry['probe']}.size:"
+                        if is_measured(config, dataset)
+                        else f"probes.{config['datasets'][dataset]['probe']}.size:"
                     )
                     raise InputError(
                         f"{key} {size} is not allowed; model '{model}' of experiments.{name} needs a multiple of"

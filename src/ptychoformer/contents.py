@@ -94,7 +94,7 @@ class Contents:
     figures: Mapping[str, Figure]
 
     def noted(self, notes: Mapping[str, str]) -> "Contents":
-        """Return the same with more to be said at the end of some figures' captions."""
+        """Return the same contents with more to be said at the end of some figures' captions."""
         noted = {
             name: replace(self.figures[name], caption=f"{self.figures[name].caption} {note}")
             for name, note in notes.items()
@@ -103,7 +103,7 @@ class Contents:
 
 
 def _entries(kind: type) -> dict[str, object]:
-    """The schema of entries by name, each with the fields of a class of this module."""
+    """Make the schema of entries by name, each with the fields of a class of this module."""
     types = {str: TEXT, bool: FLAG, tuple[str, ...]: LIST}
     known = {field.name: types[field.type] for field in fields(kind)}
     needed = [field.name for field in fields(kind) if field.default is MISSING]

@@ -16,8 +16,8 @@ from ptychoformer.progress import say
 
 @cache
 def lookup_device() -> torch.device:
-    """The accelerator that torch finds (CUDA, MPS, ...), or the CPU; a CUDA card becomes torch's
-    current one and is held until this process ends.
+    """Choose the accelerator that torch finds (CUDA, MPS, ...), or the CPU; a CUDA card becomes
+    torch's current one and is held until this process ends.
     """
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if found is None or found.type != "cuda":
@@ -32,13 +32,13 @@ def lookup_device() -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """For people: the model of a CUDA device, or the device's type."""
+    """Name a device for people: the model of a CUDA device, or the device's type."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def with_earlier(device: torch.device, earlier: str) -> str:
-    """For people: what a job was on that began on ``earlier``, if that is not empty, and went on
-    on ``device``.
+    """Say, for people, what a job ran on that began on ``earlier``, if that is not empty, and
+    continued on ``device``.
     """
     now = device_name(device)
     if not earlier or earlier.split(", then ")[-1] == now:
@@ -48,8 +48,8 @@ def with_earlier(device: torch.device, earlier: str) -> str:
 
 
 def _taken(cards: Sequence[str]) -> int:
-    """Take one of the cards, named by their UUIDs; returns its place. Where no file can be
-    locked it is the first.
+    """Take one of the cards, named by their UUIDs; return its place. Where no file can be locked it
+    is the first.
     """
     try:
         return _least_held(cards, Path(tempfile.gettempdir()) / f"ptychoformer-cards-{os.getuid()}")
@@ -59,7 +59,7 @@ def _taken(cards: Sequence[str]) -> int:
 
 
 def _least_held(cards: Sequence[str], folder: Path) -> int:
-    """Hold the card that the fewest processes hold; returns its place.
+    """Hold the card that the fewest processes hold; return its place.
 
     A holder is a locked file ``{card}.*`` in ``folder``. Its lock ends with its process, however
     that ends.
@@ -79,7 +79,7 @@ def _least_held(cards: Sequence[str], folder: Path) -> int:
 
 
 def _is_held(file: Path) -> bool:
-    """Whether a living process holds a card by this file; a dead one's is removed."""
+    """Say whether a living process holds a card by this file; remove that of a dead one."""
     with file.open() as opened:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)

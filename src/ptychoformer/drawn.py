@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ptychoformer.evaluation import NEEDED_REFERENCES
 from ptychoformer.experiments import Experiments, Run
 
 
@@ -35,7 +36,7 @@ def labels_of_fig4(experiments: Experiments) -> dict[str, str]:
 def references_of_fig6(experiments: Experiments) -> list[Run]:
     """Return the floor and the ceiling of its networks."""
     first = experiments.runs_to_draw("table2")[0]
-    return [first | dict(model=name, loss="none") for name in ("floor", "ceiling")]
+    return [first | dict(model=name, loss="none") for name in NEEDED_REFERENCES]
 
 
 def runs_of_fig8(experiments: Experiments) -> list[Run]:
@@ -142,5 +143,5 @@ FIGURES_OF_A_STORE: dict[str, Callable[[Experiments], bool]] = {
 
 
 def held_figures(experiments: Experiments) -> list[str]:
-    """Return the figures that can be drawn of the holdings."""
+    """Return the figures that can be drawn from the holdings."""
     return [name for name, is_held in FIGURES_OF_A_STORE.items() if is_held(experiments)]

@@ -25,8 +25,8 @@ _NO_MEMORY = ("allocate memory", "out of memory", "memory allocation failed", "b
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, of Python, torch, HDF5 or the system, says that there is no more memory, or
-    came of one that does: torch's writer of files hides it behind a complaint of its own.
+    """Say whether an error of Python, torch, HDF5 or the system means that there is no more memory,
+    or came from one that does: torch's writer of files hides it behind a complaint of its own.
     """
     if error is None:
         return False
@@ -35,7 +35,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def why_not_now(error: Exception) -> str:
-    """Why a file that may well be whole cannot be read now; empty if for another reason."""
+    """Say why a file that may well be whole cannot be read now; empty if for another reason."""
     if isinstance(error, PermissionError):
         return "permission denied"
     return "another program has it open for writing" if isinstance(error, BlockingIOError) else ""
@@ -52,5 +52,5 @@ def raise_unless_damaged(error: Exception, path: str | os.PathLike) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error of a library says, or its type where it says nothing."""
+    """Take the first line of what an error of a library says, or its type where it says nothing."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

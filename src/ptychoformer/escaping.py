@@ -26,20 +26,20 @@ _TYPST = str.maketrans(
 
 
 def mathtext(text: str) -> str:
-    """Return ``text`` for Matplotlib, where a dollar begins a formula."""
+    """Escape ``text`` for Matplotlib, where a dollar begins a formula."""
     return text.replace("$", r"\$")
 
 
 def markdown(text: str) -> str:
-    """Return ``text`` for a line or a table's cell of Markdown, as GitHub has it."""
+    """Escape ``text`` for a line or a table's cell of Markdown, as GitHub has it."""
     return text.translate(_MARKDOWN)
 
 
 def latex(text: str) -> str:
-    """Return ``text`` for a line or a table's cell of LaTeX."""
+    """Escape ``text`` for a line or a table's cell of LaTeX."""
     return text.translate(_LATEX).replace("⁻²", "$^{-2}$")
 
 
 def typst(text: str) -> str:
-    """Return ``text`` for a line or a table's cell of Typst, of markup rather than of its code."""
+    """Escape ``text`` for a line or a table's cell of Typst, of markup rather than of its code."""
     return text.translate(_TYPST)

@@ -17,10 +17,15 @@ Run = dict[str, Any]
 ALL = "all"  # of a dataset's training patterns, in the config
 
 
+def is_measured(config: Mapping[str, Any], dataset: str) -> bool:
+    """Say whether a dataset was measured rather than simulated."""
+    return config["datasets"][dataset]["kind"] == "measured"
+
+
 def window_side(config: Mapping[str, Any], dataset: str) -> int:
-    """Side of the patterns that networks see of a dataset, pixels."""
+    """Find the side of the patterns that networks see of a dataset, pixels."""
     entry = config["datasets"][dataset]
-    if entry["kind"] == "measured":
+    if is_measured(config, dataset):
         return entry["patterns"]["crop"] // entry["patterns"]["bin"]
     return config["probes"][entry["probe"]]["size"]
 
@@ -38,21 +43,23 @@ def training_patterns(config: Mapping[str, Any], dataset: str) -> int | None:
 
 
 def _grid(config: Mapping[str, Any], dataset: str) -> tuple[int, int] | None:
-    """Rows and columns of the scan of a dataset that is not measured."""
-    entry = config["datasets"][dataset]
-    if entry["kind"] == "measured":
+    """Count rows and columns of the scan of a dataset; None of a measured one."""
+    if is_measured(config, dataset):
         return None
+    entry = config["datasets"][dataset]
     shape = config["objects"][entry["object"]]["shape"]
     return grid_of(shape, window_side(config, dataset), entry["scan"]["overlap"])
 
 
 def epochs_of(config: Mapping[str, Any], dataset: str) -> int:
-    """How long networks are trained on a dataset: as it says itself, or as ``training`` does."""
+    """Look up how many epochs networks are trained on a dataset: its own number, or that of
+    ``training``.
+    """
     return config["datasets"][dataset].get("epochs") or config["training"]["epochs"]
 
 
 def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[int]:
-    """The numbers of training patterns that an experiment asks of a dataset, ascending.
+    """List the numbers of training patterns that an experiment asks of a dataset, ascending.
 
     Raises:
         InputError: it asks for more than there are.
@@ -68,8 +75,8 @@ def sizes_of(config: Mapping[str, Any], experiment: str, dataset: str) -> list[i
 
 
 def sizes_asked(config: Mapping[str, Any]) -> dict[str, dict[str, list[int]]]:
-    """Experiment to its datasets, and these to the numbers of training patterns that are asked of
-    them, ascending.
+    """Map experiments to their datasets, and these to the numbers of training patterns that are
+    asked of them, ascending.
 
     Raises:
         InputError: see `sizes_of`.
@@ -81,19 +88,19 @@ def sizes_asked(config: Mapping[str, Any]) -> dict[str, dict[str, list[int]]]:
 
 
 def headline_of(config: Mapping[str, Any], experiment: str) -> dict[str, str]:
-    """What tables, figures and claims of an experiment are about: the ``block`` of the test
+    """Say what tables, figures and claims of an experiment are about: the ``block`` of the test
     patterns, and the ``level`` of its scenes.
     """
     entry = config["experiments"][experiment]
     level = SYNCHRONISED if config["stitching"]["phase"] == "synchronised" else SCENE
     if entry["test"]:
         return {"block": WHOLE_SCAN, "level": level}
-    measured = any(config["datasets"][dataset]["kind"] == "measured" for dataset in entry["datasets"])
+    measured = any(is_measured(config, dataset) for dataset in entry["datasets"])
     return {"block": STRIP if measured else config["evaluation"]["block"], "level": level}
 
 
 def models_of(config: Mapping[str, Any], experiment: str) -> list[str]:
-    """The networks that take part in an experiment, in the order of the catalogue."""
+    """List the networks that take part in an experiment, in the order of the catalogue."""
     return [
         name
         for name, model in config["models"].items()
@@ -107,7 +114,7 @@ class Holdings(Protocol):
     parts: Mapping[str, Any]
 
     def seeds(self, dataset: str, test: str | None, method: tuple[str, str], size: int, having: str) -> set[int]:
-        """The seeds of a run that have a part of what is kept."""
+        """Find the seeds of a run that have a part of what is kept."""
 
 
 class Experiments:
@@ -136,27 +143,27 @@ class Experiments:
             )
 
     def datasets(self, experiment: str) -> list[str]:
-        """The datasets that an experiment trains on."""
+        """List the datasets that an experiment trains on."""
         return self.config["experiments"][experiment]["datasets"]
 
     def first_dataset(self, experiment: str) -> str:
-        """The dataset that figures show."""
+        """Name the dataset that figures show."""
         return self.datasets(experiment)[0]
 
     def is_measured(self, dataset: str) -> bool:
-        """Whether a dataset was measured rather than simulated."""
-        return self.config["datasets"][dataset]["kind"] == "measured"
+        """Say the same of a dataset of this config."""
+        return is_measured(self.config, dataset)
 
     def networks(self, experiment: str) -> list[str]:
-        """The networks of an experiment, in the order of the catalogue."""
+        """List the networks of an experiment, in the order of the catalogue."""
         return models_of(self.config, experiment)
 
     def sizes(self, experiment: str, dataset: str) -> list[int]:
-        """The numbers of training patterns that an experiment asks of a dataset, ascending."""
+        """List the numbers of training patterns that an experiment asks of a dataset, ascending."""
         return sizes_of(self.config, experiment, dataset)
 
     def all_sizes(self, experiment: str) -> list[int]:
-        """The same of all its datasets, each once."""
+        """List the same of all its datasets, each once."""
         return sorted({size for dataset in self.datasets(experiment) for size in self.sizes(experiment, dataset)})
 
     def seeds(self, experiment: str, dataset: str, size: int) -> Sequence[int]:
@@ -165,15 +172,15 @@ class Experiments:
         return part.seeds.get((dataset, size), ()) if part else self.config["seeds"]
 
     def epochs(self, dataset: str) -> int:
-        """How long networks are trained on a dataset."""
+        """Look up how many epochs networks are trained on a dataset."""
         return epochs_of(self.config, dataset)
 
     def headline(self, experiment: str) -> dict[str, str]:
-        """Which block of the test patterns is shown, and which of its scenes."""
+        """Say which block of the test patterns is shown, and which of its scenes."""
         return headline_of(self.config, experiment)
 
     def factor(self, experiment: str) -> str:
-        """What an experiment compares: networks, or losses where it has several."""
+        """Name what an experiment compares: networks, or losses where it has several."""
         return "loss" if len(self.config["experiments"][experiment]["losses"]) > 1 else "model"
 
     def runs(self, experiment: str, **only: Any) -> list[Run]:
@@ -185,7 +192,7 @@ class Experiments:
         return [run for run in found if all(run[key] == value for key, value in only.items())]
 
     def references(self, experiment: str) -> list[Run]:
-        """The references of every dataset, size and seed of an experiment."""
+        """List the references of every dataset, size and seed of an experiment."""
         wanted = self._combinations(experiment, [(reference, "none") for reference in REFERENCES])
         # A measured scan is its own reconstruction.
         return [run for run in wanted if not (run["model"] == "epie" and self.is_measured(run["test"]))]
@@ -201,11 +208,11 @@ class Experiments:
         ]
 
     def all_runs(self, experiments: Iterable[str]) -> list[Run]:
-        """The runs of several experiments, each once."""
+        """List the runs of several experiments, each once."""
         return list({tuple(run.values()): run for experiment in experiments for run in self.runs(experiment)}.values())
 
     def our_network(self) -> str:
-        """The network that the paper is about.
+        """Name the network that the paper is about.
 
         Raises:
             InputError: it does not take part in Table I.
@@ -224,19 +231,19 @@ class Experiments:
         return self.runs("table1", dataset=self.first_dataset("table1"), model=self.our_network())[0]
 
     def runs_to_draw(self, experiment: str, **only: Any) -> list[Run]:
-        """The networks of an experiment side by side: on its first dataset, with its greatest
-        training set and the first seed.
+        """List the networks of an experiment that are drawn side by side: on its first dataset,
+        with its greatest training set and the first seed.
         """
         dataset = self.first_dataset(experiment)
         only = dict(n_train=self.sizes(experiment, dataset)[-1]) | only
         return self.runs(experiment, dataset=dataset, seed=self.seeds(experiment, dataset, only["n_train"])[0], **only)
 
     def runs_of_spectra(self) -> list[Run]:
-        """Those of Table I's first condition."""
+        """List the runs of Table I's first condition."""
         return self.runs("table1", dataset=self.first_dataset("table1"))
 
     def are_held(self, runs: Iterable[Run], part: str) -> bool:
-        """Whether the holdings have a part of each of these runs."""
+        """Say whether the holdings have a part of each of these runs."""
         return all(
             run["seed"]
             in self.holdings.seeds(run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"], part)
@@ -244,28 +251,30 @@ class Experiments:
         )
 
     def labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
-        """Names of a catalogue to what tables call them."""
+        """Map names of a catalogue to what tables call them."""
         return {name: self.config[catalogue][name]["label"] or name for name in names}
 
     def all_labels(self) -> dict[str, dict[str, str]]:
-        """The labels of every dataset, network and loss, as `report.labels.Labels` takes them."""
+        """Collect the labels of every dataset, network and loss, as `report.labels.Labels` takes
+        them.
+        """
         catalogues = {"datasets": "datasets", "networks": "models", "losses": "losses"}
         known = {part: self.labels(name, self.config[name]) for part, name in catalogues.items()}
         return known | {"overlaps": self._labels_by_overlap()}
 
     def _labels_by_overlap(self) -> dict[str, str]:
-        """The datasets whose overlap is compared, by that; those that share one are left out."""
+        """Label datasets whose overlap is compared by that; those that share one are left out."""
         overlaps = {name: self.config["datasets"][name]["scan"]["overlap"] for name in self.datasets("overlaps")}
         shared = Counter(overlaps.values())
         return {name: f"{100 * value:g} % overlap" for name, value in overlaps.items() if shared[value] == 1}
 
     def drawn_labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
-        """The same for figures."""
+        """Map the same names to what figures call them."""
         return {name: mathtext(label) for name, label in self.labels(catalogue, names).items()}
 
     def scale(self, experiment: str) -> dict[str, Any]:
-        """The subtree of the config that an experiment's numbers depend on, those of its references
-        too.
+        """Take the subtree of the config that an experiment's numbers depend on, those of its
+        references too.
         """
         config, entry = self.config, self.config["experiments"][experiment]
         names = [*entry["datasets"], *([entry["test"]] if entry["test"] else [])]

@@ -82,7 +82,7 @@ def try_lock(descriptor: int) -> bool | None:
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether an error says that there is no more room, or none for this user or this file."""
+    """Say whether an error means that there is no more room, or none for this user or this file."""
     return error.errno in _DISK_FULL
 
 
@@ -102,15 +102,15 @@ def _in_the_way(path: Path) -> str | None:
 
 
 def not_a_folder(folder: Path) -> Path | None:
-    """What keeps a folder from being made, or written into, that is none: a file, a link that leads
-    nowhere; the lowest one that is there.
+    """Find what keeps a folder from being made, or written into, because it is none: a file, a link
+    that leads nowhere; the lowest one that is there.
     """
     there = next((part for part in (folder, *folder.parents) if os.path.lexists(part)), None)
     return None if there is None or there.is_dir() else there
 
 
 def check_folder(folder: Path) -> None:
-    """Whether ``folder`` is one or can be made: neither it nor what it lies in is a file.
+    """Check that ``folder`` is one or can be made: neither it nor what it lies in is a file.
 
     Raises:
         OutputError: something is.
@@ -120,7 +120,7 @@ def check_folder(folder: Path) -> None:
 
 
 def content_digest(path: str | os.PathLike) -> str:
-    """SHA-256 of a file's content.
+    """Compute the SHA-256 of a file's content.
 
     Raises:
         OSError: it cannot be read.
@@ -130,7 +130,7 @@ def content_digest(path: str | os.PathLike) -> str:
 
 
 def check_file(path: str | os.PathLike) -> None:
-    """Whether there is a regular file to read, never a pipe or a device that would block.
+    """Check that there is a regular file to read, never a pipe or a device that would block.
 
     Raises:
         InputError: it is something else, or missing.
@@ -197,6 +197,6 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def write_text(text: str, path: str | os.PathLike) -> None:
-    """A UTF-8 text file."""
+    """Write a UTF-8 text file."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -34,7 +34,7 @@ def memory() -> float:
 
 
 def check_memory(what: str, needed: float, advice: Callable[[float], str]) -> None:
-    """Whether ``what`` that takes ``needed`` bytes can be held.
+    """Check that ``what``, which takes ``needed`` bytes, can be held.
 
     Args:
         advice: what to do, in words, if but a part of ``needed``, less than 1, can be had.

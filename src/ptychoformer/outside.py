@@ -23,17 +23,17 @@ from ptychoformer.errors import InputError, PtychoformerError
 
 
 def is_outside(kind: str) -> bool:
-    """Whether a kind names a module outside the package, whose own have plain names."""
+    """Say whether a kind names a module outside the package, whose own have plain names."""
     return "." in kind or "/" in kind
 
 
 def is_path(kind: str) -> bool:
-    """Whether a kind outside the package is the path of a file, rather than a dotted name."""
+    """Say whether a kind outside the package is the path of a file, rather than a dotted name."""
     return "/" in kind or kind.endswith(".py")
 
 
 def source_of(kind: str) -> Path:
-    """Return the file that a kind outside the package names, relative to the working folder.
+    """Find the file that a kind outside the package names, relative to the working folder.
 
     Raises:
         InputError: there is no such file or module.
@@ -59,8 +59,8 @@ def source_of(kind: str) -> Path:
 
 
 def imported(kind: str, name: str, level: int = 0) -> list[str]:
-    """What an ``import`` in a module outside runs of users' own: the kinds of the modules, those of
-    the packages above them among them.
+    """Find what an ``import`` in a module outside runs of users' own: the kinds of the modules,
+    those of the packages above them among them.
 
     All of the module's own package is, and all else that was not installed: on PYTHONPATH, in the
     working folder, or, of a file, beside it.
@@ -86,20 +86,22 @@ def imported(kind: str, name: str, level: int = 0) -> list[str]:
 
 
 def _package_above(kind: str, level: int) -> str:
-    """The package that ``level`` dots mean in a module."""
+    """Find the package that ``level`` dots mean in a module."""
     is_package = source_of(kind).stem == "__init__"
     return ".".join(kind.split(".")[: None if is_package and level == 1 else -level + is_package])
 
 
 def _is_there(name: str) -> bool:
-    """Whether a dotted name is that of a module with a source in Python."""
+    """Say whether a dotted name is that of a module with a source in Python."""
     spec = _spec(name)
     return spec is not None and (spec.origin or "").endswith(".py")
 
 
 @cache
 def _installed() -> tuple[Path, ...]:
-    """Folders of what is nobody's own: Python's, those that pip and conda fill, this package."""
+    """List the folders of what is nobody's own: Python's, those that pip and conda fill, this
+    package.
+    """
     named = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     return *(Path(folder).resolve() for folder in named), Path(__file__).resolve().parent
 
@@ -133,7 +135,7 @@ _added: set[Path] = set()
 
 
 def pulled_in(kind: str) -> set[Path]:
-    """Files of users' own that were imported while a network was loaded and built."""
+    """Find the files of users' own that were imported while a network was loaded and built."""
     return _pulled_in.get(kind, set())
 
 
@@ -162,7 +164,7 @@ def _beside(error: BaseException, path: Path) -> str:
 
 
 def told(error: BaseException, source: Path) -> str:
-    """An error in words: its type, the first line of its message (two of one that ends in a
+    """Put an error in words: its type, the first line of its message (two of one that ends in a
     colon), and the last line of ``source`` that led to it.
     """
     words = re.sub(r":\s*\n\s*", ": ", str(error).strip(), count=1).splitlines() or ["no message"]
@@ -194,7 +196,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _folder_of(spec: ModuleSpec) -> Path | None:
-    """The folder in which a module or package that belongs to no other was found."""
+    """Find the folder of a module or package that belongs to no other."""
     places = [spec.origin] if spec.submodule_search_locations is None else list(spec.submodule_search_locations)
     return Path(places[0]).resolve().parent if places and places[0] else None
 

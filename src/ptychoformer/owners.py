@@ -25,8 +25,8 @@ WHOLE_MACHINE = "pid:[4026531836]"  # what Linux calls the processes that are in
 
 
 def own_system() -> dict[str, str]:
-    """Names of the running system: of the machine, of the time since it started, and of its set
-    of processes; empty where they are not told.
+    """Read the names of the running system: of the machine, of the time since it started, and of
+    its set of processes; empty where they are not told.
     """
     return {
         "host": platform.node(),
@@ -60,7 +60,7 @@ def turn(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def held(folder: Path) -> Iterator[Path]:
-    """Leave the name of this process in ``folder`` while it works there; yields its file."""
+    """Leave the name of this process in ``folder`` while it works there; yield its file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.json"
     unnamed = path.with_suffix(".unnamed")
@@ -74,7 +74,7 @@ def held(folder: Path) -> Iterator[Path]:
 
 
 def is_dead(path: Path) -> bool:
-    """Whether the process that left ``path`` is known to have ended; if in doubt, it is not."""
+    """Say whether the process that left ``path`` is known to have ended; if in doubt, it is not."""
     try:
         with open(path, "r+b") as file:  # NFS locks for itself alone only what may be written to
             owner, free = json.load(file), try_lock(file.fileno())

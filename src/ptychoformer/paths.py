@@ -19,6 +19,8 @@ EVALUATION = f"evaluation/{RUN}/on_{{test}}"  # a run is tested on a dataset, it
 OWN_EVALUATION = EVALUATION.replace("{test}", "{dataset}")
 REFERENCE_EVALUATION = EVALUATION.replace("{model}/{loss}", "{reference}/none")
 EPIE_EVALUATION = EVALUATION.replace("{model}/{loss}", "epie/none")
+# Of the scenes of Table I's first condition: spectra, and the energy by frequency band.
+SPECTRA, BANDS = "evaluation/table1/spectra.csv", "evaluation/table1/bands.csv"
 SIMULATED_DATASET = "simulation/datasets/{dataset}/seed{seed}.cxi"
 MEASURED_DATASET = "measurement/datasets/{dataset}.cxi"  # one for all seeds
 SIMULATED_OBJECT = "simulation/objects/{object}.h5"
@@ -26,7 +28,7 @@ MEASURED_OBJECT = "measurement/objects/{dataset}.h5"
 
 
 def _matching(pattern: str) -> re.Pattern:
-    """The regular expression of paths of a pattern, with a group for each of its parts."""
+    """Make the regular expression of paths of a pattern, with a group for each of its parts."""
     digits = dict.fromkeys(("n_train", "seed"), r"\d+")
     return re.compile(re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{digits.get(part[1], '[^/]+')})", pattern))
 
@@ -43,7 +45,7 @@ class Run:
 
     @classmethod
     def of(cls, path: str | os.PathLike) -> "Run":
-        """The run that a file in its folder belongs to.
+        """Find the run that a file in its folder belongs to.
 
         Raises:
             InputError: the path is not that of a run.
@@ -57,13 +59,13 @@ class Run:
         return cls(**parts | {"n_train": int(parts["n_train"]), "seed": int(parts["seed"])})
 
     def __str__(self) -> str:
-        """Its path, as `of` reads it."""
+        """Return its path, as `of` reads it."""
         return RUN.format(**vars(self))
 
 
 def names_of_run(folder: str | os.PathLike) -> dict[str, str] | None:
-    """The dataset, model, loss, n_train, seed and test of a run's folder, as text; None if the
-    folder is no run's.
+    """Read dataset, model, loss, n_train, seed and test, as text, from the name of a run's folder;
+    None if the folder is no run's.
 
     Args:
         folder: relative to ``evaluation``.

@@ -114,7 +114,9 @@ def _is_own(name: str) -> bool:
 
 
 def _fault_elsewhere(target: Path, *, made: bool) -> str:
-    """What is wrong with a folder outside the project, which may be made where ``made`` says so."""
+    """Say what is wrong with a folder outside the project, which may be made where ``made`` says
+    so.
+    """
     system, users = (any(target.is_relative_to(Path("/", name)) for name in names) for names in (SYSTEM, USERS))
     if target == Path.home().resolve() or (system and not users):
         return "which is a home folder or one of the system's"

@@ -34,12 +34,12 @@ _LISTS, _NULL = {"list", "List", "Sequence"}, {"type": "null"}
 
 
 def network_kinds() -> list[str]:
-    """Names of all networks."""
+    """List the names of all networks."""
     return _kinds(NETWORKS)
 
 
 def check_kind(kind: str) -> None:
-    """Whether there is a network of a kind.
+    """Check that there is a network of a kind.
 
     Raises:
         InputError: there is none.
@@ -52,7 +52,7 @@ def check_kind(kind: str) -> None:
 
 
 def network_source(kind: str) -> Path:
-    """The file of a network.
+    """Find the file of a network.
 
     Raises:
         InputError: there is none, of a network outside the package.
@@ -61,22 +61,22 @@ def network_source(kind: str) -> Path:
 
 
 def loss_source(kind: str) -> Path:
-    """The file of a loss."""
+    """Find the file of a loss."""
     return _source(LOSSES, kind)
 
 
 def network_code(kind: str) -> str:
-    """What `provenance.code_digest` calls a network."""
+    """Name a network as `provenance.code_digest` does."""
     return f"{OUTSIDE}{kind}" if outside.is_outside(kind) else f"{NETWORKS}.{kind}"
 
 
 def loss_kinds() -> list[str]:
-    """Names of all losses."""
+    """List the names of all losses."""
     return _kinds(LOSSES)
 
 
 def network_options(kind: str) -> dict[str, dict[str, Any]]:
-    """Options of a network, each with its schema.
+    """Find the options of a network, each with its schema.
 
     Raises:
         InputError: the module is no network.
@@ -85,7 +85,7 @@ def network_options(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def no_option(kind: str, name: str) -> str:
-    """Why a network takes no option of a name, or what may have been meant, as the end of a
+    """Say why a network takes no option of a name, or what may have been meant, as the end of a
     sentence.
     """
     taken = _build(NETWORKS, kind).args
@@ -95,7 +95,7 @@ def no_option(kind: str, name: str) -> str:
 
 
 def loss_options(kind: str) -> dict[str, dict[str, Any]]:
-    """Options of a loss, each with its schema; one without a default must be given.
+    """Find the options of a loss, each with its schema; one without a default must be given.
 
     Raises:
         InputError: the module is no loss.
@@ -104,8 +104,8 @@ def loss_options(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def fields_of(options: str) -> dict[str, dict[str, Any]]:
-    """Return the fields of a class of options, such as ``"TrainingOptions"``, those of its bases
-    first, as dataclasses have them, each with its schema and, if it has one, its default.
+    """Map the fields of a class of options, such as ``"TrainingOptions"``, to their schemas, each
+    with its default if it has one; those of its bases come first, as dataclasses have them.
     """
     return _fields(options, _classes())
 
@@ -135,7 +135,7 @@ def _field(field: ast.AnnAssign, classes: dict[str, ast.ClassDef]) -> dict[str, 
 
 
 def network_side(kind: str) -> int:
-    """The number that the sides of a network's patterns must be multiples of: its
+    """Find the number that the sides of a network's patterns must be multiples of: its
     ``SIDE_MULTIPLE_OF``, or 1.
 
     Raises:
@@ -184,7 +184,7 @@ def _build(folder: str, kind: str) -> ast.FunctionDef:
 
 
 def _check_arguments(folder: str, kind: str, arguments: ast.arguments) -> None:
-    """Whether `build` can be called with what comes before its options.
+    """Check that `build` can be called with what comes before its options.
 
     Raises:
         InputError: it takes nothing there, or asks for more.
@@ -208,12 +208,12 @@ def _source(folder: str, kind: str) -> Path:
 
 
 def _shown(folder: str, kind: str) -> str:
-    """What a user knows the module by."""
+    """Name the module as a user knows it."""
     return kind if outside.is_outside(kind) else f"{folder}/{kind}.py"
 
 
 def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:
-    """The schema of an annotation; empty of one that is not checked.
+    """Make the schema of an annotation; empty of one that is not checked.
 
     Raises:
         InputError: what it holds cannot be read, or is no JSON schema.
@@ -243,7 +243,7 @@ def _schema_of(annotation: ast.expr | None) -> dict[str, Any]:
 
 
 def _either(annotations: list[ast.expr]) -> dict[str, Any]:
-    """The schema of a union: of one part or None, or of several types without bounds."""
+    """Make the schema of a union: of one part or None, or of several types without bounds."""
     schemas = [_schema_of(annotation) for annotation in annotations]
     others = [schema for schema in schemas if schema != _NULL]
     if len(others) > 1 and not all(schema.keys() == {"type"} for schema in others):
@@ -260,7 +260,7 @@ def _listed(kinds: str | list[str]) -> list[str]:
 
 
 def _annotated(kind: ast.expr, *more: ast.expr) -> dict[str, Any]:
-    """The schema of a type with its bounds."""
+    """Make the schema of a type with its bounds."""
     bounds = _literal(more[0]) if len(more) == 1 and isinstance(more[0], ast.Dict) else None
     if bounds is None:
         raise InputError("Annotated must hold a type and a mapping of bounds, such as Annotated[int, {'minimum': 1}].")

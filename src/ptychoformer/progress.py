@@ -33,5 +33,5 @@ def progress(
 
 
 def say(line: str) -> None:
-    """One line that does not tear a running bar."""
+    """Print one line that does not tear a running bar."""
     tqdm.write(line, file=sys.stderr)

@@ -26,15 +26,15 @@ LIBRARIES = ("numpy", "scipy", "h5py", "torch", "scikit-image", "statsmodels", "
 
 
 def digest(value: Any) -> str:
-    """Twelve hexadecimal digits that change with any JSON-like value."""
+    """Compute twelve hexadecimal digits that change with any JSON-like value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 @cache
 def code_digest(*modules: str) -> str:
-    """Digest of the named modules (``"training.fit"``, ``"outside:networks/mine.py"``) and of every
-    module of the package that they import, but for `UNCOUNTED`; of a module outside also of what it
-    imports of users' own (`outside.imported`).
+    """Compute the digest of the named modules (``"training.fit"``, ``"outside:networks/mine.py"``)
+    and of every module of the package that they import, but for `UNCOUNTED`; of a module outside
+    also of what it imports of users' own (`outside.imported`).
 
     Comments, docstrings and layout do not count, so that only a change that could change a result
     re-runs anything; files beside a module that it names (a style sheet, a template) do.
@@ -43,20 +43,22 @@ def code_digest(*modules: str) -> str:
 
 
 def source_digest(kind: str) -> str:
-    """Digest of a module outside the package, and of what it imports of users' own alone."""
+    """Compute the digest of a module outside the package, and of what it imports of users' own
+    alone.
+    """
     return digest({name: _code(name) for name in _of_users_alone(kind)})
 
 
 def unsigned(kind: str) -> list[Path]:
-    """Files of users' own that a network outside has imported by now, but that `source_digest` does
-    not know: found only while it runs, or compiled.
+    """Find the files of users' own that a network outside has imported by now, but that
+    `source_digest` does not know: found only while it runs, or compiled.
     """
     signed = {_path(name).resolve() for name in _of_users_alone(kind)}
     return sorted(outside.pulled_in(kind) - signed)
 
 
 def check_unedited(kind: str) -> None:
-    """Whether a network outside, and what it imports of users' own, is as this process read it
+    """Check that a network outside, and what it imports of users' own, is as this process read it
     first: Python runs what it has imported, whatever the files hold by now.
 
     Raises:
@@ -75,7 +77,7 @@ def _of_users_alone(kind: str) -> list[str]:
 
 
 def parsed(path: Path, name: str) -> ast.Module:
-    """The syntax tree of a file of Python.
+    """Parse a file of Python into its syntax tree.
 
     Args:
         name: of the file, for the user.
@@ -93,7 +95,7 @@ def parsed(path: Path, name: str) -> ast.Module:
 
 
 def _reached(modules: Iterable[str]) -> list[str]:
-    """Modules and all that they import, sorted."""
+    """Find the modules and all that they import, sorted."""
     names: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -113,13 +115,13 @@ def _path(module: str) -> Path:
 
 @cache
 def _first_content(module: str) -> str:
-    """SHA-256 of a module's file as it was when it was first asked for."""
+    """Compute the SHA-256 of a module's file as it was when it was first asked for."""
     return content_digest(_path(module))
 
 
 @cache
 def _nodes(module: str) -> list[ast.AST]:
-    """The syntax tree without its docstrings, and every node under it."""
+    """List the syntax tree without its docstrings, and every node under it."""
     _first_content(module)
     nodes: list[ast.AST] = [parsed(_path(module), module.removeprefix(OUTSIDE))]
     for node in nodes:  # grows as it goes
@@ -169,7 +171,7 @@ def _imports(module: str) -> tuple[str, ...]:
 
 
 def _of_users(module: str) -> set[str]:
-    """What a module outside imports of users' own, and the packages above it."""
+    """Find what a module outside imports of users' own, and the packages above it."""
     kind = module.removeprefix(OUTSIDE)
     if kind == module:
         return set()
@@ -186,7 +188,9 @@ def _of_users(module: str) -> set[str]:
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Installed versions of the libraries that results depend on, read without importing them."""
+    """Look up the installed versions of the libraries that results depend on, without importing
+    them.
+    """
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -197,7 +201,7 @@ def library_versions() -> dict[str, str]:
 
 
 def sidecar(artefact: str | Path) -> Path:
-    """The name of the provenance file that stands beside an artefact."""
+    """Name the provenance file that stands beside an artefact."""
     artefact = Path(artefact)
     return artefact.with_name(f"{artefact.name}.provenance.json")
 
@@ -236,7 +240,7 @@ def write_provenance(content: Mapping[str, Any], artefact: str | Path) -> None:
 
 
 def read_provenance(artefact: str | Path) -> dict[str, Any]:
-    """The sidecar of an artefact.
+    """Read the sidecar of an artefact.
 
     Raises:
         InputError: it is missing, not JSON, or not as it was written.

@@ -23,8 +23,8 @@ AHEAD = 60.0  # seconds by which the clocks of machines that share a disk may di
 
 
 def check_times(files: Iterable[str]) -> None:
-    """Whether no file is dated later than this machine's clock: a workflow that goes by times would
-    delete all that was made of it, and make it anew for ever.
+    """Check that no file is dated later than this machine's clock: a workflow that goes by times
+    would delete all that was made of it, and make it anew for ever.
 
     Raises:
         InputError: one is.
@@ -42,7 +42,7 @@ def check_times(files: Iterable[str]) -> None:
 
 
 def _touching(files: list[str]) -> str:
-    """The command that dates files anew: of several, all that are dated later than now in the
+    """Write the command that dates files anew: of several, all that are dated later than now in the
     folders that they share.
     """
     if len(files) == 1:
@@ -59,8 +59,8 @@ def _read(seconds: float) -> str:
 
 
 def check_not_empty(files: Iterable[str]) -> None:
-    """Whether none of ``files``, which are made, is empty: what was cut off to nothing is younger
-    than what it was made of, so that a workflow that goes by times would take it for whole.
+    """Check that none of ``files``, which are made, is empty: what was cut off to nothing is
+    younger than what it was made of, so that a workflow that goes by times would take it for whole.
 
     Raises:
         InputError: one is.
@@ -79,8 +79,8 @@ class Kept(NamedTuple):
 
 
 def check_made(kept: Iterable[Kept], advice: str) -> list[Kept]:
-    """Whether files were made with the parameters that they would be made with now, as far as their
-    provenance tells; returns those that other code made.
+    """Check that files were made with the parameters that they would be made with now, as far as
+    their provenance tells; return those that other code made.
 
     Args:
         kept: files of which Snakemake itself does not know or ask it.
@@ -121,8 +121,8 @@ def _differences(made: Any, now: Any, key: str) -> Iterator[str]:
 
 
 def check_writable(files: Iterable[str]) -> None:
-    """Whether ``files`` can be written: none is a folder, and the folders that they are in, or that
-    these are to be made in, may be written to.
+    """Check that ``files`` can be written: none is a folder, and the folders that they are in, or
+    that these are to be made in, may be written to.
 
     Raises:
         OutputError: one cannot.
@@ -142,7 +142,7 @@ def check_writable(files: Iterable[str]) -> None:
 
 
 def check_alone(files: Iterable[str]) -> None:
-    """Whether no process is at work in the folders of ``files`` (`files.locked`), such as a job
+    """Check that no process is at work in the folders of ``files`` (`files.locked`), such as a job
     that outlived the workflow that started it.
 
     Raises:

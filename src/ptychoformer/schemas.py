@@ -24,7 +24,7 @@ TEXTS = {"type": ["string", "array"], "items": TEXT}  # one, or several
 
 
 def mapping_to(kind: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a mapping from any names to values of one kind."""
+    """Make the schema of a mapping from any names to values of one kind."""
     return {"type": "object", "additionalProperties": kind}
 
 
@@ -42,3 +42,10 @@ def complaint(value: Any, schema: Mapping[str, Any]) -> str:
     kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     allowed = " or ".join(TYPES[kind] for kind in kinds)
     return f"{place}: {reprlib.repr(error.instance)} is not allowed; it must be {allowed}"
+
+
+def shown(value: Any) -> str:
+    """Write a value of a config as YAML does, in at most 60 characters."""
+    literals = {None: "null", True: "true", False: "false"}
+    text = literals[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -26,7 +26,7 @@ PART = 2**20  # bytes of an array with one checksum
 
 @contextmanager
 def create_hdf5(path: str | os.PathLike, announce: Callable[[], None] | None = None) -> Iterator[h5py.File]:
-    """An HDF5 file to write to, which appears under ``path`` only when it is complete.
+    """Create an HDF5 file to write to, which appears under ``path`` only when it is complete.
 
     Args:
         announce: is called when it is, before it appears there.
@@ -84,7 +84,7 @@ class _Stream(io.FileIO):
 
 @contextmanager
 def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """An HDF5 file to read from.
+    """Open an HDF5 file to read from.
 
     Raises:
         InputError: the file is missing, damaged, not HDF5, or breaks off while it is read.
@@ -122,7 +122,7 @@ def check_descriptions(file: h5py.File) -> None:
 
 
 def read(file: h5py.File, name: str, ndim: int) -> h5py.Dataset:
-    """The HDF5 dataset ``name``, which must exist and have ``ndim`` axes.
+    """Find the HDF5 dataset ``name``, which must exist and have ``ndim`` axes.
 
     Raises:
         InputError: it is missing, a group, or has another number of axes.
@@ -136,7 +136,8 @@ def read(file: h5py.File, name: str, ndim: int) -> h5py.Dataset:
 
 
 def read_whole(file: h5py.File, name: str, ndim: int) -> np.ndarray:
-    """All of the HDF5 dataset ``name``, once it is sure that its values are there and find room.
+    """Read all of the HDF5 dataset ``name``, once it is sure that its values are there and find
+    room.
 
     Raises:
         InputError: as `read`, or it claims to hold more than is stored, or than memory can take.
@@ -169,7 +170,7 @@ def store(group: h5py.Group, name: str, data: np.ndarray | float | bytes) -> h5p
 
 
 def _compact(group: h5py.Group, name: str, data: np.ndarray) -> h5py.Dataset:
-    """Room for an array among what describes it, for which h5py has no option."""
+    """Make room for an array among what describes it, for which h5py has no option."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.COMPACT)
     properties.set_obj_track_times(False)  # the same bytes at any time
@@ -188,8 +189,9 @@ def allocate(
     chunks: tuple[int, ...] | None = None,
     **options: Any,
 ) -> h5py.Dataset:
-    """An array that is yet to be filled, in parts of the shape ``chunks`` (None: rows, about
-    ``PART`` bytes of them), each with a checksum; ``options`` are of h5py's ``create_dataset``.
+    """Make room for an array that is yet to be filled, in parts of the shape ``chunks`` (None:
+    rows, about ``PART`` bytes of them), each with a checksum; ``options`` are of h5py's
+    ``create_dataset``.
     """
     if 0 in shape:
         return _compact(group, name, np.empty(shape, dtype))

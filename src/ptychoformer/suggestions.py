@@ -7,24 +7,24 @@ from typing import Any
 
 
 def known(name: Any, allowed: Iterable[str]) -> str:
-    """What somebody may have meant by a ``name`` that is none of those ``allowed``, or all of
-    these, as the end of a sentence.
+    """Say what somebody may have meant by a ``name`` that is none of those ``allowed``, or name all
+    of these, as the end of a sentence.
     """
     close = nearest(name, allowed)
     return f"did you mean '{close}'?" if close else f"allowed are {', '.join(allowed) or 'none'}."
 
 
 def nearest(name: Any, allowed: Iterable[str]) -> str:
-    """The one of those ``allowed`` that begins with a ``name``, or resembles it most; empty if none
-    does.
+    """Find the one of those ``allowed`` that begins with a ``name``, or resembles it most; empty if
+    none does.
     """
     begun = [one for one in allowed if name and one.startswith(str(name))]
     return next(iter(begun or difflib.get_close_matches(str(name), allowed, n=1)), "")
 
 
 def known_key(name: Any, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
-    """As `known`, of a key; one with dots may be meant for a key within another, which dots do
-    not name.
+    """Say the same as `known` of a key; one with dots may be meant for a key within another, which
+    dots do not name.
     """
     meant = _within(str(name).split("."), schema, root) or []
     if len(meant) < 2:
@@ -55,7 +55,7 @@ def _within(parts: list[str], schema: Mapping[str, Any], root: Mapping[str, Any]
 
 
 def resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A part of the config's schema, what it refers to in the whole (``root``) in its place."""
+    """Put what a part of the config's schema refers to in the whole (``root``) in its place."""
     if "$ref" not in schema:
         return schema
     name = schema["$ref"].removeprefix("#/$defs/")

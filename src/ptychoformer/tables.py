@@ -33,7 +33,7 @@ PRECISION = 1e-8
 
 
 def write_csv(frame: "pd.DataFrame", path: str | os.PathLike) -> None:
-    """A tidy CSV, nine significant digits, the same bytes for the same numbers; compressed if
+    """Write a tidy CSV, nine significant digits, the same bytes for the same numbers; compressed if
     the name ends in ``.gz``.
     """
     with atomic(path) as temporary:
@@ -46,7 +46,7 @@ def write_csv(frame: "pd.DataFrame", path: str | os.PathLike) -> None:
 
 
 def write_rows(columns: Iterable[str], rows: Iterable[Iterable[str | int | float]], path: str | os.PathLike) -> None:
-    """The same file as ``write_csv`` makes of a table with these rows, without pandas."""
+    """Write the same file as ``write_csv`` makes of a table with these rows, without pandas."""
     with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -54,7 +54,7 @@ def write_rows(columns: Iterable[str], rows: Iterable[Iterable[str | int | float
 
 
 def write_records(records: Sequence[Mapping[str, str | int | float]], path: str | os.PathLike) -> None:
-    """The same file as ``write_rows`` makes of one or more rows that name their columns."""
+    """Write the same file as ``write_rows`` makes of one or more rows that name their columns."""
     write_rows(records[0], (record.values() for record in records), path)
 
 
@@ -65,7 +65,7 @@ def _printed(value: str | int | float) -> str | int:
 
 
 def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
-    """A CSV file, compressed or not, as text, digit for digit.
+    """Read a CSV file, compressed or not, as text, digit for digit.
 
     Args:
         what: the file is, for the sentence of an error.
@@ -98,8 +98,8 @@ def read_text(path: str | os.PathLike, what: str = "a table") -> "pd.DataFrame":
 
 
 def _is_plain(content: bytes) -> bool:
-    """Whether a CSV file is nothing but fields between commas, as many in every line as there are
-    different names in the first: pandas would fill up and cut other rows, and rename columns.
+    """Say whether a CSV file is nothing but fields between commas, as many in every line as there
+    are different names in the first: pandas would fill up and cut other rows, and rename columns.
     """
     head = content.partition(b"\n")[0].split(b",")
     if not all(head) or len(set(head)) < len(head) or content.startswith(codecs.BOM_UTF8):
@@ -114,8 +114,8 @@ def _is_plain(content: bytes) -> bool:
 def read_csv(
     path: str | os.PathLike, types: Mapping[str, type], required: Iterable[str] = (), what: str = "a table"
 ) -> "pd.DataFrame":
-    """A CSV file whose names are names, ``NA`` and ``075`` too: only an empty number, or an empty
-    true or false, is a missing one.
+    """Read a CSV file whose names are names, ``NA`` and ``075`` too: only an empty number, or an
+    empty true or false, is a missing one.
 
     Args:
         types: column to ``str``, ``bool``, ``int`` (never missing) or ``float``; a column that is
@@ -143,7 +143,7 @@ def read_csv(
 
 
 def _converted(column: "pd.Series", kind: type) -> tuple["pd.Series", "pd.Series"]:
-    """A column of text in another type, and which of its values cannot be."""
+    """Convert a column of text to another type, and mark which of its values cannot be."""
     import pandas as pd
 
     if kind is str:
@@ -158,7 +158,7 @@ def _converted(column: "pd.Series", kind: type) -> tuple["pd.Series", "pd.Series
 
 
 def _numbers(texts: np.ndarray) -> np.ndarray:
-    """Numbers as Python reads them; not a number where there is none."""
+    """Read numbers as Python does; NaN where there is none."""
     try:
         return np.where(texts == "", "nan", texts).astype(float)
     except ValueError:

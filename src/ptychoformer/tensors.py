@@ -22,7 +22,7 @@ _CURE = "delete it, and run the same command that made it again"
 
 
 def save(content: dict[str, Any], path: str | os.PathLike) -> None:
-    """``torch.save``, whole or not at all."""
+    """Save ``content`` as ``torch.save`` does, whole or not at all."""
     # Through memory, since torch's own writer hides a full disk behind an internal assertion.
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -31,7 +31,7 @@ def save(content: dict[str, Any], path: str | os.PathLike) -> None:
 
 
 def load(path: str | os.PathLike) -> dict[str, Any]:
-    """What ``save`` wrote, on the CPU; never executes code from the file.
+    """Read what ``save`` wrote, on the CPU; never execute code from the file.
 
     Raises:
         InputError: the file is missing, damaged, or no checkpoint.
@@ -56,8 +56,8 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def fingerprint(*arrays: np.ndarray | torch.Tensor | None) -> str:
-    """Hexadecimal digits that change with the type, the shape and every number of ``arrays``;
-    None stands for one that is missing.
+    """Compute hexadecimal digits that change with the type, the shape and every number of
+    ``arrays``; None stands for one that is missing.
     """
     seen = hashlib.sha256()
     for array in arrays:
@@ -68,8 +68,8 @@ def fingerprint(*arrays: np.ndarray | torch.Tensor | None) -> str:
 
 
 def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The state that an interrupted job saved with the same ``identity``; None, and a line that
-    says why, if there is no such state.
+    """Read the state that an interrupted job saved with the same ``identity``; None, and a line
+    that says why, if there is no such state.
 
     Args:
         identity: all that a result depends on, digests or values that JSON knows, under names that
@@ -94,8 +94,8 @@ def load_state(path: str | os.PathLike, identity: Mapping[str, Any]) -> dict[str
 
 
 def is_no_state(path: str | os.PathLike) -> bool:
-    """Whether a file can be read, and is no state, so that `load_state` would begin anew and the
-    next state take its place. (One that cannot be read is set aside.)
+    """Say whether a file can be read, and is no state, so that `load_state` would begin anew and
+    the next state take its place. (One that cannot be read is set aside.)
     """
     try:
         return Path(path).exists() and not isinstance(load(path).get("identity"), dict)
@@ -107,15 +107,15 @@ class Resumable(Protocol):
     """What can be put where it was left."""
 
     def state(self) -> dict[str, Any]:
-        """All that what follows depends on."""
+        """Return all that what follows depends on."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what ``state`` returned."""
 
 
 def restored(run: Resumable, state: Mapping[str, Any], path: str | os.PathLike) -> bool:
-    """Whether ``run`` could be put where the state at ``path`` has it; one that lacks what is
-    needed is set aside, and the run is as it was.
+    """Put ``run`` where the state at ``path`` has it, and say whether that could be done; a state
+    that lacks what is needed is set aside, and the run is as it was.
     """
     before = copy.deepcopy(run.state())
     try:

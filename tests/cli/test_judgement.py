@@ -46,7 +46,7 @@ def judged(path, answer):
     scale = training_normalisation(scan, split.train)
     truth = np.stack(
         [
-            getattr(scale, name)(part)
+            scale.normalised(name, part)
             for name, part in zip(("amplitude", "phase"), label_windows(scan, split.test), strict=True)
         ]
     )

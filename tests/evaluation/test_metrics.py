@@ -76,9 +76,9 @@ def test_one_exact_pattern_does_not_make_a_mean_infinite(prediction, tmp_path):
         estimate = rescaled(read.amplitude[place], "amplitude", own, common_scale(dataset))
     cut = windows(scan.amplitude, scan.true_positions[split.test[[place]]], scan.window)[0]
     with h5py.File(patches, "r+") as file:
-        file["patches/amplitude"][place] = own.amplitude(cut)
+        file["patches/amplitude"][place] = own.normalised("amplitude", cut)
     after = measured((dataset, patches, scene), tmp_path)["strip", "whole", "pattern", "amplitude"]
-    error = ((estimate - common_scale(dataset).amplitude(cut)) ** 2).mean(dtype=float)
+    error = ((estimate - common_scale(dataset).normalised("amplitude", cut)) ** 2).mean(dtype=float)
     gained = (130 + 10 * log10(error)) / len(split.blocks["strip"])
     assert after["psnr"] - before["psnr"] == pytest.approx(gained, rel=1e-4)
     assert before["mse"] - after["mse"] == pytest.approx(error / len(split.blocks["strip"]), rel=1e-4)
@@ -125,7 +125,9 @@ def test_another_dataset_is_measured_as_a_whole(make_dataset, tmp_path):
     with open_patches(tmp_path / "patches.h5") as patches:
         constant = patches.normalisation.restored("amplitude", patches.amplitude[0, 0, 0])
     scales = common_scale(dataset)
-    error = ((scales.amplitude(read_scan(other).amplitude) - scales.amplitude(constant)) ** 2).mean(dtype=float)
+    error = (
+        (scales.normalised("amplitude", read_scan(other).amplitude) - scales.normalised("amplitude", constant)) ** 2
+    ).mean(dtype=float)
     found = frame.set_index(["level", "channel", "metric"])["value"]
     assert found["scene", "amplitude", "mse"] == pytest.approx(error, rel=1e-4)
     with pytest.raises(InputError, match="is not a prediction of the test patterns"):
@@ -141,7 +143,7 @@ def test_a_scene_scores_alike_on_whatever_scale_its_network_was_trained(make_dat
         with create_patches(tmp_path / "patches.h5", grid_split(scan), scale) as arrays:
             for array, channel in zip(arrays, ("amplitude", "phase"), strict=True):
                 blurred = gaussian_filter(getattr(scan, channel), 1.0)
-                array[:] = windows(getattr(scale, channel)(blurred), scan.true_positions[test], scan.window)
+                array[:] = windows(scale.normalised(channel, blurred), scan.true_positions[test], scan.window)
         stitch(tmp_path / "patches.h5", "radial", tmp_path / "scene.h5")
         found.append(measured((dataset, tmp_path / "patches.h5", tmp_path / "scene.h5"), tmp_path))
     np.testing.assert_allclose(*found, rtol=1e-4)
@@ -240,7 +242,7 @@ def test_the_release_pools_its_errors_and_flattens_its_patches(prediction, tmp_p
             own = patches.block(block)
             estimate = own.normalisation.restored("phase", own.read("phase", slice(None)).astype(float))
             rows = [
-                scale.phase(part).reshape(len(own.index), -1)
+                scale.normalised("phase", part).reshape(len(own.index), -1)
                 for part in (estimate, windows(scan.phase, own.true_positions, own.window))
             ]
             scored = found[block, "whole", "released", "phase"]

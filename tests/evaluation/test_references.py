@@ -45,8 +45,8 @@ def test_floor_is_the_constant_with_the_least_error_on_the_training_labels(make_
     amplitude, phase, *_, normalisation = read("floor", dataset, tmp_path)
     labels = training_labels(dataset)
     for patches, normalised in (
-        (amplitude, normalisation.amplitude(labels[0])),
-        (phase, normalisation.phase(labels[1])),
+        (amplitude, normalisation.normalised("amplitude", labels[0])),
+        (phase, normalisation.normalised("phase", labels[1])),
     ):
         constant = patches.flat[0]
         assert (patches == constant).all()
@@ -61,8 +61,8 @@ def test_ceiling_is_the_object_where_the_windows_really_were(make_dataset, tmp_p
     scan = read_scan(dataset)
     amplitude, phase, index, _, normalisation = read("ceiling", dataset, tmp_path)
     for patches, truth in (
-        (amplitude, normalisation.amplitude(scan.amplitude)),
-        (phase, normalisation.phase(scan.phase)),
+        (amplitude, normalisation.normalised("amplitude", scan.amplitude)),
+        (phase, normalisation.normalised("phase", scan.phase)),
     ):
         np.testing.assert_array_equal(patches, windows(truth, scan.true_positions[index], scan.window))
 
@@ -72,11 +72,12 @@ def test_one_pattern_tells_the_shape_and_nothing_of_its_constant(make_dataset, t
     scan = read_scan(dataset)
     amplitude, phase, index, _, normalisation = read("one_pattern", dataset, tmp_path)
     np.testing.assert_array_equal(
-        amplitude, windows(normalisation.amplitude(scan.amplitude), scan.true_positions[index], scan.window)
+        amplitude,
+        windows(normalisation.normalised("amplitude", scan.amplitude), scan.true_positions[index], scan.window),
     )
-    known = normalisation.phase(training_labels(dataset)[1]).mean(dtype=float)
+    known = normalisation.normalised("phase", training_labels(dataset)[1]).mean(dtype=float)
     np.testing.assert_allclose(phase.mean(axis=(1, 2), dtype=float), known, atol=1e-6)
-    error = phase - windows(normalisation.phase(scan.phase), scan.true_positions[index], scan.window)
+    error = phase - windows(normalisation.normalised("phase", scan.phase), scan.true_positions[index], scan.window)
     np.testing.assert_allclose(error - error.mean(axis=(1, 2), keepdims=True), 0, atol=1e-6)
 
 
@@ -91,7 +92,7 @@ def test_on_another_dataset_the_whole_scan_is_test_and_the_scale_is_still_that_o
     assert normalisation == Normalisation.of(*training_labels(dataset))
     np.testing.assert_array_equal(index, np.arange(144))
     np.testing.assert_array_equal(positions, scan.positions)
-    truth = windows(normalisation.amplitude(scan.amplitude), scan.true_positions, scan.window)
+    truth = windows(normalisation.normalised("amplitude", scan.amplitude), scan.true_positions, scan.window)
     np.testing.assert_array_equal(amplitude, truth if kind == "ceiling" else np.full_like(truth, own_floor))
 
 

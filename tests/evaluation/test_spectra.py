@@ -130,7 +130,7 @@ def write_scene(path, scan, estimate, normalisation, hole=0):
         group = file.create_group(PLACE["block"])
         group.attrs.update({"origin": [part.start for part in block], **normalisation.as_attributes()})
         for channel, image in zip(("amplitude", "phase"), estimate):
-            labels = getattr(normalisation, channel)(image)[block]
+            labels = normalisation.normalised(channel, image)[block]
             labels[:hole] = np.nan
             write(group, channel, labels.astype(np.float32), "", "y,x")
     return path

@@ -218,12 +218,12 @@ def test_one_seed_gives_differences_and_no_p(analysed):
 @pytest.mark.parametrize(
     ("table", "note"),
     [
-        (BUSHTUCKER[["grub"]], "needs at least 2 models, has 1"),
+        (BUSHTUCKER[["grub"]], "needs at least 2 networks, has 1"),
         (BUSHTUCKER.replace({"grub": {9.0: nan}}), "grub has no value for seed 3"),
         (BUSHTUCKER.replace({"grub": {9.0: np.inf}}), "grub is infinite, an exact match, for seed 3"),
         (
             BUSHTUCKER[["grub"]].assign(stick=BUSHTUCKER["grub"] + 0.1),
-            "the differences between the models do not vary over the seeds",
+            "the differences between the networks do not vary over the seeds",
         ),
     ],
 )
@@ -247,7 +247,7 @@ def test_a_model_without_one_of_the_seeds_is_not_compared(analysed):
 def test_few_seeds_are_tested_with_a_warning_beside(analysed):
     anova, pairs = analysed(metrics_of(BUSHTUCKER.iloc[:3]))
     assert anova["p"].notna().all()
-    assert anova["note"].tolist() == ["n=3 seeds for 4 models: epsilon poorly estimated, interval wide"]
+    assert anova["note"].tolist() == ["n=3 seeds for 4 networks: epsilon poorly estimated, interval wide"]
     assert pairs["p"].notna().all()
     assert set(pairs["note"]) == {"n=3: interval wide"}
 

@@ -44,8 +44,9 @@ def test_constants_of_true_patches_are_found_without_a_tie_and_left_alone_with_a
         normalisation, rng = network.normalisation, np.random.default_rng(0)
         with create_patches(output, split, normalisation) as (amplitude, phase):
             for place, (y, x) in enumerate(split.scan.true_positions[split.test]):
-                amplitude[place] = normalisation.amplitude(split.scan.amplitude[y : y + 32, x : x + 32])
-                phase[place] = normalisation.phase(split.scan.phase[y : y + 32, x : x + 32]) + rng.normal(0, 0.2)
+                amplitude[place] = normalisation.normalised("amplitude", split.scan.amplitude[y : y + 32, x : x + 32])
+                phase[place] = normalisation.normalised("phase", split.scan.phase[y : y + 32, x : x + 32])
+                phase[place] += rng.normal(0, 0.2)
 
     monkeypatch.setattr(ties, "predict_split", perfect_but_for_constants)
     scan = read_scan(dataset)

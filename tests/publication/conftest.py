@@ -242,7 +242,10 @@ def write_run(
     split = split or split_of(scan)
     normalisation = normalisation or Normalisation.of(scan.amplitude, scan.phase)
     patches, scene = folder / model / "patches.h5", folder / model / "scene.h5"
-    labels = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase + shift)
+    labels = (
+        normalisation.normalised("amplitude", scan.amplitude),
+        normalisation.normalised("phase", scan.phase + shift),
+    )
     with create_patches(patches, split, normalisation) as arrays:
         for array, truth in zip(arrays, labels, strict=True):
             array[:] = gaussian_filter(windows(truth, scan.true_positions[split.test], scan.window), (0, blur, blur))

@@ -83,7 +83,7 @@ def test_truth_is_shown_in_its_units(dataset, run_files, block):
     place = split_of(scan).rectangle(block)
     np.testing.assert_array_equal(views.scene.truth["phase"], scan.phase[place])
     scale = common_scale(dataset)
-    np.testing.assert_array_equal(views.scene.truth["amplitude"], scale.amplitude(scan.amplitude)[place])
+    np.testing.assert_array_equal(views.scene.truth["amplitude"], scale.normalised("amplitude", scan.amplitude)[place])
     assert views.ranges == {"amplitude": (0, 1), "phase": pytest.approx((scale.phase_min, scale.phase_max))}
 
 

@@ -63,13 +63,13 @@ def test_rows_show_one_pattern_and_the_whole_object(dataset, trained, whole_scan
     np.testing.assert_array_equal(rows[2].view.truth["phase"], scan.phase[y : y + 16, x : x + 16])
     scale = common_scale(trained)
     assert rows[6].limits == pytest.approx((scale.phase_min, scale.phase_max))
-    np.testing.assert_array_equal(rows[4].view.truth["amplitude"], scale.amplitude(scan.amplitude))
+    np.testing.assert_array_equal(rows[4].view.truth["amplitude"], scale.normalised("amplitude", scan.amplitude))
 
 
 def test_the_single_pattern_has_the_highest_contrast(dataset, trained, whole_scan_files, references):
     rows, _ = load_rows(dataset, whole_scan_files, trained, references, **HEADLINE)
     scan, scale = read_scan(dataset), common_scale(trained)
-    images = scale.amplitude(scan.amplitude), scale.phase(scan.phase)
+    images = scale.normalised("amplitude", scan.amplitude), scale.normalised("phase", scan.phase)
     contrast = sum(windows(image, scan.true_positions, scan.window).std(axis=(1, 2)) for image in images)
     assert tuple(scan.true_positions[contrast.argmax()]) == rows[0].view.corner
 

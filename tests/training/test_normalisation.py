@@ -24,7 +24,7 @@ def labels():
 def test_training_labels_fill_the_range_from_0_to_1():
     amplitude, phase = labels()
     normalisation = Normalisation.of(amplitude, phase)
-    for scaled in (normalisation.amplitude(amplitude), normalisation.phase(phase)):
+    for scaled in (normalisation.normalised("amplitude", amplitude), normalisation.normalised("phase", phase)):
         assert scaled.min() == 0
         assert scaled.max() == 1
         assert scaled.dtype == np.float32
@@ -32,13 +32,13 @@ def test_training_labels_fill_the_range_from_0_to_1():
 
 def test_the_map_is_linear_and_goes_on_beyond_the_training_labels():
     normalisation = Normalisation(0.5, 1.0, -3.0, 1.0)
-    np.testing.assert_allclose(normalisation.amplitude(np.array([0.25, 0.75, 1.5])), [-0.5, 0.5, 2.0])
-    np.testing.assert_allclose(normalisation.phase(np.array([-3.0, -1.0, 3.0])), [0.0, 0.5, 1.5])
+    np.testing.assert_allclose(normalisation.normalised("amplitude", np.array([0.25, 0.75, 1.5])), [-0.5, 0.5, 2.0])
+    np.testing.assert_allclose(normalisation.normalised("phase", np.array([-3.0, -1.0, 3.0])), [0.0, 0.5, 1.5])
 
 
 def test_a_channel_without_contrast_is_zero():
     normalisation = Normalisation.of(np.ones((2, 4, 4)), labels()[1])
-    np.testing.assert_array_equal(normalisation.amplitude(np.ones((4, 4))), 0)
+    np.testing.assert_array_equal(normalisation.normalised("amplitude", np.ones((4, 4))), 0)
 
 
 def test_constants_survive_a_file(tmp_path):
@@ -71,7 +71,7 @@ def test_constants_and_statistics_are_those_of_the_windows(scan):
     labels = label_windows(scan, indices)
     scale = training_normalisation(scan, indices)
     assert scale == Normalisation.of(*labels)
-    labels = scale.amplitude(labels[0]), scale.phase(labels[1])
+    labels = scale.normalised("amplitude", labels[0]), scale.normalised("phase", labels[1])
     means, deviations = label_statistics(scan, indices, scale)
     np.testing.assert_allclose(means, [part.mean(dtype=float) for part in labels], rtol=1e-12)
     np.testing.assert_allclose(deviations, [part.std(dtype=float) for part in labels], rtol=1e-12)

@@ -14,7 +14,7 @@ SCRIPTS = {
     for path in (Path(__file__).resolve().parents[2] / "workflow/scripts").glob("*.py")
     if path.stem != "adapter"
 }
-TRAINING = {"attention_maps", "describe_network", "predict", "reconstruct", "train", "train_together"}
+TRAINING = {"attention_maps", "describe_network", "predict", "reconstruct", "train"}
 NUMBERS = {"keep_file", "make_object", "make_probe", "provide_file", "reference", "score", "simulate_dataset"}
 # Which runs once, and resamples.
 MEASURED = {"measured_dataset"}

@@ -13,7 +13,17 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from ptychoformer.configuration import check_keys
 from ptychoformer.drawn import runs_of_fig9
 from ptychoformer.errors import InputError
-from ptychoformer.paths import CELL, EPIE_EVALUATION, EVALUATION, OWN_EVALUATION, REFERENCE_EVALUATION, TRAINING
+from ptychoformer.evaluation import REFERENCES
+from ptychoformer.paths import (
+    BANDS,
+    CELL,
+    EPIE_EVALUATION,
+    EVALUATION,
+    OWN_EVALUATION,
+    REFERENCE_EVALUATION,
+    SPECTRA,
+    TRAINING,
+)
 from ptychoformer.planning.figures import drawings
 from ptychoformer.planning.inputs import Inputs, files_of_runs, files_of_store
 from ptychoformer.planning.parameters import Parameters
@@ -41,14 +51,14 @@ wildcard_constraints:
     test="|".join(config["datasets"]),
     model=r"[^/]+",
     loss=r"[^/]+",
-    reference="floor|ceiling|one_pattern",
+    reference="|".join(name for name in REFERENCES if name != "epie"),
     n_train=r"\d+",
     seed=r"\d+",
     experiment="|".join(config["experiments"]),
 
 
 def files_of(catalogue, name, roles=None):
-    """Where the files lie that an entry of a catalogue names, by their role; content, not time,
+    """Map roles to where the files lie that an entry of a catalogue names; content, not time,
     says whether a user's own file is another.
     """
     try:
@@ -68,11 +78,11 @@ def probe_files(wildcards):
 
 
 def scan_files(wildcards):
-    """The measured scan of a dataset, and labels that were published with it."""
+    """Find the measured scan of a dataset, and labels that were published with it."""
     return files_of("datasets", wildcards.dataset, ("scan", "labels"))
 
 
 def labels(name, form):
-    """What a file of a table or a figure is listed under by `snakemake --report`."""
+    """Name what `snakemake --report` lists a file of a table or a figure under."""
     shown = PLAN.listed()[name]
     return {"what": shown.source, "title": shown.title, "form": form}

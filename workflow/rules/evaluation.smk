@@ -151,8 +151,8 @@ rule spectra:
         object=INPUTS.object(EXPERIMENTS.first_dataset("table1")),
         scenes=files_of_runs(f"{EVALUATION}/scene.h5", EXPERIMENTS.runs_of_spectra()),
     output:
-        spectra="<results>/evaluation/table1/spectra.csv",
-        bands="<results>/evaluation/table1/bands.csv",
+        spectra=f"<results>/{SPECTRA}",
+        bands=f"<results>/{BANDS}",
     log:
         "<results>/evaluation/table1/spectra.log",
     benchmark:

@@ -13,7 +13,7 @@ rule unpack:
         metrics=INPUTS.metrics_of_all(),
         held=INPUTS.metrics_of_claims(),
         bands=INPUTS.bands(),
-        spectra=["<results>/evaluation/table1/spectra.csv" for _ in INPUTS.bands()],
+        spectra=[f"<results>/{SPECTRA}" for _ in INPUTS.bands()],
     log:
         "<results>/evaluation/unpack.log",
     benchmark:

@@ -4,16 +4,16 @@
 
 rule train:
     input:
-        dataset=INPUTS.trained_on,
+        datasets=lambda wildcards: [INPUTS.trained_on(wildcards)],
         object=INPUTS.object_of_dataset,
     output:
         # The state of an unfinished training lies beside these, undeclared, so that a failed or
         # killed job goes on where it was.
-        checkpoint=f"<results>/{TRAINING}/model.pt",
-        history=f"<results>/{TRAINING}/history.csv",
+        checkpoints=[f"<results>/{TRAINING}/model.pt"],
+        histories=[f"<results>/{TRAINING}/history.csv"],
         # Predicted here, since a job of its own would start torch, and wait for a GPU, for a second
         # of work.
-        patches=f"<results>/{OWN_EVALUATION}/patches.h5",
+        patches=[f"<results>/{OWN_EVALUATION}/patches.h5"],
     log:
         f"<results>/{TRAINING}/train.log",
     benchmark:
@@ -47,7 +47,7 @@ if config["training"]["seeds_together"]:
 
     ruleorder: train_together > train > predict
 
-    rule train_together:
+    use rule train as train_together with:
         input:
             datasets=INPUTS.trained_on_together,
             object=INPUTS.object_of_dataset,
@@ -59,26 +59,13 @@ if config["training"]["seeds_together"]:
             f"<results>/training/{CELL}/train.log",
         benchmark:
             f"<results>/training/{CELL}/train.benchmark.tsv"
-        wildcard_constraints:
-            model="|".join(config["models"]),
-        conda:
-            "../../environment.yml"
-        threads: 1
         resources:
             mem_mb=3000 + 300 * len(config["seeds"]),
             runtime=240,
             gpu=1,
-        params:
-            model=PARAMETERS.network,
-            loss=PARAMETERS.loss,
-            training=PARAMETERS.training,
-            code=PARAMETERS.training_code,
-            prediction_code=code_digest("evaluation.predict"),
         message:
             "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}"
             " ({wildcards.loss}), all seeds (progress: {log})"
-        script:
-            "../scripts/train_together.py"
 
 
 rule architecture:

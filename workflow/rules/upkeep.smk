@@ -190,7 +190,7 @@ def lift_rate_limit():
 
 
 def asked_for():
-    """What the command line says, which Snakemake tells its workflow too late; nothing where
+    """Read what the command line says, which Snakemake tells its workflow too late; nothing where
     something else started it.
     """
     by_command = Path(sys.argv[0]).stem == "snakemake" or Path(sys.argv[0]).parent.name == "snakemake"

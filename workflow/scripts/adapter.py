@@ -83,13 +83,13 @@ def _fail(sentence: str, console: TextIO, logged: str) -> NoReturn:
 
 
 def _is_orphan() -> bool:
-    """Whether the workflow that started this job is known to have ended."""
+    """Say whether the workflow that started this job is known to have ended."""
     return bool(_STARTED_BY) and not any(owner.exists() and not is_dead(owner) for owner in _STARTED_BY)
 
 
 @contextmanager
 def _alone(snakemake, files: Iterable[str]) -> Iterator[None]:
-    """Keep other jobs that ask for it out of the folders of ``files``; ends the process if one is
+    """Keep other jobs that ask for it out of the folders of ``files``; end the process if one is
     there, with a sentence on the console.
     """
     with ExitStack() as held:
@@ -113,14 +113,14 @@ def _date(inputs: Iterable[str], started: float) -> None:
 
 
 def folder_of(files: Iterable[str]) -> Path | None:
-    """Where files of one folder lie; None without files."""
+    """Find where files of one folder lie; None without files."""
     return next((Path(file).parent for file in files), None)
 
 
 @contextmanager
 def _log(path: str) -> Iterator:
     """Append everything that the process prints to the log, which an interrupted job has begun;
-    yields the console.
+    yield the console.
     """
     console = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     with open(path, "a+", buffering=1, encoding="utf-8") as log:

@@ -1,24 +1,32 @@
-"""One network trained on one dataset, and what it sees in the test patterns."""
+"""One network trained on one dataset, with one seed or with every seed side by side, and what each
+sees in the test patterns.
+"""
 
 from adapter import job
 
 
 def tidy():
-    """Delete the state of the training."""
+    """Delete the states of the trainings."""
     from ptychoformer.training.fit import delete_state
 
-    delete_state(snakemake.output.checkpoint)
+    for checkpoint in snakemake.output.checkpoints:
+        delete_state(checkpoint)
 
 
-with job(snakemake, alone=[snakemake.output.checkpoint], afterwards=tidy) as facts:
+with job(snakemake, alone=snakemake.output.checkpoints, afterwards=tidy) as facts:
     from ptychoformer.evaluation.predict import predict
     from ptychoformer.training.entries import LossEntry, NetworkEntry
-    from ptychoformer.training.fit import fit
+    from ptychoformer.training.fit import Run, fit_together
     from ptychoformer.training.options import TrainingOptions
 
-    dataset, made, how = snakemake.input.dataset, snakemake.output, snakemake.params
-    run = dict(n_train=int(snakemake.wildcards.n_train), seed=int(snakemake.wildcards.seed), threads=snakemake.threads)
+    datasets, made, how = snakemake.input.datasets, snakemake.output, snakemake.params
+    one = hasattr(snakemake.wildcards, "seed")
+    seeds = [int(snakemake.wildcards.seed)] if one else snakemake.config["seeds"]
+    runs = [Run(*files) for files in zip(datasets, seeds, made.checkpoints, made.histories, strict=True)]
     model, loss, training = NetworkEntry(**how.model), LossEntry.of(how.loss), TrainingOptions(**how.training)
     entries = dict(model=model, loss=loss, training=training, code=how.code)
-    facts |= fit(dataset, checkpoint=made.checkpoint, history=made.history, **entries, **run)
-    predict(dataset, made.checkpoint, model, made.patches, threads=snakemake.threads)
+    trained = fit_together(runs, n_train=int(snakemake.wildcards.n_train), threads=snakemake.threads, **entries)
+    for run, patches, about in zip(runs, made.patches, trained, strict=True):
+        predict(run.dataset, run.checkpoint, model, patches, threads=snakemake.threads)
+        for artefact in (run.checkpoint, run.history, patches):
+            facts[artefact] = about | {"wildcards": {"seed": str(run.seed)}}

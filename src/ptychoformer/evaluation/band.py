@@ -30,8 +30,8 @@ def add_patches(sums: np.ndarray, corners: np.ndarray, channels: Sequence[np.nda
 
 
 def weighted(channels: Iterable[np.ndarray], weights: np.ndarray) -> list[np.ndarray]:
-    """Patches (m, h, w) of each of the ``channels`` times their ``weights`` (h, w), and last the
-    weights alone.
+    """Multiply patches (m, h, w) of each of the ``channels`` by their ``weights`` (h, w), and
+    append the weights alone.
     """
     products = [values * weights for values in channels]
     return [*products, np.broadcast_to(weights, products[0].shape)]
@@ -64,7 +64,7 @@ class Rows:
             self.sums = np.pad(self.sums, ((0, 0), (0, extra), (0, 0)))
 
     def take(self, bottom: int) -> np.ndarray:
-        """The sums (c, rows, W) above row ``bottom`` of the scene, which are let go."""
+        """Hand over the sums (c, rows, W) above row ``bottom`` of the scene, and let them go."""
         taken, self.sums = self.sums[:, : bottom - self.top], self.sums[:, bottom - self.top :].copy()
         self.top = bottom
         return taken
@@ -78,9 +78,9 @@ class Band:
             each axis is 0.
         weights: (h, w) of a patch's pixels.
         channels: of a patch.
-        sink: takes the first row, the sums (c, rows, W) float64 of weighted patches and that (rows,
-            W) of weights, 0 where no patch lies,
-            of rows that are final, from top to bottom, each once.
+        sink: takes rows that are final, from top to bottom, each once: the number of the first, the
+            sums (c, rows, W) float64 of weighted patches, and that (rows, W) of weights, 0 where no
+            patch lies.
     """
 
     def __init__(
@@ -114,25 +114,25 @@ class Band:
 
 
 def means(sums: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Weighted means (c, rows, W) of ``sums`` (c, rows, W) and the ``total`` (rows, W) of
-    weights; NaN where no patch lies.
+    """Divide ``sums`` (c, rows, W) by the ``total`` (rows, W) of weights: weighted means (c, rows,
+    W), NaN where no patch lies.
     """
     return np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
 
 
-def _least_to_come(rows: np.ndarray) -> np.ndarray:
-    """(n,) the smallest of all items from the i-th on."""
-    return np.minimum.accumulate(rows[::-1])[::-1]
+def _least_to_come(corners: np.ndarray) -> np.ndarray:
+    """Find the smallest of all ``corners`` (n,) or (n, 2) from the i-th on, same shape."""
+    return np.minimum.accumulate(corners[::-1])[::-1]
 
 
 def band_axis(corners: np.ndarray, window: tuple[int, int]) -> int:
-    """The axis, 0 or 1, along which a scan has the smaller band."""
+    """Find the axis, 0 or 1, along which a scan has the smaller band."""
     along_rows, along_columns = _held(corners, window)
     return int(along_columns < along_rows)
 
 
 def band_pixels(corners: np.ndarray, window: tuple[int, int]) -> int:
-    """Pixels of the smaller band at its largest, in which rows are taken a tile at a time."""
+    """Count the pixels of the smaller band at its largest, if rows are taken a tile at a time."""
     sides = np.ptp(corners, axis=0) + window
     return int(
         min(
@@ -143,6 +143,6 @@ def band_pixels(corners: np.ndarray, window: tuple[int, int]) -> int:
 
 
 def _held(corners: np.ndarray, window: tuple[int, int]) -> np.ndarray:
-    """Pixels (2,) of a scan's band along each axis, at its largest."""
-    held = np.max(np.maximum.accumulate(corners) - np.minimum.accumulate(corners[::-1])[::-1], axis=0) + window
+    """Count the pixels (2,) of a scan's band along each axis, at its largest."""
+    held = np.max(np.maximum.accumulate(corners) - _least_to_come(corners), axis=0) + window
     return held * (np.ptp(corners, axis=0) + window)[::-1]

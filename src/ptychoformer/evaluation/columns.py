@@ -1,5 +1,5 @@
-"""The columns of the tables that rooms leave each other, what they hold, and the one strict reader
-of all of them.
+"""The columns of the tables that rooms leave each other, what they hold, and what checks that
+(scores that were just measured have a stricter reader, `metrics.read_metrics`).
 
 A column of one name holds the same kind of value in every table.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ptychoformer import training
+from ptychoformer.errors import InputError
 from ptychoformer.tables import read_csv
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ TYPES = SCORE_TYPES | dict.fromkeys(_TEXT, str) | dict.fromkeys(_FLAGS, bool) | 
 
 
 def read_table(path: str | os.PathLike, columns: Iterable[str], text: Iterable[str] = ()) -> "pd.DataFrame":
-    """A CSV file that has at least these columns: text as it stands, however much it looks like a
-    number or a gap, and numbers.
+    """Read a CSV file that has at least these columns: text as it stands, however much it looks
+    like a number or a gap, and numbers.
 
     Args:
         text: columns of text besides those that `TYPES` knows.
@@ -61,3 +62,15 @@ def read_table(path: str | os.PathLike, columns: Iterable[str], text: Iterable[s
             where one belongs.
     """
     return read_csv(path, TYPES | dict.fromkeys(text, str), columns)
+
+
+def check_given_once(scores: "pd.DataFrame") -> None:
+    """Check that no two rows of `SCORES` have the same place.
+
+    Raises:
+        InputError: two have.
+    """
+    repeated = scores.duplicated([name for name in SCORES if name != "value"])
+    if repeated.any():
+        run = scores.loc[repeated.idxmax(), list(RUN)]
+        raise InputError(f"The metrics of the run {'/'.join(map(str, run))} were given twice.")

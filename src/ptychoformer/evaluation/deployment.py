@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from ptychoformer import __version__
 from ptychoformer.errors import InputError, OutputError, first_line
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.network import TrainedNetwork
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.files import atomic, content_digest
 from ptychoformer.training.normalisation import Normalisation
 
@@ -63,7 +63,9 @@ class Deployed(nn.Module):
         self.prepare = PREPARATIONS[inputs]
 
     def forward(self, photons: Tensor) -> tuple[Tensor, Tensor]:
-        """Photons (n, h, w) to amplitude, arbitrary units, and phase, radians, each (n, h, w)."""
+        """Turn photons (n, h, w) into amplitude, arbitrary units, and phase, radians, each (n, h,
+        w).
+        """
         patches = self.network(self.prepare(photons.clamp(min=0)).unsqueeze(1))
         amplitude, phase = (
             self.normalisation.restored(channel, patches[:, place]) for place, channel in enumerate(CHANNELS)
@@ -107,7 +109,7 @@ def export_network(
 
 
 def _program(deployed: Deployed, window: tuple[int, int], kind: str) -> torch.onnx.ONNXProgram:
-    """The graph of a network for any number of patterns at a time.
+    """Trace the graph of a network for any number of patterns at a time.
 
     Raises:
         InputError: there is none.
@@ -133,12 +135,12 @@ def _program(deployed: Deployed, window: tuple[int, int], kind: str) -> torch.on
 
 
 def _root(error: BaseException) -> BaseException:
-    """The first of the errors that led to one."""
+    """Find the first of the errors that led to one."""
     return _root(error.__cause__) if error.__cause__ else error
 
 
 def check_same_network(path: str | os.PathLike, checkpoint: str | os.PathLike) -> None:
-    """Whether a file at ``path``, if there is one, is an ONNX file of the same checkpoint.
+    """Check that a file at ``path``, if there is one, is an ONNX file of the same checkpoint.
 
     Raises:
         InputError: a package that reads ONNX is missing.

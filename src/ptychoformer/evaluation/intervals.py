@@ -70,8 +70,8 @@ def d_z_interval(t: float, n: int) -> tuple[float, float]:
 
 
 def _scatter_bound(df: float) -> float:
-    """What a standard deviation of ``df`` degrees of freedom exceeds once in 100 samples, relative
-    to the true one.
+    """Find what a standard deviation of ``df`` degrees of freedom exceeds once in 100 samples,
+    relative to the true one.
 
     With 3 standard normal deviations besides, it bounds a noncentrality: what is left is at most
     0.01 + 0.0013, less than ``TAIL``.

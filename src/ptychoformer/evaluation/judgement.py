@@ -78,7 +78,7 @@ def judge(dataset: str | os.PathLike, network: TrainedNetwork, floor: np.ndarray
 def _tested(
     dataset: str | os.PathLike, network: TrainedNetwork, split: Split
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Answers and labels of the test patterns, each (m, 2, h, w) float64, some at a time."""
+    """Yield answers and labels of the test patterns, each (m, 2, h, w) float64, some at a time."""
     parts = [split.test[start : start + BATCH] for start in range(0, len(split.test), BATCH)]
     answers = network.stream(read_patterns(dataset, part) for part in parts)
     for part, answer in zip(parts, answers, strict=True):
@@ -90,12 +90,12 @@ def _tested(
                 f"The network answers pattern {number} with NaN or infinity; lower the learning rate or try another"
                 " seed."
             )
-        truth = np.stack([getattr(network.normalisation, channel)(images) for channel, images in windows], axis=1)
+        truth = np.stack([network.normalisation.normalised(channel, images) for channel, images in windows], axis=1)
         yield answer.astype(np.float64), truth.astype(np.float64)
 
 
 def _moments(*errors: np.ndarray) -> np.ndarray:
-    """The number of pixels, and of each of the ``errors`` the sum of squares and the sum."""
+    """Count the pixels, and sum the squares and the values of each of the ``errors``."""
     return np.array([errors[0].size, *(total for part in errors for total in ((part**2).sum(), part.sum()))])
 
 
@@ -131,7 +131,7 @@ def _is_better(found: Scores) -> bool:
 
 
 def sentence(judged: Judgement, advice: str = LONGER) -> str:
-    """What `judge` found, for people.
+    """Say what `judge` found, for people.
 
     Args:
         advice: to be given of a network that has learnt nothing.
@@ -149,7 +149,7 @@ def sentence(judged: Judgement, advice: str = LONGER) -> str:
 
 
 def table(judged: Judgement) -> str:
-    """The scores that the judgement rests on, a line each."""
+    """List the scores that the judgement rests on, a line each."""
     lines = []
     for name, word in (JUDGED | {RELATIVE_PHASE: "phase, constants of patches taken off"}).items():
         own, floor = (_decibel_text(judged[name][kind], 2) for kind in ("psnr", "floor_psnr"))

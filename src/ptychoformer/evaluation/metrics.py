@@ -23,7 +23,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation import CHANNELS, PATTERN, RELATIVE_PHASE, RELEASED, SCENE, SYNCHRONISED, UNSEEN, WHOLE
-from ptychoformer.evaluation.columns import IDENTITY, SCORE_TYPES, SCORES
+from ptychoformer.evaluation.columns import IDENTITY, SCORE_TYPES, SCORES, check_given_once
 from ptychoformer.evaluation.patches import Patches, chunks, open_patches
 from ptychoformer.evaluation.scores import (
     LEAST_ERROR_PSNR,
@@ -41,14 +41,14 @@ from ptychoformer.measurement.windows import windows
 from ptychoformer.similarity import RADIUS
 from ptychoformer.tables import read_csv, write_csv, write_rows
 from ptychoformer.training.normalisation import Normalisation, training_normalisation
-from ptychoformer.training.split import Rectangle, Split, split_of, whole_scan
+from ptychoformer.training.split import Rectangle, Split, split_of, tested_split
 
 if TYPE_CHECKING:  # a run is scored in less time than pandas takes to import
     import pandas as pd
 
 
 def common_scale(dataset: str | os.PathLike) -> Normalisation:
-    """The scale on which every network trained on a dataset is measured.
+    """Find the scale on which every network trained on a dataset is measured.
 
     Raises:
         InputError: the dataset cannot be read.
@@ -58,12 +58,12 @@ def common_scale(dataset: str | os.PathLike) -> Normalisation:
 
 
 def rescaled(values: np.ndarray, channel: str, scale: Normalisation, common: Normalisation) -> np.ndarray:
-    """Values of ``amplitude`` or ``phase`` from one 0 to 1 scale to another, same shape;
-    unchanged if the scales are the same.
+    """Bring values of ``amplitude`` or ``phase`` from one 0 to 1 scale to another, same shape; they
+    are unchanged if the scales are the same.
     """
     if scale == common:
         return values
-    return getattr(common, channel)(scale.restored(channel, np.asarray(values, np.float64)))
+    return common.normalised(channel, scale.restored(channel, np.asarray(values, np.float64)))
 
 
 def measure(
@@ -90,8 +90,8 @@ def measure(
         InputError: a file cannot be read, or they do not belong together.
     """
     scan, common = read_scan(test), common_scale(dataset)
-    split = whole_scan(scan) if identity["test"] != identity["dataset"] else split_of(scan)
-    truth = {channel: getattr(common, channel)(getattr(scan, channel)) for channel in CHANNELS}
+    split = tested_split(scan, transferred=identity["test"] != identity["dataset"])
+    truth = {channel: common.normalised(channel, getattr(scan, channel)) for channel in CHANNELS}
     with open_patches(patches_file) as patches:
         _check_that_they_belong_together(split, patches, test)
         by_pattern = _pattern_scores(patches, truth, common)
@@ -119,8 +119,8 @@ def _check_that_they_belong_together(split: Split, patches: Patches, dataset: st
 
 
 def _regions(split: Split, unseen: np.ndarray) -> dict[str, np.ndarray]:
-    """Names of regions to what is ``unseen`` of them; of a scan without training all is, which
-    goes without saying.
+    """Name the regions of a block: the whole, and what is ``unseen`` of it. Of a scan without
+    training all is, which goes without saying.
     """
     whole = {WHOLE: np.full_like(unseen, True)}
     return whole | {UNSEEN: unseen} if len(split.train) else whole
@@ -158,7 +158,7 @@ def _own_scene(path: str | os.PathLike, block: str, level: str, place: Rectangle
 def _image_rows(
     scene: Scene, channel: str, truth: Mapping[str, Images], regions: Mapping[str, Region], common: Normalisation
 ) -> Iterator[tuple]:
-    """Region, channel, metric and value of one channel of a scene, 0 where nothing was
+    """Yield region, channel, metric and value of one channel of a scene, 0 where nothing was
     stitched, and of the relative phase.
     """
     image, here = rescaled(getattr(scene, channel), channel, scene.normalisation, common), truth[channel]
@@ -183,7 +183,7 @@ def _pattern_rows(
 
 
 def _mean_of_patterns(values: np.ndarray) -> float:
-    """The mean of one metric (m,) over patterns, infinite if it is so for all of them.
+    """Average one metric (m,) over patterns; infinite if it is so for all of them.
 
     Among others, an exact pattern counts as one with the least error that single precision tells;
     its infinite PSNR would hide all of theirs.
@@ -195,7 +195,7 @@ def _mean_of_patterns(values: np.ndarray) -> float:
 def _pattern_scores(
     patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Every metric of every channel, (m,)."""
+    """Score every pattern in each metric of each channel, (m,)."""
     parts: dict[tuple[str, str], list[np.ndarray]] = {}
     whole_patch = Region(np.full(patches.window, True))
     for part, *estimates in patches.chunks():
@@ -212,8 +212,8 @@ def _pattern_scores(
 
 
 def _released_rows(patches: Patches, truth: Mapping[str, np.ndarray], common: Normalisation) -> Iterator[tuple]:
-    """The release's own score: patches as the rows (m, h * w) of one image; chunk by chunk,
-    each with the rows that its windows reach.
+    """Yield the release's own score, of patches as the rows (m, h * w) of one image; chunk by
+    chunk, each with the rows that its windows reach.
     """
     count, pixels, reach = len(patches.index), patches.window[0] * patches.window[1], RADIUS
     for channel in CHANNELS:
@@ -244,15 +244,12 @@ def collect(files: Iterable[str | os.PathLike], output: str | os.PathLike) -> No
     if not frames:
         raise InputError(f"There are no metrics to collect into {output}.")
     frame = pd.concat(frames, ignore_index=True)
-    repeated = frame.duplicated(subset=[name for name in SCORES if name != "value"])
-    if repeated.any():
-        run = frame.loc[repeated.idxmax(), list(IDENTITY)]
-        raise InputError(f"The metrics of the run {'/'.join(map(str, run))} were given twice.")
+    check_given_once(frame)
     write_csv(frame, output)
 
 
 def read_metrics(path: str | os.PathLike) -> "pd.DataFrame":
-    """The rows of a metrics file, an empty value as NaN.
+    """Read the rows of a metrics file, an empty value as NaN.
 
     Raises:
         InputError: the file is missing or empty, or its columns or numbers are not those of

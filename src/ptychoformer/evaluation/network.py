@@ -75,7 +75,7 @@ class TrainedNetwork:
         return content_digest(self._path)
 
     def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Predict batches of patterns (m, h, w) in order; yields patches (m, 2, h, w) float32.
+        """Predict batches of patterns (m, h, w) in order; yield patches (m, 2, h, w) float32.
 
         With ``reads_ahead`` the device is at work on a batch while the one after it is made ready
         and the one before it is used.
@@ -95,8 +95,8 @@ class TrainedNetwork:
 
     @torch.inference_mode()
     def _launched(self, seen: Tensor) -> tuple[Tensor, torch.Event | None]:
-        """Start to predict; returns the host's memory for the patches, and the event after
-        which it is filled (None: it is).
+        """Start to predict; return the host's memory for the patches, and the event after which it
+        is filled (None: it is).
         """
         if self._device.type != "cuda":
             return self.network(seen.to(self._device)).float().cpu(), None

@@ -62,19 +62,19 @@ class Patches:
         return self.amplitude.shape[1:]
 
     def block(self, name: str) -> "Patches":
-        """The patches of one block."""
+        """Select the patches of one block."""
         own = self.blocks[name]
         parts = {part: getattr(self, part)[own] for part in ("index", "positions", "true_positions", "places")}
         return replace(self, **parts, blocks={name: np.arange(len(own))})
 
     def read(self, channel: str, part: slice) -> np.ndarray:
-        """Some of these patches, (len(part), h, w)."""
+        """Read some of these patches, (len(part), h, w)."""
         wanted = self.places[part]
         # One stretch of the file that holds them all: HDF5 is slow to pick single rows.
         return getattr(self, channel)[wanted[0] : wanted[-1] + 1][wanted - wanted[0]]
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Which patches, their amplitude and their phase, in order and in constant memory.
+        """Yield which patches, their amplitude and their phase, in order and in constant memory.
 
         Raises:
             InputError: a patch holds NaN or infinity.
@@ -100,7 +100,7 @@ def chunks(count: int, window: tuple[int, int]) -> Iterator[slice]:
 def create_patches(
     path: str | os.PathLike, split: Split, normalisation: Normalisation, *, cut_at: np.ndarray | None = None
 ) -> Iterator[tuple[h5py.Dataset, h5py.Dataset]]:
-    """Everything of a prediction of a scan's test patterns but its patches.
+    """Create a prediction of a scan's test patterns that is complete but for its patches.
 
     Args:
         split: of the scan.
@@ -134,7 +134,7 @@ def create_patches(
 
 @contextmanager
 def open_patches(path: str | os.PathLike) -> Iterator[Patches]:
-    """A prediction to read from.
+    """Open a prediction to read from.
 
     Raises:
         InputError: the file is damaged or empty, something is missing, or its parts do not fit each
@@ -183,7 +183,7 @@ def _read_blocks(file: h5py.File, count: int) -> dict[str, np.ndarray]:
 
 
 def read_normalisation(group: h5py.Group) -> Normalisation:
-    """The normalisation that is stored as attributes of ``group``.
+    """Read the normalisation that is stored as attributes of ``group``.
 
     Raises:
         InputError: a constant is missing.

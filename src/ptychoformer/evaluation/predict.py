@@ -10,7 +10,7 @@ from ptychoformer.evaluation.patches import create_patches
 from ptychoformer.measurement.cxi import read_patterns, read_scan
 from ptychoformer.progress import progress
 from ptychoformer.training.entries import NetworkEntry
-from ptychoformer.training.split import Split, split_of, whole_scan
+from ptychoformer.training.split import Split, tested_split
 
 
 def predict(
@@ -47,7 +47,7 @@ def predict(
         raise InputError(
             f"{checkpoint} was trained on patterns of {network.window} pixels, {dataset} has {tuple(scan.window)}."
         )
-    predict_split(dataset, network, whole_scan(scan) if transferred else split_of(scan), output)
+    predict_split(dataset, network, tested_split(scan, transferred), output)
     return {"device": network.device}
 
 

@@ -39,20 +39,20 @@ class Quantity:
         return f"{self.name} ({self.unit}) {'↑' if self.higher_is_better else '↓'}"
 
     def printed(self, value: float) -> float:
-        """The number a reader sees, rounded."""
+        """Round to the number that a reader sees."""
         return round(value * self.scale, self.decimals)
 
     def text(self, value: float, *, sign: bool = False) -> str:
-        """The number as text."""
+        """Print the number as text."""
         return number(value * self.scale, self.decimals, sign=sign)
 
     def interval(self, low: float, high: float, *, sign: bool = False) -> str:
-        """An interval as text, whose ends tell on which side of zero they are."""
+        """Print an interval as text, whose ends tell on which side of zero they are."""
         ends = (number_beside_zero(end * self.scale, self.decimals, sign=sign) for end in (low, high))
         return " to ".join(ends)
 
     def difference(self, value: float) -> str:
-        """A difference with its unit."""
+        """Print a difference with its unit."""
         return f"{self.text(value)}{self.difference_unit}"
 
 
@@ -102,8 +102,8 @@ FACTORS = {
 def columns(
     metrics: Iterable[str] = tuple(QUANTITIES), channels: Iterable[str] = SCORED
 ) -> tuple[tuple[str, str], ...]:
-    """Channel and metric of each column of a table; the MSE of the relative phase, which says
-    what its PSNR says, is left out.
+    """List channel and metric of each column of a table, without the MSE of the relative phase,
+    which says what its PSNR says.
     """
     metrics = tuple(metrics)
     return tuple(
@@ -112,13 +112,13 @@ def columns(
 
 
 def channel_in_words(channel: str) -> str:
-    """A channel within a sentence."""
+    """Name a channel as within a sentence."""
     return CHANNEL_NAMES[channel].lower()
 
 
 def number(value: float, decimals: int, *, sign: bool = False) -> str:
-    """Fixed decimals with a true minus sign; infinity (the PSNR of a perfect image) and missing
-    values as symbols.
+    """Print a number with fixed decimals and a true minus sign, infinity (the PSNR of a perfect
+    image) and missing values as symbols.
     """
     if math.isnan(value):
         return MISSING
@@ -129,15 +129,16 @@ def number(value: float, decimals: int, *, sign: bool = False) -> str:
 
 
 def number_beside_zero(value: float, decimals: int, *, sign: bool = False) -> str:
-    """The same with more decimals where rounding would make a zero of what is none, so that an
-    interval without zero does not seem to begin there.
+    """Print the same with more decimals where rounding would make a zero of what is none, so that
+    an interval without zero does not seem to begin there.
     """
     enough = (digits for digits in range(decimals, MOST_DECIMALS + 1) if round(value, digits))
     return number(value, next(enough, decimals), sign=sign)
 
 
 def p_value(p: float, level: float = SIGNIFICANCE) -> str:
-    """A probability for a sentence: ``p = 0.0123``, or a bound where digits would mean nothing.
+    """Print a probability for a sentence: ``p = 0.0123``, or a bound where digits would mean
+    nothing.
 
     Where rounding would put it on the other side of a level of significance, or on it, it has more
     digits.
@@ -151,8 +152,8 @@ def p_value(p: float, level: float = SIGNIFICANCE) -> str:
 
 
 def p_and_level(p: float, level: float) -> tuple[str, str]:
-    """A probability as `p_value` has it, and a level of significance, both with the digits that
-    tell which is greater.
+    """Print a probability as `p_value` has it, and a level of significance, both with the digits
+    that tell which is greater.
     """
     digits = 2
     while (p < float(f"{level:.{digits}g}")) != (p < level):

@@ -19,7 +19,7 @@ from ptychoformer.evaluation.patches import chunks, create_patches
 from ptychoformer.measurement.cxi import Scan, read_scan, read_transmission
 from ptychoformer.measurement.windows import windows
 from ptychoformer.training.normalisation import label_statistics, training_normalisation
-from ptychoformer.training.split import split_of, training_subset, whole_scan
+from ptychoformer.training.split import split_of, tested_split, training_subset
 
 
 def reference_patches(
@@ -45,8 +45,8 @@ def reference_patches(
         subset: how the training patterns were chosen, see `training.split.training_subset`.
         transferred: whether ``test`` is another dataset, which is then predicted as a whole.
         reconstruction: of ``epie``, an object reconstructed from ``test``
-            (`measurement.reconstruct`). Its constant phase, which no
-            pattern knows, is taken from the truth.
+            (`measurement.reconstruct`). Its constant phase, which no pattern knows, is taken from
+            the truth.
 
     Raises:
         InputError: the kind is unknown, the dataset cannot be read or has fewer than ``n_train``
@@ -59,9 +59,9 @@ def reference_patches(
     normalisation = training_normalisation(scan, trained)
     means, _ = label_statistics(scan, trained, normalisation)
     scan = read_scan(test)
-    split = whole_scan(scan) if transferred else split_of(scan)
+    split = tested_split(scan, transferred)
     truth = _reconstructed(scan, reconstruction) if kind == "epie" else (scan.amplitude, scan.phase)
-    images = normalisation.amplitude(truth[0]), normalisation.phase(truth[1])
+    images = normalisation.normalised("amplitude", truth[0]), normalisation.normalised("phase", truth[1])
     if kind == "floor":
         images = tuple(np.full_like(image, mean) for image, mean in zip(images, means, strict=True))
     # A reconstruction is a whole object: its patches are stitched where they were cut.
@@ -73,7 +73,7 @@ def reference_patches(
 
 
 def _reconstructed(scan: Scan, path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude and phase (H, W) of a reconstruction, on the grid of the object; what the scan
+    """Read amplitude and phase (H, W) of a reconstruction, on the grid of the object; what the scan
     does not reach is as without an object.
     """
     found = read_transmission(path)

@@ -21,7 +21,14 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes, fourier_shift
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.spectra import SMALLEST_SIDE, crossing, half_bit, ring_correlation
+from ptychoformer.evaluation.spectra import (
+    SMALLEST_SIDE,
+    crossing,
+    half_bit,
+    radial_frequency,
+    ring_correlation,
+    windowed,
+)
 from ptychoformer.measurement.cxi import read_transmission
 from ptychoformer.measurement.gauge import lit_pixels, phase_ramp, phase_slopes
 from ptychoformer.storage import open_hdf5, read
@@ -62,8 +69,8 @@ class Agreement:
 
 
 def agreement_of_files(first: str | os.PathLike, second: str | os.PathLike, whole: str | os.PathLike) -> Agreement:
-    """`agreement` of two halves of a scan where the ``whole`` is well lit: files of
-    `measurement.reconstruct`, whose objects begin at the same pixel.
+    """Find the `agreement` of two halves of a scan where the ``whole`` is well lit, from files of
+    `measurement.reconstruct` whose objects begin at the same pixel.
 
     Raises:
         InputError: a file cannot be read, or no part of the object is well lit.
@@ -76,7 +83,7 @@ def agreement_of_files(first: str | os.PathLike, second: str | os.PathLike, whol
 
 
 def without_holes(light: np.ndarray) -> np.ndarray:
-    """Where (H, W) bool an object is lit by ``light`` (H, W), or dimly amid what is lit."""
+    """Find where (H, W) bool an object is lit by ``light`` (H, W), or dimly amid what is lit."""
     return binary_fill_holes(lit_pixels(light)) & lit_pixels(light, DIM)
 
 
@@ -105,8 +112,8 @@ def _compared(first: np.ndarray, second: np.ndarray, shift: tuple[float, float])
 
 
 def aligned(first: np.ndarray, second: np.ndarray, moves: bool) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Both objects (h, w), the second with the first's phase, phase ramp and, if it ``moves``,
-    place; and by how many pixels (y, x) it was moved.
+    """Bring the second of two objects (h, w) to the first's phase, phase ramp and, if it ``moves``,
+    place; return both, and by how many pixels (y, x) it was moved.
     """
     from skimage.registration import phase_cross_correlation  # takes half a second, which only this pays
 
@@ -116,7 +123,8 @@ def aligned(first: np.ndarray, second: np.ndarray, moves: bool) -> tuple[np.ndar
         second = second * phase_ramp(second.shape, phase_slopes(first * second.conj(), everywhere))
         if not moves:
             break
-        detail = (weights * np.fft.fft2(_without_border(image)) for image in (first, second))
+        # Mean and border lie at one place in both objects, wherever what they show lies.
+        detail = (weights * np.fft.fft2(windowed(image)) for image in (first, second))
         step = phase_cross_correlation(*detail, space="fourier", upsample_factor=FINENESS, normalization=None)[0]
         second = np.fft.ifft2(fourier_shift(np.fft.fft2(second), step))
         moved += step
@@ -124,27 +132,20 @@ def aligned(first: np.ndarray, second: np.ndarray, moves: bool) -> tuple[np.ndar
     return first, second, (float(moved[0]), float(moved[1]))
 
 
-def _without_border(image: np.ndarray) -> np.ndarray:
-    """An image (h, w) less its mean, under a Hann window: mean and border lie at one place in both
-    objects, wherever what they show lies.
-    """
-    window = np.outer(*(np.sin(np.pi * np.arange(side) / side) ** 2 for side in image.shape))
-    return (image - (image * window).sum() / window.sum()) * window
-
-
 def detail_weights(shape: tuple[int, int]) -> np.ndarray:
-    """Weights (h, w) of the Fourier coefficients, zero frequency first, by which a shift is found.
+    """Compute the weights (h, w) of the Fourier coefficients, zero frequency first, by which a
+    shift is found.
 
     They rise with the frequency, since of a phase that varies slowly a shift is all but a ramp,
     which was taken off before.
     """
-    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
+    frequency = radial_frequency(shape)
     return frequency * np.exp(-((frequency / FINEST) ** 2))
 
 
 def lit_rectangle(lit: np.ndarray) -> tuple[slice, slice]:
-    """A large rectangle of pixels that are all ``lit`` (H, W) bool: the border of the whole, drawn
-    in line by line, always where it is darkest.
+    """Find a large rectangle of pixels that are all ``lit`` (H, W) bool: draw in the border of the
+    whole line by line, always where it is darkest.
 
     Raises:
         InputError: there is none whose sides have `spectra.SMALLEST_SIDE` pixels.

@@ -15,7 +15,7 @@ ROUNDING = 1e-13
 
 
 def psnr(mse: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio for peak 1, dB; infinite for a perfect match."""
+    """Compute the peak signal-to-noise ratio for peak 1, dB; infinite for a perfect match."""
     with np.errstate(divide="ignore"):  # the logarithm of zero is the infinity that is meant
         return -10 * np.log10(mse)
 
@@ -31,7 +31,7 @@ class Images:
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Images":
-        """Images of any type."""
+        """Take images of any type."""
         return cls(np.asarray(values, np.float64))
 
     @cached_property
@@ -67,14 +67,16 @@ class Region:
         return binary_erosion(binary_erosion(self.pixels, np.ones((1, side))), np.ones((side, 1)))
 
     def scores(self, squares: np.ndarray, similarity: np.ndarray) -> dict[str, np.ndarray]:
-        """MSE, PSNR and SSIM (...,) of squared errors and an SSIM map (..., h, w), see `scores`."""
+        """Average squared errors and an SSIM map (..., h, w) over the region: MSE, PSNR and SSIM
+        (...,), see `scores`.
+        """
         mse = unless_rounding(_mean(squares, self.pixels))
         return {"mse": mse, "psnr": psnr(mse), "ssim": _mean(similarity, self.whole_windows)}
 
 
 def ssim_map(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Structural similarity around each pixel of images (..., h, w), same shape (Wang et al. 2004,
-    Eq. 13).
+    """Compute the structural similarity around each pixel of images (..., h, w), same shape (Wang
+    et al. 2004, Eq. 13).
 
     Population covariance and reflecting borders, as ``skimage.metrics.structural_similarity`` with
     Gaussian weights, but for a whole stack at once.
@@ -94,8 +96,8 @@ def _window_mean(images: np.ndarray) -> np.ndarray:
 
 
 def scores(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> dict[str, np.ndarray]:
-    """MSE, PSNR (dB) and SSIM of images (..., h, w) over the pixels of ``region`` (h, w) bool; each
-    (...,), NaN where it has no pixel.
+    """Compute MSE, PSNR (dB) and SSIM of images (..., h, w) over the pixels of ``region`` (h, w)
+    bool; each (...,), NaN where it has no pixel.
 
     SSIM is the mean over those pixels whose whole window lies in the region, so that nothing
     outside of it counts, the border included.
@@ -104,7 +106,7 @@ def scores(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> dict[
 
 
 def scores_by_region(estimate: Images, truth: Images, regions: Iterable[Region]) -> list[dict[str, np.ndarray]]:
-    """`scores` of every region, which share one map of squared errors and one of SSIM."""
+    """Find the `scores` of every region; they share one map of squared errors and one of SSIM."""
     squares, similarity = (estimate.values - truth.values) ** 2, _similarity(estimate, truth)
     return [region.scores(squares, similarity) for region in regions]
 
@@ -118,5 +120,5 @@ def _mean(images: np.ndarray, region: np.ndarray) -> np.ndarray:
 
 
 def without_constant(estimate: np.ndarray, truth: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """Images (..., h, w) less their mean error over the pixels of ``region`` (h, w)."""
+    """Subtract from images (..., h, w) their mean error over the pixels of ``region`` (h, w)."""
     return estimate - _mean(np.asarray(estimate, np.float64) - truth, region)[..., None, None]

@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.columns import BAND_ENERGIES, IDENTITY, SPECTRA
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import Scene, read_scene
 from ptychoformer.measurement.cxi import Scan, read_scan
 from ptychoformer.tables import write_csv
@@ -93,7 +93,7 @@ class Pair:
 
 
 def _images(scene: Scene, scan: Scan, path: str | os.PathLike) -> dict[str, Pair]:
-    """Amplitude, phase in radians, and the complex object."""
+    """Pair estimate and truth of amplitude, of phase in radians, and of the complex object."""
     (top, left), (height, width) = scene.origin, scene.amplitude.shape
     if min(top, left) < 0 or top + height > scan.amplitude.shape[0] or left + width > scan.amplitude.shape[1]:
         raise InputError(
@@ -114,8 +114,8 @@ def _images(scene: Scene, scan: Scan, path: str | os.PathLike) -> dict[str, Pair
 
 
 def _pair(estimate: np.ndarray, truth: np.ndarray) -> Pair:
-    """Pixels that were not stitched take the mean of the others, in the truth as well, so that
-    a hole is no difference.
+    """Give pixels that were not stitched the mean of the others, in the truth as well, so that a
+    hole is no difference.
     """
     stitched = np.isfinite(estimate)
     return Pair(*(np.where(stitched, image, image[stitched].mean(dtype=float)) for image in (estimate, truth)))
@@ -143,22 +143,29 @@ def _energies(images: Mapping[str, Pair]) -> Iterator[tuple[str, str, float, flo
 
 
 def _hann(shape: tuple[int, int]) -> np.ndarray:
-    """Periodic Hann window (h, w), whose spectrum is three coefficients wide per axis, so that
-    it leaks no further.
+    """Compute the periodic Hann window (h, w), whose spectrum is three coefficients wide per axis,
+    so that it leaks no further.
     """
     y, x = (np.sin(np.pi * np.arange(side) / side) ** 2 for side in shape)
     return np.outer(y, x)
 
 
-def _radial_frequency(shape: tuple[int, int]) -> np.ndarray:
-    """Distance (h, w) from the spectrum's origin, cycles/pixel; zero frequency comes first, as
-    in `numpy.fft.fft2`.
+def windowed(image: np.ndarray) -> np.ndarray:
+    """Take the mean off an image (h, w), weighted by the Hann window, and apply the window."""
+    window = _hann(image.shape)
+    return (image - (image * window).sum() / window.sum()) * window
+
+
+def radial_frequency(shape: tuple[int, int]) -> np.ndarray:
+    """Compute the distance (h, w) from the spectrum's origin, cycles/pixel; zero frequency comes
+    first, as in `numpy.fft.fft2`.
     """
     return np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
 
 
 def power_spectrum(image: np.ndarray) -> np.ndarray:
-    """Power spectral density (h, w) of an image (h, w), in its unit squared, zero frequency first.
+    """Compute the power spectral density (h, w) of an image (h, w), in its unit squared, zero
+    frequency first.
 
     The mean is kept. Scaled so that its mean over all coefficients is the mean square of the image,
     weighted by the squared window (Parseval); white noise therefore has its variance everywhere.
@@ -168,8 +175,8 @@ def power_spectrum(image: np.ndarray) -> np.ndarray:
 
 
 def diagonal(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Section of a spectrum (h, w), zero frequency first, along its diagonals: radial frequency
-    (k,) in cycles/pixel, value (k,).
+    """Take the section of a spectrum (h, w), zero frequency first, along its diagonals: radial
+    frequency (k,) in cycles/pixel, value (k,).
 
     The two diagonals of a real image's spectrum are different, and each is its own mirror image;
     this is the mean of both. Of a scene that is not square the nearest coefficients are taken.
@@ -180,13 +187,13 @@ def diagonal(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def band_shares(spectrum: np.ndarray) -> tuple[float, float, float]:
-    """Shares of a spectrum's energy, summing to one: up to 1/3 of the corner's frequency, up to
-    2/3, and above.
+    """Divide a spectrum's energy into shares, summing to one: up to 1/3 of the corner's frequency,
+    up to 2/3, and above.
 
     Raises:
         InputError: there is no energy.
     """
-    radius = _radial_frequency(spectrum.shape)
+    radius = radial_frequency(spectrum.shape)
     band = np.digitize(radius, MAX_FREQUENCY * np.array([1, 2]) / 3, right=True)
     energy = np.bincount(band.ravel(), spectrum.ravel(), minlength=len(BANDS))
     if energy.sum() == 0:
@@ -195,7 +202,7 @@ def band_shares(spectrum: np.ndarray) -> tuple[float, float, float]:
 
 
 def ring_correlation(estimate: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fourier ring correlation of two images (h, w), real or complex: frequency (k,) in
+    """Compute the Fourier ring correlation of two images (h, w), real or complex: frequency (k,) in
     cycles/pixel, correlation (k,), independent (k,).
 
     Re sum F1 conj(F2) / sqrt(sum |F1|^2 sum |F2|^2) over rings one coefficient wide, from the first
@@ -206,12 +213,9 @@ def ring_correlation(estimate: np.ndarray, truth: np.ndarray) -> tuple[np.ndarra
     rings are several coefficients wide along the longer side, and hold fewer: for 64 x 256, 0.67 to
     0.93 of it, so that a resolution at the half-bit threshold is a few per cent too good.
     """
-    window = _hann(truth.shape)
-    first, second = (
-        np.fft.fft2(window * (image - (image * window).sum() / window.sum())) for image in (estimate, truth)
-    )
+    first, second = (np.fft.fft2(windowed(image)) for image in (estimate, truth))
     side = min(truth.shape)
-    ring = np.rint(_radial_frequency(truth.shape) * side).astype(int).ravel()
+    ring = np.rint(radial_frequency(truth.shape) * side).astype(int).ravel()
     rings = np.arange(1, side // 2 + 1)
 
     def total(values: np.ndarray) -> np.ndarray:
@@ -225,8 +229,8 @@ def ring_correlation(estimate: np.ndarray, truth: np.ndarray) -> tuple[np.ndarra
 
 
 def half_bit(independent: np.ndarray) -> np.ndarray:
-    """Half-bit threshold of a ring of n independent coefficients (van Heel and Schatz, J. Struct.
-    Biol. 151, 250, 2005).
+    """Compute the half-bit threshold of a ring of n independent coefficients (van Heel and Schatz,
+    J. Struct. Biol. 151, 250, 2005).
 
     T = (0.2071 + 1.9102 / sqrt(n)) / (1.2071 + 0.9102 / sqrt(n)): the correlation that is expected
     of two images with a signal to noise ratio of 0.2071 each, which together hold half a bit per
@@ -236,7 +240,7 @@ def half_bit(independent: np.ndarray) -> np.ndarray:
 
 
 def crossing(frequency: np.ndarray, correlation: np.ndarray, threshold: np.ndarray) -> tuple[float, float]:
-    """Where the correlation first falls from above the threshold to below: frequency in
+    """Find where the correlation first falls from above the threshold to below: frequency in
     cycles/pixel, interpolated, and threshold.
 
     The first rings hold too few coefficients for any correlation to pass, so that it must have been

@@ -1,9 +1,9 @@
-"""Are the models, or the losses, different? Repeated-measures ANOVA and paired t-tests over seeds.
+"""Are networks, or losses, different? Repeated-measures ANOVA and paired t-tests over seeds.
 
 A seed fixes noise, jitter, split, order and initial weights for all runs alike, so seeds are the
-subjects and what is compared is the factor within them: the model while the loss is held, or the
-loss while the model is. The models or losses compared are its levels. Where a test cannot be made,
-its numbers stay empty and a note says why.
+subjects and what is compared is the factor within them: the network while the loss is held, or the
+loss while the network is. The networks or losses compared are its levels. Where a test cannot be
+made, its numbers stay empty and a note says why.
 """
 
 import os
@@ -20,7 +20,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.columns import ANOVA, GROUP, PAIRWISE
 from ptychoformer.evaluation.intervals import d_z_interval, eta_squared_interval, half_width
 from ptychoformer.evaluation.metrics import read_metrics
-from ptychoformer.evaluation.quantities import SIGNIFICANCE
+from ptychoformer.evaluation.quantities import FACTORS, SIGNIFICANCE
 from ptychoformer.tables import PRECISION, write_csv
 
 HELD = {"model": "loss", "loss": "model"}  # by factor
@@ -71,8 +71,8 @@ class Paired:
 
 
 def obstacle(table: pd.DataFrame) -> str:
-    """Why the levels of a table (seeds x levels) cannot be tested against each other, in words;
-    empty if they can.
+    """Say why the levels of a table (seeds x levels) cannot be tested against each other; empty if
+    they can.
     """
     values = table.to_numpy(float)
     seeds, levels = values.shape
@@ -90,7 +90,8 @@ def obstacle(table: pd.DataFrame) -> str:
 
 
 def _levels(table: pd.DataFrame) -> str:
-    return {"model": "models", "loss": "losses"}.get(table.columns.name, "levels")
+    factor = FACTORS.get(table.columns.name)
+    return factor.plural if factor else "levels"
 
 
 def _require_testable(table: pd.DataFrame) -> None:
@@ -103,7 +104,7 @@ def _double_centred(values: np.ndarray) -> np.ndarray:
 
 
 def greenhouse_geisser(values: np.ndarray) -> float:
-    """Epsilon of ``values`` (seeds, levels), from their double-centred covariance matrix.
+    """Compute epsilon of ``values`` (seeds, levels) from their double-centred covariance matrix.
 
     Greenhouse and Geisser, Psychometrika 24, 95 (1959). It is 1 under sphericity and 1 / (k - 1) at
     worst; n seeds fewer than the k levels cannot show more than (n - 1) / (k - 1).
@@ -115,7 +116,7 @@ def greenhouse_geisser(values: np.ndarray) -> float:
 
 
 def repeated_measures_anova(table: pd.DataFrame) -> Anova:
-    """Do the levels of a table (seeds x levels) differ?
+    """Test whether the levels of a table (seeds x levels) differ.
 
     Raises:
         InputError: the table cannot be tested, see ``obstacle``.
@@ -124,10 +125,7 @@ def repeated_measures_anova(table: pd.DataFrame) -> Anova:
     # Here, since tables, figures and the report need less of this module, and start sooner.
     from statsmodels.stats.anova import AnovaRM
 
-    long = pd.DataFrame(
-        [(seed, level, value) for seed, row in table.iterrows() for level, value in row.items()],
-        columns=["seed", "level", "value"],
-    )
+    long = table.melt(var_name="level", value_name="value", ignore_index=False).reset_index(names="seed")
     tested = AnovaRM(long, "value", "seed", within=["level"]).fit().anova_table.loc["level"]
     f_value, df_effect, df_error, p = map(float, tested)
     epsilon = greenhouse_geisser(table.to_numpy(float))
@@ -146,7 +144,7 @@ def repeated_measures_anova(table: pd.DataFrame) -> Anova:
 
 
 def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
-    """How much higher is level ``a`` than ``b``, seed by seed?
+    """Test how much higher level ``a`` is than ``b``, seed by seed.
 
     Raises:
         InputError: they cannot be tested, see ``obstacle``.
@@ -156,7 +154,7 @@ def paired(table: pd.DataFrame, a: str, b: str) -> Paired:
 
 
 def _t_test(pair: pd.DataFrame) -> Paired:
-    """The paired t-test of a table (seeds x 2) that can be tested."""
+    """Make the paired t-test of a table (seeds x 2) that can be tested."""
     differences = np.subtract(*pair.to_numpy(float).T)
     n = len(differences)
     mean, std = float(differences.mean()), float(differences.std(ddof=1))
@@ -185,7 +183,7 @@ def analyse(
 def analyses(
     metrics: pd.DataFrame, factor: str = "model", source: str | os.PathLike = "The table"
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """An ANOVA for every group of comparable rows, and a test of every pair of its levels.
+    """Make an ANOVA of every group of comparable rows, and test every pair of its levels.
 
     A group shares ``GROUP``. Floor and ceiling are no levels and are left out. The threshold of the
     pairs is Bonferroni's, 0.05 over their number in the group.
@@ -227,12 +225,13 @@ def _anova_row(table: pd.DataFrame) -> dict:
 
 def _pair_rows(table: pd.DataFrame) -> list[dict]:
     pairs = list(combinations(table.columns, 2))
-    alpha = SIGNIFICANCE / max(1, len(pairs))
-    return [_pair_row(table[[a, b]], alpha) for a, b in pairs]
+    return [_pair_row(table[[a, b]], len(pairs)) for a, b in pairs]
 
 
-def _pair_row(table: pd.DataFrame, alpha: float) -> dict:
+def _pair_row(table: pd.DataFrame, n_pairs: int) -> dict:
+    """Test two levels (seeds x 2), of ``n_pairs`` that are tested."""
     a, b = table.columns
+    alpha = SIGNIFICANCE / n_pairs
     note = obstacle(table)
     result = _difference_alone(table) if note else _t_test(table)
     return {
@@ -240,7 +239,7 @@ def _pair_row(table: pd.DataFrame, alpha: float) -> dict:
         "b": b,
         "n_seeds": len(table),
         **asdict(result),
-        "p_bonferroni": min(1.0, result.p * SIGNIFICANCE / alpha) if not note else nan,
+        "p_bonferroni": min(1.0, result.p * n_pairs) if not note else nan,
         "alpha": alpha,
         "significant": None if note else result.p < alpha,
         "note": note or _few_seeds(len(table)),

@@ -55,12 +55,11 @@ class Scene:
 
 
 def window_weights(window: tuple[int, int], weighting: str) -> np.ndarray:
-    """Weights (h, w) of a patch's pixels, in (0, 1].
+    """Compute the weights (h, w) of a patch's pixels, in (0, 1].
 
     Args:
         weighting: ``radial``, falling linearly from 1 at the window's centre to ``CORNER_WEIGHT``
-            in its corners, because the probe is
-            brightest in its middle; or ``uniform``.
+            in its corners, because the probe is brightest in its middle; or ``uniform``.
 
     Raises:
         InputError: the weighting is unknown.
@@ -105,8 +104,8 @@ def stitch(
 def _stitched(
     patches: Patches, corners: np.ndarray, weights: np.ndarray, frame: Rectangle, tie: float
 ) -> dict[str, np.ndarray]:
-    """Amplitude, phase and synchronised phase (H', W') of a block in a frame, NaN where no patch
-    lies.
+    """Stitch amplitude, phase and synchronised phase (H', W') of a block in a frame, NaN where no
+    patch lies.
 
     Args:
         corners: (m, 2) where the patches are added, pixels of the object; some of their pixels may
@@ -128,7 +127,7 @@ def _stitched(
 
 
 def read_scene(path: str | os.PathLike, block: str, level: str = SCENE) -> Scene:
-    """A stitched scene of one block.
+    """Read a stitched scene of one block.
 
     Args:
         level: ``scene``, plainly stitched, or ``synchronised``.

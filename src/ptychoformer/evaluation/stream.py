@@ -39,9 +39,9 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.band import TILE, Band, band_axis, band_pixels, means
 from ptychoformer.evaluation.disagreement import Disagreement
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.stitch import window_weights
 from ptychoformer.evaluation.synchronise import PHASES, TIE, overlapping, solved
 from ptychoformer.measurement.preparation import PreparedScan
@@ -60,8 +60,8 @@ class Network(Protocol):
     batch: int
 
     def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Predict batches of patterns (m, h, w), photons; yields batches of patches (m, 2, h,
-        w) on the labels' scale, in order.
+        """Predict batches of patterns (m, h, w), photons; yield batches of patches (m, 2, h, w) on
+        the labels' scale, in order.
         """
 
 
@@ -82,7 +82,7 @@ class Layout:
 
     @classmethod
     def of(cls, corners: np.ndarray, weights: np.ndarray) -> "Layout":
-        """The layout with the smaller band."""
+        """Choose the layout with the smaller band."""
         turned = bool(band_axis(corners, weights.shape))
         return cls(corners[:, ::-1], weights.T, turned) if turned else cls(corners, weights, turned)
 
@@ -95,7 +95,7 @@ class Layout:
             image[part] = rows
 
     def read(self, image: h5py.Dataset, start: int, count: int) -> np.ndarray:
-        """Rows of the band out of an image of the scene."""
+        """Read rows of the band out of an image of the scene."""
         part = slice(start, start + count)
         return image[:, part].T if self.turned else image[part]
 
@@ -160,7 +160,7 @@ def predict_scene(
 
 
 def _check_memory(corners: np.ndarray, window: tuple[int, int]) -> None:
-    """Whether the sums of the scene's band can be held.
+    """Check that the sums of the scene's band can be held.
 
     Raises:
         InputError: they cannot.
@@ -170,7 +170,7 @@ def _check_memory(corners: np.ndarray, window: tuple[int, int]) -> None:
     needed = 2.0 * (len(CHANNELS) + 1) * np.float64().nbytes * band_pixels(corners, window)
 
     def advice(part: float) -> str:
-        """Sides that are as many times smaller."""
+        """Say which sides would fit, each smaller by the same factor."""
         fitting = " x ".join(str(int(side * np.sqrt(part))) for side in (height, width))
         return f"{fitting} would fit, or patterns that run row by row; check the scan's positions and lengths"
 
@@ -237,7 +237,7 @@ def _synchronise(
 
 
 def _predicted(scan: PreparedScan, network: Network) -> Iterator[np.ndarray]:
-    """Patches (m, 2, h, w) of all patterns, in order.
+    """Yield patches (m, 2, h, w) of all patterns, in order.
 
     Raises:
         InputError: one holds NaN or infinity; its pattern is named by its number in the scan's
@@ -256,15 +256,15 @@ def _predicted(scan: PreparedScan, network: Network) -> Iterator[np.ndarray]:
 
 
 def _in_parts(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Patches in parts of at most ``BATCH``, whose sums stay in a core's cache, out of batches
-    as large as the network likes them.
+    """Cut batches, as large as the network likes them, into parts of at most ``BATCH`` patches,
+    whose sums stay in a core's cache.
     """
     for batch in batches:
         yield from (batch[start : start + BATCH] for start in range(0, len(batch), BATCH))
 
 
 def _batches(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """Patterns in batches of ``size``, but for the last, out of blocks of ``size`` at most."""
+    """Join blocks of at most ``size`` patterns into batches of ``size``, but for the last."""
     held, count = [], 0
     for block in blocks:
         held.append(block[: size - count])
@@ -278,8 +278,8 @@ def _batches(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
 
 
 def scene_deviations(path: str | os.PathLike) -> dict[str, float]:
-    """The standard deviation of each channel of a scene's file, over what was stitched; some
-    rows are in memory at a time.
+    """Compute the standard deviation of each channel of a scene's file, over what was stitched;
+    some rows are in memory at a time.
     """
     with open_hdf5(path) as file:
         return {channel: _deviation(file["scene"][channel]) for channel in CHANNELS}

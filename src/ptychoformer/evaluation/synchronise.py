@@ -55,7 +55,7 @@ def corrections(
     total: np.ndarray,
     tie: float = TIE,
 ) -> np.ndarray:
-    """The constant (n,) to be added to each phase patch, of a scene that is in memory.
+    """Find the constant (n,) to be added to each phase patch, of a scene that is in memory.
 
     Args:
         patches: which of them, and their phase (m, h, w); chunk by chunk, each once.
@@ -76,8 +76,8 @@ def corrections(
 def pulled(
     image: np.ndarray, corners: np.ndarray, weights: np.ndarray, patches: np.ndarray | None = None
 ) -> np.ndarray:
-    """(m,) what windows hold of ``image`` (H, W), sum_p w_i(p) image(p), times ``patches`` (m,
-    h, w) if there are any.
+    """Sum what each window holds of ``image`` (H, W), sum_p w_i(p) image(p) (m,), times ``patches``
+    (m, h, w) if there are any.
     """
     found = np.empty(len(corners))
     for part in chunks(len(corners), weights.shape):
@@ -88,7 +88,7 @@ def pulled(
 
 
 def pushed(constants: np.ndarray, corners: np.ndarray, weights: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W) sum_i w_i a_i, what ``constants`` (n,) add to N: the convolution of points at the
+    """Sum what ``constants`` (n,) add to N, sum_i w_i a_i (H, W): the convolution of points at the
     windows' corners with their weights.
     """
     points = np.zeros(shape)
@@ -97,7 +97,7 @@ def pushed(constants: np.ndarray, corners: np.ndarray, weights: np.ndarray, shap
 
 
 def solved(corners: np.ndarray, weights: np.ndarray, disagreement: np.ndarray, tie: float) -> np.ndarray:
-    """The constants (n,) that minimise the disagreement b (n,) of patches, with mean zero in
+    """Find the constants (n,) that minimise the disagreement b (n,) of patches, with mean zero in
     every group that hangs together.
 
     Raises:
@@ -118,12 +118,12 @@ def solved(corners: np.ndarray, weights: np.ndarray, disagreement: np.ndarray, t
 
 
 def _centred(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Values (n,) less the mean of their group."""
+    """Subtract from values (n,) the mean of their group."""
     return values - _mean(values, group)
 
 
 def _mean(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """The mean (n,) of each value's group."""
+    """Find the mean (n,) of each value's group."""
     return (np.bincount(group, values) / np.bincount(group))[group]
 
 
@@ -162,8 +162,8 @@ def _iterated(system: sparse.csr_array, right: np.ndarray, group: np.ndarray, ce
 def _in_common(
     system: sparse.csr_array, group: np.ndarray, cells: np.ndarray
 ) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """Which patterns of a group share a cell (n, k), 1 or 0, and the system (k, k) of one constant
-    for each cell.
+    """Say which patterns of a group share a cell (n, k), 1 or 0, and find the system (k, k) of one
+    constant for each cell.
     """
     cell = np.unique(np.column_stack([group, cells]), axis=0, return_inverse=True)[1]
     members = sparse.csr_array((np.ones(len(cell)), (np.arange(len(cell)), cell)))
@@ -171,8 +171,8 @@ def _in_common(
 
 
 def overlap_system(corners: np.ndarray, weights: np.ndarray) -> sparse.csr_array:
-    """L (n, n) of windows at ``corners`` (n, 2) with ``weights`` (h, w); twelve bytes for each
-    pair of windows that overlap, both ways.
+    """Compute L (n, n) of windows at ``corners`` (n, 2) with ``weights`` (h, w); it takes twelve
+    bytes for each pair of windows that overlap, both ways.
     """
     table = autocorrelation(weights)
     tree, reach = _tree(corners, weights.shape)
@@ -190,14 +190,14 @@ def overlap_system(corners: np.ndarray, weights: np.ndarray) -> sparse.csr_array
 
 
 def overlapping(corners: np.ndarray, window: tuple[int, int]) -> bool:
-    """Whether any two windows of (h, w) pixels at ``corners`` (n, 2) overlap."""
+    """Say whether any two windows of (h, w) pixels at ``corners`` (n, 2) overlap."""
     tree, reach = _tree(corners, window)
     return tree.count_neighbors(tree, reach, p=np.inf) > tree.n
 
 
 def _tree(corners: np.ndarray, window: tuple[int, int]) -> tuple[cKDTree, float]:
-    """Corners in units of the window's sides, and the distance along either axis up to which
-    windows overlap.
+    """Put corners, in units of the window's sides, into a tree, and find the distance along either
+    axis up to which windows overlap.
 
     Windows of h rows overlap up to h - 1 rows apart; half a pixel more keeps rounding away.
     """
@@ -205,7 +205,7 @@ def _tree(corners: np.ndarray, window: tuple[int, int]) -> tuple[cKDTree, float]
 
 
 def autocorrelation(weights: np.ndarray) -> np.ndarray:
-    """S (2h - 1, 2w - 1), sum_p w(p) w(p + d) at all distances d at which windows overlap;
+    """Compute S (2h - 1, 2w - 1), sum_p w(p) w(p + d) at all distances d at which windows overlap;
     negative ones count from the end.
     """
     shape = [2 * side - 1 for side in weights.shape]

@@ -39,8 +39,8 @@ def score_ties(
     subset: str,
     weighting: str,
 ) -> pd.DataFrame:
-    """PSNR in dB of the phase and of the relative phase of the held-out patterns' scene, a row for
-    each tie; the first, inf, is plain.
+    """Score each tie by the PSNR in dB of the phase and of the relative phase of the held-out
+    patterns' scene, a row each; the first, inf, is plain.
 
     Args:
         dataset: CXI file.
@@ -61,7 +61,7 @@ def score_ties(
         )
     held_out = Split(scan, trained, others, {HELD_OUT: np.arange(len(others))})
     place = held_out.rectangle(HELD_OUT)
-    unseen, truth = held_out.unseen_pixels[place], common.phase(scan.phase)[place]
+    unseen, truth = held_out.unseen_pixels[place], common.normalised("phase", scan.phase)[place]
     with tempfile.TemporaryDirectory() as folder:
         patches, scene_file, rows = Path(folder, "patches.h5"), Path(folder, "scene.h5"), []
         predict_split(dataset, network, held_out, patches)

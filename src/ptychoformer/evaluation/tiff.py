@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 
 from ptychoformer.errors import OutputError
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.band import TILE
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.files import atomic
 
 LARGEST_TIFF = 2**32 - 2**16  # bytes; ImageJ knows no larger ones

@@ -27,7 +27,7 @@ from ptychoformer.plugins import network_source
 
 
 def module_of(kind: str) -> ModuleType:
-    """The module of a network.
+    """Import the module of a network.
 
     Raises:
         InputError: of one outside the package, there is none or it cannot be imported.
@@ -42,7 +42,7 @@ def build(
     initialisation: str | None = None,
     batch_norm: str = "torch",
 ) -> nn.Module:
-    """The network of a kind for patterns of ``window`` (h, w) pixels.
+    """Build the network of a kind for patterns of ``window`` (h, w) pixels.
 
     Args:
         options: of the network.
@@ -96,7 +96,7 @@ def moved(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def own_initialisation(kind: str) -> str:
-    """How a network starts where nobody says otherwise.
+    """Say how a network starts where nobody says otherwise.
 
     Raises:
         InputError: its ``INITIALISATION`` is unknown.

@@ -40,7 +40,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Conv2d(before, after, 3, stride=stride, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, before, h, w) to (batch, after, h / stride, w / stride)."""
+        """Turn features (batch, before, h, w) into (batch, after, h / stride, w / stride)."""
         return self.body(features) + self.shortcut(features)
 
 
@@ -66,7 +66,7 @@ class ResidualUp(nn.Module):
         return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, before, h, w) to (batch, after, 2 h, 2 w)."""
+        """Turn features (batch, before, h, w) into (batch, after, 2 h, 2 w)."""
         return self.body(features) + self.shortcut(features)
 
 
@@ -88,7 +88,7 @@ class DPI(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
+        """Turn prepared patterns (batch, 1, h, w) into amplitude and phase, (batch, 2, h, w)."""
         features, levels = self.first(patterns), []
         for block in self.down:
             # What goes down and what goes across lose different features.
@@ -111,7 +111,7 @@ class SmallUp(nn.Module):
         self.block = ResidualBlock(2 * after, after, dropout=DROPOUT)
 
     def forward(self, features: Tensor, skipped: Tensor) -> Tensor:
-        """Features (batch, before, h, w) and skipped ones (batch, after, 2 h, 2 w) to the
+        """Bring features (batch, before, h, w) and skipped ones (batch, after, 2 h, 2 w) to the
         latter's shape.
         """
         return self.block(torch.cat([self.up(features), skipped], dim=1))
@@ -128,7 +128,7 @@ class SmallDPI(nn.Module):
         self.last = nn.Conv2d(WIDTHS[0], OUTPUTS, 1)
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
+        """Turn prepared patterns (batch, 1, h, w) into amplitude and phase, (batch, 2, h, w)."""
         levels = [self.first(patterns)]
         for block in self.down:
             levels.append(block(levels[-1]))
@@ -139,6 +139,6 @@ class SmallDPI(nn.Module):
 
 
 def build(window: tuple[int, int], *, size: Literal["large", "small"] = "large") -> DPI | SmallDPI:
-    """DPI for patterns whose sides are multiples of 16."""
+    """Build DPI for patterns whose sides are multiples of 16."""
     require_multiple(window, SIDE_MULTIPLE_OF, "dpi")
     return DPI() if size == "large" else SmallDPI()

@@ -56,7 +56,7 @@ class LocalDependenciesBranch(nn.Module):
         return TransformerBlock(SelfAttention(WIDTH, HEADS), WIDTH)
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """Patterns (batch, 1, h, w) to features (batch, FEATURES, grid, grid)."""
+        """Turn patterns (batch, 1, h, w) into features (batch, FEATURES, grid, grid)."""
         tokens = self.embed(patterns).flatten(2).transpose(1, 2) + self.position
         features = self.activate(self.dense(self.norm(self.blocks(tokens)).flatten(1)))
         return features.unflatten(1, (FEATURES, self.grid, self.grid))
@@ -80,7 +80,7 @@ class NonLocalCoherenceBranch(nn.Module):
         self.widen = nn.Conv2d(WIDTH, FEATURES, 1)
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """Patterns (batch, 1, h, w) to features (batch, FEATURES, grid, grid)."""
+        """Turn patterns (batch, 1, h, w) into features (batch, FEATURES, grid, grid)."""
         tokens = self.blocks(self.embed(patterns.flatten(2).transpose(1, 2)))
         features = tokens.transpose(1, 2).unflatten(2, self.window)
         if self.release:
@@ -146,7 +146,7 @@ class Ptychoformer(nn.Module):
         self.constrained = constrained
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
+        """Turn prepared patterns (batch, 1, h, w) into amplitude and phase, (batch, 2, h, w)."""
         features = self.local(patterns)
         if self.nonlocal_ is not None:
             features = torch.cat([features, self.nonlocal_(patterns)], dim=1)

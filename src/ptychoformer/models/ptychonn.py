@@ -15,12 +15,12 @@ WIDTH = 32
 
 
 def double_convolution(before: int, after: int) -> list[nn.Module]:
-    """Two 3 x 3 convolutions, each with ReLU."""
+    """Stack two 3 x 3 convolutions, each with ReLU."""
     return [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.Conv2d(after, after, 3, padding=1), nn.ReLU()]
 
 
 def encoder() -> nn.Sequential:
-    """Three stages that double the channels and halve the resolution."""
+    """Stack three stages that double the channels and halve the resolution."""
     layers: list[nn.Module] = []
     for before, after in ((1, WIDTH), (WIDTH, 2 * WIDTH), (2 * WIDTH, 4 * WIDTH)):
         layers += [*double_convolution(before, after), nn.MaxPool2d(2)]
@@ -28,7 +28,7 @@ def encoder() -> nn.Sequential:
 
 
 def decoder() -> nn.Sequential:
-    """Three stages that double the resolution, then one channel."""
+    """Stack three stages that double the resolution, then one channel."""
     layers: list[nn.Module] = []
     for before, after in ((4 * WIDTH, 4 * WIDTH), (4 * WIDTH, 2 * WIDTH), (2 * WIDTH, 2 * WIDTH)):
         layers += [*double_convolution(before, after), nn.Upsample(scale_factor=2, mode="bilinear")]
@@ -43,12 +43,12 @@ class PtychoNN(nn.Module):
         self.encoder, self.amplitude, self.phase = encoder(), decoder(), decoder()
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
+        """Turn prepared patterns (batch, 1, h, w) into amplitude and phase, (batch, 2, h, w)."""
         code = self.encoder(patterns)
         return constrain(torch.cat([self.amplitude(code), self.phase(code)], dim=1))
 
 
 def build(window: tuple[int, int]) -> PtychoNN:
-    """PtychoNN for patterns whose sides are multiples of 8."""
+    """Build PtychoNN for patterns whose sides are multiples of 8."""
     require_multiple(window, SIDE_MULTIPLE_OF, "ptychonn")
     return PtychoNN()

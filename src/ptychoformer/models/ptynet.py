@@ -29,7 +29,7 @@ LARGE_DECODER = ((256, 128, 2), (128, 64, 4), (64, 32, 2), (32, OUTPUTS, 2))
 
 
 def encoder() -> nn.Sequential:
-    """Six 3 x 3 convolutions, three of them of stride 2."""
+    """Stack six 3 x 3 convolutions, three of them of stride 2."""
     layers: list[nn.Module] = []
     for before, after, stride in ENCODER:
         layers += [nn.Conv2d(before, after, 3, stride=stride, padding=1), nn.LeakyReLU(SLOPE)]
@@ -37,7 +37,7 @@ def encoder() -> nn.Sequential:
 
 
 def decoder() -> nn.Sequential:
-    """Three stages of a convolution, a grouped convolution and a grouped transposed
+    """Stack three stages of a convolution, a grouped convolution and a grouped transposed
     convolution; one group for each output.
     """
     layers: list[nn.Module] = []
@@ -49,7 +49,7 @@ def decoder() -> nn.Sequential:
 
 
 def convolution(before: int, after: int, side: int, groups: int = 1) -> nn.Conv2d:
-    """A convolution that keeps the resolution; grouped ones have no bias."""
+    """Make a convolution that keeps the resolution; grouped ones have no bias."""
     return nn.Conv2d(before, after, side, padding=side // 2, groups=groups, bias=groups == 1)
 
 
@@ -67,7 +67,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = convolution(width, width, 1, groups)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, width, h, w) to the same shape."""
+        """Transform features (batch, width, h, w), same shape."""
         return self.body(features) + self.shortcut(features)
 
 
@@ -84,12 +84,12 @@ class Resampling(nn.Module):
         self.resample = resample
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, before, h, w) to (batch, after, h', w')."""
+        """Turn features (batch, before, h, w) into (batch, after, h', w')."""
         return self.resample(self.body(features) + self.shortcut(features))
 
 
 def large_encoder() -> nn.Sequential:
-    """Four stages that halve the resolution, each with residual blocks behind it."""
+    """Stack four stages that halve the resolution, each with residual blocks behind it."""
     layers: list[nn.Module] = []
     for before, after, blocks in LARGE_ENCODER:
         layers += [Resampling(before, after, 1, nn.Conv2d(after, after, 2, stride=2, bias=False))]
@@ -98,8 +98,8 @@ def large_encoder() -> nn.Sequential:
 
 
 def large_decoder() -> nn.Sequential:
-    """Four stages that double the resolution, each with residual blocks in front of it; the outputs
-    are not bounded.
+    """Stack four stages that double the resolution, each with residual blocks in front of it; the
+    outputs are not bounded.
 
     The release defines a last convolution and a Hardtanh that its network does not run; they are
     left out.
@@ -120,12 +120,12 @@ class PtyNet(nn.Module):
         self.register_buffer("scale", torch.tensor([1.0, math.pi])[:, None, None], persistent=False)
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
+        """Turn prepared patterns (batch, 1, h, w) into amplitude and phase, (batch, 2, h, w)."""
         return self.scale * self.decoder(self.encoder(patterns))
 
 
 def build(window: tuple[int, int], *, size: Literal["small", "large"] = "small") -> PtyNet:
-    """PtyNet for patterns whose sides are multiples of 8, or of 16 for the large one.
+    """Build PtyNet for patterns whose sides are multiples of 8, or of 16 for the large one.
 
     Raises:
         InputError: the window's sides are no such multiples.

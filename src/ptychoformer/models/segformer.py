@@ -37,7 +37,7 @@ class SpatialReductionAttention(nn.Module):
         self.project = nn.Linear(dim, dim)
 
     def forward(self, tokens: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Tokens (batch, h * w, dim) of a map of ``shape`` (h, w) to the same shape."""
+        """Attend among tokens (batch, h * w, dim) of a map of ``shape`` (h, w), same shape."""
         coarse = self.norm(self.reduce(tokens.transpose(1, 2).unflatten(2, shape)).flatten(2).transpose(1, 2))
         q = self.query(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.key_value(coarse).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -58,7 +58,7 @@ class Block(nn.Module):
         self.linear = nn.Linear(EXPANSION * dim, dim)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, dim, h, w) to the same shape."""
+        """Transform features (batch, dim, h, w), same shape."""
         shape = features.shape[2:]
         tokens = features.flatten(2).transpose(1, 2)
         tokens = tokens + self.attention(self.norm_attention(tokens), shape)
@@ -68,7 +68,7 @@ class Block(nn.Module):
 
 
 def stage(before: int, after: int, heads: int, reduction: int) -> nn.Sequential:
-    """Overlapping patches of stride 2, then blocks at half the resolution."""
+    """Stack overlapping patches of stride 2 and blocks at half the resolution."""
     return nn.Sequential(
         nn.Conv2d(before, after, 3, stride=2, padding=1), *(Block(after, heads, reduction) for _ in range(BLOCKS))
     )
@@ -92,7 +92,7 @@ class SegFormer(nn.Module):
         self.last = nn.Conv2d(DECODER_WIDTH, 2, 1)
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
+        """Turn prepared patterns (batch, 1, h, w) into amplitude and phase, (batch, 2, h, w)."""
         features, levels = patterns, []
         for block, unify in zip(self.stages, self.unify, strict=True):
             features = block(features)
@@ -103,6 +103,6 @@ class SegFormer(nn.Module):
 
 
 def build(window: tuple[int, int]) -> SegFormer:
-    """SegFormer for patterns whose sides are multiples of 32."""
+    """Build SegFormer for patterns whose sides are multiples of 32."""
     require_multiple(window, SIDE_MULTIPLE_OF, "segformer")
     return SegFormer()

@@ -20,7 +20,7 @@ BLOCKS = 4
 
 
 def convolutions(before: int, after: int) -> nn.Sequential:
-    """Two 3 x 3 convolutions with batch normalisation and ReLU."""
+    """Stack two 3 x 3 convolutions with batch normalisation and ReLU."""
     layers: list[nn.Module] = []
     for width in (before, after):
         layers += [nn.Conv2d(width, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
@@ -41,7 +41,7 @@ class PixelTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, width, h, w) to the same shape."""
+        """Transform features (batch, width, h, w), same shape."""
         tokens = features.flatten(2).transpose(1, 2) + self.position
         return self.norm(self.blocks(tokens)).transpose(1, 2).unflatten(2, features.shape[2:])
 
@@ -63,7 +63,7 @@ class TransUNet(nn.Module):
         self.upsample = nn.Upsample(scale_factor=2, mode="bilinear")
 
     def forward(self, patterns: Tensor) -> Tensor:
-        """Prepared patterns (batch, 1, h, w) to amplitude and phase, (batch, 2, h, w)."""
+        """Turn prepared patterns (batch, 1, h, w) into amplitude and phase, (batch, 2, h, w)."""
         features, levels = patterns, []
         for block in self.encode:
             levels.append(block(features))
@@ -75,6 +75,6 @@ class TransUNet(nn.Module):
 
 
 def build(window: tuple[int, int]) -> TransUNet:
-    """TransUNet for patterns whose sides are multiples of 16."""
+    """Build TransUNet for patterns whose sides are multiples of 16."""
     require_multiple(window, SIDE_MULTIPLE_OF, "transunet")
     return TransUNet(window)

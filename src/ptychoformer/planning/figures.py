@@ -1,4 +1,4 @@
-"""What each figure is drawn of: a function a figure, of its name.
+"""What each figure is drawn from: a function a figure, of its name.
 
 Its script in `workflow/scripts` has the same name, and so has its module in `publication.figures`.
 """
@@ -18,13 +18,13 @@ from ptychoformer.drawn import (
     weights_of_losses,
 )
 from ptychoformer.errors import InputError
-from ptychoformer.paths import TRAINING
+from ptychoformer.paths import BANDS, SPECTRA, TRAINING
 from ptychoformer.planning.inputs import METRICS, RESULTS, Inputs, files_of_runs, parts_of_runs
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a figure is drawn of.
+    """What a figure is drawn from.
 
     Args:
         input: files, or lists of files, by the names that its script knows them by.
@@ -115,7 +115,7 @@ def fig8(inputs: Inputs) -> Drawing:
 
 def fig9(inputs: Inputs) -> Drawing:
     """Show the frequencies of the scenes of Table I's first condition."""
-    measured = {name: f"{RESULTS}/evaluation/table1/{name}.csv" for name in ("spectra", "bands")}
+    measured = dict(spectra=f"{RESULTS}/{SPECTRA}", bands=f"{RESULTS}/{BANDS}")
     return Drawing(measured, _compared(inputs, "table1"))
 
 
@@ -134,7 +134,7 @@ FIGURES = (fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig8, fig9, fig10)
 
 
 def drawings(inputs: Inputs) -> dict[str, Drawing]:
-    """Return what every figure is drawn of, by its name.
+    """Return what every figure is drawn from, by its name.
 
     Raises:
         InputError: a figure stands here and not in the paper's contents, or there and not here.

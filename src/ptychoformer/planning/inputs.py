@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from ptychoformer import paths
 from ptychoformer.experiments import Run
 from ptychoformer.planning.plan import Plan
-from ptychoformer.publication.store.holdings import INDEX, RETRAINED
+from ptychoformer.publication.store.holdings import INDEX, RETRAINED, VIEWS
 
 RESULTS = "<results>"  # Snakemake's path variable: the folder of a scale's results
 METRICS = f"{RESULTS}/evaluation/{{experiment}}/metrics.csv"
@@ -18,10 +18,15 @@ RECONSTRUCTION = f"{RESULTS}/measurement/reconstructions/{{dataset}}"
 class Wildcards(Protocol):
     """The parts of the path of what a job makes, as text; each job has some of them."""
 
+    object: str
+    probe: str
     dataset: str
     test: str
+    model: str
+    loss: str
     seed: str
     experiment: str
+    file: str
 
 
 def files_of_runs(pattern: str, runs: Iterable[Run]) -> list[str]:
@@ -65,7 +70,7 @@ class Inputs:
         return f"{RESULTS}/{paths.SIMULATED_OBJECT}".format(object=self.config["datasets"][dataset]["object"])
 
     def of_all_seeds(self, pattern: str) -> list[str]:
-        """Fill in each of the seeds; the other wildcards stay."""
+        """Fill each of the seeds into a pattern; its other wildcards stay."""
         return [pattern.replace("{seed}", str(seed)) for seed in self.config["seeds"]]
 
     def datasets(self, dataset: str) -> list[str]:
@@ -134,7 +139,7 @@ class Inputs:
     def bands(self) -> list[str]:
         """Return the energies by frequency band, unless a store of runs lacks them."""
         shown = not self.plan.harvested or "fig9" in self.plan.shown_figures
-        return [f"{RESULTS}/evaluation/table1/bands.csv"] if shown else []
+        return [f"{RESULTS}/{paths.BANDS}"] if shown else []
 
     def scan_to_draw(self, run: Run) -> dict[str, str]:
         """Name the dataset that a run is tested on, and the object that it links to."""
@@ -149,8 +154,8 @@ class Inputs:
         return self.scan_to_draw(runs[0]) | parts_of_runs(runs, *parts)
 
     def kept_pictures(self, runs: list[Run], *parts: str) -> dict[str, Any]:
-        """Name the same, or what the store of printed runs keeps of them."""
-        return dict(views=f"{self.plan.harvested}/views.h5") if self.plan.harvested else self.pictures(runs, *parts)
+        """Name the same as `pictures`, or what the store of printed runs keeps of it."""
+        return dict(views=f"{self.plan.harvested}/{VIEWS}") if self.plan.harvested else self.pictures(runs, *parts)
 
     def reconstruction_pictures(self) -> list[str]:
         """Return the pictures of the measured scans of Figure 5 that are reconstructed here."""

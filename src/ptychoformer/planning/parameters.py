@@ -5,10 +5,11 @@ else makes nothing anew.
 import ast
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from ptychoformer.experiments import window_side
 from ptychoformer.measurement.options import Reading, names_of
+from ptychoformer.planning.inputs import Wildcards
 from ptychoformer.planning.plan import Plan
 from ptychoformer.plugins import network_code
 from ptychoformer.provenance import code_digest
@@ -16,20 +17,8 @@ from ptychoformer.provided import options_of
 from ptychoformer.training.entries import NetworkEntry
 
 
-class Wildcards(Protocol):
-    """The parts of the path of what a job makes, as text; each job has some of them."""
-
-    object: str
-    probe: str
-    dataset: str
-    model: str
-    loss: str
-    experiment: str
-    file: str
-
-
 def meaning(written: str) -> str:
-    """Return what a parameter is, of Python's way to write it (``repr``): the same whatever the
+    """Find what a parameter means, from the way Python writes it (``repr``): the same whatever the
     order of keys, and whether 1 is written 1 or 1.0.
     """
     try:

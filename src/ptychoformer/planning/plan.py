@@ -11,7 +11,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.experiments import ALL, Experiments, Run, sizes_asked
 from ptychoformer.places import check_results, named_once
 from ptychoformer.provided import ProvidedFiles, check_project, data_folder
-from ptychoformer.publication.store.holdings import Holdings
+from ptychoformer.publication.store.holdings import INDEX, Holdings
 from ptychoformer.publication.tables import notes
 
 MEMORY = ".snakemake/checksums"  # of users' files, see `provided.ProvidedFiles`
@@ -81,7 +81,7 @@ class Plan:
         return [name for name in self.contents.figures if name != "fig5" or self.measured_is_at_hand()]
 
     def measured_is_at_hand(self) -> bool:
-        """Whether Figure 5 can be made without a download that nobody asked for."""
+        """Say whether Figure 5 can be made without a download that nobody asked for."""
         entries = [self.config["datasets"][dataset] for dataset in self.experiments.datasets("measured")]
         parts = [part for entry in entries for part in (entry["scan"], entry["labels"]) if part]
         return all(map(self.provided.at_hand, parts))
@@ -143,11 +143,12 @@ class Plan:
         It is empty if there are none; where this config prints such runs, there are no others.
         """
         folder = self.project / REFERENCE
-        return str(folder) if (folder / "runs.csv").is_file() and not self.harvested else ""
+        return str(folder) if (folder / INDEX).is_file() and not self.harvested else ""
 
     def _sizes_asked_of_reference(self) -> dict[str, list[int | str]]:
-        """Each experiment's numbers of training patterns at the paper's full size, ascending, as
-        that config has them, whatever the user's own is; nothing without reference runs.
+        """Map experiments to their numbers of training patterns at the paper's full size,
+        ascending, as that config has them, whatever the user's own is; nothing without reference
+        runs.
         """
         if not self.reference():
             return {}

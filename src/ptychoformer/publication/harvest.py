@@ -27,6 +27,7 @@ from ptychoformer.publication.names import counted
 from ptychoformer.publication.store import files as store
 from ptychoformer.publication.store.files import FACTS, Run
 from ptychoformer.publication.store.finished import Finished, finished_runs
+from ptychoformer.publication.store.holdings import VIEWS
 from ptychoformer.publication.store.views import Shown, keep_views, shown_by
 
 TABLE_1 = frozenset(("ptychonn", "ptynet", "dpi", "ptychoformer"))  # the networks that the paper compares
@@ -92,7 +93,7 @@ def harvest(results_folder: str | os.PathLike, folder: str | os.PathLike, shown:
     facts = pd.DataFrame(
         [(*run, *values) for run, values in (known | fresh).items()], columns=[*RUN, *FACTS], dtype=str
     )
-    viewed, skipped = keep_views(Path(folder, store.VIEWS), results, shown, set(fresh), remade)
+    viewed, skipped = keep_views(Path(folder, VIEWS), results, shown, set(fresh), remade)
     store.write(folder, facts, {name: _merged(name, existing[name], found, remade) for name in store.TABLES}, viewed)
     networks = tuple(run for run in sorted(fresh) if run[RUN.index("model")] not in REFERENCES)
     return Harvest(

@@ -37,7 +37,7 @@ class Checkpoint:
     source: str = ""
 
     def network(self) -> nn.Module:
-        """The network with its weights, ready to predict.
+        """Build the network with its weights, ready to predict.
 
         Raises:
             InputError: its module lies outside the package, and is not there or not as it was when

@@ -65,7 +65,7 @@ class _Trial:
         self.patterns = conditions.patterns()
 
     def made(self, initialisation: str | None) -> nn.Module:
-        """A network before any training."""
+        """Build a network before any training."""
         model = self.model
         network = build(model.kind, self.conditions.window, model.options, initialisation, model.batch_norm)
         if lazy := [
@@ -124,7 +124,7 @@ class _Trial:
                 )
 
     def _fitted(self, size: int) -> Tensor:
-        """What the network says of a batch in training."""
+        """Find what the network says of a batch in training."""
         self.network.train()
         how = f"on a batch of {counted(size)} of {shape(self.conditions.window)} pixels in training"
         advice, count, batch_size = "", self.conditions.count, self.conditions.batch_size
@@ -208,7 +208,7 @@ class _Trial:
             )
 
     def _restored(self) -> nn.Module:
-        """The network as a checkpoint brings it back."""
+        """Build the network again as a checkpoint brings it back."""
         weights = self.network.state_dict()
         if strange := [name for name, part in weights.items() if not isinstance(part, Tensor)]:
             raise TrainingError(
@@ -232,7 +232,7 @@ class _Trial:
     def _answer(
         self, patterns: Tensor, how: str, advice: str = "", precision: str = "float32", network: nn.Module | None = None
     ) -> Tensor:
-        """What a network says of patterns, checked."""
+        """Find what a network says of patterns, and check it."""
         given = patterns.clone()
         with (
             drawing_from_torch(self.name),
@@ -288,7 +288,7 @@ def _unsaved(network: nn.Module) -> str:
 
 
 def _are_equal(one: Tensor, other: object) -> bool:
-    """Say whether two parts of networks are, NaN for NaN."""
+    """Say whether two parts of networks are equal, NaN for NaN."""
     return isinstance(other, Tensor) and torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
@@ -329,7 +329,7 @@ def check_loss(entry: LossEntry, loss: Loss, forward: Forward, conditions: Condi
 
 
 def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, Tensor]) -> None:
-    """Whether a loss compares each prediction with its own label, and is a mean over the batch."""
+    """Check that a loss compares predictions with their own labels, and averages over the batch."""
     prediction, labels, patterns = (part.detach() for part in images)
     one, other = (
         _value(entry, loss, prediction, part.roll(turn, 0), patterns.roll(turn, 0))
@@ -350,8 +350,9 @@ def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, T
 
 
 def _check_sign(entry: LossEntry, loss: Loss, labels: Tensor, patterns: Tensor) -> None:
-    """Whether a loss is less of predictions that are nearly their labels than of the same ones in
-    turn, of which each is nearly another's label: a term of the prediction alone is equal in both.
+    """Check that a loss is lower for predictions that are nearly their labels than for the same
+    ones in turn, each of which is nearly another's label: a term of the prediction alone is equal
+    in both.
     """
     # Not the labels themselves, of which the logarithm of an error is infinite.
     nearly = 0.99 * labels + 0.01 * labels.roll(1, 0)
@@ -365,7 +366,7 @@ def _check_sign(entry: LossEntry, loss: Loss, labels: Tensor, patterns: Tensor) 
 
 
 def _value(entry: LossEntry, loss: Loss, *images: Tensor) -> Tensor:
-    """A loss of prediction, labels and patterns, checked."""
+    """Compute a loss of prediction, labels and patterns, and check it."""
     name, how = f"The loss '{entry.kind}'", f"of a batch of {counted(len(images[0]))}"
     given = [part.clone() for part in images]
     fails = f"{name} fails on a batch of {counted(len(images[0]))}"

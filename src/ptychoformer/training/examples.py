@@ -32,13 +32,13 @@ class Examples:
         return len(self.inputs)
 
     def to(self, device: torch.device) -> "Examples":
-        """The same examples on another device."""
+        """Bring the examples to another device."""
         inputs = self.inputs.to(device)
         patterns = inputs if self.patterns is self.inputs else self.patterns.to(device)
         return Examples(inputs, patterns, self.labels.to(device))
 
     def part(self, which: Tensor | slice) -> "Examples":
-        """Some of them."""
+        """Select some of the examples."""
         inputs = self.inputs[which]
         return Examples(inputs, inputs if self.patterns is self.inputs else self.patterns[which], self.labels[which])
 
@@ -51,7 +51,7 @@ def load_examples(
     Raises:
         InputError: the dataset is damaged or holds NaN.
     """
-    images = normalisation.amplitude(scan.amplitude), normalisation.phase(scan.phase)
+    images = normalisation.normalised("amplitude", scan.amplitude), normalisation.normalised("phase", scan.phase)
     labels = np.stack([windows(image, scan.true_positions[indices], scan.window) for image in images], axis=1)
     photons = read_patterns(dataset, indices)
     seen = torch.from_numpy(network_input(photons, inputs))

@@ -28,7 +28,7 @@ def about_few(split: Split) -> str:
 
 
 def more_patterns(split: Split) -> str:
-    """How there would be more patterns to train on."""
+    """Say how there would be more patterns to train on."""
     smaller = "a larger --bin (windows that are smaller on the object) or "
     return f"{smaller if _left_out(split) else ''}a larger scan"
 

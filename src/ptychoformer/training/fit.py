@@ -163,7 +163,7 @@ def _prepared(
     *,
     tried: bool,
 ) -> _Job:
-    """A run, as it starts or as it was left; network and loss are tried, unless they were."""
+    """Prepare a run as it starts or was left; network and loss are tried, unless they were."""
     # Before the network is first imported: its file may be edited meanwhile.
     source = source_digest(model.kind) if is_outside(model.kind) else ""
     scan = read_scan(run.dataset)
@@ -197,7 +197,7 @@ def _prepared(
 
 
 def _restore(making: Training, state: Mapping[str, Any], path: Path) -> bool:
-    """Put a run where it was left, if it is not beyond the last epoch that is asked for; returns
+    """Put a run where it was left, if it is not beyond the last epoch that is asked for; return
     whether it was put there.
     """
     if state.get("epoch", 0) > making.options.epochs:
@@ -211,7 +211,7 @@ def _restore(making: Training, state: Mapping[str, Any], path: Path) -> bool:
 def _train(
     jobs: Sequence[_Job], epochs: int, device: torch.device, follow: Follower | None, advice: str
 ) -> list[tuple[int, TrainingError]]:
-    """Train all that is left to do; returns the seeds that failed, with their errors."""
+    """Train all that is left to do; return the seeds that failed, with their errors."""
     failed: list[tuple[int, TrainingError]] = []
     going = [job for job in jobs if job.training.epoch < epochs]
     for job in going:
@@ -247,12 +247,12 @@ def _forecast(runs: Sequence[Training], device: torch.device, advice: str) -> Fo
 
 
 def _is_due(job: _Job, device: torch.device) -> bool:
-    """Whether the state of a run is to be written after an epoch."""
+    """Say whether the state of a run is to be written after an epoch."""
     return device.type == "cpu" or time.monotonic() - job.saved > SECONDS_BETWEEN_STATES
 
 
 def _finished(job: _Job, model: NetworkEntry, n_train: int) -> dict[str, Any]:
-    """Write what a run has made; returns its facts."""
+    """Write what a run has made; return its facts."""
     making = job.training
     write_records(making.history, job.run.history)
     _growing(job.run.history).unlink(missing_ok=True)
@@ -275,13 +275,13 @@ def delete_state(checkpoint: str | Path) -> None:
 
 
 def state_beside(checkpoint: str | Path) -> Path:
-    """Where the state of a training lies until all that is made of it is safe."""
+    """Name the file in which the state of a training lies until all that is made of it is safe."""
     return Path(checkpoint).with_name("state.pt")
 
 
 def _growing(history: str | Path) -> Path:
-    """The history of an unfinished training. No rule declares it, so that a failed job keeps it,
-    and the history of the network that lies beside it stays that network's own.
+    """Name the file of the history of an unfinished training. No rule declares it, so that a failed
+    job keeps it, and the history of the network that lies beside it stays that network's own.
     """
     return Path(history).with_name(f"{Path(history).stem}.unfinished.csv")
 

@@ -29,15 +29,15 @@ class Forward:
 
     @classmethod
     def of(cls, scan: Scan, normalisation: Normalisation, patterns: Tensor) -> "Forward":
-        """The forward model of a dataset, on the device of its training patterns, log(1 +
+        """Make the forward model of a dataset, on the device of its training ``patterns``, log(1 +
         photons), (n, 1, h, w).
         """
         probe = torch.from_numpy(scan.probe).to(patterns.device)
         return cls(probe, scan.coherence, scan.efficiency, normalisation, patterns.max().item())
 
     def log_intensity(self, prediction: Tensor) -> Tensor:
-        """log(1 + photons) expected of predicted amplitude and phase (batch, 2, h, w), (batch,
-        1, h, w), zero frequency at the centre.
+        """Compute log(1 + photons) (batch, 1, h, w), zero frequency at the centre, expected of
+        predicted amplitude and phase (batch, 2, h, w).
         """
         amplitude, phase = (
             self.normalisation.restored(channel, prediction[:, place : place + 1])

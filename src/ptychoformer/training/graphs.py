@@ -19,9 +19,9 @@ WARM_UPS = 3
 
 
 def missed_by_replays(network: nn.Module, work: Callable[[], None]) -> str:
-    """What ``work`` of a ``network`` does on the host, which captured kernels would not do again,
-    in words; empty if nothing of the kind shows. The work is done twice to see it, since some
-    networks make what they keep at their first call.
+    """Say what ``work`` of a ``network`` does on the host and captured kernels would not do again;
+    empty if nothing of the kind shows. The work is done twice to see it, since some networks make
+    what they keep at their first call.
 
     A graph reads from where a buffer was when it was captured, also after another tensor took the
     buffer's name, and goes on with what was drawn on the CPU then.
@@ -35,7 +35,7 @@ def missed_by_replays(network: nn.Module, work: Callable[[], None]) -> str:
 
 
 def _places(network: nn.Module) -> dict[str, int]:
-    """Where the parameters and buffers of a network lie, by name."""
+    """Find where the parameters and buffers of a network lie, by name."""
     return {name: part.data_ptr() for name, part in (*network.named_parameters(), *network.named_buffers())}
 
 
@@ -61,7 +61,7 @@ class Graphs:
         return name in self._graphs
 
     def stream(self) -> AbstractContextManager:
-        """The context in which the run's work is launched, after what was launched outside of
+        """Make the context in which the run's work is launched, after what was launched outside of
         it before.
         """
         if self._stream is None:
@@ -75,7 +75,8 @@ class Graphs:
             self._stream.synchronize()
 
     def capture(self, works: Mapping[str, Callable[[], None]]) -> bool:
-        """Capture each of ``works``, by name, after some real calls; returns whether it could.
+        """Capture each of ``works``, by name, after some real calls; return whether it could be
+        done.
 
         If one cannot be captured, none is, earlier ones neither, and a line says why.
         """

@@ -21,7 +21,9 @@ class Preparation:
 
 
 def _roots_over_their_greatest(patterns: np.ndarray) -> np.ndarray:
-    """Square roots over the greatest of their own pattern; a pattern without photons stays zero."""
+    """Divide square roots by the greatest of their own pattern; a pattern without photons stays
+    zero.
+    """
     roots = np.sqrt(patterns)
     return roots / np.maximum(roots.max(axis=(1, 2), keepdims=True), np.float32(1e-6))
 
@@ -34,8 +36,8 @@ INPUTS = {
 
 
 def network_input(patterns: np.ndarray, inputs: str) -> np.ndarray:
-    """Patterns (n, h, w) in photons as a network of ``inputs``, one of ``INPUTS``, sees them, (n,
-    1, h, w).
+    """Prepare patterns (n, h, w) in photons for a network of ``inputs``, one of ``INPUTS``: (n, 1,
+    h, w).
 
     Read-out noise can leave fewer than no photons; they count as none.
     """

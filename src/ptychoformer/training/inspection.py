@@ -60,7 +60,7 @@ def describe(model: NetworkEntry, window: tuple[int, int], output_json: str | os
 
 
 def _modules(network: nn.Module, window: tuple[int, int]) -> list[dict[str, Any]]:
-    """One entry for every call of a module, in the order of the calls."""
+    """List an entry for every call of a module, in the order of the calls."""
     entries: list[dict[str, Any]] = []
     # Calls that have not returned yet; the innermost, which is the last, returns first.
     running: list[dict[str, Any]] = []
@@ -95,8 +95,8 @@ def _entry(name: str, module: nn.Module) -> dict[str, Any]:
 
 
 def query_pixels(window: tuple[int, int]) -> np.ndarray:
-    """Pixels (y, x) of ``QUERIES``, (2, 2): the zero frequency, and 2/3 of the way from it to
-    the corner of highest frequencies.
+    """Choose the pixels (y, x) of ``QUERIES``, (2, 2): the zero frequency, and 2/3 of the way from
+    it to the corner of highest frequencies.
     """
     centre = np.array(window) // 2
     return np.stack([centre, centre + np.rint(centre * 2 / 3).astype(int)])
@@ -200,7 +200,7 @@ def learned_attention(network: nn.Module, inputs: Tensor, queries: np.ndarray) -
 
 
 def attention_rows(layer: PolarCoordinateAttention, tokens: Tensor, queries: np.ndarray) -> Tensor:
-    """The dense softmax of Eqs. 7-9 for some queries, which the layer itself never holds.
+    """Compute the dense softmax of Eqs. 7-9 for some queries, which the layer itself never holds.
 
     Args:
         tokens: (batch, N, dim), what the layer attends among.

@@ -23,7 +23,7 @@ class Normalisation:
 
     @classmethod
     def of(cls, amplitude: np.ndarray, phase: np.ndarray) -> "Normalisation":
-        """Constants from training labels of any shape."""
+        """Take the constants from training labels of any shape."""
         return cls(*(float(limit) for limit in (amplitude.min(), amplitude.max(), phase.min(), phase.max())))
 
     @classmethod
@@ -32,60 +32,58 @@ class Normalisation:
         return cls(**{name: float(attributes[name]) for name in cls.__dataclass_fields__})
 
     def as_attributes(self) -> dict[str, float]:
-        """For the attributes of an HDF5 group or a checkpoint."""
+        """Return the constants by name, for the attributes of an HDF5 group or a checkpoint."""
         return asdict(self)
 
-    def amplitude(self, values: np.ndarray) -> np.ndarray:
-        """Amplitude on the scale of the labels, same shape."""
-        return _scale(values, self.amplitude_min, self.amplitude_max)
-
-    def phase(self, values: np.ndarray) -> np.ndarray:
-        """Phase on the scale of the labels, same shape."""
-        return _scale(values, self.phase_min, self.phase_max)
-
-    def limits(self, channel: str) -> tuple[float, float]:
-        """What the labels' 0 and 1 stand for in ``amplitude`` (arbitrary units) or ``phase``
-        (radians).
+    def normalised(self, channel: str, values: np.ndarray) -> np.ndarray:
+        """Put values of ``amplitude`` (arbitrary units) or ``phase`` (radians) on the scale of the
+        labels, same shape, float32.
         """
-        low, high = getattr(self, f"{channel}_min"), getattr(self, f"{channel}_max")
-        return low, low + _contrast(low, high)
+        low, contrast = self._scale(channel)
+        return ((values - low) / contrast).astype(np.float32)
 
     def restored(self, channel: str, values: np.ndarray) -> np.ndarray:
-        """Labels of ``amplitude`` or ``phase`` back in arbitrary units or radians, same shape."""
+        """Take labels of ``amplitude`` or ``phase`` back to arbitrary units or radians, same
+        shape.
+        """
         low, high = self.limits(channel)
         return low + (high - low) * values
 
+    def limits(self, channel: str) -> tuple[float, float]:
+        """Tell what the labels' 0 and 1 stand for in ``amplitude`` (arbitrary units) or ``phase``
+        (radians).
+        """
+        low, contrast = self._scale(channel)
+        return low, low + contrast
 
-def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    return ((values - low) / _contrast(low, high)).astype(np.float32)
-
-
-def _contrast(low: float, high: float) -> float:
-    # An object without contrast in one channel is all zeros there.
-    return high - low if high > low else 1.0
+    def _scale(self, channel: str) -> tuple[float, float]:
+        low, high = getattr(self, f"{channel}_min"), getattr(self, f"{channel}_max")
+        # An object without contrast in one channel is all zeros there.
+        return low, high - low if high > low else 1.0
 
 
 def label_windows(scan: Scan, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """True amplitude and phase where the window really was, each (n, h, w)."""
+    """Cut amplitude and phase out of the object where the window really was, each (n, h, w)."""
     corners = scan.true_positions[indices]
     return windows(scan.amplitude, corners, scan.window), windows(scan.phase, corners, scan.window)
 
 
 def training_normalisation(scan: Scan, indices: np.ndarray) -> Normalisation:
-    """Constants from the labels of the training patterns ``indices`` alone; memory grows with the
-    object, not with them.
+    """Take the constants from the labels of the training patterns ``indices`` alone; memory grows
+    with the object, not with them.
     """
     lit = times_lit(scan, indices) > 0
     return Normalisation.of(scan.amplitude[lit], scan.phase[lit])
 
 
 def label_statistics(scan: Scan, indices: np.ndarray, scale: Normalisation) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (2,) of amplitude and phase over the windows of the patterns
-    ``indices``, on their 0 to 1 scale; memory grows with the object, not with the patterns.
+    """Compute mean and standard deviation (2,) of amplitude and phase over the windows of the
+    patterns ``indices``, on their 0 to 1 scale; memory grows with the object, not with the
+    patterns.
     """
     # A pixel of the object is a label in as many windows as it lies in.
     times = times_lit(scan, indices)
-    images = scale.amplitude(scan.amplitude), scale.phase(scan.phase)
+    images = scale.normalised("amplitude", scan.amplitude), scale.normalised("phase", scan.phase)
     means = [np.average(image, weights=times) for image in images]
     squares = [np.average((image - mean) ** 2, weights=times) for image, mean in zip(images, means, strict=True)]
     return np.array(means), np.sqrt(squares)

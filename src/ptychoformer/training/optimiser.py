@@ -81,7 +81,7 @@ class Adam:
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next step depends on, but the parameters."""
+        """Return everything that the next step depends on, but the parameters."""
         return {"learning_rate": self.learning_rate, "first": self._first, "second": self._second, "steps": self._steps}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -93,8 +93,8 @@ class Adam:
 
 
 def _real(numbers: Tensor) -> Tensor:
-    """The same numbers, complex ones as pairs of real ones, which Adam adjusts each: in the same
-    memory, unless they wait to be conjugated, as a gradient may.
+    """View complex numbers as pairs of real ones, each of which Adam adjusts: in the same memory,
+    unless they wait to be conjugated, as a gradient may. Real ones stay as they are.
     """
     return torch.view_as_real(numbers.resolve_conj()) if numbers.is_complex() else numbers
 
@@ -126,7 +126,7 @@ class Plateau:
             self._optimiser.learning_rate = max(self._optimiser.learning_rate * self._factor, self._floor)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
+        """Return everything that the next step depends on."""
         return {"best": self._best, "waited": self._waited}
 
     def restore(self, state: Mapping[str, Any]) -> None:

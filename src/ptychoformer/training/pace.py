@@ -46,7 +46,7 @@ def pace(fitted: int, batch_size: int | None = None, epochs: int | None = None) 
 
 
 def batches(fitted: int, batch_size: int) -> int:
-    """How many batches, and hence steps, make an epoch; the last one may be smaller."""
+    """Count the batches, and hence steps, of an epoch; the last one may be smaller."""
     return math.ceil(fitted / batch_size)
 
 
@@ -94,7 +94,7 @@ def say_how_long(seconds: float, epochs: int) -> None:
 
 
 def in_words(seconds: float) -> str:
-    """A time as somebody waits for it: in seconds, minutes or hours."""
+    """Put a time in words as somebody waits for it: in seconds, minutes or hours."""
     if seconds >= HOURS_FROM:
         return f"{seconds / 3600:.0f} hours"
     return f"{seconds / 60:.0f} minutes" if seconds >= MINUTES_FROM else f"{seconds:.0f} seconds"

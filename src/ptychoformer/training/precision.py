@@ -24,6 +24,6 @@ def set_precision(network: nn.Module, precision: str, device: torch.device) -> N
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The context in which a network predicts."""
+    """Make the context in which a network predicts."""
     # Without a cache of rounded weights, which would outlive the step that a graph captures.
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)

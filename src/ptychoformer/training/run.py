@@ -196,7 +196,7 @@ class Training:
                 }
 
     def _mean(self, losses: Tensor) -> float:
-        """The mean over patterns of the losses of batches, the last of which may be smaller."""
+        """Average the losses of batches, the last of which may be smaller, over patterns."""
         sizes = torch.full_like(losses, self.options.batch_size)
         sizes[-1] = len(self.examples) - self.options.batch_size * (self.batches - 1)
         return (losses @ sizes).item() / len(self.examples)
@@ -233,7 +233,9 @@ class Training:
         return self.loss(prediction.float(), part.labels, part.patterns)
 
     def final_weights(self) -> dict[str, Tensor]:
-        """The weights of the last epoch, as published, or those with the best validation loss."""
+        """Return the weights of the last epoch, as published, or those with the best validation
+        loss.
+        """
         weights = self.best["weights"] if self.options.weights == "best" else self.model.state_dict()
         with self._graphs.stream():
             return {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
@@ -264,7 +266,7 @@ def _nothing() -> None:
 
 
 def run_epoch(runs: Sequence[Training]) -> list[TrainingError | None]:
-    """Take every run through its next epoch, in turn by batches; returns what went wrong.
+    """Take every run through its next epoch, in turn by batches; return what went wrong.
 
     The seconds in their histories are their shares of the time.
     """

@@ -58,7 +58,7 @@ class Split:
         return window_sums(~self.unseen_pixels, self.scan.window)[y, x] == 0
 
     def places(self, block: str) -> np.ndarray:
-        """The places in ``test`` of a block's patterns.
+        """Find the places in ``test`` of a block's patterns.
 
         Raises:
             InputError: the split has no such block.
@@ -70,25 +70,25 @@ class Split:
         return self.blocks[block]
 
     def rectangle(self, block: str) -> Rectangle:
-        """Rows and columns of the object that a block covers at its recorded positions."""
+        """Find the rows and columns of the object that a block covers at its recorded positions."""
         return rectangle_of(self.scan.positions[self.test[self.places(block)]], self.scan.window)
 
 
 def times_lit(scan: Scan, indices: np.ndarray) -> np.ndarray:
-    """How many of the patterns ``indices`` illuminate each pixel of the object, (H, W) int64,
+    """Count how many of the patterns ``indices`` illuminate each pixel of the object, (H, W) int64,
     wherever their windows really were.
     """
     return coverage(scan.true_positions[indices], scan.window, scan.amplitude.shape)
 
 
 def rectangle_of(corners: np.ndarray, window: tuple[int, int]) -> Rectangle:
-    """The rows and columns that windows at ``corners`` (n, 2) cover together."""
+    """Find the rows and columns that windows at ``corners`` (n, 2) cover together."""
     (top, left), (bottom, right) = corners.min(0), corners.max(0) + window
     return slice(int(top), int(bottom)), slice(int(left), int(right))
 
 
 def split_of(scan: Scan) -> Split:
-    """The split of the paper for a scan on a grid, the one by place for any other.
+    """Split a scan on a grid as the paper does, any other by place.
 
     Raises:
         InputError: the scan is too small to be split.
@@ -97,7 +97,7 @@ def split_of(scan: Scan) -> Split:
 
 
 def grid_split(scan: Scan) -> Split:
-    """The split of the paper for a scan on a grid.
+    """Split a scan on a grid as the paper does.
 
     Raises:
         InputError: the grid is too small to be split.
@@ -136,19 +136,28 @@ def guarded_split(scan: Scan) -> Split:
 
 
 def whole_scan(scan: Scan) -> Split:
-    """The split of a scan that networks were not trained on: all of it is test."""
+    """Return the split of a scan that networks were not trained on: all of it is test."""
     index = np.arange(len(scan.positions))
     return Split(scan, index[:0], index, {WHOLE_SCAN: index})
 
 
+def tested_split(scan: Scan, transferred: bool) -> Split:
+    """Split a scan by `split_of` for networks that were trained on it, and by `whole_scan` for
+    those that were trained on another (``transferred``).
+
+    Raises:
+        InputError: the scan is too small to be split.
+    """
+    return whole_scan(scan) if transferred else split_of(scan)
+
+
 def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarray:
-    """``n_train`` of the training patterns, increasing.
+    """Choose ``n_train`` of the training patterns, increasing.
 
     Args:
         how: ``scattered``, drawn by the seed from all of them, a smaller subset within the larger;
-            or ``square``, the scan's first rows
-            and columns in as square a block as the training rows allow, as in the paper's Fig. 7;
-            off the grid, those nearest its corner.
+            or ``square``, the scan's first rows and columns in as square a block as the training
+            rows allow, as in the paper's Fig. 7; off the grid, those nearest its corner.
 
     Raises:
         InputError: there are fewer training patterns.
@@ -174,9 +183,8 @@ def validation_part(indices: np.ndarray, fraction: float, how: str, seed: int) -
     """Divide training patterns into fitted and watched ones, at least one of each.
 
     Args:
-        how: ``random`` as published, or ``block``, the last patterns in scan order; among random
-            neighbours of overlapping
-            windows overfitting cannot be seen.
+        how: ``random`` as published, or ``block``, the last patterns in scan order. Overlapping
+            neighbours of random validation patterns are trained on, which hides overfitting.
 
     Raises:
         InputError: there is one pattern only.

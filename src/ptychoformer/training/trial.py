@@ -47,12 +47,12 @@ class Conditions:
         return list(dict.fromkeys(min(size, PATTERNS) for size in (whole, self.count % whole or whole)))
 
     def images(self, channels: int) -> Tensor:
-        """Random values (PATTERNS, channels, h, w) from 0 to 1."""
+        """Draw random values (PATTERNS, channels, h, w) from 0 to 1."""
         return torch.rand(PATTERNS, channels, *self.window, device=self.device)
 
     def patterns(self) -> Tensor:
-        """Random patterns (PATTERNS, 1, h, w); the first has less contrast than the others, so that
-        the least and the greatest value of a batch are not those of each.
+        """Draw random patterns (PATTERNS, 1, h, w); the first has less contrast than the others, so
+        that the least and the greatest value of a batch are not those of each.
         """
         patterns = self.greatest * self.images(1)
         patterns[0] = 0.5 * patterns[0] + 0.25 * self.greatest

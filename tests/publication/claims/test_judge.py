@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.columns import SCORES, read_table
+from ptychoformer.evaluation.columns import SCORES
+from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.publication.claims.catalogue import read_claims
 from ptychoformer.publication.claims.evidence import Numbers, Place
 from ptychoformer.publication.claims.judge import OUTPUT_COLUMNS, VERDICTS_ELSEWHERE, judge
@@ -233,7 +234,7 @@ class TestJudge:
         frame = pd.read_csv(table1)
         extra = [frame[frame["model"] == "dpi"].assign(model=name) for name in ("NA", "075")]
         pd.concat([frame, *extra]).to_csv(table1, index=False)
-        read = read_table(table1, SCORES)
+        read = read_metrics(table1)
         assert {"NA", "075"} < set(read["model"])
         assert Numbers(read).seeds(
             Place("clean", "clean", "NA", "mse", 640, "lower_right", "whole", "scene", "amplitude", "psnr")

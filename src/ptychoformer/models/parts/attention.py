@@ -23,7 +23,8 @@ Reading = Literal["paper", "release", "mhsa"]
 
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, bfloat16: bool, scale: float | None = None) -> Tensor:
-    """softmax(q k^T scale) v for (batch, heads, N, d); ``scale`` is 1 / sqrt(d) if left out.
+    """Compute softmax(q k^T scale) v for (batch, heads, N, d); ``scale`` is 1 / sqrt(d) if left
+    out.
 
     ``bfloat16`` rounds queries, keys and values, for which GPUs have kernels an order of magnitude
     faster; sums stay in float32.
@@ -35,7 +36,7 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, bfloat16: bool, scale: floa
 
 
 def polar_coordinates(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Normalised radius and angle of every pixel, row by row (Eqs. 10-11).
+    """Compute the normalised radius and angle of every pixel, row by row (Eqs. 10-11).
 
     Indices count from 1 and the centre lies at (height / 2, width / 2), both as printed.
 
@@ -52,7 +53,7 @@ def polar_coordinates(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def release_coordinates(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Radial weight and angle of every pixel as in the authors' release.
+    """Compute radial weight and angle of every pixel as in the authors' release.
 
     Returns:
         weight: (height * width,), 1 / (log r / log r_max + 1) with r in pixels from the centre,
@@ -91,7 +92,9 @@ class SelfAttention(nn.Module):
         return self.project(self.attend(q, k, v).transpose(1, 2).flatten(2))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Queries, keys and values (batch, heads, N, d) to attended values of the same shape."""
+        """Let queries attend to keys and values, all (batch, heads, N, d); the result has the same
+        shape.
+        """
         return fused_attention(q, k, v, self.in_bfloat16)
 
 
@@ -127,7 +130,7 @@ class ReleasePolarAttention(SelfAttention):
 
 
 def pixel_attention(reading: Reading, dim: int, heads: int, shape: tuple[int, int]) -> SelfAttention:
-    """The attention among all pixels of ``shape`` in the given reading."""
+    """Make the attention among all pixels of ``shape`` in the given reading."""
     if reading == "mhsa":
         return SelfAttention(dim, heads)
     return {"paper": PolarCoordinateAttention, "release": ReleasePolarAttention}[reading](dim, heads, shape)
@@ -153,7 +156,7 @@ class TransformerBlock(nn.Module):
         self.feed_forward = nn.Sequential(nn.Linear(dim, expansion * dim), nn.GELU(), nn.Linear(expansion * dim, dim))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (batch, N, dim) to the same shape."""
+        """Transform tokens (batch, N, dim), same shape."""
         tokens = tokens + self.attention(self.norm_attention(tokens))
         return tokens + self.feed_forward(self.norm_feed_forward(tokens))
 
@@ -177,7 +180,7 @@ class ReleaseBlock(nn.Module):
         self.shortcuts = shortcuts
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (batch, N, dim) to the same shape."""
+        """Transform tokens (batch, N, dim), same shape."""
         normed = self.norm_attention(tokens)
         attended = self.attention(normed)
         normed = self.norm_feed_forward(attended + normed if self.shortcuts else attended)

@@ -9,8 +9,8 @@ from ptychoformer.errors import InputError
 
 
 def constrain(raw: Tensor) -> Tensor:
-    """Output constraints of Eq. 13 with A_max = 1: sigmoid amplitude and pi * tanh phase,
-    (batch, 2, h, w).
+    """Constrain outputs by Eq. 13 with A_max = 1: sigmoid amplitude and pi * tanh phase, (batch, 2,
+    h, w).
     """
     amplitude, phase = raw.chunk(2, dim=1)
     return torch.cat([torch.sigmoid(amplitude), math.pi * torch.tanh(phase)], dim=1)

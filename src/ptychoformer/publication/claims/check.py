@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ptychoformer.evaluation import PATTERN, UNSEEN, WHOLE
-from ptychoformer.evaluation.quantities import QUANTITIES, SHARES
+from ptychoformer.evaluation.quantities import QUANTITIES, SHARES, SIGNIFICANCE
 from ptychoformer.simulation.scan import GRID_BLOCKS, STRIP, WHOLE_SCAN
 
 # Where a claim is judged once more: on the part of its block that training never saw, over single
@@ -36,7 +36,7 @@ class Check:
     held: str = "mse"
     effect: str = "difference"
     value: float = 0.0
-    significance: float = 0.05
+    significance: float = SIGNIFICANCE
     margin: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     along: Mapping[str, Any] = field(default_factory=dict)
     drop: tuple[Mapping[str, str], ...] = ()

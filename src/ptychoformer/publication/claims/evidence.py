@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ptychoformer.errors import InputError
-from ptychoformer.evaluation.columns import RUN, SCORES
+from ptychoformer.evaluation.columns import RUN, SCORES, check_given_once
 
 BAND = "band"  # the level of energy shares
 
@@ -45,11 +44,7 @@ class Numbers:
     """
 
     def __init__(self, frame: pd.DataFrame):
-        keys = [name for name in SCORES if name != "value"]
-        if (twice := frame.duplicated(keys)).any():
-            raise InputError(
-                f"The metrics of {'/'.join(map(str, frame.loc[twice.idxmax(), list(RUN)]))} were given twice."
-            )
+        check_given_once(frame)
         self._values: dict[Place, dict[int, float]] = {}
         self._sizes: dict[Place, set[int]] = {}
         for place, numbers in _by_place(frame):

@@ -21,7 +21,8 @@ from typing import Any
 
 import pandas as pd
 
-from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN, SCORES, read_table
+from ptychoformer.evaluation.columns import BAND_ENERGIES, RUN, read_table
+from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.publication.claims.catalogue import SIZES, Claim, read_claims
 from ptychoformer.publication.claims.check import ELSEWHERE, Check
 from ptychoformer.publication.claims.contrasts import Missing, contrasts, left_out, quoted, runs_used, sizes_left_out
@@ -85,7 +86,7 @@ def judge(
         InputError: a file that exists breaks its contract, or the claims do.
     """
     claims = read_claims(claims_yaml)
-    local = {name: Numbers(read_table(path, SCORES)) for name, path in metrics.items() if Path(path).is_file()}
+    local = {name: Numbers(read_metrics(path)) for name, path in metrics.items() if Path(path).is_file()}
     if bands_csv is not None and Path(bands_csv).is_file():
         local[BANDS] = Numbers(band_metrics(read_table(bands_csv, BAND_ENERGIES).assign(block=block)))
     runs, bands = _runs(reference), _bands(reference, level)

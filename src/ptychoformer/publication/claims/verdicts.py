@@ -46,10 +46,10 @@ from math import inf, nan, sqrt
 import numpy as np
 from scipy.special import stdtrit
 
+from ptychoformer.evaluation.quantities import SIGNIFICANCE
 from ptychoformer.tables import PRECISION
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
-SIGNIFICANCE = 0.05
 _NAMED_IN_A_REASON = 3
 
 

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.columns import BAND_ENERGIES, SPECTRA, read_table
-from ptychoformer.evaluation.patches import CHANNELS
 from ptychoformer.evaluation.spectra import BANDS, MAX_FREQUENCY, OBJECT
 from ptychoformer.publication.figures.parts.style import (
     DOUBLE_COLUMN,

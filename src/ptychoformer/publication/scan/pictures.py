@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation.patches import CHANNELS, read_normalisation
+from ptychoformer.evaluation import CHANNELS
+from ptychoformer.evaluation.patches import read_normalisation
 from ptychoformer.evaluation.reproducibility import RINGS
 from ptychoformer.measurement.gauge import lit_pixels
 from ptychoformer.measurement.modes import read_modes, root_of_light

@@ -29,7 +29,6 @@ from ptychoformer.publication.store.holdings import INDEX, RETRAINED, name_of_pa
 from ptychoformer.tables import read_text, write_csv
 
 RUNS, SCORES, BANDS, SPECTRA, HISTORIES = INDEX, "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz"
-VIEWS = "views.h5"
 FACTS = (
     *("epochs", "batch_size", "package", "configuration_digest", "code_digest"),
     *("machine", "device", "seconds", "date"),

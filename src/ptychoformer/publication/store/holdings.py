@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import NEEDED_REFERENCES
 from ptychoformer.experiments import Run, epochs_of, headline_of, models_of, sizes_of
 
 # How many seeds there are to be, fixed before the first run as the paper's "ten independent
 # experiments"; on fewer a result is interim.
 SEEDS_FIXED = 10
-INDEX = "runs.csv"  # of a store
+INDEX, VIEWS = "runs.csv", "views.h5"  # of a store
 # A store within the store: runs that were trained again, since what is measured of their scenes was
 # not kept. Their scores take no part, so that what is compared stays as it was trained.
 RETRAINED = "retrained"
 MEASURED_PARTS = ("bands", "spectra")  # of scenes, which alone are taken from there
 # What is looked at here.
 _COLUMNS = ("dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size")
-_NEEDED = ("floor", "ceiling")  # references that a table cannot do without
 _CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
 
@@ -242,7 +242,7 @@ def _runs(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> lis
 def _with_references(test: str | None, cell: Cell, block: str, holdings: Holdings) -> set[int]:
     """Find the seeds that have what a table cannot do without."""
     dataset, size = cell
-    return set.intersection(*(holdings.seeds(dataset, test, (name, "none"), size, block) for name in _NEEDED))
+    return set.intersection(*(holdings.seeds(dataset, test, (name, "none"), size, block) for name in NEEDED_REFERENCES))
 
 
 def _candidates(

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from ptychoformer.errors import InputError
-from ptychoformer.evaluation import RELEASED, SCORED
+from ptychoformer.evaluation import NEEDED_REFERENCES, REFERENCES, RELEASED, SCORED
 from ptychoformer.evaluation.columns import PAIRWISE, PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import write_text
 from ptychoformer.publication.tables.layout import Layout, Part
-from ptychoformer.publication.tables.typeset import REFERENCES, latex_document, markdown_document
+from ptychoformer.publication.tables.typeset import latex_document, markdown_document
 from ptychoformer.tables import write_csv
 
 _PART = list(Part._fields)
@@ -146,9 +146,8 @@ def _check_that_all_were_measured(rows: pd.DataFrame, layout: Layout) -> None:
                 f"The metrics hold no {layout.factor} '{missing[0]}' for the {column} '{condition}'; they hold {held}."
             )
         # A measured scan is its own reconstruction, so it has no many-pattern reference.
-        if missing := sorted(
-            {"floor", "ceiling"} - set(references.loc[references["condition"] == condition, "method"])
-        ):
+        there = set(references.loc[references["condition"] == condition, "method"])
+        if missing := [name for name in NEEDED_REFERENCES if name not in there]:
             raise InputError(f"The metrics hold no {missing[0]} for the {column} '{condition}'.")
 
 

@@ -21,7 +21,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def make_loss(entry: LossEntry, forward: Forward) -> Loss:
-    """The loss of a catalogue entry.
+    """Make the loss of a catalogue entry.
 
     Args:
         forward: from a prediction to its pattern, for losses at the detector.

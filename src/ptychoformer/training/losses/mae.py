@@ -8,7 +8,7 @@ from ptychoformer.training.losses import Loss
 
 
 def build(_forward: Forward) -> Loss:
-    """Eq. 14 with |x| in place of x^2."""
+    """Make Eq. 14's loss with |x| in place of x^2."""
 
     def loss(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
         return 2 * l1_loss(prediction, labels)

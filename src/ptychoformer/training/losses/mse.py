@@ -8,10 +8,10 @@ from ptychoformer.training.losses import Loss
 
 
 def build(_forward: Forward) -> Loss:
-    """The mean square of the amplitude's error plus that of the phase's."""
+    """Make the loss: the mean square of the amplitude's error plus that of the phase's."""
     return mean_squared_error
 
 
 def mean_squared_error(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
-    """Eq. 14 for images (batch, 2, h, w)."""
+    """Compute Eq. 14 for images (batch, 2, h, w)."""
     return 2 * mse_loss(prediction, labels)

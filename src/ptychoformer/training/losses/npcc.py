@@ -11,8 +11,8 @@ LEAST_NORM = 1e-12
 
 
 def build(_forward: Forward) -> Loss:
-    """Correlation of each patch with its label, mean over the batch, summed over the channels; -2
-    at best. It is blind to a patch's mean and contrast.
+    """Make the loss: minus the correlation of each patch with its label, mean over the batch,
+    summed over the channels; -2 at best. It is blind to a patch's mean and contrast.
     """
 
     def loss(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:

@@ -8,10 +8,12 @@ from ptychoformer.training.losses.parts.similarity import ssim
 
 
 def build(_forward: Forward) -> Loss:
-    """SSIM of amplitude and of phase with their labels, mean over pixels and batch; -2 at best."""
+    """Make the loss: minus the SSIM of amplitude and of phase with their labels, mean over pixels
+    and batch; -2 at best.
+    """
     return negative_similarity
 
 
 def negative_similarity(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
-    """-SSIM summed over the channels of images (batch, 2, h, w)."""
+    """Sum -SSIM over the channels of images (batch, 2, h, w)."""
     return -2 * ssim(prediction, labels)

@@ -10,7 +10,8 @@ from ptychoformer.training.losses.parts.similarity import ssim
 
 
 def build(forward: Forward) -> Loss:
-    """-SSIM(I, |F{P O}|^2), the prediction brought to the detector against the pattern; -1 at best.
+    """Make the loss -SSIM(I, |F{P O}|^2), which brings the prediction to the detector and compares
+    it with the pattern; -1 at best.
 
     The text writes the probe twice, F{P psi} with psi = P O already; Eq. 1 has it once, and so has
     this. Both patterns are taken as log(1 + photons) over the training patterns' peak, since on

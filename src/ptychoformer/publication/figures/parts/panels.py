@@ -107,7 +107,7 @@ def load_views(dataset: str | os.PathLike, run_files: RunFiles, *, block: str, l
     require_one_training(scenes, (path for path, _ in run_files.values()), block=block)
     scale = common_scale(dataset)
     truth = truth_of(scan, scale)
-    chosen = representative_points(split, block, truth["amplitude"], scale.phase(scan.phase))
+    chosen = representative_points(split, block, truth["amplitude"], scale.normalised("phase", scan.phase))
     points = tuple(point_view(split, place, truth, scale, run_files) for place in chosen)
     indices = tuple(int(split.test[place]) for place in chosen)
     return Views(
@@ -125,7 +125,7 @@ def truth_of(scan: Scan, scale: Normalisation) -> Images:
     """Put the whole object into the units of a `View`: amplitude on the metrics' ``scale`` and
     phase in radians, both (H, W).
     """
-    return {"amplitude": scale.amplitude(scan.amplitude), "phase": scan.phase}
+    return {"amplitude": scale.normalised("amplitude", scan.amplitude), "phase": scan.phase}
 
 
 def ranges_of(scale: Normalisation) -> Mapping[str, tuple[float, float]]:

@@ -12,8 +12,8 @@ _WEIGHTS = [value / sum(_GAUSSIAN) for value in _GAUSSIAN]  # of the window's pi
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
-    """Mean structural similarity of images (batch, channels, h, w) with a peak of 1, as
-    `evaluation.scores.ssim_map` computes it.
+    """Compute the mean structural similarity of images (batch, channels, h, w) with a peak of 1, as
+    `evaluation.scores.ssim_map` does.
     """
     both = torch.stack([first, second, first * first, second * second, first * second])
     mean_1, mean_2, square_1, square_2, product = _window_mean(both.flatten(0, 2)).unflatten(0, both.shape[:3])
@@ -23,8 +23,8 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _window_mean(images: Tensor) -> Tensor:
-    """Gaussian mean around each pixel of images (n, h, w), mirrored at the edges of their
-    outermost pixels as SciPy's ``reflect`` does.
+    """Compute the Gaussian mean around each pixel of images (n, h, w), mirrored at the edges of
+    their outermost pixels as SciPy's ``reflect`` does.
 
     No convolution, which a GPU may shorten to TF32: a variance is the small difference of two
     means.
