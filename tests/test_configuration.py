@@ -644,7 +644,12 @@ def test_options_of_a_loss_are_those_of_its_build():
         (
             "models.mine",
             {"label": "Floor", "kind": "ptynet"},
-            "models.mine.label: 'Floor' is not allowed; tables have a row of that label, which is no network.",
+            "models.mine.label: 'Floor' is not allowed; tables and figures call what is no network so.",
+        ),
+        (
+            "models.mine",
+            {"label": "ePIE", "kind": "ptynet"},  # its short name
+            "models.mine.label: 'ePIE' is not allowed; tables and figures call what is no network so.",
         ),
         ("losses.mae.label", "MSE", "losses.mae.label: 'MSE' is not allowed; experiments.table4 has losses.mse"),
         ("datasets.curved.label", "Straight features", "datasets.curved.label: 'Straight features' is not allowed; "),

@@ -13,7 +13,7 @@ from ptychoformer.measurement.options import ReconstructionOptions, is_mask_file
 from ptychoformer.places import DEVICES, fault_of_path, same_name
 from ptychoformer.plugins import network_options, network_side
 from ptychoformer.provided import BY_CONTENT, fault_of_address, files_named, kept_name
-from ptychoformer.publication.names import REFERENCE_LABELS
+from ptychoformer.publication.names import REFERENCE_NAMES
 from ptychoformer.schemas import shown
 
 _CATALOGUES = ("objects", "probes", "datasets", "models", "losses")
@@ -197,10 +197,10 @@ def _check_labels(name: str, experiment: Mapping[str, Any], config: Mapping[str,
         labels: dict[str, str] = {}
         for entry in entries:
             label = config[catalogue][entry]["label"] or entry
-            if catalogue == "models" and label in REFERENCE_LABELS.values():
+            if catalogue == "models" and label in REFERENCE_NAMES:
                 raise InputError(
-                    f"models.{entry}.label: {shown(label)} is not allowed; tables have a row of that label, which is"
-                    " no network."
+                    f"models.{entry}.label: {shown(label)} is not allowed; tables and figures call what is no"
+                    " network so."
                 )
             if (other := labels.setdefault(label, entry)) != entry:
                 raise InputError(

@@ -151,7 +151,7 @@ class Experiments:
         return self.datasets(experiment)[0]
 
     def is_measured(self, dataset: str) -> bool:
-        """Say the same of a dataset of this config."""
+        """Say whether a dataset was measured rather than simulated."""
         return is_measured(self.config, dataset)
 
     def networks(self, experiment: str) -> list[str]:

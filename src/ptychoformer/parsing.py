@@ -78,7 +78,7 @@ def command_parser(command: str, about: str | None) -> Parser:
 
 
 def _options_in(words: Iterable[str]) -> Iterator[str]:
-    """Names of the options among ``words``, as they are written, without their values."""
+    """Yield the names of the options among ``words``, as they are written, without their values."""
     for word in takewhile(lambda word: word != "--", words):
         if OPTION.fullmatch(word):
             yield word.partition("=")[0]

@@ -17,8 +17,6 @@ from ptychoformer.files import check_folder, locked
 from ptychoformer.provenance import read_provenance, sidecar
 
 CODES = {"code", "prediction_code"}  # parameters that are digests of code
-# Where null means the same as an earlier version's default did, which its results record.
-FORMER = {"scan.step": 4}
 AHEAD = 60.0  # seconds by which the clocks of machines that share a disk may differ
 
 
@@ -116,7 +114,7 @@ def _differences(made: Any, now: Any, key: str) -> Iterator[str]:
     if isinstance(made, dict) and isinstance(now, dict):
         for name in dict.fromkeys([*made, *now]):
             yield from _differences(made.get(name), now.get(name), f"{key}.{name}")
-    elif made != now and (now is not None or made != FORMER.get(key)):
+    elif made != now:
         yield f"{key} {reprlib.repr(made)}, which is {reprlib.repr(now)}"
 
 

@@ -93,7 +93,7 @@ def test_what_is_unlike_training_is_told_with_numbers(run, capsys, other, words)
     assert ("a pattern has " in line) == ("a pattern has " in words)
 
 
-def test_a_run_of_an_earlier_version_is_used_without(run, capsys):
+def test_a_run_without_a_summary_is_used_without_it(run, capsys):
     run.preparation.write_text(json.dumps({"crop": SIDE, "bin": 1}))
     code, said = predicted(run, patterns(photons=10), capsys)
     assert code == 0

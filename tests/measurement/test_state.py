@@ -158,7 +158,7 @@ def test_another_number_of_iterations_ends_where_an_unbroken_run_does(
     np.testing.assert_array_equal(found, fresh)
 
 
-def test_a_state_of_an_earlier_version_is_told(reconstruct, path, tmp_path):
+def test_a_state_of_other_code_is_told(reconstruct, path, tmp_path):
     save({"identity": "0123456789ab", "iteration": 3}, tmp_path / "object.state.pt")
     assert "was written by another version of the code." in reconstruct(path)[0]
 

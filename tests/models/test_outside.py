@@ -230,6 +230,14 @@ def test_a_start_that_there_is_not_is_one_sentence(file):
         build(str(file), (8, 8), {})
 
 
+def test_what_is_missing_in_a_module_that_was_found_is_no_missing_module(file, monkeypatch):
+    file.with_name("found_beside.py").write_text("made = 3\n")
+    file.write_text("from found_beside import nothing\n" + NET)
+    monkeypatch.syspath_prepend(str(file.parent))
+    with pytest.raises(InputError, match=r"cannot import name 'nothing' .* \(net\.py, line 1\)\.$"):
+        build(str(file), (8, 8), {})
+
+
 def test_a_missing_module_that_lies_beside_the_file_is_found_there(file):
     file.with_name("blocks_beside.py").write_text("made = 3\n")
     file.write_text("from blocks_beside import made\n" + NET)

@@ -128,6 +128,15 @@ BREACHES = {
         + forward("self.steps += self.training", "return self.layer(x) * (1 if not self.training else self.steps)"),
         "would go on as another; what it counts or keeps must be a buffer.",
     ),
+    "a count beside what a norm of weights keeps": (
+        extra("self.layer, self.steps = nn.utils.spectral_norm(self.layer), 0")
+        + forward("self.steps += self.training", "return self.layer(x) * (1 if not self.training else self.steps)"),
+        "would go on as another; what it counts or keeps must be a buffer.",
+    ),
+    "layers in a dictionary": (
+        extra("self.more = {'a': nn.Conv2d(2, 2, 1)}") + forward("return self.more['a'](self.layer(x))"),
+        "'more' holds layers that nothing trains or saves; they must be in an nn.ModuleDict",
+    ),
     "dropout that stays": (
         forward("return F.dropout(self.layer(x), 0.2)"),
         "answers a pattern differently from call to call in evaluation",

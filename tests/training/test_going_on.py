@@ -206,7 +206,7 @@ def test_more_epochs_go_on_to_where_an_unbroken_run_ends(tmp_path, make_scan, mo
     assert_same_bits(found, train(tmp_path / "fresh", scan, epochs=5, weights=weights)[0])
 
 
-def test_state_of_an_earlier_version_is_not_continued(tmp_path, make_scan, capsys):
+def test_a_state_of_another_training_is_not_continued(tmp_path, make_scan, capsys):
     stale = tmp_path / "stale"
     stale.mkdir()
     save({"identity": "another"}, stale / "state.pt")

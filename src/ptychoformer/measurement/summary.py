@@ -247,7 +247,7 @@ def _axes(scan: PreparedScan, bearing: Bearing) -> Axes:
 
 def _step_in_metres(summary: Summary, pixels: float | None) -> float:
     """Measure the step of a scan in metres. Where no window tells which exposures are in place,
-    those are that lie closer together than a tenth of the mean spacing.
+    those are taken to be that lie closer together than a tenth of the mean spacing.
     """
     if pixels is not None:
         return pixels * summary.scan.optics.pixel_size

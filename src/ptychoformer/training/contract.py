@@ -273,12 +273,15 @@ def _unsaved(network: nn.Module) -> str:
     torchs = vars(nn.Module())
     known = {id(part) for part in (*network.modules(), *network.parameters(), *network.buffers())}
     for module in network.modules():
-        own = {name: value for name, value in vars(module).items() if name not in torchs}
+        # Norms of weights keep what they make of their parameters, such as weight of weight_orig.
+        made = {name.rpartition("_")[0] for name, _ in module.named_parameters(recurse=False)}
+        own = {name: value for name, value in vars(module).items() if name not in torchs and name not in made}
         for name, value in own.items():
             parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
             unknown = [part for part in parts if id(part) not in known]
             if any(isinstance(part, nn.Module) for part in unknown):
-                return f"'{name}' holds layers that nothing trains or saves; they must be in an nn.ModuleList"
+                container = "nn.ModuleDict" if isinstance(value, dict) else "nn.ModuleList"
+                return f"'{name}' holds layers that nothing trains or saves; they must be in an {container}"
             if any(isinstance(part, Tensor) for part in unknown):
                 return (
                     f"'{name}' holds what nothing trains or saves; it must be an nn.Parameter if it is to be trained,"

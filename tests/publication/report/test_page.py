@@ -113,7 +113,10 @@ class TestFirstScreen:
         ends = [line.lead_interval.split(" to ") for line in lines]
         ahead, behind = sum(low[0] == "+" for low, _ in ends), sum(high[0] == "−" for _, high in ends)
         assert ahead + behind > 0
-        assert f"scores Ptychoformer leads the best other network in {ahead} and trails it in {behind}," in page.words
+        assert (
+            f"scores Ptychoformer leads the best other network of the paper in {ahead} and trails it in {behind},"
+            in page.words
+        )
 
     def test_numbers_that_mean_nothing_are_said_to_in_red(self, small, path):
         output = small["output"].with_name("smoke.html")

@@ -12,6 +12,7 @@ import pandas as pd
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.intervals import half_width
 from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
+from ptychoformer.publication.harvest import TABLE_1
 from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout
 from ptychoformer.publication.tables.typeset import at_part, by_condition
 
@@ -60,8 +61,8 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
     Args:
         table: of `compare.compare`.
         pairwise: of `evaluation.statistics`.
-        ours: the network whose lead is told; the best of the others is one that the paper prints,
-            or any where it prints none.
+        ours: the network whose lead is told; the best of the others is one that the paper compares,
+            or any where none of these takes part.
 
     Raises:
         InputError: the table has no such network.
@@ -71,8 +72,7 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
             f"Table {layout.table.number} has no network '{ours}' to call ours; it has {', '.join(layout.methods)}."
         )
     others = [method for method in layout.methods if method != ours]
-    paper = published_methods(table)
-    rivals = [method for method in others if method in paper] or others
+    rivals = [method for method in papers_networks(layout) if method != ours] or others
     pairs = at_part(pairwise, layout.parts[0])
     return [
         _headline(rows, at_place(pairs, *place), ours, rivals, layout, place)
@@ -81,9 +81,9 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
     ]
 
 
-def published_methods(table: pd.DataFrame) -> set[str]:
-    """Find the methods of a table that the paper prints a score of."""
-    return set(table.loc[table["published_mean"].notna(), "method"])
+def papers_networks(layout: Layout) -> list[str]:
+    """List the networks of a table that the paper compares."""
+    return [method for method in layout.methods if method in TABLE_1]
 
 
 def scores(table: pd.DataFrame, layout: Layout) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:

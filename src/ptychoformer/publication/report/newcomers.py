@@ -1,5 +1,5 @@
-"""Networks that the paper's table does not have, such as one of a user's own, beside each that it
-has: by how much each is better or worse, and whether that could be told.
+"""Networks that the paper does not compare, such as one of a user's own, beside each that it does:
+by how much each is better or worse, and whether that could be told.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ptychoformer.publication.report.headline import (
     column_name,
     ends_of_lead,
     pair_of,
-    published_methods,
+    papers_networks,
     scores,
 )
 from ptychoformer.publication.tables.layout import Layout
@@ -65,14 +65,14 @@ class Newcomer:
 
 
 def newcomers(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> list[Newcomer]:
-    """Compare each network that the paper prints no score of with each that it prints; there are
-    none where it prints none.
+    """Compare each network that is not the paper's with each that it compares; there are none where
+    none of these takes part.
 
     Args:
         table: of `compare.compare`.
         pairwise: of `evaluation.statistics`.
     """
-    paper = [method for method in layout.methods if method in published_methods(table)]
+    paper = papers_networks(layout)
     own = [method for method in layout.methods if method not in paper] if paper else []
     pairs, rivals = at_part(pairwise, layout.parts[0]), tuple(layout.methods[method] for method in paper)
     return [

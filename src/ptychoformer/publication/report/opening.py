@@ -76,7 +76,7 @@ def _cost(trained: Iterable[Trained]) -> str:
     known = [fact for fact in facts if {"device", "machine"} <= set(fact)]
     machines = sorted({f"{fact['device'].replace('cpu', 'CPU')}, {fact['machine']}" for fact in known})
     where = f" on {'; '.join(machines)}" if machines else ""
-    spent = f"{hours:.1f} hours" if hours >= 1 else counted(round(60 * hours), "minute")
+    spent = f"{hours:.1f} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
     return f"{len(facts):,} trainings in all experiments, {spent}{where}" if facts else ""
 
 
@@ -110,8 +110,8 @@ def _standing(headlines: Sequence[Headline], name: str) -> str:
         else ""
     )
     return (
-        f"Of Table I’s {len(headlines)} scores {name} leads the best other network in {ahead} and trails it in"
-        f" {behind}, by 95 % intervals, each of one pair alone, that leave zero out; in"
+        f"Of Table I’s {len(headlines)} scores {name} leads the best other network of the paper in {ahead} and"
+        f" trails it in {behind}, by 95 % intervals, each of one pair alone, that leave zero out; in"
         f" {len(headlines) - ahead - behind} they cannot be told apart{paper}."
     )
 
@@ -124,5 +124,5 @@ def _above_the_floor(headlines: Sequence[Headline], name: str) -> str:
     return (
         f"{name} is above the floor, which predicts the mean of the training labels everywhere, in {above} of"
         f" {len(scored)} scores; {first.condition.lower()}, {first.column[:1].lower()}{first.column[1:]}: {first.ours},"
-        f" floor {first.floor}, best other network {first.rival} ({first.rival_name})."
+        f" floor {first.floor}, best other network of the paper {first.rival} ({first.rival_name})."
     )

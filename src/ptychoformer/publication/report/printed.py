@@ -26,7 +26,7 @@ class Printed:
             and ``scale_note`` as `compare.make_table` takes it. Decides which tables are shown, in
             which order.
         labels: of everything in the config, the arguments of a `Labels`.
-        ours: the network of Table I whose lead over the best of the others is the headline.
+        ours: the network of Table I whose lead over the best of the paper's others is the headline.
         scale: what Table I's numbers depend on, a subtree of the config; nested keys are joined by
             dots.
         missing_scan: the file without which the measured data were left out.

@@ -264,7 +264,7 @@ def _block_means(rows: np.ndarray, step: int) -> np.ndarray:
 
 
 def _linear(values: np.ndarray, tails: float, least: float = 0.0) -> Normalize:
-    """Make a colour scale for all but the most extreme ``values``, at least ``least`` wide."""
+    """Make a colour scale, ``least`` wide or more, for finite ``values`` but the most extreme."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, (tails, 1 - tails)) if finite.size else (0.0, 1.0)
     wider = max(0.0, least - (high - low)) / 2

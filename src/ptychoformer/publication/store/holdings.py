@@ -115,7 +115,7 @@ class Holdings:
         return {seed for seed, kept in found.items() if having in kept}
 
     def narrowed(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Cut the config down to what is whole; experiments without any stay as they are."""
+        """Cut the config down to what is whole; experiments of which nothing is are left alone."""
         config = deepcopy(dict(config))
         for name, part in self.parts.items():
             entry = config["experiments"][name]

@@ -184,7 +184,9 @@ def _fusion(modules: Mapping[str, Module], release: bool) -> Step:
 
 
 def _decoder_steps(modules: Mapping[str, Module], channel: str, constrained: bool) -> Iterator[Step]:
-    """Yield every layer with weights and what follows it, then the constraint of the output."""
+    """Yield every layer with weights and what follows it until the next, then the constraint of the
+    output.
+    """
     groups: list[list[Module]] = []
     for module in _children(modules, channel):
         if module["type"] in _RESHAPING:

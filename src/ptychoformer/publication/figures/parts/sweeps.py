@@ -57,8 +57,8 @@ def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, leve
 
 
 def summarise(scenes: pd.DataFrame, by: Sequence[str], metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Mean over seeds, half width of its interval and number of seeds for each combination of
-    ``by``, channel and metric.
+    """Compute mean over seeds, half width of its interval and number of seeds for each combination
+    of ``by``, channel and metric.
 
     The columns are those of ``by`` and ``channel``, ``metric``, ``mean``, ``half``, ``n_seeds``;
     printed units (dB, %).
