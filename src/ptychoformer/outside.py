@@ -157,10 +157,13 @@ def load(kind: str) -> ModuleType:
 
 def _beside(error: BaseException, path: Path) -> str:
     """Say of a missing module that it lies beside the file that imports it, if it does."""
-    missing = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    module, package = path.with_name(f"{missing}.py"), path.with_name(missing)
-    name = module.name if module.is_file() else missing if (package / "__init__.py").is_file() else ""
-    return f"; {name} lies beside it, in a folder that must be on PYTHONPATH to be looked in" if name else ""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    missing = path.with_name(error.name.partition(".")[0])
+    for found, name in ((missing.with_suffix(".py"), f"{missing.name}.py"), (missing / "__init__.py", missing.name)):
+        if found.is_file():
+            return f"; {name} lies beside it, in a folder that must be on PYTHONPATH to be looked in"
+    return ""
 
 
 def told(error: BaseException, source: Path) -> str:
