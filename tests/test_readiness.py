@@ -209,19 +209,6 @@ class TestMade:
         with pytest.raises(InputError, match=sentence):
             check_made(files, "write")
 
-    def test_null_is_the_default_of_before_and_no_other_value(self, tmp_path):
-        def kept(made, now):
-            record(tmp_path / "a.h5", {"scan": made}, 1.0, {})
-            return [Kept(str(tmp_path / "a.h5"), "measured_dataset", {"scan": now})]
-
-        now = dict(format=None, step=None, mask=None)  # of which masks are new
-        for made in (dict(format=None, step=4), dict(format=None, step=4.0), now):
-            assert len(check_made(kept(made, now), "write")) == (made != now)
-        six, four = now | dict(step=6), now | dict(step=4)
-        for made, said in ((six, now), (now, four), (four, six)):
-            with pytest.raises(InputError, match=r"made with scan\.step (6|4|None), which is (None|4|6) by"):
-                check_made(kept(made, said), "write")
-
     def test_other_code_and_what_another_version_tells_its_jobs_is_told_and_not_refused(self, kept):
         files = [kept(code="b"), kept("b.h5", more="of a newer version"), kept("c.h5")]
         assert check_made(files, "write") == files[:2]
