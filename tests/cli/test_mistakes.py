@@ -216,7 +216,8 @@ def test_a_network_that_answers_nan_leaves_an_earlier_scene(scan, tmp_path, caps
     }
     save_network(tmp_path / "model.pt", "ptychonn", (32, 32), weights)
     (tmp_path / "scene.h5").write_text("earlier")
-    made_of = {"scan": scan.name, "checkpoint": TrainedNetwork(tmp_path / "model.pt").digest}
+    network = TrainedNetwork(tmp_path / "model.pt").digest
+    made_of = {"scan": scan.name, "scan_bytes": scan.stat().st_size, "checkpoint": network}
     record(tmp_path / "scene.h5", made_of, 0.0, {})
     assert main("predict", scan, "--checkpoint", tmp_path, "-o", tmp_path / "scene.h5", "--threads", 1) == 1
     assert "answers pattern 0 with NaN" in one_sentence(capsys)

@@ -127,13 +127,13 @@ def likeness(option, wrong):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_is_found_with_a_letter_missing_twice_or_exchanged(command, capsys):
-    whole = cli.parser()._subparsers._group_actions[0].choices[command]
+    whole = cli.parser()._subparsers._group_actions[0].choices[command]  # made once, not for every word
     for option in (name for name in whole._option_string_actions if name.startswith("--") and name != "--help"):
         for wrong in (option[:3] + option[4:], option[:4] + option[3:], option[:3] + option[4:2:-1] + option[5:]):
             if any(name.startswith(wrong) for name in whole._option_string_actions):
                 continue  # short for one, or several
             with pytest.raises(SystemExit):
-                main(command, wrong, "1")
+                whole.parse_args([wrong, "1"])
             guess = capsys.readouterr().err.split("did you mean '")[1].split("'")[0]
             assert likeness(guess, wrong) >= likeness(option, wrong)  # another one may be as near
 
