@@ -1,5 +1,7 @@
 """The report's numbers are those of the tables, and their intervals those of an independent library."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,6 +43,38 @@ class TestTables:
         assert "The seven losses differed in" in page.words
 
 
+@pytest.fixture(scope="module")
+def appended(inputs, experiment, tmp_path_factory):
+    """Arguments of a page to whose Table I a user has appended a network that is better than all others."""
+    folder = tmp_path_factory.mktemp("appended")
+    frame = pd.read_csv(inputs["statistics"]["table1"][0].with_name("metrics.csv"))
+    novel = frame[frame["model"] == "ptychoformer"].assign(model="novel")
+    novel["value"] *= np.where(novel["metric"] == "mse", 0.9, 1.1)
+    files = experiment.write_metrics(folder / "evaluation", pd.concat([frame, novel]))
+    words = inputs["words"]["table1"] | dict(methods=experiment.MODELS | dict(novel="Novel"))
+    printed = {kind: folder / f"table1.{kind}" for kind in ("csv", "md", "tex")}
+    make_table(files.metrics, PUBLISHED / "table1.csv", files.pairwise, Layout.of(words), scale_note="", **printed)
+    changed = dict(
+        tables=dict(table1=printed["csv"]),
+        statistics=dict(table1=(files.anova, files.pairwise)),
+        words=dict(table1=words),
+    )
+    return inputs | {name: inputs[name] | part for name, part in changed.items()} | dict(output=folder / "report.html")
+
+
+@pytest.fixture(scope="module")
+def appended_page(appended):
+    make_report(**told(appended))
+    return Page(appended["output"].read_text())
+
+
+@pytest.fixture
+def of_appended(appended):
+    """Its Table I: scores, pairs and layout."""
+    files = appended["tables"]["table1"], appended["statistics"]["table1"][1]
+    return *map(pd.read_csv, files), Layout.of(appended["words"]["table1"])
+
+
 class TestHeadline:
     def test_intervals_are_those_of_an_independent_library(self, inputs, experiment):
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
@@ -76,47 +110,20 @@ class TestHeadline:
         for line in headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer"):
             assert (line.ours_interval, line.rival_interval, line.lead_interval) == ("", "", "")
 
-    @pytest.fixture
-    def appended(self, inputs, experiment, tmp_path):
-        """Arguments of a page to whose Table I a user has appended a network that is better than all others."""
-        frame = pd.read_csv(inputs["statistics"]["table1"][0].with_name("metrics.csv"))
-        novel = frame[frame["model"] == "ptychoformer"].assign(model="novel")
-        novel["value"] *= np.where(novel["metric"] == "mse", 0.9, 1.1)
-        files = experiment.write_metrics(tmp_path / "evaluation", pd.concat([frame, novel]))
-        words = inputs["words"]["table1"] | dict(methods=experiment.MODELS | dict(novel="Novel"))
-        printed = {kind: tmp_path / f"table1.{kind}" for kind in ("csv", "md", "tex")}
-        make_table(files.metrics, PUBLISHED / "table1.csv", files.pairwise, Layout.of(words), scale_note="", **printed)
-        changed = dict(
-            tables=dict(table1=printed["csv"]),
-            statistics=dict(table1=(files.anova, files.pairwise)),
-            words=dict(table1=words),
-        )
-        return (
-            inputs
-            | {name: inputs[name] | part for name, part in changed.items()}
-            | dict(output=tmp_path / "report.html")
-        )
-
-    def test_an_appended_network_is_neither_ours_nor_the_rival_of_ours(self, appended, inputs):
-        make_report(**told(appended))
-        page = Page(appended["output"].read_text())
-        assert "Metric Ptychoformer Best other network Lead" in page.words
-        assert "DPI, Ptychoformer, Novel, and variants of Ptychoformer" in page.words
-        table, pairwise = pd.read_csv(appended["tables"]["table1"]), pd.read_csv(appended["statistics"]["table1"][1])
+    def test_an_appended_network_is_neither_ours_nor_the_rival_of_ours(self, appended_page, of_appended, inputs):
+        assert "Metric Ptychoformer Best other network Lead" in appended_page.words
+        assert "DPI, Ptychoformer, Novel, and variants of Ptychoformer" in appended_page.words
         without = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
-        assert headlines(table, pairwise, Layout.of(appended["words"]["table1"]), "ptychoformer") == headlines(
+        assert headlines(*of_appended, "ptychoformer") == headlines(
             *without, Layout.of(inputs["words"]["table1"]), "ptychoformer"
         )
 
-    def test_an_appended_network_is_compared_with_each_of_the_papers(self, appended, experiment):
-        make_report(**told(appended))
-        page = Page(appended["output"].read_text())
-        table, pairwise = (
-            pd.read_csv(file) for file in (appended["tables"]["table1"], appended["statistics"]["table1"][1])
-        )
-        (novel,) = newcomers(table, pairwise, Layout.of(appended["words"]["table1"]))
+    def test_an_appended_network_is_compared_with_each_of_the_papers(
+        self, appended, appended_page, of_appended, experiment
+    ):
+        (novel,) = newcomers(*of_appended)
         assert (novel.name, list(novel.rivals)) == ("Novel", list(experiment.MODELS.values()))
-        assert "Novel in Table I: by how much it is better than each of the paper’s networks" in page.words
+        assert "Novel in Table I: by how much it is better than each of the paper’s networks" in appended_page.words
         metrics = pd.read_csv(appended["statistics"]["table1"][0].with_name("metrics.csv"))
         at = metrics.query(f"dataset == 'noisy' and {HEADLINE} and channel == 'phase' and metric == 'psnr'")
         values = at.pivot(index="seed", columns="model", values="value")
@@ -128,24 +135,30 @@ class TestHeadline:
             assert lead.interval == " to ".join(signed)
             assert lead.number == f"{(values['novel'] - values[rival]).mean():+.2f}".replace("-", "−")
             assert lead.differs == (test.pvalue < 0.05 / 10)  # of five networks there are ten pairs
-            assert f"{lead.number}{'†' if lead.differs else ''} ({lead.interval})" in page.words
+            assert f"{lead.number}{'†' if lead.differs else ''} ({lead.interval})" in appended_page.words
 
-    def test_a_lead_is_positive_where_the_appended_network_is_better(self, appended):
-        table, pairwise = (
-            pd.read_csv(file) for file in (appended["tables"]["table1"], appended["statistics"]["table1"][1])
-        )
-        (novel,) = newcomers(table, pairwise, Layout.of(appended["words"]["table1"]))
+    def test_a_lead_is_positive_where_the_appended_network_is_better(self, of_appended):
+        (novel,) = newcomers(*of_appended)
         place = novel.rivals.index("Ptychoformer")
         assert all(score.leads[place].number.startswith("+") for _, rows in novel.scores for score in rows)
+
+    @pytest.mark.parametrize("block", ["lower_left", "strip"])
+    def test_networks_are_the_papers_where_it_prints_nothing_too(self, of_appended, block):
+        """On blocks that are not the paper's no printed number stands beside ours."""
+        table, pairwise, layout = of_appended
+        elsewhere = replace(layout, block=block)
+        none_printed = table.assign(published_mean=np.nan)
+        assert [novel.name for novel in newcomers(none_printed, pairwise, elsewhere)] == ["Novel"]
+        assert "Novel" not in {line.rival_name for line in headlines(none_printed, pairwise, elsewhere, "ptychoformer")}
 
     def test_without_a_network_of_ones_own_nothing_is_compared(self, inputs, page):
         table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
         assert newcomers(table, pairwise, Layout.of(inputs["words"]["table1"])) == []
         assert "by how much it is better than each" not in page.words
 
-    def test_ours_is_whom_one_names(self, appended):
-        make_report(**told(appended | dict(ours="novel")))
-        assert "Metric Novel Best other network Lead" in Page(appended["output"].read_text()).words
+    def test_ours_is_whom_one_names(self, appended, tmp_path):
+        make_report(**told(appended | dict(ours="novel", output=tmp_path / "report.html")))
+        assert "Metric Novel Best other network Lead" in Page((tmp_path / "report.html").read_text()).words
 
     def test_ours_must_be_in_table_1(self, inputs, tmp_path):
         with pytest.raises(
