@@ -220,6 +220,25 @@ def test_scores_of_losses_are_those_of_the_seeds_that_all_of_them_have():
     assert [names[name] for name, *_ in rows] == list(names.values())
 
 
+def test_scores_by_the_weight_of_the_squared_error_are_those_of_two_seeds():
+    runs = pd.concat([read_scores(REFERENCE / RETRAINED), read_scores(REFERENCE).query("loss != 'mse'")])
+    found = runs.query(
+        "dataset == test == 'clean' and model == 'ptychoformer' and n_train == 2928 and block == 'lower_right'"
+        " and region == 'whole' and level == 'scene' and metric in ('psnr', 'ssim') and seed in (0, 1)"
+    )
+    assert set(found["device"]) == {"cpu"}
+    found = found.set_index(["loss", "channel", "metric", "seed"])["value"].sort_index()
+    rows = table("| α | amplitude |")
+    losses = {"0, NSSIM": "nssim", "1, MSE": "mse"} | {f"0.{tenth}": f"weighted_{tenth}0" for tenth in range(2, 10)}
+    trained = found.index.droplevel(["channel", "metric", "seed"]).unique()
+    both_seeds = [loss for loss in trained if len(found[loss, "amplitude", "psnr"]) == 2]
+    assert {losses[name] for name, *_ in rows} == set(losses.values()) & set(both_seeds)
+    for name, *cells in rows:
+        for channel, cell in zip(("amplitude", "phase", "relative_phase"), cells, strict=True):
+            decibels, similarity = (found[losses[name], channel, metric] for metric in ("psnr", "ssim"))
+            assert cell == f"{decibels[0]:.2f}, {decibels[1]:.2f} / {100 * similarity.mean():.1f}", name
+
+
 def test_claims_on_overlaps_come_out_alike_on_the_unseen_part():
     runs = read_scores(REFERENCE)
     numbers = Numbers(runs[(runs["level"] == "scene") & (runs["channel"] == "amplitude") & (runs["metric"] == "psnr")])
