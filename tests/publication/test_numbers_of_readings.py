@@ -228,6 +228,10 @@ def test_scores_by_the_weight_of_the_squared_error_are_those_of_two_seeds():
     )
     assert set(found["device"]) == {"cpu"}
     found = found.set_index(["loss", "channel", "metric", "seed"])["value"].sort_index()
+    relative = found[:, "relative_phase", "psnr"]
+    assert "With both seeds 0.3 to 0.8 give a better relative phase than 0.9," in PAGE
+    for tenth in range(3, 9):
+        assert (relative[f"weighted_{tenth}0"] > relative["weighted_90"]).all()
     rows = table("| α | amplitude |")
     losses = {"0, NSSIM": "nssim", "1, MSE": "mse"} | {f"0.{tenth}": f"weighted_{tenth}0" for tenth in range(2, 10)}
     trained = found.index.droplevel(["channel", "metric", "seed"]).unique()
