@@ -1,10 +1,9 @@
-"""The headline of the report: the paper's network in Table I, the best of the others, and the lead
+"""The headline of the report: the paper's network in Table I, the best of its others, and the lead
 between them, each with its interval.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isnan, nan
 from typing import Any
 
 import pandas as pd
@@ -22,13 +21,30 @@ AHEAD, BEHIND, OPEN = "ahead", "behind", "open"
 
 
 @dataclass(frozen=True)
+class Lead:
+    """How much better a network is than another, as text.
+
+    Args:
+        number: difference of the means over seeds, negative where the other is better.
+        interval: of the paired difference; empty where it was not tested.
+        standing: ``AHEAD`` or ``BEHIND`` where the interval leaves zero out, or ``OPEN``.
+        differs: whether the test that is corrected for all pairs tells the two apart.
+    """
+
+    number: str
+    interval: str = ""
+    standing: str = OPEN
+    differs: bool = False
+
+
+@dataclass(frozen=True)
 class Headline:
     """One column of Table I under one condition, as text.
 
     Args:
         column: channel and metric with its unit.
         ours, rival: mean over seeds; ``*_interval`` its 95 % interval, empty for a single seed.
-        rival_name: the best of the other networks.
+        rival_name: the best of the paper's other networks.
         lead: how much better ours is, positive if it is; its interval is that of the paired
             difference, empty where it was not tested.
         published_lead: the paper's own lead over that same network.
@@ -122,7 +138,7 @@ def _headline(
     turn = 1 if quantity.higher_is_better else -1
     best = (turn * rows.loc[rivals, "ours_mean"]).idxmax()
     published = turn * (rows.at[ours, "published_mean"] - rows.at[best, "published_mean"])
-    low, high = ends_of_lead(pairs, ours, best, turn)
+    lead = lead_over(rows, pairs, ours, best, quantity)
     floor = rows.at["floor", "ours_mean"] if "floor" in rows.index else None
     return Headline(
         condition=layout.conditions[condition],
@@ -132,10 +148,10 @@ def _headline(
         rival_name=layout.methods[best],
         rival=quantity.text(rows.at[best, "ours_mean"]),
         rival_interval=_interval_of_mean(rows.loc[best], quantity),
-        lead=quantity.text(turn * (rows.at[ours, "ours_mean"] - rows.at[best, "ours_mean"]), sign=True),
-        lead_interval="" if isnan(low) else quantity.interval(low, high, sign=True),
+        lead=lead.number,
+        lead_interval=lead.interval,
         published_lead=MISSING if pd.isna(published) else quantity.text(published, sign=True),
-        standing=AHEAD if low > 0 else BEHIND if high < 0 else OPEN,
+        standing=lead.standing,
         published_ahead=None if pd.isna(published) else bool(published > 0),
         floor="" if floor is None else quantity.text(floor),
         above_floor=floor is not None and bool(turn * (rows.at[ours, "ours_mean"] - floor) > 0),
@@ -156,18 +172,19 @@ def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:
     return quantity.interval(row["ours_mean"] - half, row["ours_mean"] + half)
 
 
-def pair_of(pairs: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
-    """Find the row of two networks, in either order; without rows if they were not compared."""
-    return pairs[((pairs["a"] == one) & (pairs["b"] == other)) | ((pairs["a"] == other) & (pairs["b"] == one))]
+def lead_over(rows: pd.DataFrame, pairs: pd.DataFrame, ours: str, rival: str, quantity: Quantity) -> Lead:
+    """Find by how much ours is better than a rival in one score.
 
-
-def ends_of_lead(pairs: pd.DataFrame, ours: str, rival: str, turn: int) -> tuple[float, float]:
-    """Find the interval of the paired difference, positive where ours is better; NaN where it was
-    not tested.
+    Args:
+        rows: of the score, by method.
+        pairs: that were tested in it, in either order of their networks.
     """
-    found = pair_of(pairs, ours, rival)
+    turn = 1 if quantity.higher_is_better else -1
+    number = quantity.text(turn * (rows.at[ours, "ours_mean"] - rows.at[rival, "ours_mean"]), sign=True)
+    found = pairs[((pairs["a"] == ours) & (pairs["b"] == rival)) | ((pairs["a"] == rival) & (pairs["b"] == ours))]
     if found.empty or found.iloc[0][["low", "high"]].isna().any():
-        return nan, nan
+        return Lead(number)
     row = found.iloc[0]
     low, high = sorted((turn if row["a"] == ours else -turn) * row[name] for name in ("low", "high"))
-    return low, high
+    standing = AHEAD if low > 0 else BEHIND if high < 0 else OPEN
+    return Lead(number, quantity.interval(low, high, sign=True), standing, bool(row["significant"]))

@@ -3,36 +3,20 @@ by how much each is better or worse, and whether that could be told.
 """
 
 from dataclasses import dataclass
-from math import isnan
 
 import pandas as pd
 
 from ptychoformer.evaluation.quantities import MISSING, QUANTITIES
 from ptychoformer.publication.report.headline import (
+    Lead,
     at_place,
     column_name,
-    ends_of_lead,
-    pair_of,
+    lead_over,
     papers_networks,
     scores,
 )
 from ptychoformer.publication.tables.layout import Layout
 from ptychoformer.publication.tables.typeset import at_part, by_condition
-
-
-@dataclass(frozen=True)
-class Lead:
-    """How much better a newcomer is than another network, as text.
-
-    Args:
-        number: with its unit, negative where the other is better.
-        interval: of the paired difference; empty where it was not tested.
-        differs: whether the corrected test tells the two apart.
-    """
-
-    number: str
-    interval: str = ""
-    differs: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,27 +65,18 @@ def newcomers(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> li
             rivals,
             by_condition(
                 Score(
-                    layout.conditions[place[0]],
-                    column_name(place[1], QUANTITIES[place[2]]),
-                    tuple(_lead(rows, at_place(pairs, *place), method, rival, place[2]) for rival in paper),
+                    layout.conditions[condition],
+                    column_name(channel, QUANTITIES[metric]),
+                    tuple(
+                        lead_over(rows, at_place(pairs, condition, channel, metric), method, rival, QUANTITIES[metric])
+                        if rival in rows.index
+                        else Lead(MISSING)
+                        for rival in paper
+                    ),
                 )
-                for place, rows in scores(table, layout)
+                for (condition, channel, metric), rows in scores(table, layout)
                 if method in rows.index
             ),
         )
         for method in own
     ]
-
-
-def _lead(rows: pd.DataFrame, pairs: pd.DataFrame, method: str, rival: str, metric: str) -> Lead:
-    """Find by how much a network is better than a rival."""
-    if rival not in rows.index:
-        return Lead(MISSING)
-    quantity = QUANTITIES[metric]
-    turn = 1 if quantity.higher_is_better else -1
-    lead = quantity.text(turn * (rows.at[method, "ours_mean"] - rows.at[rival, "ours_mean"]), sign=True)
-    low, high = ends_of_lead(pairs, method, rival, turn)
-    if isnan(low):
-        return Lead(lead)
-    differs = bool(pair_of(pairs, method, rival)["significant"].astype(bool).any())
-    return Lead(lead, quantity.interval(low, high, sign=True), differs)
