@@ -2,20 +2,28 @@
 
 import copy
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from ptychoformer.configuration import CONFIG, FULL_SIZE, load
 from ptychoformer.errors import InputError
 from ptychoformer.models import BATCH_NORMS, INITIALISATIONS, build, moved, own_initialisation, parameter_count
 from ptychoformer.models.parts.outputs import constrain
 from ptychoformer.plugins import network_kinds, network_options
+from ptychoformer.publication.store.files import read_runs
 
+ROOT = Path(__file__).resolve().parents[2]
 # Counted by hand from the layers in docs/readings.md and in the modules' docstrings.
 PARAMETERS = [
     ("ptychoformer", {}, 1_605_730),
     ("ptychoformer", {"blocks": "release"}, 1_601_634),
+    ("ptychoformer", {"attention": "none"}, 1_567_970),
+    ("ptychoformer", {"attention": "mhsa"}, 1_605_730),
+    ("ptychoformer", {"constraints": "none"}, 1_605_730),
+    ("ptychoformer", {"decoder": "dense"}, 4_273_376),
     ("ptychonn", {}, 1_247_074),
     ("ptynet", {}, 324_580),
     ("ptynet", {"size": "large"}, 20_657_522),
@@ -26,12 +34,8 @@ PARAMETERS = [
 ]
 VARIANTS = [(kind, options) for kind, options, _ in PARAMETERS] + [
     ("ptychoformer", {"attention": "release"}),
-    ("ptychoformer", {"attention": "mhsa"}),
-    ("ptychoformer", {"attention": "none"}),
     ("ptychoformer", {"blocks": "release", "attention": "release"}),
     ("ptychoformer", {"blocks": "release", "attention": "none"}),
-    ("ptychoformer", {"decoder": "dense"}),
-    ("ptychoformer", {"constraints": "none"}),
 ]
 
 
@@ -42,6 +46,14 @@ def test_every_network_of_the_paper_is_there():
 @pytest.mark.parametrize(("kind", "options", "count"), PARAMETERS)
 def test_parameter_count(kind, options, count):
     assert parameter_count(build(kind, (32, 32), options)) == count
+
+
+def test_reference_runs_are_of_the_networks_that_the_config_names():
+    found = read_runs(ROOT / "resources/reference").dropna(subset="parameters")
+    networks = load((CONFIG, FULL_SIZE), ROOT)["models"]
+    for name, counts in found.groupby("model")["parameters"]:
+        entry = networks[name]
+        assert set(counts) == {parameter_count(build(entry["kind"], (32, 32), entry["options"]))}, name
 
 
 def test_a_complex_parameter_is_two_numbers():

@@ -278,6 +278,7 @@ def write_training(folder: Path, seeds: int = 3, epochs: int = 12) -> tuple[list
                     "machine": "Linux x86_64",
                 }
                 facts |= {
+                    "parameters": 2734466,
                     "seconds": 70.0 + place,
                     "training_seconds": 61.5 + place,
                     "libraries": {"python": "3.11.9", "torch": "2.8.0"},

@@ -72,7 +72,7 @@ def make_run(
             "configuration_digest": DIGEST,
             "machine": "Linux x86_64",
         }
-        content |= {"device": "cpu", "training_seconds": 2735.5, "started": 100.0}
+        content |= {"device": "cpu", "parameters": 2734466, "training_seconds": 2735.5, "started": 100.0}
         write_provenance(content | facts, weights)
     return metrics
 
@@ -101,7 +101,7 @@ class TestHarvest:
         assert tuple(table.columns) == RUN_COLUMNS
         assert len(table) == 8 * 3
         row = table.query("model == 'ptychoformer' and seed == 1 and metric == 'psnr'").iloc[0]
-        facts = (25, 32, "0.1.0", DIGEST, "0012345678e9", "Linux x86_64", "cpu", 2735.5, "1970-01-01")
+        facts = (25, 32, 2734466, "0.1.0", DIGEST, "0012345678e9", "Linux x86_64", "cpu", 2735.5, "1970-01-01")
         assert tuple(row[list(FACTS)]) == facts
         assert row["value"] == 14.0
         assert set(read(tmp_path / "store" / SCORES)["value"]) == {"14.0", "0.0400000001", ""}

@@ -39,7 +39,9 @@ TABLE_2 = Told("Table II. ", CURVED, PUBLISHED / "table2.csv", "scan", block="sc
 ABLATIONS = Labels(dict(clean="Noise-free"), dict(without_nlb="Ours w/o NLB", ptychoformer="Ptychoformer"))
 TABLE_3 = Told("Table III. ", ABLATIONS, PUBLISHED / "table3.csv", "lower_right", **HERE)
 MEANS = dict(zip(MODELS, (13.0, 13.2, 13.6, 14.4), strict=True))
-TRAINED = dict(zip(FACTS, (25, 32, "0.1.0", "ab12", "12345e678901", "Linux", "cpu", 2735.5, "2026-01-31"), strict=True))
+TRAINED = dict(
+    zip(FACTS, (25, 32, 2734466, "0.1.0", "ab12", "12345e678901", "Linux", "cpu", 2735.5, "2026-01-31"), strict=True)
+)
 
 
 def scores(dataset="clean", seeds=3, models=MEANS, test=None, **place):

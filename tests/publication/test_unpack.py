@@ -15,7 +15,7 @@ from ptychoformer.tables import write_csv
 FACTS = dict(
     zip(
         store.FACTS,
-        ("25", "32", "0.1.0", "ab12", "0012345678e9", "Linux", "NVIDIA H100", "12.5", "2026-01-31"),
+        ("25", "32", "2734466", "0.1.0", "ab12", "0012345678e9", "Linux", "NVIDIA H100", "12.5", "2026-01-31"),
         strict=True,
     )
 )

@@ -217,19 +217,22 @@ class TestProvenance:
         assert fact in page.words
 
     def test_durations_are_means_of_a_networks_runs(self, page):
-        assert "Noise-free 700 DPI MSE cpu 3 64" in page.words  # 63.5 seconds, each of three seeds
+        assert "Noise-free 700 DPI MSE cpu 2,734,466 3 64" in page.words  # 63.5 seconds, each of three seeds
 
     def test_durations_of_devices_and_losses_are_not_mixed(self):
         labels = Labels(networks={"dpi": "DPI"})
         of = [("mse", "cpu", 500.0), ("mse", "cpu", 510.0), ("mse", "H100", 8.0), ("mae", "cpu", 700.0)]
         runs = [
-            (Run("clean", "dpi", loss, 20, seed), {"device": device, "training_seconds": seconds})
+            (
+                Run("clean", "dpi", loss, 20, seed),
+                {"device": device, "parameters": 2734466, "training_seconds": seconds},
+            )
             for seed, (loss, device, seconds) in enumerate(of)
         ]
         assert duration_rows(runs, labels) == [
-            ["clean", "20", "DPI", "MSE", "cpu", "2", "505"],
-            ["clean", "20", "DPI", "MSE", "H100", "1", "8"],
-            ["clean", "20", "DPI", "MAE", "cpu", "1", "700"],
+            ["clean", "20", "DPI", "MSE", "cpu", "2,734,466", "2", "505"],
+            ["clean", "20", "DPI", "MSE", "H100", "2,734,466", "1", "8"],
+            ["clean", "20", "DPI", "MAE", "cpu", "2,734,466", "1", "700"],
         ]
 
     def test_a_run_of_a_network_without_a_label_is_shown_by_its_name(self, small, tmp_path):

@@ -58,13 +58,16 @@ def _fact(facts: Mapping[str, Any], name: str) -> str:
 
 
 def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
-    """Count runs and average their seconds: a row a network, loss, dataset, size and device."""
-    places = ["condition", "patterns", "network", "loss", "device"]
+    """Count runs and average their seconds: a row a network (with its number of parameters), loss,
+    dataset, size and device.
+    """
+    places = ["condition", "patterns", "network", "loss", "device", "parameters"]
     found = pd.DataFrame(
         [
             (
                 *(labels.dataset(run.dataset), f"{run.n_train:,}", labels.network(run.model), labels.loss(run.loss)),
                 str(facts.get("device", MISSING)),
+                f"{facts['parameters']:,}" if "parameters" in facts else MISSING,
                 # Of the training alone: the job may have gone on from an earlier one's state.
                 float(facts.get("training_seconds", "nan")),
             )

@@ -30,7 +30,7 @@ from ptychoformer.tables import read_text, write_csv
 
 RUNS, SCORES, BANDS, SPECTRA, HISTORIES = INDEX, "scores.csv.gz", "bands.csv.gz", "spectra.csv.gz", "histories.csv.gz"
 FACTS = (
-    *("epochs", "batch_size", "package", "configuration_digest", "code_digest"),
+    *("epochs", "batch_size", "parameters", "package", "configuration_digest", "code_digest"),
     *("machine", "device", "seconds", "date"),
 )
 # What a run's row of ``runs.csv`` says besides its facts: blocks of its scores, and which other

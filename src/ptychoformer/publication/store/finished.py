@@ -188,6 +188,7 @@ def _picked(found: dict[str, Any]) -> dict[str, Any]:
     return {
         "epochs": configuration["training"]["epochs"],
         "batch_size": configuration["training"]["batch_size"],
+        "parameters": found["parameters"],
         "package": found["package"],
         "configuration_digest": found["configuration_digest"],
         "code_digest": configuration["code"],

@@ -116,7 +116,11 @@ def trained(folder: str | os.PathLike, runs: Runs) -> dict[Run, dict[str, Any]]:
             facts = {
                 name: row[name] for name in ("package", "configuration_digest", "device", "machine", "seconds", "date")
             }
-            found[run] = facts | {"training_seconds": row["seconds"], "configuration": {"code": row["code_digest"]}}
+            found[run] = facts | {
+                "parameters": int(row["parameters"]),
+                "training_seconds": row["seconds"],
+                "configuration": {"code": row["code_digest"]},
+            }
     return found
 
 
