@@ -3,7 +3,7 @@
 from copy import deepcopy
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -47,11 +47,12 @@ def kept(parts, views=(), **measured):
             return measured.get(method[0], {0, 1})
         return {0, 1} if part != "views" or method[0] in views else set()
 
-    return SimpleNamespace(parts=parts, seeds=seeds)
+    return SimpleNamespace(parts=parts, seeds=seeds, retrained_on=set())
 
 
-def part(seeds, interim=False, absent=(), methods=()):
-    return SimpleNamespace(seeds=seeds, interim=interim, absent=absent, absent_methods=absent, methods=methods)
+def part(seeds, interim=False, absent=(), methods=(), devices=MappingProxyType({"cpu": ()})):
+    lacking = dict(absent=absent, absent_methods=absent)
+    return SimpleNamespace(seeds=seeds, interim=interim, methods=methods, devices=devices, **lacking)
 
 
 @pytest.mark.parametrize("experiment", CONFIG["experiments"])
@@ -287,6 +288,22 @@ class TestNotes:
             "fig10": "Here with 3 seeds. Interim: fewer than the 10 seeds that were fixed beforehand."
             " Not among the reference runs, or not whole there: Weighted, α = 0.3, 0.4, NSSIM."
         }
+
+    def test_what_was_not_trained_on_one_device_is_told(self):
+        devices = {"NVIDIA H100": ("MSE",), "cpu": ("MAE", "Weighted, α = 0.3", "Weighted, α = 0.4")}
+        table4 = part({("clean", 192): (0, 1)}, devices=devices, methods=(("ptychoformer", "mse"),))
+        stored = Experiments(CONFIG, kept({"table4": table4}))
+        said = " Not trained on one device: MSE on NVIDIA H100; MAE, Weighted, α = 0.3, 0.4 on a CPU."
+        assert notes.scale_note(stored, "table4").endswith(said)
+        assert notes.scales(stored, ["table4"])["table4"].endswith("10 epochs, on NVIDIA H100 and a CPU")
+
+    def test_figure_9_and_claims_on_bands_tell_that_their_runs_were_trained_again(self):
+        stored = Experiments(CONFIG, kept({"table1": part({("clean", 400): (0, 1)})}))
+        stored.holdings.retrained_on = {"cpu"}
+        note = notes.figure_notes(stored)["fig9"]
+        assert "They were trained again, on a CPU: these are not the scenes of Figure 4." in note
+        scales = notes.scales(stored, ["table1"])
+        assert scales["bands"] == f"{scales['table1']}, trained again, on a CPU"
 
     def test_figure_8_tells_the_seeds_of_each_half_and_what_a_store_lacks(self):
         sizes = part({("clean", size): tuple(range(10)) for size in (50, 192, 400)}, absent=("100 patterns",))

@@ -39,7 +39,7 @@ from ptychoformer.publication.report.readme import (
 
 AT_LAPTOP_SCALE = ("table1", "table2", "measured")  # the experiments that are told of
 AT_FULL_SIZE = ("table1", "table2", "table3", "table5")  # first README's
-SOURCES = Sources("resources/reference", "resources/laptop")
+SOURCES = Sources("resources/reference", "resources/laptop", "resources/published/claims.yaml")
 
 
 def main() -> None:

@@ -86,6 +86,8 @@ def test_of_what_was_trained_again_nothing_but_bands_and_spectra_is_held(tmp_pat
         "history": set(),
         "elsewhere": set(),
     }
+    assert found.retrained_on == {""}  # no device is named
+    assert holdings(tmp_path, config, [row | {"parts": kept["parts"]}, *others]).retrained_on == set()
     assert 99 not in found.seeds(*cell, "lower_right")
 
 
@@ -93,6 +95,22 @@ def test_a_store_of_other_training_or_of_another_block_holds_nothing(tmp_path, c
     rows = runs_of(config, "table1")
     for change in ({"epochs": "12"}, {"batch_size": "8"}, {"blocks": "lower_left"}, {"n_train": "50"}):
         assert not holdings(tmp_path, config, [row | change for row in rows]).parts
+
+
+def test_what_was_trained_on_which_device_is_told_by_loss_or_by_place(tmp_path, config):
+    gpu = {("table4", "mse"), ("overlaps", "clean"), ("overlaps", "overlap_50"), ("overlaps", "overlap_25")}
+
+    def devices(name):
+        rows = [
+            row | {"device": "H100" if gpu & {(name, row["loss"]), (name, row["dataset"])} else "cpu"}
+            for row in runs_of(config, name)
+        ]
+        return holdings(tmp_path, config, rows).parts[name].devices
+
+    losses, overlaps = devices("table4"), devices("overlaps")
+    assert losses["H100"] == ("MSE",)
+    assert {"MAE", "NSSIM", "Weighted, α = 0.9"} < set(losses["cpu"])
+    assert overlaps == {"H100": ("Noise-free", "50 % overlap", "25 % overlap"), "cpu": ("No overlap",)}
 
 
 def test_only_seeds_that_every_network_has_count_and_are_interim(tmp_path, config):

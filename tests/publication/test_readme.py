@@ -16,7 +16,6 @@ from ptychoformer.publication.report.blocks import write_block
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.readme import (
     BEGIN,
-    CLAIM_COLUMNS,
     END,
     Sources,
     Told,
@@ -25,10 +24,12 @@ from ptychoformer.publication.report.readme import (
     keep,
     keep_verdicts,
 )
+from ptychoformer.publication.report.verdicts import CLAIM_COLUMNS, caution, table_of_verdicts
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS
 from ptychoformer.tables import write_csv
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
+CLAIMS_OF_THE_PAPER = PUBLISHED / "claims.yaml"
 MODELS = {"ptychonn": "PtychoNN", "ptynet": "PtyNet", "dpi": "DPI", "ptychoformer": "Ptychoformer"}
 LARGE = {"ptynet_large": "PtyNet, large"}
 LABELS = Labels({"clean": "Noise-free", "noisy": "Noisy", "straight": "Straight", "measured": "Star"}, MODELS | LARGE)
@@ -65,7 +66,7 @@ def scores(dataset="clean", seeds=3, models=MEANS, test=None, **place):
 @pytest.fixture
 def sources(tmp_path):
     """Tables of their own, without any numbers at laptop scale."""
-    return Sources(tmp_path / "reference", tmp_path / "laptop")
+    return Sources(tmp_path / "reference", tmp_path / "laptop", CLAIMS_OF_THE_PAPER)
 
 
 @pytest.fixture
@@ -190,14 +191,39 @@ class TestFullSize:
         claims = pd.DataFrame([dict.fromkeys(OUTPUT_COLUMNS, "") | dict(id="one", judges="sign", verdict="holds")])
         write_csv(claims.assign(source="local", interim=False, n_seeds=10), tmp_path / "claims.csv")
         keep_verdicts(tmp_path / "claims.csv", sources.runs)
-        table, verdicts, caution = headline_of_results(sources, TABLE_1).rstrip().split("\n\n")[1:]
+        table, verdicts, cautioned = headline_of_results(sources, TABLE_1).rstrip().split("\n\n")[1:]
         assert table.startswith("|")
         assert verdicts == "At full size, 1 of 1 claims holds."
-        assert ", none of the verdicts at full size come out otherwise." in caution
-        otherwise = claims.assign(source="local", interim=False, n_seeds=10, verdict_pattern="undecided")
-        write_csv(otherwise, tmp_path / "claims.csv")
-        keep_verdicts(tmp_path / "claims.csv", sources.runs)
-        assert ", 1 of the verdicts at full size comes out otherwise." in headline_of_results(sources, TABLE_1)
+        assert "Of 0 verdicts at full size none come out otherwise elsewhere" in cautioned
+
+
+class TestVerdicts:
+    @pytest.fixture
+    def kept(self, tmp_path):
+        """Three claims: one turns over single patterns, one is of few seeds, and one has no runs."""
+        rows = [
+            dict(id="clean-amplitude-psnr", verdict="undecided", n_seeds=10, verdict_pattern="holds"),
+            dict(id="overlap-zero-amplitude-psnr", verdict="holds", n_seeds=4, verdict_pattern="holds"),
+            dict(id="abstract-measured-psnr-gain", verdict="undecided", n_seeds=0, verdict_pattern="undecided"),
+        ]
+        table = pd.DataFrame([dict.fromkeys(OUTPUT_COLUMNS, "") | dict(judges="ranking") | row for row in rows])
+        write_csv(table.assign(source="local", interim=False), tmp_path / "claims.csv")
+        keep_verdicts(tmp_path / "claims.csv", tmp_path / "kept")
+        return tmp_path / "kept"
+
+    def test_what_comes_out_otherwise_and_what_is_of_few_seeds_is_told(self, kept):
+        told = caution(kept, CLAIMS_OF_THE_PAPER)
+        assert "Of 2 verdicts at full size 1 comes out otherwise elsewhere" in told
+        assert re.search(
+            r"Over single patterns, though not on the scene, this holds: \*[^*]*amplitude PSNR[^*]*\*", told
+        )
+        assert "1 verdict is *interim*, 1 of those that hold among them" in told
+
+    def test_every_claim_stands_in_the_papers_order(self, kept):
+        _, _, measured, clean, overlap = table_of_verdicts(kept, CLAIMS_OF_THE_PAPER).splitlines()
+        assert measured.endswith("| undecided | 0 |  |")
+        assert clean.endswith("| undecided | 10 | over single patterns: holds |")
+        assert overlap.endswith("| **holds** | 4 |  |")
 
 
 class TestLaptop:

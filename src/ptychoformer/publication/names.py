@@ -1,6 +1,6 @@
 """What references, figures and parts of the test patterns are called, everywhere alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -61,7 +61,18 @@ def counted(number: int, one: str, several: str = "") -> str:
     return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
+def device_name(device: str) -> str:
+    """Name a device as sentences do."""
+    return "a CPU" if device == "cpu" else device
+
+
+def in_a_row(names: Iterable[str]) -> str:
+    """Put one name or several in a row: ``a``, ``a and b``, ``a, b and c``."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def listed_figures(names: Sequence[str]) -> str:
     """Put figures in words: ``Figures 1 and 2`` for ``fig1`` and ``fig2``; empty for none."""
-    *others, last = (name.removeprefix("fig") for name in names) if names else ("",)
-    return f"Figures {', '.join(others)} and {last}" if others else f"Figure {last}" if last else ""
+    numbers = [name.removeprefix("fig") for name in names]
+    return f"Figure{'s' if len(numbers) > 1 else ''} {in_a_row(numbers)}" if numbers else ""

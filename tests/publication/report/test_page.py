@@ -114,7 +114,7 @@ class TestFirstScreen:
         ahead, behind = sum(low[0] == "+" for low, _ in ends), sum(high[0] == "−" for _, high in ends)
         assert ahead + behind > 0
         assert (
-            f"scores Ptychoformer leads the best other network of the paper in {ahead} and trails it in {behind},"
+            f"scores in PSNR and SSIM Ptychoformer leads the best other network of the paper in {ahead} and trails it in {behind},"
             in page.words
         )
 
@@ -242,6 +242,15 @@ class TestProvenance:
         output = small["output"].with_name("novel.html")
         make_report(**told(small | dict(trained=small["trained"] | read_trained([weights]), output=output)))
         assert "dark novel MAE 5 0" in Page(output.read_text()).words
+
+    def test_runs_that_were_trained_again_are_told_with_their_own_device(self, small):
+        run, facts = next(iter(small["trained"].items()))
+        output = small["output"].with_name("again.html")
+        make_report(**told(small | dict(retrained={run: facts | {"device": "H100"}}, output=output)))
+        words = Page(output.read_text()).words
+        assert f"{len(small['trained']) + 1} trainings in all experiments" in words
+        assert re.search(r"minutes on CPU, Linux x86_64; 1 minute on H100, Linux x86_64", words)
+        assert re.search(r"MSE H100 2,734,466 1 \d+", words)
 
     def test_epochs_that_were_not_trained_are_not_printed(self, tmp_path):
         weights = tmp_path / "training/dark/novel/mae/n5/seed0/model.pt"

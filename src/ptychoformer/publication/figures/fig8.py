@@ -41,7 +41,7 @@ from ptychoformer.publication.figures.parts.sweeps import (
     select,
     summarise,
 )
-from ptychoformer.publication.names import BLOCKS, REFERENCES, scene_name
+from ptychoformer.publication.names import BLOCKS, REFERENCES, in_a_row, scene_name
 from ptychoformer.training.split import split_of
 
 Scenes = Mapping[tuple[int, str], str | os.PathLike]
@@ -214,8 +214,7 @@ def _cells(summary: pd.DataFrame) -> list[pd.DataFrame]:
 def _trained_on(by_overlap: pd.DataFrame) -> str:
     """Say how many patterns there are to train on, from the least overlap to the largest."""
     counts = [f"{count:,}" for count in by_overlap.groupby("overlap")["n_train"].first()]
-    *others, last = counts if len(set(counts)) > 1 else counts[:1]
-    return f"with {', '.join(others)} and {last} training patterns" if others else f"with {last} training patterns"
+    return f"with {in_a_row(counts if len(set(counts)) > 1 else counts[:1])} training patterns"
 
 
 def _plot_box(column: int, top: float) -> tuple[float, float, float, float]:

@@ -29,7 +29,7 @@ from ptychoformer.evaluation.columns import PAIRWISE, read_table
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import atomic, check_file, write_text
 from ptychoformer.publication.claims.judge import LOCAL, REFERENCE
-from ptychoformer.publication.names import listed_figures
+from ptychoformer.publication.names import in_a_row, listed_figures
 from ptychoformer.publication.paper.readings import read_readings
 from ptychoformer.publication.report import claims as report_claims
 from ptychoformer.publication.report import runs as report_runs
@@ -76,7 +76,7 @@ def make_paper(
     """
     words, ours, contents = printed.words, printed.ours, printed.contents
     labels, layouts = Labels(**printed.labels), {name: Layout.of(table) for name, table in words.items()}
-    first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(printed.trained, labels)
+    first, runs = layouts[HEADLINE_TABLE], report_runs.trained_runs(printed, labels)
     read = {name: (read_table(printed.tables[name], COLUMNS), read_table(pairs[name], PAIRWISE)) for name in words}
     lead = headlines(*read[HEADLINE_TABLE], first, ours)
     floats = _floats(_tables(layouts, read, words), figures, contents, Path(source).parent, printed.missing_scan)
@@ -138,8 +138,7 @@ def _reproduced(citation: str | os.PathLike) -> dict[str, str]:
     """Read title, authors, year and identifier of the paper that is reproduced."""
     try:
         paper = yaml.safe_load(Path(citation).read_text(encoding="utf-8"))["references"][0]
-        *others, last = (_initials(author) for author in paper["authors"])
-        authors = f"{', '.join(others)} and {last}" if others else last
+        authors = in_a_row(map(_initials, paper["authors"]))
         identifier = paper["identifiers"][0]["value"]
         return {"title": paper["title"], "authors": authors, "year": str(paper["year"]), "identifier": identifier}
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError) as error:

@@ -31,7 +31,7 @@ STYLES = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided"}
 FAILING = ("does not hold", "do not hold")  # one claim, and several
 BANDS_FIGURE = "fig9"
 # Where claims are judged once more, by the names of `check.ELSEWHERE`.
-_PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {
+PLACES = {UNSEEN: "on the unseen part", PATTERN: "over single patterns"} | {
     name: f"on {BLOCK_TITLES[name]}" for name in GRID_BLOCKS
 }
 _BLOCK_COLUMNS = [f"verdict_{name}" for name in GRID_BLOCKS]
@@ -246,7 +246,7 @@ def _judgement(row: pd.Series, labels: Labels, sources: Mapping[str, str]) -> Ju
         waits_for="" if seeds else sources[row["experiment"]],
         elsewhere=tuple(
             (words, row[f"verdict_{name}"])
-            for name, words in _PLACES.items()
+            for name, words in PLACES.items()
             if seeds and _flipped(row, f"verdict_{name}")
         ),
     )
@@ -262,9 +262,7 @@ def tally(table: pd.DataFrame, source: str) -> Tally:
     rows = table[table["source"] == source]
     kinds = [(kind, rows[rows["judges"] == kind]) for kind in JUDGES]
     lines = [(f"{kind}s", part) for kind, part in kinds if len(part)] + [("all", rows)]
-    places = [(words, [f"verdict_{name}"]) for name, words in _PLACES.items()] + [
-        ("on any other block", _BLOCK_COLUMNS)
-    ]
+    places = [(words, [f"verdict_{name}"]) for name, words in PLACES.items()] + [("on any other block", _BLOCK_COLUMNS)]
     again = [_again(rows[rows["n_seeds"] > 0], *place) for place in places]
     return Tally(
         counts={verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS},

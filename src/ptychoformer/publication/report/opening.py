@@ -2,7 +2,7 @@
 came out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,15 +69,19 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"{len(seeds)} ({', '.join(map(str, seeds))}){fixed}" if seeds else ""
 
 
-def _cost(trained: Iterable[Trained]) -> str:
-    """Say how many networks were trained, for how long, on what."""
-    facts = [fact for _, fact in trained]
-    hours = sum(float(fact.get("training_seconds", 0)) for fact in facts) / 3600
-    known = [fact for fact in facts if {"device", "machine"} <= set(fact)]
-    machines = sorted({f"{fact['device'].replace('cpu', 'CPU')}, {fact['machine']}" for fact in known})
-    where = f" on {'; '.join(machines)}" if machines else ""
-    spent = f"{hours:.1f} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
-    return f"{len(facts):,} trainings in all experiments, {spent}{where}" if facts else ""
+def _cost(trained: Sequence[Trained]) -> str:
+    """Say how many networks were trained, and for how long on what."""
+    seconds: dict[str, float] = {}
+    for _, fact in trained:
+        where = ", ".join(str(fact[name]).replace("cpu", "CPU") for name in ("device", "machine") if name in fact)
+        seconds[where] = seconds.get(where, 0) + float(fact.get("training_seconds", 0))
+    spent = "; ".join(_spent(seconds[where]) + (f" on {where}" if where else "") for where in sorted(seconds))
+    return f"{len(trained):,} trainings in all experiments, {spent}" if trained else ""
+
+
+def _spent(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:.1f} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
 
 
 def _can(seeds: int) -> str:
@@ -103,15 +107,11 @@ def _standing(headlines: Sequence[Headline], name: str) -> str:
         return ""
     ahead, behind = (sum(line.standing == way for line in headlines) for way in (AHEAD, BEHIND))
     printed = [line for line in headlines if line.published_ahead is not None]
-    paper = (
-        f" (the paper has it ahead in {sum(map(bool, (line.published_ahead for line in printed)))} of the"
-        f" {len(printed)} that it prints)"
-        if printed
-        else ""
-    )
+    won = sum(bool(line.published_ahead) for line in printed)
+    paper = f"; of the {len(printed)} of these that the paper prints it has {name} ahead in {won}" if printed else ""
     return (
-        f"Of Table I’s {len(headlines)} scores {name} leads the best other network of the paper in {ahead} and"
-        f" trails it in {behind}, by 95 % intervals, each of one pair alone, that leave zero out; in"
+        f"Of Table I’s {len(headlines)} scores in PSNR and SSIM {name} leads the best other network of the paper in"
+        f" {ahead} and trails it in {behind}, by 95 % intervals, each of one pair alone, that leave zero out; in"
         f" {len(headlines) - ahead - behind} they cannot be told apart{paper}."
     )
 

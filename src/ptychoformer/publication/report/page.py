@@ -73,7 +73,7 @@ def make_report(
     words, tables, ours = printed.words, printed.tables, printed.ours
     labels, layouts = Labels(**printed.labels), {name: Layout.of(table) for name, table in words.items()}
     first = layouts[HEADLINE_TABLE]
-    runs = report_runs.trained_runs(printed.trained, labels)
+    runs = report_runs.trained_runs(printed, labels)
     of_first = read_table(tables[HEADLINE_TABLE], COLUMNS), read_table(statistics[HEADLINE_TABLE][1], PAIRWISE)
     lead = headlines(*of_first, first, ours)
     page = template(TEMPLATE, {"tied": _tied, "lettered": _lettered}).render(

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ptychoformer.contents import Contents, read_contents
 from ptychoformer.paths import Run
 from ptychoformer.publication.inputs import read_trained_as
+from ptychoformer.publication.store.holdings import INDEX, RETRAINED
 from ptychoformer.publication.store.unpack import trained
 
 
@@ -22,6 +23,8 @@ class Printed:
         contents: of the paper.
         trained: each run of every experiment to its provenance; what jobs left of other runs is not
             counted.
+        retrained: the same of runs that were trained once more for Figure 9, which alone is of
+            these.
         words: the names of the tables to what they were made with: the parts of a `layout.Layout`,
             and ``scale_note`` as `compare.make_table` takes it. Decides which tables are shown, in
             which order.
@@ -45,6 +48,7 @@ class Printed:
     missing_scan: str = ""
     harvest_note: str = ""
     caution: str = ""
+    retrained: Mapping[Run, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, files: Any, params: Any, store: Path | None) -> "Printed":
@@ -58,9 +62,11 @@ class Printed:
             InputError: see `read_trained_as`, or a file cannot be read.
         """
         if store:
-            made = trained(store, params.runs)
+            made, again = trained(store, params.runs), store / RETRAINED
+            retrained = trained(again, params.runs) if (again / INDEX).is_file() else {}
         else:
             made = read_trained_as(files.checkpoints, params.scale["training"], params.epochs)
+            retrained = {}
         return cls(
             tables=dict(zip(params.words, files.tables, strict=True)),
             claims=files.claims,
@@ -73,4 +79,5 @@ class Printed:
             missing_scan=params.missing_scan,
             harvest_note=params.harvest_note,
             caution=params.caution,
+            retrained=retrained,
         )

@@ -17,13 +17,20 @@ from ptychoformer.evaluation import REFERENCES, SCENE, WHOLE
 from ptychoformer.evaluation.columns import PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
-from ptychoformer.publication.claims.judge import LOCAL, VERDICTS_ELSEWHERE
-from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
+from ptychoformer.publication.claims.judge import LOCAL
 from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.names import REFERENCE_LABELS, counted
-from ptychoformer.publication.report.claims import FAILING, flipped, read_verdicts
+from ptychoformer.publication.report.claims import read_verdicts
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.leads import SHOWN, leads, table_of_scores
+from ptychoformer.publication.report.verdicts import (
+    CLAIM_COLUMNS,
+    CLAIMS,
+    are_kept,
+    caution,
+    count_of_verdicts,
+    table_of_verdicts,
+)
 from ptychoformer.publication.store.files import read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import BLOCK_TITLES
@@ -31,8 +38,7 @@ from ptychoformer.simulation.scan import WHOLE_SCAN
 from ptychoformer.tables import write_csv
 
 BEGIN, END = "<!-- results: begin, made by `make readme` -->", "<!-- results: end -->"
-METRICS, CLAIMS = "metrics.csv", "claims.csv"
-CLAIM_COLUMNS = ("id", "judges", "verdict", "n_seeds", "scale", "source", *VERDICTS_ELSEWHERE)
+METRICS = "metrics.csv"
 _SCHEDULE = ["n_train", "epochs", "batch_size"]
 
 
@@ -43,10 +49,12 @@ class Sources:
     Args:
         runs: folder of the reference runs (`store`), with a copy of the verdicts on them.
         laptop: folder of `keep`.
+        claims: the paper's claims (`catalogue`).
     """
 
     runs: str | os.PathLike
     laptop: str | os.PathLike
+    claims: str | os.PathLike
 
 
 @dataclass(frozen=True)
@@ -142,20 +150,20 @@ def headline_of_results(sources: Sources, told: Told) -> str:
     # A condition without whole seeds is one sentence, and has no table below it.
     shown = paragraphs[:2] if len(paragraphs) > 1 and paragraphs[1].startswith("|") else paragraphs[:1]
     scales = {"At full size": Path(sources.runs), "At laptop scale": Path(sources.laptop)}
-    shown += [f"{scale}, {verdicts}" for scale, folder in scales.items() if (verdicts := _verdicts(folder))]
-    shown.append(_caution(Path(sources.runs)))
+    shown += [f"{scale}, {verdicts}" for scale, folder in scales.items() if (verdicts := count_of_verdicts(folder))]
+    shown.append(caution(sources.runs, sources.claims))
     return "\n\n".join(filter(None, shown)) + "\n"
 
 
 def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
     yield "## At full size"
-    yield _verdicts(Path(sources.runs))
-    yield _caution(Path(sources.runs))
+    yield count_of_verdicts(sources.runs)
+    yield caution(sources.runs, sources.claims)
     yield (
         "The numbers are from the runs in `resources/reference`, with the paper's own object and probe; only the"
         " objects of Table II are generated. Each is the score of the stitched scene, mean ± sample standard deviation"
-        " over the seeds that every network has. Numbers in brackets are the paper's, given where the block is the one"
-        " that the paper tested on."
+        " over the seeds that every network has. Numbers in brackets are the paper's, given on the block that it most"
+        " likely tested on, and in Table II, where its object is another one."
     )
     yield (
         "A lead is the mean difference within seeds between the network with the highest mean and the next one. These"
@@ -164,6 +172,14 @@ def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
     scores = read_scores(sources.runs)
     for told in tables:
         yield from _table(told, scores)
+    if are_kept(sources.runs):
+        yield "### Every claim at full size"
+        yield (
+            "The paper's statements, each with the verdict on the stitched scene of the lower right block (Table II: of"
+            " the whole object), the number of seeds that it rests on, and where it comes out otherwise. The report has"
+            " effects, intervals and reasons."
+        )
+        yield table_of_verdicts(sources.runs, sources.claims)
 
 
 def _table(told: Told, scores: pd.DataFrame) -> Iterator[str]:
@@ -230,7 +246,7 @@ def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
         yield "The report of `make paper` has the numbers; no numbers are kept here yet."
         return
     rows = read_metrics(folder / METRICS)
-    yield _verdicts(folder)
+    yield count_of_verdicts(folder)
     yield (
         "These are means over the seeds of the scores of stitched scenes, from `make paper`; `resources/laptop` holds a"
         " copy."
@@ -259,32 +275,3 @@ def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
     networks_at = ", ".join(f"{labels.network(name)} {QUANTITIES['psnr'].text(psnr[name])}" for name in networks)
     yield f"*{about}.* Amplitude PSNR (dB): {networks_at}; {', '.join(scale)}."
     yield leads(runs[runs["seed"].isin(seeds)], networks, labels)
-
-
-def _verdicts(folder: Path) -> str:
-    """Say how many claims hold by the verdicts that are kept in a folder, as a sentence that may
-    also end another; empty if none are.
-    """
-    if not (folder / CLAIMS).is_file():
-        return ""
-    claims = read_table(folder / CLAIMS, ("verdict", "n_seeds"), text=["verdict", *VERDICTS_ELSEWHERE])
-    holding, failing, undecided = (int((claims["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, UNDECIDED))
-    not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
-    parts = [counted(holding, f"of {len(claims)} claims holds", f"of {len(claims)} claims hold")]
-    parts += [counted(failing, *FAILING)] if failing else []
-    parts += [counted(undecided, "is undecided", "are undecided")] if undecided else []
-    words = f"{', '.join(parts[:-1])} and {parts[-1]}" if parts[1:] else parts[0]
-    return f"{words}{f' ({not_run} of them for lack of runs)' if not_run else ''}."
-
-
-def _caution(folder: Path) -> str:
-    """Say what the verdicts that are kept in a folder depend on; empty if none are."""
-    if not (folder / CLAIMS).is_file():
-        return ""
-    claims = read_table(folder / CLAIMS, CLAIM_COLUMNS, text=["verdict", *VERDICTS_ELSEWHERE])
-    differ = int(flipped(claims[claims["n_seeds"] > 0]).sum())
-    return (
-        "These verdicts are on stitched scenes of one block. The paper does not say what its scores are of: on single"
-        f" patterns, or on another part of the test strip, {differ or 'none'} of the verdicts at full size"
-        f" come{'s' if differ == 1 else ''} out otherwise. Claims overlap, so that one effect can decide several."
-    )

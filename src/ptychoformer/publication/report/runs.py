@@ -11,17 +11,24 @@ import pandas as pd
 from ptychoformer.evaluation.quantities import MISSING, number
 from ptychoformer.paths import Run
 from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.printed import Printed
 
 _FACTS = ("package", "configuration_digest", "code", "device", "machine", "date", "seconds")
 Trained = tuple[Run, Mapping[str, Any]]
 
 
-def trained_runs(runs: Mapping[Run, Mapping[str, Any]], labels: Labels) -> list[Trained]:
-    """Sort every run, with its provenance, in the order of the tables."""
-    return sorted(
-        runs.items(),
-        key=lambda pair: (_rank(labels.datasets, pair[0].dataset), -pair[0].n_train, *_place(pair[0], labels)),
-    )
+def trained_runs(printed: Printed, labels: Labels) -> list[Trained]:
+    """Sort every run, with its provenance, in the order of the tables; those that were trained
+    again come last.
+    """
+    return [
+        *sorted(printed.trained.items(), key=lambda pair: _rank_of_run(pair[0], labels)),
+        *sorted(printed.retrained.items(), key=lambda pair: _rank_of_run(pair[0], labels)),
+    ]
+
+
+def _rank_of_run(run: Run, labels: Labels) -> tuple:
+    return _rank(labels.datasets, run.dataset), -run.n_train, *_place(run, labels)
 
 
 def _place(run: Run, labels: Labels) -> tuple:

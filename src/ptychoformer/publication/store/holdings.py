@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,16 @@ INDEX, VIEWS = "runs.csv", "views.h5"  # of a store
 RETRAINED = "retrained"
 MEASURED_PARTS = ("bands", "spectra")  # of scenes, which alone are taken from there
 # What is looked at here.
-_COLUMNS = ("dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size")
+_COLUMNS = (
+    *("dataset", "test", "model", "loss", "n_train", "seed"),
+    *("blocks", "parts", "epochs", "batch_size", "device"),
+)
 _CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
 
 Method = tuple[str, str]  # network and loss
 Cell = tuple[str, int]  # dataset and number of training patterns
+_Key = tuple[str, str, str, str, int]  # dataset, test, network, loss and number of training patterns
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,15 @@ class Part:
             left out.
         absent_methods: networks or losses that the config asks for besides, in words.
         absent_places: conditions and sizes of the training set likewise.
+        devices: each device on which some of it was trained, to what was, in words: all of it where
+            it is one device.
     """
 
     methods: tuple[Method, ...]
     seeds: Mapping[Cell, tuple[int, ...]]
     absent_methods: tuple[str, ...]
     absent_places: tuple[str, ...]
+    devices: Mapping[str, tuple[str, ...]]
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -86,23 +93,31 @@ class Holdings:
     Attributes:
         parts: experiment to what is whole of it; those of which nothing is are absent.
         runs: the same experiments to all their runs that are held, whole or not.
+        retrained_on: devices on which runs were trained again, since the store lacked what is
+            measured of their scenes.
 
     Raises:
         InputError: there is no store, or its list of runs is damaged.
     """
 
     def __init__(self, folder: str | os.PathLike, config: Mapping[str, Any]):
-        self._runs: dict[tuple[str, str, str, str, int], dict[int, set[str]]] = {}
+        self._runs: dict[_Key, dict[int, set[str]]] = {}
+        self._devices: dict[_Key, dict[int, str]] = {}
+        self.retrained_on: set[str] = set()
         headline = headline_of(config, "table1")
         place = headline["block"], headline["level"]
         for row in _rows(Path(folder, INDEX)):
             if _trained_as_asked(row, config):
                 self._runs.setdefault(_key(row), {})[int(row["seed"])] = _kept(row, place)
+                self._devices.setdefault(_key(row), {})[int(row["seed"])] = row["device"]
         if (again := Path(folder, RETRAINED, INDEX)).is_file():
             for row in _rows(again):
                 held = self._runs.get(_key(row), {}).get(int(row["seed"]))
-                if held is not None and _trained_as_asked(row, config):
-                    held |= _kept(row, place).intersection(MEASURED_PARTS)
+                if held is None or not _trained_as_asked(row, config):
+                    continue
+                if lacked := _kept(row, place).intersection(MEASURED_PARTS) - held:
+                    held |= lacked
+                    self.retrained_on.add(row["device"])
         parts = {name: _part(name, config, self) for name in config["experiments"] if name != _MEASURED}
         self.parts = {name: part for name, part in parts.items() if part}
         self.runs = {name: _runs(name, config, self) for name in self.parts}
@@ -113,6 +128,11 @@ class Holdings:
         """
         found = self._runs.get((dataset, test or dataset, *method, size), {})
         return {seed for seed, kept in found.items() if having in kept}
+
+    def devices(self, dataset: str, test: str | None, method: Method, size: int, seeds: Iterable[int]) -> set[str]:
+        """Find the devices on which seeds of a run were trained."""
+        found = self._devices[dataset, test or dataset, *method, size]
+        return {found[seed] for seed in seeds}
 
     def narrowed(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Cut the config down to what is whole; experiments of which nothing is are left alone."""
@@ -159,7 +179,7 @@ def _rows(index: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _key(row: Mapping[str, str]) -> tuple[str, str, str, str, int]:
+def _key(row: Mapping[str, str]) -> _Key:
     return row["dataset"], row["test"], row["model"], row["loss"], int(row["n_train"])
 
 
@@ -207,7 +227,8 @@ def _part(experiment: str, config: Mapping[str, Any], holdings: Holdings) -> Par
         return None
     absent_methods = _names(config, experiment, [method for method in methods if method not in chosen])
     absent_places = _places(config, [cell for cell in cells if cell not in seeds], cells)
-    return Part(chosen, seeds, tuple(absent_methods), tuple(absent_places))
+    devices = _devices(config, experiment, chosen, seeds, holdings)
+    return Part(chosen, seeds, tuple(absent_methods), tuple(absent_places), devices)
 
 
 def _asked(experiment: str, config: Mapping[str, Any]) -> tuple[list[Method], list[Cell]]:
@@ -252,6 +273,34 @@ def _candidates(
     found = {frozenset(method for method in methods if seed in held[cell, method]) for cell in cells for seed in seeds}
     found |= {one & other for one, other in combinations(found, 2)}
     return sorted(tuple(method for method in methods if method in chosen) for chosen in found if chosen)
+
+
+def _devices(
+    config: Mapping[str, Any],
+    experiment: str,
+    methods: Iterable[Method],
+    seeds: Mapping[Cell, Iterable[int]],
+    holdings: Holdings,
+) -> dict[str, tuple[str, ...]]:
+    """Find what was trained on which device, see `Part.devices`: networks or losses, or conditions
+    and sizes where all of these were trained on several.
+    """
+    test = config["experiments"][experiment]["test"]
+    by_method: dict[str, dict[Method, None]] = {}
+    by_cell: dict[str, dict[Cell, None]] = {}
+    for method, (cell, whole) in product(methods, seeds.items()):
+        for device in holdings.devices(cell[0], test, method, cell[1], whole):
+            by_method.setdefault(device, {})[method] = None
+            by_cell.setdefault(device, {})[cell] = None
+    if _are_apart(by_method.values()):
+        return {device: tuple(_names(config, experiment, names)) for device, names in by_method.items()}
+    return {device: tuple(_places(config, cells, [*seeds])) for device, cells in by_cell.items()}
+
+
+def _are_apart(groups: Iterable[Iterable[Any]]) -> bool:
+    """Say whether nothing is in two groups."""
+    together = [*chain.from_iterable(groups)]
+    return len(together) == len({*together})
 
 
 def _names(config: Mapping[str, Any], experiment: str, methods: Iterable[Method]) -> Iterable[str]:

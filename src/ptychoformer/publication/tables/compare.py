@@ -14,6 +14,7 @@ from ptychoformer.evaluation.columns import PAIRWISE, PUBLISHED, read_table
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.files import write_text
+from ptychoformer.publication.names import in_a_row
 from ptychoformer.publication.tables.layout import Layout, Part
 from ptychoformer.publication.tables.typeset import latex_document, markdown_document
 from ptychoformer.tables import write_csv
@@ -213,12 +214,11 @@ def _mark(table: pd.DataFrame, pairs: pd.DataFrame, methods: list[str]) -> pd.Da
 
 def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_note: str) -> list[str]:
     """Write the footnotes, one sentence or two each, for readers of any of the table's forms."""
-    *others, last = (QUANTITIES[metric].name for metric in layout.table.metrics)
-    names = f"{', '.join(others)} and {last}" if others else last
+    metrics = [QUANTITIES[metric].name for metric in layout.table.metrics]
     return [
         *([layout.table.note] if layout.table.note else []),
         _seeds_note(table),
-        f"{names} of amplitude and phase on the labels' 0 to 1 scale, peak 1.",
+        f"{in_a_row(metrics)} of amplitude and phase on the labels' 0 to 1 scale, peak 1.",
         (
             "Relative phase: less its mean error, of a scene or of each pattern, since a pattern does not change with"
             " the constant phase of its window."

@@ -1,7 +1,7 @@
 """What readers must know of an experiment's scale and of where its runs come from, in words."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -16,8 +16,8 @@ from ptychoformer.drawn import (
 )
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments
-from ptychoformer.publication.names import counted, listed_figures, object_name
-from ptychoformer.publication.store.holdings import SEEDS_FIXED
+from ptychoformer.publication.names import counted, device_name, in_a_row, listed_figures, object_name
+from ptychoformer.publication.store.holdings import SEEDS_FIXED, Part
 from ptychoformer.publication.tables.layout import Layout
 
 INTERIM = f"Interim: fewer than the {SEEDS_FIXED} seeds that were fixed beforehand."
@@ -62,7 +62,7 @@ def scale_note(experiments: Experiments, experiment: str) -> str:
     note = f"Each network was trained on {patterns} patterns for {epochs}, with {seeds}."
     simulated = [config["datasets"][dataset] for dataset in datasets if not experiments.is_measured(dataset)]
     generated = any(config["objects"][dataset["object"]]["kind"] != "tiff" for dataset in simulated)
-    caution = " The object is a generated one, not the paper's: differences from the paper are of scale and object too."
+    caution = " The object is a generated one, not the paper's, which differences from the paper may be due to."
     return (note + caution if generated else note) + _holdings_note(experiments, experiment)
 
 
@@ -71,7 +71,9 @@ def scales(experiments: Experiments, names: Iterable[str]) -> dict[str, str]:
     measured on Table I's scenes.
     """
     found = {name: _scale(experiments, name) for name in names}
-    return found | ({"bands": found["table1"]} if "table1" in found else {})
+    again = experiments.holdings.retrained_on if experiments.holdings else set()
+    bands = _scale(experiments, "table1", again) if "table1" in found else ""
+    return found | ({"bands": bands} if bands else {})
 
 
 def harvest_note(
@@ -119,7 +121,7 @@ def _note_of_fig8(experiments: Experiments) -> str:
     seeds = f"with {counts[shown[0]]}" if len(set(counts.values())) == 1 else of_each
     parts = [experiments.holdings.parts[name] for name in shown] if experiments.holdings else []
     absent = dict.fromkeys(what for part in parts for what in part.absent)
-    return f"Here {seeds}.{_shortcomings(any(part.interim for part in parts), absent)}"
+    return f"Here {seeds}.{_shortcomings(any(part.interim for part in parts), absent)}{_devices_note(*parts)}"
 
 
 def _note_of_fig9(experiments: Experiments) -> str:
@@ -129,19 +131,32 @@ def _note_of_fig9(experiments: Experiments) -> str:
     seeds = len({run["seed"] for run in runs_of_fig9(experiments)})
     count, absent = counted(seeds, "seed"), experiments.holdings.parts["table1"].absent_methods
     lacking = _shortcomings(seeds < SEEDS_FIXED, absent)
-    return f"Here with the {count} of which the reference runs have every network’s spectra.{lacking}"
+    again = _on_devices(experiments.holdings.retrained_on)
+    elsewhere = f" They were trained again{again}: these are not the scenes of Figure 4." if again else ""
+    return f"Here with the {count} of which the reference runs have every network’s spectra.{elsewhere}{lacking}"
 
 
 def _note_of_fig10(experiments: Experiments) -> str:
     part = experiments.holdings and experiments.holdings.parts["table4"]
-    lacking = _shortcomings(part.interim, absent_weights(experiments)) if part else ""
+    lacking = f"{_shortcomings(part.interim, absent_weights(experiments))}{_devices_note(part)}" if part else ""
     return f"Here with {_seeds(experiments, 'table4')}.{lacking}"
 
 
-def _scale(experiments: Experiments, experiment: str) -> str:
+def _scale(experiments: Experiments, experiment: str, retrained_on: Collection[str] = ()) -> str:
+    """Say how much networks were trained, and on what; and on which devices, where these are
+    several or what is meant was trained again on others.
+    """
     of_what = ", ".join(dict.fromkeys(_object(experiments, dataset) for dataset in experiments.datasets(experiment)))
     sizes = ", ".join(f"{size:,}" for size in experiments.all_sizes(experiment))
-    return f"{sizes} patterns of {of_what}, {_epochs(experiments, experiment)}"
+    part = experiments.holdings and experiments.holdings.parts.get(experiment)
+    devices = part.devices if part and len(part.devices) > 1 else ()
+    where = f", trained again{_on_devices(retrained_on)}" if retrained_on else _on_devices(devices)
+    return f"{sizes} patterns of {of_what}, {_epochs(experiments, experiment)}{where}"
+
+
+def _on_devices(devices: Collection[str]) -> str:
+    """Say on which devices, as the end of a sentence; nothing if there are none."""
+    return f", on {in_a_row(sorted(map(device_name, devices)))}" if devices else ""
 
 
 def _object(experiments: Experiments, dataset: str) -> str:
@@ -169,7 +184,20 @@ def _seeds(experiments: Experiments, experiment: str) -> str:
 
 def _holdings_note(experiments: Experiments, experiment: str) -> str:
     part = experiments.holdings and experiments.holdings.parts.get(experiment)
-    return f" Reference runs, harvested from elsewhere.{_shortcomings(part.interim, part.absent)}" if part else ""
+    if not part:
+        return ""
+    return f" Reference runs, harvested from elsewhere.{_shortcomings(part.interim, part.absent)}{_devices_note(part)}"
+
+
+def _devices_note(*parts: Part) -> str:
+    """Say what of parts of a store was trained on which device, where that is not one: there a seed
+    pairs runs less well.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for device, names in chain.from_iterable(part.devices.items() for part in parts if len(part.devices) > 1):
+        found.setdefault(device, {}).update(dict.fromkeys(names))
+    where = "; ".join(f"{_listed(names)} on {device_name(device)}" for device, names in found.items())
+    return f" Not trained on one device: {where}." if where else ""
 
 
 def _shortcomings(interim: bool, absent: Collection[str]) -> str:
