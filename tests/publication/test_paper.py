@@ -191,6 +191,23 @@ def test_a_claim_that_reference_runs_speak_of_does_not_wait(inputs, tmp_path):
     assert "#let claim(body) = block(breakable: false," in made
 
 
+def test_the_abstract_counts_verdicts_that_are_interim_or_otherwise_elsewhere(inputs, document, tmp_path):
+    assert "Interim, of fewer" not in document
+    claims = pd.read_csv(inputs["claims"], keep_default_na=False)
+    judged = claims.query("source == 'local' and n_seeds > 0").index
+    claims.loc[judged[:4], "interim"] = True
+    claims.loc[judged, "verdict_pattern"] = claims.loc[judged, "verdict"]
+    for column in ("verdict_unseen", "verdict_lower_right", "verdict_lower_left", "verdict_strip"):
+        claims[column] = ""
+    turned = {"holds": "undecided", "does not hold": "holds", "undecided": "holds"}
+    claims.loc[judged[:3], "verdict_pattern"] = claims.loc[judged[:3], "verdict"].map(turned)
+    claims.to_csv(tmp_path / "claims.csv", index=False)
+    make_paper(**told(inputs | dict(claims=tmp_path / "claims.csv")))
+    made = inputs["source"].read_text().replace("\u00a0", " ")
+    assert "elsewhere on the test strip: 3 of the verdicts here." in made
+    assert "Interim, of fewer seeds than were fixed beforehand: 4." in made
+
+
 def test_no_raw_name_is_printed(document, inputs):
     names = [name for part in inputs["labels"].values() for name in part if "_" in name]
     assert escaped("50 % overlap") in document

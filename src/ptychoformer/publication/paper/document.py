@@ -225,13 +225,17 @@ def _claims(path: str | os.PathLike, labels: Labels, contents: Contents) -> dict
     """Gather the claims by section of the paper, and how many have which verdict, in words."""
     verdicts = report_claims.read_verdicts(path)
     counted = {source: verdicts.loc[verdicts["source"] == source, "verdict"] for source in (LOCAL, REFERENCE)}
+    run = verdicts.query("source == @LOCAL and n_seeds > 0")
+    of_here = report_claims.tally(verdicts, LOCAL)
     return {
         "sections": report_claims.sections(verdicts, labels, contents),
         "styles": report_claims.STYLES,
         "tally": report_claims.in_words(list(counted[LOCAL])),
         "reference_tally": report_claims.in_words(list(counted[REFERENCE])),
         "n_claims": len(counted[LOCAL]),
-        "kinds": report_claims.tally(verdicts, LOCAL).by_kind,
+        "kinds": of_here.by_kind,
+        "interim": of_here.interim,
+        "differ": int(report_claims.flipped(run).sum()),
     }
 
 

@@ -52,10 +52,10 @@ def caution(folder: str | os.PathLike, claims_yaml: str | os.PathLike) -> str:
     run = _read(folder).query("n_seeds > 0")
     judged, differ = int((run[list(VERDICTS_ELSEWHERE)] != "").any(axis=1).sum()), int(flipped(run).sum())
     return (
-        "These verdicts are on stitched scenes of one block. The paper does not say what its scores are of. Of"
-        f" {judged} verdicts at full size {differ or 'none'} come{'s' if differ == 1 else ''} out otherwise elsewhere:"
-        " over single patterns, on another part of the test strip, or where no training pattern lights the"
-        f" object.{_only_over_patterns(run, claims_yaml)} Claims overlap, so that one effect can decide"
+        "These verdicts are on stitched scenes of one block. The paper does not say what its scores are of: over single"
+        " patterns, elsewhere on the test strip, or where no training pattern lights the object,"
+        f" {differ or 'none'} of {judged} come{'s' if differ == 1 else ''} out"
+        f" otherwise.{_only_over_patterns(run, claims_yaml)} Claims overlap, so that one effect can decide"
         f" several.{_interim(run)}"
     )
 
@@ -64,7 +64,7 @@ def _only_over_patterns(run: pd.DataFrame, claims_yaml: str | os.PathLike) -> st
     found = run[(run[f"verdict_{PATTERN}"] == HOLDS) & (run["verdict"] != HOLDS)]
     statements = {claim.id: claim.statement for claim in read_claims(claims_yaml)}
     named = [f"*{markdown(statements[name])}*" for name in found["id"]]
-    return f" Over single patterns, though not on the scene, this holds: {' '.join(named)}" if named else ""
+    return f" Over single patterns this holds, though not on the scene: {' '.join(named)}" if named else ""
 
 
 def _interim(run: pd.DataFrame) -> str:
@@ -73,8 +73,8 @@ def _interim(run: pd.DataFrame) -> str:
         return ""
     holding = int((few["verdict"] == HOLDS).sum())
     return (
-        f" {counted(len(few), 'verdict is', 'verdicts are')} *interim*, {holding or 'none'} of those that hold among"
-        f" them: they rest on fewer than the {SEEDS_FIXED} seeds that were fixed beforehand."
+        f" {counted(len(few), 'verdict is', 'verdicts are')} *interim*, on fewer than the {SEEDS_FIXED} seeds that were"
+        f" fixed beforehand; {holding or 'none'} of these hold{'s' if holding == 1 else ''}."
     )
 
 
