@@ -100,6 +100,9 @@ audit: .venv/audit/bin/pip-audit  ## known vulnerabilities of what the locks lis
 	.venv/docs/bin/python -m pip install --disable-pip-version-check --quiet --requirement .venv/docs/requirements.txt
 	touch $@
 
+# Compiled modules and what provenance remembers of them are copied with the project, instead of made in each copy.
+test test-all: export PYTHONDONTWRITEBYTECODE =
+
 test: .venv/installed  ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 

@@ -1,6 +1,9 @@
 """A digest changes with what can change a result, and with nothing else."""
 
 import json
+import sys
+from importlib.util import cache_from_source
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +29,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
 
     def edit(name, old, new):
-        for cached in (code_digest, provenance._nodes, provenance._code, provenance._imports):
+        for cached in (code_digest, provenance._source, provenance._code, provenance._imports):
             cached.cache_clear()
         path = tmp_path / name
         assert old in path.read_text()
@@ -55,6 +58,32 @@ def test_code_digest(package, name, old, new, changes):
     before = code_digest("a.one")
     package(name, old, new)
     assert (code_digest("a.one") != before) == changes
+
+
+@pytest.mark.parametrize("damage", ["{", "null", '{"key": []}', '{"key": KEY, "source": {"code": "x"}}'])
+def test_what_was_remembered_of_a_module_is_not_believed_once_it_is_damaged_or_of_other_code(
+    package, tmp_path, monkeypatch, damage
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    package("b.py", "x", "x")
+    before = code_digest("a.one")
+    memory = Path(cache_from_source(tmp_path / "a/one.py")).with_suffix(".code")
+    remembered = json.loads(memory.read_text())
+    assert "return 2 * f()" in remembered["source"]["code"]
+    memory.write_text(damage.replace("KEY", json.dumps(remembered["key"])))
+    package("b.py", "x", "x")
+    assert code_digest("a.one") == before
+    assert json.loads(memory.read_text()) == remembered
+    package("a/one.py", "2 * f()", "3 * f()")
+    assert code_digest("a.one") != before
+    assert "return 3 * f()" in json.loads(memory.read_text())["source"]["code"]
+
+
+def test_who_wants_no_compiled_modules_gets_none_that_are_remembered(package, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    package("b.py", "x", "x")
+    code_digest("a.one")
+    assert not list(tmp_path.rglob("*.code"))
 
 
 def test_a_digest_is_made_once_however_many_jobs_ask_for_it(package):

@@ -6,15 +6,19 @@ import ast
 import hashlib
 import json
 import platform
+import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
 from ptychoformer import __version__, outside
-from ptychoformer.errors import InputError, raise_unless_damaged
-from ptychoformer.files import check_file, content_digest, write_text
+from ptychoformer.errors import InputError, OutputError, raise_unless_damaged
+from ptychoformer.files import atomic, check_file, content_digest, write_text
 
 PACKAGE = Path(__file__).parent
 OUTSIDE = "outside:"  # before the name of a module that is not of the package: see `outside`
@@ -86,11 +90,19 @@ def parsed(path: Path, name: str) -> ast.Module:
         InputError: it cannot be read or is no Python; with the line.
     """
     try:
-        return ast.parse(path.read_bytes())
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{name} cannot be read as Python ({error}).") from error
+    return _tree(content, name)
+
+
+def _tree(content: bytes, name: str) -> ast.Module:
+    try:
+        return ast.parse(content)
     except SyntaxError as error:
         place = f", line {error.lineno}" if error.lineno else ""
         raise InputError(f"{name}{place}: {error.msg}.") from error
-    except (OSError, ValueError) as error:  # the latter of a file with null bytes
+    except ValueError as error:  # of a file with null bytes
         raise InputError(f"{name} cannot be read as Python ({error}).") from error
 
 
@@ -119,33 +131,79 @@ def _first_content(module: str) -> str:
     return content_digest(_path(module))
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What counts of a module.
+
+    Args:
+        code: without comments, docstrings and layout.
+        imports: of each import what it names, from which module (None without one), and the level
+            of a relative one.
+        dotted: its strings with a dot, which may name files beside it.
+    """
+
+    code: str
+    imports: list[tuple[list[str], str | None, int]]
+    dotted: list[str]
+
+
 @cache
-def _nodes(module: str) -> list[ast.AST]:
-    """List the syntax tree without its docstrings, and every node under it."""
+def _source(module: str) -> _Source:
+    """Read a module. Of the package's own what was read is remembered beside Python's cache of it:
+    to parse them all takes longer than the rest of a plan.
+    """
     _first_content(module)
-    nodes: list[ast.AST] = [parsed(_path(module), module.removeprefix(OUTSIDE))]
+    path = _path(module)
+    content = path.read_bytes()
+    if module.startswith(OUTSIDE):
+        return _read(content, module.removeprefix(OUTSIDE))
+    memory, key = Path(cache_from_source(path)).with_suffix(".code"), [hashlib.sha256(content).hexdigest(), _reader()]
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        known = json.loads(memory.read_text(encoding="utf-8"))
+        if known["key"] == key:
+            return _Source(**known["source"])
+    source = _read(content, module)
+    # A folder that cannot be written to costs no more than reading the file again.
+    if not sys.dont_write_bytecode:
+        with suppress(OSError, OutputError), atomic(memory, shared=True) as temporary:
+            temporary.write_text(json.dumps({"key": key, "source": vars(source)}), encoding="utf-8")
+    return source
+
+
+@cache
+def _reader() -> str:
+    """Compute the SHA-256 of this file, by which sources are read."""
+    return content_digest(__file__)
+
+
+def _read(content: bytes, name: str) -> _Source:
+    nodes: list[ast.AST] = [_tree(content, name)]
+    imports: list[tuple[list[str], str | None, int]] = []
+    dotted = set()
     for node in nodes:  # grows as it goes
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
             and ast.get_docstring(node, clean=False) is not None
         ):
             node.body = node.body[1:]
+        elif isinstance(node, ast.Import):
+            imports.append(([alias.name for alias in node.names], None, 0))
+        elif isinstance(node, ast.ImportFrom):
+            imports.append(([alias.name for alias in node.names], node.module, node.level))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
+            dotted.add(node.value)
         nodes.extend(ast.iter_child_nodes(node))
-    return nodes
+    return _Source(ast.unparse(nodes[0]), imports, sorted(dotted))
 
 
 @cache
 def _code(module: str) -> list[str]:
-    folder, nodes = _path(module).parent, _nodes(module)
-    names = {
-        node.value
-        for node in nodes
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value
-    }
-    if not module.startswith(OUTSIDE):  # whose modules count where they are imported, rather than where one is named
-        names = {name for name in names if not name.endswith(".py")}
+    """Return the code of a module, and the content of each file beside it that it names."""
+    folder, source = _path(module).parent, _source(module)
+    # Modules of users' own count where one is named, those of the package where one is imported.
+    names = source.dotted if module.startswith(OUTSIDE) else [n for n in source.dotted if not n.endswith(".py")]
     beside = sorted(name for name in names if "/" not in name and len(name) < 100 and (folder / name).is_file())
-    return [ast.unparse(nodes[0]), *(_content(folder / name) for name in beside)]
+    return [source.code, *(_content(folder / name) for name in beside)]
 
 
 def _content(path: Path) -> str:
@@ -158,14 +216,9 @@ def _content(path: Path) -> str:
 @cache
 def _imports(module: str) -> tuple[str, ...]:
     found = set()
-    for node in _nodes(module):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        inside = (name.removeprefix("ptychoformer.") for name in names if name.startswith("ptychoformer."))
+    for names, base, _ in _source(module).imports:
+        whole = [base, *(f"{base}.{name}" for name in names)] if base else names
+        inside = (name.removeprefix("ptychoformer.") for name in whole if name.startswith("ptychoformer."))
         found.update(name for name in inside if name not in UNCOUNTED and _path(name).is_file())
     return tuple(sorted(found | _of_users(module)))
 
@@ -176,13 +229,10 @@ def _of_users(module: str) -> set[str]:
     if kind == module:
         return set()
     found = set() if kind.endswith(".py") else set(outside.imported(kind, kind))
-    for node in _nodes(module):
-        if isinstance(node, ast.Import):
-            found.update(place for alias in node.names for place in outside.imported(kind, alias.name))
-        elif isinstance(node, ast.ImportFrom):
-            base = [node.module] if node.module else []
-            names = [".".join([*base, *more]) for more in ([], *([alias.name] for alias in node.names))]
-            found.update(place for name in names for place in outside.imported(kind, name, node.level))
+    for names, base, level in _source(module).imports:
+        parts = [base] if base else []
+        whole = [".".join([*parts, *more]) for more in ([], *([name] for name in names))] if level or base else names
+        found.update(place for name in whole for place in outside.imported(kind, name, level))
     return {f"{OUTSIDE}{name}" for name in found - {kind}}
 
 

@@ -217,7 +217,9 @@ class TestVerdicts:
         assert re.search(
             r"Over single patterns this holds, though not on the scene: \*[^*]*amplitude PSNR[^*]*\*", told
         )
-        assert "1 verdict is *interim*, on fewer than the 10 seeds that were fixed beforehand; 1 of these holds." in told
+        assert (
+            "1 verdict is *interim*, on fewer than the 10 seeds that were fixed beforehand; 1 of these holds." in told
+        )
 
     def test_every_claim_stands_in_the_papers_order(self, kept):
         _, _, measured, clean, overlap = table_of_verdicts(kept, CLAIMS_OF_THE_PAPER).splitlines()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ptychoformer.provenance import _code, _imports, _nodes, code_digest
+from ptychoformer.provenance import _code, _imports, _source, code_digest
 from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.fit import Run, fit, fit_together
@@ -59,7 +59,7 @@ def build(window, *, channels: int = 2):
 @pytest.fixture
 def own(tmp_path):
     """The entry of a network in a file of a user's own."""
-    for cached in (code_digest, _nodes, _code, _imports):
+    for cached in (code_digest, _source, _code, _imports):
         cached.cache_clear()
     (tmp_path / "own.py").write_text(OWN)
     return NetworkEntry(str(tmp_path / "own.py"), {})

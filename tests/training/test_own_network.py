@@ -10,7 +10,7 @@ import torch
 from ptychoformer.errors import InputError, TrainingError
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.evaluation.predict import predict
-from ptychoformer.provenance import _code, _imports, _nodes, code_digest, source_digest
+from ptychoformer.provenance import _code, _imports, _source, code_digest, source_digest
 from ptychoformer.tensors import load
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training.entries import LossEntry
@@ -75,7 +75,7 @@ def test_a_trained_network_of_ones_own_predicts_what_it_learned(tmp_path, make_s
 def test_a_checkpoint_whose_own_network_is_not_what_it_was_is_one_sentence(tmp_path, make_scan, own, edit, words):
     train(tmp_path / "run", make_scan(), own, epochs=1)
     edit(tmp_path / "own.py")
-    for cached in (code_digest, _nodes, _code, _imports):
+    for cached in (code_digest, _source, _code, _imports):
         cached.cache_clear()
     with pytest.raises(InputError, match=words):
         TrainedNetwork(tmp_path / "run/model.pt")
@@ -88,7 +88,7 @@ def test_a_network_that_is_edited_while_it_trains_is_signed_as_it_was_when_it_wa
     """The code that trains is what was in the file before; the digest of what is there now would vouch for another."""
 
     def forget():
-        for cached in (code_digest, _nodes, _code, _imports):
+        for cached in (code_digest, _source, _code, _imports):
             cached.cache_clear()
 
     forget()
@@ -138,7 +138,7 @@ def test_a_network_may_look_for_its_modules_where_others_are_looked_for_by_anoth
 def test_a_comment_in_ones_own_network_leaves_its_checkpoints_alone(tmp_path, make_scan, own):
     train(tmp_path / "run", make_scan(), own, epochs=1)
     (tmp_path / "own.py").write_text("# Two convolutions.\n" + OWN)
-    for cached in (code_digest, _nodes, _code, _imports):
+    for cached in (code_digest, _source, _code, _imports):
         cached.cache_clear()
     TrainedNetwork(tmp_path / "run/model.pt")
 
