@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zlib
 from importlib.util import cache_from_source
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_code_digest(package, name, old, new, changes):
     assert (code_digest("a.one") != before) == changes
 
 
-@pytest.mark.parametrize("damage", ["{", "null", '{"key": []}', '{"key": KEY, "source": {"code": "x"}}'])
+@pytest.mark.parametrize("damage", ["", "{", "null", '{"key": []}', '{"key": KEY, "source": {"code": "x"}}'])
 def test_what_was_remembered_of_a_module_is_not_believed_once_it_is_damaged_or_of_other_code(
     package, tmp_path, monkeypatch, damage
 ):
@@ -68,15 +69,16 @@ def test_what_was_remembered_of_a_module_is_not_believed_once_it_is_damaged_or_o
     package("b.py", "x", "x")
     before = code_digest("a.one")
     memory = Path(cache_from_source(tmp_path / "a/one.py")).with_suffix(".code")
-    remembered = json.loads(memory.read_text())
+    remembered = json.loads(zlib.decompress(memory.read_bytes()))
     assert "return 2 * f()" in remembered["source"]["code"]
-    memory.write_text(damage.replace("KEY", json.dumps(remembered["key"])))
+    written = zlib.compress(damage.replace("KEY", json.dumps(remembered["key"])).encode())
+    memory.write_bytes(written if damage else b"no compressed file")
     package("b.py", "x", "x")
     assert code_digest("a.one") == before
-    assert json.loads(memory.read_text()) == remembered
+    assert json.loads(zlib.decompress(memory.read_bytes())) == remembered
     package("a/one.py", "2 * f()", "3 * f()")
     assert code_digest("a.one") != before
-    assert "return 3 * f()" in json.loads(memory.read_text())["source"]["code"]
+    assert "return 3 * f()" in json.loads(zlib.decompress(memory.read_bytes()))["source"]["code"]
 
 
 def test_who_wants_no_compiled_modules_gets_none_that_are_remembered(package, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 import sys
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -158,15 +159,16 @@ def _source(module: str) -> _Source:
     if module.startswith(OUTSIDE):
         return _read(content, module.removeprefix(OUTSIDE))
     memory, key = Path(cache_from_source(path)).with_suffix(".code"), [hashlib.sha256(content).hexdigest(), _reader()]
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        known = json.loads(memory.read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError, TypeError, KeyError, zlib.error):
+        known = json.loads(zlib.decompress(memory.read_bytes()))
         if known["key"] == key:
             return _Source(**known["source"])
     source = _read(content, module)
     # A folder that cannot be written to costs no more than reading the file again.
     if not sys.dont_write_bytecode:
         with suppress(OSError, OutputError), atomic(memory, shared=True) as temporary:
-            temporary.write_text(json.dumps({"key": key, "source": vars(source)}), encoding="utf-8")
+            # Compressed, so that a search through the sources does not find all of them twice.
+            temporary.write_bytes(zlib.compress(json.dumps({"key": key, "source": vars(source)}).encode()))
     return source
 
 
