@@ -10,6 +10,7 @@ JSON schema. Values of options with other annotations, or none, are not checked.
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,7 @@ def fields_of(options: str) -> dict[str, dict[str, Any]]:
     return _fields(options, _classes())
 
 
+@cache
 def _classes() -> dict[str, ast.ClassDef]:
     nodes = (node for file in OPTIONS for node in parsed(file, str(file)).body)
     return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
