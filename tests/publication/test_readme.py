@@ -24,7 +24,7 @@ from ptychoformer.publication.report.readme import (
     keep,
     keep_verdicts,
 )
-from ptychoformer.publication.report.verdicts import CLAIM_COLUMNS, caution, table_of_verdicts
+from ptychoformer.publication.report.verdict_words import CLAIM_COLUMNS, caution, table_of_verdicts
 from ptychoformer.publication.store.files import FACTS, RUN_COLUMNS
 from ptychoformer.tables import write_csv
 

@@ -23,7 +23,7 @@ from ptychoformer.publication.names import REFERENCE_LABELS, counted
 from ptychoformer.publication.report.claims import read_verdicts
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.leads import SHOWN, leads, table_of_scores
-from ptychoformer.publication.report.verdicts import (
+from ptychoformer.publication.report.verdict_words import (
     CLAIM_COLUMNS,
     CLAIMS,
     are_kept,
