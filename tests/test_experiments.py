@@ -47,10 +47,10 @@ def kept(parts, views=(), **measured):
             return measured.get(method[0], {0, 1})
         return {0, 1} if part != "views" or method[0] in views else set()
 
-    return SimpleNamespace(parts=parts, seeds=seeds, retrained_on=set())
+    return SimpleNamespace(parts=parts, seeds=seeds, retrained_on=lambda run: None)
 
 
-def part(seeds, interim=False, absent=(), methods=(), devices=MappingProxyType({"cpu": ()})):
+def part(seeds, interim=False, absent=(), methods=(), devices=MappingProxyType({})):
     lacking = dict(absent=absent, absent_methods=absent)
     return SimpleNamespace(seeds=seeds, interim=interim, methods=methods, devices=devices, **lacking)
 
@@ -290,20 +290,27 @@ class TestNotes:
         }
 
     def test_what_was_not_trained_on_one_device_is_told(self):
-        devices = {"NVIDIA H100": ("MSE",), "cpu": ("MAE", "Weighted, α = 0.3", "Weighted, α = 0.4")}
+        devices = {"NVIDIA H100": ("MSE",), "cpu": ("MAE", "Weighted, α = 0.2", "Weighted, α = 0.9")}
         table4 = part({("clean", 192): (0, 1)}, devices=devices, methods=(("ptychoformer", "mse"),))
         stored = Experiments(CONFIG, kept({"table4": table4}))
-        said = " Not trained on one device: MSE on NVIDIA H100; MAE, Weighted, α = 0.3, 0.4 on a CPU."
+        said = " Not trained on one device: MSE on NVIDIA H100; MAE, Weighted, α = 0.2, 0.9 on a CPU."
         assert notes.scale_note(stored, "table4").endswith(said)
-        assert notes.scales(stored, ["table4"])["table4"].endswith("10 epochs, on NVIDIA H100 and a CPU")
+        methods = tuple(("ptychoformer", loss) for loss in ("mse", "weighted_20", "weighted_90"))
+        stored.holdings.parts["table4"].methods = methods
+        drawn = " Not trained on one device: MSE on NVIDIA H100; Weighted, α = 0.2, 0.9 on a CPU."
+        assert notes.figure_notes(stored)["fig10"].endswith(drawn)
+        stored.holdings.parts["table4"].devices = devices | {"NVIDIA H100": ("Huber",)}
+        assert "device" not in notes.figure_notes(stored)["fig10"]
 
     def test_figure_9_and_claims_on_bands_tell_that_their_runs_were_trained_again(self):
         stored = Experiments(CONFIG, kept({"table1": part({("clean", 400): (0, 1)})}))
-        stored.holdings.retrained_on = {"cpu"}
+        stored.holdings.retrained_on = lambda run: "cpu"
         note = notes.figure_notes(stored)["fig9"]
-        assert "They were trained again, on a CPU: these are not the scenes of Figure 4." in note
+        assert " They were trained again for it, on a CPU: these are not the scenes of Figure 4." in note
         scales = notes.scales(stored, ["table1"])
-        assert scales["bands"] == f"{scales['table1']}, trained again, on a CPU"
+        assert scales["bands"] == f"{scales['table1']}, trained again"
+        stored.holdings.retrained_on = lambda run: "cpu" if run["seed"] == 1 else None
+        assert " Of them 1 were trained again for it, on a CPU:" in notes.figure_notes(stored)["fig9"]
 
     def test_figure_8_tells_the_seeds_of_each_half_and_what_a_store_lacks(self):
         sizes = part({("clean", size): tuple(range(10)) for size in (50, 192, 400)}, absent=("100 patterns",))

@@ -81,6 +81,28 @@ def test_what_was_remembered_of_a_module_is_not_believed_once_it_is_damaged_or_o
     assert "return 3 * f()" in json.loads(zlib.decompress(memory.read_bytes()))["source"]["code"]
 
 
+def test_what_another_reader_remembered_is_not_believed(package, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    package("b.py", "x", "x")
+    before = code_digest("a.one")
+    memory = Path(cache_from_source(tmp_path / "a/one.py")).with_suffix(".code")
+    remembered = json.loads(zlib.decompress(memory.read_bytes()))
+    remembered["source"]["code"] = "as an older version reads it"
+    memory.write_bytes(zlib.compress(json.dumps(remembered).encode()))
+    package("b.py", "x", "x")
+    assert code_digest("a.one") != before  # the same reader's is
+    monkeypatch.setattr(provenance, "_READ_BY", "another")
+    package("b.py", "x", "x")
+    assert code_digest("a.one") == before
+
+
+def test_a_python_that_keeps_no_compiled_modules_remembers_nothing(package, tmp_path, monkeypatch):
+    before = code_digest("a.one")
+    monkeypatch.setattr(sys.implementation, "cache_tag", None)
+    package("b.py", "x", "x")
+    assert code_digest("a.one") == before
+
+
 def test_who_wants_no_compiled_modules_gets_none_that_are_remembered(package, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     package("b.py", "x", "x")

@@ -64,6 +64,15 @@ def runs_of_fig9(experiments: Experiments) -> list[Run]:
     return [run for run in runs if run["seed"] not in lacking]
 
 
+def retrained_for_fig9(experiments: Experiments) -> dict[str, set[int]]:
+    """Map devices to the seeds of which a store's runs of Figure 9 were trained again on them."""
+    found: dict[str, set[int]] = {}
+    for run in runs_of_fig9(experiments):
+        if (device := experiments.holdings.retrained_on(run)) is not None:
+            found.setdefault(device, set()).add(run["seed"])
+    return found
+
+
 FEWEST_WEIGHTS = 2  # of weighted losses, which make a curve of Figure 10
 PANELS_OF_FIG8 = {"sizes": "Figure 8 (a) to (c)", "overlaps": "Figure 8 (d)"}
 LETTERS_OF_FIG8 = {"sizes": "c", "overlaps": "d"}  # of its plots

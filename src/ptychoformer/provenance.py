@@ -27,6 +27,8 @@ OUTSIDE = "outside:"  # before the name of a module that is not of the package: 
 UNCOUNTED = frozenset({"errors", "memory", "training.contract", "training.trial"})
 # What is read again of formats without checksums, and networks: one of another run would fit too.
 SIGNED = {".csv", ".json", ".pt"}
+# What reads sources: this file, as it is imported, and Python's own parser.
+_READ_BY = f"{content_digest(__file__)}, Python {sys.version}"
 LIBRARIES = ("numpy", "scipy", "h5py", "torch", "scikit-image", "statsmodels", "pandas", "matplotlib", "snakemake")
 
 
@@ -158,7 +160,11 @@ def _source(module: str) -> _Source:
     content = path.read_bytes()
     if module.startswith(OUTSIDE):
         return _read(content, module.removeprefix(OUTSIDE))
-    memory, key = Path(cache_from_source(path)).with_suffix(".code"), [hashlib.sha256(content).hexdigest(), _reader()]
+    try:
+        memory = Path(cache_from_source(path)).with_suffix(".code")
+    except NotImplementedError:  # a Python that keeps no compiled modules
+        return _read(content, module)
+    key = [hashlib.sha256(content).hexdigest(), _READ_BY]
     with suppress(OSError, ValueError, TypeError, KeyError, zlib.error):
         known = json.loads(zlib.decompress(memory.read_bytes()))
         if known["key"] == key:
@@ -170,12 +176,6 @@ def _source(module: str) -> _Source:
             # Compressed, so that a search through the sources does not find all of them twice.
             temporary.write_bytes(zlib.compress(json.dumps({"key": key, "source": vars(source)}).encode()))
     return source
-
-
-@cache
-def _reader() -> str:
-    """Compute the SHA-256 of this file, by which sources are read."""
-    return content_digest(__file__)
 
 
 def _read(content: bytes, name: str) -> _Source:

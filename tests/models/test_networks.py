@@ -4,6 +4,7 @@ import copy
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from ptychoformer.models import BATCH_NORMS, INITIALISATIONS, build, moved, own_
 from ptychoformer.models.parts.outputs import constrain
 from ptychoformer.plugins import network_kinds, network_options
 from ptychoformer.publication.store.files import read_runs
+from ptychoformer.publication.store.holdings import RETRAINED
 
 ROOT = Path(__file__).resolve().parents[2]
 # Counted by hand from the layers in docs/readings.md and in the modules' docstrings.
@@ -49,7 +51,8 @@ def test_parameter_count(kind, options, count):
 
 
 def test_reference_runs_are_of_the_networks_that_the_config_names():
-    found = read_runs(ROOT / "resources/reference").dropna(subset="parameters")
+    stores = (ROOT / "resources/reference", ROOT / "resources/reference" / RETRAINED)
+    found = pd.concat(map(read_runs, stores)).dropna(subset="parameters")
     networks = load((CONFIG, FULL_SIZE), ROOT)["models"]
     for name, counts in found.groupby("model")["parameters"]:
         entry = networks[name]
@@ -59,6 +62,12 @@ def test_reference_runs_are_of_the_networks_that_the_config_names():
 def test_a_complex_parameter_is_two_numbers():
     layer = nn.ParameterList([torch.zeros(3, dtype=torch.complex64), torch.zeros(4)])
     assert parameter_count(layer) == 10
+
+
+def test_what_is_frozen_is_no_parameter_that_training_adjusts():
+    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    network[0].requires_grad_(False)
+    assert parameter_count(network) == 3
 
 
 def test_large_ptynet_has_as_many_parameters_as_its_release():

@@ -77,6 +77,7 @@ def test_of_what_was_trained_again_nothing_but_bands_and_spectra_is_held(tmp_pat
     again = tmp_path / RETRAINED
     again.mkdir()
     kept = {"blocks": "elsewhere", "parts": "bands:lower_right:scene history spectra:lower_right:scene"}
+    kept |= {"device": "cpu"}
     holdings(again, config, [row | kept, others[0] | kept | {"seed": "99"}])
     found = holdings(tmp_path, config, [row, *others])
     cell = (row["dataset"], row["test"], (row["model"], row["loss"]), int(row["n_train"]))
@@ -86,8 +87,10 @@ def test_of_what_was_trained_again_nothing_but_bands_and_spectra_is_held(tmp_pat
         "history": set(),
         "elsewhere": set(),
     }
-    assert found.retrained_on == {""}  # no device is named
-    assert holdings(tmp_path, config, [row | {"parts": kept["parts"]}, *others]).retrained_on == set()
+    run = row | {"n_train": int(row["n_train"]), "seed": int(row["seed"])}
+    assert found.retrained_on(run) == "cpu"
+    assert found.retrained_on(run | {"seed": 99}) is None
+    assert holdings(tmp_path, config, [row | {"parts": kept["parts"]}, *others]).retrained_on(run) is None
     assert 99 not in found.seeds(*cell, "lower_right")
 
 
@@ -97,20 +100,32 @@ def test_a_store_of_other_training_or_of_another_block_holds_nothing(tmp_path, c
         assert not holdings(tmp_path, config, [row | change for row in rows]).parts
 
 
-def test_what_was_trained_on_which_device_is_told_by_loss_or_by_place(tmp_path, config):
-    gpu = {("table4", "mse"), ("overlaps", "clean"), ("overlaps", "overlap_50"), ("overlaps", "overlap_25")}
+def devices_of(folder, config, experiment, **cpu):
+    """What is told of devices where these runs were trained on a CPU, and all others on an H100."""
+    rows = [
+        row | {"device": "cpu" if all(row[key] in values for key, values in cpu.items()) else "H100"}
+        for row in runs_of(config, experiment)
+    ]
+    return holdings(folder, config, rows).parts[experiment].devices
 
-    def devices(name):
-        rows = [
-            row | {"device": "H100" if gpu & {(name, row["loss"]), (name, row["dataset"])} else "cpu"}
-            for row in runs_of(config, name)
-        ]
-        return holdings(tmp_path, config, rows).parts[name].devices
 
-    losses, overlaps = devices("table4"), devices("overlaps")
-    assert losses["H100"] == ("MSE",)
-    assert {"MAE", "NSSIM", "Weighted, α = 0.9"} < set(losses["cpu"])
-    assert overlaps == {"H100": ("Noise-free", "50 % overlap", "25 % overlap"), "cpu": ("No overlap",)}
+def test_what_was_trained_on_which_device_is_told_by_loss_or_network_or_place(tmp_path, config):
+    losses = devices_of(tmp_path, config, "table4", loss={"mae", "weighted_90"})
+    assert losses["cpu"] == ("MAE", "Weighted, α = 0.9")
+    assert "MSE" in losses["H100"]
+    assert devices_of(tmp_path, config, "table1", model={"dpi"})["cpu"] == ("DPI",)
+    assert devices_of(tmp_path, config, "overlaps", dataset={"overlap_0"}) == {
+        "H100": ("Noise-free", "50 % overlap", "25 % overlap"),
+        "cpu": ("No overlap",),
+    }
+    both = devices_of(tmp_path, config, "table1", model={"dpi"}, dataset={"noisy"})
+    assert both["cpu"] == ("DPI (Noisy)",)
+    assert "DPI (Noise-free)" in both["H100"]
+
+
+@pytest.mark.parametrize("cpu", [dict(seed="01234"), dict(dataset={"noisy"})])
+def test_devices_are_not_told_where_all_that_is_compared_was_trained_on_one(tmp_path, config, cpu):
+    assert devices_of(tmp_path, config, "table1", **cpu) == {}
 
 
 def test_only_seeds_that_every_network_has_count_and_are_interim(tmp_path, config):

@@ -204,7 +204,7 @@ def test_the_abstract_counts_verdicts_that_are_interim_or_otherwise_elsewhere(in
     claims.to_csv(tmp_path / "claims.csv", index=False)
     make_paper(**told(inputs | dict(claims=tmp_path / "claims.csv")))
     made = inputs["source"].read_text().replace("\u00a0", " ")
-    assert "elsewhere on the test strip: 3 of the verdicts here." in made
+    assert "no training pattern lights the object: 3 of the verdicts here." in made
     assert "Interim, of fewer seeds than were fixed beforehand: 4." in made
 
 

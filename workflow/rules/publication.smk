@@ -114,6 +114,7 @@ rule claims:
     input:
         claims=PLAN.published("claims.yaml"),
         reference=files_of_store(PLAN.reference()),
+        store=files_of_store(PLAN.harvested or ""),
         bands=INPUTS.bands(),
         metrics=INPUTS.metrics_of_claims(),
     output:
@@ -135,7 +136,6 @@ rule claims:
         experiments=PLAN.shown,
         headline=EXPERIMENTS.headline("table1"),
         scales=notes.scales(EXPERIMENTS, PLAN.shown),
-        harvested=PLAN.harvested is not None,
         asked=PLAN.sizes_asked,
         asked_of_reference=PLAN.sizes_asked_of_reference,
         code=code_digest("publication.claims.judge"),

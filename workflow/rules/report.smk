@@ -13,6 +13,7 @@ ABOUT = dict(
     # Called by Snakemake, which would read braces in a text as wildcards.
     missing_scan=PARAMETERS.missing_scan,
     runs=PLAN.runs_of_page() if PLAN.harvested else [],
+    retrained=PLAN.retrained_runs(),
     harvest_note=PLAN.harvest_note(),
     caution=PARAMETERS.caution,
 )

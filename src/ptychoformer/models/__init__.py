@@ -111,4 +111,5 @@ def own_initialisation(kind: str) -> str:
 
 def parameter_count(model: nn.Module) -> int:
     """Count the numbers that training adjusts, of which a complex one is two."""
-    return sum(parameter.numel() * (2 if parameter.is_complex() else 1) for parameter in model.parameters())
+    adjusted = (parameter for parameter in model.parameters() if parameter.requires_grad)
+    return sum(parameter.numel() * (2 if parameter.is_complex() else 1) for parameter in adjusted)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ptychoformer.configuration import FULL_SIZE, complete, load_schema, read_config
 from ptychoformer.contents import CONTENTS, read_contents
-from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, held_figures
+from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, held_figures, runs_of_fig9
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import ALL, Experiments, Run, sizes_asked
 from ptychoformer.places import check_results, named_once
@@ -128,6 +128,12 @@ class Plan:
             return self.experiments.all_runs(self.shown)
         held = [run for name in self.shown for run in self.holdings.runs[name]]
         return list({tuple(run.values()): run for run in held}.values())
+
+    def retrained_runs(self) -> list[Run]:
+        """Return the runs of Figure 9 that a store has trained again for it."""
+        if not self.holdings or "fig9" not in self.shown_figures:
+            return []
+        return [run for run in runs_of_fig9(self.experiments) if self.holdings.retrained_on(run) is not None]
 
     def published(self, name: str) -> str:
         """Return the path of a file of the paper's own numbers and statements."""

@@ -66,6 +66,12 @@ def device_name(device: str) -> str:
     return "a CPU" if device == "cpu" else device
 
 
+def several_devices(devices: Iterable[str]) -> str:
+    """Name devices at the end of a sentence, where these are several."""
+    names = sorted({device_name(device) for device in devices})
+    return f", on {in_a_row(names)}" if len(names) > 1 else ""
+
+
 def in_a_row(names: Iterable[str]) -> str:
     """Put one name or several in a row: ``a``, ``a and b``, ``a, b and c``."""
     *others, last = names

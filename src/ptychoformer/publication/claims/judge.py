@@ -29,13 +29,14 @@ from ptychoformer.publication.claims.contrasts import Missing, contrasts, left_o
 from ptychoformer.publication.claims.evidence import Numbers, band_metrics
 from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED, Verdict, decide
 from ptychoformer.publication.inputs import versions_of_code
-from ptychoformer.publication.store.files import read_bands, read_scores
+from ptychoformer.publication.names import several_devices
+from ptychoformer.publication.store.files import read_bands, read_runs, read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.tables import write_csv
 
 BANDS = "bands"  # the experiment whose numbers are energy shares
 LOCAL, REFERENCE = "local", "reference"
-_SCHEDULE, _CODE = ["epochs", "batch_size"], "code_digest"
+_SCHEDULE, _CODE, _DEVICE = ["epochs", "batch_size"], "code_digest", "device"
 VERDICTS_ELSEWHERE = tuple(f"verdict_{name}" for name in ELSEWHERE)
 OUTPUT_COLUMNS = [
     *("id", "place", "statement", "judges", "verdict", *VERDICTS_ELSEWHERE),
@@ -53,7 +54,7 @@ def judge(
     block: str,
     level: str,
     scales: Mapping[str, str],
-    harvested: bool = False,
+    store: str | os.PathLike | None = None,
     asked: Mapping[str, Mapping[str, Sequence[int]]] | None = None,
     asked_of_reference: Mapping[str, Sequence[int | str]] | None = None,
     output_csv: str | os.PathLike,
@@ -75,8 +76,8 @@ def judge(
         block, level: the headline, of which a claim is that names none.
         scales: of the local runs, in words, by experiment (`bands` too); an experiment that was not
             run needs none.
-        harvested: whether the local runs are themselves from the store, where fewer seeds than were
-            fixed beforehand are interim.
+        store: folder of the runs from which the local ones are printed; of these, fewer seeds than
+            were fixed beforehand are interim. None if they were trained here.
         asked: experiment to its datasets, and these to their numbers of training patterns,
             ascending; a claim about all of them cannot hold where one was not run.
         asked_of_reference: the same of the runs from elsewhere, of every dataset of an experiment
@@ -89,12 +90,15 @@ def judge(
     local = {name: Numbers(read_metrics(path)) for name, path in metrics.items() if Path(path).is_file()}
     if bands_csv is not None and Path(bands_csv).is_file():
         local[BANDS] = Numbers(band_metrics(read_table(bands_csv, BAND_ENERGIES).assign(block=block)))
+    devices, devices_of_bands = _devices(store)
     runs, bands = _runs(reference), _bands(reference, level)
     where, rows = (block, level), []
     for claim in claims:
         experiment = claim.test.experiment
         sizes = (asked or {}).get(experiment, {})
-        rows.append(_row(claim, where, local.get(experiment), scales.get(experiment, ""), LOCAL, harvested, sizes))
+        numbers, on = local.get(experiment), devices_of_bands if experiment == BANDS else devices
+        scale = scales.get(experiment, "") + _on_devices(claim.test.on(*where), numbers, on)
+        rows.append(_row(claim, where, numbers, scale, LOCAL, store is not None, sizes))
         if found := _best_reference(claim.test.on(*where), bands if experiment == BANDS else runs):
             alike = dict.fromkeys(claim.test.dataset, (asked_of_reference or {}).get(experiment, ()))
             rows.append(_row(claim, where, *found, REFERENCE, True, alike))
@@ -150,10 +154,35 @@ def _row(
     return about | vars(verdict) | others | {"interim": harvested and 0 < verdict.n_seeds < SEEDS_FIXED}
 
 
+def _devices(store: str | os.PathLike | None) -> tuple[dict[tuple, str], dict[tuple, str]]:
+    """Map the runs of a store, and those of which it has bands, to the devices they were trained
+    on.
+    """
+    if store is None:
+        return {}, {}
+    bands = read_bands(store)
+    return _by_run(read_runs(store)), {} if bands is None else _by_run(bands)
+
+
+def _by_run(table: pd.DataFrame) -> dict[tuple, str]:
+    return dict(zip(table[list(RUN)].itertuples(index=False, name=None), table[_DEVICE], strict=True))
+
+
+def _on_devices(test: Check, numbers: Numbers | None, devices: Mapping[tuple, str]) -> str:
+    """Say on which devices the runs were trained that a claim is judged on, where these are
+    several.
+    """
+    try:
+        used = runs_used(test, numbers) if numbers else ()
+    except Missing:
+        return ""
+    return several_devices(devices[run] for run in used if run in devices)
+
+
 @dataclass(frozen=True)
 class _Group:
-    """Runs from elsewhere that were trained alike; ``runs`` has a row each with `RUN` and its
-    digest of the code.
+    """Runs from elsewhere that were trained alike; ``runs`` has a row each with `RUN`, its digest
+    of the code and its device.
     """
 
     epochs: int
@@ -165,8 +194,10 @@ class _Group:
         rows = self.runs[[run in used for run in self.runs[list(RUN)].itertuples(index=False, name=None)]]
         versions = versions_of_code(rows)
         patterns = " and ".join(f"{size:,}" for size in sorted(set(rows["n_train"])))
-        return f"{patterns} patterns, {self.epochs} epochs" + (
-            f", {versions} versions of the code" if versions > 1 else ""
+        return (
+            f"{patterns} patterns, {self.epochs} epochs"
+            + (f", {versions} versions of the code" if versions > 1 else "")
+            + several_devices(rows[_DEVICE])
         )
 
 
@@ -188,7 +219,7 @@ def _groups(
     table: pd.DataFrame, as_metrics: Callable[[pd.DataFrame], pd.DataFrame] = lambda metrics: metrics
 ) -> list[_Group]:
     return [
-        _Group(int(epochs), Numbers(as_metrics(group)), group[[*RUN, _CODE]].drop_duplicates())
+        _Group(int(epochs), Numbers(as_metrics(group)), group[[*RUN, _CODE, _DEVICE]].drop_duplicates())
         for (epochs, _), group in table.groupby(_SCHEDULE)
     ]
 

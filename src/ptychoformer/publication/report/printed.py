@@ -9,7 +9,7 @@ from typing import Any
 from ptychoformer.contents import Contents, read_contents
 from ptychoformer.paths import Run
 from ptychoformer.publication.inputs import read_trained_as
-from ptychoformer.publication.store.holdings import INDEX, RETRAINED
+from ptychoformer.publication.store.holdings import RETRAINED
 from ptychoformer.publication.store.unpack import trained
 
 
@@ -62,8 +62,8 @@ class Printed:
             InputError: see `read_trained_as`, or a file cannot be read.
         """
         if store:
-            made, again = trained(store, params.runs), store / RETRAINED
-            retrained = trained(again, params.runs) if (again / INDEX).is_file() else {}
+            made = trained(store, params.runs)
+            retrained = trained(store / RETRAINED, params.retrained) if params.retrained else {}
         else:
             made = read_trained_as(files.checkpoints, params.scale["training"], params.epochs)
             retrained = {}

@@ -176,8 +176,8 @@ def _full_size(sources: Sources, tables: Sequence[Told]) -> Iterator[str]:
         yield "### Every claim at full size"
         yield (
             "The paper's statements, each with the verdict on the stitched scene of the lower right block (Table II: of"
-            " the whole object), the number of seeds that it rests on, and where it comes out otherwise. The report has"
-            " effects, intervals and reasons."
+            " the whole object), the number of seeds that it rests on, and where it comes out otherwise (–: judged"
+            " nowhere else). The report has effects, intervals and reasons."
         )
         yield table_of_verdicts(sources.runs, sources.claims)
 

@@ -14,17 +14,24 @@ from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.report.printed import Printed
 
 _FACTS = ("package", "configuration_digest", "code", "device", "machine", "date", "seconds")
+_AGAIN = "again"  # of a run that was trained once more, for Figure 9
 Trained = tuple[Run, Mapping[str, Any]]
 
 
 def trained_runs(printed: Printed, labels: Labels) -> list[Trained]:
     """Sort every run, with its provenance, in the order of the tables; those that were trained
-    again come last.
+    again come last, and are marked.
     """
+    again = [(run, {**facts, _AGAIN: True}) for run, facts in printed.retrained.items()]
     return [
-        *sorted(printed.trained.items(), key=lambda pair: _rank_of_run(pair[0], labels)),
-        *sorted(printed.retrained.items(), key=lambda pair: _rank_of_run(pair[0], labels)),
+        pair
+        for pairs in (printed.trained.items(), again)
+        for pair in sorted(pairs, key=lambda pair: _rank_of_run(pair[0], labels))
     ]
+
+
+def _condition(run: Run, facts: Mapping[str, Any], labels: Labels) -> str:
+    return f"{labels.dataset(run.dataset)}{', again' if _AGAIN in facts else ''}"
 
 
 def _rank_of_run(run: Run, labels: Labels) -> tuple:
@@ -44,7 +51,7 @@ def run_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
     return [
         [
             *(
-                labels.dataset(run.dataset),
+                _condition(run, facts, labels),
                 labels.network(run.model),
                 labels.loss(run.loss),
                 str(run.n_train),
@@ -72,9 +79,9 @@ def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
     found = pd.DataFrame(
         [
             (
-                *(labels.dataset(run.dataset), f"{run.n_train:,}", labels.network(run.model), labels.loss(run.loss)),
+                *(_condition(run, facts, labels), f"{run.n_train:,}", labels.network(run.model), labels.loss(run.loss)),
                 str(facts.get("device", MISSING)),
-                f"{facts['parameters']:,}" if "parameters" in facts else MISSING,
+                f"{facts['parameters']:,}" if facts.get("parameters") else MISSING,
                 # Of the training alone: the job may have gone on from an earlier one's state.
                 float(facts.get("training_seconds", "nan")),
             )

@@ -10,6 +10,7 @@ import pandas as pd
 from ptychoformer.escaping import markdown
 from ptychoformer.evaluation import PATTERN
 from ptychoformer.evaluation.columns import read_table
+from ptychoformer.evaluation.quantities import MISSING
 from ptychoformer.publication.claims.catalogue import Claim, read_claims
 from ptychoformer.publication.claims.judge import VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
@@ -51,12 +52,14 @@ def caution(folder: str | os.PathLike, claims_yaml: str | os.PathLike) -> str:
         return ""
     run = _read(folder).query("n_seeds > 0")
     judged, differ = int((run[list(VERDICTS_ELSEWHERE)] != "").any(axis=1).sum()), int(flipped(run).sum())
+    elsewhere = (
+        ": over single patterns, elsewhere on the test strip, or where no training pattern lights the object,"
+        f" {differ or 'none'} of {judged} come{'s' if differ == 1 else ''} out otherwise"
+    )
     return (
-        "These verdicts are on stitched scenes of one block. The paper does not say what its scores are of: over single"
-        " patterns, elsewhere on the test strip, or where no training pattern lights the object,"
-        f" {differ or 'none'} of {judged} come{'s' if differ == 1 else ''} out"
-        f" otherwise.{_only_over_patterns(run, claims_yaml)} Claims overlap, so that one effect can decide"
-        f" several.{_interim(run)}"
+        "These verdicts are on stitched scenes of one block. The paper does not say what its scores are"
+        f" of{elsewhere if judged else ''}.{_only_over_patterns(run, claims_yaml)} Claims overlap, so that one effect"
+        f" can decide several.{_interim(run)}"
     )
 
 
@@ -106,7 +109,8 @@ def _verdict(row: pd.Series) -> list[str]:
         if row["n_seeds"] and row[f"verdict_{name}"] not in ("", row["verdict"])
     ]
     verdict = f"**{row['verdict']}**" if row["verdict"] == HOLDS else row["verdict"]
-    return [verdict, str(int(row["n_seeds"])), "; ".join(elsewhere)]
+    is_judged = row["n_seeds"] and any(row[list(VERDICTS_ELSEWHERE)] != "")
+    return [verdict, str(int(row["n_seeds"])), "; ".join(elsewhere) if is_judged else MISSING]
 
 
 def _read(folder: str | os.PathLike) -> pd.DataFrame:

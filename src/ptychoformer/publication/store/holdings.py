@@ -10,7 +10,7 @@ Needs nothing but Python, so that the workflow can use it while it parses.
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain, combinations, product
@@ -32,7 +32,7 @@ MEASURED_PARTS = ("bands", "spectra")  # of scenes, which alone are taken from t
 # What is looked at here.
 _COLUMNS = (
     *("dataset", "test", "model", "loss", "n_train", "seed"),
-    *("blocks", "parts", "epochs", "batch_size", "device"),
+    *("blocks", "parts", "epochs", "batch_size", "parameters", "device"),
 )
 _CURVES = ("sizes", "overlaps")  # experiments that Figure 8 draws against what their cells differ in
 _MEASURED = "measured"  # the experiment whose data are no part of a store
@@ -52,8 +52,8 @@ class Part:
             left out.
         absent_methods: networks or losses that the config asks for besides, in words.
         absent_places: conditions and sizes of the training set likewise.
-        devices: each device on which some of it was trained, to what was, in words: all of it where
-            it is one device.
+        devices: each device to what was trained on it, in words; empty where all that is compared
+            was trained on one.
     """
 
     methods: tuple[Method, ...]
@@ -93,8 +93,6 @@ class Holdings:
     Attributes:
         parts: experiment to what is whole of it; those of which nothing is are absent.
         runs: the same experiments to all their runs that are held, whole or not.
-        retrained_on: devices on which runs were trained again, since the store lacked what is
-            measured of their scenes.
 
     Raises:
         InputError: there is no store, or its list of runs is damaged.
@@ -103,7 +101,7 @@ class Holdings:
     def __init__(self, folder: str | os.PathLike, config: Mapping[str, Any]):
         self._runs: dict[_Key, dict[int, set[str]]] = {}
         self._devices: dict[_Key, dict[int, str]] = {}
-        self.retrained_on: set[str] = set()
+        self._retrained: dict[_Key, dict[int, str]] = {}
         headline = headline_of(config, "table1")
         place = headline["block"], headline["level"]
         for row in _rows(Path(folder, INDEX)):
@@ -117,7 +115,7 @@ class Holdings:
                     continue
                 if lacked := _kept(row, place).intersection(MEASURED_PARTS) - held:
                     held |= lacked
-                    self.retrained_on.add(row["device"])
+                    self._retrained.setdefault(_key(row), {})[int(row["seed"])] = row["device"]
         parts = {name: _part(name, config, self) for name in config["experiments"] if name != _MEASURED}
         self.parts = {name: part for name, part in parts.items() if part}
         self.runs = {name: _runs(name, config, self) for name in self.parts}
@@ -129,10 +127,15 @@ class Holdings:
         found = self._runs.get((dataset, test or dataset, *method, size), {})
         return {seed for seed, kept in found.items() if having in kept}
 
-    def devices(self, dataset: str, test: str | None, method: Method, size: int, seeds: Iterable[int]) -> set[str]:
-        """Find the devices on which seeds of a run were trained."""
-        found = self._devices[dataset, test or dataset, *method, size]
-        return {found[seed] for seed in seeds}
+    def device(self, dataset: str, test: str | None, method: Method, size: int, seed: int) -> str:
+        """Find the device on which a run was trained."""
+        return self._devices[dataset, test or dataset, *method, size][seed]
+
+    def retrained_on(self, run: Run) -> str | None:
+        """Find the device on which a run was trained again, since the store lacked what is measured
+        of its scenes; None if it was not.
+        """
+        return self._retrained.get(_key(run), {}).get(run["seed"])
 
     def narrowed(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Cut the config down to what is whole; experiments of which nothing is are left alone."""
@@ -170,7 +173,7 @@ def _rows(index: Path) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"harvested: {index} cannot be read as a table ({error}).") from error
     if missing := [name for name in _COLUMNS if name not in columns]:
-        raise InputError(f"harvested: {index} has no column {missing[0]}.")
+        raise InputError(f"harvested: {index} has no column {missing[0]}; harvest it anew.")
     for line, row in enumerate(rows, 2):
         # The reader puts None where a row is shorter or longer than the head.
         is_whole = None not in row and None not in row.values()
@@ -179,7 +182,7 @@ def _rows(index: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _key(row: Mapping[str, str]) -> _Key:
+def _key(row: Mapping[str, Any]) -> _Key:
     return row["dataset"], row["test"], row["model"], row["loss"], int(row["n_train"])
 
 
@@ -278,23 +281,40 @@ def _candidates(
 def _devices(
     config: Mapping[str, Any],
     experiment: str,
-    methods: Iterable[Method],
-    seeds: Mapping[Cell, Iterable[int]],
+    methods: Sequence[Method],
+    seeds: Mapping[Cell, Sequence[int]],
     holdings: Holdings,
 ) -> dict[str, tuple[str, ...]]:
-    """Find what was trained on which device, see `Part.devices`: networks or losses, or conditions
-    and sizes where all of these were trained on several.
+    """Find what was trained on which device, see `Part.devices`.
+
+    Networks (or losses) are compared within a seed of a condition, and the curves of Figure 8 also
+    between conditions.
     """
     test = config["experiments"][experiment]["test"]
-    by_method: dict[str, dict[Method, None]] = {}
-    by_cell: dict[str, dict[Cell, None]] = {}
-    for method, (cell, whole) in product(methods, seeds.items()):
-        for device in holdings.devices(cell[0], test, method, cell[1], whole):
-            by_method.setdefault(device, {})[method] = None
-            by_cell.setdefault(device, {})[cell] = None
-    if _are_apart(by_method.values()):
-        return {device: tuple(_names(config, experiment, names)) for device, names in by_method.items()}
-    return {device: tuple(_places(config, cells, [*seeds])) for device, cells in by_cell.items()}
+    found = {
+        (method, cell, seed): holdings.device(cell[0], test, method, cell[1], seed)
+        for cell, whole in seeds.items()
+        for method, seed in product(methods, whole)
+    }
+    together = [{found[method, cell, seed] for method in methods} for cell, whole in seeds.items() for seed in whole]
+    if len({*found.values()} if experiment in _CURVES else max(together, key=len)) < 2:
+        return {}
+    names = dict(zip(methods, _names(config, experiment, methods), strict=True))
+    places = dict(zip(seeds, _places(config, seeds, [*seeds]), strict=True))
+    for words in (lambda method, cell: names[method], lambda method, cell: places[cell]):
+        by_device = _by_device(found, words)
+        if _are_apart(by_device.values()):
+            return by_device
+    return _by_device(found, lambda method, cell: f"{names[method]} ({places[cell]})")
+
+
+def _by_device(
+    found: Mapping[tuple[Method, Cell, int], str], words: Callable[[Method, Cell], str]
+) -> dict[str, tuple[str, ...]]:
+    by_device: dict[str, dict[str, None]] = {}
+    for (method, cell, _), device in found.items():
+        by_device.setdefault(device, {})[words(method, cell)] = None
+    return {device: tuple(names) for device, names in by_device.items()}
 
 
 def _are_apart(groups: Iterable[Iterable[Any]]) -> bool:

@@ -117,7 +117,7 @@ def trained(folder: str | os.PathLike, runs: Runs) -> dict[Run, dict[str, Any]]:
                 name: row[name] for name in ("package", "configuration_digest", "device", "machine", "seconds", "date")
             }
             found[run] = facts | {
-                "parameters": int(row["parameters"]),
+                "parameters": None if pd.isna(row["parameters"]) else int(row["parameters"]),
                 "training_seconds": row["seconds"],
                 "configuration": {"code": row["code_digest"]},
             }

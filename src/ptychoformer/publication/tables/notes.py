@@ -12,7 +12,9 @@ from ptychoformer.drawn import (
     absent_weights,
     experiments_of_fig8,
     held_figures,
+    retrained_for_fig9,
     runs_of_fig9,
+    weights_of_losses,
 )
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import Experiments
@@ -71,9 +73,8 @@ def scales(experiments: Experiments, names: Iterable[str]) -> dict[str, str]:
     measured on Table I's scenes.
     """
     found = {name: _scale(experiments, name) for name in names}
-    again = experiments.holdings.retrained_on if experiments.holdings else set()
-    bands = _scale(experiments, "table1", again) if "table1" in found else ""
-    return found | ({"bands": bands} if bands else {})
+    again = ", trained again" if experiments.holdings and retrained_for_fig9(experiments) else ""
+    return found | ({"bands": f"{found['table1']}{again}"} if "table1" in found else {})
 
 
 def harvest_note(
@@ -131,32 +132,33 @@ def _note_of_fig9(experiments: Experiments) -> str:
     seeds = len({run["seed"] for run in runs_of_fig9(experiments)})
     count, absent = counted(seeds, "seed"), experiments.holdings.parts["table1"].absent_methods
     lacking = _shortcomings(seeds < SEEDS_FIXED, absent)
-    again = _on_devices(experiments.holdings.retrained_on)
-    elsewhere = f" They were trained again{again}: these are not the scenes of Figure 4." if again else ""
+    elsewhere = _retrained_note(retrained_for_fig9(experiments), seeds)
     return f"Here with the {count} of which the reference runs have every network’s spectra.{elsewhere}{lacking}"
+
+
+def _retrained_note(retrained: Mapping[str, set[int]], seeds: int) -> str:
+    """Say which seeds of Figure 9 were trained again, on which devices."""
+    if not retrained:
+        return ""
+    again = set.union(*retrained.values())
+    which = "They" if len(again) == seeds else f"Of them {in_a_row(map(str, sorted(again)))}"
+    where = in_a_row(sorted(map(device_name, retrained)))
+    return f" {which} were trained again for it, on {where}: these are not the scenes of Figure 4."
 
 
 def _note_of_fig10(experiments: Experiments) -> str:
     part = experiments.holdings and experiments.holdings.parts["table4"]
-    lacking = f"{_shortcomings(part.interim, absent_weights(experiments))}{_devices_note(part)}" if part else ""
+    drawn = experiments.labels("losses", weights_of_losses(experiments)).values()
+    lacking = (
+        f"{_shortcomings(part.interim, absent_weights(experiments))}{_devices_note(part, only=drawn)}" if part else ""
+    )
     return f"Here with {_seeds(experiments, 'table4')}.{lacking}"
 
 
-def _scale(experiments: Experiments, experiment: str, retrained_on: Collection[str] = ()) -> str:
-    """Say how much networks were trained, and on what; and on which devices, where these are
-    several or what is meant was trained again on others.
-    """
+def _scale(experiments: Experiments, experiment: str) -> str:
     of_what = ", ".join(dict.fromkeys(_object(experiments, dataset) for dataset in experiments.datasets(experiment)))
     sizes = ", ".join(f"{size:,}" for size in experiments.all_sizes(experiment))
-    part = experiments.holdings and experiments.holdings.parts.get(experiment)
-    devices = part.devices if part and len(part.devices) > 1 else ()
-    where = f", trained again{_on_devices(retrained_on)}" if retrained_on else _on_devices(devices)
-    return f"{sizes} patterns of {of_what}, {_epochs(experiments, experiment)}{where}"
-
-
-def _on_devices(devices: Collection[str]) -> str:
-    """Say on which devices, as the end of a sentence; nothing if there are none."""
-    return f", on {in_a_row(sorted(map(device_name, devices)))}" if devices else ""
+    return f"{sizes} patterns of {of_what}, {_epochs(experiments, experiment)}"
 
 
 def _object(experiments: Experiments, dataset: str) -> str:
@@ -189,15 +191,18 @@ def _holdings_note(experiments: Experiments, experiment: str) -> str:
     return f" Reference runs, harvested from elsewhere.{_shortcomings(part.interim, part.absent)}{_devices_note(part)}"
 
 
-def _devices_note(*parts: Part) -> str:
-    """Say what of parts of a store was trained on which device, where that is not one: there a seed
-    pairs runs less well.
+def _devices_note(*parts: Part, only: Collection[str] | None = None) -> str:
+    """Say what of parts of a store was trained on which device, where that is not one for all that
+    is compared: there a seed pairs runs less well.
+
+    Args:
+        only: the names that are told, of all.
     """
     found: dict[str, dict[str, None]] = {}
-    for device, names in chain.from_iterable(part.devices.items() for part in parts if len(part.devices) > 1):
-        found.setdefault(device, {}).update(dict.fromkeys(names))
-    where = "; ".join(f"{_listed(names)} on {device_name(device)}" for device, names in found.items())
-    return f" Not trained on one device: {where}." if where else ""
+    for device, names in chain.from_iterable(part.devices.items() for part in parts):
+        found.setdefault(device, {}).update(dict.fromkeys(name for name in names if only is None or name in only))
+    where = [f"{_listed(names)} on {device_name(device)}" for device, names in found.items() if names]
+    return f" Not trained on one device: {'; '.join(where)}." if len(where) > 1 else ""
 
 
 def _shortcomings(interim: bool, absent: Collection[str]) -> str:
