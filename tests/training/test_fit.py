@@ -46,6 +46,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path, 
     assert not torch.equal(first["last.weight"], other["last.weight"])
 
 
+def test_a_seed_draws_the_initial_weights(tmp_path, make_scan):
+    scan, still = make_scan(), dict(model=PTYCHONN, epochs=1, learning_rate=1e-30, min_learning_rate=0.0)
+    first, other = (train(tmp_path / f"{seed}", scan, seed=seed, **still)[0] for seed in (0, 1))
+    assert all(not torch.equal(first[name], other[name]) for name in first if name.endswith("weight"))
+
+
 def test_loss_falls_and_the_history_says_so(tmp_path, make_scan):
     _, history = train(tmp_path / "run", make_scan(), epochs=12)
     assert list(history.epoch) == list(range(1, 13))
