@@ -134,6 +134,17 @@ def test_another_dataset_is_measured_as_a_whole(make_dataset, tmp_path):
         measure(dataset, other, tmp_path / "patches.h5", tmp_path / "scene.h5", IDENTITY, tmp_path / "metrics.csv")
 
 
+def test_the_common_scale_is_that_of_what_may_be_trained_on(make_dataset):
+    """What only test patterns light is not known to any network, and sets no ruler."""
+    dataset = make_dataset(**GEOMETRY, jitter=2)
+    scan = read_scan(dataset)
+    split = grid_split(scan)
+    with h5py.File(dataset, "r+") as file:
+        amplitude = file["ptychography/object/amplitude"]
+        amplitude[:] = np.where(split.unseen_pixels, 9, amplitude[:])
+    assert common_scale(dataset) == Normalisation.of(*label_windows(scan, split.train))
+
+
 def test_a_scene_scores_alike_on_whatever_scale_its_network_was_trained(make_dataset, tmp_path):
     """The same blurred truth, as predicted by networks whose training sets had another range of labels."""
     dataset = make_dataset(**GEOMETRY)

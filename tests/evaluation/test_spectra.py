@@ -18,6 +18,7 @@ from ptychoformer.evaluation.spectra import (
     power_spectrum,
     ring_correlation,
     spectra,
+    windowed,
 )
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.storage import create_hdf5, write
@@ -65,6 +66,18 @@ def test_a_wave_lies_in_its_band_and_on_the_diagonal(radius, band):
     assert dict(zip(BANDS, band_shares(spectrum)))[band] > 0.999
     frequency, section = diagonal(spectrum)
     assert frequency[section.argmax()] == pytest.approx(radius, abs=np.sqrt(2) / 96)
+
+
+def test_both_diagonals_count():
+    """Waves that run down and up to the right are mirror images, and so are their spectra."""
+    sections = [diagonal(power_spectrum(wave(0.2, cycles_x)))[1] for cycles_x in (0.2, -0.2)]
+    np.testing.assert_allclose(sections[0], sections[1], atol=1e-6 * sections[0].max())
+
+
+def test_what_is_correlated_has_no_mean_left(random):
+    """Else an object that is brighter on one side would correlate in the first ring by its mean alone."""
+    image = random.standard_normal((40, 61)) + np.linspace(0, 9, 61)
+    assert windowed(image).sum() == pytest.approx(0, abs=1e-9)
 
 
 def test_the_mean_counts_as_low():

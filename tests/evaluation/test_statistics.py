@@ -147,6 +147,17 @@ def test_eta_squared_interval_inverts_the_noncentral_f():
     assert eta_squared_interval(0.5, 3, 27)[0] == 0
 
 
+def test_without_sphericity_the_interval_of_eta_squared_is_that_of_fewer_degrees_of_freedom():
+    """Those of the corrected p, as of Muller and Barton."""
+    found = repeated_measures_anova(BUSHTUCKER)
+    df = found.epsilon * 3, found.epsilon * 21
+    noncentralities = [eta / (1 - eta) * sum(df) for eta in (found.eta_low, found.eta_high)]
+    upper, lower = stats.ncf.cdf(found.F, *df, noncentralities)
+    assert found.p_gg == pytest.approx(stats.f.sf(found.F, *df))
+    assert lower == pytest.approx(0.025, abs=1e-6)
+    assert found.eta_low == 0 or upper == pytest.approx(0.975, abs=1e-6)
+
+
 def test_six_pairs_share_the_threshold(analysed):
     anova, pairs = analysed(metrics_of(BUSHTUCKER))
     assert len(anova) == 1
@@ -158,6 +169,17 @@ def test_six_pairs_share_the_threshold(analysed):
     assert pairs["significant"].any()
     assert anova["p_gg"][0] == pytest.approx(0.063, abs=0.0005)
     assert anova["note"].isna().all()
+
+
+def test_what_is_significant_alone_may_not_be_among_others(analysed):
+    """Two networks that differ at p = 0.03, alone and beside a third."""
+    scatter = np.array([-2.0, -1, 0, 1, 2])
+    scatter /= scatter.std(ddof=1)
+    table = pd.DataFrame({"a": scatter + stats.t.isf(0.015, 4) / sqrt(5), "b": 0.0, "c": random_table(5)["a"]})
+    alone, among = (analysed(metrics_of(some))[1].iloc[0] for some in (table[["a", "b"]], table))
+    assert alone["p"] == pytest.approx(0.03)
+    assert among["p"] == pytest.approx(0.03)
+    assert (alone["significant"], among["significant"]) == (True, False)
 
 
 def test_floor_and_ceiling_are_no_models_and_groups_stay_apart(analysed):

@@ -38,6 +38,16 @@ def test_more_pixels_on_the_same_angle_are_smaller():
     assert optics.detector_pixel_size(64) == pytest.approx(2 * optics.detector_pixel_size(128))
 
 
+def test_a_side_with_more_pixels_has_smaller_ones(tmp_path):
+    """Of patterns that are no square, whose object's pixels are."""
+    optics = Optics(wavelength=1e-10, pixel_size=1e-8, distance=2.0)
+    with create_dataset(tmp_path / "scan.cxi", window=(8, 16), positions=np.zeros((2, 2), int), optics=optics):
+        pass
+    with h5py.File(tmp_path / "scan.cxi") as file:
+        sides = [file[f"entry_1/instrument_1/detector_1/{axis}_pixel_size"][()] for axis in "yx"]
+    assert sides == pytest.approx([1e-10 * 2 / (8 * 1e-8), 1e-10 * 2 / (16 * 1e-8)])
+
+
 def test_every_array_says_what_it_is(make_scan):
     described = {}
 

@@ -15,7 +15,7 @@ from ptychoformer.evaluation.scores import psnr
 from ptychoformer.measurement.batches import disjoint_batches
 from ptychoformer.measurement.cxi import Optics
 from ptychoformer.measurement.gauge import fix_gauge, lit_pixels
-from ptychoformer.measurement.iterative import Reconstruction
+from ptychoformer.measurement.iterative import Batch, Reconstruction, _moves
 from ptychoformer.measurement.modes import first_modes
 from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.measurement.windows import windows
@@ -184,6 +184,54 @@ def test_an_unknown_probe_is_found_with_the_object():
     assert overlap > 0.98
 
 
+def test_a_common_part_of_a_pixel_may_as_well_be_in_the_probe():
+    """Windows that all lie 0.4 pixels further, or a probe that does, are one model, and ePIE updates both
+    alike: its steps are no longer where an object or a probe is dim.
+    """
+    part = np.array([[0.4, -0.3]])
+    options = dict(engine="epie", probe_from=1, momentum=0.3)
+    run = start(GRID + 4, recorded=GRID + 4 + part, **options)
+    moved = start(GRID + 4, shifted(make_probe(), part).astype(np.complex64), **options)
+    for each in (run, moved):
+        each.amplitudes[:] = start(GRID + 4 + part).amplitudes
+        finish(each, 3)
+    np.testing.assert_allclose(run.finished_object()[:60, :60], moved.finished_object()[:60, :60], atol=1e-4)
+    found, expected = shifted(run.probe.numpy()[0], part), moved.probe.numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_change_that_is_a_shift_is_found_as_that_shift():
+    """To first order, of the windows of a smooth object: neither half of it nor twice as much."""
+    shift, corners = np.array([[0.1, -0.05]]), np.array([[10, 20], [30, 5]])
+    frequency = 2j * np.pi * np.fft.fftfreq(60)
+    further = np.exp(shift[0, 0] * frequency)[:, None] * np.exp(shift[0, 1] * frequency)
+    here, there = (
+        windows(image, corners, (WINDOW, WINDOW))
+        for image in (make_object(), np.fft.ifft2(np.fft.fft2(make_object()) * further))
+    )
+    probe = torch.from_numpy(make_probe())
+    batch = Batch(np.arange(2), torch.empty(0), torch.from_numpy(here), probe[None, None], None)
+    change = probe * (torch.from_numpy(there.astype(np.complex64)) - batch.objects)
+    np.testing.assert_allclose(_moves(batch, change[None]), np.repeat(shift, 2, axis=0), rtol=0.15)
+
+
+def test_windows_at_the_border_may_move_beyond_it():
+    """Where the object has a margin for them."""
+    true = GRID + 2 + np.random.default_rng(3).integers(-1, 2, GRID.shape)
+    run = start(true, recorded=np.clip(true, 2, 42) - 2, engine="rpie", momentum=0.0, positions_from=5)
+    finish(run, 80)
+    outwards = np.sign(true - np.clip(true, 2, 42))
+    assert np.sum(outwards * (run.positions - run.recorded)) > 0.5 * np.abs(outwards).sum()
+
+
+def test_the_seed_decides_the_order_of_patterns():
+    first, same, other = (start(seed=seed) for seed in (1, 1, 2))
+    for run in (first, same, other):
+        finish(run, 2)
+    np.testing.assert_array_equal(first.finished_object(), same.finished_object())
+    assert (first.finished_object() != other.finished_object()).any()
+
+
 def test_wrong_positions_are_found():
     random = np.random.default_rng(3)
     true = np.clip(GRID + random.integers(-1, 2, GRID.shape), 0, 44)
@@ -193,6 +241,8 @@ def test_wrong_positions_are_found():
         np.hypot(*(found - true - (found - true).mean(axis=0)).T).mean() for found in (GRID, run.positions)
     )
     assert after < 0.3 * before
+    # A common shift of all windows is one of the object, and is left to that.
+    np.testing.assert_allclose((run.positions - GRID).mean(axis=0), 0, atol=1e-9)
 
 
 @pytest.mark.parametrize("factor", [2.0**-20, 2.0**30])
@@ -215,9 +265,11 @@ def test_masked_pixels_do_not_matter():
     for garbage in (0.0, 1e4):
         run = start(good=good)
         run.amplitudes[:, ~good] = garbage
-        finish(run, 10)
-        runs.append(run.finished_object())
-    np.testing.assert_array_equal(*runs)
+        run = replace(run)  # begun with it
+        runs.append((finish(run, 10), run.finished_object()))
+    (r_factor, found), (same_r_factor, same) = runs
+    np.testing.assert_array_equal(found, same)
+    assert r_factor == same_r_factor
 
 
 def test_the_light_on_the_object_is_that_of_all_exposures():

@@ -1,5 +1,6 @@
 """Measured scans as networks see them: labels lie where the patterns were recorded, at the networks' pixels."""
 
+import shutil
 from dataclasses import replace
 
 import h5py
@@ -95,6 +96,23 @@ def test_labels_lie_where_the_patterns_were_recorded(scan, reconstruction, tmp_p
         y, x = (start + np.arange(side) / factor for start in corner)
         inner = np.s_[side // 4 : -side // 4, side // 4 : -side // 4]
         np.testing.assert_allclose(label[inner], np.abs(wave(y[:, None], x[None]))[inner], atol=0.05)
+
+
+def test_a_window_that_was_moved_moves_its_labels_in_their_own_pixels(scan, reconstruction, tmp_path):
+    """Half a crop makes pixels twice as wide, and a move of four of them two."""
+    found = []
+    for name, move in (("still", 0.0), ("moved", 1.0)):
+        path = shutil.copy(reconstruction, tmp_path / f"{name}.h5")
+        with h5py.File(path, "r+") as file:
+            positions = file["positions"][:]
+            positions[7] += move * np.array([4.0, -2.0])
+            file["positions"][:] = positions
+        made = dict(output=tmp_path / f"{name}.cxi", object_output=tmp_path / f"{name}.object.h5")
+        make_labelled(scan, Reading(), Patterns(16, 1), labels=None, reconstruction=path, **made)
+        found.append(read_scan(made["output"]).true_positions)
+    expected = np.zeros_like(found[0])
+    expected[7] = 2, -1
+    np.testing.assert_array_equal(found[1] - found[0], expected)
 
 
 def test_a_networks_patterns_are_the_scans_own(scan, reconstruction, tmp_path):

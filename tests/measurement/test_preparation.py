@@ -415,6 +415,15 @@ def test_a_probe_keeps_what_the_detector_sees_of_it():
     np.testing.assert_allclose(rescaled_probe(probe, 64, 32), probe[16:48, 16:48], atol=1e-5)
 
 
+def test_a_probe_of_an_odd_side_stays_in_its_place():
+    probe = smooth_probe(33, 5.0)
+    np.testing.assert_allclose(rescaled_probe(probe, 33, 33), probe, atol=1e-4)
+    # Half of the detector sees pixels twice as wide, and the middle stays the middle.
+    peak = np.unravel_index(np.abs(rescaled_probe(probe, 17, 17)).argmax(), (17, 17))
+    assert np.abs(probe).argmax() == np.ravel_multi_index((16, 16), probe.shape)
+    assert peak == (8, 8)
+
+
 def test_positions_in_metres_become_pixels(measured):
     pixel = measured.optics.detector_pixel_size(32)
     metres = measured.corners * measured.optics.pixel_size - 3e-5

@@ -13,6 +13,7 @@ from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.preparation import Preparation, prepare
 from ptychoformer.measurement.readers import open_scan
+from ptychoformer.measurement.readers.product import conjugate_pixel
 from ptychoformer.measurement.summary import as_mapping, summarise
 from ptychoformer.measurement.windows import windows
 from ptychoformer.simulation.diffraction import diffraction
@@ -82,6 +83,13 @@ def test_lengths_are_those_that_ptychodus_simulated_with(pairs, format):
         assert raw.distance == 1.5
         optics = prepare(raw).optics
     assert optics.pixel_size == pytest.approx(20e-9)
+
+
+def test_pixels_of_detector_and_object_belong_together_side_by_side():
+    """lambda z / (N pixel), of frames that are no square."""
+    detector = conjugate_pixel((64, 128), (2e-8, 1e-8), 1e-10, 2.0)
+    assert detector == pytest.approx((2e-10 / (64 * 2e-8), 2e-10 / (128 * 1e-8)))
+    assert conjugate_pixel((64, 128), detector, 1e-10, 2.0) == pytest.approx((2e-8, 1e-8))
 
 
 def test_a_pattern_without_a_position_is_left_out_and_told(pairs, read):

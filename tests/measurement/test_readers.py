@@ -41,6 +41,16 @@ def test_frames_start_anew_at_every_call(write, format):
         assert all(len(block) <= 4 for block in raw.frames(4))
 
 
+@pytest.mark.parametrize("side", [16, 17])
+def test_the_zero_frequency_of_the_velociprobe_comes_to_the_middle(tmp_path, side):
+    """That of patterns with an odd number of pixels, too."""
+    data = np.zeros((1, 4, side, side), np.float32)
+    data[..., 0, 0] = 7
+    np.savez(tmp_path / "scan.npz", data=data, scan=4.0 * np.indices((2, 2)).reshape(2, -1).T[None])
+    _, frames = contents(tmp_path / "scan.npz")
+    assert (frames[:, side // 2, side // 2] == 7).all()
+
+
 @pytest.mark.parametrize("format", ["cxi", "nxcxi", "ptyd"])
 def test_geometry_is_that_of_the_experiment(write, measured, format):
     raw, _ = contents(write(format))

@@ -26,6 +26,16 @@ def wrapped(phase):
     return np.angle(np.exp(1j * phase))
 
 
+def test_what_lets_no_light_through_beside_the_rest_of_what_is_lit_tells_no_phase():
+    """However bright the object was made where no light tells anything of it."""
+    amplitude, light = np.full(HILL.shape, 100.0), np.zeros(HILL.shape)
+    light[:, :20], amplitude[:, :20] = 1, 1
+    amplitude[30, 5] = 0.05
+    expected = light > 0
+    expected[30, 5] = False
+    np.testing.assert_array_equal(told_phase(amplitude, light), expected)
+
+
 @pytest.mark.parametrize(
     "phase", [HILL, -HILL, 0.3 * X + 0.2 * Y, 40 + HILL], ids=["hill", "valley", "wedge", "offset"]
 )

@@ -6,7 +6,14 @@ import sys
 import pytest
 import torch
 
-from ptychoformer.models.parts.attention import SelfAttention, pixel_attention, polar_coordinates, release_coordinates
+from ptychoformer.models.parts.attention import (
+    ReleaseBlock,
+    SelfAttention,
+    TransformerBlock,
+    pixel_attention,
+    polar_coordinates,
+    release_coordinates,
+)
 
 SHAPES = [(4, 4), (8, 8), (6, 10)]
 
@@ -80,6 +87,24 @@ def test_self_attention_knows_nothing_of_places():
     layer = SelfAttention(dim=8, heads=2)
     tokens, order = torch.randn(2, 16, 8), torch.randperm(16)
     torch.testing.assert_close(layer(tokens)[:, order], layer(tokens[:, order]))
+
+
+@pytest.mark.parametrize("shortcuts", [True, False])
+def test_a_block_of_the_release_knows_its_tokens_normalised_alone(shortcuts):
+    """Its shortcuts begin behind its norms, so that neither scale nor offset of a token matters."""
+    torch.manual_seed(0)
+    block = ReleaseBlock(SelfAttention(dim=8, heads=2), 8, shortcuts)
+    tokens = torch.randn(2, 16, 8)
+    torch.testing.assert_close(block(5 * tokens + 3), block(tokens), rtol=1e-3, atol=1e-4)
+
+
+def test_a_standard_block_whose_parts_add_nothing_hands_on_its_tokens():
+    torch.manual_seed(0)
+    block, tokens = TransformerBlock(SelfAttention(dim=8, heads=2), 8), torch.randn(2, 16, 8)
+    for last in (block.attention.project, block.feed_forward[-1]):
+        torch.nn.init.zeros_(last.weight)
+        torch.nn.init.zeros_(last.bias)
+    torch.testing.assert_close(block(tokens), tokens)
 
 
 def test_heads_must_divide_channels():

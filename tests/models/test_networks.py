@@ -241,6 +241,20 @@ def test_the_release_widens_before_it_pools():
     assert branches["paper"](patterns).min() < 0
 
 
+def test_without_attention_the_non_local_branch_stays_where_its_pixels_are():
+    """A pixel changes the features of its own cell of the grid, of 8 x 8 pixels, and no others."""
+    torch.manual_seed(0)
+    branch = build("ptychoformer", (32, 32), {}).eval().nonlocal_
+    for block in branch.blocks:
+        torch.nn.init.zeros_(block.attention.project.weight)
+        torch.nn.init.zeros_(block.attention.project.bias)
+    patterns = torch.rand(1, 1, 32, 32).repeat(2, 1, 1, 1)
+    patterns[1, 0, 3, 29] += 5
+    one, other = branch(patterns)
+    changed = ((one - other).abs() > 1e-4).any(dim=0)
+    assert changed.nonzero().tolist() == [[0, 3]]
+
+
 def test_the_non_local_branch_of_the_release_sees_the_pattern():
     """Normalising three equal copies of it over channels, as the release does, would leave zeros."""
     torch.manual_seed(0)

@@ -1,6 +1,7 @@
 """Sentences say what the numbers say, and no more."""
 
 import re
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -168,6 +169,26 @@ def test_many_pairs_are_counted_and_not_named(of_losses):
         )
         assert differed + alike == 15
         assert len(statement.pairs) == 7
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (4, ("Of the other pairs, B and D differed.", "Of the other pairs, B and C; C and D could not be separated.")),
+        (7, ("Of the other 15 pairs, 10 differed and 5 could not be separated.",)),
+    ],
+)
+def test_other_pairs_are_told_by_whether_they_differed(count, said):
+    """A leads; of the others those differ that are no neighbours."""
+    methods = {name: name.upper() for name in "abcdefg"[:count]}
+    pairs = [
+        PAIR | dict(a=a, b=b, difference=float(9 * (a == "a")), significant=ord(b) - ord(a) > 1, note=np.nan)
+        for a, b in combinations(methods, 2)
+    ]
+    (found,) = statements(
+        pd.DataFrame([ANOVA | {"note": np.nan}]), pd.DataFrame(pairs), {"clean": "Clean"}, methods, PART
+    )
+    assert found.pairs[count - 1 :] == said
 
 
 def test_the_other_factor_has_nothing_to_say(analysed, experiment):

@@ -45,6 +45,17 @@ def test_a_uniform_strip_has_the_phase_slope_of_its_flux(along_x):
     np.testing.assert_allclose(np.diff(across), -expected if along_x else expected, rtol=0.003)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_phase_counts_from_the_vacuum_opposite_to_the_film(axis):
+    """A film that is magnetised evenly looks the same turned upside down but for the sign of its flux, and so does its
+    phase only if it counts from where both ends of the film are equally far.
+    """
+    magnetisation = np.zeros((2, 81, 121))
+    magnetisation[axis] = 1
+    phase = magnetic_phase(magnetisation, 10e-9, 1.0, OPTICS.pixel_size)
+    np.testing.assert_allclose(phase, -phase[::-1, ::-1], atol=0.01 * np.abs(phase).max())
+
+
 @pytest.mark.parametrize("chirality", [-1, 1])
 def test_a_flux_closure_square_has_a_pyramid_of_phase_and_no_stray_field(chirality):
     square = np.zeros((160, 160), bool)

@@ -70,6 +70,18 @@ def test_out_of_focus_the_beam_is_the_shadow_of_the_pupil(defocus):
     assert intensity[r < 0.4].mean() < 0.1 * intensity[(r > 0.6) & (r < 0.9)].mean()
 
 
+@pytest.mark.parametrize("defocus", [1e-3, -1e-3])
+def test_behind_its_focus_a_beam_spreads(defocus):
+    """Its phase is that of a spherical wave, pi r^2 / (lambda defocus), so that it rises outwards behind the focus and
+    falls before it: waves run as exp(+ikz), as they do where metal raises the phase of electrons.
+    """
+    beam = zone_plate(128, 0.8, 0.0, defocus, OPTICS)
+    rays = np.unwrap(np.angle(beam[64, 64:92]))
+    r = np.arange(28) * OPTICS.pixel_size
+    slope = np.polyfit(r**2, rays, 1)[0]
+    assert slope == pytest.approx(np.pi / (OPTICS.wavelength * defocus), rel=0.02)
+
+
 def test_an_aperture_is_a_disc_with_a_soft_edge():
     disc = aperture(48, 10.0, 0.0, OPTICS)
     r = radius_from_centre(48)

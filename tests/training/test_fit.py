@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ptychoformer.errors import InputError, OutputError, TrainingError
+from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.tensors import load, save
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training import pace
@@ -18,6 +19,8 @@ from ptychoformer.training.checkpoint import load_checkpoint
 from ptychoformer.training.entries import LossEntry, NetworkEntry
 from ptychoformer.training.fit import Run, fit, fit_together
 from ptychoformer.training.inputs import INPUTS, network_input
+from ptychoformer.training.normalisation import label_windows
+from ptychoformer.training.split import split_of, training_subset, validation_part
 
 from .conftest import DPI, MSE, PTYCHONN, TRAINING, assert_same_bits, train, train_together
 
@@ -41,6 +44,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path, 
     first, again, other = (train(tmp_path / name, scan, seed=seed)[0] for name, seed in (("a", 0), ("b", 0), ("c", 1)))
     assert_same_bits(first, again)
     assert not torch.equal(first["last.weight"], other["last.weight"])
+
+
+def test_a_seed_draws_the_initial_weights(tmp_path, make_scan):
+    scan, still = make_scan(), dict(model=PTYCHONN, epochs=1, learning_rate=1e-30, min_learning_rate=0.0)
+    first, other = (train(tmp_path / f"{seed}", scan, seed=seed, **still)[0] for seed in (0, 1))
+    assert all(not torch.equal(first[name], other[name]) for name in first if name.endswith("weight"))
 
 
 def test_loss_falls_and_the_history_says_so(tmp_path, make_scan):
@@ -187,6 +196,32 @@ def test_a_network_is_shown_what_its_entry_says(tmp_path, make_scan, monkeypatch
     for examples in seen.values():  # losses at the detector compare with the same
         np.testing.assert_array_equal(examples.patterns, seen["log"].inputs)
         np.testing.assert_array_equal(examples.labels, seen["log"].labels)
+
+
+def test_patterns_are_fitted_and_watched_with_their_own_labels(tmp_path, make_scan, monkeypatch):
+    """Each once, where its window really was, on the scale of those that were drawn for this training alone."""
+    numbers = np.arange(90, dtype=np.float32)
+    patterns = np.broadcast_to(numbers[:, None, None], (90, 32, 32))
+    path, found = make_scan(rows=15, jitter=3, patterns=patterns), []
+
+    def look(runs):
+        found.extend(runs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_module, "run_epoch", look)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "run", path, seed=3, validation_fraction=0.25)
+    scan = read_scan(path)
+    drawn = training_subset(split_of(scan), 20, 3, "scattered")
+    parts = validation_part(drawn, 0.25, TRAINING.validation, 3)
+    cut = label_windows(scan, drawn)
+    for examples, part in zip((found[0].examples, found[0].validation), parts, strict=True):
+        np.testing.assert_allclose(np.expm1(examples.inputs[:, 0, 0, 0].numpy()), numbers[part], rtol=1e-5)
+        assert torch.equal(examples.patterns, examples.inputs)
+        for channel, labels in enumerate(cut):
+            own = labels[np.searchsorted(drawn, part)]
+            expected = (own - labels.min()) / np.ptp(labels)
+            np.testing.assert_allclose(examples.labels[:, channel].numpy(), expected, atol=1e-6)
 
 
 def test_a_pattern_without_photons_is_nothing_to_see():

@@ -184,6 +184,7 @@ def test_maps_are_complete_and_described(tmp_path, make_scan, save_network):
             file["coordinates/weight"][:].ravel(), network.nonlocal_.blocks[0].attention.key_weight[:, 0]
         )
         index = file["patterns/index"][:]
+        np.testing.assert_array_equal(index, np.arange(24, 30))  # the last of five rows, which tests
         np.testing.assert_allclose(file["patterns/mean"][:], read_patterns(scan, index).mean(0), rtol=1e-5)
         assert list(file["attention/queries"].attrs["names"]) == [b"central", b"outer"]
         for name in ("attention/weights", "attention/queries", "coordinates/R", "patterns/mean"):

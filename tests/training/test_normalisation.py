@@ -66,8 +66,8 @@ def scan():
     return Scan(corners, corners, (40, 40), (32, 32), np.ones((32, 32), np.complex64), *images, 1e-9)
 
 
-def test_constants_and_statistics_are_those_of_the_windows(scan):
-    indices = np.arange(3, 1600, 7)
+@pytest.mark.parametrize("indices", [np.arange(3, 1600, 7), np.array([5, 9])])
+def test_constants_and_statistics_are_those_of_the_windows(scan, indices):
     labels = label_windows(scan, indices)
     scale = training_normalisation(scan, indices)
     assert scale == Normalisation.of(*labels)

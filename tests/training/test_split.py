@@ -152,6 +152,12 @@ def test_validation_takes_its_part_and_leaves_the_rest(how):
         np.testing.assert_array_equal(watched, indices[-5:])
 
 
+def test_a_validation_part_belongs_to_its_seed():
+    parts = [validation_part(np.arange(100), 0.2, "random", seed)[1] for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(parts[0], parts[1])
+    assert (parts[0] != parts[2]).any()
+
+
 @pytest.mark.parametrize("fraction", [0.0, 1.0])
 def test_neither_part_of_the_validation_is_ever_empty(fraction):
     assert min(map(len, validation_part(np.arange(4), fraction, "random", seed=0))) == 1
@@ -180,6 +186,14 @@ def test_off_the_grid_a_guard_band_keeps_training_and_test_apart(seed):
     assert 0.12 < len(split.test) / 400 < 0.28
     assert len(split.train) > 200
     assert not set(split.train) & set(split.test)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_off_the_grid_nothing_is_left_out_that_shares_no_row_with_the_test_windows(seed):
+    split = split_of(measured(seed=seed))
+    tops = np.stack([split.scan.positions[:, 0], split.scan.true_positions[:, 0]])
+    left_out = np.setdiff1d(np.arange(400), np.concatenate([split.train, split.test]))
+    assert (tops[:, left_out].max(axis=0) + 32 > tops[:, split.test].min()).all()
 
 
 def test_a_scan_that_a_guard_band_would_eat_up_is_named():

@@ -117,6 +117,24 @@ class TestDecide:
         assert verdict.verdict == UNDECIDED
         assert "exceeds the margin" in verdict.reason
 
+    @pytest.mark.parametrize(("wider", "verdict"), [(1.01, HOLDS), (0.99, UNDECIDED)])
+    def test_equality_is_shown_by_plain_intervals_however_many_there_are(self, wider, verdict):
+        """That each of them lies within the margin is one hypothesis against many, which needs no correction."""
+        gains = np.random.default_rng(3).normal(0, 1, (6, 8))
+        ends = [stats.ttest_1samp(gain, 0).confidence_interval(0.95) for gain in gains]
+        margin = wider * np.abs([(end.low, end.high) for end in ends]).max()
+        assert decide([contrast(gain, margin=margin) for gain in gains], "no_difference").verdict == verdict
+
+    @pytest.mark.parametrize(
+        ("effect", "margin", "verdict"), [(4.0, 2.0, FAILS), (0.5, 2.0, HOLDS), (0.5, 0.6, UNDECIDED)]
+    )
+    def test_the_pair_that_is_farthest_from_equal_is_told(self, effect, margin, verdict):
+        scatter = np.array([-0.5, 0.5, -0.4, 0.4])
+        near, far = (contrast(mean + scatter, name=name, margin=margin) for name, mean in (("n", 0.1), ("f", -effect)))
+        for contrasts_ in ([near, far], [far, near]):
+            found = decide(contrasts_, "no_difference")
+            assert (found.verdict, found.rival, found.effect) == (verdict, "f", pytest.approx(-effect))
+
     def test_a_wide_interval_around_the_size_proves_nothing(self):
         assert decide([contrast([0.1, 0.3, 0.9])], "about", 0.4).verdict == UNDECIDED
 

@@ -105,6 +105,16 @@ class TestHeadline:
         found = headlines(table[table["metric"] != "ssim"], pairwise, experiment.TABLES["I"].layout, "ptychoformer")
         assert {line.column for line in found} == {"Amplitude PSNR (dB)", "Phase PSNR (dB)", "Relative phase PSNR (dB)"}
 
+    @pytest.mark.parametrize("above", [True, False])
+    def test_whether_ours_is_above_the_floor_is_told_wherever_its_rivals_are(self, inputs, experiment, above):
+        table, pairwise = pd.read_csv(inputs["tables"]["table1"]), pd.read_csv(inputs["statistics"]["table1"][1])
+        place = ["condition", "block", "region", "level", "channel", "metric"]
+        ours = table[table["method"] == "ptychoformer"].set_index(place)["ours_mean"]
+        of_ours = table[place].merge(ours.reset_index(), on=place, how="left")["ours_mean"]
+        table.loc[table["method"] == "floor", "ours_mean"] = of_ours - (1e-6 if above else -1e-6)
+        found = headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer")
+        assert [line.above_floor for line in found] == [above] * 12
+
     def test_one_seed_has_no_interval(self, small, experiment):
         table, pairwise = pd.read_csv(small["tables"]["table1"]), pd.read_csv(small["statistics"]["table1"][1])
         for line in headlines(table, pairwise, experiment.TABLES["I"].layout, "ptychoformer"):

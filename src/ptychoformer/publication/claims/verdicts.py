@@ -207,7 +207,7 @@ def _decide_bound(
 ) -> Verdict:
     names = [contrast.name for contrast in contrasts]
     behind = [name for name, (_, high) in zip(names, limits, strict=True) if high < bound]
-    open_ = [name for name, (low, high) in zip(names, limits, strict=True) if low < bound or low == bound == 0]
+    open_ = [name for name, (low, high) in zip(names, limits, strict=True) if low <= bound]
     what = f"{bound:g}" if bound else "zero"
     if behind:
         return _with(reported, FAILS, f"the interval lies below {what} for {_listed(behind, len(names))}")
