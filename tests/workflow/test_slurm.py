@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,12 @@ class Slurm:
         """Processes of a job, in the order in which they started."""
         listed = subprocess.run(["scontrol", "listpids", number], capture_output=True, text=True).stdout
         return sorted(int(line.split()[0]) for line in listed.splitlines()[1:])
+
+    def signal(self, number: str, sent: signal.Signals) -> None:
+        """Send a signal to every process of a job, parents first, so that none starts another."""
+        for process in self.processes(number):
+            with suppress(ProcessLookupError):
+                os.kill(process, sent)
 
     def recorded(self, number: str) -> str:
         """How a job ended, by the accounting database."""
@@ -172,10 +179,10 @@ def ended_by_force(cluster: Slurm, project: Project) -> tuple[str, str, str]:
     subprocess.run(["scancel", cancelled], check=True)
 
     killed = cluster.running("reconstructions")
-    os.kill(cluster.processes(killed)[-1], signal.SIGKILL)
+    cluster.signal(killed, signal.SIGKILL)
 
     late = cluster.running("trainings")
-    os.kill(cluster.processes(late)[-1], signal.SIGSTOP)  # so that it is at work when its time is over
+    cluster.signal(late, signal.SIGSTOP)  # so that it is at work when its time is over
     subprocess.run(["scontrol", "update", f"JobId={late}", "TimeLimit=00:00:01"], check=True)
     cluster.ended(late)
 
