@@ -21,7 +21,7 @@ from ptychoformer.provenance import (
     _code,
     _first_content,
     _imports,
-    _nodes,
+    _source,
     code_digest,
     read_provenance,
     sidecar,
@@ -157,7 +157,7 @@ def test_a_network_of_ones_own_that_was_edited_is_another(there, capsys):
     own.write_text(own.read_text().replace("3, padding=1", "5, padding=2"))
     # In a notebook the old one would be trained for the new.
     refused(capsys, there, again, f"{own} changed since this process began to use '{own}'; start a new one")
-    for seen in (_code, _first_content, _imports, _nodes, code_digest):  # by a process, once
+    for seen in (_code, _first_content, _imports, _source, code_digest):  # by a process, once
         seen.cache_clear()
     refused(capsys, there, again, "another version of the network's file")
 

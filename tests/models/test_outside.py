@@ -28,7 +28,7 @@ def build(window, *, width: Annotated[int, {"minimum": 1}] = 4):
 
 
 def fresh():
-    for cached in (code_digest, provenance._nodes, provenance._code, provenance._imports):
+    for cached in (code_digest, provenance._source, provenance._code, provenance._imports):
         cached.cache_clear()
 
 

@@ -149,15 +149,16 @@ def keep_reference(project, runs, blocks="lower_right", measured=range(10)):
     of some seeds alone, and nothing that was trained again."""
     folder = project.folder / "resources/reference"
     shutil.rmtree(folder / "retrained", ignore_errors=True)
-    columns = ["dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts", "epochs", "batch_size"]
+    columns = ["dataset", "test", "model", "loss", "n_train", "seed", "blocks", "parts"]
+    columns += ["epochs", "batch_size", "parameters", "device"]
     lines = [",".join(columns)]
     for dataset, model, loss, size, seed in sorted(runs):
         test, where = ("curved", "scan") if dataset == "straight" else (dataset, blocks)
         views = "views:lower_right:scene"
         parts = f"bands:lower_right:scene spectra:lower_right:scene {views}" if seed in measured else views
-        lines.append(f"{dataset},{test},{model},{loss},{size},{seed},{where},{parts},25,32")
+        lines.append(f"{dataset},{test},{model},{loss},{size},{seed},{where},{parts},25,32,1605730,cpu")
         lines += [
-            f"{dataset},{test},{reference},none,{size},{seed},{where},{views},,"
+            f"{dataset},{test},{reference},none,{size},{seed},{where},{views},,,,"
             for reference in ("floor", "ceiling", "epie")
         ]
     (folder / "runs.csv").write_text("\n".join(lines) + "\n")
