@@ -64,13 +64,11 @@ def runs_of_fig9(experiments: Experiments) -> list[Run]:
     return [run for run in runs if run["seed"] not in lacking]
 
 
-def retrained_for_fig9(experiments: Experiments) -> dict[str, set[int]]:
-    """Map devices to the seeds of which a store's runs of Figure 9 were trained again on them."""
-    found: dict[str, set[int]] = {}
-    for run in runs_of_fig9(experiments):
-        if (device := experiments.holdings.retrained_on(run)) is not None:
-            found.setdefault(device, set()).add(run["seed"])
-    return found
+def retrained_for_fig9(experiments: Experiments) -> list[Run]:
+    """Return the runs of Figure 9 that a store has trained again for it; none without a store."""
+    if not experiments.holdings:
+        return []
+    return [run for run in runs_of_fig9(experiments) if experiments.holdings.retrained_on(run) is not None]
 
 
 FEWEST_WEIGHTS = 2  # of weighted losses, which make a curve of Figure 10

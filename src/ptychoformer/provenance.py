@@ -203,7 +203,9 @@ def _code(module: str) -> list[str]:
     """Return the code of a module, and the content of each file beside it that it names."""
     folder, source = _path(module).parent, _source(module)
     # Modules of users' own count where one is named, those of the package where one is imported.
-    names = source.dotted if module.startswith(OUTSIDE) else [n for n in source.dotted if not n.endswith(".py")]
+    names = (
+        source.dotted if module.startswith(OUTSIDE) else [name for name in source.dotted if not name.endswith(".py")]
+    )
     beside = sorted(name for name in names if "/" not in name and len(name) < 100 and (folder / name).is_file())
     return [source.code, *(_content(folder / name) for name in beside)]
 

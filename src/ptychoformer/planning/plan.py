@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ptychoformer.configuration import FULL_SIZE, complete, load_schema, read_config
 from ptychoformer.contents import CONTENTS, read_contents
-from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, held_figures, runs_of_fig9
+from ptychoformer.drawn import PANELS_OF_FIG8, experiments_of_fig8, held_figures, retrained_for_fig9
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import ALL, Experiments, Run, sizes_asked
 from ptychoformer.places import check_results, named_once
@@ -130,10 +130,8 @@ class Plan:
         return list({tuple(run.values()): run for run in held}.values())
 
     def retrained_runs(self) -> list[Run]:
-        """Return the runs of Figure 9 that a store has trained again for it."""
-        if not self.holdings or "fig9" not in self.shown_figures:
-            return []
-        return [run for run in runs_of_fig9(self.experiments) if self.holdings.retrained_on(run) is not None]
+        """Return the runs that a store has trained again for Figure 9, if that is shown."""
+        return retrained_for_fig9(self.experiments) if "fig9" in self.shown_figures else []
 
     def published(self, name: str) -> str:
         """Return the path of a file of the paper's own numbers and statements."""

@@ -73,7 +73,7 @@ def scales(experiments: Experiments, names: Iterable[str]) -> dict[str, str]:
     measured on Table I's scenes.
     """
     found = {name: _scale(experiments, name) for name in names}
-    again = ", trained again" if experiments.holdings and retrained_for_fig9(experiments) else ""
+    again = ", trained again" if retrained_for_fig9(experiments) else ""
     return found | ({"bands": f"{found['table1']}{again}"} if "table1" in found else {})
 
 
@@ -132,17 +132,17 @@ def _note_of_fig9(experiments: Experiments) -> str:
     seeds = len({run["seed"] for run in runs_of_fig9(experiments)})
     count, absent = counted(seeds, "seed"), experiments.holdings.parts["table1"].absent_methods
     lacking = _shortcomings(seeds < SEEDS_FIXED, absent)
-    elsewhere = _retrained_note(retrained_for_fig9(experiments), seeds)
+    elsewhere = _retrained_note(experiments, seeds)
     return f"Here with the {count} of which the reference runs have every network’s spectra.{elsewhere}{lacking}"
 
 
-def _retrained_note(retrained: Mapping[str, set[int]], seeds: int) -> str:
-    """Say which seeds of Figure 9 were trained again, on which devices."""
-    if not retrained:
+def _retrained_note(experiments: Experiments, seeds: int) -> str:
+    """Say which of so many seeds of Figure 9 were trained again, on which devices."""
+    if not (retrained := retrained_for_fig9(experiments)):
         return ""
-    again = set.union(*retrained.values())
+    again = {run["seed"] for run in retrained}
     which = "They" if len(again) == seeds else f"Of them {in_a_row(map(str, sorted(again)))}"
-    where = in_a_row(sorted(map(device_name, retrained)))
+    where = in_a_row(sorted({device_name(experiments.holdings.retrained_on(run)) for run in retrained}))
     return f" {which} were trained again for it, on {where}: these are not the scenes of Figure 4."
 
 
