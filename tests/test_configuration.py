@@ -557,7 +557,7 @@ def test_defaults_are_not_shared_between_entries():
         (
             "losses.mse.kind",
             "l1",
-            f"losses.mse.kind: 'l1' is not allowed; it must be one of {', '.join(plugins.loss_kinds())}.",
+            f"losses.mse.kind: 'l1' is not allowed; it must be one of {', '.join(plugins.loss_kinds())}; one of your own ",
         ),
         (
             "optics",
@@ -691,6 +691,32 @@ def test_options_of_a_users_own_network_are_checked_as_its_build_has_them(tmp_pa
     entry = {"label": "Mine", "kind": str(tmp_path / "net.py"), "options": options}
     with pytest.raises(InputError, match=re.escape(words.format("models.mine.options"))):
         complete(changed("models.mine", entry), SCHEMA)
+
+
+def test_a_loss_of_a_users_own_is_checked_as_its_build_has_it_and_completed(tmp_path):
+    (tmp_path / "loss.py").write_text("def build(forward, *, gamma: float = 0.5, sides: list[int]): ...")
+    entry = {"kind": str(tmp_path / "loss.py"), "sides": "[1, 2]"}
+    config = complete(changed("losses.mine", entry), SCHEMA)
+    assert config["losses"]["mine"] == entry | {"label": None, "gamma": 0.5, "sides": [1, 2]}
+    assert "mine" not in complete(read("config.yaml"), SCHEMA)["losses"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"kind": "gone.py"}, "losses.mine.kind: there is no file 'gone.py' in "),
+        ({"kind": "gone.mine"}, "losses.mine.kind: there is no module 'gone.mine' that can be imported"),
+        ({"kind": "{}/empty.py"}, "empty.py defines no function 'build(forward, **options)', so it is no loss; it"),
+        ({"kind": "{}/loss.py"}, "losses.mine.sides is missing; it must be a list."),
+        ({"kind": "{}/loss.py", "sides": 3}, "losses.mine.sides: 3 is not allowed; it must be a list."),
+        ({"kind": "{}/loss.py", "sides": [], "gama": 1}, "losses.mine.gama is not a key of the config; did you mean '"),
+    ],
+)
+def test_a_loss_of_a_users_own_that_is_wrong_is_one_sentence(tmp_path, entry, words):
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "loss.py").write_text("def build(forward, *, gamma: float = 0.5, sides: list[int]): ...")
+    with pytest.raises(InputError, match=re.escape(words)):
+        complete(changed("losses.mine", entry | {"kind": entry["kind"].format(tmp_path)}), SCHEMA)
 
 
 @pytest.mark.parametrize("widths", ["[1, 2]", [1.0, 2]])

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,16 @@ from jsonschema import Draft202012Validator
 from ptychoformer.consistency import check_published_names, check_references, check_sizes
 from ptychoformer.contents import CONTENTS, read_contents
 from ptychoformer.errors import InputError
-from ptychoformer.plugins import check_kind, fields_of, loss_kinds, loss_options, network_options, no_option
+from ptychoformer.outside import is_outside
+from ptychoformer.plugins import (
+    OWN,
+    check_network_kind,
+    fields_of,
+    loss_kinds,
+    loss_options,
+    network_options,
+    no_option,
+)
 from ptychoformer.schemas import TYPES, shown
 from ptychoformer.suggestions import known_key, resolved
 
@@ -52,7 +61,10 @@ def load_schema(project: str | os.PathLike = ".") -> dict[str, Any]:
         },
     }
     fill_options(schema)
-    schema["properties"]["losses"]["additionalProperties"] = {"oneOf": [_loss_schema(kind) for kind in loss_kinds()]}
+    schema["properties"]["losses"]["additionalProperties"] = {
+        "oneOf": [_loss_schema(kind) for kind in loss_kinds()],
+        "x-others": OWN,
+    }
     return schema
 
 
@@ -165,6 +177,7 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
     Raises:
         InputError: one sentence about the first thing that is wrong.
     """
+    schema = _with_own_losses(config, schema)
     completed = _complete("", deepcopy(dict(config)), schema, schema)
     check_references(completed, schema)
     check_published_names(completed, schema)
@@ -172,6 +185,32 @@ def complete(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
     check_sizes(completed)
     completed["models"] = _in_order(completed["models"], schema["properties"]["models"]["x-published"])
     return completed
+
+
+def _with_own_losses(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add to the losses of a schema those outside the package that a config names.
+
+    Raises:
+        InputError: there is no such module, or it is no loss.
+    """
+    catalogue, own = config.get("losses"), {}
+    for name, entry in catalogue.items() if isinstance(catalogue, dict) else ():
+        kind = entry.get("kind") if isinstance(entry, dict) else None
+        if isinstance(kind, str) and is_outside(kind):
+            with _under(f"losses.{name}.kind"):
+                own[kind] = _loss_schema(kind)
+    schema = deepcopy(dict(schema))
+    schema["properties"]["losses"]["additionalProperties"]["oneOf"].extend(own.values())
+    return schema
+
+
+@contextmanager
+def _under(key: str) -> Iterator[None]:
+    """Put the key before what is wrong with its value."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from error
 
 
 def _complete(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
@@ -232,7 +271,8 @@ def _alternative(key: str, value: Any, schema: Mapping[str, Any], root: Mapping[
     kind = value.get("kind", default)
     if not isinstance(kind, str) or kind not in alternatives:
         found = f"{shown(kind)} is not allowed" if "kind" in value else "is missing"
-        raise InputError(f"{_join(key, 'kind')}: {found}; it must be one of {', '.join(alternatives)}.")
+        others = f"; {schema['x-others']}" if "x-others" in schema else ""
+        raise InputError(f"{_join(key, 'kind')}: {found}; it must be one of {', '.join(alternatives)}{others}.")
     return alternatives[kind]
 
 
@@ -306,7 +346,8 @@ def _types(schema: Mapping[str, Any]) -> list[str]:
 
 def _check_model_options(models: Mapping[str, Any]) -> None:
     for name, model in models.items():
-        _check_kind(f"models.{name}.kind", model["kind"])
+        with _under(f"models.{name}.kind"):
+            check_network_kind(model["kind"])
         choices = network_options(model["kind"])
         for option, value in model["options"].items():
             key = f"models.{name}.options.{option}"
@@ -316,10 +357,3 @@ def _check_model_options(models: Mapping[str, Any]) -> None:
         for option, schema in choices.items():
             if option not in model["options"] and "default" not in schema:
                 raise InputError(f"models.{name}.options.{option} is missing; it must be {allowed_values(schema)}.")
-
-
-def _check_kind(key: str, kind: str) -> None:
-    try:
-        check_kind(kind)
-    except InputError as error:
-        raise InputError(f"{key}: {error}") from error

@@ -115,9 +115,9 @@ def _is_users(source: Path) -> bool:
 
 @contextmanager
 def noting(kind: str) -> Iterator[None]:
-    """Note which modules of users' own a network imports meanwhile (see `pulled_in`), and which
-    folders it adds to those that modules are looked for in: where a module lies must not depend on
-    whether it has run.
+    """Note which modules of users' own a network or loss imports meanwhile (see `pulled_in`), and
+    which folders it adds to those that modules are looked for in: where a module lies must not
+    depend on whether it has run.
     """
     before, folders = set(sys.modules), set(sys.path)
     try:
@@ -135,7 +135,7 @@ _added: set[Path] = set()
 
 
 def pulled_in(kind: str) -> set[Path]:
-    """Find the files of users' own that were imported while a network was loaded and built."""
+    """Find the files of users' own that were imported while a module was loaded and built."""
     return _pulled_in.get(kind, set())
 
 

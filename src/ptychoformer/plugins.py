@@ -1,9 +1,9 @@
 """What the sources of networks, losses, trainings and measurements say of their options, read
 without importing torch, which would add seconds to the workflow's start.
 
-A network is a module of `models`, or one of a user's own (`outside`), and a loss one of
-`training.losses`; the options of either are the keyword arguments of its ``build``, and all other
-options the fields of a class in `training.options`, `training.entries` or `measurement.options`.
+A network is a module of `models` and a loss one of `training.losses`, or either is one of a user's
+own (`outside`). Their options are the keyword arguments of their ``build``, and all other options
+the fields of a class in `training.options`, `training.entries` or `measurement.options`.
 Their annotations say what is allowed: ``int``, ``float``, ``str``, ``bool``, several of these, a
 list of one, a ``Literal``, any of these or None, or ``Annotated`` with any of these and keywords of
 JSON schema. Values of options with other annotations, or none, are not checked.
@@ -21,6 +21,9 @@ from ptychoformer.suggestions import known
 
 NETWORKS, LOSSES = "models", "training/losses"  # folders of the package
 _BUILD = {NETWORKS: "build(window, **options)", LOSSES: "build(forward, **options)"}
+_WHAT = {NETWORKS: "network", LOSSES: "loss"}
+# How a kind that is not of the package is named.
+OWN = "one of your own is named by the path of its .py file, or by the dotted name that imports it"
 # The files with classes of options.
 OPTIONS = tuple(PACKAGE / file for file in ("training/options.py", "training/entries.py", "measurement/options.py"))
 _ANNOTATIONS = {
@@ -39,17 +42,22 @@ def network_kinds() -> list[str]:
     return _kinds(NETWORKS)
 
 
-def check_kind(kind: str) -> None:
+def check_network_kind(kind: str) -> None:
     """Check that there is a network of a kind.
 
     Raises:
         InputError: there is none.
     """
-    if outside.is_outside(kind):
-        outside.source_of(kind)
-    elif kind not in (kinds := network_kinds()):
-        own = "one of your own is named by the path of its .py file, or by the dotted name that imports it"
-        raise InputError(f"there is no network '{kind}'; there are {', '.join(kinds)}; {own}.")
+    _check_kind(NETWORKS, kind)
+
+
+def check_loss_kind(kind: str) -> None:
+    """Check that there is a loss of a kind.
+
+    Raises:
+        InputError: there is none.
+    """
+    _check_kind(LOSSES, kind)
 
 
 def network_source(kind: str) -> Path:
@@ -62,13 +70,22 @@ def network_source(kind: str) -> Path:
 
 
 def loss_source(kind: str) -> Path:
-    """Find the file of a loss."""
+    """Find the file of a loss.
+
+    Raises:
+        InputError: there is none, of a loss outside the package.
+    """
     return _source(LOSSES, kind)
 
 
 def network_code(kind: str) -> str:
     """Name a network as `provenance.code_digest` does."""
-    return f"{OUTSIDE}{kind}" if outside.is_outside(kind) else f"{NETWORKS}.{kind}"
+    return _code(NETWORKS, kind)
+
+
+def loss_code(kind: str) -> str:
+    """Name a loss as `provenance.code_digest` does."""
+    return _code(LOSSES, kind)
 
 
 def loss_kinds() -> list[str]:
@@ -157,6 +174,17 @@ def network_side(kind: str) -> int:
     return 1
 
 
+def _check_kind(folder: str, kind: str) -> None:
+    if outside.is_outside(kind):
+        outside.source_of(kind)
+    elif kind not in (kinds := _kinds(folder)):
+        raise InputError(f"there is no {_WHAT[folder]} '{kind}'; there are {', '.join(kinds)}; {OWN}.")
+
+
+def _code(folder: str, kind: str) -> str:
+    return f"{OUTSIDE}{kind}" if outside.is_outside(kind) else f"{folder.replace('/', '.')}.{kind}"
+
+
 def _kinds(folder: str) -> list[str]:
     return sorted(path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__")
 
@@ -178,7 +206,7 @@ def _build(folder: str, kind: str) -> ast.FunctionDef:
     if not found:
         raise InputError(
             f"{_shown(folder, kind)} defines no function '{_BUILD[folder]}', so it is no"
-            f" {'network' if folder == NETWORKS else 'loss'}; it must stand there as 'def build', not indented, neither"
+            f" {_WHAT[folder]}; it must stand there as 'def build', not indented, neither"
             " imported nor assigned."
         )
     _check_arguments(folder, kind, found[-1].args)

@@ -57,7 +57,7 @@ def source_digest(kind: str) -> str:
 
 
 def unsigned(kind: str) -> list[Path]:
-    """Find the files of users' own that a network outside has imported by now, but that
+    """Find the files of users' own that a module outside has imported by now, but that
     `source_digest` does not know: found only while it runs, or compiled.
     """
     signed = {_path(name).resolve() for name in _of_users_alone(kind)}
@@ -65,7 +65,7 @@ def unsigned(kind: str) -> list[Path]:
 
 
 def check_unedited(kind: str) -> None:
-    """Check that a network outside, and what it imports of users' own, is as this process read it
+    """Check that a module outside, and what it imports of users' own, is as this process read it
     first: Python runs what it has imported, whatever the files hold by now.
 
     Raises:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ptychoformer import cli
-from ptychoformer.cli import reconstruct, train
+from ptychoformer.cli import networks, reconstruct, train
 from ptychoformer.configuration import complete, load_schema
 from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.models import BATCH_NORMS, INITIALISATIONS
@@ -149,13 +149,11 @@ def test_what_the_config_refuses_the_command_line_refuses(capsys, option, wrong,
     assert allowed in capsys.readouterr().err
 
 
-def test_losses_are_those_without_required_options(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["train", "scan.cxi", "object.h5", "-o", "run", "--loss", "weighted"])
-    offered = capsys.readouterr().err.split("it must be one of ")[1].split(".")[0].split(", ")
-    assert {"huber", "mae", "mse", "npcc", "nssim", "nssim_diffraction"} <= set(offered)
+def test_losses_are_those_without_required_options():
+    assert {"huber", "mae", "mse", "npcc", "nssim", "nssim_diffraction"} <= set(networks.losses())
+    assert "weighted" not in networks.losses()
 
 
 def test_a_loss_is_recorded_with_its_options():
-    assert train.loss_entry("mse") == LossEntry("mse", {})
-    assert train.loss_entry("huber") == LossEntry("huber", {"delta": 1})
+    assert networks.loss_entry("mse") == LossEntry("mse", {})
+    assert networks.loss_entry("huber") == LossEntry("huber", {"delta": 1})

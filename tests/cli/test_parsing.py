@@ -45,7 +45,11 @@ from .conftest import COMMANDS, main
         (["reconstruct", "s.cxi", "-o", "o.h5", "--engine", "dm"], ": 'dm' is not allowed; it must be one of "),
         (
             ["train", "s.cxi", "--object", "o.h5", "-o", "run", "--loss", "weighted"],
-            ": 'weighted' is not allowed; it must be one of ",
+            "--loss: the loss 'weighted' needs alpha, which only a config can give; to be named here, all",
+        ),
+        (
+            ["train", "s.cxi", "--object", "o.h5", "-o", "run", "--loss", "mes"],
+            "there is no loss 'mes'; there are huber, ",
         ),
         (
             ["train", "s.cxi", "--object", "o.h5", "-o", "run", "--model", "resnet"],

@@ -489,6 +489,17 @@ def test_a_network_outside_the_repository_is_planned_like_any_other(project, tmp
     assert project.planned()["train"] == len(before | new)
 
 
+def test_a_loss_outside_the_repository_is_planned_like_any_other(project, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def build(forward, *, gamma: float = 1.0):\n    ...\n")
+    before = runs_asked_for(project)
+    project.edit("config.yaml", "  mse: {label: MSE", f"  mine: {{kind: {file}, gamma: 2}}\n  mse: {{label: MSE")
+    project.edit("config.yaml", "losses: [mse, mae, huber,", "losses: [mine, mse, mae, huber,")
+    new = runs_asked_for(project) - before
+    assert {loss for *_, loss, _, _ in new} == {"mine"}
+    assert project.planned()["train"] == len(before | new)
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [

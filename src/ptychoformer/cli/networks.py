@@ -1,6 +1,9 @@
-"""Which network a command line names, with its options, and whether it reads the patterns."""
+"""Which network and loss a command line names, with the network's options, and whether the network
+reads the patterns.
+"""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +14,68 @@ from ptychoformer.configuration import allowed_values
 from ptychoformer.errors import InputError
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.outside import is_outside, is_path
-from ptychoformer.plugins import check_kind, network_kinds, network_options, network_side, no_option
-from ptychoformer.training.entries import NetworkEntry
-
-MODEL = (
-    f"network: {', '.join(network_kinds())}; or one of your own, by the path of its .py file or the dotted name of its"
-    " module [%(default)s]"
+from ptychoformer.plugins import (
+    check_loss_kind,
+    check_network_kind,
+    loss_kinds,
+    loss_options,
+    network_kinds,
+    network_options,
+    network_side,
+    no_option,
 )
+from ptychoformer.training.entries import LossEntry, NetworkEntry
+
+OR_OWN = "or one of your own, by the path of its .py file or the dotted name of its module [%(default)s]"
+MODEL = f"network: {', '.join(network_kinds())}; {OR_OWN}"
 
 
 def network(text: str) -> str:
     """Take the kind of a network; a path is made one from the root, so that it is found from
     wherever the run is used.
     """
+    return _kind(text, check_network_kind)
+
+
+def loss(text: str) -> str:
+    """Take the kind of a loss, as `network` does that of a network."""
+    return _kind(text, loss_entry)
+
+
+def _kind(text: str, check: Callable[[str], object]) -> str:
     if is_path(text):
         return str(Path(text).expanduser().resolve())
     if not is_outside(text):
         try:
-            check_kind(text)
+            check(text)
         except InputError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
     return text
+
+
+def losses() -> list[str]:
+    """Name the losses of the package that need no options."""
+    return [kind for kind in loss_kinds() if not _needed(kind)]
+
+
+def loss_entry(kind: str) -> LossEntry:
+    """Make the entry of a loss with the defaults of its options.
+
+    Raises:
+        InputError: there is no such loss, or some of its options have no default.
+    """
+    check_loss_kind(kind)
+    if needed := _needed(kind):
+        raise InputError(
+            f"the loss '{kind}' needs {' and '.join(needed)}, which only a config can give; to be named here, all"
+            " options of its build must have a default."
+        )
+    return LossEntry(kind, {name: option["default"] for name, option in loss_options(kind).items()})
+
+
+def _needed(kind: str) -> list[str]:
+    """List the options of a loss without a default."""
+    return [name for name, option in loss_options(kind).items() if "default" not in option]
 
 
 def network_choices(kind: str, texts: list[str]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ CONTENTS = {
     "checkpoint": "network",
     "mask_digest": "mask",
     "network_digest": "version of the network's file",
+    "loss_digest": "version of the loss's file",
 }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ptychoformer.cli.arguments import add_reading, add_running, any_name, cropping, number, reading, whole
-from ptychoformer.cli.networks import MODEL, check_window, network, network_choices
+from ptychoformer.cli.networks import MODEL, OR_OWN, check_window, loss, loss_entry, losses, network, network_choices
 from ptychoformer.cli.outputs import check_outputs
 from ptychoformer.cli.replacing import scanned
 from ptychoformer.cli.run_folder import (
@@ -35,11 +35,11 @@ from ptychoformer.measurement.options import Patterns, choices_of
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.resemblance import Seen, Tally
 from ptychoformer.outside import is_outside
-from ptychoformer.plugins import fields_of, loss_kinds, loss_options, network_code
+from ptychoformer.plugins import fields_of, loss_code, network_code
 from ptychoformer.progress import say
 from ptychoformer.provenance import check_unedited, code_digest, record, source_digest
 from ptychoformer.publication.names import counted
-from ptychoformer.training.entries import LossEntry, NetworkEntry
+from ptychoformer.training.entries import NetworkEntry
 from ptychoformer.training.options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ examples:
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64
   ptychoformer train scan.cxi --object object.h5 -o run --crop 128 --bin 4 --model ptychonn --epochs 50
   ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --option attention=none --loss mae
-  ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --model nets/mine.py --tensorboard curves"""
+  ptychoformer train scan.cxi --object object.h5 -o run --crop 64 --model nets/mine.py --loss losses/mine.py"""
 AFTERWARDS = "The same command goes on after the last whole epoch."  # said when it was interrupted
 NOTHING_LEARNT = 3  # exit code with --strict
 BLOCK = 1024  # patterns looked at together
@@ -98,7 +98,13 @@ def add_options(part: argparse.ArgumentParser) -> None:
         metavar="R",
         help="of Adam at the start [%(default)s]",
     )
-    training.add_argument("--loss", choices=losses(), default="mse", help="what is made small [%(default)s]")
+    training.add_argument(
+        "--loss",
+        type=loss,
+        default="mse",
+        metavar="KIND",
+        help=f"what is made small: {', '.join(losses())}; {OR_OWN}",
+    )
     training.add_argument(
         "--strict", action="store_true", help="exit code 3 if it is no better than the mean of the training labels"
     )
@@ -141,11 +147,6 @@ def _add_network_options(training: argparse._ArgumentGroup) -> None:
     )
 
 
-def losses() -> list[str]:
-    """Name the losses that need no options."""
-    return [kind for kind in loss_kinds() if all("default" in option for option in loss_options(kind).values())]
-
-
 def run(options: Namespace) -> int:
     """Train a network on a scan with a reconstruction, and judge it; returns the exit code."""
     files = files_of(options.output)
@@ -157,10 +158,11 @@ def run(options: Namespace) -> int:
 
 
 def _train(options: Namespace, files: Mapping[str, Path], follow: "Follower | None") -> "Judgement":
-    # Before a network of the user's own is first imported: its file may be edited meanwhile.
-    code = code_digest("training.fit", network_code(options.model), f"training.losses.{options.loss}")
-    if is_outside(options.model):
-        check_unedited(options.model)
+    # Before modules of the user's own are first imported: their files may be edited meanwhile.
+    code = code_digest("training.fit", network_code(options.model), loss_code(options.loss))
+    own = {what: kind for what, kind in (("network", options.model), ("loss", options.loss)) if is_outside(kind)}
+    for kind in own.values():
+        check_unedited(kind)
     model = NetworkEntry(
         options.model,
         network_choices(options.model, options.option),
@@ -168,9 +170,9 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: "Follower | No
         options.inputs,
         options.batch_norm,
     )
-    loss = loss_entry(options.loss)
-    settings = {"model": model.plain(), "loss": loss.plain(), "seed": options.seed}
-    source = {"network_digest": source_digest(options.model)} if is_outside(options.model) else {}
+    minimised = loss_entry(options.loss)
+    settings = {"model": model.plain(), "loss": minimised.plain(), "seed": options.seed}
+    source = {f"{what}_digest": source_digest(kind) for what, kind in own.items()}
     began, (preparation, scan) = time.perf_counter(), _prepared(options, model)
     scan |= {"object": content_digest(options.object)}
     # Before anything is replaced there; what the labelled scan tells, before anything is trained.
@@ -181,7 +183,7 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: "Follower | No
     from ptychoformer.training.fit import delete_state, fit
 
     threads = threads_of(options)
-    entries = {"model": model, "loss": loss, "training": training}
+    entries = {"model": model, "loss": minimised, "training": training}
     drawn = {"n_train": settings["n_train"], "seed": options.seed}
     results = {"checkpoint": files[CHECKPOINT], "history": files[HISTORY], "threads": threads, "code": code}
     said = {"follow": follow, "advice": shorter(options, training.batch_size)}
@@ -307,8 +309,3 @@ def _seen(dataset: Path) -> Seen:
     ):
         pass
     return tally.summary()
-
-
-def loss_entry(kind: str) -> LossEntry:
-    """Make the entry of a loss with the defaults of its options."""
-    return LossEntry(kind, {name: option["default"] for name, option in loss_options(kind).items()})

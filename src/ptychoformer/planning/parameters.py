@@ -11,7 +11,7 @@ from ptychoformer.experiments import window_side
 from ptychoformer.measurement.options import Reading, names_of
 from ptychoformer.planning.inputs import Wildcards
 from ptychoformer.planning.plan import Plan
-from ptychoformer.plugins import network_code
+from ptychoformer.plugins import loss_code, network_code
 from ptychoformer.provenance import code_digest
 from ptychoformer.provided import options_of
 from ptychoformer.training.entries import NetworkEntry
@@ -103,7 +103,7 @@ class Parameters:
     def training_code(self, wildcards: Wildcards) -> str:
         """Return the digest of what a training runs: the loop, its network and its loss alone."""
         network, loss = self.config["models"][wildcards.model]["kind"], self.config["losses"][wildcards.loss]["kind"]
-        return code_digest("training.fit", network_code(network), f"training.losses.{loss}")
+        return code_digest("training.fit", network_code(network), loss_code(loss))
 
     def inspection_code(self, wildcards: Wildcards) -> str:
         """Return the digest of what looks into a network, and of that network."""

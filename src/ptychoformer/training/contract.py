@@ -47,11 +47,15 @@ def check_network(model: NetworkEntry, conditions: Conditions) -> None:
     """
     with own_draws(conditions.device):
         _Trial(model, conditions).run()
-    if is_outside(model.kind) and (files := unsigned(model.kind)):
-        say(
-            f"The network '{model.kind}' also imports {', '.join(map(str, files))}, which is not signed with it: an"
-            " edit there trains nothing again, and no checkpoint refuses it."
-        )
+    _say_unsigned(
+        f"The network '{model.kind}'", model.kind, "an edit there trains nothing again, and no checkpoint refuses it"
+    )
+
+
+def _say_unsigned(name: str, kind: str, consequence: str) -> None:
+    """Say which files of users' own a network or loss imports that do not count as its code."""
+    if is_outside(kind) and (files := unsigned(kind)):
+        say(f"{name} also imports {', '.join(map(str, files))}, which is not signed with it: {consequence}.")
 
 
 class _Trial:
@@ -329,6 +333,7 @@ def check_loss(entry: LossEntry, loss: Loss, forward: Forward, conditions: Condi
                 say(f"{name} does not depend on the predicted {channel}, which stays untrained.")
         _check_batches(entry, loss, images)
         _check_sign(entry, loss, *images[1:])
+    _say_unsigned(name, entry.kind, "an edit there trains nothing again")
 
 
 def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, Tensor]) -> None:

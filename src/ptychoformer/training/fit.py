@@ -23,8 +23,7 @@ from ptychoformer.device import lookup_device, with_earlier
 from ptychoformer.errors import TrainingError
 from ptychoformer.measurement.cxi import read_scan
 from ptychoformer.models import build, moved, own_initialisation, parameter_count
-from ptychoformer.outside import is_outside
-from ptychoformer.plugins import network_source
+from ptychoformer.outside import is_outside, source_of
 from ptychoformer.progress import say
 from ptychoformer.provenance import digest, source_digest
 from ptychoformer.randomness import integer_seed
@@ -77,7 +76,7 @@ class _Job:
     window: tuple[int, int]
     normalisation: Normalisation
     training: Training
-    source: str  # digest of a user's own network as it was when the training began, else empty
+    outside: dict[str, str]  # file and digest of a user's own network and loss: see `_outside`
     identity: dict[str, Any]
     device: str  # or devices, for people
     saved: float = field(default_factory=time.monotonic)
@@ -164,8 +163,7 @@ def _prepared(
     tried: bool,
 ) -> _Job:
     """Prepare a run as it starts or was left; network and loss are tried, unless they were."""
-    # Before the network is first imported: its file may be edited meanwhile.
-    source = source_digest(model.kind) if is_outside(model.kind) else ""
+    outside = _outside(network=model.kind, loss=loss.kind)  # before they are imported: files may be edited meanwhile
     scan = read_scan(run.dataset)
     subset = training_subset(split_of(scan), n_train, run.seed, training.subset)
     normalisation = training_normalisation(scan, subset)
@@ -177,6 +175,7 @@ def _prepared(
     examples, validation = examples.to(device), validation.to(device)
 
     forward = Forward.of(scan, normalisation, examples.patterns)
+    torch.manual_seed(integer_seed(run.seed, "loss"))
     measure = make_loss(loss, forward)
     if not tried:
         greatest, sizes = examples.inputs.max().item(), (len(examples), training.batch_size)
@@ -193,7 +192,7 @@ def _prepared(
     state = load_state(state_beside(run.checkpoint), identity)
     goes_on = state is not None and _restore(making, state, state_beside(run.checkpoint))
     known_as = with_earlier(device, state.get("device", "") if goes_on else "")
-    return _Job(run, tuple(scan.window), normalisation, making, source, identity, known_as)
+    return _Job(run, tuple(scan.window), normalisation, making, outside, identity, known_as)
 
 
 def _restore(making: Training, state: Mapping[str, Any], path: Path) -> bool:
@@ -256,7 +255,9 @@ def _finished(job: _Job, model: NetworkEntry, n_train: int) -> dict[str, Any]:
     making = job.training
     write_records(making.history, job.run.history)
     _growing(job.run.history).unlink(missing_ok=True)
-    made = Checkpoint(model, job.window, job.normalisation, making.final_weights(), job.source)
+    made = Checkpoint(
+        model, job.window, job.normalisation, making.final_weights(), job.outside.get("network_digest", "")
+    )
     save_checkpoint(made, job.run.checkpoint)
     return {
         "device": job.device,
@@ -264,9 +265,16 @@ def _finished(job: _Job, model: NetworkEntry, n_train: int) -> dict[str, Any]:
         "initial_weights": model.initialisation or own_initialisation(model.kind),
         "patterns": n_train,
         "training_seconds": round(sum(row["seconds"] for row in making.history), 1),
-    } | (
-        {"network_file": str(network_source(model.kind).resolve()), "network_digest": job.source} if job.source else {}
-    )
+    } | job.outside
+
+
+def _outside(**kinds: str) -> dict[str, str]:
+    """Return for each kind that is a module of a user's own its file and the digest of its code."""
+    found = {}
+    for what, kind in kinds.items():
+        if is_outside(kind):
+            found |= {f"{what}_file": str(source_of(kind).resolve()), f"{what}_digest": source_digest(kind)}
+    return found
 
 
 def delete_state(checkpoint: str | Path) -> None:
