@@ -99,6 +99,7 @@ def write_own_files(folder, seed):
     np.save(folder / "probe.npy", random.random((32, 32)) + 0j)
 
 
+@pytest.mark.slow
 def test_a_users_files_are_what_lies_there_now(project):
     def planned(folder):
         (project.folder / "mine.yaml").write_text(OWN.format(folder=folder))
@@ -213,6 +214,7 @@ def test_a_brace_in_the_projects_folder_is_one_sentence(tmp_path):
     assert "Traceback" not in finished.stdout
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_loses_nothing(project):
     command = f"{shlex.join(project.command(DATASET, *SMOKE))} 2>&1 | head -3"
     finished = subprocess.run(
@@ -230,6 +232,7 @@ def test_a_data_dir_that_is_not_there_is_one_sentence(project):
     assert "Traceback" not in finished.stdout
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(project, tried):
     # A file that may not grow past 100 kB stands for a disk without room for a dataset.
     def full():
@@ -298,6 +301,7 @@ RUINED = {
 }
 
 
+@pytest.mark.slow
 def test_a_result_that_nothing_is_made_of_is_missed_when_it_was_cut_off_to_nothing(simulated, tmp_path, tried):
     project = simulated.copy(tmp_path / "project")
     os.truncate(project.folder / DATASET, 0)
@@ -329,6 +333,7 @@ def test_a_result_that_was_ruined_is_one_sentence_and_made_again_with_the_same_b
         assert [(project.folder / name).read_bytes() for name in (PERMALLOY, DATASET)] == whole
 
 
+@pytest.mark.slow
 def test_what_snakemake_forgot_is_not_taken_for_made_as_the_config_says_now(simulated, tmp_path):
     """Also where --touch would have it so, for all time, and though no job is to run."""
     project = simulated.copy(tmp_path / "project")

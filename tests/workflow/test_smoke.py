@@ -291,6 +291,7 @@ def test_another_way_to_score_trains_and_predicts_nothing(finished_project, tmp_
     assert not {"train", "predict", "reference", "many_pattern_reference", "dataset", "object"} & set(jobs)
 
 
+@pytest.mark.slow
 def test_figures_that_were_deleted_are_drawn_again_without_torch(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     for figure in FIGURES:
