@@ -13,7 +13,8 @@ from markupsafe import Markup, escape
 from ptychoformer.contents import Contents
 from ptychoformer.publication.claims.catalogue import JUDGES
 from ptychoformer.publication.claims.judge import BANDS, LOCAL
-from ptychoformer.publication.report.claims import BANDS_FIGURE, STYLES, effect_text
+from ptychoformer.publication.report.claims import BANDS_FIGURE, STYLES
+from ptychoformer.publication.report.effects import effect_text
 
 _WIDTH, _HEIGHT, _MARGIN = 240, 14, 8  # of a line of the picture, pixels
 

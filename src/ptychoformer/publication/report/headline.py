@@ -10,8 +10,9 @@ import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.intervals import half_width
-from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
+from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, Quantity
 from ptychoformer.publication.harvest import TABLE_1
+from ptychoformer.publication.report.labels import score_name
 from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout
 from ptychoformer.publication.tables.typeset import at_part, by_condition
 
@@ -142,7 +143,7 @@ def _headline(
     floor = rows.at["floor", "ours_mean"] if "floor" in rows.index else None
     return Headline(
         condition=layout.conditions[condition],
-        column=column_name(channel, quantity),
+        column=score_name(channel, metric),
         ours=quantity.text(rows.at[ours, "ours_mean"]),
         ours_interval=_interval_of_mean(rows.loc[ours], quantity),
         rival_name=layout.methods[best],
@@ -156,11 +157,6 @@ def _headline(
         floor="" if floor is None else quantity.text(floor),
         above_floor=floor is not None and bool(turn * (rows.at[ours, "ours_mean"] - floor) > 0),
     )
-
-
-def column_name(channel: str, quantity: Quantity) -> str:
-    """Name a score with its unit."""
-    return f"{CHANNEL_NAMES[channel]} {quantity.name} ({quantity.unit})"
 
 
 def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:

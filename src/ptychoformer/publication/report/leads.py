@@ -6,7 +6,6 @@ import pandas as pd
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, channel_in_words, columns
 from ptychoformer.evaluation.statistics import obstacle, paired
-from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report.labels import Labels
 
 SHOWN = ("psnr", "ssim")
@@ -22,15 +21,7 @@ def table_of_scores(rows: pd.DataFrame, networks: list[str], published: pd.DataF
         found = rows.groupby(["model", "channel", "metric"])["value"].agg(["mean", "std"])
     shown = [column for column in COLUMNS if any((name, *column) in found.index for name in networks)]
     theirs = published.set_index(["method", "channel", "metric"])["mean"]
-    lines = [
-        [
-            "",
-            *(
-                f"{channel_in_words(channel)} {QUANTITIES[metric].name} ({QUANTITIES[metric].unit})"
-                for channel, metric in shown
-            ),
-        ]
-    ]
+    lines = [["", *(f"{channel_in_words(channel)} {QUANTITIES[metric].with_unit}" for channel, metric in shown)]]
     lines.append(["---"] * len(lines[0]))
     decibels = [column for column in shown if column[1] == "psnr"]
     finite = {
@@ -45,7 +36,7 @@ def table_of_scores(rows: pd.DataFrame, networks: list[str], published: pd.DataF
         cells = [
             _cell(found, theirs, (name, *column), None if name in references else best[column]) for column in shown
         ]
-        lines.append([REFERENCE_LABELS.get(name) or labels.network(name), *cells])
+        lines.append([labels.network(name), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -55,7 +46,7 @@ def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], 
     quantity, (mean, std) = QUANTITIES[key[-1]], found.loc[key]
     # A floor or a ceiling may be the same with every seed.
     told = pd.notna(std) and (key[0] not in REFERENCES or quantity.printed(std) > 0)
-    text = quantity.text(mean) + (f"\u00a0±\u00a0{quantity.text(std)}" if told else "")
+    text = quantity.with_deviation(mean, std if told else np.nan).replace(" ", "\u00a0")
     bold = f"**{text}**" if quantity.printed(mean) == best else text
     return f"{bold} ({quantity.text(published[key])})" if key in published.index else bold
 

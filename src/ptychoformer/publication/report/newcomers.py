@@ -10,11 +10,11 @@ from ptychoformer.evaluation.quantities import MISSING, QUANTITIES
 from ptychoformer.publication.report.headline import (
     Lead,
     at_place,
-    column_name,
     lead_over,
     papers_networks,
     scores,
 )
+from ptychoformer.publication.report.labels import score_name
 from ptychoformer.publication.tables.layout import Layout
 from ptychoformer.publication.tables.typeset import at_part, by_condition
 
@@ -66,7 +66,7 @@ def newcomers(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> li
             by_condition(
                 Score(
                     layout.conditions[condition],
-                    column_name(channel, QUANTITIES[metric]),
+                    score_name(channel, metric),
                     tuple(
                         lead_over(rows, at_place(pairs, condition, channel, metric), method, rival, QUANTITIES[metric])
                         if rival in rows.index

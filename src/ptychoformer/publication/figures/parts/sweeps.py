@@ -185,7 +185,7 @@ def label_axes(axes: Axes, channel: str, metric: str, room: float = 0.0) -> None
     """Write the metric with its unit beside the axis, the channel above, over ``room`` in inches
     for what is written there.
     """
-    axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
+    axes.set_ylabel(QUANTITIES[metric].with_unit, labelpad=2)
     axes.set_title(channel.capitalize().replace("_", " "), pad=3 + 72 * room)
 
 
