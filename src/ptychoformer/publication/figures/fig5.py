@@ -92,7 +92,7 @@ def load_rows(
     scenes = {model: path for model, (_, path) in run_files.items()}
     require_one_training(scenes, (path for path, _ in run_files.values()), block=block)
     truth, limits = truth_of(scan, scale), ranges_of(scale)
-    place, _ = representative_points(split, block, truth["amplitude"], scale.normalised("phase", scan.phase))
+    place, _ = representative_points(split, block, scale)
     point = point_view(split, place, truth, scale, run_files)
     scene = scene_view(split, truth, scale, scenes, block=block, level=level)
     shown = (
