@@ -17,7 +17,7 @@ from ptychoformer.evaluation.columns import read_table
 from ptychoformer.publication.claims.catalogue import JUDGES
 from ptychoformer.publication.claims.judge import BANDS, LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
-from ptychoformer.publication.names import counted
+from ptychoformer.publication.names import counted, listed_figures
 from ptychoformer.publication.report.effects import effect_text, in_unit, unit_of
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
@@ -189,7 +189,7 @@ def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Se
         InputError: a claim is about an experiment that the paper has not.
     """
     sources = {name: experiment.source for name, experiment in contents.experiments.items()}
-    sources[BANDS] = f"Figure {BANDS_FIGURE.removeprefix('fig')}"
+    sources[BANDS] = listed_figures([BANDS_FIGURE])
     for name, experiment in zip(table["id"], table["experiment"], strict=True):
         if experiment not in sources:
             raise InputError(

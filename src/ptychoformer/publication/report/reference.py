@@ -180,18 +180,14 @@ def _in_order(tests: pd.DataFrame) -> Iterator[tuple]:
 def _anova_row(row: tuple) -> tuple[str, ...]:
     if pd.isna(row.p):
         return (score_name(row.channel, row.metric), f"not tested: {row.note}", *[""] * (len(ANOVA_HEADINGS) - 2))
-    freedom, eta = (
-        f"{row.df_effect:.0f}, {row.df_error:.0f}",
-        f"{row.eta_squared:.2f} ({row.eta_low:.2f} to {row.eta_high:.2f})",
-    )
     return (
         score_name(row.channel, row.metric),
         f"{row.F:.1f}",
-        freedom,
+        f"{row.df_effect:.0f}, {row.df_error:.0f}",
         _bare(p_value(row.p)),
         f"{row.epsilon:.2f}",
         _bare(p_value(row.p_gg)),
-        eta,
+        f"{row.eta_squared:.2f} ({row.eta_low:.2f} to {row.eta_high:.2f})",
     )
 
 

@@ -15,6 +15,7 @@ from ptychoformer.publication.claims.catalogue import Claim, read_claims
 from ptychoformer.publication.claims.judge import VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED
 from ptychoformer.publication.names import counted, in_a_row
+from ptychoformer.publication.report.blocks import markdown_table
 from ptychoformer.publication.report.claims import FAILING, VERDICTS, again, elsewhere
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
@@ -94,8 +95,7 @@ def table_of_verdicts(folder: str | os.PathLike, claims_yaml: str | os.PathLike)
         for claim in read_claims(claims_yaml)
         if claim.id in kept.index
     ]
-    head = [["where", "statement", "verdict", "seeds", "elsewhere"], ["---"] * 5]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [*head, *rows])
+    return markdown_table(["where", "statement", "verdict", "seeds", "elsewhere"], rows)
 
 
 def _statement(claim: Claim) -> str:
