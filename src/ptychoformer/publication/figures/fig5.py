@@ -34,10 +34,10 @@ from ptychoformer.publication.figures.parts.sweeps import (
     UNBOUNDED,
     mark_cut,
     read_scenes,
-    select,
     summarise,
 )
 from ptychoformer.publication.names import scene_name
+from ptychoformer.publication.selection import select
 from ptychoformer.training.split import split_of
 
 METRICS = ("psnr", "ssim", "mse")

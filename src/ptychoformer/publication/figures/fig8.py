@@ -38,10 +38,10 @@ from ptychoformer.publication.figures.parts.sweeps import (
     line_style,
     reach_of,
     read_scenes,
-    select,
     summarise,
 )
 from ptychoformer.publication.names import BLOCKS, REFERENCES, in_a_row, scene_name
+from ptychoformer.publication.selection import select
 from ptychoformer.training.split import split_of
 
 Scenes = Mapping[tuple[int, str], str | os.PathLike]

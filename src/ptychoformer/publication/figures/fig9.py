@@ -27,8 +27,9 @@ from ptychoformer.publication.figures.parts.style import (
     legend_rows,
     save,
 )
-from ptychoformer.publication.figures.parts.sweeps import band, half_width_of, line_style, mark_cut, select
+from ptychoformer.publication.figures.parts.sweeps import band, half_width_of, line_style, mark_cut
 from ptychoformer.publication.names import scene_name
+from ptychoformer.publication.selection import select
 
 UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
 LEFT, RIGHT, TOP, GAP = 0.58, 0.06, 0.4, 0.08

@@ -13,6 +13,7 @@ from ptychoformer.evaluation.intervals import half_width
 from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, Quantity
 from ptychoformer.publication.harvest import TABLE_1
 from ptychoformer.publication.report.labels import score_name
+from ptychoformer.publication.selection import select
 from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout
 from ptychoformer.publication.tables.typeset import at_part, by_condition
 
@@ -92,7 +93,7 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
     rivals = [method for method in papers_networks(layout) if method != ours] or others
     pairs = at_part(pairwise, layout.parts[0])
     return [
-        _headline(rows, at_place(pairs, *place), ours, rivals, layout, place)
+        _headline(rows, tests_of(pairs, place), ours, rivals, layout, place)
         for place, rows in scores(table, layout)
         if rivals
     ]
@@ -126,9 +127,9 @@ def headline_words(lead: Sequence[Headline], layout: Layout, ours: str) -> dict[
     }
 
 
-def at_place(pairs: pd.DataFrame, condition: str, channel: str, metric: str) -> pd.DataFrame:
-    """Find the pairs that were tested in one score."""
-    return pairs[(pairs["dataset"] == condition) & (pairs["channel"] == channel) & (pairs["metric"] == metric)]
+def tests_of(pairs: pd.DataFrame, place: tuple[str, str, str]) -> pd.DataFrame:
+    """Find the pairs that were tested in one score, by its condition, channel and metric."""
+    return select(pairs, **dict(zip(("dataset", "channel", "metric"), place, strict=True)))
 
 
 def _headline(

@@ -8,6 +8,7 @@ from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, channel_in_w
 from ptychoformer.evaluation.statistics import obstacle, paired
 from ptychoformer.publication.report.blocks import markdown_table
 from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.selection import select
 
 SHOWN = ("psnr", "ssim")
 COLUMNS = columns(SHOWN)
@@ -52,10 +53,7 @@ def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], 
 
 def leads(runs: pd.DataFrame, networks: list[str], labels: Labels) -> str:
     """Tabulate who has the highest mean of what, and by how much; empty without two networks."""
-    found = [
-        _lead(runs[(runs["channel"] == channel) & (runs["metric"] == metric)], networks, labels)
-        for channel, metric in COLUMNS
-    ]
+    found = [_lead(select(runs, channel=channel, metric=metric), networks, labels) for channel, metric in COLUMNS]
     head = ["", "best network", "lead over the second best", "95 % interval"]
     return markdown_table(head, filter(None, found)) if any(found) else ""
 

@@ -9,10 +9,10 @@ import pandas as pd
 from ptychoformer.evaluation.quantities import MISSING, QUANTITIES
 from ptychoformer.publication.report.headline import (
     Lead,
-    at_place,
     lead_over,
     papers_networks,
     scores,
+    tests_of,
 )
 from ptychoformer.publication.report.labels import score_name
 from ptychoformer.publication.tables.layout import Layout
@@ -68,7 +68,9 @@ def newcomers(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> li
                     layout.conditions[condition],
                     score_name(channel, metric),
                     tuple(
-                        lead_over(rows, at_place(pairs, condition, channel, metric), method, rival, QUANTITIES[metric])
+                        lead_over(
+                            rows, tests_of(pairs, (condition, channel, metric)), method, rival, QUANTITIES[metric]
+                        )
                         if rival in rows.index
                         else Lead(MISSING)
                         for rival in paper

@@ -15,6 +15,7 @@ from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.inputs import versions_of_code
 from ptychoformer.publication.report import variation
 from ptychoformer.publication.report.labels import Labels, score_name
+from ptychoformer.publication.selection import select
 from ptychoformer.publication.store.files import read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import BLOCK_TITLES
@@ -148,7 +149,7 @@ def _row(model: str, rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
     seeds = sorted(rows["seed"].unique())
     yield f"{len(seeds)} ({', '.join(map(str, seeds))})"
     for channel, metric in COLUMNS:
-        yield _mean(rows[(rows["channel"] == channel) & (rows["metric"] == metric)], metric)
+        yield _mean(select(rows, channel=channel, metric=metric), metric)
     yield ", ".join(sorted({digest for digest in rows["code_digest"] if digest})) or MISSING
     seconds = rows.drop_duplicates("seed")["seconds"].mean()
     yield MISSING if pd.isna(seconds) else f"{seconds:,.0f}"
@@ -174,7 +175,7 @@ def _tests(runs: pd.DataFrame, labels: Labels) -> tuple[tuple[tuple[str, ...], .
 
 def _in_order(tests: pd.DataFrame) -> Iterator[tuple]:
     for channel, metric in TESTED:
-        yield from tests[(tests["channel"] == channel) & (tests["metric"] == metric)].itertuples()
+        yield from select(tests, channel=channel, metric=metric).itertuples()
 
 
 def _anova_row(row: tuple) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from tabulate import tabulate
 from ptychoformer.escaping import latex, markdown
 from ptychoformer.evaluation.quantities import MISSING, QUANTITIES
 from ptychoformer.publication.names import REFERENCE_LABELS, REFERENCES
+from ptychoformer.publication.selection import select
 from ptychoformer.publication.tables.layout import Layout, Part, caption, column_groups, headings
 
 
@@ -50,7 +51,7 @@ class Row:
 
 def at_part(table: pd.DataFrame, part: Part) -> pd.DataFrame:
     """Choose the rows of a table that belong to a part."""
-    return table[(table["block"] == part.block) & (table["region"] == part.region) & (table["level"] == part.level)]
+    return select(table, **part._asdict())
 
 
 def rows(table: pd.DataFrame, part: Part, layout: Layout) -> list[Row]:
