@@ -42,12 +42,12 @@ def experiments():
 def kept(parts, views=(), **measured):
     """A store that holds these parts whole, views of these networks, and bands and spectra of the seeds that are given for a network."""
 
-    def seeds(dataset, test, method, size, part):
+    def has(run, part):
         if part in ("bands", "spectra"):
-            return measured.get(method[0], {0, 1})
-        return {0, 1} if part != "views" or method[0] in views else set()
+            return run["seed"] in measured.get(run["model"], {0, 1})
+        return run["seed"] in (0, 1) and (part != "views" or run["model"] in views)
 
-    return SimpleNamespace(parts=parts, seeds=seeds, retrained_on=lambda run: None)
+    return SimpleNamespace(parts=parts, has=has, retrained_on=lambda run: None)
 
 
 def part(seeds, interim=False, absent=(), methods=(), devices=MappingProxyType({})):
@@ -101,14 +101,14 @@ def test_what_is_drawn_has_the_first_dataset_the_greatest_set_and_the_first_seed
     ("sizes", "drawn"), [((50, 400), [400, 50]), ((50, 192, 400), [192, 50]), ((400,), []), ((), [])]
 )
 def test_of_a_store_two_sizes_are_drawn_of_which_it_has_views(experiments, sizes, drawn):
-    def seeds(dataset, test, method, size, part):
-        return {0} if part != "views" or size in sizes else set()
+    def has(run, part):
+        return run["seed"] == 0 and (part != "views" or run["n_train"] in sizes)
 
     parts = {
         "sizes": part({("clean", size): (0, 1) for size in (50, 192, 400)}),
         "overlaps": part({(dataset, 192): (0, 1) for dataset in overlaps(experiments)}),
     }
-    stored = Experiments(CONFIG, SimpleNamespace(parts=parts, seeds=seeds))
+    stored = Experiments(CONFIG, SimpleNamespace(parts=parts, has=has))
     assert list(dict.fromkeys(run["n_train"] for run in runs_of_fig8(stored))) == drawn
     assert experiments_of_fig8(stored) == (["sizes", "overlaps"] if drawn else ["overlaps"])
 

@@ -33,6 +33,8 @@ CALLED = ("sbatch", "squeue", "scontrol", "scancel", "sinfo", "sacct", "sacctmgr
 # The rules that ask for a GPU, to which profiles/slurm-cpu gives none.
 WITH_GPU = ("train", "train_together", "predict", "reconstruction", "simulated_reconstruction")
 POLL = 1  # seconds between two looks at a job here
+# States, as squeue and sacct name them, after which a job does not run again.
+ENDS = ("BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 
 # What sbatch says, by a part of it, and what a user can do; the first that fits is told.
 REFUSALS = {
@@ -188,10 +190,6 @@ def try_job(resources: Mapping[str, Any], kind: str, status: str, file: Path, wa
     if "Python runs" not in said:
         raise Trouble(f"Slurm ran {kind}, but its log {log} is not seen here: node and login node share no folder.")
     return took
-
-
-# States, as squeue and sacct name them, after which a job does not run again.
-ENDS = ("BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 
 
 def submit(resources: Mapping[str, Any], name: str, log: Path, file: Path) -> str:

@@ -23,6 +23,7 @@ from ptychoformer import cli, notebook, plugins
 from ptychoformer.configuration import fill_options
 from ptychoformer.escaping import markdown
 from ptychoformer.parsing import command_parser
+from ptychoformer.publication.report.blocks import markdown_table
 
 SCHEMA = "workflow/schemas/config.schema.yaml"
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
@@ -115,8 +116,7 @@ def _table(first: str, rows: Iterable[Row]) -> str:
     if not rows:
         return ""
     heads = [first, "what"] if len(rows[0]) == 2 else [first, "allowed", "default", "what"]
-    lines = [heads, ["---"] * len(heads), *([row[0], *map(_cell, row[1:])] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(heads, ([row[0], *map(_cell, row[1:])] for row in rows))
 
 
 def _cell(text: str) -> str:

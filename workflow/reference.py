@@ -177,9 +177,7 @@ def _left(config: dict, folder: str | os.PathLike, experiment: str, with_bands: 
 
     def is_held(run: Run) -> bool:
         measured = with_bands and run["loss"] != "none" and _has_bands(config, experiment, run["dataset"])
-        parts = [block, "bands"] if measured else [block]
-        place = run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"]
-        return all(run["seed"] in holdings.seeds(*place, part) for part in parts)
+        return all(holdings.has(run, part) for part in ([block, "bands"] if measured else [block]))
 
     wanted = experiments.runs(experiment) + experiments.references(experiment)
     return [run for run in wanted if not (holdings and is_held(run))]

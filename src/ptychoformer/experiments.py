@@ -113,8 +113,8 @@ class Holdings(Protocol):
 
     parts: Mapping[str, Any]
 
-    def seeds(self, dataset: str, test: str | None, method: tuple[str, str], size: int, having: str) -> set[int]:
-        """Find the seeds of a run that have a part of what is kept."""
+    def has(self, run: Run, part: str) -> bool:
+        """Say whether a run has a part of what is kept."""
 
 
 class Experiments:
@@ -244,11 +244,7 @@ class Experiments:
 
     def are_held(self, runs: Iterable[Run], part: str) -> bool:
         """Say whether the holdings have a part of each of these runs."""
-        return all(
-            run["seed"]
-            in self.holdings.seeds(run["dataset"], run["test"], (run["model"], run["loss"]), run["n_train"], part)
-            for run in runs
-        )
+        return all(self.holdings.has(run, part) for run in runs)
 
     def labels(self, catalogue: str, names: Iterable[str]) -> dict[str, str]:
         """Map names of a catalogue to what tables call them."""

@@ -88,6 +88,8 @@ def test_of_what_was_trained_again_nothing_but_bands_and_spectra_is_held(tmp_pat
         "elsewhere": set(),
     }
     run = row | {"n_train": int(row["n_train"]), "seed": int(row["seed"])}
+    assert [found.has(run, part) for part in ("bands", "history", "lower_right")] == [True, False, True]
+    assert not found.has(run | {"seed": 99}, "bands")
     assert found.retrained_on(run) == "cpu"
     assert found.retrained_on(run | {"seed": 99}) is None
     assert holdings(tmp_path, config, [row | {"parts": kept["parts"]}, *others]).retrained_on(run) is None

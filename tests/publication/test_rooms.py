@@ -5,7 +5,7 @@ from pathlib import Path
 from ptychoformer import provenance, publication
 
 FOLDER = Path(publication.__file__).parent
-# Room to the rooms that it may import from, besides itself and what lies beside them (names, inputs and templates).
+# Room to the rooms that it may import from, besides itself and what lies beside them (names, inputs, selection and templates).
 BELOW = {
     "figures": set(),
     "scan": {"figures"},
@@ -32,6 +32,7 @@ def test_rooms_are_known():
         "harvest.py",
         "inputs.py",
         "names.py",
+        "selection.py",
         "templates.py",
     }
 
@@ -41,4 +42,4 @@ def test_no_room_imports_from_one_above_it():
         module = ".".join(path.relative_to(FOLDER.parent).with_suffix("").parts).removesuffix(".__init__")
         imported = {room_of(name) for name in provenance._imports(module) if name.startswith("publication.")}
         own = room_of(module) if "." in module else ""
-        assert imported - {own, "inputs", "names", "templates"} <= BELOW.get(own, set()), module
+        assert imported - {own, "inputs", "names", "selection", "templates"} <= BELOW.get(own, set()), module

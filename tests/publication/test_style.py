@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ptychoformer.publication.figures.fig1 import WAYS
 from ptychoformer.publication.figures.fig7 import TEST, TRAIN, TRAIN_FILL
-from ptychoformer.publication.figures.parts.bars import beyond, colour_bar
+from ptychoformer.publication.figures.parts.bars import beyond, colour_bar, photon_scale
 from ptychoformer.publication.figures.parts.style import COLOURS, MARK, colour, house_style, save, svg
 from ptychoformer.publication.figures.parts.sweeps import REFERENCE_LOOK
 
@@ -38,6 +38,20 @@ def test_a_colour_bar_points_at_the_ends_beyond_which_there_are_values():
     ):
         assert beyond(scale, np.array([0.5]), np.array(values)) == ends
     assert beyond(LogNorm(1, 1e6), np.array([[1e-3, 1e5]])) == "min"  # however small beside the largest
+
+
+@pytest.mark.parametrize(
+    ("brightest", "ends"),
+    [
+        ((200.0, 3.0), (0.2, 200.0)),
+        ((0.0, 0.0), (1e-3, 1.0)),  # no light at all
+        ((-2.0, -1.0), (1e-3, 1.0)),  # read-out noise alone
+    ],
+)
+def test_images_in_photons_share_a_scale_that_ends_at_the_brightest_of_them(brightest, ends):
+    scale = photon_scale(3, *(np.array([[value, value - 5]]) for value in brightest))
+    np.testing.assert_allclose((scale.vmin, scale.vmax), ends)
+    assert scale(-1.0) == scale(ends[0]) == 0
 
 
 def test_colour_bars_are_labelled_whichever_way_they_lie():

@@ -143,13 +143,9 @@ def real(low: float, high: float, *, low_excluded: bool = False, high_excluded: 
             value = float(text)
         except ValueError:
             value = math.nan
-        inside = (
-            low <= value <= high
-            and math.isfinite(value)
-            and not (low_excluded and value == low)
-            and not (high_excluded and value == high)
-        )
-        if not inside:
+        above = low < value if low_excluded else low <= value
+        below = value < high if high_excluded else value <= high
+        if not (above and below and math.isfinite(value)):
             raise argparse.ArgumentTypeError(f"'{text}' is not allowed; it must be a number {' and '.join(bounds)}")
         return value
 

@@ -34,9 +34,14 @@ class Quantity:
     released: bool = False
 
     @property
+    def with_unit(self) -> str:
+        """Name and unit."""
+        return f"{self.name} ({self.unit})"
+
+    @property
     def heading(self) -> str:
         """Name, unit and the arrow that points the better way."""
-        return f"{self.name} ({self.unit}) {'↑' if self.higher_is_better else '↓'}"
+        return f"{self.with_unit} {'↑' if self.higher_is_better else '↓'}"
 
     def printed(self, value: float) -> float:
         """Round to the number that a reader sees."""
@@ -45,6 +50,10 @@ class Quantity:
     def text(self, value: float, *, sign: bool = False) -> str:
         """Print the number as text."""
         return number(value * self.scale, self.decimals, sign=sign)
+
+    def with_deviation(self, mean: float, std: float) -> str:
+        """Print a mean and, unless it is NaN, its standard deviation."""
+        return self.text(mean) + ("" if math.isnan(std) else f" ± {self.text(std)}")
 
     def interval(self, low: float, high: float, *, sign: bool = False) -> str:
         """Print an interval as text, whose ends tell on which side of zero they are."""

@@ -11,6 +11,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.experiments import ALL, Experiments, Run, sizes_asked
 from ptychoformer.places import check_results, named_once
 from ptychoformer.provided import ProvidedFiles, check_project, data_folder
+from ptychoformer.publication.names import listed_figures
 from ptychoformer.publication.store.holdings import INDEX, Holdings
 from ptychoformer.publication.tables import notes
 
@@ -93,7 +94,7 @@ class Plan:
             for name, table in self.contents.tables.items()
         }
         figures = {
-            name: Shown(f"Figure {name.removeprefix('fig')}", figure.title, figure.caption)
+            name: Shown(listed_figures([name]), figure.title, figure.caption)
             for name, figure in self.contents.figures.items()
         }
         return tables | figures

@@ -151,3 +151,8 @@ class TestReference:
         assert "None have been harvested so far" in small_page.words
         assert "No claim could be looked at on reference runs." in small_page.words
         assert "Reference runs by condition" not in small_page.words
+
+
+def test_networks_and_references_go_by_their_labels():
+    labels = Labels(networks={"dpi": "DPI"})
+    assert [labels.network(name) for name in ("dpi", "floor", "new")] == ["DPI", "Floor", "new"]

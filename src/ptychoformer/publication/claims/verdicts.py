@@ -41,7 +41,7 @@ undecided.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 
 import numpy as np
 from scipy.special import stdtrit
@@ -170,22 +170,18 @@ def decide(
 
 
 def _untested(contrasts: Sequence[Contrast], bound: float, reason: str) -> Verdict:
-    """Report the effect without limits, of the contrast that supports the claim least, relative to
-    what it compares.
+    """Report the effect without limits, of the contrast that supports the claim least; in different
+    units, relative to what it compares.
     """
-    least = min(
-        contrasts,
-        key=lambda contrast: _or_infinite(
-            (contrast.effect - bound) / contrast.magnitude if contrast.magnitude else nan
-        ),
-    )
-    if len({contrast.unit for contrast in contrasts}) == 1:
-        least = min(contrasts, key=lambda contrast: _or_infinite(contrast.effect))
+    alike = len({contrast.unit for contrast in contrasts}) == 1
+
+    def support(contrast: Contrast) -> float:
+        scale = 1.0 if alike else contrast.magnitude
+        relative = (contrast.effect - bound) / scale if scale else nan
+        return relative if isfinite(relative) else inf
+
+    least = min(contrasts, key=support)
     return Verdict(UNDECIDED, reason, least.effect, unit=least.unit, n_seeds=len(least.gain), rival=least.name)
-
-
-def _or_infinite(value: float) -> float:
-    return value if np.isfinite(value) else inf
 
 
 def _reported(contrasts: Sequence[Contrast], limits: list[tuple[float, float]], bound: float) -> Verdict:

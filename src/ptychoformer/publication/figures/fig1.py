@@ -13,7 +13,7 @@ from matplotlib.patches import Circle, Patch
 from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, NullLocator
 
 from ptychoformer.evaluation.quantities import number
-from ptychoformer.publication.figures.parts.bars import OUTLINE, beyond, colour_bar, frame
+from ptychoformer.publication.figures.parts.bars import OUTLINE, beyond, colour_bar, frame, peak, photon_scale
 from ptychoformer.publication.figures.parts.rings import Rings, load_rings, to_polar
 from ptychoformer.publication.figures.parts.style import (
     COLOURMAPS,
@@ -72,15 +72,8 @@ def compose(rings: Rings, condition: str) -> Figure:
 
 
 def _scale(rings: Rings) -> LogNorm:
-    """Make one scale for all images; all below its end, ``DECADES`` under the peak, is black."""
-    peak = _peak(rings.typical, rings.mean)
-    return LogNorm(peak / 10**DECADES, peak, clip=True)
-
-
-def _peak(*photons: np.ndarray) -> float:
-    """Find the largest value, or one photon where there is none."""
-    largest = max(float(values.max()) for values in photons)
-    return largest if largest > 0 else 1.0
+    """Make one scale for all images."""
+    return photon_scale(DECADES, rings.typical, rings.mean)
 
 
 def _draw_patterns(figure: Figure, rings: Rings, condition: str) -> None:
@@ -131,12 +124,12 @@ def _draw_decay(figure: Figure, rings: Rings) -> None:
     frequency = np.arange(rings.decay.shape[1]) / rings.side
     # Read-out noise can leave a ring with no photons or fewer. On a logarithmic axis it lies below
     # the lower end, where the band runs to.
-    peak = _peak(rings.decay)
-    bottom = max(rings.decay[rings.decay > 0].min(initial=peak), peak / 10**DECAY_DECADES) / 2
+    top = peak(rings.decay)
+    bottom = max(rings.decay[rings.decay > 0].min(initial=top), top / 10**DECAY_DECADES) / 2
     low, middle, high = np.maximum(rings.decay, bottom / 10)
     axes.plot(frequency, middle, color="black", marker=".", markersize=3)
     band(axes, frequency, low, high, "black")
-    axes.set(yscale="log", xlim=(0, NYQUIST), ylim=(bottom, 30 * peak))
+    axes.set(yscale="log", xlim=(0, NYQUIST), ylim=(bottom, 30 * top))
     axes.set(xlabel="$|q|$ (cycles/pixel)", ylabel="azimuthal mean (photons per pixel)")
     axes.yaxis.set_major_locator(LogLocator(numticks=6))
     axes.yaxis.set_major_formatter(LogFormatterSciNotation())

@@ -24,10 +24,10 @@ from ptychoformer.publication.figures.parts.sweeps import (
     limit,
     reach_of,
     read_scenes,
-    select,
     summarise,
 )
 from ptychoformer.publication.names import REFERENCES, scene_name
+from ptychoformer.publication.selection import select
 
 HEIGHT, TOP = 3.2, 0.41  # inches; of the page and of the upper panels
 PUBLISHED_COLUMNS = ("condition", "method", "channel", "metric", "mean")

@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.quantities import number
-from ptychoformer.publication.figures.parts.bars import LIGHT_OUTLINE, beyond, colour_bar, frame
+from ptychoformer.publication.figures.parts.bars import LIGHT_OUTLINE, beyond, colour_bar, frame, photon_scale
 from ptychoformer.publication.figures.parts.style import (
     COLOURMAPS,
     DOUBLE_COLUMN,
@@ -150,9 +150,7 @@ def _draw_learned(figure: Figure, attention: Attention, side: float, step: float
     blocks, heads, _ = attention.learned.shape[:3]
     words = f"Attention of a query in each block and head, mean of {attention.count} test patterns"
     letter(figure, (0.06, LEARNED_TOP, 0, 0), "d", words, above=0.24)
-    peak = float(attention.pattern.max())
-    peak = peak if peak > 0 else 1.0
-    photons = LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True)
+    photons = photon_scale(PATTERN_DECADES, attention.pattern)
     for row, (name, query) in enumerate(zip(attention.names, attention.queries, strict=True)):
         boxes = [
             (LEFT + column * (side + GAP), LEARNED_TOP + row * step, side, step - BELOW_MAP)

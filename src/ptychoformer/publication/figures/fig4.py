@@ -9,13 +9,21 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 
 from ptychoformer.evaluation import CHANNELS
-from ptychoformer.publication.figures.parts.bars import LIGHT_OUTLINE, beyond, colour_bar, frame, scale_bar, ticks_of
+from ptychoformer.publication.figures.parts.bars import (
+    LIGHT_OUTLINE,
+    beyond,
+    colour_bar,
+    frame,
+    photon_scale,
+    scale_bar,
+    ticks_of,
+)
 from ptychoformer.publication.figures.parts.layout import Layout
 from ptychoformer.publication.figures.parts.lengths import with_prefix
 from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View, Views
@@ -95,8 +103,7 @@ class Page:
         self.figure, self.views = figure, views
         self.scales = {(channel, False): Normalize(*views.ranges[channel]) for channel in CHANNELS}
         self.scales |= {(channel, True): Normalize(0, views.error_limit(channel)) for channel in CHANNELS}
-        peak = float(views.patterns.max()) or 1.0
-        self.pattern_scale = LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True)
+        self.pattern_scale = photon_scale(PATTERN_DECADES, views.patterns)
 
     def image(self, box: Box, image: np.ndarray, scale: Normalize, colours: Colormap) -> Axes:
         """Draw a panel without ticks; pixels without a value are light grey."""

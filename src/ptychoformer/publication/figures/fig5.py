@@ -34,10 +34,10 @@ from ptychoformer.publication.figures.parts.sweeps import (
     UNBOUNDED,
     mark_cut,
     read_scenes,
-    select,
     summarise,
 )
 from ptychoformer.publication.names import scene_name
+from ptychoformer.publication.selection import select
 from ptychoformer.training.split import split_of
 
 METRICS = ("psnr", "ssim", "mse")
@@ -92,7 +92,7 @@ def load_rows(
     scenes = {model: path for model, (_, path) in run_files.items()}
     require_one_training(scenes, (path for path, _ in run_files.values()), block=block)
     truth, limits = truth_of(scan, scale), ranges_of(scale)
-    place, _ = representative_points(split, block, truth["amplitude"], scale.normalised("phase", scan.phase))
+    place, _ = representative_points(split, block, scale)
     point = point_view(split, place, truth, scale, run_files)
     scene = scene_view(split, truth, scale, scenes, block=block, level=level)
     shown = (
@@ -173,4 +173,4 @@ def draw_bars(axes: Axes, scores: pd.DataFrame, metric: str, models: list[str]) 
     mark_cut(axes)
     axes.set_xticks(range(len(CHANNELS)), CHANNELS)
     axes.tick_params(axis="x", length=0)
-    axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
+    axes.set_ylabel(QUANTITIES[metric].with_unit, labelpad=2)

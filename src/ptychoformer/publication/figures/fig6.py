@@ -86,7 +86,7 @@ def load_rows(
         {model: path for model, (_, path) in everyone.items()}, (path for path, _ in everyone.values()), block=block
     )
     truth, limits = truth_of(scan, scale), ranges_of(scale)
-    place, _ = representative_points(split, block, truth["amplitude"], scale.normalised("phase", scan.phase))
+    place, _ = representative_points(split, block, scale)
     pattern = read_patterns(test_dataset, np.array([split.test[place]]))[0]
 
     def shown(files: RunFiles) -> tuple[View, View]:

@@ -38,10 +38,10 @@ from ptychoformer.publication.figures.parts.sweeps import (
     line_style,
     reach_of,
     read_scenes,
-    select,
     summarise,
 )
 from ptychoformer.publication.names import BLOCKS, REFERENCES, in_a_row, scene_name
+from ptychoformer.publication.selection import select
 from ptychoformer.training.split import split_of
 
 Scenes = Mapping[tuple[int, str], str | os.PathLike]
@@ -201,8 +201,8 @@ def compose(
             _draw_plot(axes, cell, x, list(everyone))
             label_axes(axes, channel, metric, room)
     references = _handles_of_references(*(plot[0] for plot in plots))
-    for bottom, handles, rows_of in ((0.16, _handles_of_networks(everyone), lines), (0.0, references, 1)):
-        at, columns = (0.5, bottom / figure.get_figheight()), math.ceil(max(1, len(handles)) / rows_of)
+    for bottom, handles, rows_of_legend in ((0.16, _handles_of_networks(everyone), lines), (0.0, references, 1)):
+        at, columns = (0.5, bottom / figure.get_figheight()), math.ceil(max(1, len(handles)) / rows_of_legend)
         figure.legend(handles=handles, loc="lower center", bbox_to_anchor=at, ncols=columns, borderaxespad=0.2)
     return figure
 

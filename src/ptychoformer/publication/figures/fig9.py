@@ -27,8 +27,9 @@ from ptychoformer.publication.figures.parts.style import (
     legend_rows,
     save,
 )
-from ptychoformer.publication.figures.parts.sweeps import band, half_width_of, line_style, mark_cut, select
+from ptychoformer.publication.figures.parts.sweeps import band, half_width_of, line_style, mark_cut
 from ptychoformer.publication.names import scene_name
+from ptychoformer.publication.selection import select
 
 UNITS = {"amplitude": "pixel²", "phase": "rad² pixel²"}
 LEFT, RIGHT, TOP, GAP = 0.58, 0.06, 0.4, 0.08
@@ -124,14 +125,8 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
             box = (LEFT + column * (width + GAP), TOP + row * (SECTION + ROW_GAP), width, SECTION)
             axes = axes_at(figure, box)
             curve = section(spectra[spectra["model"] == model], channel, "psd_diagonal")
-            axes.plot(truth["frequency"], truth["mean"], color="black", linewidth=0.6)
-            band(axes, curve["frequency"], curve["low"], curve["high"], colour(model))
-            axes.plot(curve["frequency"], curve["mean"], color=colour(model), **NETWORK_STYLE)
-            axes.set(yscale="log", xlim=(0, MAX_FREQUENCY), ylim=limits, xticks=(0, 0.2, 0.4, 0.6))
-            axes.yaxis.set_major_locator(LogLocator(numticks=5))
-            axes.yaxis.set_minor_formatter(NullFormatter())
-            for limit in (1, 2):
-                axes.axvline(limit * MAX_FREQUENCY / 3, color="0.35", linewidth=0.6, linestyle=":")
+            _draw_section(axes, truth, curve, colour(model))
+            axes.set_ylim(limits)
             if row == 0:
                 axes.set_title(heading(label, width), pad=2)
                 for place, name in enumerate(BANDS):
@@ -149,6 +144,18 @@ def _draw_sections(figure: Figure, spectra: pd.DataFrame, models: Mapping[str, s
     figure.text(
         middle / DOUBLE_COLUMN, 1 - below / figure.get_figheight(), "frequency (cycles/pixel)", ha="center", va="top"
     )
+
+
+def _draw_section(axes: Axes, truth: pd.DataFrame, curve: pd.DataFrame, colour: str) -> None:
+    """Draw a network's section over that of the truth, and where bands end."""
+    axes.plot(truth["frequency"], truth["mean"], color="black", linewidth=0.6)
+    band(axes, curve["frequency"], curve["low"], curve["high"], colour)
+    axes.plot(curve["frequency"], curve["mean"], color=colour, **NETWORK_STYLE)
+    axes.set(yscale="log", xlim=(0, MAX_FREQUENCY), xticks=(0, 0.2, 0.4, 0.6))
+    axes.yaxis.set_major_locator(LogLocator(numticks=5))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    for limit in (1, 2):
+        axes.axvline(limit * MAX_FREQUENCY / 3, color="0.35", linewidth=0.6, linestyle=":")
 
 
 def _section_limits(truth: pd.Series, spectra: pd.DataFrame, channel: str) -> tuple[float, float]:

@@ -235,7 +235,7 @@ def _claims(path: str | os.PathLike, labels: Labels, contents: Contents) -> dict
         "n_claims": len(counted[LOCAL]),
         "kinds": of_here.by_kind,
         "interim": of_here.interim,
-        "differ": int(report_claims.flipped(run).sum()),
+        "differ": report_claims.again(run).flips,
     }
 
 

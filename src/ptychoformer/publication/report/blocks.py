@@ -1,6 +1,7 @@
 """Blocks of a page that are made from tables: a text between two marks."""
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ptychoformer.errors import InputError
@@ -34,3 +35,8 @@ def around_block(page: str | os.PathLike, marks: tuple[str, str]) -> tuple[str, 
     if not ended or (text.count(begin), text.count(end)) != (1, 1):
         raise InputError(f"{page} must have the lines '{begin}' and '{end}', each once, in this order.")
     return before, after
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table in Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])

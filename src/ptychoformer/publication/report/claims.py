@@ -17,7 +17,7 @@ from ptychoformer.evaluation.columns import read_table
 from ptychoformer.publication.claims.catalogue import JUDGES
 from ptychoformer.publication.claims.judge import BANDS, LOCAL, OUTPUT_COLUMNS, REFERENCE, VERDICTS_ELSEWHERE
 from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
-from ptychoformer.publication.names import counted
+from ptychoformer.publication.names import counted, listed_figures
 from ptychoformer.publication.report.effects import effect_text, in_unit, unit_of
 from ptychoformer.publication.report.labels import Labels
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
@@ -189,7 +189,7 @@ def sections(table: pd.DataFrame, labels: Labels, contents: Contents) -> list[Se
         InputError: a claim is about an experiment that the paper has not.
     """
     sources = {name: experiment.source for name, experiment in contents.experiments.items()}
-    sources[BANDS] = f"Figure {BANDS_FIGURE.removeprefix('fig')}"
+    sources[BANDS] = listed_figures([BANDS_FIGURE])
     for name, experiment in zip(table["id"], table["experiment"], strict=True):
         if experiment not in sources:
             raise InputError(
@@ -244,17 +244,14 @@ def _judgement(row: pd.Series, labels: Labels, sources: Mapping[str, str]) -> Ju
         scale=row["scale"],
         interim=f"Interim: {seeds} of the {SEEDS_FIXED} seeds fixed beforehand" if row["interim"] else "",
         waits_for="" if seeds else sources[row["experiment"]],
-        elsewhere=tuple(
-            (words, row[f"verdict_{name}"])
-            for name, words in PLACES.items()
-            if seeds and _flipped(row, f"verdict_{name}")
-        ),
+        elsewhere=elsewhere(row),
     )
 
 
-def _flipped(rows: pd.DataFrame | pd.Series, column: str) -> pd.Series | bool:
-    """Say whether the verdict elsewhere is another one, of each row or of a single one."""
-    return (rows[column] != "") & (rows[column] != rows["verdict"])
+def elsewhere(row: pd.Series) -> tuple[tuple[str, str], ...]:
+    """Say where a claim with runs was judged once more with another verdict, and that verdict."""
+    found = ((words, row[f"verdict_{name}"]) for name, words in PLACES.items() if row["n_seeds"])
+    return tuple((words, verdict) for words, verdict in found if verdict not in ("", row["verdict"]))
 
 
 def tally(table: pd.DataFrame, source: str) -> Tally:
@@ -263,11 +260,11 @@ def tally(table: pd.DataFrame, source: str) -> Tally:
     kinds = [(kind, rows[rows["judges"] == kind]) for kind in JUDGES]
     lines = [(f"{kind}s", part) for kind, part in kinds if len(part)] + [("all", rows)]
     places = [(words, [f"verdict_{name}"]) for name, words in PLACES.items()] + [("on any other block", _BLOCK_COLUMNS)]
-    again = [_again(rows[rows["n_seeds"] > 0], *place) for place in places]
+    run = rows[rows["n_seeds"] > 0]
     return Tally(
         counts={verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS},
         not_run=int(((rows["verdict"] == UNDECIDED) & (rows["n_seeds"] == 0)).sum()),
-        elsewhere=tuple(found for found in again if found.judged),
+        elsewhere=tuple(found for place in places if (found := again(run, *place)).judged),
         interim=int(rows["interim"].sum()),
         by_kind=[
             [name, *(str((part["verdict"] == verdict).sum()) for verdict in VERDICTS), str(len(part))]
@@ -276,16 +273,13 @@ def tally(table: pd.DataFrame, source: str) -> Tally:
     )
 
 
-def flipped(rows: pd.DataFrame, columns: Sequence[str] = VERDICTS_ELSEWHERE) -> pd.Series:
-    """Say whether each claim comes out otherwise in any of these columns."""
-    return pd.concat([_flipped(rows, column) for column in columns], axis=1).any(axis=1)
-
-
-def _again(rows: pd.DataFrame, where: str, columns: Sequence[str]) -> Again:
+def again(rows: pd.DataFrame, where: str = "elsewhere", columns: Sequence[str] = VERDICTS_ELSEWHERE) -> Again:
     """Count the claims that come out otherwise in any of these columns."""
-    judged = pd.concat([rows[column] != "" for column in columns], axis=1).any(axis=1)
-    flips = flipped(rows, columns)
-    return Again(where, int(judged.sum()), int(flips.sum()), int((rows.loc[flips, "verdict"] == HOLDS).sum()))
+    verdicts = rows[list(columns)]
+    judged = verdicts != ""
+    flips = (judged & verdicts.ne(rows["verdict"], axis=0)).any(axis=1)
+    lost = flips & (rows["verdict"] == HOLDS)
+    return Again(where, int(judged.any(axis=1).sum()), int(flips.sum()), int(lost.sum()))
 
 
 def in_words(verdicts: Sequence[str]) -> str:

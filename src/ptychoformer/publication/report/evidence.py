@@ -13,7 +13,9 @@ from markupsafe import Markup, escape
 from ptychoformer.contents import Contents
 from ptychoformer.publication.claims.catalogue import JUDGES
 from ptychoformer.publication.claims.judge import BANDS, LOCAL
-from ptychoformer.publication.report.claims import BANDS_FIGURE, STYLES, effect_text
+from ptychoformer.publication.names import listed_figures
+from ptychoformer.publication.report.claims import BANDS_FIGURE, STYLES
+from ptychoformer.publication.report.effects import effect_text
 
 _WIDTH, _HEIGHT, _MARGIN = 240, 14, 8  # of a line of the picture, pixels
 
@@ -81,7 +83,7 @@ def _shown_by(experiment: str, place: str, contents: Contents) -> list[str]:
 
 
 def _label(name: str, contents: Contents) -> str:
-    return contents.tables[name].source if name in contents.tables else f"Figure {name.removeprefix('fig')}"
+    return contents.tables[name].source if name in contents.tables else listed_figures([name])
 
 
 def _words(name: str, contents: Contents) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ptychoformer.contents import Figure
 from ptychoformer.errors import InputError
 from ptychoformer.files import check_file
+from ptychoformer.publication.names import listed_figures
 
 # Three quarters of what a page may weigh: base64 adds a third.
 MOST_BYTES = 10_000_000
@@ -83,10 +84,6 @@ def absent(missing_scan: str) -> str:
     return _ABSENT.format(file=missing_scan)
 
 
-def _number(name: str) -> str:
-    return name.removeprefix("fig")
-
-
 def _picture(
     name: str,
     figure: Figure,
@@ -101,14 +98,14 @@ def _picture(
         with Image.open(io.BytesIO(content)) as image:
             width, height = (round(_SCREEN_PIXELS_PER_DOT * size) for size in image.size)
             content = _half(image) if halved else content
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise InputError(f"{png} cannot be read as a picture; delete it and run again.") from error
     source = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
     return Picture(
-        _number(name),
+        name.removeprefix("fig"),
         figure.title,
         figure.caption,
-        f"Figure {_number(name)}: {figure.title}. {_first_sentences(figure.caption)}",
+        f"{listed_figures([name])}: {figure.title}. {_first_sentences(figure.caption)}",
         source,
         width,
         height,

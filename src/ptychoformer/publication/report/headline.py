@@ -10,8 +10,10 @@ import pandas as pd
 
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.intervals import half_width
-from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, Quantity
+from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, Quantity
 from ptychoformer.publication.harvest import TABLE_1
+from ptychoformer.publication.report.labels import score_name
+from ptychoformer.publication.selection import select
 from ptychoformer.publication.tables.layout import BLOCK_TITLES, Layout
 from ptychoformer.publication.tables.typeset import at_part, by_condition
 
@@ -91,7 +93,7 @@ def headlines(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, ours:
     rivals = [method for method in papers_networks(layout) if method != ours] or others
     pairs = at_part(pairwise, layout.parts[0])
     return [
-        _headline(rows, at_place(pairs, *place), ours, rivals, layout, place)
+        _headline(rows, tests_of(pairs, place), ours, rivals, layout, place)
         for place, rows in scores(table, layout)
         if rivals
     ]
@@ -125,9 +127,9 @@ def headline_words(lead: Sequence[Headline], layout: Layout, ours: str) -> dict[
     }
 
 
-def at_place(pairs: pd.DataFrame, condition: str, channel: str, metric: str) -> pd.DataFrame:
-    """Find the pairs that were tested in one score."""
-    return pairs[(pairs["dataset"] == condition) & (pairs["channel"] == channel) & (pairs["metric"] == metric)]
+def tests_of(pairs: pd.DataFrame, place: tuple[str, str, str]) -> pd.DataFrame:
+    """Find the pairs that were tested in one score, by its condition, channel and metric."""
+    return select(pairs, **dict(zip(("dataset", "channel", "metric"), place, strict=True)))
 
 
 def _headline(
@@ -142,7 +144,7 @@ def _headline(
     floor = rows.at["floor", "ours_mean"] if "floor" in rows.index else None
     return Headline(
         condition=layout.conditions[condition],
-        column=column_name(channel, quantity),
+        column=score_name(channel, metric),
         ours=quantity.text(rows.at[ours, "ours_mean"]),
         ours_interval=_interval_of_mean(rows.loc[ours], quantity),
         rival_name=layout.methods[best],
@@ -156,11 +158,6 @@ def _headline(
         floor="" if floor is None else quantity.text(floor),
         above_floor=floor is not None and bool(turn * (rows.at[ours, "ours_mean"] - floor) > 0),
     )
-
-
-def column_name(channel: str, quantity: Quantity) -> str:
-    """Name a score with its unit."""
-    return f"{CHANNEL_NAMES[channel]} {quantity.name} ({quantity.unit})"
 
 
 def _interval_of_mean(row: pd.Series, quantity: Quantity) -> str:

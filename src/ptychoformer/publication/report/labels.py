@@ -1,10 +1,11 @@
-"""What the report calls datasets, networks and losses: the names that its tables use."""
+"""What the report calls datasets, networks, losses and scores: the names that its tables use."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ptychoformer.publication.names import BLOCKS
+from ptychoformer.evaluation.quantities import CHANNEL_NAMES, QUANTITIES
+from ptychoformer.publication.names import BLOCKS, REFERENCE_LABELS
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Labels:
         return own if test in (None, name) else f"{own}, tested on {self.datasets.get(test, test)}"
 
     def network(self, name: str) -> str:
-        """Name a network, or the floor or ceiling."""
-        return self.networks.get(name, name)
+        """Name a network, or a reference such as the floor."""
+        return self.networks.get(name) or REFERENCE_LABELS.get(name, name)
 
     def loss(self, name: str) -> str:
         """Name a loss; one that the config lacks goes by its name in capitals, as the common ones
@@ -47,3 +48,8 @@ class Labels:
             r"the experiment '([^']*)'", lambda name: f"the experiment of {experiments[name.group(1)]}", sentence
         )
         return re.sub(r"'([\w-]+)'", lambda name: known.get(name.group(1), name.group(1)), sentence)
+
+
+def score_name(channel: str, metric: str) -> str:
+    """Name a score with its unit: ``Amplitude PSNR (dB)``."""
+    return f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].with_unit}"

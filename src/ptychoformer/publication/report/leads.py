@@ -6,8 +6,9 @@ import pandas as pd
 from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, channel_in_words, columns
 from ptychoformer.evaluation.statistics import obstacle, paired
-from ptychoformer.publication.names import REFERENCE_LABELS
+from ptychoformer.publication.report.blocks import markdown_table
 from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.selection import select
 
 SHOWN = ("psnr", "ssim")
 COLUMNS = columns(SHOWN)
@@ -22,16 +23,7 @@ def table_of_scores(rows: pd.DataFrame, networks: list[str], published: pd.DataF
         found = rows.groupby(["model", "channel", "metric"])["value"].agg(["mean", "std"])
     shown = [column for column in COLUMNS if any((name, *column) in found.index for name in networks)]
     theirs = published.set_index(["method", "channel", "metric"])["mean"]
-    lines = [
-        [
-            "",
-            *(
-                f"{channel_in_words(channel)} {QUANTITIES[metric].name} ({QUANTITIES[metric].unit})"
-                for channel, metric in shown
-            ),
-        ]
-    ]
-    lines.append(["---"] * len(lines[0]))
+    head = ["", *(f"{channel_in_words(channel)} {QUANTITIES[metric].with_unit}" for channel, metric in shown)]
     decibels = [column for column in shown if column[1] == "psnr"]
     finite = {
         name for (name, *column), mean in found["mean"].items() if tuple(column) in decibels and np.isfinite(mean)
@@ -41,12 +33,11 @@ def table_of_scores(rows: pd.DataFrame, networks: list[str], published: pd.DataF
         column: max(QUANTITIES[column[1]].printed(found["mean"][name, *column]) for name in networks)
         for column in shown
     }
+    lines = []
     for name in [*networks, *references]:
-        cells = [
-            _cell(found, theirs, (name, *column), None if name in references else best[column]) for column in shown
-        ]
-        lines.append([REFERENCE_LABELS.get(name) or labels.network(name), *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        cells = [_cell(found, theirs, (name, *column), best[column] if name in networks else None) for column in shown]
+        lines.append([labels.network(name), *cells])
+    return markdown_table(head, lines)
 
 
 def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], best: float | None) -> str:
@@ -55,19 +46,16 @@ def _cell(found: pd.DataFrame, published: pd.Series, key: tuple[str, str, str], 
     quantity, (mean, std) = QUANTITIES[key[-1]], found.loc[key]
     # A floor or a ceiling may be the same with every seed.
     told = pd.notna(std) and (key[0] not in REFERENCES or quantity.printed(std) > 0)
-    text = quantity.text(mean) + (f"\u00a0±\u00a0{quantity.text(std)}" if told else "")
+    text = quantity.with_deviation(mean, std if told else np.nan).replace(" ", "\u00a0")
     bold = f"**{text}**" if quantity.printed(mean) == best else text
     return f"{bold} ({quantity.text(published[key])})" if key in published.index else bold
 
 
 def leads(runs: pd.DataFrame, networks: list[str], labels: Labels) -> str:
     """Tabulate who has the highest mean of what, and by how much; empty without two networks."""
-    found = [
-        _lead(runs[(runs["channel"] == channel) & (runs["metric"] == metric)], networks, labels)
-        for channel, metric in COLUMNS
-    ]
-    lines = [["", "best network", "lead over the second best", "95 % interval"], ["---"] * 4, *filter(None, found)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if any(found) else ""
+    found = [_lead(select(runs, channel=channel, metric=metric), networks, labels) for channel, metric in COLUMNS]
+    head = ["", "best network", "lead over the second best", "95 % interval"]
+    return markdown_table(head, filter(None, found)) if any(found) else ""
 
 
 def _lead(rows: pd.DataFrame, networks: list[str], labels: Labels) -> list[str]:

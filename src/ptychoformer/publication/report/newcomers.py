@@ -9,12 +9,12 @@ import pandas as pd
 from ptychoformer.evaluation.quantities import MISSING, QUANTITIES
 from ptychoformer.publication.report.headline import (
     Lead,
-    at_place,
-    column_name,
     lead_over,
     papers_networks,
     scores,
+    tests_of,
 )
+from ptychoformer.publication.report.labels import score_name
 from ptychoformer.publication.tables.layout import Layout
 from ptychoformer.publication.tables.typeset import at_part, by_condition
 
@@ -66,9 +66,11 @@ def newcomers(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout) -> li
             by_condition(
                 Score(
                     layout.conditions[condition],
-                    column_name(channel, QUANTITIES[metric]),
+                    score_name(channel, metric),
                     tuple(
-                        lead_over(rows, at_place(pairs, condition, channel, metric), method, rival, QUANTITIES[metric])
+                        lead_over(
+                            rows, tests_of(pairs, (condition, channel, metric)), method, rival, QUANTITIES[metric]
+                        )
                         if rival in rows.index
                         else Lead(MISSING)
                         for rival in paper

@@ -29,14 +29,14 @@ from ptychoformer.publication.report import runs as report_runs
 from ptychoformer.publication.report.curves import training_curves
 from ptychoformer.publication.report.figures import pictures
 from ptychoformer.publication.report.headline import HEADLINE_TABLE, Headline, headline_words, headlines
-from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.labels import Labels, score_name
 from ptychoformer.publication.report.newcomers import newcomers
 from ptychoformer.publication.report.opening import opening
 from ptychoformer.publication.report.printed import Printed
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables import typeset
 from ptychoformer.publication.tables.compare import COLUMNS, is_shown, notes
-from ptychoformer.publication.tables.layout import Layout, Part, caption, column_groups
+from ptychoformer.publication.tables.layout import Layout, Part, caption, column_groups, headings
 from ptychoformer.publication.tables.words import statements
 from ptychoformer.publication.templates import template
 
@@ -103,7 +103,7 @@ def _headline_parts(
     return {
         **headline_words(lead, layout, ours),
         "varied_groups": _variation(table_csv, layout),
-        "varied_names": [report_reference.score_name(*column) for column in report_reference.COLUMNS],
+        "varied_names": [score_name(*column) for column in report_reference.COLUMNS],
     }
 
 
@@ -132,7 +132,7 @@ def _reference_parts(reference: str | os.PathLike | None, labels: Labels, layout
     """Return what the page says of the reference runs."""
     return {
         "reference": report_reference.reference_conditions(reference, labels, block=layout.block, level=layout.level),
-        "reference_headings": _headings(report_reference.COLUMNS),
+        "reference_headings": headings(report_reference.COLUMNS),
         "anova_headings": report_reference.ANOVA_HEADINGS,
         "pair_headings": report_reference.PAIR_HEADINGS,
     }
@@ -153,9 +153,8 @@ def _table(
     """Gather all that the page says under the heading of a table."""
     table, anova, pairwise = read_table(table_csv, COLUMNS), read_table(tests[0], ANOVA), read_table(tests[1], PAIRWISE)
     shown_anova, shown_pairs = _shown(anova, layout), _shown(pairwise, layout)
-    told = [
-        (caption(part), typeset.by_condition(_told(shown_anova, shown_pairs, layout, part))) for part in layout.parts
-    ]
+    how = layout.conditions, layout.methods
+    told = {part: statements(shown_anova, shown_pairs, *how, part, layout.factor) for part in layout.parts}
     return {
         "name": layout.name,
         "number": layout.table.number,
@@ -165,7 +164,7 @@ def _table(
         "parts": [_part(part, rows, layout) for part in layout.parts if (rows := typeset.rows(table, part, layout))],
         "has_published": bool(table["published_mean"].notna().any()),
         "notes": notes(table, pairwise, layout, scale_note),
-        "told": told,
+        "told": [(caption(part), typeset.by_condition(found)) for part, found in told.items()],
         "numbers": [
             ("Analyses of variance", *_as_text(shown_anova, labels)),
             (f"Pairs of {layout.compared.plural}", *_as_text(shown_pairs, labels)),
@@ -180,13 +179,9 @@ def _part(part: Part, rows: Sequence[typeset.Row], layout: Layout) -> dict[str, 
         "caption": caption(part),
         "groups": column_groups(part, layout),
         "headings": [QUANTITIES[metric].heading for _, metric in layout.columns(part)],
-        "labels": _headings(layout.columns(part)),
+        "labels": headings(layout.columns(part)),
         "rows": typeset.by_condition(rows),
     }
-
-
-def _told(anova: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, part: Part) -> list:
-    return statements(anova, pairwise, layout.conditions, layout.methods, part, layout.factor)
 
 
 def _shown(tests: pd.DataFrame, layout: Layout) -> pd.DataFrame:
@@ -211,10 +206,6 @@ def _lettered(caption: str) -> Markup:
     """Escape a caption, with the letters of its panels bold."""
     parts = re.split(r"\*\*(.+?)\*\*", caption)
     return Markup().join(Markup("<b>{}</b>").format(part) if place % 2 else part for place, part in enumerate(parts))
-
-
-def _headings(columns: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in columns]
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -31,6 +31,7 @@ from ptychoformer.publication.report.verdict_words import (
     count_of_verdicts,
     table_of_verdicts,
 )
+from ptychoformer.publication.selection import select
 from ptychoformer.publication.store.files import read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import BLOCK_TITLES
@@ -98,15 +99,8 @@ def keep(
     """
     parts = []
     for path, block in metrics.items():
-        rows = read_metrics(path)
-        parts.append(
-            rows[
-                (rows["block"] == block)
-                & (rows["region"] == WHOLE)
-                & (rows["level"] == level)
-                & rows["metric"].isin(SHOWN)
-            ]
-        )
+        rows = select(read_metrics(path), block=block, region=WHOLE, level=level)
+        parts.append(rows[rows["metric"].isin(SHOWN)])
     write_csv(pd.concat(parts, ignore_index=True).drop_duplicates(), Path(folder) / METRICS)
     keep_verdicts(claims_csv, folder)
 
@@ -187,9 +181,9 @@ def _table(told: Told, scores: pd.DataFrame) -> Iterator[str]:
     paragraph may be empty.
     """
     published = read_table(told.published, PUBLISHED)
-    table = scores[(scores["region"] == WHOLE) & (scores["level"] == told.level)]
+    table = select(scores, region=WHOLE, level=told.level)
     for dataset in (name for name in told.labels.datasets if name in set(published["condition"])):
-        here = table[(table["dataset"] == dataset) & (table["test"] == (told.test or dataset))]
+        here = select(table, dataset=dataset, test=told.test or dataset)
         title = f"{told.title}{told.labels.dataset(dataset, told.test)}"
         blocks = [name for name in BLOCK_TITLES if _are_compared(here[here["block"] == name], told.labels)]
         if told.block not in blocks:
@@ -256,7 +250,7 @@ def _laptop(folder: Path, labels: Labels) -> Iterator[str]:
         set(zip(rows["dataset"], rows["test"], strict=True)), key=lambda pair: order.get(pair[0], len(order))
     )
     for dataset, test in pairs:
-        yield from _in_short(rows[(rows["dataset"] == dataset) & (rows["test"] == test)], labels)
+        yield from _in_short(select(rows, dataset=dataset, test=test), labels)
 
 
 def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
@@ -266,11 +260,8 @@ def _in_short(rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
     seeds, (dataset, test, block) = whole_seeds(runs, networks), rows[["dataset", "test", "block"]].iloc[0]
     where = "" if block == WHOLE_SCAN else f", {BLOCK_TITLES[block]}"
     about = f"{labels.dataset(dataset, test)}{where}, {runs['n_train'].max():,} patterns, {counted(len(seeds), 'seed')}"
-    psnr = (
-        rows[(rows["channel"] == "amplitude") & (rows["metric"] == "psnr") & rows["seed"].isin(seeds)]
-        .groupby("model")["value"]
-        .mean()
-    )
+    told = select(rows[rows["seed"].isin(seeds)], channel="amplitude", metric="psnr")
+    psnr = told.groupby("model")["value"].mean()
     scale = [f"{REFERENCE_LABELS[name]} {QUANTITIES['psnr'].text(psnr[name])}" for name in REFERENCES if name in psnr]
     networks_at = ", ".join(f"{labels.network(name)} {QUANTITIES['psnr'].text(psnr[name])}" for name in networks)
     yield f"*{about}.* Amplitude PSNR (dB): {networks_at}; {', '.join(scale)}."

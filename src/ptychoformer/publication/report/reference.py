@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ptychoformer.evaluation import REFERENCES, WHOLE
-from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES, columns, p_and_level, p_value
+from ptychoformer.evaluation.quantities import MISSING, QUANTITIES, columns, p_and_level, p_value
 from ptychoformer.evaluation.statistics import analyses
 from ptychoformer.publication.harvest import TABLE_1, whole_seeds
 from ptychoformer.publication.inputs import versions_of_code
-from ptychoformer.publication.names import REFERENCE_LABELS
 from ptychoformer.publication.report import variation
-from ptychoformer.publication.report.labels import Labels
+from ptychoformer.publication.report.labels import Labels, score_name
+from ptychoformer.publication.selection import select
 from ptychoformer.publication.store.files import read_scores
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 from ptychoformer.publication.tables.layout import BLOCK_TITLES
@@ -132,7 +132,7 @@ def _condition(
         anovas=anovas,
         pairs=pairs,
         variation=tuple(
-            variation.rows(found, {key["dataset"]: ""}, {name: _name(name, labels) for name in models}, COLUMNS)
+            variation.rows(found, {key["dataset"]: ""}, {name: labels.network(name) for name in models}, COLUMNS)
         ),
     )
 
@@ -144,16 +144,12 @@ def _dropped(runs: pd.DataFrame, whole: set[int], models: list[str], labels: Lab
     )
 
 
-def _name(model: str, labels: Labels) -> str:
-    return REFERENCE_LABELS.get(model) or labels.network(model)
-
-
 def _row(model: str, rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
-    yield _name(model, labels)
+    yield labels.network(model)
     seeds = sorted(rows["seed"].unique())
     yield f"{len(seeds)} ({', '.join(map(str, seeds))})"
     for channel, metric in COLUMNS:
-        yield _mean(rows[(rows["channel"] == channel) & (rows["metric"] == metric)], metric)
+        yield _mean(select(rows, channel=channel, metric=metric), metric)
     yield ", ".join(sorted({digest for digest in rows["code_digest"] if digest})) or MISSING
     seconds = rows.drop_duplicates("seed")["seconds"].mean()
     yield MISSING if pd.isna(seconds) else f"{seconds:,.0f}"
@@ -164,7 +160,7 @@ def _mean(rows: pd.DataFrame, metric: str) -> str:
         return MISSING
     values, quantity = rows["value"], QUANTITIES[metric]
     spread = values.std() if values.abs().max() < float("inf") else float("nan")  # a perfect scene has no finite PSNR
-    return quantity.text(values.mean()) + ("" if pd.isna(spread) else f" ± {quantity.text(spread)}")
+    return quantity.with_deviation(values.mean(), spread)
 
 
 def _tests(runs: pd.DataFrame, labels: Labels) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
@@ -179,30 +175,20 @@ def _tests(runs: pd.DataFrame, labels: Labels) -> tuple[tuple[tuple[str, ...], .
 
 def _in_order(tests: pd.DataFrame) -> Iterator[tuple]:
     for channel, metric in TESTED:
-        yield from tests[(tests["channel"] == channel) & (tests["metric"] == metric)].itertuples()
-
-
-def score_name(channel: str, metric: str) -> str:
-    """Name channel and metric with its unit."""
-    quantity = QUANTITIES[metric]
-    return f"{CHANNEL_NAMES[channel]} {quantity.name} ({quantity.unit})"
+        yield from select(tests, channel=channel, metric=metric).itertuples()
 
 
 def _anova_row(row: tuple) -> tuple[str, ...]:
     if pd.isna(row.p):
         return (score_name(row.channel, row.metric), f"not tested: {row.note}", *[""] * (len(ANOVA_HEADINGS) - 2))
-    freedom, eta = (
-        f"{row.df_effect:.0f}, {row.df_error:.0f}",
-        f"{row.eta_squared:.2f} ({row.eta_low:.2f} to {row.eta_high:.2f})",
-    )
     return (
         score_name(row.channel, row.metric),
         f"{row.F:.1f}",
-        freedom,
+        f"{row.df_effect:.0f}, {row.df_error:.0f}",
         _bare(p_value(row.p)),
         f"{row.epsilon:.2f}",
         _bare(p_value(row.p_gg)),
-        eta,
+        f"{row.eta_squared:.2f} ({row.eta_low:.2f} to {row.eta_high:.2f})",
     )
 
 

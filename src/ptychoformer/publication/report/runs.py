@@ -35,11 +35,8 @@ def _condition(run: Run, facts: Mapping[str, Any], labels: Labels) -> str:
 
 
 def _rank_of_run(run: Run, labels: Labels) -> tuple:
-    return _rank(labels.datasets, run.dataset), -run.n_train, *_place(run, labels)
-
-
-def _place(run: Run, labels: Labels) -> tuple:
-    return _rank(labels.networks, run.model), _rank(labels.losses, run.loss), run
+    method = _rank(labels.networks, run.model), _rank(labels.losses, run.loss)
+    return _rank(labels.datasets, run.dataset), -run.n_train, *method, run
 
 
 def _rank(names: Mapping[str, str], name: str) -> int:
@@ -95,14 +92,10 @@ def duration_rows(runs: Iterable[Trained], labels: Labels) -> list[list[str]]:
     ]
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(set(names)))
-
-
 def libraries(runs: Iterable[Trained]) -> list[tuple[str, str]]:
     """List every version of every library that a run was trained with."""
     found: dict[str, set[str]] = {}
     for _, facts in runs:
         for name, version in facts.get("libraries", {}).items():
             found.setdefault(name, set()).add(version)
-    return [(name, _listed(versions)) for name, versions in found.items()]
+    return [(name, ", ".join(sorted(versions))) for name, versions in found.items()]

@@ -15,6 +15,7 @@ import pandas as pd
 
 from ptychoformer.evaluation import WHOLE
 from ptychoformer.evaluation.quantities import MISSING, QUANTITIES
+from ptychoformer.publication.selection import select
 from ptychoformer.simulation.scan import LOWER_LEFT, LOWER_RIGHT
 
 BLOCKS = (LOWER_RIGHT, LOWER_LEFT)  # of one size, and nearly apart
@@ -53,7 +54,7 @@ def variation(means: pd.DataFrame, block: str) -> pd.DataFrame:
 
 def means_of_table(table: pd.DataFrame, level: str) -> pd.DataFrame:
     """Take the rows of ``MEANS`` from a table of `compare.compare`: whole blocks, this level."""
-    here = table[(table["region"] == WHOLE) & (table["level"] == level)]
+    here = select(table, region=WHOLE, level=level)
     return here.rename(columns={"ours_mean": "mean", "ours_std": "std"})[list(MEANS)]
 
 

@@ -13,9 +13,10 @@ from ptychoformer.evaluation.columns import read_table
 from ptychoformer.evaluation.quantities import MISSING
 from ptychoformer.publication.claims.catalogue import Claim, read_claims
 from ptychoformer.publication.claims.judge import VERDICTS_ELSEWHERE
-from ptychoformer.publication.claims.verdicts import FAILS, HOLDS, UNDECIDED
+from ptychoformer.publication.claims.verdicts import HOLDS, UNDECIDED
 from ptychoformer.publication.names import counted, in_a_row
-from ptychoformer.publication.report.claims import FAILING, PLACES, flipped
+from ptychoformer.publication.report.blocks import markdown_table
+from ptychoformer.publication.report.claims import FAILING, VERDICTS, again, elsewhere
 from ptychoformer.publication.store.holdings import SEEDS_FIXED
 
 CLAIMS = "claims.csv"  # in a folder of kept results
@@ -34,7 +35,7 @@ def count_of_verdicts(folder: str | os.PathLike) -> str:
     if not are_kept(folder):
         return ""
     claims = _read(folder)
-    holding, failing, undecided = (int((claims["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, UNDECIDED))
+    holding, failing, undecided = (int((claims["verdict"] == verdict).sum()) for verdict in VERDICTS)
     not_run = int(((claims["verdict"] == UNDECIDED) & (claims["n_seeds"] == 0)).sum())
     parts = [counted(holding, f"of {len(claims)} claims holds", f"of {len(claims)} claims hold")]
     parts += [counted(failing, *FAILING)] if failing else []
@@ -51,15 +52,15 @@ def caution(folder: str | os.PathLike, claims_yaml: str | os.PathLike) -> str:
     if not are_kept(folder):
         return ""
     run = _read(folder).query("n_seeds > 0")
-    judged, differ = int((run[list(VERDICTS_ELSEWHERE)] != "").any(axis=1).sum()), int(flipped(run).sum())
-    elsewhere = (
+    found = again(run)
+    otherwise = (
         ": over single patterns, elsewhere on the test strip, or where no training pattern lights the object,"
-        f" {differ or 'none'} of {judged} come{'s' if differ == 1 else ''} out otherwise"
+        f" {found.flips or 'none'} of {found.judged} come{'s' if found.flips == 1 else ''} out otherwise"
     )
     return (
-        "These verdicts are on stitched scenes of one block. The paper does not say what its scores are"
-        f" of{elsewhere if judged else ''}.{_only_over_patterns(run, claims_yaml)} Claims overlap, so that one effect"
-        f" can decide several.{_interim(run)}"
+        "These verdicts are on stitched scenes of one block. The paper does not say what its scores are of"
+        f"{otherwise if found.judged else ''}.{_only_over_patterns(run, claims_yaml)} Claims overlap, so that one"
+        f" effect can decide several.{_interim(run)}"
     )
 
 
@@ -94,8 +95,7 @@ def table_of_verdicts(folder: str | os.PathLike, claims_yaml: str | os.PathLike)
         for claim in read_claims(claims_yaml)
         if claim.id in kept.index
     ]
-    head = [["where", "statement", "verdict", "seeds", "elsewhere"], ["---"] * 5]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [*head, *rows])
+    return markdown_table(["where", "statement", "verdict", "seeds", "elsewhere"], rows)
 
 
 def _statement(claim: Claim) -> str:
@@ -103,14 +103,10 @@ def _statement(claim: Claim) -> str:
 
 
 def _verdict(row: pd.Series) -> list[str]:
-    elsewhere = [
-        f"{words}: {row[f'verdict_{name}']}"
-        for name, words in PLACES.items()
-        if row["n_seeds"] and row[f"verdict_{name}"] not in ("", row["verdict"])
-    ]
+    turned = "; ".join(f"{words}: {verdict}" for words, verdict in elsewhere(row))
     verdict = f"**{row['verdict']}**" if row["verdict"] == HOLDS else row["verdict"]
     is_judged = row["n_seeds"] and any(row[list(VERDICTS_ELSEWHERE)] != "")
-    return [verdict, str(int(row["n_seeds"])), "; ".join(elsewhere) if is_judged else MISSING]
+    return [verdict, str(int(row["n_seeds"])), turned if is_judged else MISSING]
 
 
 def _read(folder: str | os.PathLike) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -25,6 +25,7 @@ from ptychoformer.evaluation.reproducibility import RINGS
 from ptychoformer.measurement.gauge import lit_pixels
 from ptychoformer.measurement.modes import read_modes, root_of_light
 from ptychoformer.measurement.summary import Summary
+from ptychoformer.publication.figures.parts.bars import photon_scale
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, house_style, save
 from ptychoformer.publication.scan.rows import Picture, Row
 from ptychoformer.storage import open_hdf5, read
@@ -54,17 +55,8 @@ def draw_scan(summary: Summary, png: str | os.PathLike | None = None, about: str
     positions, unit = (summary.pixels, "pixels") if summary.metres is None else (summary.metres, "metres")
     with house_style():
         row = Row(2 if probe is None else 3, PANEL, PANEL)
-        peak = max(float(mean.max()), np.finfo(np.float32).tiny)
-        row.picture(
-            0,
-            Picture(
-                "Mean pattern",
-                mean,
-                LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True),
-                COLOURMAPS["pattern"],
-                "photons",
-            ),
-        )
+        photons = photon_scale(PATTERN_DECADES, mean)
+        row.picture(0, Picture("Mean pattern", mean, photons, COLOURMAPS["pattern"], "photons"))
         if probe is not None:
             modulus = np.abs(probe)
             title = "Probe as recorded, modulus"

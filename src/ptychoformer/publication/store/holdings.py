@@ -127,6 +127,12 @@ class Holdings:
         found = self._runs.get((dataset, test or dataset, *method, size), {})
         return {seed for seed, kept in found.items() if having in kept}
 
+    def has(self, run: Run, part: str) -> bool:
+        """Say whether a run has scores on a block, or a part of what is kept of the headline's
+        scenes.
+        """
+        return part in self._runs.get(_key(run), {}).get(run["seed"], ())
+
     def device(self, dataset: str, test: str | None, method: Method, size: int, seed: int) -> str:
         """Find the device on which a run was trained."""
         return self._devices[dataset, test or dataset, *method, size][seed]
@@ -142,10 +148,9 @@ class Holdings:
         config = deepcopy(dict(config))
         for name, part in self.parts.items():
             entry = config["experiments"][name]
-            entry["datasets"] = [
-                dataset for dataset in entry["datasets"] if dataset in {dataset for dataset, _ in part.seeds}
-            ]
-            entry["losses"] = [loss for loss in entry["losses"] if loss in {loss for _, loss in part.methods}]
+            datasets, losses = {dataset for dataset, _ in part.seeds}, {loss for _, loss in part.methods}
+            entry["datasets"] = [dataset for dataset in entry["datasets"] if dataset in datasets]
+            entry["losses"] = [loss for loss in entry["losses"] if loss in losses]
             if len(entry["n_train"]) > 1:
                 entry["n_train"] = sorted({size for _, size in part.seeds})
         for name, model in config["models"].items():

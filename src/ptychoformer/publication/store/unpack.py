@@ -14,6 +14,7 @@ from ptychoformer.evaluation import REFERENCES
 from ptychoformer.evaluation import columns as contract
 from ptychoformer.evaluation.columns import RUN
 from ptychoformer.paths import Run
+from ptychoformer.publication.selection import select
 from ptychoformer.publication.store import files as store
 from ptychoformer.tables import read_text, write_csv
 
@@ -62,9 +63,7 @@ def unpack_spectra(
         table = store.measured(folder, name, _text)
         if table is None:
             raise InputError(f"{folder} holds no {name}.")
-        write_csv(
-            _rows(table[(table["block"] == block) & (table["level"] == level)], runs, folder)[list(columns)], path
-        )
+        write_csv(_rows(select(table, block=block, level=level), runs, folder)[list(columns)], path)
 
 
 def _text(folder: str | os.PathLike, name: str) -> pd.DataFrame:

@@ -215,33 +215,34 @@ def _mark(table: pd.DataFrame, pairs: pd.DataFrame, methods: list[str]) -> pd.Da
 def notes(table: pd.DataFrame, pairwise: pd.DataFrame, layout: Layout, scale_note: str) -> list[str]:
     """Write the footnotes, one sentence or two each, for readers of any of the table's forms."""
     metrics = [QUANTITIES[metric].name for metric in layout.table.metrics]
-    return [
-        *([layout.table.note] if layout.table.note else []),
+    found = (
+        layout.table.note,
         _seeds_note(table),
         f"{in_a_row(metrics)} of amplitude and phase on the labels' 0 to 1 scale, peak 1.",
         (
             "Relative phase: less its mean error, of a scene or of each pattern, since a pattern does not change with"
             " the constant phase of its window."
         ),
-        *_released_note(layout),
+        _released_note(layout),
         (
             f"Bold: the best {layout.compared.singular} of a column for each {layout.compared.headings[0].lower()}, at"
             f" the printed precision{_without_best(table, list(layout.methods))}; references are no candidates."
         ),
         _references_note(table),
         _tests_note(table, _tests(pairwise, layout), layout),
-        *([scale_note] if scale_note else []),
-    ]
+        scale_note,
+    )
+    return [note for note in found if note]
 
 
-def _released_note(layout: Layout) -> list[str]:
+def _released_note(layout: Layout) -> str:
     if all(part.level != RELEASED for part in layout.parts):
-        return []
-    return [
+        return ""
+    return (
         "As the authors’ release scores: PSNR of the error pooled over all patches; SSIM of an array with a flattened"
         " patch in each row, whose windows mix unrelated pixels, so that it is no SSIM of images. It is shown since the"
         " printed values may have been made so."
-    ]
+    )
 
 
 def _references_note(table: pd.DataFrame) -> str:

@@ -149,3 +149,8 @@ def column_groups(part: Part, layout: Layout) -> list[tuple[str, int]]:
     """Name each channel of a part, and count its columns."""
     columns = layout.columns(part)
     return [(CHANNEL_NAMES[name], sum(channel == name for channel, _ in columns)) for name in layout.channels(part)]
+
+
+def headings(columns: Iterable[tuple[str, str]]) -> list[str]:
+    """Name columns, each by its channel and metric."""
+    return [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in columns]

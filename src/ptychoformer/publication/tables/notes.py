@@ -93,7 +93,7 @@ def harvest_note(
         absent: tables and figures, in words, to what they are printed without.
     """
     tables = [table.source for name, table in contents.tables.items() if name not in shown and name != "measured"]
-    figures = [f"Figure {name.removeprefix('fig')}" for name in FIGURES_OF_A_STORE if name not in shown]
+    figures = [listed_figures([name]) for name in FIGURES_OF_A_STORE if name not in shown]
     others = listed_figures([name for name in contents.figures if name not in FIGURES_OF_A_STORE])
     whole = [", ".join([*tables, *panels, *figures])] if tables or panels or figures else []
     lacking = "; ".join([*whole, *(f"of {where}: {_listed(what)}" for where, what in absent.items())])

@@ -12,9 +12,10 @@ import pandas as pd
 from tabulate import tabulate
 
 from ptychoformer.escaping import latex, markdown
-from ptychoformer.evaluation.quantities import CHANNEL_NAMES, MISSING, QUANTITIES
+from ptychoformer.evaluation.quantities import MISSING, QUANTITIES
 from ptychoformer.publication.names import REFERENCE_LABELS, REFERENCES
-from ptychoformer.publication.tables.layout import Layout, Part, caption, column_groups
+from ptychoformer.publication.selection import select
+from ptychoformer.publication.tables.layout import Layout, Part, caption, column_groups, headings
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Row:
 
 def at_part(table: pd.DataFrame, part: Part) -> pd.DataFrame:
     """Choose the rows of a table that belong to a part."""
-    return table[(table["block"] == part.block) & (table["region"] == part.region) & (table["level"] == part.level)]
+    return select(table, **part._asdict())
 
 
 def rows(table: pd.DataFrame, part: Part, layout: Layout) -> list[Row]:
@@ -82,8 +83,7 @@ def _cell(found: pd.DataFrame, key: tuple[str, ...]) -> Cell:
     row, quantity = found.loc[key], QUANTITIES[key[-1]]
     has_published, has_std = pd.notna(row["published_mean"]), pd.notna(row["published_std"])
     return Cell(
-        ours=quantity.text(row["ours_mean"])
-        + ("" if pd.isna(row["ours_std"]) else f" ± {quantity.text(row['ours_std'])}"),
+        ours=quantity.with_deviation(row["ours_mean"], row["ours_std"]),
         published=quantity.text(row["published_mean"]) if has_published else "",
         published_std=quantity.text(row["published_std"]) if has_std else "",
         difference=quantity.text(row["difference"], sign=True) if has_published else "",
@@ -105,9 +105,9 @@ def markdown_document(table: pd.DataFrame, layout: Layout, notes: Sequence[str])
 
 
 def _markdown_table(body: Sequence[Row], part: Part, layout: Layout) -> str:
-    headings = [f"{CHANNEL_NAMES[channel]} {QUANTITIES[metric].heading}" for channel, metric in layout.columns(part)]
     lines = [[markdown(row.condition), markdown(row.method), *map(_markdown_cell, row.cells)] for row in body]
-    return tabulate(lines, [*layout.compared.headings, *headings], tablefmt="pipe", disable_numparse=True)
+    head = [*layout.compared.headings, *headings(layout.columns(part))]
+    return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 
 
 def _markdown_cell(cell: Cell) -> str:
@@ -128,9 +128,7 @@ def _latex_table(part: Part, body: Sequence[Row], layout: Layout, notes: Sequenc
     ends = 2 + np.cumsum([width for _, width in groups])
     rules = " ".join(f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end, (_, width) in zip(ends, groups, strict=True))
     heads = " & ".join(f"\\multicolumn{{{width}}}{{c}}{{{name}}}" for name, width in groups)
-    headings = " & ".join(
-        map(latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in columns)))
-    )
+    below = " & ".join(map(latex, (*layout.compared.headings, *(QUANTITIES[metric].heading for _, metric in columns))))
     has_published = any(cell.published for row in body for cell in row.cells)
     shown = latex(f"{layout.table.title} (the paper's {layout.table.source}). {caption(part)}")
     explained = (
@@ -146,7 +144,7 @@ def _latex_table(part: Part, body: Sequence[Row], layout: Layout, notes: Sequenc
         r"\toprule",
         f" & & {heads} \\\\",
         rules,
-        f"{headings} \\\\",
+        f"{below} \\\\",
         *_latex_body(body),
         r"\bottomrule",
         r"\end{tabular}",

@@ -20,6 +20,7 @@ from ptychoformer.evaluation.quantities import (
     p_value,
 )
 from ptychoformer.publication.names import counted
+from ptychoformer.publication.selection import select
 from ptychoformer.publication.tables.layout import Part
 
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
@@ -64,20 +65,16 @@ def statements(
     found = []
     for condition, label in conditions.items():
         place = {"factor": factor, FACTORS[factor].condition_of_tests: condition, **part._asdict()}
-        tests, pairs = _at(anova, place), _at(pairwise, place)
+        tests, pairs = select(anova, **place), select(pairwise, **place)
         pairs = pairs[pairs["a"].isin(methods) & pairs["b"].isin(methods)]
         if len(tests) and tests["p"].isna().all() and tests["note"].nunique() == 1:
             found.append(Statement(label, f"Not tested: {_reason(tests.iloc[0])}.", ()))
             continue
         for channel, metric in columns():
-            for _, row in _at(tests, {"channel": channel, "metric": metric}).iterrows():
-                of_group = _at(pairs, {name: row[name] for name in GROUP})
+            for _, row in select(tests, channel=channel, metric=metric).iterrows():
+                of_group = select(pairs, **row[list(GROUP)])
                 found.append(Statement(label, anova_sentence(row), _pair_sentences(of_group, row, methods)))
     return found
-
-
-def _at(table: pd.DataFrame, place: Mapping[str, str]) -> pd.DataFrame:
-    return table[(table[list(place)] == pd.Series(place)).all(axis=1)]
 
 
 def anova_sentence(row: pd.Series) -> str:

@@ -63,6 +63,20 @@ def beyond(scale: Normalize, *images: np.ndarray) -> str:
     return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
 
 
+def photon_scale(decades: int, *images: np.ndarray) -> LogNorm:
+    """Make one logarithmic scale for images in photons: all that lies so many ``decades`` under
+    their `peak` has its last colour.
+    """
+    top = peak(*images)
+    return LogNorm(top / 10**decades, top, clip=True)
+
+
+def peak(*photons: np.ndarray) -> float:
+    """Find the largest value, or one photon where there is none."""
+    largest = max(float(values.max()) for values in photons)
+    return largest if largest > 0 else 1.0
+
+
 def ticks_of(height: float) -> MaxNLocator:
     """Choose ticks of a colour bar beside a row of ``height`` inches, as many as have room."""
     return MaxNLocator(4 if height > 0.6 else 2 if height > 0.3 else 1)

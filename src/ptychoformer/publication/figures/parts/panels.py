@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ptychoformer.errors import InputError
+from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.metrics import common_scale, rescaled
 from ptychoformer.evaluation.patches import open_patches
 from ptychoformer.evaluation.scores import ROUNDING, psnr
@@ -107,7 +108,7 @@ def load_views(dataset: str | os.PathLike, run_files: RunFiles, *, block: str, l
     require_one_training(scenes, (path for path, _ in run_files.values()), block=block)
     scale = common_scale(dataset)
     truth = truth_of(scan, scale)
-    chosen = representative_points(split, block, truth["amplitude"], scale.normalised("phase", scan.phase))
+    chosen = representative_points(split, block, scale)
     points = tuple(point_view(split, place, truth, scale, run_files) for place in chosen)
     indices = tuple(int(split.test[place]) for place in chosen)
     return Views(
@@ -135,12 +136,11 @@ def ranges_of(scale: Normalisation) -> Mapping[str, tuple[float, float]]:
     return {"amplitude": (0.0, 1.0), "phase": scale.limits("phase")}
 
 
-def representative_points(split: Split, block: str, amplitude: np.ndarray, phase: np.ndarray) -> tuple[int, int]:
+def representative_points(split: Split, block: str, scale: Normalisation) -> tuple[int, int]:
     """Choose two places in ``split.test``: a block's unseen patterns of highest contrast that
     overlap least, not at all if the block allows.
 
-    Args:
-        amplitude, phase: (H, W), the truth on the metrics' 0 to 1 scale.
+    The contrast is that of amplitude and phase together, on the metrics' ``scale``.
 
     Raises:
         InputError: there is no such block, or it has fewer than two patterns.
@@ -149,7 +149,8 @@ def representative_points(split: Split, block: str, amplitude: np.ndarray, phase
     if len(own) < 2:
         raise InputError(f"Two test patterns are needed to choose from, the block '{block}' has {len(own)}.")
     window, corners = split.scan.window, split.scan.true_positions[split.test[own]]
-    contrast = sum(windows(image, corners, window).std(axis=(1, 2)) for image in (amplitude, phase))
+    images = (scale.normalised(channel, getattr(split.scan, channel)) for channel in CHANNELS)
+    contrast = sum(windows(image, corners, window).std(axis=(1, 2)) for image in images)
     unseen = split.unseen_test[own]
     # In a scan so small that training reaches every test pattern, these must do.
     places = np.flatnonzero(unseen) if unseen.sum() >= 2 else np.arange(len(own))

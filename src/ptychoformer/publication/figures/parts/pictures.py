@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from ptychoformer.evaluation.quantities import number
-from ptychoformer.publication.figures.parts.bars import beyond, colour_bar, frame, scale_bar, ticks_of
+from ptychoformer.publication.figures.parts.bars import beyond, colour_bar, frame, photon_scale, scale_bar, ticks_of
 from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, heading, letter
 
@@ -191,8 +191,7 @@ def _draw_pattern(figure: Figure, box: Box, pattern: np.ndarray) -> None:
     left, top, width, height = box
     side = PATTERN_SHARE * min(width, height)
     axes = axes_at(figure, (left + (width - side) / 2, top, side, side))
-    peak = max(float(pattern.max()), np.finfo(np.float32).tiny)
-    scale = LogNorm(peak / 10**PATTERN_DECADES, peak, clip=True)
+    scale = photon_scale(PATTERN_DECADES, pattern)
     axes.imshow(pattern, norm=scale, cmap=COLOURMAPS["pattern"], aspect="auto")
     axes.set(xticks=[], yticks=[])
     frame(axes)

@@ -14,6 +14,7 @@ from ptychoformer.evaluation.intervals import half_width
 from ptychoformer.evaluation.metrics import read_metrics
 from ptychoformer.evaluation.quantities import QUANTITIES
 from ptychoformer.publication.figures.parts.style import colour
+from ptychoformer.publication.selection import select
 
 METRICS = ("psnr", "ssim")
 PANELS = tuple((channel, metric) for channel in CHANNELS for metric in METRICS)
@@ -46,9 +47,7 @@ def read_scenes(metrics_csv: str | os.PathLike, *, block: str, region: str, leve
     Raises:
         InputError: the file is missing or damaged, or holds no such score.
     """
-    table = read_metrics(metrics_csv)
-    wanted = (table["block"] == block) & (table["region"] == region) & (table["level"] == level)
-    scenes = table[wanted].dropna(subset="value")
+    scenes = select(read_metrics(metrics_csv), block=block, region=region, level=level).dropna(subset="value")
     if scenes.empty:
         raise InputError(
             f"{metrics_csv} holds no scores of the level '{level}' on the block '{block}' over the region '{region}'."
@@ -82,13 +81,6 @@ def summarise(scenes: pd.DataFrame, by: Sequence[str], metrics: Sequence[str] = 
         groups = scaled.groupby(keys)["value"]
         summary = groups.agg(mean="mean", half=half_width_of, n_seeds="count")
     return summary.reset_index()
-
-
-def select(summary: pd.DataFrame, **wanted: str | int | float) -> pd.DataFrame:
-    """Choose the rows in which every named column has the given value."""
-    for name, value in wanted.items():
-        summary = summary[summary[name] == value]
-    return summary
 
 
 def line_style(place: int, model: str) -> dict[str, object]:
@@ -185,7 +177,7 @@ def label_axes(axes: Axes, channel: str, metric: str, room: float = 0.0) -> None
     """Write the metric with its unit beside the axis, the channel above, over ``room`` in inches
     for what is written there.
     """
-    axes.set_ylabel(f"{QUANTITIES[metric].name} ({QUANTITIES[metric].unit})", labelpad=2)
+    axes.set_ylabel(QUANTITIES[metric].with_unit, labelpad=2)
     axes.set_title(channel.capitalize().replace("_", " "), pad=3 + 72 * room)
 
 
