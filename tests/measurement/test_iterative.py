@@ -19,6 +19,7 @@ from ptychoformer.measurement.iterative import Batch, Reconstruction, _moves
 from ptychoformer.measurement.modes import first_modes
 from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.measurement.windows import windows
+from ptychoformer.randomness import generator
 from ptychoformer.simulation.probes import zone_plate
 from ptychoformer.simulation.scan import raster
 
@@ -112,6 +113,31 @@ def test_a_batch_is_the_published_update_of_one_pattern_after_the_other(engine, 
         intensity = np.abs(probe) ** 2
         expected[here] += probe.conj() * change / ((1 - weight) * intensity + weight * intensity.max())
     np.testing.assert_allclose(run.finished_object(), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(("engine", "weight"), [("epie", 1.0), ("rpie", 0.1), ("rpie", 0.8)])
+def test_where_all_windows_overlap_object_and_probe_are_those_of_the_published_updates(engine, weight):
+    """Maiden & Rodenburg 2009, Maiden et al. 2017, each from the object and the probe before the update."""
+    positions = np.array([[0.0, 0], [0, 5], [3, 9], [7, 2], [10, 10]])
+    guess = (np.abs(make_probe()) * 1.1).astype(np.complex64)
+    run = start(positions, guess, engine=engine, regularisation=weight, momentum=0.0, probe_from=1)
+    finish(run, 2)
+    probe, expected = guess.astype(complex), np.ones_like(run.finished_object(), complex)
+    for iteration in (1, 2):
+        order = disjoint_batches(
+            positions.astype(int), (WINDOW, WINDOW), generator(run.seed, "reconstruction", iteration)
+        )
+        for (pattern,) in order:
+            y, x = positions[pattern].astype(int)
+            here = np.s_[y : y + WINDOW, x : x + WINDOW]
+            part, spectrum = expected[here].copy(), np.fft.fft2(probe * expected[here], norm="ortho")
+            modulus = run.amplitudes[pattern].numpy() * np.exp(1j * np.angle(spectrum))
+            change = np.fft.ifft2(modulus, norm="ortho") - probe * part
+            light, passed = np.abs(probe) ** 2, np.abs(part) ** 2
+            expected[here] += probe.conj() * change / ((1 - weight) * light + weight * light.max())
+            probe = probe + part.conj() * change / ((1 - weight) * passed + weight * passed.max())
+    np.testing.assert_allclose(run.finished_object(), expected, atol=1e-4)
+    np.testing.assert_allclose(run.probe[0], probe, atol=1e-4 * np.abs(probe).max())
 
 
 @pytest.mark.parametrize(
