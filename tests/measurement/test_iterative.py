@@ -367,6 +367,40 @@ def test_with_a_known_probe_the_constant_phase_alone_is_fixed():
     assert np.angle(found[lit_pixels(light)].mean()) == pytest.approx(0, abs=1e-6)
 
 
+def half_clear():
+    """An object (40, 50) of which a tenth is clear, dim noise where no light fell, and the light (40, 50)."""
+    random, light = np.random.default_rng(5), np.ones((40, 50))
+    transmission = np.full((40, 50), 0.5, np.complex64)
+    transmission[::2, ::5] = 0.8
+    light[:, 30:] = 0.05
+    transmission[:, 30:] = 9 * np.exp(1j * (0.4 * np.arange(20) + random.uniform(0, 1, (40, 20))))
+    return transmission, light
+
+
+def test_what_is_clear_has_an_amplitude_of_one_and_no_object_in_the_dark_counts():
+    transmission, light = half_clear()
+    y, x = np.ogrid[:40, :50]
+    ramped = 3 * transmission * np.exp(1j * (0.1 * y - 0.2 * x))
+    found, _ = fix_gauge(ramped, make_probe()[None], light, probe_known=False)
+    np.testing.assert_allclose(found[:, :30], transmission[:, :30] / 0.8, atol=1e-5)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_gauge_leaves_the_exit_wave_of_a_window_as_it_is(known):
+    transmission, light = half_clear()
+    transmission, probe = transmission * np.complex64(2 * np.exp(0.7j)), make_probe()
+    found, (moved,) = fix_gauge(transmission, probe[None], light, probe_known=known)
+    here = np.s_[:WINDOW, :WINDOW]  # anywhere else the ramp that the probe takes has another phase
+    np.testing.assert_allclose(moved * found[here], probe * transmission[here], rtol=1e-3, atol=1e-3)
+
+
+def test_a_part_of_the_light_that_lights_a_pixel_finds_more_of_them():
+    light = np.ones((10, 10))
+    light[:5] = 0.06
+    np.testing.assert_array_equal(lit_pixels(light), light == 1)
+    assert lit_pixels(light, 0.5).all()
+
+
 @pytest.mark.parametrize("exposures", [20, len(GRID)])
 def test_a_place_that_is_exposed_often_moves_no_gauge(exposures):
     once, often = (start(places).light() for places in (GRID, np.append(GRID, GRID[:1].repeat(exposures, axis=0), 0)))
