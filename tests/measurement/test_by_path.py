@@ -6,7 +6,7 @@ import pytest
 
 from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
-from ptychoformer.measurement.readers import open_scan
+from ptychoformer.measurement.readers import hdf5, open_scan
 from ptychoformer.measurement.summary import summarise
 
 PATHS = {"data": "scan/eiger/frames", "positions": "scan/stage"}
@@ -98,6 +98,25 @@ def test_the_parts_of_an_eigers_master_are_one_scan_in_their_order(parts, measur
             blocks = list(raw.frames(size))
             assert [len(block) for block in blocks] == lengths
             np.testing.assert_array_equal(np.concatenate(blocks), measured.patterns)
+
+
+def test_more_parts_than_can_be_are_refused(parts, refused, monkeypatch):
+    monkeypatch.setattr(hdf5, "MOST_PARTS", 2)
+    refused(parts(), "'entry/data' holds 3 datasets of patterns, at most 2 can be", **PARTS)
+
+
+def test_positions_that_are_too_large_are_not_read(store, refused, measured, monkeypatch):
+    monkeypatch.setattr(hdf5, "LARGEST_ARRAY", 100)
+    refused(
+        store(positions_of(measured)),
+        r"'scan/stage' must not be larger than 100 bytes, found shape \(12, 2\)",
+        **PATHS | {"positions_unit": "m"},
+    )
+
+
+def test_counts_end_where_their_type_does(store, read, measured, put):
+    path = put(store(), **{PATHS["data"]: measured.patterns.astype("u2")})
+    assert read(path, positions_unit="m", **PATHS)[0].saturation == 2**16 - 1
 
 
 def test_parts_that_are_missing_or_unlike_are_named(parts, refused, measured, tmp_path):
