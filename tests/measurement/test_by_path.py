@@ -6,7 +6,7 @@ import pytest
 
 from ptychoformer.measurement.options import Geometry, Patterns, Reading
 from ptychoformer.measurement.preparation import open_prepared
-from ptychoformer.measurement.readers import open_scan
+from ptychoformer.measurement.readers import hdf5, open_scan
 from ptychoformer.measurement.summary import summarise
 
 PATHS = {"data": "scan/eiger/frames", "positions": "scan/stage"}
@@ -100,6 +100,31 @@ def test_the_parts_of_an_eigers_master_are_one_scan_in_their_order(parts, measur
             np.testing.assert_array_equal(np.concatenate(blocks), measured.patterns)
 
 
+def test_of_several_that_may_be_meant_the_largest_is_named_first(store, put, refused, measured):
+    path = put(store(), **{"a/few": measured.patterns[:3], "z/few": measured.patterns[:2]})
+    told = "the patterns may be 'scan/eiger/frames' or 'a/few' or 'z/few'"
+    refused(path, told, data="gone", positions="scan/stage", positions_unit="m")
+
+
+def test_more_parts_than_can_be_are_refused(parts, refused, monkeypatch):
+    monkeypatch.setattr(hdf5, "MOST_PARTS", 2)
+    refused(parts(), "'entry/data' holds 3 datasets of patterns, at most 2 can be", **PARTS)
+
+
+def test_positions_that_are_too_large_are_not_read(store, refused, measured, monkeypatch):
+    monkeypatch.setattr(hdf5, "LARGEST_ARRAY", 100)
+    refused(
+        store(positions_of(measured)),
+        r"'scan/stage' must not be larger than 100 bytes, found shape \(12, 2\)",
+        **PATHS | {"positions_unit": "m"},
+    )
+
+
+def test_counts_end_where_their_type_does(store, read, measured, put):
+    path = put(store(), **{PATHS["data"]: measured.patterns.astype("u2")})
+    assert read(path, positions_unit="m", **PATHS)[0].saturation == 2**16 - 1
+
+
 def test_parts_that_are_missing_or_unlike_are_named(parts, refused, measured, tmp_path):
     def replaced(value):
         def change(group):
@@ -181,6 +206,9 @@ def test_a_raster_may_have_a_number_for_each_column_and_one_for_each_row(store, 
     np.testing.assert_allclose(raw.positions, places[:, ::-1], atol=1e-15)
     told = "must hold 12 numbers each, one a pattern of 3 rows and 4 columns, or 4 and 3, one a column and one a row, found"
     refused(path, told, positions="x,x", **BY_AXES)
+    with h5py.File(path, "r+") as file:
+        file["square"] = columns.reshape(2, 2)
+    refused(path, told, positions="square,y", **BY_AXES)
 
 
 @pytest.mark.parametrize("of_group", [False, True])
@@ -413,7 +441,9 @@ def test_two_datasets_may_each_state_a_unit_of_their_own(store, put, read, measu
     path = put(store(), fast=(first * 1e3, "mm"), slow=(second * 1e6, "um"))
     raw, _ = read(path, data=PATHS["data"], positions="fast,slow", positions_axes=axes)
     np.testing.assert_allclose(corners(raw, measured), measured.corners, atol=1e-6)
-    assert raw.warnings == ()
+    assert (raw.warnings, raw.axes, raw.positions_in) == ((), axes, None)
+    same = put(path, slow=(second * 1e3, "mm"))
+    assert read(same, data=PATHS["data"], positions="fast,slow", positions_axes=axes)[0].positions_in == "mm"
 
 
 def test_a_unit_of_one_dataset_is_not_that_of_the_other(store, put, read, refused, measured):

@@ -28,6 +28,41 @@ def test_an_efficiency_that_no_detector_has_is_refused(tmp_path, measured, effic
     refused(tmp_path / "own.cxi", "the efficiency of a detector must be greater than 0 and at most 1, found")
 
 
+@pytest.mark.parametrize("grid", [[3, 5], [4, 3, 1], [-3, -4], [3.0, 4.0], 12, "3x4"])
+def test_a_raster_that_is_none_of_the_patterns_is_refused(tmp_path, measured, grid):
+    with create_dataset(tmp_path / "own.cxi", window=(32, 32), positions=measured.corners) as patterns:
+        patterns[:] = measured.patterns
+    with h5py.File(tmp_path / "own.cxi", "r+") as file:
+        file["ptychography"].attrs["grid"] = grid
+    refused(tmp_path / "own.cxi", "12 patterns do not fit a grid of .* rows and columns")
+
+
+def test_a_probe_of_all_photons_is_read_as_one_of_those_that_are_counted(tmp_path, measured):
+    made = dict(window=(32, 32), positions=measured.corners, probe=measured.probe, condition={"efficiency": 0.25})
+    with create_dataset(tmp_path / "own.cxi", **made) as patterns:
+        patterns[:] = measured.patterns
+    np.testing.assert_allclose(contents(tmp_path / "own.cxi")[0].probe, measured.probe / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("place", ["entry_1/data_1/monitor", "entry_1/instrument_1/monitor/data"])
+@pytest.mark.parametrize("shape", [(12,), (12, 1), (3, 4), (11,), (2, 12)])
+def test_a_monitor_has_a_number_for_each_pattern_or_is_none(write, put, place, shape):
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    raw, _ = contents(put(write("cxi"), **{place: numbers}))
+    if numbers.size == 12:
+        np.testing.assert_array_equal(raw.monitor, np.arange(12.0))
+    else:
+        assert raw.monitor is None
+
+
+@pytest.mark.parametrize("probe", ["electron", None])
+def test_a_particle_is_known_by_name_or_by_its_energy(write, put, probe):
+    raw, _ = contents(
+        put(write("cxi"), **{f"{SOURCE}/wavelength": None, f"{SOURCE}/probe": probe, f"{SOURCE}/energy": 1e-15})
+    )
+    assert (raw.particle, raw.particle_named) == (probe or "photon", probe is not None)
+
+
 @pytest.mark.parametrize("place", ["entry_1/data_1", "entry_1/sample_1/geometry_1", DETECTOR])
 @pytest.mark.parametrize("columns", [2, 3])
 def test_translations_are_found_in_each_of_three_places(write, measured, place, columns):

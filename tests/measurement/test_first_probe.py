@@ -10,6 +10,7 @@ import torch
 from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
 
+from ptychoformer.measurement import first_probe as module
 from ptychoformer.measurement.cxi import create_dataset
 from ptychoformer.measurement.first_probe import first_probe, in_focus, out_of_focus
 from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
@@ -71,6 +72,33 @@ def test_a_probe_in_focus_has_the_amplitude_of_the_patterns():
     probe = beam(0)
     patterns = diffraction(np.repeat(probe[None], 3, axis=0))
     assert likeness(in_focus(amplitudes_of(patterns)), probe) > 0.999
+
+
+def test_no_bright_pattern_alone_decides_the_shape_of_a_probe_in_focus():
+    random = np.random.default_rng(2)
+    patterns = random.random((5, SIDE, SIDE))
+    patterns *= 100 / patterns.sum(axis=(1, 2), keepdims=True)
+    uneven = patterns * np.array([1, 1, 1, 0.01, 1e4])[:, None, None]
+    probe = in_focus(amplitudes_of(uneven))
+    assert_allclose(probe, in_focus(amplitudes_of(patterns)), atol=1e-4)
+    assert np.sum(np.abs(probe) ** 2) == pytest.approx(100, rel=1e-4)
+
+
+def test_low_frequencies_of_a_scan_see_wider_pixels_and_the_same_phase(monkeypatch):
+    """Of a window twice as wide as what is looked at."""
+    random, seen = np.random.default_rng(3), []
+    amplitudes = torch.from_numpy(random.random((9, 2 * SIDE, 2 * SIDE), np.float32))
+    corners = np.indices((3, 3)).reshape(2, -1).T * 10.0 + 4
+    monkeypatch.setattr(module, "_misfit", lambda *scan: seen.append(scan) or 1.0)
+    first_probe(amplitudes, torch.ones(2 * SIDE, 2 * SIDE, dtype=torch.bool), corners, ReconstructionOptions(), CPU)
+    low = np.fft.fftfreq(SIDE, 1 / SIDE).astype(int)
+    for (few, _, positions, curvature, *_), whole in zip(seen, module._curvatures(in_focus(amplitudes)), strict=True):
+        np.testing.assert_array_equal(few, amplitudes[:, low][:, :, low])
+        assert_allclose(positions, (corners - 4) / 2)
+        wide = np.zeros((2 * SIDE, 2 * SIDE), complex)
+        wide[0, 0] = 1.0  # of an even spectrum
+        spectrum = np.fft.fft2(out_of_focus(wide, whole))[np.ix_(low, low)]
+        assert_allclose(np.fft.fft2(out_of_focus(wide[:SIDE, :SIDE], curvature)), spectrum, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,10 @@ def test_the_halves_are_the_scan(write, size):
         numbers = np.concatenate([part.numbers for part in parts])
         assert sorted(numbers) == list(range(12))
         whole = np.concatenate(list(scan.frames(size)))
-        for part in parts:
+        second = halves(scan.positions, seed=0)
+        for part, which in zip(parts, (~second, second), strict=True):
+            np.testing.assert_array_equal(part.numbers, np.flatnonzero(which))
+            np.testing.assert_array_equal(part.centres, scan.centres[part.numbers])
             np.testing.assert_array_equal(np.concatenate(list(part.frames(size))), whole[part.numbers])
             np.testing.assert_array_equal(part.positions, scan.positions[part.numbers])
             np.testing.assert_array_equal(part.counts, scan.counts[part.numbers])
@@ -81,3 +84,5 @@ def test_a_handful_of_patterns_cannot_be_halved(write, simulate):
         pytest.raises(InputError, match="at least 8 patterns that can be used, found 6"),
     ):
         half_of(scan, 0, seed=0)
+    with open_prepared(write("cxi", scan=simulate(grid=(2, 4))), Reading(), Patterns()) as scan:
+        assert [len(half_of(scan, half, seed=0).positions) for half in (0, 1)] == [4, 4]

@@ -19,6 +19,7 @@ from ptychoformer.measurement.iterative import Batch, Reconstruction, _moves
 from ptychoformer.measurement.modes import first_modes
 from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.measurement.windows import windows
+from ptychoformer.randomness import generator
 from ptychoformer.simulation.probes import zone_plate
 from ptychoformer.simulation.scan import raster
 
@@ -112,6 +113,31 @@ def test_a_batch_is_the_published_update_of_one_pattern_after_the_other(engine, 
         intensity = np.abs(probe) ** 2
         expected[here] += probe.conj() * change / ((1 - weight) * intensity + weight * intensity.max())
     np.testing.assert_allclose(run.finished_object(), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(("engine", "weight"), [("epie", 1.0), ("rpie", 0.1), ("rpie", 0.8)])
+def test_where_all_windows_overlap_object_and_probe_are_those_of_the_published_updates(engine, weight):
+    """Maiden & Rodenburg 2009, Maiden et al. 2017, each from the object and the probe before the update."""
+    positions = np.array([[0.0, 0], [0, 5], [3, 9], [7, 2], [10, 10]])
+    guess = (np.abs(make_probe()) * 1.1).astype(np.complex64)
+    run = start(positions, guess, engine=engine, regularisation=weight, momentum=0.0, probe_from=1)
+    finish(run, 2)
+    probe, expected = guess.astype(complex), np.ones_like(run.finished_object(), complex)
+    for iteration in (1, 2):
+        order = disjoint_batches(
+            positions.astype(int), (WINDOW, WINDOW), generator(run.seed, "reconstruction", iteration)
+        )
+        for (pattern,) in order:
+            y, x = positions[pattern].astype(int)
+            here = np.s_[y : y + WINDOW, x : x + WINDOW]
+            part, spectrum = expected[here].copy(), np.fft.fft2(probe * expected[here], norm="ortho")
+            modulus = run.amplitudes[pattern].numpy() * np.exp(1j * np.angle(spectrum))
+            change = np.fft.ifft2(modulus, norm="ortho") - probe * part
+            light, passed = np.abs(probe) ** 2, np.abs(part) ** 2
+            expected[here] += probe.conj() * change / ((1 - weight) * light + weight * light.max())
+            probe = probe + part.conj() * change / ((1 - weight) * passed + weight * passed.max())
+    np.testing.assert_allclose(run.finished_object(), expected, atol=1e-4)
+    np.testing.assert_allclose(run.probe[0], probe, atol=1e-4 * np.abs(probe).max())
 
 
 @pytest.mark.parametrize(
@@ -339,6 +365,40 @@ def test_with_a_known_probe_the_constant_phase_alone_is_fixed():
     np.testing.assert_allclose(np.abs(found), np.abs(transmission), atol=1e-6)
     np.testing.assert_allclose(np.abs(probe[0]), np.abs(make_probe()), rtol=1e-5)
     assert np.angle(found[lit_pixels(light)].mean()) == pytest.approx(0, abs=1e-6)
+
+
+def half_clear():
+    """An object (40, 50) of which a tenth is clear, dim noise where no light fell, and the light (40, 50)."""
+    random, light = np.random.default_rng(5), np.ones((40, 50))
+    transmission = np.full((40, 50), 0.5, np.complex64)
+    transmission[::2, ::5] = 0.8
+    light[:, 30:] = 0.05
+    transmission[:, 30:] = 9 * np.exp(1j * (0.4 * np.arange(20) + random.uniform(0, 1, (40, 20))))
+    return transmission, light
+
+
+def test_what_is_clear_has_an_amplitude_of_one_and_no_object_in_the_dark_counts():
+    transmission, light = half_clear()
+    y, x = np.ogrid[:40, :50]
+    ramped = 3 * transmission * np.exp(1j * (0.1 * y - 0.2 * x))
+    found, _ = fix_gauge(ramped, make_probe()[None], light, probe_known=False)
+    np.testing.assert_allclose(found[:, :30], transmission[:, :30] / 0.8, atol=1e-5)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_gauge_leaves_the_exit_wave_of_a_window_as_it_is(known):
+    transmission, light = half_clear()
+    transmission, probe = transmission * np.complex64(2 * np.exp(0.7j)), make_probe()
+    found, (moved,) = fix_gauge(transmission, probe[None], light, probe_known=known)
+    here = np.s_[:WINDOW, :WINDOW]  # anywhere else the ramp that the probe takes has another phase
+    np.testing.assert_allclose(moved * found[here], probe * transmission[here], rtol=1e-3, atol=1e-3)
+
+
+def test_a_part_of_the_light_that_lights_a_pixel_finds_more_of_them():
+    light = np.ones((10, 10))
+    light[:5] = 0.06
+    np.testing.assert_array_equal(lit_pixels(light), light == 1)
+    assert lit_pixels(light, 0.5).all()
 
 
 @pytest.mark.parametrize("exposures", [20, len(GRID)])

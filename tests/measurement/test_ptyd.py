@@ -1,5 +1,7 @@
 """Scans that PtyPy has prepared: all chunks are one scan, and all that such files can lack or contradict."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -113,6 +115,9 @@ def test_geometry_may_be_missing_or_none_or_replaced(ptyd, put, read, measured):
         ({"meta/distance": 0.0}, "'meta/distance' must be one number greater than 0, found"),
         ({"meta/energy": 0.0}, "'meta/energy' must be one number greater than 0, found"),
         ({"meta/energy": 1e12}, "'meta/energy' must be that of a photon in keV, found 1e[+]12"),
+        ({"meta/energy": 1e-12}, "'meta/energy' must be that of a photon in keV, found 1e-12"),
+        ({"meta/psize": [1e-5, 1e16]}, "'meta/psize' must be one or two lengths of"),
+        ({"chunks/1/positions": np.ones((5, 3))}, r"'chunks/1/positions' must have the shape \(5, 2\), found \(5, 3\)"),
         ({"meta/psize": np.ones(3)}, r"'meta/psize' must be one or two lengths of .* found \[1.0, 1.0, 1.0\]"),
         ({"meta/psize": [1e-5, 0]}, "'meta/psize' must be one or two lengths of"),
         ({"meta/center": [np.nan, 16]}, r"'meta/center' must be one or two numbers, found \[nan, 16.0\]"),
@@ -182,3 +187,20 @@ def test_a_group_of_that_name_makes_no_file_ptypys(tmp_path, put, read, refused,
         file["chunks/0/data"], file["at"] = measured.patterns, measured.corners * 1e-8
     assert len(read(path, data="chunks/0/data", positions="at", positions_unit="m")[1]) == 12
     refused(path, "holds no patterns, neither at entry_1")
+
+
+@pytest.mark.parametrize("expected", [10, 14])
+def test_another_number_of_patterns_than_there_should_be_is_told(ptyd, read, expected):
+    raw, _ = read(ptyd(**{"meta/num_frames": expected}))
+    told = f"{raw.path} holds 12 patterns, of {expected} that there should be by 'meta/num_frames'."
+    assert raw.warnings == (told,)
+
+
+def test_whole_numbers_end_where_their_type_does(write, measured, read):
+    raw, _ = read(write("ptyd", scan=replace(measured, patterns=measured.patterns.astype("u2"))))
+    assert raw.saturation == 2**16 - 1
+
+
+def test_a_small_weight_is_one(ptyd, measured, read, mask):
+    np.testing.assert_array_equal(read(ptyd(weights=weights_of(measured, mask) / 10))[0].mask, mask)
+    np.testing.assert_array_equal(read(ptyd(**{"meta/weight2d": np.where(mask, 0, 0.1)}))[0].mask, mask)

@@ -11,7 +11,7 @@ from ptychoformer.measurement.labelled import make_labelled
 from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
 from ptychoformer.measurement.reconstruct import reconstruct
 from ptychoformer.measurement.windows import windows
-from ptychoformer.measurement.wrapping import told_phase, unwrapped, with_turns_of, wrapped_phase
+from ptychoformer.measurement.wrapping import at_pixels, told_phase, unwrapped, with_turns_of, wrapped_phase
 from ptychoformer.simulation.diffraction import diffraction
 
 OPTIONS = ReconstructionOptions(
@@ -30,7 +30,7 @@ def test_what_lets_no_light_through_beside_the_rest_of_what_is_lit_tells_no_phas
     """However bright the object was made where no light tells anything of it."""
     amplitude, light = np.full(HILL.shape, 100.0), np.zeros(HILL.shape)
     light[:, :20], amplitude[:, :20] = 1, 1
-    amplitude[30, 5] = 0.05
+    amplitude[30, 5], amplitude[30, 9] = 0.05, 0.2
     expected = light > 0
     expected[30, 5] = False
     np.testing.assert_array_equal(told_phase(amplitude, light), expected)
@@ -48,6 +48,13 @@ def test_a_smooth_phase_is_found_but_for_a_constant(phase):
     assert not wrapped_phase(found, EVERYWHERE)
 
 
+def test_the_mean_of_what_is_told_is_nearest_to_zero_however_little_that_is():
+    told, wedge = X < 10, 2.5 * X
+    found = unwrapped(wrapped(wedge), told)
+    assert np.ptp(found[told]) == pytest.approx(22.5)
+    assert abs(found[told].mean()) <= np.pi
+
+
 def test_what_does_not_wrap_stays_as_it_is():
     phase = HILL / 4
     np.testing.assert_allclose(unwrapped(phase, EVERYWHERE), phase, atol=1e-6)
@@ -57,7 +64,7 @@ def test_what_does_not_wrap_stays_as_it_is():
 def test_jumps_are_told_with_their_place():
     phase = np.zeros((20, 30))
     phase[5:9, 10:14] = 4.0
-    assert wrapped_phase(phase, np.ones(phase.shape, bool)).endswith("in rows 4 to 8, columns 9 to 13")
+    assert wrapped_phase(phase, np.ones(phase.shape, bool)).endswith("at 15 pixels in rows 4 to 8, columns 9 to 13")
 
 
 def test_noise_in_the_dark_neither_wraps_nor_is_unwrapped():
@@ -76,6 +83,12 @@ def test_turns_are_those_of_the_same_places_at_other_pixels():
     coarse_y, coarse_x = np.indices((30, 35)) / 0.5
     coarse = 9 * np.exp(-((coarse_y - 30) ** 2 + (coarse_x - 32) ** 2) / 300)
     np.testing.assert_allclose(with_turns_of(wrapped(coarse), HILL, 0.5), coarse, atol=1e-9)
+
+
+def test_an_image_at_finer_pixels_is_linear_between_its_own_and_goes_on_beyond_them():
+    found = at_pixels(2 * X + Y, (120, 140), 2.0)
+    y, x = np.indices((120, 140)) / 2
+    np.testing.assert_allclose(found, 2 * np.minimum(x, 69) + np.minimum(y, 59))
 
 
 @pytest.fixture(scope="module")

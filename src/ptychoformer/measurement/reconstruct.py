@@ -41,6 +41,7 @@ from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.geometry import SMALLEST_WINDOW
 from ptychoformer.measurement.halves import half_of
 from ptychoformer.measurement.iterative import MARGIN, Reconstruction
+from ptychoformer.measurement.misfit import counting_noise, misfit_of_mean
 from ptychoformer.measurement.modes import first_modes, photons, root_of_light, shares
 from ptychoformer.measurement.options import Reading, ReconstructionOptions
 from ptychoformer.measurement.plausibility import nearest_step, probe_diameter
@@ -54,6 +55,7 @@ from ptychoformer.tables import write_records
 from ptychoformer.tensors import fingerprint, load_state, restored, save
 
 DARKNESS = 1.0  # R factor of a model without any light
+NOISE = 2.0  # times the R factor of counting noise, up to which a misfit is that for the most part
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
 PART_FOR_STATES = 0.05  # of the time at most goes into writing them
 BLOCK = 1024
@@ -134,14 +136,9 @@ def reconstruct(
     if keep_state:
         save(run.state() | about, state_file(output))
     r_factor = run.finish()
-    say(f"R factor {r_factor:#.3g} after {run.iteration} iterations")
+    _say_misfit(path, run, r_factor)
     if options.probe_modes > 1:
         say(f"The modes of the probe hold {_percent(shares(run.probe.cpu().numpy()))} of its light.")
-    if r_factor > DARKNESS:
-        say(
-            f"{path}: with an R factor above {DARKNESS:g} the object explains the patterns worse than no light at all"
-            " would, and means nothing; look at the centre, the mask, the geometry and the positions (inspect)."
-        )
     _check_width(path, run)
     _write(run, prepared, r_factor, output, announce and partial(announce, prepared))
     write_records(run.history, convergence)
@@ -243,6 +240,26 @@ def _check_light(path: str | os.PathLike, prepared: PreparedScan, amplitudes: to
     spectrum = np.abs(np.fft.fft2(prepared.probe, norm="ortho"))
     if most < DARKENED * np.sum(spectrum[good] ** 2, dtype=np.float64):
         say(f"{where}, so that hardly anything would pass the object; if that is wrong, {cure}.")
+
+
+def _say_misfit(path: str | os.PathLike, run: Reconstruction, r_factor: float) -> None:
+    """Say the ``r_factor`` of the result; warns of an object that hardly explains the patterns."""
+    amplitudes, good = run.amplitudes.cpu(), run.good.cpu()
+    noise, mean = counting_noise(amplitudes, good), misfit_of_mean(amplitudes, good)
+    noisier = f", {r_factor / noise:.2g} times that of counting noise alone" if r_factor > noise else ""
+    say(f"R factor {r_factor:#.3g} after {run.iteration} iterations{noisier}")
+    cure = "look at the centre, the mask, the geometry and the positions (inspect)"
+    if r_factor > DARKNESS:
+        say(
+            f"{path}: with an R factor above {DARKNESS:g} the object explains the patterns worse than no light at all"
+            f" would, and means nothing; {cure}."
+        )
+    elif r_factor > mean or r_factor > max((mean + noise) / 2, NOISE * noise):
+        say(
+            f"{path}: the object explains less than half of how patterns differ from their mean, beyond counting noise"
+            f" (the mean has an R factor of {mean:.3g}, noise {noise:.3g}), and may mean nothing; {cure}, or give it a"
+            " better first guess of the probe, or more iterations."
+        )
 
 
 def _check_width(path: str | os.PathLike, run: Reconstruction) -> None:

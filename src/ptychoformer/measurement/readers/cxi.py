@@ -245,6 +245,6 @@ def _grid(source: Source, count: int) -> tuple[int, int] | None:
     if found is None:
         return None
     grid = np.asarray(found)
-    if grid.shape != (2,) or grid.dtype.kind not in "iu" or math.prod(grid.tolist()) != count:
+    if grid.shape != (2,) or grid.dtype.kind not in "iu" or (grid < 1).any() or math.prod(grid.tolist()) != count:
         raise InputError(f"{source.path}: {count} patterns do not fit a grid of {found} rows and columns.")
     return tuple(grid.tolist())
