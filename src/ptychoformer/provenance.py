@@ -49,6 +49,11 @@ def code_digest(*modules: str) -> str:
     return digest({name: _code(name) for name in _reached(modules)})
 
 
+def files_of(*modules: str) -> list[Path]:
+    """List the files of the modules that a `code_digest` covers."""
+    return [_path(name) for name in _reached(modules)]
+
+
 def source_digest(kind: str) -> str:
     """Compute the digest of a module outside the package, and of what it imports of users' own
     alone.

@@ -249,14 +249,42 @@ def test_memory_that_does_not_suffice_is_one_sentence_and_the_next_run_goes_on(p
         assert project.snakemake(DATASET, *SMOKE).returncode == 0
 
 
-def test_code_that_changes_while_it_runs_is_told_and_made_anew_by_the_next_run(project, locking, tried):
+def test_code_that_changes_while_it_runs_makes_nothing_before_the_next_run(project, locking, tried):
     module = project.folder / "src/ptychoformer/simulation/dataset.py"
     module.write_text(module.read_text() + "\nEDITED = True\n")
-    with tried("code edited while it runs: told at the end, made anew by the next run"):
+    with tried("code edited while it runs: jobs that wait are refused, the next run makes them"):
         said, _ = locking.communicate()
-        assert locking.returncode == 0, said
+        assert locking.returncode != 0
+        assert "Error in dataset: src/ptychoformer/simulation/dataset.py changed since this run was planned; the" in said
         assert "src/ptychoformer/simulation/dataset.py changed while this ran; the same command again" in said
-        assert project.planned(DATASET, *SMOKE) == {"dataset": 1}
+        assert project.snakemake(DATASET, *SMOKE).returncode == 0
+
+
+NET = """from pathlib import Path
+from torch import nn
+
+WIDTH = 4
+EDITS = True  # this file, as somebody would while it is used
+
+def build(window):
+    if EDITS:
+        Path(__file__).write_text(Path(__file__).read_text().replace("WIDTH = 4", "WIDTH = 5"))
+    return nn.Conv2d(1, 2, 3, padding=1)
+"""
+
+
+def test_a_network_that_is_edited_while_it_runs_trains_no_seed_as_another_network(project, tried):
+    (project.folder / "net.py").write_text(NET)
+    (project.folder / "mine.yaml").write_text("models: {mine: {kind: net.py, experiments: [table1]}}\n")
+    runs = [f"results/smoke/training/clean/mine/mse/n24/seed{seed}/model.pt" for seed in (0, 1)]
+    how = (*runs, *SMOKE, "mine.yaml", "--cores", "1")
+    with tried("a network edited between two jobs, and the edit taken back: no seed of it is another network's"):
+        finished = project.snakemake(*how)
+        assert finished.returncode != 0
+        assert "Error in train: net.py changed since this run was planned; the same command" in finished.stdout
+        (project.folder / "net.py").write_text(NET)
+        assert project.planned(*how).get("train") == 1
+        assert sum((project.folder / run).exists() for run in runs) == 1
 
 
 @pytest.mark.slow

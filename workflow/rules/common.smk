@@ -24,11 +24,11 @@ from ptychoformer.paths import (
     SPECTRA,
     TRAINING,
 )
+from ptychoformer.planning.code import planned_code
 from ptychoformer.planning.figures import drawings
 from ptychoformer.planning.inputs import Inputs, files_of_runs, files_of_store
 from ptychoformer.planning.parameters import Parameters
 from ptychoformer.planning.plan import Plan
-from ptychoformer.provenance import code_digest
 from ptychoformer.provided import BY_CONTENT
 from ptychoformer.publication.tables import notes
 

@@ -26,7 +26,7 @@ rule predict:
         gpu=1,
     params:
         model=PARAMETERS.network,
-        code=code_digest("evaluation.predict"),
+        code=planned_code("evaluation.predict"),
     message:
         "Predicting {wildcards.test} with {wildcards.model} trained on {wildcards.dataset}, seed {wildcards.seed}"
     script:
@@ -49,7 +49,7 @@ rule reference:
         mem_mb=1000,
     params:
         subset=config["training"]["subset"],
-        code=code_digest("evaluation.references"),
+        code=planned_code("evaluation.references"),
     message:
         "Making the {wildcards.reference} of {wildcards.test}, seed {wildcards.seed}"
     script:
@@ -92,7 +92,7 @@ rule score:
         weighting=config["stitching"]["weighting"],
         positions=str(config["stitching"]["positions"]).lower(),  # YAML reads an unquoted true as a boolean
         tie=config["stitching"]["tie"],
-        code=code_digest("evaluation.stitch", "evaluation.metrics"),
+        code=planned_code("evaluation.stitch", "evaluation.metrics"),
     message:
         "Stitching and measuring {wildcards.test} as {wildcards.model} sees it, seed {wildcards.seed}"
     script:
@@ -114,7 +114,7 @@ rule collect:
     resources:
         mem_mb=500,
     params:
-        code=code_digest("evaluation.metrics"),
+        code=planned_code("evaluation.metrics"),
     message:
         "Collecting the metrics of {wildcards.experiment}"
     script:
@@ -138,7 +138,7 @@ rule statistics:
         mem_mb=500,
     params:
         factor=PARAMETERS.factor,
-        code=code_digest("evaluation.statistics"),
+        code=planned_code("evaluation.statistics"),
     message:
         "Testing the differences in {wildcards.experiment}: repeated-measures ANOVA and paired t-tests"
     script:
@@ -165,7 +165,7 @@ rule spectra:
     params:
         runs=EXPERIMENTS.runs_of_spectra(),
         headline=EXPERIMENTS.headline("table1"),
-        code=code_digest("evaluation.spectra"),
+        code=planned_code("evaluation.spectra"),
     message:
         "Measuring the spatial frequencies of the scenes"
     script:

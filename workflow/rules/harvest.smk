@@ -28,7 +28,7 @@ rule unpack:
         held=[PLAN.holdings.runs[experiment] for experiment in PLAN.shown],
         spectra=runs_of_fig9(EXPERIMENTS) if INPUTS.bands() else [],
         headline=EXPERIMENTS.headline("table1"),
-        code=code_digest("publication.store.unpack"),
+        code=planned_code("publication.store.unpack"),
     message:
         "Taking the metrics of experiments from the reference runs"
     script:

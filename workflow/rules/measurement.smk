@@ -21,7 +21,7 @@ rule simulated_reconstruction:
     params:
         scan=dict(format="cxi"),
         options=PARAMETERS.simulated_reconstruction,
-        code=code_digest("measurement.reconstruct"),
+        code=planned_code("measurement.reconstruct"),
     message:
         "Reconstructing {wildcards.dataset}, seed {wildcards.seed}, from all of its patterns"
         " with the probe known (progress: {log})"
@@ -67,7 +67,7 @@ rule measured_dataset:
         files=PARAMETERS.files_of_scan,
         scan=PARAMETERS.scan,
         patterns=PARAMETERS.of_dataset("patterns"),
-        code=code_digest("measurement.labelled"),
+        code=planned_code("measurement.labelled"),
     message:
         "Preparing the measured scan {wildcards.dataset}"
     script:

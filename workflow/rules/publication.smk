@@ -39,7 +39,7 @@ for table in PLAN.contents.tables:
             mem_mb=500,
         params:
             words=PLAN.words[table],
-            code=code_digest("publication.tables.compare"),
+            code=planned_code("publication.tables.compare"),
         message:
             f"Printing Table {PLAN.contents.tables[table].number}"
         script:
@@ -78,7 +78,7 @@ for figure, drawn in DRAWINGS.items():
         params:
             **drawn.params,
             figure=figure,
-            code=code_digest(f"publication.figures.{figure}", *drawn.code),
+            code=planned_code(f"publication.figures.{figure}", *drawn.code),
         message:
             f"Drawing Figure {figure.removeprefix('fig')}: {PLAN.contents.figures[figure].title}"
         script:
@@ -103,7 +103,7 @@ rule reconstruction_picture:
     resources:
         mem_mb=1000,
     params:
-        code=code_digest("publication.scan.pictures"),
+        code=planned_code("publication.scan.pictures"),
     message:
         "Drawing the reconstruction of {wildcards.dataset} and its convergence"
     script:
@@ -138,7 +138,7 @@ rule claims:
         scales=notes.scales(EXPERIMENTS, PLAN.shown),
         asked=PLAN.sizes_asked,
         asked_of_reference=PLAN.sizes_asked_of_reference,
-        code=code_digest("publication.claims.judge"),
+        code=planned_code("publication.claims.judge"),
     message:
         "Judging the paper's claims"
     script:

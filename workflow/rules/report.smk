@@ -48,7 +48,7 @@ rule report:
     params:
         **ABOUT,
         curves=EXPERIMENTS.runs("table1"),
-        code=code_digest("publication.report.page"),
+        code=planned_code("publication.report.page"),
     message:
         "Writing the report"
     script:
@@ -79,7 +79,7 @@ rule reproduction:
         mem_mb=1000,
     params:
         **ABOUT,
-        code=code_digest("publication.paper.document"),
+        code=planned_code("publication.paper.document"),
     message:
         "Typesetting the reproduction as a paper"
     script:

@@ -68,7 +68,7 @@ rule object:
     params:
         options=PARAMETERS.object,
         optics=config["optics"],
-        code=code_digest("simulation.objects"),
+        code=planned_code("simulation.objects"),
     message:
         "Making the object {wildcards.object}"
     script:
@@ -92,7 +92,7 @@ rule probe:
     params:
         options=PARAMETERS.probe,
         optics=config["optics"],
-        code=code_digest("simulation.probes"),
+        code=planned_code("simulation.probes"),
     message:
         "Making the probe {wildcards.probe}"
     script:
@@ -118,7 +118,7 @@ rule dataset:
         scan=PARAMETERS.of_dataset("scan"),
         detector=PARAMETERS.of_dataset("detector"),
         optics=config["optics"],
-        code=code_digest("simulation.dataset"),
+        code=planned_code("simulation.dataset"),
     message:
         "Simulating the scan {wildcards.dataset}, seed {wildcards.seed}"
     script:

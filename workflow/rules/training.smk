@@ -33,7 +33,7 @@ rule train:
         loss=PARAMETERS.loss,
         training=PARAMETERS.training,
         code=PARAMETERS.training_code,
-        prediction_code=code_digest("evaluation.predict"),
+        prediction_code=planned_code("evaluation.predict"),
     message:
         "Training {wildcards.model} on {wildcards.n_train} patterns of {wildcards.dataset}"
         " ({wildcards.loss}), seed {wildcards.seed} (progress: {log})"

@@ -10,8 +10,8 @@
 # looked at before: files dated in the future or cut off to nothing, folders that cannot be written
 # to, and jobs that outlived an earlier run.
 #
-# Its jobs read the code when they begin, so that code that is edited meanwhile is used by some of
-# them. Each is taken for one of the code at the start, and made anew by the next run.
+# Its jobs read the code when they begin, and what they make is taken for what the code at the start
+# made. So a job that would run other code is refused (`planning.code`).
 #
 # Its scheduler looks at all waiting jobs again a second after every look, so that jobs can be
 # started at a limited rate, and every job that ends begins another such chain: by the end of
@@ -44,6 +44,7 @@ from ptychoformer.files import check_folder
 from ptychoformer.owners import WORKFLOWS, held, is_dead, turn
 from ptychoformer.paths import ROOMS
 from ptychoformer.places import named_once
+from ptychoformer.planning.code import remember
 from ptychoformer.planning.parameters import meaning
 from ptychoformer.readiness import Kept, check_alone, check_made, check_not_empty, check_times, check_writable
 
@@ -91,6 +92,13 @@ def look_before_work():
         check_alone(made)
     except PtychoformerError as error:
         raise WorkflowError(str(error)) from None
+
+
+def remember_code():
+    """Tell the jobs which modules the digests among their parameters are of."""
+    for job in filter(workflow.dag.needrun, workflow.dag.jobs):
+        job.params  # made, and their digests noted, when they are first asked for
+    remember(STARTED)
 
 
 def look_at_what_stays():
@@ -238,6 +246,7 @@ onstart:
     if PLAN.harvested:
         logger.info(PLAN.harvest_note())
     look_before_work()
+    remember_code()
     lift_rate_limit()
 
 

@@ -23,7 +23,9 @@ from ptychoformer.errors import PtychoformerError, is_out_of_memory
 from ptychoformer.files import is_disk_full, locked
 from ptychoformer.memory import collect_seldom, look_before_torch
 from ptychoformer.owners import WORKFLOWS, is_dead
+from ptychoformer.planning.code import check_planned
 from ptychoformer.provenance import record, sidecar
+from ptychoformer.readiness import CODES
 
 _STARTED_BY = list(WORKFLOWS.glob("*.json"))
 
@@ -51,6 +53,7 @@ def job(snakemake, alone: Iterable[str] = (), afterwards: Callable[[], None] | N
     began, started = time.perf_counter(), round(time.time(), 3)
     with _alone(snakemake, alone), _log(snakemake.log[0]) as console:
         try:
+            check_planned(code for name, code in snakemake.params.items() if name in CODES)
             for artefact in snakemake.output:  # so that none is left of other content by a job that is killed
                 sidecar(artefact).unlink(missing_ok=True)
             yield facts

@@ -8,7 +8,7 @@ the same everywhere makes every pattern their mean, which is right in what all o
 
 import numpy as np
 import torch
-from scipy.stats import poisson
+from scipy.special import gammaln, xlogy
 
 BLOCK = 1024  # patterns looked at together
 BRIGHT = 300.0  # photons, beyond which an error in amplitude is the same to a part in a thousand
@@ -41,7 +41,8 @@ def misfit_of_mean(amplitudes: torch.Tensor, good: torch.Tensor) -> float:
 def _errors_in_amplitude(expected: np.ndarray) -> np.ndarray:
     """Average |sqrt(k) - sqrt(lambda)| over the counts k of pixels with lambda ``expected``."""
     counts = np.arange(2 * BRIGHT)[:, None]
-    errors = np.abs(np.sqrt(counts) - np.sqrt(_EXPECTED)) * poisson.pmf(counts, _EXPECTED)
+    poisson = np.exp(xlogy(counts, _EXPECTED) - _EXPECTED - gammaln(counts + 1))
+    errors = np.abs(np.sqrt(counts) - np.sqrt(_EXPECTED)) * poisson
     return np.interp(expected, _EXPECTED, errors.sum(axis=0))
 
 

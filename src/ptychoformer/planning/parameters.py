@@ -9,10 +9,10 @@ from typing import Any
 
 from ptychoformer.experiments import window_side
 from ptychoformer.measurement.options import Reading, names_of
+from ptychoformer.planning.code import planned_code
 from ptychoformer.planning.inputs import Wildcards
 from ptychoformer.planning.plan import Plan
 from ptychoformer.plugins import loss_code, network_code
-from ptychoformer.provenance import code_digest
 from ptychoformer.provided import options_of
 from ptychoformer.training.entries import NetworkEntry
 
@@ -103,11 +103,11 @@ class Parameters:
     def training_code(self, wildcards: Wildcards) -> str:
         """Return the digest of what a training runs: the loop, its network and its loss alone."""
         network, loss = self.config["models"][wildcards.model]["kind"], self.config["losses"][wildcards.loss]["kind"]
-        return code_digest("training.fit", network_code(network), loss_code(loss))
+        return planned_code("training.fit", network_code(network), loss_code(loss))
 
     def inspection_code(self, wildcards: Wildcards) -> str:
         """Return the digest of what looks into a network, and of that network."""
-        return code_digest("training.inspection", network_code(self.config["models"][wildcards.model]["kind"]))
+        return planned_code("training.inspection", network_code(self.config["models"][wildcards.model]["kind"]))
 
     def window(self, dataset: str) -> list[int]:
         """Return height and width of a dataset's patterns."""
