@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.special import gammaln, xlogy
 
-BLOCK = 1024  # patterns looked at together
+BLOCK = 64  # patterns looked at together
 BRIGHT = 300.0  # photons, beyond which an error in amplitude is the same to a part in a thousand
 _EXPECTED = np.concatenate([[0.0], np.geomspace(1e-6, BRIGHT, 400)])
 
