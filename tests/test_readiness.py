@@ -212,3 +212,17 @@ class TestMade:
     def test_other_code_and_what_another_version_tells_its_jobs_is_told_and_not_refused(self, kept):
         files = [kept(code="b"), kept("b.h5", more="of a newer version"), kept("c.h5")]
         assert check_made(files, "write") == files[:2]
+
+
+@pytest.mark.parametrize("python", ["/bin/false", "/bin/cat"])
+def test_what_cannot_be_tried_is_left_to_the_jobs(python):
+    check_trials([{"dataset": "gone.cxi"}], python)
+    check_trials([], "/gone/python")
+
+
+def test_the_sentence_of_a_trial_is_what_is_wrong(tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho hello\necho The network is wrong.\nexit {REFUSED}\n")
+    python.chmod(0o755)
+    with pytest.raises(InputError, match=r"^The network is wrong\. So nothing was begun; finished trainings are as"):
+        check_trials([{}], str(python))

@@ -6,8 +6,9 @@ import json
 import os
 import reprlib
 import shlex
+import subprocess  # of Python, as a list of words, by no shell  # nosec B404
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from ptychoformer.files import check_folder, locked
 from ptychoformer.provenance import read_provenance, sidecar
 
 CODES = {"code", "prediction_code"}  # parameters that are digests of code
+REFUSED = 9  # exit status of `training.tried`
 AHEAD = 60.0  # seconds by which the clocks of machines that share a disk may differ
 
 
@@ -54,6 +56,34 @@ def _touching(files: list[str]) -> str:
 
 def _read(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def check_trials(trials: Sequence[Mapping[str, Any]], python: str) -> None:
+    """Check that networks and losses can be trained which are to replace finished trainings, that
+    would be deleted first (`training.tried`). Where they cannot be tried, it is left to the jobs.
+
+    Args:
+        trials: what to try.
+        python: of the jobs.
+
+    Raises:
+        InputError: one cannot be trained; with the sentence that its job would end with.
+    """
+    if not trials:
+        return
+    package = Path(__file__).parent
+    found = filter(None, (str(package.parent), os.environ.get("PYTHONPATH")))
+    finished = subprocess.run(  # nosec B603
+        [python, "-m", f"{package.name}.training.tried"],
+        input=json.dumps(trials),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(found)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    if finished.returncode == REFUSED:
+        sentence = finished.stdout.splitlines()[-1]  # after what modules print while they are imported
+        raise InputError(f"{sentence} So nothing was begun; finished trainings are as they were.")
 
 
 def check_not_empty(files: Iterable[str]) -> None:

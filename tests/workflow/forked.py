@@ -155,6 +155,7 @@ def become(streams, folder, environment, python=sys.executable):
     os.environ.clear()
     os.environ.update(environment)
     sys.executable, sys.path[0] = python, folder
+    sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
 
 
 if __name__ == "__main__":

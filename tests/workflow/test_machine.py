@@ -255,7 +255,9 @@ def test_code_that_changes_while_it_runs_makes_nothing_before_the_next_run(proje
     with tried("code edited while it runs: jobs that wait are refused, the next run makes them"):
         said, _ = locking.communicate()
         assert locking.returncode != 0
-        assert "Error in dataset: src/ptychoformer/simulation/dataset.py changed since this run was planned; the" in said
+        assert (
+            "Error in dataset: src/ptychoformer/simulation/dataset.py changed since this run was planned; the" in said
+        )
         assert "src/ptychoformer/simulation/dataset.py changed while this ran; the same command again" in said
         assert project.snakemake(DATASET, *SMOKE).returncode == 0
 
@@ -273,7 +275,7 @@ def build(window):
 """
 
 
-def test_a_network_that_is_edited_while_it_runs_trains_no_seed_as_another_network(project, tried):
+def test_a_network_that_is_edited_is_no_other_network_and_loses_nothing(project, tried):
     (project.folder / "net.py").write_text(NET)
     (project.folder / "mine.yaml").write_text("models: {mine: {kind: net.py, experiments: [table1]}}\n")
     runs = [f"results/smoke/training/clean/mine/mse/n24/seed{seed}/model.pt" for seed in (0, 1)]
@@ -285,6 +287,18 @@ def test_a_network_that_is_edited_while_it_runs_trains_no_seed_as_another_networ
         (project.folder / "net.py").write_text(NET)
         assert project.planned(*how).get("train") == 1
         assert sum((project.folder / run).exists() for run in runs) == 1
+    (project.folder / "net.py").write_text(NET.replace("EDITS = True", "EDITS = False"))
+    finished = project.snakemake(*how)
+    assert finished.returncode == 0, finished.stdout
+    trained = [(project.folder / run).read_bytes() for run in runs]
+    with tried("a network that can no longer be trained: one sentence, and what it had been trained to is left"):
+        (project.folder / "net.py").write_text("print('hello')\n" + NET.replace("Conv2d(1, 2", "Conv2d(1, 1"))
+        finished = project.snakemake(*how)
+        assert finished.returncode != 0
+        sentence = "The network 'net.py' returns a tensor of 2 x 1 x 32 x 32"
+        assert finished.stdout.count(sentence) == 1
+        assert "finished trainings are as they were." in finished.stdout
+        assert [(project.folder / run).read_bytes() for run in runs] == trained
 
 
 @pytest.mark.slow

@@ -10,6 +10,9 @@
 # looked at before: files dated in the future or cut off to nothing, folders that cannot be written
 # to, and jobs that outlived an earlier run.
 #
+# So would every seed of a network that was edited be lost if it no longer trains. Networks and losses
+# are tried before what was trained with them is deleted.
+#
 # Its jobs read the code when they begin, and what they make is taken for what the code at the start
 # made. So a job that would run other code is refused (`planning.code`).
 #
@@ -46,7 +49,15 @@ from ptychoformer.paths import ROOMS
 from ptychoformer.places import named_once
 from ptychoformer.planning.code import remember
 from ptychoformer.planning.parameters import meaning
-from ptychoformer.readiness import Kept, check_alone, check_made, check_not_empty, check_times, check_writable
+from ptychoformer.readiness import (
+    Kept,
+    check_alone,
+    check_made,
+    check_not_empty,
+    check_times,
+    check_trials,
+    check_writable,
+)
 
 SNAKEMAKES_RATE = (100, 1)  # jobs in seconds; another one is a user's own
 STARTED = time.time()
@@ -90,8 +101,26 @@ def look_before_work():
         check_times(str(file) for job in workflow.dag.jobs for file in (*job.input, *job.output))
         check_writable([*made, *(str(file) for job in waiting for file in job.log)])
         check_alone(made)
+        if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+            check_trials(trials_of(waiting), shlex.split(sys.executable)[0])
     except PtychoformerError as error:
         raise WorkflowError(str(error)) from None
+
+
+def trials_of(waiting):
+    """Find what is to be trained anew in the place of finished trainings: one of each network and
+    loss, whose dataset is there.
+    """
+    trials = {}
+    for job in waiting:
+        if job.rule.name not in ("train", "train_together"):
+            continue
+        dataset, entries = job.input.datasets[0], {name: job.params[name] for name in ("model", "loss", "training")}
+        if os.path.exists(dataset) and any(map(os.path.exists, job.output.checkpoints)):
+            seed = int(getattr(job.wildcards, "seed", config["seeds"][0]))
+            about = {"dataset": str(dataset), "n_train": int(job.wildcards.n_train), "seed": seed}
+            trials.setdefault((job.wildcards.model, job.wildcards.loss), about | entries)
+    return list(trials.values())
 
 
 def remember_code():

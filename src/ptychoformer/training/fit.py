@@ -21,7 +21,7 @@ import torch
 
 from ptychoformer.device import lookup_device, with_earlier
 from ptychoformer.errors import TrainingError
-from ptychoformer.measurement.cxi import read_scan
+from ptychoformer.measurement.cxi import Scan, read_scan
 from ptychoformer.models import build, moved, own_initialisation, parameter_count
 from ptychoformer.outside import is_outside, source_of
 from ptychoformer.progress import say
@@ -32,7 +32,7 @@ from ptychoformer.tensors import load_state, restored, save
 from ptychoformer.training.checkpoint import Checkpoint, save_checkpoint
 from ptychoformer.training.contract import check_loss, check_network
 from ptychoformer.training.entries import LossEntry, NetworkEntry
-from ptychoformer.training.examples import load_examples
+from ptychoformer.training.examples import Examples, load_examples
 from ptychoformer.training.forward import Forward
 from ptychoformer.training.identity import data, schedule
 from ptychoformer.training.losses import make_loss
@@ -164,11 +164,7 @@ def _prepared(
 ) -> _Job:
     """Prepare a run as it starts or was left; network and loss are tried, unless they were."""
     outside = _outside(network=model.kind, loss=loss.kind)  # before they are imported: files may be edited meanwhile
-    scan = read_scan(run.dataset)
-    subset = training_subset(split_of(scan), n_train, run.seed, training.subset)
-    normalisation = training_normalisation(scan, subset)
-    parts = validation_part(subset, training.validation_fraction, training.validation, run.seed)
-    examples, validation = (load_examples(run.dataset, scan, part, normalisation, model.inputs) for part in parts)
+    scan, normalisation, examples, validation = _read(run.dataset, model, n_train, run.seed, training)
     chosen = {"network": digest(model.plain()), "loss": digest(loss.plain()), "code": code, "seed": run.seed}
     chosen["number of training patterns"] = n_train
     identity = chosen | schedule(training) | data(scan, normalisation, examples, validation)
@@ -178,8 +174,7 @@ def _prepared(
     torch.manual_seed(integer_seed(run.seed, "loss"))
     measure = make_loss(loss, forward)
     if not tried:
-        greatest, sizes = examples.inputs.max().item(), (len(examples), training.batch_size)
-        conditions = Conditions(tuple(scan.window), greatest, *sizes, training.precision, device)
+        conditions = _conditions(scan, examples, training)
         check_loss(loss, measure, forward, conditions)
         check_network(model, conditions)
     torch.manual_seed(integer_seed(run.seed, "weights"))
@@ -193,6 +188,48 @@ def _prepared(
     goes_on = state is not None and _restore(making, state, state_beside(run.checkpoint))
     known_as = with_earlier(device, state.get("device", "") if goes_on else "")
     return _Job(run, tuple(scan.window), normalisation, making, outside, identity, known_as)
+
+
+def _read(
+    dataset: str | Path, model: NetworkEntry, n_train: int, seed: int, training: TrainingOptions
+) -> tuple[Scan, Normalisation, Examples, Examples]:
+    """Read a scan and what of it a run learns from: the patterns that are fitted, and those that
+    validate.
+    """
+    scan = read_scan(dataset)
+    subset = training_subset(split_of(scan), n_train, seed, training.subset)
+    normalisation = training_normalisation(scan, subset)
+    parts = validation_part(subset, training.validation_fraction, training.validation, seed)
+    examples, validation = (load_examples(dataset, scan, part, normalisation, model.inputs) for part in parts)
+    return scan, normalisation, examples, validation
+
+
+def _conditions(scan: Scan, examples: Examples, training: TrainingOptions) -> Conditions:
+    """Return what a training on the examples of a scan asks of a network and a loss."""
+    greatest, sizes = examples.inputs.max().item(), (len(examples), training.batch_size)
+    return Conditions(tuple(scan.window), greatest, *sizes, training.precision, examples.inputs.device)
+
+
+def try_out(
+    dataset: str | Path,
+    *,
+    model: NetworkEntry,
+    loss: LossEntry,
+    n_train: int,
+    seed: int,
+    training: TrainingOptions,
+) -> None:
+    """Try network and loss as `fit` does before it trains, and write nothing.
+
+    Raises:
+        InputError: as `fit`.
+        TrainingError: network or loss are not what a training needs (`training.contract`).
+    """
+    scan, normalisation, examples, _ = _read(dataset, model, n_train, seed, training)
+    examples = examples.to(lookup_device())
+    forward, conditions = Forward.of(scan, normalisation, examples.patterns), _conditions(scan, examples, training)
+    check_loss(loss, make_loss(loss, forward), forward, conditions)
+    check_network(model, conditions)
 
 
 def _restore(making: Training, state: Mapping[str, Any], path: Path) -> bool:
