@@ -651,6 +651,19 @@ def test_options_of_a_loss_are_those_of_its_build():
             {"label": "ePIE", "kind": "ptynet"},  # its short name
             "models.mine.label: 'ePIE' is not allowed; tables and figures call what is no network so.",
         ),
+        (
+            "models.mine",
+            {"label": "Truth", "kind": "ptynet"},
+            "models.mine.label: 'Truth' is not allowed; tables and figures call what is no network so.",
+        ),
+        *(
+            (
+                "models.mine",
+                {"label": label, "kind": "ptynet"},
+                f"models.mine.label: '{label}' is not allowed; experiments.table1 has models.ptynet of that label too",
+            )
+            for label in ("PtyNet", "ptynet", "PtyNet ")  # which looks the same
+        ),
         ("losses.mae.label", "MSE", "losses.mae.label: 'MSE' is not allowed; experiments.table4 has losses.mse"),
         ("datasets.curved.label", "Straight features", "datasets.curved.label: 'Straight features' is not allowed; "),
     ],

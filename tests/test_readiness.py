@@ -12,7 +12,17 @@ import pytest
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import locked
 from ptychoformer.provenance import record
-from ptychoformer.readiness import AHEAD, Kept, check_alone, check_made, check_not_empty, check_times, check_writable
+from ptychoformer.readiness import (
+    AHEAD,
+    REFUSED,
+    Kept,
+    check_alone,
+    check_made,
+    check_not_empty,
+    check_times,
+    check_trials,
+    check_writable,
+)
 
 SOMEBODY = 65534
 

@@ -13,7 +13,7 @@ from ptychoformer.measurement.options import ReconstructionOptions, is_mask_file
 from ptychoformer.places import DEVICES, fault_of_path, same_name
 from ptychoformer.plugins import network_options, network_side
 from ptychoformer.provided import BY_CONTENT, fault_of_address, files_named, kept_name
-from ptychoformer.publication.names import REFERENCE_NAMES
+from ptychoformer.publication.names import NO_NETWORKS
 from ptychoformer.schemas import shown
 
 _CATALOGUES = ("objects", "probes", "datasets", "models", "losses")
@@ -55,7 +55,7 @@ def check_references(config: Mapping[str, Any], schema: Mapping[str, Any]) -> No
             )
         _check_room(name, experiment, schema["properties"]["experiments"]["properties"][name]["x-room-for-one"])
         _check_experiment(name, experiment, config)
-        _check_labels(name, experiment, config)
+        _check_labels(name, experiment, config, schema)
 
 
 def check_published_names(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
@@ -185,8 +185,10 @@ def _check_file(key: str, part: Mapping[str, Any]) -> None:
         raise InputError(f"{key}.url: {shown(url)} is not allowed; {fault}.")
 
 
-def _check_labels(name: str, experiment: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Refuse two rows or columns of an experiment that would be called the same."""
+def _check_labels(
+    name: str, experiment: Mapping[str, Any], config: Mapping[str, Any], schema: Mapping[str, Any]
+) -> None:
+    """Refuse two rows or columns of an experiment that would be called the same, or nearly so."""
     tested = [experiment["test"]] if experiment["test"] else []
     compared = {
         "models": models_of(config, name),
@@ -195,18 +197,25 @@ def _check_labels(name: str, experiment: Mapping[str, Any], config: Mapping[str,
     }
     for catalogue, entries in compared.items():
         labels: dict[str, str] = {}
-        for entry in entries:
+        published = schema["properties"][catalogue].get("x-published", {})
+        for entry in sorted(entries, key=lambda entry: entry not in published):  # the paper's have their labels first
             label = config[catalogue][entry]["label"] or entry
-            if catalogue == "models" and label in REFERENCE_NAMES:
+            seen = _as_seen(label)
+            if catalogue == "models" and seen in map(_as_seen, NO_NETWORKS):
                 raise InputError(
                     f"models.{entry}.label: {shown(label)} is not allowed; tables and figures call what is no"
                     " network so."
                 )
-            if (other := labels.setdefault(label, entry)) != entry:
+            if (other := labels.setdefault(seen, entry)) != entry:
                 raise InputError(
                     f"{catalogue}.{entry}.label: {shown(label)} is not allowed; experiments.{name} has"
                     f" {catalogue}.{other} of that label too, and nobody could tell them apart."
                 )
+
+
+def _as_seen(label: str) -> str:
+    """Return what a reader keeps of a label: neither capitals nor how many blanks there are."""
+    return " ".join(label.split()).casefold()
 
 
 def _check_room(name: str, experiment: Mapping[str, Any], room_for_one: Iterable[str]) -> None:

@@ -404,6 +404,22 @@ LOSSES = {
     ),
     "its sign": (lambda p, t, _: -squares(p, t).mean(), "expected is one that falls as a prediction nears its labels"),
     "a sign within": (lambda p, t, _: squares(p, -t).mean(), "nears its labels: its sign may be wrong"),
+    "transposed labels": (
+        lambda p, t, _: squares(p, t.transpose(2, 3)).mean(),
+        "(of the same with x and y exchanged|it exchanges axes or channels)",
+    ),
+    "mirrored labels": (
+        lambda p, t, _: squares(p, t.flip(3)).mean(),
+        "(of the same mirrored|it exchanges axes or channels)",
+    ),
+    "labels upside down": (
+        lambda p, t, _: squares(p, t.flip(2)).mean(),
+        "(of the same upside down|it exchanges axes or channels)",
+    ),
+    "exchanged channels": (
+        lambda p, t, _: squares(p, t.flip(1)).mean(),
+        "(amplitude and phase exchanged|it exchanges axes or channels)",
+    ),
     "a similarity": (lambda p, t, _: ssim(p, t), "nears its labels: its sign may be wrong"),
     "an error": (lambda p, t, _: p @ torch.ones(3), r"fails on a batch of 2 patterns: RuntimeError: size mismatch"),
     "one pattern": (

@@ -31,7 +31,9 @@ REFERENCES = {
     "epie": Reference("ePIE (many patterns)", "ePIE", (0, (5, 1, 1, 1))),
 }
 REFERENCE_LABELS = {name: reference.label for name, reference in REFERENCES.items()}
-REFERENCE_NAMES = {words for reference in REFERENCES.values() for words in (reference.label, reference.short)}
+TRUTH = "Truth"  # in figures
+# What tables and figures call what is no network.
+NO_NETWORKS = {TRUTH, *(words for reference in REFERENCES.values() for words in (reference.label, reference.short))}
 BLOCKS = {
     LOWER_RIGHT: "lower right block",
     LOWER_LEFT: "lower left block",

@@ -360,7 +360,7 @@ def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, T
 def _check_sign(entry: LossEntry, loss: Loss, labels: Tensor, patterns: Tensor) -> None:
     """Check that a loss is lower for predictions that are nearly their labels than for the same
     ones in turn, each of which is nearly another's label: a term of the prediction alone is equal
-    in both.
+    in both. And that it is not lower still where their axes or channels are exchanged.
     """
     # Not the labels themselves, of which the logarithm of an error is infinite.
     nearly = 0.99 * labels + 0.01 * labels.roll(1, 0)
@@ -369,8 +369,19 @@ def _check_sign(entry: LossEntry, loss: Loss, labels: Tensor, patterns: Tensor) 
         raise TrainingError(
             f"The loss '{entry.kind}' is {own.item():.6g} of predictions that are nearly their labels, and"
             f" {others.item():.6g} of some that are nearly those of other patterns; expected is one that falls as a"
-            " prediction nears its labels: its sign may be wrong."
+            " prediction nears its labels: its sign may be wrong, or it exchanges axes or channels."
         )
+    for what, turned in (
+        ("with x and y exchanged", nearly.transpose(2, 3)),
+        ("upside down", nearly.flip(2)),
+        ("mirrored", nearly.flip(3)),
+        ("with amplitude and phase exchanged", nearly.flip(1)),
+    ):
+        if turned.shape == labels.shape and (value := _value(entry, loss, turned, labels, patterns)) < own:
+            raise TrainingError(
+                f"The loss '{entry.kind}' is {own.item():.6g} of predictions that are nearly their labels, and"
+                f" {value.item():.6g} of the same {what}; expected is one that falls as a prediction nears its labels."
+            )
 
 
 def _value(entry: LossEntry, loss: Loss, *images: Tensor) -> Tensor:

@@ -24,6 +24,12 @@ from ptychoformer.training.optimiser import Adam, Plateau
 from ptychoformer.training.options import TrainingOptions
 from ptychoformer.training.precision import autocast
 
+# What helps where a loss is no number.
+UNBOUNDED = (
+    "lower that, or look for outliers in the dataset, or in network and loss for a division, root or logarithm of zero"
+    " or less"
+)
+
 
 class Training:
     """A network, what it is trained on, and how far it is.
@@ -177,12 +183,12 @@ class Training:
             first = int((~finite).nonzero()[0])
             raise TrainingError(
                 f"The loss became {losses[first].item()} in epoch {self.epoch + 1}, batch {first + 1} of"
-                f" {self.batches}, at learning rate {rate:g}; lower that or look for outliers in the dataset."
+                f" {self.batches}, at learning rate {rate:g}; {UNBOUNDED}."
             )
         if not math.isfinite(validation_loss):
             raise TrainingError(
                 f"The validation loss became {validation_loss} after epoch {self.epoch + 1}, at learning rate {rate:g};"
-                " lower that or look for outliers in the dataset."
+                f" {UNBOUNDED}."
             )
         self.epoch += 1
         row = (self.epoch, rate, self._mean(losses), validation_loss, seconds)

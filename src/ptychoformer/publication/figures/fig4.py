@@ -26,7 +26,7 @@ from ptychoformer.publication.figures.parts.bars import (
 )
 from ptychoformer.publication.figures.parts.layout import Layout
 from ptychoformer.publication.figures.parts.lengths import with_prefix
-from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View, Views
+from ptychoformer.publication.figures.parts.panels import UNITS, View, Views
 from ptychoformer.publication.figures.parts.pictures import psnr_text
 from ptychoformer.publication.figures.parts.style import (
     COLOURMAPS,
@@ -39,7 +39,7 @@ from ptychoformer.publication.figures.parts.style import (
     letter,
     save,
 )
-from ptychoformer.publication.names import scene_name
+from ptychoformer.publication.names import TRUTH, scene_name
 
 # Rows of every view: a channel, and whether it is its error.
 ROWS = tuple((channel, is_error) for channel in CHANNELS for is_error in (False, True))

@@ -20,7 +20,6 @@ from ptychoformer.training.normalisation import Normalisation
 from ptychoformer.training.split import Split, split_of
 
 UNITS = {"amplitude": "norm.", "phase": "rad"}  # of an amplitude, 0 to 1 on the scale of the metrics
-TRUTH = "Truth"
 Images = Mapping[str, np.ndarray]
 RunFiles = Mapping[str, tuple[str | os.PathLike, str | os.PathLike]]
 

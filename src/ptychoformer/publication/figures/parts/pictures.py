@@ -17,8 +17,9 @@ from matplotlib.ticker import LogLocator
 
 from ptychoformer.evaluation.quantities import number
 from ptychoformer.publication.figures.parts.bars import beyond, colour_bar, frame, photon_scale, scale_bar, ticks_of
-from ptychoformer.publication.figures.parts.panels import TRUTH, UNITS, View
+from ptychoformer.publication.figures.parts.panels import UNITS, View
 from ptychoformer.publication.figures.parts.style import COLOURMAPS, DOUBLE_COLUMN, Box, axes_at, heading, letter
+from ptychoformer.publication.names import TRUTH
 
 LEFT, GAP, MARGIN = 0.36, 0.03, 0.06
 FOR_BARS = 0.62

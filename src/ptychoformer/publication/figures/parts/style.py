@@ -11,16 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from matplotlib import style
+from matplotlib import rcParams, style
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 from ptychoformer.files import atomic
 
 DOUBLE_COLUMN, SINGLE_COLUMN = 7.16, 3.5  # inches, IEEE Transactions
 LETTER_WIDTH = 0.16  # of a bold panel letter and a blank, inches
-LETTER = 0.065  # inches that a letter of a heading or a label is wide
+LETTER = 0.065  # inches that a letter of a label is wide
+POINTS = 72  # of type, in an inch
 BESIDE_LABEL, LEGEND_LINE = 0.5, 0.15  # of a legend: its handle and gaps, and the height of a line, inches
 STYLE_FILE = Path(__file__).with_name("ptychoformer.mplstyle")
 
@@ -74,20 +77,33 @@ def legend_rows(labels: Sequence[str]) -> int:
 
 
 def heading(label: str, width: float, lines: int = 1) -> str:
-    """Fit a ``label`` over a panel of ``width`` inches: in two ``lines`` if it must and may, parted
-    at the blank nearest its middle or by a hyphen; what is too long ends in an ellipsis.
+    """Fit a ``label`` as a title over a panel of ``width`` inches: in two ``lines`` if it must and
+    may, parted at the blank nearest its middle or by a hyphen; what is too long ends in an
+    ellipsis.
     """
-    most = max(2, int(width / LETTER))
-    if len(label) <= most:
-        return label
-    if lines == 1:
-        return f"{label[: most - 1].rstrip()}…"
+    if lines == 1 or _inches(label) <= width:
+        return _cut(label, width)
     middle = len(label) // 2
     blanks = [place for place, sign in enumerate(label) if sign == " "]
     if not blanks:
-        return f"{heading(label[:middle], width - LETTER)}-\n{heading(label[middle:], width)}"
+        return f"{_cut(f'{label[:middle]}-', width)}\n{_cut(label[middle:], width)}"
     place = min(blanks, key=lambda blank: abs(blank - middle))
-    return f"{heading(label[:place], width)}\n{heading(label[place + 1 :], width)}"
+    return f"{_cut(label[:place], width)}\n{_cut(label[place + 1 :], width)}"
+
+
+def _cut(text: str, width: float) -> str:
+    """End a title in an ellipsis where it would be wider than ``width`` inches."""
+    if _inches(text) <= width:
+        return text
+    while len(text) > 1 and _inches(f"{text}…") > width:
+        text = text[:-1].rstrip()
+    return f"{text}…"
+
+
+def _inches(text: str) -> float:
+    """Measure how wide a title is."""
+    path = TextPath((0, 0), text, prop=FontProperties(size=rcParams["axes.titlesize"]))
+    return path.get_extents().width / POINTS
 
 
 def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:
