@@ -449,6 +449,7 @@ def test_every_loss_of_the_package_is_let_through_without_a_word(kind, side, cap
     "loss",
     [
         lambda p, t, _: squares(p, t).mean().sqrt(),
+        lambda p, t, _: squares(torch.fft.fft2(p).abs(), torch.fft.fft2(t).abs()).mean(),
         lambda p, t, _: squares(p, t).amax(),
         lambda p, t, _: squares(p, t).flatten(1).median(1).values.mean(),
         lambda p, t, _: squares(p, t).mean().log(),

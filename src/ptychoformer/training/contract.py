@@ -371,17 +371,24 @@ def _check_sign(entry: LossEntry, loss: Loss, labels: Tensor, patterns: Tensor) 
             f" {others.item():.6g} of some that are nearly those of other patterns; expected is one that falls as a"
             " prediction nears its labels: its sign may be wrong, or it exchanges axes or channels."
         )
-    for what, turned in (
-        ("with x and y exchanged", nearly.transpose(2, 3)),
-        ("upside down", nearly.flip(2)),
-        ("mirrored", nearly.flip(3)),
-        ("with amplitude and phase exchanged", nearly.flip(1)),
-    ):
-        if turned.shape == labels.shape and (value := _value(entry, loss, turned, labels, patterns)) < own:
-            raise TrainingError(
-                f"The loss '{entry.kind}' is {own.item():.6g} of predictions that are nearly their labels, and"
-                f" {value.item():.6g} of the same {what}; expected is one that falls as a prediction nears its labels."
-            )
+    exchanged = {
+        "with x and y exchanged": nearly.transpose(2, 3),
+        "upside down": nearly.flip(2),
+        "mirrored": nearly.flip(3),
+        "with amplitude and phase exchanged": nearly.flip(1),
+    }
+    values = {
+        what: _value(entry, loss, part, labels, patterns)
+        for what, part in exchanged.items()
+        if part.shape == labels.shape
+    }
+    least = min(values, key=values.__getitem__)
+    if values[least] < own and not are_same(values[least], own):  # as of a spectrum, which is that of both
+        raise TrainingError(
+            f"The loss '{entry.kind}' is {own.item():.6g} of predictions that are nearly their labels, and"
+            f" {values[least].item():.6g} of the same {least}; expected is one that falls as a prediction nears its"
+            " labels."
+        )
 
 
 def _value(entry: LossEntry, loss: Loss, *images: Tensor) -> Tensor:
