@@ -4,13 +4,15 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib import rcParams
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 
 from ptychoformer.publication.figures.fig1 import WAYS
 from ptychoformer.publication.figures.fig7 import TEST, TRAIN, TRAIN_FILL
 from ptychoformer.publication.figures.parts.bars import beyond, colour_bar, photon_scale
-from ptychoformer.publication.figures.parts.style import COLOURS, MARK, colour, house_style, save, svg
+from ptychoformer.publication.figures.parts.style import COLOURS, MARK, colour, heading, house_style, save, svg
 from ptychoformer.publication.figures.parts.sweeps import REFERENCE_LOOK
 
 
@@ -76,3 +78,30 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path, suffix):
 def test_svg_holds_no_date():
     with house_style():
         assert b"dc:date" not in svg(Figure())
+
+
+@pytest.mark.parametrize(
+    ("label", "width", "expected"),
+    [
+        ("Truth", 0.44, "Truth"),
+        ("My U-Net", 0.44, "My U-Net"),
+        ("Ptychoformer", 0.44, "Ptycho-\nformer"),
+        ("PtychoNN", 0.44, "Ptycho-\nNN"),
+        ("PtychoNN", 0.6, "PtychoNN"),
+        ("My wide U-Net", 0.44, "My wide\nU-Net"),
+    ],
+)
+def test_titles_of_two_lines_are_parted_where_a_reader_would(label, width, expected):
+    with house_style():
+        assert heading(label, width, lines=2) == expected
+
+
+@pytest.mark.parametrize("width", [0.2, 0.4, 0.9])
+def test_a_title_is_as_wide_as_it_is_drawn_and_no_wider_than_its_panel(width):
+    with house_style():
+        figure = Figure()
+        for label in ("Ptychoformer with the release's attention", "WWWWWWWWWWWW", "iiiiiiiiiiii"):
+            for lines in (1, 2):
+                title = figure.text(0, 0, heading(label, width, lines), fontsize=rcParams["axes.titlesize"])
+                drawn = title.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width / figure.dpi
+                assert drawn <= width + 0.02

@@ -78,17 +78,19 @@ def legend_rows(labels: Sequence[str]) -> int:
 
 def heading(label: str, width: float, lines: int = 1) -> str:
     """Fit a ``label`` as a title over a panel of ``width`` inches: in two ``lines`` if it must and
-    may, parted at the blank nearest its middle or by a hyphen; what is too long ends in an
-    ellipsis.
+    may, parted at the blank nearest its middle or by a hyphen, before an inner capital if there is
+    one; what is too long ends in an ellipsis.
     """
     if lines == 1 or _inches(label) <= width:
         return _cut(label, width)
     middle = len(label) // 2
     blanks = [place for place, sign in enumerate(label) if sign == " "]
-    if not blanks:
-        return f"{_cut(f'{label[:middle]}-', width)}\n{_cut(label[middle:], width)}"
-    place = min(blanks, key=lambda blank: abs(blank - middle))
-    return f"{_cut(label[:place], width)}\n{_cut(label[place + 1 :], width)}"
+    if blanks:
+        place = min(blanks, key=lambda blank: abs(blank - middle))
+        return f"{_cut(label[:place], width)}\n{_cut(label[place + 1 :], width)}"
+    capitals = [place for place in range(1, len(label)) if label[place - 1].islower() and label[place].isupper()]
+    place = min(capitals, key=lambda capital: abs(capital - middle), default=middle)
+    return f"{_cut(f'{label[:place]}-', width)}\n{_cut(label[place:], width)}"
 
 
 def _cut(text: str, width: float) -> str:
