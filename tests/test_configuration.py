@@ -721,12 +721,14 @@ def test_a_loss_of_a_users_own_is_checked_as_its_build_has_it_and_completed(tmp_
         ({"kind": "gone.mine"}, "losses.mine.kind: there is no module 'gone.mine' that can be imported"),
         ({"kind": "{}/empty.py"}, "empty.py defines no function 'build(forward, **options)', so it is no loss; it"),
         ({"kind": "{}/loss.py"}, "losses.mine.sides is missing; it must be a list."),
+        ({"kind": "{}/label.py"}, "label.py: 'build' has an option label, which an entry of the config is not free to"),
         ({"kind": "{}/loss.py", "sides": 3}, "losses.mine.sides: 3 is not allowed; it must be a list."),
         ({"kind": "{}/loss.py", "sides": [], "gama": 1}, "losses.mine.gama is not a key of the config; did you mean '"),
     ],
 )
 def test_a_loss_of_a_users_own_that_is_wrong_is_one_sentence(tmp_path, entry, words):
     (tmp_path / "empty.py").write_text("")
+    (tmp_path / "label.py").write_text("def build(forward, *, label: str = ''): ...")
     (tmp_path / "loss.py").write_text("def build(forward, *, gamma: float = 0.5, sides: list[int]): ...")
     with pytest.raises(InputError, match=re.escape(words)):
         complete(changed("losses.mine", entry | {"kind": entry["kind"].format(tmp_path)}), SCHEMA)

@@ -227,12 +227,12 @@ class TestMade:
 @pytest.mark.parametrize("python", ["/bin/false", "/bin/cat"])
 def test_what_cannot_be_tried_is_left_to_the_jobs(python):
     check_trials([{"dataset": "gone.cxi"}], python)
-    check_trials([], "/gone/python")
 
 
-def test_the_sentence_of_a_trial_is_what_is_wrong(tmp_path):
+def test_the_sentence_of_a_trial_is_what_is_wrong_whatever_else_is_printed(tmp_path):
+    assert REFUSED == "\0"
     python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\necho hello\necho The network is wrong.\nexit {REFUSED}\n")
+    python.write_text("#!/bin/sh\nprintf 'hello \\377\\n\\0The network is wrong.\\0\\nbye\\n'\n")
     python.chmod(0o755)
     with pytest.raises(InputError, match=r"^The network is wrong\. So nothing was begun; finished trainings are as"):
         check_trials([{}], str(python))

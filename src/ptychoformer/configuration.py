@@ -20,6 +20,7 @@ from ptychoformer.errors import InputError
 from ptychoformer.outside import is_outside
 from ptychoformer.plugins import (
     OWN,
+    check_loss_options,
     check_network_kind,
     fields_of,
     loss_kinds,
@@ -83,6 +84,7 @@ def fill_options(schema: Any) -> None:
 
 
 def _loss_schema(kind: str) -> dict[str, Any]:
+    check_loss_options(kind)
     options = loss_options(kind)
     return {
         "type": "object",

@@ -121,6 +121,19 @@ def loss_options(kind: str) -> dict[str, dict[str, Any]]:
     return _options(LOSSES, kind)
 
 
+def check_loss_options(kind: str) -> None:
+    """Check that a loss has no option of a name that an entry of the config has itself.
+
+    Raises:
+        InputError: it has.
+    """
+    if taken := [name for name in ("kind", "label") if name in loss_options(kind)]:
+        raise InputError(
+            f"{_shown(LOSSES, kind)}: 'build' has an option {' and '.join(taken)}, which an entry of the config is not"
+            " free to say; it must have another name."
+        )
+
+
 def fields_of(options: str) -> dict[str, dict[str, Any]]:
     """Map the fields of a class of options, such as ``"TrainingOptions"``, to their schemas, each
     with its default if it has one; those of its bases come first, as dataclasses have them.

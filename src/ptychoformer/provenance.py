@@ -49,9 +49,11 @@ def code_digest(*modules: str) -> str:
     return digest({name: _code(name) for name in _reached(modules)})
 
 
-def files_of(*modules: str) -> list[Path]:
-    """List the files of the modules that a `code_digest` covers."""
-    return [_path(name) for name in _reached(modules)]
+def contents_of(*modules: str) -> dict[str, str]:
+    """Map the files of the modules that a `code_digest` covers to the SHA-256 of what they held
+    when this process read them.
+    """
+    return {str(_path(name)): _first_content(name) for name in _reached(modules)}
 
 
 def source_digest(kind: str) -> str:

@@ -18,7 +18,7 @@ from ptychoformer.files import check_folder, locked
 from ptychoformer.provenance import read_provenance, sidecar
 
 CODES = {"code", "prediction_code"}  # parameters that are digests of code
-REFUSED = 9  # exit status of `training.tried`
+REFUSED = "\0"  # before and after the sentence of `training.tried`
 AHEAD = 60.0  # seconds by which the clocks of machines that share a disk may differ
 
 
@@ -69,21 +69,20 @@ def check_trials(trials: Sequence[Mapping[str, Any]], python: str) -> None:
     Raises:
         InputError: one cannot be trained; with the sentence that its job would end with.
     """
-    if not trials:
-        return
     package = Path(__file__).parent
     found = filter(None, (str(package.parent), os.environ.get("PYTHONPATH")))
     finished = subprocess.run(  # nosec B603
         [python, "-m", f"{package.name}.training.tried"],
         input=json.dumps(trials),
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(found)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(found), "PYTHONSAFEPATH": "1", "PYTHONIOENCODING": "utf-8"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
-    if finished.returncode == REFUSED:
-        sentence = finished.stdout.splitlines()[-1]  # after what modules print while they are imported
-        raise InputError(f"{sentence} So nothing was begun; finished trainings are as they were.")
+    _, *sentence = finished.stdout.split(REFUSED)  # the modules may print something too
+    if len(sentence) == 2:
+        raise InputError(f"{sentence[0]} So nothing was begun; finished trainings are as they were.")
 
 
 def check_not_empty(files: Iterable[str]) -> None:

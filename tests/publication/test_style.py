@@ -84,11 +84,14 @@ def test_svg_holds_no_date():
     ("label", "width", "expected"),
     [
         ("Truth", 0.44, "Truth"),
-        ("My U-Net", 0.44, "My U-Net"),
+        ("My U-Net", 0.46, "My U-Net"),
         ("Ptychoformer", 0.44, "Ptycho-\nformer"),
         ("PtychoNN", 0.44, "Ptycho-\nNN"),
         ("PtychoNN", 0.6, "PtychoNN"),
         ("My wide U-Net", 0.44, "My wide\nU-Net"),
+        ("My  wide U-Net ", 0.44, "My wide\nU-Net"),
+        (" ", 0.44, ""),
+        ("\u200b", 0.44, "\u200b"),
     ],
 )
 def test_titles_of_two_lines_are_parted_where_a_reader_would(label, width, expected):

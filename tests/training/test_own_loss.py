@@ -120,6 +120,19 @@ def test_a_loss_of_ones_own_is_tried_before_anything_is_written(tmp_path, make_s
     assert not folder.exists()
 
 
+def test_the_trial_of_a_loss_leaves_no_trace_in_it(tmp_path, make_scan, own):
+    """It is worth less after each step, in a trial too."""
+    counting = SQUARES.replace(
+        "    def loss(prediction, labels, patterns):\n        return factor",
+        "    calls = []\n\n    def loss(prediction, labels, patterns):\n        calls.append(1)\n        return factor * (0.5 if len(calls) > 13 else 1)",
+    )
+    scan = make_scan()
+    together, _ = trained(tmp_path / "together", scan, own(counting), seeds=(0, 1))
+    for seed in (0, 1):
+        (alone,), _ = trained(tmp_path / f"alone{seed}", scan, own(counting), seeds=(seed,))
+        assert_same_bits(alone, together[seed])
+
+
 def test_what_a_loss_imports_without_being_signed_is_told(tmp_path, make_scan, own, capsys, monkeypatch):
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden/own_hidden_factor.py").write_text("FACTOR = 2\n")

@@ -47,9 +47,11 @@ from ptychoformer.files import check_folder
 from ptychoformer.owners import WORKFLOWS, held, is_dead, turn
 from ptychoformer.paths import ROOMS
 from ptychoformer.places import named_once
-from ptychoformer.planning.code import remember
+from ptychoformer.planning.code import PLANS, remember
 from ptychoformer.planning.parameters import meaning
 from ptychoformer.readiness import (
+    CODES,
+    CODES,
     Kept,
     check_alone,
     check_made,
@@ -69,23 +71,24 @@ def release_stale_locks():
     if not owners or not all(map(is_dead, owners)):
         return
     locks = list(Path(".snakemake/locks").glob("*.lock"))
-    for stale in [*locks, *owners]:
+    for stale in [*locks, *owners, *WORKFLOWS.glob(PLANS)]:
         stale.unlink(missing_ok=True)
     if locks:
         logger.info("The last run here was killed; its lock was released and its work goes on.")
 
 
 def name_this_run():
-    """Release what dead runs left, and leave the name of this one until it ends. A dry run takes no
-    lock and changes nothing, and the jobs of a run are not runs of their own.
+    """Release what dead runs left, and leave the name of this one until it ends; returns its file.
+    A dry run takes no lock and changes nothing, and the jobs of a run are not runs of their own.
     """
     if asked_for().dryrun or not workflow.is_main_process:
-        return
+        return None
     folder = WORKFLOWS.absolute()  # at its end Snakemake may be elsewhere
     with turn(folder):
         release_stale_locks()
-        WORKING.enter_context(held(folder))
+        name = WORKING.enter_context(held(folder))
     atexit.register(WORKING.close)
+    return name
 
 
 def look_before_work():
@@ -101,22 +104,24 @@ def look_before_work():
         check_times(str(file) for job in workflow.dag.jobs for file in (*job.input, *job.output))
         check_writable([*made, *(str(file) for job in waiting for file in job.log)])
         check_alone(made)
-        if workflow.local_exec and not workflow.deployment_settings.deployment_method:
-            check_trials(trials_of(waiting), shlex.split(sys.executable)[0])
+        elsewhere = not workflow.local_exec or workflow.deployment_settings.deployment_method
+        if not elsewhere and not asked_for().touch and (trials := trials_of(waiting)):
+            logger.info("Networks and losses are tried before what was trained with them is replaced.")
+            check_trials(trials, shlex.split(sys.executable)[0])
     except PtychoformerError as error:
         raise WorkflowError(str(error)) from None
 
 
 def trials_of(waiting):
     """Find what is to be trained anew in the place of finished trainings: one of each network and
-    loss, whose dataset is there.
+    loss, whose dataset is there and stays.
     """
-    trials = {}
+    trials, made_anew = {}, {str(file) for job in waiting for file in job.output}
     for job in waiting:
         if job.rule.name not in ("train", "train_together"):
             continue
         dataset, entries = job.input.datasets[0], {name: job.params[name] for name in ("model", "loss", "training")}
-        if os.path.exists(dataset) and any(map(os.path.exists, job.output.checkpoints)):
+        if dataset not in made_anew and os.path.exists(dataset) and any(map(os.path.exists, job.output.checkpoints)):
             seed = int(getattr(job.wildcards, "seed", config["seeds"][0]))
             about = {"dataset": str(dataset), "n_train": int(job.wildcards.n_train), "seed": seed}
             trials.setdefault((job.wildcards.model, job.wildcards.loss), about | entries)
@@ -124,10 +129,18 @@ def trials_of(waiting):
 
 
 def remember_code():
-    """Tell the jobs which modules the digests among their parameters are of."""
-    for job in filter(workflow.dag.needrun, workflow.dag.jobs):
-        job.params  # made, and their digests noted, when they are first asked for
-    remember(STARTED)
+    """Tell the jobs which code they were planned with."""
+    jobs = {
+        str(job.output[0]): [job.params[name] for name in CODES if name in job.params.keys()]
+        for job in filter(workflow.dag.needrun, workflow.dag.jobs)
+        if job.output
+    }
+    plan = THIS_RUN.with_suffix(".plan")
+    WORKING.callback(plan.unlink, missing_ok=True)
+    try:
+        remember(plan, jobs)
+    except PtychoformerError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def look_at_what_stays():
@@ -266,7 +279,7 @@ def name_report():
 gc.set_threshold(100_000)
 sys.executable = shlex.quote(sys.executable)
 look_at_folders()
-name_this_run()
+THIS_RUN = name_this_run()
 if workflow.is_main_process:
     step_in()
 

@@ -53,7 +53,7 @@ def job(snakemake, alone: Iterable[str] = (), afterwards: Callable[[], None] | N
     began, started = time.perf_counter(), round(time.time(), 3)
     with _alone(snakemake, alone), _log(snakemake.log[0]) as console:
         try:
-            check_planned(code for name, code in snakemake.params.items() if name in CODES)
+            check_planned(snakemake.output[0], [code for name, code in snakemake.params.items() if name in CODES])
             for artefact in snakemake.output:  # so that none is left of other content by a job that is killed
                 sidecar(artefact).unlink(missing_ok=True)
             yield facts

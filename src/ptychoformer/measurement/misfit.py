@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from scipy.special import gammaln, xlogy
 
-BLOCK = 64  # patterns looked at together
+BLOCK = 2**22  # pixels looked at together
 BRIGHT = 300.0  # photons, beyond which an error in amplitude is the same to a part in a thousand
 _EXPECTED = np.concatenate([[0.0], np.geomspace(1e-6, BRIGHT, 400)])
 
 
 def counting_noise(amplitudes: torch.Tensor, good: torch.Tensor) -> float:
     """Compute the R factor that the true object would have, if patterns are photons that were
-    counted one by one: as many at each pixel as on average of all patterns, which it hardly
-    depends on.
+    counted one by one: as many at each pixel as on average of all patterns. Where patterns differ
+    much and have a photon or less a pixel, that is up to a fifth too high.
 
     Args:
         good: (h, w) bool, detector pixels that are trusted.
@@ -34,7 +34,7 @@ def misfit_of_mean(amplitudes: torch.Tensor, good: torch.Tensor) -> float:
         good: (h, w) bool, detector pixels that are trusted.
     """
     mean = _mean(amplitudes).sqrt().float()
-    errors = sum(((part - mean).abs() * good).sum(dtype=torch.float64).item() for part in amplitudes.split(BLOCK))
+    errors = sum(((part - mean).abs() * good).sum(dtype=torch.float64).item() for part in _parts(amplitudes))
     return errors / _recorded(amplitudes, good)
 
 
@@ -48,9 +48,13 @@ def _errors_in_amplitude(expected: np.ndarray) -> np.ndarray:
 
 def _mean(amplitudes: torch.Tensor) -> torch.Tensor:
     """Average the photons (h, w), float64, of all patterns."""
-    total = sum(part.square().sum(dim=0, dtype=torch.float64) for part in amplitudes.split(BLOCK))
+    total = sum(part.square().sum(dim=0, dtype=torch.float64) for part in _parts(amplitudes))
     return total / len(amplitudes)
 
 
 def _recorded(amplitudes: torch.Tensor, good: torch.Tensor) -> float:
-    return sum((part * good).sum(dtype=torch.float64).item() for part in amplitudes.split(BLOCK))
+    return sum((part * good).sum(dtype=torch.float64).item() for part in _parts(amplitudes))
+
+
+def _parts(amplitudes: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return amplitudes.split(max(1, BLOCK // amplitudes[0].numel()))

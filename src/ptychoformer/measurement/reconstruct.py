@@ -55,7 +55,8 @@ from ptychoformer.tables import write_records
 from ptychoformer.tensors import fingerprint, load_state, restored, save
 
 DARKNESS = 1.0  # R factor of a model without any light
-NOISE = 2.0  # times the R factor of counting noise, up to which a misfit is that for the most part
+# Times the R factor of counting noise that the mean has where there is something to explain.
+STRUCTURE = 1.2
 SECONDS_BETWEEN_STATES = 1.0  # at least, and
 PART_FOR_STATES = 0.05  # of the time at most goes into writing them
 BLOCK = 1024
@@ -246,15 +247,15 @@ def _say_misfit(path: str | os.PathLike, run: Reconstruction, r_factor: float) -
     """Say the ``r_factor`` of the result; warns of an object that hardly explains the patterns."""
     amplitudes, good = run.amplitudes.cpu(), run.good.cpu()
     noise, mean = counting_noise(amplitudes, good), misfit_of_mean(amplitudes, good)
-    noisier = f", {r_factor / noise:.2g} times that of counting noise alone" if r_factor > noise else ""
+    noisier = f", {r_factor / noise:.2g} times that of counting noise alone" if r_factor > 1.05 * noise else ""
     say(f"R factor {r_factor:#.3g} after {run.iteration} iterations{noisier}")
     cure = "look at the centre, the mask, the geometry and the positions (inspect)"
-    if r_factor > DARKNESS:
+    if r_factor > max(DARKNESS, noise):
         say(
             f"{path}: with an R factor above {DARKNESS:g} the object explains the patterns worse than no light at all"
             f" would, and means nothing; {cure}."
         )
-    elif r_factor > mean or r_factor > max((mean + noise) / 2, NOISE * noise):
+    elif mean > STRUCTURE * noise and r_factor > (mean + noise) / 2:
         say(
             f"{path}: the object explains less than half of how patterns differ from their mean, beyond counting noise"
             f" (the mean has an R factor of {mean:.3g}, noise {noise:.3g}), and may mean nothing; {cure}, or give it a"

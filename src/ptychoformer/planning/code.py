@@ -1,19 +1,20 @@
-"""Digests of the code that jobs run, with the modules that they are of, so that a job can see
-whether that still is the code that it was planned with.
+"""Digests of the code that jobs run, with the files that they are of, so that a job can see whether
+that still is the code that it was planned with.
 
 If an edit is taken back before the next run, nothing else would tell that it was there.
 """
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ptychoformer.errors import InputError
-from ptychoformer.files import write_text
-from ptychoformer.provenance import OUTSIDE, PACKAGE, code_digest, files_of
+from ptychoformer.files import content_digest, write_text
+from ptychoformer.owners import WORKFLOWS
+from ptychoformer.provenance import code_digest, contents_of
 
-PLANNED = Path(".snakemake/planned-code.json")  # in the folder that the workflow works in
+PLANS = "*.plan"  # in the folder where running workflows leave their names
 _planned: dict[str, tuple[str, ...]] = {}
 
 
@@ -24,45 +25,50 @@ def planned_code(*modules: str) -> str:
     return found
 
 
-def remember(since: float) -> None:
-    """Write which modules the digests are of that were noted so far.
+def remember(plan: Path, jobs: Mapping[str, Iterable[str]]) -> None:
+    """Write which code the jobs of a run are planned with.
 
     Args:
-        since: when the first of them was read, in seconds since 1970.
+        plan: file of the run, in ``WORKFLOWS``.
+        jobs: the digests of each, by its first output.
     """
-    write_text(json.dumps({"since": since, "modules": _planned}), PLANNED)
+    planned = {job: sorted(digests) for job, digests in jobs.items()}
+    code = {}
+    for digest in {digest for digests in planned.values() for digest in digests}:
+        code[digest] = {"modules": _planned[digest], "files": contents_of(*_planned[digest])}
+    write_text(json.dumps({"jobs": planned, "code": code}), plan)
 
 
-def check_planned(digests: Iterable[str]) -> None:
+def check_planned(job: str, digests: Iterable[str]) -> None:
     """Check that code is as it was when the workflow was planned.
 
-    Of the package's own modules nothing is read if no file was touched since, as digests take a
-    tenth of a second.
+    What files hold tells that nothing was edited, on any Python; whether an edit counts, digests
+    do. A job of a cluster has digests of its own, of the code when it began.
+
+    Args:
+        job: its first output.
+        digests: among its parameters.
 
     Raises:
         InputError: it was edited.
     """
-    try:
-        planned = json.loads(PLANNED.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # of a job that something else started
-        return
-    sources = (file for file in PACKAGE.rglob("*.*") if file.parent.name != "__pycache__")
-    touched = any(_is_touched(file, planned["since"]) for file in sources)
-    for digest in digests:
-        modules = planned["modules"].get(digest, ())
-        own = any(name.startswith(OUTSIDE) for name in modules)
-        if modules and (touched or own) and code_digest(*modules) != digest:
-            edited = [os.path.relpath(file) for file in files_of(*modules) if _is_touched(file, planned["since"])]
-            raise InputError(
-                f"{' and '.join(edited) or 'the code'} changed since this run was planned; the same command again"
-                " makes with it what is missing."
-            )
+    for path in WORKFLOWS.glob(PLANS):
+        try:
+            plan = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # of a run that has just ended
+            continue
+        if job not in plan["jobs"]:
+            continue
+        for digest in plan["jobs"][job]:
+            code = plan["code"][digest]
+            edited = [file for file, content in code["files"].items() if not _holds(file, content)]
+            if edited and (digest not in digests or code_digest(*code["modules"]) != digest):
+                raise InputError(
+                    f"{' and '.join(map(os.path.relpath, edited))} changed since this run was planned; the same"
+                    " command again makes with it what is missing."
+                )
 
 
-def _is_touched(file: Path, since: float) -> bool:
-    """Say whether a file was written, put in its place, or taken away later."""
-    try:
-        about = os.stat(file)
-    except FileNotFoundError:
-        return True
-    return max(about.st_mtime, about.st_ctime) > since
+def _holds(file: str, content: str) -> bool:
+    """Say whether a file is there and has the content of a digest."""
+    return os.path.isfile(file) and content_digest(file) == content

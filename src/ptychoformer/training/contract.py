@@ -383,7 +383,7 @@ def _check_sign(entry: LossEntry, loss: Loss, labels: Tensor, patterns: Tensor) 
         if part.shape == labels.shape
     }
     least = min(values, key=values.__getitem__)
-    if values[least] < own and not are_same(values[least], own):  # as of a spectrum, which is that of both
+    if own - values[least] > 1e-3 * own.abs():  # more than rounding, as of a spectrum, which is that of both
         raise TrainingError(
             f"The loss '{entry.kind}' is {own.item():.6g} of predictions that are nearly their labels, and"
             f" {values[least].item():.6g} of the same {least}; expected is one that falls as a prediction nears its"

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from ptychoformer.device import lookup_device, with_earlier
-from ptychoformer.errors import TrainingError
+from ptychoformer.errors import PtychoformerError, TrainingError
 from ptychoformer.measurement.cxi import Scan, read_scan
 from ptychoformer.models import build, moved, own_initialisation, parameter_count
 from ptychoformer.outside import is_outside, source_of
@@ -171,12 +171,12 @@ def _prepared(
     examples, validation = examples.to(device), validation.to(device)
 
     forward = Forward.of(scan, normalisation, examples.patterns)
-    torch.manual_seed(integer_seed(run.seed, "loss"))
-    measure = make_loss(loss, forward)
     if not tried:
         conditions = _conditions(scan, examples, training)
-        check_loss(loss, measure, forward, conditions)
+        check_loss(loss, make_loss(loss, forward), forward, conditions)
         check_network(model, conditions)
+    torch.manual_seed(integer_seed(run.seed, "loss"))
+    measure = make_loss(loss, forward)  # another one, in which the trial has left no trace
     torch.manual_seed(integer_seed(run.seed, "weights"))
     network = build(model.kind, scan.window, model.options, model.initialisation, model.batch_norm)
     network = moved(network, device)
@@ -219,13 +219,17 @@ def try_out(
     seed: int,
     training: TrainingOptions,
 ) -> None:
-    """Try network and loss as `fit` does before it trains, and write nothing.
+    """Try network and loss as `fit` does before it trains, and write nothing; of a dataset that
+    cannot be trained on, nothing is said.
 
     Raises:
-        InputError: as `fit`.
-        TrainingError: network or loss are not what a training needs (`training.contract`).
+        InputError: network or loss cannot be built.
+        TrainingError: they are not what a training needs (`training.contract`).
     """
-    scan, normalisation, examples, _ = _read(dataset, model, n_train, seed, training)
+    try:
+        scan, normalisation, examples, _ = _read(dataset, model, n_train, seed, training)
+    except PtychoformerError:
+        return
     examples = examples.to(lookup_device())
     forward, conditions = Forward.of(scan, normalisation, examples.patterns), _conditions(scan, examples, training)
     check_loss(loss, make_loss(loss, forward), forward, conditions)

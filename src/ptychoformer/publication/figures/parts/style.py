@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from ptychoformer.files import atomic
 
@@ -81,6 +81,7 @@ def heading(label: str, width: float, lines: int = 1) -> str:
     may, parted at the blank nearest its middle or by a hyphen, before an inner capital if there is
     one; what is too long ends in an ellipsis.
     """
+    label = " ".join(label.split())
     if lines == 1 or _inches(label) <= width:
         return _cut(label, width)
     middle = len(label) // 2
@@ -104,8 +105,8 @@ def _cut(text: str, width: float) -> str:
 
 def _inches(text: str) -> float:
     """Measure how wide a title is."""
-    path = TextPath((0, 0), text, prop=FontProperties(size=rcParams["axes.titlesize"]))
-    return path.get_extents().width / POINTS
+    font = FontProperties(size=rcParams["axes.titlesize"])
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / POINTS
 
 
 def letter(figure: Figure, box: Box, name: str, text: str, above: float) -> None:
