@@ -47,7 +47,7 @@ from ptychoformer.files import check_folder
 from ptychoformer.owners import WORKFLOWS, held, is_dead, turn
 from ptychoformer.paths import ROOMS
 from ptychoformer.places import named_once
-from ptychoformer.planning.code import PLANS, remember
+from ptychoformer.planning import code as planned
 from ptychoformer.planning.parameters import meaning
 from ptychoformer.readiness import (
     CODES,
@@ -71,7 +71,7 @@ def release_stale_locks():
     if not owners or not all(map(is_dead, owners)):
         return
     locks = list(Path(".snakemake/locks").glob("*.lock"))
-    for stale in [*locks, *owners, *WORKFLOWS.glob(PLANS)]:
+    for stale in [*locks, *owners, *WORKFLOWS.glob(f"*{planned.PLAN}")]:
         stale.unlink(missing_ok=True)
     if locks:
         logger.info("The last run here was killed; its lock was released and its work goes on.")
@@ -135,10 +135,10 @@ def remember_code():
         for job in filter(workflow.dag.needrun, workflow.dag.jobs)
         if job.output
     }
-    plan = THIS_RUN.with_suffix(".plan")
+    plan = THIS_RUN.with_suffix(planned.PLAN)
     WORKING.callback(plan.unlink, missing_ok=True)
     try:
-        remember(plan, jobs)
+        planned.remember(plan, jobs)
     except PtychoformerError as error:
         raise WorkflowError(str(error)) from None
 

@@ -14,7 +14,7 @@ from ptychoformer.files import content_digest, write_text
 from ptychoformer.owners import WORKFLOWS
 from ptychoformer.provenance import code_digest, contents_of
 
-PLANS = "*.plan"  # in the folder where running workflows leave their names
+PLAN = ".plan"  # suffix of a run's plan, beside its name in ``WORKFLOWS``
 _planned: dict[str, tuple[str, ...]] = {}
 
 
@@ -52,7 +52,7 @@ def check_planned(job: str, digests: Iterable[str]) -> None:
     Raises:
         InputError: it was edited.
     """
-    for path in WORKFLOWS.glob(PLANS):
+    for path in WORKFLOWS.glob(f"*{PLAN}"):
         try:
             plan = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # of a run that has just ended
