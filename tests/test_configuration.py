@@ -170,8 +170,14 @@ def test_an_option_of_a_measured_scan_is_kept_within_what_its_annotation_allows(
         complete(changed(path, wrong), SCHEMA)
 
 
-def test_a_mask_of_a_measured_scan_is_a_dataset_of_its_file():
+def test_a_mask_and_a_probe_of_a_measured_scan_are_datasets_of_its_file():
     assert complete(changed("datasets.measured.mask", "entry/pixel_mask"), SCHEMA)
+    assert complete(changed("datasets.measured.probe", "entry/probe"), SCHEMA)
+    assert complete(changed("datasets.measured.probe", "found"), SCHEMA)
+    with pytest.raises(
+        InputError, match=r"datasets\.measured\.probe: 'object\.h5' is not allowed; it must .* copies, or 'found'\."
+    ):
+        complete(changed("datasets.measured.probe", "object.h5"), SCHEMA)
     with pytest.raises(
         InputError, match=r"datasets\.measured\.mask: 'stop\.npy' is not allowed; it must be the path of"
     ):

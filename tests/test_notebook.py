@@ -161,7 +161,7 @@ def test_arrays_are_read_as_they_are(scan):
 
 def test_every_option_of_how_a_scan_is_read_is_a_keyword():
     part = argparse.ArgumentParser()
-    add_reading(part)
+    add_reading(part, probe=True)
     options = {action.dest for action in part._actions} - {"help", "scan"}
     assert options <= set(inspect.signature(open_scan).parameters)
 
@@ -206,6 +206,16 @@ def test_a_mask_is_true_where_a_pixel_is_bad(tmp_path):
     np.testing.assert_array_equal(open_scan(PATTERNS, POSITIONS, mask=mask).mask, mask)
     np.save(tmp_path / "mask.npy", mask)
     np.testing.assert_array_equal(open_scan(PATTERNS, POSITIONS, mask=tmp_path / "mask.npy").mask, mask)
+
+
+def test_the_probe_of_a_reconstruction_serves_another_scan(scan, obj, run):
+    other = open_scan(PATTERNS, POSITIONS, probe=obj, unit="pixels", **LENGTHS)
+    np.testing.assert_allclose(other.probe, obj.probe, rtol=1e-4, atol=1e-3)
+    for probe in ({}, {"probe": obj}, {"probe": obj.path}):
+        made = reconstruct(other if not probe else scan, iterations=1, threads=1, probe_known=True, **probe)
+        np.testing.assert_allclose(abs(made.probe), abs(obj.probe), rtol=1e-4, atol=1e-3)
+    assert open_scan(scan.path, probe="found").probe is None
+    assert predict(other, run, threads=1).amplitude.shape  # which heeds no probe
 
 
 @pytest.mark.parametrize("unit", ["pixels", "metres"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from ptychoformer.errors import InputError
 from ptychoformer.experiments import ALL, is_measured, models_of, window_side
-from ptychoformer.measurement.options import ReconstructionOptions, is_mask_file
+from ptychoformer.measurement.options import FOUND, ReconstructionOptions, is_mask_file, is_probe_file
 from ptychoformer.places import DEVICES, fault_of_path, same_name
 from ptychoformer.plugins import network_options, network_side
 from ptychoformer.provided import BY_CONTENT, fault_of_address, files_named, kept_name
@@ -122,11 +122,12 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
             f"datasets.{name}.reconstruction.probe_modes: {options.probe_modes} is not allowed where the probe is not"
             " refined (probe_from); it must be 1."
         )
-    if dataset["mask"] is not None and is_mask_file(dataset["mask"]):
-        raise InputError(
-            f"datasets.{name}.mask: {shown(dataset['mask'])} is not allowed; it must be the path of a dataset in the"
-            " scan's file, the only one that the workflow copies."
-        )
+    for part, is_file, more in (("mask", is_mask_file, ""), ("probe", is_probe_file, f", or '{FOUND}'")):
+        if dataset[part] is not None and is_file(dataset[part]):
+            raise InputError(
+                f"datasets.{name}.{part}: {shown(dataset[part])} is not allowed; it must be the path of a dataset in"
+                f" the scan's file, the only one that the workflow copies{more}."
+            )
     if dataset["labels"] is not None and not {"file"} <= set(dataset["labels"]) <= {"file", "url", "sha256"}:
         raise InputError(
             f"datasets.{name}.labels: {dataset['labels']} is not allowed; it must be a mapping of file, url and sha256,"

@@ -108,6 +108,19 @@ def write_plain(path, unit, positions=None, patterns=None):
     return path, "--data", "data", "--positions", "positions"
 
 
+def test_whose_the_probe_is_is_said(tmp_path, capsys):
+    scan = write_plain(tmp_path / "scan.h5", "pixel", 4.0 * np.indices((6, 5)).reshape(2, -1).T)
+    np.save(tmp_path / "flat.npy", np.ones((16, 16), complex))
+    across = 2 * 16 / np.pi**0.5  # of a disc with the area of the window
+    for words, said in {
+        (): "not recorded",
+        ("--probe", "found"): "made from the patterns",
+        ("--probe", tmp_path / "flat.npy"): f"given, {across:.3g} pixels across",
+    }.items():
+        assert main("inspect", *scan, *words) == 0
+        assert re.search(rf"probe +{re.escape(said)}\n", capsys.readouterr().out)
+
+
 @pytest.mark.parametrize("given", [(), ("wavelength",), ("distance", "detector-pixel"), ("wavelength", "distance")])
 @pytest.mark.parametrize("unit", ["m", "um", "pixel"])
 def test_what_is_said_of_lengths_is_true_of_the_scans_positions(tmp_path, capsys, unit, given):

@@ -16,7 +16,7 @@ import torch
 from ptychoformer.cli import inspect, outputs
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.files import locked
-from ptychoformer.measurement.matching import read_origin
+from ptychoformer.measurement.origin import read_origin
 from ptychoformer.models import build
 from ptychoformer.provenance import record
 

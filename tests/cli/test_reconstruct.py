@@ -12,10 +12,12 @@ from PIL import Image
 from ptychoformer import cli
 from ptychoformer.cli import watching
 from ptychoformer.errors import InputError
+from ptychoformer.files import content_digest
 from ptychoformer.measurement import reconstruct as module
 from ptychoformer.measurement.cxi import Optics, create_dataset
 from ptychoformer.measurement.iterative import Reconstruction
 from ptychoformer.measurement.windows import windows
+from ptychoformer.provenance import read_provenance
 from ptychoformer.simulation.diffraction import diffraction
 
 WINDOW, PIXEL = 32, 8e-9
@@ -71,8 +73,30 @@ def test_a_recorded_probe_of_zeros_is_refused_with_its_file(tmp_path, capsys):
     with h5py.File(path, "a") as file:
         file["ptychography/probe"][...] = 0
     assert reconstruct(path, tmp_path / "object.h5") == 1
-    assert "scan.cxi: the probe that it records is zero everywhere in the window." in capsys.readouterr().err
+    assert "scan.cxi: its probe is zero everywhere in the window; --probe" in capsys.readouterr().err
     assert not list(tmp_path.glob("object*"))
+
+
+def test_the_probe_of_one_sample_serves_the_next_and_its_file_is_recorded_and_never_replaced(tmp_path, capsys):
+    path = write_scan(tmp_path / "scan.cxi", 1e5)
+    assert reconstruct(path, tmp_path / "first.h5", "--iterations", 2) == 0
+    with h5py.File(path, "a") as file:
+        del file["ptychography/probe"]
+    words = ("--probe", tmp_path / "first.h5", "--iterations", 2)
+    assert reconstruct(path, tmp_path / "first.h5", *words) == 1
+    assert "first.h5 would be replaced by what is made of it" in capsys.readouterr().err
+    assert reconstruct(path, tmp_path / "next.h5", *words) == 0
+    with h5py.File(tmp_path / "first.h5") as first, h5py.File(tmp_path / "next.h5") as file:
+        np.testing.assert_allclose(abs(file["probe/wavefield"][:]), abs(first["probe/wavefield"][:]), rtol=1e-4)
+    configuration = read_provenance(tmp_path / "next.h5")["configuration"]
+    assert configuration["reading"]["probe"] == str(tmp_path / "first.h5")
+    assert configuration["probe_digest"] == content_digest(tmp_path / "first.h5")
+
+
+def test_a_probe_that_has_to_be_found_cannot_be_known(tmp_path, capsys):
+    path = write_scan(tmp_path / "scan.cxi", 1e5)
+    assert reconstruct(path, tmp_path / "object.h5", "--probe", "found") == 1
+    assert "holds no probe to be taken as it is; leave out --probe-known" in capsys.readouterr().err
 
 
 @pytest.mark.slow

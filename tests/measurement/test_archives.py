@@ -66,7 +66,7 @@ def test_small_arrays_may_be_stored_column_by_column(tmp_path, arrays, measured)
             np.ones((1, 1, 1, 1, 16, 16)),
             r"a probe of shape \(1, 1, 1, 1, 16, 16\) does not fit patterns of 32 x 32 pixels",
         ),
-        ("probe", np.full((1, 32, 32), np.nan), "'probe' holds NaN or infinity"),
+        ("probe", np.full((1, 32, 32), np.nan), "the probe holds NaN or infinity"),
         ("scan", np.array([[None, None]] * 12, object), "must hold numbers .*, found object"),
     ],
 )

@@ -32,8 +32,8 @@ from ptychoformer.cli.replacing import (
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
 from ptychoformer.files import alone
-from ptychoformer.measurement.matching import read_origin
-from ptychoformer.measurement.options import ReconstructionOptions
+from ptychoformer.measurement.options import ReconstructionOptions, is_probe_file
+from ptychoformer.measurement.origin import read_origin
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.plugins import fields_of
 from ptychoformer.progress import say
@@ -63,6 +63,10 @@ stretched positions or a faulty detector do not show.
 beam of a synchrotron, or one that trembles, is. Use as many as make the resolution of --frc better;
 the R factor falls with every one.
 
+--probe begins with another probe than the one in the scan's file: that of a reconstruction of a
+known sample in the same beam (its .h5), or one made from the patterns (found), if the file's is
+worse than none.
+
 --watch renews a picture while it converges, every three seconds, or less often where that would
 take more than a twentieth of the time.
 
@@ -74,6 +78,7 @@ examples:
   ptychoformer reconstruct scan.cxi -o object.h5 --iterations 200 --refine-positions --watch now.png
   ptychoformer reconstruct scan.cxi -o object.h5 --frc --png object.png
   ptychoformer reconstruct scan.cxi -o object.h5 --frc --probe-modes 3
+  ptychoformer reconstruct scan.cxi -o object.h5 --probe yesterday.h5
   ptychoformer reconstruct scan.cxi -o quick.h5 --crop 128 --iterations 20"""
 AFTERWARDS = "The same command goes on where it was."  # said when it was interrupted
 
@@ -85,7 +90,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
     part.add_argument("--watch", type=png_name, metavar="FILE", help="picture that is renewed while it converges")
     part.add_argument("--frc", action="store_true", help="tell the resolution, by Fourier ring correlation of halves")
     _add_engine(part.add_argument_group("engine"))
-    add_reading(part)
+    add_reading(part, probe=True)
 
 
 def _add_engine(engine: argparse._ArgumentGroup) -> None:
@@ -107,7 +112,9 @@ def _add_engine(engine: argparse._ArgumentGroup) -> None:
         start, shown = parser(str(getattr(default, name))), f"{meaning} [%(default)s]"
         engine.add_argument(f"--{name.replace('_', '-')}", type=parser, default=start, metavar=letter, help=shown)
     engine.add_argument(
-        "--probe-known", action="store_true", help="take the scan's own probe as it is; otherwise it is refined"
+        "--probe-known",
+        action="store_true",
+        help="take the scan's probe, or --probe, as it is; else it is refined",
     )
     engine.add_argument("--refine-positions", action="store_true", help="let positions move by what the patterns say")
     engine.add_argument("--unwrap", action="store_true", help="take jumps by 2 pi out of the phase")
@@ -120,11 +127,16 @@ def run(options: Namespace) -> None:
     convergence, rings = (beside(output, ending) for ending in (".convergence.csv", ".frc.csv"))
     halves = halves_of(output) if options.frc else []
     parts = [path for half in halves for path in half]
-    check_outputs([output, convergence, options.png, options.watch, rings, *parts], [options.scan])
+    check_outputs([output, convergence, options.png, options.watch, rings, *parts], [options.scan, *_given(options)])
     with alone(output):
         check_pictures([options.png, options.watch], about_picture("reconstruct", options.scan))
         _check_replaced(options, (output, convergence), halves, rings)
         print(_made(options, output, convergence, rings))
+
+
+def _given(options: Namespace) -> list[str]:
+    """List the file of the probe, if one is given."""
+    return [options.probe] if options.probe is not None and is_probe_file(options.probe) else []
 
 
 def _made(options: Namespace, output: Path, convergence: Path, rings: Path) -> str:

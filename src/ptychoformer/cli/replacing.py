@@ -13,10 +13,10 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from ptychoformer.cli.arguments import HDF5, about_scan
+from ptychoformer.cli.arguments import HDF5, about_scan, reading
 from ptychoformer.errors import InputError, OutputError
 from ptychoformer.files import content_digest
-from ptychoformer.measurement.options import is_mask_file
+from ptychoformer.measurement.options import is_mask_file, is_probe_file
 from ptychoformer.measurement.preparation import PreparedScan
 from ptychoformer.provenance import read_provenance, sidecar
 
@@ -39,9 +39,13 @@ def scanned(options: Namespace, prepared: PreparedScan) -> dict[str, Any]:
 
     found = (fingerprint(array) for array in (prepared.counts, prepared.part_counts))
     about = about_scan(options) | dict(zip(OF_PATTERNS, found, strict=True))
-    # A mask in the scan's file is a part of the scan.
-    own = options.mask is not None and is_mask_file(options.mask)
-    return about | ({"mask_digest": content_digest(options.mask)} if own else {})
+    # What lies in the scan's file is a part of the scan.
+    read_as = reading(options)
+    if read_as.mask is not None and is_mask_file(read_as.mask):
+        about["mask_digest"] = content_digest(read_as.mask)
+    if read_as.probe is not None and is_probe_file(read_as.probe):
+        about["probe_digest"] = content_digest(read_as.probe)
+    return about
 
 
 def check_replaced(

@@ -30,8 +30,8 @@ from ptychoformer.cli.run_folder import (
 from ptychoformer.cli.tensorboard import curves
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.files import content_digest, locked, write_text
-from ptychoformer.measurement.matching import read_origin
 from ptychoformer.measurement.options import Patterns, choices_of
+from ptychoformer.measurement.origin import read_origin
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.resemblance import Seen, Tally
 from ptychoformer.outside import is_outside

@@ -16,9 +16,10 @@ import numpy as np
 from scipy.signal import resample
 
 from ptychoformer.measurement.cxi import create_dataset, read_transmission
-from ptychoformer.measurement.matching import Origin, check_reconstruction, label_step, read_origin
+from ptychoformer.measurement.matching import check_reconstruction, label_step
 from ptychoformer.measurement.modes import orthogonal, read_modes
 from ptychoformer.measurement.options import Patterns, Reading
+from ptychoformer.measurement.origin import Origin, read_origin
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared, rescaled_probe, write_patterns
 from ptychoformer.measurement.readers import merge_labels
 from ptychoformer.measurement.windows import whole_pixels

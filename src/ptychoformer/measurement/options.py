@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
 MASK_FILES = ".npy", ".tif", ".tiff"
+PROBE_FILES = ".npy", ".h5", ".hdf5"
+FOUND = "found"  # what a probe is called that is made from the patterns
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,14 @@ class Reading:
         {
             "description": "path of a dataset in an HDF5 file, or a .npy or .tif (not in a config), of integers that"
             " are 0 where a detector pixel is good; besides what the file itself masks"
+        },
+    ] = None
+    probe: Annotated[
+        str | None,
+        {
+            "description": "that a reconstruction begins with, in place of the file's own: path of a dataset in an HDF5"
+            " file, or a .npy or the .h5 of another reconstruction (not in a config); found: made from the patterns;"
+            " null: the file's own, or found, if it records none"
         },
     ] = None
     geometry: Annotated[
@@ -200,6 +210,11 @@ class ReconstructionOptions(Patterns, EngineOptions):
 def is_mask_file(mask: str) -> bool:
     """Say whether a mask is a file of its own, rather than a dataset of the scan's."""
     return mask.lower().endswith(MASK_FILES)
+
+
+def is_probe_file(probe: str) -> bool:
+    """Say whether a probe is a file of its own, rather than a dataset of the scan's."""
+    return probe.lower().endswith(PROBE_FILES)
 
 
 def names_of(options: type) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.pixels import Filling, beam_centre, light_of
 from ptychoformer.measurement.plausibility import doubts, falls_apart
 from ptychoformer.measurement.readers import AXES, RawScan, open_described
+from ptychoformer.measurement.readers.quantities import AGREEING
 from ptychoformer.measurement.readers.scan import chosen
 from ptychoformer.progress import say
 
@@ -173,6 +174,7 @@ def _prepared_scan(raw: RawScan, preparation: Preparation) -> PreparedScan:
         return _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
 
     optics = optics_of(raw, preparation, crop)
+    _check_probe_window(raw, optics, crop)
     probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
     positions = corners_of(raw, preparation, crop)
     warnings = raw.warnings + found.warnings + about_corners + _beside_the_beam(raw, centre, shown) + about_light
@@ -302,6 +304,20 @@ def _prepared_probe(probe: np.ndarray, crop: int, window: int) -> tuple[np.ndarr
     whole, held = (rescaled_probe(probe, crop, side) for side in (crop, window))
     total = photons(whole)
     return held, photons(held) / total if total else 1.0
+
+
+def _check_probe_window(raw: RawScan, optics: Optics | None, crop: int) -> None:
+    """Check that the probe of another scan has the pixels of this one.
+
+    Raises:
+        InputError: it has not.
+    """
+    if raw.probe_window and optics and abs(optics.pixel_size * crop / raw.probe_window - 1) > AGREEING:
+        raise InputError(
+            f"{raw.path}: the given probe is that of a window of {raw.probe_window:.4g} m, and the scan's window is one"
+            f" of {optics.pixel_size * crop:.4g} m: wavelength, distance or detector pixel differ; a probe has to be"
+            " found at those of the scan."
+        )
 
 
 def _middle(frame: tuple[int, int]) -> tuple[int, int]:

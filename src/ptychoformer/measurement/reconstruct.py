@@ -202,10 +202,13 @@ def _begun(
     """
     if prepared.probe is None and options.probe_from is None:
         raise InputError(
-            f"{path} holds no probe to be taken as it is; leave out --probe-known (probe_from: null in a config)."
+            f"{path} holds no probe to be taken as it is; leave out --probe-known (probe_from: null in a config), or"
+            " name one with --probe (probe)."
         )
     if prepared.probe is not None and not prepared.probe.any():
-        raise InputError(f"{path}: the probe that it records is zero everywhere in the window.")
+        raise InputError(
+            f"{path}: its probe is zero everywhere in the window; --probe (probe in a config) names another one."
+        )
     height, width = prepared.window
     if options.probe_modes > height * width:
         raise InputError(
@@ -215,7 +218,7 @@ def _begun(
     good = torch.from_numpy(np.fft.ifftshift(~prepared.mask))
     probe = prepared.probe
     if probe is None:
-        say(f"{path} records no probe; looking how far out of focus it is ...")
+        say("Looking how far out of focus the probe is ...")
         probe = first_probe(amplitudes, good, prepared.positions, options, device)
         say(f"Beginning with a probe that is {probe_diameter(probe):.3g} pixels across.")
     if options.probe_from is not None:
@@ -258,8 +261,8 @@ def _say_misfit(path: str | os.PathLike, run: Reconstruction, r_factor: float) -
     elif mean > STRUCTURE * noise and r_factor > (mean + noise) / 2:
         say(
             f"{path}: the object explains less than half of how patterns differ from their mean, beyond counting noise"
-            f" (the mean has an R factor of {mean:.3g}, noise {noise:.3g}), and may mean nothing; {cure}, or give it a"
-            " better first guess of the probe, or more iterations."
+            f" (the mean has an R factor of {mean:.3g}, noise {noise:.3g}), and may mean nothing; {cure}, or give it"
+            " another first guess of the probe (--probe), or more iterations."
         )
 
 
@@ -269,8 +272,8 @@ def _check_width(path: str | os.PathLike, run: Reconstruction) -> None:
     if run.options.probe_from is not None and width < step:
         say(
             f"{path}: the probe that was found is {width:.3g} pixels across, narrower than the step of {step:.3g}, so"
-            " that patterns share no light, and the object means nothing; a better first guess of the probe would help,"
-            " recorded in the scan's file, and the right positions."
+            " that patterns share no light, and the object means nothing; another first guess of the probe would help"
+            " (--probe), and the right positions."
         )
 
 

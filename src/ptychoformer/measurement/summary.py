@@ -55,6 +55,7 @@ class Summary:
             the geometry is not known.
         metres: (n, 2) the same in metres; None if the geometry is not known, and they are in
             pixels.
+        probe_given: whether the probe is what somebody said in place of the file's own.
     """
 
     path: Path
@@ -69,6 +70,7 @@ class Summary:
     lengths: dict[str, float | None]
     pixels: np.ndarray | None
     metres: np.ndarray | None
+    probe_given: bool
 
 
 class Fluence(TypedDict):
@@ -122,6 +124,7 @@ class Facts(TypedDict):
     step_pixels: float | None
     step_metres: float | None
     overlap_of_windows: float | None
+    probe_given: bool  # rather than recorded, or not
     probe_diameter_pixels: float | None
     overlap_of_probes: float | None
     warnings: list[str]
@@ -169,6 +172,7 @@ def summarise(path: str | os.PathLike, reading: Reading, patterns: Patterns) -> 
         lengths,
         pixels,
         metres,
+        reading.probe is not None,
     )
 
 
@@ -234,6 +238,7 @@ def as_mapping(summary: Summary) -> Facts:
         "step_pixels": step,
         "step_metres": None if summary.metres is None else _step_in_metres(summary, step),
         "overlap_of_windows": None if step is None else overlap(step, scan.window[0]),
+        "probe_given": summary.probe_given,
         "probe_diameter_pixels": probe,
         "overlap_of_probes": None if step is None or probe is None else overlap(step, probe),
         "warnings": list(scan.warnings),

@@ -41,7 +41,7 @@ def open_scan(
     positions: ArrayLike | str | None = None,
     *,
     unit: Unit | None = None,
-    probe: ArrayLike | None = None,
+    probe: "ArrayLike | str | os.PathLike | Reconstruction | None" = None,
     mask: ArrayLike | str | None = None,
     folder: str | os.PathLike | None = None,
     crop: int | None = None,
@@ -69,7 +69,8 @@ def open_scan(
         unit: of the positions: ``pixels`` of the object as the whole frame samples it, or
             ``metres``, which need ``wavelength``, ``distance`` and ``detector_pixel``. It must be
             said where one of these is given.
-        probe: with patterns: (h, w) complex, square root of photons, if it is known.
+        probe: with patterns: (h, w) complex, square root of photons, if it is known. With patterns
+            or a file: what a reconstruction begins with, see `reconstruct`.
         mask: with patterns: (h, w) bool, True where the detector is not to be trusted. With a file:
             the path of a dataset in it, or of a .npy or .tif, see `measurement.readers.mask`.
         folder: where arrays are kept as ``scan.cxi``.
@@ -98,6 +99,8 @@ def open_scan(
         options, positions = options | {"positions": positions}, None
     if isinstance(mask, str | os.PathLike):
         options, mask = options | {"mask": os.fspath(mask)}, None
+    if isinstance(probe, str | os.PathLike | Reconstruction):
+        options, probe = options | {"probe": _file_of(probe)}, None
     if isinstance(source, str | os.PathLike):
         _refuse_arrays(source, positions, unit, probe, mask, folder)
         path, place = Path(source), None
@@ -153,15 +156,19 @@ def reconstruct(
         options: ``iterations``, ``engine`` (rpie, epie), ``regularisation``, ``momentum``,
             ``probe_known``, ``probe_modes``, ``refine_positions``, ``frc``, ``watch``, ``seed``,
             ``threads`` and others of ``ptychoformer reconstruct``; and those of `open_scan`, in
-            place of the scan's.
+            place of the scan's. ``probe`` is what it begins with, in place of the file's own:
+            another reconstruction, or its file, a .npy, a dataset of the scan's file, or "found",
+            from the patterns.
 
     Raises:
         InputError: the scan or an option cannot be used.
         TrainingError: the reconstruction diverged.
     """
     scan, place = _opened(scan), Folder(folder)
-    output = place.path / "object.h5"
-    call("reconstruct", scan.path, output=output, **scan.options | options)
+    output, options = place.path / "object.h5", scan.options | options
+    if "probe" in options:
+        options["probe"] = _file_of(options["probe"])
+    call("reconstruct", scan.path, output=output, **options)
     return Reconstruction(output, place)
 
 
@@ -189,8 +196,7 @@ def train(
         TrainingError: the loss is no longer finite.
     """
     scan, place = _opened(scan), Folder(folder)
-    labels = obj.path if isinstance(obj, Reconstruction) else obj
-    call("train", scan.path, object=labels, output=place.path, **scan.options | options)
+    call("train", scan.path, object=_file_of(obj), output=place.path, **_without(scan, "probe") | options)
     return Run(place.path / "model.pt", place)
 
 
@@ -217,9 +223,19 @@ def predict(
     """
     scan, place = _opened(scan), Folder(folder)
     output, checkpoint = place.path / "scene.h5", run.checkpoint if isinstance(run, Run) else run
-    read_as = {name: value for name, value in scan.options.items() if name not in ("crop", "bin")}
+    read_as = _without(scan, "probe", "crop", "bin")
     call("predict", scan.path, checkpoint=checkpoint, output=output, **read_as | options)
     return Scene(output, place)
+
+
+def _without(scan: Scan, *names: str) -> dict[str, Any]:
+    """Return how a scan was opened, but for what a command does not heed."""
+    return {name: value for name, value in scan.options.items() if name not in names}
+
+
+def _file_of(made: Any) -> Any:
+    """Return the file of a reconstruction; whatever else is given, as it is."""
+    return made.path if isinstance(made, Reconstruction) else made
 
 
 def _opened(scan: Scan | str | os.PathLike) -> Scan:

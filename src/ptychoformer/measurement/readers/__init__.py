@@ -24,6 +24,7 @@ from ptychoformer.measurement.readers.guard import rehearse
 from ptychoformer.measurement.readers.hdf5 import open_source
 from ptychoformer.measurement.readers.mask import given_mask
 from ptychoformer.measurement.readers.nanoprobe import label_raster, merge_labels, open_nanoprobe
+from ptychoformer.measurement.readers.probe import with_probe
 from ptychoformer.measurement.readers.ptychi import open_ptychi
 from ptychoformer.measurement.readers.ptychodus import open_ptychodus
 from ptychoformer.measurement.readers.ptyd import open_ptyd
@@ -57,6 +58,7 @@ def open_scan(
     positions_axes: str = AXES,
     positions_turn: float = Reading.positions_turn,
     mask: str | None = None,
+    probe: str | None = None,
     replaced: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[RawScan]:
     """Open a measured scan, whose frames can be read until the context ends.
@@ -74,6 +76,7 @@ def open_scan(
         positions_turn: degrees by which positions are turned then, see `axes.turned`.
         mask: path of a dataset in the file, or a file, that names bad pixels besides those of the
             file's own mask, see `mask`; of the frames as they are yielded.
+        probe: in place of the file's own, which then need not be usable, see `probe`.
         replaced: what is given in place of the file's own, by name, of the lengths of
             `options.Geometry` and ``centre``; the file's then need not be usable.
 
@@ -94,6 +97,8 @@ def open_scan(
         raise InputError(
             f"{path}: a step is of the formats nanoprobe and hdf5, not of {format}, which records positions."
         )
+    if probe is not None:
+        replaced = {**replaced, "probe": probe}
     match format:
         case "cxi":
             opened = open_cxi(path, replaced)
@@ -104,7 +109,7 @@ def open_scan(
         case "ptyd":
             opened = open_ptyd(path, replaced)
         case "velociprobe":
-            opened = open_velociprobe(path)
+            opened = open_velociprobe(path, replaced)
         case "nanoprobe":
             opened = open_nanoprobe(path, nanoprobe.STEP if step is None else step)
         case "hdf5":
@@ -112,7 +117,7 @@ def open_scan(
         case other:
             raise InputError(f"There is no format '{other}' of scans; it must be one of {', '.join(FORMATS)}.")
     with opened as raw:
-        raw = recorded(_masked(raw, mask))  # a pixel that is masked is no light
+        raw = recorded(_masked(with_probe(raw, probe), mask))  # a pixel that is masked is no light
         raw = raw if format == "hdf5" else _reordered(raw, positions_axes)
         yield _turned(raw, positions_turn)
 
@@ -160,6 +165,7 @@ def open_described(path: str | os.PathLike, reading: Reading) -> AbstractContext
         positions_axes=AXES if reading.positions_axes is None else reading.positions_axes,
         positions_turn=reading.positions_turn,
         mask=reading.mask,
+        probe=reading.probe,
         replaced={name: value for name, value in given.items() if value is not None},
     )
 

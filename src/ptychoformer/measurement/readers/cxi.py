@@ -85,6 +85,9 @@ def _read(source: Source, replaced: Mapping[str, Any]) -> RawScan:
         else (_pixels(source.path, own), None)
     )
     check_positions(str(source.path), positions, count)
+    probe, about = None, detector.warnings
+    if own is not None:
+        probe, about = (None, ()) if "probe" in replaced else (_probe(source, frame), _modes(source))
     return RawScan(
         path=source.path,
         format="cxi",
@@ -105,9 +108,9 @@ def _read(source: Source, replaced: Mapping[str, Any]) -> RawScan:
         centre=detector.centre if own is None else None,
         particle=particle if named or energetic else None,
         particle_named=named is not None,
-        probe=None if own is None else _probe(source, frame),
+        probe=probe,
         simulated=own is not None and source.attribute("ptychography", "photons") is not None,
-        warnings=(detector.warnings if own is None else _modes(source)) + warnings + corrected + _others(source),
+        warnings=about + warnings + corrected + _others(source),
     )
 
 

@@ -5,7 +5,7 @@
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -96,7 +96,7 @@ class Source:
                 )
             return found
 
-    def stack(self, name: str) -> h5py.Dataset | Stack | None:
+    def stack(self, name: str, kinds: str = "biuf") -> h5py.Dataset | Stack | None:
         """Find the dataset ``name``, or all datasets data_000001, data_000002, ... of the group
         ``name`` as one, if there is either.
 
@@ -105,12 +105,12 @@ class Source:
         """
         where, names = f"{self.path}: '{name}'", sorted(filter(PART.fullmatch, self.names(name)))
         if not names:
-            return self.array(name)
+            return self.array(name, kinds)
         if len(names) > MOST_PARTS:
             raise InputError(f"{where} holds {len(names)} datasets of patterns, at most {MOST_PARTS} can be.")
         first = int(PART.fullmatch(names[0])[1])
         parts = {f"data_{number:06d}": None for number in range(first, first + len(names))}
-        parts |= {part: self.array(f"{name}/{part}") for part in names}
+        parts |= {part: self.array(f"{name}/{part}", kinds) for part in names}
         if missing := [part for part, found in parts.items() if found is None]:
             raise InputError(f"{where} holds {names[0]} to {names[-1]}, but no {missing[0]}.")
         return stacked(where, parts)
@@ -122,9 +122,9 @@ class Source:
             found = self._reach.find(where, self._root, name)
             return list(found) if isinstance(found, h5py.Group) else []
 
-    def likely(self, fits: Callable[[tuple[int, ...]], bool]) -> list[str]:
-        """List what numbers of a shape that ``fits`` are in the file, the largest first: paths that
-        `stack` takes.
+    def likely(self, fits: Callable[[tuple[int, ...]], bool], kinds: str = "biuf") -> list[str]:
+        """List what numbers of these ``kinds`` and a shape that ``fits`` are in the file, the
+        largest first: paths that `stack` takes.
         """
         names: list[str] = []
 
@@ -137,16 +137,16 @@ class Source:
         found = {}
         for name in names:
             with suppress(InputError):  # it is something else
-                stack = self.stack(name)  # None of a link that leads nowhere
+                stack = self.stack(name, kinds)  # None of a link that leads nowhere
                 found |= {name: math.prod(stack.shape)} if stack is not None and fits(stack.shape) else {}
         whole = [name for name in found if not (PART.fullmatch(Path(name).name) and str(Path(name).parent) in found)]
         return sorted(whole, key=found.get, reverse=True)
 
-    def suggestion(self, what: str, fits: Callable[[tuple[int, ...]], bool]) -> str:
+    def suggestion(self, what: str, fits: Callable[[tuple[int, ...]], bool], kinds: str = "biuf") -> str:
         """Suggest where ``what``, which was not found or not named, may be, as `likely` has it:
         words to be added to a sentence; empty if nowhere.
         """
-        likely = " or ".join(f"'{path}'" for path in self.likely(fits)[:MOST_NAMED])
+        likely = " or ".join(f"'{path}'" for path in self.likely(fits, kinds)[:MOST_NAMED])
         return f"; the {what} may be {likely}" if likely else ""
 
     def small(self, name: str, kinds: str = "biuf") -> np.ndarray | None:
@@ -253,6 +253,37 @@ def open_scan_of(path: Path, read: Callable[[Source], RawScan]) -> Iterator[RawS
     rehearse(path, glance)
     with open_source(path) as source:
         yield read(source)
+
+
+def read_named(
+    path: Path, name: str, what: str, frame: tuple[int, int], kinds: str, endings: Iterable[str]
+) -> np.ndarray:
+    """Read the dataset ``name`` that somebody says is ``what`` (..., h, w) of a scan with patterns
+    of ``frame`` (h, w) pixels.
+
+    Args:
+        kinds: of number that it should hold; those that are found are for the caller to judge.
+        endings: of files of their own that it could be as well.
+
+    Raises:
+        InputError: the scan's file is no HDF5, has no such dataset, or none of numbers.
+    """
+    if not h5py.is_hdf5(path):
+        raise InputError(
+            f"{path} is no HDF5 file in which '{name}' could be the {what}; a file of its own ends in"
+            f" {', '.join(endings)}."
+        )
+
+    def values() -> np.ndarray:
+        with open_source(path) as source:
+            found = source.small(name, "biufc")
+            if found is None:
+                likely = source.suggestion(what, lambda shape: shape in (frame, frame[::-1]), kinds)
+                raise InputError(f"{path}: '{name}' is not in the file{likely}.")
+            return np.swapaxes(found, -1, -2) if found.ndim > 1 and source.by_columns(name) else found
+
+    rehearse(path, values)
+    return values()
 
 
 def _holding(group: h5py.Group) -> str:

@@ -7,15 +7,13 @@ a dataset of that file or a file of NumPy or TIFF.
 from collections.abc import Iterable
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.files import check_file
 from ptychoformer.measurement.options import MASK_FILES, is_mask_file
 from ptychoformer.measurement.readers import npy
-from ptychoformer.measurement.readers.guard import rehearse
-from ptychoformer.measurement.readers.hdf5 import open_source
+from ptychoformer.measurement.readers.hdf5 import read_named
 from ptychoformer.measurement.readers.scan import LARGEST_ARRAY, decoding
 
 
@@ -33,7 +31,7 @@ def given_mask(scan: Path, mask: str, frame: tuple[int, int]) -> np.ndarray:
     """
     own = is_mask_file(mask)
     where = mask if own else f"{scan}: '{mask}'"
-    flags = _of_file(Path(mask)) if own else _of_dataset(scan, mask, frame)
+    flags = _of_file(Path(mask)) if own else read_named(scan, mask, "mask", frame, "biu", MASK_FILES)
     if flags.dtype.kind not in "biu":
         raise InputError(
             f"{where} must be a mask of booleans or integers, 0 where a pixel is good, found {flags.dtype}."
@@ -69,22 +67,3 @@ def _of_file(path: Path) -> np.ndarray:
         if (size := file.series[0].nbytes) > LARGEST_ARRAY:
             raise InputError(f"{path} must not be larger than {LARGEST_ARRAY} bytes, found {size}.")
         return file.asarray()
-
-
-def _of_dataset(scan: Path, name: str, frame: tuple[int, int]) -> np.ndarray:
-    if not h5py.is_hdf5(scan):
-        raise InputError(
-            f"{scan} is no HDF5 file in which '{name}' could be the mask; a file of its own ends in"
-            f" {', '.join(MASK_FILES)}."
-        )
-
-    def flags() -> np.ndarray:
-        with open_source(scan) as source:
-            found = source.small(name)
-            if found is None:
-                likely = source.suggestion("mask", lambda shape: shape[-2:] in (frame, frame[::-1]) and len(shape) == 2)
-                raise InputError(f"{scan}: '{name}' is not in the file{likely}.")
-            return found.T if source.by_columns(name) else found
-
-    rehearse(scan, flags)
-    return flags()

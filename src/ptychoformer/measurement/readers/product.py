@@ -132,7 +132,7 @@ def read_product(source: Source, frame: tuple[int, int], replaced: Mapping[str, 
             f"{source.path}: the attribute 'far_field' must be true, patterns of the near field are not read."
         )
     energy = unless_replaced(lambda: _energy(source), None, "wavelength" in replaced)
-    probe, warnings = _probe(source, frame)
+    probe, warnings = (None, ()) if "probe" in replaced else _probe(source, frame)
     return Product(
         positions=_positions(source),
         numbers=numbers_of(source, NUMBERS),

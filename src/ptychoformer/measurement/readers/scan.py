@@ -51,7 +51,9 @@ class RawScan:
         particle: that makes the patterns, a key of `particles.MASSES`; None if the file neither
             names it nor gives its energy, which is a photon's unless it says otherwise.
         particle_named: whether the file names it.
-        probe: (h, w) complex64, square root of recorded photons; known, or a first guess.
+        probe: (h, w) complex64, square root of recorded photons; known, or a first guess. That of
+            another reconstruction has the pixels of its crop.
+        probe_window: side of the probe's window, metres, where it is that of another scan.
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32, NaN where the
             file holds no number, in order; each call starts anew.
@@ -82,6 +84,7 @@ class RawScan:
     particle: str | None = None
     particle_named: bool = False
     probe: np.ndarray | None = None
+    probe_window: float | None = None
     simulated: bool = False
     warnings: tuple[str, ...] = ()
     numbers: np.ndarray | None = None
@@ -226,10 +229,11 @@ def first_mode(path: object, modes: np.ndarray, frame: Sequence[int]) -> tuple[n
     """
     if modes.ndim < 2 or not modes.size or modes.shape[-2:] != tuple(frame):
         raise InputError(
-            f"{path}: a probe of shape {modes.shape} does not fit patterns of {frame[0]} x {frame[1]} pixels."
+            f"{path}: a probe of shape {modes.shape} does not fit patterns of {frame[0]} x {frame[1]} pixels; --probe"
+            " (probe in a config) names another one."
         )
     if not sound(modes).all():
-        raise InputError(f"{path}: 'probe' holds NaN or infinity.")
+        raise InputError(f"{path}: the probe holds NaN or infinity; --probe (probe in a config) names another one.")
     modes = modes.reshape(-1, *frame)
     return modes[0].astype(np.complex64), first_kept(path, len(modes))
 

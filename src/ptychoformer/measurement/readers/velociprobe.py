@@ -12,10 +12,11 @@ No wavelength, distance or pixel size is recorded. A bare ``.npz`` with these ar
 import bz2
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import Any, BinaryIO
 
 import numpy as np
 from scipy.fft import fftshift
@@ -38,18 +39,21 @@ BLOCK = 2**20  # bytes unpacked at a time
 
 
 @contextmanager
-def open_velociprobe(path: Path) -> Iterator[RawScan]:
+def open_velociprobe(path: Path, replaced: Mapping[str, Any] = MappingProxyType({})) -> Iterator[RawScan]:
     """Open the scan in a ``.npz.bz2`` or ``.npz``; it is unpacked to a temporary file, as bzip2
     only reads forwards.
+
+    Args:
+        replaced: as in `readers.open_scan`.
 
     Raises:
         InputError: the file is damaged, lacks an array, or its arrays do not fit each other.
     """
     with _unpacked(path) as file, _archive(path, file) as archive:
-        yield _read(path, archive)
+        yield _read(path, archive, "probe" not in replaced)
 
 
-def _read(path: Path, archive: zipfile.ZipFile) -> RawScan:
+def _read(path: Path, archive: zipfile.ZipFile, with_probe: bool) -> RawScan:
     data, scan = (npy.member(str(path), archive, name, "biuf") for name in ("data", "scan"))
     count, *frame = _single(data, 3)
     check_frames(data.where, (count, *frame))
@@ -58,7 +62,7 @@ def _read(path: Path, archive: zipfile.ZipFile) -> RawScan:
         raise InputError(f"{scan.where} must hold y and x of each position, found shape {scan.shape}.")
     check_positions(str(path), positions, count)
     probe, warnings = None, ()
-    if "probe.npy" in archive.namelist():
+    if with_probe and "probe.npy" in archive.namelist():
         modes = npy.read(npy.member(str(path), archive, "probe", "biufc"))
         probe, warnings = first_mode(path, modes, frame)
     return RawScan(

@@ -136,7 +136,9 @@ def _axes(facts: Facts) -> str:
 
 def _probe(facts: Facts) -> str:
     diameter = facts["probe_diameter_pixels"]
-    return "not recorded" if diameter is None else f"recorded, {diameter:.3g} pixels across"
+    if diameter is None:
+        return "made from the patterns" if facts["probe_given"] else "not recorded"
+    return f"{'given' if facts['probe_given'] else 'recorded'}, {diameter:.3g} pixels across"
 
 
 def _overlap(facts: Facts) -> str:
