@@ -17,6 +17,7 @@ from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.evaluation.synchronise import PHASES, TIE
+from ptychoformer.evaluation.tiff import tiff_names, write_tiffs
 from ptychoformer.files import alone
 from ptychoformer.measurement.matching import SAME_PIXEL
 from ptychoformer.measurement.options import Patterns
@@ -79,7 +80,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Predict a scan pattern by pattern, and stitch the scene as it comes."""
     checkpoint = checkpoint_in(options.checkpoint)
-    tiffs = [f"{options.tiff}_amplitude.tif", f"{options.tiff}_phase.tif"] if options.tiff else []
+    tiffs = tiff_names(options.tiff) if options.tiff else []
     about = about_picture("predict", options.scan)
     check_outputs([options.output, options.png, *tiffs], [options.scan, checkpoint])
     with alone(options.output):
@@ -131,7 +132,6 @@ def _show(options: Namespace, about: str) -> None:
 
         draw_scene(options.output, options.png, about)
     if options.tiff:
-        from ptychoformer.evaluation.tiff import write_tiffs
         from ptychoformer.storage import open_hdf5
 
         with open_hdf5(options.output) as file:
