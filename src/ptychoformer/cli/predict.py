@@ -107,7 +107,8 @@ def _predicted(options: Namespace, checkpoint: Path) -> dict[str, Any]:
             say(warning)
         scan, made_by = scanned(options, prepared), {"checkpoint": network.digest}
         check_replaced(options.output, scan, made_by, told_by="checkpoint")
-        _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
+        _check_window(options.scan, prepared, checkpoint, network.window, trained)
+        _warn_of_other_pixels(options.scan, prepared, checkpoint, trained)
         _warn_of_other_axes(options.scan, prepared, checkpoint, trained)
         _warn_without_mask(options.scan, prepared, checkpoint, trained)
         stitching = {"weighting": options.weighting, "phase": options.phase}
@@ -138,16 +139,28 @@ def _show(options: Namespace, about: str) -> None:
             write_tiffs(file["scene"], options.tiff, about)
 
 
-def _check_that_it_fits(
+def _check_window(
     path: str, prepared: PreparedScan, checkpoint: Path, window: tuple[int, int], trained: PreparedAs
 ) -> None:
-    if prepared.window != window:
-        found, expected = (" x ".join(map(str, shape)) for shape in (prepared.window, window))
-        bin = trained.get("bin", max(1, prepared.crop // window[0]))
-        raise InputError(
-            f"{checkpoint} was trained on patterns of {expected} pixels, {path} gives {found}; "
-            f"--crop {trained.get('crop', bin * window[0])} --bin {bin} would fit."
-        )
+    """Check that patterns have the ``window`` (h, w) of the network's, and say which crop would do.
+
+    Raises:
+        InputError: they have another.
+    """
+    if prepared.window == window:
+        return
+    found, expected = (" x ".join(map(str, shape)) for shape in (prepared.window, window))
+    bin = trained.get("bin", max(1, prepared.crop // window[0]))
+    raise InputError(
+        f"{checkpoint} was trained on patterns of {expected} pixels, {path} gives {found}; "
+        f"--crop {trained.get('crop', bin * window[0])} --bin {bin} would fit."
+    )
+
+
+def _warn_of_other_pixels(path: str, prepared: PreparedScan, checkpoint: Path, trained: PreparedAs) -> None:
+    """Warn of pixels of another size than the object's were in training; of another crop, where a
+    size is not known.
+    """
     own, pixel_size = prepared.optics.pixel_size if prepared.optics else None, trained.get("pixel_size")
     if own and pixel_size:
         if abs(own / pixel_size - 1) > SAME_PIXEL:
