@@ -1,5 +1,6 @@
 """Downloads, from a server on this machine."""
 
+import errno
 import gzip
 import hashlib
 import os
@@ -313,3 +314,20 @@ def test_a_users_file_is_copied_as_it_was_when_the_work_was_planned(tmp_path, ou
     with pytest.raises(InputError, match=r"mine\.npy is no longer there"):
         keep(local, SHA256[:16], output.with_name("another.npy"))
     assert [path.name for path in output.parent.iterdir()] == ["probe.npy"]
+
+
+def test_a_users_file_that_may_not_be_read_is_named_and_not_its_copy(tmp_path, output, monkeypatch):
+    local, opened = tmp_path / "mine.npy", open
+    local.write_bytes(CONTENT)
+
+    def refusing(file, *mode, **how):
+        if file == local:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        return opened(file, *mode, **how)
+
+    monkeypatch.setattr("builtins.open", refusing)
+    with pytest.raises(InputError, match=r"mine\.npy cannot be read \(Permission denied\)"):
+        keep(local, SHA256[:16], output)
+    with pytest.raises(InputError, match=r"mine\.npy cannot be read \(Permission denied\)"):
+        provide("mine.npy", {"url": None, "sha256": SHA256}, tmp_path, LIMITS, output)
+    assert not list(output.parent.iterdir())

@@ -17,6 +17,7 @@ from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
 from ptychoformer.evaluation.stitch import WEIGHTINGS
 from ptychoformer.evaluation.synchronise import PHASES, TIE
+from ptychoformer.evaluation.tiff import tiff_names, write_tiffs
 from ptychoformer.files import alone
 from ptychoformer.measurement.matching import SAME_PIXEL
 from ptychoformer.measurement.options import Patterns
@@ -79,7 +80,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Predict a scan pattern by pattern, and stitch the scene as it comes."""
     checkpoint = checkpoint_in(options.checkpoint)
-    tiffs = [f"{options.tiff}_amplitude.tif", f"{options.tiff}_phase.tif"] if options.tiff else []
+    tiffs = tiff_names(options.tiff) if options.tiff else []
     about = about_picture("predict", options.scan)
     check_outputs([options.output, options.png, *tiffs], [options.scan, checkpoint])
     with alone(options.output):
@@ -106,7 +107,8 @@ def _predicted(options: Namespace, checkpoint: Path) -> dict[str, Any]:
             say(warning)
         scan, made_by = scanned(options, prepared), {"checkpoint": network.digest}
         check_replaced(options.output, scan, made_by, told_by="checkpoint")
-        _check_that_it_fits(options.scan, prepared, checkpoint, network.window, trained)
+        _check_window(options.scan, prepared, checkpoint, network.window, trained)
+        _warn_of_other_pixels(options.scan, prepared, checkpoint, trained)
         _warn_of_other_axes(options.scan, prepared, checkpoint, trained)
         _warn_without_mask(options.scan, prepared, checkpoint, trained)
         stitching = {"weighting": options.weighting, "phase": options.phase}
@@ -131,23 +133,34 @@ def _show(options: Namespace, about: str) -> None:
 
         draw_scene(options.output, options.png, about)
     if options.tiff:
-        from ptychoformer.evaluation.tiff import write_tiffs
         from ptychoformer.storage import open_hdf5
 
         with open_hdf5(options.output) as file:
             write_tiffs(file["scene"], options.tiff, about)
 
 
-def _check_that_it_fits(
+def _check_window(
     path: str, prepared: PreparedScan, checkpoint: Path, window: tuple[int, int], trained: PreparedAs
 ) -> None:
-    if prepared.window != window:
-        found, expected = (" x ".join(map(str, shape)) for shape in (prepared.window, window))
-        bin = trained.get("bin", max(1, prepared.crop // window[0]))
-        raise InputError(
-            f"{checkpoint} was trained on patterns of {expected} pixels, {path} gives {found}; "
-            f"--crop {trained.get('crop', bin * window[0])} --bin {bin} would fit."
-        )
+    """Check that patterns have the ``window`` (h, w) of the network's, and say which crop would do.
+
+    Raises:
+        InputError: they have another.
+    """
+    if prepared.window == window:
+        return
+    found, expected = (" x ".join(map(str, shape)) for shape in (prepared.window, window))
+    bin = trained.get("bin", max(1, prepared.crop // window[0]))
+    raise InputError(
+        f"{checkpoint} was trained on patterns of {expected} pixels, {path} gives {found}; "
+        f"--crop {trained.get('crop', bin * window[0])} --bin {bin} would fit."
+    )
+
+
+def _warn_of_other_pixels(path: str, prepared: PreparedScan, checkpoint: Path, trained: PreparedAs) -> None:
+    """Warn of pixels of another size than the object's were in training; of another crop, where a
+    size is not known.
+    """
     own, pixel_size = prepared.optics.pixel_size if prepared.optics else None, trained.get("pixel_size")
     if own and pixel_size:
         if abs(own / pixel_size - 1) > SAME_PIXEL:

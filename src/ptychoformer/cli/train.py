@@ -177,23 +177,33 @@ def _train(options: Namespace, files: Mapping[str, Path], follow: "Follower | No
     scan |= {"object": content_digest(options.object)}
     # Before anything is replaced there; what the labelled scan tells, before anything is trained.
     check_run(files, scan, settings | source | {name: preparation[name] for name in ("crop", "bin")})
-    settings["n_train"] = _labelled(options, files, preparation["crop"])
-    training = training_options(options, settings["n_train"])
-    check_run(files, scan, {"n_train": settings["n_train"], "training": asdict(training)})
+    n_train = _labelled(options, files, preparation["crop"])
+    training = training_options(options, n_train)
+    settled = {"n_train": n_train, "training": asdict(training)}
+    check_run(files, scan, settled)
     from ptychoformer.training.fit import delete_state, fit
 
     threads = threads_of(options)
-    entries = {"model": model, "loss": minimised, "training": training}
-    drawn = {"n_train": settings["n_train"], "seed": options.seed}
-    results = {"checkpoint": files[CHECKPOINT], "history": files[HISTORY], "threads": threads, "code": code}
-    said = {"follow": follow, "advice": shorter(options, training.batch_size)}
-    facts = fit(files[DATASET], **entries, **drawn, **results, **said) | {"threads": threads}
-    preparation["label_deviation"], judged = _judged(files, settings, training.subset, threads)
+    facts = fit(
+        files[DATASET],
+        seed=options.seed,
+        checkpoint=files[CHECKPOINT],
+        history=files[HISTORY],
+        model=model,
+        loss=minimised,
+        n_train=n_train,
+        training=training,
+        threads=threads,
+        code=code,
+        follow=follow,
+        advice=shorter(options, training.batch_size),
+    )
+    facts |= {"threads": threads}
+    preparation["label_deviation"], judged = _judged(files, n_train, options.seed, training.subset, threads)
     seen = {"seen": _seen(files[DATASET])}  # numbers that say nothing to a reader of the provenance
     write_text(json.dumps(preparation | seen, indent=2) + "\n", files[PREPARATION])
     write_text(json.dumps(judged, indent=2) + "\n", files[JUDGEMENT])
-    settings["training"] = asdict(training)
-    record(files[CHECKPOINT], settings | preparation | scan, time.perf_counter() - began, facts)
+    record(files[CHECKPOINT], settings | settled | preparation | scan, time.perf_counter() - began, facts)
     delete_state(files[CHECKPOINT])
     print(f"{facts['patterns']} patterns in {facts['training_seconds']} s: {files[CHECKPOINT]}")
     return judged
@@ -204,9 +214,15 @@ def _prepared(options: Namespace, model: NetworkEntry) -> tuple[PreparedAs, dict
     network can be built for the patterns and there is an object.
     """
     with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
-        preparation: PreparedAs = {"crop": prepared.crop, "bin": options.bin, "window": list(prepared.window)}
-        preparation["pixel_size"] = prepared.optics.pixel_size if prepared.optics else None
-        preparation |= {"positions_axes": prepared.axes, "positions_turn": prepared.turn, "mask": options.mask}
+        preparation: PreparedAs = {
+            "crop": prepared.crop,
+            "bin": options.bin,
+            "window": list(prepared.window),
+            "pixel_size": prepared.optics.pixel_size if prepared.optics else None,
+            "positions_axes": prepared.axes,
+            "positions_turn": prepared.turn,
+            "mask": options.mask,
+        }
     for warning in prepared.warnings:
         say(warning)
     check_window(model, prepared, options.bin)
@@ -221,9 +237,15 @@ def _labelled(options: Namespace, files: Mapping[str, Path], crop: int) -> int:
     from ptychoformer.training.few import about_few
     from ptychoformer.training.split import split_of
 
-    made = {"output": files[DATASET], "object_output": files[LABELS]}
-    made |= {"labels": None, "reconstruction": options.object}
-    make_labelled(options.scan, reading(options), Patterns(crop, options.bin), **made)
+    make_labelled(
+        options.scan,
+        reading(options),
+        Patterns(crop, options.bin),
+        labels=None,
+        reconstruction=options.object,
+        output=files[DATASET],
+        object_output=files[LABELS],
+    )
     split = split_of(read_scan(files[DATASET]))
     if few := about_few(split):
         say(few)
@@ -265,7 +287,7 @@ def shorter(options: Namespace, batch_size: int) -> str:
 
 
 def _judged(
-    files: Mapping[str, Path], settings: Mapping[str, Any], subset: str, threads: int
+    files: Mapping[str, Path], n_train: int, seed: int, subset: str, threads: int
 ) -> tuple[dict[str, float], "Judgement"]:
     """Say whether the network has learnt anything; returns the standard deviation of its
     training labels, and what was found.
@@ -279,11 +301,11 @@ def _judged(
 
     scan, network = read_scan(files[DATASET]), TrainedNetwork(files[CHECKPOINT], threads)
     split = split_of(scan)
-    trained = training_subset(split, settings["n_train"], settings["seed"], subset)
+    trained = training_subset(split, n_train, seed, subset)
     means, deviations = label_statistics(scan, trained, network.normalisation)
     judged = judge(files[DATASET], network, means)
     print(f"On {judged['patterns']} patterns of the part that was never trained on:\n{table(judged)}")
-    print(f"The network is {sentence(judged, _advice(split, settings['n_train']))}")
+    print(f"The network is {sentence(judged, _advice(split, n_train))}")
     return dict(zip(CHANNELS, map(float, deviations), strict=True)), judged
 
 

@@ -28,10 +28,10 @@ from ptychoformer.errors import InputError, OutputError, first_line
 from ptychoformer.evaluation import CHANNELS
 from ptychoformer.evaluation.network import TrainedNetwork
 from ptychoformer.files import atomic, content_digest
+from ptychoformer.training.inputs import LEAST_ROOT
 from ptychoformer.training.normalisation import Normalisation
 
 PHOTONS = "photons"
-LEAST_ROOT = 1e-6  # as in `training.inputs`
 
 
 def _roots_over_their_greatest(photons: Tensor) -> Tensor:

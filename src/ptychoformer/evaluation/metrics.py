@@ -108,13 +108,13 @@ def measure(
 
 
 def _check_that_they_belong_together(split: Split, patches: Patches, dataset: str | os.PathLike) -> None:
-    same = np.array_equal(patches.index, split.test) and patches.window == split.scan.window
-    same_blocks = patches.blocks.keys() == split.blocks.keys()
-    if not (
-        same
-        and same_blocks
+    belong = (
+        patches.window == split.scan.window
+        and np.array_equal(patches.index, split.test)
+        and patches.blocks.keys() == split.blocks.keys()
         and all(np.array_equal(patches.blocks[name], places) for name, places in split.blocks.items())
-    ):
+    )
+    if not belong:
         raise InputError(f"{patches.amplitude.file.filename} is not a prediction of the test patterns of {dataset}.")
 
 
@@ -141,10 +141,10 @@ def _scene_rows(
     regions = {name: Region(pixels & stitched) for name, pixels in _regions(split, split.unseen_pixels[place]).items()}
     # Synchronising moves phases alone: the amplitude of both levels is one image, and is scored
     # once.
-    rows = {"amplitude": list(_image_rows(scenes[SCENE], "amplitude", here, regions, common))}
+    of_amplitude = list(_image_rows(scenes[SCENE], "amplitude", here, regions, common))
     for level, scene in scenes.items():
-        rows["phase"] = _image_rows(scene, "phase", here, regions, common)
-        yield from ((region, level, *row) for channel in CHANNELS for region, *row in rows[channel])
+        of_phase = _image_rows(scene, "phase", here, regions, common)
+        yield from ((region, level, *row) for region, *row in (*of_amplitude, *of_phase))
 
 
 def _own_scene(path: str | os.PathLike, block: str, level: str, place: Rectangle, patches: Patches) -> Scene:
@@ -163,13 +163,12 @@ def _image_rows(
     """
     image, here = rescaled(getattr(scene, channel), channel, scene.normalisation, common), truth[channel]
     image = np.where(np.isfinite(scene.amplitude), image, 0)
-    for (name, region), found in zip(
-        regions.items(), scores_by_region(Images.of(image), here, regions.values()), strict=True
-    ):
+    by_region = scores_by_region(Images.of(image), here, regions.values())
+    for (name, region), found in zip(regions.items(), by_region, strict=True):
         yield from ((name, channel, metric, float(value)) for metric, value in found.items())
         if channel == "phase":
             relative = Images.of(without_constant(image, here.values, region.pixels))
-            found = scores_by_region(relative, here, [region])[0]
+            (found,) = scores_by_region(relative, here, [region])
             yield from ((name, RELATIVE_PHASE, metric, float(value)) for metric, value in found.items())
 
 

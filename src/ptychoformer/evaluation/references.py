@@ -58,18 +58,20 @@ def reference_patches(
     trained = training_subset(split_of(scan), n_train, seed, subset)
     normalisation = training_normalisation(scan, trained)
     means, _ = label_statistics(scan, trained, normalisation)
-    scan = read_scan(test)
-    split = tested_split(scan, transferred)
-    truth = _reconstructed(scan, reconstruction) if kind == "epie" else (scan.amplitude, scan.phase)
-    images = normalisation.normalised("amplitude", truth[0]), normalisation.normalised("phase", truth[1])
+    tested = read_scan(test)
+    split = tested_split(tested, transferred)
+    amplitude, phase = _reconstructed(tested, reconstruction) if kind == "epie" else (tested.amplitude, tested.phase)
+    images = normalisation.normalised("amplitude", amplitude), normalisation.normalised("phase", phase)
     if kind == "floor":
         images = tuple(np.full_like(image, mean) for image, mean in zip(images, means, strict=True))
     # A reconstruction is a whole object: its patches are stitched where they were cut.
-    corners = scan.positions if kind == "epie" else scan.true_positions
-    with create_patches(output, split, normalisation, cut_at=corners) as (amplitude, phase):
-        for part in chunks(len(split.test), scan.window):
-            amplitude[part], shape = (windows(image, corners[split.test[part]], scan.window) for image in images)
-            phase[part] = shape + means[1] - shape.mean(axis=(1, 2), keepdims=True) if kind == "one_pattern" else shape
+    corners = tested.positions if kind == "epie" else tested.true_positions
+    with create_patches(output, split, normalisation, cut_at=corners) as (amplitudes, phases):
+        for part in chunks(len(split.test), tested.window):
+            amplitudes[part], found = (windows(image, corners[split.test[part]], tested.window) for image in images)
+            if kind == "one_pattern":
+                found = found + means[1] - found.mean(axis=(1, 2), keepdims=True)
+            phases[part] = found
 
 
 def _reconstructed(scan: Scan, path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:

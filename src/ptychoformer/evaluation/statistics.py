@@ -185,7 +185,7 @@ def analyses(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make an ANOVA of every group of comparable rows, and test every pair of its levels.
 
-    A group shares ``GROUP``. Floor and ceiling are no levels and are left out. The threshold of the
+    A group shares ``GROUP``. References are no levels and are left out. The threshold of the
     pairs is Bonferroni's, 0.05 over their number in the group.
 
     Args:

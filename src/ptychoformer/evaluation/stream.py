@@ -115,7 +115,7 @@ def predict_scene(
 
     Args:
         network: what predicts the patterns.
-        normalisation: of those labels.
+        normalisation: of the labels, on whose scale the network answers.
         output: HDF5 file.
         weighting: as in `stitch.window_weights`.
         phase: ``plain`` or ``synchronised``, how phase is stitched.

@@ -13,8 +13,13 @@ from ptychoformer.files import atomic
 LARGEST_TIFF = 2**32 - 2**16  # bytes; ImageJ knows no larger ones
 
 
-def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike, about: str = "") -> list[str]:
-    """Write a scene as ``PREFIX_amplitude.tif`` and ``PREFIX_phase.tif``, some rows at a time.
+def tiff_names(prefix: str | os.PathLike) -> list[str]:
+    """Name the files of a scene, one for each channel: PREFIX_amplitude.tif, PREFIX_phase.tif."""
+    return [f"{os.fspath(prefix)}_{channel}.tif" for channel in CHANNELS]
+
+
+def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike, about: str = "") -> None:
+    """Write a scene as the files of `tiff_names`, some rows at a time.
 
     They are float32, with the size of a pixel in micrometres if it is known.
 
@@ -22,16 +27,11 @@ def write_tiffs(scene: h5py.Group, prefix: str | os.PathLike, about: str = "") -
         scene: group that `stream.predict_scene` wrote.
         about: what the files say of themselves (ImageJ's Info), if anything.
 
-    Returns:
-        The names of the two files.
-
     Raises:
         OutputError: the scene is too large for the format, or a file cannot be written.
     """
-    names = [f"{os.fspath(prefix)}_{channel}.tif" for channel in CHANNELS]
-    for name, channel in zip(names, CHANNELS, strict=True):
+    for name, channel in zip(tiff_names(prefix), CHANNELS, strict=True):
         _write_tiff(scene[channel], scene.attrs.get("pixel_size"), name, about)
-    return names
 
 
 def _write_tiff(image: h5py.Dataset, pixel_size: float | None, path: str, about: str) -> None:

@@ -56,19 +56,18 @@ def build(
     try:
         with outside.noting(kind):
             network = module.build(window, **options)
-        if isinstance(network, nn.Module):
-            INITIALISATIONS[initialisation or own_initialisation(kind)](network)
-            BATCH_NORMS[batch_norm](network)
+        if not isinstance(network, nn.Module):
+            raise InputError(
+                f"'build' of the network '{kind}' returns {type(network).__name__}; expected is a torch.nn.Module."
+            )
+        INITIALISATIONS[initialisation or own_initialisation(kind)](network)
+        BATCH_NORMS[batch_norm](network)
     except (PtychoformerError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
         raise InputError(
             f"The network '{kind}' cannot be built: {outside.told(error, network_source(kind))}."
         ) from error
-    if not isinstance(network, nn.Module):
-        raise InputError(
-            f"'build' of the network '{kind}' returns {type(network).__name__}; expected is a torch.nn.Module."
-        )
     _make_contiguous(network)
     return network
 

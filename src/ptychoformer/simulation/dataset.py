@@ -47,14 +47,18 @@ def simulate_dataset(
     probe = np.sqrt(np.float32(detector["photons"])) * _read_probe(probe_file)
     positions = raster(transmission.shape, len(probe), scan["overlap"])
     true_positions = jittered(positions, scan["jitter"], transmission.shape, len(probe), generator(seed, "jitter"))
-    places = dict(
+    shot, readout = generator(seed, "noise").spawn(2)
+    with create_dataset(
+        output,
+        window=probe.shape,
         positions=positions,
         true_positions=true_positions,
         grid=grid_of(transmission.shape, len(probe), scan["overlap"]),
-    )
-    contents = dict(window=probe.shape, probe=probe, object_file=object_file, optics=optics)
-    shot, readout = generator(seed, "noise").spawn(2)
-    with create_dataset(output, **places, **contents, condition={**scan, **detector, "seed": seed}) as patterns:
+        probe=probe,
+        optics=optics,
+        object_file=object_file,
+        condition={**scan, **detector, "seed": seed},
+    ) as patterns:
         starts = range(0, len(positions), CHUNK)
         for start in progress(starts, len(starts), f"patterns in chunks of {CHUNK}"):
             objects = windows(transmission, true_positions[start : start + CHUNK], probe.shape)

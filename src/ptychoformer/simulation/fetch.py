@@ -36,12 +36,12 @@ def provide(
         limits: of a download, see `fetch`.
 
     Raises:
-        InputError: the file is in neither place or another one than expected.
+        InputError: the file is in neither place, cannot be read, or is another one than expected.
     """
     local, url, sha256 = Path(data_dir or "", file), source["url"], source["sha256"]
     if data_dir and local.is_file():
         with atomic(output, shared=True) as temporary:
-            shutil.copyfile(local, temporary)
+            _copy(local, temporary)
             _check(temporary, sha256, f"{local} is another file than expected")
     elif url:
         fetch(url, sha256, limits, output)
@@ -58,12 +58,25 @@ def keep(local: str | os.PathLike, digest: str, output: str | os.PathLike) -> No
         InputError: it is no longer there, cannot be read, or holds something else by now.
     """
     with atomic(output, shared=True) as temporary:
-        try:
-            shutil.copyfile(local, temporary)
-        except FileNotFoundError as error:
-            raise InputError(f"{local} is no longer there.") from error
+        _copy(local, temporary)
         if not content_digest(temporary).startswith(digest):
             raise InputError(f"{local} changed since the work was planned; run the same command again.")
+
+
+def _copy(local: str | os.PathLike, temporary: Path) -> None:
+    """Copy a user's own file. What keeps it from being read is told of it, not of the copy, which
+    `atomic` would take it for.
+
+    Raises:
+        InputError: it is no longer there, or cannot be read.
+    """
+    try:
+        open(local, "rb").close()
+    except FileNotFoundError as error:
+        raise InputError(f"{local} is no longer there.") from error
+    except OSError as error:
+        raise InputError(f"{local} cannot be read ({error.strerror}).") from error
+    shutil.copyfile(local, temporary)
 
 
 def fetch(url: str, sha256: str | None, limits: Mapping[str, float], output: str | os.PathLike) -> None:

@@ -72,16 +72,13 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """
     content, parts = load(path), {*OF_MODEL, *Checkpoint.__dataclass_fields__} - {"model"} - OPTIONAL
     check_content(path)
-    if {"kind", "weights"} <= set(content) and set(content) - OPTIONAL != parts:
-        found = ", ".join(sorted(set(content) - OPTIONAL ^ parts))
+    different = (set(content) - OPTIONAL) ^ parts
+    if different and {"kind", "weights"} <= set(content):
         raise InputError(
-            f"{path} is a checkpoint of another version of the code, which differs in {found}; train the network again."
+            f"{path} is a checkpoint of another version of the code, which differs in {', '.join(sorted(different))};"
+            " train the network again."
         )
-    if (
-        set(content) - OPTIONAL != parts
-        or content["inputs"] not in INPUTS
-        or content.get("batch_norm", "torch") not in BATCH_NORMS
-    ):
+    if different or content["inputs"] not in INPUTS or content.get("batch_norm", "torch") not in BATCH_NORMS:
         raise InputError(f"{path} is no checkpoint of a trained network.")
     model = NetworkEntry(**{name: content.pop(name) for name in OF_MODEL if name in content})
     return Checkpoint(model, **content | {"normalisation": Normalisation.from_attributes(content["normalisation"])})

@@ -46,7 +46,7 @@ def check_network(model: NetworkEntry, conditions: Conditions) -> None:
         TrainingError: one sentence about the first thing that it cannot do.
     """
     with own_draws(conditions.device):
-        _Trial(model, conditions).run()
+        _NetworkTrial(model, conditions).run()
     _say_unsigned(
         f"The network '{model.kind}'", model.kind, "an edit there trains nothing again, and no checkpoint refuses it"
     )
@@ -58,7 +58,7 @@ def _say_unsigned(name: str, kind: str, consequence: str) -> None:
         say(f"{name} also imports {', '.join(map(str, files))}, which is not signed with it: {consequence}.")
 
 
-class _Trial:
+class _NetworkTrial:
     """A network of its own that is tried, and what it is tried on."""
 
     def __init__(self, model: NetworkEntry, conditions: Conditions):
@@ -311,101 +311,114 @@ def check_loss(entry: LossEntry, loss: Loss, forward: Forward, conditions: Condi
         TrainingError: one sentence about the first thing that is wrong.
     """
     with own_draws(conditions.device):
+        _LossTrial(entry, loss, forward, conditions).run()
+    _say_unsigned(f"The loss '{entry.kind}'", entry.kind, "an edit there trains nothing again")
+
+
+class _LossTrial:
+    """A loss that is tried, and predictions, labels and patterns that it is tried on."""
+
+    def __init__(self, entry: LossEntry, loss: Loss, forward: Forward, conditions: Conditions):
+        self.loss, self.name, self.source = loss, f"The loss '{entry.kind}'", loss_source(entry.kind)
+        self.labels = conditions.images(2)
         # Half right, so that it matters which label is whose.
-        labels = conditions.images(2)
-        images = ((0.5 * labels + 0.5 * conditions.images(2)).requires_grad_(), labels, forward.log_intensity(labels))
-        value = _value(entry, loss, *images)
-        name = f"The loss '{entry.kind}'"
+        self.prediction = 0.5 * self.labels + 0.5 * conditions.images(2)
+        self.patterns = forward.log_intensity(self.labels)
+
+    def run(self) -> None:
+        """Try everything."""
+        self._check_gradient()
+        self._check_batches()
+        self._check_sign()
+
+    def _check_gradient(self) -> None:
+        """Check that a loss leads back to the predictions that it is of."""
+        prediction = self.prediction.clone().requires_grad_()
+        value = self._value(prediction, self.labels, self.patterns)
         if not value.requires_grad:
             raise TrainingError(
-                f"{name} is a number that no gradient leads back from; it must not be detached from the prediction."
+                f"{self.name} is a number that no gradient leads back from; it must not be detached from the"
+                " prediction."
             )
-        with telling(f"{name} cannot be differentiated", loss_source(entry.kind)):
-            (gradient,) = torch.autograd.grad(value, images[0], allow_unused=True)
+        with telling(f"{self.name} cannot be differentiated", self.source):
+            (gradient,) = torch.autograd.grad(value, prediction, allow_unused=True)
         if gradient is None or not gradient.any():
             raise TrainingError(
-                f"{name} does not depend on the prediction; expected is one that falls as it nears the labels."
+                f"{self.name} does not depend on the prediction; expected is one that falls as it nears the labels."
             )
         if not gradient.isfinite().all():
-            raise TrainingError(f"{name} has a gradient that is NaN or infinite; expected is a finite one.")
+            raise TrainingError(f"{self.name} has a gradient that is NaN or infinite; expected is a finite one.")
         for channel, part in zip(("amplitude", "phase"), gradient.unbind(1), strict=True):
             if not part.any():
-                say(f"{name} does not depend on the predicted {channel}, which stays untrained.")
-        _check_batches(entry, loss, images)
-        _check_sign(entry, loss, *images[1:])
-    _say_unsigned(name, entry.kind, "an edit there trains nothing again")
+                say(f"{self.name} does not depend on the predicted {channel}, which stays untrained.")
 
+    def _check_batches(self) -> None:
+        """Check that a loss compares predictions with their own labels, and averages over the
+        batch.
+        """
+        images = (self.prediction, self.labels, self.patterns)
+        one = self._value(*images)
+        other = self._value(self.prediction, self.labels.roll(1, 0), self.patterns.roll(1, 0))
+        if torch.isclose(one, other, rtol=ROUNDING, atol=0):
+            raise TrainingError(
+                f"{self.name} is the same whichever label belongs to which prediction; expected is one that compares"
+                " each with its own, and shapes that are not broadcast over the batch."
+            )
+        twice = self._value(*(part.repeat(2, 1, 1, 1) for part in images))
+        if not are_same(one, twice):
+            raise TrainingError(
+                f"{self.name} of a batch in which every pattern comes twice is {twice.item():.6g}, and"
+                f" {one.item():.6g} of that in which it comes once; expected is a mean over the batch."
+            )
+        self._value(*(part[:1] for part in images))
 
-def _check_batches(entry: LossEntry, loss: Loss, images: tuple[Tensor, Tensor, Tensor]) -> None:
-    """Check that a loss compares predictions with their own labels, and averages over the batch."""
-    prediction, labels, patterns = (part.detach() for part in images)
-    one, other = (
-        _value(entry, loss, prediction, part.roll(turn, 0), patterns.roll(turn, 0))
-        for turn, part in ((0, labels), (1, labels))
-    )
-    if torch.isclose(one, other, rtol=ROUNDING, atol=0):
-        raise TrainingError(
-            f"The loss '{entry.kind}' is the same whichever label belongs to which prediction; expected is one that"
-            " compares each with its own, and shapes that are not broadcast over the batch."
-        )
-    twice = _value(entry, loss, *(part.repeat(2, 1, 1, 1) for part in (prediction, labels, patterns)))
-    if not are_same(one, twice):
-        raise TrainingError(
-            f"The loss '{entry.kind}' of a batch in which every pattern comes twice is {twice.item():.6g}, and"
-            f" {one.item():.6g} of that in which it comes once; expected is a mean over the batch."
-        )
-    _value(entry, loss, *(part[:1] for part in (prediction, labels, patterns)))
+    def _check_sign(self) -> None:
+        """Check that a loss is lower for predictions that are nearly their labels than for the same
+        ones in turn, each of which is nearly another's label: a term of the prediction alone is
+        equal in both. And that it is not lower still where their axes or channels are exchanged.
+        """
+        # Not the labels themselves, of which the logarithm of an error is infinite.
+        nearly = 0.99 * self.labels + 0.01 * self.labels.roll(1, 0)
+        own, others = (self._value(part, self.labels, self.patterns) for part in (nearly, nearly.roll(1, 0)))
+        if own >= others:
+            raise TrainingError(
+                f"{self.name} is {own.item():.6g} of predictions that are nearly their labels, and"
+                f" {others.item():.6g} of some that are nearly those of other patterns; expected is one that falls as a"
+                " prediction nears its labels: its sign may be wrong, or it exchanges axes or channels."
+            )
+        exchanged = {
+            "with x and y exchanged": nearly.transpose(2, 3),
+            "upside down": nearly.flip(2),
+            "mirrored": nearly.flip(3),
+            "with amplitude and phase exchanged": nearly.flip(1),
+        }
+        values = {
+            what: self._value(part, self.labels, self.patterns)
+            for what, part in exchanged.items()
+            if part.shape == self.labels.shape
+        }
+        least = min(values, key=values.__getitem__)
+        if own - values[least] > 1e-3 * own.abs():  # more than rounding, as of a spectrum, which is that of both
+            raise TrainingError(
+                f"{self.name} is {own.item():.6g} of predictions that are nearly their labels, and"
+                f" {values[least].item():.6g} of the same {least}; expected is one that falls as a prediction nears its"
+                " labels."
+            )
 
-
-def _check_sign(entry: LossEntry, loss: Loss, labels: Tensor, patterns: Tensor) -> None:
-    """Check that a loss is lower for predictions that are nearly their labels than for the same
-    ones in turn, each of which is nearly another's label: a term of the prediction alone is equal
-    in both. And that it is not lower still where their axes or channels are exchanged.
-    """
-    # Not the labels themselves, of which the logarithm of an error is infinite.
-    nearly = 0.99 * labels + 0.01 * labels.roll(1, 0)
-    own, others = (_value(entry, loss, part, labels, patterns) for part in (nearly, nearly.roll(1, 0)))
-    if own >= others:
-        raise TrainingError(
-            f"The loss '{entry.kind}' is {own.item():.6g} of predictions that are nearly their labels, and"
-            f" {others.item():.6g} of some that are nearly those of other patterns; expected is one that falls as a"
-            " prediction nears its labels: its sign may be wrong, or it exchanges axes or channels."
-        )
-    exchanged = {
-        "with x and y exchanged": nearly.transpose(2, 3),
-        "upside down": nearly.flip(2),
-        "mirrored": nearly.flip(3),
-        "with amplitude and phase exchanged": nearly.flip(1),
-    }
-    values = {
-        what: _value(entry, loss, part, labels, patterns)
-        for what, part in exchanged.items()
-        if part.shape == labels.shape
-    }
-    least = min(values, key=values.__getitem__)
-    if own - values[least] > 1e-3 * own.abs():  # more than rounding, as of a spectrum, which is that of both
-        raise TrainingError(
-            f"The loss '{entry.kind}' is {own.item():.6g} of predictions that are nearly their labels, and"
-            f" {values[least].item():.6g} of the same {least}; expected is one that falls as a prediction nears its"
-            " labels."
-        )
-
-
-def _value(entry: LossEntry, loss: Loss, *images: Tensor) -> Tensor:
-    """Compute a loss of prediction, labels and patterns, and check it."""
-    name, how = f"The loss '{entry.kind}'", f"of a batch of {counted(len(images[0]))}"
-    given = [part.clone() for part in images]
-    fails = f"{name} fails on a batch of {counted(len(images[0]))}"
-    with drawing_from_torch(name), telling(fails, loss_source(entry.kind)):
-        value = loss(*given)
-    if not isinstance(value, Tensor):
-        raise TrainingError(f"{name} {how} is {type(value).__name__}; expected is a tensor that holds one number.")
-    if value.shape != ():
-        raise TrainingError(f"{name} {how} is a tensor of {shape(value.shape)}; expected is one number, a mean.")
-    if not value.is_floating_point():
-        raise TrainingError(f"{name} {how} is {value.dtype}; expected is a real floating-point number.")
-    if not value.isfinite():
-        raise TrainingError(f"{name} {how} is {value.item()}; expected is a finite number.")
-    if not all(map(torch.equal, given, images)):
-        raise TrainingError(f"{name} changes what it is given; it must work on a copy.")
-    return value
+    def _value(self, *images: Tensor) -> Tensor:
+        """Compute the loss of prediction, labels and patterns, and check it."""
+        batch, given = f"a batch of {counted(len(images[0]))}", [part.clone() for part in images]
+        with drawing_from_torch(self.name), telling(f"{self.name} fails on {batch}", self.source):
+            value = self.loss(*given)
+        name = f"{self.name} of {batch}"
+        if not isinstance(value, Tensor):
+            raise TrainingError(f"{name} is {type(value).__name__}; expected is a tensor that holds one number.")
+        if value.shape != ():
+            raise TrainingError(f"{name} is a tensor of {shape(value.shape)}; expected is one number, a mean.")
+        if not value.is_floating_point():
+            raise TrainingError(f"{name} is {value.dtype}; expected is a real floating-point number.")
+        if not value.isfinite():
+            raise TrainingError(f"{name} is {value.item()}; expected is a finite number.")
+        if not all(map(torch.equal, given, images)):
+            raise TrainingError(f"{self.name} changes what it is given; it must work on a copy.")
+        return value

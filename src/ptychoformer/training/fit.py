@@ -172,9 +172,7 @@ def _prepared(
 
     forward = Forward.of(scan, normalisation, examples.patterns)
     if not tried:
-        conditions = _conditions(scan, examples, training)
-        check_loss(loss, make_loss(loss, forward), forward, conditions)
-        check_network(model, conditions)
+        _try(model, loss, forward, examples, training)
     torch.manual_seed(integer_seed(run.seed, "loss"))
     measure = make_loss(loss, forward)  # another one, in which the trial has left no trace
     torch.manual_seed(integer_seed(run.seed, "weights"))
@@ -204,10 +202,23 @@ def _read(
     return scan, normalisation, examples, validation
 
 
-def _conditions(scan: Scan, examples: Examples, training: TrainingOptions) -> Conditions:
-    """Return what a training on the examples of a scan asks of a network and a loss."""
-    greatest, sizes = examples.inputs.max().item(), (len(examples), training.batch_size)
-    return Conditions(tuple(scan.window), greatest, *sizes, training.precision, examples.inputs.device)
+def _try(model: NetworkEntry, loss: LossEntry, forward: Forward, examples: Examples, training: TrainingOptions) -> None:
+    """Try loss and network as a training on the examples will use them.
+
+    Raises:
+        InputError: one cannot be built.
+        TrainingError: one is not what a training needs (`training.contract`).
+    """
+    conditions = Conditions(
+        window=tuple(examples.inputs.shape[2:]),
+        greatest=examples.inputs.max().item(),
+        count=len(examples),
+        batch_size=training.batch_size,
+        precision=training.precision,
+        device=examples.inputs.device,
+    )
+    check_loss(loss, make_loss(loss, forward), forward, conditions)
+    check_network(model, conditions)
 
 
 def try_out(
@@ -231,9 +242,7 @@ def try_out(
     except PtychoformerError:
         return
     examples = examples.to(lookup_device())
-    forward, conditions = Forward.of(scan, normalisation, examples.patterns), _conditions(scan, examples, training)
-    check_loss(loss, make_loss(loss, forward), forward, conditions)
-    check_network(model, conditions)
+    _try(model, loss, Forward.of(scan, normalisation, examples.patterns), examples, training)
 
 
 def _restore(making: Training, state: Mapping[str, Any], path: Path) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LEAST_ROOT = 1e-6  # that the roots of a pattern are divided by
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -25,7 +27,7 @@ def _roots_over_their_greatest(patterns: np.ndarray) -> np.ndarray:
     zero.
     """
     roots = np.sqrt(patterns)
-    return roots / np.maximum(roots.max(axis=(1, 2), keepdims=True), np.float32(1e-6))
+    return roots / np.maximum(roots.max(axis=(1, 2), keepdims=True), np.float32(LEAST_ROOT))
 
 
 INPUTS = {

@@ -22,6 +22,7 @@ from ptychoformer.training.graphs import Graphs, missed_by_replays, say_uncaptur
 from ptychoformer.training.losses import Loss
 from ptychoformer.training.optimiser import Adam, Plateau
 from ptychoformer.training.options import TrainingOptions
+from ptychoformer.training.pace import batches
 from ptychoformer.training.precision import autocast
 
 # What helps where a loss is no number.
@@ -66,7 +67,8 @@ class Training:
         self.schedule = Plateau(
             self.optimiser, factor=options.factor, patience=options.patience, floor=options.min_learning_rate
         )
-        self.batches = math.ceil(len(examples) / options.batch_size)
+        self.batches = batches(len(examples), options.batch_size)
+        self._whole = len(examples) // options.batch_size  # of the batches; the last may be smaller
         self._device = examples.inputs.device
         self._compiled: nn.Module = model  # what whole batches pass through
         self._draws, self._graphs = Draws(self._device), Graphs(self._device)
@@ -76,11 +78,6 @@ class Training:
         self._losses = torch.zeros(self.batches, device=self._device)
         self._validation_loss = torch.zeros((), device=self._device)
 
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate of the next epoch."""
-        return self.optimiser.learning_rate
-
     def compile(self) -> None:
         """Have torch fuse the kernels that a whole batch passes through, if it can; the state of
         the run stays as it is.
@@ -88,7 +85,7 @@ class Training:
         Other batches and the validation part are few: for a shape of their own each would have to
         be compiled again.
         """
-        if len(self.examples) < self.options.batch_size:
+        if not self._whole:
             return
         compiled = torch.compile(self.model, dynamic=False)
         self.model.train()
@@ -110,9 +107,8 @@ class Training:
         """Make each step one launch where the device can; the state of the run stays as it is."""
         if not self._graphs.possible:
             return
-        whole = len(self.examples) // self.options.batch_size
-        works = {"whole": self._fit_next} if whole else {}
-        works |= {"last": self._fit_last} if whole < self.batches else {}
+        works = {"whole": self._fit_next} if self._whole else {}
+        works |= {"last": self._fit_last} if self._whole < self.batches else {}
         with self.in_use():
             before = copy.deepcopy(self.state())
             self.model.train()
@@ -144,14 +140,12 @@ class Training:
 
     def fit_batch(self, number: int) -> None:
         """Take the step of a batch; the device may still be at it when this returns."""
-        size = self.options.batch_size
-        whole = (number + 1) * size <= len(self.examples)
-        captured = "whole" if whole else "last"
+        captured, network = ("whole", self._compiled) if number < self._whole else ("last", self.model)
         if captured in self._graphs:
             self._graphs.replay(captured)
             return
+        size = self.options.batch_size
         with self.in_use():
-            network = self._compiled if whole else self.model
             self._losses[number] = self._fit(self._order[number * size : (number + 1) * size], network)
 
     def validate(self) -> None:
@@ -178,7 +172,7 @@ class Training:
         Raises:
             TrainingError: a loss is NaN or infinite.
         """
-        rate, finite = self.learning_rate, losses.isfinite()
+        rate, finite = self.optimiser.learning_rate, losses.isfinite()
         if not finite.all():
             first = int((~finite).nonzero()[0])
             raise TrainingError(
@@ -216,16 +210,15 @@ class Training:
 
     def _fit_next(self) -> None:
         """Fit the next whole batch of the epoch; which one it is, the device counts."""
-        size = self.options.batch_size
-        whole = len(self.examples) // size
-        batch = self._order[: whole * size].view(whole, size).index_select(0, self._number)[0]
+        whole = self._order[: self._whole * self.options.batch_size].view(self._whole, -1)
+        batch = whole.index_select(0, self._number)[0]
         self._losses.index_copy_(0, self._number, self._fit(batch, self._compiled)[None])
-        self._number.add_(1).remainder_(whole)
+        self._number.add_(1).remainder_(self._whole)
 
     def _fit_last(self) -> None:
         """Fit the last batch of the epoch, which is smaller than the others."""
-        size = self.options.batch_size
-        self._losses[-1].copy_(self._fit(self._order[len(self.examples) // size * size :], self.model))
+        last = self._order[self._whole * self.options.batch_size :]
+        self._losses[-1].copy_(self._fit(last, self.model))
 
     @torch.no_grad()
     def _watch(self) -> None:
@@ -279,8 +272,8 @@ def run_epoch(runs: Sequence[Training]) -> list[TrainingError | None]:
     began = time.perf_counter()
     for run in runs:
         run.begin_epoch()
-    batches = max(run.batches for run in runs)
-    for number in progress(range(batches), batches, f"epoch {runs[0].epoch + 1}"):
+    most = max(run.batches for run in runs)
+    for number in progress(range(most), most, f"epoch {runs[0].epoch + 1}"):
         for run in runs:
             if number < run.batches:
                 run.fit_batch(number)

@@ -169,14 +169,22 @@ def training_subset(split: Split, n_train: int, seed: int, how: str) -> np.ndarr
         )
     if how == "scattered":
         return np.sort(generator(seed, "subset").permutation(split.train)[:n_train])
-    if split.scan.grid is None:
-        corners = split.scan.positions[split.train]
-        return np.sort(split.train[np.argsort((corners - corners.min(axis=0)).max(axis=1), kind="stable")[:n_train]])
+    return _square(split, n_train) if split.scan.grid else _nearest_the_corner(split, n_train)
+
+
+def _square(split: Split, n_train: int) -> np.ndarray:
+    """Choose training patterns of a grid, in as square a block as its rows and columns allow."""
     index = split.train.reshape(-1, split.scan.grid[1])
-    rows = min(math.isqrt(n_train - 1) + 1, len(index))
-    rows = max(rows, -(-n_train // index.shape[1]))
-    columns = -(-n_train // rows)
-    return index[:rows, :columns].ravel()[:n_train]
+    side = math.ceil(math.sqrt(n_train))
+    rows = max(min(side, len(index)), math.ceil(n_train / index.shape[1]))
+    return index[:rows, : math.ceil(n_train / rows)].ravel()[:n_train]
+
+
+def _nearest_the_corner(split: Split, n_train: int) -> np.ndarray:
+    """Choose training patterns by how far, along either axis, they lie from the upper left."""
+    corners = split.scan.positions[split.train]
+    distance = (corners - corners.min(axis=0)).max(axis=1)
+    return np.sort(split.train[np.argsort(distance, kind="stable")[:n_train]])
 
 
 def validation_part(indices: np.ndarray, fraction: float, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:

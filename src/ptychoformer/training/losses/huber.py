@@ -12,7 +12,7 @@ from ptychoformer.training.losses import Loss
 def build(_forward: Forward, *, delta: Annotated[float, {"exclusiveMinimum": 0, "maximum": 100}] = 1) -> Loss:
     """Take x^2 / 2 up to ``delta`` and delta (|x| - delta / 2) beyond, not Eq. 14's x^2."""
 
-    def loss(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
+    def loss(prediction: Tensor, labels: Tensor, _patterns: Tensor) -> Tensor:
         return 2 * huber_loss(prediction, labels, delta=delta)
 
     return loss

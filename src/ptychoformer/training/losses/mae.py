@@ -10,7 +10,7 @@ from ptychoformer.training.losses import Loss
 def build(_forward: Forward) -> Loss:
     """Make Eq. 14's loss with |x| in place of x^2."""
 
-    def loss(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
+    def loss(prediction: Tensor, labels: Tensor, _patterns: Tensor) -> Tensor:
         return 2 * l1_loss(prediction, labels)
 
     return loss

@@ -12,6 +12,6 @@ def build(_forward: Forward) -> Loss:
     return mean_squared_error
 
 
-def mean_squared_error(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
+def mean_squared_error(prediction: Tensor, labels: Tensor, _patterns: Tensor) -> Tensor:
     """Compute Eq. 14 for images (batch, 2, h, w)."""
     return 2 * mse_loss(prediction, labels)

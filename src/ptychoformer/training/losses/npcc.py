@@ -15,7 +15,7 @@ def build(_forward: Forward) -> Loss:
     summed over the channels; -2 at best. It is blind to a patch's mean and contrast.
     """
 
-    def loss(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
+    def loss(prediction: Tensor, labels: Tensor, _patterns: Tensor) -> Tensor:
         x = prediction - prediction.mean(dim=(-2, -1), keepdim=True)
         y = labels - labels.mean(dim=(-2, -1), keepdim=True)
         norms = (x.square().sum(dim=(-2, -1)) * y.square().sum(dim=(-2, -1))).clamp_min(LEAST_NORM).sqrt()

@@ -14,6 +14,6 @@ def build(_forward: Forward) -> Loss:
     return negative_similarity
 
 
-def negative_similarity(prediction: Tensor, labels: Tensor, _inputs: Tensor) -> Tensor:
+def negative_similarity(prediction: Tensor, labels: Tensor, _patterns: Tensor) -> Tensor:
     """Sum -SSIM over the channels of images (batch, 2, h, w)."""
     return -2 * ssim(prediction, labels)

@@ -13,9 +13,7 @@ from ptychoformer.training.losses.nssim import negative_similarity
 def build(_forward: Forward, *, alpha: Annotated[float, {"minimum": 0, "maximum": 1}]) -> Loss:
     """Make the loss alpha MSE + (1 - alpha) NSSIM, both of images."""
 
-    def loss(prediction: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
-        return alpha * mean_squared_error(prediction, labels, inputs) + (1 - alpha) * negative_similarity(
-            prediction, labels, inputs
-        )
+    def loss(*images: Tensor) -> Tensor:
+        return alpha * mean_squared_error(*images) + (1 - alpha) * negative_similarity(*images)
 
     return loss
