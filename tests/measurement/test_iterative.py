@@ -115,10 +115,15 @@ def test_a_batch_is_the_published_update_of_one_pattern_after_the_other(engine, 
     np.testing.assert_allclose(run.finished_object(), expected, atol=2e-5)
 
 
+DENSE = np.indices((6, 7)).reshape(2, -1).T * 2.0
+
+
+@pytest.mark.parametrize(
+    ("positions", "step"), [(np.array([[0.0, 0], [0, 5], [3, 9], [7, 2], [10, 10]]), 1.0), (DENSE, 16 / 42)]
+)
 @pytest.mark.parametrize(("engine", "weight"), [("epie", 1.0), ("rpie", 0.1), ("rpie", 0.8)])
-def test_where_all_windows_overlap_object_and_probe_are_those_of_the_published_updates(engine, weight):
-    """Maiden & Rodenburg 2009, Maiden et al. 2017, each from the object and the probe before the update."""
-    positions = np.array([[0.0, 0], [0, 5], [3, 9], [7, 2], [10, 10]])
+def test_where_all_windows_overlap_object_and_probe_are_those_of_the_published_updates(positions, step, engine, weight):
+    """Maiden & Rodenburg 2009, Maiden et al. 2017, each from the object and the probe before the update; of the probe's a part."""
     guess = (np.abs(make_probe()) * 1.1).astype(np.complex64)
     run = start(positions, guess, engine=engine, regularisation=weight, momentum=0.0, probe_from=1)
     finish(run, 2)
@@ -135,9 +140,24 @@ def test_where_all_windows_overlap_object_and_probe_are_those_of_the_published_u
             change = np.fft.ifft2(modulus, norm="ortho") - probe * part
             light, passed = np.abs(probe) ** 2, np.abs(part) ** 2
             expected[here] += probe.conj() * change / ((1 - weight) * light + weight * light.max())
-            probe = probe + part.conj() * change / ((1 - weight) * passed + weight * passed.max())
-    np.testing.assert_allclose(run.finished_object(), expected, atol=1e-4)
-    np.testing.assert_allclose(run.probe[0], probe, atol=1e-4 * np.abs(probe).max())
+            probe = probe + step * part.conj() * change / ((1 - weight) * passed + weight * passed.max())
+    np.testing.assert_allclose(run.finished_object(), expected, atol=5e-4)
+    np.testing.assert_allclose(run.probe[0], probe, atol=5e-4 * np.abs(probe).max())
+
+
+def test_a_dense_scan_of_few_photons_is_hardly_worse_for_a_probe_that_is_refined():
+    """Its error is 1.2 times that with the true probe; with whole updates it is 1.9 times that, and grows."""
+    positions, random = np.indices((12, 12)).reshape(2, -1).T * 2.0, np.random.default_rng(0)
+    counts = random.poisson(amplitudes_of(make_object(), make_probe(300), positions).numpy() ** 2)
+    errors, truth, lit = {}, make_object()[:36, :36], np.s_[6:30, 6:30]
+    for probe_from in (None, 2):
+        run = start(positions, make_probe(300), engine="rpie", regularisation=0.8, momentum=0.0, probe_from=probe_from)
+        run.amplitudes = torch.from_numpy(np.sqrt(counts).astype(np.float32))
+        finish(run, 60)
+        image = run.finished_object()[:36, :36]
+        image = image * np.vdot(image[lit], truth[lit]) / np.vdot(image[lit], image[lit])
+        errors[probe_from] = np.sqrt(np.mean(np.abs(image - truth)[lit] ** 2))
+    assert errors[2] < 1.4 * errors[None]
 
 
 @pytest.mark.parametrize(

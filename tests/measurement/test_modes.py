@@ -117,7 +117,7 @@ def test_first_modes_of_a_gaussian_are_those_of_hermite_and_gauss():
 def test_a_batch_is_the_published_update_of_all_modes(engine, weight):
     corners = np.array([[0.0, 0], [0, 40]])
     run = begun(first_modes(make_probe(), 2), corners, engine=engine, averaged=1, iterations=1000, probe_from=1)
-    assert len(list(run._batches())) == 1
+    assert len(list(run._divided())) == 1
     modes, expected = run.probe.numpy().astype(complex), np.ones_like(run.finished_object(), complex)
     numerators, exposed = np.zeros_like(modes), np.zeros((WINDOW, WINDOW))
     run.run_iteration()

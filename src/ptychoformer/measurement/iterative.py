@@ -12,6 +12,11 @@ windows that share no pixel, so that their updates of the object are exactly tho
 after the other. The probe, which all windows share, takes the least-squares step of the whole
 batch: numerators and denominators are summed over it.
 
+The denser a scan, the more often an iteration updates the probe, each time with the noise of a few
+patterns, at the last which of it stays. Of such scans a part of each update is made, so that they
+add up to no more than `PROBE_UPDATES`: of dim patterns the engines diverge otherwise, the probe
+taking up noise and handing it to the object.
+
 After every iteration the object moves on by a part of what it moved in the last ones (the momentum
 of mPIE, also in the second paper): slow modes, such as those of a scan's corners, which ePIE alone
 takes hundreds of iterations for, are gone after some dozens. Noise makes these engines wander about
@@ -54,6 +59,7 @@ from ptychoformer.randomness import generator
 TINY = 1e-12
 MARGIN = 8  # pixels around the object into which refined positions may move
 LARGEST_MOVE = 0.5  # pixels in one iteration
+PROBE_UPDATES = 16  # whole ones in an iteration at most
 COARSEST = 1 / 6  # of the spatial frequencies up to the detector's corner, in the first of coarse iterations
 HISTORY = ("iteration", "r_factor", "seconds")  # of an iteration
 _TENSORS = ("object", "probe", "velocity", "object_sum", "probe_sum")
@@ -146,8 +152,10 @@ class Reconstruction:
         """
         began, before = time.perf_counter(), self.object.clone()
         self.iteration += 1
-        disc = self._disc()
-        misfit = sum(self._update(batch, disc) for batch in self._batches()).item() / self._recorded_amplitude
+        disc, parts = self._disc(), self._divided()
+        probe_step = min(1.0, PROBE_UPDATES / len(parts))
+        misfits = sum(self._update(batch, disc, probe_step) for batch in self._batches(parts))
+        misfit = misfits.item() / self._recorded_amplitude
         if not math.isfinite(misfit):
             raise self._diverged()
         self.velocity = self.options.momentum * self.velocity + self.object - before
@@ -186,10 +194,15 @@ class Reconstruction:
         y, x = (fftfreq(size, device=self.probe.device) for size in self.window)
         return torch.hypot(y[:, None], x) <= share * math.hypot(0.5, 0.5)
 
-    def _batches(self) -> Iterator[Batch]:
-        corners = whole_pixels(self.positions)
+    def _divided(self) -> list[np.ndarray]:
+        """Divide the numbers of all patterns into those of batches, each iteration in its way."""
         order = generator(self.seed, "reconstruction", self.iteration)
-        for index in disjoint_batches(corners, self.window, order, modes=len(self.probe)):
+        return disjoint_batches(whole_pixels(self.positions), self.window, order, modes=len(self.probe))
+
+    def _batches(self, parts: list[np.ndarray]) -> Iterator[Batch]:
+        """Yield the batches of these numbers, each as object and probe are by then."""
+        corners = whole_pixels(self.positions)
+        for index in parts:
             starts = torch.from_numpy((corners[index] + MARGIN) @ (self.object.shape[1], 1)).to(self.probe.device)
             pixels = (starts[:, None] + self._offsets).unflatten(1, self.window)
             ramp = self._ramp(self.positions[index] - corners[index])
@@ -205,9 +218,10 @@ class Reconstruction:
         )
         return along_y[:, :, None] * along_x[:, None, :]
 
-    def _update(self, batch: Batch, disc: Tensor | None) -> Tensor:
-        """Use the patterns of a batch, within a ``disc`` of the detector if there is one; returns
-        the sum of their earlier errors in amplitude, on all of it.
+    def _update(self, batch: Batch, disc: Tensor | None, probe_step: float) -> Tensor:
+        """Use the patterns of a batch, within a ``disc`` of the detector if there is one, making a
+        part ``probe_step`` of the probe's update; returns the sum of their earlier errors in
+        amplitude, on all of the detector.
         """
         spectrum, modulus, excess = self._compare(batch)
         factor = excess / modulus.clamp_min_(TINY)
@@ -219,7 +233,7 @@ class Reconstruction:
         step = batch.probes.conj() / ((1 - self.weight) * intensity + self.weight * brightest)
         self.object.view(-1)[batch.pixels] = batch.objects + (step * change).sum(dim=0)
         if self._is_on(self.options.probe_from):
-            self._update_probe(batch, change)
+            self._update_probe(batch, change, probe_step)
         return excess.abs_().sum()
 
     def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -231,12 +245,13 @@ class Reconstruction:
         recorded = self.amplitudes[torch.from_numpy(batch.index).to(modulus.device)]
         return spectrum, modulus, (recorded - modulus).mul_(self.good)
 
-    def _update_probe(self, batch: Batch, change: Tensor) -> None:
+    def _update_probe(self, batch: Batch, change: Tensor, step: float) -> None:
         numerator = batch.objects.conj() * change
         if batch.ramp is not None:
             numerator = ifft2(fft2(numerator) * batch.ramp.conj())
         intensity = batch.objects.abs().square().sum(dim=0)
-        self.probe = self.probe + numerator.sum(dim=1) / ((1 - self.weight) * intensity + self.weight * intensity.max())
+        denominator = (1 - self.weight) * intensity + self.weight * intensity.max()
+        self.probe = self.probe + step * numerator.sum(dim=1) / denominator
 
     @torch.no_grad()
     def finish(self) -> float:
@@ -253,7 +268,8 @@ class Reconstruction:
         if not torch.isfinite(self.probe.abs()).all():
             raise self._diverged()
         self.probe = torch.from_numpy(orthogonal(self.probe.cpu().numpy())).to(self.probe.device)
-        return sum(self._compare(batch)[2].abs_().sum() for batch in self._batches()).item() / self._recorded_amplitude
+        misfits = sum(self._compare(batch)[2].abs_().sum() for batch in self._batches(self._divided()))
+        return misfits.item() / self._recorded_amplitude
 
     @torch.no_grad()
     def light(self) -> np.ndarray:
@@ -262,7 +278,7 @@ class Reconstruction:
         """
         total = torch.zeros(self.object.numel(), device=self.probe.device)
         intensity = self.probe.abs().square().sum(dim=0)
-        for batch in self._batches():
+        for batch in self._batches(self._divided()):
             total[batch.pixels] += intensity
         return _without_margin(total.view(self.object.shape)).cpu().numpy().astype(np.float64)
 
