@@ -254,6 +254,11 @@ def test_lengths_are_read_in_every_unit(write, put, read, value, unit):
     assert read(put(write("cxi"), **{f"{DETECTOR}/distance": (value, unit)}))[0].distance == pytest.approx(2)
 
 
+def test_a_length_that_is_recorded_with_each_pattern_is_their_mean(write, put, read):
+    lengths = 2 + np.linspace(-4e-4, 4e-4, 12)
+    assert read(put(write("cxi"), **{f"{DETECTOR}/distance": lengths}))[0].distance == pytest.approx(2, rel=1e-6)
+
+
 def test_a_unit_may_stand_in_the_singular_attribute(write, put, read):
     path = put(write("cxi"), **{f"{DETECTOR}/distance": 2e3})
     with h5py.File(path, "r+") as file:
