@@ -143,7 +143,7 @@ def beam(write, put):
 
 
 @pytest.mark.parametrize(
-    "name", ["electron", "Electron", b"electrons ", np.array([b"electron"]), np.array(["electron"], object)]
+    "name", ["electron", "Electron", b"electrons ", "positron", np.array([b"electron"]), np.array(["electron"], object)]
 )
 def test_electrons_have_a_relativistic_wavelength_and_their_own_energy(beam, read, name, tmp_path, measured):
     path = beam(**{f"{SOURCE}/energy": (200.0, "keV"), f"{SOURCE}/probe": name})
