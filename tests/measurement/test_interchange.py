@@ -41,7 +41,7 @@ def test_cdtools_reads_what_we_mean(scan):
     np.testing.assert_allclose(dataset.patterns, read_patterns(path, np.arange(len(corners))), rtol=1e-6)
     # The probe's motion over the object, x and y in metres.
     np.testing.assert_allclose(dataset.translations[:, :2], corners[:, ::-1] * OPTICS.pixel_size, rtol=1e-5, atol=1e-15)
-    assert float(dataset.wavelength) == pytest.approx(OPTICS.wavelength)
+    assert float(dataset.wavelength) == pytest.approx(OPTICS.wavelength, rel=1e-6, abs=0)
     assert float(dataset.detector_geometry["distance"]) == pytest.approx(OPTICS.distance)
     sides = np.abs(dataset.detector_geometry["basis"]).max(axis=0)
     np.testing.assert_allclose(sides, OPTICS.detector_pixel_size(WINDOW), rtol=1e-5)

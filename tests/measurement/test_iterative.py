@@ -353,7 +353,7 @@ def test_no_tensor_is_of_a_type_that_some_devices_lack():
 
 @pytest.mark.parametrize("modes", [1, 3])
 def test_an_interrupted_reconstruction_ends_like_an_unbroken_one(modes):
-    options = dict(probe_from=2, momentum=0.5, iterations=6, averaged=2, full_resolution_from=5)
+    options = dict(probe_from=2, positions_from=2, momentum=0.5, iterations=6, averaged=2, full_resolution_from=5)
     options |= dict(probe=first_modes(make_probe(), modes))
     whole, first, second = (start(**options) for _ in range(3))
     finish(whole, 6)
@@ -363,6 +363,7 @@ def test_an_interrupted_reconstruction_ends_like_an_unbroken_one(modes):
     finish(second, 3)
     np.testing.assert_array_equal(whole.finished_object(), second.finished_object())
     np.testing.assert_array_equal(whole.probe, second.probe)
+    np.testing.assert_array_equal(whole.positions, second.positions)
     assert [row["iteration"] for row in second.history] == [1, 2, 3, 4, 5, 6]
 
 

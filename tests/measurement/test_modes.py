@@ -24,7 +24,15 @@ from ptychoformer.measurement.gauge import fix_gauge
 from ptychoformer.measurement.halves import half_of
 from ptychoformer.measurement.iterative import MARGIN, Reconstruction
 from ptychoformer.measurement.labelled import make_labelled
-from ptychoformer.measurement.modes import FIRST_SHARE, first_modes, orthogonal, read_modes, root_of_light, shares
+from ptychoformer.measurement.modes import (
+    FIRST_SHARE,
+    first_modes,
+    orthogonal,
+    photons,
+    read_modes,
+    root_of_light,
+    shares,
+)
 from ptychoformer.measurement.options import Patterns, Reading, ReconstructionOptions
 from ptychoformer.measurement.preparation import open_prepared
 from ptychoformer.measurement.reconstruct import _amplitudes, _begun, reconstruct
@@ -88,6 +96,12 @@ def test_modes_that_are_orthogonal_stay_as_they_are():
     )
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+def test_modes_that_are_orthogonal_are_the_same_in_whatever_order_they_are_given(order):
+    modes = np.eye(3, 12, dtype=np.complex64).reshape(3, 3, 4) * np.array([3j, -2, 1]).reshape(3, 1, 1)
+    np.testing.assert_allclose(orthogonal(modes[list(order)].astype(np.complex64)), modes, atol=1e-6)
+
+
 @pytest.mark.parametrize("count", [2, 3, 6, 20])
 def test_first_modes_are_orthogonal_and_as_bright_together_as_the_probe(count):
     modes = first_modes(make_probe(), count)
@@ -96,6 +110,11 @@ def test_first_modes_are_orthogonal_and_as_bright_together_as_the_probe(count):
     np.testing.assert_allclose(np.diag(products).real[1:], FIRST_SHARE * 1e4, rtol=1e-4)
     assert np.diag(products).real.sum() == pytest.approx(1e4, rel=1e-4)
     np.testing.assert_allclose(modes[0], make_probe() * np.sqrt(1 - FIRST_SHARE * (count - 1)), rtol=1e-5)
+
+
+def test_the_light_of_a_probe_is_that_of_all_its_pixels_and_modes():
+    assert photons(make_probe()) == pytest.approx(1e4, rel=1e-5)
+    assert photons(true_modes()) == pytest.approx(1e4, rel=1e-5)
 
 
 def test_a_single_mode_is_the_probe_to_the_last_bit():

@@ -79,7 +79,7 @@ def test_patterns_of_ptychodus_are_those_of_its_object_at_the_positions_that_are
 @PAIRS
 def test_lengths_are_those_that_ptychodus_simulated_with(pairs, format):
     with open_scan(pairs[format]) as raw:
-        assert raw.wavelength == pytest.approx(1.2398419843320026e-06 / 8000)
+        assert raw.wavelength == pytest.approx(1.2398419843320026e-06 / 8000, rel=1e-6, abs=0)
         assert raw.distance == 1.5
         optics = prepare(raw).optics
     assert optics.pixel_size == pytest.approx(20e-9)
@@ -130,6 +130,18 @@ def test_errors_name_patterns_by_their_numbers_when_others_have_no_position(idle
     with h5py.File(idle.with_name("star_product.h5"), "a") as file:
         file["probe_position_x_m"][-2] = np.nan  # of the second pattern that has a position
     refused(idle, "1 positions are NaN or infinite, the first is that of pattern 5;")
+
+
+def test_patterns_keep_their_numbers_when_the_last_was_never_recorded_either(idle, put, read, measured):
+    patterns = measured.patterns.copy()
+    patterns[11] = 0
+    put(idle, patterns=patterns)
+    with h5py.File(idle.with_name("star_product.h5"), "a") as file:
+        file["probe_position_x_m"][0] = np.nan  # they run backwards
+    raw, frames = read(idle)
+    np.testing.assert_array_equal(raw.numbered, np.arange(4, 11))
+    np.testing.assert_array_equal(frames, patterns[4:11])
+    assert raw.warnings[-1].endswith("1 of 8 patterns have neither a position nor light, and are left out: 11.")
 
 
 @PAIRS
@@ -263,6 +275,8 @@ def test_the_older_name_of_the_energy_is_read_and_a_contradiction_refused(pair, 
         energy = file.attrs.pop("photon_energy_eV")
         file.attrs["probe_energy_eV"] = energy
     assert read(path)[0].wavelength == expected
+    state(product, photon_energy_eV=1.005 * energy)  # which the older one was rounded from
+    assert read(path)[0].wavelength == pytest.approx(expected / 1.005, rel=1e-6, abs=0)
     state(product, photon_energy_eV=energy / 2)
     refused(path, "states two energies, 'photon_energy_eV' of .* and 'probe_energy_eV' of")
 
@@ -314,14 +328,13 @@ def test_the_near_field_is_refused(pair, state, read, refused, format):
         refused(path, "'far_field' must be true, patterns of the near field are not read")
 
 
-def test_an_object_of_another_crop_is_refused(pair, state, refused, measured):
+@pytest.mark.parametrize("sides", [("height", "width"), ("height",), ("width",)])
+def test_an_object_of_another_crop_is_refused(pair, state, refused, measured, sides):
     path, product = pair("ptychodus")
-    pixel = 1.1 * measured.optics.pixel_size
     for name in ("object", "probe"):
-        state(product, name, pixel_height_m=pixel, pixel_width_m=pixel)
-    refused(
-        path, "says that a pixel of the object is 8.8e-09 x 8.8e-09 m, but energy, distance and the detector's pixel"
-    )
+        state(product, name, **{f"pixel_{side}_m": 1.1 * measured.optics.pixel_size for side in sides})
+    shown = " x ".join("8.8e-09" if side in sides else "8e-09" for side in ("height", "width"))
+    refused(path, f"says that a pixel of the object is {shown} m, but energy, distance and the detector's pixel")
 
 
 @PAIRS
@@ -329,6 +342,25 @@ def test_pixels_of_object_and_probe_must_be_the_same(pair, state, refused, forma
     path, product = pair(format)
     state(product, "probe", pixel_width_m=9e-9)
     refused(path, "gives the pixels of object and probe different sizes")
+
+
+@PAIRS
+@pytest.mark.parametrize("name", ["object", "probe"])
+def test_the_pixel_of_either_is_that_of_both(pair, state, measured, read, format, name):
+    path, product = pair(format)
+    state(product, name, pixel_height_m=None, pixel_width_m=None)
+    assert read(path)[0].object_pixel == (measured.optics.pixel_size,) * 2
+
+
+@PAIRS
+def test_steps_far_from_the_origin_of_a_stage_are_not_rounded(pair, measured, read, format):
+    path, product = pair(format)
+    with h5py.File(product, "r+") as file:
+        for name in ("probe_position_x_m", "probe_position_y_m"):
+            file[name][:] += 0.1
+    positions = read(path)[0].positions
+    found = (positions - positions.min(axis=0)) / measured.optics.pixel_size
+    np.testing.assert_allclose(found, measured.corners, atol=1e-3)
 
 
 @PAIRS

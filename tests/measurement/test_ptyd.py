@@ -141,7 +141,9 @@ def test_what_cannot_be_used_is_named(ptyd, refused, entries, sentence):
 @pytest.mark.parametrize(("unit", "size"), [(None, 1), ("keV", 1), ("eV", 1e3), ("J", constants.eV * 1e3)])
 def test_an_energy_is_in_kev_unless_it_has_a_unit(ptyd, read, measured, unit, size):
     energy = constants.h * constants.c / measured.optics.wavelength / constants.eV / 1e3 * size
-    assert read(ptyd(**{"meta/energy": (energy, unit)}))[0].wavelength == pytest.approx(measured.optics.wavelength)
+    assert read(ptyd(**{"meta/energy": (energy, unit)}))[0].wavelength == pytest.approx(
+        measured.optics.wavelength, rel=1e-6, abs=0
+    )
 
 
 def test_pixels_of_the_detector_may_be_oblong_and_one_number_may_stand_for_both(ptyd, read):

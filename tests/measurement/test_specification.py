@@ -122,14 +122,14 @@ def test_axes_that_contradict_something_are_refused(write, put, refused, change,
 )
 def test_a_wavelength_is_that_of_the_particle(particle, electronvolts, metres):
     found = wavelength_of(electronvolts * constants.eV, particle)
-    assert found == pytest.approx(metres, rel=5e-4)
-    assert energy_of(found, particle) == pytest.approx(electronvolts * constants.eV)
+    assert found == pytest.approx(metres, rel=5e-4, abs=0)
+    assert energy_of(found, particle) == pytest.approx(electronvolts * constants.eV, rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("particle", MASSES)
 @pytest.mark.parametrize("energy", [1e-25, 1e-18, 1e-12, 1e-8])
 def test_energy_and_wavelength_are_inverse(particle, energy):
-    assert energy_of(wavelength_of(energy, particle), particle) == pytest.approx(energy, rel=1e-9)
+    assert energy_of(wavelength_of(energy, particle), particle) == pytest.approx(energy, rel=1e-9, abs=0)
 
 
 @pytest.fixture
@@ -143,12 +143,12 @@ def beam(write, put):
 
 
 @pytest.mark.parametrize(
-    "name", ["electron", "Electron", b"electrons ", np.array([b"electron"]), np.array(["electron"], object)]
+    "name", ["electron", "Electron", b"electrons ", "positron", np.array([b"electron"]), np.array(["electron"], object)]
 )
 def test_electrons_have_a_relativistic_wavelength_and_their_own_energy(beam, read, name, tmp_path, measured):
     path = beam(**{f"{SOURCE}/energy": (200.0, "keV"), f"{SOURCE}/probe": name})
     raw, _ = read(path)
-    assert (raw.particle, raw.wavelength) == ("electron", pytest.approx(2.5079e-12, rel=1e-4))
+    assert (raw.particle, raw.wavelength) == ("electron", pytest.approx(2.5079e-12, rel=1e-4, abs=0))
     facts = as_mapping(summarise(path, Reading(), Patterns()))
     assert (facts["particle"], facts["energy_kev"]) == ("electron", pytest.approx(200))
     # What is made of the scan says so too.
@@ -159,7 +159,7 @@ def test_electrons_have_a_relativistic_wavelength_and_their_own_energy(beam, rea
     again, _ = read(tmp_path / "own.cxi")
     assert (again.particle, again.wavelength) == ("electron", raw.wavelength)
     with h5py.File(tmp_path / "own.cxi") as file:
-        assert file[f"{SOURCE}/energy"][()] == pytest.approx(200 * KEV)
+        assert file[f"{SOURCE}/energy"][()] == pytest.approx(200 * KEV, rel=1e-6, abs=0)
 
 
 def prepare_optics(path):
@@ -170,12 +170,12 @@ def prepare_optics(path):
 @pytest.mark.parametrize("name", ["x-ray", "X-rays", "photon", "", 1.0, np.zeros(3)])
 def test_x_rays_and_what_names_no_particle_are_photons(beam, read, name):
     raw, _ = read(beam(**{f"{SOURCE}/energy": 8 * KEV, f"{SOURCE}/probe": name}))
-    assert (raw.particle, raw.wavelength) == ("photon", pytest.approx(1.5498e-10, rel=1e-4))
+    assert (raw.particle, raw.wavelength) == ("photon", pytest.approx(1.5498e-10, rel=1e-4, abs=0))
 
 
 def test_thermal_neutrons_are_waves_too(beam, read):
     raw, _ = read(beam(**{f"{SOURCE}/energy": (25.3, "meV"), f"{SOURCE}/probe": "neutron"}))
-    assert raw.wavelength == pytest.approx(1.798e-10, rel=1e-3)
+    assert raw.wavelength == pytest.approx(1.798e-10, rel=1e-3, abs=0)
 
 
 def test_unknown_particles_are_refused(beam, refused):
@@ -217,7 +217,7 @@ def test_unknown_particles_are_refused(beam, refused):
 )
 def test_energies_are_read_in_every_place_and_unit(beam, read, place, value, unit):
     raw, _ = read(beam(**{f"{INSTRUMENT}/{place}": (value, unit)}))
-    assert raw.wavelength == pytest.approx(1.5498e-10, rel=1e-4)
+    assert raw.wavelength == pytest.approx(1.5498e-10, rel=1e-4, abs=0)
 
 
 @pytest.mark.parametrize(
@@ -238,10 +238,32 @@ def test_energies_are_read_in_every_place_and_unit(beam, read, place, value, uni
         (2e9, "nanometres"),
         (2e12, "picometer"),
         (2e12, "Picometres"),
+        (2.0, "metre"),
+        (2e3, "millimeter"),
+        (2e6, "um"),
+        (2e6, "\u03bcm"),  # a Greek letter; above, the sign for micro
+        (2e6, "micrometres"),
+        (2e9, "nanometer"),
+        (2e10, "A"),
+        (2e10, "\u00c5"),
+        (2e10, "ångström"),
+        (2e12, "pm"),
     ],
 )
 def test_lengths_are_read_in_every_unit(write, put, read, value, unit):
     assert read(put(write("cxi"), **{f"{DETECTOR}/distance": (value, unit)}))[0].distance == pytest.approx(2)
+
+
+def test_a_length_that_is_recorded_with_each_pattern_is_their_mean(write, put, read):
+    lengths = 2 + np.linspace(-4e-4, 4e-4, 12)
+    assert read(put(write("cxi"), **{f"{DETECTOR}/distance": lengths}))[0].distance == pytest.approx(2, rel=1e-6)
+
+
+def test_a_unit_may_stand_in_the_singular_attribute(write, put, read):
+    path = put(write("cxi"), **{f"{DETECTOR}/distance": 2e3})
+    with h5py.File(path, "r+") as file:
+        file[f"{DETECTOR}/distance"].attrs["unit"] = "mm"
+    assert read(path)[0].distance == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +296,7 @@ def test_energies_beyond_all_beams_are_ignored_in_words(beam, read, energy):
 def test_what_is_ignored_is_told_where_another_wavelength_is_stated_too(beam, read, other):
     stated = f"{INSTRUMENT}/beam_1/energy"
     raw, _ = read(beam(**{stated: 8 * KEV, other: (3.0, "GeV") if "energy" in other else 3.0}))
-    assert raw.wavelength == pytest.approx(1.5498e-10, rel=1e-4)
+    assert raw.wavelength == pytest.approx(1.5498e-10, rel=1e-4, abs=0)
     (warning,) = raw.warnings
     assert f"'{other}' is" in warning
     assert "which is not that of a beam, and is ignored" in warning
@@ -306,7 +328,7 @@ def test_a_wavelength_alone_says_nothing_of_the_particle(beam, read, tmp_path, m
     with create_dataset(tmp_path / "own.cxi", window=(32, 32), positions=positions, optics=optics) as patterns:
         patterns[:] = measured.patterns
     again, _ = read(tmp_path / "own.cxi")
-    assert (again.particle, again.wavelength) == (particle, pytest.approx(facts["wavelength"]))
+    assert (again.particle, again.wavelength) == (particle, pytest.approx(facts["wavelength"], rel=1e-6, abs=0))
 
 
 def test_a_wavelength_alone_is_told_with_both_energies_that_it_may_have(beam):
@@ -345,7 +367,7 @@ def test_two_wavelengths_are_refused_but_not_the_energy_of_a_storage_ring(write,
     # As if electrons were photons.
     refused(put(write("cxi"), **{f"{SOURCE}/probe": "electron"}), "states two wavelengths of its electrons")
     raw, _ = read(beam(**{f"{SOURCE}/energy": (3.0, "GeV"), f"{INSTRUMENT}/beam_1/energy": (8.0, "keV")}))
-    assert raw.wavelength == pytest.approx(1.5498e-10, rel=1e-4)
+    assert raw.wavelength == pytest.approx(1.5498e-10, rel=1e-4, abs=0)
     assert raw.warnings == ()
 
 
@@ -363,7 +385,7 @@ def test_a_number_of_every_pattern_is_one_number_within_an_encoders_noise(write,
     noise = np.random.default_rng(0).uniform(-4e-4, 4e-4, 12)
     raw, _ = read(put(path, **{name: value * (1 + noise)}))
     assert (raw.wavelength, raw.distance) == (
-        pytest.approx(expected.wavelength, rel=1e-3),
+        pytest.approx(expected.wavelength, rel=1e-3, abs=0),
         pytest.approx(expected.distance, rel=1e-3),
     )
     refused(

@@ -40,13 +40,14 @@ def reconstruct(tmp_path, monkeypatch, capsys):
             run_iteration(run)
 
         monkeypatch.setattr(Reconstruction, "run_iteration", break_off)
-        files = dict(output=tmp_path / f"{name}.h5", convergence=tmp_path / f"{name}.csv")
+        how = {one: options.pop(one) for one in ("seed", "code", "keep_state") if one in options}
+        how |= dict(output=tmp_path / f"{name}.h5", convergence=tmp_path / f"{name}.csv")
         if stop:
             with pytest.raises(KeyboardInterrupt):
-                module.reconstruct(path, Reading.of(scan or {}), replace(OPTIONS, **options), **files)
+                module.reconstruct(path, Reading.of(scan or {}), replace(OPTIONS, **options), **how)
             return capsys.readouterr().err, None
-        module.reconstruct(path, Reading.of(scan or {}), replace(OPTIONS, **options), **files)
-        with h5py.File(files["output"]) as file:
+        module.reconstruct(path, Reading.of(scan or {}), replace(OPTIONS, **options), **how)
+        with h5py.File(how["output"]) as file:
             return capsys.readouterr().err, file["object/amplitude"][:] * np.exp(1j * file["object/phase"][:])
 
     return made
@@ -54,6 +55,10 @@ def reconstruct(tmp_path, monkeypatch, capsys):
 
 def mirrored(file):
     file["entry_1/sample_1/geometry_1/translation"][:, 0] *= -1
+
+
+def one_moved(file):
+    file["entry_1/sample_1/geometry_1/translation"][5, 0] += 1e-8  # between others
 
 
 def masked(file):
@@ -74,6 +79,7 @@ def of_another_colour(file):
     ("change", "named"),
     [
         (mirrored, "the positions changed since"),
+        (one_moved, "the positions changed since"),
         (masked, "the patterns and the mask changed since"),
         (swapped, "the patterns changed since"),
         (of_another_colour, "the geometry and the positions changed since"),
@@ -100,6 +106,8 @@ def test_a_file_that_was_corrected_is_reconstructed_anew(reconstruct, path, chan
         (dict(bin=2, crop=32), "the bin, the patterns, the positions and the mask changed"),
         (dict(scan=dict(centre=(16, 15))), "the crop, the centre, "),
         (dict(scan=dict(geometry=dict(distance=1.0))), "the geometry and the positions changed"),
+        (dict(seed=1), "the seed changed"),
+        (dict(code="0123456789ab"), "the code changed"),
     ],
 )
 def test_other_options_are_reconstructed_with_anew(reconstruct, path, changed, named):
@@ -107,6 +115,12 @@ def test_other_options_are_reconstructed_with_anew(reconstruct, path, changed, n
     said, found = reconstruct(path, **changed)
     assert f"Starting anew: {named}" in said
     np.testing.assert_array_equal(found, reconstruct(path, name="fresh", **changed)[1])
+
+
+def test_a_state_of_another_version_of_pytorch_is_not_continued(reconstruct, path, monkeypatch):
+    reconstruct(path, stop=4)
+    monkeypatch.setattr(module.torch, "__version__", "0.1")
+    assert "Starting anew: the version of PyTorch changed" in reconstruct(path)[0]
 
 
 def test_another_probe_of_the_file_is_started_from_anew(reconstruct, write, simulate):
@@ -144,6 +158,7 @@ def test_what_is_given_as_the_file_says_it_changes_nothing(reconstruct, path):
         (6, 6, 1, True),  # the only one that was averaged is not to be
         (6, 5, 1, True),  # fewer, but no fewer than were done
         (6, 9, 6, False),  # one was not averaged that is to be
+        (5, 6, 3, False),  # it is the last one
         (6, 4, 2, False),  # more were done
     ],
 )
@@ -156,6 +171,14 @@ def test_another_number_of_iterations_ends_where_an_unbroken_run_does(
     assert ("Starting anew" in said and "cannot be made of" in said) != goes_on
     fresh = reconstruct(path, name="fresh", iterations=iterations, averaged=averaged)[1]
     np.testing.assert_array_equal(found, fresh)
+
+
+def test_a_state_that_was_kept_goes_on_to_where_a_longer_run_ends(reconstruct, path):
+    """It is that of the last iteration, not of the means that were written."""
+    reconstruct(path, iterations=4, averaged=2, keep_state=True)
+    said, found = reconstruct(path, iterations=6, averaged=4)
+    assert "Going on after iteration 4." in said
+    np.testing.assert_array_equal(found, reconstruct(path, name="fresh", iterations=6, averaged=4)[1])
 
 
 def test_a_state_of_other_code_is_told(reconstruct, path, tmp_path):

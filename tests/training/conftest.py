@@ -19,15 +19,16 @@ PTYCHONN = NetworkEntry("ptychonn", {})
 MSE = LossEntry("mse", {})
 
 
-def train(folder, dataset, model=DPI, seed=0, **training):
+def train(folder, dataset, model=DPI, seed=0, loss=MSE, code="", **training):
     folder.mkdir(exist_ok=True)
     files = {"checkpoint": folder / "model.pt", "history": folder / "history.csv"}
     fit(
         dataset,
         model=model,
-        loss=MSE,
+        loss=loss,
         n_train=20,
         seed=seed,
+        code=code,
         training=replace(TRAINING, **training),
         **files,
     )

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import h5py
 import pandas as pd
@@ -15,6 +15,9 @@ from ptychoformer import device
 from ptychoformer.tensors import save
 from ptychoformer.training import fit as fit_module
 from ptychoformer.training import pace
+from ptychoformer.training.entries import LossEntry
+from ptychoformer.training.identity import schedule
+from ptychoformer.training.options import TrainingOptions
 
 from .conftest import DPI, MSE, PTYCHONN, TRAINING, assert_same_bits, train, train_together
 
@@ -155,6 +158,15 @@ def object_doubled(file):
     file["ptychography/object/amplitude"][:] *= 2
 
 
+def object_turned(file):
+    for part in ("amplitude", "phase"):
+        file[f"ptychography/object/{part}"][:] = file[f"ptychography/object/{part}"][:][::-1, ::-1]
+
+
+def detector_dimmed(file):
+    file["ptychography"].attrs["efficiency"] = 0.5
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -163,6 +175,8 @@ def object_doubled(file):
         (moved, "the positions changed since"),
         (pixels_of_another_size, "the geometry changed since"),
         (object_doubled, "the normalisation of the labels changed since"),
+        (object_turned, "the labels "),
+        (detector_dimmed, "the detector changed since"),
     ],
 )
 def test_state_of_another_dataset_is_not_continued(tmp_path, make_scan, monkeypatch, capsys, change, named):
@@ -194,6 +208,40 @@ def test_state_of_another_configuration_is_not_continued(tmp_path, make_scan, mo
     assert "Starting anew: " in said
     assert named in said
     assert_same_bits(weights, train(tmp_path / "fresh", scan, **changed)[0])
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (dict(model=replace(DPI, batch_norm="keras")), "the network changed since"),
+        (dict(loss=LossEntry("huber", {"delta": 0.1})), "the loss changed since"),
+        (dict(loss=LossEntry("mae", {})), "the loss changed since"),
+        (dict(code="0123456789ab"), "the code changed since"),
+    ],
+)
+def test_what_no_tensor_of_a_state_would_tell_is_told(tmp_path, make_scan, monkeypatch, capsys, changed, named):
+    scan, usual = make_scan(), dict(loss=LossEntry("huber", {"delta": 1.0}))
+    broken_off(tmp_path / "stale", scan, monkeypatch, **usual)
+    capsys.readouterr()
+    train(tmp_path / "stale", scan, epochs=1, **usual | changed)
+    assert f"Starting anew: {named}" in capsys.readouterr().err
+
+
+OTHERWISE = {
+    "subset": "square",
+    "validation": "block",
+    "weights": "best",
+    "precision": "float32",
+    "deterministic": True,
+    "compile": True,
+}
+
+
+@pytest.mark.parametrize("option", [field.name for field in fields(TrainingOptions)])
+def test_every_option_but_the_number_of_epochs_makes_another_training(option):
+    usual = TrainingOptions()
+    other = replace(usual, **{option: OTHERWISE.get(option, 2 * getattr(usual, option))})
+    assert (schedule(other) == schedule(usual)) == (option == "epochs")
 
 
 @pytest.mark.parametrize("weights", ["last", "best"])

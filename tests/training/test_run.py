@@ -1,5 +1,7 @@
 """An epoch: every pattern once in an order of its own, and a validation part that is only watched."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -77,3 +79,23 @@ def test_the_rate_falls_with_a_validation_loss_that_rises_while_the_training_los
     assert fitted == sorted(fitted, reverse=True)
     assert watched == sorted(watched)
     assert rates == [1e-2, 1e-2, 5e-3]
+
+
+def test_a_restored_run_keeps_waiting_for_the_rate_to_fall_and_has_its_best_weights():
+    """The first epoch is the best, the rate falls after three more: of which one was before it was broken off."""
+    options = dict(learning_rate=1e-2, batch_size=8, patience=3, factor=0.5, weights="best")
+    whole, first, second = (
+        training(forgetful, fitted=examples(20, 1.0), watched=examples(11, -9.0), **options) for _ in range(3)
+    )
+    for run, epochs in ((whole, 6), (first, 2)):
+        for _ in range(epochs):
+            run_epoch([run])
+    second.restore(copy.deepcopy(first.state()))
+    for _ in range(4):
+        run_epoch([second])
+    for run in (whole, second):
+        assert [row["learning_rate"] for row in run.history] == [1e-2] * 4 + [5e-3] * 2
+    for name in ("train_loss", "validation_loss"):
+        assert [row[name] for row in second.history] == [row[name] for row in whole.history]
+    for name, weights in whole.final_weights().items():
+        assert torch.equal(second.final_weights()[name], weights), name
