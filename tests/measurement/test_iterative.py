@@ -115,15 +115,10 @@ def test_a_batch_is_the_published_update_of_one_pattern_after_the_other(engine, 
     np.testing.assert_allclose(run.finished_object(), expected, atol=2e-5)
 
 
-DENSE = np.indices((6, 7)).reshape(2, -1).T * 2.0
-
-
-@pytest.mark.parametrize(
-    ("positions", "step"), [(np.array([[0.0, 0], [0, 5], [3, 9], [7, 2], [10, 10]]), 1.0), (DENSE, 16 / 42)]
-)
 @pytest.mark.parametrize(("engine", "weight"), [("epie", 1.0), ("rpie", 0.1), ("rpie", 0.8)])
-def test_where_all_windows_overlap_object_and_probe_are_those_of_the_published_updates(positions, step, engine, weight):
-    """Maiden & Rodenburg 2009, Maiden et al. 2017, each from the object and the probe before the update; of the probe's a part."""
+def test_where_all_windows_overlap_object_and_probe_are_those_of_the_published_updates(engine, weight):
+    """Maiden & Rodenburg 2009, Maiden et al. 2017, each from the object and the probe before the update."""
+    positions = np.array([[0.0, 0], [0, 5], [3, 9], [7, 2], [10, 10]])
     guess = (np.abs(make_probe()) * 1.1).astype(np.complex64)
     run = start(positions, guess, engine=engine, regularisation=weight, momentum=0.0, probe_from=1)
     finish(run, 2)
@@ -140,9 +135,20 @@ def test_where_all_windows_overlap_object_and_probe_are_those_of_the_published_u
             change = np.fft.ifft2(modulus, norm="ortho") - probe * part
             light, passed = np.abs(probe) ** 2, np.abs(part) ** 2
             expected[here] += probe.conj() * change / ((1 - weight) * light + weight * light.max())
-            probe = probe + step * part.conj() * change / ((1 - weight) * passed + weight * passed.max())
-    np.testing.assert_allclose(run.finished_object(), expected, atol=5e-4)
-    np.testing.assert_allclose(run.probe[0], probe, atol=5e-4 * np.abs(probe).max())
+            probe = probe + part.conj() * change / ((1 - weight) * passed + weight * passed.max())
+    np.testing.assert_allclose(run.finished_object(), expected, atol=1e-4)
+    np.testing.assert_allclose(run.probe[0], probe, atol=1e-4 * np.abs(probe).max())
+
+
+def test_the_probe_of_a_dense_scan_takes_whole_updates_first_and_sixteen_an_iteration_then(monkeypatch):
+    positions, steps = np.indices((6, 7)).reshape(2, -1).T * 2.0, []  # all windows overlap: a batch is a pattern
+    monkeypatch.setattr(Reconstruction, "_update_probe", lambda run, batch, change, step: steps.append(step))
+    finish(start(positions, probe_from=2), 12)
+    assert steps == pytest.approx([1.0] * 42 * 9 + [16 / 42] * 42 * 2)
+    sparse = [[0.0, 0], [0, 5], [3, 9], [7, 2], [10, 10]]
+    steps.clear()
+    finish(start(np.array(sparse), probe_from=1), 12)
+    assert set(steps) == {1.0}
 
 
 def test_a_dense_scan_of_few_photons_is_hardly_worse_for_a_probe_that_is_refined():

@@ -13,9 +13,9 @@ after the other. The probe, which all windows share, takes the least-squares ste
 batch: numerators and denominators are summed over it.
 
 The denser a scan, the more often an iteration updates the probe, each time with the noise of a few
-patterns, at the last which of it stays. Of such scans a part of each update is made, so that they
-add up to no more than `PROBE_UPDATES`: of dim patterns the engines diverge otherwise, the probe
-taking up noise and handing it to the object.
+patterns. After `WHOLE_UPDATES` iterations, in which the probe is found, a part of each update is
+made, so that those of an iteration add up to no more than `PROBE_UPDATES`. Otherwise the probe
+takes up noise and hands it to the object, until dim dense scans diverge.
 
 After every iteration the object moves on by a part of what it moved in the last ones (the momentum
 of mPIE, also in the second paper): slow modes, such as those of a scan's corners, which ePIE alone
@@ -59,7 +59,8 @@ from ptychoformer.randomness import generator
 TINY = 1e-12
 MARGIN = 8  # pixels around the object into which refined positions may move
 LARGEST_MOVE = 0.5  # pixels in one iteration
-PROBE_UPDATES = 16  # whole ones in an iteration at most
+WHOLE_UPDATES = 10  # first iterations that update the probe as the papers do
+PROBE_UPDATES = 16  # in a later one, at most, in whole ones
 COARSEST = 1 / 6  # of the spatial frequencies up to the detector's corner, in the first of coarse iterations
 HISTORY = ("iteration", "r_factor", "seconds")  # of an iteration
 _TENSORS = ("object", "probe", "velocity", "object_sum", "probe_sum")
@@ -153,7 +154,7 @@ class Reconstruction:
         began, before = time.perf_counter(), self.object.clone()
         self.iteration += 1
         disc, parts = self._disc(), self._divided()
-        probe_step = min(1.0, PROBE_UPDATES / len(parts))
+        probe_step = min(1.0, PROBE_UPDATES / len(parts)) if self.iteration > WHOLE_UPDATES else 1.0
         misfits = sum(self._update(batch, disc, probe_step) for batch in self._batches(parts))
         misfit = misfits.item() / self._recorded_amplitude
         if not math.isfinite(misfit):
