@@ -178,6 +178,8 @@ def test_a_mask_and_a_probe_of_a_measured_scan_are_datasets_of_its_file():
         InputError, match=r"datasets\.measured\.probe: 'object\.h5' is not allowed; it must .* copies, or 'found'\."
     ):
         complete(changed("datasets.measured.probe", "object.h5"), SCHEMA)
+    with pytest.raises(InputError, match=r"datasets\.measured\.probe: ' ' is not allowed"):
+        complete(changed("datasets.measured.probe", " "), SCHEMA)
     with pytest.raises(
         InputError, match=r"datasets\.measured\.mask: 'stop\.npy' is not allowed; it must be the path of"
     ):

@@ -161,7 +161,7 @@ def test_arrays_are_read_as_they_are(scan):
 
 def test_every_option_of_how_a_scan_is_read_is_a_keyword():
     part = argparse.ArgumentParser()
-    add_reading(part, probe=True)
+    add_reading(part)
     options = {action.dest for action in part._actions} - {"help", "scan"}
     assert options <= set(inspect.signature(open_scan).parameters)
 
@@ -215,7 +215,9 @@ def test_the_probe_of_a_reconstruction_serves_another_scan(scan, obj, run):
         made = reconstruct(other if not probe else scan, iterations=1, threads=1, probe_known=True, **probe)
         np.testing.assert_allclose(abs(made.probe), abs(obj.probe), rtol=1e-4, atol=1e-3)
     assert open_scan(scan.path, probe="found").probe is None
-    assert predict(other, run, threads=1).amplitude.shape  # which heeds no probe
+    alone = open_scan(scan.path, probe=reconstruct(scan, iterations=1, threads=1))  # which nothing else keeps
+    assert reconstruct(alone, iterations=1, threads=1).probe.shape == scan.probe.shape
+    assert predict(other, run, threads=1).amplitude.shape
 
 
 @pytest.mark.parametrize("unit", ["pixels", "metres"])

@@ -122,8 +122,12 @@ def _check_measured(name: str, dataset: Mapping[str, Any]) -> None:
             f"datasets.{name}.reconstruction.probe_modes: {options.probe_modes} is not allowed where the probe is not"
             " refined (probe_from); it must be 1."
         )
+    if dataset["probe"] == FOUND and options.probe_from is None:
+        raise InputError(
+            f"datasets.{name}.probe: {FOUND} is not allowed where the probe is taken as it is (probe_from: null)."
+        )
     for part, is_file, more in (("mask", is_mask_file, ""), ("probe", is_probe_file, f", or '{FOUND}'")):
-        if dataset[part] is not None and is_file(dataset[part]):
+        if dataset[part] is not None and (is_file(dataset[part]) or not dataset[part].strip()):
             raise InputError(
                 f"datasets.{name}.{part}: {shown(dataset[part])} is not allowed; it must be the path of a dataset in"
                 f" the scan's file, the only one that the workflow copies{more}."

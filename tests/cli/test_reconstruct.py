@@ -93,6 +93,21 @@ def test_the_probe_of_one_sample_serves_the_next_and_its_file_is_recorded_and_ne
     assert configuration["probe_digest"] == content_digest(tmp_path / "first.h5")
 
 
+def test_the_probe_in_the_provenance_is_the_one_that_was_read(tmp_path, monkeypatch):
+    path, probe = write_scan(tmp_path / "scan.cxi", 1e5), tmp_path / "flat.npy"
+    np.save(probe, np.ones((32, 32), complex))
+    before, run_iteration = content_digest(probe), Reconstruction.run_iteration
+
+    def replacing(run):
+        probe.write_bytes(b"another")
+        run_iteration(run)
+
+    monkeypatch.setattr(Reconstruction, "run_iteration", replacing)
+    arguments = ["reconstruct", path, "-o", tmp_path / "object.h5", "--probe", probe, "--iterations", 1, "--threads", 1]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    assert read_provenance(tmp_path / "object.h5")["configuration"]["probe_digest"] == before
+
+
 def test_a_probe_that_has_to_be_found_cannot_be_known(tmp_path, capsys):
     path = write_scan(tmp_path / "scan.cxi", 1e5)
     assert reconstruct(path, tmp_path / "object.h5", "--probe", "found") == 1

@@ -88,7 +88,11 @@ def test_that_of_another_reconstruction_is_the_same_wave_at_any_crop_and_bin(sca
     scan = scan_of("own")
     other, wave = reconstructed(scan, tmp_path / "object.h5", OTHER)
     np.testing.assert_allclose(abs(wave), abs(OTHER), atol=1e-4)
-    expected = rescaled_probe(wave, crop, crop // bin)
+    at = np.arange(crop // bin) - crop // bin // 2
+    ramp = (
+        np.exp(-1j * np.pi * (at[:, None] + at) / crop) if bin == 2 else 1
+    )  # blocks of an even side lie half a pixel off
+    expected = rescaled_probe(wave, crop, crop // bin) * ramp
     np.testing.assert_allclose(prepared_probe(scan, other, crop, bin), expected, atol=1e-4)
 
 
@@ -107,7 +111,17 @@ def test_the_brightest_of_several_modes_is_taken(scan_of, tmp_path):
     reconstruct(scan, Reading(), options, **files)
     with h5py.File(tmp_path / "object.h5") as file:
         found = file["probe/wavefield"][:]
-    np.testing.assert_allclose(prepared_probe(scan, tmp_path / "object.h5"), found, atol=1e-4 * abs(found).max())
+    with open_prepared(scan, Reading(probe=str(tmp_path / "object.h5")), Patterns()) as prepared:
+        np.testing.assert_allclose(prepared.probe, found, atol=1e-4 * abs(found).max())
+        assert any("object.h5: the first of 2 modes of the probe is kept" in each for each in prepared.warnings)
+
+
+def test_a_probe_with_its_middle_at_the_corner_is_told(write, read, tmp_path):
+    scan = write("cxi")
+    for name, probe, told in (("good", OTHER, False), ("bad", np.fft.ifftshift(OTHER), True)):
+        np.save(tmp_path / f"{name}.npy", probe)
+        raw = read(scan, probe=str(tmp_path / f"{name}.npy"))[0]
+        assert any("the light lies in the corners" in each for each in raw.warnings) == told
 
 
 def test_pixels_of_another_size_are_refused_and_unknown_ones_told(scan_of, tmp_path):
@@ -120,7 +134,38 @@ def test_pixels_of_another_size_are_refused_and_unknown_ones_told(scan_of, tmp_p
     with h5py.File(other, "a") as file:
         del file.attrs["pixel_size"]
     with open_prepared(scan, Reading(probe=str(other)), Patterns()) as prepared:
-        assert any("object.h5 does not know the size of its pixels" in each for each in prepared.warnings)
+        assert any("given probe is taken to be of the same geometry, since it has no" in w for w in prepared.warnings)
+    with h5py.File(other, "a") as file:
+        file.attrs["pixel_size"] = -8e-9
+    with pytest.raises(InputError, match=r"'pixel_size' must be a length in metres, found -8e-09"):
+        prepared_probe(scan, other)
+
+
+def test_a_probe_of_another_scan_is_told_where_this_one_has_no_geometry(scan_of, measured, tmp_path):
+    other, _ = reconstructed(scan_of("own"), tmp_path / "object.h5", OTHER)
+    parts = {"window": (32, 32), "positions": measured.corners.astype(float)}
+    with create_dataset(tmp_path / "pixels.cxi", **parts) as data:
+        data[:] = measured.patterns
+    with open_prepared(tmp_path / "pixels.cxi", Reading(probe=str(other)), Patterns()) as prepared:
+        assert any("same geometry, since" in each and "pixels.cxi has no" in each for each in prepared.warnings)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (2, 3), (1, 2)])
+def test_a_probe_that_was_found_at_one_bin_is_right_at_another(scan_of, simulate, tmp_path, before, after):
+    """Without a ramp: blocks of an even side are sampled half a detector pixel beside the zero frequency."""
+    measured = simulate(grid=(6, 6), window=48, step=5, radius=3.0)
+    parts = {"window": (48, 48), "positions": measured.corners.astype(float), "probe": measured.probe}
+    with create_dataset(tmp_path / "scan.cxi", optics=measured.optics, **parts) as data:
+        data[:] = measured.patterns
+    options = ReconstructionOptions(bin=before, iterations=40, positions_from=None)
+    files = {"output": tmp_path / "object.h5", "convergence": tmp_path / "object.csv"}
+    reconstruct(tmp_path / "scan.cxi", Reading(), options, **files)
+    found = prepared_probe(tmp_path / "scan.cxi", tmp_path / "object.h5", bin=after)
+    true = rescaled_probe(measured.probe, 48, 48 // after)
+    turn = found * true.conj()
+    slopes = [np.angle(np.vdot(turn[:-1], turn[1:])), np.angle(np.vdot(turn[:, :-1], turn[:, 1:]))]  # radians a pixel
+    expected = -np.pi / 48 if after == 2 else 0
+    np.testing.assert_allclose(slopes, expected, atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +203,7 @@ def test_a_better_first_guess_leads_to_a_better_object(write, simulate, tmp_path
     np.save(tmp_path / "good.npy", 1e-3 * measured.probe)  # brightness is found
     r_factors = {}
     for probe in (None, "found", str(tmp_path / "good.npy")):
-        options = ReconstructionOptions(iterations=15, positions_from=None)
+        options = ReconstructionOptions(iterations=25, positions_from=None)
         files = {"output": tmp_path / "object.h5", "convergence": tmp_path / "object.csv"}
         r_factors[probe] = reconstruct(scan, Reading(probe=probe), options, **files)["r_factor"]
     recorded, found, good = r_factors.values()

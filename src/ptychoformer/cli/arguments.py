@@ -29,11 +29,9 @@ def add_threads(group: argparse._ActionsContainer) -> None:
     group.add_argument("--threads", type=whole(1), metavar="N", help="of the CPU [free cores]")
 
 
-def add_reading(
-    part: argparse.ArgumentParser, preparation: str = "", bin: int | None = Patterns.bin, probe: bool = False
-) -> None:
+def add_reading(part: argparse.ArgumentParser, preparation: str = "", bin: int | None = Patterns.bin) -> None:
     """Add a scan, how it is read, and what is made of its patterns; ``preparation`` says what
-    is done where the latter is left out, ``probe`` whether the command heeds the probe.
+    is done where the latter is left out.
     """
     part.add_argument("scan", type=any_name, metavar="SCAN", help="file with the patterns and positions of a scan")
     group = part.add_argument_group("how the scan is read", "What is left out is as the file says; lengths in metres.")
@@ -59,14 +57,13 @@ def add_reading(
         help="dataset of an HDF5 file, or a .npy or .tif: 0 where a detector pixel is good, any other number where it"
         " is bad; besides what the file itself masks",
     )
-    if probe:
-        group.add_argument(
-            "--probe",
-            type=any_name,
-            metavar="PROBE",
-            help=f"that a reconstruction begins with: the OBJECT.h5 of another one, a .npy, a dataset of the file, or"
-            f" {FOUND}, from the patterns [the file's own, or {FOUND}]",
-        )
+    group.add_argument(
+        "--probe",
+        type=any_name,
+        metavar="PROBE",
+        help="that a reconstruction begins with: the OBJECT.h5 of another one, a .npy, a dataset of the file, or"
+        f" {FOUND}, from the patterns [the file's own, or {FOUND}]",
+    )
     # Within reach of any instrument, so that micrometres taken for metres are noticed.
     group.add_argument("--wavelength", type=real(*WAVELENGTHS), metavar="METRES", help="of the beam")
     group.add_argument("--distance", type=real(1e-4, 1e3), metavar="METRES", help="from object to detector")
@@ -95,7 +92,7 @@ def add_reading(
 def reading(options: Namespace) -> Reading:
     """Return how the scan is read."""
     geometry = {name: getattr(options, name) for name in names_of(Geometry)}
-    given = {name: getattr(options, name, None) for name in names_of(Reading) if name != "geometry"}
+    given = {name: getattr(options, name) for name in names_of(Reading) if name != "geometry"}
     return Reading.of(given | {"geometry": geometry})
 
 

@@ -34,7 +34,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
         help="picture: the mean pattern, the positions, the probe if it is known",
     )
     part.add_argument("--json", action="store_true", help="print JSON, lengths in metres and in pixels of the object")
-    add_reading(part, probe=True)
+    add_reading(part)
 
 
 def run(options: Namespace) -> None:

@@ -55,4 +55,4 @@ def _words(flag: str, value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple | np.ndarray):
         yield from (flag, *map(str, value))
     else:
-        yield f"{flag}={value}"
+        yield f"{flag}={os.fspath(value) if isinstance(value, os.PathLike) else value}"

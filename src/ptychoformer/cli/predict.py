@@ -11,7 +11,7 @@ from typing import Any
 
 from ptychoformer.cli.arguments import add_reading, add_threads, any_name, hdf5_name, png_name, reading, real
 from ptychoformer.cli.outputs import check_outputs
-from ptychoformer.cli.replacing import about_picture, check_pictures, check_replaced, scanned
+from ptychoformer.cli.replacing import about_picture, check_pictures, check_replaced, digests_of_given, scanned
 from ptychoformer.cli.run_folder import PreparedAs, checkpoint_in, prepared_as
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
@@ -105,7 +105,7 @@ def _predicted(options: Namespace, checkpoint: Path) -> dict[str, Any]:
     with open_prepared(options.scan, reading(options), patterns) as prepared:
         for warning in prepared.warnings:
             say(warning)
-        scan, made_by = scanned(options, prepared), {"checkpoint": network.digest}
+        scan, made_by = scanned(options, prepared, digests_of_given(options)), {"checkpoint": network.digest}
         check_replaced(options.output, scan, made_by, told_by="checkpoint")
         _check_window(options.scan, prepared, checkpoint, network.window, trained)
         _warn_of_other_pixels(options.scan, prepared, checkpoint, trained)

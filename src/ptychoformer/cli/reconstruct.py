@@ -26,6 +26,7 @@ from ptychoformer.cli.replacing import (
     check_pictures,
     check_replaced,
     check_state,
+    digests_of_given,
     is_table,
     scanned,
 )
@@ -90,7 +91,7 @@ def add_options(part: argparse.ArgumentParser) -> None:
     part.add_argument("--watch", type=png_name, metavar="FILE", help="picture that is renewed while it converges")
     part.add_argument("--frc", action="store_true", help="tell the resolution, by Fourier ring correlation of halves")
     _add_engine(part.add_argument_group("engine"))
-    add_reading(part, probe=True)
+    add_reading(part)
 
 
 def _add_engine(engine: argparse._ArgumentGroup) -> None:
@@ -181,7 +182,7 @@ def _check_replaced(options: Namespace, whole: tuple[Path, Path], halves: list[t
         check_replaced(half, about_scan(options), {}, told_by="engine")
     if (output := whole[0]).exists():
         with open_prepared(options.scan, reading(options), cropping(options)) as prepared:
-            check_replaced(output, scanned(options, prepared), {}, told_by="engine")
+            check_replaced(output, scanned(options, prepared, digests_of_given(options)), {}, told_by="engine")
 
 
 def halves_of(output: Path) -> list[tuple[Path, Path]]:
@@ -202,10 +203,11 @@ def _reconstructed(options: Namespace, output: Path, convergence: Path, **how: A
     from ptychoformer.measurement.reconstruct import reconstruct
 
     began, settings = time.perf_counter(), reconstruction_options(options)
+    given = digests_of_given(options)  # of the files as they are read now
     about = asdict(settings) | {"seed": options.seed} | ({"half": how["half"]} if "half" in how else {})
 
     def announced(scan: PreparedScan) -> None:
-        about.update(scanned(options, scan))
+        about.update(scanned(options, scan, given))
         announce(output, about)
 
     where = {"output": output, "convergence": convergence, "announce": announced}

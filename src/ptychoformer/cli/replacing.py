@@ -33,19 +33,25 @@ CONTENTS = {
 }
 
 
-def scanned(options: Namespace, prepared: PreparedScan) -> dict[str, Any]:
-    """Return what tells one scan from another, even one of the same name, for the provenance."""
+def digests_of_given(options: Namespace) -> dict[str, str]:
+    """Return the digests of the files that are read with a scan: mask and probe, as far as they are
+    files. What lies in the scan's own file is a part of the scan.
+    """
+    read_as = reading(options)
+    given = {"mask_digest": (read_as.mask, is_mask_file), "probe_digest": (read_as.probe, is_probe_file)}
+    return {name: content_digest(path) for name, (path, is_file) in given.items() if path and is_file(path)}
+
+
+def scanned(options: Namespace, prepared: PreparedScan, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return what tells one scan from another, even one of the same name, for the provenance.
+
+    Args:
+        given: what `digests_of_given` found before the scan was read.
+    """
     from ptychoformer.tensors import fingerprint
 
     found = (fingerprint(array) for array in (prepared.counts, prepared.part_counts))
-    about = about_scan(options) | dict(zip(OF_PATTERNS, found, strict=True))
-    # What lies in the scan's file is a part of the scan.
-    read_as = reading(options)
-    if read_as.mask is not None and is_mask_file(read_as.mask):
-        about["mask_digest"] = content_digest(read_as.mask)
-    if read_as.probe is not None and is_probe_file(read_as.probe):
-        about["probe_digest"] = content_digest(read_as.probe)
-    return about
+    return about_scan(options) | dict(zip(OF_PATTERNS, found, strict=True)) | given
 
 
 def check_replaced(

@@ -14,7 +14,7 @@ import numpy as np
 from ptychoformer.cli.arguments import add_reading, add_running, any_name, cropping, number, reading, whole
 from ptychoformer.cli.networks import MODEL, OR_OWN, check_window, loss, loss_entry, losses, network, network_choices
 from ptychoformer.cli.outputs import check_outputs
-from ptychoformer.cli.replacing import scanned
+from ptychoformer.cli.replacing import digests_of_given, scanned
 from ptychoformer.cli.run_folder import (
     CHECKPOINT,
     DATASET,
@@ -227,7 +227,7 @@ def _prepared(options: Namespace, model: NetworkEntry) -> tuple[PreparedAs, dict
         say(warning)
     check_window(model, prepared, options.bin)
     read_origin(options.object)
-    return preparation, scanned(options, prepared)
+    return preparation, scanned(options, prepared, digests_of_given(options))
 
 
 def _labelled(options: Namespace, files: Mapping[str, Path], crop: int) -> int:

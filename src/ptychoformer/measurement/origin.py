@@ -52,7 +52,7 @@ def read_origin(path: str | os.PathLike) -> Origin:
             crop=int(attributes["crop"]),
             bin=int(attributes["bin"]),
             centre=tuple(int(at) for at in attributes["centre"]),
-            pixel_size=float(attributes["pixel_size"]) if "pixel_size" in attributes else None,
+            pixel_size=_pixel_size(path, attributes),
             recorded=read_whole(file, "recorded_positions", 2),
             moved=read_whole(file, "positions", 2),
             counts=read_whole(file, "counts", 1),
@@ -60,6 +60,16 @@ def read_origin(path: str | os.PathLike) -> Origin:
         )
         _check_that_parts_fit(path, file, origin)
     return origin
+
+
+def _pixel_size(path: str | os.PathLike, attributes: Mapping) -> float | None:
+    found = attributes.get("pixel_size")
+    if found is None:
+        return None
+    size = np.asarray(found)
+    if size.ndim or size.dtype.kind not in "iuf" or not 0 < size < np.inf:
+        raise InputError(f"{path}: the attribute 'pixel_size' must be a length in metres, found {found!s:.60}.")
+    return float(size)
 
 
 def _whole(attributes: Mapping, name: str, count: int) -> bool:

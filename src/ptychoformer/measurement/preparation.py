@@ -45,6 +45,7 @@ from ptychoformer.measurement.options import Patterns, Reading
 from ptychoformer.measurement.pixels import Filling, beam_centre, light_of
 from ptychoformer.measurement.plausibility import doubts, falls_apart
 from ptychoformer.measurement.readers import AXES, RawScan, open_described
+from ptychoformer.measurement.readers.probe import half_pixel
 from ptychoformer.measurement.readers.quantities import AGREEING
 from ptychoformer.measurement.readers.scan import chosen
 from ptychoformer.progress import say
@@ -174,12 +175,13 @@ def _prepared_scan(raw: RawScan, preparation: Preparation) -> PreparedScan:
         return _binned(fill(np.maximum(cut(block, beyond=0), 0)), preparation.bin)
 
     optics = optics_of(raw, preparation, crop)
-    _check_probe_window(raw, optics, crop)
     probe, held = (None, 1.0) if raw.probe is None else _prepared_probe(raw.probe, crop, window)
+    if raw.probe_origin is not None:
+        probe = probe * half_pixel(preparation.bin, window, crop)
     positions = corners_of(raw, preparation, crop)
     warnings = raw.warnings + found.warnings + about_corners + _beside_the_beam(raw, centre, shown) + about_light
     warnings += check_object_pixel(raw, preparation) + lengths_missing(raw, preparation, optics)
-    warnings += _light_lost(raw, window, held)
+    warnings += _about_given_probe(raw, optics, crop) + _light_lost(raw, window, held)
     bearings = find_bearings(raw.even(raw.positions), found.centres[used])
     warnings += () if raw.simulated else about_bearings(raw.path, raw.axes, raw.turn, bearings)
     warnings += _about_positions(raw, positions, window, probe, known_lengths(raw, preparation, optics))
@@ -306,18 +308,26 @@ def _prepared_probe(probe: np.ndarray, crop: int, window: int) -> tuple[np.ndarr
     return held, photons(held) / total if total else 1.0
 
 
-def _check_probe_window(raw: RawScan, optics: Optics | None, crop: int) -> None:
-    """Check that the probe of another scan has the pixels of this one.
+def _about_given_probe(raw: RawScan, optics: Optics | None, crop: int) -> tuple[str, ...]:
+    """Check that the probe of another reconstruction has the pixels of this scan; warns where that
+    cannot be told.
 
     Raises:
         InputError: it has not.
     """
-    if raw.probe_window and optics and abs(optics.pixel_size * crop / raw.probe_window - 1) > AGREEING:
+    origin = raw.probe_origin
+    if origin is None:
+        return ()
+    if optics is None or origin.pixel_size is None:
+        whose = f"{raw.path} has" if optics is None else "it has"
+        return (f"{raw.path}: the given probe is taken to be of the same geometry, since {whose} no size of pixels.",)
+    given, own = origin.pixel_size * origin.crop, optics.pixel_size * crop
+    if abs(own / given - 1) > AGREEING:
         raise InputError(
-            f"{raw.path}: the given probe is that of a window of {raw.probe_window:.4g} m, and the scan's window is one"
-            f" of {optics.pixel_size * crop:.4g} m: wavelength, distance or detector pixel differ; a probe has to be"
-            " found at those of the scan."
+            f"{raw.path}: the given probe is that of a window of {given:.4g} m, and the scan's window is one of"
+            f" {own:.4g} m: wavelength, distance or detector pixel differ; a probe must be found at those of the scan."
         )
+    return ()
 
 
 def _middle(frame: tuple[int, int]) -> tuple[int, int]:

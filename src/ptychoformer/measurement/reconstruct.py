@@ -46,6 +46,7 @@ from ptychoformer.measurement.modes import first_modes, photons, root_of_light, 
 from ptychoformer.measurement.options import Reading, ReconstructionOptions
 from ptychoformer.measurement.plausibility import nearest_step, probe_diameter
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
+from ptychoformer.measurement.readers.scan import ANOTHER_PROBE
 from ptychoformer.measurement.wrapping import told_phase, unwrapped, wrapped_phase
 from ptychoformer.memory import check_memory
 from ptychoformer.progress import progress, say
@@ -206,9 +207,7 @@ def _begun(
             " name one with --probe (probe)."
         )
     if prepared.probe is not None and not prepared.probe.any():
-        raise InputError(
-            f"{path}: its probe is zero everywhere in the window; --probe (probe in a config) names another one."
-        )
+        raise InputError(f"{path}: its probe is zero everywhere in the window; {ANOTHER_PROBE}.")
     height, width = prepared.window
     if options.probe_modes > height * width:
         raise InputError(

@@ -41,7 +41,7 @@ def open_scan(
     positions: ArrayLike | str | None = None,
     *,
     unit: Unit | None = None,
-    probe: "ArrayLike | str | os.PathLike | Reconstruction | None" = None,
+    probe: ArrayLike | str | os.PathLike | None = None,
     mask: ArrayLike | str | None = None,
     folder: str | os.PathLike | None = None,
     crop: int | None = None,
@@ -99,8 +99,8 @@ def open_scan(
         options, positions = options | {"positions": positions}, None
     if isinstance(mask, str | os.PathLike):
         options, mask = options | {"mask": os.fspath(mask)}, None
-    if isinstance(probe, str | os.PathLike | Reconstruction):
-        options, probe = options | {"probe": _file_of(probe)}, None
+    if isinstance(probe, str | os.PathLike):
+        options, probe = options | {"probe": probe}, None  # which lives as long as what it is kept in
     if isinstance(source, str | os.PathLike):
         _refuse_arrays(source, positions, unit, probe, mask, folder)
         path, place = Path(source), None
@@ -165,10 +165,8 @@ def reconstruct(
         TrainingError: the reconstruction diverged.
     """
     scan, place = _opened(scan), Folder(folder)
-    output, options = place.path / "object.h5", scan.options | options
-    if "probe" in options:
-        options["probe"] = _file_of(options["probe"])
-    call("reconstruct", scan.path, output=output, **options)
+    output = place.path / "object.h5"
+    call("reconstruct", scan.path, output=output, **scan.options | options)
     return Reconstruction(output, place)
 
 
@@ -196,7 +194,7 @@ def train(
         TrainingError: the loss is no longer finite.
     """
     scan, place = _opened(scan), Folder(folder)
-    call("train", scan.path, object=_file_of(obj), output=place.path, **_without(scan, "probe") | options)
+    call("train", scan.path, object=obj, output=place.path, **scan.options | options)
     return Run(place.path / "model.pt", place)
 
 
@@ -223,19 +221,9 @@ def predict(
     """
     scan, place = _opened(scan), Folder(folder)
     output, checkpoint = place.path / "scene.h5", run.checkpoint if isinstance(run, Run) else run
-    read_as = _without(scan, "probe", "crop", "bin")
+    read_as = {name: value for name, value in scan.options.items() if name not in ("crop", "bin")}
     call("predict", scan.path, checkpoint=checkpoint, output=output, **read_as | options)
     return Scene(output, place)
-
-
-def _without(scan: Scan, *names: str) -> dict[str, Any]:
-    """Return how a scan was opened, but for what a command does not heed."""
-    return {name: value for name, value in scan.options.items() if name not in names}
-
-
-def _file_of(made: Any) -> Any:
-    """Return the file of a reconstruction; whatever else is given, as it is."""
-    return made.path if isinstance(made, Reconstruction) else made
 
 
 def _opened(scan: Scan | str | os.PathLike) -> Scan:

@@ -133,7 +133,12 @@ class _Made:
 
 
 class Reconstruction(_Made):
-    """An object reconstructed from all patterns of a scan: what `reconstruct` returns."""
+    """An object reconstructed from all patterns of a scan: what `reconstruct` returns. It goes
+    wherever its file does.
+    """
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
     @cached_property
     def amplitude(self) -> np.ndarray:

@@ -26,6 +26,7 @@ from ptychoformer.measurement.readers.detector import DETECTOR, correction, geom
 from ptychoformer.measurement.readers.hdf5 import Source, blocks, open_scan_of
 from ptychoformer.measurement.readers.quantities import LENGTH_UNITS, scale, unit_of, unless_replaced
 from ptychoformer.measurement.readers.scan import (
+    ANOTHER_PROBE,
     LENGTHS,
     RawScan,
     check_frames,
@@ -209,7 +210,8 @@ def _probe(source: Source, frame: tuple[int, int]) -> np.ndarray | None:
         return None
     if probe.shape != frame or not sound(probe).all():
         raise InputError(
-            f"{source.path}: 'ptychography/probe' must be finite and have the shape {frame}, found shape {probe.shape}."
+            f"{source.path}: 'ptychography/probe' must be finite and have the shape {frame}, found shape {probe.shape};"
+            f" {ANOTHER_PROBE}."
         )
     return (probe * math.sqrt(_efficiency(source))).astype(np.complex64)
 

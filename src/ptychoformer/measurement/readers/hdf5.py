@@ -268,18 +268,16 @@ def read_named(
     Raises:
         InputError: the scan's file is no HDF5, has no such dataset, or none of numbers.
     """
+    own = f"a file of its own ends in {', '.join(endings)}"
     if not h5py.is_hdf5(path):
-        raise InputError(
-            f"{path} is no HDF5 file in which '{name}' could be the {what}; a file of its own ends in"
-            f" {', '.join(endings)}."
-        )
+        raise InputError(f"{path} is no HDF5 file in which '{name}' could be the {what}; {own}.")
 
     def values() -> np.ndarray:
         with open_source(path) as source:
             found = source.small(name, "biufc")
             if found is None:
                 likely = source.suggestion(what, lambda shape: shape in (frame, frame[::-1]), kinds)
-                raise InputError(f"{path}: '{name}' is not in the file{likely}.")
+                raise InputError(f"{path}: '{name}' is not in the file{likely}; {own}.")
             return np.swapaxes(found, -1, -2) if found.ndim > 1 and source.by_columns(name) else found
 
     rehearse(path, values)

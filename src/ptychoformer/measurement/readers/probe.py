@@ -9,7 +9,7 @@ import numpy as np
 
 from ptychoformer.errors import InputError
 from ptychoformer.files import check_file
-from ptychoformer.measurement.modes import read_modes
+from ptychoformer.measurement.modes import photons, read_modes
 from ptychoformer.measurement.options import FOUND, PROBE_FILES, is_probe_file
 from ptychoformer.measurement.origin import read_origin
 from ptychoformer.measurement.readers import npy
@@ -30,15 +30,29 @@ def with_probe(raw: RawScan, probe: str | None) -> RawScan:
         return raw
     if probe == FOUND:
         return replace(raw, probe=None)
-    if is_probe_file(probe) and not probe.lower().endswith(".npy"):
-        return _of_reconstruction(raw, probe)
-    own = is_probe_file(probe)
-    where = probe if own else f"{raw.path}: '{probe}'"
-    modes = _of_file(Path(probe)) if own else read_named(raw.path, probe, "probe", raw.frame, "c", PROBE_FILES)
+    if not is_probe_file(probe):
+        modes = read_named(raw.path, probe, "probe", raw.frame, "c", PROBE_FILES)
+        return _with_modes(raw, modes, f"{raw.path}: '{probe}'")
+    if probe.lower().endswith(".npy"):
+        return _with_modes(raw, _of_file(Path(probe)), probe)
+    return _of_reconstruction(raw, probe)
+
+
+def _with_modes(raw: RawScan, modes: np.ndarray, where: str) -> RawScan:
+    """Take the first of modes (..., h, w) that fit the frame; warns of one that is shifted."""
     if modes.dtype.kind != "c":
         raise InputError(f"{where} must be a probe of complex numbers, found {modes.dtype}.")
     wave, warnings = first_mode(where, modes, raw.frame)
+    corners = np.fft.fftshift(wave)
+    if photons(_middle(corners)) > photons(_middle(wave)):
+        warnings += (f"{where}: the light lies in the corners; a probe has its middle at [h // 2, w // 2] (fftshift).",)
     return replace(raw, probe=wave, warnings=raw.warnings + warnings)
+
+
+def _middle(wave: np.ndarray) -> np.ndarray:
+    """Cut out the middle half, along each side, of (h, w)."""
+    height, width = wave.shape
+    return wave[height // 4 : height - height // 4, width // 4 : width - width // 4]
 
 
 def _of_file(path: Path) -> np.ndarray:
@@ -52,10 +66,25 @@ def _of_reconstruction(raw: RawScan, path: str) -> RawScan:
     """
     origin = read_origin(path)
     with open_hdf5(path) as file:
-        wave = read_modes(file, "probe/wavefield", "probe/modes")[0]
-    beside = origin.crop // 2 - len(wave) // 2  # the middle of n pixels is n // 2
-    wave = np.pad(wave, [(beside, origin.crop - len(wave) - beside)] * 2)
-    window, warnings = origin.pixel_size and origin.pixel_size * origin.crop, ()
-    if window is None:
-        warnings = (f"{path} does not know the size of its pixels; its probe is taken to fit those of {raw.path}.",)
-    return replace(raw, probe=wave, probe_window=window, warnings=raw.warnings + warnings)
+        modes = read_modes(file, "probe/wavefield", "probe/modes")
+    wave, warnings = first_mode(path, modes, modes.shape[1:])
+    wave = np.pad(wave * half_pixel(origin.bin, len(wave), origin.crop).conj(), _beside(len(wave), origin.crop))
+    return replace(raw, probe=wave, probe_origin=origin, warnings=raw.warnings + warnings)
+
+
+def half_pixel(bin: int, window: int, crop: int) -> np.ndarray:
+    """Return what patterns in blocks of ``bin`` x ``bin`` pixels multiply the wave in their window
+    with, (window, window): a phase ramp if it is even, since they are sampled half a detector pixel
+    beside the zero frequency then, see `preparation`.
+    """
+    at = np.arange(window) - window // 2
+    ramp = np.exp(-1j * np.pi * at / crop) if bin % 2 == 0 else np.ones(window)
+    return np.outer(ramp, ramp).astype(np.complex64)
+
+
+def _beside(window: int, crop: int) -> tuple[int, int]:
+    """Tell how many pixels widen a window to ``crop``, before and behind; the middle of n pixels is
+    n // 2.
+    """
+    before = crop // 2 - window // 2
+    return before, crop - window - before

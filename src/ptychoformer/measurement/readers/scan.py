@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ptychoformer.errors import InputError, first_line
+from ptychoformer.measurement.origin import Origin
 from ptychoformer.measurement.readers.axes import AXES
 
 SMALLEST_FRAME = 8  # pixels along a side
@@ -17,6 +18,7 @@ LARGEST_FRAME = 8192
 MOST_PATTERNS = 4_000_000
 LARGEST_NUMBER = 1e20  # counts, positions and probes beyond it would make sums overflow; 64 bits count to 2e19
 LENGTHS = (1e-15, 1e15)  # metres
+ANOTHER_PROBE = "--probe (probe in a config) names another one"
 LARGEST_ARRAY = 2**28  # bytes of what is read at once: positions, probes, masks
 
 
@@ -53,7 +55,7 @@ class RawScan:
         particle_named: whether the file names it.
         probe: (h, w) complex64, square root of recorded photons; known, or a first guess. That of
             another reconstruction has the pixels of its crop.
-        probe_window: side of the probe's window, metres, where it is that of another scan.
+        probe_origin: what the reconstruction was made of that the probe is of.
         warnings: full sentences for people.
         frames: ``frames(size)`` yields at most ``size`` at a time, (m, h, w) float32, NaN where the
             file holds no number, in order; each call starts anew.
@@ -84,7 +86,7 @@ class RawScan:
     particle: str | None = None
     particle_named: bool = False
     probe: np.ndarray | None = None
-    probe_window: float | None = None
+    probe_origin: Origin | None = None
     simulated: bool = False
     warnings: tuple[str, ...] = ()
     numbers: np.ndarray | None = None
@@ -229,11 +231,11 @@ def first_mode(path: object, modes: np.ndarray, frame: Sequence[int]) -> tuple[n
     """
     if modes.ndim < 2 or not modes.size or modes.shape[-2:] != tuple(frame):
         raise InputError(
-            f"{path}: a probe of shape {modes.shape} does not fit patterns of {frame[0]} x {frame[1]} pixels; --probe"
-            " (probe in a config) names another one."
+            f"{path}: a probe of shape {modes.shape} does not fit patterns of {frame[0]} x {frame[1]} pixels;"
+            f" {ANOTHER_PROBE}."
         )
     if not sound(modes).all():
-        raise InputError(f"{path}: the probe holds NaN or infinity; --probe (probe in a config) names another one.")
+        raise InputError(f"{path}: the probe holds NaN or infinity; {ANOTHER_PROBE}.")
     modes = modes.reshape(-1, *frame)
     return modes[0].astype(np.complex64), first_kept(path, len(modes))
 
