@@ -238,7 +238,7 @@ def test_of_two_that_start_at_once_after_a_kill_one_works_and_the_other_is_told(
 
 
 def test_memory_that_does_not_suffice_is_one_sentence_and_the_next_run_goes_on(project, tried):
-    module, first = "src/ptychoformer/simulation/dataset.py", "    with create_dataset(output"
+    module, first = "src/ptychoformer/simulation/dataset.py", "    with create_dataset("
     project.edit(module, first, f"    np.empty(2**45)\n{first}")
     with tried("memory that does not suffice: one sentence"):
         finished = project.snakemake(DATASET, *SMOKE)
