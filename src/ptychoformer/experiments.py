@@ -275,14 +275,11 @@ class Experiments:
         config, entry = self.config, self.config["experiments"][experiment]
         names = [*entry["datasets"], *([entry["test"]] if entry["test"] else [])]
         datasets = {name: config["datasets"][name] for name in names}
+        simulated = [dataset for name, dataset in datasets.items() if not self.is_measured(name)]
         parts = {
-            catalogue: {
-                name: config[catalogue][name]
-                for name in dict.fromkeys(dataset[part] for dataset in datasets.values() if part in dataset)
-            }
+            catalogue: {name: config[catalogue][name] for name in dict.fromkeys(dataset[part] for dataset in simulated)}
             for catalogue, part in (("objects", "object"), ("probes", "probe"))
         }
-        simulates = not all(map(self.is_measured, names))
         return {
             "seeds": config["seeds"],
             "experiments": {experiment: entry},
@@ -291,6 +288,6 @@ class Experiments:
             "losses": {name: config["losses"][name] for name in entry["losses"]},
             "datasets": datasets,
             **parts,
-            **({"optics": config["optics"]} if simulates else {}),
+            **({"optics": config["optics"]} if simulated else {}),
             **{part: config[part] for part in ("stitching", "evaluation", "iterative")},
         }
