@@ -27,13 +27,14 @@ from ptychoformer.cli.replacing import (
     check_replaced,
     check_state,
     digests_of_given,
+    given_files,
     is_table,
     scanned,
 )
 from ptychoformer.cli.threads import threads_of
 from ptychoformer.errors import InputError
 from ptychoformer.files import alone
-from ptychoformer.measurement.options import ReconstructionOptions, is_probe_file
+from ptychoformer.measurement.options import ReconstructionOptions
 from ptychoformer.measurement.origin import read_origin
 from ptychoformer.measurement.preparation import PreparedScan, open_prepared
 from ptychoformer.plugins import fields_of
@@ -128,16 +129,12 @@ def run(options: Namespace) -> None:
     convergence, rings = (beside(output, ending) for ending in (".convergence.csv", ".frc.csv"))
     halves = halves_of(output) if options.frc else []
     parts = [path for half in halves for path in half]
-    check_outputs([output, convergence, options.png, options.watch, rings, *parts], [options.scan, *_given(options)])
+    inputs = [options.scan, *given_files(options).values()]
+    check_outputs([output, convergence, options.png, options.watch, rings, *parts], inputs)
     with alone(output):
         check_pictures([options.png, options.watch], about_picture("reconstruct", options.scan))
         _check_replaced(options, (output, convergence), halves, rings)
         print(_made(options, output, convergence, rings))
-
-
-def _given(options: Namespace) -> list[str]:
-    """List the file of the probe, if one is given."""
-    return [options.probe] if options.probe is not None and is_probe_file(options.probe) else []
 
 
 def _made(options: Namespace, output: Path, convergence: Path, rings: Path) -> str:

@@ -33,13 +33,18 @@ CONTENTS = {
 }
 
 
-def digests_of_given(options: Namespace) -> dict[str, str]:
-    """Return the digests of the files that are read with a scan: mask and probe, as far as they are
-    files. What lies in the scan's own file is a part of the scan.
+def given_files(options: Namespace) -> dict[str, str]:
+    """Return the files that are read with a scan: ``mask`` and ``probe``, as far as they are files.
+    What lies in the scan's own file is a part of the scan.
     """
     read_as = reading(options)
-    given = {"mask_digest": (read_as.mask, is_mask_file), "probe_digest": (read_as.probe, is_probe_file)}
-    return {name: content_digest(path) for name, (path, is_file) in given.items() if path and is_file(path)}
+    given = {"mask": (read_as.mask, is_mask_file), "probe": (read_as.probe, is_probe_file)}
+    return {name: path for name, (path, is_file) in given.items() if path and is_file(path)}
+
+
+def digests_of_given(options: Namespace) -> dict[str, str]:
+    """Return the digests of these files, ``mask_digest`` and ``probe_digest``."""
+    return {f"{name}_digest": content_digest(path) for name, path in given_files(options).items()}
 
 
 def scanned(options: Namespace, prepared: PreparedScan, given: Mapping[str, str]) -> dict[str, Any]:

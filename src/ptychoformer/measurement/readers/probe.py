@@ -43,8 +43,7 @@ def _with_modes(raw: RawScan, modes: np.ndarray, where: str) -> RawScan:
     if modes.dtype.kind != "c":
         raise InputError(f"{where} must be a probe of complex numbers, found {modes.dtype}.")
     wave, warnings = first_mode(where, modes, raw.frame)
-    corners = np.fft.fftshift(wave)
-    if photons(_middle(corners)) > photons(_middle(wave)):
+    if photons(_middle(np.fft.fftshift(wave))) > photons(_middle(wave)):
         warnings += (f"{where}: the light lies in the corners; a probe has its middle at [h // 2, w // 2] (fftshift).",)
     return replace(raw, probe=wave, warnings=raw.warnings + warnings)
 
